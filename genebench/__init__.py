@@ -1,0 +1,47 @@
+"""genebench: fair comparisons of methods that infer target genes from landmark genes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from genebench.errors import UserError
+from genebench.hookspecs import hookimpl
+from genebench.method import Context, Method, Model
+
+if TYPE_CHECKING:
+    from genebench import specs
+    from genebench.api import load, records, run
+    from genebench.data.profiles import Profiles
+    from genebench.results.record import Record
+
+__all__ = [
+    "Context",
+    "Method",
+    "Model",
+    "Profiles",
+    "Record",
+    "UserError",
+    "hookimpl",
+    "load",
+    "records",
+    "run",
+    "specs",
+]
+
+_LAZY = {
+    "Profiles": "genebench.data.profiles",
+    "Record": "genebench.results.record",
+    "load": "genebench.api",
+    "records": "genebench.api",
+    "run": "genebench.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs numpy and pandas only when asked for: the command line starts fast."""
+    if name == "specs":
+        return import_module("genebench.specs")
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Analysis: what records mean."""

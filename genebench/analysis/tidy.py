@@ -1,0 +1,43 @@
+"""Records as a tidy table: one row per value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from genebench.results.record import Record
+
+COLUMNS = (
+    "dataset", "protocol", "method", "preset", "seed", "panel", "metric",
+    "mean", "std_genes", "status", "key",
+)  # fmt: skip
+
+
+def tidy(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per dataset, protocol, method, preset, seed, panel and metric.
+
+    ``mean`` and ``std_genes`` are over the panel's genes. A failed record is one row without
+    panel, metric and value.
+    """
+    rows = [row for record in records for row in _rows(record)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _rows(record: Record) -> list[dict[str, object]]:
+    common: dict[str, object] = {
+        "dataset": record.dataset,
+        "protocol": record.identity.protocol,
+        "method": record.identity.method,
+        "preset": record.preset,
+        "seed": record.identity.seed,
+        "status": record.status,
+        "key": record.key,
+    }
+    if record.status == "failed":
+        return [common | {"panel": "", "metric": "", "mean": None, "std_genes": None}]
+    return [
+        common | {"panel": panel, "metric": metric, "mean": score.mean, "std_genes": score.std}
+        for metric, panels in record.scores.items()
+        for panel, score in panels.items()
+    ]

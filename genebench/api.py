@@ -1,0 +1,165 @@
+"""The Python API; the command line calls the same functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+
+from genebench.analysis.tidy import tidy
+from genebench.catalog import catalog
+from genebench.data.profiles import Profiles
+from genebench.data.store import Dataset
+from genebench.errors import unknown
+from genebench.job import Settings, resolve_device
+from genebench.library import open_dataset, suggested_preset
+from genebench.plan import Job, Plan, Request, make_plan
+from genebench.plugins import load_code
+from genebench.progress import Progress, silent
+from genebench.results.record import Record
+from genebench.results.store import ResultsStore
+from genebench.specs import PRESETS
+
+DEFAULT_RESULTS = Path("results")
+
+Names = str | Iterable[str]
+"""Comma-separated names, or a sequence of names; ``all`` stands for every one."""
+
+
+class Parts(NamedTuple):
+    """The three parts that a protocol uses."""
+
+    train: Profiles
+    select: Profiles
+    test: Profiles
+
+
+class Results(NamedTuple):
+    """Records, and their tidy table."""
+
+    records: list[Record]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per dataset, protocol, method, preset, seed, panel and metric."""
+        return tidy(self.records)
+
+
+def load(
+    dataset: str = "sim", protocol: str = "geo", *, preset: str | None = None, mmap: bool = False
+) -> Parts:
+    """Load a dataset as a protocol sees it: ``.train``, ``.select`` and ``.test``.
+
+    Each has ``.landmarks`` and ``.targets`` (float32, profiles × genes, standardised) and the
+    tables ``.profiles``, ``.landmark_genes`` and ``.target_genes``. With ``mmap`` the matrices
+    are read-only memory maps, kept in the dataset's cache; otherwise arrays.
+
+    Raises:
+        UserError: an unknown dataset, protocol or preset.
+    """
+    spec = catalog().protocols.get(protocol)
+    opened = open_dataset(dataset, catalog().datasets, preset)
+    return Parts(*(opened.profiles(part, mmap=mmap) for part in (spec.train, spec.select, spec.test)))
+
+
+def run(
+    methods: Names = "all",
+    protocols: Names = "all",
+    dataset: str = "sim",
+    *,
+    preset: str | None = None,
+    seeds: int = 1,
+    params: Mapping[str, Mapping[str, Any]] | None = None,
+    results: Path | str = DEFAULT_RESULTS,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    engine: str = "local",
+    keep_predictions: bool = False,
+    retry_failed: bool = False,
+) -> Results:
+    """Evaluate methods under protocols on a dataset; what ``results`` holds is not done again.
+
+    Args:
+        params: method → parameter → value, where not the preset's.
+
+    Returns:
+        The records of everything asked for, failed ones included, in the order of the plan.
+
+    Raises:
+        UserError: an unknown name or parameter, a value out of range, results not writable.
+    """
+    texts = {
+        method: {name: str(value) for name, value in values.items()}
+        for method, values in (params or {}).items()
+    }
+    plan = plan_run(
+        methods, protocols, dataset,
+        preset=preset, seeds=seeds, overrides=texts, results=Path(results),
+    )  # fmt: skip
+    settings = Settings(results=Path(results), device=device, keep_predictions=keep_predictions)
+    for _ in execute_plan(plan.remaining(retry_failed=retry_failed), settings, engine):
+        pass
+    return Results(planned_records(plan, Path(results)))
+
+
+def records(results: Path | str = DEFAULT_RESULTS) -> Results:
+    """Every record in a results folder.
+
+    Raises:
+        UserError: it is no results folder, or a record is damaged.
+    """
+    return Results(list(ResultsStore(Path(results)).records()))
+
+
+def plan_run(
+    methods: Names,
+    protocols: Names,
+    dataset: str,
+    *,
+    preset: str | None,
+    seeds: int,
+    overrides: Mapping[str, Mapping[str, str]],
+    results: Path,
+    progress: Progress = silent,
+) -> Plan:
+    """Check every name, open (or build) the dataset, and turn the request into jobs."""
+    offered = catalog()
+    if preset is not None and preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    request = Request(
+        methods=_names(methods),
+        protocols=_names(protocols),
+        preset=preset or suggested_preset(dataset, offered.datasets),
+        seeds=seeds,
+        overrides=overrides,
+    )
+    # Names first: a typing error should not wait for a dataset to be built.
+    offered.methods.choose(request.methods)
+    offered.protocols.choose(request.protocols)
+    opened = open_dataset(dataset, offered.datasets, preset, progress)
+    return make_plan(request, opened, dataset, offered, ResultsStore(results))
+
+
+def execute_plan(jobs: list[Job], settings: Settings, engine: str = "local") -> Iterable[Job]:
+    """Hand jobs to an engine; yields each once it has ended."""
+    launch = load_code(catalog().engines.get(engine).code)
+    ResultsStore(settings.results).prepare()
+    for job in jobs:
+        resolve_device(settings.device, job.method)
+    yield from launch(jobs, settings)
+
+
+def planned_records(plan: Plan, results: Path) -> list[Record]:
+    """The records of a plan's evaluations that exist, in the order of the plan."""
+    store = ResultsStore(results)
+    found = (store.read(evaluation.key) for _, evaluation in plan.evaluations)
+    return [record for record in found if record]
+
+
+def _names(names: Names) -> list[str]:
+    return names.split(",") if isinstance(names, str) else list(names)
+
+
+__all__ = ["DEFAULT_RESULTS", "Dataset", "Parts", "Results", "execute_plan", "load", "plan_run",
+           "planned_records", "records", "run"]

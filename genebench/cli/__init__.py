@@ -1,0 +1,92 @@
+"""The command line: one file per command, and what becomes of errors."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from genebench.cli import data, list_, report, results, run, show, status
+from genebench.errors import UserError
+from genebench.plugins import installed
+from genebench.text import printable
+
+OK, JOB_FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+
+log = logging.getLogger("genebench")
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001  typer's callback signature
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"genebench {version('genebench')}")
+        raise typer.Exit
+
+
+def build_app() -> typer.Typer:
+    """The whole command line, commands of plugins included."""
+    app = typer.Typer(
+        name="genebench",
+        help="Compare methods that infer target genes from landmark genes, fairly.",
+        epilog="Example: genebench run --methods lsr,knn --protocol geo,gtex",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+    @app.callback()
+    def _root(
+        version: bool = typer.Option(  # noqa: FBT001
+            False, "--version", help="Print the version and exit.",
+            callback=_version, is_eager=True,
+        ),
+    ) -> None:  # fmt: skip
+        """Compare methods that infer target genes from landmark genes, fairly."""
+
+    for command in (run, report, status, data, list_, show, results):
+        command.register(app)
+    for complaint in installed().notify("genebench_commands", app=app):
+        log.warning(complaint)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of ``genebench``; ends the process with the exit status."""
+    logging.basicConfig(format="genebench: %(message)s", level=logging.WARNING)
+    sys.exit(invoke(arguments))
+
+
+def invoke(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status; only our own faults raise."""
+    try:
+        app = build_app()
+        returned = app(args=arguments, standalone_mode=False)
+    except UserError as error:
+        return _complain(str(error))
+    except typer.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted; what is finished is kept: issue the same command to continue")
+        return INTERRUPTED
+    except typer.TyperException as error:
+        return _complain(f"{error.format_message()} (see genebench --help)")
+    except BrokenPipeError:
+        # The reader of our output has gone; leave Python nothing to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    return returned if isinstance(returned, int) else OK
+
+
+def _complain(message: str) -> int:
+    _say(f"error: {message}")
+    return USER_ERROR
+
+
+def _say(message: str) -> None:
+    typer.echo(f"genebench: {printable(message)}", err=True)

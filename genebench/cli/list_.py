@@ -1,0 +1,106 @@
+"""``genebench list``: what is on offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from genebench.catalog import catalog
+from genebench.cli import output
+from genebench.errors import unknown
+from genebench.plugins import installed
+
+Rows = list[dict[str, str]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("list", epilog="Example: genebench list methods")(list_)
+
+
+def list_(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="methods, datasets, protocols, metrics, engines, reporters or plugins."
+        ),
+    ],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="With plugins: why broken ones are broken.")
+    ] = False,
+) -> None:
+    """List what this installation offers, and which plugin it comes from."""
+    if kind not in _KINDS:
+        raise unknown("kind of thing to list", kind, _KINDS)
+    rows = _KINDS[kind]()
+    if json:
+        output.as_json(rows)
+    else:
+        columns = tuple(rows[0]) if rows else ("name",)
+        output.table(columns, [tuple(row.values()) for row in rows])
+    if traceback:
+        for plugin in installed().broken:
+            typer.echo(f"\n{plugin.name} ({plugin.distribution} {plugin.version})")
+            typer.echo(plugin.traceback)
+
+
+def _shelf(kind: str, *details: str) -> Callable[[], Rows]:
+    def rows() -> Rows:
+        shelf = getattr(catalog(), kind)
+        return [
+            {"name": name, "plugin": _origin(shelf.plugins[name])}
+            | {detail: str(getattr(spec, detail)) for detail in details}
+            for name, spec in shelf.specs.items()
+        ]
+
+    return rows
+
+
+def _origin(plugin: object) -> str:
+    return f"{getattr(plugin, 'distribution', '?')} {getattr(plugin, 'version', '?')}"
+
+
+def _datasets() -> Rows:
+    from genebench.data.home import prepared_titles
+
+    offered = [
+        {
+            "name": name,
+            "plugin": _origin(catalog().datasets.plugins[name]),
+            "sizes": ", ".join(spec.presets),
+            "title": spec.title,
+        }
+        for name, spec in catalog().datasets.specs.items()
+    ]
+    return offered + [
+        {"name": name, "plugin": "prepared", "sizes": "", "title": title}
+        for name, title in prepared_titles().items()
+    ]
+
+
+def _plugins() -> Rows:
+    return [
+        {
+            "name": plugin.name,
+            "distribution": f"{plugin.distribution} {plugin.version}",
+            "state": f"broken: {plugin.error}" if plugin.error else "works",
+            "offers": ", ".join(
+                spec.name for specs in plugin.offers.values() for spec in specs
+            ),
+        }
+        for plugin in installed().all
+    ]
+
+
+_KINDS: dict[str, Callable[[], Rows]] = {
+    "methods": _shelf("methods", "summary"),
+    "datasets": _datasets,
+    "protocols": _shelf("protocols", "summary"),
+    "metrics": _shelf("metrics", "unit", "direction", "summary"),
+    "engines": _shelf("engines", "title"),
+    "reporters": _shelf("reporters", "title"),
+    "plugins": _plugins,
+}

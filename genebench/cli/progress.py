@@ -1,0 +1,92 @@
+"""Progress of long work: a live bar in a terminal, plain lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from genebench.hookspecs import hookimpl
+from genebench.plugins import installed
+from genebench.progress import Progress, silent
+from genebench.text import printable
+
+if TYPE_CHECKING:
+    from genebench.plan import Job
+    from genebench.results.record import Record
+
+
+@contextmanager
+def bar(*, quiet: bool) -> Iterator[Progress]:
+    """A progress callable for one stretch of work; its line disappears at the end."""
+    if quiet or not sys.stderr.isatty():
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("", total=None)
+
+        def progress(done: int, total: int, message: str) -> None:
+            shown.update(task, completed=done, total=total, description=message)
+
+        yield progress
+
+
+class JobProgress:
+    """An observer, like any plugin's, that shows where a run is."""
+
+    def __init__(self, jobs: int, show: Progress) -> None:
+        self._jobs = jobs
+        self._show = show
+        self._ended = 0
+        self._began = time.perf_counter()
+
+    @hookimpl
+    def genebench_job_started(self, job: Job) -> None:
+        """Name the job."""
+        self._began = time.perf_counter()
+        self._show(0, 1, self._title(job))
+
+    @hookimpl
+    def genebench_job_progressed(self, job: Job, done: int, total: int, message: str) -> None:
+        """Show what the method says."""
+        self._show(done, total, f"{self._title(job)}: {message}")
+
+    @hookimpl
+    def genebench_job_finished(self, job: Job, records: list[Record]) -> None:
+        """Leave a line for the finished job."""
+        spent = time.perf_counter() - self._began
+        failures = [record.failure for record in records if record.failure]
+        outcome = "done"
+        if failures:
+            outcome = f"failed: {failures[0].kind}: {failures[0].message}"
+        line = f"{self._title(job)}: {outcome} in {spent:.1f} s"
+        typer.echo(printable(line), err=True)
+        self._ended += 1
+
+    def _title(self, job: Job) -> str:
+        return f"[{self._ended + 1}/{self._jobs}] {job.label}"
+
+
+@contextmanager
+def jobs_shown(jobs: int, *, quiet: bool) -> Iterator[None]:
+    """Show the progress of jobs executed in this process."""
+    if quiet:
+        yield
+        return
+    manager = installed().manager
+    with bar(quiet=quiet) as show:
+        observer = JobProgress(jobs, show)
+        manager.register(observer, name="genebench.cli.progress")
+        try:
+            yield
+        finally:
+            manager.unregister(observer)

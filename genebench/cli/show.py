@@ -1,0 +1,48 @@
+"""``genebench show``: everything about one method."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from genebench.catalog import catalog
+from genebench.cli import output
+from genebench.specs import PRESETS, Param
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("show", epilog="Example: genebench show lsr-l2")(show)
+
+
+def show(method: Annotated[str, typer.Argument(help="A method.")]) -> None:
+    """Describe a method: what it does, where it comes from, its parameters and their presets."""
+    shelf = catalog().methods
+    spec, plugin = shelf.get(method), shelf.plugins[method]
+    lines = [
+        f"{spec.name}: {spec.summary}",
+        f"from {plugin.distribution} {plugin.version}; runs on {', '.join(spec.devices)}; "
+        f"{'depends on the seed' if spec.stochastic else 'deterministic'}",
+        *([spec.reference] if spec.reference else []),
+    ]
+    for line in lines:
+        typer.echo(line)
+    if spec.params:
+        output.table(
+            ("parameter", "type", *PRESETS, "allowed", "help"), [_row(p) for p in spec.params]
+        )
+
+
+def _row(param: Param) -> tuple[str, ...]:
+    values = (str(param.value_for(preset)) for preset in PRESETS)
+    return (param.name, param.type.__name__, *values, _allowed(param), param.help)
+
+
+def _allowed(param: Param) -> str:
+    if param.choices:
+        return ", ".join(map(str, param.choices))
+    low, high = (
+        "" if bound is None else f"{bound:g}" for bound in (param.minimum, param.maximum)
+    )
+    return f"{low} … {high}".strip() if low or high else ""

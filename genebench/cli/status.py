@@ -1,0 +1,40 @@
+"""``genebench status``: what a results folder holds."""
+
+from __future__ import annotations
+
+import typer
+
+from genebench.cli import output
+from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("status", epilog="Example: genebench status --results results")(status)
+
+
+def status(results: ResultsOption = DEFAULT_RESULTS) -> None:
+    """List every record of a results folder: done or failed, when, and what it took."""
+    from genebench import api
+
+    records = api.records(results).records
+    order = sorted(records, key=lambda record: (record.dataset, record.identity.protocol))
+    output.table(
+        ("dataset", "protocol", "method", "preset", "seed", "status", "fit s", "started", "key"),
+        [
+            (
+                record.dataset,
+                record.identity.protocol,
+                record.identity.method,
+                record.preset,
+                str(record.identity.seed),
+                record.status,
+                f"{record.seconds.get('fit', 0.0):.1f}",
+                record.provenance.started,
+                record.key,
+            )
+            for record in order
+        ],
+    )
+    failed = sum(record.status == "failed" for record in records)
+    typer.echo(f"{len(records) - failed} done, {failed} failed in {results}")

@@ -1,0 +1,54 @@
+"""What a dataset is before preparation: gene maps and raw platforms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+
+from genebench.data.formats.base import Reader
+
+IdKind = Literal["probe", "ensembl", "symbol"]
+MissingGenes = Literal["drop", "error"]
+
+REFERENCE_PLATFORM = "geo"
+"""The microarray platform: the source of the quantile reference, and the one that is split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """One raw platform: a matrix, what its gene ids are, and a table about its profiles.
+
+    ``group`` names the column of the reader's profile table (or of ``profiles``, which is joined
+    to it by profile id) that groups related profiles: a GEO series, a donor.
+    """
+
+    reader: Reader
+    ids: IdKind
+    profiles: pd.DataFrame | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compendium:
+    """Raw platforms plus the gene maps that say which of their rows matter.
+
+    Attributes:
+        landmarks, targets: gene maps, indexed by Ensembl id, columns ``symbol`` and ``probes``
+            (comma-separated probe ids), in the order that the dataset will have.
+        platforms: by name; the first step of the recipe needs ``geo``.
+        origin: where it comes from, for the record: ``measured`` or ``simulated`` and what the
+            dataset wants to add. Never part of the digest.
+    """
+
+    name: str
+    title: str
+    landmarks: pd.DataFrame
+    targets: pd.DataFrame
+    platforms: Mapping[str, Platform]
+    preset: str = "small"
+    missing_genes: MissingGenes = "drop"
+    split_seed: int = 0
+    origin: Mapping[str, str] = field(default_factory=lambda: {"kind": "measured"})

@@ -1,0 +1,82 @@
+"""Tab- and comma-separated text: matrices of genes × profiles, and tables about profiles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
+
+import pandas as pd
+
+from genebench.data.formats.files import open_lines, unique_ids
+from genebench.data.formats.text import Dialect, Header, TextReader
+from genebench.errors import UserError
+
+ANNOTATIONS = frozenset(
+    """
+    description gene gene_id gene_name gene_symbol genesymbol symbol hgnc_symbol hgnc_id targetid
+    ensembl ensembl_id ensembl_gene_id entrez entrez_id entrezid entrez_gene_id geneid probe
+    probe_id biotype gene_biotype gene_type chr chrom chromosome coord start end strand length
+    gene_length
+    """.split()
+)
+"""Names, in lower case, of columns that annotate genes when they follow the id column."""
+
+
+class DelimitedReader(TextReader):
+    """A TSV or CSV file: a header line, then one gene per line; the first column has the ids.
+
+    Columns after the first with well-known names (:data:`ANNOTATIONS`, in any case) are skipped,
+    up to the first other name: from there on, columns are profiles.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, _dialect(path))
+
+    def _read_header(self, lines: Iterator[str]) -> Header:
+        names = self._dialect.split(next(lines, ""))
+        first = 1 + sum(1 for _ in takewhile(_annotates_genes, names[1:]))
+        if first >= len(names):
+            raise self._fault(
+                f"no profile column: the header is {' | '.join(names)[:60]!r}, its cells separated "
+                f"by {_spell(self._dialect)}; is that right?"
+            )
+        ids = unique_ids(self.source, "profile", names[first:])
+        return Header(lines=1, first=first, profiles=pd.DataFrame(index=ids))
+
+
+def read_profiles(path: Path) -> pd.DataFrame:
+    """Read a table about profiles (TSV or CSV, also ``.gz``); every cell stays the text it is.
+
+    Returns:
+        Profiles × columns, indexed by the first column.
+
+    Raises:
+        UserError: unreadable, a ragged row, or a profile or column that occurs more than once.
+    """
+    dialect = _dialect(path)
+    with open_lines(path) as lines:
+        names, *rows = [dialect.split(line) for line in lines] or [[""]]
+    for row in rows:
+        if len(row) != len(names):
+            raise UserError(
+                f"{path}: row {row[0]!r} has {len(row)} cells, the header has {len(names)}, "
+                f"separated by {_spell(dialect)}"
+            )
+    index = unique_ids(str(path), "profile", [row[0] for row in rows])
+    columns = unique_ids(str(path), "column", names[1:])
+    return pd.DataFrame([row[1:] for row in rows], index=index, columns=columns, dtype="str")
+
+
+def _dialect(path: Path) -> Dialect:
+    is_csv = path.name.lower().removesuffix(".gz").endswith(".csv")
+    return Dialect(separator="," if is_csv else "\t", quotes=True)
+
+
+def _spell(dialect: Dialect) -> str:
+    return {",": "commas", "\t": "tabs"}[dialect.separator]
+
+
+def _annotates_genes(name: str) -> bool:
+    return re.sub(r"[ .]", "_", name.lower()) in ANNOTATIONS

@@ -1,0 +1,107 @@
+"""What every format needs from a file: that it is there, its lines, and ids that are unique."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import pandas as pd
+
+from genebench.errors import UserError
+
+
+def check_readable(path: Path) -> None:
+    """See to it that ``path`` is a file that can be read and holds something.
+
+    Raises:
+        UserError: no such file (with near misses), a directory, not permitted, or empty.
+    """
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file{_near_miss(path)}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    if empty:
+        raise UserError(f"{path}: the file is empty; was its download or export interrupted?")
+
+
+def _near_miss(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"; there is no folder {path.parent} either"
+    close = difflib.get_close_matches(path.name, [file.name for file in path.parent.iterdir()])
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+@contextmanager
+def open_lines(path: Path) -> Iterator[Iterator[str]]:
+    """The lines of a text file, gzipped when its name ends in ``.gz``; blank lines are left out.
+
+    Lines end in LF, CR LF or CR, which is cut off; a byte order mark is dropped.
+
+    Raises:
+        UserError: unreadable, not UTF-8 text, not gzip, or a gzip file cut short. Faults beyond
+            the first line show up while reading.
+    """
+    check_readable(path)
+    try:
+        with _open_text(path) as file:
+            yield _lines(path, file)
+    except EOFError:
+        raise UserError(f"{path}: the gzip file is cut short; fetch or make it again") from None
+    except gzip.BadGzipFile as error:
+        raise UserError(f"{path}: not a sound gzip file ({error}); is .gz right?") from None
+    except zlib.error as error:
+        raise UserError(f"{path}: the gzip file is damaged ({error}); fetch it again") from None
+    except csv.Error as error:
+        raise UserError(f"{path}: bad quotes: {error}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8, or name the right format"
+        ) from None
+
+
+def _open_text(path: Path) -> TextIO:
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig")
+    return path.open(encoding="utf-8-sig")
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[str]:
+    for line in file:
+        if "\0" in line:
+            raise UserError(f"{path}: binary data, not text; does its name end in the right way?")
+        if not line.isspace():
+            yield line.removesuffix("\n")
+
+
+def some(names: Sequence[str] | pd.Index) -> str:
+    """The first few of many names, for a message on one line."""
+    return f"{', '.join(map(str, names[:3]))}{', …' if len(names) > 3 else ''}"
+
+
+def unique_ids(source: str, kind: str, ids: Iterable[str]) -> pd.Index:
+    """Ids as an index of text, kept as they are (``NA`` and ``001`` are ids like any other).
+
+    Raises:
+        UserError: no id at all, an empty one, or some that repeat (the first few are named).
+    """
+    index = pd.Index(list(ids), dtype="str")
+    if index.empty:
+        raise UserError(f"{source}: there is no {kind} in it")
+    if "" in index:
+        raise UserError(f"{source}: {kind} number {list(index).index('') + 1} has no id: it is empty")
+    repeated = index[index.duplicated()].unique()
+    if len(repeated):
+        raise UserError(
+            f"{source}: {len(repeated)} {kind} id(s) occur more than once: {some(repeated)}; "
+            "keep one of each"
+        )
+    return index

@@ -1,0 +1,170 @@
+"""Datasets from a manifest: a TOML file that names the gene maps and the platforms."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from genebench.data.compendium import (
+    REFERENCE_PLATFORM,
+    Compendium,
+    IdKind,
+    MissingGenes,
+    Platform,
+)
+from genebench.data.formats import open_reader
+from genebench.data.formats.base import Reader
+from genebench.data.formats.delimited import read_profiles
+from genebench.data.formats.files import check_readable, some
+from genebench.data.genes import read_gene_map
+from genebench.errors import UserError, unknown
+from genebench.specs import PRESETS, check_name
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Genes(_Section):
+    landmarks: str
+    targets: str
+
+
+class _Platform(_Section):
+    matrix: str
+    ids: IdKind
+    profiles: str | None = None
+    group: str | None = None
+
+
+class _Manifest(_Section):
+    name: str
+    title: str = ""
+    recipe: Literal["dgex"]
+    preset: str = "small"
+    missing_genes: MissingGenes = "drop"
+    split_seed: int = Field(default=0, ge=0)
+    genes: _Genes
+    platforms: dict[str, _Platform]
+
+
+def read_manifest(path: Path) -> Compendium:
+    """Read a manifest and open what it names; its paths are relative to its own folder.
+
+    Gene maps and profile tables are read, matrices are opened: their values are not yet read.
+
+    Raises:
+        UserError: names the manifest, the key, and what is wrong with it or with its file.
+    """
+    manifest = _parse(path)
+    _check(path, manifest)
+    return Compendium(
+        name=manifest.name,
+        title=manifest.title or manifest.name,
+        landmarks=_gene_map(path, "landmarks", manifest.genes.landmarks),
+        targets=_gene_map(path, "targets", manifest.genes.targets),
+        platforms={name: _open(path, name, entry) for name, entry in manifest.platforms.items()},
+        preset=manifest.preset,
+        missing_genes=manifest.missing_genes,
+        split_seed=manifest.split_seed,
+        origin={"kind": "measured", "manifest": path.name},
+    )
+
+
+def _parse(path: Path) -> _Manifest:
+    check_readable(path)
+    try:
+        return _Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise UserError(f"{path}: {_explain(error)}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not TOML: {error}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    """The first fault that pydantic found, in our words; an unknown key tells most."""
+    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    *section, key = map(str, faults[0]["loc"])
+    if faults[0]["type"] == "extra_forbidden":
+        where = f"in {'.'.join(section)}: " if section else ""
+        return f"{where}{unknown('key', key, _keys(section))}"
+    where = ".".join([*section, key])
+    if faults[0]["type"] == "missing":
+        return f"{where}: this key is missing"
+    return f"{where}: {faults[0]['msg']}, not {str(faults[0]['input'])[:40]!r}"
+
+
+def _keys(section: list[str]) -> Mapping[str, Any]:
+    sections: dict[str, type[_Section]] = {"genes": _Genes, "platforms": _Platform}
+    model = sections[section[0]] if section else _Manifest
+    return model.model_fields
+
+
+def _check(path: Path, manifest: _Manifest) -> None:
+    try:
+        check_name("dataset", manifest.name)
+        for name in manifest.platforms:
+            check_name("platform", name)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    if manifest.preset not in PRESETS:
+        raise UserError(f"{path}: {unknown('preset', manifest.preset, PRESETS)}")
+    if REFERENCE_PLATFORM not in manifest.platforms:
+        raise UserError(
+            f"{path}: platforms: there is no [platforms.{REFERENCE_PLATFORM}], "
+            "the microarrays that the other platforms are fitted to"
+        )
+
+
+def _gene_map(manifest: Path, role: str, name: str) -> pd.DataFrame:
+    with _blame(manifest, f"genes.{role}"):
+        return read_gene_map(manifest.parent / name)
+
+
+def _open(manifest: Path, name: str, entry: _Platform) -> Platform:
+    key = f"platforms.{name}"
+    with _blame(manifest, f"{key}.matrix"):
+        reader = open_reader(manifest.parent / entry.matrix)
+    profiles = None
+    if entry.profiles is not None:
+        with _blame(manifest, f"{key}.profiles"):
+            profiles = _profiles_of(reader, manifest.parent / entry.profiles)
+    with _blame(manifest, f"{key}.group"):
+        _check_group(entry.group, reader, profiles)
+    return Platform(reader=reader, ids=entry.ids, profiles=profiles, group=entry.group)
+
+
+def _profiles_of(reader: Reader, path: Path) -> pd.DataFrame:
+    """The rows of a profile table for the profiles of a matrix, in its order."""
+    table = read_profiles(path)
+    ids = reader.profiles.index
+    missing = ids.difference(table.index, sort=False)
+    if len(missing):
+        raise UserError(
+            f"{path}: {len(missing)} of the {len(ids)} profiles of {reader.source} are missing: "
+            f"{some(missing)}"
+        )
+    shared = table.columns.intersection(reader.profiles.columns)
+    if len(shared):
+        raise UserError(f"{path}: {some(shared)}: the matrix has such columns too; rename these")
+    return table.loc[ids]
+
+
+def _check_group(group: str | None, reader: Reader, profiles: pd.DataFrame | None) -> None:
+    columns = [*reader.profiles.columns, *(() if profiles is None else profiles.columns)]
+    if group is not None and group not in columns:
+        raise unknown("column of the profile table", group, columns)
+
+
+@contextmanager
+def _blame(manifest: Path, key: str) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{manifest}: {key}: {error}") from None

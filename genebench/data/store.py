@@ -1,0 +1,254 @@
+"""The store: prepared datasets on disk, each in an immutable folder named by its digest.
+
+::
+
+    <home>/datasets/<name>/current            the digest in force, one line
+    <home>/datasets/<name>/<digest>/
+        dataset.json                          what it is, coverage, digest, sources
+        landmark_genes.tsv  target_genes.tsv  gene tables, indexed by Ensembl id
+        reference.npy                         quantile reference, one value per rank
+        <platform>/expression.npy             float32, profiles × (landmarks, then targets)
+        <platform>/mean.npy  std.npy          statistics of each gene, for standardisation
+        <platform>/profiles.tsv               profile table: id, group, split and what was known
+        cache/                                standardised matrices that somebody asked to map
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from genebench.data.formats.base import BLOCK
+from genebench.data.home import home
+from genebench.data.profiles import Profiles
+from genebench.errors import UserError, unknown
+from genebench.files import atomic_write, user_errors
+from genebench.specs import Part
+
+FORMAT = 1
+"""Version of the layout above."""
+
+
+class Dataset:
+    """A prepared dataset, opened: platforms, gene tables, statistics, digest."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.info: dict[str, Any] = json.loads((root / "dataset.json").read_text("utf-8"))
+        self._profile_tables: dict[str, pd.DataFrame] = {}
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.name} {self.digest}>"
+
+    @property
+    def name(self) -> str:
+        """The name it is run by."""
+        return str(self.info["name"])
+
+    @property
+    def digest(self) -> str:
+        """Digest over genes, profiles, groups, split and expression of every platform."""
+        return str(self.info["digest"])
+
+    @property
+    def landmark_genes(self) -> pd.DataFrame:
+        """Table of landmark genes in column order: ``symbol``, ``probes``, ``twin``."""
+        return self._genes[0]
+
+    @property
+    def target_genes(self) -> pd.DataFrame:
+        """Table of target genes in column order: ``symbol``, ``probes``, ``twin``."""
+        return self._genes[1]
+
+    @cached_property
+    def _genes(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        landmarks = read_table(self.root / "landmark_genes.tsv")
+        targets = read_table(self.root / "target_genes.tsv")
+        return (
+            landmarks.assign(twin=landmarks.index.isin(targets.index)),
+            targets.assign(twin=targets.index.isin(landmarks.index)),
+        )
+
+    @cached_property
+    def reference(self) -> NDArray[np.float64]:
+        """The quantile reference, ascending, one value per landmark and target gene."""
+        return np.asarray(np.load(self.root / "reference.npy", allow_pickle=False))
+
+    @property
+    def platforms(self) -> list[str]:
+        """Names of the platforms."""
+        return list(self.info["platforms"])
+
+    def expression(self, platform: str) -> NDArray[np.float32]:
+        """Normalised log2 expression, a read-only memory map, profiles × (landmarks, targets)."""
+        folder = self._folder(platform)
+        return np.asanyarray(np.load(folder / "expression.npy", mmap_mode="r", allow_pickle=False))
+
+    def profile_table(self, platform: str) -> pd.DataFrame:
+        """Table of the platform's profiles, in row order."""
+        if platform not in self._profile_tables:
+            path = self._folder(platform) / "profiles.tsv"
+            self._profile_tables[platform] = read_table(path)
+        return self._profile_tables[platform]
+
+    def statistics(self, platform: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation (ddof 0) of each gene, landmarks then targets."""
+        mean, std = (
+            np.load(self._folder(platform) / f"{name}.npy", allow_pickle=False)
+            for name in ("mean", "std")
+        )
+        return mean, std
+
+    def profiles(self, part: Part, *, mmap: bool = False) -> Profiles:
+        """Profiles of a part; standardised on read by the statistics of their platform.
+
+        Raises:
+            UserError: there is no such platform, or no profile in that part.
+        """
+        table = self.profile_table(part.platform)
+        rows = np.arange(len(table))
+        if part.split is not None:
+            rows = np.flatnonzero(table["split"].to_numpy() == part.split)
+        if not len(rows):
+            raise UserError(f"dataset {self.name}: no profile in {part}; it has too few to split")
+        mean, std = self.statistics(part.platform)
+        return Profiles(
+            expression=self.expression(part.platform),
+            rows=rows,
+            mean=mean,
+            std=std,
+            profiles=table.iloc[rows],
+            landmark_genes=self.landmark_genes,
+            target_genes=self.target_genes,
+            cache=self.root / "cache" / str(part).replace("/", "-") if mmap else None,
+        )
+
+    def verify(self) -> bool:
+        """Whether the content still has the digest that was taken when it was prepared."""
+        contents = {
+            name: platform_digest(self.profile_table(name), _row_bytes(self.expression(name)))
+            for name in self.platforms
+        }
+        return dataset_digest(self.landmark_genes, self.target_genes, contents) == self.digest
+
+    def _folder(self, platform: str) -> Path:
+        if platform not in self.info["platforms"]:
+            raise unknown(f"platform of dataset {self.name}", platform, self.platforms)
+        return self.root / platform
+
+
+def _row_bytes(expression: NDArray[np.float32]) -> Iterator[bytes]:
+    for at in range(0, len(expression), BLOCK):
+        yield np.ascontiguousarray(expression[at : at + BLOCK]).tobytes()
+
+
+def platform_digest(profiles: pd.DataFrame, expression: Iterable[bytes]) -> str:
+    """Digest of a platform: profile ids, groups, split, and the bytes of the float32 matrix."""
+    digest = hashlib.sha256()
+    known = [column for column in ("group", "split") if column in profiles]
+    for row in profiles[known].itertuples():
+        digest.update(json.dumps(list(row)).encode())
+    for data in expression:
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def dataset_digest(
+    landmarks: pd.DataFrame, targets: pd.DataFrame, platforms: Mapping[str, str]
+) -> str:
+    """Digest of a dataset: gene ids in order, and its platforms' digests. 16 hex digits."""
+    content = [list(landmarks.index), list(targets.index), dict(sorted(platforms.items()))]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+class DataStore:
+    """All prepared datasets of a home. Nobody else spells these paths."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = (root or home()) / "datasets"
+
+    def names(self) -> list[str]:
+        """Names of the prepared datasets."""
+        return sorted(path.parent.name for path in self.root.glob("*/current"))
+
+    def open(self, name: str) -> Dataset | None:
+        """The dataset of that name, or None when it is not prepared.
+
+        Raises:
+            UserError: it is prepared, but damaged or from another version.
+        """
+        try:
+            digest = (self.root / name / "current").read_text("utf-8").strip()
+        except FileNotFoundError:
+            return None
+        folder = self.root / name / Path(digest).name
+        try:
+            dataset = Dataset(folder)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{folder}: damaged ({error}); prepare {name} again") from error
+        if dataset.info.get("format") != FORMAT:
+            raise UserError(f"{folder}: written by another version; prepare {name} again")
+        return dataset
+
+    def find(self, digest: str) -> Dataset | None:
+        """The prepared dataset with that digest, or None."""
+        opened = (self.open(name) for name in self.names())
+        return next((dataset for dataset in opened if dataset and dataset.digest == digest), None)
+
+    @contextmanager
+    def staging(self, name: str) -> Iterator[Path]:
+        """A folder to build a dataset in; whatever is left of it at the end is removed."""
+        parent = self.root / name
+        with user_errors(parent, "set GENEBENCH_HOME to another folder"):
+            parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=".staging-", dir=parent))
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+                if not any(parent.iterdir()):
+                    parent.rmdir()
+
+    def publish(self, name: str, staged: Path) -> Dataset:
+        """Move a staged dataset to its place and make it the one in force, atomically."""
+        digest = Dataset(staged).digest
+        final = self.root / name / digest
+        # An older folder of the same digest holds the same content; its tables may be older.
+        if final.exists():
+            shutil.rmtree(final)
+        staged.chmod(0o755)
+        staged.rename(final)
+        with atomic_write(self.root / name / "current") as stream:
+            stream.write(f"{digest}\n".encode())
+        for stale in self._superseded(name, digest):
+            shutil.rmtree(stale, ignore_errors=True)
+        return Dataset(final)
+
+    def _superseded(self, name: str, digest: str) -> list[Path]:
+        folders = (self.root / name).iterdir()
+        return [
+            path
+            for path in folders
+            if path.is_dir() and path.name != digest and not path.name.startswith(".staging-")
+        ]
+
+
+def write_table(table: pd.DataFrame, path: Path, index: str) -> None:
+    """Write a gene or profile table as TSV, its index as the first column."""
+    table.to_csv(path, sep="\t", index_label=index, lineterminator="\n")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table written by :func:`write_table`; every cell is text."""
+    return pd.read_csv(path, sep="\t", index_col=0, dtype=str, keep_default_na=False)

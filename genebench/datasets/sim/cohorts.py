@@ -1,0 +1,103 @@
+"""Who is sampled: the profiles of a platform, their tissues and their groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from genebench.datasets.sim import model
+from genebench.datasets.sim.model import Floats, Ints, Tissues
+
+MIXING = 0.4
+"""Dirichlet concentration of cell states in a sample: low, so that one state dominates."""
+MAIN_TISSUE_SHARE = 0.85
+"""Share of a series' profiles that come from the tissue it studies."""
+TECHNICAL_FACTORS = 4
+LCL = 0
+"""Position of the lymphoblastoid cell line among the tissues."""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The profiles of one platform.
+
+    Attributes:
+        profiles: the profile table: ids, tissue, and the group's label where there is one.
+        tissue, group: positions, one per profile.
+        shift: groups × pathways, what the profiles of a group have in common in biology.
+        technical: groups × factors, what they have in common in the laboratory.
+    """
+
+    profiles: pd.DataFrame
+    tissue: Ints
+    group: Ints
+    shift: Floats
+    technical: Floats
+
+    def pathways(self, rows: slice, tissues: Tissues, rng: np.random.Generator) -> Floats:
+        """Pathways × profiles: tissue, its mixture of cell states, group and individual."""
+        tissue, group = self.tissue[rows], self.group[rows]
+        mixture = rng.gamma(MIXING, size=(len(tissue), model.STATES_PER_TISSUE))
+        mixture /= mixture.sum(axis=1, keepdims=True)
+        states = tissues.state[tissue]
+        activity = tissues.mean[tissue] + self.shift[group]
+        for position in range(model.STATES_PER_TISSUE):
+            activity += states[:, position] * mixture[:, position, None].astype(np.float32)
+        own = rng.standard_normal(activity.shape, dtype=np.float32)
+        activity += np.float32(model.INDIVIDUAL_SPREAD) * own
+        return np.ascontiguousarray(activity.T)
+
+
+def series(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
+    """Microarrays as deposited: series of very unequal size, each about one tissue."""
+    group = _groups_of_unequal_size(count, 30, rng)
+    frequency = 1 / np.arange(2.0, len(tissues.mean) + 2)
+    frequency /= frequency.sum()
+    studied = rng.choice(len(frequency), group[-1] + 1, p=frequency)
+    other = rng.choice(len(frequency), count, p=frequency)
+    tissue = np.where(rng.random(count) < MAIN_TISSUE_SHARE, studied[group], other)
+    return _cohort("SIMGSM", tissue, group, {"series": "SIMGSE"}, tissues, rng)
+
+
+def donors(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
+    """Post-mortem donors, each giving several tissues, all tissues about equally often."""
+    group = _groups_of_unequal_size(count, 12, rng)
+    tissue = rng.integers(0, len(tissues.mean), count)
+    return _cohort("SIMGTEX", tissue, group, {"donor": "SIMDONOR"}, tissues, rng)
+
+
+def lymphoblasts(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
+    """One cell line from everyone: no groups, one tissue."""
+    tissue = np.full(count, LCL, dtype=np.intp)
+    return _cohort("SIMHG", tissue, np.arange(count), {}, tissues, rng)
+
+
+def _groups_of_unequal_size(count: int, mean: int, rng: np.random.Generator) -> Ints:
+    """Group of each profile, 0, 0, …, 1, 1, …: sizes are log-normal with about that mean."""
+    sizes = 1 + rng.lognormal(np.log(mean) - 0.5, 1.0, count).astype(np.intp)
+    return np.repeat(np.arange(count), sizes)[:count]
+
+
+def _cohort(
+    prefix: str,
+    tissue: Ints,
+    group: Ints,
+    label: dict[str, str],
+    tissues: Tissues,
+    rng: np.random.Generator,
+) -> Cohort:
+    groups, pathways = group[-1] + 1, tissues.mean.shape[1]
+    ids = pd.Index([f"{prefix}{number:06d}" for number in range(1, len(tissue) + 1)], name="id")
+    columns = {name: [f"{stem}{g + 1:05d}" for g in group] for name, stem in label.items()}
+    names = ["LCL" if t == LCL else f"tissue-{t:02d}" for t in tissue]
+    shift = model.COHORT_SPREAD * rng.standard_normal((groups, pathways))
+    technical = rng.standard_normal((groups, TECHNICAL_FACTORS))
+    return Cohort(
+        profiles=pd.DataFrame({**columns, "tissue": names}, index=ids),
+        tissue=tissue,
+        group=group,
+        shift=shift.astype(np.float32),
+        technical=technical.astype(np.float32),
+    )

@@ -1,0 +1,76 @@
+"""Which genes exist, which are landmarks and targets, and which probes measure them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from genebench.datasets.sim.model import Ints, Regulation
+
+PROBES_PER_TARGET = (5765, 2201, 975, 380, 123, 48, 12, 8, 3, 3, 1, 0, 1)
+"""Target genes of the real map with 1, 2, 3, … probes: 9,520 in all."""
+
+
+@dataclass(frozen=True)
+class Genome:
+    """The simulated genes: positions 0 … genes − 1 are the rows of the RNA-seq platforms.
+
+    Attributes:
+        ids: Ensembl-like id of every gene.
+        landmarks, targets: gene maps, as :class:`genebench.data.compendium.Compendium` has them.
+        probes: probe ids, one per row of the array.
+        probed: the gene that each probe measures.
+    """
+
+    ids: pd.Index
+    landmarks: pd.DataFrame
+    targets: pd.DataFrame
+    probes: pd.Index
+    probed: Ints
+
+
+def choose_landmarks(count: int, regulation: Regulation) -> Ints:
+    """Genes that tell most about the pathways: the clearest of each pathway in turn, sorted."""
+    loadings = abs(regulation.loadings.toarray())
+    pathway = regulation.pathway[loadings.argmax(axis=1), 0]
+    clarity = loadings.max(axis=1) / regulation.noise
+    clarity[regulation.base + regulation.loadings.sum(axis=1) / 2 < 2] = 0
+    order = np.lexsort([-clarity, pathway])
+    turn = np.arange(len(order)) - np.searchsorted(pathway[order], pathway[order])
+    return np.sort(order[np.argsort(turn, kind="stable")[:count]])
+
+
+def build(regulation: Regulation, landmarks: int, twins: int, rng: np.random.Generator) -> Genome:
+    """Choose landmarks and targets among the genes of ``regulation`` and give them probes."""
+    genes = len(regulation.base)
+    names = pd.DataFrame(
+        {"symbol": [f"SIM{number:04d}" for number in range(1, genes + 1)]},
+        index=pd.Index([f"ENSGSIM{number:08d}" for number in range(1, genes + 1)], name="ensembl"),
+    )
+    landmark = choose_landmarks(landmarks, regulation)
+    twin = rng.choice(landmark, twins, replace=False)
+    target = rng.permutation(np.setdiff1d(np.arange(genes), np.setdiff1d(landmark, twin)))
+    landmark = rng.permutation(landmark)
+    probes_each = np.concatenate([np.ones(landmarks, np.intp), probe_counts(len(target), rng)])
+    probed = np.repeat(np.concatenate([landmark, target]), probes_each)
+    probes = pd.Index([f"sim_{number:06d}_at" for number in range(1, len(probed) + 1)])
+    joined = _join(probes, probes_each)
+    return Genome(
+        ids=names.index,
+        landmarks=names.iloc[landmark].assign(probes=joined[:landmarks]),
+        targets=names.iloc[target].assign(probes=joined[landmarks:]),
+        probes=probes,
+        probed=probed,
+    )
+
+
+def probe_counts(targets: int, rng: np.random.Generator) -> Ints:
+    """Probes of each target gene, in the shares of the real map."""
+    share = np.cumsum(PROBES_PER_TARGET) / sum(PROBES_PER_TARGET)
+    return rng.permutation(1 + np.searchsorted(share, (np.arange(targets) + 0.5) / targets))
+
+
+def _join(probes: pd.Index, each: Ints) -> list[str]:
+    return [",".join(part) for part in np.split(probes.to_numpy(), np.cumsum(each)[:-1])]

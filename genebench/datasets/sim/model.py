@@ -1,0 +1,145 @@
+"""How a cell expresses its genes: pathways → regulators → genes, saturating at every step.
+
+Arrays are genes (or pathways, regulators) × profiles here, float32: the layout in which a sparse
+product adds whole rows, always in the same order, so that values do not depend on threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.intp]
+
+STATES_PER_TISSUE = 4
+REGULATORS_PER_PATHWAY = 12
+REGULATORS_PER_GENE = 6
+
+TISSUE_SPREAD = 1.0
+STATE_SPREAD = 1.4
+COHORT_SPREAD = 0.35
+INDIVIDUAL_SPREAD = 0.35
+"""Standard deviations of pathway activity at each level of the hierarchy."""
+
+GATED_SHARE = 0.9
+MODULE_SHARE = 0.3
+SILENT_SHARE = 0.03
+AMPLITUDE = 1.3
+NOISE = 0.28
+
+
+@dataclass(frozen=True)
+class Tissues:
+    """Pathway activity of tissues and of the cell states that a tissue sample mixes.
+
+    Attributes:
+        mean: tissues × pathways.
+        state: tissues × cell states × pathways, relative to the tissue.
+    """
+
+    mean: Floats
+    state: Floats
+
+
+@dataclass(frozen=True)
+class Regulation:
+    """What every gene listens to.
+
+    A regulator follows one pathway by a Hill curve, and half of them are gated by a second one:
+    it must be active too (AND) or inactive (antagonist). A gene adds up a few regulators.
+
+    Attributes:
+        pathway: regulators × 2, the pathway followed and the gating one.
+        threshold, slope: regulators × 2; a negative slope in the gate is an antagonist.
+        gate: regulators, 1 where gated, else 0.
+        loadings: genes × regulators, log2 units at full activity; sparse, heavy-tailed.
+        base: genes, log2 RPKM with half-active regulators.
+        noise: genes, standard deviation (log2) of what no pathway explains.
+    """
+
+    pathway: Ints
+    threshold: Floats
+    slope: Floats
+    gate: Floats
+    loadings: sparse.csr_array
+    base: Floats
+    noise: Floats
+
+    def activity(self, pathways: Floats) -> Floats:
+        """Regulators × profiles in 0…1, from pathways × profiles."""
+        main = self._hill(pathways, 0)
+        gating = self._hill(pathways, 1)
+        gating -= 1
+        gating *= self.gate[:, None]
+        gating += 1
+        main *= gating
+        return main
+
+    def _hill(self, pathways: Floats, which: int) -> Floats:
+        """In the logarithm of a concentration, the Hill curve is the logistic one."""
+        signal = pathways[self.pathway[:, which]]
+        signal -= self.threshold[:, which, None]
+        signal *= -self.slope[:, which, None]
+        np.exp(signal, out=signal)
+        signal += 1
+        return np.reciprocal(signal, out=signal)
+
+    def expression(self, pathways: Floats, rng: np.random.Generator, noise: float) -> Floats:
+        """Genes × profiles, log2 RPKM, with the genes' own noise times ``noise``."""
+        expression: Floats = self.loadings @ self.activity(pathways)
+        expression += self.base[:, None]
+        own = rng.standard_normal(expression.shape, dtype=np.float32)
+        own *= self.noise[:, None] * np.float32(noise)
+        expression += own
+        return expression
+
+
+def draw_tissues(tissues: int, pathways: int, rng: np.random.Generator) -> Tissues:
+    mean = TISSUE_SPREAD * rng.laplace(0, 0.71, (tissues, pathways))
+    state = STATE_SPREAD * rng.standard_normal((tissues, STATES_PER_TISSUE, pathways))
+    return Tissues(mean.astype(np.float32), state.astype(np.float32))
+
+
+def draw_regulation(genes: int, pathways: int, rng: np.random.Generator) -> Regulation:
+    regulators = REGULATORS_PER_PATHWAY * pathways
+    slope = rng.lognormal(1.0, 0.4, (regulators, 2))
+    slope[:, 1] *= rng.choice([-1, 1], regulators)
+    gate = (rng.random(regulators) < GATED_SHARE).astype(np.float32)
+    loadings = _draw_loadings(genes, pathways, rng)
+    level = rng.normal(4.5, 1.5, genes) - 5 * (rng.random(genes) < SILENT_SHARE)
+    half_active = loadings @ np.full(regulators, 0.5, dtype=np.float32)
+    return Regulation(
+        pathway=_draw_pairs(regulators, pathways, rng),
+        threshold=rng.normal(0.3, 0.9, (regulators, 2)).astype(np.float32),
+        slope=slope.astype(np.float32),
+        gate=gate,
+        loadings=loadings,
+        base=(level - half_active).astype(np.float32),
+        noise=(NOISE * rng.lognormal(0, 0.25, genes)).astype(np.float32),
+    )
+
+
+def _draw_pairs(regulators: int, pathways: int, rng: np.random.Generator) -> Ints:
+    """Every pathway drives equally many regulators; the gating one is any other."""
+    main = np.arange(regulators) % pathways
+    other = (main + rng.integers(1, pathways, regulators)) % pathways
+    return np.stack([main, other], axis=1)
+
+
+def _draw_loadings(genes: int, pathways: int, rng: np.random.Generator) -> sparse.csr_array:
+    """A few regulators for every gene, a share of them from the module that it belongs to."""
+    shape = (genes, REGULATORS_PER_GENE)
+    home = rng.integers(0, pathways, (genes, 1))
+    pathway = np.where(rng.random(shape) < MODULE_SHARE, home, rng.integers(0, pathways, shape))
+    columns = pathway + pathways * rng.integers(0, REGULATORS_PER_PATHWAY, shape)
+    size = rng.exponential(1.0, shape) * rng.choice([-1, 1], shape, p=[0.2, 0.8])
+    size *= AMPLITUDE * rng.lognormal(0, 0.2, (genes, 1))
+    rows = np.repeat(np.arange(genes), REGULATORS_PER_GENE)
+    values = size.ravel().astype(np.float32)
+    return sparse.csr_array(
+        (values, (rows, columns.ravel())), shape=(genes, REGULATORS_PER_PATHWAY * pathways)
+    )

@@ -1,0 +1,122 @@
+"""How expression is measured: probes on an array, counts from a sequencer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from genebench.datasets.sim.cohorts import TECHNICAL_FACTORS
+from genebench.datasets.sim.model import Floats, Ints
+
+BAD_PROBES = 0.06
+PROBE_NOISE = 0.15
+BATCH = 0.15
+DEGRADATION = 0.15
+
+
+class Instrument(Protocol):
+    """Turns expression into what a file holds."""
+
+    def measure(
+        self, expression: Floats, technical: Floats, rng: np.random.Generator, noise: float
+    ) -> Floats:
+        """Rows × profiles from genes × profiles (log2 RPKM) and profiles × technical factors."""
+
+
+@dataclass(frozen=True)
+class Array:
+    """A microarray: probes with their own affinity, background, saturation and batch effect.
+
+    Attributes:
+        gene: probes, the gene each one measures.
+        affinity: probes, log2 intensity per RPKM.
+        background, noise: probes, intensity and log2.
+        batch: probes × technical factors, log2.
+        saturation: intensity at which half of the signal is lost.
+    """
+
+    gene: Ints
+    affinity: Floats
+    background: Floats
+    noise: Floats
+    batch: Floats
+    saturation: float = 2.0**14
+
+    def measure(
+        self, expression: Floats, technical: Floats, rng: np.random.Generator, noise: float
+    ) -> Floats:
+        """Log2 intensity, probes × profiles."""
+        signal = expression[self.gene]
+        signal += self.affinity[:, None]
+        np.exp2(signal, out=signal)
+        signal /= 1 + signal / np.float32(self.saturation)
+        signal += self.background[:, None]
+        np.log2(signal, out=signal)
+        signal += _low_rank(self.batch, technical)
+        error = rng.standard_normal(signal.shape, dtype=np.float32)
+        error *= self.noise[:, None] * np.float32(noise)
+        signal += error
+        return signal
+
+
+@dataclass(frozen=True)
+class Sequencer:
+    """RNA-seq: negative binomial counts of a library, given as RPKM.
+
+    Attributes:
+        kilobases: genes, length of the transcript.
+        dispersion: genes; variance of a count = mean + dispersion · mean².
+        degradation: genes × technical factors, log2: what ischaemia, decay and GC content do.
+        depth: median library, millions of reads.
+    """
+
+    kilobases: Floats
+    dispersion: Floats
+    degradation: Floats
+    depth: float = 5.0
+
+    def measure(
+        self, expression: Floats, technical: Floats, rng: np.random.Generator, noise: float
+    ) -> Floats:
+        """RPKM, genes × profiles; zero where no read was counted."""
+        rpkm = np.exp2(expression + _low_rank(self.degradation, technical))
+        if noise == 0:
+            return rpkm
+        library = self.depth * rng.lognormal(0, 0.4, len(technical)).astype(np.float32)
+        reads_per_rpkm = self.kilobases[:, None] * library
+        shape = 1 / self.dispersion[:, None]
+        rate = rng.standard_gamma(np.broadcast_to(shape, rpkm.shape), dtype=np.float32)
+        counts = rng.poisson(rate * self.dispersion[:, None] * rpkm * reads_per_rpkm)
+        return counts.astype(np.float32) / reads_per_rpkm
+
+
+def _low_rank(loadings: Floats, factors: Floats) -> Floats:
+    """``loadings @ factors.T``, summed in a fixed order whatever the number of threads."""
+    total = np.outer(loadings[:, 0], factors[:, 0])
+    for position in range(1, loadings.shape[1]):
+        total += np.outer(loadings[:, position], factors[:, position])
+    return total
+
+
+def draw_array(gene: Ints, rng: np.random.Generator) -> Array:
+    probes = len(gene)
+    affinity = rng.normal(4.5, 0.8, probes)
+    affinity[rng.random(probes) < BAD_PROBES] -= 3
+    return Array(
+        gene=gene,
+        affinity=affinity.astype(np.float32),
+        background=np.exp2(rng.normal(4.5, 0.5, probes)).astype(np.float32),
+        noise=(PROBE_NOISE * rng.lognormal(0, 0.4, probes)).astype(np.float32),
+        batch=(BATCH * rng.standard_normal((probes, TECHNICAL_FACTORS))).astype(np.float32),
+    )
+
+
+def draw_sequencer(genes: int, rng: np.random.Generator) -> Sequencer:
+    loadings = DEGRADATION * rng.standard_normal((genes, TECHNICAL_FACTORS))
+    return Sequencer(
+        kilobases=rng.lognormal(np.log(2.5), 0.6, genes).astype(np.float32),
+        dispersion=(0.03 * rng.lognormal(0, 0.5, genes)).astype(np.float32),
+        degradation=loadings.astype(np.float32),
+    )

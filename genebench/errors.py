@@ -1,0 +1,26 @@
+"""The two kinds of failure: the user's (one line, exit status 2) and ours (a traceback)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake the user can mend: the message names what, where and the remedy, on one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name nobody declares, with near misses (or all names when there are few)."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if close:
+        hint = f"did you mean {' or '.join(close)}?"
+    elif names:
+        hint = f"known: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}"
+    else:
+        hint = f"there is no {kind} at all"
+    return UserError(f"unknown {kind} {name!r}; {hint}")

@@ -1,0 +1,53 @@
+"""Files written so that nothing half-written is ever seen: a temporary name, then a rename."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from genebench.errors import UserError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def user_errors(where: Path, remedy: str) -> Iterator[None]:
+    """Turn the system's refusals (full disk, no permission) into one line with a remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise UserError(f"{where}: no space left to write; free some, or {remedy}") from error
+        if isinstance(error, PermissionError | FileExistsError | NotADirectoryError) or (
+            error.errno == errno.EROFS
+        ):
+            reason = (error.strerror or "cannot write").lower()
+            raise UserError(f"{where}: cannot write there ({reason}); {remedy}") from error
+        raise
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside ``path``; on success it replaces ``path``, else it is gone."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,84 @@
+"""Every hook on one screen: when it is called, and what to return.
+
+A plugin is a module named by an entry point of group ``genebench``. It declares
+``genebench_contract = 1`` and any of these functions, marked with ``@genebench.hookimpl``.
+Hooks return cheap specs; code is named by import string, so listing imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    import typer
+
+    from genebench.plan import Job
+    from genebench.results.record import Record
+    from genebench.specs import (
+        DatasetSpec,
+        EngineSpec,
+        MethodSpec,
+        MetricSpec,
+        ProtocolSpec,
+        ReporterSpec,
+    )
+
+PROJECT = "genebench"
+CONTRACT = 1
+"""Version of this page. A plugin declares the one it was written for; others are isolated."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def genebench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
+    """Called when the catalog is built. Return the datasets this plugin can prepare."""
+
+
+@hookspec
+def genebench_protocols() -> Iterable[ProtocolSpec]:  # type: ignore[empty-body]
+    """Called when the catalog is built. Return ways to train, select and test."""
+
+
+@hookspec
+def genebench_methods() -> Iterable[MethodSpec]:  # type: ignore[empty-body]
+    """Called when the catalog is built. Return inference methods and their parameters."""
+
+
+@hookspec
+def genebench_metrics() -> Iterable[MetricSpec]:  # type: ignore[empty-body]
+    """Called when the catalog is built. Return metrics: one value per gene (or per profile)."""
+
+
+@hookspec
+def genebench_engines() -> Iterable[EngineSpec]:  # type: ignore[empty-body]
+    """Called when the catalog is built. Return places where jobs can be executed."""
+
+
+@hookspec
+def genebench_reporters() -> Iterable[ReporterSpec]:  # type: ignore[empty-body]
+    """Called when the catalog is built. Return output formats of ``genebench report``."""
+
+
+@hookspec
+def genebench_commands(app: typer.Typer) -> None:
+    """Called once when the command line starts. Add subcommands to ``app``."""
+
+
+@hookspec
+def genebench_job_started(job: Job) -> None:
+    """Called in the process that executes ``job``, before it reads data. Never fails a run."""
+
+
+@hookspec
+def genebench_job_progressed(job: Job, done: int, total: int, message: str) -> None:
+    """Called whenever the method reports progress: ``done`` of ``total`` steps. Never fails a run."""
+
+
+@hookspec
+def genebench_job_finished(job: Job, records: list[Record]) -> None:
+    """Called once the job's records are written, failed ones included. Never fails a run."""

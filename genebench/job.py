@@ -1,0 +1,270 @@
+"""Execute one job here, in this process: fit once, then predict, score and record each protocol.
+
+The one place where plugin code, data and clocks meet. A method is given the training and the
+selection profiles, and later the landmarks of the test profiles; it never receives test targets.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genebench.catalog import catalog
+from genebench.data.npy import NpyWriter
+from genebench.data.profiles import Profiles
+from genebench.data.store import DataStore, Dataset
+from genebench.errors import UserError
+from genebench.method import Context, Method, Model
+from genebench.metrics.scoring import Scoring, score
+from genebench.paper import is_published
+from genebench.plan import Evaluation, Job
+from genebench.plugins import installed, load_code
+from genebench.provenance import PeakMemory, Stopwatch, provenance
+from genebench.results.record import FORMAT, Failure, Provenance, Record
+from genebench.results.store import ResultsStore
+from genebench.specs import MethodSpec
+
+log = logging.getLogger("genebench")
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to execute jobs; nothing here changes a result's key."""
+
+    results: Path
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    keep_predictions: bool = False
+    command: str = "python"
+
+
+class BadPrediction(Exception):
+    """A method's prediction has the wrong shape, or values that are not finite."""
+
+
+@dataclass
+class _Workbench:
+    """What the steps of one job share."""
+
+    job: Job
+    settings: Settings
+    dataset: Dataset
+    store: ResultsStore
+    clock: Stopwatch
+    memory: PeakMemory
+    provenance: Provenance
+
+
+def execute(job: Job, settings: Settings) -> list[Record]:
+    """Execute a job and write a record for each of its evaluations, failures included.
+
+    Returns:
+        The records, in the order of the job's evaluations.
+
+    Raises:
+        UserError: the data are gone, or the results cannot be written. What a method does wrong
+            is never raised: it becomes a failed record.
+    """
+    notify("genebench_job_started", job=job)
+    bench = _set_up(job, settings)
+    models = _attempt(lambda: _fit(bench))
+    records = [_evaluate(bench, evaluation, models) for evaluation in job.evaluations]
+    notify("genebench_job_finished", job=job, records=records)
+    return records
+
+
+def notify(hook: str, **arguments: Any) -> None:
+    """Tell the observers; their failures are logged, and change nothing."""
+    for complaint in installed().notify(hook, **arguments):
+        log.warning(complaint)
+
+
+def _set_up(job: Job, settings: Settings) -> _Workbench:
+    dataset = DataStore().open(job.store)
+    if dataset is None or dataset.digest != job.data:
+        raise UserError(f"dataset {job.dataset}: no longer the one that was planned for; run again")
+    device = resolve_device(settings.device, job.method)
+    shelves = catalog()
+    taking_part = [shelves.methods.plugins[job.method.name], *shelves.metrics.plugins.values()]
+    return _Workbench(
+        job=job,
+        settings=settings,
+        dataset=dataset,
+        store=ResultsStore(settings.results),
+        clock=Stopwatch(),
+        memory=PeakMemory(),
+        provenance=provenance(
+            settings.command, device, (plugin.distribution for plugin in taking_part)
+        ),
+    )
+
+
+def resolve_device(wanted: str, method: MethodSpec) -> str:
+    """The device a method will run on: CUDA when the method can, there is one, and it may.
+
+    Raises:
+        UserError: CUDA is asked for, the method could use it, and there is none.
+    """
+    if wanted == "cpu" or "cuda" not in method.devices:
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        raise UserError("--device cuda: torch finds no CUDA device here; use --device auto or cpu")
+    return "cpu"
+
+
+def _attempt(work: Callable[[], Result]) -> Result | Failure:
+    """Do what a plugin may do wrong; its failure is a result, not the end of the run."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001  a method may raise anything
+        return Failure(
+            kind=type(error).__name__,
+            message=str(error),
+            traceback="".join(traceback.format_exception(error)),
+        )
+
+
+def _fit(bench: _Workbench) -> Mapping[str, Model]:
+    job = bench.job
+    _seed_everything(job.seed)
+    method: Method = load_code(job.method.code)(**job.params)
+    train = bench.dataset.profiles(job.evaluations[0].protocol.train)
+    selections = {
+        evaluation.protocol.name: bench.dataset.profiles(evaluation.protocol.select)
+        for evaluation in job.evaluations
+    }
+    context = Context(seed=job.seed, device=bench.provenance.device, progress=_observed(job))
+    with bench.clock.phase("fit"):
+        models = method.fit(train, selections, context)
+    missing = sorted(set(selections) - set(models))
+    if missing:
+        raise BadPrediction(f"fit returned no model for {', '.join(missing)}")
+    return models
+
+
+def _seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+
+
+def _observed(job: Job) -> Callable[[int, int, str], None]:
+    def progress(done: int, total: int, message: str) -> None:
+        notify("genebench_job_progressed", job=job, done=done, total=total, message=message)
+
+    return progress
+
+
+def _evaluate(
+    bench: _Workbench, evaluation: Evaluation, models: Mapping[str, Model] | Failure
+) -> Record:
+    if isinstance(models, Failure):
+        return _record_failure(bench, evaluation, models)
+    model = models[evaluation.protocol.name]
+    test = bench.dataset.profiles(evaluation.protocol.test)
+    clock = Stopwatch()
+    clock.seconds |= bench.clock.seconds
+    with bench.store.scratch(evaluation.key) as scratch:
+        failure = _predict(model, test, scratch, clock)
+        if failure:
+            return _record_failure(bench, evaluation, failure)
+        predictions = np.load(scratch, mmap_mode="r", allow_pickle=False)
+        with clock.phase("score"):
+            scored = _attempt(lambda: score(test, predictions))
+        if isinstance(scored, Failure):
+            return _record_failure(bench, evaluation, scored)
+        kept = ""
+        if bench.settings.keep_predictions:
+            kept = bench.store.keep(scratch, evaluation.key)
+    record = _record_success(bench, evaluation, model, scored, predictions=kept, clock=clock)
+    return bench.store.write(record, scored.vectors)
+
+
+def _predict(model: Model, test: Profiles, scratch: Path, clock: Stopwatch) -> Failure | None:
+    """Write predictions block by block; only what the model itself does can fail the job."""
+    shape = (len(test), len(test.target_genes))
+    with scratch.open("wb") as stream:
+        writer = NpyWriter(stream, shape, np.float32)
+        for landmarks in test.landmark_blocks():
+            with clock.phase("predict"):
+                block = _attempt(lambda given=landmarks: _checked(model, given, shape[1]))  # type: ignore[misc]
+            if isinstance(block, Failure):
+                return block
+            writer.append(block)
+        writer.close()
+    return None
+
+
+def _checked(model: Model, landmarks: NDArray[np.float32], n_targets: int) -> NDArray[Any]:
+    predicted = np.asarray(model.predict(landmarks))
+    expected = (len(landmarks), n_targets)
+    if predicted.shape != expected:
+        raise BadPrediction(f"predicted {predicted.shape} values where {expected} were expected")
+    if not np.isfinite(predicted).all():
+        raise BadPrediction("predicted NaN or infinite values")
+    return predicted
+
+
+def _record_success(
+    bench: _Workbench, evaluation: Evaluation, model: Model, scored: Scoring,
+    *, predictions: str, clock: Stopwatch,
+) -> Record:  # fmt: skip
+    return _record(
+        bench,
+        evaluation,
+        choices=dict(model.choices),
+        notes=(*model.notes, *scored.faults),
+        scores=scored.scores(),
+        constant_truth=scored.constant_truth,
+        constant_prediction=scored.constant_prediction,
+        predictions=predictions,
+        seconds=clock.seconds,
+    )
+
+
+def _record_failure(bench: _Workbench, evaluation: Evaluation, failure: Failure) -> Record:
+    record = _record(bench, evaluation, failure=failure, seconds=bench.clock.seconds)
+    return bench.store.write(record, {})
+
+
+def _record(bench: _Workbench, evaluation: Evaluation, **outcome: Any) -> Record:
+    job, protocol = bench.job, evaluation.protocol
+    parts = {"train": protocol.train, "select": protocol.select, "test": protocol.test}
+    blank: dict[str, Any] = {
+        "choices": {}, "notes": (), "scores": {}, "vectors": "", "predictions": "",
+        "constant_truth": 0, "constant_prediction": 0, "failure": None,
+    }  # fmt: skip
+    return Record(
+        format=FORMAT,
+        key=evaluation.key,
+        status="failed" if outcome.get("failure") else "done",
+        identity=evaluation.identity,
+        dataset=job.dataset,
+        preset=job.preset,
+        published_data=is_published(bench.dataset),
+        profiles={name: len(bench.dataset.profiles(part)) for name, part in parts.items()},
+        genes={
+            "landmark": len(bench.dataset.landmark_genes),
+            "target": len(bench.dataset.target_genes),
+        },
+        shared_fit=tuple(item.protocol.name for item in job.evaluations),
+        peak_memory=bench.memory.read(),
+        peak_memory_scope=bench.memory.scope,
+        provenance=bench.provenance,
+        **(blank | outcome),
+    )

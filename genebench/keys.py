@@ -1,0 +1,57 @@
+"""Keys: a hash of the canonical form of exactly what a result depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+KEY_LENGTH = 24
+
+
+def canonical(content: Any) -> str:
+    """JSON with sorted keys and no spaces: equal content gives equal text on every machine.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    return json.dumps(
+        content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+
+
+def key_of(content: Any) -> str:
+    """The key of some content: 24 hex digits of its canonical form's sha256."""
+    return hashlib.sha256(canonical(content).encode()).hexdigest()[:KEY_LENGTH]
+
+
+@cache
+def code_digest(code: str) -> str:
+    """Digest of the sources behind an import string, found without importing the module.
+
+    It covers every ``.py`` file of the top-level package, so that editing a plugin in place
+    changes its keys. Methods of genebench itself are covered by their own module alone: an edit
+    to a table's layout must not orphan their results.
+    """
+    module = code.partition(":")[0]
+    package = module if module.startswith("genebench.") else module.partition(".")[0]
+    digest = hashlib.sha256()
+    for name, path in _sources(package):
+        digest.update(f"{name}\0".encode())
+        digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
+    return digest.hexdigest()[:16]
+
+
+def _sources(package: str) -> list[tuple[str, Path]]:
+    spec = find_spec(package)
+    if spec is None:
+        return []
+    if not spec.submodule_search_locations:
+        return [(package, Path(spec.origin))] if spec.origin else []
+    roots = [Path(location) for location in spec.submodule_search_locations]
+    return sorted(
+        (path.relative_to(root).as_posix(), path) for root in roots for path in root.rglob("*.py")
+    )

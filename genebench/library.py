@@ -1,0 +1,67 @@
+"""Datasets by name: opened when prepared, built first when a plugin offers them."""
+
+from __future__ import annotations
+
+from genebench.catalog import Shelf
+from genebench.data.prepare import prepare
+from genebench.data.store import Dataset, DataStore
+from genebench.errors import UserError, unknown
+from genebench.keys import code_digest
+from genebench.plugins import load_code
+from genebench.progress import Progress, silent
+from genebench.specs import PRESETS, DatasetSpec
+
+
+def store_name(spec: DatasetSpec, preset: str) -> str:
+    """Name that a dataset is prepared under; one that comes in sizes has one for each."""
+    return f"{spec.name}-{preset}" if spec.presets else spec.name
+
+
+def open_dataset(
+    name: str,
+    shelf: Shelf[DatasetSpec],
+    preset: str | None = None,
+    progress: Progress = silent,
+) -> Dataset:
+    """Open a dataset that is prepared, or that the catalog can build.
+
+    Raises:
+        UserError: there is neither, or it does not come in that size.
+    """
+    if name in shelf.specs:
+        return _built(shelf.specs[name], preset, progress)
+    dataset = DataStore().open(name)
+    if dataset is None:
+        raise unknown("dataset", name, {*shelf.specs, *DataStore().names()})
+    return dataset
+
+
+def suggested_preset(name: str, shelf: Shelf[DatasetSpec]) -> str:
+    """The preset that a dataset suggests to methods."""
+    if name in shelf.specs:
+        return shelf.specs[name].preset
+    dataset = DataStore().open(name)
+    return str(dataset.info["preset"]) if dataset else "small"
+
+
+def check_new_name(name: str, shelf: Shelf[DatasetSpec]) -> None:
+    """Refuse a name that a dataset of the catalog uses.
+
+    Raises:
+        UserError: the name is taken.
+    """
+    taken = {store_name(spec, size) for spec in shelf.specs.values() for size in PRESETS}
+    if name in taken | set(shelf.specs):
+        raise UserError(f"dataset name {name!r} belongs to a built-in or plugin; choose another")
+
+
+def _built(spec: DatasetSpec, preset: str | None, progress: Progress) -> Dataset:
+    size = preset or spec.preset
+    if spec.presets and size not in spec.presets:
+        raise unknown(f"size of dataset {spec.name}", size, spec.presets)
+    name, made_by = store_name(spec, size), code_digest(spec.code)
+    dataset = DataStore().open(name)
+    if dataset and dataset.info["origin"].get("code") == made_by:
+        return dataset
+    compendium = load_code(spec.code)(size)
+    return prepare(compendium, name=name, code=made_by, progress=progress)

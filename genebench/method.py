@@ -1,0 +1,74 @@
+"""What a method is: the classes that plugins subclass."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from genebench.progress import Progress, silent
+from genebench.specs import Value
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from genebench.data.profiles import Profiles
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a job tells its method besides the data.
+
+    Attributes:
+        seed: seeds everything random; the global generators of Python, numpy and torch are
+            seeded with it already.
+        device: ``cpu`` or ``cuda``; never one that the method's spec does not declare.
+        progress: call it now and then with steps done, steps in all, and a few words.
+    """
+
+    seed: int = 0
+    device: str = "cpu"
+    progress: Progress = silent
+
+
+class Model(ABC):
+    """A fitted method, chosen on one selection set.
+
+    Attributes:
+        choices: what the selection set decided (λ, k, the epoch, …); kept in the record.
+        notes: one-line remarks that a reader of the result should see; kept in the record.
+    """
+
+    choices: Mapping[str, Value] = {}
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+        """Infer targets: profiles × landmarks in, profiles × targets out, all standardised.
+
+        Profiles come in blocks of any size; a profile's prediction depends on it alone.
+        """
+
+
+class Method(ABC):
+    """An inference method. Created with its parameters in effect as keyword arguments."""
+
+    def __init__(self, **params: Any) -> None:
+        self.params = params
+
+    @abstractmethod
+    def fit(
+        self, train: Profiles, selections: Mapping[str, Profiles], context: Context
+    ) -> Mapping[str, Model]:
+        """Fit on the training profiles, once, and choose a model for each selection set.
+
+        Args:
+            train: the training profiles.
+            selections: selection sets by name. They may be used only to choose: an epoch, λ, k.
+            context: seed, device, progress.
+
+        Returns:
+            One model for each name in ``selections``; the same object may serve several.
+        """

@@ -1,0 +1,103 @@
+"""Score predictions with every metric, in blocks of genes or of profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genebench.catalog import catalog
+from genebench.data.profiles import Profiles
+from genebench.plugins import load_code
+from genebench.results.record import Score
+from genebench.results.scores import summarise
+from genebench.specs import MetricSpec
+
+GENES_PER_BLOCK = 512
+PROFILES_PER_BLOCK = 1024
+
+Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@dataclass
+class Scoring:
+    """What scoring gave: per-gene (or per-profile) vectors, and what a reader should know."""
+
+    vectors: dict[str, NDArray[Any]]
+    """``metric.<name>`` → values; ``gene.id``, ``gene.twin`` → the targets they are of."""
+    constant_truth: int = 0
+    constant_prediction: int = 0
+    faults: list[str] = field(default_factory=list)
+    """Metrics that failed, one line each; they have no vector."""
+
+    def scores(self) -> dict[str, dict[str, Score]]:
+        """Metric → panel → score."""
+        prefix = "metric."
+        return {
+            name.removeprefix(prefix): summarise(values, self.vectors["gene.twin"])
+            for name, values in self.vectors.items()
+            if name.startswith(prefix)
+        }
+
+
+def score(test: Profiles, predictions: NDArray[np.float32]) -> Scoring:
+    """Score predictions (profiles × targets, standardised) of the test profiles.
+
+    A metric that raises costs its own column and nothing else.
+    """
+    genes = test.target_genes
+    scoring = Scoring(
+        {
+            "gene.id": genes.index.to_numpy().astype(str),
+            "gene.twin": genes["twin"].to_numpy(dtype=bool),
+        }
+    )
+    for truth, prediction in _gene_blocks(test, predictions):
+        scoring.constant_truth += int((np.ptp(truth, axis=0) == 0).sum())
+        scoring.constant_prediction += int((np.ptp(prediction, axis=0) == 0).sum())
+    for metric in catalog().metrics.specs.values():
+        try:
+            scoring.vectors[f"metric.{metric.name}"] = _values(metric, test, predictions)
+        except Exception as error:  # noqa: BLE001  a metric may raise anything
+            scoring.faults.append(f"metric {metric.name} failed: {error!r}")
+    return scoring
+
+
+def _values(
+    metric: MetricSpec, test: Profiles, predictions: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    function = load_code(metric.code)
+    blocks = _gene_blocks if metric.axis == "gene" else _profile_blocks
+    values = [
+        _checked(metric, function(truth, prediction), truth)
+        for truth, prediction in blocks(test, predictions)
+    ]
+    return np.concatenate(values)
+
+
+def _checked(metric: MetricSpec, values: Any, truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    values = np.asarray(values, dtype=np.float64)
+    expected = (truth.shape[1 if metric.axis == "gene" else 0],)
+    if values.shape != expected:
+        raise ValueError(f"gave an array of shape {values.shape}, expected {expected}")
+    if not np.isfinite(values).all():
+        raise ValueError("gave NaN or infinite values")
+    return values
+
+
+def _gene_blocks(test: Profiles, predictions: NDArray[np.float32]) -> Iterator[Pair]:
+    n_genes = predictions.shape[1]
+    for start in range(0, n_genes, GENES_PER_BLOCK):
+        stop = min(start + GENES_PER_BLOCK, n_genes)
+        truth = test.target_columns(start, stop).astype(np.float64)
+        yield truth, predictions[:, start:stop].astype(np.float64)
+
+
+def _profile_blocks(test: Profiles, predictions: NDArray[np.float32]) -> Iterator[Pair]:
+    at = 0
+    for truth in test.column_blocks("targets", PROFILES_PER_BLOCK):
+        yield truth.astype(np.float64), predictions[at : at + len(truth)].astype(np.float64)
+        at += len(truth)

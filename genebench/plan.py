@@ -1,0 +1,209 @@
+"""The plan: what to do, as data. Jobs are frozen; their keys say what a result depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal
+
+from genebench.catalog import Catalog
+from genebench.errors import UserError, unknown
+from genebench.keys import code_digest, key_of
+from genebench.results.record import Code, Identity
+from genebench.results.store import ResultsStore
+from genebench.specs import MethodSpec, ProtocolSpec, Value
+
+if TYPE_CHECKING:
+    from genebench.data.store import Dataset
+
+State = Literal["done", "failed", "to do"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One protocol's share of a job: it becomes one record."""
+
+    protocol: ProtocolSpec
+    identity: Identity
+    key: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit, and every protocol that is served by it (they share the training profiles)."""
+
+    dataset: str
+    """Name that the user runs it by."""
+    store: str
+    """Name it is prepared under."""
+    data: str
+    """Its digest."""
+    preset: str
+    method: MethodSpec
+    params: Mapping[str, Value]
+    seed: int
+    evaluations: tuple[Evaluation, ...]
+
+    @property
+    def label(self) -> str:
+        """What to call the job in messages."""
+        seed = f" seed {self.seed}" if self.method.stochastic else ""
+        protocols = ", ".join(evaluation.protocol.name for evaluation in self.evaluations)
+        return f"{self.method.name}{seed} on {self.dataset} ({protocols})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for; names are not yet checked."""
+
+    methods: Sequence[str]
+    protocols: Sequence[str]
+    preset: str
+    seeds: int = 1
+    overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Method → parameter → value, as typed."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Jobs, and the state of each of their keys in a results folder."""
+
+    jobs: tuple[Job, ...]
+    states: Mapping[str, State]
+
+    @property
+    def evaluations(self) -> list[tuple[Job, Evaluation]]:
+        """Every job's evaluations, in order."""
+        return [(job, evaluation) for job in self.jobs for evaluation in job.evaluations]
+
+    def count(self, state: State) -> int:
+        """How many evaluations are in that state."""
+        return sum(self.states[evaluation.key] == state for _, evaluation in self.evaluations)
+
+    def remaining(self, *, retry_failed: bool = False) -> list[Job]:
+        """Jobs that still have something to do, reduced to just that."""
+        wanted = {"to do", "failed"} if retry_failed else {"to do"}
+        reduced = []
+        for job in self.jobs:
+            left = tuple(item for item in job.evaluations if self.states[item.key] in wanted)
+            if left:
+                reduced.append(replace(job, evaluations=left))
+        return reduced
+
+
+def make_plan(
+    request: Request, dataset: Dataset, name: str, catalog: Catalog, results: ResultsStore
+) -> Plan:
+    """Turn a request into jobs, and look up what is already there.
+
+    Controls are part of every plan. Nothing is read of the data but what the dataset declares.
+
+    Raises:
+        UserError: an unknown name or parameter, a value out of range, a missing platform.
+    """
+    methods = _with_controls(catalog.methods.choose(request.methods), catalog)
+    protocols = catalog.protocols.choose(request.protocols)
+    _check_platforms(protocols, dataset)
+    _check_overrides(request.overrides, methods)
+    if request.seeds < 1:
+        raise UserError(f"seeds={request.seeds}: at least one seed is needed")
+    jobs = [
+        job
+        for method in methods
+        for seed in range(request.seeds if method.stochastic else 1)
+        for job in _jobs(request, dataset, name, catalog, method, seed, protocols)
+    ]
+    return Plan(tuple(jobs), _states(jobs, results))
+
+
+def _jobs(
+    request: Request,
+    dataset: Dataset,
+    name: str,
+    catalog: Catalog,
+    method: MethodSpec,
+    seed: int,
+    protocols: Iterable[ProtocolSpec],
+) -> Iterable[Job]:
+    params = method.values(request.preset, request.overrides.get(method.name, {}))
+    code = _code(method, catalog)
+    for _, sharing in groupby(sorted(protocols, key=_train), key=_train):
+        evaluations = tuple(
+            _evaluation(method, params, seed, protocol, dataset.digest, code)
+            for protocol in sharing
+        )
+        yield Job(
+            dataset=name,
+            store=dataset.name,
+            data=dataset.digest,
+            preset=request.preset,
+            method=method,
+            params=params,
+            seed=seed,
+            evaluations=evaluations,
+        )
+
+
+def _train(protocol: ProtocolSpec) -> str:
+    return str(protocol.train)
+
+
+def _evaluation(
+    method: MethodSpec,
+    params: dict[str, Value],
+    seed: int,
+    protocol: ProtocolSpec,
+    data: str,
+    code: Code,
+) -> Evaluation:
+    identity = Identity(
+        method=method.name,
+        params=params,
+        seed=seed,
+        protocol=protocol.name,
+        protocol_version=protocol.version,
+        data=data,
+        code=code,
+    )
+    return Evaluation(protocol, identity, key_of(identity.model_dump()))
+
+
+def _code(method: MethodSpec, catalog: Catalog) -> Code:
+    plugin = catalog.methods.plugins[method.name]
+    return Code(
+        distribution=plugin.distribution, version=plugin.version, digest=code_digest(method.code)
+    )
+
+
+def _with_controls(methods: list[MethodSpec], catalog: Catalog) -> list[MethodSpec]:
+    controls = [spec for spec in catalog.methods.specs.values() if spec.control]
+    return [*(spec for spec in controls if spec not in methods), *methods]
+
+
+def _check_platforms(protocols: Iterable[ProtocolSpec], dataset: Dataset) -> None:
+    for protocol in protocols:
+        for part in (protocol.train, protocol.select, protocol.test):
+            if part.platform not in dataset.platforms:
+                raise UserError(
+                    f"protocol {protocol.name} needs platform {part.platform}, which dataset "
+                    f"{dataset.name} lacks; it has {', '.join(dataset.platforms)}"
+                )
+
+
+def _check_overrides(
+    overrides: Mapping[str, Mapping[str, str]], methods: Iterable[MethodSpec]
+) -> None:
+    chosen = {method.name: method for method in methods}
+    for name in overrides:
+        if name not in chosen:
+            raise unknown("method to set a parameter of", name, chosen)
+
+
+def _states(jobs: Iterable[Job], results: ResultsStore) -> dict[str, State]:
+    states: dict[str, State] = {}
+    for job in jobs:
+        for evaluation in job.evaluations:
+            record = results.read(evaluation.key)
+            states[evaluation.key] = record.status if record else "to do"
+    return states

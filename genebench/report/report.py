@@ -1,0 +1,153 @@
+"""The report: tables of text, made from records; reporters only lay them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from genebench.catalog import Catalog
+from genebench.paper import PUBLISHED
+from genebench.report.variants import Variant, variants_of
+from genebench.results.record import Record
+from genebench.results.scores import PANELS
+from genebench.specs import MetricSpec
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method's cells, and how to show them."""
+
+    cells: tuple[str, ...]
+    control: bool = False
+    best: frozenset[int] = frozenset()
+    """Columns in which this row is the best (controls do not compete)."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, named columns and rows of text."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Tables whose numbers may be compared: same data, protocol and preset. Notes stand below."""
+
+    title: str
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a reporter is given.
+
+    Attributes:
+        records: every record that the report is about.
+        catalog: titles, units and directions of what was run.
+        colour, width: what the terminal can show.
+    """
+
+    records: tuple[Record, ...]
+    catalog: Catalog
+    colour: bool = False
+    width: int = 100
+
+    def sections(self) -> Iterator[Section]:
+        """One for each dataset, protocol and preset: a table per metric, and what it cost."""
+        for group in _comparable(self.records):
+            yield _Comparison(group, self.catalog).section()
+
+
+def _comparable(records: Iterable[Record]) -> list[list[Record]]:
+    """Group records that may stand in one table."""
+    groups: dict[tuple[object, ...], list[Record]] = {}
+    for record in records:
+        identity = record.identity
+        key = (
+            record.dataset, identity.data, identity.protocol, identity.protocol_version,
+            record.preset,
+        )  # fmt: skip
+        groups.setdefault(key, []).append(record)
+    return list(groups.values())
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Records of one section, ready to be laid out."""
+
+    records: list[Record]
+    catalog: Catalog
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        return variants_of(self.records, self.catalog)
+
+    @property
+    def first(self) -> Record:
+        return self.records[0]
+
+    def section(self) -> Section:
+        first = self.first
+        scores = [self._scores(metric) for metric in self.catalog.metrics.specs.values()]
+        return Section(
+            title=f"{first.dataset} · {first.identity.protocol} · preset {first.preset}",
+            tables=(*(table for table in scores if table.rows), self._costs()),
+            notes=tuple(self._notes()),
+        )
+
+    def _scores(self, metric: MetricSpec) -> Table:
+        panels = [
+            panel for panel in PANELS if any(v.has(metric.name, panel) for v in self.variants)
+        ]
+        ranked = sorted(self.variants, key=lambda variant: variant.rank(metric, "all"))
+        best = [min(ranked, key=lambda variant: variant.rank(metric, panel)) for panel in panels]
+        published = ["published"] if self.first.published_data else []
+        rows = [
+            Row(
+                cells=(
+                    variant.label,
+                    *(variant.score(metric.name, panel) for panel in panels),
+                    *(_published(variant, metric) for _ in published),
+                ),
+                control=variant.control,
+                best=frozenset(at for at, winner in enumerate(best, 1) if winner is variant),
+            )
+            for variant in ranked
+        ]
+        return Table(
+            title=f"{metric.title} ({metric.direction} is better; unit: {metric.unit})",
+            columns=("method", *panels, *published),
+            rows=tuple(rows),
+        )
+
+    def _costs(self) -> Table:
+        rows = tuple(Row(variant.costs(), variant.control) for variant in self.variants)
+        columns = ("method", "fit s", "predict s", "score s", "peak memory MB", "device")
+        return Table("cost (a fit is shared by protocols that train alike)", columns, rows)
+
+    def _notes(self) -> Iterator[str]:
+        profiles, genes = self.first.profiles, self.first.genes
+        yield (
+            f"data {self.first.identity.data}: {profiles['train']:,} train, "
+            f"{profiles['select']:,} select, {profiles['test']:,} test profiles; "
+            f"{genes['landmark']:,} landmarks, {genes['target']:,} targets"
+        )
+        yield (
+            "mean ± std over target genes: all, strict (no landmark), twin (a landmark too, "
+            "hence copied on RNA-seq)"
+        )
+        if constant := max((record.constant_truth for record in self.records), default=0):
+            yield f"{constant:,} targets do not vary in the test profiles; they are counted"
+        for variant in self.variants:
+            yield from variant.notes()
+
+
+def _published(variant: Variant, metric: MetricSpec) -> str:
+    identity = variant.first.identity
+    value = PUBLISHED.get((identity.protocol, identity.method, metric.name))
+    return f"{value.mean:.4f} ± {value.std:.4f}" if value else "–"

@@ -1,0 +1,257 @@
+"""Frozen specs: what plugins declare. Cheap to build, free of heavy imports, checked at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from genebench.errors import UserError, unknown
+
+Value = bool | int | float | str
+"""The value of a method's parameter."""
+
+PRESETS = ("tiny", "small", "paper")
+"""Presets in order of cost. ``paper`` is the published setting: a parameter's default."""
+
+NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
+_PARAM_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_MAX_NAME = 40
+
+
+def check_name(kind: str, name: str) -> None:
+    """Names are part of commands, keys and file names: lower case, digits, single ``-`` or ``.``.
+
+    Raises:
+        ValueError: the name is malformed.
+    """
+    if not isinstance(name, str) or len(name) > _MAX_NAME or not NAME.fullmatch(name):
+        raise ValueError(
+            f"{kind} name {name!r} is malformed: use up to {_MAX_NAME} of a-z, 0-9 and single "
+            "'-' or '.' between them"
+        )
+
+
+def _check_code(owner: str, code: str) -> None:
+    if not _IMPORT_STRING.fullmatch(code):
+        raise ValueError(f"{owner}: code {code!r} is not an import string 'package.module:name'")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Param:
+    """One parameter of a method: the single source for flags, grids, checks and docs.
+
+    ``default`` is the published value (preset ``paper``). ``presets`` gives cheaper values; a
+    preset without one takes the value of the next larger preset.
+    """
+
+    name: str
+    default: Value
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[Value, ...] = ()
+    presets: Mapping[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not _PARAM_NAME.fullmatch(self.name):
+            raise ValueError(f"parameter name {self.name!r} is malformed: use a-z, 0-9 and '_'")
+        for preset in self.presets:
+            if preset not in PRESETS:
+                raise ValueError(f"parameter {self.name}: preset {preset!r} is not one of {PRESETS}")
+        for value in (self.default, *self.presets.values()):
+            if type(value) is not self.type:
+                raise ValueError(f"parameter {self.name}: {value!r} is not a {self.type.__name__}")
+            self._check_range(value, owner="parameter")
+
+    @property
+    def type(self) -> type:
+        """bool, int, float or str: the type of the default."""
+        return type(self.default)
+
+    def value_for(self, preset: str) -> Value:
+        """The value this parameter takes under ``preset``."""
+        for name in PRESETS[PRESETS.index(preset) :]:
+            if name in self.presets:
+                return self.presets[name]
+        return self.default
+
+    def parse(self, text: str, *, owner: str) -> Value:
+        """Read a value from the command line or a file, and check it.
+
+        Raises:
+            UserError: not of the parameter's type, or out of range.
+        """
+        value = self._convert(text.strip(), owner)
+        self._check_range(value, owner)
+        return value
+
+    def _convert(self, text: str, owner: str) -> Value:
+        try:
+            if self.type is bool:
+                return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+            value: Value = self.type(text)
+        except (KeyError, ValueError):
+            kinds = {bool: "true or false", int: "a whole number", float: "a number"}
+            raise UserError(f"{owner}.{self.name}={text}: expected {kinds[self.type]}") from None
+        return value
+
+    def _check_range(self, value: Value, owner: str) -> None:
+        name = f"{owner}.{self.name}={value}"
+        if self.choices and value not in self.choices:
+            raise UserError(f"{name}: choose one of {', '.join(map(str, self.choices))}")
+        if isinstance(value, str):
+            return
+        if value != value or value in (float("inf"), float("-inf")):
+            raise UserError(f"{name}: must be a finite number")
+        if self.minimum is not None and value < self.minimum:
+            raise UserError(f"{name}: out of range, the smallest allowed is {self.minimum:g}")
+        if self.maximum is not None and value > self.maximum:
+            raise UserError(f"{name}: out of range, the largest allowed is {self.maximum:g}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MethodSpec:
+    """An inference method. ``code`` names a subclass of :class:`genebench.Method`."""
+
+    name: str
+    title: str
+    summary: str
+    code: str
+    params: tuple[Param, ...] = ()
+    stochastic: bool = False
+    """Whether results depend on the seed; a deterministic method is run once, with seed 0."""
+    devices: tuple[Literal["cpu", "cuda"], ...] = ("cpu",)
+    control: bool = False
+    """Controls bound the scale of a table: they are shown apart and never ranked."""
+    reference: str = ""
+    """Where the method comes from: paper, equation, code."""
+
+    def __post_init__(self) -> None:
+        check_name("method", self.name)
+        _check_code(self.name, self.code)
+        names = [param.name for param in self.params]
+        if len(set(names)) != len(names):
+            raise ValueError(f"method {self.name}: a parameter is declared twice")
+
+    def param(self, name: str) -> Param:
+        """The parameter called ``name``; an unknown one raises UserError with near misses."""
+        for param in self.params:
+            if param.name == name:
+                return param
+        raise unknown(f"parameter of {self.name}", name, [param.name for param in self.params])
+
+    def values(self, preset: str, overrides: Mapping[str, str]) -> dict[str, Value]:
+        """Parameters in effect: the overrides, else the preset's value, else the default."""
+        chosen = {
+            name: self.param(name).parse(text, owner=self.name) for name, text in overrides.items()
+        }
+        return {param.name: param.value_for(preset) for param in self.params} | chosen
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetSpec:
+    """A dataset. ``code`` names ``f(preset: str) -> genebench.data.Compendium``.
+
+    The compendium holds raw platforms; the published recipe and the store are genebench's work.
+    """
+
+    name: str
+    title: str
+    code: str
+    presets: tuple[str, ...] = ()
+    """Sizes on offer, cheapest first; empty when the dataset comes in one size."""
+    preset: str = "small"
+    """The preset that methods take on this dataset unless the user says otherwise."""
+
+    def __post_init__(self) -> None:
+        check_name("dataset", self.name)
+        _check_code(self.name, self.code)
+        for preset in (self.preset, *self.presets):
+            if preset not in PRESETS:
+                raise ValueError(f"dataset {self.name}: preset {preset!r} is not one of {PRESETS}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """Profiles of one platform: all of them, or one part of its random split."""
+
+    platform: str
+    split: Literal["train", "select", "test"] | None = None
+
+    def __str__(self) -> str:
+        return self.platform if self.split is None else f"{self.platform}/{self.split}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProtocolSpec:
+    """Where a method trains, chooses and is tested. Raise ``version`` when the meaning changes."""
+
+    name: str
+    title: str
+    summary: str
+    train: Part
+    select: Part
+    test: Part
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        check_name("protocol", self.name)
+        if self.test in (self.train, self.select):
+            raise ValueError(f"protocol {self.name}: the test profiles are also used to fit")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricSpec:
+    """A metric. ``code`` names ``f(truth, prediction) -> values``.
+
+    Both arguments are float64 arrays, profiles × genes: every test profile and a block of genes
+    for ``axis="gene"``, a block of profiles and every target gene for ``axis="profile"``. The
+    result has one value per gene, or per profile.
+    """
+
+    name: str
+    title: str
+    summary: str
+    code: str
+    unit: str
+    direction: Literal["lower", "higher"]
+    """Which way is better."""
+    best: float
+    axis: Literal["gene", "profile"] = "gene"
+
+    def __post_init__(self) -> None:
+        check_name("metric", self.name)
+        _check_code(self.name, self.code)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineSpec:
+    """A place to execute jobs. ``code`` names ``f(jobs, settings) -> Iterator[Job]``.
+
+    The function sees to it that :func:`genebench.job.execute` is called with each job and the
+    settings, wherever it likes, and yields each job once it has ended.
+    """
+
+    name: str
+    title: str
+    code: str
+
+    def __post_init__(self) -> None:
+        check_name("engine", self.name)
+        _check_code(self.name, self.code)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReporterSpec:
+    """An output format. ``code`` names ``f(report: genebench.report.Report) -> str``."""
+
+    name: str
+    title: str
+    code: str
+
+    def __post_init__(self) -> None:
+        check_name("reporter", self.name)
+        _check_code(self.name, self.code)

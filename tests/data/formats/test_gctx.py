@@ -1,0 +1,163 @@
+"""GCTX: read back what h5py wrote; every bad file gets one line that names the fault."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from genebench.data.formats import open_reader
+from genebench.errors import UserError
+
+MATRIX = np.arange(35, dtype=np.float32).reshape(7, 5)
+
+
+def column(values):
+    return np.array(values, dtype=h5py.string_dtype())
+
+
+@pytest.mark.parametrize("chunks", [None, (3, 2), (1, 5), (7, 1)])
+@pytest.mark.parametrize("size", [1, 2, 4, 1000])
+def test_blocks_are_the_matrix_whatever_the_chunks(write_gctx, gctx_datasets, chunks, size):
+    options = {"chunks": chunks, "compression": "gzip"} if chunks else {}
+    reader = open_reader(write_gctx(gctx_datasets(MATRIX), **options))
+    genes = np.array([4, 0, 0, 2])
+
+    blocks = list(reader.blocks(genes, size))
+
+    assert all(0 < len(block) <= size for block in blocks)
+    np.testing.assert_array_equal(np.vstack(blocks), MATRIX[:, genes])
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [("f4", "f4"), ("f8", "f8"), (">f8", "f8"), ("f2", "f4"), ("i2", "f4"), ("i4", "f8")],
+)
+def test_precision_is_the_source_s(write_gctx, gctx_datasets, stored, read):
+    reader = open_reader(write_gctx(gctx_datasets(MATRIX.astype(stored))))
+    (block,) = reader.blocks(np.arange(5))
+    assert block.dtype == np.dtype(read)
+    np.testing.assert_array_equal(block, MATRIX)
+
+
+def test_ids_and_profile_columns(write_gctx, gctx_datasets):
+    datasets = gctx_datasets(MATRIX, genes=["NA", "1-Mar", "001", "é", " x"])
+    series = [f"GSE{i}" for i in range(7)]
+    datasets |= {
+        "0/META/COL/series": column(series),
+        "0/META/COL/fixed": np.array(series, dtype="S"),
+        "0/META/COL/age": np.arange(7),
+        "0/META/COL/other": np.arange(3),
+        "0/META/ROW/symbol": column(["a"] * 5),
+    }
+    reader = open_reader(write_gctx(datasets))
+    assert reader.gene_ids.tolist() == ["NA", "1-Mar", "001", "é", " x"]
+    assert sorted(reader.profiles) == ["age", "fixed", "series"]
+    assert reader.profiles["series"].tolist() == reader.profiles["fixed"].tolist() == series
+    assert reader.profiles["age"].tolist() == list(range(7))
+
+
+def test_whole_numbers_may_be_ids(write_gctx, gctx_datasets):
+    datasets = gctx_datasets(MATRIX) | {"0/META/ROW/id": np.arange(100, 105)}
+    assert open_reader(write_gctx(datasets)).gene_ids[0] == "100"
+
+
+@pytest.mark.parametrize("value", [-666, np.nan, np.inf])
+def test_a_missing_value_is_an_error_only_where_it_is_asked_for(write_gctx, gctx_datasets, value):
+    matrix = MATRIX.copy()
+    matrix[5, 3] = value
+    reader = open_reader(write_gctx(gctx_datasets(matrix)))
+    assert len(list(reader.blocks(np.array([0, 4]), 2))) == 4
+    with pytest.raises(UserError, match="profile 'profile5', gene 'gene3' is .* missing"):
+        list(reader.blocks(np.array([1, 3]), 2))
+
+
+def test_the_file_is_closed_after_an_early_exit(write_gctx, gctx_datasets):
+    path = write_gctx(gctx_datasets(MATRIX))
+    blocks = open_reader(path).blocks(np.arange(5), 2)
+    next(blocks)
+    blocks.close()
+    gc.collect()
+    h5py.File(path, "r+").close()  # fails while a reader holds the file
+
+
+BAD = {
+    "no matrix": ({"0/DATA/0/matrix": None}, "no dataset /0/DATA/0/matrix"),
+    "no gene ids": ({"0/META/ROW/id": None}, "no dataset /0/META/ROW/id"),
+    "no profile ids": ({"0/META/COL/id": None}, "no dataset /0/META/COL/id"),
+    "lengths": ({"0/META/ROW/id": ["a", "b"]}, "7 profiles × 5 genes.* 7 profiles .* 2 genes"),
+    "transposed": ({"0/DATA/0/matrix": MATRIX.T}, "5 profiles × 7 genes.*transpose it"),
+    "3-D": ({"0/DATA/0/matrix": MATRIX[None]}, "3-D float32, not 2-D"),
+    "not numeric": ({"0/DATA/0/matrix": MATRIX.astype("S2")}, "not 2-D and numeric"),
+    "complex": ({"0/DATA/0/matrix": MATRIX.astype("c8")}, "not 2-D and numeric"),
+    "duplicate genes": ({"0/META/ROW/id": list("abbca")}, "2 gene .* more than once: b, a"),
+    "duplicate profiles": ({"0/META/COL/id": list("aabcdef")}, "1 profile .* more than once: a"),
+    "empty id": ({"0/META/ROW/id": ["a", "", "c", "d", "e"]}, "gene number 2 has no id"),
+    "not UTF-8": ({"0/META/ROW/id": np.array([b"\xff", *b"bcde"], "S")}, "not UTF-8"),
+    "ids 2-D": ({"0/META/ROW/id": np.array([list("abcde")], "S")}, "2 dimensions, not 1"),
+    "ids are numbers": ({"0/META/ROW/id": np.arange(5.0)}, "float64, not text"),
+    "no profiles": ({"0/META/COL/id": np.array([], "S1")}, "no profile in it"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_file(write_gctx, gctx_datasets, case):
+    changes, words = BAD[case]
+    datasets = {k: v for k, v in (gctx_datasets(MATRIX) | changes).items() if v is not None}
+    with pytest.raises(UserError, match=rf"m\.gctx: .*{words}"):
+        open_reader(write_gctx(datasets))
+
+
+def test_not_hdf5_or_cut_short(write, write_gctx, gctx_datasets):
+    whole = write_gctx(gctx_datasets(MATRIX)).read_bytes()
+    for content in (b"junk", whole[:1000], whole[:-100]):
+        with pytest.raises(UserError, match="not a GCTX file: HDF5 cannot read it"):
+            open_reader(write("cut.gctx", content))
+
+
+def test_damage_anywhere_is_the_users_error_or_harmless(write, write_gctx, gctx_datasets):
+    whole = write_gctx(gctx_datasets(MATRIX), compression="gzip").read_bytes()
+    random = np.random.default_rng(0)
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for position in random.integers(0, len(whole), 20):
+            damaged[position] = random.integers(256)
+        try:
+            list(open_reader(write("damaged.gctx", bytes(damaged))).blocks(np.arange(3)))
+        except UserError as error:
+            assert "\n" not in str(error)
+
+
+def test_absurd_claims_are_refused_before_memory_is_asked_for(tmp_path: Path):
+    path = tmp_path / "huge.gctx"
+    with h5py.File(path, "w") as file:
+        for axis in ("ROW", "COL"):
+            file.create_dataset(f"0/META/{axis}/id", (10**12,), "S10", chunks=(1000,))
+        file.create_dataset("0/DATA/0/matrix", (10**12, 10**12), "f4", chunks=(10, 10))
+    with pytest.raises(UserError, match=r"claims shape \(1000000000000,\)"):
+        open_reader(path)
+
+
+def test_values_in_another_file_are_refused(write_gctx, gctx_datasets, tmp_path: Path):
+    other = write_gctx(gctx_datasets(MATRIX), name="other.gctx")
+    path = write_gctx(gctx_datasets(MATRIX))
+    with h5py.File(path, "r+") as file:
+        del file["0/DATA/0/matrix"]
+        file["0/DATA/0/matrix"] = h5py.ExternalLink(str(other), "0/DATA/0/matrix")
+    with pytest.raises(UserError, match="stored in another file"):
+        open_reader(path)
+
+
+def test_real_file(realdata: Path):
+    path = realdata / "u133_n592x22215.gctx"
+    reader = open_reader(path)
+    genes = np.array([22214, 0, 777, 12345])
+    values = np.vstack(list(reader.blocks(genes, 100)))
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(values, file["0/DATA/0/matrix"][:][:, genes])
+        assert reader.gene_ids[777] == file["0/META/ROW/id"][777].decode()
+    assert reader.profiles.shape == (592, 1)
+    assert reader.profiles["series"].nunique() == 22
