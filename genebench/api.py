@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -13,7 +13,7 @@ from genebench.catalog import catalog
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset
 from genebench.errors import unknown
-from genebench.job import Settings, resolve_device
+from genebench.job import Device, Settings, resolve_device
 from genebench.library import open_dataset, suggested_preset
 from genebench.plan import Job, Plan, Request, make_plan
 from genebench.plugins import load_code
@@ -61,7 +61,9 @@ def load(
     """
     spec = catalog().protocols.get(protocol)
     opened = open_dataset(dataset, catalog().datasets, preset)
-    return Parts(*(opened.profiles(part, mmap=mmap) for part in (spec.train, spec.select, spec.test)))
+    return Parts(
+        *(opened.profiles(part, mmap=mmap) for part in (spec.train, spec.select, spec.test))
+    )
 
 
 def run(
@@ -73,7 +75,7 @@ def run(
     seeds: int = 1,
     params: Mapping[str, Mapping[str, Any]] | None = None,
     results: Path | str = DEFAULT_RESULTS,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: Device = "auto",
     engine: str = "local",
     keep_predictions: bool = False,
     retry_failed: bool = False,
@@ -81,7 +83,17 @@ def run(
     """Evaluate methods under protocols on a dataset; what ``results`` holds is not done again.
 
     Args:
+        methods: names, or ``all``; controls are always added.
+        protocols: names, or ``all``.
+        dataset: a built-in or prepared dataset.
+        preset: ``tiny``, ``small`` or ``paper``; what the dataset suggests unless given.
+        seeds: how many seeds stochastic methods are run with.
         params: method → parameter → value, where not the preset's.
+        results: folder of the results.
+        device: ``cuda`` and ``auto`` concern the methods that can use a GPU.
+        engine: where jobs are executed.
+        keep_predictions: keep them, float32 profiles × targets.
+        retry_failed: try again what failed earlier.
 
     Returns:
         The records of everything asked for, failed ones included, in the order of the plan.
@@ -104,12 +116,18 @@ def run(
 
 
 def records(results: Path | str = DEFAULT_RESULTS) -> Results:
-    """Every record in a results folder.
+    """Every record in a results folder, by dataset, protocol, method and seed.
 
     Raises:
         UserError: it is no results folder, or a record is damaged.
     """
-    return Results(list(ResultsStore(Path(results)).records()))
+    found = ResultsStore(Path(results)).records()
+    return Results(sorted(found, key=_reading_order))
+
+
+def _reading_order(record: Record) -> tuple[str, str, str, int, str]:
+    identity = record.identity
+    return record.dataset, identity.protocol, identity.method, identity.seed, record.key
 
 
 def plan_run(
@@ -161,5 +179,15 @@ def _names(names: Names) -> list[str]:
     return names.split(",") if isinstance(names, str) else list(names)
 
 
-__all__ = ["DEFAULT_RESULTS", "Dataset", "Parts", "Results", "execute_plan", "load", "plan_run",
-           "planned_records", "records", "run"]
+__all__ = [
+    "DEFAULT_RESULTS",
+    "Dataset",
+    "Parts",
+    "Results",
+    "execute_plan",
+    "load",
+    "plan_run",
+    "planned_records",
+    "records",
+    "run",
+]

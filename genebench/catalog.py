@@ -18,9 +18,7 @@ from genebench.specs import (
     ReporterSpec,
 )
 
-Spec = TypeVar(
-    "Spec", DatasetSpec, EngineSpec, MethodSpec, MetricSpec, ProtocolSpec, ReporterSpec
-)
+Spec = TypeVar("Spec", DatasetSpec, EngineSpec, MethodSpec, MetricSpec, ProtocolSpec, ReporterSpec)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,12 @@ class UserError(Exception):
         super().__init__(" ".join(message.split()))
 
 
+def some(names: Iterable[str], most: int = 3) -> str:
+    """The first few names, and whether there are more."""
+    listed = list(names)
+    return ", ".join(listed[:most]) + (", …" if len(listed) > most else "")
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name nobody declares, with near misses (or all names when there are few)."""
     names = sorted(known)
@@ -20,7 +26,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     if close:
         hint = f"did you mean {' or '.join(close)}?"
     elif names:
-        hint = f"known: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}"
+        hint = f"known: {some(names, 12)}"
     else:
         hint = f"there is no {kind} at all"
     return UserError(f"unknown {kind} {name!r}; {hint}")

@@ -76,7 +76,7 @@ def genebench_job_started(job: Job) -> None:
 
 @hookspec
 def genebench_job_progressed(job: Job, done: int, total: int, message: str) -> None:
-    """Called whenever the method reports progress: ``done`` of ``total`` steps. Never fails a run."""
+    """Called when the method reports progress: ``done`` of ``total`` steps. Never fails a run."""
 
 
 @hookspec

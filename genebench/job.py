@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from genebench.catalog import catalog
 from genebench.data.npy import NpyWriter
 from genebench.data.profiles import Profiles
-from genebench.data.store import DataStore, Dataset
+from genebench.data.store import Dataset, DataStore
 from genebench.errors import UserError
 from genebench.method import Context, Method, Model
 from genebench.metrics.scoring import Scoring, score
@@ -36,6 +36,7 @@ from genebench.specs import MethodSpec
 log = logging.getLogger("genebench")
 
 Result = TypeVar("Result")
+Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +44,12 @@ class Settings:
     """How to execute jobs; nothing here changes a result's key."""
 
     results: Path
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     keep_predictions: bool = False
     command: str = "python"
 
 
-class BadPrediction(Exception):
+class BadPredictionError(Exception):
     """A method's prediction has the wrong shape, or values that are not finite."""
 
 
@@ -152,13 +153,13 @@ def _fit(bench: _Workbench) -> Mapping[str, Model]:
         models = method.fit(train, selections, context)
     missing = sorted(set(selections) - set(models))
     if missing:
-        raise BadPrediction(f"fit returned no model for {', '.join(missing)}")
+        raise BadPredictionError(f"fit returned no model for {', '.join(missing)}")
     return models
 
 
 def _seed_everything(seed: int) -> None:
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  for methods that use the global generator
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
 
@@ -214,9 +215,11 @@ def _checked(model: Model, landmarks: NDArray[np.float32], n_targets: int) -> ND
     predicted = np.asarray(model.predict(landmarks))
     expected = (len(landmarks), n_targets)
     if predicted.shape != expected:
-        raise BadPrediction(f"predicted {predicted.shape} values where {expected} were expected")
+        raise BadPredictionError(
+            f"predicted {predicted.shape} values where {expected} were expected"
+        )
     if not np.isfinite(predicted).all():
-        raise BadPrediction("predicted NaN or infinite values")
+        raise BadPredictionError("predicted NaN or infinite values")
     return predicted
 
 

@@ -53,7 +53,7 @@ GENES = ("0662e11e8fb1c698", "8cc67b8cd86715bf")
 """Digests of the Ensembl ids of the published 943 landmarks and 9,520 targets, in map order."""
 
 PROFILES = {"geo": range(105_000, 115_000), "1000g": range(462, 463), "gtex": range(2921, 2922)}
-"""Profiles per platform. The removal of duplicates was unseeded: others got 112,171, not 111,009."""
+"""Profiles per platform. Duplicates were removed unseeded: others got 112,171, not 111,009."""
 
 
 def is_published(dataset: Dataset) -> bool:

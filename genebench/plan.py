@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
@@ -108,72 +108,71 @@ def make_plan(
     _check_overrides(request.overrides, methods)
     if request.seeds < 1:
         raise UserError(f"seeds={request.seeds}: at least one seed is needed")
+    planner = _Planner(request, dataset, name, catalog)
     jobs = [
         job
         for method in methods
         for seed in range(request.seeds if method.stochastic else 1)
-        for job in _jobs(request, dataset, name, catalog, method, seed, protocols)
+        for job in planner.jobs(method, seed, protocols)
     ]
     return Plan(tuple(jobs), _states(jobs, results))
 
 
-def _jobs(
-    request: Request,
-    dataset: Dataset,
-    name: str,
-    catalog: Catalog,
-    method: MethodSpec,
-    seed: int,
-    protocols: Iterable[ProtocolSpec],
-) -> Iterable[Job]:
-    params = method.values(request.preset, request.overrides.get(method.name, {}))
-    code = _code(method, catalog)
-    for _, sharing in groupby(sorted(protocols, key=_train), key=_train):
-        evaluations = tuple(
-            _evaluation(method, params, seed, protocol, dataset.digest, code)
-            for protocol in sharing
-        )
-        yield Job(
-            dataset=name,
-            store=dataset.name,
-            data=dataset.digest,
-            preset=request.preset,
-            method=method,
+@dataclass(frozen=True)
+class _Planner:
+    """Turns checked names into jobs."""
+
+    request: Request
+    dataset: Dataset
+    name: str
+    catalog: Catalog
+
+    def jobs(
+        self, method: MethodSpec, seed: int, protocols: Iterable[ProtocolSpec]
+    ) -> Iterator[Job]:
+        """One job for each set of training profiles that the protocols use."""
+        preset = self.request.preset
+        params = method.values(preset, self.request.overrides.get(method.name, {}))
+        for _, sharing in groupby(sorted(protocols, key=_train), key=_train):
+            identities = [
+                (protocol, self.identity(method, params, seed, protocol)) for protocol in sharing
+            ]
+            yield Job(
+                dataset=self.name,
+                store=self.dataset.name,
+                data=self.dataset.digest,
+                preset=preset,
+                method=method,
+                params=params,
+                seed=seed,
+                evaluations=tuple(
+                    Evaluation(protocol, identity, key_of(identity.model_dump()))
+                    for protocol, identity in identities
+                ),
+            )
+
+    def identity(
+        self, method: MethodSpec, params: dict[str, Value], seed: int, protocol: ProtocolSpec
+    ) -> Identity:
+        """Exactly what the result depends on."""
+        plugin = self.catalog.methods.plugins[method.name]
+        return Identity(
+            method=method.name,
             params=params,
             seed=seed,
-            evaluations=evaluations,
+            protocol=protocol.name,
+            protocol_version=protocol.version,
+            data=self.dataset.digest,
+            code=Code(
+                distribution=plugin.distribution,
+                version=plugin.version,
+                digest=code_digest(method.code),
+            ),
         )
 
 
 def _train(protocol: ProtocolSpec) -> str:
     return str(protocol.train)
-
-
-def _evaluation(
-    method: MethodSpec,
-    params: dict[str, Value],
-    seed: int,
-    protocol: ProtocolSpec,
-    data: str,
-    code: Code,
-) -> Evaluation:
-    identity = Identity(
-        method=method.name,
-        params=params,
-        seed=seed,
-        protocol=protocol.name,
-        protocol_version=protocol.version,
-        data=data,
-        code=code,
-    )
-    return Evaluation(protocol, identity, key_of(identity.model_dump()))
-
-
-def _code(method: MethodSpec, catalog: Catalog) -> Code:
-    plugin = catalog.methods.plugins[method.name]
-    return Code(
-        distribution=plugin.distribution, version=plugin.version, digest=code_digest(method.code)
-    )
 
 
 def _with_controls(methods: list[MethodSpec], catalog: Catalog) -> list[MethodSpec]:

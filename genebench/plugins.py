@@ -132,9 +132,8 @@ class Plugins:
         for kind, specs in plugin.offers.items():
             for spec in specs:
                 if owner := taken.get((kind, spec.name)):
-                    raise ContractError(
-                        f"declares {kind.removesuffix('s')} {spec.name!r}, which {owner} has already"
-                    )
+                    declared = f"{kind.removesuffix('s')} {spec.name!r}"
+                    raise ContractError(f"declares {declared}, which {owner} has already")
                 taken[kind, spec.name] = plugin.name
         self._taken = taken
 
@@ -143,7 +142,9 @@ def _check_contract(module: Any) -> None:
     declared = getattr(module, "genebench_contract", None)
     if declared != CONTRACT:
         said = "no contract version" if declared is None else f"contract version {declared!r}"
-        raise ContractError(f"declares {said}; this genebench needs genebench_contract = {CONTRACT}")
+        raise ContractError(
+            f"declares {said}; this genebench needs genebench_contract = {CONTRACT}"
+        )
 
 
 def _check_spec(spec: Any, kind: str) -> None:
@@ -160,9 +161,7 @@ def _built_in() -> Iterator[Plugin]:
 
 def _installed() -> Iterator[Plugin]:
     """Plugins by entry point, in the order of their names, each distribution once."""
-    points = {
-        (point.name, point.value): point for point in metadata.entry_points(group=PROJECT)
-    }
+    points = {(point.name, point.value): point for point in metadata.entry_points(group=PROJECT)}
     for _, point in sorted(points.items()):
         distribution = point.dist
         name, version = (distribution.name, distribution.version) if distribution else ("?", "?")

@@ -30,7 +30,9 @@ def provenance(command: str, device: str, distributions: Iterable[str]) -> Prove
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         host=socket.gethostname(),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
-        cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cpus=len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1,
         device=device,
         accelerator=_accelerator(device),
         python=platform.python_version(),
@@ -71,10 +73,13 @@ def _editable_folder(distribution: str) -> Path | None:
 
 def _git(folder: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
+        done = subprocess.run(  # noqa: S603  fixed words and a folder pip recorded
+            ["git", "-C", str(folder), *arguments],  # noqa: S607  whichever git the user has
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()

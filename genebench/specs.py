@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ def check_name(kind: str, name: str) -> None:
     Raises:
         ValueError: the name is malformed.
     """
-    if not isinstance(name, str) or len(name) > _MAX_NAME or not NAME.fullmatch(name):
+    if len(name) > _MAX_NAME or not NAME.fullmatch(name):
         raise ValueError(
             f"{kind} name {name!r} is malformed: use up to {_MAX_NAME} of a-z, 0-9 and single "
             "'-' or '.' between them"
@@ -60,7 +61,9 @@ class Param:
             raise ValueError(f"parameter name {self.name!r} is malformed: use a-z, 0-9 and '_'")
         for preset in self.presets:
             if preset not in PRESETS:
-                raise ValueError(f"parameter {self.name}: preset {preset!r} is not one of {PRESETS}")
+                raise ValueError(
+                    f"parameter {self.name}: preset {preset!r} is not one of {PRESETS}"
+                )
         for value in (self.default, *self.presets.values()):
             if type(value) is not self.type:
                 raise ValueError(f"parameter {self.name}: {value!r} is not a {self.type.__name__}")
@@ -104,7 +107,7 @@ class Param:
             raise UserError(f"{name}: choose one of {', '.join(map(str, self.choices))}")
         if isinstance(value, str):
             return
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             raise UserError(f"{name}: must be a finite number")
         if self.minimum is not None and value < self.minimum:
             raise UserError(f"{name}: out of range, the smallest allowed is {self.minimum:g}")

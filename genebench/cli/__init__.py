@@ -19,7 +19,7 @@ OK, JOB_FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 log = logging.getLogger("genebench")
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001  typer's callback signature
+def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
@@ -42,7 +42,7 @@ def build_app() -> typer.Typer:
 
     @app.callback()
     def _root(
-        version: bool = typer.Option(  # noqa: FBT001
+        version: bool = typer.Option(
             False, "--version", help="Print the version and exit.",
             callback=_version, is_eager=True,
         ),

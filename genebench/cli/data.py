@@ -96,10 +96,7 @@ def _describe(info: dict[str, Any]) -> None:
     )
     output.table(
         ("platform", "profiles", "ids", "landmarks found", "targets found", "partly", "group"),
-        [
-            _platform_row(name, platform)
-            for name, platform in info["platforms"].items()
-        ],
+        [_platform_row(name, platform) for name, platform in info["platforms"].items()],
     )
 
 

@@ -87,9 +87,7 @@ def _plugins() -> Rows:
             "name": plugin.name,
             "distribution": f"{plugin.distribution} {plugin.version}",
             "state": f"broken: {plugin.error}" if plugin.error else "works",
-            "offers": ", ".join(
-                spec.name for specs in plugin.offers.values() for spec in specs
-            ),
+            "offers": ", ".join(spec.name for specs in plugin.offers.values() for spec in specs),
         }
         for plugin in installed().all
     ]

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command("report", epilog="Example: genebench report --format markdown > tables.md")(report)
 
 
-def report(
+def report(  # noqa: PLR0917  typer's options are the arguments
     results: ResultsOption = DEFAULT_RESULTS,
     format_: Annotated[
         str, typer.Option("--format", help="terminal, markdown, latex, csv, json, or a plugin's.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -15,6 +15,7 @@ from genebench.cli.report import print_report
 from genebench.errors import UserError, unknown
 
 if TYPE_CHECKING:
+    from genebench.job import Device
     from genebench.plan import Plan
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
     )(run)
 
 
-def run(  # noqa: PLR0917
+def run(  # noqa: PLR0917  typer's options are the arguments
     methods: Annotated[str, typer.Option(help="Comma-separated methods, or all.")] = "all",
     protocol: Annotated[str, typer.Option(help="Comma-separated protocols, or all.")] = "all",
     dataset: Annotated[str, typer.Option(help="A prepared or built-in dataset.")] = "sim",
@@ -77,7 +78,10 @@ def run(  # noqa: PLR0917
     jobs = plan.remaining(retry_failed=retry_failed)
     _announce(plan, results, len(jobs), retry_failed=retry_failed, quiet=quiet)
     settings = Settings(
-        results=results, device=device, keep_predictions=keep_predictions, command=_command()
+        results=results,
+        device=cast("Device", device),
+        keep_predictions=keep_predictions,
+        command=_command(),
     )
     with jobs_shown(len(jobs), quiet=quiet):
         for _ in api.execute_plan(jobs, settings, engine):
@@ -99,9 +103,7 @@ def _overrides(assignments: Sequence[str]) -> dict[str, dict[str, str]]:
     return chosen
 
 
-def _announce(
-    plan: Plan, results: Path, jobs: int, *, retry_failed: bool, quiet: bool
-) -> None:
+def _announce(plan: Plan, results: Path, jobs: int, *, retry_failed: bool, quiet: bool) -> None:
     if quiet:
         return
     done, failed = plan.count("done"), plan.count("failed")

@@ -20,14 +20,13 @@ def show(method: Annotated[str, typer.Argument(help="A method.")]) -> None:
     """Describe a method: what it does, where it comes from, its parameters and their presets."""
     shelf = catalog().methods
     spec, plugin = shelf.get(method), shelf.plugins[method]
-    lines = [
-        f"{spec.name}: {spec.summary}",
+    typer.echo(f"{spec.name}: {spec.summary}")
+    typer.echo(
         f"from {plugin.distribution} {plugin.version}; runs on {', '.join(spec.devices)}; "
-        f"{'depends on the seed' if spec.stochastic else 'deterministic'}",
-        *([spec.reference] if spec.reference else []),
-    ]
-    for line in lines:
-        typer.echo(line)
+        f"{'depends on the seed' if spec.stochastic else 'deterministic'}"
+    )
+    if spec.reference:
+        typer.echo(spec.reference)
     if spec.params:
         output.table(
             ("parameter", "type", *PRESETS, "allowed", "help"), [_row(p) for p in spec.params]
@@ -42,7 +41,5 @@ def _row(param: Param) -> tuple[str, ...]:
 def _allowed(param: Param) -> str:
     if param.choices:
         return ", ".join(map(str, param.choices))
-    low, high = (
-        "" if bound is None else f"{bound:g}" for bound in (param.minimum, param.maximum)
-    )
+    low, high = ("" if bound is None else f"{bound:g}" for bound in (param.minimum, param.maximum))
     return f"{low} … {high}".strip() if low or high else ""

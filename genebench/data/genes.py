@@ -14,6 +14,8 @@ from genebench.data.compendium import IdKind
 from genebench.data.formats.files import open_lines, some, unique_ids
 from genebench.errors import UserError
 
+_COLUMNS = ("symbol", "Ensembl id", "probe ids")
+
 
 def read_gene_map(path: Path) -> pd.DataFrame:
     """Read a gene map: ``symbol, Ensembl id, comma-separated probe ids``, tab-separated, no header.
@@ -27,10 +29,10 @@ def read_gene_map(path: Path) -> pd.DataFrame:
     with open_lines(path) as lines:
         rows = [line.split("\t") for line in lines]
     for number, row in enumerate(rows, start=1):
-        if len(row) != 3:
+        if len(row) != len(_COLUMNS):
             raise UserError(
                 f"{path}: gene {number} has {len(row)} tab-separated columns, "
-                "not 3 (symbol, Ensembl id, probe ids)"
+                f"not {len(_COLUMNS)} ({', '.join(_COLUMNS)})"
             )
     index = unique_ids(str(path), "gene", [ensembl for _, ensembl, _ in rows])
     columns = {"symbol": [row[0] for row in rows], "probes": [row[2] for row in rows]}

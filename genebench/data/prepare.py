@@ -30,7 +30,7 @@ from genebench.data.store import (
     platform_digest,
     write_table,
 )
-from genebench.errors import UserError
+from genebench.errors import UserError, some
 from genebench.progress import Progress, silent
 from genebench.specs import check_name
 
@@ -62,9 +62,11 @@ def prepare(
     """Run the published recipe on raw platforms and put the result in the store, atomically.
 
     Args:
+        compendium: raw platforms and gene maps.
         name: name to prepare it under, if not the compendium's own.
         code: digest of the code that made the compendium, when code did.
         progress: told after each block.
+        store: where to put it, if not in the user's own.
 
     Raises:
         UserError: something is wrong with a file, or the disk is full. The store is as before.
@@ -128,9 +130,12 @@ def _choose_genes(compendium: Compendium) -> _Genes:
     return _Genes(
         landmarks=compendium.landmarks[kept[0]],
         targets=compendium.targets[kept[1]],
-        rows={name: _joined(pair[0].take(kept[0]), pair[1].take(kept[1])) for name, pair in found.items()},
+        rows={
+            name: _joined(pair[0].take(kept[0]), pair[1].take(kept[1]))
+            for name, pair in found.items()
+        },
         coverage=report,
-    )  # fmt: skip
+    )
 
 
 def _joined(landmarks: Matched, targets: Matched) -> Matched:
@@ -155,8 +160,8 @@ def _check_missing(
         if missing:
             source = compendium.platforms[platform].reader.source
             raise UserError(
-                f"{source}: {len(missing)} genes of the maps are missing ({', '.join(missing[:3])}"
-                f'{", …" if len(missing) > 3 else ""}); write missing_genes = "drop" to do without'
+                f"{source}: {len(missing)} genes of the maps are missing ({some(missing)}); "
+                'write missing_genes = "drop" to do without'
             )
 
 
@@ -249,7 +254,8 @@ def _profile_table(compendium: Compendium, name: str) -> pd.DataFrame:
     platform: Platform = compendium.platforms[name]
     table = platform.reader.profiles
     if platform.profiles is not None:
-        table = table.join(platform.profiles.reindex(table.index), rsuffix="_table")
+        given = platform.profiles.reindex(table.index)
+        table = table.drop(columns=table.columns.intersection(given.columns)).join(given)
     table = table.astype(str)
     if platform.group:
         table = table.assign(group=table[platform.group])

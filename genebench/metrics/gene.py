@@ -24,4 +24,6 @@ def concordance_correlation(truth: Expression, prediction: Expression) -> NDArra
     spread = truth.var(axis=0) + prediction.var(axis=0) + (truth_mean - prediction_mean) ** 2
     # Judged by value: the rounded variance of a constant need not be exactly 0.
     varies = (np.ptp(truth, axis=0) > 0) & (np.ptp(prediction, axis=0) > 0)
-    return np.divide(2 * covariance, spread, out=np.zeros_like(spread), where=varies)
+    cc: NDArray[np.float64] = np.zeros_like(spread)
+    np.divide(2 * covariance, spread, out=cc, where=varies)
+    return cc

@@ -79,13 +79,13 @@ def _values(
 
 
 def _checked(metric: MetricSpec, values: Any, truth: NDArray[np.float64]) -> NDArray[np.float64]:
-    values = np.asarray(values, dtype=np.float64)
+    array: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
     expected = (truth.shape[1 if metric.axis == "gene" else 0],)
-    if values.shape != expected:
-        raise ValueError(f"gave an array of shape {values.shape}, expected {expected}")
-    if not np.isfinite(values).all():
+    if array.shape != expected:
+        raise ValueError(f"gave an array of shape {array.shape}, expected {expected}")
+    if not np.isfinite(array).all():
         raise ValueError("gave NaN or infinite values")
-    return values
+    return array
 
 
 def _gene_blocks(test: Profiles, predictions: NDArray[np.float32]) -> Iterator[Pair]:

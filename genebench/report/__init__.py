@@ -12,9 +12,12 @@ genebench_contract = CONTRACT
 def genebench_reporters() -> list[ReporterSpec]:
     """Tables for people, and tidy values for programs."""
     return [
-        ReporterSpec(name="terminal", title="tables in the terminal", code="genebench.report.terminal:render"),
-        ReporterSpec(name="markdown", title="tables in Markdown", code="genebench.report.text:markdown"),
-        ReporterSpec(name="latex", title="tables in LaTeX (booktabs)", code="genebench.report.text:latex"),
-        ReporterSpec(name="csv", title="tidy values, one row each", code="genebench.report.values:as_csv"),
-        ReporterSpec(name="json", title="tidy values, one object each", code="genebench.report.values:as_json"),
-    ]  # fmt: skip
+        ReporterSpec(name=name, title=title, code=f"genebench.report.{code}")
+        for name, title, code in (
+            ("terminal", "tables in the terminal", "terminal:render"),
+            ("markdown", "tables in Markdown", "text:markdown"),
+            ("latex", "tables in LaTeX (booktabs)", "text:latex"),
+            ("csv", "tidy values, one row each", "values:as_csv"),
+            ("json", "tidy values, one object each", "values:as_json"),
+        )
+    ]

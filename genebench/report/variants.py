@@ -37,7 +37,9 @@ class Variant:
 
     def rank(self, metric: MetricSpec, panel: str) -> tuple[bool, bool, float]:
         """Sorts best first, those without a value after them, controls last."""
-        means = [record.scores[metric.name][panel].mean for record in self._scored(metric.name, panel)]
+        means = [
+            record.scores[metric.name][panel].mean for record in self._scored(metric.name, panel)
+        ]
         sign = 1 if metric.direction == "lower" else -1
         return self.control, not means, sign * fmean(means) if means else 0.0
 

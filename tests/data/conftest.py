@@ -1,9 +1,8 @@
-"""Writers of tiny files, and the folder of real ones."""
+"""Writers of tiny files."""
 
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-
-REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="session")
-def realdata() -> Path:
-    folder = Path(os.environ.get("GENEBENCH_REALDATA", REPOSITORY.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real data in {folder}: set GENEBENCH_REALDATA")
-    return folder
 
 
 @pytest.fixture

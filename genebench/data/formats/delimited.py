@@ -14,12 +14,11 @@ from genebench.data.formats.text import Dialect, Header, TextReader
 from genebench.errors import UserError
 
 ANNOTATIONS = frozenset(
-    """
-    description gene gene_id gene_name gene_symbol genesymbol symbol hgnc_symbol hgnc_id targetid
-    ensembl ensembl_id ensembl_gene_id entrez entrez_id entrezid entrez_gene_id geneid probe
-    probe_id biotype gene_biotype gene_type chr chrom chromosome coord start end strand length
-    gene_length
-    """.split()
+    {"biotype", "chr", "chrom", "chromosome", "coord", "description", "end", "ensembl"}
+    | {"ensembl_gene_id", "ensembl_id", "entrez", "entrez_gene_id", "entrez_id", "entrezid"}
+    | {"gene", "gene_biotype", "gene_id", "gene_length", "gene_name", "gene_symbol", "gene_type"}
+    | {"geneid", "genesymbol", "hgnc_id", "hgnc_symbol", "length", "probe", "probe_id", "start"}
+    | {"strand", "symbol", "targetid"}
 )
 """Names, in lower case, of columns that annotate genes when they follow the id column."""
 

@@ -82,9 +82,12 @@ def _lines(path: Path, file: TextIO) -> Iterator[str]:
             yield line.removesuffix("\n")
 
 
+_A_FEW = 3
+
+
 def some(names: Sequence[str] | pd.Index) -> str:
     """The first few of many names, for a message on one line."""
-    return f"{', '.join(map(str, names[:3]))}{', …' if len(names) > 3 else ''}"
+    return f"{', '.join(map(str, names[:_A_FEW]))}{', …' if len(names) > _A_FEW else ''}"
 
 
 def unique_ids(source: str, kind: str, ids: Iterable[str]) -> pd.Index:
@@ -97,7 +100,9 @@ def unique_ids(source: str, kind: str, ids: Iterable[str]) -> pd.Index:
     if index.empty:
         raise UserError(f"{source}: there is no {kind} in it")
     if "" in index:
-        raise UserError(f"{source}: {kind} number {list(index).index('') + 1} has no id: it is empty")
+        raise UserError(
+            f"{source}: {kind} number {list(index).index('') + 1} has no id: it is empty"
+        )
     repeated = index[index.duplicated()].unique()
     if len(repeated):
         raise UserError(

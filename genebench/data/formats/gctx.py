@@ -109,13 +109,13 @@ class GctxReader(Reader):
 
     def _check_matrix(self, file: h5py.File, profiles: int, genes: int) -> None:
         matrix = self._dataset(file, MATRIX)
-        if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
-            raise self._fault(f"/{MATRIX} is {matrix.ndim}-D {matrix.dtype}, not 2-D and numeric")
+        if matrix.dtype.kind not in "fiu":
+            raise self._fault(f"the matrix holds {matrix.dtype}, not numbers")
         if matrix.shape == (profiles, genes):
             return
         remedy = "; transpose it" if matrix.shape == (genes, profiles) else ""
         raise self._fault(
-            f"the matrix has {matrix.shape[0]} profiles × {matrix.shape[1]} genes, the ids name "
+            f"the matrix has shape {matrix.shape}, the ids name "
             f"{profiles} profiles (COL) × {genes} genes (ROW){remedy}"
         )
 
@@ -136,8 +136,8 @@ class GctxReader(Reader):
             row, column = np.argwhere(bad)[0]
             raise self._fault(
                 f"profile {self.profiles.index[start + row]!r}, gene "
-                f"{self.gene_ids[genes[column]]!r} is {block[row, column]:g}, a missing value; "
-                "fill it in, or leave that profile or gene out"
+                f"{self.gene_ids[genes[column]]!r} is {block[row, column]:g}: missing, or not "
+                "finite; fill it in, or leave that profile or gene out"
             )
 
     def _fault(self, message: str) -> UserError:

@@ -1,8 +1,8 @@
 """The embedded dataset ``sim``: a seeded simulation of the three published platforms.
 
-See ``docs/simulation.md`` for the model, its calibration and what it leaves out. Read in this
-order: ``model`` (cells), ``cohorts`` (who is sampled), ``platforms`` (how it is measured),
-``genome`` (landmarks, targets, probes), ``reader`` (the interface of files).
+``docs/simulation.md`` tells the model, its calibration and what it leaves out. Read in this
+order: ``model`` (how genes are expressed), ``genome`` (landmarks, targets, probes), ``cohorts``
+(who is sampled), ``platforms`` (how it is measured), ``reader`` (the interface of files).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from genebench.data.compendium import Compendium, Platform
 from genebench.datasets.sim import cohorts, genome, model, platforms
@@ -22,9 +21,10 @@ PRESETS = ("tiny", "small", "paper")
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How much is simulated: profiles per platform, genes by role, and latent dimensions.
+    """How much is simulated: profiles of each platform, genes by role, latent dimensions.
 
-    ``noise`` is 1; 0 leaves out the noise of genes and instruments, which gives the noise floor.
+    ``twins`` of the landmarks are targets too. ``noise`` is 1; 0 leaves out the noise of genes and
+    instruments and so tells what a perfect method would know.
     """
 
     geo: int
@@ -41,20 +41,20 @@ class Size:
 
 SIZES = {
     "tiny": Size(
-        geo=400, lcl=40, gtex=60, landmarks=32, targets=160, twins=15, pathways=8, tissues=6
+        geo=400, lcl=40, gtex=60, landmarks=32, targets=160, twins=15, pathways=6, tissues=6
     ),
     "small": Size(
-        geo=5000, lcl=200, gtex=600, landmarks=100, targets=1000, twins=47, pathways=20, tissues=16
+        geo=5000, lcl=200, gtex=600, landmarks=100, targets=1000, twins=47, pathways=19, tissues=16
     ),
     "paper": Size(
         geo=111_009, lcl=462, gtex=2921, landmarks=943, targets=9520, twins=445,
-        pathways=150, tissues=50,
+        pathways=175, tissues=50,
     ),
 }  # fmt: skip
 
 
 def compendium(preset: str) -> Compendium:
-    """The simulated compendium, raw; nothing is simulated before its platforms are read.
+    """The simulated compendium, raw: genes are drawn here, profiles when a platform is read.
 
     Raises:
         UserError: there is no such preset.
@@ -64,34 +64,42 @@ def compendium(preset: str) -> Compendium:
     return build(preset, SIZES[preset])
 
 
-def build(name: str, size: Size) -> Compendium:
-    """A compendium of any size: constants are drawn here, profiles when they are read."""
-    rng = iter(np.random.default_rng([size.seed, 0]).spawn(6))
+def build(preset: str, size: Size) -> Compendium:
+    """A compendium of any size, to be called ``preset``."""
     genes = size.landmarks + size.targets - size.twins
-    tissues = model.draw_tissues(size.tissues, size.pathways, next(rng))
-    regulation = model.draw_regulation(genes, size.pathways, next(rng))
-    genes_and_probes = genome.build(regulation, size.landmarks, size.twins, next(rng))
-    array = platforms.draw_array(genes_and_probes.probed, next(rng))
-    sequencer = platforms.draw_sequencer(genes, next(rng))
-    layout = next(rng)
+    tissues = model.draw_tissues(size.tissues, size.pathways, _stream(size, 0))
+    regulation = model.draw_regulation(genes, size.pathways, _stream(size, 1))
+    chosen = genome.build(regulation, size.landmarks, size.twins, _stream(size, 2))
+    array = platforms.draw_array(chosen.probed, _stream(size, 3))
+    sequencer = platforms.draw_sequencer(genes, _stream(size, 4))
+    geo = cohorts.series(size.geo, tissues, _stream(size, 5))
+    lcl = cohorts.lymphoblasts(size.lcl, tissues, _stream(size, 6))
+    gtex = cohorts.donors(size.gtex, tissues, _stream(size, 7))
 
-    def reader(what, ids, cohort, instrument, stream):
+    def reader(
+        cohort: cohorts.Cohort, instrument: platforms.Instrument, stream: int
+    ) -> SimulatedReader:
         laboratory = Laboratory(
-            cohort, tissues, regulation, instrument, (size.seed, stream), size.noise
+            cohort, tissues, regulation, instrument, seed=(size.seed, stream), noise=size.noise
         )
-        return SimulatedReader(f"sim {what} ({name})", ids, laboratory)
+        ids = chosen.probes if instrument is array else chosen.ids
+        return SimulatedReader(f"sim/{preset}/{cohort.name}", ids, laboratory)
 
-    ids = genes_and_probes.ids
     return Compendium(
         name="sim",
-        title=f"simulated ({name})",
-        landmarks=genes_and_probes.landmarks,
-        targets=genes_and_probes.targets,
-        preset=name,
-        origin={"kind": "simulated", "preset": name, "seed": str(size.seed)},
+        title=f"simulated expression, {preset}",
+        landmarks=chosen.landmarks,
+        targets=chosen.targets,
+        preset=preset,
+        origin={"kind": "simulated", "preset": preset, "seed": str(size.seed)},
         platforms={
-            "geo": Platform(reader=reader("geo", genes_and_probes.probes, cohorts.series(size.geo, tissues, layout), array, 1), ids="probe", group="series"),
-            "1000g": Platform(reader=reader("1000g", ids, cohorts.lymphoblasts(size.lcl, tissues, layout), sequencer, 2), ids="ensembl"),
-            "gtex": Platform(reader=reader("gtex", ids, cohorts.donors(size.gtex, tissues, layout), sequencer, 3), ids="ensembl", group="donor"),
+            "geo": Platform(reader=reader(geo, array, 8), ids="probe", group="series"),
+            "1000g": Platform(reader=reader(lcl, sequencer, 9), ids="ensembl"),
+            "gtex": Platform(reader=reader(gtex, sequencer, 10), ids="ensembl", group="donor"),
         },
     )
+
+
+def _stream(size: Size, number: int) -> np.random.Generator:
+    """Each kind of constant has its own stream, so that none depends on how many others there are."""
+    return np.random.default_rng([size.seed, number])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from genebench.datasets.sim import model
 from genebench.datasets.sim.model import Floats, Ints, Tissues
@@ -15,6 +16,9 @@ MIXING = 0.4
 MAIN_TISSUE_SHARE = 0.85
 """Share of a series' profiles that come from the tissue it studies."""
 TECHNICAL_FACTORS = 4
+"""Rank of batch effects."""
+PROFILES_PER_SERIES = 30
+PROFILES_PER_DONOR = 12
 LCL = 0
 """Position of the lymphoblastoid cell line among the tissues."""
 
@@ -24,12 +28,14 @@ class Cohort:
     """The profiles of one platform.
 
     Attributes:
+        name: of the platform.
         profiles: the profile table: ids, tissue, and the group's label where there is one.
         tissue, group: positions, one per profile.
         shift: groups × pathways, what the profiles of a group have in common in biology.
         technical: groups × factors, what they have in common in the laboratory.
     """
 
+    name: str
     profiles: pd.DataFrame
     tissue: Ints
     group: Ints
@@ -52,26 +58,25 @@ class Cohort:
 
 def series(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
     """Microarrays as deposited: series of very unequal size, each about one tissue."""
-    group = _groups_of_unequal_size(count, 30, rng)
-    frequency = 1 / np.arange(2.0, len(tissues.mean) + 2)
-    frequency /= frequency.sum()
+    group = _groups_of_unequal_size(count, PROFILES_PER_SERIES, rng)
+    frequency = _tissue_frequency(len(tissues.mean))
     studied = rng.choice(len(frequency), group[-1] + 1, p=frequency)
     other = rng.choice(len(frequency), count, p=frequency)
     tissue = np.where(rng.random(count) < MAIN_TISSUE_SHARE, studied[group], other)
-    return _cohort("SIMGSM", tissue, group, {"series": "SIMGSE"}, tissues, rng)
+    return _cohort("geo", tissue, group, {"series": "SIMSERIES"}, tissues, rng)
 
 
 def donors(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
     """Post-mortem donors, each giving several tissues, all tissues about equally often."""
-    group = _groups_of_unequal_size(count, 12, rng)
+    group = _groups_of_unequal_size(count, PROFILES_PER_DONOR, rng)
     tissue = rng.integers(0, len(tissues.mean), count)
-    return _cohort("SIMGTEX", tissue, group, {"donor": "SIMDONOR"}, tissues, rng)
+    return _cohort("gtex", tissue, group, {"donor": "SIMDONOR"}, tissues, rng)
 
 
 def lymphoblasts(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
     """One cell line from everyone: no groups, one tissue."""
     tissue = np.full(count, LCL, dtype=np.intp)
-    return _cohort("SIMHG", tissue, np.arange(count), {}, tissues, rng)
+    return _cohort("1000g", tissue, np.arange(count), {}, tissues, rng)
 
 
 def _groups_of_unequal_size(count: int, mean: int, rng: np.random.Generator) -> Ints:
@@ -80,8 +85,14 @@ def _groups_of_unequal_size(count: int, mean: int, rng: np.random.Generator) -> 
     return np.repeat(np.arange(count), sizes)[:count]
 
 
+def _tissue_frequency(tissues: int) -> NDArray[np.float64]:
+    """A few tissues are studied most (Zipf); the cell line is neither common nor rare."""
+    frequency = np.roll(1 / np.arange(2.0, tissues + 2), tissues // 2)
+    return np.asarray(frequency / frequency.sum())
+
+
 def _cohort(
-    prefix: str,
+    name: str,
     tissue: Ints,
     group: Ints,
     label: dict[str, str],
@@ -89,12 +100,15 @@ def _cohort(
     rng: np.random.Generator,
 ) -> Cohort:
     groups, pathways = group[-1] + 1, tissues.mean.shape[1]
-    ids = pd.Index([f"{prefix}{number:06d}" for number in range(1, len(tissue) + 1)], name="id")
-    columns = {name: [f"{stem}{g + 1:05d}" for g in group] for name, stem in label.items()}
+    ids = pd.Index(
+        [f"SIM-{name}-{number:06d}" for number in range(1, len(tissue) + 1)], name="profile"
+    )
+    columns = {key: [f"{stem}{g + 1:05d}" for g in group] for key, stem in label.items()}
     names = ["LCL" if t == LCL else f"tissue-{t:02d}" for t in tissue]
-    shift = model.COHORT_SPREAD * rng.standard_normal((groups, pathways))
+    shift = model.GROUP_SPREAD * rng.standard_normal((groups, pathways))
     technical = rng.standard_normal((groups, TECHNICAL_FACTORS))
     return Cohort(
+        name=name,
         profiles=pd.DataFrame({**columns, "tissue": names}, index=ids),
         tissue=tissue,
         group=group,

@@ -11,6 +11,10 @@ from genebench.datasets.sim.model import Ints, Regulation
 
 PROBES_PER_TARGET = (5765, 2201, 975, 380, 123, 48, 12, 8, 3, 3, 1, 0, 1)
 """Target genes of the real map with 1, 2, 3, … probes: 9,520 in all."""
+EXPRESSED = 2.0
+"""Level, log2 RPKM, that a landmark must have: clearly above the array's background."""
+VERSIONED = 10
+"""One in so many RNA-seq ids carries an Ensembl version, as all do in real files."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Genome:
     """The simulated genes: positions 0 … genes − 1 are the rows of the RNA-seq platforms.
 
     Attributes:
-        ids: Ensembl-like id of every gene.
+        ids: Ensembl-like id of every gene, as RNA-seq files have them: some with a version.
         landmarks, targets: gene maps, as :class:`genebench.data.compendium.Compendium` has them.
         probes: probe ids, one per row of the array.
         probed: the gene that each probe measures.
@@ -32,11 +36,14 @@ class Genome:
 
 
 def choose_landmarks(count: int, regulation: Regulation) -> Ints:
-    """Genes that tell most about the pathways: the clearest of each pathway in turn, sorted."""
+    """Genes that tell most about the pathways: the clearest of each pathway in turn, sorted.
+
+    A gene is clear when one regulator stands out over its noise and it is expressed at all.
+    """
     loadings = abs(regulation.loadings.toarray())
     pathway = regulation.pathway[loadings.argmax(axis=1), 0]
     clarity = loadings.max(axis=1) / regulation.noise
-    clarity[regulation.base + regulation.loadings.sum(axis=1) / 2 < 2] = 0
+    clarity[regulation.level < EXPRESSED] = 0
     order = np.lexsort([-clarity, pathway])
     turn = np.arange(len(order)) - np.searchsorted(pathway[order], pathway[order])
     return np.sort(order[np.argsort(turn, kind="stable")[:count]])
@@ -58,7 +65,7 @@ def build(regulation: Regulation, landmarks: int, twins: int, rng: np.random.Gen
     probes = pd.Index([f"sim_{number:06d}_at" for number in range(1, len(probed) + 1)])
     joined = _join(probes, probes_each)
     return Genome(
-        ids=names.index,
+        ids=_versioned(names.index),
         landmarks=names.iloc[landmark].assign(probes=joined[:landmarks]),
         targets=names.iloc[target].assign(probes=joined[landmarks:]),
         probes=probes,
@@ -74,3 +81,10 @@ def probe_counts(targets: int, rng: np.random.Generator) -> Ints:
 
 def _join(probes: pd.Index, each: Ints) -> list[str]:
     return [",".join(part) for part in np.split(probes.to_numpy(), np.cumsum(each)[:-1])]
+
+
+def _versioned(ids: pd.Index) -> pd.Index:
+    return pd.Index(
+        [f"{gene}.{number % 17 + 1}" if number % VERSIONED == 0 else gene
+         for number, gene in enumerate(ids)]
+    )  # fmt: skip

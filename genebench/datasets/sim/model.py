@@ -21,15 +21,19 @@ REGULATORS_PER_GENE = 6
 
 TISSUE_SPREAD = 1.0
 STATE_SPREAD = 1.4
-COHORT_SPREAD = 0.35
+GROUP_SPREAD = 0.35
 INDIVIDUAL_SPREAD = 0.35
-"""Standard deviations of pathway activity at each level of the hierarchy."""
+"""Standard deviation of a pathway's activity at each level of the hierarchy."""
 
 GATED_SHARE = 0.9
-MODULE_SHARE = 0.3
+"""Share of regulators that a second pathway gates: this is what no linear method can follow."""
+REPRESSED_SHARE = 0.2
+AMPLITUDE = 1.4
+"""Mean effect of a regulator on a gene, log2."""
+NOISE = 0.31
+"""Typical standard deviation, log2, of what is a gene's own."""
 SILENT_SHARE = 0.03
-AMPLITUDE = 1.3
-NOISE = 0.28
+"""Share of genes that are hardly expressed: background on the array, zeros in RNA-seq."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Tissues:
 class Regulation:
     """What every gene listens to.
 
-    A regulator follows one pathway by a Hill curve, and half of them are gated by a second one:
+    A regulator follows one pathway by a Hill curve, and most of them are gated by a second one:
     it must be active too (AND) or inactive (antagonist). A gene adds up a few regulators.
 
     Attributes:
@@ -57,7 +61,7 @@ class Regulation:
         threshold, slope: regulators × 2; a negative slope in the gate is an antagonist.
         gate: regulators, 1 where gated, else 0.
         loadings: genes × regulators, log2 units at full activity; sparse, heavy-tailed.
-        base: genes, log2 RPKM with half-active regulators.
+        level: genes, log2 RPKM with half-active regulators.
         noise: genes, standard deviation (log2) of what no pathway explains.
     """
 
@@ -66,7 +70,7 @@ class Regulation:
     slope: Floats
     gate: Floats
     loadings: sparse.csr_array
-    base: Floats
+    level: Floats
     noise: Floats
 
     def activity(self, pathways: Floats) -> Floats:
@@ -90,8 +94,10 @@ class Regulation:
 
     def expression(self, pathways: Floats, rng: np.random.Generator, noise: float) -> Floats:
         """Genes × profiles, log2 RPKM, with the genes' own noise times ``noise``."""
-        expression: Floats = self.loadings @ self.activity(pathways)
-        expression += self.base[:, None]
+        activity = self.activity(pathways)
+        activity -= 0.5
+        expression: Floats = self.loadings @ activity
+        expression += self.level[:, None]
         own = rng.standard_normal(expression.shape, dtype=np.float32)
         own *= self.noise[:, None] * np.float32(noise)
         expression += own
@@ -99,26 +105,26 @@ class Regulation:
 
 
 def draw_tissues(tissues: int, pathways: int, rng: np.random.Generator) -> Tissues:
+    """Constants of all tissues; means have heavy tails, as tissues specialise."""
     mean = TISSUE_SPREAD * rng.laplace(0, 0.71, (tissues, pathways))
     state = STATE_SPREAD * rng.standard_normal((tissues, STATES_PER_TISSUE, pathways))
     return Tissues(mean.astype(np.float32), state.astype(np.float32))
 
 
 def draw_regulation(genes: int, pathways: int, rng: np.random.Generator) -> Regulation:
+    """Constants of all genes."""
     regulators = REGULATORS_PER_PATHWAY * pathways
     slope = rng.lognormal(1.0, 0.4, (regulators, 2))
     slope[:, 1] *= rng.choice([-1, 1], regulators)
     gate = (rng.random(regulators) < GATED_SHARE).astype(np.float32)
-    loadings = _draw_loadings(genes, pathways, rng)
     level = rng.normal(4.5, 1.5, genes) - 5 * (rng.random(genes) < SILENT_SHARE)
-    half_active = loadings @ np.full(regulators, 0.5, dtype=np.float32)
     return Regulation(
         pathway=_draw_pairs(regulators, pathways, rng),
         threshold=rng.normal(0.3, 0.9, (regulators, 2)).astype(np.float32),
         slope=slope.astype(np.float32),
         gate=gate,
-        loadings=loadings,
-        base=(level - half_active).astype(np.float32),
+        loadings=_draw_loadings(genes, regulators, rng),
+        level=level.astype(np.float32),
         noise=(NOISE * rng.lognormal(0, 0.25, genes)).astype(np.float32),
     )
 
@@ -130,16 +136,13 @@ def _draw_pairs(regulators: int, pathways: int, rng: np.random.Generator) -> Int
     return np.stack([main, other], axis=1)
 
 
-def _draw_loadings(genes: int, pathways: int, rng: np.random.Generator) -> sparse.csr_array:
-    """A few regulators for every gene, a share of them from the module that it belongs to."""
+def _draw_loadings(genes: int, regulators: int, rng: np.random.Generator) -> sparse.csr_array:
+    """A few regulators for every gene; one or two of them dominate."""
     shape = (genes, REGULATORS_PER_GENE)
-    home = rng.integers(0, pathways, (genes, 1))
-    pathway = np.where(rng.random(shape) < MODULE_SHARE, home, rng.integers(0, pathways, shape))
-    columns = pathway + pathways * rng.integers(0, REGULATORS_PER_PATHWAY, shape)
-    size = rng.exponential(1.0, shape) * rng.choice([-1, 1], shape, p=[0.2, 0.8])
-    size *= AMPLITUDE * rng.lognormal(0, 0.2, (genes, 1))
+    size = rng.exponential(AMPLITUDE, shape)
+    size[rng.random(shape) < REPRESSED_SHARE] *= -1
+    size *= rng.lognormal(0, 0.2, (genes, 1))
     rows = np.repeat(np.arange(genes), REGULATORS_PER_GENE)
+    columns = rng.integers(0, regulators, shape).ravel()
     values = size.ravel().astype(np.float32)
-    return sparse.csr_array(
-        (values, (rows, columns.ravel())), shape=(genes, REGULATORS_PER_PATHWAY * pathways)
-    )
+    return sparse.csr_array((values, (rows, columns)), shape=(genes, regulators))

@@ -11,9 +11,15 @@ from genebench.datasets.sim.cohorts import TECHNICAL_FACTORS
 from genebench.datasets.sim.model import Floats, Ints
 
 BAD_PROBES = 0.06
+"""Share of probes that bind an eighth of what others do: little of them is above background."""
 PROBE_NOISE = 0.15
 BATCH = 0.15
-DEGRADATION = 0.15
+DEGRADATION = 0.13
+"""Typical effects, log2: of chance on a probe, of a factor of a batch, of one of degradation."""
+READS_PER_RPKM = 8.0
+"""Reads from one kilobase at 1 RPKM in the median library: its depth in millions."""
+DISPERSION = 0.03
+"""Typical over-dispersion of counts: variance = mean + dispersion · mean²."""
 
 
 class Instrument(Protocol):
@@ -67,15 +73,13 @@ class Sequencer:
 
     Attributes:
         kilobases: genes, length of the transcript.
-        dispersion: genes; variance of a count = mean + dispersion · mean².
+        dispersion: genes.
         degradation: genes × technical factors, log2: what ischaemia, decay and GC content do.
-        depth: median library, millions of reads.
     """
 
     kilobases: Floats
     dispersion: Floats
     degradation: Floats
-    depth: float = 5.0
 
     def measure(
         self, expression: Floats, technical: Floats, rng: np.random.Generator, noise: float
@@ -84,12 +88,12 @@ class Sequencer:
         rpkm = np.exp2(expression + _low_rank(self.degradation, technical))
         if noise == 0:
             return rpkm
-        library = self.depth * rng.lognormal(0, 0.4, len(technical)).astype(np.float32)
-        reads_per_rpkm = self.kilobases[:, None] * library
-        shape = 1 / self.dispersion[:, None]
-        rate = rng.standard_gamma(np.broadcast_to(shape, rpkm.shape), dtype=np.float32)
-        counts = rng.poisson(rate * self.dispersion[:, None] * rpkm * reads_per_rpkm)
-        return counts.astype(np.float32) / reads_per_rpkm
+        library = READS_PER_RPKM * rng.lognormal(0, 0.4, len(technical)).astype(np.float32)
+        reads = self.kilobases[:, None] * library
+        dispersion = np.broadcast_to(self.dispersion[:, None], rpkm.shape)
+        varied = rpkm * dispersion * rng.standard_gamma(1 / dispersion, dtype=np.float32)
+        counts = rng.poisson(varied * reads)
+        return counts.astype(np.float32) / reads
 
 
 def _low_rank(loadings: Floats, factors: Floats) -> Floats:
@@ -101,6 +105,7 @@ def _low_rank(loadings: Floats, factors: Floats) -> Floats:
 
 
 def draw_array(gene: Ints, rng: np.random.Generator) -> Array:
+    """Constants of the probes that measure ``gene``, one each."""
     probes = len(gene)
     affinity = rng.normal(4.5, 0.8, probes)
     affinity[rng.random(probes) < BAD_PROBES] -= 3
@@ -114,9 +119,10 @@ def draw_array(gene: Ints, rng: np.random.Generator) -> Array:
 
 
 def draw_sequencer(genes: int, rng: np.random.Generator) -> Sequencer:
+    """Constants of a sequencing protocol; both RNA-seq platforms share it."""
     loadings = DEGRADATION * rng.standard_normal((genes, TECHNICAL_FACTORS))
     return Sequencer(
         kilobases=rng.lognormal(np.log(2.5), 0.6, genes).astype(np.float32),
-        dispersion=(0.03 * rng.lognormal(0, 0.5, genes)).astype(np.float32),
+        dispersion=(DISPERSION * rng.lognormal(0, 0.5, genes)).astype(np.float32),
         degradation=loadings.astype(np.float32),
     )

@@ -26,7 +26,7 @@ class NearestLandmarks(Model):
         total = np.zeros((len(landmarks), len(self.neighbours)))
         for nearest in self.neighbours.T:
             total += landmarks[:, nearest]
-        return total / self.neighbours.shape[1]
+        return np.asarray(total / self.neighbours.shape[1])
 
 
 class KNNGE(Method):
@@ -55,7 +55,7 @@ def nearest_landmarks(found: Moments, k_max: int) -> Neighbours:
 
 
 def errors_by_k(ranked: Neighbours, selection: Profiles) -> NDArray[np.float64]:
-    """Summed absolute error on a selection set for k = 1, 2, …"""
+    """Summed absolute error on a selection set for each k from 1 on."""
     errors = np.zeros(ranked.shape[1])
     for block in selection.blocks():
         total = np.zeros(block.targets.shape)

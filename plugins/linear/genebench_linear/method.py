@@ -88,10 +88,8 @@ class LSR(Method):
         rank, landmarks = len(spectrum.eigenvalues), len(spectrum.vectors)
         notes: tuple[str, ...] = ()
         if rank < landmarks:
-            notes = (
-                f"under-determined: rank {rank} of {landmarks} landmarks from "
-                f"{spectrum.moments.n} profiles; the minimum-norm solution",
-            )
+            found = f"rank {rank} of {landmarks} landmarks from {spectrum.moments.n} profiles"
+            notes = (f"under-determined: {found}; the minimum-norm solution",)
         return dict.fromkeys(selections, spectrum.model(0.0, notes=notes))
 
 

@@ -71,7 +71,7 @@ def test_a_missing_value_is_an_error_only_where_it_is_asked_for(write_gctx, gctx
     matrix[5, 3] = value
     reader = open_reader(write_gctx(gctx_datasets(matrix)))
     assert len(list(reader.blocks(np.array([0, 4]), 2))) == 4
-    with pytest.raises(UserError, match="profile 'profile5', gene 'gene3' is .* missing"):
+    with pytest.raises(UserError, match=r"profile 'profile5', gene 'gene3' is .* missing"):
         list(reader.blocks(np.array([1, 3]), 2))
 
 
@@ -88,11 +88,11 @@ BAD = {
     "no matrix": ({"0/DATA/0/matrix": None}, "no dataset /0/DATA/0/matrix"),
     "no gene ids": ({"0/META/ROW/id": None}, "no dataset /0/META/ROW/id"),
     "no profile ids": ({"0/META/COL/id": None}, "no dataset /0/META/COL/id"),
-    "lengths": ({"0/META/ROW/id": ["a", "b"]}, "7 profiles × 5 genes.* 7 profiles .* 2 genes"),
-    "transposed": ({"0/DATA/0/matrix": MATRIX.T}, "5 profiles × 7 genes.*transpose it"),
-    "3-D": ({"0/DATA/0/matrix": MATRIX[None]}, "3-D float32, not 2-D"),
-    "not numeric": ({"0/DATA/0/matrix": MATRIX.astype("S2")}, "not 2-D and numeric"),
-    "complex": ({"0/DATA/0/matrix": MATRIX.astype("c8")}, "not 2-D and numeric"),
+    "lengths": ({"0/META/ROW/id": ["a", "b"]}, r"shape \(7, 5\), .* 7 profiles .* 2 genes"),
+    "transposed": ({"0/DATA/0/matrix": MATRIX.T}, r"shape \(5, 7\).*transpose it"),
+    "3-D": ({"0/DATA/0/matrix": MATRIX[None]}, r"shape \(1, 7, 5\), .* 7 profiles .* 5 genes"),
+    "not numeric": ({"0/DATA/0/matrix": MATRIX.astype("S2")}, "matrix holds .*, not numbers"),
+    "complex": ({"0/DATA/0/matrix": MATRIX.astype("c8")}, "matrix holds .*, not numbers"),
     "duplicate genes": ({"0/META/ROW/id": list("abbca")}, "2 gene .* more than once: b, a"),
     "duplicate profiles": ({"0/META/COL/id": list("aabcdef")}, "1 profile .* more than once: a"),
     "empty id": ({"0/META/ROW/id": ["a", "", "c", "d", "e"]}, "gene number 2 has no id"),
@@ -113,22 +113,24 @@ def test_bad_file(write_gctx, gctx_datasets, case):
 
 def test_not_hdf5_or_cut_short(write, write_gctx, gctx_datasets):
     whole = write_gctx(gctx_datasets(MATRIX)).read_bytes()
-    for content in (b"junk", whole[:1000], whole[:-100]):
+    for length in (4, *range(100, len(whole), 500), len(whole) - 1):
         with pytest.raises(UserError, match="not a GCTX file: HDF5 cannot read it"):
-            open_reader(write("cut.gctx", content))
+            open_reader(write("cut.gctx", whole[:length]))
+    with pytest.raises(UserError, match="not a GCTX file: HDF5 cannot read it"):
+        open_reader(write("junk.gctx", b"#1.2"))
 
 
-def test_damage_anywhere_is_the_users_error_or_harmless(write, write_gctx, gctx_datasets):
-    whole = write_gctx(gctx_datasets(MATRIX), compression="gzip").read_bytes()
-    random = np.random.default_rng(0)
-    for _ in range(150):
-        damaged = bytearray(whole)
-        for position in random.integers(0, len(whole), 20):
-            damaged[position] = random.integers(256)
-        try:
-            list(open_reader(write("damaged.gctx", bytes(damaged))).blocks(np.arange(3)))
-        except UserError as error:
-            assert "\n" not in str(error)
+def test_a_damaged_chunk_is_named_when_it_is_read(write_gctx, gctx_datasets):
+    path = write_gctx(gctx_datasets(MATRIX), chunks=(2, 5), compression="gzip")
+    with h5py.File(path) as file:
+        place = file["0/DATA/0/matrix"].id.get_chunk_info(2).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place : place + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    blocks = open_reader(path).blocks(np.arange(5), 2)
+    assert len([next(blocks), next(blocks)]) == 2
+    with pytest.raises(UserError, match=r"m\.gctx: .* damaged or cut short"):
+        next(blocks)
 
 
 def test_absurd_claims_are_refused_before_memory_is_asked_for(tmp_path: Path):
@@ -151,6 +153,7 @@ def test_values_in_another_file_are_refused(write_gctx, gctx_datasets, tmp_path:
         open_reader(path)
 
 
+@pytest.mark.realdata
 def test_real_file(realdata: Path):
     path = realdata / "u133_n592x22215.gctx"
     reader = open_reader(path)

@@ -1,0 +1,48 @@
+# The two commands of the README are `make demo` and `make test`; each sets up what it needs.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PLUGINS := plugins/linear plugins/knn
+PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check lint types format bench docs clean
+
+demo: .venv/installed ## MAE and CC tables of every method under both protocols, on simulated data
+	$(BIN)/genebench run --methods all --protocol all --dataset sim --results results/demo
+
+test: .venv/installed-dev ## the tests
+	$(BIN)/python -m pytest
+
+check: lint types test ## what has to pass before a change lands
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed-dev
+	$(BIN)/mypy
+
+format: .venv/installed-dev ## mend what a machine can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/installed-dev ## speed, memory and calibration; see benchmarks/README.md
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/sim_calibration.py
+
+docs: .venv/installed-dev ## the documentation as a site
+	$(BIN)/mkdocs build --strict --site-dir site
+
+clean:
+	rm -rf .venv site results/demo
+
+.venv/installed: $(PROJECTS) constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) --editable . $(PLUGINS:%=--editable %)
+	touch $@
+
+.venv/installed-dev: $(PROJECTS) constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) --editable '.[dev]' $(PLUGINS:%=--editable %)
+	touch $@ .venv/installed

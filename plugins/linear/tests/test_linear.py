@@ -1,0 +1,107 @@
+"""LSR and LSR-L2 against scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression, Ridge
+
+from genebench import Context, Profiles, UserError
+from genebench_linear.method import LSR, LSRL2
+
+
+def profiles(landmarks, targets):
+    """Profiles around two arrays; they are taken as they are, not standardised again."""
+    values = np.hstack([landmarks, targets]).astype(np.float32)
+    genes = [
+        pd.DataFrame({"twin": False}, index=[f"{role}{i}" for i in range(array.shape[1])])
+        for role, array in (("L", landmarks), ("T", targets))
+    ]
+    return Profiles(
+        expression=values,
+        rows=np.arange(len(values)),
+        mean=np.zeros(values.shape[1]),
+        std=np.full(values.shape[1], 1 - 1e-3),
+        profiles=pd.DataFrame(index=range(len(values))),
+        landmark_genes=genes[0],
+        target_genes=genes[1],
+    )
+
+
+def simulated(n, p, t=4, seed=0):
+    random = np.random.default_rng(seed)
+    weights = np.random.default_rng(99).normal(size=(p, t))
+    x = random.normal(0.5, 1, (n, p))
+    y = x @ weights / np.sqrt(p) + random.normal(0.2, 0.5, (n, t))
+    return profiles(x, y)
+
+
+def fitted(method, train, select, **params):
+    return method(**params).fit(train, {"s": select}, Context())["s"]
+
+
+@pytest.mark.parametrize(("n", "p"), [(200, 20), (30, 80), (50, 50), (40, 1)])
+def test_lsr_predicts_as_scikit_learn_does_also_when_under_determined(n, p):
+    train, test = simulated(n, p), simulated(15, p, seed=1)
+    model = fitted(LSR, train, test)
+    peer = LinearRegression().fit(train.landmarks.astype(float), train.targets.astype(float))
+    expected = peer.predict(test.landmarks.astype(float))
+    np.testing.assert_allclose(model.predict(test.landmarks), expected, atol=1e-4)
+
+
+def test_lsr_says_when_it_is_under_determined_and_only_then():
+    assert "rank 29 of 80" in fitted(LSR, simulated(30, 80), simulated(9, 80)).notes[0]
+    assert fitted(LSR, simulated(200, 20), simulated(9, 20)).notes == ()
+
+
+def test_lsr_copes_with_duplicated_and_constant_landmarks():
+    x = np.random.default_rng(0).normal(size=(50, 5))
+    x[:, 3], x[:, 4] = x[:, 0], 2.0
+    y = x[:, :2] * 3.0 + 1.0
+    model = fitted(LSR, profiles(x, y), profiles(x, y))
+    np.testing.assert_allclose(model.predict(x.astype(np.float32)), y, atol=1e-4)
+
+
+@pytest.mark.parametrize("penalty", [1e-3, 1.0, 300.0])
+@pytest.mark.parametrize(("n", "p"), [(200, 20), (30, 80)])
+def test_lsr_l2_predicts_as_scikit_learns_ridge_of_the_same_alpha(n, p, penalty):
+    train, test = simulated(n, p), simulated(15, p, seed=1)
+    model = fitted(LSRL2, train, test, lambda_min=penalty, lambda_max=penalty, lambdas=1)
+    peer = Ridge(alpha=penalty).fit(train.landmarks.astype(float), train.targets.astype(float))
+    expected = peer.predict(test.landmarks.astype(float))
+    np.testing.assert_allclose(model.predict(test.landmarks), expected, atol=1e-4)
+    assert model.choices == {"lambda": penalty}
+
+
+def test_lambda_is_the_one_with_the_smallest_mae_on_the_selection_profiles():
+    train, select = simulated(40, 60), simulated(25, 60, seed=2)
+    grid = np.geomspace(0.01, 1e4, 13)
+    x, y = train.landmarks.astype(float), train.targets.astype(float)
+    errors = [
+        np.abs(Ridge(alpha=a).fit(x, y).predict(select.landmarks) - select.targets).mean()
+        for a in grid
+    ]
+    model = fitted(LSRL2, train, select, lambda_min=0.01, lambda_max=1e4, lambdas=13)
+    assert model.choices["lambda"] == pytest.approx(grid[np.argmin(errors)])
+    assert model.notes == ()
+
+
+def test_each_selection_set_gets_its_own_lambda_from_one_fit():
+    train = simulated(40, 60)
+    sets = {"near": simulated(25, 60, seed=2), "noise": profiles(
+        np.random.default_rng(1).normal(size=(25, 60)), np.zeros((25, 4))
+    )}  # fmt: skip
+    models = LSRL2(lambda_min=0.01, lambda_max=1e6, lambdas=17).fit(train, sets, Context())
+    assert models["noise"].choices["lambda"] > models["near"].choices["lambda"]
+
+
+def test_a_lambda_at_the_edge_of_the_grid_is_said():
+    noise = profiles(np.random.default_rng(1).normal(size=(25, 60)), np.zeros((25, 4)))
+    model = fitted(LSRL2, simulated(40, 60), noise, lambda_min=0.01, lambda_max=1.0, lambdas=3)
+    assert "lambda_max" in model.notes[0]
+
+
+def test_a_grid_upside_down_is_the_users_error():
+    with pytest.raises(UserError, match=r"lambda_min=10 is above lambda_max=1"):
+        fitted(LSRL2, simulated(9, 2), simulated(9, 2), lambda_min=10.0, lambda_max=1.0, lambdas=3)

@@ -1,0 +1,244 @@
+"""The recipe, against an independent numpy reading of what was published."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genebench.data.compendium import Compendium, Platform
+from genebench.data.formats.base import Reader
+from genebench.data.manifest import read_manifest
+from genebench.data.prepare import prepare
+from genebench.data.store import DataStore
+from genebench.errors import UserError
+
+
+class Given(Reader):
+    """A reader of a matrix that a test made: genes × profiles, as files have it."""
+
+    def __init__(self, frame: pd.DataFrame, source: str = "given") -> None:
+        self.source = source
+        self.frame = frame
+        self.gene_ids = frame.index
+        self.profiles = pd.DataFrame(index=frame.columns)
+
+    def blocks(self, genes, size=3):
+        values = self.frame.to_numpy().T[:, genes]
+        for at in range(0, len(values), size):
+            yield values[at : at + size]
+
+
+LANDMARKS = pd.DataFrame(
+    {"symbol": ["A", "B", "T"], "probes": ["a1", "b1", "t1"]}, index=["ENSG01", "ENSG02", "ENSG03"]
+)
+TARGETS = pd.DataFrame(
+    {"symbol": ["C", "D", "T"], "probes": ["c1,c2,c3", "d1", "t2,t3"]},
+    index=["ENSG04", "ENSG05", "ENSG03"],
+)
+
+
+@pytest.fixture
+def make(tmp_path):
+    random = np.random.default_rng(5)
+    probes = ["t3", "a1", "c2", "b1", "unused", "c1", "d1", "t1", "c3", "t2"]
+    geo = pd.DataFrame(
+        random.normal(8, 2, (10, 12)).round(1), index=probes, columns=[f"p{i}" for i in range(12)]
+    )
+    counts = pd.DataFrame(
+        random.poisson(2, (5, 4)).astype(float),
+        index=["ENSG05.3", "ENSG01.12", "ENSG03", "ENSG04.1", "ENSG02"],
+        columns=list("wxyz"),
+    )
+
+    def compendium(**changes):
+        platforms = {
+            "geo": Platform(reader=Given(geo, "geo.tsv"), ids="probe"),
+            "gtex": Platform(reader=Given(counts, "gtex.tsv"), ids="ensembl"),
+        }
+        given = {
+            "name": "made", "title": "made", "landmarks": LANDMARKS, "targets": TARGETS,
+            "platforms": platforms,
+        }  # fmt: skip
+        return Compendium(**(given | changes))
+
+    compendium.geo, compendium.counts = geo, counts
+    compendium.store = DataStore(tmp_path)
+    return compendium
+
+
+def by_hand(geo: pd.DataFrame, counts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Steps 2 to 4 of the recipe as the paper's code does them, one value at a time."""
+    rows = [["a1"], ["b1"], ["t1"], ["c1", "c2", "c3"], ["d1"], ["t2", "t3"]]
+    genes = np.array([geo.loc[probes].mean(axis=0) for probes in rows])
+    reference = np.sort(genes, axis=0).mean(axis=1)
+    ranks = pd.DataFrame(genes).rank(axis=0, method="average").to_numpy()
+    array = np.array([[reference[int(rank - 1)] for rank in row] for row in ranks])
+    order = ["ENSG01", "ENSG02", "ENSG03", "ENSG04", "ENSG05", "ENSG03"]
+    sequenced = counts.set_axis([name.split(".")[0] for name in counts.index]).loc[order].to_numpy()
+    mapped = np.empty_like(sequenced)
+    for column in range(sequenced.shape[1]):
+        distinct = sorted(set(sequenced[:, column]))
+        for row in range(len(order)):
+            place = distinct.index(sequenced[row, column])
+            mapped[row, column] = reference[int((place + 1.0) / len(distinct) * len(order)) - 1]
+    return array.T, mapped.T
+
+
+def test_the_store_holds_what_the_recipe_gives_by_hand(make):
+    dataset = prepare(make(), store=make.store)
+    geo, gtex = by_hand(make.geo, make.counts)
+    np.testing.assert_allclose(dataset.expression("geo"), geo, atol=1e-5)
+    np.testing.assert_allclose(dataset.expression("gtex"), gtex, atol=1e-5)
+    for platform, expected in (("geo", geo), ("gtex", gtex)):
+        mean, std = dataset.statistics(platform)
+        np.testing.assert_allclose(mean, expected.mean(axis=0), atol=1e-6)
+        np.testing.assert_allclose(std, expected.std(axis=0), atol=1e-6)
+
+
+def test_a_gene_that_a_platform_lacks_is_dropped_and_reported(make):
+    lacking = make.counts.drop(index="ENSG05.3")
+    platforms = dict(make().platforms) | {"gtex": Platform(reader=Given(lacking), ids="ensembl")}
+    dataset = prepare(make(platforms=platforms), store=make.store)
+    assert list(dataset.target_genes.index) == ["ENSG04", "ENSG03"]
+    assert dataset.expression("geo").shape == (12, 5)
+    assert dataset.info["platforms"]["gtex"]["coverage"]["targets"]["missing"] == ["ENSG05"]
+
+
+def test_a_missing_gene_is_an_error_when_the_manifest_says_so(make):
+    lacking = make.counts.drop(index="ENSG05.3")
+    platforms = dict(make().platforms) | {
+        "gtex": Platform(reader=Given(lacking, "gtex.tsv"), ids="ensembl")
+    }
+    with pytest.raises(UserError, match=r"gtex.tsv: 1 genes.*ENSG05.*missing_genes"):
+        prepare(make(platforms=platforms, missing_genes="error"), store=make.store)
+    assert make.store.names() == []
+
+
+def test_the_digest_is_of_the_content_not_of_names_or_order_of_rows_in_files(make):
+    first = prepare(make(), store=make.store)
+    shuffled = Platform(reader=Given(make.geo.sample(frac=1, random_state=1)), ids="probe")
+    platforms = {"gtex": make().platforms["gtex"], "geo": shuffled}
+    again = prepare(make(title="other", platforms=platforms), name="other", store=make.store)
+    assert again.digest == first.digest
+
+
+@pytest.mark.parametrize("what", ["value", "split", "group", "profile", "gene"])
+def test_the_digest_changes_with_any_part_of_the_content(make, what):
+    before = prepare(make(), store=make.store).digest
+    changed = make.geo.copy()
+    changes = {}
+    if what == "value":
+        changed.iloc[1, 0] += 3.0
+    if what == "profile":
+        changed = changed.rename(columns={"p0": "q0"})
+    if what == "split":
+        changes["split_seed"] = 1
+    if what == "gene":
+        changes["landmarks"] = LANDMARKS.rename(index={"ENSG02": "ENSG05"})
+    geo = Platform(reader=Given(changed), ids="probe")
+    if what == "group":
+        series = pd.DataFrame({"series": ["s"] * 12}, index=changed.columns)
+        geo = Platform(reader=Given(changed), ids="probe", profiles=series, group="series")
+    platforms = dict(make().platforms) | {"geo": geo}
+    after = prepare(make(platforms=platforms, **changes), name="after", store=make.store)
+    assert after.digest != before
+
+
+def test_preparing_again_replaces_the_dataset_and_leaves_nothing_else(make):
+    prepare(make(), store=make.store)
+    latest = prepare(make(split_seed=4), store=make.store)
+    folder = make.store.root / "made"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["current", latest.digest])
+    assert make.store.open("made").digest == latest.digest
+
+
+def test_an_interrupted_preparation_leaves_the_earlier_dataset_in_force(make):
+    earlier = prepare(make(), store=make.store)
+
+    def interrupt(done, total, message):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(make(split_seed=4), store=make.store, progress=interrupt)
+    assert make.store.open("made").digest == earlier.digest
+    assert len(list((make.store.root / "made").iterdir())) == 2
+
+
+def test_too_few_profiles_are_refused(make):
+    few = Platform(reader=Given(make.geo[["p0", "p1"]], "few.gctx"), ids="probe")
+    with pytest.raises(UserError, match=r"few.gctx: 2 profiles; platform geo needs at least 3"):
+        prepare(make(platforms={"geo": few}), store=make.store)
+
+
+def test_verify_notices_a_flipped_byte(make):
+    dataset = prepare(make(), store=make.store)
+    assert dataset.verify()
+    path = dataset.root / "gtex" / "expression.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert not dataset.verify()
+
+
+@pytest.fixture(scope="module")
+def u133(realdata, home):
+    return prepare(read_manifest(realdata / "u133.toml"))
+
+
+@pytest.mark.realdata
+def test_real_data_agree_with_an_independent_reading_on_every_gene(u133, realdata):
+    """Every platform of u133, from the files by pandas and scipy, value by value."""
+    expected = independent_reading(realdata)
+    for platform, matrix in expected.items():
+        np.testing.assert_allclose(u133.expression(platform), matrix, atol=1e-5, err_msg=platform)
+
+
+@pytest.mark.realdata
+def test_real_data_have_the_genes_and_parts_that_their_readme_tells(u133):
+    assert len(u133.landmark_genes) == 877
+    split = u133.profile_table("geo")["split"].value_counts()
+    assert (split["train"], split["select"], split["test"]) == (473, 59, 60)
+    assert u133.profile_table("geo")["group"].nunique() == 22
+    assert u133.profile_table("gtex")["group"].nunique() == 202
+
+
+def independent_reading(folder):
+    """The published recipe with other tools: whole frames, scipy ranks, numpy.unique."""
+    import h5py
+    from scipy.stats import rankdata
+
+    columns = ["symbol", "ensembl", "probes"]
+    maps = [
+        pd.read_csv(folder / name, sep="\t", header=None, names=columns, keep_default_na=False)
+        for name in ("map_lm.txt", "map_tg.txt")
+    ]
+    with h5py.File(folder / "u133_n592x22215.gctx") as file:
+        probes = [name.decode() for name in file["0/META/ROW/id"][:]]
+        array = pd.DataFrame(file["0/DATA/0/matrix"][:].T.astype(np.float64), index=probes)
+    lcl = pd.read_csv(folder / "lcl_pickrell_n69x17310.txt.gz", sep="\t", index_col=0)
+    lcl = lcl.drop(columns=["Gene_Symbol", "Chr", "Coord"])
+    gtex = pd.read_csv(
+        folder / "gtex_rnaseqdb_n280x18679.gct.gz", sep="\t", skiprows=2, index_col=0,
+        keep_default_na=False,
+    ).drop(columns="Description")  # fmt: skip
+    genes = pd.concat(
+        [found[found.ensembl.isin(lcl.index) & found.symbol.isin(gtex.index)] for found in maps]
+    )
+    known = set(probes)
+    raw = np.array(
+        [array.loc[[p for p in row.split(",") if p in known]].mean(axis=0) for row in genes.probes]
+    )
+    reference = np.sort(raw, axis=0).mean(axis=1)
+    ranks = np.apply_along_axis(rankdata, 0, raw)
+    n_genes = len(genes)
+
+    def mapped(profile):
+        distinct, dense = np.unique(profile, return_inverse=True)
+        return reference[((dense + 1.0) / len(distinct) * n_genes).astype(int) - 1]
+
+    return {
+        "geo": reference[(ranks - 1).astype(int)].T,
+        "1000g": np.apply_along_axis(mapped, 0, lcl.loc[genes.ensembl].to_numpy()).T,
+        "gtex": np.apply_along_axis(mapped, 0, gtex.loc[genes.symbol].to_numpy(float)).T,
+    }

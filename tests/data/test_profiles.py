@@ -1,0 +1,64 @@
+"""Profiles: standardised on read, in blocks or whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from genebench.specs import Part
+
+TRAIN = Part(platform="geo", split="train")
+
+
+@pytest.fixture
+def train(tiny):
+    return tiny.profiles(TRAIN)
+
+
+def test_standardised_values_are_those_of_the_direct_formula(tiny, train):
+    expression = np.asarray(tiny.expression("geo"), dtype=np.float64)
+    mean, std = expression.mean(axis=0), expression.std(axis=0)
+    rows = np.flatnonzero(tiny.profile_table("geo")["split"] == "train")
+    expected = ((expression - mean) / (std + 1e-3))[rows]
+    found = np.hstack([train.landmarks, train.targets])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_blocks_of_any_size_make_up_the_whole(train, size):
+    blocks = list(train.blocks(size))
+    assert max(len(block.landmarks) for block in blocks) <= size
+    np.testing.assert_array_equal(np.vstack([block.landmarks for block in blocks]), train.landmarks)
+    np.testing.assert_array_equal(np.vstack([block.targets for block in blocks]), train.targets)
+    np.testing.assert_array_equal(np.vstack(list(train.landmark_blocks(size))), train.landmarks)
+
+
+def test_columns_of_targets_are_those_of_the_whole(train):
+    np.testing.assert_array_equal(train.target_columns(3, 9), train.targets[:, 3:9])
+
+
+def test_tables_describe_both_axes(train):
+    assert train.landmarks.shape == (len(train), len(train.landmark_genes))
+    assert train.targets.shape == (len(train.profiles), len(train.target_genes))
+    assert set(train.profiles["split"]) == {"train"}
+    shared = set(train.landmark_genes.index) & set(train.target_genes.index)
+    assert set(train.target_genes.index[train.target_genes["twin"]]) == shared
+    assert train.landmark_genes["twin"].sum() == len(shared) > 0
+
+
+def test_twins_are_equal_on_rna_seq_and_measured_apart_on_the_array(tiny):
+    for platform, equal in (("gtex", True), ("1000g", True), ("geo", False)):
+        part = tiny.profiles(Part(platform=platform))
+        landmark = part.landmark_genes.index.get_indexer(part.target_genes.index)
+        twins = np.flatnonzero(landmark >= 0)
+        same = np.array_equal(part.targets[:, twins], part.landmarks[:, landmark[twins]])
+        assert same is equal, platform
+
+
+def test_memory_maps_hold_the_same_values_read_only(tiny, train):
+    mapped = tiny.profiles(TRAIN, mmap=True)
+    for role in ("landmarks", "targets"):
+        matrix = getattr(mapped, role)
+        assert isinstance(matrix, np.memmap)
+        assert not matrix.flags.writeable
+        np.testing.assert_array_equal(matrix, getattr(train, role))
