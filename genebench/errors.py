@@ -15,7 +15,7 @@ class UserError(Exception):
 
 def some(names: Iterable[str], most: int = 3) -> str:
     """The first few names, and whether there are more."""
-    listed = list(names)
+    listed = [str(name) for name in names]
     return ", ".join(listed[:most]) + (", …" if len(listed) > most else "")
 
 

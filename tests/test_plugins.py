@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from genebench.plugins import discover
+import logging
+import os
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+from genebench.api import run
+from genebench.catalog import Catalog, catalog
+from genebench.errors import UserError
+from genebench.plugins import STRICT, discover, installed
 
 GOOD = """
 from genebench import hookimpl
@@ -13,17 +24,398 @@ def genebench_methods():
     return [MethodSpec(name={name!r}, title="t", summary="s", code="{module}:M")]
 """
 
+START = """
+from genebench import hookimpl
+from genebench.specs import MethodSpec, MetricSpec
+genebench_contract = 1
+def method(name="sick-method"):
+    return MethodSpec(name=name, title="t", summary="s", code="sick:M")
+"""
+
+BROKEN = {
+    "its import fails": (
+        "import genebench_no_such_module",
+        "ModuleNotFoundError: No module named 'genebench_no_such_module'",
+    ),
+    "its source has a syntax error": ("def broken(:", "SyntaxError"),
+    "it exits while it is imported": ("raise SystemExit('bye')", "SystemExit: bye"),
+    "it raises several lines": ("raise RuntimeError('one\\ntwo')", "RuntimeError: one two"),
+    "it raises an error that cannot be printed": (
+        """
+        class Unprintable(Exception):
+            def __str__(self):
+                raise RuntimeError("not even this")
+        raise Unprintable
+        """,
+        "Unprintable",
+    ),
+    "its hook raises": (
+        """
+        @hookimpl
+        def genebench_methods():
+            raise KeyError("lost")
+        """,
+        "KeyError: 'lost'",
+    ),
+    "its hook raises midway": (
+        """
+        @hookimpl
+        def genebench_methods():
+            yield method()
+            raise OSError("half way")
+        """,
+        "OSError: half way",
+    ),
+    "its hook exits": (
+        """
+        @hookimpl
+        def genebench_methods():
+            raise SystemExit(3)
+        """,
+        "SystemExit: 3",
+    ),
+    "its hook has a name that there is not": (
+        """
+        @hookimpl
+        def genebench_metods():
+            return []
+        """,
+        "genebench_metods",
+    ),
+    "its hook wants an argument that there is not": (
+        """
+        @hookimpl
+        def genebench_methods(catalog):
+            return []
+        """,
+        "catalog",
+    ),
+    "it declares a method of genebench's own": (
+        """
+        @hookimpl
+        def genebench_methods():
+            return [method(), method("train-mean")]
+        """,
+        "declares method 'train-mean', which genebench.controls has already",
+    ),
+    "it declares a method twice": (
+        """
+        @hookimpl
+        def genebench_methods():
+            return [method("twice"), method("twice")]
+        """,
+        "declares method 'twice', which sick has already",
+    ),
+    "it declares a malformed name": (
+        """
+        @hookimpl
+        def genebench_methods():
+            return [method("Sick Method")]
+        """,
+        "ValueError: method name 'Sick Method' is malformed",
+    ),
+    "it was written for another contract": (
+        "genebench_contract = 2",
+        "declares contract version 2; this genebench needs genebench_contract = 1",
+    ),
+    "it declares no contract": (
+        "del genebench_contract",
+        "declares no contract version; this genebench needs genebench_contract = 1",
+    ),
+    "its hook returns something that is no spec": (
+        """
+        @hookimpl
+        def genebench_methods():
+            return ["sick-method"]
+        """,
+        "genebench_methods returned 'sick-method', not a MethodSpec",
+    ),
+    "its hook returns a spec of another kind": (
+        """
+        @hookimpl
+        def genebench_metrics():
+            return [method()]
+        """,
+        "not a MetricSpec",
+    ),
+    "its hook returns a thing of many lines": (
+        """
+        class Wordy:
+            def __repr__(self):
+                return "one\\ntwo"
+        @hookimpl
+        def genebench_methods():
+            return [Wordy()]
+        """,
+        "genebench_methods returned one two, not a MethodSpec",
+    ),
+    "its hook returns one spec and no list": (
+        """
+        @hookimpl
+        def genebench_methods():
+            return method()
+        """,
+        "TypeError: 'MethodSpec' object is not iterable",
+    ),
+}
+"""What is wrong → source, and what the plugin's error says."""
+
+OBSERVER = """
+from genebench import Method, Model, hookimpl
+from genebench.specs import MethodSpec
+genebench_contract = 1
+@hookimpl
+def genebench_methods():
+    return [MethodSpec(name="chatty", title="t", summary="s", code="nosy:Chatty")]
+class Zero(Model):
+    def __init__(self, targets):
+        self.targets = targets
+    def predict(self, landmarks):
+        return landmarks[:, :1].repeat(self.targets, axis=1) * 0
+class Chatty(Method):
+    def fit(self, train, selections, context):
+        context.progress(1, 2, "half")
+        return dict.fromkeys(selections, Zero(len(train.target_genes)))
+@hookimpl
+def genebench_job_started(job):
+    raise {error}("started badly")
+@hookimpl
+def genebench_job_progressed(done, total):
+    raise {error}("progressed badly")
+@hookimpl
+def genebench_job_finished(records):
+    raise {error}("finished badly")
+"""
+
+
+@pytest.fixture(autouse=True)
+def _clean_slate(tmp_path, monkeypatch):
+    """Plugins are discovered anew in each test; what they imported is forgotten after it."""
+    monkeypatch.delenv(STRICT, raising=False)
+    installed.cache_clear()
+    catalog.cache_clear()
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+    installed.cache_clear()
+    catalog.cache_clear()
+
 
 def plugin(discovered, name):
     return next(found for found in discovered.all if found.name == name)
+
+
+def methods(discovered):
+    return [spec.name for spec, _ in discovered.specs("methods")]
+
+
+def install_sick(install, source):
+    return install("sick", START + dedent(source))
+
+
+def command(site, *arguments, **environment):
+    """The command line in a process of its own, with ``site`` among its packages."""
+    return subprocess.run(
+        [sys.executable, "-c", "from genebench.cli import main; main()", *arguments],
+        env=os.environ | {"PYTHONPATH": str(site)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_an_installed_plugin_is_found_and_its_methods_offered(install):
     install("good", GOOD.format(name="good-method", module="good"))
     found = discover()
     assert plugin(found, "good").error == ""
-    assert "good-method" in [spec.name for spec, _ in found.specs("methods")]
+    assert "good-method" in methods(found)
+
+
+def test_a_plugin_is_described_by_its_distribution_and_version(install):
+    install("good", GOOD.format(name="good-method", module="good"), version="2.5", point="alias")
+    described = plugin(discover(), "alias")
+    assert (described.distribution, described.version) == ("good", "2.5")
 
 
 def test_built_ins_register_through_the_same_hooks_and_all_work():
     assert discover().broken == []
+
+
+@pytest.mark.parametrize(("source", "error"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_plugin_is_set_aside_with_its_reason_and_all_others_work(install, source, error):
+    before = methods(discover())
+    install_sick(install, source)
+    install("well", GOOD.format(name="well-method", module="well"))
+
+    found = discover()
+
+    sick = plugin(found, "sick")
+    assert found.broken == [sick]
+    assert error in sick.error
+    assert "\n" not in sick.error
+    assert sick.traceback.startswith("Traceback")
+    assert sick.offers == {}
+    assert methods(found) == [*before, "well-method"]
+
+
+def test_the_traceback_of_a_broken_plugin_leads_to_its_own_line(install):
+    site = install_sick(install, BROKEN["its hook raises"][0])
+    traceback = plugin(discover(), "sick").traceback
+    assert str(site / "sick.py") in traceback
+    assert 'raise KeyError("lost")' in traceback
+
+
+def test_the_first_plugin_by_name_keeps_a_name_that_two_declare(install):
+    install("second", GOOD.format(name="wanted", module="second"))
+    install("first", GOOD.format(name="wanted", module="first"))
+    found = discover()
+    assert Catalog(found).methods.plugins["wanted"].name == "first"
+    assert plugin(found, "second").error == "declares method 'wanted', which first has already"
+
+
+def test_a_method_and_a_metric_may_have_the_same_name(install):
+    install_sick(
+        install,
+        """
+        @hookimpl
+        def genebench_methods():
+            return [method("same")]
+        @hookimpl
+        def genebench_metrics():
+            return [MetricSpec(name="same", title="t", summary="s", code="sick:f", unit="1",
+                               direction="lower", best=0.0)]
+        """,
+    )
+    assert discover().broken == []
+
+
+def test_the_names_of_a_broken_plugin_are_free_for_others(install):
+    install(
+        "abroken",
+        GOOD.format(name="wanted", module="abroken")
+        + "@hookimpl\ndef genebench_metrics():\n    raise ValueError\n",
+    )
+    install("working", GOOD.format(name="wanted", module="working"))
+    found = discover()
+    assert [broken.name for broken in found.broken] == ["abroken"]
+    assert Catalog(found).methods.plugins["wanted"].name == "working"
+
+
+def test_of_two_distributions_with_one_entry_point_name_the_first_stays(install):
+    install("one", GOOD.format(name="one-method", module="one"), point="same")
+    install("two", GOOD.format(name="two-method", module="two"), point="same")
+    found = discover()
+    assert [broken.distribution for broken in found.broken] == ["two"]
+    assert "one-method" in methods(found)
+    assert "two-method" not in methods(found)
+
+
+def test_a_taken_entry_point_name_is_explained_in_a_readable_line(install):
+    install("one", GOOD.format(name="one-method", module="one"), point="same")
+    install("two", GOOD.format(name="two-method", module="two"), point="same")
+    [broken] = discover().broken
+    assert "same" in broken.error
+    assert len(broken.error) < 200
+
+
+def test_hooks_may_return_nothing(install):
+    install_sick(install, "@hookimpl\ndef genebench_methods():\n    return None\n")
+    assert discover().broken == []
+
+
+def test_an_observer_of_a_broken_plugin_is_never_called(install):
+    install_sick(
+        install,
+        """
+        genebench_contract = 7
+        @hookimpl
+        def genebench_job_started(job):
+            raise RuntimeError("called")
+        """,
+    )
+    assert discover().notify("genebench_job_started", job=None) == []
+
+
+def test_what_an_observer_raises_comes_back_as_one_line_naming_the_plugin(install):
+    install_sick(
+        install,
+        """
+        @hookimpl
+        def genebench_job_started(job):
+            raise RuntimeError("no")
+        """,
+    )
+    complaints = discover().notify("genebench_job_started", job=None)
+    assert complaints == ["plugin sick: genebench_job_started raised RuntimeError('no')"]
+
+
+@pytest.mark.parametrize("error", ["RuntimeError", "SystemExit"])
+def test_observers_that_raise_never_fail_a_run_and_are_logged(
+    install, tiny, tmp_path, caplog, error
+):
+    install("nosy", OBSERVER.format(error=error))
+    with caplog.at_level(logging.WARNING, "genebench"):
+        results = run("chatty", "geo", "sim", preset="tiny", results=tmp_path / "results")
+    assert {record.status for record in results.records} == {"done"}
+    for hook in ("started", "progressed", "finished"):
+        assert f"genebench_job_{hook} raised {error}('{hook} badly')" in caplog.text
+
+
+@pytest.mark.parametrize("value", ["1", "yes"])
+def test_strict_makes_a_broken_plugin_the_users_error(install, monkeypatch, value):
+    install_sick(install, "raise RuntimeError('no')")
+    monkeypatch.setenv(STRICT, value)
+    with pytest.raises(UserError, match=r"plugin sick is broken \(RuntimeError: no\)"):
+        discover()
+
+
+@pytest.mark.parametrize("value", ["", "0"])
+def test_strict_can_be_switched_off(install, monkeypatch, value):
+    install_sick(install, "raise RuntimeError('no')")
+    monkeypatch.setenv(STRICT, value)
+    assert len(discover().broken) == 1
+
+
+def test_strict_has_nothing_to_say_when_all_plugins_work(monkeypatch):
+    monkeypatch.setenv(STRICT, "1")
+    assert discover().broken == []
+
+
+def test_strict_ends_a_command_with_one_line_and_status_2(install, monkeypatch, genebench):
+    install_sick(install, "raise RuntimeError('no')")
+    monkeypatch.setenv(STRICT, "1")
+    outcome = genebench("list", "methods")
+    assert outcome.status == 2
+    assert outcome.err.count("\n") == 1
+    assert "plugin sick is broken" in outcome.err
+    assert outcome.out == ""
+
+
+def test_list_plugins_shows_the_traceback_on_request_only(install, genebench):
+    install_sick(install, BROKEN["its hook raises"][0])
+    plain, detailed = genebench("list", "plugins"), genebench("list", "plugins", "--traceback")
+    assert plain.status == detailed.status == 0
+    assert "broken: KeyError: 'lost'" in " ".join(plain.out.split())
+    assert "Traceback" not in plain.out
+    assert "Traceback" in detailed.out
+    assert 'raise KeyError("lost")' in detailed.out
+
+
+def test_a_fresh_process_lists_methods_and_tracebacks_beside_a_broken_plugin(install):
+    site = install_sick(install, "raise SystemExit('bye')")
+    listed = command(site, "list", "methods")
+    assert listed.returncode == 0
+    assert "train-mean" in listed.stdout
+    explained = command(site, "list", "plugins", "--traceback")
+    assert explained.returncode == 0
+    assert "SystemExit: bye" in explained.stdout
+    assert "Traceback" in explained.stdout
+
+
+def test_a_strict_fresh_process_ends_with_status_2(install):
+    site = install_sick(install, "raise SystemExit('bye')")
+    ended = command(site, "list", "methods", GENEBENCH_STRICT_PLUGINS="1")
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench.data.compendium import IdKind
-from genebench.data.formats.files import open_lines, some, unique_ids
-from genebench.errors import UserError
+from genebench.data.formats.files import open_lines, unique_ids
+from genebench.errors import UserError, some
 
 _COLUMNS = ("symbol", "Ensembl id", "probe ids")
 

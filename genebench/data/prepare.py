@@ -254,8 +254,7 @@ def _profile_table(compendium: Compendium, name: str) -> pd.DataFrame:
     platform: Platform = compendium.platforms[name]
     table = platform.reader.profiles
     if platform.profiles is not None:
-        given = platform.profiles.reindex(table.index)
-        table = table.drop(columns=table.columns.intersection(given.columns)).join(given)
+        table = table.join(platform.profiles)
     table = table.astype(str)
     if platform.group:
         table = table.assign(group=table[platform.group])

@@ -28,9 +28,7 @@ class Reader(ABC):
     profiles: pd.DataFrame
 
     @abstractmethod
-    def blocks(
-        self, genes: NDArray[np.intp], size: int = BLOCK
-    ) -> Iterator[NDArray[np.floating]]:
+    def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, in file order of profiles.
 
         ``genes`` are positions in ``gene_ids``, in any order; columns come in that order. Values

@@ -6,14 +6,14 @@ import csv
 import difflib
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 import pandas as pd
 
-from genebench.errors import UserError
+from genebench.errors import UserError, some
 
 
 def check_readable(path: Path) -> None:
@@ -80,14 +80,6 @@ def _lines(path: Path, file: TextIO) -> Iterator[str]:
             raise UserError(f"{path}: binary data, not text; does its name end in the right way?")
         if not line.isspace():
             yield line.removesuffix("\n")
-
-
-_A_FEW = 3
-
-
-def some(names: Sequence[str] | pd.Index) -> str:
-    """The first few of many names, for a message on one line."""
-    return f"{', '.join(map(str, names[:_A_FEW]))}{', …' if len(names) > _A_FEW else ''}"
 
 
 def unique_ids(source: str, kind: str, ids: Iterable[str]) -> pd.Index:

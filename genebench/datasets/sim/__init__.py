@@ -101,5 +101,5 @@ def build(preset: str, size: Size) -> Compendium:
 
 
 def _stream(size: Size, number: int) -> np.random.Generator:
-    """Each kind of constant has its own stream, so that none depends on how many others there are."""
+    """A stream for each kind of constant: none depends on how many others are drawn."""
     return np.random.default_rng([size.seed, number])

@@ -63,20 +63,20 @@ def series(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
     studied = rng.choice(len(frequency), group[-1] + 1, p=frequency)
     other = rng.choice(len(frequency), count, p=frequency)
     tissue = np.where(rng.random(count) < MAIN_TISSUE_SHARE, studied[group], other)
-    return _cohort("geo", tissue, group, {"series": "SIMSERIES"}, tissues, rng)
+    return _cohort("geo", tissue, group, tissues, rng, label={"series": "SIMSERIES"})
 
 
 def donors(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
     """Post-mortem donors, each giving several tissues, all tissues about equally often."""
     group = _groups_of_unequal_size(count, PROFILES_PER_DONOR, rng)
     tissue = rng.integers(0, len(tissues.mean), count)
-    return _cohort("gtex", tissue, group, {"donor": "SIMDONOR"}, tissues, rng)
+    return _cohort("gtex", tissue, group, tissues, rng, label={"donor": "SIMDONOR"})
 
 
 def lymphoblasts(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
     """One cell line from everyone: no groups, one tissue."""
     tissue = np.full(count, LCL, dtype=np.intp)
-    return _cohort("1000g", tissue, np.arange(count), {}, tissues, rng)
+    return _cohort("1000g", tissue, np.arange(count), tissues, rng, label={})
 
 
 def _groups_of_unequal_size(count: int, mean: int, rng: np.random.Generator) -> Ints:
@@ -95,21 +95,20 @@ def _cohort(
     name: str,
     tissue: Ints,
     group: Ints,
-    label: dict[str, str],
     tissues: Tissues,
     rng: np.random.Generator,
+    *,
+    label: dict[str, str],
 ) -> Cohort:
     groups, pathways = group[-1] + 1, tissues.mean.shape[1]
-    ids = pd.Index(
-        [f"SIM-{name}-{number:06d}" for number in range(1, len(tissue) + 1)], name="profile"
-    )
+    ids = [f"SIM-{name}-{number:06d}" for number in range(1, len(tissue) + 1)]
     columns = {key: [f"{stem}{g + 1:05d}" for g in group] for key, stem in label.items()}
     names = ["LCL" if t == LCL else f"tissue-{t:02d}" for t in tissue]
     shift = model.GROUP_SPREAD * rng.standard_normal((groups, pathways))
     technical = rng.standard_normal((groups, TECHNICAL_FACTORS))
     return Cohort(
         name=name,
-        profiles=pd.DataFrame({**columns, "tissue": names}, index=ids),
+        profiles=pd.DataFrame({**columns, "tissue": names}, index=pd.Index(ids, name="profile")),
         tissue=tissue,
         group=group,
         shift=shift.astype(np.float32),

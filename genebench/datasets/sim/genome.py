@@ -51,7 +51,7 @@ def choose_landmarks(count: int, regulation: Regulation) -> Ints:
 
 def build(regulation: Regulation, landmarks: int, twins: int, rng: np.random.Generator) -> Genome:
     """Choose landmarks and targets among the genes of ``regulation`` and give them probes."""
-    genes = len(regulation.base)
+    genes = len(regulation.level)
     names = pd.DataFrame(
         {"symbol": [f"SIM{number:04d}" for number in range(1, genes + 1)]},
         index=pd.Index([f"ENSGSIM{number:08d}" for number in range(1, genes + 1)], name="ensembl"),

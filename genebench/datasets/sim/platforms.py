@@ -93,12 +93,13 @@ class Sequencer:
         dispersion = np.broadcast_to(self.dispersion[:, None], rpkm.shape)
         varied = rpkm * dispersion * rng.standard_gamma(1 / dispersion, dtype=np.float32)
         counts = rng.poisson(varied * reads)
-        return counts.astype(np.float32) / reads
+        measured: Floats = counts.astype(np.float32) / reads
+        return measured
 
 
 def _low_rank(loadings: Floats, factors: Floats) -> Floats:
     """``loadings @ factors.T``, summed in a fixed order whatever the number of threads."""
-    total = np.outer(loadings[:, 0], factors[:, 0])
+    total: Floats = np.outer(loadings[:, 0], factors[:, 0])
     for position in range(1, loadings.shape[1]):
         total += np.outer(loadings[:, position], factors[:, position])
     return total

@@ -1,0 +1,336 @@
+"""Specs: parameters are read, checked and given per preset from one declaration."""
+
+from __future__ import annotations
+
+import math
+import string
+from dataclasses import FrozenInstanceError
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genebench.errors import UserError
+from genebench.specs import (
+    PRESETS,
+    DatasetSpec,
+    EngineSpec,
+    MethodSpec,
+    MetricSpec,
+    Param,
+    Part,
+    ProtocolSpec,
+    ReporterSpec,
+    check_name,
+)
+
+quick = settings(deadline=None, max_examples=60)
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+NOT_FINITE = ["nan", "NaN", "-nan", "inf", "-inf", "Infinity", "1e999", "-1e999"]
+
+
+def param(default, **declared):
+    return Param(name="p", default=default, help="h", **declared)
+
+
+def method(*params, **declared):
+    named = {"name": "m", "title": "t", "summary": "s", "code": "package.module:M"} | declared
+    return MethodSpec(params=params, **named)
+
+
+def protocol(**parts):
+    named = {
+        "train": Part(platform="geo", split="train"),
+        "select": Part(platform="geo", split="select"),
+        "test": Part(platform="geo", split="test"),
+    }
+    return ProtocolSpec(name="p", title="t", summary="s", **(named | parts))
+
+
+# --- reading values ------------------------------------------------------------------------
+
+
+@quick
+@given(st.integers())
+def test_a_whole_number_is_read_back_as_it_was_written(value):
+    read = param(1).parse(str(value), owner="m")
+    assert read == value
+    assert type(read) is int
+
+
+@quick
+@given(FINITE)
+def test_a_number_is_read_back_exactly(value):
+    read = param(1.0).parse(repr(value), owner="m")
+    assert read == value
+    assert type(read) is float
+
+
+def test_a_whole_number_given_to_a_float_parameter_becomes_a_float():
+    read = param(1.0).parse("3", owner="m")
+    assert type(read) is float
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("True", True), ("1", True), ("false", False), ("FALSE", False), ("0", False)],
+)
+def test_booleans_are_read_in_any_case_and_as_digits(text, value):
+    assert param(True).parse(text, owner="m") is value
+
+
+@quick
+@given(st.text())
+def test_text_is_taken_as_it_is_but_for_space_around_it(text):
+    assert param("adam").parse(f"  {text} ", owner="m") == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("default", "text", "expected"),
+    [
+        (1, "3.5", "a whole number"),
+        (1, "three", "a whole number"),
+        (1, "", "a whole number"),
+        (1, "true", "a whole number"),
+        (1.0, "much", "a number"),
+        (1.0, "", "a number"),
+        (True, "yes", "true or false"),
+        (True, "", "true or false"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_naming_what_was_expected(default, text, expected):
+    with pytest.raises(UserError) as caught:
+        param(default).parse(text, owner="m")
+    assert str(caught.value) == f"m.p={text}: expected {expected}"
+
+
+@pytest.mark.parametrize("text", NOT_FINITE)
+def test_a_number_that_is_not_finite_is_refused(text):
+    with pytest.raises(UserError, match=r"^m\.p=.*: must be a finite number$"):
+        param(1.0).parse(text, owner="m")
+
+
+@pytest.mark.parametrize("default", [math.nan, math.inf, -math.inf])
+def test_a_default_that_is_not_finite_is_refused(default):
+    with pytest.raises(UserError, match="must be a finite number"):
+        param(default)
+
+
+# --- ranges and choices --------------------------------------------------------------------
+
+
+@quick
+@given(st.integers(-50, 50))
+def test_bounds_belong_to_the_range_and_all_beyond_them_is_refused(value):
+    ranged = param(0, minimum=-10, maximum=10)
+    if -10 <= value <= 10:
+        assert ranged.parse(str(value), owner="m") == value
+    else:
+        with pytest.raises(UserError, match=rf"^m\.p={value}: out of range, the (small|larg)est"):
+            ranged.parse(str(value), owner="m")
+
+
+def test_the_message_names_the_bound_that_was_passed():
+    ranged = param(0.5, minimum=0.25, maximum=1)
+    with pytest.raises(UserError, match=r"the smallest allowed is 0\.25$"):
+        ranged.parse("0.2", owner="m")
+    with pytest.raises(UserError, match="the largest allowed is 1$"):
+        ranged.parse("1.5", owner="m")
+
+
+def test_one_bound_alone_is_enough():
+    assert param(1, minimum=1).parse("1000000", owner="m") == 1_000_000
+    assert param(1, maximum=1).parse("-1000000", owner="m") == -1_000_000
+
+
+def test_only_the_choices_can_be_chosen():
+    chosen = param("relu", choices=("relu", "tanh"))
+    assert chosen.parse("tanh", owner="m") == "tanh"
+    with pytest.raises(UserError, match=r"^m\.p=elu: choose one of relu, tanh$"):
+        chosen.parse("elu", owner="m")
+
+
+def test_choices_may_be_numbers():
+    chosen = param(2, choices=(1, 2, 4))
+    assert chosen.parse("4", owner="m") == 4
+    with pytest.raises(UserError, match="choose one of 1, 2, 4"):
+        chosen.parse("3", owner="m")
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"default": 0, "minimum": 1},
+        {"default": 3, "maximum": 2},
+        {"default": 3, "choices": (1, 2)},
+        {"default": 3, "maximum": 5, "presets": {"small": 6}},
+    ],
+)
+def test_a_default_or_preset_outside_its_own_range_is_refused(declared):
+    with pytest.raises(UserError):
+        param(**declared)
+
+
+# --- presets -------------------------------------------------------------------------------
+
+
+@quick
+@given(st.dictionaries(st.sampled_from(PRESETS), st.integers()), st.sampled_from(PRESETS))
+def test_a_preset_without_a_value_takes_that_of_the_next_larger_one(presets, preset):
+    larger = PRESETS[PRESETS.index(preset) :]
+    expected = next((presets[name] for name in larger if name in presets), -1)
+    assert param(-1, presets=presets).value_for(preset) == expected
+
+
+def test_the_published_value_is_the_default_when_no_preset_has_one():
+    assert [param(7).value_for(preset) for preset in PRESETS] == [7, 7, 7]
+
+
+def test_a_preset_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="preset 'huge' is not one of"):
+        param(1, presets={"huge": 2})
+
+
+@pytest.mark.parametrize(("default", "other"), [(1, 1.0), (1.0, 1), (1, True), ("1", 1)])
+def test_a_preset_of_another_type_than_the_default_is_refused(default, other):
+    with pytest.raises(ValueError, match="is not a"):
+        param(default, presets={"small": other})
+
+
+# --- declarations --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("default", [None, [1], (1, 2), {}, b"x", 1j])
+def test_a_default_that_is_no_bool_int_float_or_str_is_refused(default):
+    with pytest.raises(ValueError, match="p"):
+        param(default)
+
+
+@pytest.mark.parametrize("name", ["", "P", "1p", "p-q", "p q", "_p", "p.q"])
+def test_a_malformed_parameter_name_is_refused(name):
+    with pytest.raises(ValueError, match="parameter name"):
+        Param(name=name, default=1, help="h")
+
+
+def test_a_parameter_declared_twice_is_refused():
+    with pytest.raises(ValueError, match="declared twice"):
+        method(param(1), param(2))
+
+
+@quick
+@given(st.from_regex(r"[a-z0-9]{1,10}([.-][a-z0-9]{1,8}){0,3}", fullmatch=True))
+def test_names_are_lower_case_words_joined_by_single_dashes_or_dots(name):
+    check_name("method", name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "A", "a b", "a_b", "-a", "a-", "a--b", ".a", "a/b", "a,b", "é", "a\n", "a" * 41, 3]
+)
+def test_every_other_name_is_refused(name):
+    with pytest.raises(ValueError, match="method name .* is malformed"):
+        check_name("method", name)
+
+
+@quick
+@given(st.text(string.printable, max_size=6))
+def test_no_name_can_leave_its_folder_or_split_a_list(name):
+    try:
+        check_name("method", name)
+    except ValueError:
+        return
+    assert not set(name) & set("/\\, \t\n*?~$'\"")
+    assert not name.startswith((".", "-"))
+
+
+@pytest.mark.parametrize("code", ["", "module", "module:", ":M", "module.M", "a b:M", "m:a.b"])
+def test_code_that_is_no_import_string_is_refused(code):
+    with pytest.raises(ValueError, match="is not an import string"):
+        method(code=code)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda name: method(name=name),
+        lambda name: DatasetSpec(name=name, title="t", code="m:f"),
+        lambda name: EngineSpec(name=name, title="t", code="m:f"),
+        lambda name: ReporterSpec(name=name, title="t", code="m:f"),
+        lambda name: MetricSpec(
+            name=name, title="t", summary="s", code="m:f", unit="1", direction="lower", best=0.0
+        ),
+        lambda name: ProtocolSpec(
+            name=name,
+            title="t",
+            summary="s",
+            train=Part(platform="a"),
+            select=Part(platform="b"),
+            test=Part(platform="c"),
+        ),
+    ],
+)
+def test_specs_of_every_kind_check_their_name_and_cannot_be_changed(make):
+    with pytest.raises(ValueError, match="is malformed"):
+        make("Bad Name")
+    spec = make("good")
+    with pytest.raises(FrozenInstanceError):
+        spec.name = "other"
+
+
+def test_a_dataset_offers_known_presets_only():
+    with pytest.raises(ValueError, match="preset 'big' is not one of"):
+        DatasetSpec(name="d", title="t", code="m:f", presets=("big",))
+    with pytest.raises(ValueError, match="preset 'big' is not one of"):
+        DatasetSpec(name="d", title="t", code="m:f", preset="big")
+
+
+@pytest.mark.parametrize("used_to", ["train", "select"])
+@pytest.mark.parametrize(
+    ("fitted", "tested"),
+    [("test", "test"), (None, "test"), ("train", None), (None, None)],
+    ids=["same part", "part of all", "all of a part", "all"],
+)
+def test_a_protocol_that_tests_on_profiles_it_fits_on_is_refused(used_to, fitted, tested):
+    parts = {
+        used_to: Part(platform="gtex", split=fitted),
+        "test": Part(platform="gtex", split=tested),
+    }
+    with pytest.raises(ValueError, match="test profiles are also used to fit"):
+        protocol(**parts)
+
+
+def test_a_protocol_may_use_different_parts_of_one_platform():
+    assert protocol().test == Part(platform="geo", split="test")
+
+
+@pytest.mark.parametrize(("split", "text"), [(None, "geo"), ("train", "geo/train")])
+def test_a_part_is_written_as_platform_and_split(split, text):
+    assert str(Part(platform="geo", split=split)) == text
+
+
+# --- a method's parameters in effect ---------------------------------------------------------
+
+LAYERS = Param(name="layers", default=3, help="h", minimum=1, presets={"tiny": 1})
+RATE = Param(name="rate", default=0.1, help="h", maximum=1)
+
+
+def test_parameters_in_effect_are_every_one_with_overrides_before_presets():
+    net = method(LAYERS, RATE)
+    assert net.values("paper", {}) == {"layers": 3, "rate": 0.1}
+    assert net.values("tiny", {}) == {"layers": 1, "rate": 0.1}
+    assert net.values("tiny", {"layers": "2"}) == {"layers": 2, "rate": 0.1}
+
+
+def test_an_unknown_parameter_is_refused_with_near_misses():
+    with pytest.raises(UserError, match="unknown parameter of m 'layer'; did you mean layers"):
+        method(LAYERS, RATE).values("tiny", {"layer": "2"})
+
+
+def test_an_override_out_of_range_names_method_and_parameter():
+    with pytest.raises(UserError, match=r"^m\.layers=0: out of range"):
+        method(LAYERS).values("tiny", {"layers": "0"})
+
+
+def test_a_method_without_parameters_says_that_it_has_none():
+    with pytest.raises(UserError, match="there is no parameter of m at all"):
+        method().values("tiny", {"layers": "2"})
