@@ -13,6 +13,15 @@ class UserError(Exception):
         super().__init__(" ".join(message.split()))
 
 
+def describe(error: BaseException) -> str:
+    """Class and message of an exception on one line; even its message may raise."""
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  exceptions of plugins can be anything
+        message = "(its message cannot be printed)"
+    return f"{type(error).__name__}: {message}"
+
+
 def some(names: Iterable[str], most: int = 3) -> str:
     """The first few names, and whether there are more."""
     listed = [str(name) for name in names]

@@ -22,13 +22,13 @@ from genebench.catalog import catalog
 from genebench.data.npy import NpyWriter
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset, DataStore
-from genebench.errors import UserError
+from genebench.errors import UserError, describe
 from genebench.method import Context, Method, Model
 from genebench.metrics.scoring import Scoring, score
 from genebench.paper import is_published
 from genebench.plan import Evaluation, Job
 from genebench.plugins import installed, load_code
-from genebench.provenance import PeakMemory, Stopwatch, provenance
+from genebench.provenance import PeakMemory, Stopwatch, now, provenance
 from genebench.results.record import FORMAT, Failure, Provenance, Record
 from genebench.results.store import ResultsStore
 from genebench.specs import MethodSpec
@@ -61,9 +61,10 @@ class _Workbench:
     settings: Settings
     dataset: Dataset
     store: ResultsStore
+    device: str
+    started: str
     clock: Stopwatch
     memory: PeakMemory
-    provenance: Provenance
 
 
 def execute(job: Job, settings: Settings) -> list[Record]:
@@ -94,19 +95,15 @@ def _set_up(job: Job, settings: Settings) -> _Workbench:
     dataset = DataStore().open(job.store)
     if dataset is None or dataset.digest != job.data:
         raise UserError(f"dataset {job.dataset}: no longer the one that was planned for; run again")
-    device = resolve_device(settings.device, job.method)
-    shelves = catalog()
-    taking_part = [shelves.methods.plugins[job.method.name], *shelves.metrics.plugins.values()]
     return _Workbench(
         job=job,
         settings=settings,
         dataset=dataset,
         store=ResultsStore(settings.results),
+        device=resolve_device(settings.device, job.method),
+        started=now(),
         clock=Stopwatch(),
         memory=PeakMemory(),
-        provenance=provenance(
-            settings.command, device, (plugin.distribution for plugin in taking_part)
-        ),
     )
 
 
@@ -114,16 +111,17 @@ def resolve_device(wanted: str, method: MethodSpec) -> str:
     """The device a method will run on: CUDA when the method can, there is one, and it may.
 
     Raises:
-        UserError: CUDA is asked for, the method could use it, and there is none.
+        UserError: there is no CUDA device, and it is asked for or the method needs it.
     """
-    if wanted == "cpu" or "cuda" not in method.devices:
-        return "cpu"
-    import torch
+    if wanted != "cpu" and "cuda" in method.devices:
+        import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
-    if wanted == "cuda":
-        raise UserError("--device cuda: torch finds no CUDA device here; use --device auto or cpu")
+        if torch.cuda.is_available():
+            return "cuda"
+        if wanted == "cuda":
+            raise UserError("--device cuda: torch finds no CUDA device here; use auto or cpu")
+    if "cpu" not in method.devices:
+        raise UserError(f"{method.name} needs a CUDA device; leave it out here")
     return "cpu"
 
 
@@ -131,24 +129,27 @@ def _attempt(work: Callable[[], Result]) -> Result | Failure:
     """Do what a plugin may do wrong; its failure is a result, not the end of the run."""
     try:
         return work()
-    except Exception as error:  # noqa: BLE001  a method may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a method may raise anything
+        kind, _, message = describe(error).partition(": ")
         return Failure(
-            kind=type(error).__name__,
-            message=str(error),
+            kind=kind,
+            message=message,
             traceback="".join(traceback.format_exception(error)),
         )
 
 
 def _fit(bench: _Workbench) -> Mapping[str, Model]:
     job = bench.job
+    code = load_code(job.method.code)
+    # After the import: it may have been the first to bring in torch.
     _seed_everything(job.seed)
-    method: Method = load_code(job.method.code)(**job.params)
+    method: Method = code(**job.params)
     train = bench.dataset.profiles(job.evaluations[0].protocol.train)
     selections = {
         evaluation.protocol.name: bench.dataset.profiles(evaluation.protocol.select)
         for evaluation in job.evaluations
     }
-    context = Context(seed=job.seed, device=bench.provenance.device, progress=_observed(job))
+    context = Context(seed=job.seed, device=bench.device, progress=_observed(job))
     with bench.clock.phase("fit"):
         models = method.fit(train, selections, context)
     missing = sorted(set(selections) - set(models))
@@ -192,7 +193,11 @@ def _evaluate(
         kept = ""
         if bench.settings.keep_predictions:
             kept = bench.store.keep(scratch, evaluation.key)
-    record = _record_success(bench, evaluation, model, scored, predictions=kept, clock=clock)
+    record = _attempt(
+        lambda: _record_success(bench, evaluation, model, scored, predictions=kept, clock=clock)
+    )
+    if isinstance(record, Failure):
+        return _record_failure(bench, evaluation, record)
     return bench.store.write(record, scored.vectors)
 
 
@@ -218,9 +223,13 @@ def _checked(model: Model, landmarks: NDArray[np.float32], n_targets: int) -> ND
         raise BadPredictionError(
             f"predicted {predicted.shape} values where {expected} were expected"
         )
-    if not np.isfinite(predicted).all():
+    if predicted.dtype.kind not in "fiu":
+        raise BadPredictionError(f"predicted values of type {predicted.dtype}, not numbers")
+    with np.errstate(over="ignore"):
+        stored = predicted.astype(np.float32)
+    if not np.isfinite(stored).all():
         raise BadPredictionError("predicted NaN or infinite values")
-    return predicted
+    return stored
 
 
 def _record_success(
@@ -268,6 +277,14 @@ def _record(bench: _Workbench, evaluation: Evaluation, **outcome: Any) -> Record
         shared_fit=tuple(item.protocol.name for item in job.evaluations),
         peak_memory=bench.memory.read(),
         peak_memory_scope=bench.memory.scope,
-        provenance=bench.provenance,
+        provenance=_provenance(bench),
         **(blank | outcome),
     )
+
+
+def _provenance(bench: _Workbench) -> Provenance:
+    shelves = catalog()
+    method = shelves.methods.plugins[bench.job.method.name]
+    taking_part = [method, *shelves.metrics.plugins.values()]
+    distributions = [plugin.distribution for plugin in taking_part]
+    return provenance(bench.settings.command, bench.started, bench.device, distributions)

@@ -17,7 +17,7 @@ from typing import Any
 import pluggy
 
 from genebench import hookspecs
-from genebench.errors import UserError
+from genebench.errors import UserError, describe
 from genebench.hookspecs import CONTRACT, PROJECT
 
 BUILT_INS = (
@@ -50,8 +50,10 @@ class Plugin:
 
     def isolate(self, error: BaseException) -> None:
         """Set the plugin aside with the reason."""
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        self.error = str(error) if isinstance(error, ContractError) else reason
+        described = describe(error)
+        if isinstance(error, ContractError):
+            described = described.removeprefix("ContractError: ")
+        self.error = described
         self.traceback = "".join(traceback.format_exception(error))
         self.offers = {}
 
@@ -95,8 +97,9 @@ class Plugins:
             given = {name: arguments[name] for name in implementation.argnames}
             try:
                 implementation.function(**given)
-            except Exception as error:  # noqa: BLE001  whatever an observer does, the run goes on
-                complaints.append(f"plugin {implementation.plugin_name}: {hook} raised {error!r}")
+            except (Exception, SystemExit) as error:  # noqa: BLE001  the run goes on
+                raised = describe(error)
+                complaints.append(f"plugin {implementation.plugin_name}: {hook} raised {raised}")
         return complaints
 
     def _admit(self, plugin: Plugin) -> None:
@@ -104,6 +107,7 @@ class Plugins:
         try:
             module = plugin.load()
             _check_contract(module)
+            self._check_name(plugin)
             self.manager.register(module, name=plugin.name)
             self.manager.check_pending()
             plugin.offers = {kind: self._ask(module, kind) for kind in KINDS}
@@ -113,6 +117,11 @@ class Plugins:
             # Another plugin of the same name stays.
             if module is not None and self.manager.get_plugin(plugin.name) is module:
                 self.manager.unregister(module)
+
+    def _check_name(self, plugin: Plugin) -> None:
+        for other in self.all[: self.all.index(plugin)]:
+            if other.name == plugin.name and not other.error:
+                raise ContractError(f"{other.distribution} has a plugin {plugin.name!r} already")
 
     def _ask(self, module: Any, kind: str) -> list[Any]:
         caller = getattr(self.manager.hook, f"{PROJECT}_{kind}")
@@ -150,7 +159,9 @@ def _check_contract(module: Any) -> None:
 def _check_spec(spec: Any, kind: str) -> None:
     expected = getattr(import_module("genebench.specs"), f"{kind.removesuffix('s').title()}Spec")
     if not isinstance(spec, expected):
-        raise ContractError(f"{PROJECT}_{kind} returned {spec!r}, not a {expected.__name__}")
+        raise ContractError(
+            f"{PROJECT}_{kind} returned {spec!r}, not a {expected.__name__}"
+        )
 
 
 def _built_in() -> Iterator[Plugin]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -22,12 +23,17 @@ from genebench.results.record import Provenance
 _LIBRARIES = ("numpy", "scipy", "pandas", "torch")
 
 
-def provenance(command: str, device: str, distributions: Iterable[str]) -> Provenance:
-    """Describe this process: machine, device, and the distributions that took part."""
+def now() -> str:
+    """The time, UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def provenance(command: str, started: str, device: str, distributions: Iterable[str]) -> Provenance:
+    """Describe this process at the end of a job: machine, device, and what took part."""
     parts = sorted({"genebench", *distributions})
     return Provenance(
         command=command,
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        started=started,
         host=socket.gethostname(),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         cpus=len(os.sched_getaffinity(0))
@@ -53,6 +59,7 @@ def _accelerator(device: str) -> str:
     return str(torch.cuda.get_device_name())
 
 
+@cache
 def _git_commit(distribution: str) -> str:
     """Commit of the checkout that a distribution runs from; empty for an ordinary install."""
     folder = _editable_folder(distribution)

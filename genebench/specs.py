@@ -65,6 +65,8 @@ class Param:
                     f"parameter {self.name}: preset {preset!r} is not one of {PRESETS}"
                 )
         for value in (self.default, *self.presets.values()):
+            if type(value) not in (bool, int, float, str):
+                raise ValueError(f"parameter {self.name}: {value!r} is no bool, int, float or str")
             if type(value) is not self.type:
                 raise ValueError(f"parameter {self.name}: {value!r} is not a {self.type.__name__}")
             self._check_range(value, owner="parameter")
@@ -184,6 +186,11 @@ class Part:
     platform: str
     split: Literal["train", "select", "test"] | None = None
 
+    def overlaps(self, other: Part) -> bool:
+        """Whether a profile can be in both."""
+        same_split = self.split is None or other.split is None or self.split == other.split
+        return self.platform == other.platform and same_split
+
     def __str__(self) -> str:
         return self.platform if self.split is None else f"{self.platform}/{self.split}"
 
@@ -202,8 +209,9 @@ class ProtocolSpec:
 
     def __post_init__(self) -> None:
         check_name("protocol", self.name)
-        if self.test in (self.train, self.select):
-            raise ValueError(f"protocol {self.name}: the test profiles are also used to fit")
+        for part in (self.train, self.select):
+            if self.test.overlaps(part):
+                raise ValueError(f"protocol {self.name}: the test profiles are also used to fit")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

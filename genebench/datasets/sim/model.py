@@ -27,10 +27,10 @@ INDIVIDUAL_SPREAD = 0.35
 
 GATED_SHARE = 0.9
 """Share of regulators that a second pathway gates: this is what no linear method can follow."""
-REPRESSED_SHARE = 0.2
+REPRESSED_SHARE = 0.15
 AMPLITUDE = 1.4
 """Mean effect of a regulator on a gene, log2."""
-NOISE = 0.31
+NOISE = 0.33
 """Typical standard deviation, log2, of what is a gene's own."""
 SILENT_SHARE = 0.03
 """Share of genes that are hardly expressed: background on the array, zeros in RNA-seq."""

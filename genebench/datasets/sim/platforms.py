@@ -14,7 +14,7 @@ BAD_PROBES = 0.06
 """Share of probes that bind an eighth of what others do: little of them is above background."""
 PROBE_NOISE = 0.15
 BATCH = 0.15
-DEGRADATION = 0.13
+DEGRADATION = 0.15
 """Typical effects, log2: of chance on a probe, of a factor of a batch, of one of degradation."""
 READS_PER_RPKM = 8.0
 """Reads from one kilobase at 1 RPKM in the median library: its depth in millions."""
@@ -48,7 +48,7 @@ class Array:
     background: Floats
     noise: Floats
     batch: Floats
-    saturation: float = 2.0**14
+    saturation: float = 2.0**15
 
     def measure(
         self, expression: Floats, technical: Floats, rng: np.random.Generator, noise: float
@@ -85,11 +85,11 @@ class Sequencer:
         self, expression: Floats, technical: Floats, rng: np.random.Generator, noise: float
     ) -> Floats:
         """RPKM, genes × profiles; zero where no read was counted."""
-        rpkm = np.exp2(expression + _low_rank(self.degradation, technical))
+        rpkm: Floats = np.exp2(expression + _low_rank(self.degradation, technical))
         if noise == 0:
             return rpkm
-        library = READS_PER_RPKM * rng.lognormal(0, 0.4, len(technical)).astype(np.float32)
-        reads = self.kilobases[:, None] * library
+        library = rng.lognormal(np.log(READS_PER_RPKM), 0.4, len(technical))
+        reads = self.kilobases[:, None] * library.astype(np.float32)
         dispersion = np.broadcast_to(self.dispersion[:, None], rpkm.shape)
         varied = rpkm * dispersion * rng.standard_gamma(1 / dispersion, dtype=np.float32)
         counts = rng.poisson(varied * reads)
@@ -108,12 +108,12 @@ def _low_rank(loadings: Floats, factors: Floats) -> Floats:
 def draw_array(gene: Ints, rng: np.random.Generator) -> Array:
     """Constants of the probes that measure ``gene``, one each."""
     probes = len(gene)
-    affinity = rng.normal(4.5, 0.8, probes)
+    affinity = rng.normal(5.2, 0.8, probes)
     affinity[rng.random(probes) < BAD_PROBES] -= 3
     return Array(
         gene=gene,
         affinity=affinity.astype(np.float32),
-        background=np.exp2(rng.normal(4.5, 0.5, probes)).astype(np.float32),
+        background=np.exp2(rng.normal(5.1, 0.5, probes)).astype(np.float32),
         noise=(PROBE_NOISE * rng.lognormal(0, 0.4, probes)).astype(np.float32),
         batch=(BATCH * rng.standard_normal((probes, TECHNICAL_FACTORS))).astype(np.float32),
     )

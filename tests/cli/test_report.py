@@ -1,0 +1,388 @@
+"""genebench report, status, results verify: what a folder holds, in every form, and whether sound."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genebench.cli import invoke
+from genebench.results.record import Failure
+from genebench.results.store import ResultsStore
+
+COLUMNS = [
+    "dataset", "protocol", "method", "preset", "seed", "panel", "metric",
+    "mean", "std_genes", "status", "key",
+]  # fmt: skip
+FORMATS = ("terminal", "markdown", "latex", "csv", "json")
+
+
+@pytest.fixture(scope="module")
+def made(tiny, tmp_path_factory) -> Path:
+    """lsr and the controls under both protocols, predictions kept; nobody writes to it."""
+    folder = tmp_path_factory.mktemp("made") / "results"
+    command = ["run", "--preset", "tiny", "--methods", "lsr", "--keep-predictions", "--quiet"]
+    assert invoke([*command, "--results", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def copied(made, tmp_path) -> Path:
+    """The same folder, as this test's own."""
+    return Path(shutil.copytree(made, tmp_path / "results"))
+
+
+@pytest.fixture
+def report(genebench, made) -> Callable:
+    return lambda *arguments: genebench("report", "--results", made, *arguments)
+
+
+def parsed(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def record_of(folder: Path, method: str = "lsr", protocol: str = "geo"):
+    records = ResultsStore(folder).records()
+    wanted = (method, protocol)
+    return next(r for r in records if (r.identity.method, r.identity.protocol) == wanted)
+
+
+def edit(folder: Path, change: Callable[[dict], None], **which: str) -> str:
+    """Edit a record as somebody with a text editor would; return its key."""
+    key = record_of(folder, **which).key
+    path = folder / f"{key}.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return key
+
+
+def assert_one_line_error(outcome, *fragments: str) -> None:
+    assert outcome.status == 2
+    assert outcome.out == ""
+    assert outcome.err.startswith("genebench: error: ")
+    assert outcome.err.count("\n") == 1
+    for fragment in fragments:
+        assert fragment in outcome.err
+
+
+# Forms
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_form_shows_every_method_and_protocol(report, form):
+    outcome = report("--format", form)
+    assert outcome.status == 0
+    assert outcome.err == ""
+    for name in ("lsr", "train-mean", "copy-twin", "geo", "gtex"):
+        assert name in outcome.out
+
+
+def test_csv_has_exactly_the_documented_columns_and_one_row_per_value(report):
+    text = report("--format", "csv").out
+    assert text.splitlines()[0] == ",".join(COLUMNS)
+    rows = parsed(text)
+    # 3 methods, 2 protocols, 2 metrics, 3 panels.
+    assert len(rows) == 3 * 2 * 2 * 3
+    identities = {tuple(row[name] for name in COLUMNS[:7]) for row in rows}
+    assert len(identities) == len(rows)
+
+
+def test_json_and_csv_hold_the_same_values(report):
+    objects = json.loads(report("--format", "json").out)
+    assert [list(item) for item in objects] == [COLUMNS] * len(objects)
+    rows = parsed(report("--format", "csv").out)
+    assert [{name: str(value) for name, value in item.items()} for item in objects] == rows
+
+
+def test_values_are_mean_and_std_of_the_stored_vectors(report, made):
+    store = ResultsStore(made)
+    for row in json.loads(report("--format", "json").out):
+        vectors = store.vectors(store.read(row["key"]))
+        twin = vectors["gene.twin"]
+        panel = {"all": twin | True, "strict": ~twin, "twin": twin}[row["panel"]]
+        values = vectors[f"metric.{row['metric']}"][panel]
+        assert row["mean"] == pytest.approx(np.mean(values), abs=1e-12)
+        assert row["std_genes"] == pytest.approx(np.std(values), abs=1e-12)
+
+
+def test_markdown_is_made_of_pipe_tables_with_the_best_value_in_bold(report):
+    lines = report("--format", "markdown", "--protocol", "geo").out.splitlines()
+    assert lines[0] == "## sim · geo · preset tiny"
+    lsr = next(line for line in lines if line.startswith("| lsr"))
+    assert lsr.count("**") == 6
+    assert all("**" not in line for line in lines if line.startswith("| train-mean"))
+
+
+def test_latex_environments_are_balanced(report):
+    text = report("--format", "latex").out
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 6
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 6
+    assert "±" not in text
+
+
+def test_a_report_shows_what_the_run_showed(genebench, made):
+    run = genebench("run", "--preset", "tiny", "--methods", "lsr", "--quiet", "--results", made).out
+    report = genebench("report", "--results", made).out
+    assert sorted(report.splitlines()) == sorted(run.splitlines())
+
+
+def test_a_report_has_its_tables_in_the_order_of_the_run(genebench, made):
+    """Whoever compares the two screens should not have to search."""
+    run = genebench("run", "--preset", "tiny", "--methods", "lsr", "--quiet", "--results", made).out
+    titles = [line for line in run.splitlines() if line.startswith("sim · ")]
+    report = genebench("report", "--results", made).out
+    assert [line for line in report.splitlines() if line.startswith("sim · ")] == titles
+
+
+def test_a_report_changes_no_file(report, made):
+    before = {path: path.stat().st_mtime_ns for path in made.iterdir()}
+    for form in FORMATS:
+        report("--format", form)
+    report("--recompute")
+    assert {path: path.stat().st_mtime_ns for path in made.iterdir()} == before
+
+
+# Filters
+
+
+@pytest.mark.parametrize(
+    ("filters", "column", "expected"),
+    [
+        (["--protocol", "geo"], "protocol", {"geo"}),
+        (["--protocol", "geo,gtex"], "protocol", {"geo", "gtex"}),
+        (["--methods", "lsr, copy-twin"], "method", {"lsr", "copy-twin"}),
+        (["--dataset", "sim"], "dataset", {"sim"}),
+        (["--methods", "all"], "method", {"lsr", "copy-twin", "train-mean"}),
+    ],
+)
+def test_filters_choose_rows(report, filters, column, expected):
+    rows = parsed(report("--format", "csv", *filters).out)
+    assert {row[column] for row in rows} == expected
+
+
+@pytest.mark.parametrize("option", ["--dataset", "--protocol", "--methods"])
+def test_a_filter_that_matches_nothing_is_one_line_that_names_it(report, option):
+    assert_one_line_error(report(option, "lsrr"), "lsrr")
+
+
+def test_an_unknown_format_is_one_line_with_near_misses(report):
+    assert_one_line_error(report("--format", "markdwn"), "'markdwn'", "markdown")
+
+
+# Recomputing
+
+
+def test_recomputed_scores_are_those_of_the_records(report):
+    assert report("--format", "csv", "--recompute").out == report("--format", "csv").out
+
+
+def test_recomputing_uses_the_predictions_not_the_record(genebench, copied):
+    genuine = genebench("report", "--format", "csv", "--results", copied).out
+
+    def flatter(content: dict) -> None:
+        content["scores"]["mae"]["all"]["mean"] = 0.01
+
+    edit(copied, flatter)
+    edited = genebench("report", "--format", "csv", "--results", copied).out
+    assert edited != genuine
+    assert genebench("report", "--format", "csv", "--recompute", "--results", copied).out == genuine
+
+
+def test_recomputing_without_kept_predictions_is_one_line(genebench, tiny, tmp_path):
+    results = tmp_path / "results"
+    genebench("run", "--preset", "tiny", "--methods", "lsr", "--results", results)
+    outcome = genebench("report", "--recompute", "--results", results)
+    assert_one_line_error(outcome, "--keep-predictions")
+
+
+def test_kept_predictions_are_float32_profiles_by_targets_named_by_the_key(made, tiny):
+    key = record_of(made).key
+    predictions = np.load(made / f"{key}.predictions.npy", allow_pickle=False)
+    assert predictions.dtype == np.float32
+    assert predictions.shape == (40, len(tiny.target_genes))
+
+
+def test_predictions_changed_after_they_were_kept_are_refused(genebench, copied):
+    path = copied / f"{record_of(copied).key}.predictions.npy"
+    np.save(path, np.load(path) * np.float32(0.5))
+    assert_one_line_error(genebench("report", "--recompute", "--results", copied), "changed")
+
+
+# What somebody else wrote
+
+
+HOSTILE = "\x1b[31mred [bold]b[/] a|b <script>x</script> 50 % & a_b {c} $d \\e\nnext"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("place", ["notes", "choices", "failure"])
+def test_hostile_text_is_neutralised(genebench, copied, form, place):
+    store, record = ResultsStore(copied), record_of(copied)
+    changes = {
+        "notes": {"notes": (HOSTILE,)},
+        "choices": {"choices": {"k": HOSTILE}},
+        "failure": {
+            "status": "failed",
+            "scores": {},
+            "failure": Failure(kind="Error", message=HOSTILE, traceback=HOSTILE),
+        },
+    }
+    store.write(record.model_copy(update=changes[place]), store.vectors(record))
+    outcome = genebench("report", "--format", form, "--results", copied)
+    assert outcome.status == 0
+    assert "\x1b" not in outcome.out
+    shown = " ".join(outcome.out.split())
+    match form:
+        case "terminal":
+            assert "[bold]b[/] a|b" in shown
+        case "markdown":
+            assert "<script>" not in shown
+            assert r"a\|b" in shown
+        case "latex":
+            assert r"50 \% \& a\_b \{c\} \$d \textbackslash{}e" in shown
+
+
+def test_a_failed_job_is_a_row_without_a_value(genebench, copied):
+    failure = Failure(kind="ValueError", message="no luck", traceback="")
+    record = record_of(copied).model_copy(
+        update={"status": "failed", "scores": {}, "failure": failure}
+    )
+    ResultsStore(copied).write(record, {})
+    shown = genebench("report", "--protocol", "geo", "--results", copied).out
+    row = next(line for line in shown.splitlines() if line.startswith(" lsr"))
+    assert row.split() == ["lsr", "failed", "failed", "failed"]
+    rows = parsed(genebench("report", "--format", "csv", "--results", copied).out)
+    (failed,) = [row for row in rows if row["status"] == "failed"]
+    assert (failed["method"], failed["panel"], failed["mean"]) == ("lsr", "", "")
+    objects = json.loads(genebench("report", "--format", "json", "--results", copied).out)
+    assert [item["mean"] for item in objects if item["status"] == "failed"] == [None]
+
+
+# Folders that are not what they should be
+
+
+@pytest.mark.parametrize("command", [("report",), ("status",), ("results", "verify")])
+def test_a_folder_that_does_not_exist_is_one_line(genebench, tmp_path, command):
+    outcome = genebench(*command, "--results", tmp_path / "reslts")
+    assert_one_line_error(outcome, "reslts")
+
+
+@pytest.mark.parametrize("command", [("report",), ("status",), ("results", "verify")])
+def test_a_folder_that_is_something_else_is_one_line(genebench, tmp_path, command):
+    (tmp_path / "settings.json").write_text("{}")
+    outcome = genebench(*command, "--results", tmp_path)
+    assert_one_line_error(outcome, "not a results folder")
+
+
+@pytest.mark.parametrize("command", [("report",), ("status",), ("results", "verify")])
+def test_a_folder_of_another_layout_is_one_line(genebench, copied, command):
+    (copied / "genebench-results.json").write_text('{"genebench-results": 99}')
+    assert_one_line_error(genebench(*command, "--results", copied), "layout 99")
+
+
+def test_a_damaged_record_is_named_with_the_remedy(genebench, copied):
+    key = record_of(copied).key
+    (copied / f"{key}.json").write_text("{")
+    assert_one_line_error(
+        genebench("report", "--results", copied), f"{key}.json", "remove the file"
+    )
+
+
+# Status
+
+
+def test_status_lists_every_record_and_counts_failures(genebench, copied):
+    failure = Failure(kind="ValueError", message="no luck", traceback="")
+    record = record_of(copied).model_copy(
+        update={"status": "failed", "scores": {}, "failure": failure}
+    )
+    ResultsStore(copied).write(record, {})
+    outcome = genebench("status", "--results", copied)
+    assert outcome.status == 0
+    for key in ResultsStore(copied).keys():
+        assert key in outcome.out
+    assert outcome.out.splitlines()[-1] == f"5 done, 1 failed in {copied}"
+
+
+def test_status_keeps_a_record_on_one_line(genebench, made):
+    lines = genebench("status", "--results", made).out.splitlines()
+    assert sum(line.startswith(" sim ") for line in lines) == 6
+    assert len([line for line in lines if line.strip()]) == 2 + 6 + 1, "header, rule, rows, count"
+
+
+# Verifying
+
+
+def test_what_run_wrote_is_sound(genebench, made):
+    outcome = genebench("results", "verify", "--results", made)
+    assert (outcome.status, outcome.out) == (0, "6 of 6 records are sound\n")
+
+
+def change_a_score(content: dict) -> None:
+    content["scores"]["cc"]["twin"]["mean"] += 1e-6
+
+
+def invent_a_panel(content: dict) -> None:
+    content["scores"]["mae"]["best"] = content["scores"]["mae"]["all"]
+
+
+def invent_a_metric(content: dict) -> None:
+    content["scores"]["accuracy"] = content["scores"]["mae"]
+
+
+def drop_a_panel(content: dict) -> None:
+    del content["scores"]["mae"]["strict"]
+
+
+def change_the_identity(content: dict) -> None:
+    content["identity"]["method"] = "ggan"
+
+
+def change_a_digest(content: dict) -> None:
+    content["vectors"] = "0" * 64
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        change_a_score,
+        invent_a_panel,
+        invent_a_metric,
+        drop_a_panel,
+        change_the_identity,
+        change_a_digest,
+    ],
+    ids=lambda change: change.__name__.replace("_", " "),
+)
+def test_an_edited_record_is_found(genebench, copied, change):
+    key = edit(copied, change)
+    outcome = genebench("results", "verify", "--results", copied)
+    assert outcome.status == 1
+    assert key in outcome.out
+    assert outcome.out.endswith("5 of 6 records are sound\n")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".predictions.npy"])
+@pytest.mark.parametrize("fault", ["changed", "missing"])
+def test_a_changed_or_missing_file_is_found(genebench, copied, suffix, fault):
+    key = record_of(copied).key
+    path = copied / f"{key}{suffix}"
+    path.unlink() if fault == "missing" else path.write_bytes(path.read_bytes() + b"x")
+    outcome = genebench("results", "verify", "--results", copied)
+    assert outcome.status == 1
+    assert f"{path.name}" in outcome.out
+    assert fault in outcome.out
+
+
+def test_a_record_under_the_name_of_another_is_found(genebench, copied):
+    """A copy of a record must not pass for a second result."""
+    key = record_of(copied).key
+    shutil.copy(copied / f"{key}.json", copied / f"{'0' * 24}.json")
+    assert genebench("results", "verify", "--results", copied).status == 1

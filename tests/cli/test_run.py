@@ -1,0 +1,524 @@
+"""genebench run: honest tables, work done once, failures shown, one line for every mistake."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from genebench.catalog import catalog
+from genebench.cli import invoke
+from genebench.plugins import installed
+
+pytestmark = pytest.mark.usefixtures("tiny")
+
+METHODS = ("train-mean", "copy-twin", "knn-ge", "knn", "lsr", "lsr-l2")
+
+MOODY = """
+    import os
+    import signal
+
+    import numpy as np
+
+    from genebench import Method, Model, hookimpl
+    from genebench.specs import MethodSpec
+
+    genebench_contract = 1
+
+
+    @hookimpl
+    def genebench_methods():
+        return [
+            MethodSpec(name="moody", title="Moody", summary="does what MOOD says", code="moody:Moody"),
+            MethodSpec(
+                name="dice", title="Dice", summary="guesses", code="moody:Dice", stochastic=True
+            ),
+        ]
+
+
+    def act(phase):
+        mood = os.environ.get("MOOD", "")
+        if mood == f"{phase} fails":
+            raise ValueError("no luck\\x1b[31m today")
+        if mood.startswith(f"{phase} SIG"):
+            os.kill(os.getpid(), getattr(signal, mood.split()[1]))
+
+
+    class Moody(Method):
+        def fit(self, train, selections, context):
+            act("fit")
+            return dict.fromkeys(selections, Constant(train, 0.5))
+
+
+    class Dice(Method):
+        def fit(self, train, selections, context):
+            guess = np.random.default_rng(context.seed).random()
+            return dict.fromkeys(selections, Constant(train, guess))
+
+
+    class Constant(Model):
+        def __init__(self, train, value):
+            self.targets, self.value = len(train.target_genes), value
+
+        def predict(self, landmarks):
+            act("predict")
+            return np.full((len(landmarks), self.targets), self.value)
+"""
+
+
+def forget_plugins() -> None:
+    catalog.cache_clear()
+    installed.cache_clear()
+    sys.modules.pop("moody", None)
+    importlib.invalidate_caches()
+
+
+@pytest.fixture
+def moody(install) -> Iterator[Path]:
+    """Methods `moody`, which behaves as the variable MOOD says, and `dice`, which is stochastic."""
+    site = install("moody", MOODY)
+    forget_plugins()
+    yield site
+    forget_plugins()
+
+
+@pytest.fixture
+def run(genebench, tmp_path) -> Callable:
+    """genebench run --preset tiny into this test's own folder."""
+    return lambda *arguments: genebench(
+        "run", "--preset", "tiny", "--results", tmp_path / "results", *arguments
+    )
+
+
+@pytest.fixture(scope="module")
+def complete(tiny, tmp_path_factory) -> Path:
+    """A results folder that holds every method; nobody writes to it."""
+    folder = tmp_path_factory.mktemp("complete") / "results"
+    assert invoke(["run", "--preset", "tiny", "--quiet", "--results", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def copied(complete, tmp_path) -> Path:
+    """The complete folder, as this test's own."""
+    return Path(shutil.copytree(complete, tmp_path / "results"))
+
+
+def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def in_a_process(site: Path, mood: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from genebench.cli import main; main()", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(site), "MOOD": mood, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def rows(genebench, folder: Path) -> set[tuple[str, str]]:
+    """(protocol, method) of every record in a folder."""
+    table = json.loads(genebench("report", "--format", "json", "--results", folder).out)
+    return {(row["protocol"], row["method"]) for row in table}
+
+
+def assert_one_line_error(outcome, *fragments: str) -> None:
+    assert outcome.status == 2
+    assert outcome.out == ""
+    assert outcome.err.startswith("genebench: error: ")
+    assert outcome.err.endswith("\n")
+    assert outcome.err.count("\n") == 1
+    for fragment in fragments:
+        assert fragment in outcome.err
+
+
+# The table
+
+
+def test_mae_and_cc_tables_of_every_method_are_printed_for_both_protocols(run, copied):
+    outcome = run()
+    assert outcome.status == 0
+    assert "sim · geo · preset tiny" in outcome.out
+    assert "sim · gtex · preset tiny" in outcome.out
+    for method in METHODS:
+        # MAE, CC and cost, under two protocols.
+        lines = [line for line in outcome.out.splitlines() if line.split()[:1] == [method]]
+        assert len(lines) == 6, method
+    assert outcome.out.count("MAE (lower is better") == 2
+    assert outcome.out.count("CC (higher is better") == 2
+
+
+def test_least_squares_beats_the_controls_and_copied_twins_are_perfect_on_rnaseq(
+    genebench, complete
+):
+    table = json.loads(genebench("report", "--format", "json", "--results", complete).out)
+    value = {(r["protocol"], r["method"], r["metric"], r["panel"]): r["mean"] for r in table}
+    assert value["geo", "lsr", "mae", "all"] < value["geo", "copy-twin", "mae", "all"]
+    assert value["geo", "copy-twin", "mae", "all"] < value["geo", "train-mean", "mae", "all"]
+    assert value["gtex", "copy-twin", "mae", "twin"] == pytest.approx(0, abs=1e-6)
+    assert value["gtex", "train-mean", "cc", "all"] == 0
+
+
+def test_progress_names_each_finished_job_on_stderr_and_the_tables_alone_go_to_stdout(run):
+    outcome = run("--methods", "lsr")
+    assert "[1/3] train-mean on sim (geo, gtex): done in " in outcome.err
+    assert "[3/3] lsr on sim (geo, gtex): done in " in outcome.err
+    assert "done in" not in outcome.out
+
+
+def test_quiet_prints_the_tables_and_nothing_else(run):
+    outcome = run("--methods", "lsr", "--quiet")
+    assert outcome.err == ""
+    assert "lsr" in outcome.out
+
+
+def test_piped_output_has_no_escape_sequences(run, copied):
+    outcome = run()
+    assert "\x1b" not in outcome.out + outcome.err
+
+
+# Work done once
+
+
+def test_the_same_command_again_does_no_work_says_so_and_touches_no_file(run, copied):
+    before = snapshot(copied)
+    outcome = run()
+    assert outcome.status == 0
+    assert outcome.err == f"nothing to do: all 12 results are in {copied}\n"
+    assert snapshot(copied) == before
+
+
+def test_the_order_of_names_and_repetitions_change_nothing(run, copied):
+    outcome = run("--methods", "lsr-l2, lsr,lsr", "--protocol", "gtex,geo")
+    assert "nothing to do" in outcome.err
+
+
+def test_an_added_method_adds_only_its_jobs(run, genebench, tmp_path):
+    results = tmp_path / "results"
+    run("--methods", "lsr")
+    before = snapshot(results)
+    outcome = run("--methods", "lsr,knn")
+    assert "6 results are in" in outcome.err
+    assert "[1/1] knn on sim (geo, gtex): done" in outcome.err
+    after = snapshot(results)
+    assert len(after) == len(before) + 4, "a record and its vectors under each protocol"
+    assert before.items() <= after.items()
+    assert {method for _, method in rows(genebench, results)} == {
+        "train-mean", "copy-twin", "lsr", "knn",
+    }  # fmt: skip
+
+
+def test_an_added_protocol_keeps_what_is_there(run, genebench, tmp_path):
+    results = tmp_path / "results"
+    run("--methods", "lsr", "--protocol", "geo")
+    before = snapshot(results)
+    outcome = run("--methods", "lsr")
+    assert "[3/3] lsr on sim (gtex): done" in outcome.err
+    assert before.items() <= snapshot(results).items()
+
+
+def test_the_same_command_elsewhere_gives_the_same_keys_and_values(genebench, complete, tmp_path):
+    other = tmp_path / "other"
+    genebench("run", "--preset", "tiny", "--methods", "lsr,knn", "--results", other)
+    chosen = ("report", "--format", "csv", "--methods", "lsr,knn", "--results")
+    assert genebench(*chosen, other).out == genebench(*chosen, complete).out
+
+
+def test_a_copied_record_counts_as_done_so_merging_is_a_copy(run, complete, tmp_path):
+    results = tmp_path / "results"
+    run("--methods", "train-mean")
+    for path in complete.iterdir():
+        shutil.copy(path, results)
+    assert "nothing to do: all 12" in run().err
+
+
+def test_a_dry_run_shows_the_jobs_and_writes_nothing(run, tmp_path):
+    outcome = run("--methods", "lsr,knn", "--dry-run", "--set", "knn.k_max=7")
+    assert outcome.status == 0
+    assert outcome.out.count("to do") == 8
+    assert "k_max=7" in outcome.out
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_dry_run_tells_what_is_done_and_changes_no_file(run, copied):
+    before = snapshot(copied)
+    outcome = run("--dry-run")
+    assert outcome.out.count(" done ") == 12
+    assert snapshot(copied) == before
+
+
+def test_a_dry_run_of_a_dataset_not_yet_built_does_not_build_it(genebench, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENEBENCH_HOME", str(tmp_path / "home"))
+    genebench("run", "--preset", "tiny", "--dry-run", "--results", tmp_path / "results")
+    assert list(tmp_path.glob("home/datasets/*")) == []
+
+
+# Parameters and seeds
+
+
+def test_a_set_parameter_takes_effect_and_has_its_own_row(run, genebench, tmp_path):
+    run("--methods", "knn", "--protocol", "geo")
+    outcome = run("--methods", "knn", "--protocol", "geo", "--set", "knn.k_max=1")
+    assert "knn: selected k = 1" in outcome.out
+    report = genebench("report", "--results", tmp_path / "results").out
+    labels = [line.split("  ")[0].strip() for line in report.splitlines()]
+    assert "knn (k_max=50)" in labels
+    assert "knn (k_max=1)" in labels
+
+
+def test_setting_a_parameter_to_its_value_in_effect_is_the_same_job(run, copied):
+    assert "nothing to do" in run("--set", "knn.k_max=50").err
+
+
+def test_seeds_multiply_stochastic_methods_only(run, moody, tmp_path):
+    outcome = run("--methods", "dice", "--protocol", "geo", "--seeds", "3")
+    assert "[5/5] dice seed 2 on sim (geo): done" in outcome.err
+    assert "dice: mean of 3 seeds" in outcome.out
+    records = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("*.json")]
+    dice = [r for r in records if r.get("identity", {}).get("method") == "dice"]
+    assert sorted(record["identity"]["seed"] for record in dice) == [0, 1, 2]
+    assert len({record["scores"]["mae"]["all"]["mean"] for record in dice}) == 3
+
+
+# Failures
+
+
+@pytest.mark.parametrize("phase", ["fit", "predict"])
+def test_a_failed_job_is_shown_as_failed_and_the_rest_is_done(run, moody, monkeypatch, phase):
+    monkeypatch.setenv("MOOD", f"{phase} fails")
+    outcome = run("--methods", "moody,lsr")
+    assert outcome.status == 1
+    row = next(line for line in outcome.out.splitlines() if line.startswith(" moody"))
+    assert row.split() == ["moody", "failed", "failed", "failed"]
+    assert "moody failed: ValueError: no luck" in outcome.out
+    assert "moody on sim (geo, gtex): failed: ValueError: no luck" in outcome.err
+    assert "Traceback" not in outcome.out + outcome.err
+    assert "\x1b" not in outcome.out + outcome.err
+    assert "[4/4] lsr on sim (geo, gtex): done" in outcome.err
+
+
+def test_a_failed_job_is_retried_only_when_asked(run, moody, monkeypatch, tmp_path):
+    monkeypatch.setenv("MOOD", "fit fails")
+    run("--methods", "moody")
+    monkeypatch.setenv("MOOD", "")
+    before = snapshot(tmp_path / "results")
+
+    again = run("--methods", "moody")
+    assert again.status == 1
+    assert "2 failed earlier; --retry-failed tries them again" in again.err
+    assert snapshot(tmp_path / "results") == before
+
+    retried = run("--methods", "moody", "--retry-failed")
+    assert retried.status == 0
+    assert "[1/1] moody on sim (geo, gtex): done" in retried.err
+    assert "failed" not in retried.out
+
+
+def test_a_failed_record_keeps_the_traceback(run, moody, monkeypatch, tmp_path):
+    monkeypatch.setenv("MOOD", "fit fails")
+    run("--methods", "moody", "--protocol", "geo")
+    records = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("*.json")]
+    (failed,) = [record for record in records if record.get("status") == "failed"]
+    assert failed["failure"]["kind"] == "ValueError"
+    assert 'act("fit")' in failed["failure"]["traceback"]
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        (["--methods", "lsrr"], ["method 'lsrr'", "did you mean lsr or lsr-l2?"]),
+        (["--methods", ""], ["no method named"]),
+        (["--protocol", "gtx"], ["protocol 'gtx'", "gtex"]),
+        (["--protocol", ","], ["no protocol named"]),
+        (["--dataset", "simm"], ["dataset 'simm'", "sim"]),
+        (["--preset", "tinny"], ["preset 'tinny'", "tiny"]),
+        (["--device", "cuba"], ["device 'cuba'", "cuda"]),
+        (["--engine", "locale"], ["engine 'locale'", "local"]),
+        (["--set", "knn.kmax=3"], ["parameter of knn 'kmax'", "k_max"]),
+        (["--set", "lsr.x=3"], ["parameter of lsr 'x'", "no parameter"]),
+        (["--set", "kn.k_max=3"], ["'kn'", "knn"]),
+        (["--methods", "lsr", "--set", "knn.k_max=3"], ["knn"]),
+        (["--set", "k_max=3"], ["--set k_max=3", "METHOD.PARAM=VALUE"]),
+        (["--set", "knn.k_max"], ["--set knn.k_max", "METHOD.PARAM=VALUE"]),
+        (["--set", "knn.=3"], ["METHOD.PARAM=VALUE"]),
+        (["--set", "knn.k_max="], ["knn.k_max=", "whole number"]),
+        (["--set", "knn.k_max=many"], ["knn.k_max=many", "whole number"]),
+        (["--set", "knn.k_max=2.5"], ["knn.k_max=2.5", "whole number"]),
+        (["--set", "knn.k_max=0"], ["knn.k_max=0", "out of range", "1"]),
+        (["--set", "knn.k_max=1001"], ["knn.k_max=1001", "out of range", "1000"]),
+        (["--set", "lsr-l2.lambda_min=nan"], ["lsr-l2.lambda_min=nan", "finite"]),
+        (["--set", "lsr-l2.lambda_max=inf"], ["lsr-l2.lambda_max=inf", "finite"]),
+        (["--seeds", "0"], ["seeds", "at least one"]),
+        (["--seeds", "-3"], ["seeds", "at least one"]),
+        (["--seeds", "two"], ["--seeds"]),
+        (["--metods", "lsr"], ["--metods", "--methods"]),
+        (["lsr"], ["lsr"]),
+        (["--methods", "\x1b[31mred"], ["[31mred"]),
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_costs_one_line_and_nothing_is_written(run, tmp_path, arguments, fragments):
+    assert_one_line_error(run(*arguments), *fragments)
+    assert not (tmp_path / "results").exists()
+
+
+def test_an_unknown_engine_is_one_line_even_when_all_is_done(run, copied):
+    assert_one_line_error(run("--engine", "locale"), "engine 'locale'")
+
+
+def test_an_unknown_engine_is_found_before_a_dataset_is_built(genebench, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENEBENCH_HOME", str(tmp_path / "home"))
+    outcome = genebench(
+        "run", "--preset", "tiny", "--engine", "locale", "--results", tmp_path / "results"
+    )
+    assert_one_line_error(outcome, "engine 'locale'")
+    assert list(tmp_path.glob("home/datasets/*")) == []
+
+
+def test_parameters_that_contradict_each_other_are_the_users_error(run):
+    outcome = run("--methods", "lsr-l2", "--set", "lsr-l2.lambda_min=1e7")
+    assert "lambda_min=1e+07 is above lambda_max=1e+06" in outcome.out + outcome.err
+    assert outcome.status != 0
+
+
+def test_a_dataset_without_the_platform_that_a_protocol_needs_is_refused(
+    run, tiny, tmp_path, monkeypatch
+):
+    platforms = {name: tiny.info["platforms"][name] for name in ("geo", "1000g")}
+    monkeypatch.setattr("genebench.data.store.Dataset.platforms", list(platforms))
+    assert_one_line_error(run("--protocol", "gtex"), "protocol gtex needs platform gtex")
+    assert not (tmp_path / "results").exists()
+
+
+# Results folders
+
+
+def test_a_file_where_the_results_folder_should_be_is_refused(run, tmp_path):
+    (tmp_path / "results").write_text("mine\n")
+    assert_one_line_error(run("--methods", "lsr"), "results", "--results")
+    assert (tmp_path / "results").read_text() == "mine\n"
+
+
+def test_a_file_among_the_parents_of_the_results_folder_is_refused(genebench, tmp_path):
+    (tmp_path / "file").write_text("mine\n")
+    outcome = genebench("run", "--preset", "tiny", "--results", tmp_path / "file" / "results")
+    assert_one_line_error(outcome, "--results")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_results_folder_without_permission_is_refused(run, tmp_path):
+    (tmp_path / "results").mkdir(mode=0o555)
+    assert_one_line_error(run("--methods", "lsr"), "cannot write", "--results")
+
+
+def test_a_folder_that_is_something_else_is_refused_and_left_alone(run, tmp_path):
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "thesis.tex").write_text("precious\n")
+    before = snapshot(results)
+    assert_one_line_error(run("--methods", "lsr"), "no results folder", "--results")
+    assert snapshot(results) == before
+
+
+def test_a_results_folder_of_another_layout_is_refused_and_left_alone(run, copied):
+    (copied / "genebench-results.json").write_text('{"genebench-results": 99}')
+    before = snapshot(copied)
+    assert_one_line_error(run(), "layout 99")
+    assert snapshot(copied) == before
+
+
+def test_a_record_cut_short_is_named_with_the_remedy(run, copied):
+    record = next(copied.glob("????????????????????????.json"))
+    record.write_bytes(record.read_bytes()[:100])
+    assert_one_line_error(run(), record.name, "remove the file")
+    record.unlink()
+    assert "11 results are in" in run().err
+
+
+def test_missing_parents_of_the_results_folder_are_made(genebench, tmp_path):
+    folder = tmp_path / "a" / "b"
+    outcome = genebench("run", "--preset", "tiny", "--methods", "lsr", "--results", folder)
+    assert outcome.status == 0
+    assert (folder / "genebench-results.json").exists()
+
+
+def test_the_data_disappearing_between_plan_and_job_is_one_line(
+    genebench, tiny, tmp_path, monkeypatch
+):
+    home = tmp_path / "home"
+    monkeypatch.setenv("GENEBENCH_HOME", str(home))
+    shutil.copytree(tiny.root.parent, home / "datasets" / "sim-tiny")
+    monkeypatch.setattr(
+        "genebench.results.store.ResultsStore.prepare", lambda self: shutil.rmtree(home)
+    )
+    outcome = genebench(
+        "run", "--preset", "tiny", "--methods", "lsr", "--results", tmp_path / "results"
+    )
+    assert_one_line_error(outcome, "dataset sim")
+
+
+# Interruptions
+
+
+COMMAND = ("run", "--preset", "tiny", "--methods", "lsr,moody,knn")
+
+
+@pytest.fixture
+def uninterrupted(genebench, moody, tmp_path) -> str:
+    """What COMMAND gives when nothing happens, as csv."""
+    genebench(*COMMAND, "--results", tmp_path / "uninterrupted")
+    return genebench("report", "--format", "csv", "--results", tmp_path / "uninterrupted").out
+
+
+@pytest.mark.parametrize("phase", ["fit", "predict"])
+def test_ctrl_c_leaves_only_whole_results_and_the_same_command_continues(
+    genebench, moody, tmp_path, uninterrupted, phase
+):
+    results = tmp_path / "results"
+    ended = in_a_process(moody, f"{phase} SIGINT", *COMMAND, "--results", results)
+    assert ended.returncode == 130
+    assert "interrupted" in ended.stderr
+    assert "same command" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert [path for path in results.iterdir() if path.name.endswith(".tmp")] == []
+    assert {method for _, method in rows(genebench, results)} == {
+        "train-mean", "copy-twin", "lsr",
+    }  # fmt: skip
+    before = snapshot(results)
+
+    continued = genebench(*COMMAND, "--results", results)
+    assert continued.status == 0
+    assert "6 results are in" in continued.err
+    assert before.items() <= snapshot(results).items()
+    csv = genebench("report", "--format", "csv", "--results", results).out
+    assert csv == uninterrupted
+
+
+def test_a_killed_run_issued_again_gives_the_same_tables(genebench, moody, tmp_path, uninterrupted):
+    results = tmp_path / "results"
+    ended = in_a_process(moody, "predict SIGKILL", *COMMAND, "--results", results)
+    assert ended.returncode == -signal.SIGKILL
+    assert genebench("results", "verify", "--results", results).status == 0
+
+    continued = genebench(*COMMAND, "--results", results)
+    assert continued.status == 0
+    csv = genebench("report", "--format", "csv", "--results", results).out
+    assert csv == uninterrupted
