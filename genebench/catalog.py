@@ -12,13 +12,16 @@ from genebench.plugins import Plugin, Plugins, installed
 from genebench.specs import (
     DatasetSpec,
     EngineSpec,
+    FormatSpec,
     MethodSpec,
     MetricSpec,
     ProtocolSpec,
     ReporterSpec,
 )
 
-Spec = TypeVar("Spec", DatasetSpec, EngineSpec, MethodSpec, MetricSpec, ProtocolSpec, ReporterSpec)
+Spec = TypeVar(
+    "Spec", DatasetSpec, EngineSpec, FormatSpec, MethodSpec, MetricSpec, ProtocolSpec, ReporterSpec
+)
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,11 @@ class Shelf(Generic[Spec]):
 
 
 class Catalog:
-    """What is offered, by name: datasets, protocols, methods, metrics, engines, reporters."""
+    """What is offered, by name, one shelf for each kind."""
 
     def __init__(self, plugins: Plugins) -> None:
         self.plugins = plugins
+        self.formats: Shelf[FormatSpec] = self._shelf("format")
         self.datasets: Shelf[DatasetSpec] = self._shelf("dataset")
         self.protocols: Shelf[ProtocolSpec] = self._shelf("protocol")
         self.methods: Shelf[MethodSpec] = self._shelf("method")

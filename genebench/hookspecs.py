@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from genebench.specs import (
         DatasetSpec,
         EngineSpec,
+        FormatSpec,
         MethodSpec,
         MetricSpec,
         ProtocolSpec,
@@ -37,6 +38,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def genebench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
     """Called when the catalog is built. Return the datasets this plugin can prepare."""
+
+
+@hookspec
+def genebench_formats() -> Iterable[FormatSpec]:  # type: ignore[empty-body]
+    """Called when the catalog is built. Return file formats that expression can be read from."""
 
 
 @hookspec

@@ -21,6 +21,7 @@ from genebench.errors import UserError, describe
 from genebench.hookspecs import CONTRACT, PROJECT
 
 BUILT_INS = (
+    "genebench.data.formats",
     "genebench.datasets",
     "genebench.protocols",
     "genebench.controls",
@@ -30,7 +31,7 @@ BUILT_INS = (
 )
 """Modules of genebench that register through the same hooks as strangers."""
 
-KINDS = ("datasets", "protocols", "methods", "metrics", "engines", "reporters")
+KINDS = ("formats", "datasets", "protocols", "methods", "metrics", "engines", "reporters")
 STRICT = "GENEBENCH_STRICT_PLUGINS"
 
 
@@ -159,9 +160,7 @@ def _check_contract(module: Any) -> None:
 def _check_spec(spec: Any, kind: str) -> None:
     expected = getattr(import_module("genebench.specs"), f"{kind.removesuffix('s').title()}Spec")
     if not isinstance(spec, expected):
-        raise ContractError(
-            f"{PROJECT}_{kind} returned {spec!r}, not a {expected.__name__}"
-        )
+        raise ContractError(f"{PROJECT}_{kind} returned {spec!r}, not a {expected.__name__}")
 
 
 def _built_in() -> Iterator[Plugin]:

@@ -18,6 +18,7 @@ PRESETS = ("tiny", "small", "paper")
 
 NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 _PARAM_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_SUFFIX = re.compile(r"(\.[a-z0-9]+)+")
 _IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _MAX_NAME = 40
 
@@ -177,6 +178,32 @@ class DatasetSpec:
         for preset in (self.preset, *self.presets):
             if preset not in PRESETS:
                 raise ValueError(f"dataset {self.name}: preset {preset!r} is not one of {PRESETS}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FormatSpec:
+    """A file format of expression, recognised by how a file's name ends.
+
+    ``reader`` names ``f(path: Path) -> genebench.data.formats.base.Reader``; ``writer``, where
+    the format can be written, ``f(path: Path, content: genebench.data.formats.base.Content)``.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    """Lower case, with the dot, such as ``.gct.gz``."""
+    reader: str
+    writer: str = ""
+    extra: str = ""
+    """The extra of genebench (``pip install 'genebench[extra]'``) that it needs, if any."""
+
+    def __post_init__(self) -> None:
+        check_name("format", self.name)
+        for code in filter(None, (self.reader, self.writer)):
+            _check_code(self.name, code)
+        for suffix in self.suffixes:
+            if not _SUFFIX.fullmatch(suffix):
+                raise ValueError(f"format {self.name}: suffix {suffix!r} is malformed")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,7 +24,7 @@ def list_(
     kind: Annotated[
         str,
         typer.Argument(
-            help="methods, datasets, protocols, metrics, engines, reporters or plugins."
+            help="methods, datasets, formats, protocols, metrics, engines, reporters or plugins."
         ),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -96,6 +96,7 @@ def _plugins() -> Rows:
 _KINDS: dict[str, Callable[[], Rows]] = {
     "methods": _shelf("methods", "summary"),
     "datasets": _datasets,
+    "formats": _shelf("formats", "title", "suffixes"),
     "protocols": _shelf("protocols", "summary"),
     "metrics": _shelf("metrics", "unit", "direction", "summary"),
     "engines": _shelf("engines", "title"),

@@ -18,10 +18,10 @@ from genebench.data.compendium import (
     MissingGenes,
     Platform,
 )
-from genebench.data.formats import open_reader
 from genebench.data.formats.base import Reader
 from genebench.data.formats.delimited import read_profiles
 from genebench.data.formats.files import check_readable
+from genebench.data.formats.opening import open_reader
 from genebench.data.genes import read_gene_map
 from genebench.errors import UserError, some, unknown
 from genebench.specs import PRESETS, check_name

@@ -37,7 +37,9 @@ MOODY = """
     @hookimpl
     def genebench_methods():
         return [
-            MethodSpec(name="moody", title="Moody", summary="does what MOOD says", code="moody:Moody"),
+            MethodSpec(
+                name="moody", title="Moody", summary="does what MOOD says", code="moody:Moody"
+            ),
             MethodSpec(
                 name="dice", title="Dice", summary="guesses", code="moody:Dice", stochastic=True
             ),

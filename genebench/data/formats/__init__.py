@@ -1,38 +1,35 @@
-"""Files of expression, each behind the one interface :class:`.base.Reader`."""
+"""File formats of expression, as hooks; each is a reader behind one interface (``base``)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from genebench.hookspecs import CONTRACT, hookimpl
+from genebench.specs import FormatSpec
 
-from genebench.data.formats.base import Reader
-from genebench.data.formats.delimited import DelimitedReader
-from genebench.data.formats.files import check_readable
-from genebench.data.formats.gct import GctReader
-from genebench.data.formats.gctx import GctxReader
-from genebench.errors import UserError
+genebench_contract = CONTRACT
 
-_FORMATS: dict[str, Callable[[Path], Reader]] = {
-    ".gctx": GctxReader,
-    ".gct": GctReader,
-    ".gct.gz": GctReader,
-    ".tsv": DelimitedReader,
-    ".tsv.gz": DelimitedReader,
-    ".txt": DelimitedReader,
-    ".txt.gz": DelimitedReader,
-    ".csv": DelimitedReader,
-    ".csv.gz": DelimitedReader,
-}
+_HERE = "genebench.data.formats"
 
 
-def open_reader(path: Path) -> Reader:
-    """Open a matrix of expression, in the format that the end of its name says.
-
-    Raises:
-        UserError: no such file, unreadable, empty, of no known format, or not what it claims.
-    """
-    check_readable(path)
-    for suffix, reader in _FORMATS.items():
-        if path.name.lower().endswith(suffix):
-            return reader(path)
-    raise UserError(f"{path}: unknown format; name it one of {' '.join(_FORMATS)}")
+@hookimpl
+def genebench_formats() -> list[FormatSpec]:
+    """What users of inference tools bring."""
+    return [
+        FormatSpec(
+            name="gctx",
+            title="GCTX (HDF5), as the Connectivity Map publishes it",
+            suffixes=(".gctx",),
+            reader=f"{_HERE}.gctx:GctxReader",
+        ),
+        FormatSpec(
+            name="gct",
+            title="GCT 1.2 and 1.3, genes × profiles",
+            suffixes=(".gct", ".gct.gz"),
+            reader=f"{_HERE}.gct:GctReader",
+        ),
+        FormatSpec(
+            name="delimited",
+            title="tab- or comma-separated text, genes × profiles",
+            suffixes=(".tsv", ".tsv.gz", ".txt", ".txt.gz", ".csv", ".csv.gz"),
+            reader=f"{_HERE}.delimited:DelimitedReader",
+        ),
+    ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -37,3 +38,19 @@ class Reader(ABC):
         Raises:
             UserError: a value cannot be read, is missing, NaN or infinite (row and column named).
         """
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a writer is given.
+
+    Attributes:
+        genes: table of genes, indexed by id.
+        profiles: table of profiles, indexed by id.
+        blocks: each call yields the values from the first profile on, in blocks of profiles ×
+            genes, float32.
+    """
+
+    genes: pd.DataFrame
+    profiles: pd.DataFrame
+    blocks: Callable[[], Iterator[NDArray[np.float32]]]

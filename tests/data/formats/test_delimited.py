@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from genebench.data.formats import open_reader
 from genebench.data.formats.delimited import ANNOTATIONS, read_profiles
+from genebench.data.formats.opening import open_reader
 from genebench.errors import UserError
 
 TSV = "id\tA\tB\ng1\t1\t2\ng2\t3\t4\n"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from genebench.data.formats import open_reader
+from genebench.data.formats.opening import open_reader
 from genebench.errors import UserError
 
 GCT = '#1.2\n2\t3\nName\tDescription\tA\tB\tC\ng1\tfirst\t1\t2.5\t-3\ng2\t"x\t4e1\t5\t6\n'

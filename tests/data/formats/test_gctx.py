@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from genebench.data.formats import open_reader
+from genebench.data.formats.opening import open_reader
 from genebench.errors import UserError
 
 MATRIX = np.arange(35, dtype=np.float32).reshape(7, 5)

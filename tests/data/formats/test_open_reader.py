@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genebench.data.formats import open_reader
+from genebench.data.formats.opening import open_reader
 from genebench.errors import UserError
 
 
