@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from genebench.errors import UserError, unknown
 from genebench.plugins import Plugin, Plugins, installed
 from genebench.specs import (
+    ALL,
     DatasetSpec,
     EngineSpec,
     FormatSpec,
@@ -49,7 +50,7 @@ class Shelf(Generic[Spec]):
             raise UserError(f"no {self.kind} named; give names separated by commas, or all")
         chosen: dict[str, Spec] = {}
         for name in wanted:
-            chosen |= self.specs if name == "all" else {name: self.get(name)}
+            chosen |= self.specs if name == ALL else {name: self.get(name)}
         return list(chosen.values())
 
 

@@ -16,13 +16,23 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
-def user_errors(where: Path, remedy: str) -> Iterator[None]:
-    """Turn the system's refusals (full disk, no permission) into one line with a remedy."""
+def full_disk(where: Path, remedy: str) -> Iterator[None]:
+    """Turn a full disk into one line with a remedy."""
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
             raise UserError(f"{where}: no space left to write; free some, or {remedy}") from error
+        raise
+
+
+@contextmanager
+def user_errors(where: Path, remedy: str) -> Iterator[None]:
+    """Turn the system's refusals to write (full disk, no permission) into one line."""
+    try:
+        with full_disk(where, remedy):
+            yield
+    except OSError as error:
         if isinstance(error, PermissionError | FileExistsError | NotADirectoryError) or (
             error.errno == errno.EROFS
         ):

@@ -239,7 +239,7 @@ def _record_success(
     return _record(
         bench,
         evaluation,
-        choices=dict(model.choices),
+        choices={name: _plain(value) for name, value in model.choices.items()},
         notes=(*model.notes, *scored.faults),
         scores=scored.scores(),
         constant_truth=scored.constant_truth,
@@ -247,6 +247,11 @@ def _record_success(
         predictions=predictions,
         seconds=clock.seconds,
     )
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as the Python value it stands for; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _record_failure(bench: _Workbench, evaluation: Evaluation, failure: Failure) -> Record:

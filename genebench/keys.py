@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 KEY_LENGTH = 24
+KEY = re.compile(f"[0-9a-f]{{{KEY_LENGTH}}}")
 
 
 def canonical(content: Any) -> str:

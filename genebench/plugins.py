@@ -108,6 +108,7 @@ class Plugins:
         try:
             module = plugin.load()
             _check_contract(module)
+            _check_marked(module)
             self._check_name(plugin)
             self.manager.register(module, name=plugin.name)
             self.manager.check_pending()
@@ -155,6 +156,15 @@ def _check_contract(module: Any) -> None:
         raise ContractError(
             f"declares {said}; this genebench needs genebench_contract = {CONTRACT}"
         )
+
+
+def _check_marked(module: Any) -> None:
+    """A hook that nobody marked would be passed over in silence."""
+    for name in dir(module):
+        function = getattr(module, name)
+        marked = getattr(function, f"{PROJECT}_impl", None)
+        if hasattr(hookspecs, name) and name.startswith(f"{PROJECT}_") and not marked:
+            raise ContractError(f"defines {name} without @genebench.hookimpl")
 
 
 def _check_spec(spec: Any, kind: str) -> None:

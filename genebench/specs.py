@@ -6,12 +6,17 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from genebench.errors import UserError, unknown
 
 Value = bool | int | float | str
 """The value of a method's parameter."""
+
+Device = Literal["cpu", "cuda"]
+Split = Literal["train", "select", "test"]
+Direction = Literal["lower", "higher"]
+Axis = Literal["gene", "profile"]
 
 PRESETS = ("tiny", "small", "paper")
 """Presets in order of cost. ``paper`` is the published setting: a parameter's default."""
@@ -21,6 +26,8 @@ _PARAM_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SUFFIX = re.compile(r"(\.[a-z0-9]+)+")
 _IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _MAX_NAME = 40
+ALL = "all"
+"""Stands for every name, so nothing may be called so."""
 
 
 def check_name(kind: str, name: str) -> None:
@@ -29,11 +36,16 @@ def check_name(kind: str, name: str) -> None:
     Raises:
         ValueError: the name is malformed.
     """
-    if len(name) > _MAX_NAME or not NAME.fullmatch(name):
+    if len(name) > _MAX_NAME or name == ALL or not NAME.fullmatch(name):
         raise ValueError(
             f"{kind} name {name!r} is malformed: use up to {_MAX_NAME} of a-z, 0-9 and single "
             "'-' or '.' between them"
         )
+
+
+def _check_choice(owner: str, given: object, allowed: tuple[object, ...]) -> None:
+    if given not in allowed:
+        raise ValueError(f"{owner}: {given!r} is not one of {allowed}")
 
 
 def _check_code(owner: str, code: str) -> None:
@@ -129,7 +141,7 @@ class MethodSpec:
     params: tuple[Param, ...] = ()
     stochastic: bool = False
     """Whether results depend on the seed; a deterministic method is run once, with seed 0."""
-    devices: tuple[Literal["cpu", "cuda"], ...] = ("cpu",)
+    devices: tuple[Device, ...] = ("cpu",)
     control: bool = False
     """Controls bound the scale of a table: they are shown apart and never ranked."""
     reference: str = ""
@@ -138,6 +150,8 @@ class MethodSpec:
     def __post_init__(self) -> None:
         check_name("method", self.name)
         _check_code(self.name, self.code)
+        for device in self.devices:
+            _check_choice(f"method {self.name}: device", device, get_args(Device))
         names = [param.name for param in self.params]
         if len(set(names)) != len(names):
             raise ValueError(f"method {self.name}: a parameter is declared twice")
@@ -211,7 +225,11 @@ class Part:
     """Profiles of one platform: all of them, or one part of its random split."""
 
     platform: str
-    split: Literal["train", "select", "test"] | None = None
+    split: Split | None = None
+
+    def __post_init__(self) -> None:
+        check_name("platform", self.platform)
+        _check_choice(f"part of {self.platform}", self.split, (*get_args(Split), None))
 
     def overlaps(self, other: Part) -> bool:
         """Whether a profile can be in both."""
@@ -255,14 +273,16 @@ class MetricSpec:
     summary: str
     code: str
     unit: str
-    direction: Literal["lower", "higher"]
+    direction: Direction
     """Which way is better."""
     best: float
-    axis: Literal["gene", "profile"] = "gene"
+    axis: Axis = "gene"
 
     def __post_init__(self) -> None:
         check_name("metric", self.name)
         _check_code(self.name, self.code)
+        _check_choice(f"metric {self.name}: direction", self.direction, get_args(Direction))
+        _check_choice(f"metric {self.name}: axis", self.axis, get_args(Axis))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,7 @@ from genebench.catalog import catalog
 from genebench.cli import output
 from genebench.errors import unknown
 from genebench.plugins import installed
+from genebench.text import printable
 
 Rows = list[dict[str, str]]
 
@@ -44,7 +45,8 @@ def list_(
     if traceback:
         for plugin in installed().broken:
             typer.echo(f"\n{plugin.name} ({plugin.distribution} {plugin.version})")
-            typer.echo(plugin.traceback)
+            for line in plugin.traceback.splitlines():
+                typer.echo(f"{line[: len(line) - len(line.lstrip())]}{printable(line)}")
 
 
 def _shelf(kind: str, *details: str) -> Callable[[], Rows]:
@@ -52,11 +54,15 @@ def _shelf(kind: str, *details: str) -> Callable[[], Rows]:
         shelf = getattr(catalog(), kind)
         return [
             {"name": name, "plugin": _origin(shelf.plugins[name])}
-            | {detail: str(getattr(spec, detail)) for detail in details}
+            | {detail: _cell(getattr(spec, detail)) for detail in details}
             for name, spec in shelf.specs.items()
         ]
 
     return rows
+
+
+def _cell(value: object) -> str:
+    return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _origin(plugin: object) -> str:

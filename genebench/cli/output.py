@@ -15,6 +15,9 @@ from genebench.text import printable
 PIPE_WIDTH = 120
 """Columns assumed when the output is no terminal."""
 
+_NARROWEST = 20
+"""Columns that the last column of a table gets at least."""
+
 
 def width() -> int:
     """Columns to lay tables out for."""
@@ -22,18 +25,15 @@ def width() -> int:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; the last column wraps."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Print a table; its last column wraps at the edge of the terminal."""
+    from tabulate import tabulate
 
-    grid = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(printable(cell)) for cell in row))
-    Console(width=width(), highlight=False).print(grid)
+    cells = [[printable(cell) for cell in row] for row in rows]
+    *others, _last = zip(columns, *cells, strict=True)
+    used = sum(max(map(len, column)) + 2 for column in others)
+    widths = [None] * len(others) + [max(width() - used, _NARROWEST)]
+    shown = tabulate(cells, columns, "simple", disable_numparse=True, maxcolwidths=widths)
+    typer.echo(f"{shown}\n")
 
 
 def as_json(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,10 +1,13 @@
-"""Matrices written row by row to ``.npy``.
+"""Matrices written and read row by row, as ``.npy``.
 
-Plain sequential writes: on a full disk they raise, where a memory map would kill the process.
+Plain sequential files: on a full disk a write raises, where a memory map would kill the process,
+and what was read does not stay in memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -33,3 +36,13 @@ class NpyWriter:
         """Check that the declared number of rows came."""
         if self._written != self.shape[0]:
             raise ValueError(f"{self._written} rows written, {self.shape[0]} declared")
+
+
+def read_rows(path: Path, size: int) -> Iterator[NDArray[Any]]:
+    """Yield a matrix written by :class:`NpyWriter`, at most ``size`` rows at a time."""
+    with path.open("rb") as stream:
+        np.lib.format.read_magic(stream)
+        (rows, columns), _, dtype = np.lib.format.read_array_header_1_0(stream)
+        for start in range(0, rows, size):
+            n_rows = min(size, rows - start)
+            yield np.fromfile(stream, dtype, n_rows * columns).reshape(n_rows, columns)

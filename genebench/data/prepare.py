@@ -20,7 +20,7 @@ from genebench.data.compendium import REFERENCE_PLATFORM, Compendium, Platform
 from genebench.data.formats.base import BLOCK
 from genebench.data.genes import Matched, coverage, match_maps
 from genebench.data.normalise import QuantileReference, gene_statistics, reference_ranks
-from genebench.data.npy import NpyWriter
+from genebench.data.npy import NpyWriter, read_rows
 from genebench.data.split import random_split
 from genebench.data.store import (
     FORMAT,
@@ -227,25 +227,19 @@ def _write_platform(
 ) -> str:
     """Turn ranks into expression, statistics and a profile table; return the content's digest."""
     home = folder / platform
-    ranks = np.load(home / "ranks.npy", mmap_mode="r", allow_pickle=False)
-    blocks = (reference[ranks[at : at + BLOCK]] for at in range(0, len(ranks), BLOCK))
-    mean, std = gene_statistics(blocks)
+    ranks = home / "ranks.npy"
+    mean, std = gene_statistics(reference[block] for block in read_rows(ranks, BLOCK))
     np.save(home / "mean.npy", mean, allow_pickle=False)
     np.save(home / "std.npy", std, allow_pickle=False)
     table = _profile_table(compendium, platform)
     write_table(table, home / "profiles.tsv", "profile")
+    quantiles = reference.astype(np.float32)
     with (home / "expression.npy").open("wb") as stream:
-        writer = NpyWriter(stream, ranks.shape, np.float32)
-        quantiles = reference.astype(np.float32)
-        digest = platform_digest(
-            table,
-            (
-                writer.append(quantiles[ranks[at : at + BLOCK]])
-                for at in range(0, len(ranks), BLOCK)
-            ),
-        )
+        writer = NpyWriter(stream, (len(table), len(reference)), np.float32)
+        written = (writer.append(quantiles[block]) for block in read_rows(ranks, BLOCK))
+        digest = platform_digest(table, written)
         writer.close()
-    (home / "ranks.npy").unlink()
+    ranks.unlink()
     return digest
 
 

@@ -13,7 +13,7 @@ from genebench.catalog import catalog
 from genebench.data.profiles import Profiles
 from genebench.plugins import load_code
 from genebench.results.record import Score
-from genebench.results.scores import summarise
+from genebench.results.scores import METRIC, scores_of
 from genebench.specs import MetricSpec
 
 GENES_PER_BLOCK = 512
@@ -35,12 +35,7 @@ class Scoring:
 
     def scores(self) -> dict[str, dict[str, Score]]:
         """Metric → panel → score."""
-        prefix = "metric."
-        return {
-            name.removeprefix(prefix): summarise(values, self.vectors["gene.twin"])
-            for name, values in self.vectors.items()
-            if name.startswith(prefix)
-        }
+        return scores_of(self.vectors)
 
 
 def score(test: Profiles, predictions: NDArray[np.float32]) -> Scoring:
@@ -60,7 +55,7 @@ def score(test: Profiles, predictions: NDArray[np.float32]) -> Scoring:
         scoring.constant_prediction += int((np.ptp(prediction, axis=0) == 0).sum())
     for metric in catalog().metrics.specs.values():
         try:
-            scoring.vectors[f"metric.{metric.name}"] = _values(metric, test, predictions)
+            scoring.vectors[f"{METRIC}{metric.name}"] = _values(metric, test, predictions)
         except Exception as error:  # noqa: BLE001  a metric may raise anything
             scoring.faults.append(f"metric {metric.name} failed: {error!r}")
     return scoring

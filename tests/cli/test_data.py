@@ -125,7 +125,7 @@ def test_a_prepared_dataset_is_described_with_what_is_missing_and_how_to_use_it(
     kept = TARGETS - LACKING
     assert f"{LANDMARKS} landmarks, {kept} targets, {TWINS} of them twins" in outcome.out
     assert "missing genes: drop" in outcome.out
-    row = next(line for line in outcome.out.splitlines() if line.startswith(" gtex"))
+    row = next(line for line in outcome.out.splitlines() if line.split()[:1] == ["gtex"])
     assert f"{kept} of {TARGETS}" in row
     assert "genebench run --dataset mini" in outcome.out
 

@@ -131,7 +131,7 @@ def test_a_method_is_shown_with_its_origin_reference_parameters_and_bounds(geneb
     out = genebench("show", "knn").out
     assert f"genebench-knn {version('genebench-knn')}" in out
     assert "Wang et al. 2018" in out
-    row = next(line for line in out.splitlines() if line.startswith(" k_max"))
+    row = next(line for line in out.splitlines() if line.split()[:1] == ["k_max"])
     assert "50" in row
     assert "1 … 1000" in row
 

@@ -248,7 +248,7 @@ def test_a_failed_job_is_a_row_without_a_value(genebench, copied):
     )
     ResultsStore(copied).write(record, {})
     shown = genebench("report", "--protocol", "geo", "--results", copied).out
-    row = next(line for line in shown.splitlines() if line.startswith(" lsr"))
+    row = next(line for line in shown.splitlines() if line.split()[:1] == ["lsr"])
     assert row.split() == ["lsr", "failed", "failed", "failed"]
     rows = parsed(genebench("report", "--format", "csv", "--results", copied).out)
     (failed,) = [row for row in rows if row["status"] == "failed"]
@@ -305,7 +305,7 @@ def test_status_lists_every_record_and_counts_failures(genebench, copied):
 
 def test_status_keeps_a_record_on_one_line(genebench, made):
     lines = genebench("status", "--results", made).out.splitlines()
-    assert sum(line.startswith(" sim ") for line in lines) == 6
+    assert sum(line.split()[:1] == ["sim"] for line in lines) == 6
     assert len([line for line in lines if line.strip()]) == 2 + 6 + 1, "header, rule, rows, count"
 
 

@@ -305,7 +305,7 @@ def test_a_failed_job_is_shown_as_failed_and_the_rest_is_done(run, moody, monkey
     monkeypatch.setenv("MOOD", f"{phase} fails")
     outcome = run("--methods", "moody,lsr")
     assert outcome.status == 1
-    row = next(line for line in outcome.out.splitlines() if line.startswith(" moody"))
+    row = next(line for line in outcome.out.splitlines() if line.split()[:1] == ["moody"])
     assert row.split() == ["moody", "failed", "failed", "failed"]
     assert "moody failed: ValueError: no luck" in outcome.out
     assert "moody on sim (geo, gtex): failed: ValueError: no luck" in outcome.err

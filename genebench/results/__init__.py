@@ -1,0 +1,1 @@
+"""Results: records, their per-gene vectors and kept predictions, on disk."""

@@ -1,0 +1,107 @@
+"""The record: what one run of one method under one protocol was and gave.
+
+Every key is documented where it is declared. ``FORMAT`` rises when a key changes its meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from genebench.specs import Value
+
+FORMAT: Literal[1] = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Code(_Part):
+    """Which code of which distribution."""
+
+    distribution: str = Field(description="name of the installed distribution")
+    version: str = Field(description="its version")
+    digest: str = Field(description="digest of the package's source files")
+
+
+class Identity(_Part):
+    """Exactly what the key is a hash of."""
+
+    method: str = Field(description="name of the method")
+    params: dict[str, Value] = Field(description="parameters in effect, every one")
+    seed: int = Field(description="seed; 0 for a deterministic method")
+    protocol: str = Field(description="name of the protocol")
+    protocol_version: int = Field(description="version of the protocol's definition")
+    data: str = Field(description="digest of the dataset, its split included")
+    code: Code = Field(description="the plugin that the method came from")
+
+
+class Score(_Part):
+    """A metric summarised over one panel."""
+
+    mean: float = Field(description="mean over the panel's genes (or over profiles)")
+    std: float = Field(description="standard deviation over the same, ddof 0; never over seeds")
+    genes: int = Field(description="how many genes (or profiles) the mean is over")
+
+    def agrees_with(self, other: Score, tolerance: float = 1e-9) -> bool:
+        """Whether both are the same, rounding apart."""
+        return self.genes == other.genes and all(
+            abs(a - b) <= tolerance for a, b in ((self.mean, other.mean), (self.std, other.std))
+        )
+
+
+class Failure(_Part):
+    """Why a job failed."""
+
+    kind: str = Field(description="class of the exception")
+    message: str = Field(description="its message")
+    traceback: str = Field(description="the whole traceback")
+
+
+class Provenance(_Part):
+    """Where, when and with what the work was done."""
+
+    command: str = Field(description="the command line, or 'python' when run from Python")
+    started: str = Field(description="start of the job, UTC, ISO 8601")
+    host: str = Field(description="name of the machine")
+    platform: str = Field(description="operating system and processor")
+    cpus: int = Field(description="processors that the process may use")
+    device: str = Field(description="device that the method was told to use")
+    accelerator: str = Field(description="name of the GPU in use; empty on the CPU")
+    python: str = Field(description="version of Python")
+    versions: dict[str, str] = Field(description="version of every distribution that took part")
+    git: dict[str, str] = Field(
+        description="distribution → git commit, with '-dirty' when there are changes; only for "
+        "those that run from a checkout"
+    )
+
+
+class Record(_Part):
+    """One method under one protocol: identity, state, scores, provenance."""
+
+    format: Literal[1] = Field(description="version of this schema")
+    key: str = Field(description="hash of the identity; the name of the record's files")
+    status: Literal["done", "failed"] = Field(description="how the job ended")
+    identity: Identity = Field(description="what was run")
+    dataset: str = Field(description="name that the dataset was run by")
+    preset: str = Field(description="preset that the parameters were taken from")
+    published_data: bool = Field(description="whether the data are those of the published tables")
+    profiles: dict[str, int] = Field(description="number of train, select and test profiles")
+    genes: dict[str, int] = Field(description="number of landmark and target genes")
+    choices: dict[str, Value] = Field(description="what the selection set decided: λ, k, epoch, …")
+    notes: tuple[str, ...] = Field(description="remarks of the method that a reader should see")
+    scores: dict[str, dict[str, Score]] = Field(description="metric → panel → score")
+    constant_truth: int = Field(description="target genes whose truth does not vary in the test")
+    constant_prediction: int = Field(description="target genes predicted by one constant value")
+    vectors: str = Field(description="sha256 of the .npz of per-gene values; empty when failed")
+    predictions: str = Field(description="sha256 of the kept predictions; empty when not kept")
+    seconds: dict[str, float] = Field(description="wall time of each phase: fit, predict, score")
+    shared_fit: tuple[str, ...] = Field(description="protocols that shared this fit")
+    peak_memory: int = Field(description="peak resident memory while the job ran, bytes")
+    peak_memory_scope: Literal["job", "process"] = Field(
+        description="whether the peak is the job's own or that of the process so far"
+    )
+    failure: Failure | None = Field(description="why it failed; null when done")
+    provenance: Provenance = Field(description="where, when and with what")

@@ -1,0 +1,206 @@
+"""The results folder. Nobody else spells its file names.
+
+::
+
+    <results>/genebench-results.json      marks the folder, with its layout's version
+    <results>/<key>.json                  the record
+    <results>/<key>.npz                   vectors: metric.<name>, gene.id, gene.twin
+    <results>/<key>.predictions.npy       predictions, float32 profiles × targets, when kept
+
+The record is written last, by rename: a key with a record is finished. Merging is a copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from genebench.errors import UserError
+from genebench.files import atomic_write, full_disk, make_readable, user_errors
+from genebench.keys import KEY, key_of
+from genebench.results.record import Record
+from genebench.results.scores import agree, scores_of
+
+LAYOUT = 1
+_MARK = "genebench-results.json"
+_REMEDY = "name another folder with --results"
+
+Vectors = Mapping[str, NDArray[Any]]
+
+
+class ResultsStore:
+    """Records by key in one folder, created when first written to."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def prepare(self) -> None:
+        """Make sure that results can be written here.
+
+        Raises:
+            UserError: the folder cannot be made or written, or belongs to something else.
+        """
+        with user_errors(self.root, _REMEDY):
+            self.root.mkdir(parents=True, exist_ok=True)
+            if self._mark.exists():
+                self._check_mark()
+                with tempfile.TemporaryFile(dir=self.root):
+                    return
+            if any(path for path in self.root.iterdir() if not path.name.startswith(".")):
+                raise UserError(f"{self.root}: not empty and no results folder; {_REMEDY}")
+            with atomic_write(self._mark) as stream:
+                stream.write(json.dumps({"genebench-results": LAYOUT}).encode())
+
+    def keys(self) -> list[str]:
+        """Keys of all records, done and failed."""
+        names = (path.stem for path in self.root.glob("*.json"))
+        return sorted(name for name in names if KEY.fullmatch(name))
+
+    def read(self, key: str) -> Record | None:
+        """The record of that key, or None.
+
+        Raises:
+            UserError: there is one, but it is damaged.
+        """
+        path = self._record_path(key)
+        try:
+            record = Record.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        except ValidationError as error:
+            raise UserError(f"{path}: {_explain(error)}") from error
+        if record.key != key:
+            raise UserError(f"{path}: holds the record of key {record.key}; give it its own name")
+        return record
+
+    def records(self) -> Iterator[Record]:
+        """All records, in the order of their keys."""
+        if self.root.exists() and not self._mark.exists():
+            raise UserError(f"{self.root}: not a results folder; {_REMEDY}")
+        for key in self.keys():
+            record = self.read(key)
+            if record:
+                yield record
+
+    def vectors(self, record: Record) -> dict[str, NDArray[Any]]:
+        """``metric.<name>`` → its values; ``gene.id``, ``gene.twin`` → the targets they are of."""
+        with np.load(self._vectors_path(record.key), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+    def predictions(self, record: Record) -> NDArray[np.float32] | None:
+        """Kept predictions, a memory map of profiles × targets, or None when not kept."""
+        path = self._predictions_path(record.key)
+        if not record.predictions or not path.exists():
+            return None
+        matrix: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return matrix
+
+    def write(self, record: Record, vectors: Vectors) -> Record:
+        """Write vectors, then the record with their digest; return the record as written."""
+        with user_errors(self.root, _REMEDY):
+            if record.status == "done":
+                with atomic_write(self._vectors_path(record.key)) as stream:
+                    np.savez_compressed(stream, allow_pickle=False, **vectors)
+                digest = sha256_of(self._vectors_path(record.key))
+                record = record.model_copy(update={"vectors": digest})
+            with atomic_write(self._record_path(record.key)) as stream:
+                stream.write(record.model_dump_json(indent=1).encode())
+        return record
+
+    @contextmanager
+    def scratch(self, key: str) -> Iterator[Path]:
+        """A temporary file for predictions, removed unless :meth:`keep` took it away."""
+        with user_errors(self.root, _REMEDY):
+            handle, name = tempfile.mkstemp(prefix=f".{key}.", suffix=".tmp", dir=self.root)
+            os.close(handle)
+        try:
+            with full_disk(self.root, _REMEDY):
+                yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    def keep(self, scratch: Path, key: str) -> str:
+        """Keep predictions under their key; return their digest."""
+        digest = sha256_of(scratch)
+        make_readable(scratch)
+        scratch.replace(self._predictions_path(key))
+        return digest
+
+    def verify(self, record: Record) -> list[str]:
+        """What is wrong with a record: its key, its files' digests, its scores. Empty when sound."""
+        faults = []
+        if key_of(record.identity.model_dump()) != record.key:
+            faults.append("the key is not that of its identity")
+        if record.status == "done":
+            faults += self._verify_files(record)
+        return faults
+
+    def _verify_files(self, record: Record) -> Iterator[str]:
+        files = {self._vectors_path(record.key): record.vectors}
+        if record.predictions:
+            files[self._predictions_path(record.key)] = record.predictions
+        for path, digest in files.items():
+            if not path.exists():
+                yield f"{path.name} is missing"
+            elif sha256_of(path) != digest:
+                yield f"{path.name} was changed after it was written"
+            elif path.suffix == ".npz":
+                yield from self._verify_scores(record)
+
+    def _verify_scores(self, record: Record) -> Iterator[str]:
+        found = scores_of(self.vectors(record))
+        for metric in sorted(found.keys() ^ record.scores.keys()):
+            yield f"{metric} is in the record or in its vectors, but not in both"
+        for metric in sorted(found.keys() & record.scores.keys()):
+            given, expected = record.scores[metric], found[metric]
+            for panel in sorted({*given, *expected}):
+                if not agree(given.get(panel), expected.get(panel)):
+                    yield f"{metric} on panel {panel} is not what its vector gives"
+
+    @property
+    def _mark(self) -> Path:
+        return self.root / _MARK
+
+    def _check_mark(self) -> None:
+        try:
+            layout = json.loads(self._mark.read_text("utf-8")).get("genebench-results")
+        except (ValueError, AttributeError):
+            layout = None
+        if layout != LAYOUT:
+            raise UserError(f"{self._mark}: layout {layout!r} is not {LAYOUT}; {_REMEDY}")
+
+    def _record_path(self, key: str) -> Path:
+        return self.root / f"{key}.json"
+
+    def _vectors_path(self, key: str) -> Path:
+        return self.root / f"{key}.npz"
+
+    def _predictions_path(self, key: str) -> Path:
+        return self.root / f"{key}.predictions.npy"
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "the file"
+    remedy = "remove the file and run again"
+    if where == "format":
+        remedy = f"use the genebench that wrote format {first['input']!r}"
+    return f"not a record of this version ({where}: {first['msg']}); {remedy}"
+
+
+def sha256_of(path: Path) -> str:
+    """Digest of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

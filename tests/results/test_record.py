@@ -1,0 +1,87 @@
+"""The record: every key is documented, nothing unknown or senseless gets in."""
+
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from genebench.results.record import Failure, Record, Score
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def models(annotation):
+    """Every model that an annotation mentions, and those that their fields mention."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from models(field.annotation)
+    for argument in get_args(annotation):
+        yield from models(argument)
+
+
+ALL_MODELS = sorted(set(models(Record)), key=lambda model: model.__name__)
+FIELDS = [
+    pytest.param(field, id=f"{model.__name__}.{name}")
+    for model in ALL_MODELS
+    for name, field in model.model_fields.items()
+]
+
+
+def test_a_record_is_made_of_these_parts():
+    assert [model.__name__ for model in ALL_MODELS] == [
+        "Code", "Failure", "Identity", "Provenance", "Record", "Score",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_key_of_a_record_is_described_and_required(field):
+    assert field.description
+    assert field.is_required()
+
+
+@pytest.mark.parametrize("model", ALL_MODELS, ids=lambda model: model.__name__)
+def test_every_part_is_described_closed_and_frozen(model):
+    assert model.__doc__
+    assert model.model_config["extra"] == "forbid"
+    assert model.model_config["frozen"]
+
+
+@pytest.mark.parametrize("key", ["mean", "std"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_no_finite_number_is_refused(key, value):
+    with pytest.raises(ValidationError, match="finite number"):
+        Score(**({"mean": 0.0, "std": 0.0, "genes": 1} | {key: value}))
+
+
+def test_an_unknown_key_is_refused():
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        Failure(kind="k", message="m", traceback="t", remedy="none")
+
+
+def test_a_record_cannot_be_changed():
+    score = Score(mean=0.1, std=0.2, genes=3)
+    with pytest.raises(ValidationError, match="frozen"):
+        score.mean = 0.0
+
+
+@settings(deadline=None, max_examples=60)
+@given(FINITE, FINITE, st.integers(0, 10**6))
+def test_a_score_is_read_from_json_exactly_as_it_was_written(mean, std, genes):
+    score = Score(mean=mean, std=std, genes=genes)
+    assert Score.model_validate_json(score.model_dump_json()) == score
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.floats(-1, 1), st.floats(0, 1), st.integers(1, 10_000))
+def test_scores_agree_when_they_differ_by_rounding_only(mean, std, genes):
+    score = Score(mean=mean, std=std, genes=genes)
+    assert score.agrees_with(Score(mean=mean + 1e-12, std=std - 1e-12, genes=genes))
+    assert not score.agrees_with(Score(mean=mean + 1e-6, std=std, genes=genes))
+    assert not score.agrees_with(Score(mean=mean, std=std + 1e-6, genes=genes))
+    assert not score.agrees_with(Score(mean=mean, std=std, genes=genes + 1))

@@ -1,0 +1,493 @@
+"""The results folder: whole records or none, altered ones found, merging is a copy."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genebench.errors import UserError
+from genebench.keys import key_of
+from genebench.results.record import Code, Identity, Provenance, Record
+from genebench.results.scores import summarise
+from genebench.results.store import ResultsStore
+
+MARK = "genebench-results.json"
+GENES = np.array(["ENSG1", "ENSG2", "ENSG3", "ENSG4"])
+TWIN = np.array([True, False, False, True])
+VECTORS = {
+    "metric.mae": np.array([0.1, 0.2, 0.3, 0.4]),
+    "metric.cc": np.array([0.9, 0.8, 0.7, 0.6]),
+    "gene.id": GENES,
+    "gene.twin": TWIN,
+}
+PREDICTIONS = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+def record(seed=0, **changes) -> Record:
+    identity = Identity(
+        method="m",
+        params={"k": 3, "rate": 0.1},
+        seed=seed,
+        protocol="geo",
+        protocol_version=1,
+        data="d1",
+        code=Code(distribution="dist", version="1.0", digest="c1"),
+    )
+    scores = {
+        name: summarise(VECTORS[f"metric.{name}"], TWIN)
+        for name in ("mae", "cc")
+        if changes.get("status") != "failed"
+    }
+    content = {
+        "format": 1,
+        "key": key_of(identity.model_dump()),
+        "status": "done",
+        "identity": identity,
+        "dataset": "sim",
+        "preset": "tiny",
+        "published_data": False,
+        "profiles": {"train": 8, "select": 1, "test": 3},
+        "genes": {"landmark": 2, "target": 4},
+        "choices": {"k": 3},
+        "notes": ("a note",),
+        "scores": scores,
+        "constant_truth": 0,
+        "constant_prediction": 0,
+        "vectors": "",
+        "predictions": "",
+        "seconds": {"fit": 0.5},
+        "shared_fit": ("geo",),
+        "peak_memory": 1,
+        "peak_memory_scope": "job",
+        "failure": None,
+        "provenance": Provenance(
+            command="genebench run",
+            started="2025-01-01T00:00:00+00:00",
+            host="host",
+            platform="Linux",
+            cpus=2,
+            device="cpu",
+            accelerator="",
+            python="3.12",
+            versions={"genebench": "0.1.0"},
+            git={},
+        ),
+    }
+    return Record(**(content | changes))
+
+
+FAILED = {
+    "status": "failed",
+    "failure": {"kind": "ValueError", "message": "no", "traceback": "Traceback"},
+}
+
+
+@pytest.fixture
+def store(tmp_path) -> ResultsStore:
+    store = ResultsStore(tmp_path / "results")
+    store.prepare()
+    return store
+
+
+@pytest.fixture
+def written(store) -> Record:
+    """A sound record with kept predictions."""
+    unwritten = record()
+    with store.scratch(unwritten.key) as scratch:
+        with scratch.open("wb") as stream:
+            np.save(stream, PREDICTIONS)
+        digest = store.keep(scratch, unwritten.key)
+    return store.write(unwritten.model_copy(update={"predictions": digest}), VECTORS)
+
+
+def files(store) -> set[str]:
+    return {path.name for path in store.root.iterdir()} - {MARK}
+
+
+def edit(store, written, change) -> Record:
+    """The record as read after somebody edited its file."""
+    path = store.root / f"{written.key}.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return store.read(written.key)
+
+
+# --- round trip -----------------------------------------------------------------------------------
+
+
+def test_a_record_is_read_as_it_was_written(store, written):
+    assert store.read(written.key) == written
+    assert list(store.records()) == [written]
+    assert store.keys() == [written.key]
+
+
+def test_vectors_and_predictions_are_read_as_they_were_written(store, written):
+    vectors = store.vectors(written)
+    assert vectors.keys() == VECTORS.keys()
+    for name, values in VECTORS.items():
+        np.testing.assert_array_equal(vectors[name], values)
+    np.testing.assert_array_equal(store.predictions(written), PREDICTIONS)
+
+
+def test_the_files_of_a_record_bear_its_key(store, written):
+    key = written.key
+    assert files(store) == {f"{key}.json", f"{key}.npz", f"{key}.predictions.npy"}
+
+
+def test_a_failed_record_has_no_vectors(store):
+    failed = store.write(record(**FAILED), {})
+    assert store.read(failed.key) == failed
+    assert files(store) == {f"{failed.key}.json"}
+    assert store.verify(failed) == []
+
+
+def test_there_is_no_record_of_an_unknown_key(store):
+    assert store.read("0" * 24) is None
+
+
+def test_a_record_written_again_replaces_the_first(store, written):
+    again = store.write(written.model_copy(update={"notes": ("again",)}), VECTORS)
+    assert list(store.records()) == [again]
+
+
+def test_records_come_in_the_order_of_their_keys(store):
+    keys = [store.write(record(seed), VECTORS).key for seed in range(5)]
+    assert [found.key for found in store.records()] == sorted(keys)
+
+
+def test_vectors_and_predictions_are_never_unpickled(store, written):
+    with pytest.raises(ValueError, match="Object arrays"):
+        store.write(written, VECTORS | {"metric.odd": np.array([{}], dtype=object)})
+    np.save(store.root / f"{written.key}.predictions.npy", np.array([{}], dtype=object))
+    with pytest.raises(ValueError, match="Python objects"):
+        store.predictions(written)
+
+
+# --- whole or not at all --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def failing_rename(monkeypatch):
+    """Renaming to a file with this suffix fails; every other one works."""
+    rename = Path.replace
+
+    def fail(suffix, error):
+        def replace(self, target):
+            if str(target).endswith(suffix):
+                raise error
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "replace", replace)
+
+    return fail
+
+
+@pytest.mark.parametrize(("suffix", "left"), [(".npz", 0), (".json", 1)])
+def test_a_write_that_fails_midway_leaves_no_record_and_no_temporary_file(
+    store, failing_rename, suffix, left
+):
+    failing_rename(suffix, OSError(errno.EIO, "input/output error"))
+    with pytest.raises(OSError, match="input/output"):
+        store.write(record(), VECTORS)
+    assert store.keys() == []
+    assert len(files(store)) == left
+    assert not [name for name in files(store) if name.endswith(".tmp")]
+
+
+def test_an_interruption_while_writing_leaves_no_record_and_no_temporary_file(
+    store, failing_rename
+):
+    failing_rename(".json", KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        store.write(record(), VECTORS)
+    assert store.keys() == []
+    assert files(store) == {f"{record().key}.npz"}
+
+
+def test_a_record_that_cannot_be_replaced_stays_as_it_was(store, written, failing_rename):
+    failing_rename(".json", OSError(errno.EIO, "input/output error"))
+    with pytest.raises(OSError, match="input/output"):
+        store.write(written.model_copy(update={"notes": ("again",)}), VECTORS)
+    assert store.read(written.key) == written
+    assert store.verify(written) == []
+
+
+def test_a_full_disk_is_the_users_error_with_a_remedy(store, failing_rename):
+    failing_rename(".json", OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(UserError, match="no space left to write; free some, or name another"):
+        store.write(record(), VECTORS)
+
+
+def test_predictions_that_are_not_kept_are_removed(store):
+    with store.scratch("k") as scratch:
+        scratch.write_bytes(b"x")
+        assert scratch.parent == store.root
+    assert files(store) == set()
+
+
+def test_a_temporary_file_is_no_record(store, written):
+    with store.scratch(written.key):
+        assert store.keys() == [written.key]
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+def _drop(content):
+    del content["peak_memory"]
+
+
+def _add(content):
+    content["surprise"] = 1
+
+
+def _deep(content):
+    content["provenance"]["surprise"] = 1
+
+
+def _future(content):
+    content["format"] = 2
+
+
+def _not_a_number(content):
+    content["scores"]["mae"]["all"]["mean"] = float("nan")
+
+
+def _text_for_number(content):
+    content["peak_memory"] = "much"
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (_drop, "peak_memory"),
+        (_add, "surprise"),
+        (_deep, "provenance.surprise"),
+        (_future, "format"),
+        (_not_a_number, "scores.mae.all.mean"),
+        (_text_for_number, "peak_memory"),
+    ],
+)
+def test_a_damaged_record_is_the_users_error_naming_file_and_fault(store, written, change, where):
+    with pytest.raises(UserError) as caught:
+        edit(store, written, change)
+    message = str(caught.value)
+    assert message.startswith(f"{store.root / written.key}.json: not a record of this version")
+    assert f"({where}: " in message
+    assert "\n" not in message
+    with pytest.raises(UserError, match=written.key):
+        list(store.records())
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"format": 1'])
+def test_a_file_that_is_no_json_object_is_the_users_error(store, written, content):
+    (store.root / f"{written.key}.json").write_bytes(content)
+    with pytest.raises(UserError, match=rf"{written.key}\.json: not a record"):
+        store.read(written.key)
+
+
+def test_a_record_under_the_name_of_another_is_not_taken_for_it(store, written):
+    other = record(seed=1).key
+    shutil.copy(store.root / f"{written.key}.json", store.root / f"{other}.json")
+    with pytest.raises(UserError, match=other):
+        store.read(other)
+
+
+# --- folders --------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_made_and_marked(tmp_path):
+    store = ResultsStore(tmp_path / "deep" / "results")
+    store.prepare()
+    assert {path.name for path in store.root.iterdir()} == {MARK}
+    store.prepare()
+
+
+def test_an_empty_folder_may_become_a_results_folder(tmp_path):
+    (tmp_path / ".DS_Store").write_bytes(b"")
+    ResultsStore(tmp_path).prepare()
+    assert (tmp_path / MARK).exists()
+
+
+def test_a_folder_with_something_else_in_it_is_not_written_to(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="not empty and no results folder; name another folder"):
+        ResultsStore(tmp_path).prepare()
+    assert {path.name for path in tmp_path.iterdir()} == {"thesis.txt"}
+
+
+@pytest.mark.parametrize("mark", ["", "{}", "[]", '{"genebench-results": 2}', "\xff"])
+def test_a_folder_of_another_layout_is_refused(tmp_path, mark):
+    (tmp_path / MARK).write_text(mark, "latin-1")
+    with pytest.raises(UserError, match=r"genebench-results\.json: layout .* is not 1"):
+        ResultsStore(tmp_path).prepare()
+
+
+@pytest.mark.parametrize("inside", ["", "results"])
+def test_a_file_in_the_place_of_the_folder_is_the_users_error(tmp_path, inside):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match=r"cannot write there \(.*\); name another folder"):
+        ResultsStore(tmp_path / "file" / inside).prepare()
+
+
+def test_a_folder_that_refuses_is_the_users_error(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(UserError, match=r"cannot write there \(permission denied\)"):
+        ResultsStore(tmp_path / "results").prepare()
+
+
+def test_a_marked_folder_that_became_read_only_is_the_users_error(store, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(UserError, match="cannot write there"):
+        store.prepare()
+
+
+def test_a_folder_of_something_else_is_not_read(tmp_path):
+    (tmp_path / "package.json").write_text("{}")
+    with pytest.raises(UserError, match="not a results folder"):
+        list(ResultsStore(tmp_path).records())
+
+
+def test_a_folder_that_is_not_there_yet_holds_nothing(tmp_path):
+    store = ResultsStore(tmp_path / "later")
+    assert list(store.records()) == []
+    assert not store.root.exists()
+
+
+def test_copying_one_folder_into_another_merges_them(tmp_path):
+    stores = [ResultsStore(tmp_path / name) for name in ("one", "two")]
+    for seeds, store in zip([(0, 1), (1, 2)], stores, strict=True):
+        store.prepare()
+        for seed in seeds:
+            store.write(record(seed), VECTORS)
+    shutil.copytree(stores[1].root, stores[0].root, dirs_exist_ok=True)
+    merged = list(stores[0].records())
+    assert sorted(found.identity.seed for found in merged) == [0, 1, 2]
+    assert [fault for found in merged for fault in stores[0].verify(found)] == []
+
+
+# --- verification ---------------------------------------------------------------------------------
+
+
+def test_a_sound_record_has_no_fault(store, written):
+    assert store.verify(store.read(written.key)) == []
+
+
+def _edited_mean(content):
+    content["scores"]["mae"]["strict"]["mean"] -= 1e-6
+
+
+def _edited_std(content):
+    content["scores"]["mae"]["strict"]["std"] = 0.0
+
+
+def _edited_count(content):
+    content["scores"]["mae"]["strict"]["genes"] += 1
+
+
+@pytest.mark.parametrize("change", [_edited_mean, _edited_std, _edited_count])
+def test_an_edited_score_is_found(store, written, change):
+    faults = store.verify(edit(store, written, change))
+    assert faults == ["mae on panel strict is not what its vector gives"]
+
+
+def _invented_metric(content):
+    content["scores"]["r2"] = content["scores"]["cc"]
+
+
+def _invented_panel(content):
+    content["scores"]["mae"]["best"] = content["scores"]["mae"]["all"]
+
+
+@pytest.mark.parametrize(("change", "named"), [(_invented_metric, "r2"), (_invented_panel, "best")])
+def test_a_score_that_no_vector_gives_is_found(store, written, change, named):
+    [fault] = store.verify(edit(store, written, change))
+    assert named in fault
+
+
+def _removed_metric(content):
+    del content["scores"]["cc"]
+
+
+def _removed_panel(content):
+    del content["scores"]["cc"]["strict"]
+
+
+@pytest.mark.parametrize("change", [_removed_metric, _removed_panel])
+def test_a_score_that_was_removed_is_found(store, written, change):
+    [fault] = store.verify(edit(store, written, change))
+    assert "cc" in fault
+
+
+def _edited_params(content):
+    content["identity"]["params"]["k"] = 4
+
+
+def _edited_seed(content):
+    content["identity"]["seed"] = 7
+
+
+def _edited_data(content):
+    content["identity"]["data"] = "d2"
+
+
+def _edited_version(content):
+    content["identity"]["code"]["version"] = "1.1"
+
+
+@pytest.mark.parametrize("change", [_edited_params, _edited_seed, _edited_data, _edited_version])
+def test_an_edited_identity_is_found(store, written, change):
+    faults = store.verify(edit(store, written, change))
+    assert faults == ["the key is not that of its identity"]
+
+
+def test_changed_vectors_are_found(store, written):
+    path = store.root / f"{written.key}.npz"
+    np.savez_compressed(path, **(VECTORS | {"metric.mae": np.zeros(4)}))
+    assert store.verify(written) == [f"{path.name} was changed after it was written"]
+
+
+def test_vectors_of_garbage_are_found(store, written):
+    path = store.root / f"{written.key}.npz"
+    path.write_bytes(b"garbage")
+    assert store.verify(written) == [f"{path.name} was changed after it was written"]
+
+
+def test_missing_vectors_are_found(store, written):
+    (store.root / f"{written.key}.npz").unlink()
+    assert store.verify(written) == [f"{written.key}.npz is missing"]
+
+
+def test_changed_predictions_are_found(store, written):
+    path = store.root / f"{written.key}.predictions.npy"
+    np.save(path, PREDICTIONS + 1)
+    assert store.verify(written) == [f"{path.name} was changed after it was written"]
+
+
+def test_missing_predictions_are_found(store, written):
+    path = store.root / f"{written.key}.predictions.npy"
+    path.unlink()
+    assert store.predictions(written) is None
+    assert store.verify(written) == [f"{path.name} is missing"]
+
+
+def test_every_fault_of_a_record_is_named(store, written):
+    (store.root / f"{written.key}.predictions.npy").unlink()
+
+    def change(content):
+        _edited_params(content)
+        _edited_mean(content)
+
+    assert len(store.verify(edit(store, written, change))) == 3
