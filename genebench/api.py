@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset
 from genebench.errors import unknown
 from genebench.job import Device, Settings, resolve_device
-from genebench.library import open_dataset, suggested_preset
+from genebench.library import is_ready, open_dataset, suggested_preset
 from genebench.plan import Job, Plan, Request, make_plan
 from genebench.plugins import load_code
 from genebench.progress import Progress, silent
@@ -105,6 +105,7 @@ def run(
         method: {name: str(value) for name, value in values.items()}
         for method, values in (params or {}).items()
     }
+    check_choices(engine, device)
     plan = plan_run(
         methods, protocols, dataset,
         preset=preset, seeds=seeds, overrides=texts, results=Path(results),
@@ -128,6 +129,11 @@ def records(results: Path | str = DEFAULT_RESULTS) -> Results:
 def _reading_order(record: Record) -> tuple[str, str, str, int, str]:
     identity = record.identity
     return record.dataset, identity.protocol, identity.method, identity.seed, record.key
+
+
+def is_built(dataset: str, preset: str | None) -> bool:
+    """Whether a dataset is there already; one that nobody knows counts as there."""
+    return is_ready(dataset, catalog().datasets, preset)
 
 
 def plan_run(
@@ -155,8 +161,17 @@ def plan_run(
     # Names first: a typing error should not wait for a dataset to be built.
     offered.methods.choose(request.methods)
     offered.protocols.choose(request.protocols)
+    store = ResultsStore(results)
+    store.check()
     opened = open_dataset(dataset, offered.datasets, preset, progress)
-    return make_plan(request, opened, dataset, offered, ResultsStore(results))
+    return make_plan(request, opened, dataset, offered, store)
+
+
+def check_choices(engine: str, device: str) -> None:
+    """Refuse an unknown engine or device before anything is done."""
+    catalog().engines.get(engine)
+    if device not in get_args(Device):
+        raise unknown("device", device, get_args(Device))
 
 
 def execute_plan(jobs: list[Job], settings: Settings, engine: str = "local") -> Iterable[Job]:

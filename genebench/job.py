@@ -74,12 +74,13 @@ def execute(job: Job, settings: Settings) -> list[Record]:
         The records, in the order of the job's evaluations.
 
     Raises:
-        UserError: the data are gone, or the results cannot be written. What a method does wrong
-            is never raised: it becomes a failed record.
+        UserError: the data are gone, the results cannot be written, or the method refuses its
+            parameters. What a method does wrong is never raised: it becomes a failed record.
     """
     notify("genebench_job_started", job=job)
     bench = _set_up(job, settings)
-    models = _attempt(lambda: _fit(bench))
+    method = _create(job)
+    models = method if isinstance(method, Failure) else _attempt(lambda: _fit(bench, method))
     records = [_evaluate(bench, evaluation, models) for evaluation in job.evaluations]
     notify("genebench_job_finished", job=job, records=records)
     return records
@@ -130,20 +131,30 @@ def _attempt(work: Callable[[], Result]) -> Result | Failure:
     try:
         return work()
     except (Exception, SystemExit) as error:  # noqa: BLE001  a method may raise anything
-        kind, _, message = describe(error).partition(": ")
-        return Failure(
-            kind=kind,
-            message=message,
-            traceback="".join(traceback.format_exception(error)),
-        )
+        return _failure(error)
 
 
-def _fit(bench: _Workbench) -> Mapping[str, Model]:
+def _failure(error: BaseException) -> Failure:
+    kind, _, message = describe(error).partition(": ")
+    return Failure(kind=kind, message=message, traceback="".join(traceback.format_exception(error)))
+
+
+def _create(job: Job) -> Method | Failure:
+    try:
+        code = load_code(job.method.code)
+        # After the import: it may have been the first to bring in torch.
+        _seed_everything(job.seed)
+        method: Method = code(**job.params)
+    except UserError:
+        # Parameters that contradict each other are the user's mistake, not a result.
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a method may raise anything
+        return _failure(error)
+    return method
+
+
+def _fit(bench: _Workbench, method: Method) -> Mapping[str, Model]:
     job = bench.job
-    code = load_code(job.method.code)
-    # After the import: it may have been the first to bring in torch.
-    _seed_everything(job.seed)
-    method: Method = code(**job.params)
     train = bench.dataset.profiles(job.evaluations[0].protocol.train)
     selections = {
         evaluation.protocol.name: bench.dataset.profiles(evaluation.protocol.select)

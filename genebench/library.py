@@ -55,13 +55,30 @@ def check_new_name(name: str, shelf: Shelf[DatasetSpec]) -> None:
         raise UserError(f"dataset name {name!r} belongs to a built-in or plugin; choose another")
 
 
+def is_ready(name: str, shelf: Shelf[DatasetSpec], preset: str | None) -> bool:
+    """Whether opening a dataset would not have to build it first."""
+    spec = shelf.specs.get(name)
+    return spec is None or _ready(spec, preset or spec.preset) is not None
+
+
 def _built(spec: DatasetSpec, preset: str | None, progress: Progress) -> Dataset:
     size = preset or spec.preset
     if spec.presets and size not in spec.presets:
         raise unknown(f"size of dataset {spec.name}", size, spec.presets)
-    name, made_by = store_name(spec, size), code_digest(spec.code)
-    dataset = DataStore().open(name)
-    if dataset and dataset.info["origin"].get("code") == made_by:
-        return dataset
+    ready = _ready(spec, size)
+    if ready:
+        return ready
     compendium = load_code(spec.code)(size)
-    return prepare(compendium, name=name, code=made_by, progress=progress)
+    return prepare(
+        compendium, name=store_name(spec, size), code=code_digest(spec.code), progress=progress
+    )
+
+
+def _ready(spec: DatasetSpec, size: str) -> Dataset | None:
+    """The prepared dataset, unless it is damaged or was made by other code."""
+    try:
+        dataset = DataStore().open(store_name(spec, size))
+    except UserError:
+        return None
+    made_here = dataset and dataset.info["origin"].get("code") == code_digest(spec.code)
+    return dataset if made_here else None

@@ -53,7 +53,11 @@ class Model(ABC):
 
 
 class Method(ABC):
-    """An inference method. Created with its parameters in effect as keyword arguments."""
+    """An inference method. Created with its parameters in effect as keyword arguments.
+
+    Each value is within the bounds of its declaration. Values that contradict each other are
+    refused here, with :class:`genebench.UserError`.
+    """
 
     def __init__(self, **params: Any) -> None:
         self.params = params

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from genebench.catalog import Catalog
-from genebench.errors import UserError, unknown
+from genebench.errors import UserError
 from genebench.keys import code_digest, key_of
 from genebench.results.record import Code, Identity
 from genebench.results.store import ResultsStore
@@ -105,7 +105,7 @@ def make_plan(
     methods = _with_controls(catalog.methods.choose(request.methods), catalog)
     protocols = catalog.protocols.choose(request.protocols)
     _check_platforms(protocols, dataset)
-    _check_overrides(request.overrides, methods)
+    _check_overrides(request.overrides, methods, catalog)
     if request.seeds < 1:
         raise UserError(f"seeds={request.seeds}: at least one seed is needed")
     planner = _Planner(request, dataset, name, catalog)
@@ -191,12 +191,12 @@ def _check_platforms(protocols: Iterable[ProtocolSpec], dataset: Dataset) -> Non
 
 
 def _check_overrides(
-    overrides: Mapping[str, Mapping[str, str]], methods: Iterable[MethodSpec]
+    overrides: Mapping[str, Mapping[str, str]], methods: Iterable[MethodSpec], catalog: Catalog
 ) -> None:
-    chosen = {method.name: method for method in methods}
+    chosen = [method.name for method in methods]
     for name in overrides:
-        if name not in chosen:
-            raise unknown("method to set a parameter of", name, chosen)
+        if catalog.methods.get(name).name not in chosen:
+            raise UserError(f"a parameter of {name} is set, but {name} is not among the methods")
 
 
 def _states(jobs: Iterable[Job], results: ResultsStore) -> dict[str, State]:

@@ -257,9 +257,12 @@ def test_other_data_are_to_do_anew():
         ({"seeds": -1}, "seeds=-1: at least one seed is needed"),
         (
             {"overrides": {"plane": {"k": "3"}}},
-            r"unknown method to set a parameter of 'plane'; did you mean plain\?",
+            r"unknown method 'plane'; did you mean plain\?",
         ),
-        ({"overrides": {"random": {"k": "3"}}}, "unknown method to set a parameter of 'random'"),
+        (
+            {"overrides": {"random": {"k": "3"}}},
+            "a parameter of random is set, but random is not among the methods",
+        ),
         (
             {"overrides": {"plain": {"kk": "3"}}},
             r"unknown parameter of plain 'kk'; did you mean k\?",

@@ -65,22 +65,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def invoke(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status; only our own faults raise."""
     try:
-        app = build_app()
-        returned = app(args=arguments, standalone_mode=False)
+        returned = build_app()(args=arguments, standalone_mode=False, prog_name="genebench")
     except UserError as error:
         return _complain(str(error))
     except typer.Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted; what is finished is kept: issue the same command to continue")
-        return INTERRUPTED
+        returned = INTERRUPTED
     except typer.TyperException as error:
-        return _complain(f"{error.format_message()} (see genebench --help)")
+        return _refuse(error)
     except BrokenPipeError:
         # The reader of our output has gone; leave Python nothing to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    if returned == INTERRUPTED:
+        _say("interrupted; what is finished is kept: issue the same command to continue")
     return returned if isinstance(returned, int) else OK
+
+
+def _refuse(error: typer.TyperException) -> int:
+    """A command line that the parser refuses; one without a command asks for help."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.format_message())
+        return USER_ERROR
+    command = context.command_path if context else "genebench"
+    return _complain(f"{error.format_message()} (see {command} --help)")
 
 
 def _complain(message: str) -> int:

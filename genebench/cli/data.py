@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from genebench.catalog import catalog
-from genebench.cli import output
+from genebench.cli import fetch, output
 from genebench.cli.progress import bar
+from genebench.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from genebench.data.store import Dataset
 
 DAMAGED = 1
 
@@ -18,30 +22,49 @@ DatasetArgument = Annotated[str, typer.Argument(help="A dataset.", metavar="DATA
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
-    group = typer.Typer(help="Prepare datasets and look after them.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Prepare datasets and look after them.",
+        epilog="Example: genebench data prepare u133.toml",
+        no_args_is_help=True,
+    )
     group.command("prepare", epilog="Example: genebench data prepare u133.toml")(prepare)
     group.command("list", epilog="Example: genebench data list")(list_)
     group.command("info", epilog="Example: genebench data info u133")(info)
     group.command("verify", epilog="Example: genebench data verify u133")(verify)
+    fetch.register(group)
     app.add_typer(group, name="data")
 
 
 def prepare(
-    manifest: Annotated[Path, typer.Argument(help="The manifest, a TOML file.")],
+    source: Annotated[
+        str, typer.Argument(help="A manifest (TOML file), or a dataset that a plugin offers.")
+    ],
+    preset: Annotated[
+        str | None, typer.Option(help="Size of an offered dataset: tiny, small or paper.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
-    """Prepare the dataset that a manifest describes: match genes, normalise, split, store."""
+    """Prepare a dataset for use.
+
+    Genes are matched and profiles normalised by the published recipe, split, and stored.
+    """
     from genebench.data.manifest import read_manifest
     from genebench.data.prepare import prepare as run_recipe
-    from genebench.library import check_new_name
+    from genebench.library import check_new_name, open_dataset
 
-    compendium = read_manifest(manifest)
-    check_new_name(compendium.name, catalog().datasets)
+    offered = catalog().datasets
     with bar(quiet=quiet) as progress:
-        dataset = run_recipe(compendium, progress=progress)
+        if source in offered.specs:
+            dataset = open_dataset(source, offered, preset, progress)
+        else:
+            compendium = read_manifest(Path(source))
+            check_new_name(compendium.name, offered)
+            dataset = run_recipe(compendium, progress=progress)
     if not quiet:
         _describe(dataset.info)
-        typer.echo(f"use it: genebench run --dataset {dataset.name}")
+        typer.echo(
+            f"use it: genebench run --dataset {source if source in offered.specs else dataset.name}"
+        )
 
 
 def list_() -> None:
@@ -49,42 +72,57 @@ def list_() -> None:
     from genebench.data.store import DataStore
 
     store = DataStore()
-    found = [dataset for name in store.names() if (dataset := store.open(name))]
     output.table(
         ("name", "digest", "platforms (profiles)", "genes", "title"),
-        [
-            (
-                dataset.name,
-                dataset.digest,
-                ", ".join(
-                    f"{name} ({platform['profiles']:,})"
-                    for name, platform in dataset.info["platforms"].items()
-                ),
-                f"{dataset.info['landmarks']:,} + {dataset.info['targets']:,}",
-                str(dataset.info["title"]),
-            )
-            for dataset in found
-        ],
+        [_row(name) for name in store.names()],
     )
     typer.echo(f"in {store.root}")
 
 
 def info(dataset: DatasetArgument) -> None:
     """Describe a prepared dataset: platforms, genes found and missing, policy, digest."""
-    from genebench.library import open_dataset
-
-    _describe(open_dataset(dataset, catalog().datasets).info)
+    _describe(_prepared(dataset).info)
 
 
 def verify(dataset: DatasetArgument) -> int:
-    """Check that the content of a dataset still has the digest it was prepared with."""
-    from genebench.library import open_dataset
-
-    opened = open_dataset(dataset, catalog().datasets)
-    sound = opened.verify()
-    state = "content and digest agree" if sound else "DAMAGED: prepare it again"
+    """Check every file of a prepared dataset against what was written, and its digest."""
+    opened = _prepared(dataset)
+    faults = opened.verify()
+    for fault in faults:
+        typer.echo(f"{opened.root / fault}: missing or changed")
+    state = "DAMAGED: prepare it again" if faults else "content and digest agree"
     typer.echo(f"{opened.name} {opened.digest}: {state}")
-    return 0 if sound else DAMAGED
+    return DAMAGED if faults else 0
+
+
+def _prepared(name: str) -> Dataset:
+    """A dataset that is prepared already; nothing is built."""
+    from genebench.data.store import DataStore
+    from genebench.library import store_name
+
+    spec = catalog().datasets.specs.get(name)
+    stored = store_name(spec, spec.preset) if spec else name
+    dataset = DataStore().open(stored)
+    if dataset is None and spec:
+        raise UserError(f"{name} is not prepared yet; genebench data prepare {name} does it")
+    if dataset is None:
+        raise unknown("prepared dataset", name, DataStore().names())
+    return dataset
+
+
+def _row(name: str) -> tuple[str, ...]:
+    from genebench.data.store import DataStore
+
+    try:
+        dataset = DataStore().open(name)
+    except UserError as error:
+        return name, "damaged", "", "", str(error)
+    if dataset is None:
+        return name, "gone", "", "", ""
+    info = dataset.info
+    sizes = [f"{name} ({part['profiles']:,})" for name, part in info["platforms"].items()]
+    genes = f"{info['landmarks']:,} + {info['targets']:,}"
+    return name, dataset.digest, ", ".join(sizes), genes, str(info["title"])
 
 
 def _describe(info: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from genebench.catalog import catalog
 from genebench.cli import output
-from genebench.errors import unknown
+from genebench.errors import UserError, unknown
 from genebench.plugins import installed
 from genebench.text import printable
 
@@ -25,15 +25,18 @@ def list_(
     kind: Annotated[
         str,
         typer.Argument(
-            help="methods, datasets, formats, protocols, metrics, engines, reporters or plugins."
+            metavar="KIND",
+            help="methods, datasets, formats, protocols, metrics, engines, reporters or plugins.",
         ),
-    ],
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="With plugins: why broken ones are broken.")
     ] = False,
 ) -> None:
     """List what this installation offers, and which plugin it comes from."""
+    if not kind:
+        raise UserError(f"no kind to list; name one of {', '.join(_KINDS)}")
     if kind not in _KINDS:
         raise unknown("kind of thing to list", kind, _KINDS)
     rows = _KINDS[kind]()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genebench.cli import output
 from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
-from genebench.errors import UserError
+from genebench.errors import UserError, unknown
+from genebench.specs import ALL
 
 if TYPE_CHECKING:
     from genebench.results.record import Record
@@ -28,10 +29,12 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     ] = "terminal",
     dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="Only these protocols, comma-separated.")
+        str | None,
+        typer.Option("--protocol", "--protocols", help="Only these, comma-separated."),
     ] = None,
     methods: Annotated[
-        str | None, typer.Option(help="Only these methods, comma-separated.")
+        str | None,
+        typer.Option("--methods", "--method", help="Only these, comma-separated."),
     ] = None,
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Score the kept predictions anew.")
@@ -43,15 +46,12 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     from genebench.catalog import catalog
     from genebench.results.store import ResultsStore
 
-    records = [
-        record
-        for record in api.records(results).records
-        if _wanted(record.dataset, dataset)
-        and _wanted(record.identity.protocol, protocol)
-        and _wanted(record.identity.method, methods)
-    ]
+    records = api.records(results).records
     if not records:
-        raise UserError(f"{results}: no such results; genebench run makes some")
+        raise UserError(f"{results}: no results yet; genebench run makes some")
+    records = _chosen(records, "dataset", dataset, lambda record: record.dataset)
+    records = _chosen(records, "protocol", protocol, lambda record: record.identity.protocol)
+    records = _chosen(records, "method", methods, lambda record: record.identity.method)
     if recompute:
         store = ResultsStore(results)
         records = [score_anew(record, store, catalog()) for record in records]
@@ -64,10 +64,23 @@ def print_report(records: Sequence[Record], format_: str = "terminal") -> None:
     from genebench.plugins import load_code
     from genebench.report.report import Report
 
-    reporter = catalog().reporters.get(format_)
+    reporters = catalog().reporters
+    if format_ not in reporters.specs:
+        raise unknown("report format", format_, reporters.specs)
+    reporter = reporters.get(format_)
     made = Report(tuple(records), catalog(), colour=sys.stdout.isatty(), width=output.width())
     typer.echo(load_code(reporter.code)(made), nl=False)
 
 
-def _wanted(name: str, chosen: str | None) -> bool:
-    return chosen is None or name in [part.strip() for part in chosen.split(",")]
+def _chosen(
+    records: list[Record], kind: str, names: str | None, name_of: Callable[[Record], str]
+) -> list[Record]:
+    """Records whose name is among the comma-separated ones; every name must have some."""
+    if names is None or names.strip() == ALL:
+        return records
+    wanted = [name.strip() for name in names.split(",")]
+    present = {name_of(record) for record in records}
+    for name in wanted:
+        if name not in present:
+            raise unknown(f"{kind} among these results", name, present)
+    return [record for record in records if name_of(record) in wanted]

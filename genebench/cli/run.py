@@ -12,13 +12,12 @@ from genebench.cli import output
 from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
 from genebench.cli.progress import bar, jobs_shown
 from genebench.cli.report import print_report
-from genebench.errors import UserError, unknown
+from genebench.errors import UserError
 
 if TYPE_CHECKING:
     from genebench.job import Device
     from genebench.plan import Plan
 
-DEVICES = ("auto", "cpu", "cuda")
 JOB_FAILED = 1
 
 
@@ -31,8 +30,12 @@ def register(app: typer.Typer) -> None:
 
 
 def run(  # noqa: PLR0917  typer's options are the arguments
-    methods: Annotated[str, typer.Option(help="Comma-separated methods, or all.")] = "all",
-    protocol: Annotated[str, typer.Option(help="Comma-separated protocols, or all.")] = "all",
+    methods: Annotated[
+        str, typer.Option("--methods", "--method", help="Comma-separated names, or all.")
+    ] = "all",
+    protocol: Annotated[
+        str, typer.Option("--protocol", "--protocols", help="Comma-separated names, or all.")
+    ] = "all",
     dataset: Annotated[str, typer.Option(help="A prepared or built-in dataset.")] = "sim",
     preset: Annotated[
         str | None,
@@ -64,8 +67,10 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     from genebench import api
     from genebench.job import Settings
 
-    if device not in DEVICES:
-        raise unknown("device", device, DEVICES)
+    api.check_choices(engine, device)
+    if dry_run and not api.is_built(dataset, preset):
+        typer.echo(f"dataset {dataset} would be built first; what would then be done is not known")
+        return 0
     with bar(quiet=quiet) as progress:
         plan = api.plan_run(
             methods, protocol, dataset,
@@ -110,9 +115,15 @@ def _announce(plan: Plan, results: Path, jobs: int, *, retry_failed: bool, quiet
     if not jobs:
         typer.echo(f"nothing to do: all {done + failed} results are in {results}", err=True)
     elif done:
-        typer.echo(f"{done} results are in {results} already; {jobs} jobs to do", err=True)
+        typer.echo(
+            f"{done} results are in {results} already; {_count(jobs, 'job')} to do", err=True
+        )
     if failed and not retry_failed:
         typer.echo(f"{failed} failed earlier; --retry-failed tries them again", err=True)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _show(plan: Plan) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from genebench.catalog import catalog
 from genebench.cli import output
-from genebench.specs import PRESETS, Param
+from genebench.specs import PRESETS, Param, Value
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command("show", epilog="Example: genebench show lsr-l2")(show)
 
 
-def show(method: Annotated[str, typer.Argument(help="A method.")]) -> None:
+def show(method: Annotated[str, typer.Argument(help="A method.", metavar="METHOD")]) -> None:
     """Describe a method: what it does, where it comes from, its parameters and their presets."""
     shelf = catalog().methods
     spec, plugin = shelf.get(method), shelf.plugins[method]
@@ -34,12 +34,20 @@ def show(method: Annotated[str, typer.Argument(help="A method.")]) -> None:
 
 
 def _row(param: Param) -> tuple[str, ...]:
-    values = (str(param.value_for(preset)) for preset in PRESETS)
+    values = (_short(param.value_for(preset)) for preset in PRESETS)
     return (param.name, param.type.__name__, *values, _allowed(param), param.help)
 
 
 def _allowed(param: Param) -> str:
     if param.choices:
         return ", ".join(map(str, param.choices))
-    low, high = ("" if bound is None else f"{bound:g}" for bound in (param.minimum, param.maximum))
-    return f"{low} … {high}".strip() if low or high else ""
+    low, high = param.minimum, param.maximum
+    bounds = [
+        *([f"≥ {low:g}"] if low is not None else []),
+        *([f"≤ {high:g}"] if high is not None else []),
+    ]
+    return ", ".join(bounds)
+
+
+def _short(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -277,7 +277,7 @@ def _describe(
                 "profiles": len(item.reader.profiles),
                 "ids": item.ids,
                 "group": item.group,
-                "source": item.reader.source,
+                "source": Path(item.reader.source).name,
                 "digest": contents[platform],
                 "coverage": genes.coverage[platform],
             }

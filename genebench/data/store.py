@@ -5,6 +5,7 @@
     <home>/datasets/<name>/current            the digest in force, one line
     <home>/datasets/<name>/<digest>/
         dataset.json                          what it is, coverage, digest, sources
+        SHA256SUMS                            of every file here (``sha256sum -c`` reads it)
         landmark_genes.tsv  target_genes.tsv  gene tables, indexed by Ensembl id
         reference.npy                         quantile reference, one value per rank
         <platform>/expression.npy             float32, profiles × (landmarks, then targets)
@@ -33,11 +34,13 @@ from genebench.data.formats.base import BLOCK
 from genebench.data.home import home
 from genebench.data.profiles import Profiles
 from genebench.errors import UserError, unknown
-from genebench.files import atomic_write, user_errors
+from genebench.files import atomic_write, sha256_of, sweep, user_errors
 from genebench.specs import NAME, Part
 
 FORMAT = 1
 """Version of the layout above."""
+
+SUMS = "SHA256SUMS"
 
 
 class Dataset:
@@ -134,18 +137,40 @@ class Dataset:
             cache=self.root / "cache" / str(part).replace("/", "-") if mmap else None,
         )
 
-    def verify(self) -> bool:
-        """Whether the content still has the digest that was taken when it was prepared."""
+    def verify(self) -> list[str]:
+        """Files that are missing or were changed since the dataset was prepared; none when sound.
+
+        Every file is read; and the content must still have the digest in its name.
+        """
+        faults = [
+            name
+            for name, digest in self._sums().items()
+            if _sum_or_none(self.root / name) != digest
+        ]
+        return faults or ([] if self._content_digest() == self.digest else ["digest"])
+
+    def _sums(self) -> dict[str, str]:
+        lines = (self.root / SUMS).read_text("utf-8").splitlines()
+        return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+
+    def _content_digest(self) -> str:
         contents = {
             name: platform_digest(self.profile_table(name), _row_bytes(self.expression(name)))
             for name in self.platforms
         }
-        return dataset_digest(self.landmark_genes, self.target_genes, contents) == self.digest
+        return dataset_digest(self.landmark_genes, self.target_genes, contents)
 
     def _folder(self, platform: str) -> Path:
         if platform not in self.info["platforms"]:
             raise unknown(f"platform of dataset {self.name}", platform, self.platforms)
         return self.root / platform
+
+
+def _sum_or_none(path: Path) -> str | None:
+    try:
+        return sha256_of(path)
+    except OSError:
+        return None
 
 
 def _row_bytes(expression: NDArray[np.float32]) -> Iterator[bytes]:
@@ -205,8 +230,11 @@ class DataStore:
 
     def find(self, digest: str) -> Dataset | None:
         """The prepared dataset with that digest, or None."""
-        opened = (self.open(name) for name in self.names())
-        return next((dataset for dataset in opened if dataset and dataset.digest == digest), None)
+        for name in self.names():
+            folder = self.root / name / digest
+            if folder.name == digest and folder.is_dir():
+                return Dataset(folder)
+        return None
 
     @contextmanager
     def staging(self, name: str) -> Iterator[Path]:
@@ -214,6 +242,7 @@ class DataStore:
         parent = self.root / name
         with user_errors(parent, "set GENEBENCH_HOME to another folder"):
             parent.mkdir(parents=True, exist_ok=True)
+            sweep(parent, ".staging-*")
             folder = Path(tempfile.mkdtemp(prefix=".staging-", dir=parent))
             try:
                 yield folder
@@ -223,13 +252,17 @@ class DataStore:
                     parent.rmdir()
 
     def publish(self, name: str, staged: Path) -> Dataset:
-        """Move a staged dataset to its place and make it the one in force, atomically."""
+        """Move a staged dataset to its place and make it the one in force.
+
+        Folders are renamed, never filled: nothing half-written is ever in force.
+        """
+        _write_sums(staged)
         digest = Dataset(staged).digest
         final = self.root / name / digest
-        # An older folder of the same digest holds the same content; its tables may be older.
-        if final.exists():
-            shutil.rmtree(final)
         staged.chmod(0o755)
+        if final.exists():
+            # The same content, prepared before: its tables may be older.
+            final.rename(staged.with_name(f"{staged.name}.old"))
         staged.rename(final)
         with atomic_write(self.root / name / "current") as stream:
             stream.write(f"{digest}\n".encode())
@@ -238,12 +271,18 @@ class DataStore:
         return Dataset(final)
 
     def _superseded(self, name: str, digest: str) -> list[Path]:
-        folders = (self.root / name).iterdir()
+        folders = [path for path in (self.root / name).iterdir() if path.is_dir()]
         return [
             path
             for path in folders
-            if path.is_dir() and path.name != digest and not path.name.startswith(".staging-")
+            if path.name != digest and (path.suffix == ".old" or not path.name.startswith("."))
         ]
+
+
+def _write_sums(folder: Path) -> None:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    (folder / SUMS).write_text("".join(lines), "utf-8")
 
 
 def write_table(table: pd.DataFrame, path: Path, index: str) -> None:

@@ -11,7 +11,7 @@ from genebench.paper import PUBLISHED
 from genebench.report.variants import Variant, variants_of
 from genebench.results.record import Record
 from genebench.results.scores import PANELS
-from genebench.specs import MetricSpec
+from genebench.specs import PRESETS, MetricSpec
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,15 @@ class Report:
 
     def sections(self) -> Iterator[Section]:
         """One for each dataset, protocol and preset: a table per metric, and what it cost."""
-        for group in _comparable(self.records):
+        for group in sorted(_comparable(self.records), key=self._place):
             yield _Comparison(group, self.catalog).section()
+
+    def _place(self, group: list[Record]) -> tuple[str, int, int, str]:
+        """Sections stand by dataset, preset and protocol, in the catalog's order."""
+        first, protocols = group[0], list(self.catalog.protocols.specs)
+        protocol = first.identity.protocol
+        place = protocols.index(protocol) if protocol in protocols else len(protocols)
+        return first.dataset, PRESETS.index(first.preset), place, first.identity.data
 
 
 def _comparable(records: Iterable[Record]) -> list[list[Record]]:
@@ -85,7 +92,8 @@ class _Comparison:
 
     @cached_property
     def variants(self) -> list[Variant]:
-        return variants_of(self.records, self.catalog)
+        found = variants_of(self.records, self.catalog)
+        return sorted(found, key=lambda variant: (variant.control, variant.label))
 
     @property
     def first(self) -> Record:
@@ -95,7 +103,10 @@ class _Comparison:
         first = self.first
         scores = [self._scores(metric) for metric in self.catalog.metrics.specs.values()]
         return Section(
-            title=f"{first.dataset} · {first.identity.protocol} · preset {first.preset}",
+            title=(
+                f"{first.dataset} · {first.identity.protocol} · preset {first.preset} · "
+                f"data {first.identity.data}"
+            ),
             tables=(*(table for table in scores if table.rows), self._costs()),
             notes=tuple(self._notes()),
         )
@@ -133,13 +144,13 @@ class _Comparison:
     def _notes(self) -> Iterator[str]:
         profiles, genes = self.first.profiles, self.first.genes
         yield (
-            f"data {self.first.identity.data}: {profiles['train']:,} train, "
-            f"{profiles['select']:,} select, {profiles['test']:,} test profiles; "
+            f"{profiles['train']:,} train, {profiles['select']:,} select, "
+            f"{profiles['test']:,} test profiles; "
             f"{genes['landmark']:,} landmarks, {genes['target']:,} targets"
         )
         yield (
             "mean ± std over target genes: all, strict (no landmark), twin (a landmark too, "
-            "hence copied on RNA-seq)"
+            "hence copied on RNA-seq); the best mean of a column is marked, not tested"
         )
         if constant := max((record.constant_truth for record in self.records), default=0):
             yield f"{constant:,} targets do not vary in the test profiles; they are counted"

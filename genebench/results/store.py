@@ -12,7 +12,6 @@ The record is written last, by rename: a key with a record is finished. Merging 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from genebench.errors import UserError
-from genebench.files import atomic_write, full_disk, make_readable, user_errors
+from genebench.files import atomic_write, full_disk, make_readable, sha256_of, sweep, user_errors
 from genebench.keys import KEY, key_of
 from genebench.results.record import Record
 from genebench.results.scores import agree, scores_of
@@ -52,14 +51,30 @@ class ResultsStore:
         """
         with user_errors(self.root, _REMEDY):
             self.root.mkdir(parents=True, exist_ok=True)
+            self.check()
+            sweep(self.root, ".*.tmp")
             if self._mark.exists():
-                self._check_mark()
                 with tempfile.TemporaryFile(dir=self.root):
                     return
-            if any(path for path in self.root.iterdir() if not path.name.startswith(".")):
-                raise UserError(f"{self.root}: not empty and no results folder; {_REMEDY}")
             with atomic_write(self._mark) as stream:
                 stream.write(json.dumps({"genebench-results": LAYOUT}).encode())
+
+    def check(self) -> None:
+        """Make sure that the folder, if there is one, is a results folder of this layout.
+
+        Raises:
+            UserError: it is something else, or of another layout.
+        """
+        try:
+            layout = json.loads(self._mark.read_text("utf-8"))["genebench-results"]
+        except (FileNotFoundError, NotADirectoryError):
+            if self.root.is_dir() and any(self._visible()):
+                raise UserError(f"{self.root}: not a results folder; {_REMEDY}") from None
+            return
+        except (ValueError, TypeError, KeyError):
+            layout = "unknown"
+        if layout != LAYOUT:
+            raise UserError(f"{self._mark}: layout {layout} is not {LAYOUT}; {_REMEDY}")
 
     def keys(self) -> list[str]:
         """Keys of all records, done and failed."""
@@ -75,7 +90,7 @@ class ResultsStore:
         path = self._record_path(key)
         try:
             record = Record.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror})") from error
@@ -87,7 +102,10 @@ class ResultsStore:
 
     def records(self) -> Iterator[Record]:
         """All records, in the order of their keys."""
-        if self.root.exists() and not self._mark.exists():
+        if not self.root.exists():
+            raise UserError(f"{self.root}: no such folder; genebench run makes one, or {_REMEDY}")
+        self.check()
+        if not self._mark.exists():
             raise UserError(f"{self.root}: not a results folder; {_REMEDY}")
         for key in self.keys():
             record = self.read(key)
@@ -100,10 +118,16 @@ class ResultsStore:
             return {name: arrays[name] for name in arrays.files}
 
     def predictions(self, record: Record) -> NDArray[np.float32] | None:
-        """Kept predictions, a memory map of profiles × targets, or None when not kept."""
+        """Kept predictions, a memory map of profiles × targets, or None when not kept.
+
+        Raises:
+            UserError: they were changed after they were written.
+        """
         path = self._predictions_path(record.key)
         if not record.predictions or not path.exists():
             return None
+        if sha256_of(path) != record.predictions:
+            raise UserError(f"{path}: was changed after it was written; run again")
         matrix: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
         return matrix
 
@@ -139,7 +163,7 @@ class ResultsStore:
         return digest
 
     def verify(self, record: Record) -> list[str]:
-        """What is wrong with a record: its key, its files' digests, its scores. Empty when sound."""
+        """What is wrong with a record: its key, its files, its scores. Empty when sound."""
         faults = []
         if key_of(record.identity.model_dump()) != record.key:
             faults.append("the key is not that of its identity")
@@ -173,13 +197,8 @@ class ResultsStore:
     def _mark(self) -> Path:
         return self.root / _MARK
 
-    def _check_mark(self) -> None:
-        try:
-            layout = json.loads(self._mark.read_text("utf-8")).get("genebench-results")
-        except (ValueError, AttributeError):
-            layout = None
-        if layout != LAYOUT:
-            raise UserError(f"{self._mark}: layout {layout!r} is not {LAYOUT}; {_REMEDY}")
+    def _visible(self) -> Iterator[Path]:
+        return (path for path in self.root.iterdir() if not path.name.startswith("."))
 
     def _record_path(self, key: str) -> Path:
         return self.root / f"{key}.json"
@@ -198,9 +217,3 @@ def _explain(error: ValidationError) -> str:
     if where == "format":
         remedy = f"use the genebench that wrote format {first['input']!r}"
     return f"not a record of this version ({where}: {first['msg']}); {remedy}"
-
-
-def sha256_of(path: Path) -> str:
-    """Digest of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

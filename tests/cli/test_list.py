@@ -133,7 +133,7 @@ def test_a_method_is_shown_with_its_origin_reference_parameters_and_bounds(geneb
     assert "Wang et al. 2018" in out
     row = next(line for line in out.splitlines() if line.split()[:1] == ["k_max"])
     assert "50" in row
-    assert "1 … 1000" in row
+    assert "≥ 1, ≤ 1000" in row
 
 
 def test_an_unknown_method_is_one_line_with_near_misses(genebench):

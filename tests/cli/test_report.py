@@ -114,7 +114,7 @@ def test_values_are_mean_and_std_of_the_stored_vectors(report, made):
 
 def test_markdown_is_made_of_pipe_tables_with_the_best_value_in_bold(report):
     lines = report("--format", "markdown", "--protocol", "geo").out.splitlines()
-    assert lines[0] == "## sim · geo · preset tiny"
+    assert lines[0].startswith("## sim · geo · preset tiny · data ")
     lsr = next(line for line in lines if line.startswith("| lsr"))
     assert lsr.count("**") == 6
     assert all("**" not in line for line in lines if line.startswith("| train-mean"))

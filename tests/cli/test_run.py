@@ -436,7 +436,7 @@ def test_a_folder_that_is_something_else_is_refused_and_left_alone(run, tmp_path
     results.mkdir()
     (results / "thesis.tex").write_text("precious\n")
     before = snapshot(results)
-    assert_one_line_error(run("--methods", "lsr"), "no results folder", "--results")
+    assert_one_line_error(run("--methods", "lsr"), "not a results folder", "--results")
     assert snapshot(results) == before
 
 

@@ -173,12 +173,12 @@ def test_too_few_profiles_are_refused(make):
 
 def test_verify_notices_a_flipped_byte(make):
     dataset = prepare(make(), store=make.store)
-    assert dataset.verify()
+    assert dataset.verify() == []
     path = dataset.root / "gtex" / "expression.npy"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    assert not dataset.verify()
+    assert dataset.verify() == ["gtex/expression.npy"]
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from genebench.errors import UserError
+from genebench.files import sha256_of
 from genebench.keys import key_of
 from genebench.results.record import Code, Identity, Provenance, Record
 from genebench.results.scores import summarise
@@ -165,8 +166,10 @@ def test_vectors_and_predictions_are_never_unpickled(store, written):
     with pytest.raises(ValueError, match="Object arrays"):
         store.write(written, VECTORS | {"metric.odd": np.array([{}], dtype=object)})
     np.save(store.root / f"{written.key}.predictions.npy", np.array([{}], dtype=object))
+    path = store.root / f"{written.key}.predictions.npy"
+    kept = written.model_copy(update={"predictions": sha256_of(path)})
     with pytest.raises(ValueError, match="Python objects"):
-        store.predictions(written)
+        store.predictions(kept)
 
 
 # --- whole or not at all --------------------------------------------------------------------------
@@ -317,7 +320,7 @@ def test_an_empty_folder_may_become_a_results_folder(tmp_path):
 
 def test_a_folder_with_something_else_in_it_is_not_written_to(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match="not empty and no results folder; name another folder"):
+    with pytest.raises(UserError, match="not a results folder; name another folder"):
         ResultsStore(tmp_path).prepare()
     assert {path.name for path in tmp_path.iterdir()} == {"thesis.txt"}
 
@@ -362,7 +365,9 @@ def test_a_folder_of_something_else_is_not_read(tmp_path):
 
 def test_a_folder_that_is_not_there_yet_holds_nothing(tmp_path):
     store = ResultsStore(tmp_path / "later")
-    assert list(store.records()) == []
+    assert store.keys() == []
+    with pytest.raises(UserError, match="no such folder"):
+        list(store.records())
     assert not store.root.exists()
 
 

@@ -96,23 +96,21 @@ class LSR(Method):
 class LSRL2(Method):
     """Ridge: the λ with the smallest MAE on the selection profiles, one for all genes."""
 
+    def __init__(self, *, lambda_min: float, lambda_max: float, lambdas: int) -> None:
+        if lambda_min > lambda_max:
+            raise UserError(f"lsr-l2: lambda_min={lambda_min:g} is above lambda_max={lambda_max:g}")
+        self.grid = np.geomspace(lambda_min, lambda_max, lambdas)
+
     def fit(
         self, train: Profiles, selections: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
         """Decompose once; evaluate the whole path on each selection set."""
-        grid = self._grid()
         spectrum = Spectrum.of(moments(train, context.progress))
         models: dict[str, Model] = {}
         for name, selection in selections.items():
-            errors = path_errors(spectrum, grid, selection, context.progress)
-            models[name] = _chosen(spectrum, grid, errors)
+            errors = path_errors(spectrum, self.grid, selection, context.progress)
+            models[name] = _chosen(spectrum, self.grid, errors)
         return models
-
-    def _grid(self) -> Array:
-        low, high = self.params["lambda_min"], self.params["lambda_max"]
-        if low > high:
-            raise UserError(f"lsr-l2: lambda_min={low:g} is above lambda_max={high:g}")
-        return np.geomspace(low, high, self.params["lambdas"])
 
 
 def path_errors(

@@ -1,0 +1,106 @@
+"""``genebench data fetch``: download the known public files, or say where to get them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genebench.cli import output
+from genebench.cli.progress import bar
+from genebench.data.sources import Source
+
+MEGABYTE = 1_000_000
+
+
+def register(group: typer.Typer) -> None:
+    """Add the command."""
+    group.command("fetch", epilog="Example: genebench data fetch geuvadis")(fetch)
+
+
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="A source, its file, all, or list.", metavar="[NAME|all|list]")
+    ] = "list",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Download known public files and verify them.
+
+    An interrupted download continues with the same command. Files that you put into the folder
+    yourself are verified and used.
+    """
+    from genebench.data import sources
+
+    folder = downloads()
+    if name == "list":
+        _list(folder)
+    elif name == "all":
+        _fetch_all(folder, quiet=quiet)
+    else:
+        _fetch(sources.find(name), folder, quiet=quiet)
+
+
+def downloads() -> Path:
+    """Where fetched files are kept."""
+    from genebench.data.home import home
+
+    return home() / "downloads"
+
+
+def _list(folder: Path) -> None:
+    from genebench.data.sources import SOURCES
+
+    output.table(
+        ("name", "state", "size", "file", "what it is"),
+        [
+            (source.name, _state(source, folder), _size(source.size), source.file, source.title)
+            for source in SOURCES
+        ],
+    )
+    typer.echo(f"in {folder}; what you put there yourself is checked by fetch")
+
+
+def _fetch_all(folder: Path, *, quiet: bool) -> None:
+    """Fetch what can be; name what has to be asked for."""
+    from genebench.data.sources import SOURCES
+
+    missing = []
+    for source in SOURCES:
+        if source.urls or (folder / source.file).exists():
+            _fetch(source, folder, quiet=quiet)
+        else:
+            missing.append(source.name)
+    if missing and not quiet:
+        typer.echo(
+            f"not served in public: {', '.join(missing)}; "
+            "genebench data fetch NAME says where to ask for one"
+        )
+
+
+def _fetch(source: Source, folder: Path, *, quiet: bool) -> None:
+    from genebench.data.fetch import assurance
+    from genebench.data.fetch import fetch as fetch_file
+
+    if source.urls and not quiet and not (folder / source.file).exists():
+        typer.echo(f"{source.file} ({_size(source.size)}): {source.licence}")
+    with bar(quiet=quiet) as progress:
+        path = fetch_file(source, folder, progress)
+    if not quiet:
+        typer.echo(f"{path}: {assurance(source, folder)}")
+
+
+def _state(source: Source, folder: Path) -> str:
+    part = folder / source.part
+    if (folder / source.file).exists():
+        return "here"
+    if part.exists():
+        return f"{_size(part.stat().st_size)} of it here"
+    return "to fetch" if source.urls else "to ask for"
+
+
+def _size(size: int | None) -> str:
+    """A number of bytes to read."""
+    if size is None:
+        return "unknown"
+    return f"{size / MEGABYTE:,.2f} MB"
