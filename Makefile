@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo test check lint types format bench docs clean
 
 demo: .venv/installed ## MAE and CC tables of every method under both protocols, on simulated data
-	$(BIN)/genebench run --methods all --protocol all --dataset sim --results results/demo
+	$(BIN)/genebench run --methods all --protocol geo,gtex --dataset sim --results results/demo
 
 test: .venv/installed-dev ## the tests
 	$(BIN)/python -m pytest

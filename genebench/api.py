@@ -68,7 +68,7 @@ def load(
 
 def run(
     methods: Names = "all",
-    protocols: Names = "all",
+    protocols: Names = ("geo", "gtex"),
     dataset: str = "sim",
     *,
     preset: str | None = None,

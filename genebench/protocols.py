@@ -1,4 +1,4 @@
-"""The two published protocols. They share the training set, hence the training."""
+"""The two published protocols, and variants that each stop one of their leaks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from genebench.specs import Part, ProtocolSpec
 
 genebench_contract = CONTRACT
 
-GEO_TRAIN = Part(platform="geo", split="train")
-
 GEO = ProtocolSpec(
     name="geo",
     title="GEO",
     summary="train, select and test on parts of the microarray platform",
-    train=GEO_TRAIN,
+    train=Part(platform="geo", split="train"),
     select=Part(platform="geo", split="select"),
     test=Part(platform="geo", split="test"),
 )
@@ -21,13 +19,40 @@ GTEX = ProtocolSpec(
     name="gtex",
     title="GEO → 1000 Genomes → GTEx",
     summary="train on microarrays, select on 1000 Genomes RNA-seq, test on GTEx RNA-seq",
-    train=GEO_TRAIN,
+    train=Part(platform="geo", split="train"),
     select=Part(platform="1000g"),
     test=Part(platform="gtex"),
+)
+GEO_STRICT = ProtocolSpec(
+    name="geo-strict",
+    title="GEO, training statistics",
+    summary="geo, with quantiles, means and deviations from the training profiles only",
+    train=Part(platform="geo", split="train", statistics="train"),
+    select=Part(platform="geo", split="select", statistics="train"),
+    test=Part(platform="geo", split="test", statistics="train"),
+    variant_of="geo",
+)
+GTEX_STRICT = ProtocolSpec(
+    name="gtex-strict",
+    title="GEO → 1000 Genomes → GTEx, training statistics",
+    summary="gtex, with inputs and units of the training profiles on every platform",
+    train=Part(platform="geo", split="train", statistics="train"),
+    select=Part(platform="1000g", statistics="train"),
+    test=Part(platform="gtex", statistics="train"),
+    variant_of="gtex",
+)
+GEO_SERIES = ProtocolSpec(
+    name="geo-series",
+    title="GEO, split by series",
+    summary="geo, with every GEO series (group) in one part only",
+    train=Part(platform="geo", split="train", by="group"),
+    select=Part(platform="geo", split="select", by="group"),
+    test=Part(platform="geo", split="test", by="group"),
+    variant_of="geo",
 )
 
 
 @hookimpl
 def genebench_protocols() -> list[ProtocolSpec]:
-    """The protocols of Chen et al. 2016 and Wang et al. 2018, as published."""
-    return [GEO, GTEX]
+    """Chen et al. 2016 and Wang et al. 2018 as published, then the variants."""
+    return [GEO, GTEX, GEO_STRICT, GTEX_STRICT, GEO_SERIES]

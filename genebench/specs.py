@@ -15,6 +15,8 @@ Value = bool | int | float | str
 
 Device = Literal["cpu", "cuda"]
 Split = Literal["train", "select", "test"]
+SplitBy = Literal["random", "group"]
+Statistics = Literal["platform", "train"]
 Direction = Literal["lower", "higher"]
 Axis = Literal["gene", "profile"]
 
@@ -222,22 +224,38 @@ class FormatSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """Profiles of one platform: all of them, or one part of its random split."""
+    """Profiles of one platform, and the units they are read in.
+
+    Protocols whose training parts are equal share the training.
+    """
 
     platform: str
     split: Split | None = None
+    """One part of the platform's split; None for all profiles."""
+    by: SplitBy = "random"
+    """Whether single profiles are split, or whole groups (GEO series)."""
+    statistics: Statistics = "platform"
+    """Whether quantiles, means and deviations come from all profiles of the platform, as
+    published, or from the training profiles alone (of the random split)."""
 
     def __post_init__(self) -> None:
         check_name("platform", self.platform)
         _check_choice(f"part of {self.platform}", self.split, (*get_args(Split), None))
+        _check_choice(f"part of {self.platform}: by", self.by, get_args(SplitBy))
+        _check_choice(f"part of {self.platform}", self.statistics, get_args(Statistics))
+        if self.by == "group" and self.statistics == "train":
+            raise ValueError("training statistics are those of the random split, not of groups")
 
     def overlaps(self, other: Part) -> bool:
         """Whether a profile can be in both."""
-        same_split = self.split is None or other.split is None or self.split == other.split
-        return self.platform == other.platform and same_split
+        apart = None not in (self.split, other.split) and self.split != other.split
+        return self.platform == other.platform and not (apart and self.by == other.by)
 
     def __str__(self) -> str:
-        return self.platform if self.split is None else f"{self.platform}/{self.split}"
+        split = f"/{self.split}" if self.split else ""
+        by = "/by-group" if self.by == "group" else ""
+        units = "/training-units" if self.statistics == "train" else ""
+        return f"{self.platform}{split}{by}{units}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -251,6 +269,8 @@ class ProtocolSpec:
     select: Part
     test: Part
     version: int = 1
+    variant_of: str = ""
+    """The protocol that this one differs from in one respect; a report shows what it is worth."""
 
     def __post_init__(self) -> None:
         check_name("protocol", self.name)

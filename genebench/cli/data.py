@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genebench.catalog import catalog
-from genebench.cli import fetch, output
+from genebench.cli import export, fetch, output
 from genebench.cli.progress import bar
 from genebench.errors import UserError, unknown
 
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     group.command("info", epilog="Example: genebench data info u133")(info)
     group.command("verify", epilog="Example: genebench data verify u133")(verify)
     fetch.register(group)
+    export.register(group)
     app.add_typer(group, name="data")
 
 

@@ -21,7 +21,7 @@ def register(group: typer.Typer) -> None:
 
 def fetch(
     name: Annotated[
-        str, typer.Argument(help="A source, its file, all, or list.", metavar="[NAME|all|list]")
+        str, typer.Argument(help="A source, its file, all, or list.", metavar="NAME|all|list")
     ] = "list",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:

@@ -35,7 +35,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     ] = "all",
     protocol: Annotated[
         str, typer.Option("--protocol", "--protocols", help="Comma-separated names, or all.")
-    ] = "all",
+    ] = "geo,gtex",
     dataset: Annotated[str, typer.Option(help="A prepared or built-in dataset.")] = "sim",
     preset: Annotated[
         str | None,

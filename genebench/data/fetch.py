@@ -11,8 +11,8 @@ import fcntl
 import logging
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -83,15 +83,15 @@ def fetch(
     """
     path = folder / source.file
     with user_errors(folder, "set GENEBENCH_HOME to another folder"):
-        if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            with _alone(path):
-                if not path.exists():
-                    _download(source, path, progress, patience)
-                    _record(source, path)
+        if path.exists():
+            _verify(source, path)
             return path
-        _verify(source, path)
-        _record(source, path)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not source.urls:
+            raise UserError(_by_hand(source, path))
+        with _alone(path):
+            if not path.exists():
+                _download(source, path, progress, patience)
     return path
 
 
@@ -125,19 +125,22 @@ def _verify(source: Source, path: Path) -> None:
                 f"{path}: another file than published "
                 f"({algorithm} {found}, expected {expected}); {remedy}"
             )
+    if source.sha256:
+        return
     recorded = _recorded(path)
-    if recorded and recorded != sha256_of(path):
+    if not recorded:
+        _record(path)
+    elif recorded != sha256_of(path):
         raise UserError(
             f"{path}: changed since it was first seen (its sha256 is no longer {recorded}); "
             f"{remedy}, or delete {_record_of(path).name} if the change is yours"
         )
 
 
-def _record(source: Source, path: Path) -> None:
+def _record(path: Path) -> None:
     """Write down the sha256 of a file for which none is published, as sha256sum does."""
-    if not source.sha256 and not _recorded(path):
-        with atomic_write(_record_of(path)) as stream:
-            stream.write(f"{sha256_of(path)}  {path.name}\n".encode())
+    with atomic_write(_record_of(path)) as stream:
+        stream.write(f"{sha256_of(path)}  {path.name}\n".encode())
 
 
 def _recorded(path: Path) -> str | None:
@@ -157,26 +160,33 @@ def _record_of(path: Path) -> Path:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Wait until nobody else, in this process or another, is fetching the file."""
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = path.with_name(f".{path.name}.lock")
+    with lock.open("w") as stream:
+        with suppress(OSError):  # some network file systems know no locks
+            fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+        # Only now that the file is there: whoever waited, or comes anew, has nothing to do.
+        lock.unlink(missing_ok=True)
 
 
 def _download(source: Source, path: Path, progress: Progress, patience: Patience) -> None:
     """Fetch a file from the first mirror that gives it."""
     part = path.with_name(source.part)
-    if not source.checksum:
-        # Two downloads of what cannot be verified may be pieces of two files.
-        part.unlink(missing_ok=True)
-    faults = {}
+    faults = []
     for url in source.urls:
+        if not source.checksum:
+            # What two calls or two mirrors gave may be pieces of two files, and nothing would tell.
+            part.unlink(missing_ok=True)
         try:
             _from_mirror(source, url, path, _Continuing(source, part, progress, patience))
         except _MirrorError as fault:
-            faults[urlsplit(url).netloc] = str(fault)
+            faults.append(f"{urlsplit(url).netloc} {fault}")
         else:
-            return
-    raise UserError(_by_hand(source, path, faults))
+            break
+    else:
+        raise UserError(_by_hand(source, path, faults))
+    if not source.sha256:
+        _record(path)
 
 
 def _from_mirror(source: Source, url: str, path: Path, downloader: _Continuing) -> None:
@@ -193,18 +203,17 @@ def _from_mirror(source: Source, url: str, path: Path, downloader: _Continuing) 
             return
 
 
-def _by_hand(source: Source, path: Path, faults: dict[str, str]) -> str:
+def _by_hand(source: Source, path: Path, faults: Iterable[str] = ()) -> str:
     """What went wrong, and how to do without a download."""
     marks = [f"{source.size:,} bytes"] if source.size else []
     marks += [source.checksum.replace(":", " ")] if source.checksum else []
-    place = f"{path}{' (' + ', '.join(marks) + ')' if marks else ''}"
+    place = f"{path} ({', '.join(marks)})" if marks else str(path)
     again = f"and run again: genebench data fetch {source.name}"
     if not source.urls:
         return f"{source.file}: not served in public; ask {source.ask}; put it at {place} {again}"
-    reasons = ", ".join(f"{mirror} {fault}" for mirror, fault in faults.items())
     return (
-        f"{source.file}: not downloaded ({reasons}); try again later, or get it by other means "
-        f"from {source.urls[0]} or {source.ask}, put it at {place} {again}"
+        f"{source.file}: not downloaded ({', '.join(faults)}); try again later, or get it by other "
+        f"means from {source.urls[0]} or {source.ask}, put it at {place} {again}"
     )
 
 
@@ -243,12 +252,11 @@ class _Continuing:
             with requests.get(url, headers=headers, stream=True, timeout=waits) as response:
                 self._receive(response, have)
         except requests.ConnectionError as error:
-            raise _MirrorError("cannot be reached", passing=reached) from error
+            reason = f"cannot be reached ({type(error).__name__})"
+            raise _MirrorError(reason, passing=reached) from error
         except (requests.Timeout, HTTPError) as error:
-            have = self._have()
-            raise _MirrorError(
-                f"stalled or broke off after {have:,} bytes", passing=True
-            ) from error
+            reason = f"stalled or broke off after {self._have():,} bytes"
+            raise _MirrorError(reason, passing=True) from error
         except requests.RequestException as error:
             raise _MirrorError(f"cannot be asked ({type(error).__name__})") from error
 

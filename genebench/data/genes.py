@@ -97,20 +97,26 @@ def match(genes: pd.DataFrame, gene_ids: pd.Index, kind: IdKind, *, source: str)
 
 
 def match_maps(
-    landmarks: pd.DataFrame, targets: pd.DataFrame, gene_ids: pd.Index, kind: IdKind, *, source: str
+    landmarks: pd.DataFrame,
+    targets: pd.DataFrame,
+    gene_ids: pd.Index,
+    kind: IdKind,
+    *,
+    source: str,
+    columns: pd.Index | None = None,
 ) -> tuple[Matched, Matched]:
     """:func:`match` for both maps of a dataset.
 
     Raises:
         UserError: as :func:`match`, and when no gene of either map is there; it says which kind
-            of ids would have fitted.
+            of ids would have fitted, or that the genes are among the ``columns`` (profile ids).
     """
     matched = (
         match(landmarks, gene_ids, kind, source=source),
         match(targets, gene_ids, kind, source=source),
     )
     if not any(part.found.any() for part in matched):
-        raise _no_match(pd.concat([landmarks, targets]), gene_ids, kind, source)
+        raise _no_match(pd.concat([landmarks, targets]), gene_ids, kind, source, columns)
     return matched
 
 
@@ -155,14 +161,28 @@ def _known(gene_ids: pd.Index, kind: IdKind, source: str) -> pd.Index:
     return known
 
 
-def _no_match(genes: pd.DataFrame, gene_ids: pd.Index, kind: IdKind, source: str) -> UserError:
-    counts = {other: _count(genes, gene_ids, other) for other in get_args(IdKind)}
-    best = max(counts, key=lambda other: counts[other])
-    if counts[best]:
-        remedy = f'as {best} ids {counts[best]:,} would match: write ids = "{best}"'
+def _no_match(
+    genes: pd.DataFrame, gene_ids: pd.Index, kind: IdKind, source: str, columns: pd.Index | None
+) -> UserError:
+    best, number = _best_kind(genes, gene_ids)
+    across, found = _best_kind(genes, pd.Index([]) if columns is None else columns)
+    if number:
+        remedy = f'as {best} ids {number:,} would match: write ids = "{best}"'
+    elif found:
+        ids = "" if across == kind else f' and ids = "{across}"'
+        remedy = (
+            f'its columns are genes ({found:,} would match): write orientation = "profiles"{ids}'
+        )
     else:
         remedy = f"nor as any other kind; its ids look like {some(gene_ids)}"
     return UserError(f"no gene of the maps is in {source} as {kind} ids; {remedy}")
+
+
+def _best_kind(genes: pd.DataFrame, ids: pd.Index) -> tuple[IdKind, int]:
+    """The kind as which most genes of a map are among ``ids``, and how many those are."""
+    counts = {kind: _count(genes, ids.astype("str"), kind) for kind in get_args(IdKind)}
+    best = max(counts, key=lambda kind: counts[kind])
+    return best, counts[best]
 
 
 def _count(genes: pd.DataFrame, gene_ids: pd.Index, kind: IdKind) -> int:

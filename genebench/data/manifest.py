@@ -18,7 +18,7 @@ from genebench.data.compendium import (
     MissingGenes,
     Platform,
 )
-from genebench.data.formats.base import Reader
+from genebench.data.formats.base import Orientation, Reader
 from genebench.data.formats.delimited import read_profiles
 from genebench.data.formats.files import check_readable
 from genebench.data.formats.opening import open_reader
@@ -39,6 +39,8 @@ class _Genes(_Section):
 class _Platform(_Section):
     matrix: str
     ids: IdKind
+    orientation: Orientation = "genes"
+    """What the rows of ``matrix`` are, where it is a table (TSV, CSV, parquet, feather)."""
     profiles: str | None = None
     group: str | None = None
 
@@ -130,7 +132,7 @@ def _gene_map(manifest: Path, role: str, name: str) -> pd.DataFrame:
 def _open(manifest: Path, name: str, entry: _Platform) -> Platform:
     key = f"platforms.{name}"
     with _blame(manifest, f"{key}.matrix"):
-        reader = open_reader(manifest.parent / entry.matrix)
+        reader = open_reader(manifest.parent / entry.matrix, entry.orientation)
     profiles = None
     if entry.profiles is not None:
         with _blame(manifest, f"{key}.profiles"):

@@ -17,27 +17,29 @@ STD_OFFSET = 1e-3
 Ranks = NDArray[np.uint32]
 
 
-class QuantileReference:
-    """Accumulates the mean over profiles of their sorted expression."""
+def quantile_ranks(expression: NDArray[np.float64]) -> tuple[Ranks, NDArray[np.float64]]:
+    """Ranks for quantile normalisation, and what the quantile reference is the mean of.
 
-    def __init__(self, n_genes: int) -> None:
-        self._total = np.zeros(n_genes)
-        self._profiles = 0
+    Args:
+        expression: profiles × genes.
 
-    def add(self, expression: NDArray[np.float64]) -> Ranks:
-        """Take in a block; return ``int(average rank − 1)`` of every value within its profile."""
-        ranks = np.empty(expression.shape, np.uint32)
-        for profile, rank in zip(expression, ranks, strict=True):
-            order, ordered, first = _tie_groups(profile)
-            self._total += ordered
-            last = np.append(first[1:], len(profile)) - 1
-            rank[order] = np.repeat((first + last) // 2, last - first + 1)
-        self._profiles += len(expression)
-        return ranks
+    Returns:
+        ``int(average rank − 1)`` of every value within its profile, and the sorted profiles.
+    """
+    ranks = np.empty(expression.shape, np.uint32)
+    ordered = np.empty_like(expression)
+    for at, profile in enumerate(expression):
+        order, ordered[at], first = _tie_groups(profile)
+        last = np.append(first[1:], len(profile)) - 1
+        ranks[at, order] = np.repeat((first + last) // 2, last - first + 1)
+    return ranks, ordered
 
-    def values(self) -> NDArray[np.float64]:
-        """The reference: one value per rank, ascending."""
-        return self._total / self._profiles
+
+def requantile(
+    expression: NDArray[np.float32], old: NDArray[np.float32], new: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Expression under another quantile reference: ``old[rank]`` becomes ``new[rank]``."""
+    return new[np.searchsorted(old, expression)]
 
 
 def reference_ranks(expression: NDArray[np.float64]) -> Ranks:

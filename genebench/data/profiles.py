@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -12,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench.data.formats.base import BLOCK
-from genebench.data.normalise import standardise
+from genebench.data.normalise import requantile, standardise
 from genebench.data.npy import NpyWriter
 from genebench.files import atomic_write
 
@@ -26,6 +27,26 @@ class Block(NamedTuple):
 
     landmarks: Matrix
     targets: Matrix
+
+
+@dataclass(frozen=True)
+class Units:
+    """What expression is standardised by, gene by gene: landmarks, then targets.
+
+    ``quantiles``, where given, is first applied: expression under the first quantile reference
+    (float32, ascending) becomes that under the second.
+    """
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    quantiles: tuple[NDArray[np.float32], NDArray[np.float64]] | None = None
+
+    def of(self, expression: NDArray[np.float32], columns: slice) -> Matrix:
+        """Standardise some columns of profiles × genes."""
+        values: NDArray[np.floating] = expression
+        if self.quantiles:
+            values = requantile(expression, *self.quantiles)
+        return standardise(values, self.mean[columns], self.std[columns])
 
 
 class Profiles:
@@ -45,8 +66,7 @@ class Profiles:
         *,
         expression: NDArray[np.float32],
         rows: NDArray[np.intp],
-        mean: NDArray[np.float64],
-        std: NDArray[np.float64],
+        units: Units,
         profiles: pd.DataFrame,
         landmark_genes: pd.DataFrame,
         target_genes: pd.DataFrame,
@@ -59,8 +79,7 @@ class Profiles:
         """
         self._expression = expression
         self._rows = rows
-        self._mean = mean
-        self._std = std
+        self._units = units
         self._cache = cache
         self.profiles = profiles
         self.landmark_genes = landmark_genes
@@ -115,10 +134,10 @@ class Profiles:
         # Rows first from the memory map as one slice of whole rows: a strided fancy index would
         # touch the same pages and take longer.
         values = np.asarray(self._expression[rows, columns])
-        return standardise(values, self._mean[columns], self._std[columns])
+        return self._units.of(values, columns)
 
     def _whole(self, role: Role) -> Matrix:
-        shape = (len(self), len(self._mean[self._columns(role)]))
+        shape = (len(self), len(self._units.mean[self._columns(role)]))
         if self._cache is None:
             return np.concatenate([*self.column_blocks(role), np.empty((0, shape[1]), np.float32)])
         path = self._cache.with_name(f"{self._cache.name}.{role}.npy")

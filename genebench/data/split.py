@@ -1,8 +1,9 @@
-"""The published random split: 80 % training, 10 % selection, 10 % test profiles."""
+"""Splits into 80 % training, 10 % selection and 10 % test profiles: published, or by group."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 
@@ -19,3 +20,22 @@ def random_split(n_profiles: int, seed: int) -> NDArray[np.str_]:
     parts[order[first_cut:second_cut]] = "select"
     parts[order[second_cut:]] = "test"
     return parts
+
+
+SHARES = {"train": 0.8, "select": 0.1, "test": 0.1}
+
+
+def group_split(groups: pd.Series[str], seed: int) -> NDArray[np.str_]:
+    """The part of each profile when whole groups (GEO series) are split.
+
+    Groups come in a seeded random order; each goes to the part that lacks most of its share, so
+    that parts are about 80/10/10 as far as the sizes of the groups allow.
+    """
+    sizes = groups.value_counts().sort_index()
+    lacking = {part: share * len(groups) for part, share in SHARES.items()}
+    chosen = {}
+    for at in np.random.RandomState(seed).permutation(len(sizes)):
+        part = max(lacking, key=lambda part: lacking[part] / SHARES[part])
+        chosen[sizes.index[at]] = part
+        lacking[part] -= sizes.iloc[at]
+    return np.array([chosen[group] for group in groups])

@@ -8,6 +8,9 @@
         SHA256SUMS                            of every file here (``sha256sum -c`` reads it)
         landmark_genes.tsv  target_genes.tsv  gene tables, indexed by Ensembl id
         reference.npy                         quantile reference, one value per rank
+        reference.train.npy  mean.train.npy  std.train.npy
+                                              the same of the training profiles, for the
+                                              strict protocols
         <platform>/expression.npy             float32, profiles × (landmarks, then targets)
         <platform>/mean.npy  std.npy          statistics of each gene, for standardisation
         <platform>/profiles.tsv               profile table: id, group, split and what was known
@@ -32,7 +35,7 @@ from numpy.typing import NDArray
 
 from genebench.data.formats.base import BLOCK
 from genebench.data.home import home
-from genebench.data.profiles import Profiles
+from genebench.data.profiles import Profiles, Units
 from genebench.errors import UserError, unknown
 from genebench.files import atomic_write, sha256_of, sweep, user_errors
 from genebench.specs import NAME, Part
@@ -41,6 +44,8 @@ FORMAT = 1
 """Version of the layout above."""
 
 SUMS = "SHA256SUMS"
+DIGESTED = ("group", "split", "group_split")
+"""Columns of profile tables that results depend on."""
 
 
 class Dataset:
@@ -86,7 +91,7 @@ class Dataset:
     @cached_property
     def reference(self) -> NDArray[np.float64]:
         """The quantile reference, ascending, one value per landmark and target gene."""
-        return np.asarray(np.load(self.root / "reference.npy", allow_pickle=False))
+        return _load(self.root / "reference.npy")
 
     @property
     def platforms(self) -> list[str]:
@@ -107,35 +112,48 @@ class Dataset:
 
     def statistics(self, platform: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation (ddof 0) of each gene, landmarks then targets."""
-        mean, std = (
-            np.load(self._folder(platform) / f"{name}.npy", allow_pickle=False)
-            for name in ("mean", "std")
-        )
-        return mean, std
+        folder = self._folder(platform)
+        return _load(folder / "mean.npy"), _load(folder / "std.npy")
 
     def profiles(self, part: Part, *, mmap: bool = False) -> Profiles:
-        """Profiles of a part; standardised on read by the statistics of their platform.
+        """Profiles of a part, standardised on read.
 
         Raises:
-            UserError: there is no such platform, or no profile in that part.
+            UserError: there is no such platform or split, or no profile in that part.
         """
         table = self.profile_table(part.platform)
-        rows = np.arange(len(table))
-        if part.split is not None:
-            rows = np.flatnonzero(table["split"].to_numpy() == part.split)
-        if not len(rows):
-            raise UserError(f"dataset {self.name}: no profile in {part}; it has too few to split")
-        mean, std = self.statistics(part.platform)
+        rows = self._rows(table, part)
         return Profiles(
             expression=self.expression(part.platform),
             rows=rows,
-            mean=mean,
-            std=std,
+            units=self._units(part),
             profiles=table.iloc[rows],
             landmark_genes=self.landmark_genes,
             target_genes=self.target_genes,
             cache=self.root / "cache" / str(part).replace("/", "-") if mmap else None,
         )
+
+    def _rows(self, table: pd.DataFrame, part: Part) -> NDArray[np.intp]:
+        if part.split is None:
+            return np.arange(len(table))
+        column = "split" if part.by == "random" else "group_split"
+        if column not in table:
+            raise UserError(
+                f"dataset {self.name}: platform {part.platform} has no {column.replace('_', ' ')}; "
+                "a manifest names its groups by group = column, and geo alone is split"
+            )
+        rows = np.flatnonzero(table[column].to_numpy() == part.split)
+        if not len(rows):
+            raise UserError(f"dataset {self.name}: no profile in {part}; it has too few to split")
+        return rows
+
+    def _units(self, part: Part) -> Units:
+        if part.statistics == "platform":
+            return Units(*self.statistics(part.platform))
+        mean, std, reference = (
+            _load(self.root / f"{name}.train.npy") for name in ("mean", "std", "reference")
+        )
+        return Units(mean, std, (self.reference.astype(np.float32), reference))
 
     def verify(self) -> list[str]:
         """Files that are missing or were changed since the dataset was prepared; none when sound.
@@ -181,7 +199,7 @@ def _row_bytes(expression: NDArray[np.float32]) -> Iterator[bytes]:
 def platform_digest(profiles: pd.DataFrame, expression: Iterable[bytes]) -> str:
     """Digest of a platform: profile ids, groups, split, and the bytes of the float32 matrix."""
     digest = hashlib.sha256()
-    known = [column for column in ("group", "split") if column in profiles]
+    known = [column for column in DIGESTED if column in profiles]
     for row in profiles[known].itertuples():
         digest.update(json.dumps(list(row)).encode())
     for data in expression:
@@ -283,6 +301,23 @@ def _write_sums(folder: Path) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     lines = [f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
     (folder / SUMS).write_text("".join(lines), "utf-8")
+
+
+def write_statistics(
+    folder: Path,
+    suffix: str,
+    reference: NDArray[np.float64] | None = None,
+    statistics: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+) -> None:
+    """Write a quantile reference, and means and deviations of the genes, as they are there."""
+    mean, std = statistics or (None, None)
+    for name, values in (("reference", reference), ("mean", mean), ("std", std)):
+        if values is not None:
+            np.save(folder / f"{name}{suffix}.npy", values, allow_pickle=False)
+
+
+def _load(path: Path) -> NDArray[np.float64]:
+    return np.asarray(np.load(path, allow_pickle=False))
 
 
 def write_table(table: pd.DataFrame, path: Path, index: str) -> None:

@@ -12,6 +12,8 @@ from genebench.data.manifest import read_manifest
 from genebench.data.prepare import prepare
 from genebench.data.store import DataStore
 from genebench.errors import UserError
+from genebench.protocols import GEO_SERIES
+from genebench.specs import Part
 
 
 class Given(Reader):
@@ -94,6 +96,46 @@ def test_the_store_holds_what_the_recipe_gives_by_hand(make):
         mean, std = dataset.statistics(platform)
         np.testing.assert_allclose(mean, expected.mean(axis=0), atol=1e-6)
         np.testing.assert_allclose(std, expected.std(axis=0), atol=1e-6)
+
+
+def test_strict_parts_know_the_training_profiles_only(make):
+    """The same recipe by hand, its quantiles and statistics from the training profiles."""
+    dataset = prepare(make(), store=make.store)
+    training = dataset.profile_table("geo").query("split == 'train'").index
+    rest = [profile for profile in make.geo.columns if profile not in training]
+    geo, gtex = by_hand(make.geo[training], make.counts)
+    mean, std = geo.mean(axis=0), geo.std(axis=0)
+    for part, expected in (
+        (Part(platform="geo", split="train", statistics="train"), geo),
+        (Part(platform="gtex", statistics="train"), gtex),
+    ):
+        found = dataset.profiles(part)
+        values = np.hstack([found.landmarks, found.targets])
+        np.testing.assert_allclose(values, (expected - mean) / (std + 1e-3), atol=1e-3)
+    # Whatever happens to the other profiles, a strict training part stays as it is.
+    spoilt = make.geo.copy()
+    spoilt[rest] = spoilt[rest] ** 2
+    platforms = dict(make().platforms) | {"geo": Platform(reader=Given(spoilt), ids="probe")}
+    other = prepare(make(platforms=platforms), name="spoilt", store=make.store)
+    for statistics, same in (("train", True), ("platform", False)):
+        part = Part(platform="geo", split="train", statistics=statistics)
+        pair = [made.profiles(part).targets for made in (dataset, other)]
+        assert np.allclose(*pair, atol=1e-3) is same, statistics
+
+
+def test_series_are_in_one_part_only_and_a_dataset_without_groups_says_so(make):
+    series = pd.DataFrame({"series": list("aaabbbccddee")}, index=make.geo.columns)
+    geo = Platform(reader=Given(make.geo), ids="probe", profiles=series, group="series")
+    dataset = prepare(make(platforms=dict(make().platforms) | {"geo": geo}), store=make.store)
+    seen = [
+        set(dataset.profiles(part).profiles["group"])
+        for part in (GEO_SERIES.train, GEO_SERIES.select, GEO_SERIES.test)
+        if (dataset.profile_table("geo")["group_split"] == part.split).any()
+    ]
+    assert sum(map(len, seen)) == len(set.union(*seen)) == 5
+    plain = prepare(make(), name="plain", store=make.store)
+    with pytest.raises(UserError, match="plain: platform geo has no group split"):
+        plain.profiles(GEO_SERIES.train)
 
 
 def test_a_gene_that_a_platform_lacks_is_dropped_and_reported(make):

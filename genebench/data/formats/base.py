@@ -5,13 +5,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from genebench.errors import UserError
+
+Orientation = Literal["genes", "profiles"]
+"""What the rows of a table are."""
+
 BLOCK = 1024
 """Profiles per block unless the caller says otherwise."""
+
+
+_SINGLE = np.dtype(np.float32).itemsize
 
 
 class Reader(ABC):
@@ -39,6 +49,69 @@ class Reader(ABC):
             UserError: a value cannot be read, is missing, NaN or infinite (row and column named).
         """
 
+    def transposed(self) -> Reader:
+        """The same file read as profiles × genes, where it is a table that could be either.
+
+        Raises:
+            UserError: the format itself says which axis is genes.
+        """
+        raise self.fault(
+            "this format says itself which axis is genes; orientation is for TSV, CSV, parquet and "
+            "feather: transpose the file"
+        )
+
+    def check_finite(
+        self, block: NDArray[np.floating], start: int, genes: NDArray[np.intp]
+    ) -> None:
+        """Refuse a block, from profile ``start`` on, that holds a NaN or an infinite value."""
+        self.refuse(~np.isfinite(block), block, start, genes)
+
+    def refuse(
+        self,
+        bad: NDArray[np.bool_],
+        block: NDArray[np.floating],
+        start: int,
+        genes: NDArray[np.intp],
+    ) -> None:
+        """Raise UserError for the first value of a block that is marked as bad."""
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise self.fault(
+                f"profile {self.profiles.index[start + row]!r}, gene "
+                f"{self.gene_ids[genes[column]]!r} is {block[row, column]:g}: missing, or not "
+                "finite; fill it in, or leave that profile or gene out"
+            )
+
+    def fault(self, message: str) -> UserError:
+        """An error about this source."""
+        return UserError(f"{self.source}: {message}")
+
+
+class GeneReader(Reader):
+    """A file that holds gene after gene.
+
+    ``blocks`` has the requested genes of all profiles in memory: the file has them the other way
+    round.
+    """
+
+    @abstractmethod
+    def read_genes(self, genes: NDArray[np.intp]) -> NDArray[np.floating]:
+        """The values of some genes (ascending positions) × all profiles."""
+
+    def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
+        """Yield blocks of at most ``size`` profiles × ``len(genes)``."""
+        rows, columns = np.unique(genes, return_inverse=True)
+        matrix = self.read_genes(rows)
+        for start in range(0, len(self.profiles), size):
+            yield np.ascontiguousarray(matrix[columns, start : start + size].T)
+
+
+def float_type(*stored: np.dtype[Any]) -> np.dtype[np.floating]:
+    """The type that holds stored numbers without loss: float32 where it can, else float64."""
+    return np.dtype(
+        np.float64 if np.result_type(np.float32, *stored).itemsize > _SINGLE else np.float32
+    )
+
 
 @dataclass(frozen=True)
 class Content:
@@ -48,9 +121,21 @@ class Content:
         genes: table of genes, indexed by id.
         profiles: table of profiles, indexed by id.
         blocks: each call yields the values from the first profile on, in blocks of profiles ×
-            genes, float32.
+            genes, all float32 or all float64.
     """
 
     genes: pd.DataFrame
     profiles: pd.DataFrame
-    blocks: Callable[[], Iterator[NDArray[np.float32]]]
+    blocks: Callable[[], Iterator[NDArray[np.floating]]]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Profiles × genes."""
+        return len(self.profiles), len(self.genes)
+
+    def read(self) -> tuple[np.dtype[np.floating], Iterator[NDArray[np.floating]]]:
+        """The type of the values, float32 or float64, and the blocks."""
+        blocks = self.blocks()
+        first = next(blocks)
+        dtype = float_type(first.dtype)
+        return dtype, (block.astype(dtype, copy=False) for block in chain([first], blocks))

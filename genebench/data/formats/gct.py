@@ -6,14 +6,22 @@ https://clue.io/connectopedia/gct_format.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 
-from genebench.data.formats.files import unique_ids
-from genebench.data.formats.text import Dialect, Header, TextReader
+from genebench.data.formats.base import Content
+from genebench.data.formats.files import as_text, unique_ids
+from genebench.data.formats.text import (
+    Dialect,
+    Header,
+    TextReader,
+    by_gene,
+    check_cells,
+    open_for_text,
+)
 
 _COUNTS = {"#1.2": 2, "#1.3": 4}
 """Version line → how many counts its second line has."""
@@ -32,7 +40,7 @@ class GctReader(TextReader):
     def _read_header(self, lines: Iterator[str]) -> Header:
         version = next(lines, "").strip()
         if version not in _COUNTS:
-            raise self._fault(f"not a GCT file: begins with {version[:20]!r}, not #1.2 or #1.3")
+            raise self.fault(f"not a GCT file: begins with {version[:20]!r}, not #1.2 or #1.3")
         genes, profiles, *metadata = self._read_counts(next(lines, ""), _COUNTS[version])
         # In 1.2 the only metadata are the descriptions of the genes.
         of_genes, of_profiles = metadata or (1, 0)
@@ -40,14 +48,14 @@ class GctReader(TextReader):
         first = 1 + of_genes
         ids = unique_ids(self.source, "profile", names[first:])
         if profiles != len(ids):
-            raise self._fault(f"the header says {profiles} profiles (columns), it names {len(ids)}")
+            raise self.fault(f"the header says {profiles} profiles (columns), it names {len(ids)}")
         table = pd.DataFrame(dict(self._read_metadata(lines, of_profiles, names, first)), index=ids)
         return Header(lines=3 + of_profiles, first=first, profiles=table, genes=genes)
 
     def _read_counts(self, line: str, number: int) -> list[int]:
         cells = line.split()
         if len(cells) != number or not all(cell.isascii() and cell.isdigit() for cell in cells):
-            raise self._fault(f"its second line is {line[:40]!r}, not {number} counts")
+            raise self.fault(f"its second line is {line[:40]!r}, not {number} counts")
         return [int(cell) for cell in cells]
 
     def _read_metadata(
@@ -56,8 +64,34 @@ class GctReader(TextReader):
         for line in islice(lines, number):
             cells = line.split("\t")
             if len(cells) != len(names):
-                raise self._fault(
+                raise self.fault(
                     f"profile metadata {cells[0]!r} has {len(cells)} cells, "
                     f"the header has {len(names)}"
                 )
             yield cells[0], cells[first:]
+
+
+def write_gct(path: Path, content: Content) -> None:
+    """Write GCT 1.3, or 1.2 where there is nothing to say of genes or profiles but their ids."""
+    plain = content.genes.columns.empty and content.profiles.columns.empty
+    genes = {"Description": ["na"] * len(content.genes)} if plain else _texts(content.genes)
+    profiles = _texts(content.profiles)
+    with open_for_text(path) as stream, by_gene(content, path.parent) as (_, rows):
+
+        def write(texts: list[str], values: Iterable[float] = ()) -> None:
+            check_cells(path, texts, "\t\r\n")
+            stream.write("\t".join([*texts, *map(repr, values)]) + "\n")
+
+        counts = [len(content.genes), len(content.profiles)]
+        counts += [] if plain else [len(genes), len(profiles)]
+        write(["#1.2" if plain else "#1.3"])
+        write([str(count) for count in counts])
+        write(["Name" if plain else "id", *genes, *content.profiles.index])
+        for name, column in profiles.items():
+            write([name, *["na"] * len(genes), *column])
+        for number, (gene, values) in enumerate(zip(content.genes.index, rows, strict=True)):
+            write([gene, *(column[number] for column in genes.values())], values.tolist())
+
+
+def _texts(table: pd.DataFrame) -> dict[str, list[str]]:
+    return {str(name): as_text(table[name]) for name in table}

@@ -1,13 +1,17 @@
-"""Open a file in the format that the end of its name says."""
+"""Open a file in the format that the end of its name says, or write one."""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from genebench.catalog import catalog
-from genebench.data.formats.base import Reader
+from genebench.data.formats.base import Content, Orientation, Reader
+from genebench.data.formats.delimited import write_profiles
 from genebench.data.formats.files import check_readable
-from genebench.errors import UserError
+from genebench.errors import UserError, some
+from genebench.files import user_errors
 from genebench.plugins import load_code
 from genebench.specs import FormatSpec
 
@@ -18,20 +22,107 @@ def format_of(path: Path) -> FormatSpec:
     Raises:
         UserError: no format has such a suffix.
     """
+    return _suffixes()[_suffix_of(path)]
+
+
+def open_reader(path: Path, orientation: Orientation = "genes") -> Reader:
+    """Open a matrix of expression; ``orientation`` says what the rows of a table are.
+
+    Raises:
+        UserError: no such file, unreadable, empty, of no known format, or not what it claims; or
+            a library is missing; or ``orientation`` does not apply to the format.
+    """
+    check_readable(path)
+    spec = format_of(path)
+    reader: Reader = _load(path, spec, spec.reader)(path)
+    return reader.transposed() if orientation == "profiles" else reader
+
+
+def write_matrix(path: Path, content: Content) -> list[Path]:
+    """Write a matrix of expression in the format that the end of the file's name says.
+
+    It is written under a temporary name and opened once before it gets its own, so that nothing
+    half-written or unreadable is ever seen. Columns of the profile table that the format cannot
+    hold go to ``X.profiles.tsv`` beside ``X``, for the key ``profiles`` of a manifest.
+
+    Returns:
+        The files written, the matrix last.
+
+    Raises:
+        UserError: of no known format, the format cannot be written or cannot hold these ids, a
+            file is there already, a library is missing, or the disk is full.
+    """
+    spec = format_of(path)
+    if not spec.writer:
+        raise UserError(f"{path}: {spec.name} files can be read, not written; choose another")
+    write = _load(path, spec, spec.writer)
+    _check_absent(path)
+    with (
+        user_errors(path.parent, "write to another folder"),
+        tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
+    ):
+        staged = Path(folder) / path.name
+        write(staged, content)
+        _finish(path, staged, content)
+        written = sorted(Path(folder).iterdir(), key=lambda file: (file == staged, file.name))
+        final = [path.with_name(file.name) for file in written]
+        for file in final:
+            _check_absent(file)
+        for file, name in zip(written, final, strict=True):
+            file.rename(name)
+    return final
+
+
+def _finish(path: Path, staged: Path, content: Content) -> None:
+    """Open what was written: its ids must be the content's; write what it does not hold."""
+    try:
+        reader = open_reader(staged)
+    except UserError as error:
+        reason = str(error).replace(str(staged), str(path))
+        raise UserError(f"{reason}; so this cannot be written to such a file") from None
+    for kind, read, given in (
+        ("gene", reader.gene_ids, content.genes.index),
+        ("profile", reader.profiles.index, content.profiles.index),
+    ):
+        if list(read) != list(given):
+            lost = [id_ for id_ in given if id_ not in read]
+            raise UserError(
+                f"{path}: {kind} ids would not read back as they are ({some(lost or given)}); "
+                "rename them, or choose another format"
+            )
+    left = content.profiles.drop(columns=reader.profiles.columns, errors="ignore")
+    if not left.columns.empty:
+        stem = path.name[: -len(_suffix_of(path))]
+        write_profiles(staged.with_name(f"{stem}.profiles.tsv"), left)
+
+
+def _check_absent(path: Path) -> None:
+    if path.exists():
+        raise UserError(f"{path}: there is such a file already; remove it, or name another")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: there is no folder {path.parent}; make it, or name another")
+
+
+def _suffixes() -> dict[str, FormatSpec]:
     formats = catalog().formats.specs.values()
-    suffixes = {suffix: spec for spec in formats for suffix in spec.suffixes}
+    return {suffix: spec for spec in formats for suffix in spec.suffixes}
+
+
+def _suffix_of(path: Path) -> str:
+    suffixes = _suffixes()
     fitting = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
     if not fitting:
         raise UserError(f"{path}: unknown format; name it one of {' '.join(suffixes)}")
-    return suffixes[max(fitting, key=len)]
+    return max(fitting, key=len)
 
 
-def open_reader(path: Path) -> Reader:
-    """Open a matrix of expression.
-
-    Raises:
-        UserError: no such file, unreadable, empty, of no known format, or not what it claims.
-    """
-    check_readable(path)
-    reader: Reader = load_code(format_of(path).reader)(path)
-    return reader
+def _load(path: Path, spec: FormatSpec, code: str) -> Any:
+    try:
+        return load_code(code)
+    except ModuleNotFoundError as error:
+        if not spec.extra:
+            raise
+        raise UserError(
+            f"{path}: {spec.name} files need {error.name}, which is not installed: "
+            f"pip install 'genebench[{spec.extra}]'"
+        ) from None

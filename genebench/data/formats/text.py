@@ -1,20 +1,29 @@
-"""What GCT and delimited files share: genes in rows, profiles in columns, one line per gene."""
+"""What GCT and delimited files share: genes in rows, profiles in columns, one line per gene.
+
+Numbers are written with the fewest digits that read back as the same float64, so that a float32
+comes back as itself too.
+"""
 
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import math
+import tempfile
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import compress, islice
 from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genebench.data.formats.base import BLOCK, Reader
+from genebench.data.formats.base import BLOCK, Content, GeneReader, Reader
 from genebench.data.formats.files import open_lines, unique_ids
 from genebench.errors import UserError
 
@@ -64,11 +73,10 @@ class Header:
         return self.first + len(self.profiles)
 
 
-class TextReader(Reader):
+class TextReader(GeneReader):
     """A text matrix, genes × profiles. Opening checks its shape, reading checks its values.
 
-    Values are parsed as correctly rounded float64. ``blocks`` holds the requested genes of all
-    profiles in memory: the file has them the other way round.
+    Values are parsed as correctly rounded float64.
     """
 
     def __init__(self, path: Path, dialect: Dialect) -> None:
@@ -86,18 +94,11 @@ class TextReader(Reader):
     def _read_header(self, lines: Iterator[str]) -> Header:
         """Consume the lines before the first gene."""
 
-    def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
-        """Yield blocks of at most ``size`` profiles × ``len(genes)``, float64."""
-        rows, columns = np.unique(genes, return_inverse=True)
-        matrix = self._read_rows(rows)
-        for start in range(0, len(self.profiles), size):
-            yield np.ascontiguousarray(matrix[columns, start : start + size].T)
-
     def _read_ids(self, lines: Iterator[str]) -> Iterator[str]:
         for line in lines:
             gene, width = self._dialect.measure(line)
             if width != self._header.width:
-                raise self._fault(
+                raise self.fault(
                     f"row {gene!r} has {width} cells, the header has {self._header.width}; is the "
                     "file cut short, or does the header lack a name for the id column?"
                 )
@@ -106,48 +107,132 @@ class TextReader(Reader):
     def _check_count(self, found: int) -> None:
         promised = self._header.genes
         if promised is not None and promised != found:
-            raise self._fault(f"the header says {promised} genes (rows), the body has {found}")
+            raise self.fault(f"the header says {promised} genes (rows), the body has {found}")
 
-    def _read_rows(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def read_genes(self, genes: NDArray[np.intp]) -> NDArray[np.float64]:
         """The values of some genes (ascending positions) × all profiles."""
-        if not rows.size:
+        if not genes.size:
             return np.empty((0, len(self.profiles)))
+        everyone = np.arange(len(self.profiles))
+        with self.body() as lines:
+            wanted = np.zeros(len(self.gene_ids), dtype=bool)
+            wanted[genes] = True
+            return self.parse(compress(lines, wanted), genes, everyone)
+
+    @contextmanager
+    def body(self) -> Iterator[Iterator[str]]:
+        """The lines after the header."""
+        with open_lines(self._path) as lines:
+            yield islice(lines, self._header.lines, None)
+
+    def parse(
+        self, lines: Iterator[str], rows: NDArray[np.intp], columns: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """The numbers in some columns of ``lines``, which are the lines of ``rows``.
+
+        Raises:
+            UserError: a cell there is no finite number (row and column named).
+        """
+        if not columns.size:
+            return np.empty((len(rows), 0))
         try:
             matrix = np.loadtxt(
-                self._lines(rows),
+                lines,
                 delimiter=self._dialect.separator,
                 quotechar='"' if self._dialect.quotes else None,
                 comments=None,
-                usecols=range(self._header.first, self._header.width),
+                usecols=(self._header.first + columns).tolist(),
                 max_rows=len(rows),
                 ndmin=2,
             )
         except ValueError as error:
-            raise self._bad_cell(rows, str(error)) from None
+            raise self._bad_cell(rows, columns, str(error)) from None
         if not np.isfinite(matrix).all():
-            raise self._bad_cell(rows, "a value is NaN or infinite")
+            raise self._bad_cell(rows, columns, "a value is NaN or infinite")
         return matrix
 
-    def _lines(self, rows: NDArray[np.intp]) -> Iterator[str]:
+    def _bad_cell(
+        self, rows: NDArray[np.intp], columns: NDArray[np.intp], otherwise: str
+    ) -> UserError:
+        """The error that names the first cell which is no finite number."""
         wanted = np.zeros(len(self.gene_ids), dtype=bool)
         wanted[rows] = True
-        with open_lines(self._path) as lines:
-            yield from compress(islice(lines, self._header.lines, None), wanted)
+        with self.body() as lines:
+            for row, line in zip(self.gene_ids[rows], compress(lines, wanted), strict=True):
+                cells = self._dialect.split(line)[self._header.first :]
+                for column in columns:
+                    if not _is_finite_number(cells[column]):
+                        return self.fault(
+                            f"row {row!r}, column {self._header.profiles.index[column]!r} holds "
+                            f"{cells[column][:40]!r}, not a finite number; fill it in, or leave "
+                            "that row or column out"
+                        )
+        return self.fault(otherwise)
 
-    def _bad_cell(self, rows: NDArray[np.intp], otherwise: str) -> UserError:
-        """The error that names the first cell which is no finite number."""
-        for gene, line in zip(self.gene_ids[rows], self._lines(rows), strict=True):
-            cells = self._dialect.split(line)[self._header.first :]
-            for profile, cell in zip(self.profiles.index, cells, strict=True):
-                if not _is_finite_number(cell):
-                    return self._fault(
-                        f"row {gene!r}, column {profile!r} holds {cell[:40]!r}, not a finite "
-                        "number; fill it in, or leave that gene or column out"
-                    )
-        return self._fault(otherwise)
 
-    def _fault(self, message: str) -> UserError:
-        return UserError(f"{self.source}: {message}")
+class TransposedText(Reader):
+    """A text matrix whose rows are profiles, read a block of lines at a time."""
+
+    def __init__(self, table: TextReader) -> None:
+        self.source = table.source
+        self.gene_ids = table.profiles.index
+        self.profiles = pd.DataFrame(index=table.gene_ids)
+        self._table = table
+
+    def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
+        """Yield blocks of at most ``size`` profiles × ``len(genes)``, float64."""
+        with self._table.body() as lines:
+            for start in range(0, len(self.profiles), size):
+                rows = np.arange(start, min(start + size, len(self.profiles)))
+                yield self._table.parse(lines, rows, genes)
+
+
+@contextmanager
+def by_gene(
+    content: Content, folder: Path
+) -> Iterator[tuple[np.dtype[np.floating], Iterator[NDArray[np.floating]]]]:
+    """The values of a content gene after gene, by way of a temporary file in ``folder``.
+
+    Yields:
+        Their type, and one array of all profiles per gene. Memory: one block of the content.
+    """
+    n_profiles, n_genes = content.shape
+    dtype, blocks = content.read()
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as spool:
+        start = 0
+        for block in blocks:
+            for gene, values in enumerate(np.ascontiguousarray(block.T)):
+                spool.seek((gene * n_profiles + start) * dtype.itemsize)
+                spool.write(values.data)
+            start += len(block)
+        spool.seek(0)
+        yield dtype, (np.fromfile(spool, dtype, n_profiles) for _ in range(n_genes))
+
+
+@contextmanager
+def open_for_text(path: Path) -> Iterator[TextIO]:
+    """Open a file to write UTF-8 text with LF line ends, gzipped when its name ends in ``.gz``."""
+    with ExitStack() as stack:
+        stream: Any = stack.enter_context(path.open("wb"))
+        if path.name.lower().endswith(".gz"):
+            # No name and no time in its header: the same content gives the same bytes.
+            packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=stream, mtime=0)
+            stream = stack.enter_context(packed)
+        yield stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8", newline="\n"))
+
+
+def check_cells(path: Path, cells: Iterable[object], forbidden: str) -> None:
+    """Refuse text that would break a line or a cell of the file to be written.
+
+    Raises:
+        UserError: a cell holds one of the ``forbidden`` characters.
+    """
+    for cell in cells:
+        if any(character in str(cell) for character in forbidden):
+            raise UserError(
+                f"{path}: {str(cell)[:40]!r} holds a character that ends a cell or line there; "
+                "rename it, or write another format"
+            )
 
 
 def _is_finite_number(cell: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, Ridge
 
 from genebench import Context, Profiles, UserError
+from genebench.data.profiles import Units
 from genebench_linear.method import LSR, LSRL2
 
 
@@ -21,8 +22,7 @@ def profiles(landmarks, targets):
     return Profiles(
         expression=values,
         rows=np.arange(len(values)),
-        mean=np.zeros(values.shape[1]),
-        std=np.full(values.shape[1], 1 - 1e-3),
+        units=Units(np.zeros(values.shape[1]), np.full(values.shape[1], 1 - 1e-3)),
         profiles=pd.DataFrame(index=range(len(values))),
         landmark_genes=genes[0],
         target_genes=genes[1],

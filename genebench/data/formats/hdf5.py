@@ -1,0 +1,133 @@
+"""What the formats made of HDF5 share: opening, text, and datasets that are what they claim."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import h5py
+import numpy as np
+import pandas as pd
+from h5py.h5t import check_string_dtype
+from numpy.typing import NDArray
+
+from genebench.data.formats.base import Content, Reader, float_type
+from genebench.data.formats.files import unique_ids
+
+SLAB = 64
+"""Profiles read or packed at once, of all genes: HDF5 picks scattered columns too slowly."""
+
+_LARGEST_RATIO = 2000
+"""Deflate shrinks data at most some 1000-fold: a file that promises more is not sound."""
+
+_CHUNK_GENES = 4096
+
+
+class Hdf5Reader(Reader):
+    """A matrix in an HDF5 file, open only while it is read."""
+
+    format: ClassVar[str]
+    """What such a file is called."""
+
+    def __init__(self, path: Path) -> None:
+        self.source = str(path)
+
+    @contextmanager
+    def open(self) -> Iterator[h5py.File]:
+        """The file, open; what HDF5 cannot read raises UserError."""
+        try:
+            with h5py.File(self.source, "r") as file:
+                yield file
+        except (OSError, RuntimeError) as error:
+            raise self.fault(
+                f"{self._wrong}: HDF5 cannot read it ({error}); is it damaged or cut short?"
+            ) from None
+
+    def dataset(self, group: h5py.Group, name: str) -> Any:
+        """The dataset of that name; one that is absent or stored elsewhere raises UserError."""
+        dataset = group.get(name)
+        if not isinstance(dataset, h5py.Dataset):
+            where = f"{group.name.rstrip('/')}/{name}"
+            raise self.fault(f"{self._wrong}: it has no dataset {where}")
+        self.check_stored_here(dataset)
+        return dataset
+
+    def check_stored_here(self, dataset: Any) -> None:
+        """A file whose values lie elsewhere, or nowhere, is not what its checksum vouches for."""
+        if dataset.external or dataset.is_virtual or dataset.file.filename != self.source:
+            raise self.fault(f"{dataset.name} is stored in another file; copy it into this one")
+        stored = dataset.id.get_storage_size()
+        if dataset.nbytes > _LARGEST_RATIO * stored:
+            raise self.fault(
+                f"{dataset.name} claims shape {dataset.shape} but holds only {stored} bytes; "
+                "was its writing interrupted?"
+            )
+
+    def read_ids(self, dataset: Any, kind: str) -> pd.Index:
+        """A dataset as unique ids; whole numbers may be ids too."""
+        if dataset.ndim != 1:
+            raise self.fault(f"{dataset.name} has {dataset.ndim} dimensions, not 1")
+        if not (is_text(dataset) or dataset.dtype.kind in "iu"):
+            raise self.fault(f"{dataset.name} holds {dataset.dtype}, not text")
+        return unique_ids(self.source, kind, map(str, self.read_column(dataset)))
+
+    def read_column(self, dataset: Any) -> NDArray[Any]:
+        """A dataset as text or numbers."""
+        if not is_text(dataset):
+            return np.asarray(dataset[:])
+        try:
+            return np.asarray(dataset.asstr("utf-8", errors="strict")[:])
+        except UnicodeDecodeError as error:
+            raise self.fault(f"{dataset.name} is not UTF-8 text ({error.reason})") from None
+
+    @property
+    def _wrong(self) -> str:
+        article = "an" if self.format[0] in "aeiou" else "a"
+        return f"not {article} {self.format} file"
+
+
+def is_text(dataset: Any) -> bool:
+    """Whether a dataset holds text."""
+    return check_string_dtype(dataset.dtype) is not None
+
+
+def is_plain(dataset: Any) -> bool:
+    """Whether a dataset holds text or real numbers."""
+    return is_text(dataset) or dataset.dtype.kind in "biuf"
+
+
+def read_block(
+    matrix: h5py.Dataset, start: int, stop: int, genes: NDArray[np.intp], step: int
+) -> NDArray[np.floating]:
+    """Profiles ``start`` to ``stop`` × ``genes`` of a dataset, ``step`` profiles at a time."""
+    block = np.empty((stop - start, len(genes)), dtype=float_type(matrix.dtype))
+    for first in range(start, stop, step):
+        last = min(first + step, stop)
+        block[first - start : last - start] = matrix[first:last][:, genes]
+    return block
+
+
+def write_values(group: h5py.Group, name: str, content: Content) -> h5py.Dataset:
+    """Write profiles × genes as a packed dataset, block by block."""
+    dtype, blocks = content.read()
+    profiles, genes = content.shape
+    dataset = group.create_dataset(
+        name,
+        content.shape,
+        dtype,
+        chunks=(min(SLAB, profiles), min(_CHUNK_GENES, genes)),
+        compression="gzip",
+        shuffle=True,
+    )
+    start = 0
+    for block in blocks:
+        dataset[start : start + len(block)] = block
+        start += len(block)
+    return dataset
+
+
+def can_be_named(column: object) -> bool:
+    """Whether a dataset can bear the name of a column: ``/`` would make it a path."""
+    return isinstance(column, str) and column not in ("", ".") and "/" not in column
