@@ -10,7 +10,7 @@ import typer
 
 from genebench.cli import output
 from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
-from genebench.errors import UserError, unknown
+from genebench.errors import UserError, some, unknown
 from genebench.specs import ALL
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ def report(  # noqa: PLR0917  typer's options are the arguments
         str | None,
         typer.Option("--methods", "--method", help="Only these, comma-separated."),
     ] = None,
+    leaks: Annotated[
+        bool, typer.Option("--leaks", help="What each leak of a protocol is worth, per method.")
+    ] = False,
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Score the kept predictions anew.")
     ] = False,
@@ -55,21 +58,37 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     if recompute:
         store = ResultsStore(results)
         records = [score_anew(record, store, catalog()) for record in records]
-    print_report(records, format_)
+    if leaks:
+        _check_variants(records)
+    print_report(records, format_, leaks=leaks)
 
 
-def print_report(records: Sequence[Record], format_: str = "terminal") -> None:
+def print_report(
+    records: Sequence[Record], format_: str = "terminal", *, leaks: bool = False
+) -> None:
     """Lay out records with a reporter, and print."""
     from genebench.catalog import catalog
     from genebench.plugins import load_code
+    from genebench.report.leaks import LeakReport
     from genebench.report.report import Report
 
     reporters = catalog().reporters
     if format_ not in reporters.specs:
         raise unknown("report format", format_, reporters.specs)
     reporter = reporters.get(format_)
-    made = Report(tuple(records), catalog(), colour=sys.stdout.isatty(), width=output.width())
+    kind = LeakReport if leaks else Report
+    made = kind(tuple(records), catalog(), colour=sys.stdout.isatty(), width=output.width())
     typer.echo(load_code(reporter.code)(made), nl=False)
+
+
+def _check_variants(records: Sequence[Record]) -> None:
+    from genebench.catalog import catalog
+
+    run = {record.identity.protocol for record in records}
+    variants = [spec for spec in catalog().protocols.specs.values() if spec.variant_of]
+    if not any({spec.name, spec.variant_of} <= run for spec in variants):
+        names = some([f"{spec.variant_of} with {spec.name}" for spec in variants])
+        raise UserError(f"no protocol was run beside its variant; run {names}")
 
 
 def _chosen(

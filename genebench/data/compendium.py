@@ -10,8 +10,9 @@ import pandas as pd
 
 from genebench.data.formats.base import Reader
 
-IdKind = Literal["probe", "ensembl", "symbol"]
+IdKind = Literal["probe", "ensembl", "symbol", "entrez"]
 MissingGenes = Literal["drop", "error"]
+Level = Literal["log2", "linear", "any"]
 
 REFERENCE_PLATFORM = "geo"
 """The microarray platform: the source of the quantile reference, and the one that is split."""
@@ -23,10 +24,13 @@ class Platform:
 
     ``group`` names the column of the reader's profile table (or of ``profiles``, which is joined
     to it by profile id) that groups related profiles: a GEO series, a donor.
+    ``level`` is what the values are, ``any`` to take them unchecked. It matters on microarrays,
+    where log2(x + 1) is taken of ``linear`` ones; the others are mapped by rank.
     """
 
     reader: Reader
     ids: IdKind
+    level: Level = "log2"
     profiles: pd.DataFrame | None = None
     group: str | None = None
 
@@ -39,6 +43,8 @@ class Compendium:
         landmarks, targets: gene maps, indexed by Ensembl id, columns ``symbol`` and ``probes``
             (comma-separated probe ids), in the order that the dataset will have.
         platforms: by name; the first step of the recipe needs ``geo``.
+        aliases: Ensembl ids as the maps have them, indexed by other ids of these genes (Entrez
+            ids, outdated symbols), or None.
         origin: where it comes from, for the record: ``measured`` or ``simulated`` and what the
             dataset wants to add. Never part of the digest.
     """
@@ -51,4 +57,5 @@ class Compendium:
     preset: str = "small"
     missing_genes: MissingGenes = "drop"
     split_seed: int = 0
+    aliases: pd.Series[str] | None = None
     origin: Mapping[str, str] = field(default_factory=lambda: {"kind": "measured"})

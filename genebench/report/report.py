@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import pandas as pd
+
+from genebench.analysis.tidy import tidy
 from genebench.catalog import Catalog
 from genebench.paper import PUBLISHED
 from genebench.report.variants import Variant, variants_of
@@ -56,6 +59,10 @@ class Report:
     catalog: Catalog
     colour: bool = False
     width: int = 100
+
+    def values(self) -> pd.DataFrame:
+        """The same as a tidy table, one row per value."""
+        return tidy(self.records)
 
     def sections(self) -> Iterator[Section]:
         """One for each dataset, protocol and preset: a table per metric, and what it cost."""

@@ -1,0 +1,264 @@
+"""Duplicate profiles: which ones the recipe removes before anything else.
+
+The rule (step 1 of the published preprocessing): for each pair i < j in file order whose Euclidean
+distance over all probes is below 1.0, remove j, *even if i itself was removed*. ``exact`` applies
+it to all pairs; ``kmeans``, as published, inside each cluster of a k-means, which depends on the
+seed and misses the pairs that the clusters part.
+
+How all pairs are judged without comparing each: orthonormal directions shorten distances and never
+stretch them, so a pair within 1.0 is within 1.0 (and rounding) after projection. A k-d tree of the
+projected profiles finds those that have any such neighbour; their rows go to a temporary file, and
+each is compared in float64 with its earlier neighbours, nearest first, until one is a duplicate.
+The directions decide how many comparisons that takes, never what comes out.
+
+In memory: a block of profiles in float64, the projections (0.5 kB per profile) and a batch of
+comparisons. ``kmeans`` fits on the whole matrix, as the published code does, through a memory map
+of a temporary file as large as the source: its pages are the system's to take back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from genebench.data.formats.base import BLOCK, Reader
+from genebench.data.npy import NpyWriter, read_rows
+from genebench.errors import UserError
+from genebench.progress import Progress, silent
+
+Rule = Literal["exact", "kmeans"]
+
+DISTANCE = 1.0
+"""Profiles closer than this are duplicates, in the units of the file (log2 expression)."""
+
+CLUSTERS, MAX_ITER, BATCH_SIZE = 100, 10, 1000
+"""The published k-means."""
+
+_DIRECTIONS = 64
+_SAMPLE = 256
+"""Profiles that the directions are taken from."""
+
+_NEIGHBOURS = 1 << 20
+"""Neighbours asked of the tree at once, over all profiles."""
+
+_PAIRS = 128
+"""Pairs compared at once."""
+
+
+def find_duplicates(
+    reader: Reader,
+    rule: Rule,
+    *,
+    seed: int = 0,
+    folder: Path,
+    progress: Progress = silent,
+) -> NDArray[np.bool_]:
+    """Which profiles the rule removes, over all probes of a matrix: one value per profile.
+
+    Args:
+        reader: the raw matrix; read twice at most.
+        rule: ``exact`` or ``kmeans``.
+        seed: of the k-means; the exact rule has none.
+        folder: where temporary files may lie; nothing is left there.
+        progress: told after each block, from 0 again in each pass over the profiles.
+
+    Raises:
+        UserError: a value cannot be read, or ``kmeans`` lacks scikit-learn.
+    """
+    with TemporaryDirectory(prefix="duplicates-", dir=folder) as scratch:
+        path = Path(scratch) / "profiles.npy"
+        if rule == "kmeans":
+            return _in_clusters(reader, seed, path, progress)
+        return _among_all(reader, path, progress)
+
+
+def _among_all(reader: Reader, path: Path, progress: Progress) -> NDArray[np.bool_]:
+    n_profiles = len(reader.profiles)
+    projected = _project(_blocks(reader, "looking for duplicates", progress), n_profiles)
+    crowded = projected.crowded()
+    removed = np.zeros(n_profiles, np.bool_)
+    if len(crowded):
+        _write_rows(path, _blocks(reader, "reading similar profiles", progress), crowded)
+        removed[crowded] = _repeats(projected.take(crowded), _Rows(path, np.arange(len(crowded))))
+    return removed
+
+
+def _in_clusters(reader: Reader, seed: int, path: Path, progress: Progress) -> NDArray[np.bool_]:
+    n_profiles = len(reader.profiles)
+    k_means = _k_means(min(CLUSTERS, n_profiles), seed)
+    _write_rows(path, _blocks(reader, "copying profiles", progress), np.arange(n_profiles))
+    projected = _project(read_rows(path, BLOCK), n_profiles)
+    progress(0, 1, "clustering profiles")
+    labels = k_means.fit(np.load(path, mmap_mode="r")).labels_
+    removed = np.zeros(n_profiles, np.bool_)
+    for cluster in range(k_means.n_clusters):
+        members = np.flatnonzero(labels == cluster)
+        removed[members] = _repeats(projected.take(members), _Rows(path, members))
+        progress(cluster + 1, k_means.n_clusters, "comparing profiles within clusters")
+    return removed
+
+
+def _k_means(clusters: int, seed: int) -> Any:
+    try:
+        library = import_module("sklearn.cluster")
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"duplicates by k-means need {error.name}, which is not installed: "
+            "pip install 'genebench[kmeans]', or use the exact rule"
+        ) from None
+    return library.MiniBatchKMeans(
+        n_clusters=clusters, max_iter=MAX_ITER, batch_size=BATCH_SIZE, random_state=seed
+    )
+
+
+def _blocks(reader: Reader, message: str, progress: Progress) -> Iterator[NDArray[np.floating]]:
+    """Blocks of profiles × all probes."""
+    done = 0
+    for block in reader.blocks(np.arange(len(reader.gene_ids))):
+        yield block
+        done += len(block)
+        progress(done, len(reader.profiles), message)
+
+
+@dataclass(frozen=True)
+class _Projected:
+    """Profiles on a few orthonormal directions.
+
+    Attributes:
+        points: profiles × directions.
+        radius: duplicates are closer than this here, whatever the rounding.
+    """
+
+    points: NDArray[np.float64]
+    radius: float
+
+    def take(self, profiles: NDArray[np.intp]) -> _Projected:
+        """Some of the profiles."""
+        return _Projected(self.points[profiles], self.radius)
+
+    @cached_property
+    def _tree(self) -> cKDTree:
+        return cKDTree(self.points)
+
+    def neighbours(self, profiles: NDArray[np.intp], ranks: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The neighbours of profiles (profiles × ranks), 1 being the nearest: usually itself.
+
+        Where there is none of that rank within the radius, it is ``len(points)``.
+        """
+        points = self.points[profiles]
+        return np.asarray(self._tree.query(points, ranks, distance_upper_bound=self.radius)[1])
+
+    def crowded(self) -> NDArray[np.intp]:
+        """The profiles that have another one, earlier or later, within the radius."""
+        second = self.neighbours(np.arange(len(self.points)), np.array([2]))
+        return np.flatnonzero(second[:, 0] < len(self.points))
+
+
+def _project(blocks: Iterable[NDArray[np.floating]], n_profiles: int) -> _Projected:
+    """Project blocks of profiles on the leading directions of the first of them.
+
+    A coordinate is off by at most ``n_probes · eps / 2 · ‖profile‖``, whatever the order of
+    summation; the radius allows several times what that makes in a distance, plus as much for
+    directions that are not quite orthonormal and for the rounding of the distances themselves.
+    """
+    directions = np.empty((0, 0))
+    points, start, longest = np.empty((0, 0)), 0, 0.0
+    for block in blocks:
+        values = block.astype(np.float64)
+        if not start:
+            directions = _leading_directions(values)
+            points = np.empty((n_profiles, len(directions)))
+        points[start : start + len(values)] = values @ directions.T
+        longest = max(longest, float(np.einsum("ij,ij->i", values, values).max()) ** 0.5)
+        start += len(values)
+    n_directions, n_probes = directions.shape
+    rounding = 8 * n_probes * np.finfo(np.float64).eps * (1 + n_directions**0.5 * longest)
+    return _Projected(points, DISTANCE + float(rounding))
+
+
+def _leading_directions(block: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Orthonormal directions × probes, along which a sample of a block varies most."""
+    sample = block[:: -(-len(block) // _SAMPLE)]
+    return np.linalg.svd(sample - sample.mean(axis=0), full_matrices=False)[2][:_DIRECTIONS]
+
+
+def _write_rows(
+    path: Path, blocks: Iterable[NDArray[np.floating]], profiles: NDArray[np.intp]
+) -> None:
+    """Copy some profiles (ascending positions) to a ``.npy`` file, in the precision they have."""
+    with path.open("wb") as stream:
+        writer = None
+        start = copied = 0
+        for block in blocks:
+            writer = writer or NpyWriter(stream, (len(profiles), block.shape[1]), block.dtype)
+            upto = int(np.searchsorted(profiles, start + len(block)))
+            writer.append(block[profiles[copied:upto] - start])
+            start, copied = start + len(block), upto
+            if copied == len(profiles):
+                break
+
+
+class _Rows:
+    """The profiles of a group, in a ``.npy`` file at the positions given."""
+
+    def __init__(self, path: Path, positions: NDArray[np.intp]) -> None:
+        self._path = path
+        self._positions = positions
+
+    def are_close(self, ones: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which pairs of the group are duplicates, over all probes in float64."""
+        close = np.empty(len(ones), np.bool_)
+        for start in range(0, len(ones), _PAIRS):
+            pairs = slice(start, start + _PAIRS)
+            matrix = np.load(self._path, mmap_mode="r")  # mapped anew: no page is kept for long
+            apart = self._read(matrix, ones[pairs]) - self._read(matrix, others[pairs])
+            close[pairs] = np.einsum("ij,ij->i", apart, apart) < DISTANCE**2
+        return close
+
+    def _read(self, matrix: NDArray[np.floating], members: NDArray[np.intp]) -> NDArray[np.float64]:
+        return np.asarray(matrix[self._positions[members]], dtype=np.float64)
+
+
+def _repeats(group: _Projected, rows: _Rows) -> NDArray[np.bool_]:
+    """Which profiles of a group, in file order, have an earlier duplicate in it.
+
+    Neighbours are asked for in rounds, each as many as all rounds before, and a profile drops out
+    once it has a duplicate or no more neighbours. Among m profiles that are all alike, a profile
+    with r before it needs some m/r neighbours to meet one of them: m log m in all, not m².
+    """
+    n_profiles = len(group.points)
+    removed = np.zeros(n_profiles, np.bool_)
+    pending = np.arange(n_profiles)
+    ranks = np.array([1, 2])
+    while len(pending):
+        undecided = []
+        size = max(1, _NEIGHBOURS // ranks[-1])
+        for start in range(0, len(pending), size):
+            batch = pending[start : start + size]
+            neighbours = group.neighbours(batch, ranks)
+            removed[batch] = _any_close(rows, neighbours, batch)
+            has_more = neighbours[:, -1] < n_profiles
+            undecided.append(batch[has_more & ~removed[batch]])
+        pending = np.concatenate(undecided)
+        ranks = np.arange(ranks[-1] + 1, 2 * ranks[-1] + 1)
+    return removed
+
+
+def _any_close(
+    rows: _Rows, neighbours: NDArray[np.intp], profiles: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Which profiles have an earlier duplicate among their neighbours (profiles × ranks)."""
+    found = np.zeros(len(profiles), np.bool_)
+    for nearest in neighbours.T:
+        candidates = np.flatnonzero((nearest < profiles) & ~found)
+        found[candidates] = rows.are_close(nearest[candidates], profiles[candidates])
+    return found

@@ -1,0 +1,59 @@
+"""What each leak is worth: a protocol beside its variants."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from genebench.api import run
+
+
+@pytest.fixture(scope="module")
+def results(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("leaks")
+    run("lsr", "all", "sim", preset="tiny", results=folder)
+    return folder
+
+
+def test_a_difference_is_the_variants_score_minus_the_originals(results, genebench):
+    differences = json.loads(
+        genebench("report", "--results", results, "--leaks", "--format", "json").out
+    )
+    values = json.loads(genebench("report", "--results", results, "--format", "json").out)
+    score = {
+        (row["protocol"], row["method"], row["metric"]): row["mean"]
+        for row in values
+        if row["panel"] == "all"
+    }
+    pairs = {(row["original"], row["variant"]) for row in differences}
+    assert pairs == {("geo", "geo-strict"), ("gtex", "gtex-strict"), ("geo", "geo-series")}
+    for row in differences:
+        before = score[row["original"], row["method"], row["metric"]]
+        after = score[row["variant"], row["method"], row["metric"]]
+        assert (row["mean_original"], row["mean_variant"]) == (before, after)
+        assert row["difference"] == pytest.approx(after - before)
+
+
+def test_every_method_has_a_row_under_each_variant(results, genebench):
+    shown = genebench("report", "--results", results, "--leaks").out
+    for title in ("MAE: geo → geo-strict", "CC: gtex → gtex-strict", "MAE: geo → geo-series"):
+        assert title in shown
+    assert shown.count("\n lsr ") == 6
+
+
+def test_without_a_pair_to_compare_it_says_what_to_run(results, genebench):
+    outcome = genebench("report", "--results", results, "--leaks", "--protocol", "geo")
+    assert outcome.status == 2
+    assert "run geo with geo-strict" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_grouped_splitting_is_harder_than_random_splitting(results, genebench):
+    rows = json.loads(genebench("report", "--results", results, "--format", "json").out)
+    mae = {
+        row["protocol"]: row["mean"]
+        for row in rows
+        if (row["method"], row["panel"], row["metric"]) == ("lsr", "all", "mae")
+    }
+    assert mae["geo-series"] > mae["geo"]
