@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -46,6 +47,9 @@ CLUSTERS, MAX_ITER, BATCH_SIZE = 100, 10, 1000
 _DIRECTIONS = 64
 _SAMPLE = 256
 """Profiles that the directions are taken from."""
+
+_ORDER = 1e-3
+"""How far the file order spreads the points: enough for the tree to part identical profiles."""
 
 _NEIGHBOURS = 1 << 20
 """Neighbours asked of the tree at once, over all profiles."""
@@ -131,10 +135,10 @@ def _blocks(reader: Reader, message: str, progress: Progress) -> Iterator[NDArra
 
 @dataclass(frozen=True)
 class _Projected:
-    """Profiles on a few orthonormal directions.
+    """Profiles on a few orthonormal directions, and in file order along one more.
 
     Attributes:
-        points: profiles × directions.
+        points: profiles × (directions, then the order).
         radius: duplicates are closer than this here, whatever the rounding.
     """
 
@@ -149,18 +153,18 @@ class _Projected:
     def _tree(self) -> cKDTree:
         return cKDTree(self.points)
 
-    def neighbours(self, profiles: NDArray[np.intp], ranks: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The neighbours of profiles (profiles × ranks), 1 being the nearest: usually itself.
+    def neighbours(self, profiles: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+        """The nearest neighbours of profiles within the radius, themselves included.
 
-        Where there is none of that rank within the radius, it is ``len(points)``.
+        Shape: profiles × ``most``; ``len(points)`` where there are no more.
         """
-        points = self.points[profiles]
+        points, ranks = self.points[profiles], np.arange(1, most + 1)
         return np.asarray(self._tree.query(points, ranks, distance_upper_bound=self.radius)[1])
 
     def crowded(self) -> NDArray[np.intp]:
         """The profiles that have another one, earlier or later, within the radius."""
-        second = self.neighbours(np.arange(len(self.points)), np.array([2]))
-        return np.flatnonzero(second[:, 0] < len(self.points))
+        nearest = self.neighbours(np.arange(len(self.points)), 2)
+        return np.flatnonzero(nearest[:, 1] < len(self.points))
 
 
 def _project(blocks: Iterable[NDArray[np.floating]], n_profiles: int) -> _Projected:
@@ -170,24 +174,25 @@ def _project(blocks: Iterable[NDArray[np.floating]], n_profiles: int) -> _Projec
     summation; the radius allows several times what that makes in a distance, plus as much for
     directions that are not quite orthonormal and for the rounding of the distances themselves.
     """
-    directions = np.empty((0, 0))
-    points, start, longest = np.empty((0, 0)), 0, 0.0
-    for block in blocks:
+    blocks = iter(blocks)
+    first = next(blocks)
+    directions = _leading_directions(first)
+    points = np.empty((n_profiles, len(directions) + 1))
+    start, longest = 0, 0.0
+    for block in chain([first], blocks):
         values = block.astype(np.float64)
-        if not start:
-            directions = _leading_directions(values)
-            points = np.empty((n_profiles, len(directions)))
-        points[start : start + len(values)] = values @ directions.T
+        points[start : start + len(values), :-1] = values @ directions.T
         longest = max(longest, float(np.einsum("ij,ij->i", values, values).max()) ** 0.5)
         start += len(values)
+    points[:, -1] = np.linspace(0, _ORDER, n_profiles)
     n_directions, n_probes = directions.shape
     rounding = 8 * n_probes * np.finfo(np.float64).eps * (1 + n_directions**0.5 * longest)
-    return _Projected(points, DISTANCE + float(rounding))
+    return _Projected(points, float(np.hypot(DISTANCE + rounding, _ORDER)))
 
 
-def _leading_directions(block: NDArray[np.float64]) -> NDArray[np.float64]:
+def _leading_directions(block: NDArray[np.floating]) -> NDArray[np.float64]:
     """Orthonormal directions × probes, along which a sample of a block varies most."""
-    sample = block[:: -(-len(block) // _SAMPLE)]
+    sample = block[:: -(-len(block) // _SAMPLE)].astype(np.float64)
     return np.linalg.svd(sample - sample.mean(axis=0), full_matrices=False)[2][:_DIRECTIONS]
 
 
@@ -231,32 +236,32 @@ class _Rows:
 def _repeats(group: _Projected, rows: _Rows) -> NDArray[np.bool_]:
     """Which profiles of a group, in file order, have an earlier duplicate in it.
 
-    Neighbours are asked for in rounds, each as many as all rounds before, and a profile drops out
-    once it has a duplicate or no more neighbours. Among m profiles that are all alike, a profile
-    with r before it needs some m/r neighbours to meet one of them: m log m in all, not m².
+    Neighbours are asked for in rounds, more in each, and a profile drops out once it has a
+    duplicate or all its neighbours have been seen. Among m profiles that are all alike, one with r
+    before it meets one of those in some m/r neighbours: m log m comparisons in all, not m².
     """
     n_profiles = len(group.points)
     removed = np.zeros(n_profiles, np.bool_)
     pending = np.arange(n_profiles)
-    ranks = np.array([1, 2])
+    most = 4
     while len(pending):
         undecided = []
-        size = max(1, _NEIGHBOURS // ranks[-1])
+        size = max(1, _NEIGHBOURS // most)
         for start in range(0, len(pending), size):
             batch = pending[start : start + size]
-            neighbours = group.neighbours(batch, ranks)
+            neighbours = group.neighbours(batch, most)
             removed[batch] = _any_close(rows, neighbours, batch)
             has_more = neighbours[:, -1] < n_profiles
             undecided.append(batch[has_more & ~removed[batch]])
         pending = np.concatenate(undecided)
-        ranks = np.arange(ranks[-1] + 1, 2 * ranks[-1] + 1)
+        most *= 4
     return removed
 
 
 def _any_close(
     rows: _Rows, neighbours: NDArray[np.intp], profiles: NDArray[np.intp]
 ) -> NDArray[np.bool_]:
-    """Which profiles have an earlier duplicate among their neighbours (profiles × ranks)."""
+    """Which profiles have an earlier duplicate among their neighbours, nearest first."""
     found = np.zeros(len(profiles), np.bool_)
     for nearest in neighbours.T:
         candidates = np.flatnonzero((nearest < profiles) & ~found)

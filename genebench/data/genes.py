@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 
 from genebench.data.compendium import IdKind
 from genebench.data.formats.files import open_lines, unique_ids
+from genebench.data.formats.spreadsheet import dates_among
 from genebench.errors import UserError, some
 
 _COLUMNS = ("symbol", "Ensembl id", "probe ids")
+_ALIAS_COLUMNS = ("alias", "Ensembl id or symbol")
+
+_MIXED = 0.01
+"""The share of all genes that may be there by ids of another kind: fewer are simply missing."""
 
 
 def read_gene_map(path: Path) -> pd.DataFrame:
@@ -26,17 +31,68 @@ def read_gene_map(path: Path) -> pd.DataFrame:
     Raises:
         UserError: unreadable, empty, not three columns, or an Ensembl id that occurs twice.
     """
-    with open_lines(path) as lines:
-        rows = [line.split("\t") for line in lines]
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(_COLUMNS):
-            raise UserError(
-                f"{path}: gene {number} has {len(row)} tab-separated columns, "
-                f"not {len(_COLUMNS)} ({', '.join(_COLUMNS)})"
-            )
+    rows = _read_rows(path, "gene", _COLUMNS)
     index = unique_ids(str(path), "gene", [ensembl for _, ensembl, _ in rows])
     columns = {"symbol": [row[0] for row in rows], "probes": [row[2] for row in rows]}
     return pd.DataFrame(columns, index=index, dtype="str")
+
+
+def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
+    """Read other ids of genes: ``alias, Ensembl id or symbol``, tab-separated, no header.
+
+    A table of the whole genome will do: genes that are in no map are left out, and so are aliases
+    that are another gene's own Ensembl id or symbol.
+
+    Args:
+        path: the table.
+        genes: all genes of the maps.
+
+    Returns:
+        Ensembl ids as ``genes`` has them, indexed by alias.
+
+    Raises:
+        UserError: unreadable, not two columns, no gene of the maps, or an alias that stands for
+            genes of different symbols.
+    """
+    rows = pd.DataFrame(_read_rows(path, "alias", _ALIAS_COLUMNS), columns=["alias", "name"])
+    own = _own_names(genes)
+    table = rows.assign(name=strip_version(pd.Index(rows["name"]))).merge(own, on="name")
+    if table.empty:
+        raise UserError(
+            f"{path}: none of its genes is in the maps; its second column must be Ensembl ids or "
+            f"symbols, and begins with {some(rows['name'])}"
+        )
+    owner = own.drop_duplicates("name").set_index("name")["symbol"]
+    table = table[table["alias"].map(owner).fillna(table["symbol"]) == table["symbol"]]
+    doubtful = table.groupby("alias")["symbol"].nunique()
+    doubtful = doubtful[doubtful > 1]
+    if len(doubtful):
+        raise UserError(
+            f"{path}: {len(doubtful)} alias(es) stand for more than one gene: "
+            f"{some(doubtful.index)}; keep one of each"
+        )
+    return table.drop_duplicates(["alias", "gene"]).set_index("alias")["gene"]
+
+
+def _read_rows(path: Path, kind: str, columns: tuple[str, ...]) -> list[list[str]]:
+    with open_lines(path) as lines:
+        rows = [line.split("\t") for line in lines]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(columns):
+            raise UserError(
+                f"{path}: {kind} {number} has {len(row)} tab-separated columns, "
+                f"not {len(columns)} ({', '.join(columns)})"
+            )
+    return rows
+
+
+def _own_names(genes: pd.DataFrame) -> pd.DataFrame:
+    """``name``, ``gene``, ``symbol``: each gene by its Ensembl id and by its symbol."""
+    names = [
+        pd.DataFrame({"name": name, "gene": genes.index, "symbol": genes["symbol"].to_numpy()})
+        for name in (strip_version(genes.index), genes["symbol"].to_numpy())
+    ]
+    return pd.concat(names).drop_duplicates()
 
 
 def strip_version(ids: pd.Index) -> pd.Index:
@@ -78,20 +134,38 @@ class Matched:
         return np.add.reduceat(values, starts, axis=1, dtype=np.float64) / self.counts
 
 
-def match(genes: pd.DataFrame, gene_ids: pd.Index, kind: IdKind, *, source: str) -> Matched:
+def match(
+    genes: pd.DataFrame,
+    gene_ids: pd.Index,
+    kind: IdKind,
+    *,
+    source: str,
+    aliases: pd.Series[str] | None = None,
+) -> Matched:
     """Find the rows of each gene of a map among a reader's ``gene_ids``, in any order.
 
-    Ensembl ids are matched without their versions. Genes that share a symbol share its row.
+    Ensembl ids are matched without their versions. Genes that share a symbol share its row. A gene
+    that is not there by its own id is looked for by its aliases.
 
     Raises:
-        UserError: Ensembl ids of ``source`` differ in nothing but their version.
+        UserError: Ensembl ids of ``source`` differ in nothing but their version, or several
+            aliases of a gene are there (but for probes, of which the mean is taken).
     """
+    known = _known(gene_ids, kind, source)
     sought = _sought(genes, kind)
-    rows = _known(gene_ids, kind, source).get_indexer(pd.Index(sought))
-    owners = sought.index.to_numpy()[rows >= 0]
+    own = sought[sought.isin(known)]
+    others = _aliases_among(known, genes, kind, aliases)
+    others = others[~others.index.isin(own.index)]
+    repeated = others.index.duplicated(keep=False)
+    if repeated.any() and kind != "probe":
+        raise UserError(
+            f"{source}: genes have more than one row, by their aliases: {some(others[repeated])}; "
+            "keep one of each"
+        )
+    found = pd.concat([own, others]).sort_index(kind="stable")
     return Matched(
-        positions=rows[rows >= 0],
-        counts=np.bincount(owners, minlength=len(genes)),
+        positions=known.get_indexer(pd.Index(found)),
+        counts=np.bincount(found.index, minlength=len(genes)),
         sought=np.bincount(sought.index, minlength=len(genes)),
     )
 
@@ -104,19 +178,26 @@ def match_maps(
     *,
     source: str,
     columns: pd.Index | None = None,
+    aliases: pd.Series[str] | None = None,
 ) -> tuple[Matched, Matched]:
     """:func:`match` for both maps of a dataset.
 
     Raises:
-        UserError: as :func:`match`, and when no gene of either map is there; it says which kind
-            of ids would have fitted, or that the genes are among the ``columns`` (profile ids).
+        UserError: as :func:`match`; when no gene of either map is there (it says which kind of ids
+            would have fitted, or that the genes are among the ``columns``, the profile ids); and
+            when genes are missing while there are ids of another kind, or dates for symbols.
     """
     matched = (
-        match(landmarks, gene_ids, kind, source=source),
-        match(targets, gene_ids, kind, source=source),
+        match(landmarks, gene_ids, kind, source=source, aliases=aliases),
+        match(targets, gene_ids, kind, source=source, aliases=aliases),
     )
-    if not any(part.found.any() for part in matched):
-        raise _no_match(pd.concat([landmarks, targets]), gene_ids, kind, source, columns)
+    genes = pd.concat([landmarks, targets])
+    found = np.concatenate([part.found for part in matched])
+    if not found.any():
+        raise _no_match(genes, gene_ids, kind, source, columns)
+    _check_kinds(genes, found, gene_ids, kind, source)
+    if kind == "symbol" and not found.all():
+        _check_dates(gene_ids, source, aliases)
     return matched
 
 
@@ -145,7 +226,20 @@ def _sought(genes: pd.DataFrame, kind: IdKind) -> pd.Series[str]:
             ids = genes["symbol"].reset_index(drop=True)
         case "probe":
             ids = genes["probes"].reset_index(drop=True).str.split(",").explode().str.strip()
+        case "entrez":
+            ids = pd.Series(index=pd.Index([], dtype=np.intp), dtype="str")  # all by aliases
     return ids
+
+
+def _aliases_among(
+    known: pd.Index, genes: pd.DataFrame, kind: IdKind, aliases: pd.Series[str] | None
+) -> pd.Series[str]:
+    """The aliases that are among the ids of a matrix, as :func:`_sought` has ids."""
+    if aliases is None:
+        return _sought(genes[:0], kind)
+    names = strip_version(aliases.index) if kind == "ensembl" else aliases.index
+    owners = genes.index.get_indexer(pd.Index(aliases))
+    return pd.Series(names, index=owners)[names.isin(known) & (owners >= 0)]
 
 
 def _known(gene_ids: pd.Index, kind: IdKind, source: str) -> pd.Index:
@@ -161,6 +255,33 @@ def _known(gene_ids: pd.Index, kind: IdKind, source: str) -> pd.Index:
     return known
 
 
+def _check_kinds(
+    genes: pd.DataFrame, found: NDArray[np.bool_], gene_ids: pd.Index, kind: IdKind, source: str
+) -> None:
+    missing = genes[~found & ~genes.index.isin(genes.index[found])]
+    missing = missing[~missing.index.duplicated()]
+    other, number = _best_kind(missing, gene_ids)
+    if number > _MIXED * len(genes):
+        ids = gene_ids[strip_version(gene_ids).isin(_sought(missing, other))]
+        raise UserError(
+            f"{source}: ids of more than one kind: {found.sum():,} genes are there by {kind} id, "
+            f"{number:,} others by {other} id ({some(ids)}); use one kind, or list the others as "
+            "aliases"
+        )
+
+
+def _check_dates(gene_ids: pd.Index, source: str, aliases: pd.Series[str] | None) -> None:
+    dates = dates_among(gene_ids)
+    if aliases is not None:
+        dates = dates.difference(aliases.index, sort=False)
+    if len(dates):
+        raise UserError(
+            f"{source}: {len(dates)} ids are dates, which a spreadsheet such as Excel made of "
+            f"symbols ({some(dates)}; 1-Mar was MARCH1 or MARC1), and genes are missing; put the "
+            "symbols back, or list the dates as aliases"
+        )
+
+
 def _no_match(
     genes: pd.DataFrame, gene_ids: pd.Index, kind: IdKind, source: str, columns: pd.Index | None
 ) -> UserError:
@@ -172,6 +293,11 @@ def _no_match(
         ids = "" if across == kind else f' and ids = "{across}"'
         remedy = (
             f'its columns are genes ({found:,} would match): write orientation = "profiles"{ids}'
+        )
+    elif kind != "entrez" and gene_ids.str.fullmatch(r"\d+").mean() > 1 / 2:
+        remedy = (
+            f"they look like Entrez ids ({some(gene_ids)}): "
+            'write ids = "entrez" and give a table of aliases'
         )
     else:
         remedy = f"nor as any other kind; its ids look like {some(gene_ids)}"

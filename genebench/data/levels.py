@@ -40,9 +40,10 @@ def check_level(
     if level == "any":
         return
     sample = expression[:: max(1, len(expression) // _SAMPLE)]
-    for evidence in _evidence(sample, is_array=platform == REFERENCE_PLATFORM, level=level):
+    fault = next(_faults(sample, is_array=platform == REFERENCE_PLATFORM, level=level), None)
+    if fault:
         raise UserError(
-            f"{source}: {evidence}, or, if the values are right, write "
+            f"{source}: {fault}, or, if the values are right, write "
             f'level = "any" in [platforms.{platform}]'
         )
 
@@ -60,9 +61,9 @@ def to_log2(
     if values.min(initial=0.0) < 0:
         raise UserError(
             f"{source}: declared linear, but the smallest value is {values.min():g}; log2(x + 1) "
-            f"is for values from 0 on: give log2 expression"
+            "is for values from 0 on; give log2 expression"
         )
-    return np.log2(np.add(values, 1.0, dtype=np.float64))
+    return np.asarray(np.log2(np.add(values, 1.0, dtype=np.float64)))
 
 
 def units(platform: str, level: Level) -> str:
@@ -76,8 +77,8 @@ BY_RANK = "by rank: linear and logarithmic units give the same"
 """What a table should say below it of the word that :func:`units` uses."""
 
 
-def _evidence(sample: NDArray[np.float64], *, is_array: bool, level: Level) -> Iterator[str]:
-    """What is wrong and what to do about it; nothing where all is well."""
+def _faults(sample: NDArray[np.float64], *, is_array: bool, level: Level) -> Iterator[str]:
+    """Each with its evidence and what to do about it; none where all is well."""
     negative = float((sample < 0).mean())
     if negative >= _MANY_NEGATIVE:
         yield from _centred_genes(sample, negative)

@@ -15,6 +15,7 @@ from genebench.data.compendium import (
     REFERENCE_PLATFORM,
     Compendium,
     IdKind,
+    Level,
     MissingGenes,
     Platform,
 )
@@ -22,7 +23,7 @@ from genebench.data.formats.base import Orientation, Reader
 from genebench.data.formats.delimited import read_profiles
 from genebench.data.formats.files import check_readable
 from genebench.data.formats.opening import open_reader
-from genebench.data.genes import read_gene_map
+from genebench.data.genes import read_aliases, read_gene_map
 from genebench.errors import UserError, some, unknown
 from genebench.specs import PRESETS, check_name
 
@@ -34,6 +35,7 @@ class _Section(BaseModel):
 class _Genes(_Section):
     landmarks: str
     targets: str
+    aliases: str | None = None
 
 
 class _Platform(_Section):
@@ -41,6 +43,7 @@ class _Platform(_Section):
     ids: IdKind
     orientation: Orientation = "genes"
     """What the rows of ``matrix`` are, where it is a table (TSV, CSV, parquet, feather)."""
+    level: Level = "log2"
     profiles: str | None = None
     group: str | None = None
 
@@ -66,11 +69,14 @@ def read_manifest(path: Path) -> Compendium:
     """
     manifest = _parse(path)
     _check(path, manifest)
+    landmarks = _gene_map(path, "landmarks", manifest.genes.landmarks)
+    targets = _gene_map(path, "targets", manifest.genes.targets)
     return Compendium(
         name=manifest.name,
         title=manifest.title or manifest.name,
-        landmarks=_gene_map(path, "landmarks", manifest.genes.landmarks),
-        targets=_gene_map(path, "targets", manifest.genes.targets),
+        landmarks=landmarks,
+        targets=targets,
+        aliases=_aliases(path, manifest.genes.aliases, pd.concat([landmarks, targets])),
         platforms={name: _open(path, name, entry) for name, entry in manifest.platforms.items()},
         preset=manifest.preset,
         missing_genes=manifest.missing_genes,
@@ -122,11 +128,24 @@ def _check(path: Path, manifest: _Manifest) -> None:
             f"{path}: platforms: there is no [platforms.{REFERENCE_PLATFORM}], "
             "the microarrays that the other platforms are fitted to"
         )
+    for name, platform in manifest.platforms.items():
+        if platform.ids == "entrez" and manifest.genes.aliases is None:
+            raise UserError(
+                f"{path}: platforms.{name}.ids: the gene maps have no Entrez ids; write aliases = "
+                '"…" in [genes], the file of a table: Entrez id, tab, Ensembl id or symbol'
+            )
 
 
 def _gene_map(manifest: Path, role: str, name: str) -> pd.DataFrame:
     with _blame(manifest, f"genes.{role}"):
         return read_gene_map(manifest.parent / name)
+
+
+def _aliases(manifest: Path, name: str | None, genes: pd.DataFrame) -> pd.Series[str] | None:
+    if name is None:
+        return None
+    with _blame(manifest, "genes.aliases"):
+        return read_aliases(manifest.parent / name, genes)
 
 
 def _open(manifest: Path, name: str, entry: _Platform) -> Platform:
@@ -139,7 +158,9 @@ def _open(manifest: Path, name: str, entry: _Platform) -> Platform:
             profiles = _profiles_of(reader, manifest.parent / entry.profiles)
     with _blame(manifest, f"{key}.group"):
         _check_group(entry.group, reader, profiles)
-    return Platform(reader=reader, ids=entry.ids, profiles=profiles, group=entry.group)
+    return Platform(
+        reader=reader, ids=entry.ids, level=entry.level, profiles=profiles, group=entry.group
+    )
 
 
 def _profiles_of(reader: Reader, path: Path) -> pd.DataFrame:

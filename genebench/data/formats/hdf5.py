@@ -84,7 +84,7 @@ class Hdf5Reader(Reader):
 
     @property
     def _wrong(self) -> str:
-        article = "an" if self.format[0] in "aeiou" else "a"
+        article = "an" if self.format[0] in "AEIOU" else "a"
         return f"not {article} {self.format} file"
 
 

@@ -8,12 +8,13 @@ of each. Nothing is ever unpickled.
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,11 @@ _HEADERS = {
 }
 _AXES = ("genes", "profiles")
 _GENES_AT_ONCE = 64
+_UNSOUND = (
+    *(EOFError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
+"""What numpy and zipfile raise for a file that is damaged or made up."""
 
 
 class NpyReader(Reader):
@@ -64,8 +70,11 @@ class NpyReader(Reader):
 
     def _map(self, path: Path) -> NDArray[Any]:
         try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        except (ValueError, OSError, EOFError, OverflowError) as error:
+            with path.open("rb") as stream:
+                shape, in_columns, dtype = _read_header(stream, path.stat().st_size)
+                order: Literal["F", "C"] = "F" if in_columns else "C"
+                return np.memmap(path, dtype, "r", stream.tell(), shape, order)
+        except _UNSOUND as error:
             raise self.fault(f"not a sound .npy file of numbers ({error})") from None
 
 
@@ -137,12 +146,7 @@ class NpzReader(GeneReader):
                 info = archive.getinfo(f"{name}.npy")
                 check_promise(f"{self.source}: {name}", info.file_size, info.compress_size)
                 with archive.open(info) as stream:
-                    shape, in_columns, dtype = _read_header(stream)
-                    promised = math.prod(shape) * dtype.itemsize
-                    if dtype.hasobject or min(shape, default=0) < 0:
-                        raise ValueError(f"{name} holds objects")
-                    if promised != info.file_size - stream.tell():
-                        raise ValueError(f"{name} has not the size that its shape {shape} claims")
+                    shape, in_columns, dtype = _read_header(stream, info.file_size)
                     if in_columns and len(shape) > 1:
                         raise ValueError(f"{name} is stored column by column; save it in C order")
                     yield stream, shape, dtype
@@ -150,10 +154,7 @@ class NpzReader(GeneReader):
             raise self.fault(
                 f"it has no array {name!r}; a sound .npz has matrix, genes and profiles"
             ) from None
-        except (
-            *(zipfile.BadZipFile, zlib.error, EOFError, OSError, OverflowError, RuntimeError),
-            *(SyntaxError, TypeError, ValueError),
-        ) as error:
+        except _UNSOUND as error:
             raise self.fault(f"not a sound .npz file ({error})") from None
 
 
@@ -188,11 +189,17 @@ def _write_matrix(stream: IO[bytes], content: Content) -> None:
         stream.write(np.ascontiguousarray(block).tobytes())
 
 
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it is stored column by column, and type of an array of ``size`` bytes."""
     version = npy_format.read_magic(stream)
     if version not in _HEADERS:
         raise ValueError(f"version {version} of .npy holds no plain array")
-    return _HEADERS[version](stream)
+    shape, in_columns, dtype = _HEADERS[version](stream)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which are never unpickled")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - stream.tell():
+        raise ValueError(f"it has not the size that its shape {shape} claims")
+    return shape, in_columns, dtype
 
 
 def _check_numbers(reader: Reader, dtype: np.dtype[Any]) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from genebench.catalog import catalog
 from genebench.data.formats.base import Content, Orientation, Reader
 from genebench.data.formats.delimited import write_profiles
-from genebench.data.formats.files import check_readable
+from genebench.data.formats.files import as_text, check_readable
+from genebench.data.formats.text import check_cells
 from genebench.errors import UserError, some
 from genebench.files import user_errors
 from genebench.plugins import load_code
@@ -57,13 +60,17 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
         raise UserError(f"{path}: {spec.name} files can be read, not written; choose another")
     write = _load(path, spec, spec.writer)
     _check_absent(path)
+    _check_text(path, content)
     with (
         user_errors(path.parent, "write to another folder"),
         tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
     ):
         staged = Path(folder) / path.name
-        write(staged, content)
-        _finish(path, staged, content)
+        with _blame(path, staged):
+            write(staged, content)
+            reader = open_reader(staged)
+        _check_ids(path, reader, content)
+        _write_left(staged, reader, content)
         written = sorted(Path(folder).iterdir(), key=lambda file: (file == staged, file.name))
         final = [path.with_name(file.name) for file in written]
         for file in final:
@@ -73,13 +80,17 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
     return final
 
 
-def _finish(path: Path, staged: Path, content: Content) -> None:
-    """Open what was written: its ids must be the content's; write what it does not hold."""
+@contextmanager
+def _blame(path: Path, staged: Path) -> Iterator[None]:
+    """Name a file in messages as it would have been called."""
     try:
-        reader = open_reader(staged)
+        yield
     except UserError as error:
-        reason = str(error).replace(str(staged), str(path))
-        raise UserError(f"{reason}; so this cannot be written to such a file") from None
+        message = str(error).replace(str(staged.parent), str(path.parent))
+        raise UserError(message) from None
+
+
+def _check_ids(path: Path, reader: Reader, content: Content) -> None:
     for kind, read, given in (
         ("gene", reader.gene_ids, content.genes.index),
         ("profile", reader.profiles.index, content.profiles.index),
@@ -90,10 +101,21 @@ def _finish(path: Path, staged: Path, content: Content) -> None:
                 f"{path}: {kind} ids would not read back as they are ({some(lost or given)}); "
                 "rename them, or choose another format"
             )
+
+
+def _write_left(staged: Path, reader: Reader, content: Content) -> None:
+    """Write the columns of the profile table that the file itself does not hold."""
     left = content.profiles.drop(columns=reader.profiles.columns, errors="ignore")
     if not left.columns.empty:
-        stem = path.name[: -len(_suffix_of(path))]
+        stem = staged.name[: -len(_suffix_of(staged))]
         write_profiles(staged.with_name(f"{stem}.profiles.tsv"), left)
+
+
+def _check_text(path: Path, content: Content) -> None:
+    """No format of text or HDF5 holds a zero byte."""
+    for table in (content.genes, content.profiles):
+        for column in (table.index.to_series(), *(table[name] for name in table)):
+            check_cells(path, as_text(column), "\0")
 
 
 def _check_absent(path: Path) -> None:

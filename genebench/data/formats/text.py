@@ -216,7 +216,7 @@ def open_for_text(path: Path) -> Iterator[TextIO]:
         stream: Any = stack.enter_context(path.open("wb"))
         if path.name.lower().endswith(".gz"):
             # No name and no time in its header: the same content gives the same bytes.
-            packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=stream, mtime=0)
+            packed = gzip.GzipFile("", "wb", compresslevel=3, fileobj=stream, mtime=0)
             stream = stack.enter_context(packed)
         yield stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8", newline="\n"))
 
@@ -230,8 +230,8 @@ def check_cells(path: Path, cells: Iterable[object], forbidden: str) -> None:
     for cell in cells:
         if any(character in str(cell) for character in forbidden):
             raise UserError(
-                f"{path}: {str(cell)[:40]!r} holds a character that ends a cell or line there; "
-                "rename it, or write another format"
+                f"{path}: {str(cell)[:40]!r} holds a character that ends a cell, a line or text "
+                "there; rename it, or write another format"
             )
 
 

@@ -1,0 +1,174 @@
+"""Matrices out: prepared datasets in any format, and copies that prepare to the same digest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from genebench.data.export import convert, export
+from genebench.data.formats.opening import open_reader
+from genebench.data.manifest import read_manifest
+from genebench.data.prepare import prepare
+from genebench.data.store import DataStore
+from genebench.errors import UserError
+from genebench.specs import Part
+
+PROBES = ["t3", "a1", "c2", "b1", "unused", "c1", "t1", "c3", "t2"]
+MANIFEST = """
+name = "made"
+recipe = "dgex"
+[genes]
+landmarks = "lm.txt"
+targets = "tg.txt"
+[platforms.geo]
+matrix = "{geo}"
+ids = "probe"
+group = "series"
+{geo_more}
+[platforms.gtex]
+matrix = "{gtex}"
+ids = "ensembl"
+{gtex_more}
+"""
+
+
+def tsv(names, rows, values):
+    head = "\t".join(["id", *names])
+    return "".join(
+        f"{line}\n"
+        for line in [
+            head,
+            *("\t".join([row, *map(repr, v)]) for row, v in zip(rows, values, strict=True)),
+        ]
+    )
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A folder with gene maps, a microarray GCTX (float32, with series) and RNA-seq text."""
+    random = np.random.default_rng(5)
+    (tmp_path / "lm.txt").write_text("A\tENSG01\ta1\nB\tENSG02\tb1\nT\tENSG03\tt1\n")
+    (tmp_path / "tg.txt").write_text("C\tENSG04\tc1,c2,c3\nT\tENSG03\tt2,t3\n")
+    values = random.normal(8, 2, (9, 12)).astype(np.float32).astype(float).tolist()
+    (tmp_path / "raw.tsv").write_text(tsv([f"p{i}" for i in range(12)], PROBES, values))
+    reader = open_reader(tmp_path / "raw.tsv")
+    reader.profiles = reader.profiles.assign(series=[f"GSE{i // 4}" for i in range(12)], n=1.5)
+    convert(reader, tmp_path / "geo.gctx")
+    values = random.gamma(2, 3, (4, 5)).tolist()
+    genes = ["ENSG03.4", "ENSG01", "ENSG04.1", "ENSG02"]
+    (tmp_path / "gtex.tsv").write_text(tsv(list("vwxyz"), genes, values))
+    return tmp_path
+
+
+def digest(folder, **names):
+    beside = {f"{key}_more": "" for key in names}
+    for key, name in names.items():
+        table = name.partition(".")[0] + ".profiles.tsv"
+        if (folder / table).exists():
+            beside[f"{key}_more"] = f'profiles = "{table}"'
+    path = folder / "made.toml"
+    path.write_text(MANIFEST.format(**names, **beside))
+    return prepare(read_manifest(path), store=DataStore(folder / "store")).digest
+
+
+ENDINGS = ["gctx", "gct", "gct.gz", "tsv", "csv.gz", "npy", "npz", "h5ad", "parquet", "feather"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_copy_in_any_format_prepares_to_the_same_digest(source, ending):
+    if ending in ("parquet", "feather"):
+        pytest.importorskip("pyarrow")
+    for name in ("geo.gctx", "gtex.tsv"):
+        convert(open_reader(source / name), source / f"{name.partition('.')[0]}2.{ending}")
+    original = digest(source, geo="geo.gctx", gtex="gtex.tsv")
+    assert digest(source, geo=f"geo2.{ending}", gtex=f"gtex2.{ending}") == original
+
+
+def transpose(path, to):
+    rows = [line.split("\t") for line in path.read_text().splitlines()]
+    to.write_text("".join("\t".join(row) + "\n" for row in zip(*rows, strict=True)))
+
+
+def test_profiles_in_rows_are_detected_and_read_when_told(source):
+    transpose(source / "gtex.tsv", source / "turned.tsv")
+    with pytest.raises(
+        UserError,
+        match=r"no gene .* in .*turned\.tsv as ensembl ids; its columns are genes \(5 would "
+        r'match\): write orientation = "profiles"$',
+    ):
+        digest(source, geo="geo.gctx", gtex="turned.tsv")
+    with pytest.raises(UserError, match=r'orientation = "profiles" and ids = "ensembl"$'):
+        digest(source, geo="turned.tsv", gtex="gtex.tsv")
+    told = 'turned.tsv"\norientation = "profiles'
+    assert digest(source, geo="geo.gctx", gtex=told) == digest(
+        source, geo="geo.gctx", gtex="gtex.tsv"
+    )
+
+
+def test_orientation_is_for_tables(source):
+    convert(open_reader(source / "gtex.tsv"), source / "gtex.gct")
+    for name in ("geo.gctx", "gtex.gct"):
+        with pytest.raises(UserError, match=rf"{name}: this format says itself which axis"):
+            open_reader(source / name, "profiles")
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_a_turned_table_in_blocks(source, size):
+    straight = open_reader(source / "gtex.tsv")
+    transpose(source / "gtex.tsv", source / "turned.tsv")
+    turned = open_reader(source / "turned.tsv", "profiles")
+    assert turned.gene_ids.tolist() == straight.gene_ids.tolist()
+    assert turned.profiles.index.tolist() == straight.profiles.index.tolist()
+    for genes in ([3, 0, 0, 2], []):
+        blocks = list(turned.blocks(np.array(genes, dtype=np.intp), size))
+        assert all(0 < len(block) <= size for block in blocks)
+        expected = np.vstack(list(straight.blocks(np.array(genes, dtype=np.intp))))
+        np.testing.assert_array_equal(np.vstack(blocks), expected)
+
+
+def test_a_bad_cell_of_a_turned_table_matters_only_where_it_is_asked_for(source):
+    transpose(source / "gtex.tsv", source / "turned.tsv")
+    lines = (source / "turned.tsv").read_text().splitlines()
+    cells = lines[4].split("\t")
+    lines[4] = "\t".join([*cells[:2], "liver", *cells[3:]])
+    (source / "turned.tsv").write_text("\n".join(lines))
+    turned = open_reader(source / "turned.tsv", "profiles")
+    assert len(list(turned.blocks(np.array([0, 2]), 2))) == 3
+    with pytest.raises(UserError, match="row 'y', column 'ENSG01' holds 'liver'"):
+        list(turned.blocks(np.array([0, 1]), 2))
+
+
+@pytest.mark.parametrize("values", ["expression", "standardised"])
+@pytest.mark.parametrize("genes", ["landmarks", "targets", "all"])
+@pytest.mark.parametrize("part", [Part(platform="geo", split="test"), Part(platform="gtex")])
+def test_a_part_of_a_dataset(tiny, tmp_path, part, genes, values):
+    export(tiny, part, tmp_path / "out.gctx", genes=genes, values=values)
+
+    reader = open_reader(tmp_path / "out.gctx")
+    got = np.vstack(list(reader.blocks(np.arange(len(reader.gene_ids)))))
+    profiles = tiny.profiles(part)
+    ids = {
+        "landmarks": tiny.landmark_genes.index.tolist(),
+        "targets": tiny.target_genes.index.tolist(),
+    }
+    ids["all"] = [f"{role[:-1]}:{id_}" for role in ("landmarks", "targets") for id_ in ids[role]]
+    assert reader.gene_ids.tolist() == ids[genes]
+    assert reader.profiles.index.tolist() == profiles.profiles.index.tolist()
+    assert set(reader.profiles) == set(profiles.profiles)
+    whole = np.hstack([profiles.landmarks, profiles.targets])
+    columns = {
+        "landmarks": slice(0, len(ids["landmarks"])),
+        "targets": slice(len(ids["landmarks"]), None),
+        "all": slice(None),
+    }[genes]
+    if values == "standardised":
+        np.testing.assert_array_equal(got, whole[:, columns])
+    else:
+        rows = tiny.profile_table(part.platform).index.get_indexer(profiles.profiles.index)
+        np.testing.assert_array_equal(got, tiny.expression(part.platform)[rows][:, columns])
+
+
+def test_unknown_platform(tiny, tmp_path):
+    with pytest.raises(UserError, match="unknown platform"):
+        export(tiny, Part(platform="gtx"), tmp_path / "out.tsv")
+    assert list(tmp_path.iterdir()) == []
