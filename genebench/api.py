@@ -13,7 +13,7 @@ from genebench.catalog import catalog
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset
 from genebench.errors import unknown
-from genebench.job import Device, Settings, resolve_device
+from genebench.job import Device, Settings, check
 from genebench.library import is_ready, open_dataset, suggested_preset
 from genebench.plan import Job, Plan, Request, make_plan
 from genebench.plugins import load_code
@@ -109,6 +109,7 @@ def run(
     plan = plan_run(
         methods, protocols, dataset,
         preset=preset, seeds=seeds, overrides=texts, results=Path(results),
+        keep_predictions=keep_predictions,
     )  # fmt: skip
     settings = Settings(results=Path(results), device=device, keep_predictions=keep_predictions)
     for _ in execute_plan(plan.remaining(retry_failed=retry_failed), settings, engine):
@@ -145,6 +146,7 @@ def plan_run(
     seeds: int,
     overrides: Mapping[str, Mapping[str, str]],
     results: Path,
+    keep_predictions: bool = False,
     progress: Progress = silent,
 ) -> Plan:
     """Check every name, open (or build) the dataset, and turn the request into jobs."""
@@ -157,6 +159,7 @@ def plan_run(
         preset=preset or suggested_preset(dataset, offered.datasets),
         seeds=seeds,
         overrides=overrides,
+        keep_predictions=keep_predictions,
     )
     # Names first: a typing error should not wait for a dataset to be built.
     offered.methods.choose(request.methods)
@@ -179,7 +182,7 @@ def execute_plan(jobs: list[Job], settings: Settings, engine: str = "local") -> 
     launch = load_code(catalog().engines.get(engine).code)
     ResultsStore(settings.results).prepare()
     for job in jobs:
-        resolve_device(settings.device, job.method)
+        check(job, settings)
     yield from launch(jobs, settings)
 
 

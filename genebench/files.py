@@ -37,12 +37,8 @@ def user_errors(where: Path, remedy: str) -> Iterator[None]:
         with full_disk(where, remedy):
             yield
     except OSError as error:
-        if isinstance(error, PermissionError | FileExistsError | NotADirectoryError) or (
-            error.errno == errno.EROFS
-        ):
-            reason = (error.strerror or "cannot write").lower()
-            raise UserError(f"{where}: cannot write there ({reason}); {remedy}") from error
-        raise
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"{where}: cannot write there ({reason}); {remedy}") from error
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from genebench.errors import UserError, describe
 from genebench.method import Context, Method, Model
 from genebench.metrics.scoring import Scoring, score
 from genebench.paper import is_published
-from genebench.plan import Evaluation, Job
+from genebench.plan import Evaluation, Job, metric_digests
 from genebench.plugins import installed, load_code
 from genebench.provenance import PeakMemory, Stopwatch, now, provenance
 from genebench.results.record import FORMAT, Failure, Provenance, Record
@@ -59,7 +59,12 @@ class _Workbench:
 
     job: Job
     settings: Settings
-    dataset: Dataset
+    train: Profiles
+    selections: dict[str, Profiles]
+    """Protocol → selection set."""
+    tests: dict[str, Profiles]
+    """Protocol → test profiles, from a dataset that the method never touches."""
+    published: bool
     store: ResultsStore
     device: str
     started: str
@@ -93,19 +98,39 @@ def notify(hook: str, **arguments: Any) -> None:
 
 
 def _set_up(job: Job, settings: Settings) -> _Workbench:
-    dataset = DataStore().open(job.store)
-    if dataset is None or dataset.digest != job.data:
-        raise UserError(f"dataset {job.dataset}: no longer the one that was planned for; run again")
+    given, scored = _open(job), _open(job)
     return _Workbench(
         job=job,
         settings=settings,
-        dataset=dataset,
+        train=given.profiles(job.evaluations[0].protocol.train),
+        selections={
+            item.protocol.name: given.profiles(item.protocol.select) for item in job.evaluations
+        },
+        tests={item.protocol.name: scored.profiles(item.protocol.test) for item in job.evaluations},
+        published=is_published(scored),
         store=ResultsStore(settings.results),
         device=resolve_device(settings.device, job.method),
         started=now(),
         clock=Stopwatch(),
         memory=PeakMemory(),
     )
+
+
+def _open(job: Job) -> Dataset:
+    dataset = DataStore().open(job.store)
+    if dataset is None or dataset.digest != job.data:
+        raise UserError(f"dataset {job.dataset}: no longer the one that was planned for; run again")
+    return dataset
+
+
+def check(job: Job, settings: Settings) -> None:
+    """Find a mistake of the user's before the first job starts.
+
+    Raises:
+        UserError: parameters contradict each other, or there is no such device.
+    """
+    resolve_device(settings.device, job.method)
+    _create(job)
 
 
 def resolve_device(wanted: str, method: MethodSpec) -> str:
@@ -155,15 +180,10 @@ def _create(job: Job) -> Method | Failure:
 
 def _fit(bench: _Workbench, method: Method) -> Mapping[str, Model]:
     job = bench.job
-    train = bench.dataset.profiles(job.evaluations[0].protocol.train)
-    selections = {
-        evaluation.protocol.name: bench.dataset.profiles(evaluation.protocol.select)
-        for evaluation in job.evaluations
-    }
     context = Context(seed=job.seed, device=bench.device, progress=_observed(job))
     with bench.clock.phase("fit"):
-        models = method.fit(train, selections, context)
-    missing = sorted(set(selections) - set(models))
+        models = method.fit(bench.train, dict(bench.selections), context)
+    missing = sorted(set(bench.selections) - set(models))
     if missing:
         raise BadPredictionError(f"fit returned no model for {', '.join(missing)}")
     return models
@@ -189,7 +209,7 @@ def _evaluate(
     if isinstance(models, Failure):
         return _record_failure(bench, evaluation, models)
     model = models[evaluation.protocol.name]
-    test = bench.dataset.profiles(evaluation.protocol.test)
+    test = bench.tests[evaluation.protocol.name]
     clock = Stopwatch()
     clock.seconds |= bench.clock.seconds
     with bench.store.scratch(evaluation.key) as scratch:
@@ -271,8 +291,8 @@ def _record_failure(bench: _Workbench, evaluation: Evaluation, failure: Failure)
 
 
 def _record(bench: _Workbench, evaluation: Evaluation, **outcome: Any) -> Record:
-    job, protocol = bench.job, evaluation.protocol
-    parts = {"train": protocol.train, "select": protocol.select, "test": protocol.test}
+    job, name = bench.job, evaluation.protocol.name
+    test = bench.tests[name]
     blank: dict[str, Any] = {
         "choices": {}, "notes": (), "scores": {}, "vectors": "", "predictions": "",
         "constant_truth": 0, "constant_prediction": 0, "failure": None,
@@ -284,12 +304,14 @@ def _record(bench: _Workbench, evaluation: Evaluation, **outcome: Any) -> Record
         identity=evaluation.identity,
         dataset=job.dataset,
         preset=job.preset,
-        published_data=is_published(bench.dataset),
-        profiles={name: len(bench.dataset.profiles(part)) for name, part in parts.items()},
-        genes={
-            "landmark": len(bench.dataset.landmark_genes),
-            "target": len(bench.dataset.target_genes),
+        published_data=bench.published,
+        profiles={
+            "train": len(bench.train),
+            "select": len(bench.selections[name]),
+            "test": len(test),
         },
+        genes={"landmark": len(test.landmark_genes), "target": len(test.target_genes)},
+        metrics=metric_digests(catalog()),
         shared_fit=tuple(item.protocol.name for item in job.evaluations),
         peak_memory=bench.memory.read(),
         peak_memory_scope=bench.memory.scope,

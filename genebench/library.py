@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genebench.catalog import Shelf
 from genebench.data.prepare import prepare
-from genebench.data.store import Dataset, DataStore
+from genebench.data.store import RECIPE, Dataset, DataStore
 from genebench.errors import UserError, unknown
 from genebench.keys import code_digest
 from genebench.plugins import load_code
@@ -80,5 +80,7 @@ def _ready(spec: DatasetSpec, size: str) -> Dataset | None:
         dataset = DataStore().open(store_name(spec, size))
     except UserError:
         return None
-    made_here = dataset and dataset.info["origin"].get("code") == code_digest(spec.code)
-    return dataset if made_here else None
+    if dataset is None:
+        return None
+    made_by = dataset.info["origin"].get("code"), dataset.info.get("recipe")
+    return dataset if made_by == (code_digest(spec.code), RECIPE) else None

@@ -74,5 +74,7 @@ class Method(ABC):
             context: seed, device, progress.
 
         Returns:
-            One model for each name in ``selections``; the same object may serve several.
+            One model for each name in ``selections``; the same object may serve several. What is
+            chosen on one set must not depend on which others are given: a run that continues
+            asks only for those that are missing.
         """

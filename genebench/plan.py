@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Literal
 from genebench.catalog import Catalog
 from genebench.errors import UserError
 from genebench.keys import code_digest, key_of
-from genebench.results.record import Code, Identity
+from genebench.results.record import Code, Identity, Record
 from genebench.results.store import ResultsStore
 from genebench.specs import MethodSpec, ProtocolSpec, Value
 
 if TYPE_CHECKING:
     from genebench.data.store import Dataset
+
+NUMERICS = 1
+"""Raised when a change of genebench itself (units, moments, scoring) changes numbers: every key
+changes with it. Methods and metrics of plugins have digests of their own."""
 
 State = Literal["done", "failed", "to do"]
 
@@ -63,6 +67,8 @@ class Request:
     seeds: int = 1
     overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Method → parameter → value, as typed."""
+    keep_predictions: bool = False
+    """Results without kept predictions are to be done again."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,12 @@ def make_plan(
         for seed in range(request.seeds if method.stochastic else 1)
         for job in planner.jobs(method, seed, protocols)
     ]
-    return Plan(tuple(jobs), _states(jobs, results))
+    keys = [evaluation.key for job in jobs for evaluation in job.evaluations]
+    metrics = metric_digests(catalog)
+    return Plan(
+        tuple(jobs),
+        {key: _state(results.read(key), metrics, keep=request.keep_predictions) for key in keys},
+    )
 
 
 @dataclass(frozen=True)
@@ -162,12 +173,16 @@ class _Planner:
             seed=seed,
             protocol=protocol.name,
             protocol_version=protocol.version,
+            train=str(protocol.train),
+            select=str(protocol.select),
+            test=str(protocol.test),
             data=self.dataset.digest,
             code=Code(
                 distribution=plugin.distribution,
                 version=plugin.version,
                 digest=code_digest(method.code),
             ),
+            numerics=NUMERICS,
         )
 
 
@@ -199,10 +214,16 @@ def _check_overrides(
             raise UserError(f"a parameter of {name} is set, but {name} is not among the methods")
 
 
-def _states(jobs: Iterable[Job], results: ResultsStore) -> dict[str, State]:
-    states: dict[str, State] = {}
-    for job in jobs:
-        for evaluation in job.evaluations:
-            record = results.read(evaluation.key)
-            states[evaluation.key] = record.status if record else "to do"
-    return states
+def metric_digests(catalog: Catalog) -> dict[str, str]:
+    """Metric → digest of its code."""
+    return {spec.name: code_digest(spec.code) for spec in catalog.metrics.specs.values()}
+
+
+def _state(record: Record | None, metrics: Mapping[str, str], *, keep: bool) -> State:
+    """A result counts as done when every metric on offer scored it, by the code of today."""
+    if record is None:
+        return "to do"
+    if record.status == "failed":
+        return "failed"
+    scored = metrics.items() <= record.metrics.items()
+    return "done" if scored and (record.predictions or not keep) else "to do"

@@ -175,7 +175,8 @@ class MethodSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatasetSpec:
-    """A dataset. ``code`` names ``f(preset: str) -> genebench.data.Compendium``.
+    """A dataset. ``code`` names ``f(preset: str)``, which returns a
+    :class:`genebench.data.compendium.Compendium`.
 
     The compendium holds raw platforms; the published recipe and the store are genebench's work.
     """
@@ -324,7 +325,9 @@ class EngineSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReporterSpec:
-    """An output format. ``code`` names ``f(report: genebench.report.Report) -> str``."""
+    """An output format. ``code`` names ``f(report) -> str``, given a
+    :class:`genebench.report.report.Report`.
+    """
 
     name: str
     title: str

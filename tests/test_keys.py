@@ -41,8 +41,12 @@ def identity(**changes):
         "seed": 0,
         "protocol": "geo",
         "protocol_version": 1,
+        "train": "geo/train",
+        "select": "geo/select",
+        "test": "geo/test",
         "data": "d1",
         "code": Code(distribution="dist", version="1.0", digest="c1"),
+        "numerics": 1,
     }
     return Identity(**(content | changes))
 
@@ -115,7 +119,8 @@ def test_keys_are_the_same_on_every_machine_and_in_every_version():
 
 def test_an_identity_holds_exactly_what_a_result_depends_on():
     assert set(Identity.model_fields) == {
-        "method", "params", "seed", "protocol", "protocol_version", "data", "code",
+        "method", "params", "seed", "data", "code", "numerics",
+        "protocol", "protocol_version", "train", "select", "test",
     }  # fmt: skip
     assert set(Code.model_fields) == {"distribution", "version", "digest"}
 
@@ -131,6 +136,10 @@ def test_an_identity_holds_exactly_what_a_result_depends_on():
         {"seed": 1},
         {"protocol": "gtex"},
         {"protocol_version": 2},
+        {"train": "geo/train/by-group"},
+        {"select": "1000g"},
+        {"test": "gtex"},
+        {"numerics": 2},
         {"data": "d2"},
         {"code": Code(distribution="other", version="1.0", digest="c1")},
         {"code": Code(distribution="dist", version="1.1", digest="c1")},

@@ -10,15 +10,15 @@ from genebench.analysis.tidy import tidy
 from genebench.results.record import Record
 from genebench.specs import ProtocolSpec
 
-KEYS = ["dataset", "preset", "method", "metric"]
+KEYS = ["dataset", "method", "metric"]
 
 
 def leaks(records: Iterable[Record], protocols: Iterable[ProtocolSpec]) -> pd.DataFrame:
-    """One row per dataset, preset, method, metric and variant that was run beside its original.
+    """One row per dataset, method, metric and variant that was run beside its original.
 
     Columns ``original`` and ``variant`` name the protocols, ``mean_original`` and
-    ``mean_variant`` are means over all targets (and over seeds), ``difference`` is variant −
-    original: what the method owed to the leak, in the sign of the metric.
+    ``mean_variant`` are means over all targets (and over seeds, or whatever else was run twice),
+    ``difference`` is variant − original: what the method owed to the leak.
     """
     table = tidy(records)
     done = table[(table["panel"] == "all") & (table["status"] == "done")]

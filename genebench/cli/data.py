@@ -127,6 +127,8 @@ def _row(name: str) -> tuple[str, ...]:
 
 
 def _describe(info: dict[str, Any]) -> None:
+    from genebench.data.levels import BY_RANK
+
     typer.echo(f"{info['name']}: {info['title']}")
     typer.echo(
         f"digest {info['digest']}; {info['landmarks']:,} landmarks, {info['targets']:,} targets, "
@@ -134,16 +136,22 @@ def _describe(info: dict[str, Any]) -> None:
         f"split seed {info['split_seed']}"
     )
     output.table(
-        ("platform", "profiles", "ids", "landmarks found", "targets found", "partly", "group"),
+        (
+            "platform", "profiles", "ids", "units", "landmarks found", "targets found", "partly",
+            "group",
+        ),
         [_platform_row(name, platform) for name, platform in info["platforms"].items()],
-    )
+    )  # fmt: skip
+    typer.echo(f"units {BY_RANK}")
 
 
 def _platform_row(name: str, platform: dict[str, Any]) -> tuple[str, ...]:
+    from genebench.data.levels import units
+
     roles = [platform["coverage"][role] for role in ("landmarks", "targets")]
     found = (f"{role['found']:,} of {role['in_map']:,}" for role in roles)
     partly = sum(len(role["partial"]) for role in roles)
     return (
-        name, f"{platform['profiles']:,}", platform["ids"], *found, f"{partly:,}",
-        platform["group"] or "",
+        name, f"{platform['profiles']:,}", platform["ids"], units(name, platform["level"]), *found,
+        f"{partly:,}", platform["group"] or "",
     )  # fmt: skip

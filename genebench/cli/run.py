@@ -75,6 +75,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
         plan = api.plan_run(
             methods, protocol, dataset,
             preset=preset, seeds=seeds, overrides=_overrides(set_ or ()), results=results,
+            keep_predictions=keep_predictions,
             progress=progress,
         )  # fmt: skip
     if dry_run:

@@ -45,7 +45,7 @@ CLUSTERS, MAX_ITER, BATCH_SIZE = 100, 10, 1000
 """The published k-means."""
 
 _DIRECTIONS = 64
-_SAMPLE = 256
+_SAMPLE = 128
 """Profiles that the directions are taken from."""
 
 _ORDER = 1e-3
@@ -114,9 +114,9 @@ def _in_clusters(reader: Reader, seed: int, path: Path, progress: Progress) -> N
 def _k_means(clusters: int, seed: int) -> Any:
     try:
         library = import_module("sklearn.cluster")
-    except ModuleNotFoundError as error:
+    except ModuleNotFoundError:
         raise UserError(
-            f"duplicates by k-means need {error.name}, which is not installed: "
+            "duplicates by k-means need scikit-learn, which is not installed: "
             "pip install 'genebench[kmeans]', or use the exact rule"
         ) from None
     return library.MiniBatchKMeans(
@@ -193,7 +193,9 @@ def _project(blocks: Iterable[NDArray[np.floating]], n_profiles: int) -> _Projec
 def _leading_directions(block: NDArray[np.floating]) -> NDArray[np.float64]:
     """Orthonormal directions × probes, along which a sample of a block varies most."""
     sample = block[:: -(-len(block) // _SAMPLE)].astype(np.float64)
-    return np.linalg.svd(sample - sample.mean(axis=0), full_matrices=False)[2][:_DIRECTIONS]
+    sample -= sample.mean(axis=0)
+    leading = np.linalg.eigh(sample @ sample.T)[1][:, -_DIRECTIONS:]
+    return np.linalg.qr(sample.T @ leading)[0].T
 
 
 def _write_rows(

@@ -193,6 +193,8 @@ def match_maps(
     )
     genes = pd.concat([landmarks, targets])
     found = np.concatenate([part.found for part in matched])
+    once = ~genes.index.duplicated()
+    genes, found = genes[once], found[once]
     if not found.any():
         raise _no_match(genes, gene_ids, kind, source, columns)
     _check_kinds(genes, found, gene_ids, kind, source)
@@ -258,8 +260,7 @@ def _known(gene_ids: pd.Index, kind: IdKind, source: str) -> pd.Index:
 def _check_kinds(
     genes: pd.DataFrame, found: NDArray[np.bool_], gene_ids: pd.Index, kind: IdKind, source: str
 ) -> None:
-    missing = genes[~found & ~genes.index.isin(genes.index[found])]
-    missing = missing[~missing.index.duplicated()]
+    missing = genes[~found]
     other, number = _best_kind(missing, gene_ids)
     if number > _MIXED * len(genes):
         ids = gene_ids[strip_version(gene_ids).isin(_sought(missing, other))]

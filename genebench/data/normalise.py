@@ -31,7 +31,8 @@ def quantile_ranks(expression: NDArray[np.float64]) -> tuple[Ranks, NDArray[np.f
     for at, profile in enumerate(expression):
         order, ordered[at], first = _tie_groups(profile)
         last = np.append(first[1:], len(profile)) - 1
-        ranks[at, order] = np.repeat((first + last) // 2, last - first + 1)
+        middle = (first + last) // 2
+        ranks[at, order] = middle if len(first) == len(profile) else middle.repeat(last - first + 1)
     return ranks, ordered
 
 
@@ -62,7 +63,9 @@ def _tie_groups(
     profile: NDArray[np.float64],
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]:
     """The sorting order, the sorted values, and where each run of equal values starts."""
-    order = np.argsort(profile, kind="stable")
+    # Equal values share whatever their places give, so the sort need not be stable: the default
+    # one is vectorised and several times as fast.
+    order = np.argsort(profile)
     ordered = profile[order]
     first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
     return order, ordered, first

@@ -19,11 +19,14 @@ from numpy.typing import NDArray
 from genebench.data.compendium import REFERENCE_PLATFORM, Compendium
 from genebench.data.coverage import KeptGenes, keep_genes
 from genebench.data.formats.base import BLOCK
+from genebench.data.levels import check_level, to_log2
 from genebench.data.normalise import gene_statistics, quantile_ranks, reference_ranks
 from genebench.data.npy import NpyWriter, read_rows
 from genebench.data.split import group_split, random_split
 from genebench.data.store import (
+    DIGESTED,
     FORMAT,
+    RECIPE,
     Dataset,
     DataStore,
     dataset_digest,
@@ -35,7 +38,8 @@ from genebench.errors import UserError
 from genebench.progress import Progress, silent
 from genebench.specs import check_name
 
-FEWEST_PROFILES = 3
+FEWEST = 3, "have statistics"
+FEWEST_TO_SPLIT = 10, "be split 80/10/10"
 
 Floats = NDArray[np.float64]
 Ranks = NDArray[np.uint32]
@@ -82,10 +86,11 @@ def _check_sizes(compendium: Compendium) -> None:
     for name, platform in compendium.platforms.items():
         check_name("platform", name)
         profiles = len(platform.reader.profiles)
-        if profiles < FEWEST_PROFILES:
+        fewest, reason = FEWEST_TO_SPLIT if name == REFERENCE_PLATFORM else FEWEST
+        if profiles < fewest:
             raise UserError(
                 f"{platform.reader.source}: {profiles} profiles; platform {name} needs at least "
-                f"{FEWEST_PROFILES} to have statistics"
+                f"{fewest} to {reason}"
             )
 
 
@@ -129,9 +134,12 @@ class _Preparation:
     def _expression(self, platform: str) -> Iterator[Floats]:
         """Blocks of profiles × kept genes, probes averaged, not yet normalised."""
         total = sum(len(table) for table in self._tables.values())
-        rows = self._genes.rows[platform]
-        for block in self._platforms[platform].reader.blocks(rows.positions):
-            yield rows.average(block)
+        rows, item = self._genes.rows[platform], self._platforms[platform]
+        source, level = item.reader.source, item.level
+        for number, block in enumerate(item.reader.blocks(rows.positions)):
+            if number == 0:
+                check_level(rows.average(block), source=source, platform=platform, level=level)
+            yield rows.average(to_log2(block, source=source, platform=platform, level=level))
             self._done += len(block)
             self._progress(self._done, total, f"reading {platform}")
 
@@ -195,9 +203,11 @@ def _profile_table(compendium: Compendium, name: str) -> pd.DataFrame:
     table = platform.reader.profiles
     if platform.profiles is not None:
         table = table.join(platform.profiles)
-    table = table.astype(str)
-    if platform.group:
-        table = table.assign(group=table[platform.group])
+    groups = table[platform.group] if platform.group else None
+    # A column of the user's own that has one of our names keeps its content under another.
+    table = table.astype(str).rename(columns={own: f"{own}_given" for own in DIGESTED})
+    if groups is not None:
+        table = table.assign(group=groups.astype(str))
     if name == REFERENCE_PLATFORM:
         table = table.assign(split=random_split(len(table), compendium.split_seed))
         if platform.group:
@@ -210,6 +220,7 @@ def _describe(
 ) -> dict[str, Any]:
     return {
         "format": FORMAT,
+        "recipe": RECIPE,
         "name": name,
         "title": compendium.title,
         "digest": dataset_digest(genes.landmarks, genes.targets, contents),
@@ -224,6 +235,7 @@ def _describe(
             platform: {
                 "profiles": len(item.reader.profiles),
                 "ids": item.ids,
+                "level": item.level,
                 "group": item.group,
                 "source": Path(item.reader.source).name,
                 "digest": contents[platform],

@@ -131,8 +131,6 @@ class Profiles:
         return slice(0, n_landmarks) if role == "landmarks" else slice(n_landmarks, None)
 
     def _read(self, rows: NDArray[np.intp], columns: slice) -> Matrix:
-        # Rows first from the memory map as one slice of whole rows: a strided fancy index would
-        # touch the same pages and take longer.
         values = np.asarray(self._expression[rows, columns])
         return self._units.of(values, columns)
 

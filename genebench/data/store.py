@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,13 +38,18 @@ from genebench.data.formats.base import BLOCK
 from genebench.data.home import home
 from genebench.data.profiles import Profiles, Units
 from genebench.errors import UserError, unknown
-from genebench.files import atomic_write, sha256_of, sweep, user_errors
+from genebench.files import atomic_write, full_disk, sha256_of, sweep, user_errors
 from genebench.specs import NAME, Part
 
 FORMAT = 1
 """Version of the layout above."""
 
+RECIPE = 1
+"""Version of the preprocessing: raised when the same files would give other numbers."""
+
 SUMS = "SHA256SUMS"
+_REMEDY = "set GENEBENCH_HOME to another folder"
+_DIGEST = re.compile(r"[0-9a-f]{16}")
 DIGESTED = ("group", "split", "group_split")
 """Columns of profile tables that results depend on."""
 
@@ -121,17 +127,29 @@ class Dataset:
         Raises:
             UserError: there is no such platform or split, or no profile in that part.
         """
-        table = self.profile_table(part.platform)
+        with self._damage():
+            table = self.profile_table(part.platform)
+            expression, units = self.expression(part.platform), self._units(part)
+            genes = self.landmark_genes, self.target_genes
         rows = self._rows(table, part)
         return Profiles(
-            expression=self.expression(part.platform),
+            expression=expression,
             rows=rows,
-            units=self._units(part),
+            units=units,
             profiles=table.iloc[rows],
-            landmark_genes=self.landmark_genes,
-            target_genes=self.target_genes,
+            landmark_genes=genes[0].copy(),
+            target_genes=genes[1].copy(),
             cache=self.root / "cache" / str(part).replace("/", "-") if mmap else None,
         )
+
+    @contextmanager
+    def _damage(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{self.root}: damaged ({' '.join(str(error).split())}); prepare {self.name} again"
+            ) from error
 
     def _rows(self, table: pd.DataFrame, part: Part) -> NDArray[np.intp]:
         if part.split is None:
@@ -248,9 +266,9 @@ class DataStore:
 
     def find(self, digest: str) -> Dataset | None:
         """The prepared dataset with that digest, or None."""
-        for name in self.names():
+        for name in self.names() if _DIGEST.fullmatch(digest) else ():
             folder = self.root / name / digest
-            if folder.name == digest and folder.is_dir():
+            if folder.is_dir():
                 return Dataset(folder)
         return None
 
@@ -258,16 +276,17 @@ class DataStore:
     def staging(self, name: str) -> Iterator[Path]:
         """A folder to build a dataset in; whatever is left of it at the end is removed."""
         parent = self.root / name
-        with user_errors(parent, "set GENEBENCH_HOME to another folder"):
+        with user_errors(parent, _REMEDY):
             parent.mkdir(parents=True, exist_ok=True)
             sweep(parent, ".staging-*")
             folder = Path(tempfile.mkdtemp(prefix=".staging-", dir=parent))
-            try:
+        try:
+            with full_disk(parent, _REMEDY):
                 yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-                if not any(parent.iterdir()):
-                    parent.rmdir()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            if not any(parent.iterdir()):
+                parent.rmdir()
 
     def publish(self, name: str, staged: Path) -> Dataset:
         """Move a staged dataset to its place and make it the one in force.
@@ -279,9 +298,11 @@ class DataStore:
         final = self.root / name / digest
         staged.chmod(0o755)
         if final.exists():
-            # The same content, prepared before: its tables may be older.
-            final.rename(staged.with_name(f"{staged.name}.old"))
-        staged.rename(final)
+            # The same content was prepared before: it stays in force, file by file.
+            for path in [path for path in staged.rglob("*") if path.is_file()]:
+                path.replace(final / path.relative_to(staged))
+        else:
+            staged.rename(final)
         with atomic_write(self.root / name / "current") as stream:
             stream.write(f"{digest}\n".encode())
         for stale in self._superseded(name, digest):
@@ -289,11 +310,10 @@ class DataStore:
         return Dataset(final)
 
     def _superseded(self, name: str, digest: str) -> list[Path]:
-        folders = [path for path in (self.root / name).iterdir() if path.is_dir()]
         return [
             path
-            for path in folders
-            if path.name != digest and (path.suffix == ".old" or not path.name.startswith("."))
+            for path in (self.root / name).iterdir()
+            if path.is_dir() and path.name != digest and not path.name.startswith(".")
         ]
 
 

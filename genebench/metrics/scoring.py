@@ -13,7 +13,7 @@ from genebench.catalog import catalog
 from genebench.data.profiles import Profiles
 from genebench.plugins import load_code
 from genebench.results.record import Score
-from genebench.results.scores import METRIC, scores_of
+from genebench.results.scores import GENE_METRIC, PROFILE_METRIC, scores_of
 from genebench.specs import MetricSpec
 
 GENES_PER_BLOCK = 512
@@ -27,7 +27,8 @@ class Scoring:
     """What scoring gave: per-gene (or per-profile) vectors, and what a reader should know."""
 
     vectors: dict[str, NDArray[Any]]
-    """``metric.<name>`` → values; ``gene.id``, ``gene.twin`` → the targets they are of."""
+    """``gene-metric.<name>``, ``profile-metric.<name>`` → values; ``gene.id``, ``gene.twin`` and
+    ``profile.id`` → what they are of."""
     constant_truth: int = 0
     constant_prediction: int = 0
     faults: list[str] = field(default_factory=list)
@@ -48,6 +49,7 @@ def score(test: Profiles, predictions: NDArray[np.float32]) -> Scoring:
         {
             "gene.id": genes.index.to_numpy().astype(str),
             "gene.twin": genes["twin"].to_numpy(dtype=bool),
+            "profile.id": test.profiles.index.to_numpy().astype(str),
         }
     )
     for truth, prediction in _gene_blocks(test, predictions):
@@ -55,10 +57,14 @@ def score(test: Profiles, predictions: NDArray[np.float32]) -> Scoring:
         scoring.constant_prediction += int((np.ptp(prediction, axis=0) == 0).sum())
     for metric in catalog().metrics.specs.values():
         try:
-            scoring.vectors[f"{METRIC}{metric.name}"] = _values(metric, test, predictions)
+            scoring.vectors[_vector_name(metric)] = _values(metric, test, predictions)
         except Exception as error:  # noqa: BLE001  a metric may raise anything
             scoring.faults.append(f"metric {metric.name} failed: {error!r}")
     return scoring
+
+
+def _vector_name(metric: MetricSpec) -> str:
+    return f"{GENE_METRIC if metric.axis == 'gene' else PROFILE_METRIC}{metric.name}"
 
 
 def _values(

@@ -23,15 +23,15 @@ class LeakReport(Report):
     """Tables of differences instead of scores; any reporter of tables can lay it out."""
 
     def sections(self) -> Iterator[Section]:
-        """One for each dataset and preset: a table per variant and metric."""
-        for (dataset, preset), part in self.values().groupby(["dataset", "preset"], sort=False):
+        """One for each dataset: a table per variant and metric."""
+        for dataset, part in self.values().groupby("dataset", sort=False):
             tables = [
                 self._table(rows, str(original), str(variant), str(metric))
                 for (original, variant, metric), rows in part.groupby(
                     ["original", "variant", "metric"], sort=False
                 )
             ]
-            yield Section(f"leaks · {dataset} · preset {preset}", tuple(tables), _NOTES)
+            yield Section(f"leaks · {dataset}", tuple(tables), _NOTES)
 
     def values(self) -> pd.DataFrame:
         """The differences as a tidy table."""

@@ -14,7 +14,7 @@ from genebench.paper import PUBLISHED
 from genebench.report.variants import Variant, variants_of
 from genebench.results.record import Record
 from genebench.results.scores import PANELS
-from genebench.specs import PRESETS, MetricSpec
+from genebench.specs import MetricSpec
 
 
 @dataclass(frozen=True)
@@ -69,23 +69,21 @@ class Report:
         for group in sorted(_comparable(self.records), key=self._place):
             yield _Comparison(group, self.catalog).section()
 
-    def _place(self, group: list[Record]) -> tuple[str, int, int, str]:
-        """Sections stand by dataset, preset and protocol, in the catalog's order."""
-        first, protocols = group[0], list(self.catalog.protocols.specs)
-        protocol = first.identity.protocol
-        place = protocols.index(protocol) if protocol in protocols else len(protocols)
-        return first.dataset, PRESETS.index(first.preset), place, first.identity.data
+    def _place(self, group: list[Record]) -> tuple[str, int, str]:
+        """Sections stand by dataset and protocol, in the catalog's order."""
+        identity, protocols = group[0].identity, list(self.catalog.protocols.specs)
+        known = identity.protocol in protocols
+        place = protocols.index(identity.protocol) if known else len(protocols)
+        return group[0].dataset, place, identity.data
 
 
 def _comparable(records: Iterable[Record]) -> list[list[Record]]:
-    """Group records that may stand in one table."""
-    groups: dict[tuple[object, ...], list[Record]] = {}
+    """Group records that may stand in one table: those whose tests are the same."""
+    groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
         identity = record.identity
-        key = (
-            record.dataset, identity.data, identity.protocol, identity.protocol_version,
-            record.preset,
-        )  # fmt: skip
+        tested = (identity.protocol, identity.train, identity.select, identity.test)
+        key = (identity.data, *tested, str(identity.protocol_version), str(identity.numerics))
         groups.setdefault(key, []).append(record)
     return list(groups.values())
 
@@ -108,12 +106,10 @@ class _Comparison:
 
     def section(self) -> Section:
         first = self.first
+        names = " = ".join(sorted({record.dataset for record in self.records}))
         scores = [self._scores(metric) for metric in self.catalog.metrics.specs.values()]
         return Section(
-            title=(
-                f"{first.dataset} · {first.identity.protocol} · preset {first.preset} · "
-                f"data {first.identity.data}"
-            ),
+            title=f"{names} · {first.identity.protocol} · data {first.identity.data}",
             tables=(*(table for table in scores if table.rows), self._costs()),
             notes=tuple(self._notes()),
         )
@@ -130,7 +126,7 @@ class _Comparison:
                 cells=(
                     variant.label,
                     *(variant.score(metric.name, panel) for panel in panels),
-                    *(_published(variant, metric) for _ in published),
+                    *(self._published(variant, metric) for _ in published),
                 ),
                 control=variant.control,
                 best=frozenset(at for at, winner in enumerate(best, 1) if winner is variant),
@@ -142,6 +138,16 @@ class _Comparison:
             columns=("method", *panels, *published),
             rows=tuple(rows),
         )
+
+    def _published(self, variant: Variant, metric: MetricSpec) -> str:
+        """The paper's value, beside a run of the published setting."""
+        identity = variant.first.identity
+        spec = self.catalog.methods.specs.get(identity.method)
+        settings = {param.name: param.default for param in spec.params} if spec else None
+        value = PUBLISHED.get((identity.protocol, identity.method, metric.name))
+        if value is None or identity.params != settings:
+            return "–"
+        return f"{value.mean:.4f} ± {value.std:.4f}"
 
     def _costs(self) -> Table:
         rows = tuple(Row(variant.costs(), variant.control) for variant in self.variants)
@@ -163,9 +169,3 @@ class _Comparison:
             yield f"{constant:,} targets do not vary in the test profiles; they are counted"
         for variant in self.variants:
             yield from variant.notes()
-
-
-def _published(variant: Variant, metric: MetricSpec) -> str:
-    identity = variant.first.identity
-    value = PUBLISHED.get((identity.protocol, identity.method, metric.name))
-    return f"{value.mean:.4f} ± {value.std:.4f}" if value else "–"

@@ -26,8 +26,11 @@ def markdown(report: Report) -> str:
 
 def latex(report: Report) -> str:
     r"""``table`` environments with booktabs rules (``\usepackage{booktabs}``)."""
-    tables = ((section, table) for section in report.sections() for table in section.tables)
-    return "\n".join(_latex_table(section, table) for section, table in tables)
+    return "\n".join(
+        _latex_table(section, table, last=table is section.tables[-1])
+        for section in report.sections()
+        for table in section.tables
+    )
 
 
 def _markdown_section(section: Section) -> str:
@@ -46,7 +49,7 @@ def _markdown_table(table: Table) -> str:
     return f"{_markdown_text(table.title)}\n\n{grid}"
 
 
-def _latex_table(section: Section, table: Table) -> str:
+def _latex_table(section: Section, table: Table, *, last: bool) -> str:
     cells = _cells(table, _latex_text, r"\textbf{{{}}}")
     lines = [
         r"\begin{table}", r"\centering",
@@ -55,7 +58,7 @@ def _latex_table(section: Section, table: Table) -> str:
         " & ".join(map(_latex_text, table.columns)) + r" \\", r"\midrule",
         *(" & ".join(row) + r" \\" for row in cells),
         r"\bottomrule", r"\end{tabular}",
-        *(rf"\par\footnotesize {_latex_text(note)}" for note in section.notes),
+        *(rf"\par\footnotesize {_latex_text(note)}" for note in section.notes if last),
         r"\end{table}", "",
     ]  # fmt: skip
     return "\n".join(lines)

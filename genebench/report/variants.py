@@ -106,6 +106,8 @@ def _label(record: Record, others: list[Record]) -> str:
         for name, value in own.params.items()
         if any(other.params.get(name) != value for other in same)
     ]
+    if any(other.code.distribution != own.code.distribution for other in same):
+        differing.append(f"from {own.code.distribution}")
     if any(other.code.version != own.code.version for other in same):
         differing.append(f"version {own.code.version}")
     elif any(other.code.digest != own.code.digest for other in same):

@@ -34,8 +34,12 @@ class Identity(_Part):
     seed: int = Field(description="seed; 0 for a deterministic method")
     protocol: str = Field(description="name of the protocol")
     protocol_version: int = Field(description="version of the protocol's definition")
+    train: str = Field(description="profiles it trains on, and their units")
+    select: str = Field(description="profiles it selects on, and their units")
+    test: str = Field(description="profiles it is tested on, and their units")
     data: str = Field(description="digest of the dataset, its split included")
     code: Code = Field(description="the plugin that the method came from")
+    numerics: int = Field(description="version of genebench's own arithmetic")
 
 
 class Score(_Part):
@@ -93,6 +97,9 @@ class Record(_Part):
     choices: dict[str, Value] = Field(description="what the selection set decided: λ, k, epoch, …")
     notes: tuple[str, ...] = Field(description="remarks of the method that a reader should see")
     scores: dict[str, dict[str, Score]] = Field(description="metric → panel → score")
+    metrics: dict[str, str] = Field(
+        description="metric → digest of its code, for every metric that was tried"
+    )
     constant_truth: int = Field(description="target genes whose truth does not vary in the test")
     constant_prediction: int = Field(description="target genes predicted by one constant value")
     vectors: str = Field(description="sha256 of the .npz of per-gene values; empty when failed")

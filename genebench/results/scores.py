@@ -14,31 +14,28 @@ from numpy.typing import NDArray
 
 from genebench.results.record import Score
 
-METRIC = "metric."
-"""What the names of metric vectors begin with."""
+GENE_METRIC, PROFILE_METRIC = "gene-metric.", "profile-metric."
+"""What the names of metric vectors begin with, by what their values are of."""
 
 PANELS = ("all", "strict", "twin")
 """``all`` targets (comparable with papers); ``strict``: those that are no landmark; ``twin``."""
 
 
 def summarise(values: NDArray[np.float64], twin: NDArray[np.bool_]) -> dict[str, Score]:
-    """Score per panel of a gene-wise metric; panels without a gene are left out.
-
-    A profile-wise metric (as many values as profiles, not genes) has the panel ``all`` only.
-    """
-    masks = {"all": np.ones(len(values), dtype=bool)}
-    if len(twin) == len(values):
-        masks |= {"strict": ~twin, "twin": twin}
+    """Score per panel of a gene-wise metric; panels without a gene are left out."""
+    masks = {"all": np.ones_like(twin), "strict": ~twin, "twin": twin}
     return {panel: _score(values[mask]) for panel, mask in masks.items() if mask.any()}
 
 
 def scores_of(vectors: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Score]]:
-    """Metric → panel → score, from a record's vectors (``metric.<name>``, ``gene.twin``)."""
-    return {
-        name.removeprefix(METRIC): summarise(values, vectors["gene.twin"])
-        for name, values in vectors.items()
-        if name.startswith(METRIC)
-    }
+    """Metric → panel → score, from a record's vectors; profile-wise ones have panel ``all``."""
+    scores: dict[str, dict[str, Score]] = {}
+    for name, values in vectors.items():
+        if name.startswith(GENE_METRIC):
+            scores[name.removeprefix(GENE_METRIC)] = summarise(values, vectors["gene.twin"])
+        elif name.startswith(PROFILE_METRIC):
+            scores[name.removeprefix(PROFILE_METRIC)] = {"all": _score(values)}
+    return scores
 
 
 def agree(given: Score | None, expected: Score | None) -> bool:

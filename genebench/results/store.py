@@ -4,7 +4,8 @@
 
     <results>/genebench-results.json      marks the folder, with its layout's version
     <results>/<key>.json                  the record
-    <results>/<key>.npz                   vectors: metric.<name>, gene.id, gene.twin
+    <results>/<key>.npz                   vectors: gene-metric.<name>, profile-metric.<name>,
+                                          gene.id, gene.twin, profile.id
     <results>/<key>.predictions.npy       predictions, float32 profiles × targets, when kept
 
 The record is written last, by rename: a key with a record is finished. Merging is a copy.
@@ -113,7 +114,7 @@ class ResultsStore:
                 yield record
 
     def vectors(self, record: Record) -> dict[str, NDArray[Any]]:
-        """``metric.<name>`` → its values; ``gene.id``, ``gene.twin`` → the targets they are of."""
+        """Vectors by name: values of each metric, and ids of the genes and profiles they are of."""
         with np.load(self._vectors_path(record.key), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
 

@@ -161,7 +161,7 @@ def test_methods_run_on_a_prepared_dataset(genebench, make, tmp_path):
         "run", "--dataset", "mini", "--methods", "lsr", "--results", tmp_path / "results"
     )
     assert outcome.status == 0
-    assert "mini · gtex · preset small" in outcome.out
+    assert "mini · gtex · data " in outcome.out
     assert "16 train, 2 select, 2 test" in outcome.out
     assert "published" not in outcome.out
 

@@ -107,14 +107,14 @@ def test_values_are_mean_and_std_of_the_stored_vectors(report, made):
         vectors = store.vectors(store.read(row["key"]))
         twin = vectors["gene.twin"]
         panel = {"all": twin | True, "strict": ~twin, "twin": twin}[row["panel"]]
-        values = vectors[f"metric.{row['metric']}"][panel]
+        values = vectors[f"gene-metric.{row['metric']}"][panel]
         assert row["mean"] == pytest.approx(np.mean(values), abs=1e-12)
         assert row["std_genes"] == pytest.approx(np.std(values), abs=1e-12)
 
 
 def test_markdown_is_made_of_pipe_tables_with_the_best_value_in_bold(report):
     lines = report("--format", "markdown", "--protocol", "geo").out.splitlines()
-    assert lines[0].startswith("## sim · geo · preset tiny · data ")
+    assert lines[0].startswith("## sim · geo · data ")
     lsr = next(line for line in lines if line.startswith("| lsr"))
     assert lsr.count("**") == 6
     assert all("**" not in line for line in lines if line.startswith("| train-mean"))

@@ -155,8 +155,8 @@ def assert_one_line_error(outcome, *fragments: str) -> None:
 def test_mae_and_cc_tables_of_every_method_are_printed_for_both_protocols(run, copied):
     outcome = run()
     assert outcome.status == 0
-    assert "sim · geo · preset tiny" in outcome.out
-    assert "sim · gtex · preset tiny" in outcome.out
+    assert "sim · geo · data " in outcome.out
+    assert "sim · gtex · data " in outcome.out
     for method in METHODS:
         # MAE, CC and cost, under two protocols.
         lines = [line for line in outcome.out.splitlines() if line.split()[:1] == [method]]

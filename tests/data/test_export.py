@@ -93,12 +93,16 @@ def test_profiles_in_rows_are_detected_and_read_when_told(source):
     transpose(source / "gtex.tsv", source / "turned.tsv")
     with pytest.raises(
         UserError,
-        match=r"no gene .* in .*turned\.tsv as ensembl ids; its columns are genes \(5 would "
+        match=r"no gene .* in .*turned\.tsv as ensembl ids; its columns are genes \(\d would "
         r'match\): write orientation = "profiles"$',
     ):
         digest(source, geo="geo.gctx", gtex="turned.tsv")
-    with pytest.raises(UserError, match=r'orientation = "profiles" and ids = "ensembl"$'):
-        digest(source, geo="turned.tsv", gtex="gtex.tsv")
+    text = (source / "turned.tsv").read_text()
+    for ensembl, symbol in (("ENSG03.4", "T"), ("ENSG01", "A"), ("ENSG04.1", "C"), ("ENSG02", "B")):
+        text = text.replace(ensembl, symbol)
+    (source / "symbols.tsv").write_text(text)
+    with pytest.raises(UserError, match=r'orientation = "profiles" and ids = "symbol"$'):
+        digest(source, geo="geo.gctx", gtex="symbols.tsv")
     told = 'turned.tsv"\norientation = "profiles'
     assert digest(source, geo="geo.gctx", gtex=told) == digest(
         source, geo="geo.gctx", gtex="gtex.tsv"

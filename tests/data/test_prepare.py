@@ -115,7 +115,8 @@ def test_strict_parts_know_the_training_profiles_only(make):
     # Whatever happens to the other profiles, a strict training part stays as it is.
     spoilt = make.geo.copy()
     spoilt[rest] = spoilt[rest] ** 2
-    platforms = dict(make().platforms) | {"geo": Platform(reader=Given(spoilt), ids="probe")}
+    geo = Platform(reader=Given(spoilt), ids="probe", level="any")
+    platforms = dict(make().platforms) | {"geo": geo}
     other = prepare(make(platforms=platforms), name="spoilt", store=make.store)
     for statistics, same in (("train", True), ("platform", False)):
         part = Part(platform="geo", split="train", statistics=statistics)
@@ -208,9 +209,24 @@ def test_an_interrupted_preparation_leaves_the_earlier_dataset_in_force(make):
 
 
 def test_too_few_profiles_are_refused(make):
-    few = Platform(reader=Given(make.geo[["p0", "p1"]], "few.gctx"), ids="probe")
-    with pytest.raises(UserError, match=r"few.gctx: 2 profiles; platform geo needs at least 3"):
-        prepare(make(platforms={"geo": few}), store=make.store)
+    nine = Platform(reader=Given(make.geo.iloc[:, :9], "few.gctx"), ids="probe")
+    with pytest.raises(UserError, match=r"few.gctx: 9 profiles; platform geo needs at least 10"):
+        prepare(make(platforms={"geo": nine}), store=make.store)
+    two = Platform(reader=Given(make.counts[["w", "x"]], "two.tsv"), ids="ensembl")
+    platforms = dict(make().platforms) | {"gtex": two}
+    with pytest.raises(UserError, match=r"two.tsv: 2 profiles; platform gtex needs at least 3"):
+        prepare(make(platforms=platforms), store=make.store)
+
+
+def test_a_column_with_one_of_our_names_keeps_its_content_under_another(make):
+    own = pd.DataFrame({"split": list("abcabcabcabc"), "group": "g"}, index=make.geo.columns)
+    geo = Platform(reader=Given(make.geo), ids="probe", profiles=own)
+    table = prepare(
+        make(platforms=dict(make().platforms) | {"geo": geo}), store=make.store
+    ).profile_table("geo")
+    assert list(table["split_given"]) == list(own["split"])
+    assert set(table["split"]) == {"train", "select", "test"}
+    assert "group" not in table
 
 
 def test_verify_notices_a_flipped_byte(make):
@@ -238,7 +254,8 @@ def test_real_data_agree_with_an_independent_reading_on_every_gene(u133, realdat
 
 @pytest.mark.realdata
 def test_real_data_have_the_genes_and_parts_that_their_readme_tells(u133):
-    assert len(u133.landmark_genes) == 877
+    assert (len(u133.landmark_genes), len(u133.target_genes)) == (877, 7653)
+    assert u133.landmark_genes["twin"].sum() == 420
     split = u133.profile_table("geo")["split"].value_counts()
     assert (split["train"], split["select"], split["test"]) == (473, 59, 60)
     assert u133.profile_table("geo")["group"].nunique() == 22

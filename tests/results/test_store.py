@@ -21,8 +21,8 @@ MARK = "genebench-results.json"
 GENES = np.array(["ENSG1", "ENSG2", "ENSG3", "ENSG4"])
 TWIN = np.array([True, False, False, True])
 VECTORS = {
-    "metric.mae": np.array([0.1, 0.2, 0.3, 0.4]),
-    "metric.cc": np.array([0.9, 0.8, 0.7, 0.6]),
+    "gene-metric.mae": np.array([0.1, 0.2, 0.3, 0.4]),
+    "gene-metric.cc": np.array([0.9, 0.8, 0.7, 0.6]),
     "gene.id": GENES,
     "gene.twin": TWIN,
 }
@@ -36,11 +36,15 @@ def record(seed=0, **changes) -> Record:
         seed=seed,
         protocol="geo",
         protocol_version=1,
+        train="geo/train",
+        select="geo/select",
+        test="geo/test",
         data="d1",
         code=Code(distribution="dist", version="1.0", digest="c1"),
+        numerics=1,
     )
     scores = {
-        name: summarise(VECTORS[f"metric.{name}"], TWIN)
+        name: summarise(VECTORS[f"gene-metric.{name}"], TWIN)
         for name in ("mae", "cc")
         if changes.get("status") != "failed"
     }
@@ -57,6 +61,7 @@ def record(seed=0, **changes) -> Record:
         "choices": {"k": 3},
         "notes": ("a note",),
         "scores": scores,
+        "metrics": {"mae": "m1", "cc": "m2"},
         "constant_truth": 0,
         "constant_prediction": 0,
         "vectors": "",
@@ -164,7 +169,7 @@ def test_records_come_in_the_order_of_their_keys(store):
 
 def test_vectors_and_predictions_are_never_unpickled(store, written):
     with pytest.raises(ValueError, match="Object arrays"):
-        store.write(written, VECTORS | {"metric.odd": np.array([{}], dtype=object)})
+        store.write(written, VECTORS | {"gene-metric.odd": np.array([{}], dtype=object)})
     np.save(store.root / f"{written.key}.predictions.npy", np.array([{}], dtype=object))
     path = store.root / f"{written.key}.predictions.npy"
     kept = written.model_copy(update={"predictions": sha256_of(path)})
@@ -196,7 +201,7 @@ def test_a_write_that_fails_midway_leaves_no_record_and_no_temporary_file(
     store, failing_rename, suffix, left
 ):
     failing_rename(suffix, OSError(errno.EIO, "input/output error"))
-    with pytest.raises(OSError, match="input/output"):
+    with pytest.raises(UserError, match="input/output"):
         store.write(record(), VECTORS)
     assert store.keys() == []
     assert len(files(store)) == left
@@ -215,7 +220,7 @@ def test_an_interruption_while_writing_leaves_no_record_and_no_temporary_file(
 
 def test_a_record_that_cannot_be_replaced_stays_as_it_was(store, written, failing_rename):
     failing_rename(".json", OSError(errno.EIO, "input/output error"))
-    with pytest.raises(OSError, match="input/output"):
+    with pytest.raises(UserError, match="input/output"):
         store.write(written.model_copy(update={"notes": ("again",)}), VECTORS)
     assert store.read(written.key) == written
     assert store.verify(written) == []
@@ -460,7 +465,7 @@ def test_an_edited_identity_is_found(store, written, change):
 
 def test_changed_vectors_are_found(store, written):
     path = store.root / f"{written.key}.npz"
-    np.savez_compressed(path, **(VECTORS | {"metric.mae": np.zeros(4)}))
+    np.savez_compressed(path, **(VECTORS | {"gene-metric.mae": np.zeros(4)}))
     assert store.verify(written) == [f"{path.name} was changed after it was written"]
 
 

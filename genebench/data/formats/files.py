@@ -8,11 +8,13 @@ import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 import pandas as pd
 
+from genebench.data.formats.spreadsheet import dates_among
 from genebench.errors import UserError, some
 
 
@@ -29,6 +31,8 @@ def check_readable(path: Path) -> None:
         raise UserError(f"{path}: no such file{_near_miss(path)}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # a NUL in its name
+        raise UserError(f"{path}: cannot be read: {error}") from None
     if empty:
         raise UserError(f"{path}: the file is empty; was its download or export interrupted?")
 
@@ -75,7 +79,12 @@ def _open_text(path: Path) -> TextIO:
 
 
 def _lines(path: Path, file: TextIO) -> Iterator[str]:
-    for line in file:
+    stored, read = path.stat().st_size, 0
+    for line in iter(partial(file.readline, _MUCH), ""):
+        read += len(line)
+        check_promise(str(path), read, stored)
+        if len(line) == _MUCH:
+            raise UserError(f"{path}: a line of more than {_MUCH:,} characters; is this a table?")
         if "\0" in line:
             raise UserError(f"{path}: binary data, not text; does its name end in the right way?")
         if not line.isspace():
@@ -97,9 +106,12 @@ def unique_ids(source: str, kind: str, ids: Iterable[str]) -> pd.Index:
         )
     repeated = index[index.duplicated()].unique()
     if len(repeated):
+        remedy = "keep one of each"
+        if len(dates_among(repeated)):
+            remedy = "a spreadsheet such as Excel made dates of symbols; put these back"
         raise UserError(
             f"{source}: {len(repeated)} {kind} id(s) occur more than once: {some(repeated)}; "
-            "keep one of each"
+            f"{remedy}"
         )
     return index
 

@@ -6,6 +6,7 @@ https://clue.io/connectopedia/gct_format.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -54,7 +55,7 @@ class GctReader(TextReader):
 
     def _read_counts(self, line: str, number: int) -> list[int]:
         cells = line.split()
-        if len(cells) != number or not all(cell.isascii() and cell.isdigit() for cell in cells):
+        if len(cells) != number or not all(re.fullmatch("[0-9]{1,99}", cell) for cell in cells):
             raise self.fault(f"its second line is {line[:40]!r}, not {number} counts")
         return [int(cell) for cell in cells]
 

@@ -11,7 +11,7 @@ _DATE = re.compile(
     rf"\d{{1,2}}-{_MONTH}(-\d{{2,4}})?|{_MONTH}-\d{{1,4}}|\d{{4}}-\d\d-\d\d( 00:00:00)?",
     re.IGNORECASE,
 )
-_GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3})+(?:\.\d*)?|(?:[.' ]\d{3})+,\d*|(?:[' ]\d{3})+)")
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?:[,' ]\d{3})+(?:\.\d*)?|(?:[.' ]\d{3})+,\d*)")
 _COMMA = re.compile(r"[+-]?\d*,\d+(?:e[+-]?\d+)?", re.IGNORECASE)
 
 

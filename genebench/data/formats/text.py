@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from genebench.data.formats.base import BLOCK, Content, GeneReader, Reader
 from genebench.data.formats.files import open_lines, unique_ids
+from genebench.data.formats.spreadsheet import misspelt_number
 from genebench.errors import UserError
 
 
@@ -98,9 +99,12 @@ class TextReader(GeneReader):
         for line in lines:
             gene, width = self._dialect.measure(line)
             if width != self._header.width:
+                remedy = "is the file cut short, or does the header lack a name for the id column"
+                if self._dialect.separator == "," and width > self._header.width:
+                    remedy += ", or have its numbers decimal commas or thousands separators"
                 raise self.fault(
-                    f"row {gene!r} has {width} cells, the header has {self._header.width}; is the "
-                    "file cut short, or does the header lack a name for the id column?"
+                    f"row {gene!r} has {width} cells, the header has {self._header.width}; "
+                    f"{remedy}?"
                 )
             yield gene
 
@@ -162,10 +166,13 @@ class TextReader(GeneReader):
                 cells = self._dialect.split(line)[self._header.first :]
                 for column in columns:
                     if not _is_finite_number(cells[column]):
+                        remedy = (
+                            misspelt_number(cells[column])
+                            or "fill it in, or leave that row or column out"
+                        )
                         return self.fault(
                             f"row {row!r}, column {self._header.profiles.index[column]!r} holds "
-                            f"{cells[column][:40]!r}, not a finite number; fill it in, or leave "
-                            "that row or column out"
+                            f"{cells[column][:40]!r}, not a finite number; {remedy}"
                         )
         return self.fault(otherwise)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from genebench import Context, Method, Model, Profiles
 from genebench.moments import Moments, moments
+from genebench_knn.choice import edge_notes
 
 Neighbours = NDArray[np.intp]
 """Targets × k: positions of the nearest landmarks, nearest first."""
@@ -17,9 +18,10 @@ Neighbours = NDArray[np.intp]
 class NearestLandmarks(Model):
     """Averages, for each target, its k nearest landmarks within the profile itself."""
 
-    def __init__(self, neighbours: Neighbours) -> None:
+    def __init__(self, neighbours: Neighbours, notes: tuple[str, ...] = ()) -> None:
         self.neighbours = neighbours
         self.choices = {"k": neighbours.shape[1]}
+        self.notes = notes
 
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
         """Profiles × landmarks → profiles × targets."""
@@ -40,7 +42,7 @@ class KNNGE(Method):
         models: dict[str, Model] = {}
         for name, selection in selections.items():
             k = 1 + int(np.argmin(errors_by_k(ranked, selection)))
-            models[name] = NearestLandmarks(ranked[:, :k])
+            models[name] = NearestLandmarks(ranked[:, :k], edge_notes(k, self.params["k_max"]))
         return models
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genebench import Context, Method, Model, Profiles
+from genebench_knn.choice import edge_notes
 
 Matrix = NDArray[np.float32]
 QUERIES = 256
@@ -38,9 +39,10 @@ class TrainingSet:
 class NearestProfiles(Model):
     """Averages the targets of the k nearest training profiles."""
 
-    def __init__(self, training: TrainingSet, k: int) -> None:
+    def __init__(self, training: TrainingSet, k: int, notes: tuple[str, ...] = ()) -> None:
         self.training = training
         self.choices = {"k": k}
+        self.notes = notes
         self.k = k
 
     def predict(self, landmarks: Matrix) -> NDArray[np.float64]:
@@ -65,7 +67,8 @@ class KNN(Method):
         models: dict[str, Model] = {}
         for name, selection in selections.items():
             errors = sum(_errors_by_k(training, selection, k_max, context))
-            models[name] = NearestProfiles(training, 1 + int(np.argmin(errors)))
+            k = 1 + int(np.argmin(errors))
+            models[name] = NearestProfiles(training, k, edge_notes(k, self.params["k_max"]))
         return models
 
 

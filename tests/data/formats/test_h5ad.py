@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib.metadata import version
 
 import h5py
 import numpy as np
@@ -195,6 +196,8 @@ def test_not_hdf5(tmp_path):
 @pytest.mark.parametrize("kind", ["dense", "csr", "csc"])
 def test_what_anndata_writes_is_read(tmp_path, kind):
     anndata = pytest.importorskip("anndata")
+    if pd.__version__ >= "3" and version("anndata") < "0.13":
+        pytest.skip("anndata before 0.13 writes no text of pandas 3")
     x = MATRIX if kind == "dense" else getattr(sparse, f"{kind}_matrix")(MATRIX)
     obs = pd.DataFrame(
         {"tissue": pd.Categorical(["a", "b", "a"]), "age": [1.0, 2.0, 3.0]},

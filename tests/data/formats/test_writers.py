@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 from collections.abc import Iterator
 
 import h5py
@@ -187,9 +188,13 @@ def test_gctx_is_plain_hdf5_as_others_expect_it(tmp_path):
 def test_gctx_opens_in_cmappy(tmp_path):
     parse = pytest.importorskip("cmapPy.pandasGEXpress.parse")
     values = np.random.default_rng(0).random((3, 4)).astype(np.float32)
-    write_matrix(tmp_path / "m.gctx", content(values))
-    theirs = parse.parse(str(tmp_path / "m.gctx"))
+    profiles = PROFILES.set_axis(list("pqr"))  # it reads no ids but those in ASCII
+    write_matrix(tmp_path / "m.gctx", content(values, profiles=profiles))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = parse.parse(str(tmp_path / "m.gctx"))
     assert theirs.data_df.index.tolist() == GENES.index.tolist()
+    assert theirs.data_df.columns.tolist() == list("pqr")
     np.testing.assert_array_equal(theirs.data_df.to_numpy().T, values)
 
 
