@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -64,22 +65,22 @@ def write_compendium(folder: Path, profiles: int) -> Path:
         file["0/META/ROW/id"] = [f"p{i}" for i in range(PROBES)]
         file["0/META/COL/id"] = [f"s{i}" for i in range(profiles)]
     probes = iter(random.permutation(PROBES))
-    _write_map(folder / "lm.txt", LANDMARKS, 0, 1, probes)
-    _write_map(folder / "tg.txt", TARGETS, LANDMARKS, 2, probes)
+    _write_map(folder / "lm.txt", range(LANDMARKS), 1, probes)
+    _write_map(folder / "tg.txt", range(LANDMARKS, LANDMARKS + TARGETS), 2, probes)
     manifest = folder / "made.toml"
     manifest.write_text(
-        'name = "made"\nrecipe = "dgex"\n[genes]\nlandmarks = "lm.txt"\ntargets = "tg.txt"\n'
+        'name = "made"\nrecipe = "dgex"\nduplicates = "keep"\n[genes]\nlandmarks = "lm.txt"\ntargets = "tg.txt"\n'
         '[platforms.geo]\nmatrix = "arrays.gctx"\nids = "probe"\n'
     )
     return manifest
 
 
-def _write_map(path: Path, genes: int, first: int, probes_each: int, probes) -> None:
-    lines = [
-        f"G{first + i}\tENSG{first + i:011d}\t{','.join(f'p{next(probes)}' for _ in range(probes_each))}"
-        for i in range(genes)
-    ]
-    path.write_text("\n".join(lines) + "\n")
+def _write_map(path: Path, genes: range, probes_each: int, probes: Iterator[int]) -> None:
+    lines = []
+    for gene in genes:
+        own = ",".join(f"p{next(probes)}" for _ in range(probes_each))
+        lines.append(f"G{gene}\tENSG{gene:011d}\t{own}\n")
+    path.write_text("".join(lines))
 
 
 def measured(code: str, *arguments: Path) -> dict[str, float]:

@@ -175,9 +175,9 @@ class MethodSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatasetSpec:
-    """A dataset. ``code`` names ``f(preset: str)``, which returns a
-    :class:`genebench.data.compendium.Compendium`.
+    """A dataset.
 
+    ``code`` names ``f(preset: str)``; it returns :class:`genebench.data.compendium.Compendium`.
     The compendium holds raw platforms; the published recipe and the store are genebench's work.
     """
 
@@ -325,8 +325,9 @@ class EngineSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReporterSpec:
-    """An output format. ``code`` names ``f(report) -> str``, given a
-    :class:`genebench.report.report.Report`.
+    """An output format.
+
+    ``code`` names ``f(report) -> str``, given a :class:`genebench.report.report.Report`.
     """
 
     name: str

@@ -10,7 +10,7 @@ import typer
 from genebench.catalog import catalog
 from genebench.cli import export, fetch, output
 from genebench.cli.progress import bar
-from genebench.errors import UserError, unknown
+from genebench.errors import UserError, some, unknown
 
 if TYPE_CHECKING:
     from genebench.data.store import Dataset
@@ -135,6 +135,11 @@ def _describe(info: dict[str, Any]) -> None:
         f"{info['twins']:,} of them twins; missing genes: {info['missing_genes']}; "
         f"split seed {info['split_seed']}"
     )
+    removed = info["duplicates"]["removed"]
+    if info["duplicates"]["rule"] != "keep":
+        shown = f" ({some(removed)})" if removed else ""
+        rule = info["duplicates"]["rule"]
+        typer.echo(f"duplicates removed by the {rule} rule: {len(removed):,}{shown}")
     output.table(
         (
             "platform", "profiles", "ids", "units", "landmarks found", "targets found", "partly",
@@ -152,6 +157,6 @@ def _platform_row(name: str, platform: dict[str, Any]) -> tuple[str, ...]:
     found = (f"{role['found']:,} of {role['in_map']:,}" for role in roles)
     partly = sum(len(role["partial"]) for role in roles)
     return (
-        name, f"{platform['profiles']:,}", platform["ids"], units(name, platform["level"]), *found,
+        name, f"{platform['profiles']:,}", platform["ids"], units(name, platform.get("level", "log2")), *found,
         f"{partly:,}", platform["group"] or "",
     )  # fmt: skip

@@ -11,6 +11,7 @@ import pandas as pd
 from genebench.data.formats.base import Reader
 
 IdKind = Literal["probe", "ensembl", "symbol", "entrez"]
+Duplicates = Literal["exact", "kmeans", "keep"]
 MissingGenes = Literal["drop", "error"]
 Level = Literal["log2", "linear", "any"]
 
@@ -56,6 +57,8 @@ class Compendium:
     platforms: Mapping[str, Platform]
     preset: str = "small"
     missing_genes: MissingGenes = "drop"
+    duplicates: Duplicates = "keep"
+    """What becomes of duplicate profiles of ``geo``: the rule they are removed by, if any."""
     split_seed: int = 0
     aliases: pd.Series[str] | None = None
     origin: Mapping[str, str] = field(default_factory=lambda: {"kind": "measured"})

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from genebench.data.compendium import (
     REFERENCE_PLATFORM,
     Compendium,
+    Duplicates,
     IdKind,
     Level,
     MissingGenes,
@@ -54,6 +55,7 @@ class _Manifest(_Section):
     recipe: Literal["dgex"]
     preset: str = "small"
     missing_genes: MissingGenes = "drop"
+    duplicates: Duplicates = "exact"
     split_seed: int = Field(default=0, ge=0)
     genes: _Genes
     platforms: dict[str, _Platform]
@@ -80,6 +82,7 @@ def read_manifest(path: Path) -> Compendium:
         platforms={name: _open(path, name, entry) for name, entry in manifest.platforms.items()},
         preset=manifest.preset,
         missing_genes=manifest.missing_genes,
+        duplicates=manifest.duplicates,
         split_seed=manifest.split_seed,
         origin={"kind": "measured", "manifest": path.name},
     )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from genebench.data.compendium import REFERENCE_PLATFORM, Compendium
 from genebench.data.coverage import KeptGenes, keep_genes
+from genebench.data.duplicates import find_duplicates
 from genebench.data.formats.base import BLOCK
 from genebench.data.levels import check_level, to_log2
 from genebench.data.normalise import gene_statistics, quantile_ranks, reference_ranks
@@ -73,6 +74,12 @@ def prepare(
         work = _Preparation(compendium, genes, folder, progress)
         contents = work.run()
         info = _describe(compendium, name, code, genes, contents)
+        geo = compendium.platforms[REFERENCE_PLATFORM].reader.profiles.index
+        info["duplicates"] = {
+            "rule": compendium.duplicates,
+            "removed": geo[work.duplicates].tolist(),
+        }
+        info["platforms"][REFERENCE_PLATFORM]["profiles"] -= int(work.duplicates.sum())
         (folder / "dataset.json").write_text(json.dumps(info, indent=1), "utf-8")
         return store.publish(name, folder)
 
@@ -113,7 +120,14 @@ class _Preparation:
         self._folder = folder
         self._progress = progress
         self._done = 0
-        self._tables = {name: _profile_table(compendium, name) for name in compendium.platforms}
+        self.duplicates = self._find_duplicates(compendium)
+        self._kept = {
+            name: np.ones(len(item.reader.profiles), dtype=bool)
+            for name, item in self._platforms.items()
+        } | {REFERENCE_PLATFORM: ~self.duplicates}
+        self._tables = {
+            name: _profile_table(compendium, name, kept) for name, kept in self._kept.items()
+        }
         self._training = (self._tables[REFERENCE_PLATFORM]["split"] == "train").to_numpy()
 
     def run(self) -> dict[str, str]:
@@ -131,16 +145,27 @@ class _Preparation:
         )
         return {name: self._write(name, references.everything) for name in self._platforms}
 
+    def _find_duplicates(self, compendium: Compendium) -> NDArray[np.bool_]:
+        reader, rule = self._platforms[REFERENCE_PLATFORM].reader, compendium.duplicates
+        if rule == "keep":
+            return np.zeros(len(reader.profiles), dtype=bool)
+        return find_duplicates(
+            reader, rule, seed=compendium.split_seed, folder=self._folder, progress=self._progress
+        )
+
     def _expression(self, platform: str) -> Iterator[Floats]:
         """Blocks of profiles × kept genes, probes averaged, not yet normalised."""
         total = sum(len(table) for table in self._tables.values())
         rows, item = self._genes.rows[platform], self._platforms[platform]
         source, level = item.reader.source, item.level
-        for number, block in enumerate(item.reader.blocks(rows.positions)):
-            if number == 0:
+        at = 0
+        for block in item.reader.blocks(rows.positions):
+            if at == 0:
                 check_level(rows.average(block), source=source, platform=platform, level=level)
-            yield rows.average(to_log2(block, source=source, platform=platform, level=level))
-            self._done += len(block)
+            kept = block[self._kept[platform][at : at + len(block)]]
+            yield rows.average(to_log2(kept, source=source, platform=platform, level=level))
+            at += len(block)
+            self._done += len(kept)
             self._progress(self._done, total, f"reading {platform}")
 
     def _rank_reference(self) -> _References:
@@ -197,12 +222,13 @@ class _Preparation:
         return digest
 
 
-def _profile_table(compendium: Compendium, name: str) -> pd.DataFrame:
+def _profile_table(compendium: Compendium, name: str, kept: NDArray[np.bool_]) -> pd.DataFrame:
     """What is known of the profiles, plus ``group`` where declared, and the splits of ``geo``."""
     platform = compendium.platforms[name]
     table = platform.reader.profiles
     if platform.profiles is not None:
         table = table.join(platform.profiles)
+    table = table[kept]
     groups = table[platform.group] if platform.group else None
     # A column of the user's own that has one of our names keeps its content under another.
     table = table.astype(str).rename(columns={own: f"{own}_given" for own in DIGESTED})

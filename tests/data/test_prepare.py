@@ -301,3 +301,17 @@ def independent_reading(folder):
         "1000g": np.apply_along_axis(mapped, 0, lcl.loc[genes.ensembl].to_numpy()).T,
         "gtex": np.apply_along_axis(mapped, 0, gtex.loc[genes.symbol].to_numpy(float)).T,
     }
+
+
+@pytest.mark.parametrize("rule", ["exact", "kmeans"])
+def test_a_duplicate_profile_is_removed_and_named(make, rule):
+    twice = make.geo.assign(copy=make.geo["p3"] + 1e-3)
+    geo = Platform(reader=Given(twice), ids="probe")
+    dataset = prepare(
+        make(platforms=dict(make().platforms) | {"geo": geo}, duplicates=rule), store=make.store
+    )
+    assert dataset.info["duplicates"] == {"rule": rule, "removed": ["copy"]}
+    assert dataset.info["platforms"]["geo"]["profiles"] == 12
+    assert list(dataset.profile_table("geo").index) == list(make.geo.columns)
+    without = prepare(make(), name="without", store=make.store)
+    assert dataset.digest == without.digest
