@@ -69,7 +69,8 @@ def write_compendium(folder: Path, profiles: int) -> Path:
     _write_map(folder / "tg.txt", range(LANDMARKS, LANDMARKS + TARGETS), 2, probes)
     manifest = folder / "made.toml"
     manifest.write_text(
-        'name = "made"\nrecipe = "dgex"\nduplicates = "keep"\n[genes]\nlandmarks = "lm.txt"\ntargets = "tg.txt"\n'
+        'name = "made"\nrecipe = "dgex"\nduplicates = "keep"\n'
+        '[genes]\nlandmarks = "lm.txt"\ntargets = "tg.txt"\n'
         '[platforms.geo]\nmatrix = "arrays.gctx"\nids = "probe"\n'
     )
     return manifest

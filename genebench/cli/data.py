@@ -156,7 +156,6 @@ def _platform_row(name: str, platform: dict[str, Any]) -> tuple[str, ...]:
     roles = [platform["coverage"][role] for role in ("landmarks", "targets")]
     found = (f"{role['found']:,} of {role['in_map']:,}" for role in roles)
     partly = sum(len(role["partial"]) for role in roles)
-    return (
-        name, f"{platform['profiles']:,}", platform["ids"], units(name, platform.get("level", "log2")), *found,
-        f"{partly:,}", platform["group"] or "",
-    )  # fmt: skip
+    unit = units(name, platform.get("level", "log2"))
+    profiles, group = f"{platform['profiles']:,}", platform["group"] or ""
+    return name, profiles, platform["ids"], unit, *found, f"{partly:,}", group

@@ -33,6 +33,7 @@ ARRAYS = [f"p{i}" for i in range(12)]
 MANIFEST = """
 name = "bad"
 recipe = "dgex"
+duplicates = "keep"  # six probes are too few to tell duplicates by
 
 [genes]
 landmarks = "lm.txt"

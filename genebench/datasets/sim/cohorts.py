@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,7 @@ class Cohort:
         tissue, group: positions, one per profile.
         shift: groups × pathways, what the profiles of a group have in common in biology.
         technical: groups × factors, what they have in common in the laboratory.
+        states: how many of a tissue's cell states a sample mixes; a cultured line has two.
     """
 
     name: str
@@ -41,11 +42,13 @@ class Cohort:
     group: Ints
     shift: Floats
     technical: Floats
+    states: int = model.STATES_PER_TISSUE
 
     def pathways(self, rows: slice, tissues: Tissues, rng: np.random.Generator) -> Floats:
         """Pathways × profiles: tissue, its mixture of cell states, group and individual."""
         tissue, group = self.tissue[rows], self.group[rows]
         mixture = rng.gamma(MIXING, size=(len(tissue), model.STATES_PER_TISSUE))
+        mixture[:, self.states :] = 0
         mixture /= mixture.sum(axis=1, keepdims=True)
         states = tissues.state[tissue]
         activity = tissues.mean[tissue] + self.shift[group]
@@ -76,7 +79,8 @@ def donors(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
 def lymphoblasts(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
     """One cell line from everyone: no groups, one tissue."""
     tissue = np.full(count, LCL, dtype=np.intp)
-    return _cohort("1000g", tissue, np.arange(count), tissues, rng, label={})
+    line = _cohort("1000g", tissue, np.arange(count), tissues, rng, label={})
+    return replace(line, states=2)
 
 
 def _groups_of_unequal_size(count: int, mean: int, rng: np.random.Generator) -> Ints:
