@@ -12,7 +12,7 @@ demo: .venv/installed ## MAE and CC tables of every method under both protocols,
 	$(BIN)/genebench run --methods all --protocol geo,gtex --dataset sim --results results/demo
 
 test: .venv/installed-dev ## the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: lint types test ## what has to pass before a change lands
 
@@ -29,6 +29,8 @@ format: .venv/installed-dev ## mend what a machine can mend
 
 bench: .venv/installed-dev ## speed, memory and calibration; see benchmarks/README.md
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/prepare.py
+	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/python benchmarks/sim_calibration.py
 
 docs: .venv/installed-dev ## the documentation as a site

@@ -218,9 +218,7 @@ def _evaluate(
             return _record_failure(bench, evaluation, failure)
         predictions = np.load(scratch, mmap_mode="r", allow_pickle=False)
         with clock.phase("score"):
-            scored = _attempt(lambda: score(test, predictions))
-        if isinstance(scored, Failure):
-            return _record_failure(bench, evaluation, scored)
+            scored = score(test, predictions)
         kept = ""
         if bench.settings.keep_predictions:
             kept = bench.store.keep(scratch, evaluation.key)

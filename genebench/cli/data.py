@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     group.command("info", epilog="Example: genebench data info u133")(info)
     group.command("verify", epilog="Example: genebench data verify u133")(verify)
     fetch.register(group)
+    group.command("remove", epilog="Example: genebench data remove u133")(remove)
     export.register(group)
     app.add_typer(group, name="data")
 
@@ -94,6 +95,15 @@ def verify(dataset: DatasetArgument) -> int:
     state = "DAMAGED: prepare it again" if faults else "content and digest agree"
     typer.echo(f"{opened.name} {opened.digest}: {state}")
     return DAMAGED if faults else 0
+
+
+def remove(dataset: DatasetArgument) -> None:
+    """Remove a prepared dataset from the store; results made with it stay."""
+    from genebench.data.store import DataStore
+
+    name = _prepared(dataset).name
+    DataStore().remove(name)
+    typer.echo(f"removed {name}")
 
 
 def _prepared(name: str) -> Dataset:

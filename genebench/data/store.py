@@ -309,6 +309,11 @@ class DataStore:
             shutil.rmtree(stale, ignore_errors=True)
         return Dataset(final)
 
+    def remove(self, name: str) -> None:
+        """Remove a prepared dataset; the name in force goes first, so nothing half-gone is used."""
+        (self.root / name / "current").unlink()
+        shutil.rmtree(self.root / name)
+
     def _superseded(self, name: str, digest: str) -> list[Path]:
         return [
             path

@@ -398,3 +398,12 @@ def test_a_data_folder_that_is_a_file_is_one_line(genebench, make, own_home):
 def test_a_data_folder_without_permission_is_one_line(genebench, make, own_home):
     own_home.mkdir(mode=0o555)
     assert_one_line_error(genebench("data", "prepare", make()), "GENEBENCH_HOME")
+
+
+def test_a_removed_dataset_is_gone_and_the_others_stay(genebench, make, own_home):
+    genebench("data", "prepare", make())
+    assert genebench("data", "remove", "mini").status == 0
+    assert genebench("data", "remove", "mini").status == 2
+    assert not list(own_home.rglob("expression.npy"))
+    assert genebench("data", "prepare", make(), "--quiet").status == 0
+    assert genebench("data", "verify", "mini").status == 0
