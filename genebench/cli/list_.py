@@ -18,7 +18,11 @@ Rows = list[dict[str, str]]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("list", epilog="Example: genebench list methods")(list_)
+    app.command(
+        "list",
+        short_help="List what this installation offers.",
+        epilog="Example: genebench list methods",
+    )(list_)
 
 
 def list_(

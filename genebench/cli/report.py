@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("report", epilog="Example: genebench report --format markdown > tables.md")(report)
+    app.command(
+        "report",
+        short_help="Print the tables of past results.",
+        epilog="Example: genebench report --format markdown > tables.md",
+    )(report)
 
 
 def report(  # noqa: PLR0917  typer's options are the arguments

@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "run",
+        short_help="Evaluate methods and print the tables.",
         epilog="Example: genebench run --methods lsr,lsr-l2 --protocol geo,gtex --dataset sim",
     )(run)
 

@@ -13,7 +13,11 @@ from genebench.specs import PRESETS, Param, Value
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("show", epilog="Example: genebench show lsr-l2")(show)
+    app.command(
+        "show",
+        short_help="Describe a method and its parameters.",
+        epilog="Example: genebench show lsr-l2",
+    )(show)
 
 
 def show(method: Annotated[str, typer.Argument(help="A method.", metavar="METHOD")]) -> None:

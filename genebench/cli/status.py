@@ -10,7 +10,11 @@ from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("status", epilog="Example: genebench status --results results")(status)
+    app.command(
+        "status",
+        short_help="List the results that are there.",
+        epilog="Example: genebench status --results results",
+    )(status)
 
 
 def status(results: ResultsOption = DEFAULT_RESULTS) -> None:
