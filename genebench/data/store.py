@@ -25,7 +25,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -285,8 +285,8 @@ class DataStore:
                 yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            if not any(parent.iterdir()):
-                parent.rmdir()
+            with suppress(OSError):
+                parent.rmdir()  # when nothing else is in it
 
     def publish(self, name: str, staged: Path) -> Dataset:
         """Move a staged dataset to its place and make it the one in force.
@@ -297,12 +297,15 @@ class DataStore:
         digest = Dataset(staged).digest
         final = self.root / name / digest
         staged.chmod(0o755)
-        if final.exists():
-            # The same content was prepared before: it stays in force, file by file.
+        try:
+            staged.rename(final)
+        except OSError:
+            if not final.is_dir():
+                raise
+            # The same content was prepared before, perhaps by a process beside this one: it stays
+            # in force while each file takes the place of its equal.
             for path in [path for path in staged.rglob("*") if path.is_file()]:
                 path.replace(final / path.relative_to(staged))
-        else:
-            staged.rename(final)
         with atomic_write(self.root / name / "current") as stream:
             stream.write(f"{digest}\n".encode())
         for stale in self._superseded(name, digest):

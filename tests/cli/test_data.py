@@ -407,3 +407,16 @@ def test_a_removed_dataset_is_gone_and_the_others_stay(genebench, make, own_home
     assert not list(own_home.rglob("expression.npy"))
     assert genebench("data", "prepare", make(), "--quiet").status == 0
     assert genebench("data", "verify", "mini").status == 0
+
+
+def test_two_processes_may_prepare_the_same_dataset_at_once(genebench, make, own_home):
+    command = [
+        sys.executable, "-c", "from genebench.cli import main; main()",
+        "data", "prepare", str(make()), "--quiet",
+    ]  # fmt: skip
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+    complaints = [process.communicate()[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0], complaints
+    assert genebench("data", "verify", "mini").status == 0
+    folder = own_home / "datasets" / "mini"
+    assert len(list(folder.iterdir())) == 2, "the name in force, and one folder"
