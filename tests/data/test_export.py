@@ -176,3 +176,20 @@ def test_unknown_platform(tiny, tmp_path):
     with pytest.raises(UserError, match="unknown platform"):
         export(tiny, Part(platform="gtx"), tmp_path / "out.tsv")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.realdata
+def test_real_data_in_another_format_have_the_same_digest(realdata, tmp_path):
+    text = (realdata / "u133.toml").read_text("utf-8")
+    for line in text.splitlines():
+        if line.startswith("matrix"):
+            name = line.split('"')[1]
+            convert(open_reader(realdata / name), tmp_path / f"{name}.h5ad")
+            text = text.replace(f'matrix = "{name}"', f'matrix = "{name}.h5ad"')
+    for name in ("map_lm.txt", "map_tg.txt", "gtex_rnaseqdb_n280x18679.samples.tsv"):
+        text = text.replace(f'"{name}"', f'"{realdata / name}"')
+    (tmp_path / "u133.toml").write_text(text, "utf-8")
+    store = DataStore(tmp_path / "home")
+    converted = prepare(read_manifest(tmp_path / "u133.toml"), store=store)
+    original = prepare(read_manifest(realdata / "u133.toml"), name="original", store=store)
+    assert converted.digest == original.digest
