@@ -9,8 +9,9 @@ from sklearn.neighbors import KNeighborsRegressor
 from genebench import Context
 from genebench.catalog import catalog
 from genebench.library import open_dataset
+from genebench.moments import moments
 from genebench.protocols import GEO, GTEX
-from genebench_knn.genes import KNNGE
+from genebench_knn.genes import KNNGE, nearest_landmarks
 from genebench_knn.profiles import KNN
 
 
@@ -74,10 +75,18 @@ def test_knn_predicts_as_scikit_learn_does_with_the_k_that_selects_best(parts, s
         )
 
 
-def test_more_neighbours_than_profiles_or_landmarks_means_all_of_them(parts, selections):
-    for method in (KNN, KNNGE):
-        models = method(k_max=1000).fit(parts["train"], selections, Context())
-        assert 1 <= models["geo"].choices["k"] <= 1000
+def test_more_neighbours_than_there_are_means_all_of_them(parts):
+    from genebench_knn.profiles import TrainingSet
+
+    train = parts["train"]
+    training = TrainingSet(train)
+    assert training.nearest(train.landmarks[:2], 10_000).shape == (2, len(train))
+    ranked = nearest_landmarks(moments(train), 10_000)
+    assert ranked.shape == (len(train.target_genes), len(train.landmark_genes))
+    assert (np.sort(ranked, axis=1) == np.arange(len(train.landmark_genes))).all()
+    for method, most in ((KNN, len(train)), (KNNGE, len(train.landmark_genes))):
+        model = method(k_max=10_000).fit(train, {"geo": parts["geo"]}, Context())["geo"]
+        assert 1 <= model.choices["k"] <= most
 
 
 def test_equally_near_neighbours_are_taken_in_the_order_of_the_data(parts):
