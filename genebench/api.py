@@ -18,11 +18,10 @@ from genebench.library import is_ready, open_dataset, suggested_preset
 from genebench.plan import Job, Plan, Request, make_plan
 from genebench.plugins import load_code
 from genebench.progress import Progress, silent
+from genebench.results import DEFAULT_RESULTS
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
 from genebench.specs import PRESETS
-
-DEFAULT_RESULTS = Path("results")
 
 Names = str | Iterable[str]
 """Comma-separated names, or a sequence of names; ``all`` stands for every one."""

@@ -32,8 +32,8 @@ from genebench.data.store import (
     DataStore,
     dataset_digest,
     platform_digest,
-    write_statistics,
     write_table,
+    write_vectors,
 )
 from genebench.errors import UserError
 from genebench.progress import Progress, silent
@@ -73,13 +73,7 @@ def prepare(
     with store.staging(name) as folder:
         work = _Preparation(compendium, genes, folder, progress)
         contents = work.run()
-        info = _describe(compendium, name, code, genes, contents)
-        geo = compendium.platforms[REFERENCE_PLATFORM].reader.profiles.index
-        info["duplicates"] = {
-            "rule": compendium.duplicates,
-            "removed": geo[work.duplicates].tolist(),
-        }
-        info["platforms"][REFERENCE_PLATFORM]["profiles"] -= int(work.duplicates.sum())
+        info = _describe(compendium, name, code, work, contents)
         (folder / "dataset.json").write_text(json.dumps(info, indent=1), "utf-8")
         return store.publish(name, folder)
 
@@ -110,39 +104,46 @@ class _References:
 
 
 class _Preparation:
-    """The steps of the recipe, in one staging folder."""
+    """The steps of the recipe, in one staging folder.
+
+    Attributes:
+        genes: the genes that are kept.
+        tables: platform → table of the profiles that are kept.
+        duplicates: ids of the profiles that were removed as duplicates.
+    """
 
     def __init__(
         self, compendium: Compendium, genes: KeptGenes, folder: Path, progress: Progress
     ) -> None:
         self._platforms = compendium.platforms
-        self._genes = genes
+        self.genes = genes
         self._folder = folder
         self._progress = progress
         self._done = 0
-        self.duplicates = self._find_duplicates(compendium)
+        removed = self._find_duplicates(compendium)
         self._kept = {
             name: np.ones(len(item.reader.profiles), dtype=bool)
             for name, item in self._platforms.items()
-        } | {REFERENCE_PLATFORM: ~self.duplicates}
-        self._tables = {
+        } | {REFERENCE_PLATFORM: ~removed}
+        self.tables = {
             name: _profile_table(compendium, name, kept) for name, kept in self._kept.items()
         }
-        self._training = (self._tables[REFERENCE_PLATFORM]["split"] == "train").to_numpy()
+        profiles = self._platforms[REFERENCE_PLATFORM].reader.profiles
+        self.duplicates: list[str] = profiles.index[removed].tolist()
+        self._training = (self.tables[REFERENCE_PLATFORM]["split"] == "train").to_numpy()
 
     def run(self) -> dict[str, str]:
         """Fill the folder; return the digest of each platform's content."""
-        write_table(self._genes.landmarks, self._folder / "landmark_genes.tsv", "ensembl")
-        write_table(self._genes.targets, self._folder / "target_genes.tsv", "ensembl")
+        write_table(self.genes.landmarks, self._folder / "landmark_genes.tsv", "ensembl")
+        write_table(self.genes.targets, self._folder / "target_genes.tsv", "ensembl")
         references = self._rank_reference()
         for platform in self._platforms:
             if platform != REFERENCE_PLATFORM:
                 blocks = self._expression(platform)
                 self._write_ranks(platform, (reference_ranks(block) for block in blocks))
-        write_statistics(self._folder, "", references.everything)
-        write_statistics(
-            self._folder, ".train", references.training, self._training_statistics(references)
-        )
+        write_vectors(self._folder, reference=references.everything)
+        mean, std = self._training_statistics(references)
+        write_vectors(self._folder, ".train", reference=references.training, mean=mean, std=std)
         return {name: self._write(name, references.everything) for name in self._platforms}
 
     def _find_duplicates(self, compendium: Compendium) -> NDArray[np.bool_]:
@@ -155,8 +156,8 @@ class _Preparation:
 
     def _expression(self, platform: str) -> Iterator[Floats]:
         """Blocks of profiles × kept genes, probes averaged, not yet normalised."""
-        total = sum(len(table) for table in self._tables.values())
-        rows, item = self._genes.rows[platform], self._platforms[platform]
+        total = sum(len(table) for table in self.tables.values())
+        rows, item = self.genes.rows[platform], self._platforms[platform]
         source, level = item.reader.source, item.level
         at = 0
         for block in item.reader.blocks(rows.positions):
@@ -169,7 +170,7 @@ class _Preparation:
             self._progress(self._done, total, f"reading {platform}")
 
     def _rank_reference(self) -> _References:
-        everything, training = np.zeros(len(self._genes)), np.zeros(len(self._genes))
+        everything, training = np.zeros(len(self.genes)), np.zeros(len(self.genes))
 
         def ranked() -> Iterator[Ranks]:
             at = 0
@@ -186,7 +187,7 @@ class _Preparation:
     def _write_ranks(self, platform: str, ranked: Iterator[Ranks]) -> None:
         home = self._folder / platform
         home.mkdir()
-        shape = (len(self._tables[platform]), len(self._genes))
+        shape = (len(self.tables[platform]), len(self.genes))
         with (home / "ranks.npy").open("wb") as stream:
             # Half the disk where it suffices: the published data have 10,463 genes.
             writer = NpyWriter(stream, shape, np.uint16 if shape[1] <= 1 << 16 else np.uint32)
@@ -207,10 +208,10 @@ class _Preparation:
 
     def _write(self, platform: str, reference: Floats) -> str:
         """Turn ranks into expression and statistics; return the content's digest."""
-        home, table = self._folder / platform, self._tables[platform]
+        home, table = self._folder / platform, self.tables[platform]
         ranks = home / "ranks.npy"
-        statistics = gene_statistics(reference[block] for block in read_rows(ranks, BLOCK))
-        write_statistics(home, "", None, statistics)
+        mean, std = gene_statistics(reference[block] for block in read_rows(ranks, BLOCK))
+        write_vectors(home, mean=mean, std=std)
         write_table(table, home / "profiles.tsv", "profile")
         quantiles = reference.astype(np.float32)
         with (home / "expression.npy").open("wb") as stream:
@@ -242,8 +243,9 @@ def _profile_table(compendium: Compendium, name: str, kept: NDArray[np.bool_]) -
 
 
 def _describe(
-    compendium: Compendium, name: str, code: str, genes: KeptGenes, contents: Mapping[str, str]
+    compendium: Compendium, name: str, code: str, work: _Preparation, contents: Mapping[str, str]
 ) -> dict[str, Any]:
+    genes = work.genes
     return {
         "format": FORMAT,
         "recipe": RECIPE,
@@ -252,6 +254,7 @@ def _describe(
         "digest": dataset_digest(genes.landmarks, genes.targets, contents),
         "preset": compendium.preset,
         "missing_genes": compendium.missing_genes,
+        "duplicates": {"rule": compendium.duplicates, "removed": work.duplicates},
         "split_seed": compendium.split_seed,
         "landmarks": len(genes.landmarks),
         "targets": len(genes.targets),
@@ -259,7 +262,7 @@ def _describe(
         "origin": {**compendium.origin, "code": code},
         "platforms": {
             platform: {
-                "profiles": len(item.reader.profiles),
+                "profiles": len(work.tables[platform]),
                 "ids": item.ids,
                 "level": item.level,
                 "group": item.group,

@@ -178,11 +178,11 @@ class Dataset:
 
         Every file is read; and the content must still have the digest in its name.
         """
-        faults = [
-            name
-            for name, digest in self._sums().items()
-            if _sum_or_none(self.root / name) != digest
-        ]
+        try:
+            sums = self._sums()
+        except OSError:
+            return [SUMS]
+        faults = [name for name, known in sums.items() if _sum_or_none(self.root / name) != known]
         return faults or ([] if self._content_digest() == self.digest else ["digest"])
 
     def _sums(self) -> dict[str, str]:
@@ -291,7 +291,8 @@ class DataStore:
     def publish(self, name: str, staged: Path) -> Dataset:
         """Move a staged dataset to its place and make it the one in force.
 
-        Folders are renamed, never filled: nothing half-written is ever in force.
+        A new folder takes its place by one rename, and only whole files replace their equals:
+        nothing half-written is ever in force.
         """
         _write_sums(staged)
         digest = Dataset(staged).digest
@@ -331,17 +332,10 @@ def _write_sums(folder: Path) -> None:
     (folder / SUMS).write_text("".join(lines), "utf-8")
 
 
-def write_statistics(
-    folder: Path,
-    suffix: str,
-    reference: NDArray[np.float64] | None = None,
-    statistics: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
-) -> None:
-    """Write a quantile reference, and means and deviations of the genes, as they are there."""
-    mean, std = statistics or (None, None)
-    for name, values in (("reference", reference), ("mean", mean), ("std", std)):
-        if values is not None:
-            np.save(folder / f"{name}{suffix}.npy", values, allow_pickle=False)
+def write_vectors(folder: Path, suffix: str = "", **vectors: NDArray[np.float64]) -> None:
+    """Write vectors of one value per gene or rank (``reference``, ``mean``, ``std``) by name."""
+    for name, values in vectors.items():
+        np.save(folder / f"{name}{suffix}.npy", values, allow_pickle=False)
 
 
 def _load(path: Path) -> NDArray[np.float64]:

@@ -38,7 +38,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """Tables whose numbers may be compared: same data, protocol and preset. Notes stand below."""
+    """Tables whose numbers may be compared: same data, same protocol. Notes stand below."""
 
     title: str
     tables: tuple[Table, ...]
@@ -65,7 +65,7 @@ class Report:
         return tidy(self.records)
 
     def sections(self) -> Iterator[Section]:
-        """One for each dataset, protocol and preset: a table per metric, and what it cost."""
+        """One for each data digest and protocol: a table per metric, and what it cost."""
         for group in sorted(_comparable(self.records), key=self._place):
             yield _Comparison(group, self.catalog).section()
 

@@ -237,6 +237,8 @@ def test_verify_notices_a_flipped_byte(make):
     content[-1] ^= 1
     path.write_bytes(content)
     assert dataset.verify() == ["gtex/expression.npy"]
+    (dataset.root / "SHA256SUMS").unlink()
+    assert dataset.verify() == ["SHA256SUMS"]
 
 
 @pytest.fixture(scope="module")
