@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PLUGINS := plugins/linear plugins/knn
+PLUGINS := plugins/linear plugins/knn plugins/dgex
 PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -12,7 +12,7 @@ demo: .venv/installed ## MAE and CC tables of every method under both protocols,
 	$(BIN)/genebench run --methods all --protocol geo,gtex --dataset sim --results results/demo
 
 test: .venv/installed-dev ## the tests
-	$(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto  # a process for each core is enough
 
 check: lint types test ## what has to pass before a change lands
 
@@ -27,10 +27,14 @@ format: .venv/installed-dev ## mend what a machine can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/installed-dev ## speed, memory and calibration; see benchmarks/README.md
+bench: .venv/installed-bench ## speed, memory and calibration; see benchmarks/README.md
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/prepare.py
 	$(BIN)/python benchmarks/duplicates.py
+	$(BIN)/python benchmarks/ridge.py --profiles 4000
+	$(BIN)/python benchmarks/lasso.py --profiles 4000 --targets 20
+	$(BIN)/python benchmarks/neighbours.py
+	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/sim_calibration.py
 
 docs: .venv/installed-dev ## the documentation as a site
@@ -48,3 +52,7 @@ clean:
 	$(PYTHON) -m venv .venv
 	$(PIP) --editable '.[dev]' $(PLUGINS:%=--editable %)
 	touch $@ .venv/installed
+
+.venv/installed-bench: .venv/installed-dev
+	$(PIP) --editable '.[bench]'
+	touch $@

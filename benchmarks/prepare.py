@@ -1,18 +1,25 @@
 """Preparation at scale: time against merely reading the same file, and memory as profiles grow.
 
-Claims, on generated GCTX files of the published width (22,268 probes, 943 + 9,520 genes):
+Claims, on generated GCTX files of the published width (22,268 probes, 943 + 9,520 genes, one to
+eight probes each in the published numbers, one profile in seven a near copy of another):
 
-- preparing takes less than three times as long as reading the matrix once with h5py;
+- how many times as long preparing takes as reading the matrix once with h5py;
 - peak resident memory stays below 2 GB and does not grow with the number of profiles;
 - mapping RNA-seq to quantiles is at least 100 times as fast as the published per-value search.
 
-Usage: ``python benchmarks/prepare.py [PROFILES ...]``; the published number is 129158.
+``warm``: the file is in the page cache, and a disk of any speed looks infinitely fast; ``cold``:
+it was dropped from the cache first. Times are the least of several rounds, both sides in turn, each
+in a process of its own. ``keep`` and ``exact`` are the rules for duplicates.
+
+Usage: ``python benchmarks/prepare.py [PROFILES ...] [--files plain gzip] [--rules keep exact]``;
+the published number is 129158.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -25,8 +32,15 @@ import numpy as np
 
 from genebench.data.normalise import reference_ranks
 
-PROBES, LANDMARKS, TARGETS = 22_268, 943, 9_520
+PROBES, LANDMARKS = 22_268, 943
+TARGETS = {1: 5766, 2: 2203, 3: 975, 4: 380, 5: 120, 6: 48, 7: 12, 8: 16}
+"""Probes of a target gene → how many targets have so many."""
+GENES = LANDMARKS + sum(TARGETS.values())
 SLAB = 1024
+FILES = {
+    "plain": {},
+    "gzip": {"chunks": (64, 4096), "compression": "gzip", "shuffle": True},
+}
 
 PREPARE = """
 import json, resource, sys, time
@@ -48,38 +62,41 @@ with h5py.File(sys.argv[1]) as file:
     matrix = file["0/DATA/0/matrix"]
     for at in range(0, len(matrix), 1024):
         matrix[at : at + 1024]
-print(json.dumps({"seconds": time.perf_counter() - start}))
+print(json.dumps({"seconds": time.perf_counter() - start, "peak": 0}))
 """
 
 
-def write_compendium(folder: Path, profiles: int) -> Path:
-    """A GCTX file of the published width, gene maps for it, and their manifest."""
+def write_compendium(folder: Path, profiles: int, **options: object) -> None:
+    """A GCTX file of the published width, gene maps for it, and a manifest for each rule."""
     random = np.random.default_rng(0)
-    with h5py.File(folder / "arrays.gctx", "w") as file:
-        chunks = (64, 2048)
-        matrix = file.create_dataset("0/DATA/0/matrix", (profiles, PROBES), "f4", chunks=chunks)
+    path = folder / "arrays.gctx"
+    with h5py.File(path, "w") as file:
+        matrix = file.create_dataset("0/DATA/0/matrix", (profiles, PROBES), "f4", **options)
         level = random.normal(8, 2, PROBES).astype(np.float32)
         for at in range(0, profiles, SLAB):
             shape = (min(SLAB, profiles - at), PROBES)
-            matrix[at : at + SLAB] = level + random.standard_normal(shape, np.float32)
+            block = level + random.standard_normal(shape, np.float32)
+            copies = len(block) // 7
+            block[len(block) - copies :] = block[:copies] + np.float32(0.5 / PROBES**0.5)
+            matrix[at : at + SLAB] = block
         file["0/META/ROW/id"] = [f"p{i}" for i in range(PROBES)]
         file["0/META/COL/id"] = [f"s{i}" for i in range(profiles)]
     probes = iter(random.permutation(PROBES))
-    _write_map(folder / "lm.txt", range(LANDMARKS), 1, probes)
-    _write_map(folder / "tg.txt", range(LANDMARKS, LANDMARKS + TARGETS), 2, probes)
-    manifest = folder / "made.toml"
-    manifest.write_text(
-        'name = "made"\nrecipe = "dgex"\nduplicates = "keep"\n'
-        '[genes]\nlandmarks = "lm.txt"\ntargets = "tg.txt"\n'
-        '[platforms.geo]\nmatrix = "arrays.gctx"\nids = "probe"\n'
-    )
-    return manifest
+    numbers = random.permutation(np.repeat(list(TARGETS), list(TARGETS.values())))
+    _write_map(folder / "lm.txt", np.ones(LANDMARKS, int), 0, probes)
+    _write_map(folder / "tg.txt", numbers, LANDMARKS, probes)
+    for rule in ("keep", "exact"):
+        (folder / f"{rule}.toml").write_text(
+            f'name = "made"\nrecipe = "dgex"\nduplicates = "{rule}"\n'
+            '[genes]\nlandmarks = "lm.txt"\ntargets = "tg.txt"\n'
+            '[platforms.geo]\nmatrix = "arrays.gctx"\nids = "probe"\n'
+        )
 
 
-def _write_map(path: Path, genes: range, probes_each: int, probes: Iterator[int]) -> None:
+def _write_map(path: Path, numbers: np.ndarray, first: int, probes: Iterator[int]) -> None:
     lines = []
-    for gene in genes:
-        own = ",".join(f"p{next(probes)}" for _ in range(probes_each))
+    for gene, number in enumerate(numbers, start=first):
+        own = ",".join(f"p{next(probes)}" for _ in range(number))
         lines.append(f"G{gene}\tENSG{gene:011d}\t{own}\n")
     path.write_text("".join(lines))
 
@@ -91,18 +108,47 @@ def measured(code: str, *arguments: Path) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def compare_preparation(profiles: int) -> None:
-    """One row: preparing against reading."""
+def forget(path: Path) -> None:
+    """Drop a file from the page cache, where the system has a way."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def least(folder: Path, rules: list[str], rounds: int, *, cold: bool) -> dict[str, dict]:
+    """The least seconds and the greatest peak of reading and of preparing by each rule."""
+    path = folder / "arrays.gctx"
+    sides = {"read": (READ, path)}
+    sides |= {rule: (PREPARE, folder / f"{rule}.toml", folder / "home") for rule in rules}
+    runs: dict[str, list] = {side: [] for side in sides}
+    for _ in range(rounds):
+        for side, call in sides.items():
+            if cold:
+                forget(path)
+            runs[side].append(measured(*call))
+    return {
+        side: {"seconds": min(r["seconds"] for r in of), "peak": max(r["peak"] for r in of)}
+        for side, of in runs.items()
+    }
+
+
+def compare_preparation(profiles: int, file: str, rules: list[str], rounds: int) -> None:
+    """One row for each rule: preparing against reading."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        manifest = write_compendium(folder, profiles)
+        write_compendium(folder, profiles, **FILES[file])
         measured(READ, folder / "arrays.gctx")  # so that both sides find the file in the cache
-        read = measured(READ, folder / "arrays.gctx")["seconds"]
-        ours = measured(PREPARE, manifest, folder / "home")
-        print(
-            f"| {profiles:,} | {read:.1f} | {ours['seconds']:.1f} | {ours['seconds'] / read:.1f} "
-            f"| {ours['peak']:,.0f} |"
-        )
+        warm = least(folder, rules, rounds, cold=False)
+        cold = least(folder, rules, 1, cold=True) if hasattr(os, "posix_fadvise") else None
+    for rule in rules:
+        row = [f"{profiles:,}", file, rule]
+        for found in (warm, cold):
+            row += _cells(found["read"]["seconds"], found[rule]["seconds"]) if found else [""] * 3
+        print(f"| {' | '.join(row)} | {warm[rule]['peak']:,.0f} |", flush=True)
+
+
+def _cells(read: float, ours: float) -> list[str]:
+    return [f"{read:.2f}", f"{ours:.1f}", f"{ours / read:.1f}"]
 
 
 def published_search(profile: np.ndarray, n_genes: int) -> list[int]:
@@ -113,7 +159,7 @@ def published_search(profile: np.ndarray, n_genes: int) -> list[int]:
 
 def compare_mapping() -> None:
     """RNA-seq mapping of a few profiles, ours against the published search."""
-    profiles = np.random.default_rng(0).lognormal(2, 2, (4, LANDMARKS + TARGETS)).round(3)
+    profiles = np.random.default_rng(0).lognormal(2, 2, (4, GENES)).round(3)
     start = time.perf_counter()
     expected = [published_search(profile, profiles.shape[1]) for profile in profiles]
     theirs = time.perf_counter() - start
@@ -128,7 +174,15 @@ def compare_mapping() -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("profiles", nargs="*", type=int, default=[2_000, 8_000])
-    print("| profiles | h5py read s | prepare s | ratio | peak MB |\n|---|---|---|---|---|")
-    for number in parser.parse_args().profiles:
-        compare_preparation(number)
+    parser.add_argument("--files", nargs="+", choices=FILES, default=list(FILES))
+    parser.add_argument("--rules", nargs="+", choices=("keep", "exact"), default=["keep", "exact"])
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    print(
+        "| profiles | file | duplicates | warm: h5py s | prepare s | ratio "
+        "| cold: h5py s | prepare s | ratio | peak MB |\n|---|---|---|---|---|---|---|---|---|---|"
+    )
+    for number in given.profiles:
+        for kind in given.files:
+            compare_preparation(number, kind, given.rules, given.rounds)
     compare_mapping()

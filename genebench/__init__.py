@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from genebench.api import load, records, run
     from genebench.data.profiles import Profiles
     from genebench.results.record import Record
+    from genebench.saved import open_model
 
 __all__ = [
     "Context",
@@ -24,6 +25,7 @@ __all__ = [
     "UserError",
     "hookimpl",
     "load",
+    "open_model",
     "records",
     "run",
     "specs",
@@ -33,6 +35,7 @@ _LAZY = {
     "Profiles": "genebench.data.profiles",
     "Record": "genebench.results.record",
     "load": "genebench.api",
+    "open_model": "genebench.saved",
     "records": "genebench.api",
     "run": "genebench.api",
 }

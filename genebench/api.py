@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import pandas as pd
 
+from genebench.analysis.curves import curves
 from genebench.analysis.tidy import tidy
 from genebench.catalog import catalog
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset
+from genebench.device import Device
 from genebench.errors import unknown
-from genebench.job import Device, Settings, check
+from genebench.job import Settings, check
 from genebench.library import is_ready, open_dataset, suggested_preset
-from genebench.plan import Job, Plan, Request, make_plan
+from genebench.plan import Job, Plan, Request, make_plan, merged
 from genebench.plugins import load_code
 from genebench.progress import Progress, silent
 from genebench.results import DEFAULT_RESULTS
 from genebench.results.record import Record
-from genebench.results.store import ResultsStore
+from genebench.results.store import Kept, ResultsStore
 from genebench.specs import PRESETS
+from genebench.suite import Suite, texts
 
 Names = str | Iterable[str]
 """Comma-separated names, or a sequence of names; ``all`` stands for every one."""
@@ -44,6 +47,10 @@ class Results(NamedTuple):
     def table(self) -> pd.DataFrame:
         """One row per dataset, protocol, method, preset, seed, panel and metric."""
         return tidy(self.records)
+
+    def curve(self, name: str) -> pd.DataFrame:
+        """How λ, k or an epoch was chosen (``path``, ``learning``): one row per point."""
+        return curves(self.records, name)
 
 
 def load(
@@ -73,10 +80,11 @@ def run(
     preset: str | None = None,
     seeds: int = 1,
     params: Mapping[str, Mapping[str, Any]] | None = None,
+    grid: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
     results: Path | str = DEFAULT_RESULTS,
     device: Device = "auto",
     engine: str = "local",
-    keep_predictions: bool = False,
+    keep: Iterable[Kept] = (),
     retry_failed: bool = False,
 ) -> Results:
     """Evaluate methods under protocols on a dataset; what ``results`` holds is not done again.
@@ -88,10 +96,11 @@ def run(
         preset: ``tiny``, ``small`` or ``paper``; what the dataset suggests unless given.
         seeds: how many seeds stochastic methods are run with.
         params: method → parameter → value, where not the preset's.
+        grid: method → parameter → values; the method is run with every combination.
         results: folder of the results.
         device: ``cuda`` and ``auto`` concern the methods that can use a GPU.
         engine: where jobs are executed.
-        keep_predictions: keep them, float32 profiles × targets.
+        keep: ``predictions`` (float32, profiles × targets), ``model`` (see :func:`open_model`).
         retry_failed: try again what failed earlier.
 
     Returns:
@@ -100,17 +109,13 @@ def run(
     Raises:
         UserError: an unknown name or parameter, a value out of range, results not writable.
     """
-    texts = {
-        method: {name: str(value) for name, value in values.items()}
-        for method, values in (params or {}).items()
-    }
     check_choices(engine, device)
     plan = plan_run(
         methods, protocols, dataset,
-        preset=preset, seeds=seeds, overrides=texts, results=Path(results),
-        keep_predictions=keep_predictions,
+        preset=preset, seeds=seeds, overrides=texts(params or {}), grid=texts(grid or {}),
+        results=Path(results), keep=keep,
     )  # fmt: skip
-    settings = Settings(results=Path(results), device=device, keep_predictions=keep_predictions)
+    settings = Settings(results=Path(results), device=device, keep=frozenset(keep))
     for _ in execute_plan(plan.remaining(retry_failed=retry_failed), settings, engine):
         pass
     return Results(planned_records(plan, Path(results)))
@@ -144,21 +149,23 @@ def plan_run(
     preset: str | None,
     seeds: int,
     overrides: Mapping[str, Mapping[str, str]],
+    grid: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
     results: Path,
-    keep_predictions: bool = False,
+    keep: Iterable[Kept] = (),
+    trials: bool = False,
     progress: Progress = silent,
 ) -> Plan:
     """Check every name, open (or build) the dataset, and turn the request into jobs."""
     offered = catalog()
-    if preset is not None and preset not in PRESETS:
-        raise unknown("preset", preset, PRESETS)
     request = Request(
         methods=_names(methods),
         protocols=_names(protocols),
-        preset=preset or suggested_preset(dataset, offered.datasets),
+        preset=preset_of(dataset, preset),
         seeds=seeds,
         overrides=overrides,
-        keep_predictions=keep_predictions,
+        grid=grid or {},
+        keep=frozenset(keep),
+        trials=trials,
     )
     # Names first: a typing error should not wait for a dataset to be built.
     offered.methods.choose(request.methods)
@@ -167,6 +174,48 @@ def plan_run(
     store.check()
     opened = open_dataset(dataset, offered.datasets, preset, progress)
     return make_plan(request, opened, dataset, offered, store)
+
+
+def preset_of(dataset: str, preset: str | None) -> str:
+    """The preset that is asked for, or else what the dataset suggests.
+
+    Raises:
+        UserError: there is no such preset, or no such dataset.
+    """
+    if preset is not None and preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    return preset or suggested_preset(dataset, catalog().datasets)
+
+
+def plan_suite(
+    suite: Suite,
+    dataset: str | None = None,
+    *,
+    preset: str | None = None,
+    protocols: Names | None = None,
+    seeds: int | None = None,
+    results: Path,
+    keep: Iterable[Kept] = (),
+    progress: Progress = silent,
+) -> Plan:
+    """The plan of a suite; what is given here goes before what the suite says."""
+    return merged(
+        [
+            plan_run(
+                run.methods,
+                suite.protocols if protocols is None else protocols,
+                dataset or suite.dataset or "sim",
+                preset=preset or suite.preset,
+                seeds=suite.seeds if seeds is None else seeds,
+                overrides=dict.fromkeys(run.methods, texts(run.set)) if run.set else {},
+                grid=dict.fromkeys(run.methods, texts(run.grid)) if run.grid else {},
+                results=results,
+                keep=keep,
+                progress=progress,
+            )
+            for run in suite.runs
+        ]
+    )
 
 
 def check_choices(engine: str, device: str) -> None:

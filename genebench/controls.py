@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genebench.hookspecs import CONTRACT, hookimpl
 from genebench.method import Context, Method, Model
@@ -42,6 +42,10 @@ def genebench_methods() -> list[MethodSpec]:
 class TrainMean(Method):
     """Predicts the training mean: a constant, so its concordance is 0 by definition."""
 
+    def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
+        """The constant."""
+        return Constant(tensors["values"])
+
     def fit(
         self, train: Profiles, selections: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
@@ -52,6 +56,10 @@ class TrainMean(Method):
 
 class CopyTwin(Method):
     """Copies twins (445 of the 943 published landmarks are targets too), else the train mean."""
+
+    def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
+        """The constant, and what is copied instead of it."""
+        return TwinCopy(tensors["values"], tensors["landmark_of"])
 
     def fit(
         self, train: Profiles, selections: Mapping[str, Profiles], context: Context
@@ -72,12 +80,17 @@ class Constant(Model):
         """Repeat the constant for each profile."""
         return self.values[None, :].repeat(len(landmarks), axis=0)
 
+    def tensors(self) -> Mapping[str, NDArray[Any]]:
+        """One value for each target."""
+        return {"values": self.values}
+
 
 class TwinCopy(Constant):
     """A constant, but for the targets that have a landmark (``landmark_of`` ≥ 0) to copy."""
 
     def __init__(self, values: NDArray[np.float32], landmark_of: NDArray[np.intp]) -> None:
         super().__init__(values)
+        self.landmark_of = landmark_of
         self.targets = (landmark_of >= 0).nonzero()[0]
         self.landmarks = landmark_of[self.targets]
 
@@ -86,6 +99,10 @@ class TwinCopy(Constant):
         predicted = super().predict(landmarks)
         predicted[:, self.targets] = landmarks[:, self.landmarks]
         return predicted
+
+    def tensors(self) -> Mapping[str, NDArray[Any]]:
+        """One value, and the position of one landmark or −1, for each target."""
+        return {"values": self.values, "landmark_of": self.landmark_of}
 
 
 def _target_means(train: Profiles) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from genebench.catalog import catalog
 from genebench.data.npy import NpyWriter
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset, DataStore
+from genebench.device import Device, resolve_device
 from genebench.errors import UserError, describe
 from genebench.method import Context, Method, Model
 from genebench.metrics.scoring import Scoring, score
@@ -30,13 +31,13 @@ from genebench.plan import Evaluation, Job, metric_digests
 from genebench.plugins import installed, load_code
 from genebench.provenance import PeakMemory, Stopwatch, now, provenance
 from genebench.results.record import FORMAT, Failure, Provenance, Record
-from genebench.results.store import ResultsStore
-from genebench.specs import MethodSpec
+from genebench.results.scores import GENE_MODEL
+from genebench.results.store import UNSAVED, Kept, ResultsStore
+from genebench.saved import save_model
 
 log = logging.getLogger("genebench")
 
 Result = TypeVar("Result")
-Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +46,16 @@ class Settings:
 
     results: Path
     device: Device = "auto"
-    keep_predictions: bool = False
+    keep: frozenset[Kept] = frozenset()
     command: str = "python"
 
 
 class BadPredictionError(Exception):
     """A method's prediction has the wrong shape, or values that are not finite."""
+
+
+class BadModelError(Exception):
+    """What a model says of itself does not fit the record."""
 
 
 @dataclass
@@ -84,9 +89,12 @@ def execute(job: Job, settings: Settings) -> list[Record]:
     """
     notify("genebench_job_started", job=job)
     bench = _set_up(job, settings)
-    method = _create(job)
-    models = method if isinstance(method, Failure) else _attempt(lambda: _fit(bench, method))
-    records = [_evaluate(bench, evaluation, models) for evaluation in job.evaluations]
+    with bench.store.work(evaluation.key for evaluation in job.evaluations) as work:
+        method = _create(job)
+        models = (
+            method if isinstance(method, Failure) else _attempt(lambda: _fit(bench, method, work))
+        )
+        records = [_evaluate(bench, evaluation, models) for evaluation in job.evaluations]
     notify("genebench_job_finished", job=job, records=records)
     return records
 
@@ -133,24 +141,6 @@ def check(job: Job, settings: Settings) -> None:
     _create(job)
 
 
-def resolve_device(wanted: str, method: MethodSpec) -> str:
-    """The device a method will run on: CUDA when the method can, there is one, and it may.
-
-    Raises:
-        UserError: there is no CUDA device, and it is asked for or the method needs it.
-    """
-    if wanted != "cpu" and "cuda" in method.devices:
-        import torch
-
-        if torch.cuda.is_available():
-            return "cuda"
-        if wanted == "cuda":
-            raise UserError("--device cuda: torch finds no CUDA device here; use auto or cpu")
-    if "cpu" not in method.devices:
-        raise UserError(f"{method.name} needs a CUDA device; leave it out here")
-    return "cpu"
-
-
 def _attempt(work: Callable[[], Result]) -> Result | Failure:
     """Do what a plugin may do wrong; its failure is a result, not the end of the run."""
     try:
@@ -178,9 +168,9 @@ def _create(job: Job) -> Method | Failure:
     return method
 
 
-def _fit(bench: _Workbench, method: Method) -> Mapping[str, Model]:
+def _fit(bench: _Workbench, method: Method, work: Path) -> Mapping[str, Model]:
     job = bench.job
-    context = Context(seed=job.seed, device=bench.device, progress=_observed(job))
+    context = Context(seed=job.seed, device=bench.device, progress=_observed(job), scratch=work)
     with bench.clock.phase("fit"):
         models = method.fit(bench.train, dict(bench.selections), context)
     missing = sorted(set(bench.selections) - set(models))
@@ -219,15 +209,27 @@ def _evaluate(
         predictions = np.load(scratch, mmap_mode="r", allow_pickle=False)
         with clock.phase("score"):
             scored = score(test, predictions)
-        kept = ""
-        if bench.settings.keep_predictions:
-            kept = bench.store.keep(scratch, evaluation.key)
-    record = _attempt(
-        lambda: _record_success(bench, evaluation, model, scored, predictions=kept, clock=clock)
+        kept = _keep(bench, evaluation, model, scratch)
+    done = _attempt(
+        lambda: _record_success(bench, evaluation, model, scored, kept=kept, clock=clock)
     )
-    if isinstance(record, Failure):
-        return _record_failure(bench, evaluation, record)
-    return bench.store.write(record, scored.vectors)
+    if isinstance(done, Failure):
+        return _record_failure(bench, evaluation, done)
+    return bench.store.write(*done)
+
+
+def _keep(
+    bench: _Workbench, evaluation: Evaluation, model: Model, predictions: Path
+) -> dict[str, str]:
+    """Keep what the user asked to be kept; return the digests of the files."""
+    kept = {}
+    if "predictions" in bench.settings.keep:
+        kept["predictions"] = bench.store.keep(predictions, evaluation.key, "predictions")
+    if "model" in bench.settings.keep:
+        with bench.store.scratch(evaluation.key) as path:
+            saved = save_model(path, model, evaluation.identity, evaluation.key, bench.train)
+            kept["model"] = bench.store.keep(path, evaluation.key, "model") if saved else UNSAVED
+    return kept
 
 
 def _predict(model: Model, test: Profiles, scratch: Path, clock: Stopwatch) -> Failure | None:
@@ -263,19 +265,40 @@ def _checked(model: Model, landmarks: NDArray[np.float32], n_targets: int) -> ND
 
 def _record_success(
     bench: _Workbench, evaluation: Evaluation, model: Model, scored: Scoring,
-    *, predictions: str, clock: Stopwatch,
-) -> Record:  # fmt: skip
-    return _record(
+    *, kept: Mapping[str, str], clock: Stopwatch,
+) -> tuple[Record, dict[str, NDArray[Any]]]:  # fmt: skip
+    record = _record(
         bench,
         evaluation,
         choices={name: _plain(value) for name, value in model.choices.items()},
+        curves=_curves(model),
         notes=(*model.notes, *scored.faults),
         scores=scored.scores(),
         constant_truth=scored.constant_truth,
         constant_prediction=scored.constant_prediction,
-        predictions=predictions,
         seconds=clock.seconds,
+        **kept,
     )
+    return record, scored.vectors | _per_target(model, record.genes["target"])
+
+
+def _curves(model: Model) -> dict[str, dict[str, list[float]]]:
+    curves = {
+        name: {column: [float(value) for value in values] for column, values in curve.items()}
+        for name, curve in model.curves.items()
+    }
+    for name, curve in curves.items():
+        if len({len(values) for values in curve.values()}) > 1:
+            raise BadModelError(f"curve {name}: its columns are not of one length")
+    return curves
+
+
+def _per_target(model: Model, n_targets: int) -> dict[str, NDArray[Any]]:
+    vectors = {f"{GENE_MODEL}{name}": np.asarray(v) for name, v in model.per_target.items()}
+    for name, values in vectors.items():
+        if values.shape != (n_targets,) or values.dtype.kind not in "biuf":
+            raise BadModelError(f"{name}: {values.shape} is not one number for each target")
+    return vectors
 
 
 def _plain(value: Any) -> Any:
@@ -292,8 +315,8 @@ def _record(bench: _Workbench, evaluation: Evaluation, **outcome: Any) -> Record
     job, name = bench.job, evaluation.protocol.name
     test = bench.tests[name]
     blank: dict[str, Any] = {
-        "choices": {}, "notes": (), "scores": {}, "vectors": "", "predictions": "",
-        "constant_truth": 0, "constant_prediction": 0, "failure": None,
+        "choices": {}, "notes": (), "scores": {}, "vectors": "",
+        "predictions": "", "constant_truth": 0, "constant_prediction": 0, "failure": None,
     }  # fmt: skip
     return Record(
         format=FORMAT,

@@ -22,14 +22,16 @@ def open_dataset(
     shelf: Shelf[DatasetSpec],
     preset: str | None = None,
     progress: Progress = silent,
+    *,
+    force: bool = False,
 ) -> Dataset:
-    """Open a dataset that is prepared, or that the catalog can build.
+    """Open a dataset that is prepared, or that the catalog can build; ``force`` builds it anew.
 
     Raises:
         UserError: there is neither, or it does not come in that size.
     """
     if name in shelf.specs:
-        return _built(shelf.specs[name], preset, progress)
+        return _built(shelf.specs[name], preset, progress, force=force)
     dataset = DataStore().open(name)
     if dataset is None:
         raise unknown("dataset", name, {*shelf.specs, *DataStore().names()})
@@ -55,17 +57,24 @@ def check_new_name(name: str, shelf: Shelf[DatasetSpec]) -> None:
         raise UserError(f"dataset name {name!r} belongs to a built-in or plugin; choose another")
 
 
+def find_built(name: str, shelf: Shelf[DatasetSpec], preset: str | None = None) -> Dataset | None:
+    """A dataset that the catalog offers, if it is prepared already and sound."""
+    spec = shelf.specs[name]
+    dataset = _ready(spec, preset or spec.preset)
+    return dataset if dataset and not dataset.verify() else None
+
+
 def is_ready(name: str, shelf: Shelf[DatasetSpec], preset: str | None) -> bool:
     """Whether opening a dataset would not have to build it first."""
     spec = shelf.specs.get(name)
     return spec is None or _ready(spec, preset or spec.preset) is not None
 
 
-def _built(spec: DatasetSpec, preset: str | None, progress: Progress) -> Dataset:
+def _built(spec: DatasetSpec, preset: str | None, progress: Progress, *, force: bool) -> Dataset:
     size = preset or spec.preset
     if spec.presets and size not in spec.presets:
         raise unknown(f"size of dataset {spec.name}", size, spec.presets)
-    ready = _ready(spec, size)
+    ready = None if force else _ready(spec, size)
     if ready:
         return ready
     compendium = load_code(spec.code)(size)

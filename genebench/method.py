@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,15 @@ from genebench.progress import Progress, silent
 from genebench.specs import Value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
     from genebench.data.profiles import Profiles
+
+Curve = Mapping[str, Sequence[float]]
+"""A table of numbers by column, all of one length: the λ path, the learning curve."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +31,14 @@ class Context:
             seeded with it already.
         device: ``cpu`` or ``cuda``; never one that the method's spec does not declare.
         progress: call it now and then with steps done, steps in all, and a few words.
+        scratch: a folder of this job's own for checkpoints, which a killed job finds again when
+            the same command is issued; None where nothing can be kept.
     """
 
     seed: int = 0
     device: str = "cpu"
     progress: Progress = silent
+    scratch: Path | None = None
 
 
 class Model(ABC):
@@ -39,10 +47,15 @@ class Model(ABC):
     Attributes:
         choices: what the selection set decided (λ, k, the epoch, …); kept in the record.
         notes: one-line remarks that a reader of the result should see; kept in the record.
+        curves: how it was chosen, by name (``path``, ``learning``, …); kept in the record.
+        per_target: name → one number per target (its own λ, a duality gap); kept beside the
+            record.
     """
 
     choices: Mapping[str, Value] = {}
     notes: tuple[str, ...] = ()
+    curves: Mapping[str, Curve] = {}
+    per_target: Mapping[str, NDArray[np.floating[Any]]] = {}
 
     @abstractmethod
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
@@ -50,6 +63,10 @@ class Model(ABC):
 
         Profiles come in blocks of any size; a profile's prediction depends on it alone.
         """
+
+    def tensors(self) -> Mapping[str, NDArray[Any]]:
+        """All that :meth:`predict` needs, as named arrays; none when it cannot be saved."""
+        return {}
 
 
 class Method(ABC):
@@ -78,3 +95,11 @@ class Method(ABC):
             chosen on one set must not depend on which others are given: a run that continues
             asks only for those that are missing.
         """
+
+    def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
+        """The model that gave these :meth:`Model.tensors`, on the context's device.
+
+        Raises:
+            NotImplementedError: this method's models cannot be saved.
+        """
+        raise NotImplementedError(f"models of {type(self).__name__} cannot be saved")

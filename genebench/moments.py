@@ -1,14 +1,35 @@
-"""Moments of the training profiles: one streaming pass, shared by the closed-form methods."""
+"""Moments of the training profiles: one streaming pass, shared by the closed-form methods.
+
+Everything is summed in float64: float32 input loses nothing but what it had lost before, also where
+landmarks outnumber profiles and the scatter has directions of exactly no variance. Expression is
+centred by the mean that it is standardised by, and the products are scaled afterwards: per profile
+there is a subtraction and a matrix product, on the CPU or on a GPU.
+
+Moments are kept with the dataset, and found again by every method and every protocol that trains
+on the same profiles in the same units.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genebench.data.profiles import Profiles
+from genebench.files import atomic_write
 from genebench.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import torch
+
+VERSION = 1
+"""Raised when the same profiles would give other moments."""
+
+PROFILES_PER_BLOCK = 2048
 
 Array = NDArray[np.float64]
 
@@ -33,32 +54,97 @@ class Moments:
     yy: Array
 
 
-def moments(train: Profiles, progress: Progress = silent) -> Moments:
-    """Accumulate moments over blocks of profiles, in float64.
+def moments(train: Profiles, progress: Progress = silent, *, device: str = "cpu") -> Moments:
+    """Moments of standardised profiles, from the dataset's cache or by one pass over them.
 
-    Standardised training profiles have means near 0, so subtracting the means at the end
-    cancels nothing.
+    Args:
+        train: the training profiles.
+        progress: told after each block.
+        device: ``cpu`` or ``cuda``; both give the same to some 1e-12.
     """
-    n_landmarks, n_targets = len(train.landmark_genes), len(train.target_genes)
-    x_sum, y_sum = np.zeros(n_landmarks), np.zeros(n_targets)
-    xx, xy = np.zeros((n_landmarks, n_landmarks)), np.zeros((n_landmarks, n_targets))
-    yy = np.zeros(n_targets)
-    n = 0
-    for block in train.blocks():
-        x, y = block.landmarks.astype(np.float64), block.targets.astype(np.float64)
-        x_sum += x.sum(axis=0)
-        y_sum += y.sum(axis=0)
-        xx += x.T @ x
-        xy += x.T @ y
-        yy += (y * y).sum(axis=0)
-        n += len(x)
-        progress(n, len(train), "training moments")
-    x_mean, y_mean = x_sum / n, y_sum / n
-    return Moments(
-        n=n,
-        x_mean=x_mean,
-        y_mean=y_mean,
-        xx=xx - n * np.outer(x_mean, x_mean),
-        xy=xy - n * np.outer(x_mean, y_mean),
-        yy=yy - n * y_mean**2,
-    )
+    path = train.cached(f"moments-{VERSION}.npz")
+    found = path and _kept(path)
+    if not found:
+        found = _Pass(train, device).run(progress)
+        _keep(path, found)
+    return found
+
+
+class _Pass:
+    """The sums over blocks of profiles, on a device."""
+
+    def __init__(self, train: Profiles, device: str) -> None:
+        import torch
+
+        self._train = train
+        self._genes = len(train.landmark_genes), len(train.target_genes)
+        self._device = torch.device(device)
+        self._centre = self._on_device(train.units.mean)
+        n_genes = sum(self._genes)
+        self._sum, self._squares = (self._zeros(n_genes) for _ in range(2))
+        self._products = self._zeros(self._genes[0], n_genes)
+
+    def run(self, progress: Progress) -> Moments:
+        """Add up all blocks."""
+        done = 0
+        for block in self._train.level_blocks(PROFILES_PER_BLOCK):
+            self._add(self._on_device(block) - self._centre)
+            done += len(block)
+            progress(done, len(self._train), "training moments")
+        return self._standardised()
+
+    def _add(self, values: torch.Tensor) -> None:
+        self._sum += values.sum(0)
+        self._squares += values.square().sum(0)
+        self._products.addmm_(values[:, : self._genes[0]].T, values)
+
+    def _standardised(self) -> Moments:
+        n, p = len(self._train), self._genes[0]
+        scale = self._train.units.scale
+        total, squares, products = (
+            part.cpu().numpy() for part in (self._sum, self._squares, self._products)
+        )
+        mean = total / n
+        products = (products - n * np.outer(mean[:p], mean)) * np.outer(scale[:p], scale)
+        # Rounding must not make a variance negative, nor the scatter of landmarks asymmetric.
+        squares = np.maximum((squares - n * mean**2) * scale**2, 0.0)
+        return Moments(
+            n=n,
+            x_mean=(mean * scale)[:p],
+            y_mean=(mean * scale)[p:],
+            xx=(products[:, :p] + products[:, :p].T) / 2,
+            xy=products[:, p:],
+            yy=squares[p:],
+        )
+
+    def _on_device(self, values: NDArray[np.floating]) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(values).to(self._device, torch.float64)
+
+    def _zeros(self, *shape: int) -> torch.Tensor:
+        import torch
+
+        return torch.zeros(*shape, dtype=torch.float64, device=self._device)
+
+
+def _kept(path: Path) -> Moments | None:
+    """Moments that were kept; none when there are none, or when a byte of them was changed."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            n, *others = (arrays[item.name] for item in fields(Moments))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return Moments(int(n), *others)
+
+
+def _keep(path: Path | None, found: Moments) -> None:
+    """Keep moments, unless there is nowhere to, or the dataset belongs to somebody else."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with atomic_write(path) as stream:
+            np.savez(stream, **{item.name: getattr(found, item.name) for item in fields(found)})
+    except OSError:
+        return

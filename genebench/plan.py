@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import groupby, product
 from typing import TYPE_CHECKING, Literal
 
 from genebench.catalog import Catalog
 from genebench.errors import UserError
 from genebench.keys import code_digest, key_of
 from genebench.results.record import Code, Identity, Record
-from genebench.results.store import ResultsStore
+from genebench.results.store import Kept, ResultsStore
 from genebench.specs import MethodSpec, ProtocolSpec, Value
 
 if TYPE_CHECKING:
     from genebench.data.store import Dataset
 
 NUMERICS = 1
-"""Raised when a change of genebench itself (units, moments, scoring) changes numbers: every key
+"""Raised when a change of genebench itself (units, moments, training, scoring) changes numbers: every key
 changes with it. Methods and metrics of plugins have digests of their own."""
 
 State = Literal["done", "failed", "to do"]
@@ -67,8 +67,12 @@ class Request:
     seeds: int = 1
     overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Method → parameter → value, as typed."""
-    keep_predictions: bool = False
-    """Results without kept predictions are to be done again."""
+    grid: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    """Method → parameter → values, as typed; the method is run with every combination."""
+    keep: frozenset[Kept] = frozenset()
+    """Results without these are to be done again."""
+    trials: bool = False
+    """Whether to score on the selection profiles only, and leave out the controls."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +112,15 @@ def make_plan(
     Raises:
         UserError: an unknown name or parameter, a value out of range, a missing platform.
     """
-    methods = _with_controls(catalog.methods.choose(request.methods), catalog)
+    methods = catalog.methods.choose(request.methods)
     protocols = catalog.protocols.choose(request.protocols)
+    if request.trials:
+        protocols = [protocol.trial() for protocol in protocols]
+    else:
+        methods = _with_controls(methods, catalog)
     _check_platforms(protocols, dataset)
-    _check_overrides(request.overrides, methods, catalog)
+    for named in (request.overrides, request.grid):
+        _check_named(named, methods, catalog)
     if request.seeds < 1:
         raise UserError(f"seeds={request.seeds}: at least one seed is needed")
     planner = _Planner(request, dataset, name, catalog)
@@ -123,10 +132,31 @@ def make_plan(
     ]
     keys = [evaluation.key for job in jobs for evaluation in job.evaluations]
     metrics = metric_digests(catalog)
-    return Plan(
-        tuple(jobs),
-        {key: _state(results.read(key), metrics, keep=request.keep_predictions) for key in keys},
-    )
+    states = {key: _state(results.read(key), metrics, request.keep) for key in keys}
+    return merged([Plan(tuple(jobs), states)])
+
+
+def merged(plans: Iterable[Plan]) -> Plan:
+    """One plan of several: what more than one of them asks for is done once, and so is a fit."""
+    jobs: dict[tuple[object, ...], Job] = {}
+    states: dict[str, State] = {}
+    for plan in plans:
+        for job in plan.jobs:
+            new = tuple(item for item in job.evaluations if item.key not in states)
+            states |= {item.key: plan.states[item.key] for item in new}
+            known = jobs.get(_fit(job))
+            if known:
+                jobs[_fit(job)] = replace(known, evaluations=(*known.evaluations, *new))
+            elif new:
+                jobs[_fit(job)] = replace(job, evaluations=new)
+    return Plan(tuple(jobs.values()), states)
+
+
+def _fit(job: Job) -> tuple[object, ...]:
+    """What two jobs have in common when one fit serves both."""
+    protocol = job.evaluations[0].protocol
+    params = tuple(sorted(job.params.items()))
+    return job.method.name, params, job.seed, job.data, protocol.train, protocol.is_trial
 
 
 @dataclass(frozen=True)
@@ -141,10 +171,13 @@ class _Planner:
     def jobs(
         self, method: MethodSpec, seed: int, protocols: Iterable[ProtocolSpec]
     ) -> Iterator[Job]:
-        """One job for each set of training profiles that the protocols use."""
+        """One job for each point of the grid and each set of training profiles."""
         preset = self.request.preset
-        params = method.values(preset, self.request.overrides.get(method.name, {}))
-        for _, sharing in groupby(sorted(protocols, key=_train), key=_train):
+        shared = [
+            list(sharing) for _, sharing in groupby(sorted(protocols, key=_train), key=_train)
+        ]
+        for overrides, sharing in product(self._points(method), shared):
+            params = method.values(preset, overrides)
             identities = [
                 (protocol, self.identity(method, params, seed, protocol)) for protocol in sharing
             ]
@@ -161,6 +194,13 @@ class _Planner:
                     for protocol, identity in identities
                 ),
             )
+
+    def _points(self, method: MethodSpec) -> Iterator[dict[str, str]]:
+        """The parameters to set, for every combination that the grid has for a method."""
+        fixed = self.request.overrides.get(method.name, {})
+        grid = self.request.grid.get(method.name, {})
+        for values in product(*grid.values()):
+            yield {**fixed, **dict(zip(grid, values, strict=True))}
 
     def identity(
         self, method: MethodSpec, params: dict[str, Value], seed: int, protocol: ProtocolSpec
@@ -205,11 +245,11 @@ def _check_platforms(protocols: Iterable[ProtocolSpec], dataset: Dataset) -> Non
                 )
 
 
-def _check_overrides(
-    overrides: Mapping[str, Mapping[str, str]], methods: Iterable[MethodSpec], catalog: Catalog
+def _check_named(
+    parameters: Mapping[str, object], methods: Iterable[MethodSpec], catalog: Catalog
 ) -> None:
     chosen = [method.name for method in methods]
-    for name in overrides:
+    for name in parameters:
         if catalog.methods.get(name).name not in chosen:
             raise UserError(f"a parameter of {name} is set, but {name} is not among the methods")
 
@@ -219,11 +259,12 @@ def metric_digests(catalog: Catalog) -> dict[str, str]:
     return {spec.name: code_digest(spec.code) for spec in catalog.metrics.specs.values()}
 
 
-def _state(record: Record | None, metrics: Mapping[str, str], *, keep: bool) -> State:
+def _state(record: Record | None, metrics: Mapping[str, str], keep: Iterable[Kept]) -> State:
     """A result counts as done when every metric on offer scored it, by the code of today."""
     if record is None:
         return "to do"
     if record.status == "failed":
         return "failed"
     scored = metrics.items() <= record.metrics.items()
-    return "done" if scored and (record.predictions or not keep) else "to do"
+    kept = {"predictions": record.predictions, "model": record.model}
+    return "done" if scored and all(kept[what] for what in keep) else "to do"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from genebench.errors import UserError, unknown
@@ -272,12 +272,18 @@ class ProtocolSpec:
     version: int = 1
     variant_of: str = ""
     """The protocol that this one differs from in one respect; a report shows what it is worth."""
+    is_trial: bool = False
+    """Whether it stops short of the test: see :meth:`trial`."""
 
     def __post_init__(self) -> None:
         check_name("protocol", self.name)
-        for part in (self.train, self.select):
+        for part in (self.train, *(() if self.is_trial else (self.select,))):
             if self.test.overlaps(part):
                 raise ValueError(f"protocol {self.name}: the test profiles are also used to fit")
+
+    def trial(self) -> ProtocolSpec:
+        """The same, scored on the selection profiles: candidates are compared without a test."""
+        return replace(self, test=self.select, is_trial=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

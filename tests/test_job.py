@@ -532,7 +532,7 @@ def test_an_interruption_propagates_and_leaves_nothing(bench, where):
         model = type("Interrupted", (Zero,), {"predict": interrupt})
         method = predicting_with(model)
     with pytest.raises(KeyboardInterrupt):
-        bench.run(method, keep_predictions=True)
+        bench.run(method, keep={"predictions"})
     assert bench.files() == set()
 
 
@@ -617,7 +617,7 @@ class Half(Fake):
 
 
 def test_kept_predictions_are_what_the_method_predicted_as_float32(bench, tiny):
-    record = bench.run(Half, keep_predictions=True)["geo"]
+    record = bench.run(Half, keep={"predictions"})["geo"]
     kept = bench.store.predictions(record)
     test = tiny.profiles(GEO.test)
     expected = Halving(len(test.target_genes)).predict(test.landmarks).astype(np.float32)
@@ -627,12 +627,12 @@ def test_kept_predictions_are_what_the_method_predicted_as_float32(bench, tiny):
 
 
 def test_scores_computed_anew_from_kept_predictions_are_the_same(bench):
-    record = bench.run(Half, keep_predictions=True)["geo"]
+    record = bench.run(Half, keep={"predictions"})["geo"]
     assert recompute(record, bench.store, catalog()).scores == record.scores
 
 
 def test_keeping_predictions_changes_no_score(bench):
-    kept = bench.run(Half, keep_predictions=True)["geo"]
+    kept = bench.run(Half, keep={"predictions"})["geo"]
     assert bench.run(Half)["geo"].scores == kept.scores
 
 
@@ -645,7 +645,7 @@ def test_without_keeping_predictions_nothing_but_record_and_vectors_is_left(benc
 
 
 def test_whoever_may_read_a_record_may_read_its_predictions(bench):
-    record = bench.run(Half, keep_predictions=True)["geo"]
+    record = bench.run(Half, keep={"predictions"})["geo"]
     modes = {
         path.suffix: path.stat().st_mode
         for path in bench.folder.iterdir()

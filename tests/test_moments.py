@@ -2,27 +2,99 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
+import pytest
 
-from genebench.moments import moments
-from genebench.protocols import GEO
+import genebench.moments
+from genebench.catalog import catalog
+from genebench.library import open_dataset
+from genebench.moments import Moments, moments
+from genebench.protocols import GEO, GEO_STRICT
+
+REAL = ("x_mean", "y_mean", "xx", "xy", "yy")
 
 
-def test_moments_are_those_of_the_whole_matrices(tiny):
-    train = tiny.profiles(GEO.train)
-    x, y = train.landmarks.astype(float), train.targets.astype(float)
+@pytest.fixture
+def dataset(tmp_path, monkeypatch):
+    """The tiny dataset, prepared afresh: nothing has been worked out from it yet."""
+    monkeypatch.setenv("GENEBENCH_HOME", str(tmp_path))
+    return open_dataset("sim", catalog().datasets, "tiny")
+
+
+def by_numpy(x, y):
+    x, y = x.astype(float), y.astype(float)
+    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
+    x, y = x - x_mean, y - y_mean
+    return Moments(len(x), x_mean, y_mean, x.T @ x, x.T @ y, (y * y).sum(axis=0))
+
+
+def assert_same(found, expected, **tolerance):
+    assert found.n == expected.n
+    for name in REAL:
+        np.testing.assert_allclose(
+            getattr(found, name), getattr(expected, name), err_msg=name, **tolerance
+        )
+
+
+@pytest.mark.parametrize("protocol", [GEO, GEO_STRICT])
+def test_moments_are_those_of_the_standardised_profiles(dataset, protocol):
+    train = dataset.profiles(protocol.train)
+    # The standardised values themselves are float32: that is the tolerance.
+    assert_same(moments(train), by_numpy(train.landmarks, train.targets), atol=2e-5)
+
+
+def test_nothing_is_lost_of_what_float32_input_holds(dataset):
+    train = dataset.profiles(GEO.train)
+    levels = np.vstack(list(train.level_blocks())).astype(np.longdouble)
+    values = (levels - train.units.mean) * train.units.scale
+    p = len(train.landmark_genes)
+    x, y = values[:, :p] - values[:, :p].mean(axis=0), values[:, p:] - values[:, p:].mean(axis=0)
     found = moments(train)
-    assert found.n == len(train)
-    np.testing.assert_allclose(found.x_mean, x.mean(axis=0), atol=1e-9)
-    np.testing.assert_allclose(found.y_mean, y.mean(axis=0), atol=1e-9)
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    np.testing.assert_allclose(found.xx, x.T @ x, atol=1e-8)
-    np.testing.assert_allclose(found.xy, x.T @ y, atol=1e-8)
-    np.testing.assert_allclose(found.yy, (y * y).sum(axis=0), atol=1e-8)
+    size = np.sqrt(np.outer((x * x).sum(axis=0), (y * y).sum(axis=0))).astype(float)
+    assert np.abs((found.xy - (x.T @ y).astype(float)) / size).max() < 1e-14
+    assert np.linalg.matrix_rank(found.xx) == min(p, len(train) - 1)
 
 
-def test_progress_reaches_the_number_of_profiles(tiny):
-    train = tiny.profiles(GEO.train)
+def test_the_size_of_blocks_changes_nothing_that_matters(dataset, monkeypatch):
+    train = dataset.profiles(GEO.train)
+    whole = moments(train)
+    train.cached(f"moments-{genebench.moments.VERSION}.npz").unlink()
+    monkeypatch.setattr(genebench.moments, "PROFILES_PER_BLOCK", 7)
+    assert_same(moments(train), whole, atol=1e-11)
+
+
+def test_moments_are_worked_out_once_for_all_methods_and_protocols(dataset, monkeypatch):
+    first = moments(dataset.profiles(GEO.train))
+    monkeypatch.setattr(genebench.moments, "_Pass", None)
+    again = moments(dataset.profiles(GEO.train))
+    for item in fields(Moments):
+        np.testing.assert_array_equal(getattr(again, item.name), getattr(first, item.name))
+
+
+def test_kept_moments_of_which_a_byte_was_changed_are_not_used(dataset):
+    train = dataset.profiles(GEO.train)
+    first = moments(train)
+    path = train.cached(f"moments-{genebench.moments.VERSION}.npz")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert_same(moments(train), first, rtol=0)
+    path.write_bytes(data[: len(data) // 2])
+    assert_same(moments(train), first, rtol=0)
+
+
+def test_a_dataset_that_cannot_be_written_is_no_obstacle(dataset, monkeypatch):
+    def refuse(path):
+        raise PermissionError(path)
+
+    monkeypatch.setattr(genebench.moments, "atomic_write", refuse)
+    assert moments(dataset.profiles(GEO.train)).n
+
+
+def test_progress_reaches_the_number_of_profiles(dataset):
+    train = dataset.profiles(GEO.train)
     steps = []
     moments(train, lambda done, total, message: steps.append((done, total)))
     assert steps[-1] == (len(train), len(train))

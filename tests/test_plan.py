@@ -52,7 +52,7 @@ class FakeResults(dict):
         if key not in self:
             return None
         scored = {"mae": "digest of the metric"}
-        return SimpleNamespace(status=self[key], metrics=scored, predictions="")
+        return SimpleNamespace(status=self[key], metrics=scored, predictions="", model="")
 
 
 def catalog_of(*methods):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from genebench.cli import data, list_, report, results, run, show, status
+from genebench.cli import data, list_, predict, report, results, run, show, status, tune
 from genebench.errors import UserError
 from genebench.plugins import installed
 from genebench.text import printable
@@ -49,7 +49,7 @@ def build_app() -> typer.Typer:
     ) -> None:  # fmt: skip
         """Compare methods that infer target genes from landmark genes, fairly."""
 
-    for command in (run, report, status, data, list_, show, results):
+    for command in (run, tune, report, status, predict, data, list_, show, results):
         command.register(app)
     for complaint in installed().notify("genebench_commands", app=app):
         log.warning(complaint)

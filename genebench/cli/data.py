@@ -44,29 +44,55 @@ def prepare(
     preset: Annotated[
         str | None, typer.Option(help="Size of an offered dataset: tiny, small or paper.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Prepare again what is prepared already.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
     """Prepare a dataset for use.
 
-    Genes are matched and profiles normalised by the published recipe, split, and stored.
+    Genes are matched and profiles normalised by the published recipe, split, and stored. Nothing
+    is done where the same manifest and the same files, or the same plugin, gave the dataset before.
     """
+    found = None if force else _already_prepared(source, preset)
+    dataset = found or _prepare(source, preset, quiet=quiet)
+    if quiet:
+        return
+    if found:
+        typer.echo(
+            f"{dataset.name}: already prepared (digest {dataset.digest}); --force prepares it again"
+        )
+    else:
+        _describe(dataset)
+    name = source if source in catalog().datasets.specs else dataset.name
+    typer.echo(f"use it: genebench run --dataset {name}")
+
+
+def _already_prepared(source: str, preset: str | None) -> Dataset | None:
+    from genebench.data.manifest import find_prepared
+    from genebench.library import find_built
+
+    offered = catalog().datasets
+    if source in offered.specs:
+        return find_built(source, offered, preset)
+    return find_prepared(Path(source))
+
+
+def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
     from genebench.data.manifest import read_manifest
     from genebench.data.prepare import prepare as run_recipe
+    from genebench.data.prepared import PreparedArrays, adopt
     from genebench.library import check_new_name, open_dataset
 
     offered = catalog().datasets
     with bar(quiet=quiet) as progress:
         if source in offered.specs:
-            dataset = open_dataset(source, offered, preset, progress)
-        else:
-            compendium = read_manifest(Path(source))
-            check_new_name(compendium.name, offered)
-            dataset = run_recipe(compendium, progress=progress)
-    if not quiet:
-        _describe(dataset.info)
-        typer.echo(
-            f"use it: genebench run --dataset {source if source in offered.specs else dataset.name}"
-        )
+            return open_dataset(source, offered, preset, progress, force=True)
+        given = read_manifest(Path(source))
+        check_new_name(given.name, offered)
+        if isinstance(given, PreparedArrays):
+            return adopt(given, progress=progress)
+        return run_recipe(given, progress=progress)
 
 
 def list_() -> None:
@@ -83,7 +109,7 @@ def list_() -> None:
 
 def info(dataset: DatasetArgument) -> None:
     """Describe a prepared dataset: platforms, genes found and missing, policy, digest."""
-    _describe(_prepared(dataset).info)
+    _describe(_prepared(dataset))
 
 
 def verify(dataset: DatasetArgument) -> int:
@@ -136,36 +162,54 @@ def _row(name: str) -> tuple[str, ...]:
     return name, dataset.digest, ", ".join(sizes), genes, str(info["title"])
 
 
-def _describe(info: dict[str, Any]) -> None:
+def _describe(dataset: Dataset) -> None:
     from genebench.data.levels import BY_RANK
 
-    typer.echo(f"{info['name']}: {info['title']}")
+    info = dataset.info
+    typer.echo(f"{dataset.name}: {info['title']}")
     typer.echo(
-        f"digest {info['digest']}; {info['landmarks']:,} landmarks, {info['targets']:,} targets, "
-        f"{info['twins']:,} of them twins; missing genes: {info['missing_genes']}; "
-        f"split seed {info['split_seed']}"
+        f"digest {dataset.digest}; {info['landmarks']:,} landmarks, {info['targets']:,} targets, "
+        f"{info['twins']:,} of them twins; {_policy(dataset)}"
     )
-    removed = info["duplicates"]["removed"]
-    if info["duplicates"]["rule"] != "keep":
-        shown = f" ({some(removed)})" if removed else ""
-        rule = info["duplicates"]["rule"]
-        typer.echo(f"duplicates removed by the {rule} rule: {len(removed):,}{shown}")
+    _describe_duplicates(info.get("duplicates", {}))
     output.table(
         (
             "platform", "profiles", "ids", "units", "landmarks found", "targets found", "partly",
             "group",
         ),
-        [_platform_row(name, platform) for name, platform in info["platforms"].items()],
+        [_platform_row(dataset, name) for name in dataset.platforms],
     )  # fmt: skip
-    typer.echo(f"units {BY_RANK}")
+    if not dataset.is_standardised:
+        typer.echo(f"units {BY_RANK}")
 
 
-def _platform_row(name: str, platform: dict[str, Any]) -> tuple[str, ...]:
-    from genebench.data.levels import units
+def _policy(dataset: Dataset) -> str:
+    if dataset.is_standardised:
+        return "values and split as they came"
+    info = dataset.info
+    return f"missing genes: {info['missing_genes']}; split seed {info['split_seed']}"
 
+
+def _describe_duplicates(duplicates: dict[str, Any]) -> None:
+    if duplicates.get("rule", "keep") == "keep":
+        return
+    removed = duplicates["removed"]
+    shown = f" ({some(removed)})" if removed else ""
+    typer.echo(f"duplicates removed by the {duplicates['rule']} rule: {len(removed):,}{shown}")
+
+
+def _platform_row(dataset: Dataset, name: str) -> tuple[str, ...]:
+    platform = dataset.info["platforms"][name]
     roles = [platform["coverage"][role] for role in ("landmarks", "targets")]
     found = (f"{role['found']:,} of {role['in_map']:,}" for role in roles)
     partly = sum(len(role["partial"]) for role in roles)
-    unit = units(name, platform.get("level", "log2"))
     profiles, group = f"{platform['profiles']:,}", platform["group"] or ""
-    return name, profiles, platform["ids"], unit, *found, f"{partly:,}", group
+    return name, profiles, platform["ids"], _unit(dataset, name), *found, f"{partly:,}", group
+
+
+def _unit(dataset: Dataset, platform: str) -> str:
+    from genebench.data.levels import units
+
+    if dataset.is_standardised:
+        return "standardised"
+    return units(platform, dataset.info["platforms"][platform].get("level", "log2"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,6 +44,13 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     leaks: Annotated[
         bool, typer.Option("--leaks", help="What each leak of a protocol is worth, per method.")
     ] = False,
+    curve: Annotated[
+        str | None,
+        typer.Option(help="How λ, k or an epoch was chosen: path, learning, …", metavar="NAME"),
+    ] = None,
+    trials: Annotated[
+        bool, typer.Option("--trials", help="Also what was tried on selection sets by tune.")
+    ] = False,
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Score the kept predictions anew.")
     ] = False,
@@ -56,23 +64,34 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     records = api.records(results).records
     if not records:
         raise UserError(f"{results}: no results yet; genebench run makes some")
+    if not trials:
+        records = [record for record in records if not record.identity.is_trial]
     records = _chosen(records, "dataset", dataset, lambda record: record.dataset)
     records = _chosen(records, "protocol", protocol, lambda record: record.identity.protocol)
     records = _chosen(records, "method", methods, lambda record: record.identity.method)
     if recompute:
         store = ResultsStore(results)
         records = [score_anew(record, store, catalog()) for record in records]
+    if leaks and curve is not None:
+        raise UserError("--leaks and --curve are two reports; ask for one at a time")
     if leaks:
         _check_variants(records)
-    print_report(records, format_, leaks=leaks)
+    if curve is not None:
+        _check_curve(records, curve)
+    print_report(records, format_, leaks=leaks, curve=curve)
 
 
 def print_report(
-    records: Sequence[Record], format_: str = "terminal", *, leaks: bool = False
+    records: Sequence[Record],
+    format_: str = "terminal",
+    *,
+    leaks: bool = False,
+    curve: str | None = None,
 ) -> None:
     """Lay out records with a reporter, and print."""
     from genebench.catalog import catalog
     from genebench.plugins import load_code
+    from genebench.report.curves import CurveReport
     from genebench.report.leaks import LeakReport
     from genebench.report.report import Report
 
@@ -80,9 +99,15 @@ def print_report(
     if format_ not in reporters.specs:
         raise unknown("report format", format_, reporters.specs)
     reporter = reporters.get(format_)
-    kind = LeakReport if leaks else Report
+    kind = partial(CurveReport, curve=curve) if curve else LeakReport if leaks else Report
     made = kind(tuple(records), catalog(), colour=sys.stdout.isatty(), width=output.width())
     typer.echo(load_code(reporter.code)(made), nl=False)
+
+
+def _check_curve(records: Sequence[Record], name: str) -> None:
+    known = {curve for record in records for curve in record.curves}
+    if name not in known:
+        raise unknown("curve of these results", name, sorted(known))
 
 
 def _check_variants(records: Sequence[Record]) -> None:

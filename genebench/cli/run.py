@@ -15,8 +15,10 @@ from genebench.cli.report import print_report
 from genebench.errors import UserError
 
 if TYPE_CHECKING:
-    from genebench.job import Device
+    from genebench.device import Device
     from genebench.plan import Plan
+    from genebench.results.store import Kept
+    from genebench.suite import Suite
 
 JOB_FAILED = 1
 
@@ -31,13 +33,20 @@ def register(app: typer.Typer) -> None:
 
 
 def run(  # noqa: PLR0917  typer's options are the arguments
+    suite: Annotated[
+        str | None,
+        typer.Argument(help="A file that says what to run, or the name of a shipped one."),
+    ] = None,
     methods: Annotated[
-        str, typer.Option("--methods", "--method", help="Comma-separated names, or all.")
-    ] = "all",
+        str | None, typer.Option("--methods", "--method", help="Comma-separated names, or all.")
+    ] = None,
     protocol: Annotated[
-        str, typer.Option("--protocol", "--protocols", help="Comma-separated names, or all.")
-    ] = "geo,gtex",
-    dataset: Annotated[str, typer.Option(help="A prepared or built-in dataset.")] = "sim",
+        str | None,
+        typer.Option("--protocol", "--protocols", help="Names, or all; geo,gtex unless given."),
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="A prepared or built-in dataset; sim unless given.")
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(help="tiny, small or paper; what the dataset suggests unless given."),
@@ -46,12 +55,21 @@ def run(  # noqa: PLR0917  typer's options are the arguments
         list[str] | None,
         typer.Option("--set", metavar="METHOD.PARAM=VALUE", help="Set a parameter; repeatable."),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Number of seeds of stochastic methods.")] = 1,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[METHOD.]PARAM=VALUE,…", help="Run every combination; repeatable."),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Number of seeds of stochastic methods; 1 unless given.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     engine: Annotated[str, typer.Option(help="Where jobs are executed.")] = "local",
     results: ResultsOption = DEFAULT_RESULTS,
     keep_predictions: Annotated[
         bool, typer.Option("--keep-predictions", help="Keep predictions as .npy.")
+    ] = False,
+    keep_models: Annotated[
+        bool, typer.Option("--keep-models", help="Keep models as .safetensors.")
     ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try failed jobs again.")
@@ -69,16 +87,26 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     from genebench.job import Settings
 
     api.check_choices(engine, device)
-    if dry_run and not api.is_built(dataset, preset):
-        typer.echo(f"dataset {dataset} would be built first; what would then be done is not known")
+    keep = _kept(predictions=keep_predictions, model=keep_models)
+    read = _suite(suite, methods, set_, grid)
+    name = dataset or (read.dataset if read else None) or "sim"
+    if dry_run and not api.is_built(name, preset):
+        typer.echo(f"dataset {name} would be built first; what would then be done is not known")
         return 0
     with bar(quiet=quiet) as progress:
-        plan = api.plan_run(
-            methods, protocol, dataset,
-            preset=preset, seeds=seeds, overrides=_overrides(set_ or ()), results=results,
-            keep_predictions=keep_predictions,
-            progress=progress,
-        )  # fmt: skip
+        if read:
+            plan = api.plan_suite(
+                read, name, preset=preset, protocols=protocol, seeds=seeds, results=results,
+                keep=keep, progress=progress,
+            )  # fmt: skip
+        else:
+            chosen = "all" if methods is None else methods
+            plan = api.plan_run(
+                chosen, "geo,gtex" if protocol is None else protocol, name,
+                preset=preset, seeds=1 if seeds is None else seeds,
+                overrides=overrides_of(set_ or ()), grid=grid_of(grid or (), chosen),
+                results=results, keep=keep, progress=progress,
+            )  # fmt: skip
     if dry_run:
         _show(plan)
         return 0
@@ -87,8 +115,8 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     settings = Settings(
         results=results,
         device=cast("Device", device),
-        keep_predictions=keep_predictions,
-        command=_command(),
+        keep=keep,
+        command=command_line(),
     )
     with jobs_shown(len(jobs), quiet=quiet):
         for _ in api.execute_plan(jobs, settings, engine):
@@ -98,7 +126,38 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     return JOB_FAILED if any(record.status == "failed" for record in records) else 0
 
 
-def _overrides(assignments: Sequence[str]) -> dict[str, dict[str, str]]:
+def _kept(**wanted: bool) -> frozenset[Kept]:
+    return frozenset(cast("Kept", what) for what, is_wanted in wanted.items() if is_wanted)
+
+
+def _suite(name: str | None, *others: object) -> Suite | None:
+    from genebench.suite import read_suite
+
+    if name is None:
+        return None
+    if any(other is not None for other in others):
+        raise UserError(
+            f"run {name}: a suite says itself which methods and parameters; leave out --methods, "
+            "--set and --grid"
+        )
+    return read_suite(name)
+
+
+def grid_of(axes: Sequence[str], methods: str) -> dict[str, dict[str, list[str]]]:
+    """Method → parameter → values; an axis that names no method is every chosen method's."""
+    chosen: dict[str, dict[str, list[str]]] = {}
+    for axis in axes:
+        target, equals, values = axis.partition("=")
+        method, _, name = target.strip().rpartition(".")
+        if not (equals and name and values.strip()):
+            raise UserError(f"--grid {axis}: write PARAM=VALUE,VALUE, as in knn.k_max=10,30")
+        for owner in [method] if method else [one.strip() for one in methods.split(",")]:
+            chosen.setdefault(owner, {})[name] = [value.strip() for value in values.split(",")]
+    return chosen
+
+
+def overrides_of(assignments: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Method → parameter → value, of ``--set``."""
     chosen: dict[str, dict[str, str]] = {}
     for assignment in assignments:
         target, equals, value = assignment.partition("=")
@@ -145,7 +204,8 @@ def _show(plan: Plan) -> None:
     )
 
 
-def _command() -> str:
+def command_line() -> str:
+    """The command that was issued, for the record."""
     import shlex
     import sys
 

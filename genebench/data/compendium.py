@@ -47,7 +47,8 @@ class Compendium:
         aliases: Ensembl ids as the maps have them, indexed by other ids of these genes (Entrez
             ids, outdated symbols), or None.
         origin: where it comes from, for the record: ``measured`` or ``simulated`` and what the
-            dataset wants to add. Never part of the digest.
+            dataset wants to add (a manifest: its name, and the ``fingerprint`` of what it named).
+            Never part of the digest.
     """
 
     name: str

@@ -11,7 +11,7 @@ projected profiles finds those that have any such neighbour; their rows go to a 
 each is compared in float64 with its earlier neighbours, nearest first, until one is a duplicate.
 The directions decide how many comparisons that takes, never what comes out.
 
-In memory: a block of profiles in float64, the projections (0.5 kB per profile) and a batch of
+In memory: a few blocks of profiles, the projections (0.5 kB per profile) and a batch of
 comparisons. ``kmeans`` fits on the whole matrix, as the published code does, through a memory map
 of a temporary file as large as the source: its pages are the system's to take back.
 """
@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -33,6 +33,7 @@ from scipy.spatial import cKDTree
 
 from genebench.data.formats.base import BLOCK, Reader
 from genebench.data.npy import NpyWriter, read_rows
+from genebench.data.threads import in_order
 from genebench.errors import UserError
 from genebench.progress import Progress, silent
 
@@ -43,6 +44,9 @@ DISTANCE = 1.0
 
 CLUSTERS, MAX_ITER, BATCH_SIZE = 100, 10, 1000
 """The published k-means."""
+
+_ROWS = 128
+"""Profiles that a thread works on at once."""
 
 _DIRECTIONS = 64
 _SAMPLE = 128
@@ -100,7 +104,7 @@ def _in_clusters(reader: Reader, seed: int, path: Path, progress: Progress) -> N
     n_profiles = len(reader.profiles)
     k_means = _k_means(min(CLUSTERS, n_profiles), seed)
     _write_rows(path, _blocks(reader, "copying profiles", progress), np.arange(n_profiles))
-    projected = _project(read_rows(path, BLOCK), n_profiles)
+    projected = _project(read_rows(path, _ROWS), n_profiles)
     progress(0, 1, "clustering profiles")
     labels = k_means.fit(np.load(path, mmap_mode="r")).labels_
     removed = np.zeros(n_profiles, np.bool_)
@@ -127,7 +131,7 @@ def _k_means(clusters: int, seed: int) -> Any:
 def _blocks(reader: Reader, message: str, progress: Progress) -> Iterator[NDArray[np.floating]]:
     """Blocks of profiles × all probes."""
     done = 0
-    for block in reader.blocks(np.arange(len(reader.gene_ids))):
+    for block in reader.blocks(np.arange(len(reader.gene_ids)), _ROWS):
         yield block
         done += len(block)
         progress(done, len(reader.profiles), message)
@@ -175,24 +179,28 @@ def _project(blocks: Iterable[NDArray[np.floating]], n_profiles: int) -> _Projec
     directions that are not quite orthonormal and for the rounding of the distances themselves.
     """
     blocks = iter(blocks)
-    first = next(blocks)
-    directions = _leading_directions(first)
+    first = list(islice(blocks, BLOCK // _ROWS))
+    directions = _leading_directions(np.concatenate(first))
+
+    def work(block: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
+        return block.astype(np.float64) @ directions.T, float(max(block.max(), -block.min()))
+
     points = np.empty((n_profiles, len(directions) + 1))
-    start, longest = 0, 0.0
-    for block in chain([first], blocks):
-        values = block.astype(np.float64)
-        points[start : start + len(values), :-1] = values @ directions.T
-        longest = max(longest, float(np.einsum("ij,ij->i", values, values).max()) ** 0.5)
-        start += len(values)
+    start, largest = 0, 0.0
+    for coordinates, extreme in in_order(work, chain(first, blocks)):
+        points[start : start + len(coordinates), :-1] = coordinates
+        largest = max(largest, extreme)
+        start += len(coordinates)
     points[:, -1] = np.linspace(0, _ORDER, n_profiles)
     n_directions, n_probes = directions.shape
+    longest = n_probes**0.5 * largest
     rounding = 8 * n_probes * np.finfo(np.float64).eps * (1 + n_directions**0.5 * longest)
     return _Projected(points, float(np.hypot(DISTANCE + rounding, _ORDER)))
 
 
-def _leading_directions(block: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Orthonormal directions × probes, along which a sample of a block varies most."""
-    sample = block[:: -(-len(block) // _SAMPLE)].astype(np.float64)
+def _leading_directions(profiles: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Orthonormal directions × probes, along which a sample of some profiles varies most."""
+    sample = profiles[:: -(-len(profiles) // _SAMPLE)].astype(np.float64)
     sample -= sample.mean(axis=0)
     leading = np.linalg.eigh(sample @ sample.T)[1][:, -_DIRECTIONS:]
     return np.linalg.qr(sample.T @ leading)[0].T

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from genebench.data.formats.base import BLOCK, Content, Reader
 from genebench.data.formats.opening import write_matrix
-from genebench.data.normalise import standardise
 from genebench.data.store import Dataset
 from genebench.progress import Progress, silent
 from genebench.specs import Part
@@ -71,8 +70,11 @@ def export(
         The files written, the matrix last.
 
     Raises:
-        UserError: there is no such platform or part, or the file cannot be written.
+        UserError: there is no such platform or part, the dataset has values that came
+            standardised and no expression, or the file cannot be written.
     """
+    if values == "expression":
+        dataset.check_expression("write it with --values standardised")
     profiles = dataset.profiles(part)
     table = _genes(dataset, genes)
     columns = {
@@ -82,12 +84,11 @@ def export(
     }[genes]
     expression = dataset.expression(part.platform)
     rows = dataset.profile_table(part.platform).index.get_indexer(profiles.profiles.index)
-    mean, std = (statistic[columns] for statistic in dataset.statistics(part.platform))
 
     def blocks() -> Iterator[NDArray[np.floating]]:
         for start in range(0, len(rows), BLOCK):
             block = np.asarray(expression[rows[start : start + BLOCK], columns])
-            yield block if values == "expression" else standardise(block, mean, std)
+            yield block if values == "expression" else profiles.units.of(block, columns)
             progress(min(start + BLOCK, len(rows)), len(rows), f"writing {path.name}")
 
     return write_matrix(path, Content(genes=table, profiles=profiles.profiles, blocks=blocks))

@@ -125,13 +125,44 @@ class Matched:
         kept = np.repeat(genes, self.counts)
         return Matched(self.positions[kept], self.counts[genes], self.sought[genes])
 
-    def average(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Profiles × ``positions`` → profiles × genes, the mean of each gene's rows, in float64.
+    def layers(self) -> Layers:
+        """The same rows as averaging takes them; every gene must be found."""
+        return Layers(self)
 
-        Every gene must be found (:meth:`take` those that are).
-        """
-        starts = np.cumsum(self.counts) - self.counts
-        return np.add.reduceat(values, starts, axis=1, dtype=np.float64) / self.counts
+
+class Layers:
+    """The mean of each gene's rows, from rows that come in the order which makes that fast.
+
+    Attributes:
+        positions: the first row of each gene; then the second of those that have one, genes of
+            many rows first; then the third; and so on. Each layer is added to a part of the one
+            before it.
+    """
+
+    def __init__(self, matched: Matched) -> None:
+        starts, counts = np.cumsum(matched.counts) - matched.counts, matched.counts
+        order = np.argsort(-counts, kind="stable")
+        self._several = order[: (counts > 1).sum()]
+        self._counts = counts[self._several]
+        layers = [
+            starts[self._several[self._counts > depth]] + depth
+            for depth in range(1, counts.max(initial=1))
+        ]
+        self._widths = [len(layer) for layer in layers]
+        self.positions: NDArray[np.intp] = matched.positions[np.concatenate([starts, *layers])]
+
+    def average(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Profiles × ``positions`` → profiles × genes in the order of the map, in float64."""
+        at = len(self.positions) - sum(self._widths)
+        means = values[:, :at].astype(np.float64)
+        sums = means.take(self._several, axis=1)
+        for width in self._widths:
+            sums[:, :width] += values[:, at : at + width]
+            at += width
+        sums /= self._counts
+        for profile, several in zip(means, sums, strict=True):
+            profile[self._several] = several
+        return means
 
 
 def match(
@@ -153,7 +184,7 @@ def match(
     """
     known = _known(gene_ids, kind, source)
     sought = _sought(genes, kind)
-    own = sought[sought.isin(known)]
+    own = sought[_among(sought, known)]
     others = _aliases_among(known, genes, kind, aliases)
     others = others[~others.index.isin(own.index)]
     repeated = others.index.duplicated(keep=False)
@@ -312,6 +343,11 @@ def _best_kind(genes: pd.DataFrame, ids: pd.Index) -> tuple[IdKind, int]:
     return best, counts[best]
 
 
+def _among(ids: pd.Series[str], known: pd.Index) -> NDArray[np.bool_]:
+    """Which ids are known; as objects, for pandas looks up Arrow's strings one by one."""
+    return np.asarray(ids.astype(object).isin(known.astype(object)))
+
+
 def _count(genes: pd.DataFrame, gene_ids: pd.Index, kind: IdKind) -> int:
     sought = _sought(genes, kind)
-    return int(sought[sought.isin(strip_version(gene_ids))].index.nunique())
+    return int(sought[_among(sought, strip_version(gene_ids))].index.nunique())

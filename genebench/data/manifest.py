@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +27,14 @@ from genebench.data.formats.delimited import read_profiles
 from genebench.data.formats.files import check_readable
 from genebench.data.formats.opening import open_reader
 from genebench.data.genes import read_aliases, read_gene_map
+from genebench.data.prepared import (
+    PLATFORMS,
+    ArrayLevel,
+    ArrayPlatform,
+    PreparedArrays,
+    array_files,
+)
+from genebench.data.store import RECIPE, Dataset, DataStore
 from genebench.errors import UserError, some, unknown
 from genebench.specs import PRESETS, check_name
 
@@ -33,9 +43,12 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class _Genes(_Section):
+class _Maps(_Section):
     landmarks: str
     targets: str
+
+
+class _Genes(_Maps):
     aliases: str | None = None
 
 
@@ -49,75 +62,162 @@ class _Platform(_Section):
     group: str | None = None
 
 
-class _Manifest(_Section):
+class _Head(_Section):
     name: str
     title: str = ""
-    recipe: Literal["dgex"]
+    recipe: Literal["dgex", "prepared"]
     preset: str = "small"
+
+
+class _Manifest(_Head):
+    """Raw platforms, for the published recipe."""
+
     missing_genes: MissingGenes = "drop"
     duplicates: Duplicates = "exact"
     split_seed: int = Field(default=0, ge=0)
     genes: _Genes
     platforms: dict[str, _Platform]
 
+    def files(self, folder: Path) -> Iterator[Path]:
+        """Every file that it names."""
+        genes = self.genes
+        named = [genes.landmarks, genes.targets, genes.aliases]
+        for platform in self.platforms.values():
+            named += [platform.matrix, platform.profiles]
+        return (folder / name for name in named if name is not None)
 
-def read_manifest(path: Path) -> Compendium:
+
+class _Prepared(_Head):
+    """The published prepared arrays."""
+
+    arrays: str = "."
+    """The folder that holds them."""
+    platforms: tuple[ArrayPlatform, ...] = Field(default=PLATFORMS, strict=False)
+    level: ArrayLevel = "standardised"
+    genes: _Maps
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """Every file that it names."""
+        yield from (folder / self.genes.landmarks, folder / self.genes.targets)
+        yield from array_files(folder / self.arrays, self.platforms)
+
+
+def read_manifest(path: Path) -> Compendium | PreparedArrays:
     """Read a manifest and open what it names; its paths are relative to its own folder.
 
     Gene maps and profile tables are read, matrices are opened: their values are not yet read.
+
+    Returns:
+        What the recipe takes: raw platforms (``dgex``) or prepared arrays (``prepared``).
 
     Raises:
         UserError: names the manifest, the key, and what is wrong with it or with its file.
     """
     manifest = _parse(path)
     _check(path, manifest)
-    landmarks = _gene_map(path, "landmarks", manifest.genes.landmarks)
-    targets = _gene_map(path, "targets", manifest.genes.targets)
+    common: dict[str, Any] = {
+        "name": manifest.name,
+        "title": manifest.title or manifest.name,
+        "preset": manifest.preset,
+        # Before anything is read: a file that changes meanwhile is another one next time.
+        "origin": {
+            "kind": "measured",
+            "manifest": path.name,
+            "fingerprint": _fingerprint(path, manifest),
+        },
+        "landmarks": _gene_map(path, "landmarks", manifest.genes.landmarks),
+        "targets": _gene_map(path, "targets", manifest.genes.targets),
+    }
+    if isinstance(manifest, _Prepared):
+        return PreparedArrays(
+            folder=path.parent / manifest.arrays,
+            platforms=manifest.platforms,
+            level=manifest.level,
+            **common,
+        )
+    genes = pd.concat([common["landmarks"], common["targets"]])
     return Compendium(
-        name=manifest.name,
-        title=manifest.title or manifest.name,
-        landmarks=landmarks,
-        targets=targets,
-        aliases=_aliases(path, manifest.genes.aliases, pd.concat([landmarks, targets])),
+        aliases=_aliases(path, manifest.genes.aliases, genes),
         platforms={name: _open(path, name, entry) for name, entry in manifest.platforms.items()},
-        preset=manifest.preset,
         missing_genes=manifest.missing_genes,
         duplicates=manifest.duplicates,
         split_seed=manifest.split_seed,
-        origin={"kind": "measured", "manifest": path.name},
+        **common,
     )
 
 
-def _parse(path: Path) -> _Manifest:
+def find_prepared(path: Path, store: DataStore | None = None) -> Dataset | None:
+    """The sound dataset in force that this manifest and these very files gave, or None.
+
+    Files count as the same while their size and time of change are; the dataset is verified.
+
+    Raises:
+        UserError: the manifest cannot be read.
+    """
+    manifest = _parse(path)
+    try:
+        dataset = (store or DataStore()).open(manifest.name)
+    except UserError:
+        return None  # damaged, or of another version
+    if dataset is None or dataset.info.get("recipe") != RECIPE:
+        return None
+    same = dataset.info["origin"].get("fingerprint") == _fingerprint(path, manifest)
+    return dataset if same and not dataset.verify() else None
+
+
+def _fingerprint(path: Path, manifest: _Manifest | _Prepared) -> str:
+    """Digest of a manifest's text, and of the size and time of change of every file it names."""
+    digest = hashlib.sha256(path.read_bytes())
+    for named in manifest.files(path.parent):
+        for file in _with_companions(named):
+            state = file.stat()
+            digest.update(f"{file.name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _with_companions(path: Path) -> list[Path]:
+    """A file, and those beside it with the same stem: an array's lists of ids are such."""
+    stem = glob.escape(path.name.partition(".")[0])
+    with suppress(OSError, ValueError):  # what is wrong with it, its reader says
+        return sorted(file for file in path.parent.glob(f"{stem}.*") if file.is_file())
+    return []
+
+
+def _parse(path: Path) -> _Manifest | _Prepared:
     check_readable(path)
     try:
-        return _Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise UserError(f"{path}: {_explain(error)}") from None
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not TOML: {error}") from None
+    model = _Prepared if content.get("recipe") == "prepared" else _Manifest
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_explain(error, model)}") from None
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, model: type[_Head]) -> str:
     """The first fault that pydantic found, in our words; an unknown key tells most."""
     faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     *section, key = map(str, faults[0]["loc"])
     if faults[0]["type"] == "extra_forbidden":
         where = f"in {'.'.join(section)}: " if section else ""
-        return f"{where}{unknown('key', key, _keys(section))}"
+        return f"{where}{unknown('key', key, _keys(model, section))}"
     where = ".".join([*section, key])
     if faults[0]["type"] == "missing":
         return f"{where}: this key is missing"
     return f"{where}: {faults[0]['msg']}, not {str(faults[0]['input'])[:40]!r}"
 
 
-def _keys(section: list[str]) -> Mapping[str, Any]:
-    sections: dict[str, type[_Section]] = {"genes": _Genes, "platforms": _Platform}
-    model = sections[section[0]] if section else _Manifest
+def _keys(model: type[_Head], section: list[str]) -> Mapping[str, Any]:
+    if section[:1] == ["platforms"]:
+        return _Platform.model_fields
+    if section:
+        return (_Maps if model is _Prepared else _Genes).model_fields
     return model.model_fields
 
 
-def _check(path: Path, manifest: _Manifest) -> None:
+def _check(path: Path, manifest: _Manifest | _Prepared) -> None:
     try:
         check_name("dataset", manifest.name)
         for name in manifest.platforms:
@@ -127,10 +227,21 @@ def _check(path: Path, manifest: _Manifest) -> None:
     if manifest.preset not in PRESETS:
         raise UserError(f"{path}: {unknown('preset', manifest.preset, PRESETS)}")
     if REFERENCE_PLATFORM not in manifest.platforms:
-        raise UserError(
-            f"{path}: platforms: there is no [platforms.{REFERENCE_PLATFORM}], "
-            "the microarrays that the other platforms are fitted to"
-        )
+        raise UserError(f"{path}: platforms: {_no_reference(manifest)}")
+    if isinstance(manifest, _Manifest):
+        _check_entrez(path, manifest)
+
+
+def _no_reference(manifest: _Manifest | _Prepared) -> str:
+    if isinstance(manifest, _Prepared):
+        return f"{REFERENCE_PLATFORM} is not among them, which every method is trained on"
+    return (
+        f"there is no [platforms.{REFERENCE_PLATFORM}], "
+        "the microarrays that the other platforms are fitted to"
+    )
+
+
+def _check_entrez(path: Path, manifest: _Manifest) -> None:
     for name, platform in manifest.platforms.items():
         if platform.ids == "entrez" and manifest.genes.aliases is None:
             raise UserError(

@@ -6,18 +6,44 @@ and what was read does not stay in memory.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 
+class Stream(Protocol):
+    """What can be written to."""
+
+    def write(self, data: bytes | memoryview, /) -> object:
+        """Write all of the data."""
+
+
+class Hashed:
+    """A stream that knows the sha256 of all that was written to it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        """Write all of the data."""
+        self._stream.write(data)
+        self._digest.update(data)
+
+    @property
+    def sha256(self) -> str:
+        """As hex digits."""
+        return self._digest.hexdigest()
+
+
 class NpyWriter:
     """Appends blocks of rows to a ``.npy`` stream whose final shape is known."""
 
-    def __init__(self, stream: IO[bytes], shape: tuple[int, int], dtype: DTypeLike) -> None:
+    def __init__(self, stream: Stream, shape: tuple[int, int], dtype: DTypeLike) -> None:
         self.shape = shape
         self._stream = stream
         self._dtype = np.dtype(dtype)
@@ -25,12 +51,10 @@ class NpyWriter:
         header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
 
-    def append(self, rows: NDArray[Any]) -> bytes:
-        """Write a block of rows; return its bytes, for whoever keeps a digest."""
-        data = np.ascontiguousarray(rows, dtype=self._dtype).tobytes()
-        self._stream.write(data)
+    def append(self, rows: NDArray[Any]) -> None:
+        """Write a block of rows."""
+        self._stream.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
         self._written += len(rows)
-        return data
 
     def close(self) -> None:
         """Check that the declared number of rows came."""

@@ -1,16 +1,18 @@
 """Prepare a compendium: the published recipe, from readers to a store.
 
 Each source is read in blocks: gene matching, probe averaging, ranks. When the quantile reference
-is known, ranks become expression. What is held in memory is a block at a time.
+is known, ranks become expression, its statistics and its digest. What is held in memory is a few
+blocks at a time, one for each thread that works on them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,9 +22,18 @@ from genebench.data.compendium import REFERENCE_PLATFORM, Compendium
 from genebench.data.coverage import KeptGenes, keep_genes
 from genebench.data.duplicates import find_duplicates
 from genebench.data.formats.base import BLOCK
+from genebench.data.genes import Layers
 from genebench.data.levels import check_level, to_log2
-from genebench.data.normalise import gene_statistics, quantile_ranks, reference_ranks
-from genebench.data.npy import NpyWriter, read_rows
+from genebench.data.normalise import (
+    Moments,
+    Ranks,
+    gene_statistics,
+    moments,
+    quantile_ranks,
+    rank_type,
+    reference_ranks,
+)
+from genebench.data.npy import Hashed, NpyWriter, read_rows
 from genebench.data.split import group_split, random_split
 from genebench.data.store import (
     DIGESTED,
@@ -35,6 +46,7 @@ from genebench.data.store import (
     write_table,
     write_vectors,
 )
+from genebench.data.threads import in_order
 from genebench.errors import UserError
 from genebench.progress import Progress, silent
 from genebench.specs import check_name
@@ -42,8 +54,12 @@ from genebench.specs import check_name
 FEWEST = 3, "have statistics"
 FEWEST_TO_SPLIT = 10, "be split 80/10/10"
 
+T = TypeVar("T")
+
+ROWS = 16
+"""Profiles that a thread works on at once: few enough to stay in the processor's caches."""
+
 Floats = NDArray[np.float64]
-Ranks = NDArray[np.uint32]
 
 
 def prepare(
@@ -75,7 +91,7 @@ def prepare(
         contents = work.run()
         info = _describe(compendium, name, code, work, contents)
         (folder / "dataset.json").write_text(json.dumps(info, indent=1), "utf-8")
-        return store.publish(name, folder)
+        return store.publish(name, folder, work.sums)
 
 
 def _check_sizes(compendium: Compendium) -> None:
@@ -102,6 +118,16 @@ class _References:
     everything: Floats
     training: Floats
 
+    def expression(
+        self, block: tuple[Ranks, NDArray[np.bool_]]
+    ) -> tuple[NDArray[np.float32], Moments, Moments]:
+        """Expression of ranks, its moments, and those of the training profiles alone."""
+        ranks, trains = block
+        places = ranks.astype(np.intp)
+        values = self.everything.take(places)
+        training = moments(self.training.take(places[trains]))
+        return values.astype(np.float32), moments(values), training
+
 
 class _Preparation:
     """The steps of the recipe, in one staging folder.
@@ -110,6 +136,7 @@ class _Preparation:
         genes: the genes that are kept.
         tables: platform → table of the profiles that are kept.
         duplicates: ids of the profiles that were removed as duplicates.
+        sums: sha256 of the large files of the folder, by their paths in it.
     """
 
     def __init__(
@@ -120,6 +147,7 @@ class _Preparation:
         self._folder = folder
         self._progress = progress
         self._done = 0
+        self.sums: dict[str, str] = {}
         removed = self._find_duplicates(compendium)
         self._kept = {
             name: np.ones(len(item.reader.profiles), dtype=bool)
@@ -139,12 +167,9 @@ class _Preparation:
         references = self._rank_reference()
         for platform in self._platforms:
             if platform != REFERENCE_PLATFORM:
-                blocks = self._expression(platform)
-                self._write_ranks(platform, (reference_ranks(block) for block in blocks))
+                self._write_ranks(platform, self._ranked(platform, reference_ranks))
         write_vectors(self._folder, reference=references.everything)
-        mean, std = self._training_statistics(references)
-        write_vectors(self._folder, ".train", reference=references.training, mean=mean, std=std)
-        return {name: self._write(name, references.everything) for name in self._platforms}
+        return {name: self._write(name, references) for name in self._platforms}
 
     def _find_duplicates(self, compendium: Compendium) -> NDArray[np.bool_]:
         reader, rule = self._platforms[REFERENCE_PLATFORM].reader, compendium.duplicates
@@ -154,31 +179,45 @@ class _Preparation:
             reader, rule, seed=compendium.split_seed, folder=self._folder, progress=self._progress
         )
 
-    def _expression(self, platform: str) -> Iterator[Floats]:
-        """Blocks of profiles × kept genes, probes averaged, not yet normalised."""
-        total = sum(len(table) for table in self.tables.values())
-        rows, item = self.genes.rows[platform], self._platforms[platform]
+    def _ranked(self, platform: str, rank: Callable[[Floats], T]) -> Iterator[T]:
+        """What ``rank`` makes of blocks of profiles × kept genes, not yet normalised."""
+        layers, item = self.genes.rows[platform].layers(), self._platforms[platform]
         source, level = item.reader.source, item.level
-        at = 0
-        for block in item.reader.blocks(rows.positions):
-            if at == 0:
-                check_level(rows.average(block), source=source, platform=platform, level=level)
-            kept = block[self._kept[platform][at : at + len(block)]]
-            yield rows.average(to_log2(kept, source=source, platform=platform, level=level))
+
+        def work(block: NDArray[np.floating]) -> T:
+            return rank(
+                layers.average(to_log2(block, source=source, platform=platform, level=level))
+            )
+
+        return in_order(work, self._read(platform, layers))
+
+    def _read(self, platform: str, layers: Layers) -> Iterator[NDArray[np.floating]]:
+        """Blocks of kept profiles × rows to average, once the level of the first is known."""
+        total = sum(len(table) for table in self.tables.values())
+        item, at = self._platforms[platform], 0
+        blocks = item.reader.blocks(layers.positions, ROWS)
+        first = list(islice(blocks, BLOCK // ROWS))
+        sample = layers.average(np.concatenate(first))
+        check_level(sample, source=item.reader.source, platform=platform, level=item.level)
+        for block in chain(first, blocks):
+            kept = self._kept[platform][at : at + len(block)]
             at += len(block)
-            self._done += len(kept)
+            if kept.any():
+                yield block if kept.all() else block[kept]
+            self._done += int(kept.sum())
             self._progress(self._done, total, f"reading {platform}")
 
     def _rank_reference(self) -> _References:
         everything, training = np.zeros(len(self.genes)), np.zeros(len(self.genes))
 
         def ranked() -> Iterator[Ranks]:
-            at = 0
-            for block in self._expression(REFERENCE_PLATFORM):
-                ranks, ordered = quantile_ranks(block)
-                everything[:] += ordered.sum(axis=0)
-                training[:] += ordered[self._training[at : at + len(block)]].sum(axis=0)
-                at += len(block)
+            in_training = iter(self._training)
+            for ranks, ordered in self._ranked(REFERENCE_PLATFORM, quantile_ranks):
+                # One by one in file order: the sums do not depend on how the file is cut.
+                for profile, trains in zip(ordered, in_training, strict=False):
+                    everything[:] += profile
+                    if trains:
+                        training[:] += profile
                 yield ranks
 
         self._write_ranks(REFERENCE_PLATFORM, ranked())
@@ -189,38 +228,49 @@ class _Preparation:
         home.mkdir()
         shape = (len(self.tables[platform]), len(self.genes))
         with (home / "ranks.npy").open("wb") as stream:
-            # Half the disk where it suffices: the published data have 10,463 genes.
-            writer = NpyWriter(stream, shape, np.uint16 if shape[1] <= 1 << 16 else np.uint32)
+            writer = NpyWriter(stream, shape, rank_type(len(self.genes)))
             for ranks in ranked:
                 writer.append(ranks)
             writer.close()
 
-    def _training_statistics(self, references: _References) -> tuple[Floats, Floats]:
-        def blocks() -> Iterator[Floats]:
-            at = 0
-            for ranks in read_rows(self._folder / REFERENCE_PLATFORM / "ranks.npy", BLOCK):
-                chosen = ranks[self._training[at : at + len(ranks)]]
-                at += len(ranks)
-                if len(chosen):
-                    yield references.training[chosen]
-
-        return gene_statistics(blocks())
-
-    def _write(self, platform: str, reference: Floats) -> str:
+    def _write(self, platform: str, references: _References) -> str:
         """Turn ranks into expression and statistics; return the content's digest."""
         home, table = self._folder / platform, self.tables[platform]
-        ranks = home / "ranks.npy"
-        mean, std = gene_statistics(reference[block] for block in read_rows(ranks, BLOCK))
+        whole, training = self._write_expression(platform, references)
+        mean, std = gene_statistics(whole)
         write_vectors(home, mean=mean, std=std)
+        if platform == REFERENCE_PLATFORM:
+            mean, std = gene_statistics(training)
+            write_vectors(self._folder, ".train", reference=references.training, mean=mean, std=std)
         write_table(table, home / "profiles.tsv", "profile")
-        quantiles = reference.astype(np.float32)
-        with (home / "expression.npy").open("wb") as stream:
-            writer = NpyWriter(stream, (len(table), len(reference)), np.float32)
-            written = (writer.append(quantiles[block]) for block in read_rows(ranks, BLOCK))
-            digest = platform_digest(table, written)
+        (home / "ranks.npy").unlink()
+        return platform_digest(table, self.sums[f"{platform}/expression.npy"])
+
+    def _write_expression(self, platform: str, references: _References) -> tuple[Moments, Moments]:
+        """Write expression; return its moments, and those of the training profiles alone."""
+        whole = training = Moments.none(len(self.genes))
+        name, shape = f"{platform}/expression.npy", (len(self.tables[platform]), len(self.genes))
+        with (self._folder / name).open("wb") as file:
+            stream = Hashed(file)
+            writer = NpyWriter(stream, shape, np.float32)
+            for expression, part, training_part in in_order(
+                references.expression, self._read_ranks(platform)
+            ):
+                writer.append(expression)
+                whole, training = whole + part, training + training_part
             writer.close()
-        ranks.unlink()
-        return digest
+        self.sums[name] = stream.sha256
+        return whole, training
+
+    def _read_ranks(self, platform: str) -> Iterator[tuple[Ranks, NDArray[np.bool_]]]:
+        """Blocks of ranks, and which of their profiles are training ones of the reference."""
+        trains = np.zeros(len(self.tables[platform]), dtype=bool)
+        if platform == REFERENCE_PLATFORM:
+            trains = self._training
+        at = 0
+        for ranks in read_rows(self._folder / platform / "ranks.npy", ROWS):
+            yield ranks, trains[at : at + len(ranks)]
+            at += len(ranks)
 
 
 def _profile_table(compendium: Compendium, name: str, kept: NDArray[np.bool_]) -> pd.DataFrame:

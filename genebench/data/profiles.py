@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from genebench.data.formats.base import BLOCK
-from genebench.data.normalise import requantile, standardise
+from genebench.data.normalise import STD_OFFSET, requantile, standardise
 from genebench.data.npy import NpyWriter
 from genebench.files import atomic_write
 
@@ -34,19 +35,35 @@ class Units:
     """What expression is standardised by, gene by gene: landmarks, then targets.
 
     ``quantiles``, where given, is first applied: expression under the first quantile reference
-    (float32, ascending) becomes that under the second.
+    (float32, ascending) becomes that under the second. ``std`` is None where the values came
+    standardised: they are taken as they are.
     """
 
     mean: NDArray[np.float64]
-    std: NDArray[np.float64]
+    std: NDArray[np.float64] | None
     quantiles: tuple[NDArray[np.float32], NDArray[np.float64]] | None = None
+
+    @classmethod
+    def given(cls, n_genes: int) -> Units:
+        """Those of values that came standardised."""
+        return cls(mean=np.zeros(n_genes), std=None)
+
+    @property
+    def scale(self) -> NDArray[np.float64]:
+        """What expression less its mean is multiplied by."""
+        if self.std is None:
+            return np.ones(len(self.mean))
+        return 1 / (self.std + STD_OFFSET)
+
+    def levels(self, expression: NDArray[np.float32]) -> NDArray[np.floating]:
+        """Expression in the levels that ``mean`` and ``std`` are of."""
+        return requantile(expression, *self.quantiles) if self.quantiles else expression
 
     def of(self, expression: NDArray[np.float32], columns: slice) -> Matrix:
         """Standardise some columns of profiles × genes."""
-        values: NDArray[np.floating] = expression
-        if self.quantiles:
-            values = requantile(expression, *self.quantiles)
-        return standardise(values, self.mean[columns], self.std[columns])
+        if self.std is None:
+            return expression
+        return standardise(self.levels(expression), self.mean[columns], self.std[columns])
 
 
 class Profiles:
@@ -71,19 +88,38 @@ class Profiles:
         landmark_genes: pd.DataFrame,
         target_genes: pd.DataFrame,
         cache: Path | None = None,
+        mmap: bool = False,
     ) -> None:
         """Tie a store's matrix (all profiles × landmarks, then targets) to some of its ``rows``.
 
-        With ``cache`` (a path without suffix) whole matrices are memory maps of files there,
-        written when first asked for; without it they are in memory.
+        ``cache`` (a path without suffix) is where what is worked out from these very profiles may
+        be kept. With ``mmap``, whole matrices are memory maps of files there, written when first
+        asked for; without it they are in memory.
         """
         self._expression = expression
         self._rows = rows
         self._units = units
         self._cache = cache
+        self._mmap = mmap
         self.profiles = profiles
         self.landmark_genes = landmark_genes
         self.target_genes = target_genes
+
+    @classmethod
+    def from_arrays(cls, landmarks: NDArray[np.floating], targets: NDArray[np.floating]) -> Self:
+        """Profiles of arrays (profiles × genes) that are standardised already: to try a method."""
+        values = np.hstack([landmarks, targets]).astype(np.float32)
+        tables = [
+            _unnamed(array.shape[1], role) for array, role in ((landmarks, "L"), (targets, "T"))
+        ]
+        return cls(
+            expression=values,
+            rows=np.arange(len(values)),
+            units=Units.given(values.shape[1]),
+            profiles=pd.DataFrame(index=[f"P{at}" for at in range(len(values))]),
+            landmark_genes=tables[0],
+            target_genes=tables[1],
+        )
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -123,6 +159,24 @@ class Profiles:
         offset = len(self.landmark_genes)
         return self._read(self._rows, slice(offset + start, offset + stop))
 
+    def target_rows(self, positions: NDArray[np.intp]) -> Matrix:
+        """Targets of some profiles, in any order: positions × targets."""
+        return self._read(self._rows[positions], self._columns("targets"))
+
+    @property
+    def units(self) -> Units:
+        """What these profiles are standardised by."""
+        return self._units
+
+    def level_blocks(self, size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
+        """Yield expression before it is standardised: profiles × (landmarks, then targets)."""
+        for rows in self._row_blocks(size):
+            yield self._units.levels(self._raw(rows, slice(None)))
+
+    def cached(self, suffix: str) -> Path | None:
+        """Where something worked out from these very profiles may be kept; None for nowhere."""
+        return self._cache and self._cache.with_name(f"{self._cache.name}.{suffix}")
+
     def _row_blocks(self, size: int) -> Iterator[NDArray[np.intp]]:
         return (self._rows[at : at + size] for at in range(0, len(self), size))
 
@@ -131,14 +185,18 @@ class Profiles:
         return slice(0, n_landmarks) if role == "landmarks" else slice(n_landmarks, None)
 
     def _read(self, rows: NDArray[np.intp], columns: slice) -> Matrix:
+        return self._units.of(self._raw(rows, columns), columns)
+
+    def _raw(self, rows: NDArray[np.intp], columns: slice) -> NDArray[np.float32]:
         values = np.asarray(self._expression[rows, columns])
-        return self._units.of(values, columns)
+        _forget_pages(self._expression)
+        return values
 
     def _whole(self, role: Role) -> Matrix:
         shape = (len(self), len(self._units.mean[self._columns(role)]))
-        if self._cache is None:
-            return np.concatenate([*self.column_blocks(role), np.empty((0, shape[1]), np.float32)])
-        path = self._cache.with_name(f"{self._cache.name}.{role}.npy")
+        path = self.cached(f"{role}.npy") if self._mmap else None
+        if path is None:
+            return self._loaded(role, shape)
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             with atomic_write(path) as stream:
@@ -148,3 +206,25 @@ class Profiles:
                 writer.close()
         matrix: Matrix = np.load(path, mmap_mode="r", allow_pickle=False)
         return matrix
+
+    def _loaded(self, role: Role, shape: tuple[int, int]) -> Matrix:
+        matrix, at = np.empty(shape, np.float32), 0
+        for block in self.column_blocks(role):
+            matrix[at : at + len(block)] = block
+            at += len(block)
+        return matrix
+
+
+def _unnamed(number: int, letter: str) -> pd.DataFrame:
+    ids = [f"{letter}{at}" for at in range(number)]
+    return pd.DataFrame({"symbol": ids, "probes": "", "twin": False}, index=ids)
+
+
+def _forget_pages(matrix: NDArray[np.float32]) -> None:
+    """Let go of the pages of a memory map: they stay in the system's cache, not in our memory.
+
+    Else a pass over the data would count as memory in use, up to the size of the file.
+    """
+    mapped = getattr(matrix, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -88,7 +88,10 @@ def _prepared(platform: str, role: str, split: str = "") -> Source:
         sha256=None,
         size=None,
         licence=f"{_NO_LICENCE}; {_DGEX}",
-        ask=f"{_AUTHORS}; or prepare the originals (geo, geuvadis, gtex) yourself",
+        ask=(
+            f"{_AUTHORS}; or prepare the originals (geo, geuvadis, gtex) yourself; a manifest with "
+            'recipe = "prepared" makes a dataset of all of them'
+        ),
     )
 
 

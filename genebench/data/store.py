@@ -12,9 +12,12 @@
                                               the same of the training profiles, for the
                                               strict protocols
         <platform>/expression.npy             float32, profiles × (landmarks, then targets)
-        <platform>/mean.npy  std.npy          statistics of each gene, for standardisation
+        <platform>/mean.npy  std.npy          statistics of each gene, for standardisation;
+                                              these and reference.npy are absent where
+                                              expression.npy came standardised
         <platform>/profiles.tsv               profile table: id, group, split and what was known
-        cache/                                standardised matrices that somebody asked to map
+        cache/                                what was worked out from the above: moments,
+                                              standardised matrices that somebody asked to map
 """
 
 from __future__ import annotations
@@ -24,28 +27,30 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genebench.data.formats.base import BLOCK
 from genebench.data.home import home
 from genebench.data.profiles import Profiles, Units
 from genebench.errors import UserError, unknown
 from genebench.files import atomic_write, full_disk, sha256_of, sweep, user_errors
 from genebench.specs import NAME, Part
 
-FORMAT = 1
-"""Version of the layout above."""
+FORMAT = 2
+"""Version of the layout above, and of what the digest is over."""
 
 RECIPE = 1
 """Version of the preprocessing: raised when the same files would give other numbers."""
+
+STANDARDISED: Literal["standardised"] = "standardised"
+"""What ``values`` of a description says where expression came standardised; else it is absent."""
 
 SUMS = "SHA256SUMS"
 _REMEDY = "set GENEBENCH_HOME to another folder"
@@ -105,7 +110,10 @@ class Dataset:
         return list(self.info["platforms"])
 
     def expression(self, platform: str) -> NDArray[np.float32]:
-        """Normalised log2 expression, a read-only memory map, profiles × (landmarks, targets)."""
+        """Normalised log2 expression, a read-only memory map, profiles × (landmarks, targets).
+
+        Where :attr:`is_standardised`, standardised values as they came.
+        """
         folder = self._folder(platform)
         return np.asanyarray(np.load(folder / "expression.npy", mmap_mode="r", allow_pickle=False))
 
@@ -139,7 +147,8 @@ class Dataset:
             profiles=table.iloc[rows],
             landmark_genes=genes[0].copy(),
             target_genes=genes[1].copy(),
-            cache=self.root / "cache" / str(part).replace("/", "-") if mmap else None,
+            cache=self.root / "cache" / str(part).replace("/", "-"),
+            mmap=mmap,
         )
 
     @contextmanager
@@ -165,13 +174,36 @@ class Dataset:
             raise UserError(f"dataset {self.name}: no profile in {part}; it has too few to split")
         return rows
 
+    @property
+    def is_standardised(self) -> bool:
+        """Whether its values came standardised: there is no expression in other units."""
+        return self.info.get("values") == STANDARDISED
+
+    def check_expression(self, remedy: str) -> None:
+        """See to it that the dataset holds expression, not only values that came standardised.
+
+        Raises:
+            UserError: it does not; the message ends in the remedy.
+        """
+        if self.is_standardised:
+            raise UserError(
+                f"dataset {self.name}: it was made of arrays that came standardised, so there is "
+                f"no expression; {remedy}"
+            )
+
     def _units(self, part: Part) -> Units:
-        if part.statistics == "platform":
-            return Units(*self.statistics(part.platform))
-        mean, std, reference = (
-            _load(self.root / f"{name}.train.npy") for name in ("mean", "std", "reference")
-        )
-        return Units(mean, std, (self.reference.astype(np.float32), reference))
+        if part.statistics == "train":
+            self.check_expression(
+                "leave out protocols with statistics of the training profiles (-strict), or "
+                'prepare the originals by recipe = "dgex"'
+            )
+            mean, std, reference = (
+                _load(self.root / f"{name}.train.npy") for name in ("mean", "std", "reference")
+            )
+            return Units(mean, std, (self.reference.astype(np.float32), reference))
+        if self.is_standardised:
+            return Units.given(len(self.landmark_genes) + len(self.target_genes))
+        return Units(*self.statistics(part.platform))
 
     def verify(self) -> list[str]:
         """Files that are missing or were changed since the dataset was prepared; none when sound.
@@ -182,16 +214,17 @@ class Dataset:
             sums = self._sums()
         except OSError:
             return [SUMS]
-        faults = [name for name, known in sums.items() if _sum_or_none(self.root / name) != known]
-        return faults or ([] if self._content_digest() == self.digest else ["digest"])
+        found = {name: _sum_or_none(self.root / name) for name in sums}
+        faults = [name for name, known in sums.items() if found[name] != known]
+        return faults or ([] if self._content_digest(found) == self.digest else ["digest"])
 
     def _sums(self) -> dict[str, str]:
         lines = (self.root / SUMS).read_text("utf-8").splitlines()
         return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
-    def _content_digest(self) -> str:
+    def _content_digest(self, sums: Mapping[str, str | None]) -> str:
         contents = {
-            name: platform_digest(self.profile_table(name), _row_bytes(self.expression(name)))
+            name: platform_digest(self.profile_table(name), str(sums.get(f"{name}/expression.npy")))
             for name in self.platforms
         }
         return dataset_digest(self.landmark_genes, self.target_genes, contents)
@@ -209,19 +242,13 @@ def _sum_or_none(path: Path) -> str | None:
         return None
 
 
-def _row_bytes(expression: NDArray[np.float32]) -> Iterator[bytes]:
-    for at in range(0, len(expression), BLOCK):
-        yield np.ascontiguousarray(expression[at : at + BLOCK]).tobytes()
-
-
-def platform_digest(profiles: pd.DataFrame, expression: Iterable[bytes]) -> str:
-    """Digest of a platform: profile ids, groups, split, and the bytes of the float32 matrix."""
+def platform_digest(profiles: pd.DataFrame, expression_sha256: str) -> str:
+    """Digest of a platform: profile ids, groups, split, and the sum of ``expression.npy``."""
     digest = hashlib.sha256()
     known = [column for column in DIGESTED if column in profiles]
     for row in profiles[known].itertuples():
         digest.update(json.dumps(list(row)).encode())
-    for data in expression:
-        digest.update(data)
+    digest.update(expression_sha256.encode())
     return digest.hexdigest()
 
 
@@ -253,7 +280,7 @@ class DataStore:
             return None
         try:
             digest = (self.root / name / "current").read_text("utf-8").strip()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         folder = self.root / name / Path(digest).name
         try:
@@ -288,13 +315,16 @@ class DataStore:
             with suppress(OSError):
                 parent.rmdir()  # when nothing else is in it
 
-    def publish(self, name: str, staged: Path) -> Dataset:
+    def publish(self, name: str, staged: Path, sums: Mapping[str, str] | None = None) -> Dataset:
         """Move a staged dataset to its place and make it the one in force.
+
+        ``sums`` gives the sha256 of files that were hashed when they were written; the others are
+        read for theirs.
 
         A new folder takes its place by one rename, and only whole files replace their equals:
         nothing half-written is ever in force.
         """
-        _write_sums(staged)
+        _write_sums(staged, sums or {})
         digest = Dataset(staged).digest
         final = self.root / name / digest
         staged.chmod(0o755)
@@ -326,9 +356,10 @@ class DataStore:
         ]
 
 
-def _write_sums(folder: Path) -> None:
+def _write_sums(folder: Path, known: Mapping[str, str]) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    lines = [f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    names = [path.relative_to(folder).as_posix() for path in files]
+    lines = [f"{known.get(name) or sha256_of(folder / name)}  {name}\n" for name in names]
     (folder / SUMS).write_text("".join(lines), "utf-8")
 
 

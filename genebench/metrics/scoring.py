@@ -42,7 +42,8 @@ class Scoring:
 def score(test: Profiles, predictions: NDArray[np.float32]) -> Scoring:
     """Score predictions (profiles × targets, standardised) of the test profiles.
 
-    A metric that raises costs its own column and nothing else.
+    Truth and predictions are read once for all gene-wise metrics, and once for all profile-wise
+    ones if there are any. A metric that raises costs its own column and nothing else.
     """
     genes = test.target_genes
     scoring = Scoring(
@@ -52,31 +53,43 @@ def score(test: Profiles, predictions: NDArray[np.float32]) -> Scoring:
             "profile.id": test.profiles.index.to_numpy().astype(str),
         }
     )
+    columns = [_Column(metric) for metric in catalog().metrics.specs.values()]
+    by_gene = [column for column in columns if column.metric.axis == "gene"]
+    by_profile = [column for column in columns if column.metric.axis == "profile"]
     for truth, prediction in _gene_blocks(test, predictions):
         scoring.constant_truth += int((np.ptp(truth, axis=0) == 0).sum())
         scoring.constant_prediction += int((np.ptp(prediction, axis=0) == 0).sum())
-    for metric in catalog().metrics.specs.values():
-        try:
-            scoring.vectors[_vector_name(metric)] = _values(metric, test, predictions)
-        except Exception as error:  # noqa: BLE001  a metric may raise anything
-            scoring.faults.append(f"metric {metric.name} failed: {error!r}")
+        for column in by_gene:
+            column.add(truth, prediction)
+    for truth, prediction in _profile_blocks(test, predictions) if by_profile else ():
+        for column in by_profile:
+            column.add(truth, prediction)
+    for column in columns:
+        if column.fault:
+            scoring.faults.append(column.fault)
+        else:
+            scoring.vectors[column.name] = np.concatenate(column.values)
     return scoring
 
 
-def _vector_name(metric: MetricSpec) -> str:
-    return f"{GENE_METRIC if metric.axis == 'gene' else PROFILE_METRIC}{metric.name}"
+class _Column:
+    """One metric's values, block after block, until it fails."""
 
+    def __init__(self, metric: MetricSpec) -> None:
+        self.metric = metric
+        self.name = f"{GENE_METRIC if metric.axis == 'gene' else PROFILE_METRIC}{metric.name}"
+        self.values: list[NDArray[np.float64]] = []
+        self.fault = ""
 
-def _values(
-    metric: MetricSpec, test: Profiles, predictions: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    function = load_code(metric.code)
-    blocks = _gene_blocks if metric.axis == "gene" else _profile_blocks
-    values = [
-        _checked(metric, function(truth, prediction), truth)
-        for truth, prediction in blocks(test, predictions)
-    ]
-    return np.concatenate(values)
+    def add(self, truth: NDArray[np.float64], prediction: NDArray[np.float64]) -> None:
+        """Score one block; the metric gets copies, and may spoil them."""
+        if self.fault:
+            return
+        try:
+            values = load_code(self.metric.code)(truth.copy(), prediction.copy())
+            self.values.append(_checked(self.metric, values, truth))
+        except Exception as error:  # noqa: BLE001  a metric may raise anything
+            self.fault = f"metric {self.metric.name} failed: {error!r}"
 
 
 def _checked(metric: MetricSpec, values: Any, truth: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -107,9 +107,10 @@ class _Comparison:
     def section(self) -> Section:
         first = self.first
         names = " = ".join(sorted({record.dataset for record in self.records}))
+        trials = " · trials on its selection set" if first.identity.is_trial else ""
         scores = [self._scores(metric) for metric in self.catalog.metrics.specs.values()]
         return Section(
-            title=f"{names} · {first.identity.protocol} · data {first.identity.data}",
+            title=f"{names} · {first.identity.protocol}{trials} · data {first.identity.data}",
             tables=(*(table for table in scores if table.rows), self._costs()),
             notes=tuple(self._notes()),
         )

@@ -41,6 +41,11 @@ class Identity(_Part):
     code: Code = Field(description="the plugin that the method came from")
     numerics: int = Field(description="version of genebench's own arithmetic")
 
+    @property
+    def is_trial(self) -> bool:
+        """Whether it was scored on the selection profiles, to be compared with other trials."""
+        return self.test == self.select
+
 
 class Score(_Part):
     """A metric summarised over one panel."""
@@ -96,6 +101,9 @@ class Record(_Part):
     genes: dict[str, int] = Field(description="number of landmark and target genes")
     choices: dict[str, Value] = Field(description="what the selection set decided: λ, k, epoch, …")
     notes: tuple[str, ...] = Field(description="remarks of the method that a reader should see")
+    curves: dict[str, dict[str, tuple[float, ...]]] = Field(
+        default={}, description="how it was chosen: name of a table → column → numbers"
+    )
     scores: dict[str, dict[str, Score]] = Field(description="metric → panel → score")
     metrics: dict[str, str] = Field(
         description="metric → digest of its code, for every metric that was tried"
@@ -104,6 +112,10 @@ class Record(_Part):
     constant_prediction: int = Field(description="target genes predicted by one constant value")
     vectors: str = Field(description="sha256 of the .npz of per-gene values; empty when failed")
     predictions: str = Field(description="sha256 of the kept predictions; empty when not kept")
+    model: str = Field(
+        default="",
+        description="sha256 of the saved model; empty when not kept, 'none' when it cannot be",
+    )
     seconds: dict[str, float] = Field(description="wall time of each phase: fit, predict, score")
     shared_fit: tuple[str, ...] = Field(description="protocols that shared this fit")
     peak_memory: int = Field(description="peak resident memory while the job ran, bytes")

@@ -17,6 +17,9 @@ from genebench.results.record import Score
 GENE_METRIC, PROFILE_METRIC = "gene-metric.", "profile-metric."
 """What the names of metric vectors begin with, by what their values are of."""
 
+GENE_MODEL = "gene-model."
+"""What the names of vectors begin with that a model says of its targets."""
+
 PANELS = ("all", "strict", "twin")
 """``all`` targets (comparable with papers); ``strict``: those that are no landmark; ``twin``."""
 

@@ -5,8 +5,11 @@
     <results>/genebench-results.json      marks the folder, with its layout's version
     <results>/<key>.json                  the record
     <results>/<key>.npz                   vectors: gene-metric.<name>, profile-metric.<name>,
-                                          gene.id, gene.twin, profile.id
+                                          gene.id, gene.twin, profile.id; gene-model.<name>,
+                                          what the method has to say of each gene
     <results>/<key>.predictions.npy       predictions, float32 profiles × targets, when kept
+    <results>/<key>.model.safetensors     the model, when kept
+    <results>/.<key>.work/                checkpoints of a job that has not ended
 
 The record is written last, by rename: a key with a record is finished. Merging is a copy.
 """
@@ -15,11 +18,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +40,14 @@ _MARK = "genebench-results.json"
 _REMEDY = "name another folder with --results"
 
 Vectors = Mapping[str, NDArray[Any]]
+
+Kept = Literal["predictions", "model"]
+"""What may be kept of a result besides its scores."""
+
+UNSAVED = "none"
+"""Stands for the digest of a model that its method cannot save."""
+
+_KEPT: Mapping[Kept, str] = {"predictions": "predictions.npy", "model": "model.safetensors"}
 
 
 class ResultsStore:
@@ -124,7 +136,7 @@ class ResultsStore:
         Raises:
             UserError: they were changed after they were written.
         """
-        path = self._predictions_path(record.key)
+        path = self._path(record.key, "predictions")
         if not record.predictions or not path.exists():
             return None
         if sha256_of(path) != record.predictions:
@@ -146,7 +158,7 @@ class ResultsStore:
 
     @contextmanager
     def scratch(self, key: str) -> Iterator[Path]:
-        """A temporary file for predictions, removed unless :meth:`keep` took it away."""
+        """A temporary file, removed at the end unless :meth:`keep` took it away."""
         with user_errors(self.root, _REMEDY):
             handle, name = tempfile.mkstemp(prefix=f".{key}.", suffix=".tmp", dir=self.root)
             os.close(handle)
@@ -156,12 +168,29 @@ class ResultsStore:
         finally:
             Path(name).unlink(missing_ok=True)
 
-    def keep(self, scratch: Path, key: str) -> str:
-        """Keep predictions under their key; return their digest."""
+    def keep(self, scratch: Path, key: str, what: Kept) -> str:
+        """Keep predictions, or a model, under their key; return the file's digest."""
         digest = sha256_of(scratch)
         make_readable(scratch)
-        scratch.replace(self._predictions_path(key))
+        scratch.replace(self._path(key, what))
         return digest
+
+    @contextmanager
+    def work(self, keys: Iterable[str]) -> Iterator[Path]:
+        """A folder for checkpoints of the job that gives these records.
+
+        It goes when the job has ended, and stays with what is in it when the job is interrupted.
+        """
+        folder = self.root / f".{key_of(sorted(keys))}.work"
+        with user_errors(self.root, _REMEDY):
+            folder.mkdir(exist_ok=True)
+        try:
+            yield folder
+        except BaseException:
+            with suppress(OSError):
+                folder.rmdir()  # when nothing is in it
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
 
     def verify(self, record: Record) -> list[str]:
         """What is wrong with a record: its key, its files, its scores. Empty when sound."""
@@ -174,8 +203,10 @@ class ResultsStore:
 
     def _verify_files(self, record: Record) -> Iterator[str]:
         files = {self._vectors_path(record.key): record.vectors}
-        if record.predictions:
-            files[self._predictions_path(record.key)] = record.predictions
+        kept: dict[Kept, str] = {"predictions": record.predictions, "model": record.model}
+        for what, digest in kept.items():
+            if digest not in ("", UNSAVED):
+                files[self._path(record.key, what)] = digest
         for path, digest in files.items():
             if not path.exists():
                 yield f"{path.name} is missing"
@@ -207,8 +238,13 @@ class ResultsStore:
     def _vectors_path(self, key: str) -> Path:
         return self.root / f"{key}.npz"
 
-    def _predictions_path(self, key: str) -> Path:
-        return self.root / f"{key}.predictions.npy"
+    def _path(self, key: str, what: Kept) -> Path:
+        return self.root / f"{key}.{_KEPT[what]}"
+
+    def model_path(self, record: Record) -> Path | None:
+        """The file of the saved model, or None when it was not saved."""
+        path = self._path(record.key, "model")
+        return path if path.exists() else None
 
 
 def _explain(error: ValidationError) -> str:

@@ -171,12 +171,89 @@ def test_preparing_again_from_anywhere_gives_the_same_data(genebench, make, own_
     genebench("data", "prepare", manifest)
     before = files(own_home)
     monkeypatch.chdir(manifest.parent)
-    genebench("data", "prepare", manifest.name)
+    genebench("data", "prepare", manifest.name, "--force")
     after = files(own_home)
     assert after.keys() == before.keys()
-    # The description says where the files were.
-    differing = [Path(name).name for name in after if after[name] != before[name]]
-    assert set(differing) <= {"dataset.json"}
+    assert [name for name in after if after[name] != before[name]] == []
+
+
+def written(home: Path) -> int:
+    """When the dataset in force was written."""
+    return stored(home, "dataset.json").stat().st_mtime_ns
+
+
+def test_what_is_prepared_already_is_prepared_again_by_force_only(genebench, make, own_home):
+    manifest = make()
+    genebench("data", "prepare", manifest)
+    before, digest = written(own_home), stored(own_home, "").name
+    again = genebench("data", "prepare", manifest)
+    assert again.status == 0
+    assert f"mini: already prepared (digest {digest}); --force prepares it again" in again.out
+    assert "genebench run --dataset mini" in again.out
+    assert genebench("data", "prepare", manifest, "--quiet").out == ""
+    assert written(own_home) == before
+    forced = genebench("data", "prepare", manifest, "--force")
+    assert "already" not in forced.out
+    assert written(own_home) > before
+
+
+def retitle(manifest: Path) -> None:
+    manifest.write_text(manifest.read_text().replace("a tiny", "another"))
+
+
+def touch(name: str) -> Callable[[Path], None]:
+    def touched(manifest: Path) -> None:
+        path = manifest.parent / name
+        os.utime(path, ns=(0, path.stat().st_mtime_ns + 1000))
+
+    return touched
+
+
+@pytest.mark.parametrize(
+    "change",
+    [retitle, touch("lm.txt"), touch("tg.txt"), touch("geo.gct"), touch("lcl.tsv")],
+    ids=["manifest", "landmarks", "targets", "geo", "1000g"],
+)
+def test_a_changed_manifest_or_file_is_prepared_without_force(genebench, make, own_home, change):
+    manifest = make()
+    genebench("data", "prepare", manifest)
+    before = written(own_home)
+    change(manifest)
+    assert "already" not in genebench("data", "prepare", manifest).out
+    assert written(own_home) > before
+
+
+def test_a_list_of_ids_beside_an_array_counts_as_part_of_it(genebench, make, own_home):
+    manifest = make()
+    genebench("data", "convert", manifest.parent / "lcl.tsv", manifest.parent / "array.npy")
+    manifest.write_text(manifest.read_text().replace("lcl.tsv", "array.npy"))
+    assert genebench("data", "prepare", manifest).status == 0
+    ids = manifest.parent / "array.profiles.txt"
+    ids.write_text(ids.read_text().replace("lcl-0", "renamed"))
+    assert "already" not in genebench("data", "prepare", manifest).out
+    assert "renamed" in stored(own_home, "1000g/profiles.tsv").read_text()
+
+
+def test_a_damaged_dataset_is_prepared_again_without_force(genebench, make, own_home):
+    manifest = make()
+    genebench("data", "prepare", manifest)
+    flip(stored(own_home, "geo/expression.npy"))
+    assert "already" not in genebench("data", "prepare", manifest).out
+    assert genebench("data", "verify", "mini").status == 0
+
+
+def test_an_offered_dataset_is_built_again_by_force_only(genebench, tiny, own_home):
+    folder = own_home / "datasets" / "sim-tiny"
+    shutil.copytree(tiny.root.parent, folder)
+    description = folder / tiny.digest / "dataset.json"
+    before = description.stat().st_mtime_ns
+    command = ("data", "prepare", "sim", "--preset", "tiny")
+    assert f"sim-tiny: already prepared (digest {tiny.digest})" in genebench(*command).out
+    assert description.stat().st_mtime_ns == before
+    outcome = genebench(*command, "--force")
+    assert "already" not in outcome.out
+    assert "use it: genebench run --dataset sim\n" in outcome.out
+    assert description.stat().st_mtime_ns > before
 
 
 def test_changed_files_replace_the_dataset_and_leave_nothing_of_the_old_one(

@@ -15,7 +15,7 @@ STARTS = 5
 
 def best_start(*arguments: str) -> float:
     """Processor time of the fastest start of a command line in a process of its own."""
-    command = [sys.executable, "-c", "from genebench.cli import main; main()", *arguments]
+    command = [sys.executable, "-m", "genebench", *arguments]
     spent = []
     for _ in range(STARTS):
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from genebench.data.export import convert, export
+from genebench.data.formats.base import Reader
 from genebench.data.formats.opening import open_reader
+from genebench.data.genes import read_gene_map
 from genebench.data.manifest import read_manifest
 from genebench.data.prepare import prepare
 from genebench.data.store import DataStore
@@ -172,24 +176,121 @@ def test_a_part_of_a_dataset(tiny, tmp_path, part, genes, values):
         np.testing.assert_array_equal(got, tiny.expression(part.platform)[rows][:, columns])
 
 
+def read_gctx_by_its_layout(path):
+    """Genes × profiles, and the tables of both, as the format's description has them; no more."""
+    with h5py.File(path, "r") as file:
+        root = file["0"]
+        tables = []
+        for axis in ("ROW", "COL"):
+            columns = {name: item[()] for name, item in root["META"][axis].items()}
+            table = pd.DataFrame(
+                {
+                    name: np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
+                    for name, values in columns.items()
+                }
+            )
+            tables.append(table.set_index("id"))
+        rows, columns = tables
+        # HDF5 has the slow axis first: columns of a GCTX (profiles) are rows of the dataset.
+        values = root["DATA"]["0"]["matrix"][()].T
+        return file.attrs["version"], pd.DataFrame(values, rows.index, columns.index), rows, columns
+
+
+def test_gctx_opens_in_a_reader_that_is_not_ours(tiny, tmp_path):
+    part = Part(platform="geo", split="test")
+    export(tiny, part, tmp_path / "out.gctx", genes="targets")
+    version, values, genes, profiles = read_gctx_by_its_layout(tmp_path / "out.gctx")
+    table = tiny.profile_table("geo").query("split == 'test'")
+    assert version == "GCTX1.0"
+    assert values.shape == (len(tiny.target_genes), len(table))
+    assert values.index.tolist() == tiny.target_genes.index.tolist()
+    assert values.columns.tolist() == table.index.tolist()
+    assert genes["symbol"].tolist() == tiny.target_genes["symbol"].tolist()
+    assert profiles["split"].unique().tolist() == ["test"]
+    rows = tiny.profile_table("geo").index.get_indexer(table.index)
+    expected = tiny.expression("geo")[rows][:, len(tiny.landmark_genes) :].T
+    assert values.to_numpy().dtype == np.float32
+    np.testing.assert_array_equal(values.to_numpy(), expected)
+
+
 def test_unknown_platform(tiny, tmp_path):
     with pytest.raises(UserError, match="unknown platform"):
         export(tiny, Part(platform="gtx"), tmp_path / "out.tsv")
     assert list(tmp_path.iterdir()) == []
 
 
+class Some(Reader):
+    """Some genes and profiles of another reader, for tests that would last with all of them."""
+
+    def __init__(self, whole, genes, step):
+        self.source = whole.source
+        self.gene_ids = whole.gene_ids[genes]
+        self.profiles = whole.profiles.iloc[::step]
+        self._whole, self._genes, self._step = whole, genes, step
+
+    def blocks(self, genes, size=1024):
+        blocks = list(self._whole.blocks(self._genes[genes]))
+        values = np.vstack(blocks)[:: self._step]
+        for start in range(0, len(values), size):
+            yield values[start : start + size]
+
+
+REAL = {
+    "u133_n592x22215.gctx": ("probes", 4),
+    "lcl_pickrell_n69x17310.txt.gz": ("ensembl", 1),
+    "gtex_rnaseqdb_n280x18679.gct.gz": ("symbol", 4),
+}
+"""File → the column of the gene maps whose ids it has; of so many profiles, one is taken."""
+
+MAPS = ("map_lm.txt", "map_tg.txt")
+
+
+def prepare_copies(realdata, folder, ending, maps):
+    """The digest of u133 with its matrices replaced by those in a folder."""
+    manifest = (realdata / "u133.toml").read_text("utf-8")
+    for name in REAL:
+        table = f"{name}.profiles.tsv"
+        beside = f'\nprofiles = "{table}"' if (folder / table).exists() else ""
+        manifest = manifest.replace(f'"{name}"', f'"{name}.{ending}"{beside}')
+    for name in MAPS:
+        manifest = manifest.replace(f'"{name}"', f'"{maps / name}"')
+    samples = "gtex_rnaseqdb_n280x18679.samples.tsv"
+    manifest = manifest.replace(f'"{samples}"', f'"{realdata / samples}"')
+    (folder / "u133.toml").write_text(manifest, "utf-8")
+    return prepare(read_manifest(folder / "u133.toml"), store=DataStore(folder)).digest
+
+
+@pytest.fixture(scope="module")
+def part_of_real(realdata, tmp_path_factory):
+    """A folder with each eighth gene and some profiles of u133 as GCTX, and what they give."""
+    folder = tmp_path_factory.mktemp("real")
+    for name in MAPS:
+        lines = (realdata / name).read_text("utf-8").splitlines(keepends=True)
+        (folder / name).write_text("".join(lines[::8]), "utf-8")
+    maps = pd.concat(read_gene_map(folder / name).reset_index(names="ensembl") for name in MAPS)
+    for name, (column, step) in REAL.items():
+        wanted = {id_ for cell in maps[column] for id_ in cell.split(",")}
+        reader = open_reader(realdata / name)
+        genes = np.flatnonzero(reader.gene_ids.isin(wanted))
+        convert(Some(reader, genes, step), folder / f"{name}.gctx")
+    return folder, prepare_copies(realdata, folder, "gctx", maps=folder)
+
+
 @pytest.mark.realdata
-def test_real_data_in_another_format_have_the_same_digest(realdata, tmp_path):
-    text = (realdata / "u133.toml").read_text("utf-8")
-    for line in text.splitlines():
-        if line.startswith("matrix"):
-            name = line.split('"')[1]
-            convert(open_reader(realdata / name), tmp_path / f"{name}.h5ad")
-            text = text.replace(f'matrix = "{name}"', f'matrix = "{name}.h5ad"')
-    for name in ("map_lm.txt", "map_tg.txt", "gtex_rnaseqdb_n280x18679.samples.tsv"):
-        text = text.replace(f'"{name}"', f'"{realdata / name}"')
-    (tmp_path / "u133.toml").write_text(text, "utf-8")
-    store = DataStore(tmp_path / "home")
-    converted = prepare(read_manifest(tmp_path / "u133.toml"), store=store)
-    original = prepare(read_manifest(realdata / "u133.toml"), name="original", store=store)
-    assert converted.digest == original.digest
+@pytest.mark.parametrize("ending", ["gct", "tsv", "npy", "npz", "h5ad", "parquet"])
+def test_real_data_in_another_format_have_the_same_digest(realdata, part_of_real, tmp_path, ending):
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    folder, digest = part_of_real
+    for name in REAL:
+        convert(open_reader(folder / f"{name}.gctx"), tmp_path / f"{name}.{ending}")
+    assert prepare_copies(realdata, tmp_path, ending, maps=folder) == digest
+
+
+@pytest.mark.realdata
+def test_real_data_copied_whole_have_the_same_digest(realdata, tmp_path):
+    """Every gene and profile, by the fastest format that is not the manifest's own."""
+    for name in REAL:
+        convert(open_reader(realdata / name), tmp_path / f"{name}.h5ad")
+    original = prepare(read_manifest(realdata / "u133.toml"), store=DataStore(tmp_path / "home"))
+    assert prepare_copies(realdata, tmp_path, "h5ad", maps=realdata) == original.digest

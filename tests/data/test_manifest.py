@@ -92,7 +92,7 @@ BAD = {
     "unknown genes key": (change("targets =", "target ="), "in genes: unknown key 'target'; did"),
     "missing key": (change('recipe = "dgex"', ""), "recipe: this key is missing"),
     "missing section": (change("[genes]", "[platforms.x]"), "unknown key 'landmarks'"),
-    "recipe": (change('"dgex"', '"other"'), "recipe: Input should be 'dgex', not 'other'"),
+    "recipe": (change('"dgex"', '"other"'), "recipe: Input should be 'dgex' or 'prepared', "),
     "ids": (change('"symbol"', '"refseq"'), "platforms.1000g.ids: Input should be 'probe', "),
     "type": (change('"tiny"', "5"), "name: Input should be a valid string, not '5'"),
     "seed": (

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import rankdata
 
 from genebench.data.normalise import (
+    Moments,
     gene_statistics,
+    moments,
     quantile_ranks,
+    rank_type,
     reference_ranks,
     requantile,
     standardise,
@@ -35,6 +41,54 @@ def test_quantile_ranks_are_scipys_average_ranks_cut_to_integers(block):
     ranks, ordered = quantile_ranks(block)
     assert ranks.tolist() == expected
     assert ordered.tolist() == np.sort(block, axis=1).tolist()
+
+
+def near(value: float, steps: int) -> float:
+    """The float64 that many steps above a value."""
+    return float((np.array([value]).view(np.int64) + steps).view(np.float64)[0])
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        [7.5],
+        [3.0] * 9,
+        [0.0, -0.0, 1.0, -0.0, -1.0, 0.0],
+        [-3.0, -2.0, -3.0, 0.0, 2.0, -1e-300, 1e-300, 5e-324, -5e-324],
+        [near(1.0, steps) for steps in (3, 1, 2, 0, 7, 4, 3)],  # alike but for their last digits
+        [near(-8.0, steps) for steps in (3, 1, 2, 0, 7, 4, 3)],
+        [1e308, -1e308, np.finfo(np.float64).max, np.finfo(np.float64).min],
+    ],
+)
+def test_ranks_at_the_edges_are_scipys(profile):
+    # Beside an ordinary profile, before and after it: rows do not leak into each other.
+    ordinary = [float(i * 7 % 11 % 5) for i in range(len(profile))]
+    block = np.array([ordinary, profile, ordinary])
+    ranks, ordered = quantile_ranks(block)
+    assert ranks.tolist() == [[int(rank - 1) for rank in rankdata(row)] for row in block]
+    assert (ordered == np.sort(block, axis=1)).all()
+    dense = [np.unique(row, return_inverse=True)[1] + 1.0 for row in block]
+    expected = [(d / d.max() * len(profile)).astype(int) - 1 for d in dense]
+    assert reference_ranks(block).tolist() == np.array(expected).tolist()
+
+
+def test_ranks_of_profiles_of_the_published_size_are_scipys():
+    """Means of float32 probes, some tied, some apart in their last digits only."""
+    random = np.random.default_rng(0)
+    block = random.normal(4, 3, (3, 3, 10_463)).astype(np.float32).mean(axis=0, dtype=np.float64)
+    block[1, :5000] = block[1, 0] + np.arange(5000)[::-1] * 1e-15
+    block[2] = block[2].round(2)
+    ranks, ordered = quantile_ranks(block)
+    assert ranks.dtype == np.uint16
+    np.testing.assert_array_equal(ranks, (rankdata(block, axis=1) - 1).astype(int))
+    np.testing.assert_array_equal(ordered, np.sort(block, axis=1))
+
+
+def test_ranks_take_more_room_where_there_are_more_genes():
+    assert rank_type(1 << 16) == np.uint16
+    assert rank_type((1 << 16) + 1) == np.uint32
+    block = np.random.default_rng(0).permutation((1 << 16) + 9).astype(np.float64)[None]
+    np.testing.assert_array_equal(quantile_ranks(block)[0], block)
 
 
 def test_requantiling_gives_the_value_of_the_same_rank_under_the_other_reference():
@@ -77,9 +131,36 @@ def test_rna_seq_mapping_sees_ranks_alone_so_linear_or_log_is_the_same(block):
     st.integers(1, 7),
 )  # fmt: skip
 def test_statistics_over_blocks_are_those_of_the_whole(matrix, size):
-    mean, std = gene_statistics(matrix[at : at + size] for at in range(0, len(matrix), size))
+    mean, std = statistics_of(matrix[at : at + size] for at in range(0, len(matrix), size))
     np.testing.assert_allclose(mean, matrix.mean(axis=0), atol=1e-10)
     np.testing.assert_allclose(std, matrix.std(axis=0), atol=1e-7)
+
+
+def statistics_of(blocks):
+    blocks = list(blocks)
+    whole = Moments.none(blocks[0].shape[1])
+    for block in blocks:
+        whole = whole + moments(block)
+    return gene_statistics(whole)
+
+
+def test_statistics_are_those_of_the_whole_to_twelve_digits():
+    """Genes of little and of much variance, one profile far from all others, empty blocks."""
+    random = np.random.default_rng(0)
+    matrix = 8 + np.geomspace(1e-3, 3, 50) * random.normal(size=(5000, 50))
+    matrix[[0, 64, 3000]] += 40
+    cuts = [0, 1, 64, 64, 100, 2000, 2016, 5000, 5000]
+    mean, std = statistics_of(matrix[a:b] for a, b in pairwise(cuts))
+    exact = matrix.astype(np.longdouble)
+    np.testing.assert_allclose(mean, exact.mean(axis=0).astype(float), rtol=1e-12)
+    np.testing.assert_allclose(std, exact.std(axis=0).astype(float), rtol=1e-12)
+
+
+@given(st.floats(-100, 100), st.lists(st.integers(1, 70), min_size=1, max_size=5))
+def test_a_gene_that_never_varies_has_its_value_and_no_deviation_exactly(value, sizes):
+    mean, std = statistics_of(np.full((size, 2), value) for size in sizes)
+    assert mean.tolist() == [value, value]
+    assert std.tolist() == [0.0, 0.0]
 
 
 def test_standardising_adds_a_thousandth_to_the_deviation():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -206,6 +208,58 @@ def test_an_interrupted_preparation_leaves_the_earlier_dataset_in_force(make):
         prepare(make(split_seed=4), store=make.store, progress=interrupt)
     assert make.store.open("made").digest == earlier.digest
     assert len(list((make.store.root / "made").iterdir())) == 2
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("number", [1, 3])
+def test_neither_threads_nor_the_size_of_blocks_change_a_bit(make, monkeypatch, rows, number):
+    expected = prepare(make(), store=make.store)
+    monkeypatch.setattr("genebench.data.prepare.ROWS", rows)
+    monkeypatch.setattr("genebench.data.threads._threads", lambda: number)
+    found = prepare(make(), name="again", store=make.store)
+    assert found.digest == expected.digest
+    for platform in ("geo", "gtex"):
+        np.testing.assert_allclose(
+            found.statistics(platform), expected.statistics(platform), rtol=1e-12
+        )
+
+
+@pytest.mark.parametrize("step", ["quantile_ranks", "moments", "NpyWriter.append"])
+def test_a_failure_in_the_midst_of_the_blocks_leaves_the_earlier_dataset(make, monkeypatch, step):
+    earlier = prepare(make(), store=make.store)
+
+    def fail(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"genebench.data.prepare.{step}", fail)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(make(split_seed=4), store=make.store)
+    assert make.store.open("made").verify() == []
+    assert sorted(path.name for path in (make.store.root / "made").iterdir()) == sorted(
+        ["current", earlier.digest]
+    )
+
+
+def test_the_sums_are_those_of_the_files(make):
+    dataset = prepare(make(), store=make.store)
+    lines = (dataset.root / "SHA256SUMS").read_text().splitlines()
+    files = {path.relative_to(dataset.root).as_posix() for path in dataset.root.rglob("*.*")}
+    assert {line.split("  ")[1] for line in lines} == files
+    for line in lines:
+        known, name = line.split("  ")
+        assert hashlib.sha256((dataset.root / name).read_bytes()).hexdigest() == known, name
+
+
+def test_verify_notices_a_file_that_was_changed_with_its_sum(make):
+    dataset = prepare(make(), store=make.store)
+    path, sums = dataset.root / "gtex" / "expression.npy", dataset.root / "SHA256SUMS"
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    after = hashlib.sha256(content).hexdigest()
+    sums.write_text(sums.read_text().replace(before, after))
+    assert dataset.verify() == ["digest"]
 
 
 def test_too_few_profiles_are_refused(make):

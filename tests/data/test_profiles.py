@@ -37,6 +37,11 @@ def test_columns_of_targets_are_those_of_the_whole(train):
     np.testing.assert_array_equal(train.target_columns(3, 9), train.targets[:, 3:9])
 
 
+def test_target_rows_come_in_the_order_asked_for(train):
+    positions = np.array([5, 0, 5, len(train) - 1])
+    np.testing.assert_array_equal(train.target_rows(positions), train.targets[positions])
+
+
 def test_tables_describe_both_axes(train):
     assert train.landmarks.shape == (len(train), len(train.landmark_genes))
     assert train.targets.shape == (len(train.profiles), len(train.target_genes))

@@ -42,7 +42,7 @@ def test_a_record_is_made_of_these_parts():
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_key_of_a_record_is_described_and_required(field):
     assert field.description
-    assert field.is_required()
+    assert field.is_required() or field.default in ({}, "")
 
 
 @pytest.mark.parametrize("model", ALL_MODELS, ids=lambda model: model.__name__)

@@ -107,7 +107,7 @@ def written(store) -> Record:
     with store.scratch(unwritten.key) as scratch:
         with scratch.open("wb") as stream:
             np.save(stream, PREDICTIONS)
-        digest = store.keep(scratch, unwritten.key)
+        digest = store.keep(scratch, unwritten.key, "predictions")
     return store.write(unwritten.model_copy(update={"predictions": digest}), VECTORS)
 
 
@@ -501,3 +501,10 @@ def test_every_fault_of_a_record_is_named(store, written):
         _edited_mean(content)
 
     assert len(store.verify(edit(store, written, change))) == 3
+
+
+def test_records_of_before_curves_and_models_were_kept_can_still_be_read():
+    now = record()
+    older = now.model_dump()
+    del older["curves"], older["model"]
+    assert Record.model_validate(older) == now

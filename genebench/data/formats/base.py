@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Literal
+from pathlib import Path
+from typing import IO, Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from genebench.errors import UserError
+from genebench.files import full_disk
 
 Orientation = Literal["genes", "profiles"]
 """What the rows of a table are."""
@@ -20,8 +25,10 @@ Orientation = Literal["genes", "profiles"]
 BLOCK = 1024
 """Profiles per block unless the caller says otherwise."""
 
+IN_MEMORY = 512 << 20
+"""Bytes that are held in memory to turn genes × profiles; more go through a temporary file."""
 
-_SINGLE = np.dtype(np.float32).itemsize
+_SINGLE, _DOUBLE = np.dtype(np.float32).itemsize, np.dtype(np.float64).itemsize
 
 
 class Reader(ABC):
@@ -88,22 +95,51 @@ class Reader(ABC):
 
 
 class GeneReader(Reader):
-    """A file that holds gene after gene.
+    """A file that holds gene after gene: read once, and turned by way of a spool.
 
-    ``blocks`` has the requested genes of all profiles in memory: the file has them the other way
-    round.
+    Memory: a few genes of all profiles, and one block; beyond :data:`IN_MEMORY` bytes the spool is
+    a temporary file.
     """
 
     @abstractmethod
-    def read_genes(self, genes: NDArray[np.intp]) -> NDArray[np.floating]:
-        """The values of some genes (ascending positions) × all profiles."""
+    def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
+        """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``."""
         rows, columns = np.unique(genes, return_inverse=True)
-        matrix = self.read_genes(rows)
-        for start in range(0, len(self.profiles), size):
-            yield np.ascontiguousarray(matrix[columns, start : start + size].T)
+        with _spool(len(rows) * len(self.profiles) * _DOUBLE) as spool:
+            dtype = self._fill(spool, rows, size)
+            spool.seek(0)
+            for start in range(0, len(self.profiles), size):
+                width = min(size, len(self.profiles) - start)
+                data = spool.read(len(rows) * width * dtype.itemsize)
+                tile = np.frombuffer(data, dtype).reshape(len(rows), width)
+                yield np.ascontiguousarray(tile[columns].T)
+
+    def _fill(self, spool: IO[bytes], rows: NDArray[np.intp], size: int) -> np.dtype[np.floating]:
+        """Write tiles of genes × at most ``size`` profiles, in the order they are read back."""
+        dtype: np.dtype[np.floating] = np.dtype(np.float64)
+        at = 0
+        for values in self.gene_blocks(rows):
+            dtype = values.dtype
+            for start in range(0, len(self.profiles), size):
+                tile = np.ascontiguousarray(values[:, start : start + size])
+                spool.seek((len(rows) * start + at * tile.shape[1]) * dtype.itemsize)
+                spool.write(tile.data)
+            at += len(values)
+        return dtype
+
+
+@contextmanager
+def _spool(size: int) -> Iterator[IO[bytes]]:
+    """Room for ``size`` bytes, in memory or in the system's temporary folder."""
+    if size <= IN_MEMORY:
+        yield io.BytesIO()
+        return
+    where = Path(tempfile.gettempdir())
+    with full_disk(where, "set TMPDIR to another folder"), tempfile.TemporaryFile() as file:
+        yield file
 
 
 def float_type(*stored: np.dtype[Any]) -> np.dtype[np.floating]:

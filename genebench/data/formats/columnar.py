@@ -49,14 +49,13 @@ class ColumnarReader(GeneReader):
         self.gene_ids = unique_ids(self.source, "gene", map(str, self._read_column(self._id)))
         self.profiles = pd.DataFrame(index=unique_ids(self.source, "profile", self.numbers))
 
-    def read_genes(self, genes: NDArray[np.intp]) -> NDArray[np.floating]:
-        """The values of some genes (ascending positions) × all profiles."""
-        parts, start = [], 0
+    def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
+        """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
+        start = 0
         for rows in self.rows(self.numbers, _ROWS):
             inside = genes[(genes >= start) & (genes < start + len(rows))]
-            parts.append(rows[inside - start])
+            yield rows[inside - start]
             start += len(rows)
-        return np.concatenate(parts)
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""

@@ -52,17 +52,26 @@ class GctxReader(Hdf5Reader):
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64.
 
-        Memory: one block, and some 64 profiles of all genes of the file.
+        Memory: one block, and some 64 profiles of all genes of the file; a chunk's profiles where
+        those are more.
         """
         with self.open() as file:
             matrix = file[MATRIX]
             chunk = matrix.chunks[0] if matrix.chunks else 1
-            size = size - size % chunk or size  # so that no chunk is unpacked for two blocks
-            for start in range(0, len(self.profiles), size):
-                stop = min(start + size, len(self.profiles))
-                block = read_block(matrix, start, stop, genes, -(-SLAB // chunk) * chunk)
-                self.refuse(~np.isfinite(block) | (block == MISSING), block, start, genes)
-                yield block
+            slab = -(-SLAB // chunk) * chunk
+            step = max(chunk, size - size % chunk)  # so that no chunk is unpacked twice
+            for start in range(0, len(self.profiles), step):
+                stop = min(start + step, len(self.profiles))
+                rows = read_block(matrix, start, stop, genes, slab)
+                self._check_values(rows, start, genes)
+                yield from (rows[at : at + size] for at in range(0, len(rows), size))
+
+    def _check_values(
+        self, block: NDArray[np.floating], start: int, genes: NDArray[np.intp]
+    ) -> None:
+        # A NaN is its block's minimum: where the extremes are sound, so is all between them.
+        if not (block.min(initial=np.inf) > MISSING and block.max(initial=-np.inf) < np.inf):
+            self.refuse(~np.isfinite(block) | (block == MISSING), block, start, genes)
 
     def _check_matrix(self, file: h5py.File, profiles: int, genes: int) -> None:
         matrix = self.dataset(file, MATRIX)

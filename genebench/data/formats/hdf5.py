@@ -106,9 +106,12 @@ def read_block(
     if np.array_equal(genes, np.arange(matrix.shape[1])):
         block[...] = matrix[start:stop]  # all genes in file order: nothing to pick
         return block
+    slab = np.empty((min(step, stop - start), matrix.shape[1]), dtype=block.dtype)
     for first in range(start, stop, step):
-        last = min(first + step, stop)
-        block[first - start : last - start] = matrix[first:last][:, genes]
+        rows = slab[: stop - first]
+        matrix.read_direct(rows, np.s_[first : first + len(rows)])
+        picked = block[first - start :][: len(rows)]
+        rows.take(genes, axis=1, out=picked, mode="clip")  # the mode that needs no copy of ``out``
     return block
 
 

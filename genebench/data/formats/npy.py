@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from genebench.data.formats.base import BLOCK, Content, GeneReader, Reader, float_type
 from genebench.data.formats.files import check_promise, open_lines, unique_ids
+from genebench.errors import UserError
 
 _HEADERS = {
     (1, 0): npy_format.read_array_header_1_0,
@@ -50,8 +51,7 @@ class NpyReader(Reader):
         ids = {axis: self._read_ids(path, axis) for axis in _AXES}
         self.gene_ids = ids["genes"]
         self.profiles = pd.DataFrame(index=ids["profiles"])
-        self._matrix = self._map(path)
-        _check_numbers(self, self._matrix.dtype)
+        self._matrix = map_npy(path)
         if _genes_first(self, self._matrix.shape):
             self._matrix = self._matrix.T
 
@@ -68,20 +68,11 @@ class NpyReader(Reader):
         with open_lines(ids) as lines:
             return unique_ids(str(ids), axis.removesuffix("s"), lines)
 
-    def _map(self, path: Path) -> NDArray[Any]:
-        try:
-            with path.open("rb") as stream:
-                shape, in_columns, dtype = _read_header(stream, path.stat().st_size)
-                order: Literal["F", "C"] = "F" if in_columns else "C"
-                return np.memmap(path, dtype, "r", stream.tell(), shape, order)
-        except _UNSOUND as error:
-            raise self.fault(f"not a sound .npy file of numbers ({error})") from None
-
 
 class NpzReader(GeneReader):
     """An ``.npz`` file with ``matrix``, ``genes`` and ``profiles``; the matrix is read as a stream.
 
-    Memory: one block when profiles are in rows; the requested genes when genes are.
+    Memory: one block when profiles are in rows; as any :class:`GeneReader` when genes are.
 
     Raises:
         UserError: as :class:`NpyReader`, or an array is missing or claims an absurd size.
@@ -94,7 +85,7 @@ class NpzReader(GeneReader):
         self.gene_ids = ids["genes"]
         self.profiles = pd.DataFrame(index=ids["profiles"])
         with self._member("matrix") as (_, shape, dtype):
-            _check_numbers(self, dtype)
+            _check_numbers(self.source, dtype)
             self._genes_first = _genes_first(self, shape)
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
@@ -104,13 +95,11 @@ class NpzReader(GeneReader):
             self.check_finite(block, number * size, genes)
             yield block
 
-    def read_genes(self, genes: NDArray[np.intp]) -> NDArray[np.floating]:
-        """The values of some genes (ascending positions) × all profiles."""
-        parts = []
+    def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
+        """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
         for start, rows in self._rows(_GENES_AT_ONCE):
             inside = genes[(genes >= start) & (genes < start + len(rows))]
-            parts.append(rows[inside - start])
-        return np.concatenate(parts)
+            yield rows[inside - start]
 
     def _stream(self, genes: NDArray[np.intp], size: int) -> Iterator[NDArray[np.floating]]:
         for _, rows in self._rows(size):
@@ -158,6 +147,23 @@ class NpzReader(GeneReader):
             raise self.fault(f"not a sound .npz file ({error})") from None
 
 
+def map_npy(path: Path) -> np.memmap[Any, Any]:
+    """A ``.npy`` file of real numbers, memory-mapped; nothing of it is read yet.
+
+    Raises:
+        UserError: not a ``.npy`` file of real numbers, or not of the size that it claims.
+    """
+    try:
+        with path.open("rb") as stream:
+            shape, in_columns, dtype = _read_header(stream, path.stat().st_size)
+            order: Literal["F", "C"] = "F" if in_columns else "C"
+            matrix = np.memmap(path, dtype, "r", stream.tell(), shape, order)
+    except _UNSOUND as error:
+        raise UserError(f"{path}: not a sound .npy file of numbers ({error})") from None
+    _check_numbers(str(path), dtype)
+    return matrix
+
+
 def id_list(path: Path, axis: str) -> Path:
     """Where the ids of an axis (``genes`` or ``profiles``) of a ``.npy`` file are."""
     return path.with_name(f"{path.name[: -len('.npy')]}.{axis}.txt")
@@ -202,9 +208,9 @@ def _read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, n
     return shape, in_columns, dtype
 
 
-def _check_numbers(reader: Reader, dtype: np.dtype[Any]) -> None:
+def _check_numbers(source: str, dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "fiu" or dtype.itemsize > np.dtype(np.float64).itemsize:
-        raise reader.fault(f"the matrix holds {dtype}, not real numbers of at most 64 bits")
+        raise UserError(f"{source}: the matrix holds {dtype}, not real numbers of at most 64 bits")
 
 
 def _genes_first(reader: Reader, shape: tuple[int, ...]) -> bool:

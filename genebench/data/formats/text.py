@@ -28,6 +28,9 @@ from genebench.data.formats.files import open_lines, unique_ids
 from genebench.data.formats.spreadsheet import misspelt_number
 from genebench.errors import UserError
 
+_VALUES_AT_ONCE = 8 << 20
+"""Numbers that are parsed at once."""
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -113,15 +116,16 @@ class TextReader(GeneReader):
         if promised is not None and promised != found:
             raise self.fault(f"the header says {promised} genes (rows), the body has {found}")
 
-    def read_genes(self, genes: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The values of some genes (ascending positions) × all profiles."""
-        if not genes.size:
-            return np.empty((0, len(self.profiles)))
+    def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.float64]]:
+        """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
         everyone = np.arange(len(self.profiles))
+        at_once = max(1, _VALUES_AT_ONCE // len(self.profiles))
+        wanted = np.zeros(len(self.gene_ids), dtype=bool)
+        wanted[genes] = True
         with self.body() as lines:
-            wanted = np.zeros(len(self.gene_ids), dtype=bool)
-            wanted[genes] = True
-            return self.parse(compress(lines, wanted), genes, everyone)
+            chosen = compress(lines, wanted)
+            for start in range(0, len(genes), at_once):
+                yield self.parse(chosen, genes[start : start + at_once], everyone)
 
     @contextmanager
     def body(self) -> Iterator[Iterator[str]]:
@@ -205,7 +209,7 @@ def by_gene(
     """
     n_profiles, n_genes = content.shape
     dtype, blocks = content.read()
-    with tempfile.TemporaryFile(dir=folder, buffering=0) as spool:
+    with tempfile.TemporaryFile(dir=folder) as spool:
         start = 0
         for block in blocks:
             for gene, values in enumerate(np.ascontiguousarray(block.T)):

@@ -24,6 +24,7 @@ def genebench_methods() -> list[MethodSpec]:
             code="genebench_knn.genes:KNNGE",
             reference="Chen et al. 2016; the method behind the published numbers",
             params=(K_MAX,),
+            devices=("cpu", "cuda"),
         ),
         MethodSpec(
             name="knn",
@@ -32,5 +33,6 @@ def genebench_methods() -> list[MethodSpec]:
             code="genebench_knn.profiles:KNN",
             reference="the text of Wang et al. 2018, §4.1.2",
             params=(K_MAX,),
+            devices=("cpu", "cuda"),
         ),
     ]

@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from genebench import Context, Method, Model, Profiles
 from genebench.moments import Moments, moments
-from genebench_knn.choice import edge_notes
+from genebench_knn.averages import Choice, errors_by_k, in_tiles, mean_of
 
 Neighbours = NDArray[np.intp]
 """Targets × k: positions of the nearest landmarks, nearest first."""
+
+SAME = 1e-9
+"""Distances this near to each other, as a share of the largest, are the same: moments are rounded.
+"""
 
 
 class NearestLandmarks(Model):
     """Averages, for each target, its k nearest landmarks within the profile itself."""
 
-    def __init__(self, neighbours: Neighbours, notes: tuple[str, ...] = ()) -> None:
-        self.neighbours = neighbours
+    def __init__(self, neighbours: Neighbours, device: str, choice: Choice | None = None) -> None:
+        self.neighbours = torch.tensor(neighbours, dtype=torch.int64, device=device)
         self.choices = {"k": neighbours.shape[1]}
-        self.notes = notes
+        if choice:
+            self.notes = choice.notes
+            self.curves = choice.curves
 
-    def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
+    def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
         """Profiles × landmarks → profiles × targets."""
-        total = np.zeros((len(landmarks), len(self.neighbours)))
-        for nearest in self.neighbours.T:
-            total += landmarks[:, nearest]
-        return np.asarray(total / self.neighbours.shape[1])
+        given = _gene_by_gene(landmarks, self.neighbours.device)
+        predicted = np.empty((len(self.neighbours), len(landmarks)), np.float32)
+
+        def mean(targets: slice) -> torch.Tensor:
+            return mean_of(given, self.neighbours[targets])
+
+        for targets, means in in_tiles(mean, *predicted.shape):
+            predicted[targets] = means.cpu().numpy()
+        return predicted.T
+
+    def tensors(self) -> Mapping[str, NDArray[Any]]:
+        """The landmarks of each target, targets × k."""
+        return {"neighbours": self.neighbours.to("cpu", torch.int32).numpy()}
 
 
 class KNNGE(Method):
@@ -38,12 +55,17 @@ class KNNGE(Method):
         self, train: Profiles, selections: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
         """Rank the landmarks of every target once; choose k on each selection set."""
-        ranked = nearest_landmarks(moments(train, context.progress), self.params["k_max"])
+        found = moments(train, context.progress, device=context.device)
+        ranked = nearest_landmarks(found, self.params["k_max"])
         models: dict[str, Model] = {}
         for name, selection in selections.items():
-            k = 1 + int(np.argmin(errors_by_k(ranked, selection)))
-            models[name] = NearestLandmarks(ranked[:, :k], edge_notes(k, self.params["k_max"]))
+            choice = Choice.of(mae_by_k(ranked, selection, context), self.params["k_max"])
+            models[name] = NearestLandmarks(ranked[:, : choice.k], context.device, choice)
         return models
+
+    def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
+        """The model that these neighbours belong to."""
+        return NearestLandmarks(tensors["neighbours"], context.device)
 
 
 def nearest_landmarks(found: Moments, k_max: int) -> Neighbours:
@@ -52,16 +74,45 @@ def nearest_landmarks(found: Moments, k_max: int) -> Neighbours:
     n, x_mean, y_mean = found.n, found.x_mean, found.y_mean
     x_squares = np.diag(found.xx) + n * x_mean**2
     products = found.xy + n * np.outer(x_mean, y_mean)
-    distance = x_squares[:, None] - 2 * products
-    return np.argsort(distance.T, axis=1, kind="stable")[:, :k_max]
+    distance = (x_squares[:, None] - 2 * products).T
+    return _ranked(distance)[:, :k_max]
 
 
-def errors_by_k(ranked: Neighbours, selection: Profiles) -> NDArray[np.float64]:
-    """Summed absolute error on a selection set for each k from 1 on."""
-    errors = np.zeros(ranked.shape[1])
+def _ranked(distance: NDArray[np.float64]) -> Neighbours:
+    """Columns by ascending distance, row by row; those of the same distance by position."""
+    order = np.argsort(distance, axis=1)
+    steps = np.diff(np.take_along_axis(distance, order, axis=1), axis=1)
+    apart = steps > SAME * np.abs(distance).max(axis=1, keepdims=True)
+    rank = np.zeros_like(order)
+    np.cumsum(apart, axis=1, out=rank[:, 1:])
+    # Rank, then position, as one number.
+    n_columns = distance.shape[1]
+    return np.asarray(np.sort(rank * n_columns + order, axis=1) % n_columns)
+
+
+def mae_by_k(ranked: Neighbours, selection: Profiles, context: Context) -> NDArray[np.float64]:
+    """MAE over profiles and genes of a selection set, for each k from 1 on."""
+    neighbours = torch.tensor(ranked, device=context.device)
+    errors, done = np.zeros(ranked.shape[1]), 0
     for block in selection.blocks():
-        total = np.zeros(block.targets.shape)
-        for at, nearest in enumerate(ranked.T):
-            total += block.landmarks[:, nearest]
-            errors[at] += np.abs(total / (at + 1) - block.targets).sum()
-    return errors
+        landmarks, truth = (_gene_by_gene(part, neighbours.device) for part in block)
+        errors += _summed_errors(landmarks, neighbours, truth)
+        done += len(block.targets)
+        context.progress(done, len(selection), "choosing k")
+    return np.asarray(errors / (len(selection) * len(ranked)))
+
+
+def _summed_errors(
+    landmarks: torch.Tensor, neighbours: torch.Tensor, truth: torch.Tensor
+) -> NDArray[np.float64]:
+    """Absolute error over a block of genes × profiles, for each k."""
+
+    def errors(targets: slice) -> NDArray[np.float64]:
+        return errors_by_k(landmarks, neighbours[targets], truth[targets])
+
+    return np.asarray(sum(found for _, found in in_tiles(errors, *truth.shape)))
+
+
+def _gene_by_gene(block: NDArray[np.float32], device: torch.device) -> torch.Tensor:
+    """Genes × profiles: to gather a neighbour is then to copy a row."""
+    return torch.tensor(block, device=device).T.contiguous()

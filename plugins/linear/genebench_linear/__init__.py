@@ -1,11 +1,17 @@
-"""Linear regression of targets on landmarks: LSR and LSR-L2."""
+"""Linear regression of targets on landmarks: LSR, LSR-L1 and LSR-L2."""
 
 from __future__ import annotations
 
 from genebench import hookimpl
-from genebench.specs import MethodSpec, Param
+from genebench.specs import Device, MethodSpec, Param
 
 genebench_contract = 1
+
+DEVICES: tuple[Device, ...] = ("cpu", "cuda")
+PER_GENE = Param(
+    name="per_gene", default=False,
+    help="choose λ for each target gene, rather than one for all as published",
+)  # fmt: skip
 
 
 @hookimpl
@@ -17,13 +23,15 @@ def genebench_methods() -> list[MethodSpec]:
             title="LSR",
             summary="least squares; the minimum-norm solution where it is under-determined",
             code="genebench_linear.method:LSR",
+            devices=DEVICES,
             reference="Wang et al. 2018, Eq. 8",
         ),
         MethodSpec(
             name="lsr-l2",
             title="LSR-L2",
-            summary="ridge regression; one λ for all genes, chosen by selection MAE",
+            summary="ridge regression; λ chosen by selection MAE",
             code="genebench_linear.method:LSRL2",
+            devices=DEVICES,
             reference="Wang et al. 2018, Eq. 9; λ is scikit-learn's Ridge alpha",
             params=(
                 Param(
@@ -38,6 +46,34 @@ def genebench_methods() -> list[MethodSpec]:
                     name="lambdas", default=29, minimum=1, maximum=1000,
                     help="number of λ values on the grid",
                 ),
+                PER_GENE,
+            ),
+        ),
+        MethodSpec(
+            name="lsr-l1",
+            title="LSR-L1",
+            summary="lasso; λ chosen by selection MAE on a path from λ_max down",
+            code="genebench_linear.l1:LSRL1",
+            devices=DEVICES,
+            reference="Wang et al. 2018; λ is 2·n·alpha of scikit-learn's Lasso",
+            params=(
+                Param(
+                    name="lambdas", default=16, minimum=2, maximum=1000,
+                    help="number of λ values on the path",
+                ),
+                Param(
+                    name="lambda_min", default=1e-4, minimum=1e-8, maximum=0.99,
+                    help="smallest λ of the path; 1 is λ_max, where all weights become zero",
+                ),
+                Param(
+                    name="gap", default=1e-4, minimum=1e-12, maximum=0.1,
+                    help="duality gap, as a share of a gene's sum of squares, to stop at",
+                ),
+                Param(
+                    name="iterations", default=1000, minimum=10,
+                    help="iterations that a gene may take for one λ, in tens",
+                ),
+                PER_GENE,
             ),
         ),
     ]  # fmt: skip

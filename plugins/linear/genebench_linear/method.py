@@ -8,131 +8,79 @@ is the minimum-norm solution when landmarks outnumber profiles. The bias is neve
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 from scipy.linalg import eigh
 
-from genebench import Context, Method, Model, Profiles, UserError
+from genebench import Context, Model, Profiles, UserError
 from genebench.moments import Moments, moments
-from genebench.progress import Progress, silent
-
-Array = NDArray[np.float64]
-
-
-class Linear(Model):
-    """``ŷ = (x − x̄) W + ȳ``."""
-
-    def __init__(
-        self,
-        weights: Array,
-        x_mean: Array,
-        y_mean: Array,
-        choices: Mapping[str, float] | None = None,
-        notes: tuple[str, ...] = (),
-    ) -> None:
-        self.weights = weights
-        self.bias = y_mean - x_mean @ weights
-        self.choices = choices or {}
-        self.notes = notes
-
-    def predict(self, landmarks: NDArray[np.float32]) -> Array:
-        """Profiles × landmarks → profiles × targets."""
-        return landmarks.astype(np.float64) @ self.weights + self.bias
+from genebench_linear.model import Linear, LinearMethod, bias_of
+from genebench_linear.path import Choice
 
 
-@dataclass(frozen=True)
 class Spectrum:
     """Eigenvalues and eigenvectors of the landmarks' scatter, and the targets seen in them."""
 
-    eigenvalues: Array
-    vectors: Array
-    """Landmarks × eigenvectors."""
-    loadings: Array
-    """``VᵀXᵀY``: eigenvectors × targets."""
-    moments: Moments
-
-    @classmethod
-    def of(cls, found: Moments) -> Spectrum:
+    def __init__(self, found: Moments, device: str) -> None:
         """Decompose, leaving out what is zero to rounding."""
         eigenvalues, vectors = eigh(found.xx)
         rounding = np.finfo(np.float64).eps * max(found.n, len(found.xx))
         real = eigenvalues > rounding * max(eigenvalues[-1], 0.0)
-        vectors = vectors[:, real]
-        return cls(eigenvalues[real], vectors, vectors.T @ found.xy, found)
+        self.rank = int(real.sum())
+        self._eigenvalues, self._vectors, self._loadings = (
+            torch.from_numpy(np.ascontiguousarray(part)).to(device)
+            for part in (eigenvalues[real], vectors[:, real], vectors[:, real].T @ found.xy)
+        )
 
-    def shrunk(self, vectors: Array, penalty: float) -> Array:
-        """Columns of ``vectors`` (one per eigenvector) shrunk by a ridge penalty λ ≥ 0."""
-        return vectors / (self.eigenvalues + penalty)
-
-    def model(
-        self,
-        penalty: float,
-        choices: Mapping[str, float] | None = None,
-        notes: tuple[str, ...] = (),
-    ) -> Linear:
-        """The linear model for a penalty."""
-        weights = self.shrunk(self.vectors, penalty) @ self.loadings
-        return Linear(weights, self.moments.x_mean, self.moments.y_mean, choices, notes)
+    def weights(self, penalty: float) -> torch.Tensor:
+        """Landmarks × targets for a ridge penalty λ ≥ 0, float64."""
+        return self._vectors @ (self._loadings / (self._eigenvalues[:, None] + penalty))
 
 
-class LSR(Method):
+class LSR(LinearMethod):
     """Least squares with an unpenalised bias."""
 
     def fit(
         self, train: Profiles, selections: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
         """Solve; the selection sets have nothing to choose."""
-        spectrum = Spectrum.of(moments(train, context.progress))
-        rank, landmarks = len(spectrum.eigenvalues), len(spectrum.vectors)
+        found = moments(train, context.progress, device=context.device)
+        spectrum = Spectrum(found, context.device)
+        landmarks = len(found.xx)
         notes: tuple[str, ...] = ()
-        if rank < landmarks:
-            found = f"rank {rank} of {landmarks} landmarks from {spectrum.moments.n} profiles"
-            notes = (f"under-determined: {found}; the minimum-norm solution",)
-        return dict.fromkeys(selections, spectrum.model(0.0, notes=notes))
+        if spectrum.rank < landmarks:
+            rank = f"rank {spectrum.rank} of {landmarks} landmarks from {found.n} profiles"
+            notes = (f"under-determined: {rank}; the minimum-norm solution",)
+        weights = spectrum.weights(0.0)
+        model = Linear(weights.float(), bias_of(weights, found).float(), notes=notes)
+        return dict.fromkeys(selections, model)
 
 
-class LSRL2(Method):
-    """Ridge: the λ with the smallest MAE on the selection profiles, one for all genes."""
+class LSRL2(LinearMethod):
+    """Ridge: the λ with the smallest MAE on the selection profiles, for all genes or for each."""
 
-    def __init__(self, *, lambda_min: float, lambda_max: float, lambdas: int) -> None:
+    def __init__(
+        self, *, lambda_min: float, lambda_max: float, lambdas: int, per_gene: bool
+    ) -> None:
         if lambda_min > lambda_max:
             raise UserError(f"lsr-l2: lambda_min={lambda_min:g} is above lambda_max={lambda_max:g}")
         self.grid = np.geomspace(lambda_min, lambda_max, lambdas)
+        self.per_gene = per_gene
 
     def fit(
         self, train: Profiles, selections: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Decompose once; evaluate the whole path on each selection set."""
-        spectrum = Spectrum.of(moments(train, context.progress))
-        models: dict[str, Model] = {}
-        for name, selection in selections.items():
-            errors = path_errors(spectrum, self.grid, selection, context.progress)
-            models[name] = _chosen(spectrum, self.grid, errors)
-        return models
-
-
-def path_errors(
-    spectrum: Spectrum, grid: Array, selection: Profiles, progress: Progress = silent
-) -> Array:
-    """MAE over profiles and genes of a selection set, one value for each λ of the grid."""
-    total = np.zeros(len(grid))
-    for block in selection.blocks():
-        projected = (block.landmarks - spectrum.moments.x_mean) @ spectrum.vectors
-        residual = block.targets - spectrum.moments.y_mean
-        for at, penalty in enumerate(grid):
-            predicted = spectrum.shrunk(projected, penalty) @ spectrum.loadings
-            total[at] += np.abs(predicted - residual).sum()
-            progress(at + 1, len(grid), "choosing λ")
-    return total / (len(selection) * len(selection.target_genes))
-
-
-def _chosen(spectrum: Spectrum, grid: Array, errors: Array) -> Linear:
-    at = int(np.argmin(errors))
-    penalty = float(grid[at])
-    notes: tuple[str, ...] = ()
-    if len(grid) > 1 and at in (0, len(grid) - 1):
-        bound = "lambda_min" if at == 0 else "lambda_max"
-        notes = (f"λ is at the edge of its grid; move {bound}",)
-    return spectrum.model(penalty, {"lambda": penalty}, notes)
+        """Decompose once; offer the whole path to each selection set."""
+        found = moments(train, context.progress, device=context.device)
+        spectrum = Spectrum(found, context.device)
+        choices = {
+            name: Choice(selection, context.device, per_gene=self.per_gene)
+            for name, selection in selections.items()
+        }
+        for at, penalty in enumerate(self.grid, start=1):
+            weights = spectrum.weights(float(penalty))
+            for choice in choices.values():
+                choice.offer(float(penalty), weights, bias_of(weights, found))
+            context.progress(at, len(self.grid), "choosing λ")
+        return {name: choice.model(self.grid) for name, choice in choices.items()}

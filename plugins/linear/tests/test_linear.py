@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression, Ridge
 
 from genebench import Context, Profiles, UserError
-from genebench.data.profiles import Units
 from genebench_linear.method import LSR, LSRL2
-
-
-def profiles(landmarks, targets):
-    """Profiles around two arrays; they are taken as they are, not standardised again."""
-    values = np.hstack([landmarks, targets]).astype(np.float32)
-    genes = [
-        pd.DataFrame({"twin": False}, index=[f"{role}{i}" for i in range(array.shape[1])])
-        for role, array in (("L", landmarks), ("T", targets))
-    ]
-    return Profiles(
-        expression=values,
-        rows=np.arange(len(values)),
-        units=Units(np.zeros(values.shape[1]), np.full(values.shape[1], 1 - 1e-3)),
-        profiles=pd.DataFrame(index=range(len(values))),
-        landmark_genes=genes[0],
-        target_genes=genes[1],
-    )
 
 
 def simulated(n, p, t=4, seed=0):
@@ -34,7 +15,7 @@ def simulated(n, p, t=4, seed=0):
     weights = np.random.default_rng(99).normal(size=(p, t))
     x = random.normal(0.5, 1, (n, p))
     y = x @ weights / np.sqrt(p) + random.normal(0.2, 0.5, (n, t))
-    return profiles(x, y)
+    return Profiles.from_arrays(x, y)
 
 
 def fitted(method, train, select, **params):
@@ -59,7 +40,7 @@ def test_lsr_copes_with_duplicated_and_constant_landmarks():
     x = np.random.default_rng(0).normal(size=(50, 5))
     x[:, 3], x[:, 4] = x[:, 0], 2.0
     y = x[:, :2] * 3.0 + 1.0
-    model = fitted(LSR, profiles(x, y), profiles(x, y))
+    model = fitted(LSR, Profiles.from_arrays(x, y), Profiles.from_arrays(x, y))
     np.testing.assert_allclose(model.predict(x.astype(np.float32)), y, atol=1e-4)
 
 
@@ -67,7 +48,9 @@ def test_lsr_copes_with_duplicated_and_constant_landmarks():
 @pytest.mark.parametrize(("n", "p"), [(200, 20), (30, 80)])
 def test_lsr_l2_predicts_as_scikit_learns_ridge_of_the_same_alpha(n, p, penalty):
     train, test = simulated(n, p), simulated(15, p, seed=1)
-    model = fitted(LSRL2, train, test, lambda_min=penalty, lambda_max=penalty, lambdas=1)
+    model = fitted(
+        LSRL2, train, test, lambda_min=penalty, lambda_max=penalty, lambdas=1, per_gene=False
+    )
     peer = Ridge(alpha=penalty).fit(train.landmarks.astype(float), train.targets.astype(float))
     expected = peer.predict(test.landmarks.astype(float))
     np.testing.assert_allclose(model.predict(test.landmarks), expected, atol=1e-4)
@@ -82,26 +65,84 @@ def test_lambda_is_the_one_with_the_smallest_mae_on_the_selection_profiles():
         np.abs(Ridge(alpha=a).fit(x, y).predict(select.landmarks) - select.targets).mean()
         for a in grid
     ]
-    model = fitted(LSRL2, train, select, lambda_min=0.01, lambda_max=1e4, lambdas=13)
+    model = fitted(
+        LSRL2, train, select, lambda_min=0.01, lambda_max=1e4, lambdas=13, per_gene=False
+    )
     assert model.choices["lambda"] == pytest.approx(grid[np.argmin(errors)])
     assert model.notes == ()
 
 
+def test_with_per_gene_each_target_gets_the_lambda_that_is_best_for_itself():
+    train, select = simulated(40, 60, t=6), simulated(25, 60, t=6, seed=2)
+    grid = np.geomspace(0.01, 1e4, 13)
+    x, y = train.landmarks.astype(float), train.targets.astype(float)
+    peers = [Ridge(alpha=penalty).fit(x, y) for penalty in grid]
+    errors = [np.abs(p.predict(select.landmarks) - select.targets).mean(axis=0) for p in peers]
+    best = np.argmin(errors, axis=0)
+    assert len(set(best)) > 1, "the example must have different ones"
+    model = fitted(LSRL2, train, select, lambda_min=0.01, lambda_max=1e4, lambdas=13, per_gene=True)
+    np.testing.assert_allclose(model.per_target["lambda"], grid[best])
+    assert model.choices == {"lambda": "one per gene"}
+    expected = np.stack([peers[at].predict(select.landmarks)[:, j] for j, at in enumerate(best)], 1)
+    np.testing.assert_allclose(model.predict(select.landmarks), expected, atol=1e-4)
+
+
+def test_the_whole_path_is_kept():
+    train, select = simulated(40, 60), simulated(25, 60, seed=2)
+    model = fitted(LSRL2, train, select, lambda_min=0.1, lambda_max=10.0, lambdas=3, per_gene=False)
+    path = model.curves["path"]
+    np.testing.assert_allclose(path["lambda"], [0.1, 1, 10])
+    x, y = train.landmarks.astype(float), train.targets.astype(float)
+    peers = [Ridge(alpha=penalty).fit(x, y) for penalty in path["lambda"]]
+    errors = [np.abs(peer.predict(select.landmarks) - select.targets).mean() for peer in peers]
+    np.testing.assert_allclose(path["mae"], errors, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "method", [LSR(), LSRL2(lambda_min=1, lambda_max=1, lambdas=1, per_gene=False)]
+)
+def test_a_restored_model_predicts_the_same(method):
+    train, test = simulated(40, 60), simulated(9, 60, seed=1)
+    model = method.fit(train, {"s": test}, Context())["s"]
+    again = method.restore(model.tensors(), Context())
+    np.testing.assert_array_equal(again.predict(test.landmarks), model.predict(test.landmarks))
+
+
+@pytest.mark.parametrize("t", [1, 3])
+def test_read_only_landmarks_are_taken_and_left_alone(t):
+    train = simulated(40, 6, t=t)
+    given = simulated(9, 6, t=t, seed=1).landmarks
+    given.setflags(write=False)
+    assert fitted(LSR, train, train).predict(given).shape == (9, t)
+
+
 def test_each_selection_set_gets_its_own_lambda_from_one_fit():
     train = simulated(40, 60)
-    sets = {"near": simulated(25, 60, seed=2), "noise": profiles(
+    sets = {"near": simulated(25, 60, seed=2), "noise": Profiles.from_arrays(
         np.random.default_rng(1).normal(size=(25, 60)), np.zeros((25, 4))
     )}  # fmt: skip
-    models = LSRL2(lambda_min=0.01, lambda_max=1e6, lambdas=17).fit(train, sets, Context())
+    models = LSRL2(lambda_min=0.01, lambda_max=1e6, lambdas=17, per_gene=False).fit(
+        train, sets, Context()
+    )
     assert models["noise"].choices["lambda"] > models["near"].choices["lambda"]
 
 
 def test_a_lambda_at_the_edge_of_the_grid_is_said():
-    noise = profiles(np.random.default_rng(1).normal(size=(25, 60)), np.zeros((25, 4)))
-    model = fitted(LSRL2, simulated(40, 60), noise, lambda_min=0.01, lambda_max=1.0, lambdas=3)
+    noise = Profiles.from_arrays(np.random.default_rng(1).normal(size=(25, 60)), np.zeros((25, 4)))
+    model = fitted(
+        LSRL2, simulated(40, 60), noise, lambda_min=0.01, lambda_max=1.0, lambdas=3, per_gene=False
+    )
     assert "lambda_max" in model.notes[0]
 
 
 def test_a_grid_upside_down_is_the_users_error():
     with pytest.raises(UserError, match=r"lambda_min=10 is above lambda_max=1"):
-        fitted(LSRL2, simulated(9, 2), simulated(9, 2), lambda_min=10.0, lambda_max=1.0, lambdas=3)
+        fitted(
+            LSRL2,
+            simulated(9, 2),
+            simulated(9, 2),
+            lambda_min=10.0,
+            lambda_max=1.0,
+            lambdas=3,
+            per_gene=False,
+        )

@@ -32,6 +32,30 @@ def test_blocks_are_the_matrix_whatever_the_chunks(write_gctx, gctx_datasets, ch
     np.testing.assert_array_equal(np.vstack(blocks), MATRIX[:, genes])
 
 
+@pytest.mark.parametrize("chunks", [None, (70, 2), (5, 5), (300, 5)])
+def test_blocks_beyond_a_slab_are_the_matrix_too(write_gctx, gctx_datasets, chunks):
+    matrix = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    reader = open_reader(write_gctx(gctx_datasets(matrix), chunks=chunks))
+    for genes, size in ((np.array([3, 1]), 16), (np.arange(5), 64), (np.array([2]), 130)):
+        blocks = list(reader.blocks(genes, size))
+        assert all(0 < len(block) <= size for block in blocks)
+        np.testing.assert_array_equal(np.vstack(blocks), matrix[:, genes])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -666])
+def test_a_missing_value_deep_in_the_file_is_found_among_values_of_any_size(
+    write_gctx, gctx_datasets, bad
+):
+    matrix = np.full((300, 5), -700, np.float32)
+    matrix[:, 0] = 3e38
+    reader = open_reader(write_gctx(gctx_datasets(matrix)))
+    assert sum(map(len, reader.blocks(np.arange(5)))) == 300
+    matrix[211, 3] = bad
+    reader = open_reader(write_gctx(gctx_datasets(matrix)))
+    with pytest.raises(UserError, match=r"profile 'profile211', gene 'gene3' is .*: missing"):
+        list(reader.blocks(np.arange(5), 16))
+
+
 @pytest.mark.parametrize(
     ("stored", "read"),
     [("f4", "f4"), ("f8", "f8"), (">f8", "f8"), ("f2", "f4"), ("i2", "f4"), ("i4", "f8")],

@@ -1,0 +1,60 @@
+"""The closed-form methods at the published size, both protocols: time and memory of each.
+
+Runs the command that a user would (``genebench run --dataset sim --preset paper``) in a process of
+its own for each method, with a data folder of the caller's choosing; the first run there generates
+and prepares the dataset.
+
+Usage: ``GENEBENCH_HOME=DIR python benchmarks/closed_form.py [--preset paper] [METHOD ...]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from genebench import api
+
+METHODS = ["lsr", "lsr-l2", "lsr-l1", "knn-ge", "knn"]
+PHASES = ("fit", "predict", "score")
+
+
+def command(*words: str) -> float:
+    """Seconds that a command takes."""
+    start = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "genebench", *words], check=True, stdout=subprocess.DEVNULL
+    )
+    return time.perf_counter() - start
+
+
+def measure(method: str, preset: str, results: Path) -> None:
+    """Print a row: seconds by phase over both protocols, MAE, peak memory."""
+    words = ["--dataset", "sim", "--preset", preset, "--results", str(results), "--quiet"]
+    seconds = command("run", "--methods", method, "--protocol", "geo,gtex", *words)
+    records = [r for r in api.records(results).records if r.identity.method == method]
+    fit = max(record.seconds["fit"] for record in records)
+    others = [sum(record.seconds[phase] for record in records) for phase in PHASES[1:]]
+    maes = [f"{record.scores['mae']['all'].mean:.4f}" for record in records]
+    peak = max(record.peak_memory for record in records) / 1e6
+    cells = [f"`{method}`", *(f"{value:.0f}" for value in (fit, *others, seconds)), f"{peak:,.0f}"]
+    print(f"| {' | '.join([*cells, *maes])} |", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("methods", nargs="*", default=METHODS)
+    parser.add_argument("--preset", default="paper")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        words = ("--dataset", "sim", "--preset", given.preset, "--results", folder, "--quiet")
+        command("run", "--methods", "train-mean", *words)  # prepares the data, and both controls
+        print(
+            "| method | fit s | predict s | score s | whole command s | peak MB | MAE geo | gtex |"
+        )
+        print("|---|---|---|---|---|---|---|---|")
+        for name in given.methods:
+            measure(name, given.preset, Path(folder))

@@ -1,0 +1,58 @@
+"""``genebench predict``: infer the targets of new profiles with a saved model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from genebench.cli.progress import bar
+from genebench.errors import UserError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "predict",
+        short_help="Infer target genes of new profiles with a saved model.",
+        epilog="Example: genebench predict results/KEY.model.safetensors arrays.gctx targets.gctx",
+    )(predict)
+
+
+def predict(  # noqa: PLR0917  the command line names them
+    model: Annotated[Path, typer.Argument(help="A model that genebench run --keep-models kept.")],
+    matrix: Annotated[Path, typer.Argument(help="Profiles with all landmarks; any format.")],
+    file: Annotated[Path, typer.Argument(help="File to write; its name says the format.")],
+    ids: Annotated[
+        Literal["probe", "ensembl", "symbol"], typer.Option(help="What the ids of MATRIX are.")
+    ] = "ensembl",
+    values: Annotated[
+        Literal["expression", "standardised"],
+        typer.Option(help="Normalised log2 expression, or that in standard deviations."),
+    ] = "expression",
+    orientation: Annotated[
+        Literal["genes", "profiles"], typer.Option(help="What the rows of a table are.")
+    ] = "genes",
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run it.")
+    ] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+) -> None:
+    """Infer the target genes of new profiles; they come out in the units of the landmarks."""
+    from genebench.data.formats.opening import open_reader
+    from genebench.predict import predict as write
+    from genebench.saved import open_model
+
+    if file.exists():
+        raise UserError(f"{file}: is there already; remove it, or name another file")
+    saved = open_model(model, device)
+    for note in () if quiet else saved.notes:
+        typer.echo(f"note: {note}", err=True)
+    with bar(quiet=quiet) as progress:
+        *others, written = write(
+            saved, open_reader(matrix, orientation), file,
+            ids=ids, values=values, progress=progress,
+        )  # fmt: skip
+    for path in () if quiet else (written, *others):
+        typer.echo(f"wrote {path}")

@@ -1,0 +1,114 @@
+"""``genebench tune``: choose parameters on the selection set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from genebench.cli import output
+from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
+from genebench.cli.progress import bar, jobs_shown
+from genebench.cli.report import print_report
+from genebench.cli.run import JOB_FAILED, command_line, grid_of, overrides_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from genebench.device import Device
+    from genebench.plan import Plan
+    from genebench.tune import Point, Tuned
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "tune",
+        short_help="Choose parameters on the selection set, then test the choice.",
+        epilog="Example: genebench tune --method knn --grid k_max=5,10,50 --protocol geo",
+    )(tune)
+
+
+def tune(  # noqa: PLR0917  typer's options are the arguments
+    method: Annotated[str, typer.Option("--method", "--methods", help="The method to tune.")],
+    grid: Annotated[
+        list[str], typer.Option(metavar="PARAM=VALUE,…", help="Values to try; repeatable.")
+    ],
+    protocol: Annotated[
+        str, typer.Option("--protocol", "--protocols", help="Comma-separated names, or all.")
+    ] = "geo,gtex",
+    dataset: Annotated[str, typer.Option(help="A prepared or built-in dataset.")] = "sim",
+    preset: Annotated[
+        str | None,
+        typer.Option(help="tiny, small or paper; what the dataset suggests unless given."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="METHOD.PARAM=VALUE", help="Set a parameter; repeatable."),
+    ] = None,
+    random: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Draw N candidates; every combination unless given."),
+    ] = None,
+    halving: Annotated[
+        bool, typer.Option("--halving", help="Drop most candidates after a part of the epochs.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    engine: Annotated[str, typer.Option(help="Where jobs are executed.")] = "local",
+    results: ResultsOption = DEFAULT_RESULTS,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the tables.")] = False,
+) -> int:
+    """Fit every candidate, compare them on the selection set, and test what was chosen.
+
+    Test profiles are scored once, for the choice. Issue the same command to continue.
+    """
+    from genebench import api
+    from genebench.catalog import catalog
+    from genebench.job import Settings
+    from genebench.results.store import ResultsStore
+    from genebench.tune import Search
+    from genebench.tune import tune as search_and_test
+
+    api.check_choices(engine, device)
+    spec = catalog().methods.get(method)
+    protocols = [item.name for item in catalog().protocols.choose(protocol.split(","))]
+    settings = Settings(results=results, device=cast("Device", device), command=command_line())
+    fixed = overrides_of(set_ or ())
+    preset = api.preset_of(dataset, preset)
+    search = Search(
+        method=spec, preset=preset, grid=grid_of(grid, method).get(method, {}),
+        number=random, halving=halving,
+    )  # fmt: skip
+
+    def plan(point: Point, names: Sequence[str], trials: bool) -> Plan:
+        with bar(quiet=quiet) as progress:
+            return api.plan_run(
+                [method], names, dataset,
+                preset=preset, seeds=1, results=results, trials=trials, progress=progress,
+                overrides=fixed | {method: {**fixed.get(method, {}), **point}},
+            )  # fmt: skip
+
+    def execute(made: Plan) -> None:
+        jobs = made.remaining()
+        with jobs_shown(len(jobs), quiet=quiet):
+            for _ in api.execute_plan(jobs, settings, engine):
+                pass
+
+    tuned = search_and_test(search, protocols, plan, execute, ResultsStore(results))
+    _print_trials(tuned)
+    print_report(list(tuned.records.values()))
+    return JOB_FAILED if any(r.status == "failed" for r in tuned.records.values()) else 0
+
+
+def _print_trials(tuned: Tuned) -> None:
+    for name, trials in tuned.trials.groupby("protocol", sort=False):
+        typer.echo(f"{name}: {len(trials)} trials, by MAE on the selection set")
+        shown = trials.drop(columns=["protocol", "chosen", "key"]).dropna(axis=1, how="all")
+        rows = [
+            (*map(str, row[:-1]), f"{row[-1]:.4f}", "chosen" if chosen else "")
+            for row, chosen in sorted(
+                zip(shown.itertuples(index=False), trials["chosen"], strict=True),
+                key=lambda item: (not item[1], item[0][-1]),
+            )
+        ]
+        output.table((*shown.columns, ""), rows)

@@ -1,0 +1,42 @@
+"""Work on blocks in several threads: numpy, hashing and files let go of the interpreter's lock."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_MOST = 8
+"""Threads: reading, which is one, keeps no more than these busy; each holds a block in memory."""
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """``map(work, items)``, several at once, the results in the order of the items.
+
+    Items are drawn here, in the caller's thread, and only as many as there are threads, and one
+    more, are under way: memory stays bounded. What ``work`` or ``items`` raises is raised here,
+    once what is under way has ended; the rest is not begun.
+    """
+    number = _threads()
+    with ThreadPoolExecutor(number) as pool:
+        under_way: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                under_way.append(pool.submit(work, item))
+                if len(under_way) > number:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _threads() -> int:
+    """As many as the processors that this process may use."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return min(_MOST, len(usable(0)) if usable else os.cpu_count() or 1)

@@ -1,0 +1,85 @@
+"""Predict target genes of new profiles with a saved model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genebench.data.compendium import REFERENCE_PLATFORM, IdKind
+from genebench.data.formats.base import Content, Reader
+from genebench.data.formats.opening import write_matrix
+from genebench.data.genes import match
+from genebench.data.levels import check_level
+from genebench.errors import UserError, some
+from genebench.progress import Progress, silent
+from genebench.saved import SavedModel
+
+Values = Literal["expression", "standardised"]
+
+
+def predict(
+    saved: SavedModel,
+    reader: Reader,
+    path: Path,
+    *,
+    ids: IdKind,
+    values: Values = "expression",
+    progress: Progress = silent,
+) -> list[Path]:
+    """Write the targets of every profile of a matrix, in the units that its landmarks have.
+
+    Args:
+        saved: the model.
+        reader: profiles with all its landmarks, in any order, among whatever else.
+        path: file to write, profiles × targets by Ensembl id; its name says the format.
+        ids: the kind of ids that ``reader`` has.
+        values: ``expression``, log2 and normalised to the quantiles of the arrays that the model
+            was fitted on, or ``standardised`` per gene.
+        progress: told after each block.
+
+    Returns:
+        The files written, the matrix last.
+
+    Raises:
+        UserError: a landmark is missing, a value cannot be read or is not on the scale named, or
+            the file cannot be written.
+    """
+    landmarks = saved.landmark_genes
+    matched = match(landmarks, reader.gene_ids, ids, source=reader.source)
+    if not matched.found.all():
+        missing = landmarks.index[~matched.found]
+        raise UserError(
+            f"{reader.source}: {len(missing)} of the {len(landmarks)} landmarks of the model are "
+            f"missing as {ids} ids: {some(missing)}"
+        )
+
+    rows = matched.layers()
+
+    def blocks() -> Iterator[NDArray[np.floating]]:
+        done = 0
+        for block in reader.blocks(rows.positions):
+            given = rows.average(block)
+            if values == "expression" and not done:
+                check_level(given, source=reader.source, platform=REFERENCE_PLATFORM, level="log2")
+            yield _predicted(saved, given, values)
+            done += len(block)
+            progress(done, len(reader.profiles), "predicting")
+
+    genes = saved.target_genes[["symbol"]]
+    return write_matrix(path, Content(genes=genes, profiles=reader.profiles, blocks=blocks))
+
+
+def _predicted(
+    saved: SavedModel, given: NDArray[np.floating], values: Values
+) -> NDArray[np.float32]:
+    landmarks, targets = slice(len(saved.landmark_genes)), slice(len(saved.landmark_genes), None)
+    if values == "standardised":
+        return np.asarray(saved.model.predict(given.astype(np.float32)), dtype=np.float32)
+    scale, mean = saved.units.scale, saved.units.mean
+    standardised = ((given - mean[landmarks]) * scale[landmarks]).astype(np.float32)
+    predicted = np.asarray(saved.model.predict(standardised))
+    return (predicted / scale[targets] + mean[targets]).astype(np.float32)

@@ -1,0 +1,107 @@
+"""Suites: a comparison as a file, so that it can be repeated, reviewed and shared.
+
+::
+
+    title = "What separates D-GEX from GGAN"
+    preset = "small"                     # as far as the command line does not say otherwise
+    protocols = ["geo", "gtex"]
+    seeds = 3
+
+    [[runs]]
+    methods = ["dgex", "ggan-fc"]
+    grid = { layers = [1, 2, 3], units = [3000, 6000, 9000] }   # every combination
+
+    [[runs]]
+    methods = ["lsr-l2"]
+    set = { lambdas = 50 }
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from genebench.errors import UserError, unknown
+
+SHIPPED = "suites"
+"""Folder of the package with the suites that can be run by name."""
+
+_Number = bool | int | float | str
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Run(_Section):
+    """Methods, and the parameters to run them with: fixed ones, and a grid of others."""
+
+    methods: list[str] = Field(min_length=1)
+    set: dict[str, _Number] = Field(default={})
+    grid: dict[str, list[_Number]] = Field(default={})
+
+
+class Suite(_Section):
+    """What to compare; everything but the runs is a default that the command line may replace."""
+
+    title: str = ""
+    dataset: str | None = None
+    preset: str | None = None
+    protocols: list[str] = ["geo", "gtex"]
+    seeds: int = Field(default=1, ge=1)
+    runs: list[Run] = Field(min_length=1)
+
+
+def read_suite(name: str) -> Suite:
+    """Read a suite: a file, or one that is shipped, by its name.
+
+    Raises:
+        UserError: there is none of that name, or something in it is wrong.
+    """
+    path = Path(name)
+    if path.suffix != ".toml" and name in shipped_suites():
+        source, text = name, (resources.files("genebench") / SHIPPED / f"{name}.toml").read_bytes()
+    elif path.is_file():
+        source, text = name, path.read_bytes()
+    elif path.suffix == ".toml":
+        raise UserError(f"{name}: no such file")
+    else:
+        raise unknown("suite", name, shipped_suites())
+    return _parse(source, text)
+
+
+def shipped_suites() -> list[str]:
+    """Names of the suites in the package."""
+    folder = resources.files("genebench") / SHIPPED
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
+
+
+def _parse(source: str, text: bytes) -> Suite:
+    try:
+        return Suite.model_validate(tomllib.loads(text.decode("utf-8")))
+    except ValidationError as error:
+        raise UserError(f"{source}: {_explain(error)}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{source}: not TOML: {error}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {where}"
+    return f"{where}: {first['msg'].lower()}"
+
+
+def texts(values: Mapping[str, Any] | Sequence[Any]) -> Any:
+    """Values of parameters as one types them on the command line."""
+    if isinstance(values, Mapping):
+        return {name: texts(value) for name, value in values.items()}
+    if isinstance(values, list):
+        return [texts(value) for value in values]
+    return str(values)

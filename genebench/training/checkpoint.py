@@ -1,0 +1,75 @@
+"""A checkpoint: one file of tensors with what goes with them as JSON in its header.
+
+It is written under another name and then renamed, so a process killed at any moment leaves the
+checkpoint before. Safetensors hold numbers and text alone; nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from genebench.errors import UserError, some
+
+FORMAT = "1"
+"""Version of what the loop puts into a checkpoint."""
+
+
+class Checkpoint:
+    """The checkpoint of one run, which ``identity`` tells from any other."""
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+        self.path = folder / "training.safetensors"
+        # As JSON returns it, so that what is read compares equal.
+        self._identity = json.loads(json.dumps({**identity, "format": FORMAT}))
+
+    def write(self, tensors: Mapping[str, torch.Tensor], course: Mapping[str, Any]) -> None:
+        """Replace the checkpoint.
+
+        Raises:
+            OSError: it cannot be written; the one before is intact.
+        """
+        header = {"identity": json.dumps(self._identity), "course": json.dumps(course)}
+        temporary = self.path.with_suffix(".tmp")
+        try:
+            save_file(dict(tensors), temporary, header)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(self.path)
+
+    def read(self, device: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+        """Tensors and the course of training so far; None when there is no checkpoint.
+
+        Raises:
+            UserError: it is damaged, or another run's.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, "pt", device=device) as stored:
+                header = stored.metadata() or {}
+                self._check(json.loads(header["identity"]))
+                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            return tensors, json.loads(header["course"])
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise UserError(
+                f"{self.path}: damaged checkpoint ({error}); remove it to start over"
+            ) from error
+
+    def _check(self, found: Mapping[str, Any]) -> None:
+        names = {*found, *self._identity}
+        other = sorted(name for name in names if found.get(name) != self._identity.get(name))
+        if other:
+            raise UserError(
+                f"{self.path}: checkpoint of another run (other {some(other)}); "
+                "remove it to start over"
+            )

@@ -1,0 +1,164 @@
+"""D-GEX: two tanh networks, each for half of the targets, trained by gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from genebench import Context, Method, Model, Profiles
+from genebench.training.learner import Learner, generator
+from genebench.training.loop import Trained, train
+from genebench.training.precision import DTYPES
+from genebench_dgex.network import Network
+
+MONITORED = 5000
+"""Training profiles whose error decides on the learning rate."""
+
+
+class DGEX(Method):
+    """Fully connected tanh networks with a linear output, under squared error."""
+
+    def fit(
+        self, train_profiles: Profiles, selections: Mapping[str, Profiles], context: Context
+    ) -> Mapping[str, Model]:
+        """Train once; a model of the best epochs for each selection set."""
+
+        def create() -> Networks:
+            genes = len(train_profiles.landmark_genes), len(train_profiles.target_genes)
+            return Networks(*genes, self.params, context)
+
+        found = train(create, train_profiles, selections, context, self.params)
+        return {name: _model(trained, context.device) for name, trained in found.items()}
+
+    def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
+        """The model of these tensors."""
+        loaded = {
+            name: torch.from_numpy(np.array(value)).to(context.device)
+            for name, value in tensors.items()
+        }
+        return Perceptrons(loaded, context.device)
+
+
+class Networks(Learner):
+    """The networks of one D-GEX, side by side: nothing is shared but the order of profiles."""
+
+    monitored = MONITORED
+
+    def __init__(
+        self, n_landmarks: int, n_targets: int, params: Mapping[str, Any], context: Context
+    ) -> None:
+        """Create networks for so many landmarks and targets."""
+        self.parts = _halves(n_targets, params["halves"])
+        self._context = context
+        self._networks = [
+            Network(
+                [n_landmarks, *[params["units"]] * params["layers"], part.stop - part.start],
+                rate=learning_rate(params),
+                momentum=params["momentum"],
+                dropout=params["dropout"],
+                dtype=DTYPES[params["precision"]],
+                device=context.device,
+                random=generator(context.seed, f"weights {at}"),
+            )
+            for at, part in enumerate(self.parts)
+        ]
+        self.advice = (
+            f"lower lr (now {learning_rate(params):g}); the loss sums over the targets, so what "
+            "is stable depends on their number"
+        )
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Seed dropout."""
+        seed, device = self._context.seed, self._context.device
+        for at, network in enumerate(self._networks):
+            network.begin_epoch(generator(seed, f"dropout {at} {epoch}", device))
+
+    def step(self, landmarks: torch.Tensor, targets: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Let every network descend on its targets."""
+        losses = [
+            network.step(landmarks, targets[:, part])
+            for network, part in zip(self._networks, self.parts, strict=True)
+        ]
+        return {"loss": torch.stack(losses).sum()}
+
+    def predict(self, landmarks: torch.Tensor) -> torch.Tensor:
+        """Profiles × landmarks → profiles × targets."""
+        return torch.cat([network.predict(landmarks) for network in self._networks], dim=1)
+
+    def end_epoch(self, errors: Sequence[float]) -> None:
+        """Let every network see to its learning rate."""
+        for network, error in zip(self._networks, errors, strict=True):
+            network.end_epoch(error)
+
+    def state(self) -> Mapping[str, torch.Tensor]:
+        """Every network's state."""
+        return {
+            f"{at}.{name}": value
+            for at, network in enumerate(self._networks)
+            for name, value in network.state().items()
+        }
+
+    def weights(self, part: int) -> Mapping[str, torch.Tensor]:
+        """One network's weights and biases."""
+        return self._networks[part].parameters()
+
+
+class Perceptrons(Model):
+    """Trained networks side by side: ``<network>.weight.<layer>``, ``<network>.bias.<layer>``."""
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor], device: str) -> None:
+        self._tensors = tensors
+        self._device = device
+        networks = 1 + max(int(name.split(".")[0]) for name in tensors)
+        layers = 1 + max(int(name.split(".")[2]) for name in tensors)
+        self._networks = [
+            [(tensors[f"{at}.weight.{k}"], tensors[f"{at}.bias.{k}"]) for k in range(layers)]
+            for at in range(networks)
+        ]
+
+    def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Profiles × landmarks → profiles × targets, in float32."""
+        given = torch.from_numpy(np.ascontiguousarray(landmarks)).to(self._device)
+        inferred = torch.cat([_forward(layers, given) for layers in self._networks], dim=1)
+        values: NDArray[np.float32] = inferred.cpu().numpy()
+        return values
+
+    def tensors(self) -> Mapping[str, NDArray[Any]]:
+        """Weights and biases."""
+        return {name: value.cpu().numpy() for name, value in self._tensors.items()}
+
+
+def learning_rate(params: Mapping[str, Any]) -> float:
+    """The learning rate at the start: as given, else the published one for the depth."""
+    published = 5e-4 if params["layers"] == 1 else 3e-4
+    return float(params["lr"] or published)
+
+
+def _model(trained: Trained, device: str) -> Perceptrons:
+    tensors = {
+        f"{at}.{name}": value
+        for at, weights in enumerate(trained.weights)
+        for name, value in weights.items()
+    }
+    model = Perceptrons(tensors, device)
+    model.choices, model.notes, model.curves = trained.choices, trained.notes, trained.curves
+    return model
+
+
+def _halves(n_targets: int, halves: int) -> tuple[slice, ...]:
+    cuts = [n_targets * at // halves for at in range(halves + 1)]
+    return tuple(slice(start, stop) for start, stop in pairwise(cuts) if stop > start)
+
+
+def _forward(
+    layers: Sequence[tuple[torch.Tensor, torch.Tensor]], landmarks: torch.Tensor
+) -> torch.Tensor:
+    *hidden, (weight, bias) = layers
+    for hidden_weight, hidden_bias in hidden:
+        landmarks = torch.addmm(hidden_bias, landmarks, hidden_weight.T).tanh_()
+    return torch.addmm(bias, landmarks, weight.T)

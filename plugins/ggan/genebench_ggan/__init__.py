@@ -1,0 +1,143 @@
+"""GGAN (Wang et al. 2018), and the networks that lead up to it, one ingredient at a time."""
+
+from __future__ import annotations
+
+from genebench import hookimpl
+from genebench.specs import MethodSpec, Param
+from genebench.training.params import training_params
+
+genebench_contract = 1
+
+NETWORK = (
+    Param(
+        name="layers", default=3, minimum=1, maximum=10,
+        help="hidden layers", presets={"tiny": 1, "small": 1},
+    ),
+    Param(
+        name="units", default=9000, minimum=1,
+        help="units of each hidden layer", presets={"tiny": 100, "small": 3000},
+    ),
+    Param(
+        name="dropout", default=0.1, minimum=0.0, maximum=0.95,
+        help="share of landmarks and hidden units zeroed in each step",
+    ),
+    Param(
+        name="drop_input", default=True,
+        help="whether dropout takes landmarks too, or hidden units alone",
+    ),
+    Param(
+        name="activation", default="leaky", choices=("leaky", "tanh"),
+        help="of hidden units: leaky ReLU, or tanh as in D-GEX",
+    ),
+    Param(
+        name="slope", default=0.2, minimum=0.0, maximum=1.0,
+        help="of the leaky ReLU below zero",
+    ),
+    Param(
+        name="norm", default="weight", choices=("weight", "none"),
+        help="weight normalisation of every layer, or none",
+    ),
+)  # fmt: skip
+DENSE = (
+    Param(
+        name="output_sees", default="all", choices=("all", "last"),
+        help="the output layer sees the landmarks and every hidden layer, or the last one alone",
+    ),
+)  # fmt: skip
+CONSISTENCY = (
+    Param(
+        name="cons", default=10.0, minimum=0.0,
+        help="weight λ of the consistency of two dropout passes; 0: one pass is made",
+        presets={"small": 0.1},
+    ),
+)  # fmt: skip
+ADVERSARY = (
+    Param(
+        name="adv", default=1.0, minimum=0.0,
+        help="weight λ of the adversarial loss; 0: there is no discriminator",
+    ),
+    Param(
+        name="gan", default="ls", choices=("ls", "bce"),
+        help="adversarial loss: least squares, or cross-entropy (non-saturating)",
+    ),
+    Param(
+        name="loss_scale", default="paper", choices=("paper", "batchmean", "mean"),
+        help="adversarial loss against the others: as printed (summed over the batch; they over "
+        "genes), averaged over the batch, or all of them averaged over both",
+    ),
+    Param(
+        name="disc_units", default=3000, minimum=1,
+        help="hidden units of the discriminator", presets={"tiny": 50, "small": 1000},
+    ),
+)  # fmt: skip
+MASK = (
+    Param(
+        name="mask_start", default=0.1, minimum=0.001, maximum=1.0,
+        help="share of target genes that the discriminator is shown in the first epoch",
+    ),
+    Param(
+        name="mask_end", default=1.0, minimum=0.001, maximum=1.0,
+        help="and in the last; linear in between, and constant where both are the same",
+    ),
+    Param(
+        name="mask_as_input", default=False,
+        help="whether the discriminator is told which genes it is shown",
+    ),
+)  # fmt: skip
+TRAINING = (
+    Param(
+        name="lr", default=5e-4, minimum=0.0,
+        help="learning rate of the first epoch", presets={"tiny": 8e-3, "small": 2e-3},
+    ),
+    Param(
+        name="lr_end", default=1e-5, minimum=0.0,
+        help="and of the last; linear in between",
+    ),
+    *training_params(
+        epochs={"tiny": 40, "small": 100, "paper": 500},
+        batch={"tiny": 40, "small": 50, "paper": 200},
+    ),
+)  # fmt: skip
+
+
+@hookimpl
+def genebench_methods() -> list[MethodSpec]:
+    """GGAN, fully connected GGAN, and what leads up to it, one ingredient at a time."""
+    return [
+        _spec(
+            "ggan",
+            "GGAN",
+            "densely connected: every layer sees the landmarks and all before it",
+            (*DENSE, *CONSISTENCY, *ADVERSARY, *MASK),
+            code="DenseGGAN",
+        ),
+        _spec("ggan-fc", "GGAN (fc)", "fully connected", (*CONSISTENCY, *ADVERSARY, *MASK)),
+        _spec(
+            "mlp-l1-cons-adv",
+            "MLP L1 + cons + adv",
+            "GGAN (fc) without the mask",
+            (*CONSISTENCY, *ADVERSARY),
+        ),
+        _spec("mlp-l1-adv", "MLP L1 + adv", "absolute error and adversarial loss", ADVERSARY),
+        _spec("mlp-l1-cons", "MLP L1 + cons", "absolute error and consistency loss", CONSISTENCY),
+        _spec("mlp-l1", "MLP L1", "absolute error alone; the rest as in GGAN (fc)", ()),
+        _spec(
+            "mlp-mse", "MLP MSE", "squared error; the rest as in GGAN (fc)", (), code="SquaredError"
+        ),
+    ]
+
+
+def _spec(
+    name: str, title: str, summary: str, own: tuple[Param, ...], *, code: str = "GGAN"
+) -> MethodSpec:
+    published = name.startswith("ggan")
+    return MethodSpec(
+        name=name,
+        title=title,
+        summary=summary,
+        code=f"genebench_ggan.method:{code}",
+        reference="Wang et al. 2018, §3 and §4.1.4" if published else "an ablation of GGAN",
+        params=(*NETWORK, *own, *TRAINING),
+        stochastic=True,
+        devices=("cpu", "cuda"),
+    )

@@ -1,0 +1,126 @@
+"""Suites: comparisons as files."""
+
+from __future__ import annotations
+
+import pytest
+
+from genebench import UserError, api
+from genebench.suite import read_suite, shipped_suites, texts
+
+GOOD = """
+title = "k and λ"
+preset = "tiny"
+protocols = ["geo"]
+
+[[runs]]
+methods = ["knn", "knn-ge"]
+grid = { k_max = [3, 5] }
+
+[[runs]]
+methods = ["lsr-l2"]
+set = { lambdas = 3 }
+
+[[runs]]
+methods = ["knn"]
+set = { k_max = 5 }
+"""
+
+
+@pytest.fixture
+def suite(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD)
+    return path
+
+
+def planned(path, results, **given):
+    plan = api.plan_suite(read_suite(str(path)), results=results / "results", **given)
+    return [
+        (job.method.name, dict(job.params), [item.protocol.name for item in job.evaluations])
+        for job in plan.jobs
+        if not job.method.control
+    ]
+
+
+def test_every_combination_is_planned_and_what_two_runs_ask_for_is_done_once(suite, tiny, tmp_path):
+    jobs = planned(suite, tmp_path)
+    assert [(name, params.get("k_max")) for name, params, _ in jobs] == [
+        ("knn", 3), ("knn", 5), ("knn-ge", 3), ("knn-ge", 5), ("lsr-l2", None),
+    ]  # fmt: skip
+    assert jobs[-1][1]["lambdas"] == 3
+    assert all(protocols == ["geo"] for _, _, protocols in jobs)
+
+
+def test_the_command_line_goes_before_the_suite(suite, tiny, tmp_path):
+    assert all(p == ["geo", "gtex"] for _, _, p in planned(suite, tmp_path, protocols="geo,gtex"))
+
+
+def test_a_suite_runs_and_its_tables_tell_the_settings_apart(suite, genebench, tiny, tmp_path):
+    done = genebench("run", suite, "--results", tmp_path / "results", "--quiet")
+    assert done.status == 0, done.err
+    assert "k_max=3" in done.out
+    again = genebench("run", suite, "--results", tmp_path / "results")
+    assert "nothing to do" in again.err
+
+
+def test_a_grid_on_the_command_line_is_the_same(suite, genebench, tiny, tmp_path):
+    arguments = ("--preset", "tiny", "--protocol", "geo", "--results", tmp_path / "results", "-q")
+    genebench("run", "--methods", "knn", "--grid", "k_max=3,5", *arguments)
+    genebench("run", "--methods", "knn-ge", "--grid", "knn-ge.k_max=3,5", *arguments)
+    genebench("run", "--methods", "lsr-l2", "--set", "lsr-l2.lambdas=3", *arguments)
+    assert "nothing to do" in genebench("run", suite, "--results", tmp_path / "results").err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("grid", "gird"), "unknown key runs.0.gird"),
+        (('methods = ["lsr-l2"]', "methods = []"), "runs.1.methods"),
+        (('methods = ["lsr-l2"]', 'methods = ["lsr-l3"]'), "did you mean lsr-l2"),
+        (("k_max = [3, 5]", "kmax = [3, 5]"), "k_max"),
+        (("[3, 5]", '["x"]'), "whole number"),
+        (("[[runs]]", "[[runs"), "not TOML"),
+        (('preset = "tiny"', 'preset = "huge"'), "unknown preset"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(suite, genebench, tmp_path, change, message):
+    suite.write_text(GOOD.replace(*change, 1))
+    refused = genebench("run", suite, "--results", tmp_path / "results")
+    assert refused.status == 2
+    assert message in refused.err
+    assert len(refused.err.splitlines()) == 1
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("tabel2",), "did you mean table2"),
+        (("none.toml",), "no such file"),
+        (("table1", "--methods", "lsr"), "leave out --methods"),
+        (("--methods", "knn", "--grid", "k_max"), "write PARAM=VALUE"),
+        (("--methods", "knn", "--grid", "lsr-l2.lambdas=3"), "not among the methods"),
+    ],
+)
+def test_a_wrong_command_is_one_line(genebench, tmp_path, arguments, message):
+    refused = genebench("run", *arguments, "--results", tmp_path / "results")
+    assert refused.status == 2
+    assert message in refused.err
+    assert len(refused.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", shipped_suites())
+def test_every_shipped_suite_can_be_planned(name, tiny, tmp_path):
+    suite = read_suite(name)
+    assert suite.title
+    plan = api.plan_suite(suite, preset="tiny", results=tmp_path)
+    assert len(plan.jobs) > len(suite.runs)
+
+
+def test_suites_are_found_by_name_or_path_only(tmp_path):
+    with pytest.raises(UserError, match="unknown suite"):
+        read_suite("../suites/table1")
+
+
+def test_values_become_what_one_types():
+    assert texts({"a": 1, "b": [0.5, True], "c": "x"}) == {"a": "1", "b": ["0.5", "True"], "c": "x"}
