@@ -26,7 +26,7 @@ _LOOP = (
     ),
     Param(
         name="precision", default="float32", choices=("float32", "bfloat16"),
-        help="of matrix products and velocities; weights are kept in float32",
+        help="of matrix products; weights are kept in float32",
     ),
     Param(
         name="storage", default="auto", choices=("auto", "resident", "streamed"),

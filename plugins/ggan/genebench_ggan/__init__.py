@@ -20,6 +20,7 @@ NETWORK = (
     Param(
         name="dropout", default=0.1, minimum=0.0, maximum=0.95,
         help="share of landmarks and hidden units zeroed in each step",
+        presets={"tiny": 0.1, "small": 0.25},
     ),
     Param(
         name="drop_input", default=True,
@@ -64,10 +65,16 @@ ADVERSARY = (
         name="loss_scale", default="paper", choices=("paper", "batchmean", "mean"),
         help="adversarial loss against the others: as printed (summed over the batch; they over "
         "genes), averaged over the batch, or all of them averaged over both",
+        presets={"small": "batchmean"},
     ),
     Param(
         name="disc_units", default=3000, minimum=1,
         help="hidden units of the discriminator", presets={"tiny": 50, "small": 1000},
+    ),
+    Param(
+        name="disc_rate", default=1.0, minimum=0.0,
+        help="learning rate of the discriminator over the generator's",
+        presets={"tiny": 1.0, "small": 0.1},
     ),
 )  # fmt: skip
 MASK = (
@@ -87,14 +94,14 @@ MASK = (
 TRAINING = (
     Param(
         name="lr", default=5e-4, minimum=0.0,
-        help="learning rate of the first epoch", presets={"tiny": 8e-3, "small": 2e-3},
+        help="learning rate of the first epoch", presets={"tiny": 8e-3, "small": 1e-3},
     ),
     Param(
         name="lr_end", default=1e-5, minimum=0.0,
         help="and of the last; linear in between",
     ),
     *training_params(
-        epochs={"tiny": 40, "small": 100, "paper": 500},
+        epochs={"tiny": 40, "small": 80, "paper": 500},
         batch={"tiny": 40, "small": 50, "paper": 200},
     ),
 )  # fmt: skip

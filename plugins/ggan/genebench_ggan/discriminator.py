@@ -69,7 +69,7 @@ class Discriminator:
         leaves = self.network.leaves()
         verdicts = self.network(torch.cat(shown), leaves)
         loss = self._game.discriminator(*verdicts.chunk(2))
-        self._adam.step(torch.autograd.grad(loss, leaves), rate)
+        self._adam.step(torch.autograd.grad(loss, leaves), rate * self._params["disc_rate"])
         return loss.detach()
 
     def loss(self, landmarks: torch.Tensor, fake: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
