@@ -1,10 +1,12 @@
 """Time of a training step, beside a plain PyTorch loop and beside the device's own limits.
 
-943 landmarks → 9,520 targets, batches of 200, two networks of the sizes given. For each: the time
-of a step in float32 and in bfloat16; its FLOP and the bytes it cannot avoid moving; and the share
-reached of the *floor*, the longer of the two at the speed that this device showed in the same run
-(one large product, one large copy). ``plain`` is float32 autograd, ``torch.optim.SGD`` and a
-``DataLoader``, the same networks and batches. Times are the least of several, taken by turns.
+943 landmarks → 9,520 targets, batches of 200: D-GEX (two networks of the sizes given) and GGAN (a
+dense generator of that size, a discriminator of 3000 units). For each: the time of a step in
+float32 and in bfloat16; its FLOP and the bytes it cannot avoid moving; and the share reached of the
+*floor*, the longer of the two at the speed that this device showed in the same run (one large
+product, one large copy). ``plain`` is what most would write: float32 autograd, torch's own
+optimiser, weight norm, two dropout passes one after the other, and a ``DataLoader``; the same
+networks and batches. Times are the least of several, taken by turns.
 
     python benchmarks/training.py 1x3000 3x3000
 """
@@ -15,20 +17,28 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 import torch
+from torch.nn.functional import dropout, leaky_relu
+from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.data import DataLoader, TensorDataset
 
 from genebench import Context
 from genebench.training.precision import DTYPES
-from genebench_dgex import genebench_methods
+from genebench_dgex import genebench_methods as dgex_methods
 from genebench_dgex.method import Networks
+from genebench_ggan import genebench_methods as ggan_methods
+from genebench_ggan.learner import Players
+from genebench_ggan.method import DenseGGAN
 
-LANDMARKS, TARGETS, BATCH, HALVES = 943, 9_520, 200, 2
-BYTES = {"float32": 24, "bfloat16": 18}
+LANDMARKS, TARGETS, BATCH, HALVES, CRITICS = 943, 9_520, 200, 2, 3000
+SGD_BYTES = {"float32": 24, "bfloat16": 18}
 """Per weight and step. float32: forward 4, backward 4, velocity 8, weight 8. bfloat16: forward 2,
 backward 2, velocity 4, master 8, its copy 2."""
+ADAM_BYTES = {"float32": 40, "bfloat16": 34}
+"""Per weight and step. float32: forward 4, backward 4, gradient written and read 8, weight 8, two
+moments 16. bfloat16: forward 2, backward 2, gradient 4, master 8, its copy 2, moments 16."""
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 Step = Callable[[], object]
 
@@ -81,22 +91,40 @@ def limits(precision: str) -> Limits:
     return Limits(2 * n**3 / found["product"], 2 * whole.nbytes / found["copy"])
 
 
-def weights_of(layers: int, units: int) -> list[int]:
-    """Elements of every weight matrix of one network."""
+def halves_of(layers: int, units: int) -> list[int]:
+    """Elements of every weight matrix of one of D-GEX's two networks."""
     sizes = [LANDMARKS, *[units] * layers, TARGETS // HALVES]
     return [i * o for i, o in pairwise(sizes)]
 
 
-def cost(layers: int, units: int, precision: str) -> tuple[float, float]:
+def dense_of(layers: int, units: int) -> list[int]:
+    """Elements of every weight matrix of a generator whose layers see all before them."""
+    seen = [LANDMARKS + units * layer for layer in range(layers + 1)]
+    return [i * o for i, o in zip(seen, [*[units] * layers, TARGETS], strict=True)]
+
+
+def dgex_cost(layers: int, units: int, precision: str) -> tuple[float, float]:
     """FLOP and bytes of a step: three products for each weight, two for those of the landmarks."""
-    weights = weights_of(layers, units)
+    weights = halves_of(layers, units)
     flop = HALVES * 2 * BATCH * (3 * sum(weights) - weights[0])
-    return flop, HALVES * sum(weights) * BYTES[precision]
+    return flop, HALVES * sum(weights) * SGD_BYTES[precision]
+
+
+def ggan_cost(layers: int, units: int, precision: str) -> tuple[float, float]:
+    """FLOP and bytes of both players' steps.
+
+    The generator sees two passes; the discriminator real and inferred profiles, forward and back,
+    and then inferred ones for the generator, forward and back to its inputs.
+    """
+    generator = sum(dense_of(layers, units))
+    critic = CRITICS * (LANDMARKS + TARGETS + 1)
+    flop = 2 * BATCH * (2 * 3 * generator + (2 * 3 + 2) * critic)
+    return flop, (generator + critic) * ADAM_BYTES[precision]
 
 
 def dgex(layers: int, units: int, precision: str) -> Step:
-    """A step of the plugin."""
-    params = genebench_methods()[0].values("paper", {})
+    """A step of D-GEX."""
+    params = dgex_methods()[0].values("paper", {})
     params |= {"layers": layers, "units": units, "precision": precision, "lr": 1e-6}
     learner = Networks(LANDMARKS, TARGETS, params, Context(device=DEVICE))
     learner.begin_epoch(1)
@@ -105,25 +133,87 @@ def dgex(layers: int, units: int, precision: str) -> Step:
     return lambda: learner.step(x, y)
 
 
-def plain(layers: int, units: int) -> Step:
-    """A step as most would write it."""
-    networks = [_sequential(layers, units).to(DEVICE) for _ in range(HALVES)]
+def ggan(layers: int, units: int, precision: str) -> Step:
+    """A step of both of GGAN's players."""
+    params = ggan_methods()[0].values("paper", {})
+    params |= {"layers": layers, "units": units, "precision": precision, "disc_units": CRITICS}
+    learner = Players(LANDMARKS, TARGETS, DenseGGAN(**params).params, Context(device=DEVICE))
+    learner.begin_epoch(250)
+    x, y = torch.randn(BATCH, LANDMARKS), torch.randn(BATCH, TARGETS)
+    x, y = x.to(DEVICE), y.to(DEVICE)
+    return lambda: learner.step(x, y)
+
+
+def plain_dgex(layers: int, units: int) -> Step:
+    """A step of D-GEX as most would write it."""
+    networks = [_tanh(layers, units).to(DEVICE) for _ in range(HALVES)]
     every = [parameter for network in networks for parameter in network.parameters()]
     optimiser = torch.optim.SGD(every, lr=1e-6, momentum=0.5)
     batches = _loaded()
 
     def step() -> None:
         x, y = (values.to(DEVICE) for values in next(batches))
-        optimiser.zero_grad()
         out = torch.cat([network(x) for network in networks], dim=1)
-        loss = (out - y).square().sum(dim=1).mean()
-        loss.backward()
-        optimiser.step()
+        _descend((out - y).square().sum(dim=1).mean(), optimiser)
 
     return step
 
 
-def _sequential(layers: int, units: int) -> torch.nn.Sequential:
+def plain_ggan(layers: int, units: int) -> Step:
+    """A step of GGAN as most would write it."""
+    made, critic = _Dense(layers, units).to(DEVICE), _critic().to(DEVICE)
+    creating = torch.optim.Adam(made.parameters(), 1e-6)
+    judging = torch.optim.Adam(critic.parameters(), 1e-6)
+    batches = _loaded()
+
+    def step() -> None:
+        x, y = (values.to(DEVICE) for values in next(batches))
+        one, two = made(x), made(x)
+        mask = torch.bernoulli(torch.full_like(y, 0.5)) / 0.5
+        real = critic(torch.cat([x, y * mask], dim=1))
+        fake = critic(torch.cat([x, one.detach() * mask], dim=1))
+        _descend(((real - 1).square() + fake.square()).mean() / 2, judging)
+        verdict = critic(torch.cat([x, one * mask], dim=1))
+        error, apart = (one - y).abs().mean(), (one - two).square().mean()
+        _descend(error + 10 * apart + 0.02 * (verdict - 1).square().mean(), creating)
+
+    return step
+
+
+def _descend(loss: torch.Tensor, optimiser: torch.optim.Optimizer) -> None:
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+
+class _Dense(torch.nn.Module):
+    """A generator whose layers see all before them."""
+
+    def __init__(self, layers: int, units: int) -> None:
+        super().__init__()
+        seen = [LANDMARKS + units * layer for layer in range(layers + 1)]
+        widths = [*[units] * layers, TARGETS]
+        linear = [torch.nn.Linear(i, o) for i, o in zip(seen, widths, strict=True)]
+        self.layers = torch.nn.ModuleList(map(weight_norm, linear))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Landmarks to targets."""
+        seen = dropout(x, 0.1)
+        *hidden, last = self.layers
+        for layer in hidden:
+            seen = torch.cat([seen, dropout(leaky_relu(layer(seen), 0.2), 0.1)], dim=1)
+        return last(seen)
+
+
+def _critic() -> torch.nn.Sequential:
+    return torch.nn.Sequential(
+        weight_norm(torch.nn.Linear(LANDMARKS + TARGETS, CRITICS)),
+        torch.nn.LeakyReLU(0.2),
+        weight_norm(torch.nn.Linear(CRITICS, 1)),
+    )
+
+
+def _tanh(layers: int, units: int) -> torch.nn.Sequential:
     sizes = [LANDMARKS, *[units] * layers]
     hidden = [
         module
@@ -139,18 +229,36 @@ def _loaded() -> Iterator[list[torch.Tensor]]:
         yield from DataLoader(profiles, batch_size=BATCH, shuffle=True)
 
 
-def rows(layers: int, units: int, known: dict[str, Limits], repeats: int) -> Iterator[str]:
+@dataclass(frozen=True)
+class Subject:
+    """A method whose steps are timed."""
+
+    title: str
+    plain: Callable[[int, int], Step]
+    ours: Callable[[int, int, str], Step]
+    cost: Callable[[int, int, str], tuple[float, float]]
+
+
+SUBJECTS = {
+    "dgex": Subject("D-GEX", plain_dgex, dgex, dgex_cost),
+    "ggan": Subject("GGAN", plain_ggan, ggan, ggan_cost),
+}
+
+
+def rows(
+    subject: Subject, layers: int, units: int, known: dict[str, Limits], repeats: int
+) -> Iterator[str]:
     """Lines of the table for one size."""
-    works: dict[str, Step] = {precision: dgex(layers, units, precision) for precision in known}
-    found = least({"plain": plain(layers, units), **works}, repeats)
-    yield f"| D-GEX {layers} × {units} | plain | {1e3 * found['plain']:.1f} | | | | 1 |"
+    works = {precision: subject.ours(layers, units, precision) for precision in known}
+    found = least({"plain": subject.plain(layers, units), **works}, repeats)
+    name = f"{subject.title} {layers} × {units}"
+    yield f"| {name} | plain | {1e3 * found['plain']:.1f} | | | | 1 |"
     for precision, device in known.items():
-        flop, moved = cost(layers, units, precision)
+        flop, moved = subject.cost(layers, units, precision)
         share = device.floor(flop, moved) / found[precision]
         yield (
-            f"| D-GEX {layers} × {units} | {precision} | {1e3 * found[precision]:.1f} | "
-            f"{flop / 1e9:,.0f} | {moved / 1e9:.2f} | {share:.0%} | "
-            f"{found['plain'] / found[precision]:.1f} |"
+            f"| {name} | {precision} | {1e3 * found[precision]:.1f} | {flop / 1e9:,.0f} "
+            f"| {moved / 1e9:.2f} | {share:.0%} | {found['plain'] / found[precision]:.1f} |"
         )
 
 
@@ -158,15 +266,16 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = ["1x3000", "3x3000"] + (["3x9000"] if DEVICE == "cuda" else [])
     parser.add_argument("sizes", nargs="*", default=default, help="layers x units, as 3x3000")
+    parser.add_argument("--methods", nargs="+", choices=SUBJECTS, default=list(SUBJECTS))
     parser.add_argument("--repeats", type=int, default=7)
     given = parser.parse_args()
-    measured = {precision: limits(precision) for precision in BYTES}
+    measured = {precision: limits(precision) for precision in DTYPES}
     for precision, device in measured.items():
         speed = f"{device.flops / 1e12:.2f} TFLOP/s, {device.bytes / 1e9:.0f} GB/s"
         print(f"{DEVICE}, {precision}: {speed}")
     print("\n| networks | step | ms | GFLOP | GB | share of floor | × plain |")
     print("|---|---|---|---|---|---|---|")
-    for size in given.sizes:
+    for method, size in product(given.methods, given.sizes):
         number, width = map(int, size.split("x"))
-        for line in rows(number, width, measured, given.repeats):
+        for line in rows(SUBJECTS[method], number, width, measured, given.repeats):
             print(line, flush=True)

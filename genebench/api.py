@@ -202,18 +202,19 @@ def plan_suite(
     return merged(
         [
             plan_run(
-                run.methods,
+                methods,
                 suite.protocols if protocols is None else protocols,
                 dataset or suite.dataset or "sim",
                 preset=preset or suite.preset,
                 seeds=suite.seeds if seeds is None else seeds,
-                overrides=dict.fromkeys(run.methods, texts(run.set)) if run.set else {},
-                grid=dict.fromkeys(run.methods, texts(run.grid)) if run.grid else {},
+                overrides=dict.fromkeys(methods, texts(run.set)) if run.set else {},
+                grid=dict.fromkeys(methods, texts(run.grid)) if run.grid else {},
                 results=results,
                 keep=keep,
                 progress=progress,
             )
             for run in suite.runs
+            for methods in [[spec.name for spec in catalog().methods.choose(run.methods)]]
         ]
     )
 
@@ -250,10 +251,14 @@ __all__ = [
     "Dataset",
     "Parts",
     "Results",
+    "check_choices",
     "execute_plan",
+    "is_built",
     "load",
     "plan_run",
+    "plan_suite",
     "planned_records",
+    "preset_of",
     "records",
     "run",
 ]

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -63,11 +63,13 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def sweep(folder: Path, pattern: str) -> None:
-    """Remove what a killed process left behind: temporary files and folders a day old."""
+def sweep(folder: Path, pattern: str, days: float = 1) -> None:
+    """Remove what a killed process left behind: files and folders not changed for that long."""
     for path in folder.glob(pattern):
-        if time.time() - path.stat().st_mtime > _DAY:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        # Another process may be sweeping too.
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > days * _DAY:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def make_readable(temporary: Path) -> None:

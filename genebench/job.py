@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -34,8 +35,11 @@ from genebench.results.record import FORMAT, Failure, Provenance, Record
 from genebench.results.scores import GENE_MODEL
 from genebench.results.store import UNSAVED, Kept, ResultsStore
 from genebench.saved import save_model
+from genebench.training.errors import DivergedError
 
 log = logging.getLogger("genebench")
+
+_UNSAVED_NOTES = {UNSAVED: ("its model cannot be saved: nothing was kept",)}
 
 Result = TypeVar("Result")
 
@@ -95,8 +99,15 @@ def execute(job: Job, settings: Settings) -> list[Record]:
             method if isinstance(method, Failure) else _attempt(lambda: _fit(bench, method, work))
         )
         records = [_evaluate(bench, evaluation, models) for evaluation in job.evaluations]
+        if all(map(_is_settled, records)):
+            shutil.rmtree(work, ignore_errors=True)
     notify("genebench_job_finished", job=job, records=records)
     return records
+
+
+def _is_settled(record: Record) -> bool:
+    """Whether another attempt has no use for checkpoints: it is done, or would diverge again."""
+    return record.failure is None or record.failure.kind == DivergedError.__name__
 
 
 def notify(hook: str, **arguments: Any) -> None:
@@ -272,7 +283,7 @@ def _record_success(
         evaluation,
         choices={name: _plain(value) for name, value in model.choices.items()},
         curves=_curves(model),
-        notes=(*model.notes, *scored.faults),
+        notes=(*model.notes, *scored.faults, *_UNSAVED_NOTES.get(kept.get("model", ""), ())),
         scores=scored.scores(),
         constant_truth=scored.constant_truth,
         constant_prediction=scored.constant_prediction,

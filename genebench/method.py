@@ -32,7 +32,7 @@ class Context:
         device: ``cpu`` or ``cuda``; never one that the method's spec does not declare.
         progress: call it now and then with steps done, steps in all, and a few words.
         scratch: a folder of this job's own for checkpoints, which a killed job finds again when
-            the same command is issued; None where nothing can be kept.
+            the same command is issued, and so does one that failed; None where nothing can be kept.
     """
 
     seed: int = 0

@@ -11,7 +11,7 @@ on the same profiles in the same units.
 
 from __future__ import annotations
 
-import zipfile
+import hashlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,9 @@ VERSION = 1
 """Raised when the same profiles would give other moments."""
 
 PROFILES_PER_BLOCK = 2048
+
+_MARK = hashlib.sha256().digest_size
+"""Bytes before the tensors of kept moments: a digest of them and of what they are of."""
 
 Array = NDArray[np.float64]
 
@@ -62,11 +65,11 @@ def moments(train: Profiles, progress: Progress = silent, *, device: str = "cpu"
         progress: told after each block.
         device: ``cpu`` or ``cuda``; both give the same to some 1e-12.
     """
-    path = train.cached(f"moments-{VERSION}.npz")
-    found = path and _kept(path)
+    path, stamp = train.cached(f"moments-{VERSION}"), train.stamp
+    found = path and _kept(path, stamp)
     if not found:
         found = _Pass(train, device).run(progress)
-        _keep(path, found)
+        _keep(path, found, stamp)
     return found
 
 
@@ -128,23 +131,37 @@ class _Pass:
         return torch.zeros(*shape, dtype=torch.float64, device=self._device)
 
 
-def _kept(path: Path) -> Moments | None:
-    """Moments that were kept; none when there are none, or when a byte of them was changed."""
+def _kept(path: Path, stamp: bytes) -> Moments | None:
+    """Moments that were kept; none when a byte of them, or of what they are of, was changed."""
+    from safetensors.numpy import load
+
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            n, *others = (arrays[item.name] for item in fields(Moments))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        content = path.read_bytes()
+    except OSError:
         return None
-    return Moments(int(n), *others)
+    mark, data = content[:_MARK], content[_MARK:]
+    if mark != _mark(data, stamp):
+        return None
+    tensors = load(data)
+    return Moments(int(tensors.pop("n")[0]), **tensors)
 
 
-def _keep(path: Path | None, found: Moments) -> None:
+def _keep(path: Path | None, found: Moments, stamp: bytes) -> None:
     """Keep moments, unless there is nowhere to, or the dataset belongs to somebody else."""
+    from safetensors.numpy import save
+
     if path is None:
         return
+    tensors = {item.name: np.ascontiguousarray(getattr(found, item.name)) for item in fields(found)}
+    data = save(tensors | {"n": np.array([found.n])})
     try:
         path.parent.mkdir(exist_ok=True)
         with atomic_write(path) as stream:
-            np.savez(stream, **{item.name: getattr(found, item.name) for item in fields(found)})
+            stream.write(_mark(data, stamp))
+            stream.write(data)
     except OSError:
         return
+
+
+def _mark(data: bytes, stamp: bytes) -> bytes:
+    return hashlib.sha256(stamp + data).digest()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from genebench.data.store import Dataset
 
 NUMERICS = 1
-"""Raised when a change of genebench itself (units, moments, training, scoring) changes numbers: every key
-changes with it. Methods and metrics of plugins have digests of their own."""
+"""Raised when a change of genebench itself (units, moments, training, scoring) changes numbers:
+every key changes with it. Methods and metrics of plugins have digests of their own."""
 
 State = Literal["done", "failed", "to do"]
 

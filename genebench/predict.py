@@ -38,7 +38,9 @@ def predict(
         path: file to write, profiles × targets by Ensembl id; its name says the format.
         ids: the kind of ids that ``reader`` has.
         values: ``expression``, log2 and normalised to the quantiles of the arrays that the model
-            was fitted on, or ``standardised`` per gene.
+            was fitted on, as the store has it (``genebench data export``); or ``standardised`` per
+            gene. The model's own statistics are those of its training platform: of profiles from
+            another one (RNA-seq), standardise by that platform's, as the protocols do.
         progress: told after each block.
 
     Returns:
@@ -48,6 +50,11 @@ def predict(
         UserError: a landmark is missing, a value cannot be read or is not on the scale named, or
             the file cannot be written.
     """
+    if values == "expression" and saved.units.std is None:
+        raise UserError(
+            "the model was fitted on arrays that came standardised, and knows no other units; give "
+            "standardised landmarks, and --values standardised"
+        )
     landmarks = saved.landmark_genes
     matched = match(landmarks, reader.gene_ids, ids, source=reader.source)
     if not matched.found.all():
@@ -64,13 +71,23 @@ def predict(
         for block in reader.blocks(rows.positions):
             given = rows.average(block)
             if values == "expression" and not done:
-                check_level(given, source=reader.source, platform=REFERENCE_PLATFORM, level="log2")
+                _check_level(given, reader.source)
             yield _predicted(saved, given, values)
             done += len(block)
             progress(done, len(reader.profiles), "predicting")
 
     genes = saved.target_genes[["symbol"]]
     return write_matrix(path, Content(genes=genes, profiles=reader.profiles, blocks=blocks))
+
+
+def _check_level(given: NDArray[np.float64], source: str) -> None:
+    try:
+        check_level(given, source=source, platform=REFERENCE_PLATFORM, level="log2")
+    except UserError as error:
+        what = str(error).partition(";")[0]
+        raise UserError(
+            f"{what}; give normalised log2 expression, or say --values standardised"
+        ) from None
 
 
 def _predicted(

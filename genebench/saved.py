@@ -9,24 +9,26 @@ is code: the method is looked up by name among those installed.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from genebench.catalog import catalog
 from genebench.data.profiles import Units
 from genebench.device import resolve_device
-from genebench.errors import UserError
+from genebench.errors import UserError, describe
 from genebench.keys import code_digest
 from genebench.method import Context, Model
 from genebench.plugins import load_code
 from genebench.results.record import Identity
+from genebench.specs import MethodSpec
 
 if TYPE_CHECKING:
     from genebench.data.profiles import Profiles
@@ -43,6 +45,12 @@ class _Genes(BaseModel):
     ids: list[str]
     symbols: list[str]
     probes: list[str]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not len(self.ids) == len(set(self.ids)) == len(self.symbols) == len(self.probes):
+            raise ValueError("ids must be unique, with one symbol and one list of probes each")
+        return self
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> _Genes:
@@ -92,8 +100,6 @@ class SavedModel:
 
 def save_model(path: Path, model: Model, identity: Identity, key: str, train: Profiles) -> bool:
     """Write a model; False (and no file) when its method cannot save its models."""
-    from safetensors.numpy import save_file
-
     own = {f"{_OWN}{name}": np.ascontiguousarray(part) for name, part in model.tensors().items()}
     if not own:
         return False
@@ -104,8 +110,20 @@ def save_model(path: Path, model: Model, identity: Identity, key: str, train: Pr
         landmarks=_Genes.of(train.landmark_genes),
         targets=_Genes.of(train.target_genes),
     )
-    save_file(own | _statistics(train.units), path, {_HEADER: header.model_dump_json()})
+    _write(path, own | _statistics(train.units), header)
     return True
+
+
+def _write(path: Path, tensors: dict[str, NDArray[Any]], header: _Header) -> None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        save_file(tensors, path, {_HEADER: header.model_dump_json()})
+    except SafetensorError as error:
+        # The library wraps what the system says; the caller asks for a full disk by its number.
+        full = f"code: {errno.ENOSPC}" in str(error)
+        raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
 
 
 def open_model(path: Path | str, device: str = "auto") -> SavedModel:
@@ -124,20 +142,46 @@ def open_model(path: Path | str, device: str = "auto") -> SavedModel:
     own = {name.removeprefix(_OWN): part for name, part in tensors.items() if name.startswith(_OWN)}
     spec = catalog().methods.get(header.identity.method)
     context = Context(seed=header.identity.seed, device=resolve_device(device, spec))
-    method = load_code(spec.code)(**header.identity.params)
     try:
-        model: Model = method.restore(own, context)
-    except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise UserError(f"{path}: {spec.name} cannot restore its model ({error})") from error
+        model = _restored(header, spec, own, context)
+        units = _units(header, tensors)
+    except Exception as error:  # a plugin's code, on what anybody may have written
+        raise UserError(
+            f"{path}: {spec.name} cannot restore its model ({describe(error)})"
+        ) from error
     return SavedModel(
         model=model,
         identity=header.identity,
         landmark_genes=header.landmarks.table(),
         target_genes=header.targets.table(),
         tensors=own,
-        units=Units(tensors[_MEAN], tensors.get(_STD)),
+        units=units,
         notes=_notes(header, code_digest(spec.code)),
     )
+
+
+def _restored(
+    header: _Header, spec: MethodSpec, own: Mapping[str, NDArray[Any]], context: Context
+) -> Model:
+    """The model, once it has predicted a profile of zeros as a sound one would."""
+    for name, values in own.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(f"{name} holds NaN or infinite values")
+    model: Model = load_code(spec.code)(**header.identity.params).restore(own, context)
+    landmarks, targets = header.landmarks.ids, header.targets.ids
+    predicted = np.asarray(model.predict(np.zeros((1, len(landmarks)), np.float32)))
+    if predicted.shape != (1, len(targets)) or not np.isfinite(predicted).all():
+        raise ValueError(f"it predicts {predicted.shape} values for {len(targets)} targets")
+    return model
+
+
+def _units(header: _Header, tensors: Mapping[str, NDArray[Any]]) -> Units:
+    n_genes = len(header.landmarks.ids) + len(header.targets.ids)
+    for name in (_MEAN, _STD):
+        values = tensors.get(name, np.zeros(n_genes))
+        if values.shape != (n_genes,) or not np.isfinite(values).all():
+            raise ValueError(f"{name} is not one number for each of {n_genes} genes")
+    return Units(np.asarray(tensors[_MEAN]), tensors.get(_STD))
 
 
 def _statistics(units: Units) -> dict[str, NDArray[np.float64]]:

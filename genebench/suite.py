@@ -22,7 +22,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -43,7 +43,7 @@ class Run(_Section):
 
     methods: list[str] = Field(min_length=1)
     set: dict[str, _Number] = Field(default={})
-    grid: dict[str, list[_Number]] = Field(default={})
+    grid: dict[str, Annotated[list[_Number], Field(min_length=1)]] = Field(default={})
 
 
 class Suite(_Section):
@@ -95,7 +95,11 @@ def _explain(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown key {where}"
-    return f"{where}: {first['msg'].lower()}"
+    if first["type"] == "too_short":
+        return f"{where}: this list is empty"
+    if first["type"] == "missing":
+        return f"{where}: this key is missing"
+    return f"{where}: {first['msg']}"
 
 
 def texts(values: Mapping[str, Any] | Sequence[Any]) -> Any:

@@ -114,11 +114,11 @@ class Tuned:
         trials: one row per protocol, round and candidate: ``protocol``, the parameters that were
             searched (and ``epochs`` when halving), ``selection_mae`` (infinite where it failed),
             ``chosen``, ``key``.
-        records: protocol → the result of what was chosen.
+        records: the results of what was chosen, and of the controls.
     """
 
     trials: pd.DataFrame
-    records: Mapping[str, Record]
+    records: Sequence[Record]
 
 
 def tune(
@@ -141,14 +141,16 @@ def tune(
         UserError: a parameter is unknown or out of range, or no candidate could be fitted.
     """
     tried = _try_all(search, protocols, plan, execute, store)
-    records, rows = {}, []
+    records: list[Record] = []
+    rows = []
     for name, rounds in tried.items():
         best = min(rounds[-1], key=lambda trial: trial.error)
         if not best.record.scores:
             raise UserError(f"{search.method.name}: no candidate could be fitted for {name}")
         chosen = plan(best.point, [name], False)
         execute(chosen)
-        records[name] = _records(chosen, store, search.method.name)[name]
+        found = (store.read(evaluation.key) for _, evaluation in chosen.evaluations)
+        records += [record for record in found if record]
         rows += [_row(name, trial, trial is best) for trials in rounds for trial in trials]
     return Tuned(pd.DataFrame(rows), records)
 

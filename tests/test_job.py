@@ -28,6 +28,7 @@ from genebench.protocols import GEO, GTEX
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
 from genebench.specs import MethodSpec, MetricSpec
+from genebench.training.errors import DivergedError
 
 MARK = "genebench-results.json"
 BAD = BadPredictionError.__name__
@@ -124,6 +125,28 @@ def metric(name, function="metric", **declared):
         best=0.0,
         **declared,
     )
+
+
+# --- checkpoints ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"), [(None, False), (DivergedError("at 3"), False), (MemoryError("gpu"), True)]
+)
+def test_checkpoints_stay_when_another_attempt_may_use_them(bench, error, kept):
+    class Trained(Fake):
+        def fit(self, train, selections, context):
+            found.append((context.scratch / "checkpoint").exists())
+            (context.scratch / "checkpoint").write_bytes(b"x")
+            if error:
+                raise error
+            return super().fit(train, selections, context)
+
+    found = []
+    for _ in range(2):
+        assert bench.run(Trained)["geo"].status == ("failed" if error else "done")
+    assert found == [False, kept]
+    assert any(name.endswith(".work") for name in bench.files()) == kept
 
 
 # --- what a record holds --------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def test_nothing_is_lost_of_what_float32_input_holds(dataset):
 def test_the_size_of_blocks_changes_nothing_that_matters(dataset, monkeypatch):
     train = dataset.profiles(GEO.train)
     whole = moments(train)
-    train.cached(f"moments-{genebench.moments.VERSION}.npz").unlink()
+    train.cached(f"moments-{genebench.moments.VERSION}").unlink()
     monkeypatch.setattr(genebench.moments, "PROFILES_PER_BLOCK", 7)
     assert_same(moments(train), whole, atol=1e-11)
 
@@ -73,16 +73,45 @@ def test_moments_are_worked_out_once_for_all_methods_and_protocols(dataset, monk
         np.testing.assert_array_equal(getattr(again, item.name), getattr(first, item.name))
 
 
-def test_kept_moments_of_which_a_byte_was_changed_are_not_used(dataset):
+def test_kept_moments_of_which_any_byte_was_changed_are_not_used(dataset, monkeypatch):
     train = dataset.profiles(GEO.train)
     first = moments(train)
-    path = train.cached(f"moments-{genebench.moments.VERSION}.npz")
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    assert_same(moments(train), first, rtol=0)
-    path.write_bytes(data[: len(data) // 2])
-    assert_same(moments(train), first, rtol=0)
+    path = train.cached(f"moments-{genebench.moments.VERSION}")
+    data = path.read_bytes()
+    monkeypatch.setattr(genebench.moments, "_Pass", lambda *_: Worked(first))
+    for at in [*range(0, 200, 7), *range(200, len(data), len(data) // 50)]:
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        Worked.number = 0
+        assert moments(train) is first
+        assert Worked.number == 1, at
+    for cut in (0, 10, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:cut])
+        assert moments(train) is first
+
+
+class Worked:
+    """Stands for the pass over the profiles."""
+
+    number = 0
+
+    def __init__(self, found):
+        self.found = found
+
+    def run(self, _progress):
+        Worked.number += 1
+        return self.found
+
+
+def test_moments_of_a_file_that_was_damaged_do_not_outlive_the_damage(dataset):
+    sound = moments(dataset.profiles(GEO.train))
+    path = dataset.root / "geo" / "expression.npy"
+    content = path.read_bytes()
+    damaged = bytearray(content)
+    damaged[-4000:] = bytes(4000)
+    path.write_bytes(damaged)
+    assert not np.allclose(moments(dataset.profiles(GEO.train)).xy, sound.xy)
+    path.write_bytes(content)
+    assert_same(moments(dataset.profiles(GEO.train)), sound, rtol=0)
 
 
 def test_a_dataset_that_cannot_be_written_is_no_obstacle(dataset, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -72,7 +74,7 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(kept, tiny, ge
     given.to_csv(tmp_path / "good.tsv", sep="\t")
     for arguments, message in [
         ((model, tmp_path / "short.tsv"), f"are missing as ensembl ids: {given.index[0]}"),
-        ((model, tmp_path / "z.tsv"), "z-scores"),
+        ((model, tmp_path / "z.tsv"), "--values standardised"),
         ((model, tmp_path / "none.tsv"), "no such file"),
         ((tmp_path / "good.tsv", tmp_path / "good.tsv"), "not a safetensors file"),
     ]:
@@ -81,6 +83,22 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(kept, tiny, ge
         assert message in refused.err
         assert len(refused.err.splitlines()) == 1
         assert not (tmp_path / "out.tsv").exists()
+
+
+def test_a_model_of_data_that_came_standardised_takes_no_expression(
+    kept, tiny, genebench, tmp_path, monkeypatch
+):
+    from genebench import predict as module
+    from genebench.data.formats.opening import open_reader
+    from genebench.data.profiles import Units
+    from genebench.errors import UserError
+    from genebench.saved import open_model
+
+    levels(tiny, "landmarks").to_csv(tmp_path / "good.tsv", sep="\t")
+    saved = replace(open_model(kept[0]), units=Units.given(192))
+    with pytest.raises(UserError, match="--values standardised"):
+        module.predict(saved, open_reader(tmp_path / "good.tsv"), tmp_path / "o.tsv", ids="ensembl")
+    assert not (tmp_path / "o.tsv").exists()
 
 
 def test_a_file_that_is_there_is_not_written_over(kept, tiny, genebench, tmp_path):

@@ -6,6 +6,7 @@ import json
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +68,7 @@ def test_a_method_that_cannot_save_its_models_is_no_failure(kept):
     store, records = kept
     assert records["knn"].status == "done"
     assert records["knn"].model == UNSAVED
+    assert "cannot be saved" in records["knn"].notes[-1]
     assert store.model_path(records["knn"]) is None
     assert store.verify(records["knn"]) == []
 
@@ -136,6 +138,76 @@ def test_a_file_that_is_no_sound_model_is_refused(kept, tmp_path, change, messag
     path.write_bytes(rewritten(store.model_path(records["lsr-l2"]), change))
     with pytest.raises(UserError, match=message):
         open_model(path)
+
+
+def misshapen(kept, tmp_path, **changed):
+    """The saved ridge model with some of its tensors changed, or left out."""
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    store, records = kept
+    source = store.model_path(records["lsr-l2"])
+    with safe_open(source, "numpy") as file:
+        header = file.metadata()
+    tensors = load_file(source) | {name.replace("__", "."): v for name, v in changed.items()}
+    path = tmp_path / "odd.safetensors"
+    save_file({name: v for name, v in tensors.items() if v is not None}, path, header)
+    return path
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"units__mean": None},
+        {"units__mean": np.zeros(3)},
+        {"units__std": np.full(192, np.nan)},
+        {"model__weights": None},
+        {"model__weights": np.zeros((3, 3), np.float32)},
+        {"model__weights": np.zeros((32, 160), np.int64)},
+        {"model__weights": np.full((32, 160), np.nan, np.float32)},
+        {"model__bias": np.zeros(7, np.float32)},
+    ],
+    ids=str,
+)
+def test_a_model_whose_tensors_do_not_fit_is_refused(kept, tmp_path, changed):
+    with pytest.raises(UserError, match="lsr-l2 cannot restore its model"):
+        open_model(misshapen(kept, tmp_path, **changed))
+
+
+def test_a_model_of_other_parameters_or_doubtful_genes_is_refused(kept, tmp_path):
+    def params(metadata):
+        content = json.loads(metadata["genebench"])
+        content["identity"]["params"] = {"surprise": 1}
+        metadata["genebench"] = json.dumps(content)
+
+    def genes(metadata):
+        content = json.loads(metadata["genebench"])
+        content["landmarks"]["ids"][0] = content["landmarks"]["ids"][1]
+        metadata["genebench"] = json.dumps(content)
+
+    store, records = kept
+    path = tmp_path / "odd.safetensors"
+    for change, message in ((params, "cannot restore"), (genes, "ids must be unique")):
+        path.write_bytes(rewritten(store.model_path(records["lsr-l2"]), change))
+        with pytest.raises(UserError, match=message):
+            open_model(path)
+
+
+@pytest.mark.parametrize(("words", "number"), [("code: 28", 28), ("else", 5)])
+def test_a_full_disk_is_told_by_its_number(kept, tiny, monkeypatch, words, number):
+    from safetensors import SafetensorError
+
+    from genebench.saved import save_model
+
+    def fail(*_):
+        raise SafetensorError(f"IoError {words}")
+
+    store, records = kept
+    saved = open_model(store.model_path(records["lsr-l2"]))
+    monkeypatch.setattr("safetensors.numpy.save_file", fail)
+    with pytest.raises(OSError, match=words) as raised:
+        save_model(Path("m"), saved.model, saved.identity, "k", tiny.profiles(GEO.train))
+    assert raised.value.errno == number
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"\xff" * 64])

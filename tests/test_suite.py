@@ -81,6 +81,8 @@ def test_a_grid_on_the_command_line_is_the_same(suite, genebench, tiny, tmp_path
         (("[3, 5]", '["x"]'), "whole number"),
         (("[[runs]]", "[[runs"), "not TOML"),
         (('preset = "tiny"', 'preset = "huge"'), "unknown preset"),
+        (("[3, 5]", "[]"), "runs.0.grid.k_max: this list is empty"),
+        (('["knn", "knn-ge"]', "[]"), "runs.0.methods: this list is empty"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(suite, genebench, tmp_path, change, message):
@@ -100,6 +102,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(suite, genebench, tmp_path
         (("table1", "--methods", "lsr"), "leave out --methods"),
         (("--methods", "knn", "--grid", "k_max"), "write PARAM=VALUE"),
         (("--methods", "knn", "--grid", "lsr-l2.lambdas=3"), "not among the methods"),
+        (("--methods", "knn", "--grid", "k_max=3", "--grid", "k_max=4"), "name it once"),
     ],
 )
 def test_a_wrong_command_is_one_line(genebench, tmp_path, arguments, message):
@@ -115,6 +118,20 @@ def test_every_shipped_suite_can_be_planned(name, tiny, tmp_path):
     assert suite.title
     plan = api.plan_suite(suite, preset="tiny", results=tmp_path)
     assert len(plan.jobs) > len(suite.runs)
+
+
+def test_a_dry_run_takes_the_preset_from_the_suite(suite, genebench, tiny, tmp_path):
+    shown = genebench("run", suite, "--dry-run", "--results", tmp_path / "results")
+    assert shown.status == 0
+    assert "k_max=3" in shown.out
+    suite.write_text(GOOD.replace('"tiny"', '"huge"'))
+    assert genebench("run", suite, "--dry-run").status == 2
+
+
+def test_all_methods_may_have_a_grid_when_they_have_the_parameter(genebench, tiny, tmp_path):
+    refused = genebench("run", "--grid", "k_max=3,5", "--preset", "tiny", "--dry-run")
+    assert refused.status == 2
+    assert "k_max" in refused.err
 
 
 def test_suites_are_found_by_name_or_path_only(tmp_path):

@@ -133,11 +133,15 @@ def test_the_same_command_again_does_nothing_again(folder, genebench):
     again = genebench(*KNN, "--results", folder)
     assert again.status == 0
     assert "chosen" in again.out
+    assert "train-mean" in again.out, "controls are in every table"
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
 def test_trials_stand_in_no_table_unless_they_are_asked_for(folder, genebench):
     assert "trials" not in genebench("report", "--results", folder).out
+    table = api.records(folder).table
+    scored = table[table["method"] == "knn"].groupby("scored_on")["key"].nunique()
+    assert scored.to_dict() == {"selection": 6, "test": 2}
     shown = genebench("report", "--results", folder, "--trials").out
     assert shown.count("trials on its selection set") == 2
     assert ResultsStore(folder).keys()
@@ -151,6 +155,7 @@ def test_trials_stand_in_no_table_unless_they_are_asked_for(folder, genebench):
         (("--method", "knn", "--grid", "k_max=0,2"), "out of range"),
         (("--method", "knn", "--grid", "k_max=2"), "one candidate"),
         (("--method", "knn", "--grid", "k_max=1,2", "--halving"), "no epochs"),
+        (("--method", "knn", "--grid", "k_max=1,2", "--grid", "lsr-l2.lambdas=3,4"), "lsr-l2"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(genebench, tmp_path, arguments, message):

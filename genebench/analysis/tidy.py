@@ -6,19 +6,21 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from genebench.keys import canonical
 from genebench.results.record import Record
 
 COLUMNS = (
-    "dataset", "protocol", "method", "preset", "seed", "panel", "metric",
+    "dataset", "protocol", "method", "params", "preset", "seed", "scored_on", "panel", "metric",
     "mean", "std_genes", "status", "key",
 )  # fmt: skip
 
 
 def tidy(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per dataset, protocol, method, preset, seed, panel and metric.
+    """One row per dataset, protocol, method, parameters, seed, panel and metric.
 
-    ``mean`` and ``std_genes`` are over the panel's genes. A failed record is one row without
-    panel, metric and value.
+    ``scored_on`` is ``test``, or ``selection`` for a trial of tuning; ``params`` are the parameters
+    in effect, as JSON. ``mean`` and ``std_genes`` are over the panel's genes. A failed record is
+    one row without panel, metric and value.
     """
     rows = [row for record in records for row in _rows(record)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -29,8 +31,10 @@ def _rows(record: Record) -> list[dict[str, object]]:
         "dataset": record.dataset,
         "protocol": record.identity.protocol,
         "method": record.identity.method,
+        "params": canonical(record.identity.params),
         "preset": record.preset,
         "seed": record.identity.seed,
+        "scored_on": "selection" if record.identity.is_trial else "test",
         "status": record.status,
         "key": record.key,
     }

@@ -39,7 +39,12 @@ def predict(  # noqa: PLR0917  the command line names them
     ] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
-    """Infer the target genes of new profiles; they come out in the units of the landmarks."""
+    """Infer the target genes of new profiles; they come out in the units of the landmarks.
+
+    Expression must be normalised to the quantiles of the arrays that the model was fitted on, as
+    genebench data export writes it. RNA-seq: standardise by its own statistics, as protocols do,
+    and give --values standardised.
+    """
     from genebench.data.formats.opening import open_reader
     from genebench.predict import predict as write
     from genebench.saved import open_model

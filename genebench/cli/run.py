@@ -90,6 +90,8 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     keep = _kept(predictions=keep_predictions, model=keep_models)
     read = _suite(suite, methods, set_, grid)
     name = dataset or (read.dataset if read else None) or "sim"
+    preset = preset or (read.preset if read else None)
+    api.preset_of(name, preset)
     if dry_run and not api.is_built(name, preset):
         typer.echo(f"dataset {name} would be built first; what would then be done is not known")
         return 0
@@ -145,14 +147,21 @@ def _suite(name: str | None, *others: object) -> Suite | None:
 
 def grid_of(axes: Sequence[str], methods: str) -> dict[str, dict[str, list[str]]]:
     """Method → parameter → values; an axis that names no method is every chosen method's."""
+    from genebench.catalog import catalog
+
+    names = [spec.name for spec in catalog().methods.choose(methods.split(","))]
     chosen: dict[str, dict[str, list[str]]] = {}
     for axis in axes:
         target, equals, values = axis.partition("=")
         method, _, name = target.strip().rpartition(".")
         if not (equals and name and values.strip()):
             raise UserError(f"--grid {axis}: write PARAM=VALUE,VALUE, as in knn.k_max=10,30")
-        for owner in [method] if method else [one.strip() for one in methods.split(",")]:
-            chosen.setdefault(owner, {})[name] = [value.strip() for value in values.split(",")]
+        for owner in [method] if method else names:
+            if name in chosen.setdefault(owner, {}):
+                raise UserError(
+                    f"--grid {axis}: {owner}.{name} has its values already; name it once"
+                )
+            chosen[owner][name] = [value.strip() for value in values.split(",")]
     return chosen
 
 

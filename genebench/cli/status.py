@@ -24,7 +24,18 @@ def status(results: ResultsOption = DEFAULT_RESULTS) -> None:
     records = api.records(results).records
     order = sorted(records, key=lambda record: (record.dataset, record.identity.protocol))
     output.table(
-        ("dataset", "protocol", "method", "preset", "seed", "status", "fit s", "started", "key"),
+        (
+            "dataset",
+            "protocol",
+            "method",
+            "preset",
+            "seed",
+            "status",
+            "fit s",
+            "started",
+            "key",
+            "scored on",
+        ),
         [
             (
                 record.dataset,
@@ -36,6 +47,7 @@ def status(results: ResultsOption = DEFAULT_RESULTS) -> None:
                 f"{record.seconds.get('fit', 0.0):.1f}",
                 record.provenance.started,
                 record.key,
+                "selection" if record.identity.is_trial else "test",
             )
             for record in order
         ],

@@ -11,6 +11,7 @@ from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
 from genebench.cli.progress import bar, jobs_shown
 from genebench.cli.report import print_report
 from genebench.cli.run import JOB_FAILED, command_line, grid_of, overrides_of
+from genebench.errors import UserError, some
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,10 +76,12 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     settings = Settings(results=results, device=cast("Device", device), command=command_line())
     fixed = overrides_of(set_ or ())
     preset = api.preset_of(dataset, preset)
+    axes = grid_of(grid, method)
+    if others := axes.keys() - {method}:
+        raise UserError(f"--grid: {some(others)} is not being tuned; leave it out")
     search = Search(
-        method=spec, preset=preset, grid=grid_of(grid, method).get(method, {}),
-        number=random, halving=halving,
-    )  # fmt: skip
+        method=spec, preset=preset, grid=axes.get(method, {}), number=random, halving=halving
+    )
 
     def plan(point: Point, names: Sequence[str], trials: bool) -> Plan:
         with bar(quiet=quiet) as progress:
@@ -96,8 +99,8 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
 
     tuned = search_and_test(search, protocols, plan, execute, ResultsStore(results))
     _print_trials(tuned)
-    print_report(list(tuned.records.values()))
-    return JOB_FAILED if any(r.status == "failed" for r in tuned.records.values()) else 0
+    print_report(tuned.records)
+    return JOB_FAILED if any(record.status == "failed" for record in tuned.records) else 0
 
 
 def _print_trials(tuned: Tuned) -> None:

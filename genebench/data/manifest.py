@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from genebench.data.compendium import (
     REFERENCE_PLATFORM,
@@ -196,17 +197,46 @@ def _parse(path: Path) -> _Manifest | _Prepared:
         raise UserError(f"{path}: {_explain(error, model)}") from None
 
 
+_KINDS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "tuple_type": 'a list, such as ["geo", "gtex"]',
+    "dict_type": "a table",
+    "model_type": "a table",
+}
+"""Pydantic's faults of type → what a manifest must hold there."""
+
+_OTHER_RECIPE = {
+    (_Prepared, "platforms"): '; [platforms.NAME] goes with recipe = "dgex"',
+    (_Manifest, "platforms"): '; a list of platforms goes with recipe = "prepared"',
+}
+
+
 def _explain(error: ValidationError, model: type[_Head]) -> str:
-    """The first fault that pydantic found, in our words; an unknown key tells most."""
-    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    *section, key = map(str, faults[0]["loc"])
-    if faults[0]["type"] == "extra_forbidden":
+    """The fault that tells most among those that pydantic found, in our words."""
+    fault = min(error.errors(), key=_precedence)
+    *section, key = map(str, fault["loc"])
+    if fault["type"] == "extra_forbidden":
         where = f"in {'.'.join(section)}: " if section else ""
         return f"{where}{unknown('key', key, _keys(model, section))}"
     where = ".".join([*section, key])
-    if faults[0]["type"] == "missing":
+    if fault["type"] == "missing":
         return f"{where}: this key is missing"
-    return f"{where}: {faults[0]['msg']}, not {str(faults[0]['input'])[:40]!r}"
+    given = "a table" if isinstance(fault["input"], dict) else repr(str(fault["input"])[:40])
+    return f"{where}: {_must_be(fault)}, not {given}{_OTHER_RECIPE.get((model, where), '')}"
+
+
+def _precedence(fault: ErrorDetails) -> int:
+    """Which keys there are follows from the recipe; a key that is missing may be misspelt."""
+    if fault["loc"] == ("recipe",) and fault["type"] != "missing":
+        return 0
+    return 1 if fault["type"] == "extra_forbidden" else 2
+
+
+def _must_be(fault: ErrorDetails) -> str:
+    if fault["type"] in _KINDS:
+        return f"must be {_KINDS[fault['type']]}"
+    return fault["msg"].replace("Input should be", "must be")
 
 
 def _keys(model: type[_Head], section: list[str]) -> Mapping[str, Any]:

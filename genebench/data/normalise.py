@@ -123,7 +123,7 @@ def rank_type(n_genes: int) -> type[np.uint16 | np.uint32]:
 
 
 @dataclass(frozen=True)
-class Moments:
+class GeneSums:
     """What the mean and standard deviation of each gene follow from, over some profiles.
 
     Attributes:
@@ -137,38 +137,38 @@ class Moments:
     squares: Floats
 
     @classmethod
-    def none(cls, n_genes: int) -> Moments:
+    def none(cls, n_genes: int) -> GeneSums:
         """Those of no profile."""
         return cls(0, np.zeros(n_genes), np.zeros(n_genes))
 
-    def __add__(self, other: Moments) -> Moments:
+    def __add__(self, other: GeneSums) -> GeneSums:
         """The same over the profiles of both (Chan, Golub & LeVeque 1983)."""
         if not other.count:
             return self
         count = self.count + other.count
         apart, share = other.mean - self.mean, other.count / count
-        return Moments(
+        return GeneSums(
             count=count,
             mean=self.mean + apart * share,
             squares=self.squares + other.squares + apart**2 * (self.count * share),
         )
 
 
-def moments(block: Floats) -> Moments:
-    """Moments of a block of profiles × genes.
+def gene_sums(block: Floats) -> GeneSums:
+    """Sums over a block of profiles × genes.
 
     Deviations are taken from the first profile, so those of a gene that never varies are 0.
     """
     count, n_genes = block.shape
     if not count:
-        return Moments.none(n_genes)
+        return GeneSums.none(n_genes)
     apart = block - block[0]
     total = apart.sum(axis=0)
     squares = np.einsum("ij,ij->j", apart, apart)
-    return Moments(count, block[0] + total / count, squares - total**2 / count)
+    return GeneSums(count, block[0] + total / count, squares - total**2 / count)
 
 
-def gene_statistics(over: Moments) -> tuple[Floats, Floats]:
+def gene_statistics(over: GeneSums) -> tuple[Floats, Floats]:
     """Mean and standard deviation (ddof 0) of each gene."""
     return over.mean, np.sqrt(over.squares / over.count)
 

@@ -25,10 +25,10 @@ from genebench.data.formats.base import BLOCK
 from genebench.data.genes import Layers
 from genebench.data.levels import check_level, to_log2
 from genebench.data.normalise import (
-    Moments,
+    GeneSums,
     Ranks,
     gene_statistics,
-    moments,
+    gene_sums,
     quantile_ranks,
     rank_type,
     reference_ranks,
@@ -120,13 +120,13 @@ class _References:
 
     def expression(
         self, block: tuple[Ranks, NDArray[np.bool_]]
-    ) -> tuple[NDArray[np.float32], Moments, Moments]:
-        """Expression of ranks, its moments, and those of the training profiles alone."""
+    ) -> tuple[NDArray[np.float32], GeneSums, GeneSums]:
+        """Expression of ranks, its sums, and those of the training profiles alone."""
         ranks, trains = block
         places = ranks.astype(np.intp)
         values = self.everything.take(places)
-        training = moments(self.training.take(places[trains]))
-        return values.astype(np.float32), moments(values), training
+        training = gene_sums(self.training.take(places[trains]))
+        return values.astype(np.float32), gene_sums(values), training
 
 
 class _Preparation:
@@ -246,9 +246,11 @@ class _Preparation:
         (home / "ranks.npy").unlink()
         return platform_digest(table, self.sums[f"{platform}/expression.npy"])
 
-    def _write_expression(self, platform: str, references: _References) -> tuple[Moments, Moments]:
-        """Write expression; return its moments, and those of the training profiles alone."""
-        whole = training = Moments.none(len(self.genes))
+    def _write_expression(
+        self, platform: str, references: _References
+    ) -> tuple[GeneSums, GeneSums]:
+        """Write expression; return its sums, and those of the training profiles alone."""
+        whole = training = GeneSums.none(len(self.genes))
         name, shape = f"{platform}/expression.npy", (len(self.tables[platform]), len(self.genes))
         with (self._folder / name).open("wb") as file:
             stream = Hashed(file)

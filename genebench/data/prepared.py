@@ -136,6 +136,12 @@ def _sources(platform: str) -> dict[str, tuple[Source, Source]]:
 
 
 def _check_present(arrays: PreparedArrays) -> None:
+    if not arrays.folder.is_dir():
+        fault = "a file, not a folder" if arrays.folder.exists() else "no such folder"
+        raise UserError(
+            f"{arrays.folder}: {fault}; the key arrays of the manifest names the folder that holds "
+            "the arrays"
+        )
     missing = [path for path in array_files(arrays.folder, arrays.platforms) if not path.exists()]
     if not missing:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -173,6 +174,16 @@ class Profiles:
         for rows in self._row_blocks(size):
             yield self._units.levels(self._raw(rows, slice(None)))
 
+    @property
+    def stamp(self) -> bytes:
+        """Differs when the units do, or when somebody has touched the file beneath."""
+        digest = hashlib.sha256(self._units.mean.tobytes() + self._units.scale.tobytes())
+        filename = getattr(self._expression, "filename", None)
+        if filename is not None:
+            state = Path(filename).stat()
+            digest.update(f"{state.st_size} {state.st_mtime_ns}".encode())
+        return digest.digest()
+
     def cached(self, suffix: str) -> Path | None:
         """Where something worked out from these very profiles may be kept; None for nowhere."""
         return self._cache and self._cache.with_name(f"{self._cache.name}.{suffix}")
@@ -188,8 +199,11 @@ class Profiles:
         return self._units.of(self._raw(rows, columns), columns)
 
     def _raw(self, rows: NDArray[np.intp], columns: slice) -> NDArray[np.float32]:
-        values = np.asarray(self._expression[rows, columns])
-        _forget_pages(self._expression)
+        values = np.empty((len(rows), len(self._units.mean[columns])), np.float32)
+        for start in range(0, len(rows), BLOCK):
+            part = slice(start, start + BLOCK)
+            values[part] = self._expression[rows[part], columns]
+            _forget_pages(self._expression)
         return values
 
     def _whole(self, role: Role) -> Matrix:
@@ -197,7 +211,7 @@ class Profiles:
         path = self.cached(f"{role}.npy") if self._mmap else None
         if path is None:
             return self._loaded(role, shape)
-        if not path.exists():
+        if _mapped(path, shape) is None:
             path.parent.mkdir(exist_ok=True)
             with atomic_write(path) as stream:
                 writer = NpyWriter(stream, shape, np.float32)
@@ -215,6 +229,15 @@ class Profiles:
         return matrix
 
 
+def _mapped(path: Path, shape: tuple[int, int]) -> Matrix | None:
+    """A matrix that was written before; none when there is none, or one cut short or other."""
+    try:
+        matrix: Matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    return matrix if matrix.shape == shape and matrix.dtype == np.float32 else None
+
+
 def _unnamed(number: int, letter: str) -> pd.DataFrame:
     ids = [f"{letter}{at}" for at in range(number)]
     return pd.DataFrame({"symbol": ids, "probes": "", "twin": False}, index=ids)
@@ -223,7 +246,8 @@ def _unnamed(number: int, letter: str) -> pd.DataFrame:
 def _forget_pages(matrix: NDArray[np.float32]) -> None:
     """Let go of the pages of a memory map: they stay in the system's cache, not in our memory.
 
-    Else a pass over the data would count as memory in use, up to the size of the file.
+    Else a pass over the data would count as memory in use, up to the size of the file: the system
+    maps 64 kB around every value that is touched.
     """
     mapped = getattr(matrix, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):

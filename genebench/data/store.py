@@ -334,8 +334,12 @@ class DataStore:
             if not final.is_dir():
                 raise
             # The same content was prepared before, perhaps by a process beside this one: it stays
-            # in force while each file takes the place of its equal.
-            for path in [path for path in staged.rglob("*") if path.is_file()]:
+            # in force while each file takes the place of its equal. What was worked out from them
+            # goes with the staging folder: they may have been damaged by then.
+            files = [path for path in staged.rglob("*") if path.is_file()]
+            with suppress(FileNotFoundError):
+                (final / "cache").rename(staged / "cache")
+            for path in files:
                 path.replace(final / path.relative_to(staged))
         with atomic_write(self.root / name / "current") as stream:
             stream.write(f"{digest}\n".encode())

@@ -9,7 +9,7 @@
                                           what the method has to say of each gene
     <results>/<key>.predictions.npy       predictions, float32 profiles × targets, when kept
     <results>/<key>.model.safetensors     the model, when kept
-    <results>/.<key>.work/                checkpoints of a job that has not ended
+    <results>/.<key>.work/                checkpoints of a job that was interrupted, or failed
 
 The record is written last, by rename: a key with a record is finished. Merging is a copy.
 """
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -38,6 +37,8 @@ from genebench.results.scores import agree, scores_of
 LAYOUT = 1
 _MARK = "genebench-results.json"
 _REMEDY = "name another folder with --results"
+_WORK_DAYS = 30
+"""How long checkpoints wait for their job to be run again."""
 
 Vectors = Mapping[str, NDArray[Any]]
 
@@ -66,6 +67,7 @@ class ResultsStore:
             self.root.mkdir(parents=True, exist_ok=True)
             self.check()
             sweep(self.root, ".*.tmp")
+            sweep(self.root, ".*.work", _WORK_DAYS)
             if self._mark.exists():
                 with tempfile.TemporaryFile(dir=self.root):
                     return
@@ -179,18 +181,16 @@ class ResultsStore:
     def work(self, keys: Iterable[str]) -> Iterator[Path]:
         """A folder for checkpoints of the job that gives these records.
 
-        It goes when the job has ended, and stays with what is in it when the job is interrupted.
+        What is left in it at the end stays, for when the same job is run again.
         """
         folder = self.root / f".{key_of(sorted(keys))}.work"
         with user_errors(self.root, _REMEDY):
             folder.mkdir(exist_ok=True)
         try:
             yield folder
-        except BaseException:
+        finally:
             with suppress(OSError):
                 folder.rmdir()  # when nothing is in it
-            raise
-        shutil.rmtree(folder, ignore_errors=True)
 
     def verify(self, record: Record) -> list[str]:
         """What is wrong with a record: its key, its files, its scores. Empty when sound."""

@@ -1,14 +1,17 @@
 """A checkpoint: one file of tensors with what goes with them as JSON in its header.
 
-It is written under another name and then renamed, so a process killed at any moment leaves the
-checkpoint before. Safetensors hold numbers and text alone; nothing is unpickled.
+It is written under a name of its own and then renamed, so a process killed at any moment leaves the
+checkpoint before, and of two processes at the same job the last to write leaves its own, whole.
+Safetensors hold numbers and text alone; nothing is unpickled.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from genebench.errors import UserError, some
+from genebench.errors import describe, some
+from genebench.files import make_readable, sweep
+from genebench.training.errors import CheckpointError
 
 FORMAT = "1"
 """Version of what the loop puts into a checkpoint."""
@@ -37,39 +42,47 @@ class Checkpoint:
             OSError: it cannot be written; the one before is intact.
         """
         header = {"identity": json.dumps(self._identity), "course": json.dumps(course)}
-        temporary = self.path.with_suffix(".tmp")
-        try:
-            save_file(dict(tensors), temporary, header)
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(self.path)
+        sweep(self.path.parent, ".*.tmp")
+        with _temporary(self.path.parent) as temporary:
+            try:
+                save_file(dict(tensors), temporary, header)
+            except SafetensorError as error:
+                raise OSError(str(error)) from error
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            make_readable(temporary)
+            temporary.replace(self.path)
 
     def read(self, device: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         """Tensors and the course of training so far; None when there is no checkpoint.
 
         Raises:
-            UserError: it is damaged, or another run's.
+            CheckpointError: it is damaged, or another run's.
         """
-        if not self.path.exists():
-            return None
         try:
             with safe_open(self.path, "pt", device=device) as stored:
                 header = stored.metadata() or {}
                 self._check(json.loads(header["identity"]))
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
             return tensors, json.loads(header["course"])
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise UserError(
-                f"{self.path}: damaged checkpoint ({error}); remove it to start over"
-            ) from error
+        except FileNotFoundError:
+            return None
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"damaged checkpoint ({describe(error)})") from error
 
     def _check(self, found: Mapping[str, Any]) -> None:
         names = {*found, *self._identity}
         other = sorted(name for name in names if found.get(name) != self._identity.get(name))
         if other:
-            raise UserError(
-                f"{self.path}: checkpoint of another run (other {some(other)}); "
-                "remove it to start over"
-            )
+            raise CheckpointError(f"checkpoint of another run (other {some(other)})")
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[Path]:
+    """A file that nobody else writes, removed at the end unless it was renamed."""
+    handle, name = tempfile.mkstemp(prefix=".training.", suffix=".tmp", dir=folder)
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)

@@ -14,6 +14,10 @@ class DivergedError(Exception):
     """The loss, or a prediction, is no longer a finite number."""
 
 
+class CheckpointError(Exception):
+    """There is a checkpoint, but training cannot go on from it."""
+
+
 class OutOfMemoryError(Exception):
     """The device's memory is too small for the method as it is set."""
 

@@ -3,7 +3,8 @@
 One training serves every selection set. What is chosen on one depends on no other: each has its
 own best epoch, its own patience, its own copy of the weights, and all randomness comes from the
 seed and the epoch. So a run asked for one set only, or continued from a checkpoint, ends with the
-same weights; on the CPU in float32, to the bit.
+same weights; on the CPU in float32, to the bit. A run may continue on another device than it began
+on, with that device's rounding from there on.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from typing import Any
 import torch
 
 from genebench.data.profiles import Profiles
+from genebench.errors import some
 from genebench.method import Context, Curve
 from genebench.specs import Value
 from genebench.training.batches import Source, sources
 from genebench.training.checkpoint import Checkpoint
 from genebench.training.course import Course
-from genebench.training.errors import DivergedError, memory_advice
+from genebench.training.errors import CheckpointError, DivergedError, memory_advice
 from genebench.training.learner import Learner, generator
 
 CHECKPOINT_SECONDS = 60.0
@@ -75,7 +77,6 @@ def train(
     Raises:
         DivergedError: the loss or a prediction is no longer finite.
         OutOfMemoryError: the device's memory does not hold it.
-        UserError: the checkpoint is damaged or another run's.
     """
     with memory_advice(context.device, params):
         return _Training(create(), profiles, selections, context, params).run()
@@ -180,9 +181,13 @@ class _Training:
         try:
             self.checkpoint.write(self._tensors(), self.course.stored())
         except OSError as error:
-            self.notes = [f"no checkpoint could be written ({error.strerror or error})"]
+            self._note(f"no checkpoint could be written ({error.strerror or error})")
         self._saved = time.monotonic()
         self._saving = self._saved - began
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         """All tensors of a checkpoint: ``state/<name>``, ``kept/<part>/<epoch>/<name>``."""
@@ -195,20 +200,25 @@ class _Training:
 
     def _continue(self) -> None:
         """Go on from the checkpoint, if it followed every selection set that is asked for."""
-        found = self.checkpoint.read(self.context.device) if self.checkpoint else None
-        course = Course.read(found[1], self.selections) if found else None
-        if found is None or course is None:
-            return
+        try:
+            found = self.checkpoint.read(self.context.device) if self.checkpoint else None
+            course = Course.read(found[1], self.selections) if found else None
+            if found and course:
+                self._restore(found[0], course)
+        except CheckpointError as error:
+            self._note(f"trained from the start: {error}")
+
+    def _restore(self, tensors: Tensors, course: Course) -> None:
+        state = self.learner.state()
+        # All is looked up before anything is changed: a start from nothing must stay possible.
+        found = _below("state/", tensors, state)
+        self.kept = {
+            (part, epoch): _below(f"kept/{part}/{epoch}/", tensors, self.learner.weights(part))
+            for part, epoch in course.wanted()
+        }
         self.course = course
-        for name, value in self.learner.state().items():
-            value.copy_(found[0][f"state/{name}"])
-        for part, epoch in course.wanted():
-            prefix = f"kept/{part}/{epoch}/"
-            self.kept[part, epoch] = {
-                path.removeprefix(prefix): value
-                for path, value in found[0].items()
-                if path.startswith(prefix)
-            }
+        for name, value in state.items():
+            value.copy_(found[name])
 
     def _trained(self, name: str) -> Trained:
         weights = [self.kept[part, best.epoch] for part, best in enumerate(self.course.best[name])]
@@ -220,6 +230,15 @@ class _Training:
 
 def _width(part: slice) -> int:
     return int(part.stop - part.start)
+
+
+def _below(prefix: str, tensors: Tensors, like: Tensors) -> Tensors:
+    """The tensors under a prefix, which must have the names and shapes of these."""
+    found = {name: tensors[prefix + name] for name in like if prefix + name in tensors}
+    amiss = [name for name in like if name not in found or found[name].shape != like[name].shape]
+    if amiss:
+        raise CheckpointError(f"damaged checkpoint (without {prefix}{some(sorted(amiss))})")
+    return found
 
 
 def _subset(n: int, size: int, seed: int) -> torch.Tensor:
@@ -236,7 +255,6 @@ def _checkpoint(
     identity = {
         "method": type(learner).__qualname__,
         "seed": context.seed,
-        "device": context.device,
         "training profiles": _digest(profiles),
         **params,
     }

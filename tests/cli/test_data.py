@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genebench.data.store import DataStore
+from genebench.specs import Part
+
 LANDMARKS, TWINS, TARGETS = 12, 4, 30
 GENES = LANDMARKS + TARGETS - TWINS
 LACKING = 3  # The GTEx file lacks this many targets, so that the default policy drops them.
@@ -240,6 +243,29 @@ def test_a_damaged_dataset_is_prepared_again_without_force(genebench, make, own_
     flip(stored(own_home, "geo/expression.npy"))
     assert "already" not in genebench("data", "prepare", manifest).out
     assert genebench("data", "verify", "mini").status == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--force"]])
+def test_what_was_worked_out_from_damaged_files_goes_when_they_are_mended(
+    genebench, make, own_home, options
+):
+    manifest, part = make(), Part(platform="gtex")
+    genebench("data", "prepare", manifest)
+    expression = stored(own_home, "gtex/expression.npy")
+    sound = expression.read_bytes()
+    flip(expression)
+    wrong = np.array(DataStore().open("mini").profiles(part, mmap=True).targets)
+    assert list(stored(own_home, "cache").iterdir())
+
+    assert genebench("data", "prepare", *options, manifest).status == 0
+
+    assert expression.read_bytes() == sound
+    assert not stored(own_home, "cache").exists()
+    assert sorted(path.name for path in (own_home / "datasets" / "mini").iterdir()) == sorted(
+        ["current", expression.parents[1].name]
+    )
+    mended = DataStore().open("mini").profiles(part, mmap=True).targets
+    assert not np.array_equal(mended, wrong)
 
 
 def test_an_offered_dataset_is_built_again_by_force_only(genebench, tiny, own_home):

@@ -202,7 +202,7 @@ CORPUS = {
     ),
     "a level that there is not": case(
         change("bad.toml", ('ids = "probe"', 'ids = "probe"\nlevel = "ln"')),
-        "platforms.geo.level: Input should be 'log2', 'linear' or 'any', not 'ln'",
+        "platforms.geo.level: must be 'log2', 'linear' or 'any', not 'ln'",
     ),
     # Ids of genes.
     "ids of another kind": case(
@@ -311,7 +311,7 @@ CORPUS = {
     "an unknown key": case(change("bad.toml", ("ids", "id")), "unknown key 'id'; did you mean"),
     "a platform that is text": case(
         {"bad.toml": MANIFEST.partition("[platforms")[0] + '[platforms]\ngeo = "geo.tsv"\n'},
-        "platforms.geo: Input should be a valid",
+        "platforms.geo: must be a table",
     ),
     "no platform": case({"bad.toml": MANIFEST.partition("[platforms")[0]}, "platforms: this key"),
     "an unknown format": case(matrix("gtex", "x.xlsx", b"PK"), "unknown format; name it one of"),

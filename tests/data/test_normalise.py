@@ -12,9 +12,9 @@ from hypothesis.extra import numpy as hnp
 from scipy.stats import rankdata
 
 from genebench.data.normalise import (
-    Moments,
+    GeneSums,
     gene_statistics,
-    moments,
+    gene_sums,
     quantile_ranks,
     rank_type,
     reference_ranks,
@@ -138,9 +138,9 @@ def test_statistics_over_blocks_are_those_of_the_whole(matrix, size):
 
 def statistics_of(blocks):
     blocks = list(blocks)
-    whole = Moments.none(blocks[0].shape[1])
+    whole = GeneSums.none(blocks[0].shape[1])
     for block in blocks:
-        whole = whole + moments(block)
+        whole = whole + gene_sums(block)
     return gene_statistics(whole)
 
 

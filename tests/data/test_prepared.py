@@ -266,11 +266,20 @@ def test_what_only_looks_bad_is_taken_when_told(folder, make, case):
 
 
 BAD_MANIFEST = {
-    "a platform that there is not": ('platforms = ["geo", "tcga"]', "platforms.1: Input should be"),
+    "a platform that there is not": ('platforms = ["geo", "tcga"]', "platforms.1: must be"),
     "no geo": ('platforms = ["gtex"]', "platforms: geo is not among them"),
     "a key of the other recipe": ("duplicates = 'exact'", "unknown key 'duplicates'"),
-    "no such folder": ('arrays = "none"', "none: 10 of the arrays are missing"),
-    "a level of the other recipe": ('level = "log2"', "level: Input should be 'standardised' or "),
+    "platforms as text": ('platforms = "geo"', 'platforms: must be a list, such as ["geo"'),
+    "platforms as tables": (
+        'platforms.geo.matrix = "geo.gct"',
+        'not a table; [platforms.NAME] goes with recipe = "dgex"',
+    ),
+    "a file for the folder": (
+        'arrays = "dgex.toml"',
+        "dgex.toml: a file, not a folder; the key arr",
+    ),
+    "no such folder": ('arrays = "none"', "none: no such folder; the key arrays"),
+    "a level of the other recipe": ('level = "log2"', "level: must be 'standardised' or "),
 }
 
 

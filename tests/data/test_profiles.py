@@ -60,6 +60,23 @@ def test_twins_are_equal_on_rna_seq_and_measured_apart_on_the_array(tiny):
         assert same is equal, platform
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-4], lambda data: data[:50], lambda data: b"", lambda data: b"x"]
+)
+def test_a_file_to_map_that_was_cut_short_is_written_again(tiny, train, damage):
+    assert len(tiny.profiles(TRAIN, mmap=True).targets)
+    path = train.cached("targets.npy")
+    path.write_bytes(damage(path.read_bytes()))
+    np.testing.assert_array_equal(tiny.profiles(TRAIN, mmap=True).targets, train.targets)
+
+
+def test_a_file_to_map_of_other_profiles_is_written_again(tiny, train):
+    path = train.cached("targets.npy")
+    path.parent.mkdir(exist_ok=True)
+    np.save(path, train.targets[1:])
+    np.testing.assert_array_equal(tiny.profiles(TRAIN, mmap=True).targets, train.targets)
+
+
 def test_memory_maps_hold_the_same_values_read_only(tiny, train):
     mapped = tiny.profiles(TRAIN, mmap=True)
     for role in ("landmarks", "targets"):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -242,6 +244,47 @@ def test_predictions_that_are_not_kept_are_removed(store):
 def test_a_temporary_file_is_no_record(store, written):
     with store.scratch(written.key):
         assert store.keys() == [written.key]
+
+
+# --- checkpoints ----------------------------------------------------------------------------------
+
+
+def test_work_that_was_left_is_found_by_the_same_job_alone(store):
+    with store.work(["b", "a"]) as first:
+        (first / "checkpoint").write_bytes(b"x")
+    with store.work(["a"]) as other:
+        assert other != first
+    with store.work(["a", "b"]) as again:
+        assert (again / "checkpoint").read_bytes() == b"x"
+    assert files(store) == {first.name}
+
+
+@pytest.mark.parametrize("ending", [None, KeyboardInterrupt])
+def test_a_folder_in_which_nothing_was_left_goes(store, ending):
+    try:
+        with store.work(["a"]):
+            if ending:
+                raise ending
+    except KeyboardInterrupt:
+        pass
+    assert files(store) == set()
+
+
+def test_a_folder_that_another_process_removed_is_no_error(store):
+    with store.work(["a"]) as folder:
+        folder.rmdir()
+    assert files(store) == set()
+
+
+def test_work_that_nobody_came_back_to_for_a_month_goes(store):
+    for days in (29, 31):
+        with store.work([str(days)]) as folder:
+            (folder / "checkpoint").write_bytes(b"x")
+        then = time.time() - days * 24 * 3600
+        os.utime(folder, (then, then))
+    store.prepare()
+    with store.work(["29"]) as kept:
+        assert files(store) == {kept.name}
 
 
 # --- damage ---------------------------------------------------------------------------------------

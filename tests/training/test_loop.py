@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from toy import PARAMS, Linear, simulated
 
-from genebench import Context, Profiles, UserError
-from genebench.training import loop
+from genebench import Context, Profiles
+from genebench.training import checkpoint, loop
 from genebench.training.errors import DivergedError, OutOfMemoryError
 from genebench.training.loop import train
 
@@ -213,23 +217,108 @@ def test_a_killed_process_leaves_a_checkpoint_to_continue_from(tmp_path):
     equal(found, trained(data, epochs=40))
 
 
-def test_a_checkpoint_of_another_run_is_refused_in_one_line(tmp_path, checkpoints_always):
-    trained(context=Context(scratch=tmp_path))
-    with pytest.raises(UserError, match=r"another run \(other lr, seed\); remove it"):
-        trained(context=Context(scratch=tmp_path, seed=7), lr=0.1)
-    other = simulated(30, seed=5)
-    with pytest.raises(UserError, match="other training profiles"):
-        trained(context=Context(scratch=tmp_path), data=other)
+def starts_over(folder, *, context=None, **changes) -> str:
+    """The note of a run that finds no use for the checkpoint in a folder, and gives the same."""
+    context = context or Context()
+    learner = Linear()
+    found = trained(learner=learner, context=replace(context, scratch=folder), **changes)
+    equal(found, trained(context=context, **changes))
+    assert len(learner.seen) == PARAMS["epochs"]
+    notes = {trained.notes[0] for trained in found.values()}
+    assert len(notes) == 1
+    return notes.pop()
 
 
-def test_a_truncated_checkpoint_is_refused_in_one_line(tmp_path, checkpoints_always):
+@pytest.fixture
+def stored(tmp_path, checkpoints_always) -> Path:
+    """The checkpoint of a whole run."""
     trained(context=Context(scratch=tmp_path))
     (path,) = tmp_path.iterdir()
-    whole = path.read_bytes()
-    for length in (0, 5, 100, len(whole) - 1):
-        path.write_bytes(whole[:length])
-        with pytest.raises(UserError, match=r"damaged checkpoint .*; remove it to start over"):
-            trained(context=Context(scratch=tmp_path))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"context": Context(seed=7), "lr": 0.1}, "lr, seed"),
+        ({"data": simulated(30, seed=5)}, "training profiles"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_a_note_and_a_fresh_start(stored, changes, named):
+    note = starts_over(stored.parent, **changes)
+    assert note == f"trained from the start: checkpoint of another run (other {named})"
+
+
+@pytest.mark.parametrize("length", [0, 5, 100, -1])
+def test_a_truncated_checkpoint_is_a_note_and_a_fresh_start(stored, length):
+    stored.write_bytes(stored.read_bytes()[:length])
+    assert "trained from the start: damaged checkpoint" in starts_over(stored.parent)
+
+
+@pytest.mark.parametrize("spoil", [lambda tensors, name: tensors.pop(name),
+                                   lambda tensors, name: tensors.update({name: torch.zeros(2, 2)})],
+                         ids=["absent", "another shape"])  # fmt: skip
+@pytest.mark.parametrize("start", ["state/matrix", "kept/1/"])
+def test_a_checkpoint_without_a_tensor_is_a_note_and_a_fresh_start(stored, start, spoil):
+    with safe_open(stored, "pt") as whole:
+        header = whole.metadata()
+        tensors = {name: whole.get_tensor(name) for name in whole.keys()}  # noqa: SIM118
+    gone = next(name for name in tensors if name.startswith(start))
+    spoil(tensors, gone)
+    save_file(tensors, stored, header)
+    assert f"damaged checkpoint (without {gone})" in starts_over(stored.parent)
+
+
+def test_a_fresh_start_replaces_the_checkpoint_that_was_of_no_use(stored):
+    stored.write_bytes(b"")
+    trained(context=Context(scratch=stored.parent))
+    learner = Linear()
+    trained(learner=learner, context=Context(scratch=stored.parent))
+    assert learner.seen == []
+
+
+def test_a_run_may_continue_on_another_device(stored):
+    # As if written on a GPU: what the identity of the run says decides, not where tensors lay.
+    there, here = (
+        loop._checkpoint(Linear(), TRAIN, Context(scratch=stored.parent, device=device), PARAMS)
+        for device in ("cuda", "cpu")
+    )
+    there.write(*here.read("cpu"))
+    assert here.read("cpu") is not None
+
+
+def test_two_runs_at_the_same_checkpoint_never_mix(stored, monkeypatch):
+    """Another process writes, and renames, while this one is writing."""
+    tensors = [{"state/matrix": torch.full((500,), value)} for value in (1.0, 2.0)]
+    ours, theirs = (
+        loop._checkpoint(Linear(), TRAIN, Context(scratch=stored.parent), PARAMS) for _ in range(2)
+    )
+    save = checkpoint.save_file
+
+    def interleaved(*arguments):
+        monkeypatch.setattr(checkpoint, "save_file", save)
+        save(*arguments)
+        theirs.write(tensors[1], {})
+        assert torch.equal(ours.read("cpu")[0]["state/matrix"], tensors[1]["state/matrix"])
+
+    monkeypatch.setattr(checkpoint, "save_file", interleaved)
+    ours.write(tensors[0], {})
+    assert torch.equal(ours.read("cpu")[0]["state/matrix"], tensors[0]["state/matrix"])
+    assert list(stored.parent.iterdir()) == [stored]
+
+
+def test_a_folder_that_goes_while_training_is_one_note(tmp_path, checkpoints_always):
+    folder = tmp_path / "work"
+    folder.mkdir()
+
+    def progress(done, total, message):
+        shutil.rmtree(folder, ignore_errors=True)
+
+    found = trained(context=Context(scratch=folder, progress=progress))
+    equal(found, trained())
+    assert [note for note in found["geo"].notes if "checkpoint" in note] == [
+        "no checkpoint could be written (No such file or directory)"
+    ]
 
 
 def test_a_checkpoint_that_cannot_be_written_is_a_note(tmp_path, checkpoints_always):

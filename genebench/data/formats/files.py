@@ -22,9 +22,10 @@ def check_readable(path: Path) -> None:
     """See to it that ``path`` is a file that can be read and holds something.
 
     Raises:
-        UserError: no such file (with near misses), a directory, not permitted, or empty.
+        UserError: no such file (with near misses), a directory, a pipe, not permitted, or empty.
     """
     try:
+        _check_kind(path)
         with path.open("rb") as file:
             empty = not file.read(1)
     except FileNotFoundError:
@@ -35,6 +36,12 @@ def check_readable(path: Path) -> None:
         raise UserError(f"{path}: cannot be read: {error}") from None
     if empty:
         raise UserError(f"{path}: the file is empty; was its download or export interrupted?")
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse what is no file before it is opened: opening a pipe waits for a writer, for ever."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UserError(f"{path}: cannot be read: a pipe or a device; write it to a file first")
 
 
 def _near_miss(path: Path) -> str:

@@ -19,6 +19,7 @@ from genebench.data.formats.hdf5 import (
     SLAB,
     Hdf5Reader,
     can_be_named,
+    check_space,
     is_plain,
     read_block,
     write_values,
@@ -97,10 +98,12 @@ class GctxReader(Hdf5Reader):
 
 def write_gctx(path: Path, content: Content) -> None:
     """Write a GCTX file, block by block; columns of numbers stay numbers, others become text."""
+    dtype, blocks = content.read()
+    check_space(path, content, dtype)
     with h5py.File(path, "w") as file:
         file.attrs["version"] = "GCTX1.0"
         file.attrs["src"] = path.name
-        write_values(file, MATRIX, content)
+        write_values(file, MATRIX, content.shape, dtype, blocks)
         _write_table(file.create_group(_ROW), content.genes)
         _write_table(file.create_group(_COL), content.profiles)
 

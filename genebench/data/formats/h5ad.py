@@ -22,6 +22,7 @@ from genebench.data.formats.hdf5 import (
     SLAB,
     Hdf5Reader,
     can_be_named,
+    check_space,
     is_plain,
     read_block,
     write_values,
@@ -179,9 +180,11 @@ def _values(part: Any, genes: NDArray[np.intp]) -> NDArray[np.floating]:
 
 def write_h5ad(path: Path, content: Content) -> None:
     """Write an AnnData file, X dense and block by block, with obs and var."""
+    dtype, blocks = content.read()
+    check_space(path, content, dtype)
     with h5py.File(path, "w") as file:
         _mark(file, "anndata", "0.1.0")
-        _mark(write_values(file, "X", content), "array", "0.2.0")
+        _mark(write_values(file, "X", content.shape, dtype, blocks), "array", "0.2.0")
         _write_table(file.create_group("obs"), content.profiles)
         _write_table(file.create_group("var"), content.genes)
         for name in ("layers", "obsm", "obsp", "uns", "varm", "varp"):

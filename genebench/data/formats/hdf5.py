@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,8 @@ from h5py.h5t import check_string_dtype
 from numpy.typing import NDArray
 
 from genebench.data.formats.base import Content, Reader, float_type
-from genebench.data.formats.files import unique_ids
+from genebench.data.formats.files import as_text, unique_ids
+from genebench.errors import UserError
 
 SLAB = 64
 """Profiles read or packed at once, of all genes: HDF5 picks scattered columns too slowly."""
@@ -23,6 +25,10 @@ _LARGEST_RATIO = 2000
 """Deflate shrinks data at most some 1000-fold: a file that promises more is not sound."""
 
 _CHUNK_GENES = 4096
+
+_LEAST, _STRUCTURE = 64 << 10, 1.02
+_PER_COLUMN, _PER_CELL = 1024, 64
+"""Bytes, and a share of them, that HDF5 takes at most beside what it is given."""
 
 
 class Hdf5Reader(Reader):
@@ -115,13 +121,46 @@ def read_block(
     return block
 
 
-def write_values(group: h5py.Group, name: str, content: Content) -> h5py.Dataset:
+def check_space(path: Path, content: Content, dtype: np.dtype[np.floating]) -> None:
+    """See to it that the disk holds a file even if nothing in it can be packed.
+
+    HDF5 does not survive a disk that fills up while it writes: it takes the process with it.
+
+    Raises:
+        UserError: it does not.
+    """
+    tables = _largest(content.genes) + _largest(content.profiles)
+    values = content.shape[0] * content.shape[1] * dtype.itemsize
+    needed = _LEAST + int(_STRUCTURE * (values + tables))
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise UserError(
+            f"{path}: not enough space left to write: up to {needed / 1e6:,.1f} MB are needed, "
+            f"{free / 1e6:,.1f} MB are free; free some, or write to another folder"
+        )
+
+
+def _largest(table: pd.DataFrame) -> int:
+    """Bytes that a table takes at most: each text as long as the longest of its column."""
+    columns = (
+        as_text(column) for column in (table.index.to_series(), *(table[name] for name in table))
+    )
+    widths = [max((len(text.encode()) for text in column), default=0) for column in columns]
+    return sum(_PER_COLUMN + len(table) * (width + _PER_CELL) for width in widths)
+
+
+def write_values(
+    group: h5py.Group,
+    name: str,
+    shape: tuple[int, int],
+    dtype: np.dtype[np.floating],
+    blocks: Iterator[NDArray[np.floating]],
+) -> h5py.Dataset:
     """Write profiles × genes as a packed dataset, block by block."""
-    dtype, blocks = content.read()
-    profiles, genes = content.shape
+    profiles, genes = shape
     dataset = group.create_dataset(
         name,
-        content.shape,
+        shape,
         dtype,
         chunks=(min(SLAB, profiles), min(_CHUNK_GENES, genes)),
         compression="gzip",

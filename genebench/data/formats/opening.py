@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from genebench.data.formats.delimited import write_profiles
 from genebench.data.formats.files import as_text, check_readable
 from genebench.data.formats.text import check_cells
 from genebench.errors import UserError, some
-from genebench.files import user_errors
+from genebench.files import sweep, user_errors
 from genebench.plugins import load_code
 from genebench.specs import FormatSpec
 
@@ -61,10 +62,7 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
     write = _load(path, spec, spec.writer)
     _check_absent(path)
     _check_text(path, content)
-    with (
-        user_errors(path.parent, "write to another folder"),
-        tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
-    ):
+    with user_errors(path.parent, "write to another folder"), _staging(path) as folder:
         staged = Path(folder) / path.name
         with _blame(path, staged):
             write(staged, content)
@@ -78,6 +76,12 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
         for file, name in zip(written, final, strict=True):
             file.rename(name)
     return final
+
+
+def _staging(path: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder beside a file to write it in; what a killed process left of such is removed."""
+    sweep(path.parent, f".{glob.escape(path.name)}.*.tmp")
+    return tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
 
 
 @contextmanager

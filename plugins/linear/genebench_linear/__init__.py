@@ -71,7 +71,7 @@ def genebench_methods() -> list[MethodSpec]:
                 ),
                 Param(
                     name="iterations", default=1000, minimum=10,
-                    help="iterations that a gene may take for one λ, in tens",
+                    help="iterations that a gene may take for one λ, rounded down to tens",
                 ),
                 PER_GENE,
             ),

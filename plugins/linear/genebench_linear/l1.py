@@ -41,7 +41,7 @@ class LSRL1(LinearMethod):
         }
         gaps = self._descend(found, choices, context)
         # No λ above the first could do better than it: all weights are zero there already.
-        grid = np.array([min(gaps), np.inf][: self.lambdas])
+        grid = np.array([min(gaps), np.inf])
         return {name: self._model(choice.model(grid), gaps) for name, choice in choices.items()}
 
     def _descend(self, found: Moments, choices: Mapping[str, Choice], context: Context) -> Gaps:

@@ -139,7 +139,7 @@ class Lasso:
             found: moments of the training profiles.
             device: ``cpu`` or ``cuda``.
             gap: the duality gap, relative to ``yy``, at which a target is finished.
-            iterations: how many a target may take for one λ, in tens.
+            iterations: how many a target may take for one λ, rounded down to tens.
             tile: targets worked on at once.
         """
         self._products = Products.of(found, device)

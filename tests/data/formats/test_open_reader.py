@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
+from genebench.data.formats.files import check_readable
 from genebench.data.formats.opening import open_reader
 from genebench.errors import UserError
 
@@ -30,6 +32,18 @@ def test_directory_and_empty_file(write, tmp_path: Path):
         open_reader(tmp_path / "folder.tsv")
     with pytest.raises(UserError, match="file is empty"):
         open_reader(write("m.tsv", b""))
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "m.tsv")
+    # With a writer there is nothing to wait for: without the refusal this fails, not hangs.
+    writer = os.open(tmp_path / "m.tsv", os.O_RDWR)
+    try:
+        os.write(writer, b"id\tA\ng\t1\n")
+        with pytest.raises(UserError, match=r"m\.tsv: cannot be read: a pipe"):
+            check_readable(tmp_path / "m.tsv")
+    finally:
+        os.close(writer)
 
 
 def test_file_without_permission(write, monkeypatch):

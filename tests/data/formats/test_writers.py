@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import os
+import shutil
 import warnings
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -114,6 +117,57 @@ def test_a_failure_leaves_nothing(tmp_path, suffix):
     with pytest.raises(UserError, match="source broke"):
         write_matrix(tmp_path / f"m.{suffix}", Content(GENES, PROFILES, broken))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["gctx", "h5ad"])
+def test_hdf5_is_not_begun_where_its_values_would_not_fit(tmp_path, monkeypatch, ending):
+    values = np.random.default_rng(3).normal(8, 2, (3, 4000))
+    genes = pd.DataFrame(index=[f"g{at}" for at in range(4000)])
+    opened = []
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda folder: SimpleNamespace(free=values.nbytes, folder=folder)
+    )
+    monkeypatch.setattr(h5py, "File", lambda *arguments: opened.append(arguments))
+    with pytest.raises(
+        UserError, match=rf"m\.{ending}: not enough space .* 0\.1 MB are free; "
+    ) as error:
+        write_matrix(tmp_path / f"m.{ending}", content(values, genes=genes))
+    assert "\n" not in str(error.value)
+    assert opened == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["gctx", "h5ad"])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5000), (400, 60)])
+def test_no_hdf5_file_is_larger_than_the_space_asked_for(tmp_path, monkeypatch, ending, shape):
+    random = np.random.default_rng(3)
+    values = random.integers(0, 255, (*shape, 4), dtype=np.uint8).view(np.float32)[..., 0]
+    values[~np.isfinite(values)] = 0
+    profiles = pd.DataFrame(
+        {f"c{at}": [random.bytes(20).hex() for _ in range(shape[0])] for at in range(30)},
+        index=[f"p{at}" for at in range(shape[0])],
+    )
+    genes = pd.DataFrame(index=[f"g{at}" for at in range(shape[1])])
+    given = content(values, genes=genes, profiles=profiles)
+    path, *_ = reversed(write_matrix(tmp_path / f"m.{ending}", given))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=path.stat().st_size))
+    with pytest.raises(UserError, match="not enough space"):
+        write_matrix(tmp_path / f"n.{ending}", given)
+
+
+def test_what_a_killed_process_left_beside_is_removed_and_nothing_else(tmp_path):
+    left, young, another = (
+        tmp_path / f".{name}.tmp" for name in ("m.npz.abc", "m.npz.def", "n.npz.abc")
+    )
+    swap = tmp_path / ".m.npz.swp"
+    for path in (left, young, another):
+        path.mkdir()
+    swap.write_text("an editor's")
+    for path in (left, another, swap):
+        os.utime(path, (0, 0))
+    write_matrix(tmp_path / "m.npz", content(profiles=PROFILES[[]]))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"m.npz", young.name, another.name, swap.name}
 
 
 def test_no_file_is_overwritten(tmp_path, suffix):
