@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 demo: .venv/installed ## MAE and CC tables of the published methods under both protocols
 	$(BIN)/genebench run --methods lsr,lsr-l1,lsr-l2,knn-ge,knn,dgex,ggan --protocol geo,gtex \
-	  --dataset sim --preset tiny --results results/demo
+	  --dataset sim --preset tiny --results demo-results
 
 test: .venv/installed-dev ## the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto  # a process for each core is enough
@@ -42,7 +42,7 @@ docs: .venv/installed-dev ## the documentation as a site
 	$(BIN)/mkdocs build --strict --site-dir site
 
 clean:
-	rm -rf .venv site results/demo
+	rm -rf .venv site demo-results
 
 .venv/installed: $(PROJECTS) constraints.txt
 	$(PYTHON) -m venv .venv

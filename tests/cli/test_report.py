@@ -17,7 +17,7 @@ from genebench.results.record import Failure
 from genebench.results.store import ResultsStore
 
 COLUMNS = [
-    "dataset", "protocol", "method", "preset", "seed", "panel", "metric",
+    "dataset", "protocol", "method", "params", "preset", "seed", "scored_on", "panel", "metric",
     "mean", "std_genes", "status", "key",
 ]  # fmt: skip
 FORMATS = ("terminal", "markdown", "latex", "csv", "json")
@@ -90,7 +90,7 @@ def test_csv_has_exactly_the_documented_columns_and_one_row_per_value(report):
     rows = parsed(text)
     # 3 methods, 2 protocols, 2 metrics, 3 panels.
     assert len(rows) == 3 * 2 * 2 * 3
-    identities = {tuple(row[name] for name in COLUMNS[:7]) for row in rows}
+    identities = {tuple(row[name] for name in COLUMNS[:9]) for row in rows}
     assert len(identities) == len(rows)
 
 
