@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 import pandas as pd
 
@@ -24,7 +24,7 @@ from genebench.results import DEFAULT_RESULTS
 from genebench.results.record import Record
 from genebench.results.store import Kept, ResultsStore
 from genebench.specs import PRESETS
-from genebench.suite import Suite, texts
+from genebench.suite import Run, Suite, texts
 
 Names = str | Iterable[str]
 """Comma-separated names, or a sequence of names; ``all`` stands for every one."""
@@ -84,7 +84,7 @@ def run(
     results: Path | str = DEFAULT_RESULTS,
     device: Device = "auto",
     engine: str = "local",
-    keep: Iterable[Kept] = (),
+    keep: Names = (),
     retry_failed: bool = False,
 ) -> Results:
     """Evaluate methods under protocols on a dataset; what ``results`` holds is not done again.
@@ -110,12 +110,13 @@ def run(
         UserError: an unknown name or parameter, a value out of range, results not writable.
     """
     check_choices(engine, device)
+    kept = _kept(keep)
     plan = plan_run(
         methods, protocols, dataset,
         preset=preset, seeds=seeds, overrides=texts(params or {}), grid=texts(grid or {}),
-        results=Path(results), keep=keep,
+        results=Path(results), keep=kept,
     )  # fmt: skip
-    settings = Settings(results=Path(results), device=device, keep=frozenset(keep))
+    settings = Settings(results=Path(results), device=device, keep=kept)
     for _ in execute_plan(plan.remaining(retry_failed=retry_failed), settings, engine):
         pass
     return Results(planned_records(plan, Path(results)))
@@ -199,24 +200,23 @@ def plan_suite(
     progress: Progress = silent,
 ) -> Plan:
     """The plan of a suite; what is given here goes before what the suite says."""
-    return merged(
-        [
-            plan_run(
-                methods,
-                suite.protocols if protocols is None else protocols,
-                dataset or suite.dataset or "sim",
-                preset=preset or suite.preset,
-                seeds=suite.seeds if seeds is None else seeds,
-                overrides=dict.fromkeys(methods, texts(run.set)) if run.set else {},
-                grid=dict.fromkeys(methods, texts(run.grid)) if run.grid else {},
-                results=results,
-                keep=keep,
-                progress=progress,
-            )
-            for run in suite.runs
-            for methods in [[spec.name for spec in catalog().methods.choose(run.methods)]]
-        ]
-    )
+
+    def plan(run: Run) -> Plan:
+        methods = [spec.name for spec in catalog().methods.choose(run.methods)]
+        return plan_run(
+            methods,
+            suite.protocols if protocols is None else protocols,
+            dataset or suite.dataset or "sim",
+            preset=preset or suite.preset,
+            seeds=suite.seeds if seeds is None else seeds,
+            overrides=dict.fromkeys(methods, texts(run.set)) if run.set else {},
+            grid=dict.fromkeys(methods, texts(run.grid)) if run.grid else {},
+            results=results,
+            keep=keep,
+            progress=progress,
+        )
+
+    return merged(map(plan, suite.runs))
 
 
 def check_choices(engine: str, device: str) -> None:
@@ -240,6 +240,14 @@ def planned_records(plan: Plan, results: Path) -> list[Record]:
     store = ResultsStore(results)
     found = (store.read(evaluation.key) for _, evaluation in plan.evaluations)
     return [record for record in found if record]
+
+
+def _kept(names: Names) -> frozenset[Kept]:
+    wanted, known = _names(names), get_args(Kept)
+    for name in wanted:
+        if name not in known:
+            raise unknown("thing to keep", name, known)
+    return frozenset(cast("list[Kept]", wanted))
 
 
 def _names(names: Names) -> list[str]:

@@ -34,7 +34,7 @@ from genebench.provenance import PeakMemory, Stopwatch, now, provenance
 from genebench.results.record import FORMAT, Failure, Provenance, Record
 from genebench.results.scores import GENE_MODEL
 from genebench.results.store import UNSAVED, Kept, ResultsStore
-from genebench.saved import save_model
+from genebench.saved import Tensors, save_model, tensors_of
 from genebench.training.errors import DivergedError
 
 log = logging.getLogger("genebench")
@@ -221,6 +221,8 @@ def _evaluate(
         with clock.phase("score"):
             scored = score(test, predictions)
         kept = _keep(bench, evaluation, model, scratch)
+    if isinstance(kept, Failure):
+        return _record_failure(bench, evaluation, kept)
     done = _attempt(
         lambda: _record_success(bench, evaluation, model, scored, kept=kept, clock=clock)
     )
@@ -231,16 +233,23 @@ def _evaluate(
 
 def _keep(
     bench: _Workbench, evaluation: Evaluation, model: Model, predictions: Path
-) -> dict[str, str]:
+) -> dict[str, str] | Failure:
     """Keep what the user asked to be kept; return the digests of the files."""
     kept = {}
     if "predictions" in bench.settings.keep:
         kept["predictions"] = bench.store.keep(predictions, evaluation.key, "predictions")
     if "model" in bench.settings.keep:
-        with bench.store.scratch(evaluation.key) as path:
-            saved = save_model(path, model, evaluation.identity, evaluation.key, bench.train)
-            kept["model"] = bench.store.keep(path, evaluation.key, "model") if saved else UNSAVED
+        tensors = _attempt(lambda: tensors_of(model))
+        if isinstance(tensors, Failure):
+            return tensors
+        kept["model"] = _keep_model(bench, evaluation, tensors) if tensors else UNSAVED
     return kept
+
+
+def _keep_model(bench: _Workbench, evaluation: Evaluation, tensors: Tensors) -> str:
+    with bench.store.scratch(evaluation.key) as path:
+        save_model(path, tensors, evaluation.identity, evaluation.key, bench.train)
+        return bench.store.keep(path, evaluation.key, "model")
 
 
 def _predict(model: Model, test: Profiles, scratch: Path, clock: Stopwatch) -> Failure | None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FORMAT: Literal[1] = 1
 _HEADER = "genebench"
 _OWN = "model."
+Tensors = dict[str, NDArray[Any]]
 _MEAN, _STD = "units.mean", "units.std"
 
 
@@ -98,11 +99,25 @@ class SavedModel:
     notes: tuple[str, ...] = ()
 
 
-def save_model(path: Path, model: Model, identity: Identity, key: str, train: Profiles) -> bool:
-    """Write a model; False (and no file) when its method cannot save its models."""
-    own = {f"{_OWN}{name}": np.ascontiguousarray(part) for name, part in model.tensors().items()}
-    if not own:
-        return False
+def tensors_of(model: Model) -> Tensors:
+    """What a model consists of, ready to be saved; nothing when it cannot be.
+
+    Raises:
+        ValueError: a tensor is no array of numbers.
+    """
+    tensors = {name: np.ascontiguousarray(part) for name, part in model.tensors().items()}
+    for name, part in tensors.items():
+        if part.dtype.kind not in "biuf":
+            raise ValueError(f"tensor {name} holds {part.dtype}, not numbers")
+    return tensors
+
+
+def save_model(path: Path, own: Tensors, identity: Identity, key: str, train: Profiles) -> None:
+    """Write a model, by its tensors.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     header = _Header(
         format=FORMAT,
         key=key,
@@ -110,8 +125,8 @@ def save_model(path: Path, model: Model, identity: Identity, key: str, train: Pr
         landmarks=_Genes.of(train.landmark_genes),
         targets=_Genes.of(train.target_genes),
     )
-    _write(path, own | _statistics(train.units), header)
-    return True
+    named = {f"{_OWN}{name}": part for name, part in own.items()}
+    _write(path, named | _statistics(train.units), header)
 
 
 def _write(path: Path, tensors: dict[str, NDArray[Any]], header: _Header) -> None:

@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -102,10 +102,10 @@ def _explain(error: ValidationError) -> str:
     return f"{where}: {first['msg']}"
 
 
-def texts(values: Mapping[str, Any] | Sequence[Any]) -> Any:
-    """Values of parameters as one types them on the command line."""
+def texts(values: Any) -> Any:
+    """Values of parameters, in mappings and sequences of any kind, as one types them."""
     if isinstance(values, Mapping):
         return {name: texts(value) for name, value in values.items()}
-    if isinstance(values, list):
+    if isinstance(values, Iterable) and not isinstance(values, str):
         return [texts(value) for value in values]
     return str(values)

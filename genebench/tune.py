@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -40,8 +40,9 @@ class Search:
 
     Attributes:
         method: the method.
-        preset: where parameters that are not searched come from.
+        preset: where parameters come from that are neither searched nor fixed.
         grid: parameter → values, as typed.
+        fixed: parameter → value in every candidate, as typed.
         number: how many candidates to draw from the grid at random; None for every combination.
         halving: whether most candidates are dropped after a fraction of the epochs.
         seed: of the drawing.
@@ -50,6 +51,7 @@ class Search:
     method: MethodSpec
     preset: str
     grid: Mapping[str, Sequence[str]]
+    fixed: Mapping[str, str] = field(default_factory=dict)
     number: int | None = None
     halving: bool = False
     seed: int = 0
@@ -85,11 +87,11 @@ class Search:
             raise UserError("--halving: it decides on epochs itself; leave them out of --grid")
         if EPOCHS not in (param.name for param in self.method.params):
             raise UserError(f"--halving: {self.method.name} has no epochs to halve")
-        whole, candidates = int(self.method.values(self.preset, {})[EPOCHS]), len(self.points())
+        whole, candidates = self.method.values(self.preset, self.fixed)[EPOCHS], len(self.points())
         shares = [1]
-        while candidates >= FEWER * shares[-1] and whole >= FEWER * shares[-1]:
+        while min(candidates, int(whole)) >= FEWER * shares[-1]:
             shares.append(FEWER * shares[-1])
-        return [{EPOCHS: str(whole // share)} for share in reversed(shares)]
+        return [{EPOCHS: str(int(whole) // share)} for share in reversed(shares)]
 
 
 @dataclass(frozen=True)

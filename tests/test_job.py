@@ -667,6 +667,16 @@ def test_without_keeping_predictions_nothing_but_record_and_vectors_is_left(benc
         recompute(record, bench.store, catalog())
 
 
+@pytest.mark.parametrize(
+    "tensors", [lambda self: 1 / 0, lambda self: {"w": np.array([object()])}, lambda self: None]
+)
+def test_a_model_that_cannot_say_what_it_is_made_of_is_a_failed_record(bench, tensors):
+    method = predicting_with(type("Odd", (Zero,), {"tensors": tensors}))
+    record = bench.run(method, keep={"model"})["geo"]
+    assert record.status == "failed"
+    assert bench.files() == {f"{record.key}.json"}
+
+
 def test_whoever_may_read_a_record_may_read_its_predictions(bench):
     record = bench.run(Half, keep={"predictions"})["geo"]
     modes = {

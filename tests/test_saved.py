@@ -197,7 +197,7 @@ def test_a_model_of_other_parameters_or_doubtful_genes_is_refused(kept, tmp_path
 def test_a_full_disk_is_told_by_its_number(kept, tiny, monkeypatch, words, number):
     from safetensors import SafetensorError
 
-    from genebench.saved import save_model
+    from genebench.saved import save_model, tensors_of
 
     def fail(*_):
         raise SafetensorError(f"IoError {words}")
@@ -206,7 +206,9 @@ def test_a_full_disk_is_told_by_its_number(kept, tiny, monkeypatch, words, numbe
     saved = open_model(store.model_path(records["lsr-l2"]))
     monkeypatch.setattr("safetensors.numpy.save_file", fail)
     with pytest.raises(OSError, match=words) as raised:
-        save_model(Path("m"), saved.model, saved.identity, "k", tiny.profiles(GEO.train))
+        save_model(
+            Path("m"), tensors_of(saved.model), saved.identity, "k", tiny.profiles(GEO.train)
+        )
     assert raised.value.errno == number
 
 

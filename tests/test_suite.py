@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from genebench import UserError, api
@@ -150,3 +151,8 @@ def test_suites_are_found_by_name_or_path_only(tmp_path):
 
 def test_values_become_what_one_types():
     assert texts({"a": 1, "b": [0.5, True], "c": "x"}) == {"a": "1", "b": ["0.5", "True"], "c": "x"}
+
+
+@pytest.mark.parametrize("values", [(3, 5), range(3, 6, 2), np.array([3, 5])])
+def test_a_grid_from_python_may_be_any_sequence(values):
+    assert texts({"k_max": values}) == {"k_max": ["3", "5"]}

@@ -46,6 +46,7 @@ def test_random_candidates_are_different_ones_of_the_grid_and_the_seed_decides()
         ({"halving": True, "number": 4}, ["90", "270"]),
         ({"halving": True, "number": 2}, ["270"]),
         ({"halving": True, "preset": "tiny"}, ["2", "8"]),  # no less than one epoch
+        ({"halving": True, "fixed": {"epochs": "90"}}, ["10", "30", "90"]),
     ],
 )
 def test_halving_trains_a_third_as_long_for_each_round_that_drops_two_thirds(changes, epochs):

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from genebench.cli import output
-from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
+from genebench.cli.options import (
+    DEFAULT_RESULTS,
+    DeviceOption,
+    EngineOption,
+    PresetOption,
+    QuietOption,
+    ResultsOption,
+    SetOption,
+    command_line,
+    grid_of,
+    overrides_of,
+)
 from genebench.cli.progress import bar, jobs_shown
 from genebench.cli.report import print_report
 from genebench.errors import UserError
@@ -47,14 +57,8 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     dataset: Annotated[
         str | None, typer.Option(help="A prepared or built-in dataset; sim unless given.")
     ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(help="tiny, small or paper; what the dataset suggests unless given."),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="METHOD.PARAM=VALUE", help="Set a parameter; repeatable."),
-    ] = None,
+    preset: PresetOption = None,
+    set_: SetOption = None,
     grid: Annotated[
         list[str] | None,
         typer.Option(metavar="[METHOD.]PARAM=VALUE,…", help="Run every combination; repeatable."),
@@ -62,8 +66,8 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     seeds: Annotated[
         int | None, typer.Option(help="Number of seeds of stochastic methods; 1 unless given.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    engine: Annotated[str, typer.Option(help="Where jobs are executed.")] = "local",
+    device: DeviceOption = "auto",
+    engine: EngineOption = "local",
     results: ResultsOption = DEFAULT_RESULTS,
     keep_predictions: Annotated[
         bool, typer.Option("--keep-predictions", help="Keep predictions as .npy.")
@@ -77,7 +81,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the tables.")] = False,
+    quiet: QuietOption = False,
 ) -> int:
     """Evaluate methods under protocols on a dataset, and print the tables.
 
@@ -145,39 +149,6 @@ def _suite(name: str | None, *others: object) -> Suite | None:
     return read_suite(name)
 
 
-def grid_of(axes: Sequence[str], methods: str) -> dict[str, dict[str, list[str]]]:
-    """Method → parameter → values; an axis that names no method is every chosen method's."""
-    from genebench.catalog import catalog
-
-    names = [spec.name for spec in catalog().methods.choose(methods.split(","))]
-    chosen: dict[str, dict[str, list[str]]] = {}
-    for axis in axes:
-        target, equals, values = axis.partition("=")
-        method, _, name = target.strip().rpartition(".")
-        if not (equals and name and values.strip()):
-            raise UserError(f"--grid {axis}: write PARAM=VALUE,VALUE, as in knn.k_max=10,30")
-        for owner in [method] if method else names:
-            if name in chosen.setdefault(owner, {}):
-                raise UserError(
-                    f"--grid {axis}: {owner}.{name} has its values already; name it once"
-                )
-            chosen[owner][name] = [value.strip() for value in values.split(",")]
-    return chosen
-
-
-def overrides_of(assignments: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Method → parameter → value, of ``--set``."""
-    chosen: dict[str, dict[str, str]] = {}
-    for assignment in assignments:
-        target, equals, value = assignment.partition("=")
-        # Method names may hold dots; parameter names may not.
-        method, dot, name = target.strip().rpartition(".")
-        if not (equals and dot and method and name):
-            raise UserError(f"--set {assignment}: write METHOD.PARAM=VALUE, as in knn.k_max=30")
-        chosen.setdefault(method, {})[name] = value
-    return chosen
-
-
 def _announce(plan: Plan, results: Path, jobs: int, *, retry_failed: bool, quiet: bool) -> None:
     if quiet:
         return
@@ -211,11 +182,3 @@ def _show(plan: Plan) -> None:
             for job, evaluation in plan.evaluations
         ],
     )
-
-
-def command_line() -> str:
-    """The command that was issued, for the record."""
-    import shlex
-    import sys
-
-    return shlex.join(["genebench", *sys.argv[1:]])

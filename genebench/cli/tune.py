@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from genebench.cli import output
-from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
+from genebench.cli.options import (
+    DEFAULT_RESULTS,
+    DeviceOption,
+    EngineOption,
+    PresetOption,
+    QuietOption,
+    ResultsOption,
+    SetOption,
+    command_line,
+    grid_of,
+    overrides_of,
+)
 from genebench.cli.progress import bar, jobs_shown
 from genebench.cli.report import print_report
-from genebench.cli.run import JOB_FAILED, command_line, grid_of, overrides_of
+from genebench.cli.run import JOB_FAILED
 from genebench.errors import UserError, some
 
 if TYPE_CHECKING:
@@ -39,14 +50,8 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
         str, typer.Option("--protocol", "--protocols", help="Comma-separated names, or all.")
     ] = "geo,gtex",
     dataset: Annotated[str, typer.Option(help="A prepared or built-in dataset.")] = "sim",
-    preset: Annotated[
-        str | None,
-        typer.Option(help="tiny, small or paper; what the dataset suggests unless given."),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="METHOD.PARAM=VALUE", help="Set a parameter; repeatable."),
-    ] = None,
+    preset: PresetOption = None,
+    set_: SetOption = None,
     random: Annotated[
         int | None,
         typer.Option(metavar="N", help="Draw N candidates; every combination unless given."),
@@ -54,10 +59,10 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     halving: Annotated[
         bool, typer.Option("--halving", help="Drop most candidates after a part of the epochs.")
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    engine: Annotated[str, typer.Option(help="Where jobs are executed.")] = "local",
+    device: DeviceOption = "auto",
+    engine: EngineOption = "local",
     results: ResultsOption = DEFAULT_RESULTS,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the tables.")] = False,
+    quiet: QuietOption = False,
 ) -> int:
     """Fit every candidate, compare them on the selection set, and test what was chosen.
 
@@ -80,15 +85,16 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     if others := axes.keys() - {method}:
         raise UserError(f"--grid: {some(others)} is not being tuned; leave it out")
     search = Search(
-        method=spec, preset=preset, grid=axes.get(method, {}), number=random, halving=halving
-    )
+        method=spec, preset=preset, grid=axes.get(method, {}), fixed=fixed.get(method, {}),
+        number=random, halving=halving,
+    )  # fmt: skip
 
     def plan(point: Point, names: Sequence[str], trials: bool) -> Plan:
         with bar(quiet=quiet) as progress:
             return api.plan_run(
                 [method], names, dataset,
                 preset=preset, seeds=1, results=results, trials=trials, progress=progress,
-                overrides=fixed | {method: {**fixed.get(method, {}), **point}},
+                overrides=fixed | {method: {**search.fixed, **point}},
             )  # fmt: skip
 
     def execute(made: Plan) -> None:
