@@ -26,10 +26,12 @@ from genebench.progress import Progress, silent
 if TYPE_CHECKING:
     import torch
 
-VERSION = 1
+VERSION = 2
 """Raised when the same profiles would give other moments."""
 
 PROFILES_PER_BLOCK = 2048
+PROFILES_IN_CACHE = 128
+"""Centred and squared together, while a processor's cache holds them."""
 
 _MARK = hashlib.sha256().digest_size
 """Bytes before the tensors of kept moments: a digest of them and of what they are of."""
@@ -74,56 +76,64 @@ def moments(train: Profiles, progress: Progress = silent, *, device: str = "cpu"
 
 
 class _Pass:
-    """The sums over blocks of profiles, on a device."""
+    """The sums over blocks of profiles, on a device.
+
+    A column of ones beside the landmarks makes the sums a row of the products. One matrix takes
+    every block: memory that is asked for anew is slow to come.
+    """
 
     def __init__(self, train: Profiles, device: str) -> None:
         import torch
 
         self._train = train
-        self._genes = len(train.landmark_genes), len(train.target_genes)
         self._device = torch.device(device)
-        self._centre = self._on_device(train.units.mean)
-        n_genes = sum(self._genes)
-        self._sum, self._squares = (self._zeros(n_genes) for _ in range(2))
-        self._products = self._zeros(self._genes[0], n_genes)
+        self._centre = self._on_device(train.units.mean).double()
+        self._left = 1 + len(train.landmark_genes)
+        n_columns = self._left + len(train.target_genes)
+        self._values = self._zeros(min(len(train), PROFILES_PER_BLOCK), n_columns)
+        self._values[:, 0] = 1
+        self._products = self._zeros(self._left, n_columns)
+        self._squares = self._zeros(len(train.target_genes))
 
     def run(self, progress: Progress) -> Moments:
         """Add up all blocks."""
         done = 0
         for block in self._train.level_blocks(PROFILES_PER_BLOCK):
-            self._add(self._on_device(block) - self._centre)
+            self._add(self._on_device(block))
             done += len(block)
             progress(done, len(self._train), "training moments")
         return self._standardised()
 
-    def _add(self, values: torch.Tensor) -> None:
-        self._sum += values.sum(0)
-        self._squares += values.square().sum(0)
-        self._products.addmm_(values[:, : self._genes[0]].T, values)
+    def _add(self, block: torch.Tensor) -> None:
+        import torch
+
+        values = self._values[: len(block)]
+        for start in range(0, len(block), PROFILES_IN_CACHE):
+            rows = slice(start, start + PROFILES_IN_CACHE)
+            torch.sub(block[rows], self._centre, out=values[rows, 1:])
+            self._squares += values[rows, self._left :].square().sum(0)
+        self._products.addmm_(values[:, : self._left].T, values)
 
     def _standardised(self) -> Moments:
-        n, p = len(self._train), self._genes[0]
+        n, p = len(self._train), self._left - 1
         scale = self._train.units.scale
-        total, squares, products = (
-            part.cpu().numpy() for part in (self._sum, self._squares, self._products)
-        )
-        mean = total / n
-        products = (products - n * np.outer(mean[:p], mean)) * np.outer(scale[:p], scale)
-        # Rounding must not make a variance negative, nor the scatter of landmarks asymmetric.
-        squares = np.maximum((squares - n * mean**2) * scale**2, 0.0)
+        found, squares = self._products.cpu().numpy(), self._squares.cpu().numpy()
+        mean = found[0, 1:] / n
+        products = (found[1:, 1:] - n * np.outer(mean[:p], mean)) * np.outer(scale[:p], scale)
         return Moments(
             n=n,
             x_mean=(mean * scale)[:p],
             y_mean=(mean * scale)[p:],
+            # Rounding must not make the scatter asymmetric, nor a variance negative.
             xx=(products[:, :p] + products[:, :p].T) / 2,
             xy=products[:, p:],
-            yy=squares[p:],
+            yy=np.maximum((squares - n * mean[p:] ** 2) * scale[p:] ** 2, 0.0),
         )
 
     def _on_device(self, values: NDArray[np.floating]) -> torch.Tensor:
         import torch
 
-        return torch.from_numpy(values).to(self._device, torch.float64)
+        return torch.from_numpy(values).to(self._device)
 
     def _zeros(self, *shape: int) -> torch.Tensor:
         import torch

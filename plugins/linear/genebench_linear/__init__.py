@@ -66,6 +66,11 @@ def genebench_methods() -> list[MethodSpec]:
                     help="smallest λ of the path; 1 is λ_max, where all weights become zero",
                 ),
                 Param(
+                    name="patience", default=3, minimum=0,
+                    help="end the path once so many λ in a row were no better on any selection "
+                    "set; 0: go down to lambda_min",
+                ),
+                Param(
                     name="gap", default=1e-4, minimum=1e-12, maximum=0.1,
                     help="duality gap, as a share of a gene's sum of squares, to stop at",
                 ),

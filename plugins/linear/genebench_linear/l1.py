@@ -22,10 +22,18 @@ class LSRL1(LinearMethod):
     """Lasso: the λ with the smallest MAE on the selection profiles, for all genes or for each."""
 
     def __init__(
-        self, *, lambdas: int, lambda_min: float, gap: float, iterations: int, per_gene: bool
+        self,
+        *,
+        lambdas: int,
+        lambda_min: float,
+        patience: int,
+        gap: float,
+        iterations: int,
+        per_gene: bool,
     ) -> None:
         self.lambdas = lambdas
         self.lambda_min = lambda_min
+        self.patience = patience
         self.gap = gap
         self.iterations = iterations
         self.per_gene = per_gene
@@ -33,10 +41,10 @@ class LSRL1(LinearMethod):
     def fit(
         self, train: Profiles, selections: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Go down the path once; offer each of its models to each selection set."""
+        """Go down the path, once; offer each of its models to each selection set."""
         found = moments(train, context.progress, device=context.device)
         choices = {
-            name: Choice(selection, context.device, per_gene=self.per_gene)
+            name: Choice(selection, context.device, per_gene=self.per_gene, patience=self.patience)
             for name, selection in selections.items()
         }
         gaps = self._descend(found, choices, context)
@@ -60,6 +68,8 @@ class LSRL1(LinearMethod):
             for choice in choices.values():
                 choice.offer(penalty, solution.weights, bias, **facts)
             context.progress(at, self.lambdas, "going down λ")
+            if all(choice.over for choice in choices.values()):
+                break
         return gaps
 
     def _model(self, chosen: Linear, gaps: Gaps) -> Linear:

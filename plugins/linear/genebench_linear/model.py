@@ -34,6 +34,7 @@ class Linear(Model):
     ) -> None:
         self.weights = weights
         self.bias = bias
+        self.n_parameters = weights.numel() + bias.numel()
         self.choices = choices or {}
         self.notes = notes
         self.curves = curves or {}

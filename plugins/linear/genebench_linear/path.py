@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -19,22 +20,46 @@ class Choice:
 
     The best is the one of the smallest MAE over profiles and genes; with ``per_gene``, each
     target keeps the weights that were best for itself. Of equals, the first stays.
+
+    Attributes:
+        penalties: λ of the best so far, one per target.
     """
 
-    def __init__(self, selection: Profiles, device: str, *, per_gene: bool = False) -> None:
-        self._landmarks = on_device(selection.landmarks, device)
+    def __init__(
+        self,
+        selection: Profiles,
+        device: str,
+        *,
+        per_gene: bool = False,
+        patience: int = 0,
+        seen: Callable[[torch.Tensor], torch.Tensor] = lambda landmarks: landmarks,
+    ) -> None:
+        """Judge models of what ``seen`` makes of the landmarks.
+
+        After ``patience`` models in a row of which none was better for any target, it is over;
+        0 is endless.
+        """
+        self._landmarks = seen(on_device(selection.landmarks, device))
         self._targets = on_device(selection.targets, device)
         self._per_gene = per_gene
         n_targets = len(selection.target_genes)
         self._errors = np.full(n_targets, np.inf)
-        self._penalties = np.zeros(n_targets)
+        self.penalties = np.zeros(n_targets)
         self._best: tuple[torch.Tensor, torch.Tensor] | None = None
         self._path: dict[str, list[float]] = defaultdict(list)
+        self._patience, self._worse = patience, 0
+
+    @property
+    def over(self) -> bool:
+        """Whether patience has run out."""
+        return 0 < self._patience <= self._worse
 
     def offer(
         self, penalty: float, weights: torch.Tensor, bias: torch.Tensor, **facts: float
     ) -> None:
         """Judge the model of a penalty; ``facts`` about it go to the path that is recorded."""
+        if self.over:
+            return
         weights, bias = weights.float(), bias.float()
         errors = self._errors_of(weights, bias)
         for name, value in {"lambda": penalty, "mae": float(errors.mean()), **facts}.items():
@@ -43,13 +68,14 @@ class Choice:
             better = errors < self._errors
         else:
             better = np.full(len(errors), errors.mean() < self._errors.mean())
+        self._worse = 0 if better.any() else self._worse + 1
         self._keep(better, penalty, weights, bias)
         self._errors[better] = errors[better]
 
     def model(self, grid: NDArray[np.float64]) -> Linear:
         """The model that was chosen, from penalties between the ends of ``grid``."""
         assert self._best is not None, "nothing was offered"
-        chosen = self._penalties
+        chosen = self.penalties
         one = float(chosen[0])
         return Linear(
             *self._best,
@@ -62,7 +88,7 @@ class Choice:
     def _keep(
         self, better: NDArray[np.bool_], penalty: float, weights: torch.Tensor, bias: torch.Tensor
     ) -> None:
-        self._penalties[better] = penalty
+        self.penalties[better] = penalty
         if better.all():
             self._best = weights, bias
         elif better.any() and self._best is not None:

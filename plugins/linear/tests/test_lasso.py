@@ -176,7 +176,7 @@ def test_the_result_does_not_depend_on_the_tile(tile, gap):
 
 
 def method(**params):
-    defaults = {"lambdas": 7, "lambda_min": 3e-3, "gap": 1e-6, "iterations": 10_000}
+    defaults = {"lambdas": 7, "lambda_min": 3e-3, "patience": 0, "gap": 1e-6, "iterations": 10_000}
     return LSRL1(**{**defaults, "per_gene": False, **params})
 
 
@@ -227,14 +227,29 @@ def test_each_gene_can_have_its_own_lambda():
     assert (model.per_target["gap"] <= 1e-6).all()
 
 
-def test_what_one_set_chooses_does_not_depend_on_the_others():
+@pytest.mark.parametrize("patience", [0, 1])
+def test_what_one_set_chooses_does_not_depend_on_the_others(patience):
     train, given = sets()
-    together = method().fit(train, given, Context())
+    together = method(patience=patience).fit(train, given, Context())
     for name, select in given.items():
-        alone = method().fit(train, {name: select}, Context())[name]
+        alone = method(patience=patience).fit(train, {name: select}, Context())[name]
+        assert alone.curves == together[name].curves
         assert alone.choices == together[name].choices
         assert torch.equal(alone.weights, together[name].weights)
     assert together["noise"].choices["lambda"] > together["near"].choices["lambda"]
+
+
+def test_the_path_ends_once_patience_runs_out():
+    train, given = sets()
+    whole, short = (
+        method(patience=patience, lambdas=20).fit(train, given, Context())["near"]
+        for patience in (0, 2)
+    )
+    errors = short.curves["path"]["mae"]
+    assert len(errors) < len(whole.curves["path"]["mae"]) == 20
+    assert errors == whole.curves["path"]["mae"][: len(errors)]
+    assert np.argmin(errors) == len(errors) - 3
+    assert short.choices == whole.choices
 
 
 def test_weights_grow_in_number_and_gaps_are_kept_along_the_path():
