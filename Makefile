@@ -39,6 +39,7 @@ bench: .venv/installed-bench ## speed, memory and calibration; see benchmarks/RE
 	$(BIN)/python benchmarks/sim_calibration.py
 
 docs: .venv/installed-dev ## the documentation as a site
+	$(BIN)/python docs/render_hooks.py
 	$(BIN)/mkdocs build --strict --site-dir site
 
 clean:

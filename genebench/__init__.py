@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from genebench import specs
     from genebench.api import load, records, run
     from genebench.data.profiles import Profiles
+    from genebench.report.compare import compare
     from genebench.results.record import Record
     from genebench.saved import open_model
+    from genebench.sklearn import sklearn_method
 
 __all__ = [
     "Context",
@@ -23,21 +25,25 @@ __all__ = [
     "Profiles",
     "Record",
     "UserError",
+    "compare",
     "hookimpl",
     "load",
     "open_model",
     "records",
     "run",
+    "sklearn_method",
     "specs",
 ]
 
 _LAZY = {
     "Profiles": "genebench.data.profiles",
     "Record": "genebench.results.record",
+    "compare": "genebench.report.compare",
     "load": "genebench.api",
     "open_model": "genebench.saved",
     "records": "genebench.api",
     "run": "genebench.api",
+    "sklearn_method": "genebench.sklearn",
 }
 
 

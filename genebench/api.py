@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args
 
 import pandas as pd
 
+from genebench.analysis import vectors
 from genebench.analysis.curves import curves
 from genebench.analysis.tidy import tidy
 from genebench.catalog import catalog
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset
 from genebench.device import Device
-from genebench.errors import unknown
+from genebench.errors import UserError, unknown
 from genebench.job import Settings, check
 from genebench.library import is_ready, open_dataset, suggested_preset
-from genebench.plan import Job, Plan, Request, make_plan, merged
+from genebench.plan import Job, Plan, Request, make_plan, merged, wanted_metrics
 from genebench.plugins import load_code
 from genebench.progress import Progress, silent
 from genebench.results import DEFAULT_RESULTS
@@ -25,6 +27,9 @@ from genebench.results.record import Record
 from genebench.results.store import Kept, ResultsStore
 from genebench.specs import PRESETS
 from genebench.suite import Run, Suite, texts
+from genebench.text import printable
+
+log = logging.getLogger("genebench")
 
 Names = str | Iterable[str]
 """Comma-separated names, or a sequence of names; ``all`` stands for every one."""
@@ -39,9 +44,11 @@ class Parts(NamedTuple):
 
 
 class Results(NamedTuple):
-    """Records, and their tidy table."""
+    """Records, and tables of what they hold."""
 
     records: list[Record]
+    folder: Path = DEFAULT_RESULTS
+    """Where they are."""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -51,6 +58,14 @@ class Results(NamedTuple):
     def curve(self, name: str) -> pd.DataFrame:
         """How λ, k or an epoch was chosen (``path``, ``learning``): one row per point."""
         return curves(self.records, name)
+
+    def genes(self, metric: str = "mae", *, wide: bool = False) -> pd.DataFrame:
+        """A metric's value per target gene; ``wide``: one row per gene, one column per record."""
+        return vectors.genes(self.records, ResultsStore(self.folder).vectors, metric, wide=wide)
+
+    def profiles(self, metric: str = "mae", *, wide: bool = False) -> pd.DataFrame:
+        """A metric's value, or its share in the score, per test profile; ``wide`` as in genes."""
+        return vectors.profiles(self.records, ResultsStore(self.folder).vectors, metric, wide=wide)
 
 
 def load(
@@ -85,7 +100,10 @@ def run(
     device: Device = "auto",
     engine: str = "local",
     keep: Names = (),
+    metrics: Names = (),
     retry_failed: bool = False,
+    time_limit: float | None = None,
+    memory_limit: int | None = None,
 ) -> Results:
     """Evaluate methods under protocols on a dataset; what ``results`` holds is not done again.
 
@@ -101,7 +119,11 @@ def run(
         device: ``cuda`` and ``auto`` concern the methods that can use a GPU.
         engine: where jobs are executed.
         keep: ``predictions`` (float32, profiles × targets), ``model`` (see :func:`open_model`).
+        metrics: costly metrics to score besides the others; ``all`` for every one.
         retry_failed: try again what failed earlier.
+        time_limit: seconds after which a job is stopped; with a limit, each job has a process of
+            its own.
+        memory_limit: bytes that a job may hold, pages of mapped files not counted.
 
     Returns:
         The records of everything asked for, failed ones included, in the order of the plan.
@@ -109,27 +131,35 @@ def run(
     Raises:
         UserError: an unknown name or parameter, a value out of range, results not writable.
     """
+    engine = engine_of(engine, time_limit, memory_limit)
     check_choices(engine, device)
-    kept = _kept(keep)
+    kept, asked = _kept(keep), tuple(_names(metrics))
     plan = plan_run(
         methods, protocols, dataset,
         preset=preset, seeds=seeds, overrides=texts(params or {}), grid=texts(grid or {}),
-        results=Path(results), keep=kept,
+        results=Path(results), keep=kept, metrics=asked,
     )  # fmt: skip
-    settings = Settings(results=Path(results), device=device, keep=kept)
+    settings = Settings(
+        results=Path(results), device=device, keep=kept, metrics=asked,
+        time_limit=time_limit, memory_limit=memory_limit,
+    )  # fmt: skip
     for _ in execute_plan(plan.remaining(retry_failed=retry_failed), settings, engine):
         pass
-    return Results(planned_records(plan, Path(results)))
+    return Results(planned_records(plan, Path(results)), Path(results))
 
 
 def records(results: Path | str = DEFAULT_RESULTS) -> Results:
     """Every record in a results folder, by dataset, protocol, method and seed.
 
+    A record that cannot be read is left out, with a warning that names file and fault.
+
     Raises:
-        UserError: it is no results folder, or a record is damaged.
+        UserError: it is no results folder.
     """
-    found = ResultsStore(Path(results)).records()
-    return Results(sorted(found, key=_reading_order))
+    found, faults = ResultsStore(Path(results)).sound()
+    for fault in faults:
+        log.warning("left out: %s", printable(fault.line))
+    return Results(sorted(found, key=_reading_order), Path(results))
 
 
 def _reading_order(record: Record) -> tuple[str, str, str, int, str]:
@@ -153,6 +183,7 @@ def plan_run(
     grid: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
     results: Path,
     keep: Iterable[Kept] = (),
+    metrics: Names = (),
     trials: bool = False,
     progress: Progress = silent,
 ) -> Plan:
@@ -166,11 +197,13 @@ def plan_run(
         overrides=overrides,
         grid=grid or {},
         keep=frozenset(keep),
+        metrics=_names(metrics),
         trials=trials,
     )
     # Names first: a typing error should not wait for a dataset to be built.
     offered.methods.choose(request.methods)
     offered.protocols.choose(request.protocols)
+    wanted_metrics(offered, request.metrics)
     store = ResultsStore(results)
     store.check()
     opened = open_dataset(dataset, offered.datasets, preset, progress)
@@ -197,22 +230,27 @@ def plan_suite(
     seeds: int | None = None,
     results: Path,
     keep: Iterable[Kept] = (),
+    metrics: Names = (),
     progress: Progress = silent,
 ) -> Plan:
     """The plan of a suite; what is given here goes before what the suite says."""
+    name = dataset or suite.dataset or "sim"
+    size = preset_of(name, preset or suite.preset)
 
     def plan(run: Run) -> Plan:
         methods = [spec.name for spec in catalog().methods.choose(run.methods)]
+        settings = run.at(size)
         return plan_run(
             methods,
             suite.protocols if protocols is None else protocols,
-            dataset or suite.dataset or "sim",
+            name,
             preset=preset or suite.preset,
             seeds=suite.seeds if seeds is None else seeds,
-            overrides=dict.fromkeys(methods, texts(run.set)) if run.set else {},
-            grid=dict.fromkeys(methods, texts(run.grid)) if run.grid else {},
+            overrides=dict.fromkeys(methods, texts(settings.set)) if settings.set else {},
+            grid=dict.fromkeys(methods, texts(settings.grid)) if settings.grid else {},
             results=results,
             keep=keep,
+            metrics=metrics,
             progress=progress,
         )
 
@@ -226,12 +264,26 @@ def check_choices(engine: str, device: str) -> None:
         raise unknown("device", device, get_args(Device))
 
 
+def engine_of(engine: str, *limits: float | None) -> str:
+    """The engine to use: a limit needs one that can stop a job.
+
+    Raises:
+        UserError: another one is asked for.
+    """
+    if all(limit is None for limit in limits):
+        return engine
+    if engine not in ("local", "process"):
+        raise UserError(f"engine {engine} keeps no limits; leave them out, or use engine process")
+    return "process"
+
+
 def execute_plan(jobs: list[Job], settings: Settings, engine: str = "local") -> Iterable[Job]:
     """Hand jobs to an engine; yields each once it has ended."""
-    launch = load_code(catalog().engines.get(engine).code)
+    spec = catalog().engines.get(engine)
+    launch = load_code(spec.code)
     ResultsStore(settings.results).prepare()
     for job in jobs:
-        check(job, settings)
+        check(job, settings, create=not spec.contains)
     yield from launch(jobs, settings)
 
 
@@ -260,6 +312,7 @@ __all__ = [
     "Parts",
     "Results",
     "check_choices",
+    "engine_of",
     "execute_plan",
     "is_built",
     "load",

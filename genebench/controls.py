@@ -75,6 +75,7 @@ class Constant(Model):
 
     def __init__(self, values: NDArray[np.float32]) -> None:
         self.values = values
+        self.n_parameters = len(values)
 
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
         """Repeat the constant for each profile."""

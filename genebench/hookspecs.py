@@ -77,14 +77,25 @@ def genebench_commands(app: typer.Typer) -> None:
 
 @hookspec
 def genebench_job_started(job: Job) -> None:
-    """Called in the process that executes ``job``, before it reads data. Never fails a run."""
+    """Called in the process that executes ``job``, before it reads data.
+
+    Nothing is returned. An observer never fails a run: what it raises is logged, and forgotten.
+    """
 
 
 @hookspec
 def genebench_job_progressed(job: Job, done: int, total: int, message: str) -> None:
-    """Called when the method reports progress: ``done`` of ``total`` steps. Never fails a run."""
+    """Called where ``job`` runs, when its method reports ``done`` of ``total`` steps.
+
+    ``message`` says in words what is being done; a training says its latest errors. Nothing is
+    returned, and what is raised is logged, and forgotten.
+    """
 
 
 @hookspec
 def genebench_job_finished(job: Job, records: list[Record]) -> None:
-    """Called once the job's records are written, failed ones included. Never fails a run."""
+    """Called once the ``records`` of ``job`` are written, one for each protocol, failed ones too.
+
+    This is where the job ran, or, if its process died, where the run was started. Nothing is
+    returned, and what is raised is logged, and forgotten.
+    """

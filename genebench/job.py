@@ -25,16 +25,18 @@ from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset, DataStore
 from genebench.device import Device, resolve_device
 from genebench.errors import UserError, describe
+from genebench.keys import code_digest
 from genebench.method import Context, Method, Model
 from genebench.metrics.scoring import Scoring, score
 from genebench.paper import is_published
-from genebench.plan import Evaluation, Job, metric_digests
+from genebench.plan import Evaluation, Job, metric_digests, wanted_metrics
 from genebench.plugins import installed, load_code
-from genebench.provenance import PeakMemory, Stopwatch, now, provenance
+from genebench.provenance import Peak, PeakMemory, Stopwatch, now, provenance
 from genebench.results.record import FORMAT, Failure, Provenance, Record
 from genebench.results.scores import GENE_MODEL
 from genebench.results.store import UNSAVED, Kept, ResultsStore
 from genebench.saved import Tensors, save_model, tensors_of
+from genebench.specs import MetricSpec
 from genebench.training.errors import DivergedError
 
 log = logging.getLogger("genebench")
@@ -51,7 +53,13 @@ class Settings:
     results: Path
     device: Device = "auto"
     keep: frozenset[Kept] = frozenset()
+    metrics: tuple[str, ...] = ()
+    """Costly metrics to score as well."""
     command: str = "python"
+    time_limit: float | None = None
+    """Seconds that a job may take, where the engine can stop it."""
+    memory_limit: int | None = None
+    """Bytes of its own that a job may hold, where the engine can stop it."""
 
 
 class BadPredictionError(Exception):
@@ -73,12 +81,13 @@ class _Workbench:
     """Protocol → selection set."""
     tests: dict[str, Profiles]
     """Protocol → test profiles, from a dataset that the method never touches."""
+    metrics: list[MetricSpec]
     published: bool
     store: ResultsStore
     device: str
     started: str
     clock: Stopwatch
-    memory: PeakMemory
+    memory: Peak
 
 
 def execute(job: Job, settings: Settings) -> list[Record]:
@@ -92,6 +101,7 @@ def execute(job: Job, settings: Settings) -> list[Record]:
             parameters. What a method does wrong is never raised: it becomes a failed record.
     """
     notify("genebench_job_started", job=job)
+    _check_code(job)
     bench = _set_up(job, settings)
     with bench.store.work(evaluation.key for evaluation in job.evaluations) as work:
         method = _create(job)
@@ -101,6 +111,24 @@ def execute(job: Job, settings: Settings) -> list[Record]:
         records = [_evaluate(bench, evaluation, models) for evaluation in job.evaluations]
         if all(map(_is_settled, records)):
             shutil.rmtree(work, ignore_errors=True)
+    notify("genebench_job_finished", job=job, records=records)
+    return records
+
+
+def fail(
+    job: Job, settings: Settings, failure: Failure,
+    *, started: str, seconds: float, peak_memory: int,
+) -> list[Record]:  # fmt: skip
+    """Write failed records for a job whose process cannot: it was stopped, or it died.
+
+    Raises:
+        UserError: the data are gone, or the results cannot be written.
+    """
+    bench = _set_up(job, settings)
+    bench.started = started
+    bench.clock.seconds["process"] = seconds
+    bench.memory = Peak(peak_memory)
+    records = [_record_failure(bench, evaluation, failure) for evaluation in job.evaluations]
     notify("genebench_job_finished", job=job, records=records)
     return records
 
@@ -126,6 +154,7 @@ def _set_up(job: Job, settings: Settings) -> _Workbench:
             item.protocol.name: given.profiles(item.protocol.select) for item in job.evaluations
         },
         tests={item.protocol.name: scored.profiles(item.protocol.test) for item in job.evaluations},
+        metrics=wanted_metrics(catalog(), settings.metrics),
         published=is_published(scored),
         store=ResultsStore(settings.results),
         device=resolve_device(settings.device, job.method),
@@ -135,6 +164,13 @@ def _set_up(job: Job, settings: Settings) -> _Workbench:
     )
 
 
+def _check_code(job: Job) -> None:
+    """A job may wait, or run in another process: its key must be that of the code that runs."""
+    planned = job.evaluations[0].identity.code.digest
+    if code_digest(job.method.code) != planned:
+        raise UserError(f"method {job.method.name}: its code was edited after planning; run again")
+
+
 def _open(job: Job) -> Dataset:
     dataset = DataStore().open(job.store)
     if dataset is None or dataset.digest != job.data:
@@ -142,14 +178,18 @@ def _open(job: Job) -> Dataset:
     return dataset
 
 
-def check(job: Job, settings: Settings) -> None:
+def check(job: Job, settings: Settings, *, create: bool = True) -> None:
     """Find a mistake of the user's before the first job starts.
+
+    With ``create``, the method is imported and created here, which tells whether it takes its
+    parameters.
 
     Raises:
         UserError: parameters contradict each other, or there is no such device.
     """
     resolve_device(settings.device, job.method)
-    _create(job)
+    if create:
+        _create(job)
 
 
 def _attempt(work: Callable[[], Result]) -> Result | Failure:
@@ -219,7 +259,7 @@ def _evaluate(
             return _record_failure(bench, evaluation, failure)
         predictions = np.load(scratch, mmap_mode="r", allow_pickle=False)
         with clock.phase("score"):
-            scored = score(test, predictions)
+            scored = score(test, predictions, bench.metrics)
         kept = _keep(bench, evaluation, model, scratch)
     if isinstance(kept, Failure):
         return _record_failure(bench, evaluation, kept)
@@ -292,6 +332,7 @@ def _record_success(
         evaluation,
         choices={name: _plain(value) for name, value in model.choices.items()},
         curves=_curves(model),
+        model_parameters=_n_parameters(model),
         notes=(*model.notes, *scored.faults, *_UNSAVED_NOTES.get(kept.get("model", ""), ())),
         scores=scored.scores(),
         constant_truth=scored.constant_truth,
@@ -311,6 +352,13 @@ def _curves(model: Model) -> dict[str, dict[str, list[float]]]:
         if len({len(values) for values in curve.values()}) > 1:
             raise BadModelError(f"curve {name}: its columns are not of one length")
     return curves
+
+
+def _n_parameters(model: Model) -> int | None:
+    number = _plain(model.n_parameters)
+    if number is not None and (type(number) is not int or number < 0):
+        raise BadModelError(f"n_parameters: {number!r} is not a number of parameters")
+    return number
 
 
 def _per_target(model: Model, n_targets: int) -> dict[str, NDArray[Any]]:
@@ -335,7 +383,7 @@ def _record(bench: _Workbench, evaluation: Evaluation, **outcome: Any) -> Record
     job, name = bench.job, evaluation.protocol.name
     test = bench.tests[name]
     blank: dict[str, Any] = {
-        "choices": {}, "notes": (), "scores": {}, "vectors": "",
+        "choices": {}, "notes": (), "scores": {}, "vectors": "", "model_parameters": None,
         "predictions": "", "constant_truth": 0, "constant_prediction": 0, "failure": None,
     }  # fmt: skip
     return Record(
@@ -352,7 +400,7 @@ def _record(bench: _Workbench, evaluation: Evaluation, **outcome: Any) -> Record
             "test": len(test),
         },
         genes={"landmark": len(test.landmark_genes), "target": len(test.target_genes)},
-        metrics=metric_digests(catalog()),
+        metrics=metric_digests(bench.metrics),
         shared_fit=tuple(item.protocol.name for item in job.evaluations),
         peak_memory=bench.memory.read(),
         peak_memory_scope=bench.memory.scope,
@@ -365,5 +413,4 @@ def _provenance(bench: _Workbench) -> Provenance:
     shelves = catalog()
     method = shelves.methods.plugins[bench.job.method.name]
     taking_part = [method, *shelves.metrics.plugins.values()]
-    distributions = [plugin.distribution for plugin in taking_part]
-    return provenance(bench.settings.command, bench.started, bench.device, distributions)
+    return provenance(bench.settings.command, bench.started, bench.device, taking_part)

@@ -50,12 +50,15 @@ class Model(ABC):
         curves: how it was chosen, by name (``path``, ``learning``, …); kept in the record.
         per_target: name → one number per target (its own λ, a duality gap); kept beside the
             record.
+        n_parameters: how many numbers were learnt from the training profiles; None where that
+            says nothing about the model. Kept in the record.
     """
 
     choices: Mapping[str, Value] = {}
     notes: tuple[str, ...] = ()
     curves: Mapping[str, Curve] = {}
     per_target: Mapping[str, NDArray[np.floating[Any]]] = {}
+    n_parameters: int | None = None
 
     @abstractmethod
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.floating[Any]]:

@@ -12,7 +12,7 @@ from genebench.errors import UserError
 from genebench.keys import code_digest, key_of
 from genebench.results.record import Code, Identity, Record
 from genebench.results.store import Kept, ResultsStore
-from genebench.specs import MethodSpec, ProtocolSpec, Value
+from genebench.specs import MethodSpec, MetricSpec, ProtocolSpec, Value
 
 if TYPE_CHECKING:
     from genebench.data.store import Dataset
@@ -29,8 +29,11 @@ class Evaluation:
     """One protocol's share of a job: it becomes one record."""
 
     protocol: ProtocolSpec
+    """Where it selects and is tested."""
     identity: Identity
+    """All that its numbers depend on."""
     key: str
+    """Hash of the identity: the name of the record."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +47,26 @@ class Job:
     data: str
     """Its digest."""
     preset: str
+    """What values of parameters were taken from."""
     method: MethodSpec
+    """What is fitted."""
     params: Mapping[str, Value]
+    """Parameters in effect, every one."""
     seed: int
+    """Seed; 0 for a deterministic method."""
     evaluations: tuple[Evaluation, ...]
+    """One for each protocol; all have the same training profiles."""
 
     @property
     def label(self) -> str:
         """What to call the job in messages."""
         seed = f" seed {self.seed}" if self.method.stochastic else ""
         protocols = ", ".join(evaluation.protocol.name for evaluation in self.evaluations)
-        return f"{self.method.name}{seed} on {self.dataset} ({protocols})"
+        usual = self.method.values(self.preset, {})
+        changed = [
+            f" {name}={value}" for name, value in self.params.items() if usual[name] != value
+        ]
+        return f"{self.method.name}{''.join(changed)}{seed} on {self.dataset} ({protocols})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +83,8 @@ class Request:
     """Method → parameter → values, as typed; the method is run with every combination."""
     keep: frozenset[Kept] = frozenset()
     """Results without these are to be done again."""
+    metrics: Sequence[str] = ()
+    """Costly metrics to score as well; results without them are to be done again."""
     trials: bool = False
     """Whether to score on the selection profiles only, and leave out the controls."""
 
@@ -131,7 +145,7 @@ def make_plan(
         for job in planner.jobs(method, seed, protocols)
     ]
     keys = [evaluation.key for job in jobs for evaluation in job.evaluations]
-    metrics = metric_digests(catalog)
+    metrics = metric_digests(wanted_metrics(catalog, request.metrics))
     states = {key: _state(results.read(key), metrics, request.keep) for key in keys}
     return merged([Plan(tuple(jobs), states)])
 
@@ -254,13 +268,26 @@ def _check_named(
             raise UserError(f"a parameter of {name} is set, but {name} is not among the methods")
 
 
-def metric_digests(catalog: Catalog) -> dict[str, str]:
+def wanted_metrics(catalog: Catalog, asked: Iterable[str] = ()) -> list[MetricSpec]:
+    """Every metric that is not costly, and those that are asked for (``all``: every one).
+
+    Raises:
+        UserError: an unknown name.
+    """
+    names = list(asked)
+    chosen = {spec.name for spec in catalog.metrics.choose(names)} if names else set()
+    return [
+        spec for spec in catalog.metrics.specs.values() if not spec.costly or spec.name in chosen
+    ]
+
+
+def metric_digests(metrics: Iterable[MetricSpec]) -> dict[str, str]:
     """Metric → digest of its code."""
-    return {spec.name: code_digest(spec.code) for spec in catalog.metrics.specs.values()}
+    return {spec.name: code_digest(spec.code) for spec in metrics}
 
 
 def _state(record: Record | None, metrics: Mapping[str, str], keep: Iterable[Kept]) -> State:
-    """A result counts as done when every metric on offer scored it, by the code of today."""
+    """A result counts as done when every metric wanted has scored it, by the code of today."""
     if record is None:
         return "to do"
     if record.status == "failed":

@@ -1,24 +1,35 @@
 """Plugins: discovered by entry point, isolated when broken, described in full.
 
 Whatever a plugin does wrong (its import fails, a hook raises, it declares a malformed or taken
-name, or another contract) costs the user that plugin and nothing else.
+name, or another contract) costs the user that plugin and nothing else. A plugin may also be one
+local file, for as long as there is no package: the user named it, so a broken one is an error.
 """
 
 from __future__ import annotations
 
+import keyword
 import os
+import re
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module, metadata
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import CodeType, ModuleType
 from typing import Any
 
 import pluggy
 
 from genebench import hookspecs
 from genebench.errors import UserError, describe
+from genebench.files import sha256_of
 from genebench.hookspecs import CONTRACT, PROJECT
+from genebench.keys import code_digest
+from genebench.text import escaped_output
 
 BUILT_INS = (
     "genebench.data.formats",
@@ -33,6 +44,8 @@ BUILT_INS = (
 
 KINDS = ("formats", "datasets", "protocols", "methods", "metrics", "engines", "reporters")
 STRICT = "GENEBENCH_STRICT_PLUGINS"
+FILES = "GENEBENCH_PLUGINS"
+"""Local plugin files, as absolute paths: child processes find them again."""
 
 
 @dataclass
@@ -48,6 +61,10 @@ class Plugin:
     error: str = ""
     """Why it was isolated, in one line; empty when it works."""
     traceback: str = ""
+    file: Path | None = None
+    """The local file that it is, if it is no package."""
+    digest: str = ""
+    """sha256 of that file, as it was loaded."""
 
     def isolate(self, error: BaseException) -> None:
         """Set the plugin aside with the reason."""
@@ -73,6 +90,9 @@ class Plugins:
         self._taken: dict[tuple[str, str], str] = {}
         for plugin in self.all:
             self._admit(plugin)
+        for plugin in self.broken:
+            if plugin.file:
+                raise UserError(f"plugin {plugin.file}{_line(plugin)}: {plugin.error}")
         if os.environ.get(STRICT, "") not in ("", "0") and self.broken:
             worst = self.broken[0]
             raise UserError(f"plugin {worst.name} is broken ({worst.error}), and {STRICT} is set")
@@ -88,13 +108,17 @@ class Plugins:
             for spec in plugin.offers.get(kind, ()):
                 yield spec, plugin
 
-    def notify(self, hook: str, **arguments: Any) -> list[str]:
+    def notify(self, hook: str, *, watchers_only: bool = False, **arguments: Any) -> list[str]:
         """Call an observer hook of every plugin; return what went wrong, one line each.
 
-        Observers never fail a run.
+        Observers never fail a run. With ``watchers_only``, only those are called that were
+        registered in this process, such as a progress bar: plugins are told where the job runs.
         """
+        plugins = {plugin.name for plugin in self.all}
         complaints = []
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+            if watchers_only and implementation.plugin_name in plugins:
+                continue
             given = {name: arguments[name] for name in implementation.argnames}
             try:
                 implementation.function(**given)
@@ -106,13 +130,14 @@ class Plugins:
     def _admit(self, plugin: Plugin) -> None:
         module = None
         try:
-            module = plugin.load()
-            _check_contract(module)
-            _check_marked(module)
-            self._check_name(plugin)
-            self.manager.register(module, name=plugin.name)
-            self.manager.check_pending()
-            plugin.offers = {kind: self._ask(module, kind) for kind in KINDS}
+            with escaped_output():
+                module = plugin.load()
+                _check_contract(module)
+                _check_marked(module)
+                self._check_name(plugin)
+                self.manager.register(module, name=plugin.name)
+                self.manager.check_pending()
+                plugin.offers = {kind: self._ask(module, kind) for kind in KINDS}
             self._reserve_names(plugin)
         except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin may raise anything
             plugin.isolate(error)
@@ -188,9 +213,100 @@ def _installed() -> Iterator[Plugin]:
         yield Plugin(point.name, name, version, point.load)
 
 
+def _files() -> Iterator[Plugin]:
+    """Local plugin files that this process, or the one that started it, was given."""
+    for name in filter(None, os.environ.get(FILES, "").split(os.pathsep)):
+        yield _file_plugin(Path(name))
+
+
+def _file_plugin(path: Path) -> Plugin:
+    digest = sha256_of(path) if path.is_file() else ""
+    return Plugin(
+        name=path.stem,
+        distribution=path.name,
+        version=digest[:12] or "?",
+        load=lambda: _import_file(path),
+        file=path,
+        digest=digest,
+    )
+
+
+class _Source(SourceFileLoader):
+    """Always of the text as it is now: a file that is being written changes within seconds."""
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002  one file has one module
+        code: CodeType = self.source_to_code(self.get_data(self.path), self.path)
+        return code
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import a file under its own name, so that specs can name its code ``mymethod:MyMethod``."""
+    name = path.stem
+    spec = spec_from_file_location(name, path, loader=_Source(name, str(path)))
+    if spec is None:
+        raise ContractError("is no Python file")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def use_files(paths: Iterable[Path]) -> None:
+    """Load local plugin files, here and in every process that is started from here.
+
+    Raises:
+        UserError: a file is missing, cannot have the name that it has, or is broken.
+    """
+    wanted = [path.resolve() for path in paths]
+    if not wanted:
+        return
+    for path in wanted:
+        _check_file(path)
+    known = [Path(name) for name in filter(None, os.environ.get(FILES, "").split(os.pathsep))]
+    before = os.environ.get(FILES)
+    os.environ[FILES] = os.pathsep.join(map(str, dict.fromkeys([*known, *wanted])))
+    installed.cache_clear()
+    code_digest.cache_clear()
+    try:
+        installed()
+    except UserError:
+        os.environ.pop(FILES) if before is None else os.environ.update({FILES: before})
+        raise
+
+
+def _check_file(path: Path) -> None:
+    name = path.stem
+    if not path.is_file():
+        raise UserError(f"plugin {path}: there is no such file")
+    if path.suffix != ".py" or not name.isidentifier() or keyword.iskeyword(name):
+        raise UserError(f"plugin {path}: name the file as a Python module, such as mymethod.py")
+    if os.pathsep in str(path):
+        raise UserError(f"plugin {path}: move it to where no path has a {os.pathsep!r} in it")
+    taken = _spec_of(name)
+    if taken and not (taken.origin and Path(taken.origin).resolve() == path):
+        raise UserError(f"plugin {path}: there is a module {name!r} already; rename the file")
+
+
+def _spec_of(name: str) -> ModuleSpec | None:
+    try:
+        return find_spec(name)
+    except ValueError:  # a module without a spec, such as __main__
+        return ModuleSpec(name, None)
+
+
+def _line(plugin: Plugin) -> str:
+    """Where in its file a plugin went wrong."""
+    found = re.findall(rf'File "{re.escape(str(plugin.file))}", line (\d+)', plugin.traceback)
+    return f", line {found[-1]}" if found else ""
+
+
 def discover() -> Plugins:
     """Find and admit every plugin, built-ins first."""
-    return Plugins([*_built_in(), *_installed()])
+    return Plugins([*_built_in(), *_installed(), *_files()])
 
 
 @cache
@@ -205,4 +321,4 @@ def load_code(code: str) -> Any:
     return getattr(import_module(module), name)
 
 
-__all__ = ["ContractError", "Plugin", "Plugins", "discover", "installed", "load_code"]
+__all__ = ["ContractError", "Plugin", "Plugins", "discover", "installed", "load_code", "use_files"]

@@ -18,9 +18,15 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlparse
 
-from genebench.results.record import Provenance
+from genebench.hookspecs import PROJECT
+from genebench.plugins import Plugin
+from genebench.results.record import PluginOrigin, Provenance
 
-_LIBRARIES = ("numpy", "scipy", "pandas", "torch")
+_LIBRARIES = {
+    "numpy": "numpy", "scipy": "scipy", "pandas": "pandas", "torch": "torch",
+    "sklearn": "scikit-learn",
+}  # fmt: skip
+"""Module → distribution of libraries whose version can change a result."""
 
 
 def now() -> str:
@@ -28,9 +34,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def provenance(command: str, started: str, device: str, distributions: Iterable[str]) -> Provenance:
+def provenance(command: str, started: str, device: str, plugins: Iterable[Plugin]) -> Provenance:
     """Describe this process at the end of a job: machine, device, and what took part."""
-    parts = sorted({"genebench", *distributions})
+    origins = _origins(plugins)
     return Provenance(
         command=command,
         started=started,
@@ -42,13 +48,50 @@ def provenance(command: str, started: str, device: str, distributions: Iterable[
         device=device,
         accelerator=_accelerator(device),
         python=platform.python_version(),
-        versions={name: metadata.version(name) for name in (*parts, *_imported_libraries())},
-        git={name: commit for name in parts if (commit := _git_commit(name))},
+        versions={name: origin.version for name, origin in origins.items()} | _libraries(),
+        git={
+            name: f"{origin.commit}-dirty" if origin.dirty else origin.commit
+            for name, origin in origins.items()
+            if origin.commit
+        },
+        plugins=origins,
     )
 
 
-def _imported_libraries() -> list[str]:
-    return [name for name in _LIBRARIES if name in sys.modules]
+def _origins(plugins: Iterable[Plugin]) -> dict[str, PluginOrigin]:
+    """Distribution → where it came from, by name; genebench itself is always one of them."""
+    origins = {PROJECT: origin_of(PROJECT)}
+    for plugin in plugins:
+        name, digest = plugin.distribution, plugin.digest
+        origins[name] = (
+            PluginOrigin(version=plugin.version, install="file", digest=digest)
+            if plugin.file
+            else origin_of(name)
+        )
+    return dict(sorted(origins.items()))
+
+
+@cache
+def origin_of(distribution: str) -> PluginOrigin:
+    """Where an installed distribution came from: a wheel, or a checkout and its state."""
+    folder, commit = _source(distribution)
+    editable = folder is not None
+    dirty = False
+    if folder is not None:
+        commit = _git(folder, "rev-parse", "HEAD")
+        dirty = bool(commit and _git(folder, "status", "--porcelain", "--", "."))
+    return PluginOrigin(
+        version=metadata.version(distribution),
+        install="built-in" if distribution == PROJECT else "editable" if editable else "wheel",
+        commit=commit,
+        dirty=dirty,
+    )
+
+
+def _libraries() -> dict[str, str]:
+    return {
+        name: metadata.version(name) for module, name in _LIBRARIES.items() if module in sys.modules
+    }
 
 
 def _accelerator(device: str) -> str:
@@ -59,23 +102,16 @@ def _accelerator(device: str) -> str:
     return str(torch.cuda.get_device_name())
 
 
-@cache
-def _git_commit(distribution: str) -> str:
-    """Commit of the checkout that a distribution runs from; empty for an ordinary install."""
-    folder = _editable_folder(distribution)
-    if folder is None:
-        return ""
-    commit = _git(folder, "rev-parse", "HEAD")
-    changed = commit and _git(folder, "status", "--porcelain", "--", ".")
-    return f"{commit}-dirty" if changed else commit
+def _source(distribution: str) -> tuple[Path | None, str]:
+    """The checkout that a distribution runs from, or the commit that its wheel was built from.
 
-
-def _editable_folder(distribution: str) -> Path | None:
+    Both are what the installer noted (PEP 610); None and "" where it noted nothing.
+    """
     text = metadata.distribution(distribution).read_text("direct_url.json")
-    origin = json.loads(text) if text else {}
-    if not origin.get("dir_info", {}).get("editable"):
-        return None
-    return Path(unquote(urlparse(origin["url"]).path))
+    noted = json.loads(text) if text else {}
+    if noted.get("dir_info", {}).get("editable"):
+        return Path(unquote(urlparse(noted["url"]).path)), ""
+    return None, noted.get("vcs_info", {}).get("commit_id", "")
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -109,11 +145,24 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
 
 
-class PeakMemory:
+class Peak:
+    """Peak memory of a job that somebody else has watched."""
+
+    scope: Literal["job", "process"] = "job"
+
+    def __init__(self, memory: int) -> None:
+        self._memory = memory
+
+    def read(self) -> int:
+        """The peak so far, in bytes."""
+        return self._memory
+
+
+class PeakMemory(Peak):
     """Peak resident memory from now on: the job's own where Linux lets the mark be reset."""
 
     def __init__(self) -> None:
-        self.scope: Literal["job", "process"] = "process"
+        self.scope = "process"
         try:
             Path("/proc/self/clear_refs").write_text("5")
             self.scope = "job"

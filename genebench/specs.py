@@ -19,6 +19,7 @@ SplitBy = Literal["random", "group"]
 Statistics = Literal["platform", "train"]
 Direction = Literal["lower", "higher"]
 Axis = Literal["gene", "profile"]
+Form = Literal["block", "terms", "whole"]
 
 PRESETS = ("tiny", "small", "paper")
 """Presets in order of cost. ``paper`` is the published setting: a parameter's default."""
@@ -64,12 +65,19 @@ class Param:
     """
 
     name: str
+    """Of a-z, 0-9 and ``_``: the method is given its value as a keyword argument."""
     default: Value
+    """The published value; its type is the parameter's."""
     help: str
+    """What it does, in a few words."""
     minimum: float | None = None
+    """The smallest value allowed."""
     maximum: float | None = None
+    """The largest value allowed."""
     choices: tuple[Value, ...] = ()
+    """The only values allowed; empty where any in bounds will do."""
     presets: Mapping[str, Value] = field(default_factory=dict)
+    """Preset → value, where it is cheaper than the default."""
 
     def __post_init__(self) -> None:
         if not _PARAM_NAME.fullmatch(self.name):
@@ -141,13 +149,17 @@ class MethodSpec:
     summary: str
     code: str
     params: tuple[Param, ...] = ()
+    """What can be set."""
     stochastic: bool = False
     """Whether results depend on the seed; a deterministic method is run once, with seed 0."""
     devices: tuple[Device, ...] = ("cpu",)
+    """Where it can run; it is never told to use another."""
     control: bool = False
     """Controls bound the scale of a table: they are shown apart and never ranked."""
     reference: str = ""
     """Where the method comes from: paper, equation, code."""
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
+    """Conformance check → why the method fails it, where that is as it should be."""
 
     def __post_init__(self) -> None:
         check_name("method", self.name)
@@ -210,7 +222,9 @@ class FormatSpec:
     suffixes: tuple[str, ...]
     """Lower case, with the dot, such as ``.gct.gz``."""
     reader: str
+    """Import string of what opens a file."""
     writer: str = ""
+    """Import string of what writes one; empty where the format is only read."""
     extra: str = ""
     """The extra of genebench (``pip install 'genebench[extra]'``) that it needs, if any."""
 
@@ -231,6 +245,7 @@ class Part:
     """
 
     platform: str
+    """Name of the platform: ``geo``, ``1000g``, ``gtex``, or another of the dataset's."""
     split: Split | None = None
     """One part of the platform's split; None for all profiles."""
     by: SplitBy = "random"
@@ -267,9 +282,13 @@ class ProtocolSpec:
     title: str
     summary: str
     train: Part
+    """What methods are fitted on."""
     select: Part
+    """What they choose on: an epoch, λ, k."""
     test: Part
+    """What they are tested on; it has no profile in common with the others."""
     version: int = 1
+    """Part of every key: results of an earlier version are not those of today."""
     variant_of: str = ""
     """The protocol that this one differs from in one respect; a report shows what it is worth."""
     is_trial: bool = False
@@ -288,11 +307,21 @@ class ProtocolSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MetricSpec:
-    """A metric. ``code`` names ``f(truth, prediction) -> values``.
+    """A metric: one value per gene, or per profile. ``code`` is pure, and called in threads.
 
-    Both arguments are float64 arrays, profiles × genes: every test profile and a block of genes
-    for ``axis="gene"``, a block of profiles and every target gene for ``axis="profile"``. The
-    result has one value per gene, or per profile.
+    Of form ``block`` it names ``f(truth, prediction) -> values``. Both arguments are read-only
+    float64 arrays, profiles × genes: every test profile and a block of genes for ``axis="gene"``,
+    a block of profiles and every target gene for ``axis="profile"``. Columns (for
+    ``axis="profile"``, rows) are contiguous.
+
+    Of form ``terms``, for ``axis="gene"``, it is given the same, and what it returns are profiles
+    × genes: the values are their means over profiles, and their means under other weights of the
+    profiles are, to first order, the values under those weights. So two methods can be compared by
+    resampling profiles. For a mean over profiles these are its terms; for other statistics, the
+    value plus the influence of the profile on it.
+
+    Of form ``whole`` it names ``f(pairs) -> values``, given
+    :class:`genebench.metrics.pairs.Pairs`: for what a block alone cannot tell.
     """
 
     name: str
@@ -300,16 +329,26 @@ class MetricSpec:
     summary: str
     code: str
     unit: str
+    """Unit of its values, shown above tables."""
     direction: Direction
     """Which way is better."""
     best: float
+    """The value of a perfect prediction."""
     axis: Axis = "gene"
+    """Whether it gives one value for each target gene, or for each test profile."""
+    form: Form = "block"
+    """What ``code`` is given and returns, as above."""
+    costly: bool = False
+    """Whether it is scored only when the user asks for it."""
 
     def __post_init__(self) -> None:
         check_name("metric", self.name)
         _check_code(self.name, self.code)
+        _check_choice(f"metric {self.name}: form", self.form, get_args(Form))
         _check_choice(f"metric {self.name}: direction", self.direction, get_args(Direction))
         _check_choice(f"metric {self.name}: axis", self.axis, get_args(Axis))
+        if self.form == "terms" and self.axis != "gene":
+            raise ValueError(f"metric {self.name}: form 'terms' is for metrics of genes")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -323,6 +362,8 @@ class EngineSpec:
     name: str
     title: str
     code: str
+    contains: bool = False
+    """Whether no code of a method is run but where its job is, so that it cannot end the run."""
 
     def __post_init__(self) -> None:
         check_name("engine", self.name)

@@ -7,9 +7,13 @@
     protocols = ["geo", "gtex"]
     seeds = 3
 
+    [names]                              # what the tables call methods, where not by name
+    dgex = "D-GEX"
+
     [[runs]]
     methods = ["dgex", "ggan-fc"]
     grid = { layers = [1, 2, 3], units = [3000, 6000, 9000] }   # every combination
+    small.grid = { units = [300, 600, 900] }                    # under cheaper presets
 
     [[runs]]
     methods = ["lsr-l2"]
@@ -38,12 +42,31 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Run(_Section):
-    """Methods, and the parameters to run them with: fixed ones, and a grid of others."""
+class Parameters(_Section):
+    """Parameters: fixed ones, and a grid of others."""
 
-    methods: list[str] = Field(min_length=1)
     set: dict[str, _Number] = Field(default={})
     grid: dict[str, Annotated[list[_Number], Field(min_length=1)]] = Field(default={})
+
+
+class Run(Parameters):
+    """Methods, and the parameters to run them with.
+
+    ``small`` and ``tiny`` replace values under these presets; as with a method's own parameters,
+    a preset without a value takes that of the next larger one.
+    """
+
+    methods: list[str] = Field(min_length=1)
+    small: Parameters = Parameters()
+    tiny: Parameters = Parameters()
+
+    def at(self, preset: str) -> Parameters:
+        """The parameters under a preset."""
+        cheaper = {"small": [self.small], "tiny": [self.small, self.tiny]}.get(preset, [])
+        return Parameters(
+            set=_joined([self.set, *(given.set for given in cheaper)]),
+            grid=_joined([self.grid, *(given.grid for given in cheaper)]),
+        )
 
 
 class Suite(_Section):
@@ -54,6 +77,7 @@ class Suite(_Section):
     preset: str | None = None
     protocols: list[str] = ["geo", "gtex"]
     seeds: int = Field(default=1, ge=1)
+    names: dict[str, str] = Field(default={})
     runs: list[Run] = Field(min_length=1)
 
 
@@ -100,6 +124,11 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{where}: this key is missing"
     return f"{where}: {first['msg']}"
+
+
+def _joined(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """One mapping of several; a later value replaces an earlier one in its place."""
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def texts(values: Any) -> Any:

@@ -7,12 +7,16 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from genebench.cli import invoke
+from genebench.keys import key_of
 from genebench.library import open_dataset
+from genebench.results.record import FORMAT, Record
+from genebench.specs import Value
 
 # A busy machine is no failure; and what CI finds, it finds again.
 settings.register_profile("genebench", deadline=None, derandomize="CI" in os.environ)
@@ -87,3 +91,45 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
         return site
 
     return fake
+
+
+@pytest.fixture(scope="session")
+def made_up() -> Callable[..., Record]:
+    """Make records of runs that never were: nothing is trained, and nothing is on disk."""
+
+    def record(
+        method: str, params: dict[str, Value], mae: float | None = 0.5, /, **changes: Any
+    ) -> Record:
+        """``mae`` is the mean over 10 genes, CC is 1 − MAE; None stands for a failure."""
+        identity = {
+            "method": method, "params": params, "seed": 0, "protocol": "geo",
+            "protocol_version": 1, "train": "geo/train", "select": "geo/select",
+            "test": "geo/test", "data": "0123456789abcdef", "numerics": 1,
+            "code": {"distribution": "made-up", "version": "1.0", "digest": "0" * 16},
+        }  # fmt: skip
+        identity |= {name: changes.pop(name) for name in set(changes) & set(identity)}
+        provenance = {
+            "command": "python", "started": changes.pop("started", "2026-01-01T00:00:00+00:00"),
+            "host": "here", "platform": "linux", "cpus": 2, "device": "cpu", "accelerator": "",
+            "python": "3.11", "versions": {}, "git": {},
+        }  # fmt: skip
+        scores = {
+            metric: {"all": {"mean": mean, "std": 0.1, "genes": 10}}
+            for metric, mean in (() if mae is None else (("mae", mae), ("cc", 1 - mae)))
+        }
+        failure = {"kind": "ValueError", "message": "no luck", "traceback": ""}
+        return Record.model_validate(
+            {
+                "format": FORMAT, "key": key_of(identity), "dataset": "sim", "preset": "small",
+                "status": "failed" if mae is None else "done", "identity": identity,
+                "published_data": False, "choices": {}, "notes": (), "scores": scores,
+                "profiles": {"train": 80, "select": 10, "test": 10},
+                "genes": {"landmark": 5, "target": 10}, "metrics": {}, "constant_truth": 0,
+                "constant_prediction": 0, "vectors": "", "predictions": "", "seconds": {},
+                "shared_fit": (), "peak_memory": 0, "peak_memory_scope": "job",
+                "failure": failure if mae is None else None, "provenance": provenance,
+            }
+            | changes
+        )  # fmt: skip
+
+    return record

@@ -29,12 +29,14 @@ LAYERS = """
     genebench                                       the public names; what is heavy is lazy
     protocols controls datasets metrics engines report   built-ins, as hooks
     plugins                                         who offers what
+    sklearn                                         estimators as methods
     catalog                                         what is on offer, by name
     data.formats data.formats.*                     any file format
     data data.*                                     matched, normalised, stored profiles
     moments training training.*                     what methods share
     datasets.*                                      the simulated dataset
     library                                         datasets by name
+    scaffold                                        packages to start a plugin from
     device                                          where a method runs
     results results.*                               what is known, on disk
     saved                                           models that were kept
@@ -49,6 +51,7 @@ LAYERS = """
     analysis analysis.*                             what results mean
     report.*                                        how they look
     api                                             all of it, from Python
+    testing testing.*                               whether a method keeps the contract
     cli cli.*                                       all of it, from a shell
     __main__                                        python -m genebench
 """

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import logging
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,16 +14,17 @@ import pytest
 
 from genebench import hookspecs
 from genebench.catalog import catalog
-from genebench.plugins import installed
+from genebench.plugins import FILES, installed
 
 ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 PAGES = [
     *ROOT.glob("*.md"),
-    *(ROOT / "docs").glob("*.md"),
+    *DOCS.rglob("*.md"),
     *(ROOT / "benchmarks").glob("*.md"),
     *ROOT.glob("plugins/*/README.md"),
 ]
-COMMAND = re.compile(r"^genebench ((?:[a-z]+ ?){1,2})", re.MULTILINE)
+COMMAND = re.compile(r"^(?:\$ )?genebench ((?:[a-z]+ ?){1,2})", re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -40,40 +45,140 @@ def test_commands_on_a_page_exist(page, genebench):
         assert genebench(*path, "--help").status == 0, path
 
 
-def test_every_hook_is_in_the_plugin_guide():
-    guide = (ROOT / "docs" / "plugins.md").read_text("utf-8")
-    for name in dir(hookspecs):
-        if name.startswith("genebench_"):
-            assert f"`{name}(" in guide
+def test_the_site_is_built_and_every_link_in_it_leads_somewhere(tmp_path):
+    """Pages, anchors and the navigation; links to other sites are not followed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path / "site"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "tutorial.html").exists()
 
 
-def test_the_examples_of_the_plugin_guide_run(genebench, tiny, tmp_path, monkeypatch):
-    """The method and the metric of the guide, as they stand there, installed as a package."""
-    guide = (ROOT / "docs" / "plugins.md").read_text("utf-8")
-    declaration, method, metric = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    package = tmp_path / "site" / "genebench_mymethod"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text(f"{declaration}\n{metric}")
-    (package / "method.py").write_text(method)
-    info = tmp_path / "site" / "genebench_mymethod-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: genebench-mymethod\nVersion: 1.0\n"
-    )
-    points = re.search(r"\[project.entry-points.genebench\]\n(\w+) = \"(\w+)\"", guide)
-    (info / "entry_points.txt").write_text(f"[genebench]\n{points[1]} = {points[2]}\n")
-    monkeypatch.syspath_prepend(package.parent)
+@pytest.fixture(scope="module")
+def rendering():
+    """The module that writes the reference of hooks."""
+    spec = importlib.util.spec_from_file_location("render_hooks", DOCS / "render_hooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_of_hooks_is_that_of_today(rendering):
+    stale = "docs/hooks.md is stale: python docs/render_hooks.py"
+    assert rendering.PAGE.read_text("utf-8") == rendering.page(), stale
+
+
+def test_every_hook_field_and_argument_is_documented_and_every_hook_has_an_example(rendering):
+    assert rendering.undocumented() == []
+
+
+def test_what_is_not_documented_is_noticed(rendering, monkeypatch):
+    from dataclasses import dataclass
+
+    @dataclass
+    class Bare:
+        x: int
+
+    def genebench_job_bare(job):
+        """Called at times."""
+
+    monkeypatch.setattr(rendering, "OTHERS", (Bare,))
+    monkeypatch.setattr(rendering, "hooks", lambda: [genebench_job_bare])
+    assert rendering.undocumented() == [
+        "genebench_job_bare: example",
+        "genebench_job_bare: job",
+        "Bare",
+    ]
+
+
+def test_a_docstring_becomes_markdown(rendering):
+    doc = """Takes ``x``, a :class:`~other.Thing`.
+
+    Args:
+        x: one,
+            and more.
+        y: two.
+
+    Returns:
+        The
+        sum.
+
+    Raises:
+        UserError: x is odd.
+    """
+    assert rendering._markdown(doc).splitlines() == [
+        "Takes `x`, a `other.Thing`.",
+        "",
+        "**Arguments**",
+        "",
+        "- `x`: one, and more.",
+        "- `y`: two.",
+        "",
+        "**Returns:** The sum.",
+        "",
+        "**Raises**",
+        "",
+        "- `UserError`: x is odd.",
+    ]
+
+
+@pytest.fixture
+def every_hook(monkeypatch):
+    """The plugin of the reference's examples, loaded by every command of the test."""
+    monkeypatch.setenv(FILES, str(DOCS / "examples" / "every_hook.py"))
     for cached in (installed, catalog):
         cached.cache_clear()
-    try:
+    yield
+    monkeypatch.undo()
+    for cached in (installed, catalog):
+        cached.cache_clear()
+    sys.modules.pop("every_hook", None)
+
+
+def test_the_example_implements_every_hook(every_hook):
+    [plugin] = [plugin for plugin in installed().all if plugin.name == "every_hook"]
+    module = sys.modules["every_hook"]
+    assert not plugin.error
+    assert {name for name in vars(module) if name.startswith("genebench_")} == {
+        "genebench_contract",
+        *(name for name in vars(hookspecs) if name.startswith("genebench_")),
+    }
+
+
+def test_methods_metrics_protocols_datasets_engines_and_observers_of_the_example_work(
+    every_hook, genebench, tmp_path, caplog
+):
+    results = tmp_path / "results"
+    with caplog.at_level(logging.WARNING, "genebench"):
         outcome = genebench(
-            "run", "--preset", "tiny", "--methods", "mymethod", "--results", tmp_path / "results"
-        )
-    finally:
-        for cached in (installed, catalog):
-            cached.cache_clear()
-        for name in [name for name in sys.modules if name.startswith("genebench_mymethod")]:
-            del sys.modules[name]
+            "run", "--dataset", "sim-copy", "--methods", "shrunk-mean", "--protocol", "lcl",
+            "--metrics", "bias", "--engine", "backwards", "--keep-models", "--results", results,
+        )  # fmt: skip
     assert outcome.status == 0, outcome.err
-    assert "mymethod" in outcome.out
-    assert "RMSE" in outcome.out
+    assert "sim-copy · lcl" in outcome.out
+    assert "Bias (lower is better" in outcome.out
+    said = [record.getMessage() for record in caplog.records]
+    assert said[:3] == [
+        "shrunk-mean on sim-copy (lcl): started",
+        "shrunk-mean on sim-copy (lcl): 1 of 1, taking means",
+        "shrunk-mean on sim-copy (lcl): done",
+    ]
+    listed = genebench("report", "--results", results, "--format", "keys")
+    keys = {path.stem for path in results.glob("*.safetensors")}
+    assert keys
+    assert {key.removesuffix(".model") for key in keys} <= set(listed.out.split())
+
+
+def test_the_format_of_the_example_reads_a_file(every_hook, genebench, tmp_path):
+    values = [[1.5, 2.5], [3.5, 4.5]]
+    content = {"genes": ["ENSG1", "ENSG2"], "profiles": ["P1", "P2"], "values": values}
+    (tmp_path / "in.json").write_text(json.dumps(content))
+    outcome = genebench("data", "convert", tmp_path / "in.json", tmp_path / "out.tsv")
+    assert outcome.status == 0, outcome.err
+    rows = [line.split("\t") for line in (tmp_path / "out.tsv").read_text().splitlines()]
+    assert [[float(value) for value in row[1:]] for row in rows[1:]] == [[1.5, 3.5], [2.5, 4.5]]
+
+
+def test_the_command_of_the_example_is_added(every_hook, genebench):
+    assert "lcl" in genebench("protocols").out.split()

@@ -22,6 +22,7 @@ from genebench.engines.local import run as run_locally
 from genebench.errors import UserError
 from genebench.job import BadPredictionError, Settings, execute, resolve_device
 from genebench.keys import key_of
+from genebench.metrics import genebench_metrics
 from genebench.plan import Job, Request, make_plan
 from genebench.plugins import Plugin, installed
 from genebench.protocols import GEO, GTEX
@@ -98,6 +99,7 @@ class Bench:
         return {path.name for path in self.folder.iterdir()} - {MARK}
 
 
+SCORED = {spec.name for spec in genebench_metrics() if not spec.costly}
 SPEC = MethodSpec(name="fake", title="Fake", summary="s", code="fakes:Method")
 
 
@@ -161,7 +163,7 @@ def test_a_record_holds_identity_sizes_scores_and_where_it_came_from(bench, tiny
     assert (record.dataset, record.preset, record.published_data) == ("sim", "tiny", False)
     assert record.profiles == {name: len(tiny.profiles(part)) for name, part in parts.items()}
     assert record.genes == {"landmark": len(tiny.landmark_genes), "target": len(tiny.target_genes)}
-    assert set(record.scores) == {"mae", "cc"}
+    assert set(record.scores) == SCORED
     assert record.constant_prediction == len(tiny.target_genes)
     assert record.provenance.command == "genebench run"
     assert record.provenance.device == "cpu"
@@ -586,7 +588,7 @@ def test_a_bad_metric_costs_its_own_column_only_and_is_noted(bench, function, fa
     bench.offer(SPEC, metrics=(metric("bad"),))
     record = bench.execute(bench.jobs()[0])["geo"]
     assert record.status == "done"
-    assert set(record.scores) == {"mae", "cc"}
+    assert set(record.scores) == SCORED
     [note] = record.notes
     assert note.startswith("metric bad failed: ")
     assert fault in note
@@ -597,7 +599,7 @@ def test_a_metric_whose_code_is_missing_costs_its_own_column_only(bench):
     bench.module.Method = Fake
     bench.offer(SPEC, metrics=(metric("bad", "no_such_function"),))
     record = bench.execute(bench.jobs()[0])["geo"]
-    assert set(record.scores) == {"mae", "cc"}
+    assert set(record.scores) == SCORED
     assert "metric bad failed: AttributeError" in record.notes[0]
 
 
@@ -616,11 +618,11 @@ def test_a_metric_that_spoils_its_input_changes_no_other_metric(bench):
 def test_a_metric_per_profile_is_scored_over_profiles(bench, tiny):
     bench.module.Method = Fake
     bench.module.metric = lambda truth, prediction: np.abs(truth - prediction).mean(axis=1)
-    bench.offer(SPEC, metrics=(metric("profile-mae", axis="profile"),))
+    bench.offer(SPEC, metrics=(metric("profile-error", axis="profile"),))
     record = bench.execute(bench.jobs()[0])["geo"]
     truth = tiny.profiles(GEO.test).targets.astype(np.float64)
-    assert set(record.scores["profile-mae"]) == {"all"}
-    found = record.scores["profile-mae"]["all"]
+    assert set(record.scores["profile-error"]) == {"all"}
+    found = record.scores["profile-error"]["all"]
     assert found.genes == len(truth)
     assert found.mean == pytest.approx(np.abs(truth).mean())
 
@@ -744,3 +746,20 @@ def test_a_method_is_never_given_a_device_that_it_does_not_declare(cuda, wanted)
     cuda(available=False)
     with pytest.raises(UserError):
         resolve_device(wanted, replace(SPEC, devices=("cuda",)))
+
+
+# --- how much a model learnt ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("said", "recorded"), [(None, None), (0, 0), (np.int64(12), 12)])
+def test_how_many_numbers_a_model_learnt_is_recorded(bench, said, recorded):
+    model = type("Counted", (Zero,), {"n_parameters": said})
+    assert bench.run(predicting_with(model))["geo"].model_parameters == recorded
+
+
+@pytest.mark.parametrize("said", [-1, 1.5, "many", True])
+def test_a_number_of_parameters_that_is_none_fails_the_job_by_name(bench, said):
+    model = type("Miscounted", (Zero,), {"n_parameters": said})
+    failure = bench.run(predicting_with(model))["geo"].failure
+    assert failure.kind == "BadModelError"
+    assert "n_parameters" in failure.message

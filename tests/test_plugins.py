@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 from genebench.api import run
 from genebench.catalog import Catalog, catalog
 from genebench.errors import UserError
-from genebench.plugins import STRICT, discover, installed
+from genebench.files import sha256_of
+from genebench.plugins import FILES, STRICT, discover, installed, use_files
 
 GOOD = """
 from genebench import hookimpl
@@ -427,3 +429,128 @@ def test_a_strict_fresh_process_ends_with_status_2(install):
     ended = command(site, "list", "methods", GENEBENCH_STRICT_PLUGINS="1")
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
+
+
+# --- local plugin files ---------------------------------------------------------------------------
+
+LOCAL = """
+from genebench import Method, Model, hookimpl
+from genebench.specs import MethodSpec
+genebench_contract = 1
+@hookimpl
+def genebench_methods():
+    return [MethodSpec(name="local", title="t", summary="s", code="mymethod:Local")]
+class Level(Model):
+    n_parameters = 1
+    def __init__(self, targets):
+        self.targets = targets
+    def predict(self, landmarks):
+        return landmarks[:, :1].repeat(self.targets, axis=1) * 0 + LEVEL
+class Local(Method):
+    def fit(self, train, selections, context):
+        return dict.fromkeys(selections, Level(len(train.target_genes)))
+LEVEL = 0.5
+"""
+
+
+@pytest.fixture
+def local(tmp_path, monkeypatch):
+    """A plugin file, not yet named to anyone."""
+    monkeypatch.setenv(FILES, "")
+    path = tmp_path / "mymethod.py"
+    path.write_text(LOCAL)
+    return path
+
+
+def test_a_local_file_is_a_plugin_like_any_other(local, genebench):
+    listed = genebench("list", "methods", "--plugin", local)
+    assert listed.status == 0
+    assert f"mymethod.py {sha256_of(local)[:12]}" in listed.out
+    assert genebench("show", "local", "--plugin", local).out.startswith("local: s")
+
+
+def test_a_record_of_a_local_file_says_so_and_names_its_content(local, tiny, tmp_path):
+    use_files([local])
+    [record] = [
+        record
+        for record in run("local", "geo", preset="tiny", results=tmp_path / "results").records
+        if record.identity.method == "local"
+    ]
+    origin = record.provenance.plugins["mymethod.py"]
+    assert (origin.install, origin.digest) == ("file", sha256_of(local))
+    assert record.provenance.versions["mymethod.py"] == origin.version
+    assert record.model_parameters == 1
+
+
+def test_an_edited_local_file_gives_another_key_and_its_new_results(local, tiny, tmp_path):
+    found = []
+    for level in ("0.5", "0.25"):  # same length, same second: nothing stale may be taken
+        local.write_text(LOCAL.replace("LEVEL = 0.5", f"LEVEL = {level}"))
+        use_files([local])
+        catalog.cache_clear()
+        records = run("local", "geo", preset="tiny", results=tmp_path / "results").records
+        found += [record for record in records if record.identity.method == "local"]
+    assert found[0].key != found[1].key
+    assert found[0].scores["mae"] != found[1].scores["mae"]
+    assert not (local.parent / "__pycache__").exists()
+
+
+def test_a_child_process_loads_the_same_files(local):
+    use_files([local])
+    listed = command("", "list", "methods")
+    assert "mymethod.py" in listed.stdout
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("import os\nraise OSError('no\\nway')", "mymethod.py, line 2: OSError: no way"),
+        ("def broken(:", "mymethod.py, line 1: SyntaxError"),
+        ("pass", "mymethod.py: declares no contract version"),
+        (LOCAL.replace('"local"', '"train-mean"'), "declares method 'train-mean', which"),
+    ],
+)
+def test_a_broken_local_file_is_the_users_error_in_one_line(local, genebench, source, error):
+    local.write_text(source)
+    outcome = genebench("list", "methods", "--plugin", local)
+    assert outcome.status == 2
+    assert outcome.err.count("\n") == 1
+    assert error in outcome.err
+    assert genebench("list", "methods").status == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("absent.py", "there is no such file"),
+        ("my-method.py", "name the file as a Python module"),
+        ("class.py", "name the file as a Python module"),
+        ("method.txt", "name the file as a Python module"),
+        ("numpy.py", "there is a module 'numpy' already"),
+        ("json.py", "there is a module 'json' already"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_under_its_name_is_refused(local, genebench, name, error):
+    path = local.with_name(name)
+    if name != "absent.py":
+        path.write_text(LOCAL)
+    outcome = genebench("list", "methods", "--plugin", path)
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert error in outcome.err
+
+
+def test_a_local_file_may_be_named_twice_and_beside_others(local, genebench):
+    other = local.with_name("other.py")
+    other.write_text(LOCAL.replace('"local"', '"further"').replace("mymethod:", "other:"))
+    use_files([local])
+    outcome = genebench("list", "methods", "--plugin", local, "--plugin", other)
+    assert outcome.status == 0
+    assert outcome.out.count("mymethod.py") == 1
+    assert "further" in outcome.out
+
+
+def test_what_a_plugin_prints_when_it_is_listed_spoils_no_output(install, genebench):
+    install_sick(install, "print('\\x1b[31mhello', end='')")
+    outcome = genebench("list", "plugins", "--json")
+    assert {row["name"] for row in json.loads(outcome.out)} >= {"sick"}
+    assert outcome.err == "�[31mhello\n"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from genebench import UserError, api
-from genebench.suite import read_suite, shipped_suites, texts
+from genebench.specs import PRESETS
+from genebench.suite import Parameters, Run, Suite, read_suite, shipped_suites, texts
 
 GOOD = """
 title = "k and λ"
@@ -156,3 +157,42 @@ def test_values_become_what_one_types():
 @pytest.mark.parametrize("values", [(3, 5), range(3, 6, 2), np.array([3, 5])])
 def test_a_grid_from_python_may_be_any_sequence(values):
     assert texts({"k_max": values}) == {"k_max": ["3", "5"]}
+
+
+def test_a_preset_takes_its_own_values_and_else_those_of_the_next_larger_one():
+    run = Run(
+        methods=["dgex"], set={"dropout": 0.25}, grid={"layers": [1, 2], "units": [3000, 6000]},
+        small=Parameters(grid={"units": [300]}), tiny=Parameters(set={"dropout": 0.0}),
+    )  # fmt: skip
+    grids = {preset: run.at(preset).grid for preset in PRESETS}
+    assert grids == {
+        "paper": {"layers": [1, 2], "units": [3000, 6000]},
+        "small": {"layers": [1, 2], "units": [300]},
+        "tiny": {"layers": [1, 2], "units": [300]},
+    }
+    dropouts = {preset: run.at(preset).set["dropout"] for preset in PRESETS}
+    assert dropouts == {"paper": 0.25, "small": 0.25, "tiny": 0.0}
+
+
+@pytest.mark.parametrize(("given", "expected"), [("tiny", [2]), ("small", [4])])
+def test_the_plan_is_that_of_the_preset_in_effect(tiny, tmp_path, given, expected):
+    run = {"methods": ["knn"], "grid": {"k_max": [4]}, "tiny": {"grid": {"k_max": [2]}}}
+    suite = Suite(preset=given, protocols=["geo"], runs=[run])
+    plan = api.plan_suite(suite, "sim", preset=given, results=tmp_path / "results")
+    jobs = [job for job in plan.jobs if job.method.name == "knn"]
+    assert [job.params["k_max"] for job in jobs] == expected
+
+
+def test_a_preset_that_there_is_not_is_an_unknown_key(suite, genebench):
+    suite.write_text(GOOD.replace("grid = ", "smal.grid = ", 1))
+    refused = genebench("run", suite)
+    assert refused.status == 2
+    assert "unknown key runs.0.smal" in refused.err
+
+
+def test_a_suite_may_say_what_tables_call_methods(suite, genebench, tiny, tmp_path):
+    suite.write_text(GOOD.replace("[[runs]]", '[names]\nlsr-l2 = "Ridge"\n\n[[runs]]', 1))
+    done = genebench("run", suite, "--results", tmp_path / "results", "--quiet")
+    assert done.status == 0, done.err
+    assert "Ridge" in done.out
+    assert "lsr-l2" not in done.out

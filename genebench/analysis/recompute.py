@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from genebench.catalog import Catalog
+from genebench.data.profiles import Profiles
 from genebench.data.store import DataStore
 from genebench.errors import UserError
-from genebench.metrics.scoring import score
+from genebench.metrics.scoring import Scoring, score
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
 
@@ -18,15 +19,33 @@ def recompute(record: Record, results: ResultsStore, catalog: Catalog) -> Record
     """
     if record.status == "failed":
         return record
+    return record.model_copy(update={"scores": scored_anew(record, results, catalog).scores()})
+
+
+def scored_anew(record: Record, results: ResultsStore, catalog: Catalog) -> Scoring:
+    """What scoring gives the kept predictions of a done record, by the metrics that it holds.
+
+    Raises:
+        UserError: predictions were not kept, were changed, or the dataset is no longer here.
+    """
     label = f"{record.identity.method} under {record.identity.protocol} ({record.key})"
     predictions = results.predictions(record)
     if predictions is None:
         raise UserError(f"{label}: predictions were not kept; run again with --keep-predictions")
-    dataset = DataStore().find(record.identity.data)
-    if dataset is None:
-        raise UserError(f"{label}: dataset {record.dataset} is not prepared here any more")
-    protocol = catalog.protocols.get(record.identity.protocol)
-    test = dataset.profiles(protocol.test)
+    test = _test_profiles(record, catalog, label)
     if predictions.shape != (len(test), len(test.target_genes)):
         raise UserError(f"{label}: the kept predictions have the wrong shape {predictions.shape}")
-    return record.model_copy(update={"scores": score(test, predictions).scores()})
+    metrics = [spec for spec in catalog.metrics.specs.values() if spec.name in record.scores]
+    return score(test, predictions, metrics)
+
+
+def _test_profiles(record: Record, catalog: Catalog, label: str) -> Profiles:
+    identity = record.identity
+    dataset = DataStore().find(identity.data)
+    if dataset is None:
+        raise UserError(f"{label}: dataset {record.dataset} is not prepared here any more")
+    protocol = catalog.protocols.get(identity.protocol)
+    test = (protocol.trial() if identity.is_trial else protocol).test
+    if str(test) != identity.test:
+        raise UserError(f"{label}: protocol {protocol.name} is another version by now")
+    return dataset.profiles(test)

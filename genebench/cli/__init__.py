@@ -9,7 +9,22 @@ from collections.abc import Sequence
 
 import typer
 
-from genebench.cli import data, list_, predict, report, results, run, show, status, tune
+from genebench.cli import (
+    check,
+    compare,
+    data,
+    leaderboard,
+    list_,
+    new,
+    predict,
+    report,
+    results,
+    run,
+    show,
+    status,
+    sweep,
+    tune,
+)
 from genebench.errors import UserError
 from genebench.plugins import installed
 from genebench.text import printable
@@ -49,7 +64,10 @@ def build_app() -> typer.Typer:
     ) -> None:  # fmt: skip
         """Compare methods that infer target genes from landmark genes, fairly."""
 
-    for command in (run, tune, report, status, predict, data, list_, show, results):
+    for command in (
+        run, tune, sweep, check, report, compare, leaderboard, status, predict, data, list_, show,
+        new, results,
+    ):  # fmt: skip
         command.register(app)
     for complaint in installed().notify("genebench_commands", app=app):
         log.warning(complaint)

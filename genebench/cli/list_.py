@@ -9,6 +9,7 @@ import typer
 
 from genebench.catalog import catalog
 from genebench.cli import output
+from genebench.cli.options import PluginOption
 from genebench.errors import UserError, unknown
 from genebench.plugins import installed
 from genebench.text import printable
@@ -37,6 +38,7 @@ def list_(
     traceback: Annotated[
         bool, typer.Option("--traceback", help="With plugins: why broken ones are broken.")
     ] = False,
+    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> None:
     """List what this installation offers, and which plugin it comes from."""
     if not kind:
@@ -50,9 +52,9 @@ def list_(
         columns = tuple(rows[0]) if rows else ("name",)
         output.table(columns, [tuple(row.values()) for row in rows])
     if traceback:
-        for plugin in installed().broken:
-            typer.echo(f"\n{plugin.name} ({plugin.distribution} {plugin.version})")
-            for line in plugin.traceback.splitlines():
+        for broken in installed().broken:
+            typer.echo(f"\n{broken.name} ({broken.distribution} {broken.version})")
+            for line in broken.traceback.splitlines():
                 typer.echo(f"{line[: len(line) - len(line.lstrip())]}{printable(line)}")
 
 

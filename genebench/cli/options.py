@@ -15,6 +15,8 @@ __all__ = [
     "DEFAULT_RESULTS",
     "DeviceOption",
     "EngineOption",
+    "MetricsOption",
+    "PluginOption",
     "PresetOption",
     "QuietOption",
     "ResultsOption",
@@ -24,6 +26,25 @@ __all__ = [
     "overrides_of",
 ]
 
+
+def _load_plugins(files: list[Path] | None) -> list[Path] | None:
+    """Load local plugin files before anything is looked up by name."""
+    if files:
+        from genebench.catalog import catalog
+        from genebench.plugins import use_files
+
+        use_files(files)
+        catalog.cache_clear()
+    return files
+
+
+PluginOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin", metavar="FILE.py", callback=_load_plugins, is_eager=True,
+        help="Load a local plugin file; repeatable.",
+    ),
+]  # fmt: skip
 ResultsOption = Annotated[
     Path, typer.Option("--results", metavar="DIR", help="Folder of the results.")
 ]
@@ -33,6 +54,10 @@ PresetOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="METHOD.PARAM=VALUE", help="Set a parameter; repeatable."),
+]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option("--metrics", "--metric", help="Comma-separated names, or all; see list metrics."),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 EngineOption = Annotated[str, typer.Option(help="Where jobs are executed.")]

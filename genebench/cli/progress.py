@@ -58,7 +58,7 @@ class JobProgress:
     @hookimpl
     def genebench_job_progressed(self, job: Job, done: int, total: int, message: str) -> None:
         """Show what the method says."""
-        self._show(done, total, f"{self._title(job)}: {message}")
+        self._show(done, total, printable(f"{self._title(job)}: {message}"))
 
     @hookimpl
     def genebench_job_finished(self, job: Job, records: list[Record]) -> None:

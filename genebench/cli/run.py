@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from genebench.cli import output
+from genebench.cli.limits import MemoryLimitOption, TimeLimitOption, memory_limit, time_limit
 from genebench.cli.options import (
     DEFAULT_RESULTS,
     DeviceOption,
     EngineOption,
+    MetricsOption,
+    PluginOption,
     PresetOption,
     QuietOption,
     ResultsOption,
@@ -21,12 +24,17 @@ from genebench.cli.options import (
     overrides_of,
 )
 from genebench.cli.progress import bar, jobs_shown
-from genebench.cli.report import print_report
+from genebench.cli.report import metrics_of, print_report, print_suite
 from genebench.errors import UserError
+from genebench.specs import ALL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from genebench.device import Device
+    from genebench.job import Settings
     from genebench.plan import Plan
+    from genebench.results.record import Record
     from genebench.results.store import Kept
     from genebench.suite import Suite
 
@@ -68,6 +76,9 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     ] = None,
     device: DeviceOption = "auto",
     engine: EngineOption = "local",
+    time_limit_: TimeLimitOption = None,
+    memory_limit_: MemoryLimitOption = None,
+    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
     results: ResultsOption = DEFAULT_RESULTS,
     keep_predictions: Annotated[
         bool, typer.Option("--keep-predictions", help="Keep predictions as .npy.")
@@ -75,6 +86,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     keep_models: Annotated[
         bool, typer.Option("--keep-models", help="Keep models as .safetensors.")
     ] = False,
+    metrics: MetricsOption = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try failed jobs again.")
     ] = False,
@@ -90,8 +102,11 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     from genebench import api
     from genebench.job import Settings
 
+    limits = time_limit(time_limit_), memory_limit(memory_limit_)
+    engine = api.engine_of(engine, *limits)
     api.check_choices(engine, device)
     keep = _kept(predictions=keep_predictions, model=keep_models)
+    asked = tuple(metrics.split(",")) if metrics else ()
     read = _suite(suite, methods, set_, grid)
     name = dataset or (read.dataset if read else None) or "sim"
     preset = preset or (read.preset if read else None)
@@ -103,7 +118,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
         if read:
             plan = api.plan_suite(
                 read, name, preset=preset, protocols=protocol, seeds=seeds, results=results,
-                keep=keep, progress=progress,
+                keep=keep, metrics=asked, progress=progress,
             )  # fmt: skip
         else:
             chosen = "all" if methods is None else methods
@@ -111,24 +126,55 @@ def run(  # noqa: PLR0917  typer's options are the arguments
                 chosen, "geo,gtex" if protocol is None else protocol, name,
                 preset=preset, seeds=1 if seeds is None else seeds,
                 overrides=overrides_of(set_ or ()), grid=grid_of(grid or (), chosen),
-                results=results, keep=keep, progress=progress,
+                results=results, keep=keep, metrics=asked, progress=progress,
             )  # fmt: skip
     if dry_run:
-        _show(plan)
+        show_plan(plan)
         return 0
-    jobs = plan.remaining(retry_failed=retry_failed)
-    _announce(plan, results, len(jobs), retry_failed=retry_failed, quiet=quiet)
     settings = Settings(
         results=results,
         device=cast("Device", device),
         keep=keep,
+        metrics=asked,
         command=command_line(),
+        time_limit=limits[0],
+        memory_limit=limits[1],
     )
+    records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
+    shown = shown_metrics(asked, records)
+    if read:
+        print_suite(records, read, api.preset_of(name, preset), metrics=shown)
+    else:
+        print_report(records, metrics=shown)
+    return status_of(records)
+
+
+def shown_metrics(asked: Sequence[str], records: Sequence[Record]) -> Sequence[str]:
+    """The metrics to print: the published ones, and those that were asked for."""
+    from genebench.report.report import SHOWN_METRICS
+
+    names = [name.strip() for name in asked]
+    if ALL in names:
+        return metrics_of(records, ALL)
+    return list(dict.fromkeys([*SHOWN_METRICS, *names]))
+
+
+def carry_out(
+    plan: Plan, settings: Settings, engine: str, *, retry_failed: bool, quiet: bool
+) -> list[Record]:
+    """Do what is left to do of a plan; give all its records."""
+    from genebench import api
+
+    jobs = plan.remaining(retry_failed=retry_failed)
+    _announce(plan, settings.results, len(jobs), retry_failed=retry_failed, quiet=quiet)
     with jobs_shown(len(jobs), quiet=quiet):
         for _ in api.execute_plan(jobs, settings, engine):
             pass
-    records = api.planned_records(plan, results)
-    print_report(records)
+    return api.planned_records(plan, settings.results)
+
+
+def status_of(records: Iterable[Record]) -> int:
+    """The exit status that records call for."""
     return JOB_FAILED if any(record.status == "failed" for record in records) else 0
 
 
@@ -167,7 +213,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _show(plan: Plan) -> None:
+def show_plan(plan: Plan) -> None:
+    """Print what a plan would do."""
     output.table(
         ("method", "protocol", "seed", "parameters", "state", "key"),
         [

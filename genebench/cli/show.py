@@ -8,6 +8,7 @@ import typer
 
 from genebench.catalog import catalog
 from genebench.cli import output
+from genebench.cli.options import PluginOption
 from genebench.specs import PRESETS, Param, Value
 
 
@@ -20,13 +21,16 @@ def register(app: typer.Typer) -> None:
     )(show)
 
 
-def show(method: Annotated[str, typer.Argument(help="A method.", metavar="METHOD")]) -> None:
+def show(
+    method: Annotated[str, typer.Argument(help="A method.", metavar="METHOD")],
+    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
+) -> None:
     """Describe a method: what it does, where it comes from, its parameters and their presets."""
     shelf = catalog().methods
-    spec, plugin = shelf.get(method), shelf.plugins[method]
+    spec, origin = shelf.get(method), shelf.plugins[method]
     typer.echo(f"{spec.name}: {spec.summary}")
     typer.echo(
-        f"from {plugin.distribution} {plugin.version}; runs on {', '.join(spec.devices)}; "
+        f"from {origin.distribution} {origin.version}; runs on {', '.join(spec.devices)}; "
         f"{'depends on the seed' if spec.stochastic else 'deterministic'}"
     )
     if spec.reference:

@@ -11,6 +11,7 @@ from genebench.cli.options import (
     DEFAULT_RESULTS,
     DeviceOption,
     EngineOption,
+    PluginOption,
     PresetOption,
     QuietOption,
     ResultsOption,
@@ -61,6 +62,7 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     ] = False,
     device: DeviceOption = "auto",
     engine: EngineOption = "local",
+    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
     results: ResultsOption = DEFAULT_RESULTS,
     quiet: QuietOption = False,
 ) -> int:

@@ -23,10 +23,13 @@ REFERENCE_PLATFORM = "geo"
 class Platform:
     """One raw platform: a matrix, what its gene ids are, and a table about its profiles.
 
-    ``group`` names the column of the reader's profile table (or of ``profiles``, which is joined
-    to it by profile id) that groups related profiles: a GEO series, a donor.
-    ``level`` is what the values are, ``any`` to take them unchecked. It matters on microarrays,
-    where log2(x + 1) is taken of ``linear`` ones; the others are mapped by rank.
+    Attributes:
+        reader: the matrix.
+        ids: what kind of id the reader's genes have.
+        level: what the values are, ``any`` to take them unchecked. It matters on microarrays,
+            where log2(x + 1) is taken of ``linear`` ones; the others are mapped by rank.
+        profiles: a table about the profiles, joined by profile id to that of the reader.
+        group: the column of either table that groups related profiles: a GEO series, a donor.
     """
 
     reader: Reader
@@ -41,9 +44,14 @@ class Compendium:
     """Raw platforms plus the gene maps that say which of their rows matter.
 
     Attributes:
+        name: what it is prepared under.
+        title: one line about it.
         landmarks, targets: gene maps, indexed by Ensembl id, columns ``symbol`` and ``probes``
             (comma-separated probe ids), in the order that the dataset will have.
         platforms: by name; the first step of the recipe needs ``geo``.
+        preset: what methods take on it unless the user says otherwise.
+        missing_genes: what becomes of genes that a platform lacks: dropped everywhere, or an error.
+        split_seed: seeds the random split of ``geo``.
         aliases: Ensembl ids as the maps have them, indexed by other ids of these genes (Entrez
             ids, outdated symbols), or None.
         origin: where it comes from, for the record: ``measured`` or ``simulated`` and what the

@@ -7,6 +7,7 @@ and what was read does not stay in memory.
 from __future__ import annotations
 
 import hashlib
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -70,3 +71,14 @@ def read_rows(path: Path, size: int) -> Iterator[NDArray[Any]]:
         for start in range(0, rows, size):
             n_rows = min(size, rows - start)
             yield np.fromfile(stream, dtype, n_rows * columns).reshape(n_rows, columns)
+
+
+def forget_pages(matrix: NDArray[Any]) -> None:
+    """Let go of the pages of a memory map: they stay in the system's cache, not in our memory.
+
+    Else a pass over the data would count as memory in use, up to the size of the file: the system
+    maps 64 kB around every value that is touched.
+    """
+    mapped = getattr(matrix, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from genebench.data.formats.base import BLOCK
 from genebench.data.normalise import STD_OFFSET, requantile, standardise
-from genebench.data.npy import NpyWriter
+from genebench.data.npy import NpyWriter, forget_pages
 from genebench.files import atomic_write
 
 Role = Literal["landmarks", "targets"]
@@ -203,7 +202,7 @@ class Profiles:
         for start in range(0, len(rows), BLOCK):
             part = slice(start, start + BLOCK)
             values[part] = self._expression[rows[part], columns]
-            _forget_pages(self._expression)
+            forget_pages(self._expression)
         return values
 
     def _whole(self, role: Role) -> Matrix:
@@ -241,14 +240,3 @@ def _mapped(path: Path, shape: tuple[int, int]) -> Matrix | None:
 def _unnamed(number: int, letter: str) -> pd.DataFrame:
     ids = [f"{letter}{at}" for at in range(number)]
     return pd.DataFrame({"symbol": ids, "probes": "", "twin": False}, index=ids)
-
-
-def _forget_pages(matrix: NDArray[np.float32]) -> None:
-    """Let go of the pages of a memory map: they stay in the system's cache, not in our memory.
-
-    Else a pass over the data would count as memory in use, up to the size of the file: the system
-    maps 64 kB around every value that is touched.
-    """
-    mapped = getattr(matrix, "_mmap", None)
-    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)

@@ -10,11 +10,17 @@ genebench_contract = CONTRACT
 
 @hookimpl
 def genebench_engines() -> list[EngineSpec]:
-    """The engine that is always there."""
+    """The engines that need nothing else."""
     return [
         EngineSpec(
             name="local",
             title="jobs one after another in this process",
             code="genebench.engines.local:run",
-        )
+        ),
+        EngineSpec(
+            name="process",
+            title="jobs one after another, each in a process of its own that can be stopped",
+            code="genebench.engines.process:run",
+            contains=True,
+        ),
     ]

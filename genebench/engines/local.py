@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 
 from genebench.job import Settings, execute
 from genebench.plan import Job
+from genebench.text import escaped_output
 
 
 def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:
     """Execute each job here; yield it once it has ended."""
     for job in jobs:
-        execute(job, settings)
+        with escaped_output():
+            execute(job, settings)
         yield job

@@ -35,7 +35,8 @@ class LeakReport(Report):
 
     def values(self) -> pd.DataFrame:
         """The differences as a tidy table."""
-        return leaks(self.records, self.catalog.protocols.specs.values())
+        table = leaks(self.records, self.catalog.protocols.specs.values())
+        return table[table["metric"].isin(self.metrics)].reset_index(drop=True)
 
     def _table(self, rows: pd.DataFrame, original: str, variant: str, metric: str) -> Table:
         spec = self.catalog.metrics.specs.get(metric)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 
+from genebench.analysis.rank import Standing, named_test, standings
 from genebench.analysis.tidy import tidy
+from genebench.analysis.vectors import VectorsOf
 from genebench.catalog import Catalog
-from genebench.paper import PUBLISHED
+from genebench.paper import published
 from genebench.report.variants import Variant, variants_of
 from genebench.results.record import Record
 from genebench.results.scores import PANELS
 from genebench.specs import MetricSpec
+
+SHOWN_METRICS = ("mae", "cc")
+"""The published ones, shown unless others are asked for."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +27,24 @@ class Row:
     """One method's cells, and how to show them."""
 
     cells: tuple[str, ...]
+    """One for each column of the table."""
     control: bool = False
+    """Whether the method is a control."""
     best: frozenset[int] = frozenset()
     """Columns in which this row is the best (controls do not compete)."""
+    heat: tuple[float | None, ...] = ()
+    """Per cell, how good it is among those it is compared with, 0 to 1; None: not compared."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A title, named columns and rows of text."""
+    """A title, named columns and rows of text.
+
+    Attributes:
+        title: what the cells are: a metric, its direction and unit.
+        columns: their names, the method's first.
+        rows: one for each method and parameters, the best first.
+    """
 
     title: str
     columns: tuple[str, ...]
@@ -38,7 +53,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """Tables whose numbers may be compared: same data, same protocol. Notes stand below."""
+    """Tables whose numbers may be compared: same data, same protocol.
+
+    Attributes:
+        title: dataset, protocol and digest of the data.
+        tables: one for each metric, and one of costs.
+        notes: what a reader should know, to stand below.
+    """
 
     title: str
     tables: tuple[Table, ...]
@@ -53,23 +74,28 @@ class Report:
         records: every record that the report is about.
         catalog: titles, units and directions of what was run.
         colour, width: what the terminal can show.
+        metrics: those to show; records may hold others.
+        vectors_of: where the records' vectors come from; if given, methods are ranked.
     """
 
     records: tuple[Record, ...]
     catalog: Catalog
     colour: bool = False
     width: int = 100
+    metrics: Sequence[str] = SHOWN_METRICS
+    vectors_of: VectorsOf | None = None
 
     def values(self) -> pd.DataFrame:
         """The same as a tidy table, one row per value."""
-        return tidy(self.records)
+        table = tidy(self.records)
+        return table[table["metric"].isin([*self.metrics, ""])].reset_index(drop=True)
 
     def sections(self) -> Iterator[Section]:
         """One for each data digest and protocol: a table per metric, and what it cost."""
-        for group in sorted(_comparable(self.records), key=self._place):
-            yield _Comparison(group, self.catalog).section()
+        for group in sorted(comparable(self.records), key=self.place):
+            yield _Comparison(group, self.catalog, self.metrics, self.vectors_of).section()
 
-    def _place(self, group: list[Record]) -> tuple[str, int, str]:
+    def place(self, group: list[Record]) -> tuple[str, int, str]:
         """Sections stand by dataset and protocol, in the catalog's order."""
         identity, protocols = group[0].identity, list(self.catalog.protocols.specs)
         known = identity.protocol in protocols
@@ -77,7 +103,7 @@ class Report:
         return group[0].dataset, place, identity.data
 
 
-def _comparable(records: Iterable[Record]) -> list[list[Record]]:
+def comparable(records: Iterable[Record]) -> list[list[Record]]:
     """Group records that may stand in one table: those whose tests are the same."""
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
@@ -94,6 +120,8 @@ class _Comparison:
 
     records: list[Record]
     catalog: Catalog
+    metrics: Sequence[str]
+    vectors_of: VectorsOf | None
 
     @cached_property
     def variants(self) -> list[Variant]:
@@ -108,12 +136,17 @@ class _Comparison:
         first = self.first
         names = " = ".join(sorted({record.dataset for record in self.records}))
         trials = " · trials on its selection set" if first.identity.is_trial else ""
-        scores = [self._scores(metric) for metric in self.catalog.metrics.specs.values()]
+        metrics = self.catalog.metrics.specs
+        scores = [self._scores(spec) for name, spec in metrics.items() if name in self.metrics]
         return Section(
             title=f"{names} · {first.identity.protocol}{trials} · data {first.identity.data}",
-            tables=(*(table for table in scores if table.rows), self._costs()),
+            tables=(*(table for table in scores if self._has_value(table)), self._costs()),
             notes=tuple(self._notes()),
         )
+
+    def _has_value(self, table: Table) -> bool:
+        """Whether any record has the metric; where all failed, none could."""
+        return len(table.columns) > 1 or not any(variant.done for variant in self.variants)
 
     def _scores(self, metric: MetricSpec) -> Table:
         panels = [
@@ -122,33 +155,39 @@ class _Comparison:
         ranked = sorted(self.variants, key=lambda variant: variant.rank(metric, "all"))
         best = [min(ranked, key=lambda variant: variant.rank(metric, panel)) for panel in panels]
         published = ["published"] if self.first.published_data else []
+        places = {id(one.variant): one.place for one in self._standings(metric)}
+        rank = ["rank"] if places else []
         rows = [
             Row(
                 cells=(
                     variant.label,
+                    *(places.get(id(variant), "–") for _ in rank),
                     *(variant.score(metric.name, panel) for panel in panels),
                     *(self._published(variant, metric) for _ in published),
                 ),
                 control=variant.control,
-                best=frozenset(at for at, winner in enumerate(best, 1) if winner is variant),
+                best=frozenset(
+                    at for at, winner in enumerate(best, 1 + len(rank)) if winner is variant
+                ),
             )
             for variant in ranked
         ]
         return Table(
             title=f"{metric.title} ({metric.direction} is better; unit: {metric.unit})",
-            columns=("method", *panels, *published),
+            columns=("method", *rank, *panels, *published),
             rows=tuple(rows),
         )
+
+    def _standings(self, metric: MetricSpec) -> list[Standing[Variant]]:
+        """Who can be told from whom on all targets; nobody unless ranks are wanted."""
+        return standings(self.variants, self.vectors_of, metric) if self.vectors_of else []
 
     def _published(self, variant: Variant, metric: MetricSpec) -> str:
         """The paper's value, beside a run of the published setting."""
         identity = variant.first.identity
         spec = self.catalog.methods.specs.get(identity.method)
-        settings = {param.name: param.default for param in spec.params} if spec else None
-        value = PUBLISHED.get((identity.protocol, identity.method, metric.name))
-        if value is None or identity.params != settings:
-            return "–"
-        return f"{value.mean:.4f} ± {value.std:.4f}"
+        value = published(identity, metric.name, spec.values("paper", {})) if spec else None
+        return str(value) if value else "–"
 
     def _costs(self) -> Table:
         rows = tuple(Row(variant.costs(), variant.control) for variant in self.variants)
@@ -163,9 +202,14 @@ class _Comparison:
             f"{genes['landmark']:,} landmarks, {genes['target']:,} targets"
         )
         yield (
-            "mean ± std over target genes: all, strict (no landmark), twin (a landmark too, "
-            "hence copied on RNA-seq); the best mean of a column is marked, not tested"
+            "mean ± std over target genes (metrics of profiles: over profiles): all, strict (no "
+            "landmark), twin (a landmark too, hence copied on RNA-seq); the "
+            "best mean of a column is marked, not tested"
         )
+        for name in self.metrics if self.vectors_of else ():
+            spec = self.catalog.metrics.specs.get(name)
+            if spec and (found := self._standings(spec)):
+                yield f"{spec.title} on panel all: {named_test(found)}"
         if constant := max((record.constant_truth for record in self.records), default=0):
             yield f"{constant:,} targets do not vary in the test profiles; they are counted"
         for variant in self.variants:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from genebench.report.colours import ink, paint
 from genebench.report.report import Report, Row, Section, Table
 from genebench.text import printable
 
@@ -21,14 +22,14 @@ def render(report: Report) -> str:
         color_system="auto" if report.colour else None,
     )  # fmt: skip
     for section in report.sections():
-        _print(section, console)
+        _print(section, console, colour=report.colour)
     return out.getvalue()
 
 
-def _print(section: Section, console: Console) -> None:
+def _print(section: Section, console: Console, *, colour: bool) -> None:
     console.rule(Text(printable(section.title), style="bold"), align="left")
     for table in section.tables:
-        console.print(_grid(table))
+        console.print(_grid(table, colour=colour))
     for note in section.notes:
         bulleted = RichTable.grid(padding=(0, 1))
         bulleted.add_row("·", Text(printable(note), style="dim"))
@@ -36,7 +37,7 @@ def _print(section: Section, console: Console) -> None:
     console.print()
 
 
-def _grid(table: Table) -> RichTable:
+def _grid(table: Table, *, colour: bool) -> RichTable:
     grid = RichTable(
         box=SIMPLE_HEAD, pad_edge=False,
         title=Text(printable(table.title), style="bold"), title_justify="left",
@@ -44,13 +45,24 @@ def _grid(table: Table) -> RichTable:
     for at, column in enumerate(table.columns):
         grid.add_column(Text(printable(column)), justify="left" if at == 0 else "right")
     for row in table.rows:
-        grid.add_row(*_cells(row))
+        grid.add_row(*_cells(row, colour=colour))
     return grid
 
 
-def _cells(row: Row) -> list[Text]:
-    plain = "dim italic" if row.control else ""
-    return [
-        Text(printable(cell), style="bold green" if at in row.best else plain)
-        for at, cell in enumerate(row.cells)
-    ]
+def _cells(row: Row, *, colour: bool) -> list[Text]:
+    return [_cell(row, at, text, colour=colour) for at, text in enumerate(row.cells)]
+
+
+def _cell(row: Row, at: int, text: str, *, colour: bool) -> Text:
+    best, heat = at in row.best, row.heat[at] if row.heat else None
+    # In a heat map every cell has a colour: without colours, the best still has to stand out.
+    starred = best and bool(row.heat) and not colour
+    return Text(f"* {printable(text)}" if starred else printable(text), _style(row, best, heat))
+
+
+def _style(row: Row, best: bool, heat: float | None) -> str:
+    if heat is not None:
+        return f"{'bold underline ' if best else ''}{ink(heat)} on {paint(heat)}"
+    if best:
+        return "bold green"
+    return "dim italic" if row.control else ""

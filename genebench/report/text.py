@@ -14,7 +14,7 @@ from genebench.text import printable
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "±": r"$\pm$", "–": "--", "·": r"$\cdot$", "→": r"$\to$", "λ": r"$\lambda$",
+    "±": r"$\pm$", "×": r"$\times$", "–": "--", "·": r"$\cdot$", "→": r"$\to$", "λ": r"$\lambda$",
     "−": "$-$", "ŷ": r"$\hat{y}$",
 }  # fmt: skip
 

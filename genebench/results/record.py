@@ -1,17 +1,21 @@
 """The record: what one run of one method under one protocol was and gave.
 
-Every key is documented where it is declared. ``FORMAT`` rises when a key changes its meaning.
+Every key is documented where it is declared. ``FORMAT`` rises when a key comes, goes or changes
+its meaning; :mod:`genebench.results.versions` says how older records become records of today.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+import hashlib
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from genebench.keys import canonical
+from genebench.results.versions import upgraded
 from genebench.specs import Value
 
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 
 
 class _Part(BaseModel):
@@ -69,6 +73,23 @@ class Failure(_Part):
     traceback: str = Field(description="the whole traceback")
 
 
+class PluginOrigin(_Part):
+    """Where a distribution whose code took part came from."""
+
+    version: str = Field(description="its version")
+    install: Literal["wheel", "editable", "file", "built-in"] = Field(
+        description="wheel: an ordinary install; editable: runs from a checkout; file: a Python "
+        "file named on the command line; built-in: part of genebench"
+    )
+    commit: str = Field(default="", description="git commit of the checkout; empty without one")
+    dirty: bool = Field(
+        default=False, description="whether the checkout had changes that no commit holds"
+    )
+    digest: str = Field(
+        default="", description="digest of its source files; empty when they were not read"
+    )
+
+
 class Provenance(_Part):
     """Where, when and with what the work was done."""
 
@@ -85,12 +106,15 @@ class Provenance(_Part):
         description="distribution → git commit, with '-dirty' when there are changes; only for "
         "those that run from a checkout"
     )
+    plugins: dict[str, PluginOrigin] = Field(
+        default={}, description="distribution → where its code came from, if that is known"
+    )
 
 
 class Record(_Part):
     """One method under one protocol: identity, state, scores, provenance."""
 
-    format: Literal[1] = Field(description="version of this schema")
+    format: Literal[2] = Field(description="version of this schema")
     key: str = Field(description="hash of the identity; the name of the record's files")
     status: Literal["done", "failed"] = Field(description="how the job ended")
     identity: Identity = Field(description="what was run")
@@ -116,6 +140,11 @@ class Record(_Part):
         default="",
         description="sha256 of the saved model; empty when not kept, 'none' when it cannot be",
     )
+    model_parameters: int | None = Field(
+        default=None,
+        ge=0,
+        description="how many numbers the model learnt; null when its method does not say",
+    )
     seconds: dict[str, float] = Field(description="wall time of each phase: fit, predict, score")
     shared_fit: tuple[str, ...] = Field(description="protocols that shared this fit")
     peak_memory: int = Field(description="peak resident memory while the job ran, bytes")
@@ -124,3 +153,20 @@ class Record(_Part):
     )
     failure: Failure | None = Field(description="why it failed; null when done")
     provenance: Provenance = Field(description="where, when and with what")
+    seal: str = Field(
+        default="",
+        description="sha256 of all other keys in canonical form, to find what was edited later; "
+        "no proof of who wrote them",
+    )
+
+    def sealed(self) -> Record:
+        """The record with the seal of what it says."""
+        content = self.model_dump(mode="json", exclude={"seal"})
+        seal = hashlib.sha256(canonical(content).encode()).hexdigest()
+        return self.model_copy(update={"seal": seal})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_today(cls, content: Any) -> Any:
+        """Older records are read as if they had been written today."""
+        return upgraded(content)

@@ -17,6 +17,16 @@ from genebench.results.record import Score
 GENE_METRIC, PROFILE_METRIC = "gene-metric.", "profile-metric."
 """What the names of metric vectors begin with, by what their values are of."""
 
+PROFILE_SHARE = "profile-share."
+"""What the names of vectors begin with that say what each test profile adds to a score.
+
+The mean over profiles of ``profile-share.<metric>.<panel>`` is the metric's mean over the panel,
+and the mean under other weights of the profiles is, to first order, the score under those weights:
+exactly so for a mean over profiles such as MAE."""
+
+PROFILE_GROUP = "profile.group"
+"""Name of the vector that says which profiles belong together: a GEO series, a donor."""
+
 GENE_MODEL = "gene-model."
 """What the names of vectors begin with that a model says of its targets."""
 
@@ -24,10 +34,20 @@ PANELS = ("all", "strict", "twin")
 """``all`` targets (comparable with papers); ``strict``: those that are no landmark; ``twin``."""
 
 
-def summarise(values: NDArray[np.float64], twin: NDArray[np.bool_]) -> dict[str, Score]:
-    """Score per panel of a gene-wise metric; panels without a gene are left out."""
+def share_name(metric: str, panel: str) -> str:
+    """Name of the vector of what each profile adds to a metric's score on a panel."""
+    return f"{PROFILE_SHARE}{metric}.{panel}"
+
+
+def panels_of(twin: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+    """Panel → which targets are in it; panels without a gene are left out."""
     masks = {"all": np.ones_like(twin), "strict": ~twin, "twin": twin}
-    return {panel: _score(values[mask]) for panel, mask in masks.items() if mask.any()}
+    return {panel: mask for panel, mask in masks.items() if mask.any()}
+
+
+def summarise(values: NDArray[np.float64], twin: NDArray[np.bool_]) -> dict[str, Score]:
+    """Score per panel of a gene-wise metric."""
+    return {panel: _score(values[mask]) for panel, mask in panels_of(twin).items()}
 
 
 def scores_of(vectors: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Score]]:

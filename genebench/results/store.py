@@ -5,10 +5,13 @@
     <results>/genebench-results.json      marks the folder, with its layout's version
     <results>/<key>.json                  the record
     <results>/<key>.npz                   vectors: gene-metric.<name>, profile-metric.<name>,
-                                          gene.id, gene.twin, profile.id; gene-model.<name>,
-                                          what the method has to say of each gene
+                                          profile-share.<metric>.<panel>, gene.id, gene.twin,
+                                          profile.id, profile.group; gene-model.<name>, what the
+                                          method has to say of each gene
     <results>/<key>.predictions.npy       predictions, float32 profiles × targets, when kept
     <results>/<key>.model.safetensors     the model, when kept
+    <results>/<key>.marks.json            what was learnt of the record later: who submitted it,
+                                          whether it was recomputed here
     <results>/.<key>.work/                checkpoints of a job that was interrupted, or failed
 
 The record is written last, by rename: a key with a record is finished. Merging is a copy.
@@ -18,11 +21,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+import zipfile
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +37,19 @@ from pydantic import ValidationError
 from genebench.errors import UserError
 from genebench.files import atomic_write, full_disk, make_readable, sha256_of, sweep, user_errors
 from genebench.keys import KEY, key_of
+from genebench.results.marks import Marks
 from genebench.results.record import Record
-from genebench.results.scores import agree, scores_of
+from genebench.results.soundness import (
+    identity_faults,
+    name_faults,
+    outcome_faults,
+    vector_faults,
+)
 
 LAYOUT = 1
-_MARK = "genebench-results.json"
+MARK = "genebench-results.json"
+"""The file that tells a results folder, and its layout, from any other folder."""
+
 _REMEDY = "name another folder with --results"
 _WORK_DAYS = 30
 """How long checkpoints wait for their job to be run again."""
@@ -45,10 +59,24 @@ Vectors = Mapping[str, NDArray[Any]]
 Kept = Literal["predictions", "model"]
 """What may be kept of a result besides its scores."""
 
+_MOST_VECTORS = 1 << 30
+"""Bytes that the vectors of a record may unpack to: 50 times those of the published size."""
+
+_UNREADABLE = (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged .npz may raise."""
+
 UNSAVED = "none"
 """Stands for the digest of a model that its method cannot save."""
 
 _KEPT: Mapping[Kept, str] = {"predictions": "predictions.npy", "model": "model.safetensors"}
+
+
+class Fault(NamedTuple):
+    """What is wrong with a record."""
+
+    key: str
+    line: str
+    """One line: which file, what is wrong, and what to do."""
 
 
 class ResultsStore:
@@ -113,24 +141,83 @@ class ResultsStore:
             raise UserError(f"{path}: {_explain(error)}") from error
         if record.key != key:
             raise UserError(f"{path}: holds the record of key {record.key}; give it its own name")
+        for fault in name_faults(record):
+            raise UserError(f"{path}: {fault}; remove the file")
         return record
 
-    def records(self) -> Iterator[Record]:
-        """All records, in the order of their keys."""
+    def written_format(self, key: str) -> int:
+        """The format that a readable record was written in, before it was read as one of today."""
+        return int(json.loads(self._record_path(key).read_bytes())["format"])
+
+    def check_exists(self) -> None:
+        """Make sure that the folder is there, and holds results.
+
+        Raises:
+            UserError: there is no such folder, or it is something else.
+        """
         if not self.root.exists():
             raise UserError(f"{self.root}: no such folder; genebench run makes one, or {_REMEDY}")
         self.check()
         if not self._mark.exists():
             raise UserError(f"{self.root}: not a results folder; {_REMEDY}")
+
+    def records(self) -> Iterator[Record]:
+        """All records, in the order of their keys; the first damaged one raises UserError."""
+        self.check_exists()
         for key in self.keys():
             record = self.read(key)
             if record:
                 yield record
 
-    def vectors(self, record: Record) -> dict[str, NDArray[Any]]:
-        """Vectors by name: values of each metric, and ids of the genes and profiles they are of."""
-        with np.load(self._vectors_path(record.key), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+    def sound(self, *, thorough: bool = False) -> tuple[list[Record], list[Fault]]:
+        """The records that can be shown, in the order of their keys, and what is wrong with others.
+
+        A record is left out when it cannot be read as one; if ``thorough``, also when
+        :meth:`verify` finds a fault, which reads all of its files.
+
+        Raises:
+            UserError: there is no such folder, or it is something else.
+        """
+        self.check_exists()
+        records, faults = [], []
+        for key in self.keys():
+            try:
+                record = self.read(key)
+            except UserError as error:
+                faults.append(Fault(key, str(error)))
+                continue
+            found = [
+                Fault(key, f"{self._record_path(key)}: {fault}")
+                for fault in (self.verify(record) if record and thorough else ())
+            ]
+            faults += found
+            if record and not found:
+                records.append(record)
+        return records, faults
+
+    def vectors(
+        self, record: Record, names: Collection[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Vectors by name: values of each metric, and ids of the genes and profiles they are of.
+
+        All of them, or those of ``names`` that there are: each is read by itself.
+
+        Raises:
+            UserError: they are missing, damaged, or far larger than any record's.
+        """
+        path = self._vectors_path(record.key)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = sum(entry.file_size for entry in archive.infolist())
+            if size > _MOST_VECTORS:
+                raise UserError(f"{path}: {size:,} bytes of vectors are no record's")
+            with np.load(path, allow_pickle=False) as arrays:
+                wanted = [name for name in arrays.files if names is None or name in names]
+                return {name: arrays[name] for name in wanted}
+        except FileNotFoundError:
+            raise UserError(f"{path}: is missing; run again") from None
+        except _UNREADABLE as error:
+            raise UserError(f"{path}: cannot be read as vectors ({error}); run again") from error
 
     def predictions(self, record: Record) -> NDArray[np.float32] | None:
         """Kept predictions, a memory map of profiles × targets, or None when not kept.
@@ -154,6 +241,7 @@ class ResultsStore:
                     np.savez_compressed(stream, allow_pickle=False, **vectors)
                 digest = sha256_of(self._vectors_path(record.key))
                 record = record.model_copy(update={"vectors": digest})
+            record = record.sealed()
             with atomic_write(self._record_path(record.key)) as stream:
                 stream.write(record.model_dump_json(indent=1).encode())
         return record
@@ -192,48 +280,108 @@ class ResultsStore:
             with suppress(OSError):
                 folder.rmdir()  # when nothing is in it
 
-    def verify(self, record: Record) -> list[str]:
-        """What is wrong with a record: its key, its files, its scores. Empty when sound."""
-        faults = []
-        if key_of(record.identity.model_dump()) != record.key:
-            faults.append("the key is not that of its identity")
-        if record.status == "done":
-            faults += self._verify_files(record)
-        return faults
+    def take(self, source: ResultsStore, record: Record) -> None:
+        """Copy a record with its files, and who submitted it, from another folder.
 
-    def _verify_files(self, record: Record) -> Iterator[str]:
-        files = {self._vectors_path(record.key): record.vectors}
+        What this folder had under that key is replaced; the record goes last.
+        """
+        key = record.key
+        with user_errors(self.root, _REMEDY), ExitStack() as cleanup:
+            copies = {}
+            for path in source.paths(record):
+                handle, name = tempfile.mkstemp(prefix=f".{key}.", suffix=".tmp", dir=self.root)
+                os.close(handle)
+                copy = Path(name)
+                cleanup.callback(copy.unlink, missing_ok=True)
+                shutil.copyfile(path, copy)
+                make_readable(copy)
+                copies[self.root / path.name] = copy
+            # From here to the last rename the key has no record rather than a mixed one.
+            self._record_path(key).unlink(missing_ok=True)
+            self._marks_path(key).unlink(missing_ok=True)
+            for path, copy in copies.items():
+                copy.replace(path)
+        submitted = source.marks(key).get("submitted")
+        if submitted:
+            self.mark(key, submitted=submitted)
+
+    def paths(self, record: Record) -> list[Path]:
+        """All files of a record, the record itself last; what is kept of marks apart."""
+        return [*self.files(record), self._record_path(record.key)]
+
+    def files(self, record: Record) -> dict[Path, str]:
+        """Files that belong to a record, the record itself apart → their digests in the record."""
+        found = {self._vectors_path(record.key): record.vectors} if record.vectors else {}
         kept: dict[Kept, str] = {"predictions": record.predictions, "model": record.model}
         for what, digest in kept.items():
             if digest not in ("", UNSAVED):
-                files[self._path(record.key, what)] = digest
-        for path, digest in files.items():
+                found[self._path(record.key, what)] = digest
+        return found
+
+    def marks(self, key: str) -> dict[str, dict[str, Any]]:
+        """What was learnt of a record: ``submitted`` and ``verified``, each only where it holds.
+
+        Keys of each are those of :mod:`genebench.results.marks`. ``verified`` holds for as long
+        as the record's file is the one that was verified; marks that cannot be read are none.
+        """
+        try:
+            marks = Marks.model_validate_json(self._marks_path(key).read_bytes())
+        except (OSError, ValidationError):
+            return {}
+        path = self._record_path(key)
+        if marks.verified and not (path.exists() and sha256_of(path) == marks.verified.record):
+            marks = marks.model_copy(update={"verified": None})
+        return marks.model_dump(exclude_none=True)
+
+    def mark(self, key: str, **marks: Mapping[str, Any]) -> None:
+        """Add marks to a record, or replace them."""
+        checked = Marks.model_validate({**self.marks(key), **marks})
+        with user_errors(self.root, _REMEDY), atomic_write(self._marks_path(key)) as stream:
+            stream.write(checked.model_dump_json(indent=1, exclude_none=True).encode())
+
+    def digest(self, key: str) -> str:
+        """sha256 of the record's file."""
+        return sha256_of(self._record_path(key))
+
+    def verify(self, record: Record) -> list[str]:
+        """What is wrong with a record: its key, its files, its scores. Empty when sound."""
+        faults = [*identity_faults(record), *outcome_faults(record)]
+        if record.status == "done":
+            faults += self._verify_files(record)
+        # Where another fault says what was edited, the broken seal adds nothing.
+        if not faults and record != record.sealed() and self.written_format(record.key) > 1:
+            faults.append("was edited after it was written: its seal is broken")
+        return faults
+
+    def _verify_files(self, record: Record) -> Iterator[str]:
+        for path, digest in {self._vectors_path(record.key): "", **self.files(record)}.items():
             if not path.exists():
                 yield f"{path.name} is missing"
             elif sha256_of(path) != digest:
                 yield f"{path.name} was changed after it was written"
             elif path.suffix == ".npz":
-                yield from self._verify_scores(record)
+                yield from self._verify_vectors(record)
 
-    def _verify_scores(self, record: Record) -> Iterator[str]:
-        found = scores_of(self.vectors(record))
-        for metric in sorted(found.keys() ^ record.scores.keys()):
-            yield f"{metric} is in the record or in its vectors, but not in both"
-        for metric in sorted(found.keys() & record.scores.keys()):
-            given, expected = record.scores[metric], found[metric]
-            for panel in sorted({*given, *expected}):
-                if not agree(given.get(panel), expected.get(panel)):
-                    yield f"{metric} on panel {panel} is not what its vector gives"
+    def _verify_vectors(self, record: Record) -> Iterator[str]:
+        try:
+            vectors = self.vectors(record)
+        except UserError as error:
+            yield str(error)
+        else:
+            yield from vector_faults(record, vectors)
 
     @property
     def _mark(self) -> Path:
-        return self.root / _MARK
+        return self.root / MARK
 
     def _visible(self) -> Iterator[Path]:
         return (path for path in self.root.iterdir() if not path.name.startswith("."))
 
     def _record_path(self, key: str) -> Path:
         return self.root / f"{key}.json"
+
+    def _marks_path(self, key: str) -> Path:
+        return self.root / f"{key}.marks.json"
 
     def _vectors_path(self, key: str) -> Path:
         return self.root / f"{key}.npz"

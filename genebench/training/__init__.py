@@ -10,6 +10,7 @@ set after each, the best epoch for each, checkpoints, early stop, deadline, prog
     params      the loop's parameters, declared once; plugins put in their own defaults
     learner     what a method supplies
     batches     profiles on the device, or streamed to it
+    noise       masks of dropout and the like
     precision   float32 matrices and the bfloat16 copies that fast products use
     checkpoint  one file, replaced whole, from which a killed run continues
     course      learning curve and best epochs: what a checkpoint holds beside tensors

@@ -14,7 +14,7 @@ KINDS = {
     "methods": {"lsr", "lsr-l2", "knn", "knn-ge", "train-mean", "copy-twin"},
     "datasets": {"sim"},
     "protocols": {"geo", "gtex"},
-    "metrics": {"mae", "cc"},
+    "metrics": {"mae", "cc", "rmse", "spearman", "recall", "profile-recall"},
     "engines": {"local"},
     "reporters": {"terminal", "markdown", "latex", "csv", "json"},
     "plugins": {"linear", "knn", "genebench.controls"},

@@ -1,4 +1,4 @@
-"""genebench report, status and results verify: what a folder holds, and whether it is sound."""
+"""genebench report and status: what a folder holds."""
 
 from __future__ import annotations
 
@@ -279,12 +279,18 @@ def test_a_folder_of_another_layout_is_one_line(genebench, copied, command):
     assert_one_line_error(genebench(*command, "--results", copied), "layout 99")
 
 
-def test_a_damaged_record_is_named_with_the_remedy(genebench, copied):
+@pytest.mark.parametrize("command", ["report", "status"])
+def test_a_damaged_record_is_named_with_the_remedy_and_the_others_are_shown(
+    genebench, copied, caplog, command
+):
     key = record_of(copied).key
     (copied / f"{key}.json").write_text("{")
-    assert_one_line_error(
-        genebench("report", "--results", copied), f"{key}.json", "remove the file"
-    )
+    outcome = genebench(command, "--results", copied)
+    assert outcome.status == 0
+    assert "train-mean" in outcome.out
+    [warning] = caplog.messages
+    assert f"{key}.json" in warning
+    assert "remove the file" in warning
 
 
 # Status
@@ -307,74 +313,3 @@ def test_status_keeps_a_record_on_one_line(genebench, made):
     lines = genebench("status", "--results", made).out.splitlines()
     assert sum(line.split()[:1] == ["sim"] for line in lines) == 6
     assert len([line for line in lines if line.strip()]) == 2 + 6 + 1, "header, rule, rows, count"
-
-
-# Verifying
-
-
-def test_what_run_wrote_is_sound(genebench, made):
-    outcome = genebench("results", "verify", "--results", made)
-    assert (outcome.status, outcome.out) == (0, "6 of 6 records are sound\n")
-
-
-def change_a_score(content: dict) -> None:
-    content["scores"]["cc"]["twin"]["mean"] += 1e-6
-
-
-def invent_a_panel(content: dict) -> None:
-    content["scores"]["mae"]["best"] = content["scores"]["mae"]["all"]
-
-
-def invent_a_metric(content: dict) -> None:
-    content["scores"]["accuracy"] = content["scores"]["mae"]
-
-
-def drop_a_panel(content: dict) -> None:
-    del content["scores"]["mae"]["strict"]
-
-
-def change_the_identity(content: dict) -> None:
-    content["identity"]["method"] = "ggan"
-
-
-def change_a_digest(content: dict) -> None:
-    content["vectors"] = "0" * 64
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        change_a_score,
-        invent_a_panel,
-        invent_a_metric,
-        drop_a_panel,
-        change_the_identity,
-        change_a_digest,
-    ],
-    ids=lambda change: change.__name__.replace("_", " "),
-)
-def test_an_edited_record_is_found(genebench, copied, change):
-    key = edit(copied, change)
-    outcome = genebench("results", "verify", "--results", copied)
-    assert outcome.status == 1
-    assert key in outcome.out
-    assert outcome.out.endswith("5 of 6 records are sound\n")
-
-
-@pytest.mark.parametrize("suffix", [".npz", ".predictions.npy"])
-@pytest.mark.parametrize("fault", ["changed", "missing"])
-def test_a_changed_or_missing_file_is_found(genebench, copied, suffix, fault):
-    key = record_of(copied).key
-    path = copied / f"{key}{suffix}"
-    path.unlink() if fault == "missing" else path.write_bytes(path.read_bytes() + b"x")
-    outcome = genebench("results", "verify", "--results", copied)
-    assert outcome.status == 1
-    assert f"{path.name}" in outcome.out
-    assert fault in outcome.out
-
-
-def test_a_record_under_the_name_of_another_is_found(genebench, copied):
-    """A copy of a record must not pass for a second result."""
-    key = record_of(copied).key
-    shutil.copy(copied / f"{key}.json", copied / f"{'0' * 24}.json")
-    assert genebench("results", "verify", "--results", copied).status == 1

@@ -13,7 +13,7 @@ LIMIT = 0.5
 STARTS = 5
 
 
-def best_start(*arguments: str) -> float:
+def best_start(*arguments: str, limit: float = LIMIT) -> float:
     """Processor time of the fastest start of a command line in a process of its own."""
     command = [sys.executable, "-m", "genebench", *arguments]
     spent = []
@@ -23,7 +23,7 @@ def best_start(*arguments: str) -> float:
             process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0
         spent.append(usage.ru_utime + usage.ru_stime)
-        if spent[-1] < LIMIT:
+        if spent[-1] < limit:
             break
     return min(spent)
 
@@ -31,3 +31,20 @@ def best_start(*arguments: str) -> float:
 @pytest.mark.parametrize("arguments", [("--help",), ("list", "methods")], ids=" ".join)
 def test_help_and_listing_answer_within_half_a_second(arguments):
     assert best_start(*arguments) < LIMIT
+
+
+PLUGIN = """
+from genebench import hookimpl
+from genebench.specs import MethodSpec
+genebench_contract = 1
+@hookimpl
+def genebench_methods():
+    return [MethodSpec(name="{name}", title="t", summary="s", code="{name}:M")]
+"""
+
+
+def test_listing_twenty_plugins_more_answers_within_eight_tenths(install, monkeypatch):
+    for number in range(20):
+        site = install(f"plugin{number}", PLUGIN.format(name=f"plugin{number}"))
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    assert best_start("list", "methods", limit=0.8) < 0.8

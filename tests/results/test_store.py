@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from genebench.errors import UserError
 from genebench.files import sha256_of
 from genebench.keys import key_of
-from genebench.results.record import Code, Identity, Provenance, Record
+from genebench.results.record import FORMAT, Code, Identity, Provenance, Record
 from genebench.results.scores import summarise
 from genebench.results.store import ResultsStore
 
@@ -51,7 +52,7 @@ def record(seed=0, **changes) -> Record:
         if changes.get("status") != "failed"
     }
     content = {
-        "format": 1,
+        "format": FORMAT,
         "key": key_of(identity.model_dump()),
         "status": "done",
         "identity": identity,
@@ -303,7 +304,7 @@ def _deep(content):
 
 
 def _future(content):
-    content["format"] = 2
+    content["format"] = FORMAT + 1
 
 
 def _not_a_number(content):
@@ -504,6 +505,138 @@ def _edited_version(content):
 def test_an_edited_identity_is_found(store, written, change):
     faults = store.verify(edit(store, written, change))
     assert faults == ["the key is not that of its identity"]
+
+
+def _edited_time(content):
+    content["seconds"]["fit"] = 0.001
+
+
+def _edited_command(content):
+    content["provenance"]["command"] = "genebench run --methods other"
+
+
+def _edited_choice(content):
+    content["choices"]["k"] = 9
+
+
+def _removed_seal(content):
+    content["seal"] = ""
+
+
+@pytest.mark.parametrize("change", [_edited_time, _edited_command, _edited_choice, _removed_seal])
+def test_an_edit_of_what_nothing_else_can_check_breaks_the_seal(store, written, change):
+    faults = store.verify(edit(store, written, change))
+    assert faults == ["was edited after it was written: its seal is broken"]
+
+
+def _failed(content):
+    content["status"] = "failed"
+
+
+def _done(content):
+    content["failure"] = None
+    content["status"] = "done"
+
+
+def test_a_record_whose_outcome_was_edited_is_found(store, written):
+    assert "says failed, but holds" in store.verify(edit(store, written, _failed))[0]
+    failed = store.write(record(seed=1, **FAILED), {})
+    assert f"{failed.key}.npz is missing" in store.verify(edit(store, failed, _done))
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        ({"gene-metric.mae": np.zeros(3)}, "gene-metric.mae has shape (3,)"),
+        ({"gene-metric.mae": np.zeros((4, 1))}, "gene-metric.mae has shape (4, 1)"),
+        ({"gene.twin": TWIN[:3]}, "gene.twin has shape (3,)"),
+        ({"gene.twin": TWIN.astype(int)}, "gene.twin does not say yes or no"),
+        ({"gene-metric.mae": np.array([0.1, 0.2, 0.3, np.nan])}, "no finite number"),
+        ({"gene-metric.mae": np.array(["a", "b", "c", "d"])}, "no finite number"),
+        ({"profile.id": np.array(["p1"])}, "profile.id has shape (1,)"),
+        ({"profile-share.mae.all": np.full(4, 0.25)}, "profile-share.mae.all has shape (4,)"),
+        ({"profile-share.mae.all": np.full(3, 0.26)}, "shares of profiles in mae on panel all"),
+        ({"profile-share.r2.all": np.full(3, 0.25)}, "shares of profiles in r2 on panel all"),
+    ],
+)
+def test_vectors_that_cannot_be_the_records_are_found(store, vectors, said):
+    """Written whole, with a digest that is right, yet not what the record says."""
+    found = store.verify(store.write(record(), VECTORS | vectors))
+    assert len(found) == 1
+    assert said in found[0]
+
+
+def test_shares_that_add_up_are_sound(store):
+    shares = {"profile-share.mae.all": np.array([0.2, 0.25, 0.3])}
+    assert store.verify(store.write(record(), VECTORS | shares)) == []
+
+
+@pytest.mark.parametrize("missing", ["gene.id", "gene.twin"])
+def test_vectors_that_lack_what_they_are_of_are_found(store, missing):
+    vectors = {name: values for name, values in VECTORS.items() if name != missing}
+    assert store.verify(store.write(record(), vectors)) == [f"vector {missing} is missing"]
+
+
+@pytest.mark.parametrize("content", [b"garbage", b"", b"PK\x03\x04"])
+def test_vectors_that_cannot_be_read_are_one_line(store, written, content):
+    path = store.root / f"{written.key}.npz"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"cannot be read as vectors .*; run again"):
+        store.vectors(written)
+
+
+def test_vectors_that_would_fill_the_memory_are_refused(store, written):
+    path = store.root / f"{written.key}.npz"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("gene.id.npy", "w") as stream,
+    ):
+        for _ in range(65):
+            stream.write(bytes(1 << 24))
+    with pytest.raises(UserError, match="bytes of vectors are no record's"):
+        store.vectors(written)
+
+
+# --- what can be shown ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "../../x", "x" * 10_000, "a b", ""])
+@pytest.mark.parametrize("place", ["method", "protocol"])
+def test_a_hostile_name_is_refused_in_one_short_line(store, written, name, place):
+    identity = written.identity.model_copy(update={place: name})
+    hostile = store.write(
+        written.model_copy(
+            update={
+                "identity": identity, "key": key_of(identity.model_dump()), "predictions": "",
+            }
+        ),
+        VECTORS,
+    )  # fmt: skip
+    records, [fault] = store.sound()
+    assert [found.key for found in records] == [written.key]
+    assert fault.key == hostile.key
+    assert f"{place} name" in fault.line
+    assert len(fault.line) < 400
+    assert "\n" not in fault.line
+
+
+@pytest.mark.parametrize("change", [_drop, _future, _not_a_number])
+def test_the_sound_records_can_be_had_beside_a_damaged_one(store, written, change):
+    other = store.write(record(seed=1), VECTORS)
+    with pytest.raises(UserError):
+        edit(store, written, change)
+    records, [fault] = store.sound()
+    assert records == [other]
+    assert (fault.key, f"{written.key}.json" in fault.line) == (written.key, True)
+
+
+def test_only_a_thorough_look_finds_an_edited_score(store, written):
+    edit(store, written, _edited_mean)
+    assert len(store.sound()[0]) == 1
+    records, [fault] = store.sound(thorough=True)
+    assert records == []
+    assert "mae on panel strict" in fault.line
+    assert f"{written.key}.json" in fault.line
 
 
 def test_changed_vectors_are_found(store, written):

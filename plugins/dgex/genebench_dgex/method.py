@@ -113,6 +113,7 @@ class Perceptrons(Model):
 
     def __init__(self, tensors: Mapping[str, torch.Tensor], device: str) -> None:
         self._tensors = tensors
+        self.n_parameters = sum(tensor.numel() for tensor in tensors.values())
         self._device = device
         networks = 1 + max(int(name.split(".")[0]) for name in tensors)
         layers = 1 + max(int(name.split(".")[2]) for name in tensors)
@@ -123,7 +124,7 @@ class Perceptrons(Model):
 
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
         """Profiles × landmarks → profiles × targets, in float32."""
-        given = torch.from_numpy(np.ascontiguousarray(landmarks)).to(self._device)
+        given = torch.from_numpy(np.require(landmarks, requirements=["C", "W"])).to(self._device)
         inferred = torch.cat([_forward(layers, given) for layers in self._networks], dim=1)
         values: NDArray[np.float32] = inferred.cpu().numpy()
         return values

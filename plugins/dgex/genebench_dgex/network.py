@@ -13,6 +13,7 @@ from itertools import pairwise
 import torch
 from torch.nn.functional import linear
 
+from genebench.training.noise import bernoulli
 from genebench.training.precision import Weight
 
 OUTPUT_SPREAD = 1e-4
@@ -100,8 +101,7 @@ class Network:
 
     def _mask(self, hidden: torch.Tensor) -> torch.Tensor:
         """Inverted dropout: 0, or 1 over the share that is kept."""
-        keep = 1 - self.dropout
-        return torch.empty_like(hidden).bernoulli_(keep, generator=self.random).div_(keep)
+        return bernoulli(hidden.shape, 1 - self.dropout, self.random, self.dtype)
 
     def _descend(
         self, inputs: Sequence[torch.Tensor], slopes: Sequence[torch.Tensor], gap: torch.Tensor

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch.optim.adam import adam
 
 from genebench.training.precision import Weight
+from genebench_ggan.layers import Gradient
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-_PIECE = {"cpu": 1 << 21, "cuda": 1 << 24}
-"""Elements updated at a time: those that caches hold in every form that an update touches."""
+_PIECE = {"cpu": 1 << 22, "cuda": 1 << 24}
+"""Elements updated at a time: few enough for caches to hold their gradient, enough for its product
+to be fast."""
+Moments = tuple[torch.Tensor, torch.Tensor]
 
 
 class Adam:
@@ -28,25 +31,27 @@ class Adam:
         self._steps = torch.zeros((), device=weights[0].master.device)
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[torch.Tensor], rate: float) -> None:
+    def step(self, gradients: Sequence[Gradient], rate: float) -> None:
         """Descend along gradients, one for each weight, at a learning rate."""
-        moments = zip(self._first, self._second, strict=True)
-        for weight, gradient, own in zip(self._weights, gradients, moments, strict=True):
-            wholes = (weight.master, weight.fast, gradient.contiguous(), *own)
-            for pieces in zip(*map(_pieces, wholes), strict=True):
-                self._update(pieces, rate)
+        every = zip(self._weights, gradients, self._first, self._second, strict=True)
+        for weight, gradient, first, second in every:
+            for rows in _pieces(weight.master):
+                master, own = weight.master[rows], (first[rows], second[rows])
+                self._update(master, gradient(rows).to(master.dtype), own, rate)
+                if weight.fast is not weight.master:
+                    weight.fast[rows] = master
         self._steps += 1
 
-    def _update(self, pieces: tuple[torch.Tensor, ...], rate: float) -> None:
-        master, fast, gradient, first, second = pieces
+    def _update(
+        self, master: torch.Tensor, gradient: torch.Tensor, moments: Moments, rate: float
+    ) -> None:
+        first, second = moments
         # The function counts the step, in the tensor that it is given.
         adam(
-            [master], [gradient.to(master.dtype)], [first], [second], [], [self._steps.clone()],
+            [master], [gradient], [first], [second], [], [self._steps.clone()],
             fused=True, amsgrad=False, beta1=BETA1, beta2=BETA2, lr=rate, weight_decay=0.0,
             eps=EPSILON, maximize=False,
         )  # fmt: skip
-        if fast.dtype != master.dtype:
-            fast.copy_(master)
 
     def state(self) -> dict[str, torch.Tensor]:
         """All that it remembers, as references."""
@@ -55,6 +60,7 @@ class Adam:
         return first | second | {"steps": self._steps}
 
 
-def _pieces(whole: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """A tensor's elements in order, so many at a time."""
-    return whole.view(-1).split(_PIECE[whole.device.type])  # type: ignore[no-untyped-call,no-any-return]
+def _pieces(whole: torch.Tensor) -> Iterator[slice]:
+    """Rows that are updated at a time."""
+    size = max(1, _PIECE[whole.device.type] * len(whole) // whole.numel())
+    return (slice(start, start + size) for start in range(0, len(whole), size))

@@ -9,12 +9,12 @@ import torch
 
 from genebench import Context
 from genebench.training.learner import generator
+from genebench.training.noise import bernoulli
 from genebench.training.precision import DTYPES
 from genebench_ggan.adam import Adam
 from genebench_ggan.layers import activation
 from genebench_ggan.losses import GAMES
-from genebench_ggan.network import Network
-from genebench_ggan.noise import bernoulli
+from genebench_ggan.network import Network, Tape
 from genebench_ggan.schedule import between
 
 
@@ -66,10 +66,11 @@ class Discriminator:
     ) -> torch.Tensor:
         """Learn to tell real targets from inferred ones, shown under the same mask; its loss."""
         shown = [self._shown(landmarks, targets, mask) for targets in (real, fake)]
-        leaves = self.network.leaves()
-        verdicts = self.network(torch.cat(shown), leaves)
+        tape: Tape = []
+        verdicts = self.network(torch.cat(shown), tape)
         loss = self._game.discriminator(*verdicts.chunk(2))
-        self._adam.step(torch.autograd.grad(loss, leaves), rate * self._params["disc_rate"])
+        gradients = self.network.gradients(loss, tape)
+        self._adam.step(gradients, rate * self._params["disc_rate"])
         return loss.detach()
 
     def loss(self, landmarks: torch.Tensor, fake: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -4,68 +4,94 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import leaky_relu, linear
+
+from genebench.training.precision import Weight
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 """Profiles × inputs → profiles × outputs."""
 
 
-class _Normalised(torch.autograd.Function):
-    """``y = g/‖v‖ · z + b`` with ``z = v x``: no normalised copy of v is ever written.
-
-    Of a gradient ``dy`` come ``dx = vᵀ(s dy)``, ``dg = Σ dy z / ‖v‖`` (over the batch) and
-    ``dv = (s dy) xᵀ − s (Σ dy z) / ‖v‖² · v``, where ``s = g/‖v‖``; the second term is there
-    because ‖v‖ depends on v, too.
-    """
-
-    @staticmethod
-    def forward(  # noqa: PLR0917  as autograd calls it
-        ctx: Any,
-        x: torch.Tensor,
-        v: torch.Tensor,
-        g: torch.Tensor,
-        b: torch.Tensor,
-        length: torch.Tensor,
-    ) -> torch.Tensor:
-        z = x @ v.T
-        ctx.save_for_backward(x, v, g, length, z)
-        return torch.addcmul(b.to(z.dtype), z, (g / length).to(z.dtype))
-
-    @staticmethod
-    def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x, v, g, length, z = ctx.saved_tensors
-        scaled = dy * (g / length).to(dy.dtype)
-        dx = scaled @ v if ctx.needs_input_grad[0] else None
-        if not ctx.needs_input_grad[1]:
-            return dx, None, None, None, None
-        dg = (dy * z).sum(dim=0, dtype=g.dtype) / length
-        along = (g * dg / length.square()).to(v.dtype)
-        dv = (scaled.T @ x).addcmul_(v, along[:, None], value=-1)
-        return dx, dv, dg, dy.sum(dim=0, dtype=g.dtype), None
+Gradient = Callable[[slice], torch.Tensor]
+"""Rows of a gradient. Nothing keeps the whole: it would cost a pass over memory to write and read
+it, and on a CPU to be given the memory costs more than that."""
 
 
-def normalised(
-    x: torch.Tensor,
-    v: torch.Tensor,
-    g: torch.Tensor,
-    b: torch.Tensor,
-    length: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """A linear layer whose weights are ``g v / ‖v‖``, unit by unit (Salimans & Kingma 2016).
+class Passed(NamedTuple):
+    """What went through a layer: ``y = s z + b`` with ``z = v x``."""
+
+    x: torch.Tensor
+    z: torch.Tensor
+    y: torch.Tensor
+    length: torch.Tensor
+    """‖v‖ of each unit; of none that are not normalised."""
+
+
+class Layer:
+    """A linear layer; normalised, its weights are ``g v / ‖v‖`` by unit (Salimans & Kingma 2016).
+
+    The normalised weights are never written: they act as ``y = s z + b`` with ``z = v x`` and
+    ``s = g/‖v‖``. Autograd carries errors back to ``x`` alone. What ``v``, ``g`` and ``b`` get is
+    written out in :meth:`gradients`.
 
     Args:
-        x: profiles × inputs.
-        v: outputs × inputs, of the type of x.
-        g: length of each unit's weights; may be wider than v, as may b and length.
-        b: bias of each unit.
-        length: ‖v‖ of each unit, where it is known more exactly than v's type would tell.
+        first: v to start from, outputs × inputs; its lengths are the first gains.
+        norm: ``weight`` or ``none``.
+        dtype: of x, and of v where products read it.
     """
-    known = lengths(v.detach()) if length is None else length
-    y: torch.Tensor = _Normalised.apply(x, v, g, b, known)  # type: ignore[no-untyped-call]
-    return y
+
+    def __init__(self, first: torch.Tensor, norm: str, dtype: torch.dtype) -> None:
+        kind, self._dtype = first.dtype, dtype
+        self.weight = Weight(first, dtype)
+        self.learnt = {"weight": self.weight, "bias": Weight(first.new_zeros(len(first)), kind)}
+        if norm == "weight":
+            self.learnt["gain"] = Weight(lengths(first), kind)
+
+    def __call__(self, x: torch.Tensor) -> Passed:
+        """Profiles × inputs → profiles × outputs, and what gradients are made of."""
+        bias = self.learnt["bias"].master.to(self._dtype)
+        if "gain" not in self.learnt:
+            y = linear(x, self.weight.fast, bias)
+            return Passed(x, y, y, bias.new_empty(0))
+        z, length = linear(x, self.weight.fast), lengths(self.weight.master)
+        scale = self.learnt["gain"].master / length
+        return Passed(x, z, torch.addcmul(bias, z, scale.to(self._dtype)), length)
+
+    @torch.no_grad()
+    def gradients(self, passed: Passed, dy: torch.Tensor) -> list[Gradient]:
+        """Gradients of what is learnt, in the order of ``learnt``, given that of y.
+
+        ``db = Σ dy``, ``dg = Σ dy z / ‖v‖`` (both over the batch) and
+        ``dv = (s dy)ᵀ x − s (Σ dy z)/‖v‖² · v``; the second term is there because ‖v‖ depends on v.
+        """
+        v = self.weight.master
+        db = dy.sum(dim=0, dtype=v.dtype)
+        if "gain" not in self.learnt:
+            return [_Outer(dy, passed.x, v), db.__getitem__]
+        g, length = self.learnt["gain"].master, passed.length
+        dg = (dy * passed.z).sum(dim=0, dtype=v.dtype) / length
+        scaled = dy * (g / length).to(dy.dtype)
+        outer = _Outer(scaled, passed.x, v, g * dg / length.square())
+        return [outer, db.__getitem__, dg.__getitem__]
+
+
+class _Outer:
+    """Rows of ``dyᵀ x − along · v``, of the type of v."""
+
+    def __init__(
+        self, dy: torch.Tensor, x: torch.Tensor, v: torch.Tensor, along: torch.Tensor | None = None
+    ) -> None:
+        # The CPU's product of narrow numbers is several times as fast on rows in order.
+        self._turned, self._x, self._v, self._along = dy.T.contiguous(), x, v, along
+
+    def __call__(self, rows: slice) -> torch.Tensor:
+        found = (self._turned[rows] @ self._x).to(self._v.dtype)
+        if self._along is None:
+            return found
+        return found.addcmul_(self._v[rows], self._along[rows, None], value=-1)
 
 
 def lengths(v: torch.Tensor) -> torch.Tensor:

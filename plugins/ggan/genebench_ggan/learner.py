@@ -14,7 +14,7 @@ from genebench_ggan.adam import Adam
 from genebench_ggan.discriminator import Discriminator
 from genebench_ggan.layers import activation, views
 from genebench_ggan.losses import ADVERSARIAL_SCALE, ERRORS, consistency
-from genebench_ggan.network import Network
+from genebench_ggan.network import Network, Tape
 from genebench_ggan.noise import Dropout
 from genebench_ggan.schedule import between
 
@@ -64,20 +64,18 @@ class Players(Learner):
 
     def step(self, landmarks: torch.Tensor, targets: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """One step of each player on a mini-batch."""
-        leaves = self.network.leaves()
-        passes = self._infer(landmarks, leaves)
+        tape: Tape = []
+        passes = self._infer(landmarks, tape)
         losses = self._losses(landmarks, targets, passes)
-        self._adam.step(torch.autograd.grad(losses["loss"], leaves), self.rate)
+        self._adam.step(self.network.gradients(losses["loss"], tape), self.rate)
         return {name: loss.detach() * len(targets) for name, loss in losses.items()}
 
-    def _infer(
-        self, landmarks: torch.Tensor, leaves: Sequence[torch.Tensor]
-    ) -> tuple[torch.Tensor, ...]:
+    def _infer(self, landmarks: torch.Tensor, tape: Tape) -> tuple[torch.Tensor, ...]:
         """Passes under dropout of their own; they go through the network as one."""
         given = landmarks.repeat(self._passes, 1).to(self.network.dtype)
         if self._params["drop_input"]:
             given = self._drop(given)
-        return self.network(given, leaves, self._drop).chunk(self._passes)
+        return self.network(given, tape, self._drop).chunk(self._passes)
 
     def _losses(
         self, landmarks: torch.Tensor, targets: torch.Tensor, passes: Sequence[torch.Tensor]

@@ -88,6 +88,7 @@ class Generator(Model):
         self, tensors: Mapping[str, torch.Tensor], params: Mapping[str, Any], device: str
     ) -> None:
         self._tensors, self._device = tensors, device
+        self.n_parameters = sum(tensor.numel() for tensor in tensors.values())
         self._sees_all, self._activate = views(params), activation(params)
         self._layers = [
             partial(linear, weight=tensors[f"weight.{at}"], bias=tensors[f"bias.{at}"])
@@ -96,7 +97,7 @@ class Generator(Model):
 
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
         """Profiles × landmarks → profiles × targets, in float32."""
-        given = torch.from_numpy(np.ascontiguousarray(landmarks)).to(self._device)
+        given = torch.from_numpy(np.require(landmarks, requirements=["C", "W"])).to(self._device)
         found = flow(self._layers, self._sees_all, self._activate, given)
         values: NDArray[np.float32] = found.cpu().numpy()
         return values

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 
 import torch
-from torch.nn.functional import linear
 
 from genebench.training.precision import Weight
-from genebench_ggan.layers import Function, flow, lengths, normalised, shapes
+from genebench_ggan.layers import Function, Gradient, Layer, Passed, flow, shapes
 
-Tensors = Sequence[torch.Tensor]
+Tape = list[Passed]
+"""What went through each layer."""
 
 
 class Network:
@@ -44,53 +43,55 @@ class Network:
     ) -> None:
         self.sees_all, self.activate, self.dtype = sees_all, activate, dtype
         kind = torch.promote_types(dtype, torch.float32)
-        self.layers: list[dict[str, Weight]] = []
-        """For each: ``weight`` (v, outputs × inputs), ``bias``, and ``gain`` (g) if normalised."""
-        for shape in shapes(widths, sees_all):
-            first = _xavier(shape, kind, random).to(device)
-            bias = torch.zeros(shape[0], dtype=kind, device=device)
-            layer = {"weight": Weight(first, dtype), "bias": Weight(bias, kind)}
-            if norm == "weight":
-                layer["gain"] = Weight(lengths(first), kind)
-            self.layers.append(layer)
+        self.layers = [
+            Layer(_xavier(shape, kind, random).to(device), norm, dtype)
+            for shape in shapes(widths, sees_all)
+        ]
 
     @property
     def learnt(self) -> list[Weight]:
-        """All that is learnt, in the order of :meth:`leaves`."""
-        return [weight for layer in self.layers for weight in layer.values()]
-
-    def leaves(self) -> list[torch.Tensor]:
-        """What products read, as leaves to differentiate by; they share memory with it."""
-        return [weight.fast.detach().requires_grad_() for weight in self.learnt]
+        """All that is learnt, in the order of :meth:`gradients`."""
+        return [weight for layer in self.layers for weight in layer.learnt.values()]
 
     def __call__(
-        self, inputs: torch.Tensor, leaves: Tensors = (), drop: Function | None = None
+        self, inputs: torch.Tensor, tape: Tape | None = None, drop: Function | None = None
     ) -> torch.Tensor:
         """Profiles × inputs → profiles × outputs, float32 (or float64).
 
         Args:
             inputs: profiles × inputs.
-            leaves: those to differentiate by; without them the network is a constant.
+            tape: takes what :meth:`gradients` needs; without one the network is a constant.
             drop: dropout of hidden units. What is dropped of one is so for all that see it.
         """
-        layers = self._functions(leaves or [weight.fast for weight in self.learnt])
+        layers = [self._function(layer, tape) for layer in self.layers]
         found = flow(layers, self.sees_all, self._hidden(drop), inputs.to(self.dtype))
         return found.to(torch.promote_types(self.dtype, torch.float32))
 
     def _hidden(self, drop: Function | None) -> Function:
         return (lambda values: drop(self.activate(values))) if drop else self.activate
 
-    def _functions(self, values: Tensors) -> list[Function]:
-        left = iter(values)
-        return [
-            self._function(layer, {name: next(left) for name in layer}) for layer in self.layers
-        ]
+    @staticmethod
+    def _function(layer: Layer, tape: Tape | None) -> Function:
+        def through(x: torch.Tensor) -> torch.Tensor:
+            passed = layer(x)
+            if tape is not None:
+                passed.y.requires_grad_()
+                tape.append(passed)
+            return passed.y
 
-    def _function(self, layer: dict[str, Weight], now: dict[str, torch.Tensor]) -> Function:
-        if "gain" not in layer:
-            return partial(linear, weight=now["weight"], bias=now["bias"].to(self.dtype))
-        length = lengths(layer["weight"].master)
-        return partial(normalised, v=now["weight"], g=now["gain"], b=now["bias"], length=length)
+        return through
+
+    def gradients(self, loss: torch.Tensor, tape: Tape) -> list[Gradient]:
+        """Gradients of a loss by all that is learnt, in the order of :attr:`learnt`.
+
+        They are worked out when asked for, from weights of now: for a weight, before it is changed.
+        """
+        errors = torch.autograd.grad(loss, [passed.y for passed in tape])
+        return [
+            gradient
+            for layer, passed, error in zip(self.layers, tape, errors, strict=True)
+            for gradient in layer.gradients(passed, error)
+        ]
 
     def refresh(self) -> None:
         """Make what products read agree with what was restored."""
@@ -102,7 +103,7 @@ class Network:
         return {
             f"{name}.{at}": weight.master
             for at, layer in enumerate(self.layers)
-            for name, weight in layer.items()
+            for name, weight in layer.learnt.items()
         }
 
 

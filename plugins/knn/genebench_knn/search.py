@@ -142,8 +142,8 @@ def _smallest(values: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Ten
     """The ``count`` smallest values of each row, ascending, and their columns."""
     # Each of them lies in one of as many groups with the smallest minima; to look for those is
     # several times as fast as to select among all values.
-    groups = values.view(len(values), GROUP, -1)
-    n_groups = groups.shape[2]
+    n_groups = values.shape[1] // GROUP
+    groups = values.view(len(values), GROUP, n_groups)
     chosen = groups.amin(1).topk(min(count, n_groups), largest=False, sorted=False).indices
     members = groups.gather(2, chosen[:, None].expand(-1, GROUP, -1)).flatten(1)
     found = members.topk(count, largest=False)

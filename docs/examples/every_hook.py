@@ -1,0 +1,188 @@
+"""Every hook of genebench, each in a few lines: genebench list plugins --plugin every_hook.py."""
+# ruff: noqa: ANN001, ANN201, ANN202, ANN204, ARG001, ARG002, D101, D102, D103, T201
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+
+from genebench import Method, Model, hookimpl
+from genebench.specs import (
+    DatasetSpec,
+    EngineSpec,
+    FormatSpec,
+    MethodSpec,
+    MetricSpec,
+    Param,
+    Part,
+    ProtocolSpec,
+    ReporterSpec,
+)
+
+genebench_contract = 1
+
+log = logging.getLogger("genebench")
+
+
+@hookimpl
+def genebench_methods():
+    return [
+        MethodSpec(
+            name="shrunk-mean",
+            title="Shrunk mean",
+            summary="a share of each target's mean over the training profiles",
+            code="every_hook:ShrunkMean",
+            params=(
+                Param(name="share", default=0.5, minimum=0, maximum=1, help="share of the mean"),
+            ),
+        )
+    ]
+
+
+class ShrunkMean(Method):
+    def fit(self, train, selections, context):
+        context.progress(1, 1, "taking means")
+        model = Constant(self.params["share"] * train.targets.mean(axis=0))
+        return dict.fromkeys(selections, model)
+
+    def restore(self, tensors, context):
+        return Constant(tensors["values"])
+
+
+class Constant(Model):
+    def __init__(self, values):
+        self.values = values
+        self.n_parameters = len(values)
+
+    def predict(self, landmarks):
+        return self.values[None, :].repeat(len(landmarks), axis=0)
+
+    def tensors(self):
+        return {"values": self.values}
+
+
+@hookimpl
+def genebench_metrics():
+    return [
+        MetricSpec(
+            name="bias",
+            title="Bias",
+            summary="absolute mean of prediction less truth",
+            code="every_hook:bias",
+            unit="standard deviations of the gene",
+            direction="lower",
+            best=0.0,
+        )
+    ]
+
+
+def bias(truth, prediction):
+    return abs((prediction - truth).mean(axis=0))
+
+
+@hookimpl
+def genebench_protocols():
+    return [
+        ProtocolSpec(
+            name="lcl",
+            title="GEO → 1000 Genomes",
+            summary="as gtex, with the two RNA-seq platforms the other way round",
+            train=Part(platform="geo", split="train"),
+            select=Part(platform="gtex"),
+            test=Part(platform="1000g"),
+        )
+    ]
+
+
+@hookimpl
+def genebench_datasets():
+    return [DatasetSpec(name="sim-copy", title="sim, by another name", code="every_hook:copy")]
+
+
+def copy(preset):
+    from genebench.datasets.sim import compendium
+
+    return replace(compendium("tiny"), name="sim-copy", title="sim, by another name")
+
+
+@hookimpl
+def genebench_formats():
+    return [
+        FormatSpec(
+            name="json",
+            title="JSON: genes, profiles, and values by profile",
+            suffixes=(".json",),
+            reader="every_hook:read_json",
+        )
+    ]
+
+
+def read_json(path):
+    import numpy as np
+    import pandas as pd
+
+    from genebench.data.formats.base import Reader
+
+    class JsonReader(Reader):
+        def __init__(self):
+            content = json.loads(path.read_text("utf-8"))
+            self.source = str(path)
+            self.gene_ids = pd.Index(content["genes"])
+            self.profiles = pd.DataFrame(index=pd.Index(content["profiles"]))
+            self.values = np.array(content["values"], dtype=float)
+
+        def blocks(self, genes, size=1024):
+            for start in range(0, len(self.profiles), size):
+                block = self.values[start : start + size, genes]
+                self.check_finite(block, start, genes)
+                yield block
+
+    return JsonReader()
+
+
+@hookimpl
+def genebench_engines():
+    return [EngineSpec(name="backwards", title="the last job first", code="every_hook:backwards")]
+
+
+def backwards(jobs, settings):
+    from genebench.job import execute
+
+    for job in reversed(list(jobs)):
+        execute(job, settings)
+        yield job
+
+
+@hookimpl
+def genebench_reporters():
+    return [ReporterSpec(name="keys", title="one key a line", code="every_hook:keys")]
+
+
+def keys(report):
+    return "\n".join(record.key for record in report.records)
+
+
+@hookimpl
+def genebench_commands(app):
+    @app.command("protocols", help="Print the name of every protocol.")
+    def protocols():
+        from genebench.catalog import catalog
+
+        print(*catalog().protocols.specs)
+
+
+@hookimpl
+def genebench_job_started(job):
+    log.warning("%s: started", job.label)
+
+
+@hookimpl
+def genebench_job_progressed(job, done, total, message):
+    log.warning("%s: %d of %d, %s", job.label, done, total, message)
+
+
+@hookimpl
+def genebench_job_finished(job, records):
+    for record in records:
+        log.warning("%s: %s", job.label, record.status)

@@ -1,0 +1,271 @@
+"""Writes hooks.md, the reference of hooks and specs, from their own declarations.
+
+    python docs/render_hooks.py
+
+What is documented is said once, in the source. ``undocumented`` names what the source leaves out,
+and a test fails on it, and on a page that is not that of today.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from genebench import hookspecs, job, method, plan, specs
+from genebench.data import compendium, profiles
+from genebench.data.formats import base
+from genebench.metrics import pairs
+from genebench.report import report
+
+PAGE = Path(__file__).with_name("hooks.md")
+EXAMPLE = Path(__file__).parent / "examples" / "every_hook.py"
+
+SPECS = (
+    specs.MethodSpec, specs.Param, specs.MetricSpec, specs.ProtocolSpec, specs.Part,
+    specs.DatasetSpec, specs.FormatSpec, specs.EngineSpec, specs.ReporterSpec,
+)  # fmt: skip
+OTHERS = (
+    method.Method, method.Model, method.Context, profiles.Profiles, pairs.Pairs,
+    compendium.Compendium, compendium.Platform, base.Reader, base.Content, plan.Job,
+    plan.Evaluation, job.execute, report.Report, report.Section, report.Table, report.Row,
+)  # fmt: skip
+COMMON = {
+    "name": "what commands, tables and keys call it: lower case, digits, single `-` or `.`",
+    "title": "what it is called where there is room",
+    "summary": "what it does, in one line",
+    "code": "import string `package.module:name` of what is described here; imported when needed",
+}
+INTRODUCTION = """\
+<!-- Written by docs/render_hooks.py: change the docstrings of genebench, not this page. -->
+# Hooks
+
+A plugin is a module that an entry point of group `genebench` names, or a file that `--plugin`
+names. It declares `genebench_contract = 1`, and any of the functions below, marked with
+`@genebench.hookimpl`. A function may leave out arguments that it does not need.
+
+This page is generated from the source. The examples are parts of one plugin,
+[`every_hook.py`](examples/every_hook.py), which a test runs. To learn the matter, follow the
+[tutorial](tutorial.md) and the [how-tos](plugins.md) instead.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [INTRODUCTION, "## The hooks", *map(_hook, hooks()), "## Specs"]
+    common = [f"| `{name}` | {text} |" for name, text in COMMON.items()]
+    header = "What hooks return. They are frozen, checked when made, and take keywords only."
+    parts += [header, "\n".join(["| in most of them | |", "|---|---|", *common])]
+    parts += [*map(_described, SPECS), "## What plugins are given, and subclass"]
+    parts += map(_described, OTHERS)
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def hooks() -> list[Any]:
+    """Every hook, in the order of its declaration."""
+    return [value for name, value in vars(hookspecs).items() if name.startswith("genebench_")]
+
+
+def undocumented() -> list[str]:
+    """What this page would show without a word about it."""
+    return list(_undocumented())
+
+
+def _undocumented() -> Iterator[str]:
+    examples = _examples()
+    for hook in hooks():
+        text = _markdown(hook.__doc__)
+        if not text:
+            yield hook.__name__
+        if hook.__name__ not in examples:
+            yield f"{hook.__name__}: example"
+        if not hook.__name__.startswith("genebench_job"):
+            continue
+        yield from (f"{hook.__name__}: {p}" for p in _arguments(hook) if f"`{p}`" not in text)
+    for item in (*SPECS, *OTHERS):
+        if not _markdown(_own_doc(item)):
+            yield item.__name__
+        elif isinstance(item, type):
+            yield from (f"{item.__name__}.{name}" for name, _, text in _fields(item) if not text)
+            yield from (f"{item.__name__}.{m.name}" for m in _methods(item) if not _doc(m))
+
+
+def _arguments(function: Any) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def _hook(hook: Any) -> str:
+    signature = f"def {hook.__name__}{inspect.signature(hook)}".replace("'", "")
+    return (
+        f"### {hook.__name__}\n\n```python\n{signature}\n```\n\n{_markdown(hook.__doc__)}\n\n"
+        f"```python\n{_examples().get(hook.__name__, '')}\n```"
+    )
+
+
+def _examples() -> dict[str, str]:
+    """Hook → its part of the example: up to the next hook."""
+    text = EXAMPLE.read_text("utf-8")
+    found = {}
+    for part in re.split(r"^(?=@hookimpl$)", text, flags=re.MULTILINE)[1:]:
+        name = re.search(r"^def (\w+)", part, re.MULTILINE)
+        if name:
+            found[name[1]] = part.strip()
+    return found
+
+
+def _described(item: Any) -> str:
+    name = item.__name__
+    where = f"`{item.__module__}.{name}`"
+    if not isinstance(item, type):
+        signature = f"def {name}{inspect.signature(item)}".replace("'", "")
+        return (
+            f"### {name}\n\n{where}\n\n```python\n{signature}\n```\n\n{_markdown(_own_doc(item))}"
+        )
+    parts = [f"### {name}", where, _markdown(_without_attributes(_own_doc(item)))]
+    rows = [
+        f"| `{field}` | {_cell(kind)} | {text} |"
+        for field, kind, text in _fields(item)
+        if field not in COMMON or text != COMMON[field]
+    ]
+    if rows:
+        parts.append("\n".join(["| | | |", "|---|---|---|", *rows]))
+    parts += [_method(node) for node in _methods(item)]
+    return "\n\n".join(parts)
+
+
+def _cell(kind: str) -> str:
+    return f"`{kind}`".replace("|", "\\|") if kind else ""
+
+
+def _own_doc(item: Any) -> str:
+    """The docstring that was written; dataclasses without one are given their signature."""
+    written = inspect.getdoc(item) or ""
+    return "" if written.startswith(f"{item.__name__}(") else written
+
+
+def _fields(item: type) -> Iterator[tuple[str, str, str]]:
+    """Name, type with default, and documentation of each public field."""
+    documented = _attributes(_own_doc(item))
+    declared: dict[str, tuple[str, str]] = {}
+    body = _class(item).body
+    for at, node in enumerate(body):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            after = body[at + 1] if at + 1 < len(body) else None
+            default = f" = {ast.unparse(node.value)}" if node.value else ""
+            kind = _spelt_out(item, ast.unparse(node.annotation)) + _FACTORY.sub("", default)
+            declared[node.target.id] = kind, _string(after)
+    for name in (*declared, *(name for name in documented if name not in declared)):
+        kind, text = declared.get(name, ("", ""))
+        common = COMMON.get(name, "") if item.__name__.endswith("Spec") else ""
+        text = " ".join(_markdown(text or documented.get(name, "")).split()) or common
+        yield name, kind, text.replace("|", "\\|")
+
+
+_FACTORY = re.compile(r" = field\(default_factory=.*\)")
+
+
+def _spelt_out(item: type, annotation: str) -> str:
+    """An annotation with the choices of a Literal in place of its name."""
+    names = vars(sys.modules[item.__module__])
+
+    def choices(found: re.Match[str]) -> str:
+        known = names.get(found[0])
+        return " | ".join(map(repr, get_args(known))) if get_origin(known) is Literal else found[0]
+
+    return re.sub(r"\b[A-Z]\w+\b", choices, annotation)
+
+
+def _string(node: ast.stmt | None) -> str:
+    """A docstring that stands alone."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return inspect.cleandoc(str(node.value.value))
+    return ""
+
+
+def _class(item: type) -> ast.ClassDef:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(item)))
+    node = tree.body[0]
+    assert isinstance(node, ast.ClassDef)
+    return node
+
+
+def _methods(item: type) -> list[ast.FunctionDef]:
+    return [
+        node
+        for node in _class(item).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
+
+
+def _doc(node: ast.FunctionDef) -> str:
+    return ast.get_docstring(node) or ""
+
+
+def _method(node: ast.FunctionDef) -> str:
+    decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
+    if decorators & {"property", "cached_property"}:
+        returns = ast.unparse(node.returns) if node.returns else ""
+        signature = f"{node.name}: {returns}"
+    else:
+        returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+        arguments = re.sub(r"^(self|cls)(, )?", "", ast.unparse(node.args))
+        signature = f"{node.name}({arguments}){returns}"
+    lines = _markdown(_doc(node)).splitlines()
+    return "\n".join([f"- `{signature}`", "", *(f"    {line}".rstrip() for line in lines)])
+
+
+_SECTION = re.compile(r"^(Args|Attributes|Returns|Raises):\n((?:(?: {4}.*)?\n)*)", re.MULTILINE)
+
+
+def _attributes(doc: str) -> dict[str, str]:
+    """Name → text of the section of a docstring that lists attributes."""
+    for section in _SECTION.finditer(f"{doc}\n"):
+        if section[1] == "Attributes":
+            return {
+                name.strip("* "): text
+                for names, text in _entries(section[2])
+                for name in names.split(",")
+            }
+    return {}
+
+
+def _without_attributes(doc: str) -> str:
+    return _SECTION.sub(lambda found: "" if found[1] == "Attributes" else found[0], f"{doc}\n")
+
+
+def _entries(body: str) -> list[tuple[str, str]]:
+    """Names and text of each entry; what follows is indented further."""
+    joined = re.sub(r"\n {5,}", " ", textwrap.indent(textwrap.dedent(body), "    "))
+    pairs = (line.strip().partition(": ") for line in joined.splitlines() if line.strip())
+    return [(name, text) for name, _, text in pairs]
+
+
+def _markdown(doc: str | None) -> str:
+    """A docstring as Markdown."""
+    text = _SECTION.sub(_section, f"{inspect.cleandoc(doc or '')}\n")
+    text = re.sub(r":(?:class|meth|func|data|mod):`~?([^`]+)`", r"`\1`", text)
+    text = text.replace("``", "`").strip()
+    return re.sub(r"`(?:[a-z_]+\.)*(\w+)`", _link, text)
+
+
+def _link(found: re.Match[str]) -> str:
+    """The code as it stands, as a link where this page tells of it."""
+    known = {item.__name__ for item in (*SPECS, *OTHERS)}
+    return f"[{found[0]}](#{found[1].lower()})" if found[1] in known else found[0]
+
+
+def _section(found: re.Match[str]) -> str:
+    title, body = {"Args": "Arguments"}.get(found[1], found[1]), found[2]
+    if found[1] == "Returns":
+        return f"**{title}:** {' '.join(body.split())}\n\n"
+    lines = [f"- `{name}`: {text}" for name, text in _entries(body)]
+    return "\n".join([f"**{title}**", "", *lines, "", ""])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")

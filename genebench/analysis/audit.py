@@ -1,0 +1,113 @@
+"""An audit of records: what can be checked without predictions, and what needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genebench.analysis.recompute import scored_anew
+from genebench.catalog import Catalog
+from genebench.errors import UserError
+from genebench.hookspecs import PROJECT
+from genebench.keys import code_digest
+from genebench.provenance import now
+from genebench.results.record import Record
+from genebench.results.scores import GENE_METRIC, PROFILE_METRIC
+from genebench.results.soundness import ROUNDING
+from genebench.results.store import ResultsStore
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What is known of one record."""
+
+    key: str
+    faults: tuple[str, ...] = ()
+    """What is wrong with it, one line each; empty when it is sound."""
+    recomputed: tuple[str, ...] = ()
+    """Metrics that its kept predictions were scored with again, and that agreed."""
+    not_recomputed: str = ""
+    """Why nothing was recomputed."""
+
+
+def audit(results: ResultsStore, catalog: Catalog) -> Iterator[Audit]:
+    """Check every record of a folder, and its predictions where they are kept.
+
+    Raises:
+        UserError: there is no such folder, or it is something else.
+    """
+    results.check_exists()
+    for key in results.keys():  # noqa: SIM118  not a mapping
+        try:
+            record = results.read(key)
+        except UserError as error:
+            yield Audit(key, (str(error),))
+            continue
+        if record:
+            yield _audit(record, results, catalog)
+
+
+def mark(found: Audit, results: ResultsStore) -> None:
+    """Mark a record as verified: its predictions were scored again, here."""
+    verified = {
+        "record": results.digest(found.key),
+        "when": now(),
+        "genebench": metadata.version(PROJECT),
+        "metrics": found.recomputed,
+    }
+    results.mark(found.key, verified=verified)
+
+
+def _audit(record: Record, results: ResultsStore, catalog: Catalog) -> Audit:
+    if faults := results.verify(record):
+        return Audit(record.key, tuple(faults))
+    if record.status == "failed":
+        return Audit(record.key, not_recomputed="failed")
+    if not record.predictions:
+        return Audit(record.key, not_recomputed="predictions were not kept")
+    same_code = {
+        spec.name
+        for spec in catalog.metrics.specs.values()
+        if record.metrics.get(spec.name) == code_digest(spec.code)
+    }
+    try:
+        anew = scored_anew(record, results, catalog).vectors
+    except UserError as error:
+        return Audit(record.key, not_recomputed=str(error))
+    comparable = sorted(same_code & {_metric(name) for name in anew})
+    if not comparable:
+        return Audit(record.key, not_recomputed="the code of its metrics is another by now")
+    return Audit(
+        record.key,
+        tuple(_differences(results.vectors(record), anew, comparable)),
+        tuple(comparable),
+    )
+
+
+def _differences(
+    given: dict[str, NDArray[Any]], anew: dict[str, NDArray[Any]], metrics: list[str]
+) -> Iterator[str]:
+    for name in ("gene.id", "profile.id"):
+        if name in given and not np.array_equal(given[name], anew[name]):
+            yield f"{name} is not that of the dataset"
+    for name, expected in anew.items():
+        if _metric(name) in metrics:
+            apart = np.abs(given[name] - expected)
+            if (apart > ROUNDING * np.maximum(1.0, np.abs(expected))).any():
+                yield (
+                    f"{_metric(name)} is not what its kept predictions give: "
+                    f"up to {apart.max():.3g} apart, in {(apart > ROUNDING).sum():,} values"
+                )
+
+
+def _metric(name: str) -> str:
+    """The metric of a vector's name; empty for other vectors."""
+    for prefix in (GENE_METRIC, PROFILE_METRIC):
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return ""

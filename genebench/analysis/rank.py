@@ -1,0 +1,235 @@
+"""Ranks that admit ties: a method is behind another only where a test says so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from statistics import fmean
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genebench.analysis.bootstrap import LEVEL, PairedBootstrap, Sample, seed_interval, smallest_p
+from genebench.analysis.vectors import VectorsOf
+from genebench.results.record import Record
+from genebench.results.scores import PROFILE_GROUP, PROFILE_METRIC, PROFILE_SHARE
+from genebench.specs import MetricSpec
+
+SHARE = PROFILE_SHARE
+
+
+class Entrant(Protocol):
+    """What is ranked: the records of one method and its parameters, one for each seed."""
+
+    @property
+    def records(self) -> tuple[Record, ...]: ...  # noqa: D102
+    @property
+    def label(self) -> str: ...  # noqa: D102
+    @property
+    def control(self) -> bool: ...  # noqa: D102
+
+
+E = TypeVar("E", bound=Entrant)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing(Generic[E]):
+    """Where a method stands in a table.
+
+    Attributes:
+        variant: the method.
+        mean: the score, a mean over the panel's genes and over seeds.
+        rank: 1 + the number of methods that are significantly better; None for controls, and
+            for methods whose records hold too little to be tested.
+        tied_with: ranked methods that it cannot be told from.
+        low, high: 95 % interval of the score over test profiles and seeds; None when untested or
+            when there are too few groups to tell.
+        seeds: how many seeds the mean is over.
+        seed_low, seed_high: 95 % t interval of the score over seeds alone; None with one seed.
+        profiles: how many test profiles were resampled; 0 when untested.
+        groups: how many groups they are of; None where no groups are known.
+    """
+
+    variant: E
+    mean: float
+    rank: int | None = None
+    tied_with: tuple[E, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    seeds: int = 1
+    seed_low: float | None = None
+    seed_high: float | None = None
+    profiles: int = 0
+    groups: int | None = None
+
+    @property
+    def place(self) -> str:
+        """The rank as it is shown: ``1 =`` where it is tied with another, ``–`` without a rank."""
+        if self.rank is None:
+            return "–"
+        return f"{self.rank} =" if self.tied_with else str(self.rank)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What records of one method hold for a test: a sample, and the profiles it is of."""
+
+    sample: Sample
+    profiles: NDArray[np.str_]
+    groups: NDArray[np.str_] | None
+    """Label of each profile's group; None where the platform has none."""
+
+    @property
+    def labels(self) -> NDArray[np.str_]:
+        """Labels to resample by: empty ones where no groups are known."""
+        return np.full(len(self.profiles), "") if self.groups is None else self.groups
+
+    def is_paired_with(self, other: Evidence) -> bool:
+        """Whether both are of the same test profiles, in the same order and groups."""
+        same = np.array_equal(self.profiles, other.profiles)
+        return same and np.array_equal(self.labels, other.labels)
+
+
+def standings(
+    variants: Sequence[E], vectors_of: VectorsOf, metric: MetricSpec, panel: str = "all"
+) -> list[Standing[E]]:
+    """Rank methods by a metric on a panel: ranked ones best first, then untested, then controls.
+
+    Every pair is tested by :class:`PairedBootstrap`; Holm's procedure over all pairs of the table
+    keeps the chance of even one false difference at 5 %. Methods without a score are left out.
+
+    Args:
+        variants: methods that were tested on the same profiles.
+        vectors_of: where the vectors of their records come from; asked once for each record.
+        metric: the metric, whose direction says which way is better.
+        panel: ``all``, ``strict`` or ``twin``.
+    """
+    sign = 1 if metric.direction == "lower" else -1
+    found = [
+        Standing(variant=variant, mean=fmean(scores), **_over_seeds(scores))
+        for variant in variants
+        if (scores := scores_of(variant, metric.name, panel))
+    ]
+    held = [evidence_of(one.variant, vectors_of, metric.name, panel) for one in found]
+    tested = _paired(held)
+    if tested:
+        for at, told in _test(found, tested, sign).items():
+            found[at] = replace(found[at], **told)
+    return sorted(found, key=lambda one: (one.variant.control, one.rank is None, sign * one.mean))
+
+
+def named_test(found: Sequence[Standing[E]]) -> str:
+    """What was tested and how, in one line to stand under the table."""
+    ranked = [one for one in found if one.rank is not None]
+    if not ranked:
+        return "not ranked: these records hold no shares of test profiles in this metric"
+    pairs, first = math.comb(len(ranked), 2), ranked[0]
+    of = f"{first.profiles:,} test profiles"
+    units = first.profiles if first.groups is None else first.groups
+    of += f" in {units:,} groups" if first.groups is not None else ", no groups known"
+    if pairs and smallest_p(units) * pairs > LEVEL:
+        return f"not to be told apart: {of} are too few to tell at 5 % ({pairs} pairs)"
+    tie = "; all are tied: the data cannot tell" if all(one.rank == 1 for one in ranked) else ""
+    return (
+        f"rank = 1 + methods that are significantly better (5 %, paired wild bootstrap over {of}; "
+        f"Holm, pairs: {pairs}); '=' cannot be told from another{tie if pairs else ''}"
+    )
+
+
+def scored_records(variant: Entrant, metric: str, panel: str) -> list[Record]:
+    """The records, one for each seed, that have such a score."""
+    return [record for record in variant.records if panel in record.scores.get(metric, {})]
+
+
+def scores_of(variant: Entrant, metric: str, panel: str) -> list[float]:
+    """The score of each seed that has one."""
+    records = scored_records(variant, metric, panel)
+    return [record.scores[metric][panel].mean for record in records]
+
+
+def evidence_of(
+    variant: Entrant, vectors_of: VectorsOf, metric: str, panel: str
+) -> Evidence | None:
+    """What the records of a method hold for a test; None where one of them holds too little."""
+    done = scored_records(variant, metric, panel)
+    seeds = [
+        evidence for record in done if (evidence := _of_record(vectors_of(record), metric, panel))
+    ]
+    if not seeds or len(seeds) < len(done) or not all(map(seeds[0].is_paired_with, seeds)):
+        return None
+    shares = np.mean([seed.sample.shares for seed in seeds], axis=0)
+    scores = tuple(score for seed in seeds for score in seed.sample.scores)
+    return replace(seeds[0], sample=Sample(shares, scores))
+
+
+def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P-values that were adjusted for their number (Holm 1979), in the order given."""
+    order = np.argsort(p_values)
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty_like(steps)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted
+
+
+def _over_seeds(scores: list[float]) -> dict[str, Any]:
+    low, high = seed_interval(scores) or (None, None)
+    return {"seeds": len(scores), "seed_low": low, "seed_high": high}
+
+
+def _of_record(vectors: Mapping[str, NDArray[Any]], metric: str, panel: str) -> Evidence | None:
+    shares = vectors.get(f"{PROFILE_SHARE}{metric}.{panel}")
+    if shares is None and panel == "all":
+        shares = vectors.get(f"{PROFILE_METRIC}{metric}")
+    if shares is None or len(shares) == 0:
+        return None
+    groups = vectors.get(PROFILE_GROUP)
+    return Evidence(Sample(shares, (float(shares.mean()),)), vectors["profile.id"], groups)
+
+
+def _paired(held: Sequence[Evidence | None]) -> dict[int, Evidence]:
+    """Those that can be tested against the first, by their place."""
+    first = next(filter(None, held), None)
+    return {at: one for at, one in enumerate(held) if one and first and one.is_paired_with(first)}
+
+
+def _test(
+    found: Sequence[Standing[E]], tested: Mapping[int, Evidence], sign: int
+) -> dict[int, dict[str, Any]]:
+    """What the test tells of each method: attributes of its standing, by its place."""
+    first = next(iter(tested.values()))
+    bootstrap = PairedBootstrap([one.sample for one in tested.values()], first.labels)
+    column = {at: number for number, at in enumerate(tested)}
+    ranked = [at for at in tested if not found[at].variant.control]
+    differ = _significant(bootstrap, [column[at] for at in ranked])
+    told: dict[int, dict[str, Any]] = {}
+    for at in tested:
+        estimate = bootstrap.score(column[at])
+        told[at] = {
+            "low": _finite(estimate.low),
+            "high": _finite(estimate.high),
+            "profiles": bootstrap.profiles,
+            "groups": None if first.groups is None else bootstrap.groups,
+        }
+    for at in ranked:
+        others = {other for other in ranked if other != at}
+        apart = {other for other in others if frozenset((column[at], column[other])) in differ}
+        ahead = [other for other in apart if sign * (found[other].mean - found[at].mean) < 0]
+        ties = tuple(found[other].variant for other in ranked if other in others - apart)
+        told[at] |= {"rank": 1 + len(ahead), "tied_with": ties}
+    return told
+
+
+def _significant(bootstrap: PairedBootstrap, columns: Sequence[int]) -> set[frozenset[int]]:
+    """Pairs of methods that differ, by Holm's procedure over all of them."""
+    pairs = list(combinations(columns, 2))
+    if not pairs:
+        return set()
+    p_values = np.array([bootstrap.p_value(*pair) for pair in pairs])
+    return {frozenset(pair) for pair, p in zip(pairs, holm(p_values), strict=True) if p <= LEVEL}
+
+
+def _finite(limit: float) -> float | None:
+    return limit if math.isfinite(limit) else None

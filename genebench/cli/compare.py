@@ -1,0 +1,75 @@
+"""``genebench compare``: two methods, how far apart they are and on which genes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genebench.cli import output
+from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
+from genebench.cli.report import print_made
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "compare",
+        short_help="Compare two methods: difference, interval, p-value, genes.",
+        epilog="Example: genebench compare ggan dgex --panel strict --out figures",
+    )(compare)
+
+
+def compare(  # noqa: PLR0917  typer's options are the arguments
+    a: Annotated[
+        str, typer.Argument(help="A method, METHOD:PARAM=VALUE, or the start of a record's key.")
+    ],
+    b: Annotated[str, typer.Argument(help="Another.")],
+    metric: Annotated[str, typer.Option(help="What to compare by.")] = "mae",
+    panel: Annotated[str, typer.Option(help="Target genes: all, strict or twin.")] = "all",
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", "--protocols", help="Only these, comma-separated.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+    results: ResultsOption = DEFAULT_RESULTS,
+    format_: Annotated[
+        str, typer.Option("--format", help="terminal, markdown, latex, csv, json, or a plugin's.")
+    ] = "terminal",
+    genes: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Write every gene's values there.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Draw genes against genes and densities, SVG and PNG."),
+    ] = None,
+) -> None:
+    """Compare two methods under every protocol that both were run under.
+
+    The test resamples the differences between test profiles, whole groups at a time where groups
+    are known; shares of genes are descriptive.
+    """
+    from genebench.catalog import catalog
+    from genebench.report.compare import ComparisonReport
+    from genebench.report.compare import compare as compare_methods
+    from genebench.report.heatmap import check_drawing
+    from genebench.report.scatter import draw, write_genes
+
+    if out:
+        check_drawing()
+    found = compare_methods(
+        a, b,
+        metric=metric, panel=panel, protocols=protocol, dataset=dataset, results=results,
+    )  # fmt: skip
+    records = tuple(
+        record for pair in found.pairs for one in (pair.a, pair.b) for record in one.records
+    )
+    made = ComparisonReport(
+        records, catalog(), colour=sys.stdout.isatty(), width=output.width(), found=found
+    )
+    print_made(made, format_)
+    if genes:
+        write_genes(found, genes)
+    for path in draw(found, out) if out else ():
+        typer.echo(f"drawn: {path}", err=True)

@@ -1,0 +1,47 @@
+"""``genebench new``: a package to start a plugin from."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from genebench.errors import unknown
+
+KINDS = ("method", "dataset", "metric")
+_TRY = {
+    "method": "genebench check {name}",
+    "dataset": "genebench run --dataset {name} --methods lsr",
+    "metric": "genebench run --methods lsr --preset tiny --metrics {name}",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "new",
+        short_help="Write a package to start a plugin from.",
+        epilog="Example: genebench new method mymethod",
+    )(new)
+
+
+def new(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="method, dataset or metric.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is to be called.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where its folder is made.")
+    ] = Path(),
+) -> None:
+    """Write a complete package: it can be installed, tested and run before it is changed."""
+    from genebench.scaffold import Kind, create
+
+    if kind not in KINDS:
+        raise unknown("kind of plugin", kind, KINDS)
+    folder = create(cast("Kind", kind), name, out)
+    typer.echo(f"{folder}: a package that works; next:")
+    typer.echo(f"  python -m pip install --editable {shlex.quote(str(folder))}")
+    typer.echo(f"  genebench list {kind}s")
+    typer.echo(f"  {_TRY[kind].format(name=name)}")
+    typer.echo(f"  python -m pytest {shlex.quote(str(folder))}")

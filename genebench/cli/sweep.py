@@ -1,0 +1,147 @@
+"""``genebench sweep``: run a grid of parameters, and show it as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from genebench.cli.limits import (
+    MemoryLimitOption,
+    TimeLimitOption,
+    memory_limit,
+    time_limit,
+)
+from genebench.cli.options import (
+    DEFAULT_RESULTS,
+    DeviceOption,
+    EngineOption,
+    MetricsOption,
+    PluginOption,
+    PresetOption,
+    QuietOption,
+    ResultsOption,
+    SetOption,
+    command_line,
+    grid_of,
+    overrides_of,
+)
+from genebench.cli.progress import bar
+from genebench.cli.report import print_suite
+from genebench.cli.run import carry_out, show_plan, shown_metrics, status_of
+
+if TYPE_CHECKING:
+    from genebench.device import Device
+    from genebench.suite import Suite
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "sweep",
+        short_help="Run a grid of parameters, and print it as one.",
+        epilog="Example: genebench sweep --methods dgex,ggan-fc --grid layers=1,2 "
+        "--grid units=100,300 --protocol geo",
+    )(sweep)
+
+
+def sweep(  # noqa: PLR0917  typer's options are the arguments
+    methods: Annotated[
+        str, typer.Option("--methods", "--method", help="Comma-separated names, or all.")
+    ],
+    grid: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[METHOD.]PARAM=VALUE,…",
+            help="Values of a parameter; repeatable. Rows first, then columns, then tables.",
+        ),
+    ],
+    protocol: Annotated[
+        str, typer.Option("--protocol", "--protocols", help="Comma-separated names, or all.")
+    ] = "geo,gtex",
+    dataset: Annotated[str, typer.Option(help="A prepared or built-in dataset.")] = "sim",
+    preset: PresetOption = None,
+    set_: SetOption = None,
+    seeds: Annotated[int, typer.Option(help="Number of seeds of stochastic methods.")] = 1,
+    device: DeviceOption = "auto",
+    engine: EngineOption = "local",
+    time_limit_: TimeLimitOption = None,
+    memory_limit_: MemoryLimitOption = None,
+    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
+    results: ResultsOption = DEFAULT_RESULTS,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for heat maps, as SVG and PNG.")
+    ] = None,
+    metrics: MetricsOption = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try failed jobs again.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
+    ] = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Run methods with every combination of values, and print parameters against parameters.
+
+    What the results folder holds already is not done again: issue the same command to continue.
+    The best cell is marked after the fact; to choose parameters, genebench tune.
+    """
+    from genebench import api
+    from genebench.job import Settings
+
+    limits = time_limit(time_limit_), memory_limit(memory_limit_)
+    engine = api.engine_of(engine, *limits)
+    api.check_choices(engine, device)
+    asked = tuple(metrics.split(",")) if metrics else ()
+    size = api.preset_of(dataset, preset)
+    if out is not None:
+        from genebench.report.heatmap import check_drawing
+
+        check_drawing()
+    if dry_run and not api.is_built(dataset, preset):
+        typer.echo(f"dataset {dataset} would be built first; what would then be done is not known")
+        return 0
+    fixed, axes = overrides_of(set_ or ()), grid_of(grid, methods)
+    with bar(quiet=quiet) as progress:
+        plan = api.plan_run(
+            methods, protocol, dataset, preset=preset, seeds=seeds, overrides=fixed, grid=axes,
+            results=results, metrics=asked, progress=progress,
+        )  # fmt: skip
+    if dry_run:
+        show_plan(plan)
+        return 0
+    settings = Settings(
+        results=results, device=cast("Device", device), metrics=asked, command=command_line(),
+        time_limit=limits[0], memory_limit=limits[1],
+    )  # fmt: skip
+    records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
+    print_suite(
+        records, _as_suite(methods, fixed, axes), size, out=out,
+        metrics=shown_metrics(asked, records),
+    )  # fmt: skip
+    return status_of(records)
+
+
+def _as_suite(
+    methods: str,
+    fixed: Mapping[str, Mapping[str, Any]],
+    axes: Mapping[str, Mapping[str, Sequence[Any]]],
+) -> Suite:
+    """The suite that asks for the same: a sweep is one made up at the command line."""
+    from genebench.catalog import catalog
+    from genebench.suite import Run, Suite
+
+    names = [spec.name for spec in catalog().methods.choose(methods.split(","))]
+    return Suite(
+        title="sweep",
+        runs=[
+            Run(
+                methods=[name],
+                set=dict(fixed.get(name, {})),
+                grid={param: list(values) for param, values in axes.get(name, {}).items()},
+            )
+            for name in names
+        ],
+    )

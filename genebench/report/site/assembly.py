@@ -1,0 +1,378 @@
+"""Build the site: read, look into vectors, rank, write pages; in parallel where it pays."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from importlib.metadata import version
+from itertools import groupby
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+from genebench.catalog import Catalog, catalog
+from genebench.data.store import DataStore
+from genebench.errors import UserError, some
+from genebench.report.site.boards import Board, boards_of, page_id
+from genebench.report.site.pages import (
+    Group,
+    Link,
+    Look,
+    MethodEntry,
+    RunTask,
+    board_page,
+    chosen_params,
+    environment_of,
+    method_page,
+    render,
+    repeat_command,
+    run_page,
+)
+from genebench.report.site.publish import check_place, staging
+from genebench.report.site.reading import Run, read
+from genebench.report.site.seen import Seen, look
+from genebench.report.site.tables import (
+    TARGETS,
+    Ranking,
+    RankTask,
+    Row,
+    flat,
+    method_id,
+    ranking,
+    rows_of,
+)
+from genebench.results.record import Record
+from genebench.specs import MethodSpec, MetricSpec
+
+TITLE = "genebench leaderboard"
+METRICS = ("mae", "cc")
+
+_STATIC = Path(__file__).parent / "static"
+_MANY = 200
+"""Runs from which on other processes are worth their start."""
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was built: where, of how much, and what is not shown."""
+
+    index: Path
+    boards: int
+    runs: int
+    problems: tuple[str, ...]
+
+
+def build(
+    folders: Sequence[Path], out: Path, *, metrics: Sequence[str] = METRICS, title: str = TITLE
+) -> Built:
+    """Make a site of results folders; what is at ``out`` is replaced at the end, in one step.
+
+    Args:
+        folders: results folders; a record that several have is shown once.
+        out: folder of the site.
+        metrics: columns of scores; methods are ranked by the first.
+        title: what the site is called.
+
+    Raises:
+        UserError: ``out`` is no place for a board, a metric is unknown, or there is no record to
+            show. Single records that are damaged are problems, and the rest is built.
+    """
+    check_place(out)
+    shown = Look(title, tuple(catalog().metrics.choose(metrics)))
+    reading = read(folders)
+    with _workers(len(reading.runs)) as everywhere:
+        names = [metric.name for metric in shown.metrics]
+        seen = list(everywhere(partial(look, metrics=names), reading.runs))
+        faults = [found.fault for found in seen if found.fault]
+        sound = {
+            run.key: (run, found)
+            for run, found in zip(reading.runs, seen, strict=True)
+            if not found.fault
+        }
+        problems = (*reading.problems, *faults)
+        if not sound:
+            raise UserError(f"nothing to make a board of: {some(problems, 1) or 'only trials'}")
+        with staging(out) as folder:
+            site = _Site(folder, shown, catalog(), sound, everywhere)
+            site.write(problems, reading.trials, len(folders))
+    return Built(out / "index.html", len(site.boards), len(sound), problems)
+
+
+@contextmanager
+def _workers(n_runs: int) -> Iterator[Any]:
+    """A ``map`` that spreads work over the processors, or one that does it here."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if n_runs < _MANY or cpus == 1:
+        yield map
+        return
+    # A fresh interpreter: a copy of this one would take its threads' locks along.
+    with ProcessPoolExecutor(cpus, get_context("spawn")) as pool:
+
+        def spread(work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+            return pool.map(work, tasks, chunksize=max(1, len(tasks) // (8 * cpus)))
+
+        yield spread
+
+
+@dataclass(frozen=True)
+class _Site:
+    """A site in the making."""
+
+    folder: Path
+    look: Look
+    catalog: Catalog
+    sound: Mapping[str, tuple[Run, Seen]]
+    everywhere: Any
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        return [run for run, _ in self.sound.values()]
+
+    @cached_property
+    def boards(self) -> list[Board]:
+        return boards_of(self.runs, self.catalog)
+
+    @cached_property
+    def rankings(self) -> dict[tuple[str, str, str], Ranking]:
+        """(Board, panel, metric) → ranking."""
+        evidence = {key: seen.evidence for key, (_, seen) in self.sound.items()}
+        tasks = {
+            (board.id, panel, metric.name): RankTask(
+                variants=board.variants,
+                evidence={run.key: evidence[run.key] for run in board.runs},
+                metric=metric,
+                panel=panel,
+                ranked=metric is self.look.metrics[0],
+            )
+            for board in self.boards
+            for panel in board.panels
+            for metric in self.look.metrics
+        }
+        return dict(zip(tasks, self.everywhere(ranking, list(tasks.values())), strict=True))
+
+    @cached_property
+    def tables(self) -> dict[str, dict[str, list[Row]]]:
+        """Board → panel → rows."""
+        return {
+            board.id: {panel: self._rows(board, panel) for panel in board.panels}
+            for board in self.boards
+        }
+
+    def _rows(self, board: Board, panel: str) -> list[Row]:
+        metrics = self.look.metrics
+        found = {m.name: self.rankings[board.id, panel, m.name] for m in metrics}
+        return rows_of(board, panel, metrics, found)
+
+    def write(self, problems: Sequence[str], trials: int, n_folders: int) -> None:
+        """Write every page."""
+        for source in _STATIC.iterdir():
+            shutil.copyfile(source, self.folder / source.name)
+        self._write_runs()
+        for board in self.boards:
+            self._write_board(board)
+        for method in self.methods:
+            groups = self._groups(method)
+            self._page(f"methods/{method.id}.html", method_page(self.look, method, groups))
+        for digest, boards in self._by_data().items():
+            self._page(f"data/{page_id(digest)}.html", self._data_page(digest, boards))
+        for page, runs in self._by_environment().items():
+            made = environment_of(runs[0].record.provenance)
+            text = self._render("environment.html", "../", made=made, runs=runs)
+            self._page(f"made/{page}.html", text)
+        if problems:
+            self._page("problems.html", self._render("problems.html", "", problems=problems))
+        self._page("index.html", self._index(problems, trials, n_folders))
+
+    def _page(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+    def _render(self, template: str, root: str, **names: Any) -> str:
+        title = names.pop("title", self.look.title)
+        return render(template, title=title, site_title=self.look.title, root=root, **names)
+
+    # Runs
+
+    def _write_runs(self) -> None:
+        links: dict[str, list[Link]] = {}
+        for board in self.boards:
+            link = Link(board.id, board.preset, tuple(board.panels))
+            for run in board.runs:
+                links.setdefault(run.key, []).append(link)
+        tasks = [
+            RunTask(
+                run=run,
+                spreads=seen.spreads,
+                boards=tuple(links[key]),
+                method_page=method_id(run.record),
+                data_page=page_id(run.record.identity.data),
+                environment_page=page_id(environment_of(run.record.provenance)),
+                params=chosen_params(run.record, self._spec(run.record)),
+                repeat=repeat_command(run.record, self.catalog),
+            )
+            for key, (run, seen) in self.sound.items()
+        ]
+        folder = self.folder / "runs"
+        folder.mkdir()
+        for _ in self.everywhere(partial(_write_run, look=self.look, folder=folder), tasks):
+            pass
+
+    # Boards
+
+    def _write_board(self, board: Board) -> None:
+        tables = self.tables[board.id]
+        for panel, rows in tables.items():
+            note = self.rankings[board.id, panel, self.look.metrics[0].name].note
+            page = board_page(
+                self.look, board, panel, rows, note=note, n_targets=TARGETS,
+                data_page=page_id(board.first.identity.data),
+            )  # fmt: skip
+            self._page(f"boards/{board.id}/{panel}.html", page)
+        values = [flat(rows, self.look.metrics) for rows in _by_variant(tables)]
+        self._page(f"boards/{board.id}/board.csv", _csv(values))
+        self._page(f"boards/{board.id}/board.json", _json(board, values, self.look.metrics))
+
+    # Methods
+
+    @cached_property
+    def methods(self) -> list[MethodEntry]:
+        runs = sorted(
+            self.runs, key=lambda run: (run.record.identity.method, method_id(run.record))
+        )
+        return [
+            self._method(page, list(group))
+            for page, group in groupby(runs, key=lambda run: method_id(run.record))
+        ]
+
+    def _method(self, page: str, runs: list[Run]) -> MethodEntry:
+        first = runs[0].record
+        own = first.identity
+        return MethodEntry(page, own.method, own.code.distribution, tuple(runs), self._spec(first))
+
+    def _spec(self, record: Record) -> MethodSpec | None:
+        """What the method's plugin says of it, if it is the one installed here."""
+        identity, shelf = record.identity, self.catalog.methods
+        plugin = shelf.plugins.get(identity.method)
+        if plugin is None or plugin.distribution != identity.code.distribution:
+            return None
+        return shelf.specs[identity.method]
+
+    def _groups(self, method: MethodEntry) -> Iterator[Group]:
+        for board in self.boards:
+            rows = self.tables[board.id][board.panels[0]]
+            own = [row for row in rows if row.method_page == method.id]
+            if own:
+                yield Group(board, own)
+
+    # Data
+
+    def _by_data(self) -> dict[str, list[Board]]:
+        found: dict[str, list[Board]] = {}
+        for board in self.boards:
+            found.setdefault(board.first.identity.data, []).append(board)
+        return found
+
+    def _by_environment(self) -> dict[str, list[Run]]:
+        found: dict[str, list[Run]] = {}
+        for run in self.runs:
+            page = page_id(environment_of(run.record.provenance))
+            found.setdefault(page, []).append(run)
+        return found
+
+    def _data_page(self, digest: str, boards: Sequence[Board]) -> str:
+        dataset = DataStore().find(digest)
+        return self._render(
+            "data.html",
+            "../",
+            title=f"Data {digest}: {self.look.title}",
+            digest=digest,
+            published=boards[0].first.published_data,
+            info=dataset.info if dataset else None,
+            uses=[{"board": board, "splits": self._splits(board)} for board in boards],
+        )
+
+    def _splits(self, board: Board) -> list[str]:
+        """Digests of the test profiles; more than one is a fault of somebody's."""
+        found = {self.sound[run.key][1].test_profiles for run in board.runs}
+        return sorted(filter(None, found))
+
+    # The index
+
+    def _index(self, problems: Sequence[str], trials: int, n_folders: int) -> str:
+        return self._render(
+            "index.html",
+            "",
+            boards=[
+                {
+                    "board": board,
+                    "data_page": page_id(board.first.identity.data),
+                    "failed": sum(run.record.status == "failed" for run in board.runs),
+                    "leaders": self._leaders(board),
+                }
+                for board in self.boards
+            ],
+            metric=self.look.metrics[0],
+            n_runs=len(self.runs),
+            methods=self.methods,
+            problems=problems,
+            trials=trials,
+            version=version("genebench"),
+            made=datetime.now(UTC).date().isoformat(),
+            n_folders=n_folders,
+        )
+
+    def _leaders(self, board: Board) -> str:
+        rows = self.tables[board.id][board.panels[0]]
+        metric = self.look.metrics[0].name
+        first = [r.variant.label for r in rows if metric in r.places and r.places[metric].rank == 1]
+        return some(first, 4)
+
+
+def _write_run(task: RunTask, look: Look, folder: Path) -> None:
+    (folder / f"{task.run.key}.html").write_text(run_page(task, look), "utf-8")
+
+
+def _by_variant(tables: Mapping[str, Sequence[Row]]) -> Iterator[dict[str, Row]]:
+    """Panel → row, for each variant in the order of the first panel."""
+    first = next(iter(tables.values()))
+    of = {(panel, id(row.variant)): row for panel, rows in tables.items() for row in rows}
+    for row in first:
+        yield {panel: of[panel, id(row.variant)] for panel in tables}
+
+
+def _csv(rows: Sequence[Mapping[str, object]]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _json(board: Board, rows: Sequence[Mapping[str, object]], metrics: Sequence[MetricSpec]) -> str:
+    first = board.first
+    about = first.identity.model_dump(
+        include={"protocol", "protocol_version", "train", "select", "test", "data", "numerics"}
+    )
+    content = {
+        "dataset": board.datasets, "preset": board.preset, **about, "profiles": first.profiles,
+        "genes": first.genes, "ranked_by": metrics[0].name,
+        "rows": [{**row, "params": _params(row), "keys": str(row["keys"]).split()} for row in rows],
+    }  # fmt: skip
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)
+
+
+def _params(row: Mapping[str, object]) -> Any:
+    return json.loads(str(row["params"]))

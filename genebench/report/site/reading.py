@@ -1,0 +1,107 @@
+"""What a board is made of: the runs of some results folders, and what is wrong with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from genebench.errors import UserError, some
+from genebench.results.record import Provenance, Record
+from genebench.results.soundness import differences, identity_faults
+from genebench.results.store import ResultsStore
+
+
+@dataclass(frozen=True)
+class Run:
+    """One record, where it lies, and what marks it has."""
+
+    record: Record
+    folder: Path
+    marks: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Its key, which is the name of its page."""
+        return self.record.key
+
+    @property
+    def store(self) -> ResultsStore:
+        """The results folder that it is in."""
+        return ResultsStore(self.folder)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Runs in the order of their keys, and one line for everything that is not shown."""
+
+    runs: tuple[Run, ...]
+    problems: tuple[str, ...]
+    trials: int
+    """Records that were scored on selection profiles: they stand on no board."""
+
+
+def read(folders: Sequence[Path]) -> Reading:
+    """Read every record that can be read.
+
+    Raises:
+        UserError: there is no record to show at all.
+    """
+    found: dict[str, Run] = {}
+    problems: list[str] = []
+    for folder in folders:
+        runs, faults = _read_folder(folder)
+        problems += faults
+        for run in runs:
+            known = found.get(run.key)
+            problems += _conflict(known, run) if known else ()
+            found[run.key] = _preferred(known, run) if known else run
+    if not found:
+        first = problems[0] if problems else f"{folders[0]}: no results yet; run some"
+        raise UserError(f"nothing to make a board of: {first}")
+    runs = [run for _, run in sorted(found.items()) if not run.record.identity.is_trial]
+    return Reading(tuple(runs), tuple(problems), len(found) - len(runs))
+
+
+def _read_folder(folder: Path) -> tuple[list[Run], list[str]]:
+    """Its runs, and what is wrong with it or with some of its records."""
+    store = ResultsStore(folder)
+    try:
+        records, faults = store.sound()
+    except UserError as error:
+        return [], [str(error)]
+    problems = [fault.line for fault in faults]
+    runs = []
+    for record in records:
+        wrong = list(identity_faults(record))
+        problems += [f"{folder}: record {record.key}: {fault}" for fault in wrong]
+        if not wrong:
+            marks = (*store.marks(record.key), *origin_marks(record.provenance))
+            runs.append(Run(record, folder, marks))
+    return runs, problems
+
+
+def origin_marks(provenance: Provenance) -> Iterator[str]:
+    """What a reader should know of where the code came from."""
+    origins = provenance.plugins.values()
+    if any(origin.install == "file" for origin in origins):
+        yield "local file"
+    if any(origin.dirty for origin in origins):
+        yield "dirty checkout"
+
+
+def _preferred(known: Run, other: Run) -> Run:
+    """Of two records of one key the one that is done, else the first; with the marks of both."""
+    kept = other if known.record.status == "failed" else known
+    marks = dict.fromkeys([*known.marks, *other.marks])
+    return Run(kept.record, kept.folder, tuple(marks))
+
+
+def _conflict(known: Run, other: Run) -> Iterator[str]:
+    """Two records of one key should have the same scores: it covers all that they depend on."""
+    differing = list(differences(known.record, other.record))
+    if differing:
+        yield (
+            f"{other.folder}: record {other.key} differs from that of {known.folder}, which is "
+            f"the one shown: {some(differing, 1)}"
+        )

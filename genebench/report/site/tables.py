@@ -1,0 +1,237 @@
+"""The rows of a board on one panel: who stands where, at what cost, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Literal, NamedTuple
+
+from genebench.analysis.rank import Standing, named_test, standings
+from genebench.keys import canonical
+from genebench.paper import Published, published
+from genebench.report.site.boards import Board, page_id
+from genebench.report.site.seen import Vectors
+from genebench.report.variants import Variant
+from genebench.results.record import Record
+from genebench.specs import MetricSpec
+
+TARGETS, LANDMARKS = 9520, 943
+"""Genes of the published maps: what coverage is a share of."""
+
+Part = Literal["ranked", "control", "failed"]
+
+
+class Place(NamedTuple):
+    """A score of one row, and where it stands: a :class:`Standing` without its records."""
+
+    text: str
+    rank: int | None
+    tied: tuple[str, ...]
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Standings by one metric on one panel: number of the variant → its place, best first."""
+
+    places: Mapping[int, Place]
+    note: str
+    """The test, in words."""
+
+
+@dataclass(frozen=True)
+class RankTask:
+    """What a ranking is made of; it can be sent to another process."""
+
+    variants: Sequence[Variant]
+    evidence: Mapping[str, Vectors]
+    """Key of a record → its vectors."""
+    metric: MetricSpec
+    panel: str
+    ranked: bool
+    """Whether ranks are shown, or scores and intervals alone: ranks test every pair."""
+
+
+def ranking(task: RankTask) -> Ranking:
+    """Rank the variants of a board."""
+    # Controls have intervals, but no part in any test.
+    variants = [replace(v, control=v.control or not task.ranked) for v in task.variants]
+    number = {id(variant): at for at, variant in enumerate(variants)}
+
+    def vectors_of(record: Record) -> Vectors:
+        return task.evidence[record.key]
+
+    found = standings(variants, vectors_of, task.metric, task.panel)
+    places = {number[id(one.variant)]: _place(one) for one in found}
+    return Ranking(places, named_test(found))
+
+
+def _place(one: Standing[Variant]) -> Place:
+    tied = tuple(other.label for other in one.tied_with)
+    return Place(one.place, one.rank, tied, one.mean, one.low, one.high)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method with its parameters: its places, one per metric, and costs."""
+
+    variant: Variant
+    places: Mapping[str, Place]
+    """Metric → place; those that it has a score of."""
+    stds: Mapping[str, float]
+    """Metric → standard deviation over genes, averaged over seeds."""
+    published: Mapping[str, Published]
+    """Metric → the paper's value, where the row is a run of the published setting."""
+    marks: Sequence[str]
+    part: Part
+
+    @property
+    def first(self) -> Record:
+        """The record of its first seed."""
+        return self.variant.first
+
+    @property
+    def method_page(self) -> str:
+        """The name of its method's page."""
+        return method_id(self.first)
+
+    @property
+    def failed(self) -> int:
+        """How many of its seeds failed."""
+        return len(self.variant.records) - len(self.variant.done)
+
+    @property
+    def seeds(self) -> str:
+        """How many seeds it is of, and how many were tried if some failed."""
+        done, tried = len(self.variant.done), len(self.variant.records)
+        return str(done) if done == tried else f"{done} of {tried}"
+
+    def seconds(self, phase: str) -> float | None:
+        """Wall time of a phase, mean over seeds that were done."""
+        spent = [record.seconds[phase] for record in self.variant.done if phase in record.seconds]
+        return fmean(spent) if spent else None
+
+    @property
+    def cost(self) -> float | None:
+        """Seconds of fitting and predicting."""
+        fit, predict = self.seconds("fit"), self.seconds("predict")
+        return None if fit is None or predict is None else fit + predict
+
+    @property
+    def memory(self) -> int:
+        """Peak memory of any seed, bytes."""
+        return max(record.peak_memory for record in self.variant.records)
+
+    @property
+    def memory_is_bound(self) -> bool:
+        """Whether the peak may be that of an earlier job in the process."""
+        return any(record.peak_memory_scope == "process" for record in self.variant.records)
+
+    @property
+    def parameters(self) -> int | None:
+        """Numbers that the model learnt."""
+        return next((r.model_parameters for r in self.variant.done), None)
+
+
+def method_id(record: Record) -> str:
+    """The name of a method's page: a method is its name and who it comes from."""
+    return page_id([record.identity.method, record.identity.code.distribution])
+
+
+def rows_of(
+    board: Board, panel: str, metrics: Sequence[MetricSpec], rankings: Mapping[str, Ranking]
+) -> list[Row]:
+    """Rows of a panel, best first by the first metric; then controls, then what failed."""
+    order = list(rankings[metrics[0].name].places)
+    order += [at for at in range(len(board.variants)) if at not in set(order)]
+    rows = [_row(board, at, panel, metrics, rankings) for at in order]
+    parts = ("ranked", "control", "failed")
+    return sorted(rows, key=lambda row: parts.index(row.part))
+
+
+def _row(
+    board: Board, at: int, panel: str, metrics: Sequence[MetricSpec],
+    rankings: Mapping[str, Ranking],
+) -> Row:  # fmt: skip
+    variant = board.variants[at]
+    names = [metric.name for metric in metrics]
+    part: Part = "control" if variant.control else "ranked" if variant.done else "failed"
+    return Row(
+        variant=variant,
+        places={n: place for n in names if (place := rankings[n].places.get(at))},
+        stds={
+            name: fmean(record.scores[name][panel].std for record in scored)
+            for name in names
+            if (scored := [r for r in variant.done if panel in r.scores.get(name, {})])
+        },
+        published=_published(board, variant, names) if panel == "all" else {},
+        marks=board.marks(variant),
+        part=part,
+    )
+
+
+def _published(board: Board, variant: Variant, metrics: Sequence[str]) -> dict[str, Published]:
+    spec = board.catalog.methods.specs.get(variant.first.identity.method)
+    if not (board.first.published_data and spec):
+        return {}
+    defaults = spec.values("paper", {})
+    found = {name: published(variant.first.identity, name, defaults) for name in metrics}
+    return {name: value for name, value in found.items() if value}
+
+
+def flat(tables: Mapping[str, Row], metrics: Sequence[MetricSpec]) -> dict[str, object]:
+    """A variant's rows, panel → row, as one line of CSV; what there is not is None."""
+    row = next(iter(tables.values()))
+    identity = row.first.identity
+    scores = {
+        f"{name}_{panel}": value
+        for panel, one in tables.items()
+        for name, value in _flat_scores(one, metrics).items()
+    }
+    return {
+        "label": row.variant.label,
+        "method": identity.method,
+        "distribution": identity.code.distribution,
+        "version": identity.code.version,
+        "status": _status(row),
+        "marks": " ".join(mark.replace(" ", "-") for mark in row.marks),
+        **scores,
+        "fit_seconds": _rounded(row.seconds("fit")),
+        "predict_seconds": _rounded(row.seconds("predict")),
+        "peak_memory_bytes": row.memory,
+        "parameters": row.parameters,
+        "seeds_done": len(row.variant.done),
+        "seeds_failed": row.failed,
+        "targets": row.first.genes.get("target"),
+        "targets_published": TARGETS,
+        "params": canonical(identity.params),
+        "keys": " ".join(record.key for record in row.variant.records),
+    }
+
+
+def _flat_scores(row: Row, metrics: Sequence[MetricSpec]) -> dict[str, object]:
+    """Rank and scores on one panel."""
+    first = row.places.get(metrics[0].name)
+    values: dict[str, object] = {"rank": first.rank if first else None}
+    for metric in metrics:
+        place = row.places.get(metric.name)
+        mean, low, high = (place.mean, place.low, place.high) if place else (None, None, None)
+        found = {"": mean, "_low": low, "_high": high, "_std_genes": row.stds.get(metric.name)}
+        values |= {f"{metric.name}{part}": _rounded(value) for part, value in found.items()}
+    return values
+
+
+def _rounded(value: float | None) -> float | None:
+    """Six digits: more than any score is known to."""
+    return None if value is None else float(f"{value:.6g}")
+
+
+def _status(row: Row) -> str:
+    if row.part == "control":
+        return "control"
+    if not row.variant.done:
+        return "failed"
+    return "partial" if row.failed else "done"

@@ -1,0 +1,125 @@
+"""New plugins: complete packages from templates, which work before a line of them is changed.
+
+Templates are the files below this folder whose names end in ``.tmpl``; ``package`` in their paths
+and ``$name`` and the like in their text stand for what the plugin is called.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+import tempfile
+from collections.abc import Iterator
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
+from typing import Literal
+
+from genebench.catalog import catalog
+from genebench.data.home import prepared_titles
+from genebench.errors import UserError
+from genebench.files import user_errors
+from genebench.plugins import installed
+from genebench.specs import check_name
+
+Kind = Literal["method", "dataset", "metric"]
+
+_TEMPLATES = Path(__file__).parent
+_SUFFIX = ".tmpl"
+_SUMMARY: dict[Kind, str] = {
+    "method": "ridge regression; the selection set chooses the penalty",
+    "dataset": "simulated expression around common factors",
+    "metric": "share of profiles predicted on the right side of the mean",
+}
+_DEPENDENCIES: dict[Kind, str] = {
+    "method": '"numpy>=2.0"',
+    "dataset": '"numpy>=2.0", "pandas>=2.2"',
+    "metric": '"numpy>=2.0"',
+}
+_IMPORTED = {"Any", "Context", "Mapping", "Method", "Model", "Moments", "Profiles"}
+"""Names that the templates import: a class called so would hide them."""
+
+
+def create(kind: Kind, name: str, parent: Path) -> Path:
+    """Write a package for a new plugin to a folder of its own in ``parent``, whole or not at all.
+
+    Raises:
+        UserError: the name is malformed or taken, the folder exists, or nothing can be written.
+    """
+    _check(kind, name)
+    words = _words(kind, name)
+    folder = parent / words["distribution"]
+    _check_free(kind, name, words, folder)
+    with user_errors(parent, "name another folder with --out"):
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".genebench-new-", dir=parent) as temporary:
+            made = Path(temporary) / folder.name
+            for path, text in _files(kind, words):
+                target = made / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, "utf-8")
+            made.rename(folder)
+    return folder
+
+
+def _files(kind: Kind, words: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Path and text of each file."""
+    for root in (_TEMPLATES / "common", _TEMPLATES / kind):
+        for template in sorted(root.rglob(f"*{_SUFFIX}")):
+            path = template.relative_to(root).as_posix().removesuffix(_SUFFIX)
+            text = Template(template.read_text("utf-8")).substitute(words)
+            yield path.replace("package", words["package"]), text
+
+
+def _words(kind: Kind, name: str) -> dict[str, str]:
+    """What the templates' placeholders stand for."""
+    parts = re.split(r"[.-]", name)
+    class_name = "".join(part.capitalize() for part in parts)
+    if class_name[0].isdigit() or class_name in _IMPORTED:
+        class_name = f"{kind.capitalize()}{class_name}"
+    return {
+        "name": name,
+        "title": name,
+        "summary": _SUMMARY[kind],
+        "distribution": "-".join(["genebench", *parts]),
+        "package": "_".join(["genebench", *parts]),
+        "class_name": class_name,
+        "model_name": f"{class_name}Model",
+        "dependencies": _DEPENDENCIES[kind],
+        "requirement": _requirement(),
+    }
+
+
+def _requirement() -> str:
+    """This genebench, and what is compatible with it."""
+    major, minor = metadata.version("genebench").split(".")[:2]
+    return f"genebench>={major}.{minor},<{major}.{int(minor) + 1}"
+
+
+def _check(kind: Kind, name: str) -> None:
+    try:
+        check_name(kind, name)
+    except ValueError as error:
+        suggested = "-".join(re.findall(r"[a-z0-9]+", name.lower()))
+        hint = f"; did you mean {suggested}?" if suggested and suggested != name else ""
+        raise UserError(f"{error}{hint}") from None
+    if keyword.iskeyword(name) or keyword.iskeyword(name.capitalize()):
+        raise UserError(f"{kind} name {name!r} is a word of Python; choose another")
+
+
+def _check_free(kind: Kind, name: str, words: dict[str, str], folder: Path) -> None:
+    shelf = getattr(catalog(), f"{kind}s")
+    if name in shelf.specs:
+        owner = shelf.plugins[name].distribution
+        raise UserError(f"there is a {kind} {name!r} already, in {owner}; choose another name")
+    if kind == "dataset" and name in prepared_titles():
+        raise UserError(f"there is a prepared dataset {name!r} already; choose another name")
+    if name in {plugin.name for plugin in installed().all}:
+        raise UserError(f"there is a plugin {name!r} already; choose another name")
+    if words["distribution"] in {found.name for found in metadata.distributions()}:
+        raise UserError(f"{words['distribution']} is installed already; choose another name")
+    if find_spec(words["package"]):
+        raise UserError(f"there is a package {words['package']} already; choose another name")
+    if folder.exists():
+        raise UserError(f"{folder} exists already; remove it, or choose another name or --out")

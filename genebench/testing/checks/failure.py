@@ -1,0 +1,40 @@
+"""Whether a method says what is wrong when its parameters are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genebench.errors import UserError, describe
+from genebench.specs import Param, Value
+from genebench.testing.check import Fault, NotApplicable, check
+from genebench.testing.subject import Subject
+
+
+@check
+def names_a_bad_parameter(subject: Subject) -> None:
+    """Any value within a parameter's bounds is taken, or refused by a UserError that names it."""
+    if not subject.spec.params:
+        raise NotApplicable("it has no parameters")
+    for param in subject.spec.params:
+        for value in _extremes(param):
+            _try(subject, param, value)
+
+
+def _try(subject: Subject, param: Param, value: Value) -> None:
+    try:
+        subject.create({**subject.params, param.name: value})
+    except UserError as error:
+        if param.name not in str(error):
+            raise Fault(f"{param.name}={value} is refused by {str(error)!r}.") from error
+    except Exception as error:
+        raise Fault(f"{param.name}={value} raises {describe(error)}.") from error
+
+
+def _extremes(param: Param) -> Iterator[Value]:
+    """What a parameter may be at the most."""
+    if param.type is bool:
+        yield from (False, True)
+    yield from param.choices
+    for bound in (param.minimum, param.maximum):
+        if bound is not None and not param.choices:
+            yield param.type(bound)

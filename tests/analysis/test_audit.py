@@ -1,0 +1,102 @@
+"""The audit: what predictions are kept for."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from genebench import api
+from genebench.analysis.audit import audit, mark
+from genebench.catalog import catalog
+from genebench.files import sha256_of
+from genebench.results.scores import scores_of
+from genebench.results.store import ResultsStore
+
+
+@pytest.fixture(scope="module")
+def made(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audit") / "results"
+    api.run("lsr", "geo", preset="tiny", results=folder, keep="predictions")
+    return folder
+
+
+@pytest.fixture
+def store(made, tmp_path):
+    return ResultsStore(shutil.copytree(made, tmp_path / "results"))
+
+
+@pytest.fixture
+def lsr(store):
+    return next(record for record in store.records() if record.identity.method == "lsr")
+
+
+def of(store, record):
+    return next(found for found in audit(store, catalog()) if found.key == record.key)
+
+
+def test_every_metric_of_a_genuine_record_is_recomputed(store):
+    for found in audit(store, catalog()):
+        assert found.faults == ()
+        assert set(found.recomputed) == set(store.read(found.key).scores)
+
+
+def test_a_forgery_that_agrees_with_itself_is_found_by_its_predictions(store, lsr):
+    """Scores, vectors, digests and seal made to fit each other: only predictions tell."""
+    vectors = store.vectors(lsr)
+    forged = {
+        name: values * 0.9 if name.startswith(("gene-metric.mae", "profile-share.mae")) else values
+        for name, values in vectors.items()
+    }
+    store.write(lsr.model_copy(update={"scores": scores_of(forged)}), forged)
+    assert store.verify(store.read(lsr.key)) == []
+    [fault] = of(store, lsr).faults
+    assert fault.startswith("mae is not what its kept predictions give")
+
+
+def test_values_that_changed_places_are_found(store, lsr):
+    """The mean over genes is the same; whose value it is, is not."""
+    vectors = store.vectors(lsr)
+    strict = np.flatnonzero(~vectors["gene.twin"])
+    for name in ("gene-metric.mae",):
+        vectors[name][strict] = np.roll(vectors[name][strict], 1)
+    store.write(lsr.model_copy(update={"scores": scores_of(vectors)}), vectors)
+    assert store.verify(store.read(lsr.key)) == []
+    assert of(store, lsr).faults
+
+
+def test_other_predictions_with_a_digest_to_fit_are_found(store, lsr):
+    path = store.root / f"{lsr.key}.predictions.npy"
+    np.save(path, np.load(path) * np.float32(0.9))
+    store.write(lsr.model_copy(update={"predictions": sha256_of(path)}), store.vectors(lsr))
+    assert len(of(store, lsr).faults) >= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"predictions": ""}, "predictions were not kept"),
+        ({"metrics": {"mae": "older", "cc": "older"}}, "code of its metrics is another"),
+    ],
+)
+def test_what_cannot_be_recomputed_says_why_and_is_no_fault(store, lsr, change, why):
+    store.write(lsr.model_copy(update=change), store.vectors(lsr))
+    found = of(store, lsr)
+    assert found.faults == ()
+    assert found.recomputed == ()
+    assert why in found.not_recomputed
+
+
+def test_a_dataset_that_is_not_here_is_no_fault(store, lsr, monkeypatch):
+    monkeypatch.setattr("genebench.data.store.DataStore.find", lambda *_: None)
+    found = of(store, lsr)
+    assert found.faults == ()
+    assert "is not prepared here" in found.not_recomputed
+
+
+def test_a_mark_says_what_was_recomputed_and_of_which_record(store, lsr):
+    mark(of(store, lsr), store)
+    verified = store.marks(lsr.key)["verified"]
+    assert verified["record"] == sha256_of(store.root / f"{lsr.key}.json")
+    assert {"mae", "cc"} <= set(verified["metrics"])

@@ -1,0 +1,205 @@
+"""Ranks: behind another only where the data say so."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from genebench.analysis.rank import holm, named_test, standings
+from genebench.metrics import genebench_metrics
+from genebench.results.record import Score
+
+METRICS = {spec.name: spec for spec in genebench_metrics()}
+PROFILES = 120
+
+
+class Table:
+    """Synthetic records of one table, and their vectors."""
+
+    def __init__(self, profiles=PROFILES, groups=None):
+        self.random = np.random.default_rng(0)
+        self.hard = self.random.normal(size=profiles)
+        """How hard each profile is, for every method alike."""
+        self.ids = np.array([f"p{at}" for at in range(profiles)])
+        self.groups = groups
+        self.vectors, self.variants, self.reads = {}, [], []
+
+    def add(
+        self, label, error, *, seeds=(0.0,), noise=0.05, control=False, metric="mae", held=True
+    ):
+        records = []
+        for number, drift in enumerate(seeds):
+            shares = error + drift + 0.3 * self.hard
+            shares = shares + noise * self.random.normal(size=len(shares))
+            shares += error + drift - shares.mean()
+            key = f"{label}/{number}"
+            vectors = {"profile.id": self.ids}
+            if self.groups is not None:
+                vectors["profile.group"] = self.groups
+            if held:
+                vectors[f"profile-share.{metric}.all"] = shares
+            self.vectors[key] = vectors
+            score = Score(mean=shares.mean(), std=0.1, genes=10)
+            records.append(SimpleNamespace(key=key, scores={metric: {"all": score}}))
+        self.variants.append(SimpleNamespace(records=tuple(records), label=label, control=control))
+        return self
+
+    def vectors_of(self, record):
+        self.reads.append(record.key)
+        return self.vectors[record.key]
+
+    def standings(self, metric="mae"):
+        return standings(self.variants, self.vectors_of, METRICS[metric])
+
+    def places(self, metric="mae"):
+        return {one.variant.label: one.place for one in self.standings(metric)}
+
+
+def test_methods_that_can_be_told_apart_have_ranks_of_their_own_best_first():
+    table = Table().add("worst", 0.5).add("best", 0.3).add("middle", 0.4)
+    assert list(table.places().items()) == [("best", "1"), ("middle", "2"), ("worst", "3")]
+
+
+def test_equals_share_a_rank_and_the_next_one_counts_them_both():
+    table = Table().add("a", 0.3001).add("b", 0.3).add("c", 0.5)
+    assert table.places() == {"b": "1 =", "a": "1 =", "c": "3"}
+    ties = {one.variant.label: [o.label for o in one.tied_with] for one in table.standings()}
+    assert ties == {"a": ["b"], "b": ["a"], "c": []}
+
+
+def test_where_higher_is_better_the_highest_is_first():
+    table = Table().add("low", 0.3, metric="cc").add("high", 0.8, metric="cc")
+    assert list(table.places("cc")) == ["high", "low"]
+
+
+def test_pairing_finds_a_difference_that_is_small_against_the_spread_of_profiles():
+    """Intervals of the two scores overlap by far; the paired differences do not lie."""
+    table = Table().add("a", 0.30, noise=0.01).add("b", 0.31, noise=0.01)
+    first, second = table.standings()
+    assert (first.place, second.place) == ("1", "2")
+    assert second.low < first.mean < first.high
+
+
+def test_controls_come_last_without_a_rank_and_nobody_is_behind_them():
+    table = Table().add("copy", 0.1, control=True).add("lsr", 0.4)
+    found = table.standings()
+    assert [(one.variant.label, one.rank) for one in found] == [("lsr", 1), ("copy", None)]
+    assert found[1].low < 0.1 < found[1].high
+
+
+def test_records_without_shares_are_shown_but_not_ranked():
+    table = Table().add("old", 0.1, held=False).add("a", 0.3).add("b", 0.5)
+    found = table.standings()
+    assert [(one.variant.label, one.place) for one in found] == [
+        ("a", "1"),
+        ("b", "2"),
+        ("old", "–"),
+    ]
+    assert found[2].mean == pytest.approx(0.1)
+    assert found[2].low is None
+
+
+def test_a_seed_without_shares_leaves_its_method_unranked():
+    table = Table().add("a", 0.3, seeds=(0, 0.001)).add("b", 0.5)
+    del table.vectors["a/1"]["profile-share.mae.all"]
+    assert table.places() == {"b": "1", "a": "–"}
+
+
+def test_records_of_other_profiles_are_not_ranked_with_these():
+    table = Table().add("a", 0.3).add("b", 0.5)
+    table.vectors["b/0"]["profile.id"] = table.ids[::-1]
+    assert table.places() == {"a": "1", "b": "–"}
+
+
+def test_methods_without_a_score_are_left_out():
+    table = Table().add("a", 0.3)
+    table.variants.append(
+        SimpleNamespace(records=(SimpleNamespace(key="f", scores={}),), label="f", control=False)
+    )
+    assert list(table.places()) == ["a"]
+
+
+def test_a_table_of_nothing_has_no_standings():
+    assert Table().standings() == []
+    assert "not ranked" in named_test([])
+
+
+def test_undeclared_copies_would_part_what_groups_leave_tied():
+    groups = np.repeat([f"donor{at}" for at in range(6)], 20)
+    shift = np.repeat([0.03, -0.02, 0.02, -0.01, 0.03, -0.01], 20)
+    apart = {}
+    for known in (None, groups):
+        table = Table(groups=known).add("a", 0.3, noise=0.001).add("b", 0.3, noise=0.001)
+        table.vectors["b/0"]["profile-share.mae.all"] += shift
+        apart[known is None] = sorted(table.places().values())
+    assert apart[True] == ["1", "2"]
+    assert apart[False] == ["1 =", "1 ="]
+
+
+def test_seeds_are_averaged_and_their_interval_stands_apart():
+    (one,) = Table().add("a", 0.3, seeds=(-0.01, 0.0, 0.01)).standings()
+    assert (one.seeds, one.mean) == (3, pytest.approx(0.3))
+    assert one.mean - one.seed_low == pytest.approx(one.seed_high - one.mean)
+    assert one.seed_high - one.mean == pytest.approx(4.3027 * 0.01 / np.sqrt(3), rel=1e-4)
+
+
+def test_seeds_that_disagree_tie_what_one_seed_would_part():
+    one = Table().add("a", 0.30).add("b", 0.32)
+    many = Table().add("a", 0.30, seeds=(-0.03, 0, 0.03)).add("b", 0.32)
+    assert one.places() == {"a": "1", "b": "2"}
+    assert many.places() == {"a": "1 =", "b": "1 ="}
+
+
+def test_every_record_is_read_once():
+    table = Table().add("a", 0.3, seeds=(0, 0.01)).add("b", 0.5)
+    table.standings()
+    assert sorted(table.reads) == ["a/0", "a/1", "b/0"]
+
+
+def test_metrics_of_profiles_are_their_own_shares():
+    table = Table().add("a", 0.3, metric="profile-mae").add("b", 0.5, metric="profile-mae")
+    for vectors in table.vectors.values():
+        vectors["profile-metric.profile-mae"] = vectors.pop("profile-share.profile-mae.all")
+    assert table.places("profile-mae") == {"a": "1", "b": "2"}
+
+
+def test_holm_multiplies_the_least_by_all_the_next_by_one_fewer_and_never_falls():
+    adjusted = holm(np.array([0.04, 0.01, 0.03, 0.9]))
+    assert adjusted == pytest.approx([0.09, 0.04, 0.09, 0.9])
+    assert holm(np.array([0.6, 0.7])) == pytest.approx([1.0, 1.0])
+    assert holm(np.array([])).size == 0
+
+
+# The words under the table
+
+
+def test_the_test_is_named_with_what_it_resampled():
+    said = named_test(
+        Table(groups=np.arange(PROFILES).astype(str)).add("a", 1).add("b", 2).standings()
+    )
+    assert "120 test profiles in 120 groups" in said
+    assert "Holm, pairs: 1" in said
+
+
+def test_it_is_said_that_no_groups_are_known():
+    assert "no groups known" in named_test(Table().add("a", 1).add("b", 2).standings())
+
+
+def test_it_is_said_when_the_data_cannot_tell():
+    said = named_test(Table().add("a", 0.3).add("b", 0.3).standings())
+    assert "the data cannot tell" in said
+
+
+def test_it_is_said_when_there_are_too_few_groups_to_tell_anything():
+    groups = np.repeat(["a", "b", "c", "d"], 30)
+    table = Table(groups=groups).add("a", 0.3).add("b", 3.0)
+    assert table.places() == {"a": "1 =", "b": "1 ="}
+    assert "too few" in named_test(table.standings())
+
+
+def test_a_single_method_is_first_without_a_word_about_ties():
+    table = Table().add("a", 0.3)
+    assert table.places() == {"a": "1"}
+    assert "cannot tell" not in named_test(table.standings())

@@ -1,0 +1,96 @@
+"""``genebench compare`` and ``genebench report --ranks``."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import pytest
+
+from genebench import api
+
+
+@pytest.fixture(scope="module")
+def results(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare") / "results"
+    api.run("lsr,knn-ge", dataset="sim", preset="tiny", results=folder)
+    return folder
+
+
+def test_the_difference_its_interval_and_its_test_are_printed(genebench, results):
+    done = genebench("compare", "lsr", "knn-ge", "--results", results)
+    assert done.status == 0
+    for said in (
+        "lsr is better",
+        "95 % interval",
+        "paired wild bootstrap",
+        "Holm",
+        "groups",
+        "SIM",
+    ):
+        assert said in done.out
+
+
+def test_only_what_was_asked_for_is_compared(genebench, results):
+    done = genebench(
+        "compare", "lsr", "knn-ge", "--results", results,
+        "--protocol", "geo", "--metric", "cc", "--panel", "strict", "--format", "json",
+    )  # fmt: skip
+    (row,) = json.loads(done.out)
+    assert (row["protocol"], row["metric"], row["panel"]) == ("geo", "cc", "strict")
+    assert row["difference"] > 0
+
+
+def test_genes_and_figures_go_where_they_are_told(genebench, results, tmp_path):
+    done = genebench(
+        "compare", "lsr", "knn-ge", "--results", results, "--protocol", "geo",
+        "--genes", tmp_path / "genes.csv", "--out", tmp_path / "figures",
+    )  # fmt: skip
+    assert done.status == 0
+    assert (tmp_path / "genes.csv").read_text().count("\n") == 161
+    assert len(list((tmp_path / "figures").iterdir())) == 4
+
+
+def test_without_matplotlib_one_line_says_what_to_install(
+    genebench, results, tmp_path, monkeypatch
+):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "genebench.report.heatmap.find_spec",
+        lambda name: None if name == "matplotlib" else find(name),
+    )
+    done = genebench("compare", "lsr", "knn-ge", "--results", results, "--out", tmp_path / "f")
+    assert done.status == 2
+    assert "genebench[report]" in done.err
+    assert done.out == ""
+
+
+def test_an_unknown_method_gets_near_misses_and_status_2(genebench, results):
+    done = genebench("compare", "lsr", "knn-g", "--results", results)
+    assert done.status == 2
+    assert "did you mean knn-ge" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_folder_that_is_not_there_is_the_users_mistake(genebench, tmp_path):
+    assert genebench("compare", "a", "b", "--results", tmp_path / "none").status == 2
+
+
+def test_a_file_that_cannot_be_written_is_the_users_mistake(genebench, results, tmp_path):
+    done = genebench(
+        "compare", "lsr", "knn-ge", "--results", results, "--genes", tmp_path / "no" / "g.csv"
+    )
+    assert done.status == 2
+    assert "--genes" in done.err
+
+
+def test_ranks_stand_in_the_tables_when_asked_for(genebench, results):
+    with_ranks = genebench("report", "--results", results, "--ranks", "--format", "markdown")
+    tables = with_ranks.out.partition("cost (")[0]
+    rows = [line.split("|")[1:3] for line in tables.splitlines() if line.startswith("| ")]
+    places = {name.strip(): place.strip() for name, place in reversed(rows)}
+    assert places["lsr"] == "1"
+    assert places["knn-ge"] == "2"
+    assert places["train-mean"] == places["copy-twin"] == "–"
+    assert "rank = 1 + methods that are significantly better" in with_ranks.out
+    assert "rank" not in genebench("report", "--results", results, "--format", "markdown").out

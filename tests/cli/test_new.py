@@ -1,0 +1,182 @@
+"""``genebench new``: a package that works before a line of it is changed."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+
+import pytest
+
+KINDS = ("method", "dataset", "metric")
+
+
+@pytest.fixture
+def new(genebench, tmp_path):
+    """Write a package; give its folder."""
+
+    def make(kind, name):
+        outcome = genebench("new", kind, name, "--out", tmp_path / "out")
+        assert outcome.status == 0, outcome.err
+        folder = tmp_path / "out" / f"genebench-{name}"
+        assert str(folder) in outcome.out
+        return folder
+
+    return make
+
+
+def in_process(folder, *words, site):
+    """Run Python where a site folder can be imported from."""
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def built(folder, site):
+    """Build the package's wheel, and unpack it as an installer does."""
+    done = in_process(folder, "-m", "build", "--wheel", "--no-isolation", ".", site="")
+    assert done.returncode == 0, done.stdout + done.stderr
+    [wheel] = (folder / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+
+
+@pytest.mark.parametrize(
+    ("kind", "listed"), [("method", "methods"), ("dataset", "datasets"), ("metric", "metrics")]
+)
+def test_a_new_package_is_built_is_listed_at_once_and_passes_its_own_tests(
+    new, tmp_path, kind, listed
+):
+    site = tmp_path / "site"
+    folder = new(kind, "brand-new")
+    built(folder, site)
+    shown = in_process(tmp_path, "-m", "genebench", "list", listed, site=site)
+    assert "brand-new" in shown.stdout
+    assert "genebench-brand-new 0.1.0" in shown.stdout
+    # The conformance checks of a method take a while; a group of them shows that they are there.
+    chosen = ["-k", "not conforms or spec"] if kind == "method" else []
+    tests = in_process(
+        folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *chosen, site=site
+    )
+    assert tests.returncode == 0, tests.stdout
+    assert " passed" in tests.stdout
+
+
+def test_a_new_method_runs_and_is_as_good_as_ridge(new, tmp_path):
+    site = tmp_path / "site"
+    built(new("method", "brand-new"), site)
+    code = (
+        "import genebench; records = genebench.run('brand-new,lsr-l2', 'geo', preset='tiny',"
+        "params={'brand-new': {'penalties': 29}}).records;"
+        "print({r.identity.method: (r.scores['mae']['all'].mean, r.model_parameters,"
+        " r.provenance.plugins[r.identity.code.distribution].install) for r in records})"
+    )
+    done = in_process(tmp_path, "-c", code, site=site)
+    assert done.returncode == 0, done.stderr
+    found = ast.literal_eval(done.stdout)
+    assert found["brand-new"][0] == pytest.approx(found["lsr-l2"][0], abs=0.01)
+    assert found["brand-new"][0] < 0.7 * found["train-mean"][0]
+    assert found["brand-new"][1:] == (32 * 160 + 160, "wheel")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["a", "brand-new-2", "2fold", "model", "method", "any"])
+def test_whatever_its_name_a_package_is_sound_python(new, kind, name):
+    folder = new(kind, name)
+    for path in folder.rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        defined = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+        imported = [
+            alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        ]
+        assert not set(defined) & set(imported)
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["name"] == folder.name
+    [package] = project["entry-points"]["genebench"].values()
+    assert (folder / package / "__init__.py").exists()
+    assert (folder / package / "py.typed").exists()
+    assert (folder / "tests" / f"test_{package}.py").exists()
+    assert "$" not in "".join(path.read_text("utf-8") for path in folder.rglob("*.*"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_templates_meet_the_lint_that_genebench_itself_meets(new, kind, request):
+    folder = new(kind, "brand-new")
+    rules = "ANN001,ANN201,ANN202,D102,D103,ARG,S101,PLR2004,INP001,I001"
+    config = request.config.rootpath / "pyproject.toml"
+    for words in (["check", "--extend-ignore", rules], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *words, "--no-cache", "--config", config, folder],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "error"),
+    [
+        ("method", "lsr", "there is a method 'lsr' already, in genebench-linear"),
+        ("dataset", "sim", "there is a dataset 'sim' already, in genebench"),
+        ("metric", "mae", "there is a metric 'mae' already, in genebench"),
+        ("metric", "linear", "there is a plugin 'linear' already"),
+        ("method", "class", "is a word of Python"),
+        ("method", "none", "is a word of Python"),
+        ("method", "My_Method", "did you mean my-method?"),
+        ("method", "all", "is malformed"),
+        ("method", "../up", "is malformed"),
+        ("method", "x" * 41, "is malformed"),
+        ("plugin", "x", "unknown kind of plugin 'plugin'"),
+    ],
+)
+def test_a_name_that_would_clash_or_is_none_is_refused_and_nothing_is_written(
+    genebench, tmp_path, kind, name, error
+):
+    outcome = genebench("new", kind, name, "--out", tmp_path / "out")
+    assert outcome.status == 2
+    assert error in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_installed_or_can_be_imported_is_not_written_again(install, genebench, tmp_path):
+    site = install("genebench_taken", "")
+    outcome = genebench("new", "method", "taken", "--out", tmp_path)
+    assert "there is a package genebench_taken already" in outcome.err
+    (site / "genebench_taken.py").unlink()
+    (site / "genebench_taken-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: genebench-taken\nVersion: 1.0\n"
+    )
+    outcome = genebench("new", "method", "taken", "--out", tmp_path)
+    assert "genebench-taken is installed already" in outcome.err
+
+
+def test_a_folder_that_exists_is_left_alone(genebench, tmp_path):
+    (tmp_path / "genebench-mine").mkdir()
+    outcome = genebench("new", "method", "mine", "--out", tmp_path)
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert "exists already" in outcome.err
+    assert list((tmp_path / "genebench-mine").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(genebench, tmp_path):
+    (tmp_path / "file").write_text("")
+    outcome = genebench("new", "method", "mine", "--out", tmp_path / "file")
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert "--out" in outcome.err
+
+
+def test_nothing_is_asked_and_the_current_folder_is_the_default(genebench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert genebench("new", "metric", "mine").status == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["genebench-mine"]

@@ -1,0 +1,334 @@
+"""genebench results: verify, merge, export, submit; what is wrong is named, the rest goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from genebench import api
+from genebench.cli import invoke
+from genebench.keys import key_of
+from genebench.results.record import PluginOrigin
+from genebench.results.store import ResultsStore
+
+
+@pytest.fixture(scope="module")
+def made(tiny, tmp_path_factory) -> Path:
+    """lsr and the controls under both protocols, predictions kept; nobody writes to it."""
+    folder = tmp_path_factory.mktemp("made") / "results"
+    command = ["run", "--preset", "tiny", "--methods", "lsr", "--keep-predictions", "--quiet"]
+    assert invoke([*command, "--results", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def copied(made, tmp_path) -> Path:
+    """The same folder, as this test's own."""
+    return Path(shutil.copytree(made, tmp_path / "results"))
+
+
+@pytest.fixture
+def released(copied) -> Path:
+    """The same, as if all code had come from wheels: a test's own checkout may be dirty."""
+    store = ResultsStore(copied)
+    for record in list(store.records()):
+        origins = {
+            name: PluginOrigin(version="1.0", install="wheel") for name in record.provenance.plugins
+        }
+        provenance = record.provenance.model_copy(update={"plugins": origins})
+        store.write(record.model_copy(update={"provenance": provenance}), store.vectors(record))
+    return copied
+
+
+def record_of(folder: Path):
+    records = ResultsStore(folder).records()
+    return next(r for r in records if (r.identity.method, r.identity.protocol) == ("lsr", "geo"))
+
+
+def edit(folder: Path, change: Callable[[dict], None]) -> str:
+    """Edit the record of lsr as somebody with a text editor would; return its key."""
+    key = record_of(folder).key
+    path = folder / f"{key}.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return key
+
+
+def assert_one_line_error(outcome, *fragments: str) -> None:
+    assert outcome.status == 2
+    assert outcome.err.startswith("genebench: error: ")
+    assert outcome.err.count("\n") == 1
+    for fragment in fragments:
+        assert fragment in outcome.err
+
+
+# Verifying
+
+
+def test_what_run_wrote_is_sound(genebench, made):
+    outcome = genebench("results", "verify", "--results", made)
+    assert outcome.status == 0
+    assert outcome.out == "6 of 6 records are sound; 6 recomputed from their predictions\n"
+
+
+def change_a_score(content: dict) -> None:
+    content["scores"]["cc"]["twin"]["mean"] += 1e-6
+
+
+def invent_a_panel(content: dict) -> None:
+    content["scores"]["mae"]["best"] = content["scores"]["mae"]["all"]
+
+
+def invent_a_metric(content: dict) -> None:
+    content["scores"]["accuracy"] = content["scores"]["mae"]
+
+
+def drop_a_panel(content: dict) -> None:
+    del content["scores"]["mae"]["strict"]
+
+
+def change_the_identity(content: dict) -> None:
+    content["identity"]["method"] = "ggan"
+
+
+def change_a_digest(content: dict) -> None:
+    content["vectors"] = "0" * 64
+
+
+def change_a_time(content: dict) -> None:
+    content["seconds"]["fit"] = 0.0
+
+
+def change_the_preset(content: dict) -> None:
+    content["preset"] = "paper"
+
+
+def drop_a_key(content: dict) -> None:
+    del content["peak_memory"]
+
+
+def come_from_the_future(content: dict) -> None:
+    content["format"] = 99
+
+
+def score_nan(content: dict) -> None:
+    content["scores"]["mae"]["all"]["mean"] = float("nan")
+
+
+def name_it_hostile(content: dict) -> None:
+    content["identity"]["method"] = "<script>alert(1)</script>"
+
+
+EDITS = {
+    change_a_score: "cc on panel twin",
+    invent_a_panel: "mae on panel best",
+    invent_a_metric: "accuracy",
+    drop_a_panel: "mae on panel strict",
+    change_the_identity: "the key is not that of its identity",
+    change_a_digest: ".npz was changed",
+    change_a_time: "its seal is broken",
+    change_the_preset: "its seal is broken",
+    drop_a_key: "peak_memory: Field required",
+    come_from_the_future: "use the genebench that wrote format 99",
+    score_nan: "scores.mae.all.mean: Input should be a finite number",
+    name_it_hostile: "method name '<script>alert(1)</script>' is malformed",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), EDITS.items(), ids=[change.__name__ for change in EDITS]
+)
+def test_an_edited_record_is_named_with_what_was_edited(genebench, copied, change, said):
+    key = edit(copied, change)
+    outcome = genebench("results", "verify", "--results", copied)
+    assert outcome.status == 1
+    [line] = [line for line in outcome.out.splitlines() if line.startswith(key)]
+    assert said in line
+    assert "5 of 6 records are sound" in outcome.out
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".predictions.npy"])
+@pytest.mark.parametrize("fault", ["changed", "missing"])
+def test_a_changed_or_missing_file_is_found(genebench, copied, suffix, fault):
+    path = copied / f"{record_of(copied).key}{suffix}"
+    path.unlink() if fault == "missing" else path.write_bytes(path.read_bytes() + b"x")
+    outcome = genebench("results", "verify", "--results", copied)
+    assert outcome.status == 1
+    assert path.name in outcome.out
+    assert fault in outcome.out
+
+
+def test_a_record_under_the_name_of_another_is_found(genebench, copied):
+    """A copy of a record must not pass for a second result."""
+    key = record_of(copied).key
+    shutil.copy(copied / f"{key}.json", copied / f"{'0' * 24}.json")
+    assert genebench("results", "verify", "--results", copied).status == 1
+
+
+def test_what_was_recomputed_is_marked_on_request_and_only_that(genebench, copied):
+    key = record_of(copied).key
+    (copied / f"{key}.predictions.npy").write_bytes(b"x")
+    outcome = genebench("results", "verify", "--mark", "--results", copied)
+    assert outcome.status == 1
+    assert "5 recomputed from their predictions, and marked as verified" in outcome.out
+    store = ResultsStore(copied)
+    marked = {name: "verified" in store.marks(name) for name in store.keys()}  # noqa: SIM118
+    assert marked == {name: name != key for name in marked}
+
+
+# Exporting
+
+
+def test_scores_are_exported_in_full(genebench, made, tmp_path):
+    for form in ("csv", "json", "parquet"):
+        if form == "parquet":
+            pytest.importorskip("pyarrow")
+        out = tmp_path / f"scores.{form}"
+        assert genebench("results", "export", "-o", out, "--results", made).status == 0
+        read = {"csv": pd.read_csv, "json": pd.read_json, "parquet": pd.read_parquet}[form]
+        table = read(out)
+        expected = api.records(made).table
+        assert list(table.columns) == list(expected.columns)
+        assert table["mean"].tolist() == pytest.approx(expected["mean"].tolist(), abs=1e-15)
+        assert table["key"].tolist() == expected["key"].tolist()
+
+
+def test_numbers_in_json_are_exact(genebench, made, tmp_path):
+    out = tmp_path / "scores.json"
+    genebench("results", "export", "-o", out, "--results", made)
+    means = [row["mean"] for row in json.loads(out.read_text())]
+    assert means == api.records(made).table["mean"].tolist()
+
+
+@pytest.mark.parametrize(("table", "rows"), [("genes", 160), ("profiles", 40)])
+def test_vectors_are_exported_long_or_wide(genebench, made, tmp_path, table, rows):
+    arguments = ("--table", table, "--metric", "cc", "--protocol", "geo", "--results", made)
+    long, wide = tmp_path / "long.csv", tmp_path / "wide.csv"
+    assert genebench("results", "export", "-o", long, *arguments).status == 0
+    assert genebench("results", "export", "-o", wide, "--wide", *arguments).status == 0
+    assert len(pd.read_csv(long)) == 3 * rows
+    assert len(pd.read_csv(wide)) == rows
+    assert sum("/" in name for name in pd.read_csv(wide).columns) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-o", "scores.xlsx"), "unknown export format 'xlsx'"),
+        (("-o", "scores.csv", "--wide"), "--wide is for --table genes"),
+        (("-o", "scores.csv", "--methods", "lrs"), "did you mean lsr"),
+        (("-o", "scores.csv", "--table", "genes", "--metric", "mea"), "did you mean mae"),
+        (("-o", "gone/scores.csv"), "cannot write there"),
+    ],
+)
+def test_a_mistake_in_exporting_is_one_line(genebench, made, tmp_path, arguments, said):
+    with contextlib.chdir(tmp_path):
+        outcome = genebench("results", "export", *arguments, "--results", made)
+    assert_one_line_error(outcome, said)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Submitting and merging
+
+WHO = ("--name", "A. Person", "--contact", "a@example.org")
+
+
+@pytest.fixture
+def bundle(genebench, released, tmp_path) -> Path:
+    out = tmp_path / "bundle.zip"
+    outcome = genebench("results", "submit", *WHO, "-o", out, "--results", released)
+    assert outcome.status == 0, outcome.out
+    return out
+
+
+def test_a_submission_is_verified_with_one_command(genebench, bundle):
+    outcome = genebench("results", "verify", bundle)
+    assert outcome.status == 0
+    assert "submitted by A. Person <a@example.org>" in outcome.out
+    assert "6 of 6 records are sound; 6 recomputed from their predictions" in outcome.out
+    assert outcome.out.endswith("every entry condition is met\n")
+
+
+def test_a_submission_is_merged_and_then_marked(genebench, bundle, tmp_path):
+    board = tmp_path / "board"
+    outcome = genebench("results", "merge", bundle, "--results", board)
+    assert (outcome.status, outcome.out.split()[0]) == (0, "6")
+    assert genebench("results", "verify", "--mark", "--results", board).status == 0
+    store = ResultsStore(board)
+    for key in store.keys():  # noqa: SIM118  not a mapping
+        assert set(store.marks(key)) == {"submitted", "verified"}
+
+
+def test_what_does_not_meet_a_condition_is_not_submitted(genebench, released, tmp_path):
+    edit(released, change_a_time)
+    out = tmp_path / "bundle.zip"
+    outcome = genebench("results", "submit", "--name", "A", "-o", out, "--results", released)
+    assert outcome.status == 1
+    conditions = [line for line in outcome.out.splitlines() if line.startswith("not met: ")]
+    assert len(conditions) == 2
+    assert "no contact" in conditions[0]
+    assert "its seal is broken" in conditions[1]
+    assert not out.exists()
+
+
+def test_only_what_is_named_is_submitted(genebench, released, tmp_path):
+    out = tmp_path / "bundle.zip"
+    arguments = ("--methods", "lsr", "--protocol", "gtex")
+    submitted = genebench("results", "submit", *WHO, *arguments, "-o", out, "--results", released)
+    assert submitted.out.startswith("wrote 1 records")
+
+
+def test_trials_stay_out_of_a_submission(genebench, released, tmp_path):
+    store, record = ResultsStore(released), record_of(released)
+    identity = record.identity.model_copy(update={"test": record.identity.select})
+    trial = {"identity": identity, "key": key_of(identity.model_dump()), "predictions": ""}
+    store.write(record.model_copy(update=trial), store.vectors(record))
+    out = tmp_path / "bundle.zip"
+    outcome = genebench("results", "submit", *WHO, "-o", out, "--results", released)
+    assert outcome.out.startswith("wrote 6 records")
+    assert f"{trial['key']}.json" not in zipfile.ZipFile(out).namelist()
+
+
+@pytest.mark.parametrize("command", ["verify", "merge"])
+def test_a_bundle_of_a_stranger_that_is_none_is_one_line(genebench, tmp_path, command):
+    odd = tmp_path / "odd.zip"
+    odd.write_bytes(b"no zip")
+    assert_one_line_error(
+        genebench("results", command, odd, *(("--results", tmp_path / "r") * (command == "merge"))),
+        "odd.zip",
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"odd.zip"}
+
+
+def test_merging_says_what_became_of_every_record(genebench, copied, made, tmp_path):
+    key = edit(copied, change_a_score)
+    outcome = genebench("results", "merge", copied, made, "--results", tmp_path / "all")
+    assert outcome.status == 1
+    lines = outcome.out.splitlines()
+    assert lines[0].startswith("not taken: ")
+    assert key in lines[0]
+    assert lines[-1].startswith("6 new, 0 replaced, 5 there already, 1 not taken, in ")
+
+
+@pytest.mark.parametrize("change", [drop_a_key, come_from_the_future, score_nan, name_it_hostile])
+@pytest.mark.parametrize("command", [("report",), ("status",), ("results", "export", "-o")])
+def test_a_bad_record_is_left_out_with_a_warning_and_the_others_are_shown(
+    genebench, copied, caplog, command, change
+):
+    key = edit(copied, change)
+    out = (copied.with_name("out.csv"),) if command[-1] == "-o" else ()
+    outcome = genebench(*command, *out, "--results", copied)
+    assert outcome.status == 0
+    [warning] = caplog.messages
+    assert f"{key}.json" in warning
+    shown = out[0].read_text() if out else outcome.out
+    assert "train-mean" in shown
+    assert "<script>" not in shown

@@ -1,0 +1,322 @@
+"""The process engine: whatever a method does to its process, the run goes on and says so."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from genebench import hookimpl
+from genebench.api import engine_of, execute_plan, plan_run, planned_records, run
+from genebench.catalog import catalog
+from genebench.engines import session
+from genebench.engines.process import Worker
+from genebench.engines.worker import Order, encoded
+from genebench.errors import UserError
+from genebench.job import Settings, execute
+from genebench.keys import code_digest
+from genebench.plugins import FILES, installed, use_files
+from genebench.results.store import ResultsStore
+
+ROGUE = """
+import ctypes, os, sys, time
+from genebench import Method, Model, UserError, hookimpl
+from genebench.specs import MethodSpec, Param
+genebench_contract = 1
+
+@hookimpl
+def genebench_methods():
+    how = Param(name="how", default="works", help="h")
+    return [MethodSpec(name="rogue", title="t", summary="s", code="rogue:Rogue", params=(how,))]
+
+@hookimpl
+def genebench_job_started(job):
+    raise RuntimeError("an observer \\x1b[31m fails")
+
+class Zero(Model):
+    n_parameters = 0
+    def __init__(self, targets, how):
+        self.targets, self.how = targets, how
+    def predict(self, landmarks):
+        if self.how == "dies late" and len(landmarks) == 60:  # the test profiles of gtex
+            os._exit(7)
+        return landmarks[:, :1].repeat(self.targets, axis=1) * 0
+
+class Rogue(Method):
+    def __init__(self, how):
+        if how == "refuses":
+            raise UserError("rogue.how=refuses: not with me")
+        self.how = how
+    def fit(self, train, selections, context):
+        context.progress(1, 2, "half way")
+        getattr(self, self.how.replace(" ", "_"), lambda: None)()
+        return dict.fromkeys(selections, Zero(len(train.target_genes), self.how))
+    def loops(self):
+        if os.fork() == 0:  # a child of its own, which ignores everything
+            time.sleep(600)
+        while True:
+            pass
+    def exits(self):
+        print("\\x1b[31mlast words")
+        os._exit(0)
+    def crashes(self):
+        ctypes.string_at(0)
+    def leaks(self):
+        held = []
+        while True:
+            held.append(b"x" * 2**24)
+    def prints(self):
+        block = b"\\x1b]0;title\\x07\\xff\\x00" * 2**16
+        for _ in range(40):  # 30 MB
+            os.write(1, block), os.write(2, block)
+        raise RuntimeError("after all that")
+"""
+
+
+@pytest.fixture
+def rogue(tmp_path, monkeypatch, tiny):
+    """Run the rogue, one way: its records by protocol, from processes of their own."""
+    monkeypatch.setenv(FILES, "")
+    path = tmp_path / "rogue.py"
+    path.write_text(ROGUE)
+    use_files([path])
+    catalog.cache_clear()
+
+    def run_it(how, protocols="geo", **limits):
+        jobs, plan = planned(how, protocols, tmp_path)
+        settings = Settings(results=tmp_path / "results", **limits)
+        list(execute_plan(jobs, settings, "process"))
+        records = planned_records(plan, settings.results)
+        return {
+            record.identity.protocol: record
+            for record in records
+            if record.identity.params == {"how": how}
+        }
+
+    yield run_it
+    sys.modules.pop("rogue")
+    installed.cache_clear()
+    catalog.cache_clear()
+
+
+def planned(how, protocols, folder):
+    plan = plan_run(
+        "rogue", protocols, "sim", preset="tiny", seeds=1, overrides={"rogue": {"how": how}},
+        results=folder / "results",
+    )  # fmt: skip
+    return [job for job in plan.remaining() if job.method.name == "rogue"], plan
+
+
+@pytest.fixture
+def watched():
+    """What an observer of this process sees: the names of hooks, and progress."""
+    seen = []
+
+    class Watcher:
+        @hookimpl
+        def genebench_job_started(self, job):
+            seen.append("started")
+
+        @hookimpl
+        def genebench_job_progressed(self, done, total, message):
+            seen.append((done, total, message))
+
+        @hookimpl
+        def genebench_job_finished(self, records):
+            seen.append([record.status for record in records])
+
+    return seen, Watcher()
+
+
+def test_a_method_that_works_gives_the_same_as_in_this_process(rogue, tmp_path, watched, caplog):
+    seen, watcher = watched
+    installed().manager.register(watcher)
+    with caplog.at_level(logging.WARNING, "genebench"):
+        apart = rogue("works", "geo,gtex")
+    assert seen == ["started", (1, 2, "half way"), ["done", "done"]]
+    assert caplog.text.count("an observer �[31m fails") == 1
+    here = run("rogue", "geo,gtex", preset="tiny", results=tmp_path / "here")
+    for record in here.records:
+        if record.identity.method == "rogue":
+            other = apart[record.identity.protocol]
+            assert (other.key, other.scores) == (record.key, record.scores)
+            assert other.provenance.plugins == record.provenance.plugins
+            assert other.provenance.plugins["rogue.py"].install == "file"
+            assert ResultsStore(tmp_path / "results").verify(other) == []
+
+
+def test_a_method_that_ends_its_process_is_a_failed_record_with_its_last_words(rogue, watched):
+    seen, watcher = watched
+    installed().manager.register(watcher)
+    record = rogue("exits")["geo"]
+    assert record.failure.kind == "ProcessDied"
+    assert record.failure.message == "its process ended with exit status 0"
+    assert record.failure.traceback == "Printed last:\n�[31mlast words"
+    assert record.seconds["process"] > 0
+    assert seen[-1] == ["failed"]
+
+
+def test_a_crash_names_its_signal_and_leads_to_the_line(rogue):
+    failure = rogue("crashes")["geo"].failure
+    assert (failure.kind, failure.message) == ("ProcessDied", "its process was ended by SIGSEGV")
+    assert "rogue.py" in failure.traceback
+    assert "in crashes" in failure.traceback
+
+
+def test_what_was_recorded_before_a_process_died_is_kept(rogue):
+    records = rogue("dies late", "geo,gtex")
+    assert records["geo"].status == "done"
+    assert records["gtex"].failure.message == "its process ended with exit status 7"
+
+
+def test_an_endless_loop_is_stopped_and_so_is_what_it_started(rogue, tmp_path):
+    record = rogue("loops", time_limit=8.0)["geo"]
+    assert (record.failure.kind, record.failure.message) == ("TimeLimit", "stopped after 8 s")
+    assert 8 <= record.seconds["process"] < 12
+    assert living_of(tmp_path) == []
+
+
+def test_a_leak_of_a_gigabyte_is_stopped_at_its_limit(rogue):
+    record = rogue("leaks", memory_limit=2**30)["geo"]
+    assert record.failure.kind == "MemoryLimit"
+    assert "1,024 MiB allowed" in record.failure.message
+    assert 2**30 < record.peak_memory < 2 * 2**30
+
+
+def test_megabytes_of_garbage_neither_block_nor_reach_the_terminal(rogue, capfd):
+    capfd.readouterr()
+    failure = rogue("prints")["geo"].failure
+    assert (failure.kind, failure.message) == ("RuntimeError", "after all that")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_mistake_of_the_users_ends_the_run_in_one_line(rogue):
+    with pytest.raises(UserError, match="not with me"):
+        rogue("refuses")
+
+
+def test_code_that_was_edited_after_planning_is_not_run_under_its_old_key(rogue, tmp_path):
+    jobs, _ = planned("works", "geo", tmp_path)
+    (tmp_path / "rogue.py").write_text(f"{ROGUE}\n# edited\n")
+    code_digest.cache_clear()  # as in a process that starts now
+    with pytest.raises(UserError, match="rogue: its code was edited after planning"):
+        execute(jobs[0], Settings(results=tmp_path / "results"))
+
+
+def test_an_interrupted_run_leaves_no_process(rogue, tmp_path):
+    jobs, _ = planned("loops", "geo", tmp_path)
+
+    class Interrupt:
+        @hookimpl
+        def genebench_job_progressed(self):
+            raise KeyboardInterrupt
+
+    installed().manager.register(Interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        list(execute_plan(jobs, Settings(results=tmp_path / "results"), "process"))
+    assert living_of(tmp_path) == []
+    assert ResultsStore(tmp_path / "results").keys() == []
+
+
+def test_a_worker_ends_when_its_parent_is_killed(rogue, tmp_path):
+    jobs, _ = planned("loops", "geo", tmp_path)
+    ResultsStore(tmp_path / "results").prepare()
+    worker = Worker(Order(jobs[0], Settings(results=tmp_path / "results")))
+    while not any("progress" in event for event in worker.events()):
+        assert not worker.has_ended()
+    worker._input.close()  # as the system does for a parent that is no more
+    deadline = time.monotonic() + 10
+    while not worker.has_ended():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    worker.stop()
+    assert living_of(tmp_path) == []
+
+
+def test_an_order_survives_its_journey(rogue, tmp_path):
+    from pydantic import TypeAdapter
+
+    jobs, _ = planned("works", "geo,gtex", tmp_path)
+    order = Order(jobs[0], Settings(results=tmp_path, time_limit=1.5, keep=frozenset({"model"})))
+    assert TypeAdapter(Order).validate_json(encoded(order)) == order
+    assert b"\n" not in encoded(order)
+
+
+@pytest.mark.parametrize("name", ["lsr-l2", "dgex", "ggan", "knn"])
+def test_orders_keep_the_types_of_parameters(name, tiny, tmp_path):
+    from pydantic import TypeAdapter
+
+    plan = plan_run(
+        name, "geo", "sim", preset="tiny", seeds=1, overrides={}, results=tmp_path / "results"
+    )
+    order = Order(plan.jobs[-1], Settings(results=tmp_path))
+    found = TypeAdapter(Order).validate_json(encoded(order))
+    assert found == order
+    assert [type(value) for value in found.job.params.values()] == [
+        type(value) for value in order.job.params.values()
+    ]
+
+
+def test_limits_call_for_the_engine_that_keeps_them():
+    assert engine_of("local", None, None) == "local"
+    assert engine_of("local", 3.0, None) == "process"
+    assert engine_of("process", None, 2**30) == "process"
+    with pytest.raises(UserError, match="engine elsewhere keeps no limits"):
+        engine_of("elsewhere", 3.0, None)
+
+
+def test_memory_of_a_session_counts_what_is_written_but_no_mapped_files(tmp_path):
+    held = "import mmap, sys; f = open(sys.argv[1]); m = mmap.mmap(f.fileno(), 0, prot=1); m[:]"
+    code = f"{held}; m[::4096]; b = bytearray(b'x' * 2**26); print('ready', flush=True); input()"
+    file = tmp_path / "large"
+    file.write_bytes(b"y" * 2**26)
+    with subprocess.Popen(
+        [sys.executable, "-c", code, file],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+    ) as process:  # fmt: skip
+        process.stdout.readline()
+        memory = session.memory_of(process.pid)
+        session.kill(process.pid)
+    assert 2**26 < memory < 1.8 * 2**26
+    assert process.returncode == -signal.SIGKILL
+
+
+def living_of(folder: Path) -> list[str]:
+    """Command lines of living processes that were told of a folder, other than this one."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            told = str(folder).encode() in (process / "environ").read_bytes()
+            state = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if told and state not in "ZX" and process.name != str(os.getpid()):
+            found.append((process / "cmdline").read_text())
+    return found
+
+
+def test_the_limit_of_the_command_line_reaches_the_job(genebench, tmp_path, rogue):
+    path = tmp_path / "rogue.py"
+    run("train-mean,copy-twin", "geo", preset="tiny", results=tmp_path / "results")
+    outcome = genebench(
+        "run", "--plugin", path, "--methods", "rogue", "--set", "rogue.how=exits",
+        "--protocol", "geo", "--preset", "tiny", "--memory-limit", "4G",
+        "--results", tmp_path / "results",
+    )  # fmt: skip
+    assert outcome.status == 1
+    assert "failed: ProcessDied: its process ended with exit status 0" in outcome.err
+    assert "\x1b" not in outcome.out + outcome.err
+
+
+@pytest.mark.parametrize("limit", ["0", "soon", "3w", "-4"])
+@pytest.mark.parametrize("option", ["--time-limit", "--memory-limit"])
+def test_a_limit_that_is_none_is_refused_with_an_example(genebench, option, limit):
+    outcome = genebench("run", f"{option}={limit}", "--dry-run")
+    assert outcome.status == 2
+    assert f"{option} {limit}: write it as" in outcome.err

@@ -1,0 +1,227 @@
+"""Merging: safe, the same when repeated, and plain about what it will not take."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from genebench.errors import UserError
+from genebench.results.merge import merge
+from genebench.results.record import Failure
+from genebench.results.store import ResultsStore
+
+FAILURE = Failure(kind="MemoryError", message="no luck", traceback="")
+
+
+def snapshot(store: ResultsStore) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in store.root.iterdir()}
+
+
+@pytest.fixture
+def empty(tmp_path) -> ResultsStore:
+    return ResultsStore(tmp_path / "empty")
+
+
+def test_everything_of_a_record_is_taken_as_it_is(store, empty):
+    merged = merge([store.root], empty.root)
+    assert len(merged.added) == 3
+    assert snapshot(empty) == snapshot(store)
+
+
+def test_merging_again_changes_nothing(store, empty):
+    merge([store.root], empty.root)
+    before = snapshot(empty)
+    merged = merge([store.root, store.root], empty.root)
+    assert (merged.added, merged.replaced, merged.refused) == ([], [], [])
+    assert len(merged.same) == 6
+    assert snapshot(empty) == before
+
+
+def test_a_folder_merged_with_itself_stays_as_it_is(store):
+    before = snapshot(store)
+    merge([store.root], store.root)
+    assert snapshot(store) == before
+
+
+def test_the_same_result_of_two_machines_is_one_result(store, other, lsr, change):
+    """Other times, another host, and sums in another order."""
+    vectors = other.vectors(lsr)
+    vectors["gene-metric.mae"] = vectors["gene-metric.mae"] + 1e-9
+    changed = other.write(
+        lsr.model_copy(
+            update={
+                "seconds": {"fit": 99.0},
+                "provenance": lsr.provenance.model_copy(update={"host": "elsewhere"}),
+                "scores": _scores_of(vectors),
+            }
+        ),
+        vectors,
+    )
+    assert other.verify(changed) == []
+    before = snapshot(store)
+    merged = merge([other.root], store.root)
+    assert len(merged.same) == 3
+    assert snapshot(store) == before
+
+
+def _scores_of(vectors):
+    from genebench.results.scores import scores_of
+
+    return scores_of(vectors)
+
+
+@pytest.fixture
+def conflicting(other, lsr):
+    """The other folder has another result under the key of lsr, sound in itself."""
+    vectors = other.vectors(lsr)
+    vectors = {
+        name: values * 1.1 if name.startswith(("gene-metric.mae", "profile-share.mae")) else values
+        for name, values in vectors.items()
+    }
+    changed = lsr.model_copy(update={"scores": _scores_of(vectors), "predictions": ""})
+    assert other.verify(other.write(changed, vectors)) == []
+    return other
+
+
+def test_two_results_under_one_key_are_a_conflict_and_ours_stays(store, conflicting, lsr):
+    before = snapshot(store)
+    merged = merge([conflicting.root], store.root)
+    [line] = merged.refused
+    assert line.startswith("conflict: lsr seed 0 on sim under geo")
+    assert "mae on panel all is" in line
+    assert f"remove {lsr.key}.json from the folder that is wrong" in line
+    assert "\n" not in line
+    assert len(merged.same) == 2
+    assert snapshot(store) == before
+
+
+def test_the_rest_is_taken_beside_a_conflict(empty, store, conflicting, lsr):
+    merge([conflicting.root], empty.root)
+    merged = merge([store.root], empty.root)
+    assert len(merged.refused) == 1
+    assert empty.read(lsr.key).predictions == ""
+
+
+def test_a_finished_record_replaces_a_failed_one_and_never_the_other_way(store, other, lsr, change):
+    change(other, lsr, status="failed", scores={}, failure=FAILURE, vectors="", predictions="")
+    before = snapshot(store)
+    assert merge([other.root], store.root).replaced == []
+    assert snapshot(store) == before
+    [line] = merge([store.root], other.root).replaced
+    assert "lsr" in line
+    assert line.endswith("done replaces failed")
+    assert other.read(lsr.key) == lsr
+    assert other.verify(lsr) == []
+
+
+def test_a_record_that_kept_its_predictions_replaces_one_that_did_not(store, other, lsr, change):
+    change(store, lsr, predictions="")
+    [line] = merge([other.root], store.root).replaced
+    assert line.endswith("also holds predictions")
+    found = store.read(lsr.key)
+    assert store.verify(found) == []
+    np.testing.assert_array_equal(store.predictions(found), other.predictions(found))
+
+
+def _better_score(content):
+    content["scores"]["mae"]["all"]["mean"] -= 0.1
+
+
+def _missing_key(content):
+    del content["peak_memory"]
+
+
+def _future(content):
+    content["format"] = 99
+
+
+@pytest.mark.parametrize("edited", [_better_score, _missing_key, _future])
+def test_an_unsound_record_is_not_taken_and_the_others_are(empty, other, lsr, edit, edited):
+    edit(other, lsr, edited)
+    merged = merge([other.root], empty.root)
+    assert len(merged.added) == 2
+    [line] = merged.refused
+    assert f"{lsr.key}.json" in line
+    assert empty.read(lsr.key) is None
+
+
+def test_a_file_that_was_changed_is_not_taken(empty, other, lsr):
+    (other.root / f"{lsr.key}.predictions.npy").write_bytes(b"x")
+    merged = merge([other.root], empty.root)
+    assert "predictions.npy was changed" in merged.refused[0]
+    assert not (empty.root / f"{lsr.key}.predictions.npy").exists()
+
+
+def test_what_is_damaged_here_is_named_and_not_written_over(store, other, lsr, edit):
+    edit(store, lsr, _better_score)
+    before = snapshot(store)
+    merged = merge([other.root], store.root)
+    assert f"remove {lsr.key}.json there and merge again" in merged.refused[0]
+    assert snapshot(store) == before
+
+
+def test_a_copy_that_breaks_off_leaves_no_record_and_merging_again_mends_it(
+    store, empty, monkeypatch
+):
+    copy, calls = __import__("shutil").copyfile, []
+
+    def failing(source, target):
+        calls.append(source)
+        if len(calls) == 5:
+            raise OSError(28, "No space left on device")
+        return copy(source, target)
+
+    monkeypatch.setattr("shutil.copyfile", failing)
+    merged = merge([store.root], empty.root)
+    assert len(merged.refused) == 1
+    assert "no space left" in merged.refused[0]
+    assert empty.sound(thorough=True)[1] == []
+    assert not list(empty.root.glob(".*"))
+    assert len(merge([store.root], empty.root).added) == 1
+    assert snapshot(empty) == snapshot(store)
+
+
+@pytest.mark.parametrize("what", ["missing", "thesis", "text.txt"])
+def test_a_source_that_is_something_else_is_one_line_and_nothing_is_merged(
+    tmp_path, store, empty, what
+):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "package.json").write_text("{}")
+    (tmp_path / "text.txt").write_text("no zip")
+    with pytest.raises(UserError, match=what):
+        merge([store.root, tmp_path / what], empty.root)
+    assert not empty.root.exists()
+
+
+def test_a_destination_that_is_something_else_is_not_written_to(tmp_path, store):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="not a results folder"):
+        merge([store.root], tmp_path)
+
+
+def test_who_submitted_goes_along_and_that_it_was_verified_elsewhere_does_not(store, empty, lsr):
+    submitted = {"name": "A", "contact": "a@b", "licence": "", "created": "now", "bundle": "0"}
+    verified = {"record": store.digest(lsr.key), "when": "now", "genebench": "1", "metrics": ()}
+    store.mark(lsr.key, submitted=submitted, verified=verified)
+    assert set(store.marks(lsr.key)) == {"submitted", "verified"}
+    merge([store.root], empty.root)
+    assert empty.marks(lsr.key) == {"submitted": submitted}
+
+
+def test_a_mark_of_a_record_that_changed_since_no_longer_holds(store, lsr, change):
+    store.mark(
+        lsr.key,
+        verified={"record": store.digest(lsr.key), "when": "", "genebench": "", "metrics": ()},
+    )
+    assert "verified" in store.marks(lsr.key)
+    change(store, lsr, notes=("edited",))
+    assert store.marks(lsr.key) == {}
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"verified": 1}', json.dumps({"winner": {}})])
+def test_marks_that_cannot_be_read_are_none(store, lsr, content):
+    (store.root / f"{lsr.key}.marks.json").write_text(content)
+    assert store.marks(lsr.key) == {}
+    assert store.sound(thorough=True)[1] == []

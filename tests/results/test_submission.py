@@ -1,0 +1,125 @@
+"""Entry conditions: a sound submission meets them all, and each fault breaks its own."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from genebench.catalog import catalog
+from genebench.results.record import Failure, PluginOrigin
+from genebench.results.submission import CONDITIONS, Submission, unmet
+
+SENDER = {"name": "A. Person", "contact": "a@example.org", "licence": ""}
+
+
+def broken(store, *, sender=SENDER, seeds=1) -> list[str]:
+    """Conditions that the records of a folder do not meet, by the name of their function."""
+    records = tuple(store.records())
+    found = unmet(Submission(records, store, catalog(), sender, seeds))
+    names = {inspect.getdoc(condition): condition.__name__ for condition in CONDITIONS}
+    for condition in found:
+        assert condition.offenders
+        assert "\n" not in str(condition)
+    return [names[condition.condition] for condition in found]
+
+
+def test_every_condition_is_one_sentence_with_a_remedy():
+    for condition, remedy in CONDITIONS.items():
+        assert inspect.getdoc(condition).count(".") == 1
+        assert "\n" not in inspect.getdoc(condition)
+        assert remedy.endswith(".")
+
+
+def test_what_genebench_wrote_meets_every_condition(store):
+    assert broken(store) == []
+
+
+@pytest.mark.parametrize("what", ["name", "contact"])
+@pytest.mark.parametrize("text", ["", "  "])
+def test_it_must_say_who(store, what, text):
+    assert broken(store, sender=SENDER | {what: text}) == ["_says_who"]
+
+
+def test_nothing_at_all_is_no_submission(store):
+    for key in store.keys():  # noqa: SIM118  not a mapping
+        (store.root / f"{key}.json").unlink()
+    assert broken(store) == ["_holds_results"]
+
+
+def test_a_trial_is_no_result(store, lsr, again):
+    again(store, lsr, test=lsr.identity.select)
+    assert "_holds_results" in broken(store)
+
+
+def test_a_failed_job_is_not_submitted(store, lsr, change):
+    failure = Failure(kind="ValueError", message="no luck", traceback="")
+    change(store, lsr, status="failed", scores={}, failure=failure, vectors="", predictions="")
+    assert broken(store) == ["_is_done"]
+
+
+def test_an_edited_record_is_not_submitted(store, lsr, edit):
+    edit(store, lsr, lambda content: content["seconds"].update(fit=0.0))
+    assert broken(store) == ["_is_sound"]
+
+
+def test_a_record_of_an_older_format_is_not_submitted(store, lsr, edit):
+    def older(content):
+        content["format"] = 1
+        del content["seal"], content["model_parameters"]
+
+    edit(store, lsr, older)
+    assert broken(store) == ["_is_current"]
+
+
+@pytest.mark.parametrize("missing", ["profile.id", "profile-share.cc.all"])
+def test_a_record_that_cannot_be_compared_is_not_submitted(store, lsr, missing):
+    vectors = store.vectors(lsr)
+    del vectors[missing]
+    store.write(lsr, vectors)
+    assert broken(store) == ["_can_be_compared"]
+
+
+@pytest.mark.parametrize(
+    "identity", [{"protocol": "mine"}, {"protocol_version": 99}, {"train": "geo"}]
+)
+def test_a_protocol_that_is_not_the_published_one_is_not_submitted(store, lsr, again, identity):
+    again(store, lsr, **identity)
+    assert broken(store) == ["_protocol_is_published"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        PluginOrigin(version="1", install="file"),
+        PluginOrigin(version="1", install="editable", commit="c", dirty=True),
+    ],
+)
+def test_code_that_nobody_else_can_have_is_not_submitted(store, lsr, change, origin):
+    plugins = lsr.provenance.plugins | {lsr.identity.code.distribution: origin}
+    provenance = lsr.provenance.model_copy(update={"plugins": plugins})
+    change(store, lsr, provenance=provenance)
+    assert broken(store) == ["_code_can_be_had"]
+
+
+@pytest.mark.parametrize("lost", [{"plugins": {}}, {"command": ""}, {"started": ""}])
+def test_a_record_that_does_not_say_where_it_came_from_is_not_submitted(store, lsr, change, lost):
+    change(store, lsr, provenance=lsr.provenance.model_copy(update=lost))
+    assert broken(store) == ["_origin_is_known"]
+
+
+def test_a_stochastic_method_needs_every_seed_and_others_only_their_one(store, lsr, again):
+    assert broken(store, seeds=3) == []
+    for seed in (0, 2):
+        again(store, lsr, method="dgex", seed=seed)
+    assert broken(store, seeds=3) == ["_has_every_seed"]
+    again(store, lsr, method="dgex", seed=1)
+    assert broken(store, seeds=3) == []
+    assert broken(store, seeds=4) == ["_has_every_seed"]
+
+
+def test_of_a_method_that_is_not_installed_the_seeds_tell(store, lsr, again):
+    again(store, lsr, method="theirs", seed=0)
+    assert broken(store, seeds=2) == []
+    again(store, lsr, method="theirs", seed=2)
+    assert broken(store, seeds=3) == ["_has_every_seed"]

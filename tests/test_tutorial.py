@@ -1,0 +1,133 @@
+"""The tutorial and the how-tos, followed command by command: a page that misleads fails here."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from genebench.catalog import catalog
+from genebench.keys import code_digest
+from genebench.plugins import FILES, installed
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+HOW_TO = sorted((DOCS / "howto").glob("*.md"))
+
+
+def _helper(name):
+    """A module beside the tests, which are no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+pages = _helper("pages")
+
+
+def forget(folder):
+    """As a new process would: look for plugins again, and import them again."""
+    for cached in (installed, catalog, code_digest):
+        cached.cache_clear()
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(folder)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def shell(genebench, tiny, tmp_path, monkeypatch):
+    """Execute what a reader types, in a folder that is empty at first.
+
+    Three commands are not executed as they stand. ``genebench`` runs in this process, which has
+    imported what a process of its own would import anew. ``export`` sets a variable of this
+    process. And ``python -m pip install --editable`` would change the developer's environment:
+    what it leaves there, a folder on Python's path and a ``dist-info`` with the entry points of
+    the package's ``pyproject.toml``, is made in a folder of the test.
+    """
+    folder = tmp_path / "empty"
+    site = tmp_path / "site-packages"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv(FILES, "")
+    monkeypatch.setenv("PWD", str(folder))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def pip(package):
+        project = tomllib.loads((folder / package / "pyproject.toml").read_text())["project"]
+        info = site / f"{project['name']}-{project['version']}.dist-info"
+        info.mkdir(parents=True)
+        about = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+        (info / "METADATA").write_text(about)
+        points = project["entry-points"]["genebench"].items()
+        lines = [f"{name} = {module}" for name, module in points]
+        (info / "entry_points.txt").write_text("\n".join(["[genebench]", *lines, ""]))
+        paths = [str(site), str((folder / package).resolve())]
+        for path in paths:
+            monkeypatch.syspath_prepend(path)
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        return ""
+
+    def execute(words):
+        if words[0] == "genebench":
+            forget(folder)
+            outcome = genebench(*words[1:])
+            assert outcome.status == 0, (words, outcome.err, outcome.out)
+            return outcome.out + outcome.err
+        if words[0] == "export":
+            name, _, value = words[1].partition("=")
+            monkeypatch.setenv(name, value.replace("$PWD", str(folder)))
+            return ""
+        if words[:4] == ["python", "-m", "pip", "install"]:
+            return pip(words[-1])
+        assert words[0] == "python", f"the test cannot execute {words}"
+        done = subprocess.run(
+            [sys.executable, *words[1:]], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    yield folder, execute
+    forget(folder)
+
+
+def test_the_tutorial_leads_to_a_row_on_a_board(shell):
+    folder, execute = shell
+    pages.follow(DOCS / "tutorial.md", folder, execute)
+    boards = [path.read_text("utf-8") for path in (folder / "site").rglob("*.html")]
+    assert any("kernel-ridge" in board and "train-mean" in board for board in boards)
+
+
+@pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
+def test_a_how_to_works_as_it_stands(page, shell):
+    folder, execute = shell
+    pages.follow(page, folder, execute)
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed", "agrees"),
+    [
+        ("a 0.500 b", "a 0.501 b", True),
+        ("a 0.500 b", "a 0.600 b", False),
+        ("a 0.500 b", "a 0.500", False),
+        ("a b", "1 a b c", True),
+        ("a b", "a c b", False),
+        ("a … c", "a b c", True),
+        ("data …: x", "data 12ab: x", True),
+        ("lsr", "lsr-l2", False),
+    ],
+)
+def test_what_is_printed_is_held_against_the_page(expected, printed, agrees):
+    assert pages._agree(expected.split(), printed.split()) is agrees
+
+
+def test_a_block_that_goes_nowhere_is_noticed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("Some code:\n\n```python\nx = 1\n```\n")
+    with pytest.raises(ValueError, match="no file is named before 'x = 1'"):
+        list(pages.steps(page))
