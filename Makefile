@@ -4,9 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PLUGINS := plugins/linear plugins/knn plugins/dgex plugins/ggan
 PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml)
+U133 ?= ../shared/data/u133.toml
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check lint types format bench docs clean
+.PHONY: demo test check lint types format bench docs u133-results clean
 
 demo: .venv/installed ## MAE and CC tables of the published methods under both protocols
 	$(BIN)/genebench run --methods lsr,lsr-l1,lsr-l2,knn-ge,knn,dgex,ggan --protocol geo,gtex \
@@ -38,9 +39,15 @@ bench: .venv/installed-bench ## speed, memory and calibration; see benchmarks/RE
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/sim_calibration.py
 
-docs: .venv/installed-dev ## the documentation as a site
+docs: .venv/installed-dev ## the documentation as a site; screenshots where there are results
 	$(BIN)/python docs/render_hooks.py
+	if [ -d u133-results ]; then $(BIN)/python docs/screenshots.py u133-results; fi
 	$(BIN)/mkdocs build --strict --site-dir site
+
+u133-results: .venv/installed ## the published methods on real data: U133 is its manifest
+	$(BIN)/genebench data prepare $(U133)
+	$(BIN)/genebench run --methods lsr,lsr-l1,lsr-l2,knn-ge,knn,dgex,ggan --protocol geo,gtex \
+	  --dataset u133 --seeds 3 --results u133-results
 
 clean:
 	rm -rf .venv site demo-results

@@ -58,9 +58,9 @@ This page is generated from the source. The examples are parts of one plugin,
 def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION, "## The hooks", *map(_hook, hooks()), "## Specs"]
-    common = [f"| `{name}` | {text} |" for name, text in COMMON.items()]
+    common = [f"- `{name}`: {text}" for name, text in COMMON.items()]
     header = "What hooks return. They are frozen, checked when made, and take keywords only."
-    parts += [header, "\n".join(["| in most of them | |", "|---|---|", *common])]
+    parts += [f"{header} Most have:", "\n".join(common)]
     parts += [*map(_described, SPECS), "## What plugins are given, and subclass"]
     parts += map(_described, OTHERS)
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -128,18 +128,13 @@ def _described(item: Any) -> str:
         )
     parts = [f"### {name}", where, _markdown(_without_attributes(_own_doc(item)))]
     rows = [
-        f"| `{field}` | {_cell(kind)} | {text} |"
+        f"- `{f'{field}: {kind}' if kind else field}`<br>{text}"
         for field, kind, text in _fields(item)
         if field not in COMMON or text != COMMON[field]
     ]
-    if rows:
-        parts.append("\n".join(["| | | |", "|---|---|---|", *rows]))
+    parts.append("\n".join(rows))
     parts += [_method(node) for node in _methods(item)]
-    return "\n\n".join(parts)
-
-
-def _cell(kind: str) -> str:
-    return f"`{kind}`".replace("|", "\\|") if kind else ""
+    return "\n\n".join(filter(None, parts))
 
 
 def _own_doc(item: Any) -> str:
@@ -163,7 +158,7 @@ def _fields(item: type) -> Iterator[tuple[str, str, str]]:
         kind, text = declared.get(name, ("", ""))
         common = COMMON.get(name, "") if item.__name__.endswith("Spec") else ""
         text = " ".join(_markdown(text or documented.get(name, "")).split()) or common
-        yield name, kind, text.replace("|", "\\|")
+        yield name, kind, text
 
 
 _FACTORY = re.compile(r" = field\(default_factory=.*\)")

@@ -55,17 +55,21 @@ class Results(NamedTuple):
         """One row per dataset, protocol, method, preset, seed, panel and metric."""
         return tidy(self.records)
 
+    @property
+    def _vectors_of(self) -> vectors.VectorsOf:
+        return vectors.Readable(ResultsStore(self.folder).vectors)
+
     def curve(self, name: str) -> pd.DataFrame:
         """How λ, k or an epoch was chosen (``path``, ``learning``): one row per point."""
         return curves(self.records, name)
 
     def genes(self, metric: str = "mae", *, wide: bool = False) -> pd.DataFrame:
         """A metric's value per target gene; ``wide``: one row per gene, one column per record."""
-        return vectors.genes(self.records, ResultsStore(self.folder).vectors, metric, wide=wide)
+        return vectors.genes(self.records, self._vectors_of, metric, wide=wide)
 
     def profiles(self, metric: str = "mae", *, wide: bool = False) -> pd.DataFrame:
         """A metric's value, or its share in the score, per test profile; ``wide`` as in genes."""
-        return vectors.profiles(self.records, ResultsStore(self.folder).vectors, metric, wide=wide)
+        return vectors.profiles(self.records, self._vectors_of, metric, wide=wide)
 
 
 def load(

@@ -81,7 +81,8 @@ class _Workbench:
     """Protocol → selection set."""
     tests: dict[str, Profiles]
     """Protocol → test profiles, from a dataset that the method never touches."""
-    metrics: list[MetricSpec]
+    metrics: dict[str, list[MetricSpec]]
+    """Protocol → what to score with."""
     published: bool
     store: ResultsStore
     device: str
@@ -145,7 +146,7 @@ def notify(hook: str, **arguments: Any) -> None:
 
 
 def _set_up(job: Job, settings: Settings) -> _Workbench:
-    given, scored = _open(job), _open(job)
+    given, scored, store = _open(job), _open(job), ResultsStore(settings.results)
     return _Workbench(
         job=job,
         settings=settings,
@@ -154,14 +155,23 @@ def _set_up(job: Job, settings: Settings) -> _Workbench:
             item.protocol.name: given.profiles(item.protocol.select) for item in job.evaluations
         },
         tests={item.protocol.name: scored.profiles(item.protocol.test) for item in job.evaluations},
-        metrics=wanted_metrics(catalog(), settings.metrics),
+        metrics={
+            item.protocol.name: _metrics(store.read(item.key), settings) for item in job.evaluations
+        },
         published=is_published(scored),
-        store=ResultsStore(settings.results),
+        store=store,
         device=resolve_device(settings.device, job.method),
         started=now(),
         clock=Stopwatch(),
         memory=PeakMemory(),
     )
+
+
+def _metrics(earlier: Record | None, settings: Settings) -> list[MetricSpec]:
+    """Those that are wanted, and those of an earlier record: doing it again loses no score."""
+    offered = catalog().metrics.specs
+    scored = [name for name in (earlier.metrics if earlier else ()) if name in offered]
+    return wanted_metrics(catalog(), [*settings.metrics, *scored])
 
 
 def _check_code(job: Job) -> None:
@@ -209,7 +219,7 @@ def _create(job: Job) -> Method | Failure:
     try:
         code = load_code(job.method.code)
         # After the import: it may have been the first to bring in torch.
-        _seed_everything(job.seed)
+        seed_everything(job.seed)
         method: Method = code(**job.params)
     except UserError:
         # Parameters that contradict each other are the user's mistake, not a result.
@@ -230,7 +240,8 @@ def _fit(bench: _Workbench, method: Method, work: Path) -> Mapping[str, Model]:
     return models
 
 
-def _seed_everything(seed: int) -> None:
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of Python, of numpy, and of torch where it is in use."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  for methods that use the global generator
     if "torch" in sys.modules:
@@ -259,7 +270,7 @@ def _evaluate(
             return _record_failure(bench, evaluation, failure)
         predictions = np.load(scratch, mmap_mode="r", allow_pickle=False)
         with clock.phase("score"):
-            scored = score(test, predictions, bench.metrics)
+            scored = score(test, predictions, bench.metrics[evaluation.protocol.name])
         kept = _keep(bench, evaluation, model, scratch)
     if isinstance(kept, Failure):
         return _record_failure(bench, evaluation, kept)
@@ -400,7 +411,7 @@ def _record(bench: _Workbench, evaluation: Evaluation, **outcome: Any) -> Record
             "test": len(test),
         },
         genes={"landmark": len(test.landmark_genes), "target": len(test.target_genes)},
-        metrics=metric_digests(bench.metrics),
+        metrics=metric_digests(bench.metrics[name]),
         shared_fit=tuple(item.protocol.name for item in job.evaluations),
         peak_memory=bench.memory.read(),
         peak_memory_scope=bench.memory.scope,

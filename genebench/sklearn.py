@@ -1,8 +1,8 @@
 """scikit-learn's regressors, and whatever looks like one, as methods.
 
-Any estimator whose ``fit(X, Y)`` and ``predict(X)`` take several targets will do; others are
-wrapped in scikit-learn's ``MultiOutputRegressor``. Nothing here is imported before it is needed,
-so that a plugin which names its estimator by an import string is listed at once.
+Any estimator whose ``fit(X, Y)`` and ``predict(X)`` take several targets will do; wrap others in
+scikit-learn's ``MultiOutputRegressor``. Nothing here is imported before it is needed, so that a
+plugin which names its estimator by an import string is listed at once.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ Grid = Value | Sequence[Value]
 Values = dict[str, Value]
 
 _MOST_PROFILES = "max_profiles"
+_FEW_PROFILES = 200
 _RANDOM = re.compile(r"(?:.*__)?random_state")
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 _MOST_NOTES = 3
@@ -41,7 +42,7 @@ def sklearn_method(
 
     Give it a name in a plugin's module, and return its :meth:`SklearnMethod.spec` from the hook::
 
-        PLS = sklearn_method("sklearn.cross_decomposition:PLSRegression", n_components=[5, 10, 20])
+        PLS = sklearn_method("sklearn.cross_decomposition:PLSRegression", n_components=[5, 10, 15])
 
         @hookimpl
         def genebench_methods():
@@ -52,7 +53,7 @@ def sklearn_method(
             returns an estimator), or an estimator, which is cloned. Only an import string, and a
             function that imports when it is called, leave ``genebench list`` fast.
         max_profiles: on how many training profiles, drawn by the seed; all unless given. It is a
-            parameter of the method, too.
+            parameter of the method, too; at most 200 under the preset ``tiny``.
         params: parameters of the estimator that can be set (``--set pls.n_components=30``). A
             list is a grid: each combination is fitted, and the one with the smallest MAE on the
             selection set is chosen. All others stay as the estimator has them; what is called
@@ -64,7 +65,11 @@ def sklearn_method(
     declared = [_declared(name, value) for name, value in params.items()]
     if max_profiles is not None:
         help_ = "training profiles to fit on, drawn by the seed"
-        declared.append(Param(name=_MOST_PROFILES, default=max_profiles, minimum=1, help=help_))
+        # The preset of the conformance checks: their data are few, and some are to be left out.
+        presets = {"tiny": min(max_profiles, _FEW_PROFILES)}
+        declared.append(
+            Param(name=_MOST_PROFILES, default=max_profiles, minimum=1, help=help_, presets=presets)
+        )
     # The module that it is defined in, as namedtuple does: a spec has to name its code.
     module = sys._getframe(1).f_globals.get("__name__", "__main__")  # noqa: SLF001
     content = {

@@ -615,6 +615,18 @@ def test_a_metric_that_spoils_its_input_changes_no_other_metric(bench):
     assert {name: after[name] for name in before} == before
 
 
+def test_a_costly_metric_that_was_asked_for_once_is_scored_whenever_it_is_done_again(bench):
+    bench.module.Method = Fake
+    bench.module.metric = lambda truth, prediction: np.abs(truth - prediction).mean(axis=0)
+    bench.offer(SPEC, metrics=(metric("dear", costly=True), metric("gone", costly=True)))
+    first = bench.execute(bench.jobs()[0], metrics=("dear", "gone"))["geo"]
+    bench.offer(SPEC, metrics=(metric("dear", costly=True), metric("cheap")))
+    again = bench.execute(bench.jobs()[0])["geo"]
+    assert set(first.scores) == {*SCORED, "dear", "gone"}
+    assert set(again.scores) == {*SCORED, "dear", "cheap"}
+    assert again.metrics.keys() == again.scores.keys()
+
+
 def test_a_metric_per_profile_is_scored_over_profiles(bench, tiny):
     bench.module.Method = Fake
     bench.module.metric = lambda truth, prediction: np.abs(truth - prediction).mean(axis=1)

@@ -11,6 +11,9 @@ import pytest
 from genebench import Context, Profiles, UserError, sklearn_method
 from genebench.catalog import catalog
 from genebench.plugins import FILES, installed, use_files
+from genebench.testing.check import all_checks
+from genebench.testing.run import run_checks
+from genebench.testing.subject import Subject
 
 sklearn = pytest.importorskip("sklearn")
 
@@ -205,6 +208,10 @@ def test_a_grid_without_values_or_with_a_comma_in_one_is_refused(grid):
         sklearn_method(SklearnRidge, solver=grid)
 
 
+PROCESSES = {"starts_without_torch", "fits_without_test_files", "a_saved_model_predicts_the_same"}
+"""Checks that start a process, which takes seconds."""
+
+
 # --- the example ----------------------------------------------------------------------------------
 
 
@@ -237,6 +244,15 @@ def test_the_example_of_the_documentation_runs_and_beats_the_mean(example, geneb
     for name in ("pls", "random-forest", "kernel-ridge", "boosting"):
         assert error[name] < 0.9 * error["train-mean"]
         assert example.methods.plugins[name].file == EXAMPLE
+
+
+@pytest.mark.parametrize("name", ["pls", "kernel-ridge"])
+def test_the_example_conforms(example, name):
+    subject = Subject(name)
+    here = [check for check in all_checks() if check.name not in PROCESSES]
+    failed = [one.detail for one in run_checks(subject, here, {}) if one.status == "failed"]
+    assert failed == []
+    assert subject.first_fit().models
 
 
 def test_listing_the_example_does_not_import_scikit_learn(tmp_path):

@@ -80,8 +80,8 @@ def root_mean_square(truth, prediction):
 
 @hookimpl
 def genebench_metrics():
-    return [MetricSpec(name="root-mean", title="Root mean", summary="s", code="rootmean:root_mean_square",
-                       unit="u", direction="lower", best=0.0)]
+    return [MetricSpec(name="root-mean", title="Root mean", summary="s",
+                       code="rootmean:root_mean_square", unit="u", direction="lower", best=0.0)]
 """
 
 

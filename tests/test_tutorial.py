@@ -6,10 +6,11 @@ import importlib.util
 import os
 import subprocess
 import sys
-import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
+from hatchling.build import build_editable
 
 from genebench.catalog import catalog
 from genebench.keys import code_digest
@@ -47,8 +48,8 @@ def shell(genebench, tiny, tmp_path, monkeypatch):
     Three commands are not executed as they stand. ``genebench`` runs in this process, which has
     imported what a process of its own would import anew. ``export`` sets a variable of this
     process. And ``python -m pip install --editable`` would change the developer's environment:
-    what it leaves there, a folder on Python's path and a ``dist-info`` with the entry points of
-    the package's ``pyproject.toml``, is made in a folder of the test.
+    the wheel that the package's build backend makes for it is unpacked in a folder of the test, and
+    ``PYTHONPATH`` does what the wheel's ``.pth`` file would.
     """
     folder = tmp_path / "empty"
     site = tmp_path / "site-packages"
@@ -59,14 +60,11 @@ def shell(genebench, tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
 
     def pip(package):
-        project = tomllib.loads((folder / package / "pyproject.toml").read_text())["project"]
-        info = site / f"{project['name']}-{project['version']}.dist-info"
-        info.mkdir(parents=True)
-        about = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-        (info / "METADATA").write_text(about)
-        points = project["entry-points"]["genebench"].items()
-        lines = [f"{name} = {module}" for name, module in points]
-        (info / "entry_points.txt").write_text("\n".join(["[genebench]", *lines, ""]))
+        with monkeypatch.context() as patch:
+            patch.chdir(folder / package)
+            wheel = build_editable(str(tmp_path))
+        with zipfile.ZipFile(tmp_path / wheel) as archive:
+            archive.extractall(site)
         paths = [str(site), str((folder / package).resolve())]
         for path in paths:
             monkeypatch.syspath_prepend(path)

@@ -9,7 +9,7 @@ from genebench.specs import MethodSpec
 
 genebench_contract = 1
 
-PLS = sklearn_method("sklearn.cross_decomposition:PLSRegression", n_components=[5, 10, 20])
+PLS = sklearn_method("sklearn.cross_decomposition:PLSRegression", n_components=[5, 10, 15])
 RandomForest = sklearn_method(
     "sklearn.ensemble:RandomForestRegressor", max_profiles=5000, n_estimators=100, max_features=0.3
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -17,9 +17,12 @@ from genebench.hookspecs import PROJECT
 from genebench.keys import code_digest
 from genebench.provenance import now
 from genebench.results.record import Record
-from genebench.results.scores import GENE_METRIC, PROFILE_METRIC
+from genebench.results.scores import GENE_METRIC, PROFILE_GROUP, PROFILE_METRIC, PROFILE_SHARE
 from genebench.results.soundness import ROUNDING
 from genebench.results.store import ResultsStore
+
+_Vectors = Mapping[str, NDArray[Any]]
+_NOTHING: NDArray[Any] = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -89,24 +92,43 @@ def _audit(record: Record, results: ResultsStore, catalog: Catalog) -> Audit:
     )
 
 
-def _differences(
-    given: dict[str, NDArray[Any]], anew: dict[str, NDArray[Any]], metrics: list[str]
-) -> Iterator[str]:
-    for name in ("gene.id", "profile.id"):
-        if name in given and not np.array_equal(given[name], anew[name]):
+def _differences(given: _Vectors, anew: _Vectors, metrics: list[str]) -> Iterator[str]:
+    for name in sorted(_subjects(given, anew)):
+        if not np.array_equal(given.get(name, _NOTHING), anew.get(name, _NOTHING)):
             yield f"{name} is not that of the dataset"
-    for name, expected in anew.items():
-        if _metric(name) in metrics:
-            apart = np.abs(given[name] - expected)
-            if (apart > ROUNDING * np.maximum(1.0, np.abs(expected))).any():
-                yield (
-                    f"{_metric(name)} is not what its kept predictions give: "
-                    f"up to {apart.max():.3g} apart, in {(apart > ROUNDING).sum():,} values"
-                )
+    for metric in metrics:
+        lines = (_difference(name, given, anew) for name in anew if _metric(name) == metric)
+        # Where the values are wrong, the shares that profiles have in their mean add nothing.
+        if found := next(filter(None, lines), ""):
+            yield found
+
+
+def _subjects(given: _Vectors, anew: _Vectors) -> set[str]:
+    """Vectors that say what values are of."""
+    subjects = {PROFILE_GROUP, *(name for name in anew if not _metric(name))}
+    # Older records have neither groups nor shares, which alone are resampled by groups.
+    has_shares = any(name.startswith(PROFILE_SHARE) for name in given)
+    return subjects if has_shares else subjects & given.keys()
+
+
+def _difference(name: str, given: _Vectors, anew: _Vectors) -> str:
+    """How far values, or shares in their mean, are from what predictions give; empty if close."""
+    if name not in given:
+        return ""  # older records have no shares
+    apart = np.abs(given[name] - anew[name])
+    if not (apart > ROUNDING * np.maximum(1.0, np.abs(anew[name]))).any():
+        return ""
+    what = "the share of profiles in " if name.startswith(PROFILE_SHARE) else ""
+    return (
+        f"{what}{_metric(name)} is not what its kept predictions give: "
+        f"up to {apart.max():.3g} apart, in {(apart > ROUNDING).sum():,} values"
+    )
 
 
 def _metric(name: str) -> str:
     """The metric of a vector's name; empty for other vectors."""
+    if name.startswith(PROFILE_SHARE):
+        return name.removeprefix(PROFILE_SHARE).rpartition(".")[0]
     for prefix in (GENE_METRIC, PROFILE_METRIC):
         if name.startswith(prefix):
             return name.removeprefix(prefix)

@@ -17,14 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+Index = int | NDArray[np.intp]
 
 LEVEL = 0.05
 """A difference is called significant below this p-value; intervals hold 1 − this."""
@@ -34,6 +36,9 @@ RESAMPLES = 5_000
 
 _BLOCK = 4_000_000
 """Signs in memory at a time."""
+
+_PAIRS = 32
+"""Pairs tested at a time: few enough that their flipped sums stay in a processor's cache."""
 
 _TAIL = 3.18
 """P(|Σ ε a| ≥ x ‖a‖) ≤ this × P(|Z| ≥ x) for random signs ε (Bentkus & Dzindzalieta 2015)."""
@@ -63,12 +68,12 @@ class Sample:
     shares: Vector
     scores: tuple[float, ...]
 
-    @property
+    @cached_property
     def seed_variance(self) -> tuple[float, int] | None:
         """Variance of the mean over seeds, and its degrees of freedom; None with one seed."""
         if len(self.scores) == 1:
             return None
-        return float(stats.sem(self.scores)) ** 2, len(self.scores) - 1
+        return float(np.var(self.scores, ddof=1)) / len(self.scores), len(self.scores) - 1
 
 
 class PairedBootstrap:
@@ -102,61 +107,82 @@ class PairedBootstrap:
         self.sizes = np.bincount(numbers).astype(np.float64)
         self.groups = len(self.sizes)
         shares = np.column_stack([sample.shares for sample in samples])
-        self._sums = np.asfortranarray(_sums(shares, numbers))
-        columns = np.column_stack([self._sums, self.sizes])
+        sums = _sums(shares, numbers)
+        columns = np.column_stack([sums, self.sizes])
         flipped = np.concatenate(
             [signs @ columns for signs in _signs(self.groups, resamples, seed)]
         )
-        # A pair of methods is two columns: each in one piece, or a big table takes ten times
-        # as long.
-        self._flipped, self._kept = np.asfortranarray(flipped[:, :-1]), flipped[:, -1]
-        self._samples = tuple(samples)
+        # A row for each method, each in one piece, or a big table takes ten times as long.
+        self._sums = np.ascontiguousarray(sums.T)
+        self._flipped, self._kept = np.ascontiguousarray(flipped[:, :-1].T), flipped[:, -1]
+        known = [sample.seed_variance for sample in samples]
+        self._has_seeds = np.array([one is not None for one in known])
+        self._seed_variance, self._seed_freedom = np.array([one or (0.0, 1) for one in known]).T
 
     def score(self, one: int) -> Estimate:
         """A method's own score; its interval is over profiles and seeds."""
-        return self._estimate(self._sums[:, one], self._flipped[:, one], [self._samples[one]])
+        return self._estimate(self._sums[one], self._flipped[one], [one])
 
     def difference(self, one: int, other: int) -> Estimate:
         """The score of one minus that of the other, with a two-sided p-value."""
-        return self._estimate(*self._between(one, other))
+        sums = self._sums[one] - self._sums[other]
+        return self._estimate(sums, self._flipped[one] - self._flipped[other], [one, other])
 
     def p_value(self, one: int, other: int) -> float:
         """The p-value of the difference alone, which takes less time than the whole."""
-        sums, flipped, samples = self._between(one, other)
-        return max(_p_value(sums, flipped), self._over_seeds(sums, samples).p)
+        return float(self.p_values([one, other])[0])
 
-    def _between(self, one: int, other: int) -> tuple[Vector, Vector, list[Sample]]:
-        sums = self._sums[:, one] - self._sums[:, other]
-        flipped = self._flipped[:, one] - self._flipped[:, other]
-        return sums, flipped, [self._samples[one], self._samples[other]]
+    def p_values(self, methods: Sequence[int]) -> Vector:
+        """P-values of the differences of all pairs, in the order of ``itertools.combinations``."""
+        chosen = np.array(methods, dtype=np.intp)
+        one, other = (chosen[at] for at in np.triu_indices(len(chosen), 1))
+        blocks = [slice(start, start + _PAIRS) for start in range(0, len(one), _PAIRS)]
+        return np.concatenate(
+            [np.empty(0), *(self._p_values(one[some], other[some]) for some in blocks)]
+        )
 
-    def _estimate(self, sums: Vector, flipped: Vector, samples: Sequence[Sample]) -> Estimate:
+    def _p_values(self, one: NDArray[np.intp], other: NDArray[np.intp]) -> Vector:
+        sums = self._sums[one] - self._sums[other]
+        by_signs = _bound(sums)
+        # The true signs are among the flipped: where the bound is below their share, it decides.
+        open_ = by_signs > 1 / self._flipped.shape[1]
+        flipped = self._flipped[one[open_]] - self._flipped[other[open_]]
+        by_signs[open_] = np.minimum(by_signs[open_], _reached(sums[open_], flipped))
+        return np.maximum(by_signs, _p_of_t(*self._over_seeds(sums, [one, other])))
+
+    def _estimate(self, sums: Vector, flipped: Vector, methods: Sequence[int]) -> Estimate:
         low, high = self._limits(sums.sum(), flipped)
-        seeds = self._over_seeds(sums, samples)
-        p = max(_p_value(sums, flipped), seeds.p)
-        return Estimate(seeds.value, min(low, seeds.low), max(high, seeds.high), p)
+        row = sums[np.newaxis]
+        over_seeds = self._over_seeds(row, methods)
+        value, error, freedom = (float(x[0]) for x in over_seeds)
+        reach = float(special.stdtrit(freedom, 1 - LEVEL / 2)) * error
+        by_signs = min(_bound(row)[0], _reached(row, flipped[np.newaxis])[0])
+        p = float(max(by_signs, _p_of_t(*over_seeds)[0]))
+        return Estimate(value, min(low, value - reach), max(high, value + reach), p)
 
-    def _over_seeds(self, sums: Vector, samples: Sequence[Sample]) -> Estimate:
-        """What the t test over groups and seeds says; nothing is in doubt where seeds are not."""
-        value = float(sums.sum() / self.profiles)
-        seeds = [known for sample in samples if (known := sample.seed_variance)]
-        parts = [*seeds, *self._group_variance(sums, value)] if seeds else []
-        variance = sum(part for part, _ in parts)
-        if variance == 0:
-            return Estimate(value, value, value, 0.0)
-        freedom = variance**2 / sum(part**2 / free for part, free in parts)
-        error = variance**0.5
-        reach = float(stats.t.isf(LEVEL / 2, freedom)) * error
-        p = float(2 * stats.t.sf(abs(value) / error, freedom))
-        return Estimate(value, value - reach, value + reach, p)
+    def _over_seeds(
+        self, sums: Matrix, methods: Sequence[Index]
+    ) -> tuple[Vector, Vector, Vector]:  # fmt: skip
+        """Values, their standard errors over groups and seeds, and the degrees of freedom.
 
-    def _group_variance(self, sums: Vector, value: float) -> list[tuple[float, int]]:
-        """Variance of the mean over groups, and its degrees of freedom; none with one group."""
+        The error is 0 where nothing is known of other seeds: no test over them is made.
+        """
+        value = sums.sum(axis=-1) / self.profiles
+        groups = self._group_variance(sums, value)
+        variance = groups + sum(self._seed_variance[at] for at in methods)
+        squares = groups**2 / max(self.groups - 1, 1) + sum(
+            self._seed_variance[at] ** 2 / self._seed_freedom[at] for at in methods
+        )
+        known = np.any([np.broadcast_to(self._has_seeds[at], len(sums)) for at in methods], axis=0)
+        freedom = np.divide(variance**2, squares, out=np.ones_like(squares), where=squares > 0)
+        return value, np.where(known, np.sqrt(variance), 0.0), freedom
+
+    def _group_variance(self, sums: Matrix, value: Vector) -> Vector:
+        """Variance of each mean over groups; 0 with one group, of which none is known."""
         if self.groups == 1:
-            return []
-        spread = float(np.square(sums - value * self.sizes).sum())
-        scale = self.groups / (self.groups - 1) / self.profiles**2
-        return [(spread * scale, self.groups - 1)]
+            return np.zeros(len(sums))
+        spread: Vector = np.square(sums - value[:, np.newaxis] * self.sizes).sum(axis=-1)
+        return spread * (self.groups / (self.groups - 1) / self.profiles**2)
 
     def _limits(self, total: float, flipped: Vector) -> tuple[float, float]:
         """Differences δ for which more than LEVEL of the flips are as far out as the truth.
@@ -164,21 +190,31 @@ class PairedBootstrap:
         |flipped − δ kept| ≥ |total − δ profiles| holds for δ between two roots, one on each side
         of the estimate, so the limits are order statistics of the roots.
         """
-        against, along = self.profiles - self._kept, self.profiles + self._kept
-        unmoved = (against == 0) | (along == 0)
-        safe = np.where(unmoved, 1.0, against), np.where(unmoved, 1.0, along)
-        roots = np.stack([(total - flipped) / safe[0], (total + flipped) / safe[1]])
-        low = np.where(unmoved, -np.inf, roots.min(axis=0))
-        high = np.where(unmoved, np.inf, roots.max(axis=0))
+        against, along = self._moved
+        least, most = (total - flipped) / against, (total + flipped) / along
+        low, high = np.minimum(least, most), np.maximum(least, most)
+        low[self._unmoved], high[self._unmoved] = -np.inf, np.inf
         at = int(LEVEL * len(flipped))
         return float(np.partition(low, at)[at]), float(-np.partition(-high, at)[at])
 
+    @cached_property
+    def _unmoved(self) -> NDArray[np.bool_]:
+        """Which signs say nothing of an interval: all groups keep theirs, or all lose it."""
+        return np.asarray(abs(self._kept) == self.profiles)
+
+    @cached_property
+    def _moved(self) -> tuple[Vector, Vector]:
+        """How many profiles lose their sign, and keep it, twice; 1 where nothing moves."""
+        against, along = self.profiles - self._kept, self.profiles + self._kept
+        return np.where(self._unmoved, 1.0, against), np.where(self._unmoved, 1.0, along)
+
 
 def seed_interval(scores: Sequence[float]) -> tuple[float, float] | None:
-    """The 95 % t interval of a score over seeds alone; None with one seed."""
-    if len(scores) == 1:
+    """The 95 % t interval of a score over seeds alone; None with fewer than two."""
+    if len(scores) < 2:  # noqa: PLR2004
         return None
-    reach = float(stats.t.isf(LEVEL / 2, len(scores) - 1) * stats.sem(scores))
+    error = np.std(scores, ddof=1) / len(scores) ** 0.5
+    reach = float(special.stdtrit(len(scores) - 1, 1 - LEVEL / 2) * error)
     mean = float(np.mean(scores))
     return mean - reach, mean + reach
 
@@ -215,9 +251,21 @@ def _signs(groups: int, resamples: int, seed: int) -> Iterator[Matrix]:
         yield random.integers(0, 2, size, dtype=np.int8) * np.float64(2) - 1
 
 
-def _p_value(sums: Vector, flipped: Vector) -> float:
-    total, length = abs(sums.sum()), np.linalg.norm(sums)
-    reached = np.mean(np.abs(flipped) >= total * _TIE)
-    # Far out, where no random sign ever gets, a bound is sharper than 1 / resamples.
-    bound = _TAIL * 2 * special.ndtr(-total / length) if length else 1.0
-    return float(min(reached, bound))
+def _reached(sums: Matrix, flipped: Matrix) -> Vector:
+    """For each row, the share of flipped sums that are as far from 0 as the true one."""
+    total = abs(sums.sum(axis=-1, keepdims=True))
+    share: Vector = np.mean(np.abs(flipped) >= total * _TIE, axis=-1)
+    return share
+
+
+def _bound(sums: Matrix) -> Vector:
+    """What the p-value of each row cannot exceed: sharper than any share far out."""
+    total, length = abs(sums.sum(axis=-1)), np.linalg.norm(sums, axis=-1)
+    far = np.divide(total, length, out=np.zeros_like(total), where=length > 0)
+    return np.where(length > 0, _TAIL * 2 * special.ndtr(-far), 1.0)
+
+
+def _p_of_t(value: Vector, error: Vector, freedom: Vector) -> Vector:
+    """Two-sided p-values of t tests; 0 where nothing is known of the error."""
+    far = np.divide(abs(value), error, out=np.zeros_like(error), where=error > 0)
+    return np.where(error > 0, 2 * special.stdtr(freedom, -far), 0.0)

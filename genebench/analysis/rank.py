@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import accumulate
 from statistics import fmean
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from genebench.analysis.bootstrap import LEVEL, PairedBootstrap, Sample, seed_interval, smallest_p
 from genebench.analysis.vectors import VectorsOf
 from genebench.results.record import Record
-from genebench.results.scores import PROFILE_GROUP, PROFILE_METRIC, PROFILE_SHARE
+from genebench.results.scores import PROFILE_GROUP, PROFILE_METRIC, share_name
 from genebench.specs import MetricSpec
-
-SHARE = PROFILE_SHARE
 
 
 class Entrant(Protocol):
@@ -42,8 +40,9 @@ class Standing(Generic[E]):
     Attributes:
         variant: the method.
         mean: the score, a mean over the panel's genes and over seeds.
-        rank: 1 + the number of methods that are significantly better; None for controls, and
-            for methods whose records hold too little to be tested.
+        rank: 1 + the number of methods that are significantly better, but never before a method
+            with a better mean; None for controls, and for methods whose records hold too little
+            to be tested.
         tied_with: ranked methods that it cannot be told from.
         low, high: 95 % interval of the score over test profiles and seeds; None when untested or
             when there are too few groups to tell.
@@ -88,9 +87,14 @@ class Evidence:
         return np.full(len(self.profiles), "") if self.groups is None else self.groups
 
     def is_paired_with(self, other: Evidence) -> bool:
-        """Whether both are of the same test profiles, in the same order and groups."""
-        same = np.array_equal(self.profiles, other.profiles)
-        return same and np.array_equal(self.labels, other.labels)
+        """Whether both are of the same test profiles, in the same order and groups.
+
+        Mostly they share the very arrays.
+        """
+        same_groups = self.groups is other.groups or np.array_equal(self.labels, other.labels)
+        return same_groups and (
+            self.profiles is other.profiles or np.array_equal(self.profiles, other.profiles)
+        )
 
 
 def standings(
@@ -118,7 +122,8 @@ def standings(
     if tested:
         for at, told in _test(found, tested, sign).items():
             found[at] = replace(found[at], **told)
-    return sorted(found, key=lambda one: (one.variant.control, one.rank is None, sign * one.mean))
+    found.sort(key=lambda one: (one.variant.control, one.rank is None, sign * one.mean))
+    return _never_decreasing(found)
 
 
 def named_test(found: Sequence[Standing[E]]) -> str:
@@ -135,7 +140,8 @@ def named_test(found: Sequence[Standing[E]]) -> str:
     tie = "; all are tied: the data cannot tell" if all(one.rank == 1 for one in ranked) else ""
     return (
         f"rank = 1 + methods that are significantly better (5 %, paired wild bootstrap over {of}; "
-        f"Holm, pairs: {pairs}); '=' cannot be told from another{tie if pairs else ''}"
+        f"Holm, pairs: {pairs}), never before a better mean; '=' cannot be told from another"
+        f"{tie if pairs else ''}"
     )
 
 
@@ -180,10 +186,10 @@ def _over_seeds(scores: list[float]) -> dict[str, Any]:
 
 
 def _of_record(vectors: Mapping[str, NDArray[Any]], metric: str, panel: str) -> Evidence | None:
-    shares = vectors.get(f"{PROFILE_SHARE}{metric}.{panel}")
+    shares = vectors.get(share_name(metric, panel))
     if shares is None and panel == "all":
         shares = vectors.get(f"{PROFILE_METRIC}{metric}")
-    if shares is None or len(shares) == 0:
+    if shares is None or "profile.id" not in vectors:
         return None
     groups = vectors.get(PROFILE_GROUP)
     return Evidence(Sample(shares, (float(shares.mean()),)), vectors["profile.id"], groups)
@@ -213,22 +219,29 @@ def _test(
             "profiles": bootstrap.profiles,
             "groups": None if first.groups is None else bootstrap.groups,
         }
-    for at in ranked:
-        others = {other for other in ranked if other != at}
-        apart = {other for other in others if frozenset((column[at], column[other])) in differ}
+    for at, differs in zip(ranked, differ.tolist(), strict=True):
+        apart = [other for other, it_does in zip(ranked, differs, strict=True) if it_does]
         ahead = [other for other in apart if sign * (found[other].mean - found[at].mean) < 0]
-        ties = tuple(found[other].variant for other in ranked if other in others - apart)
+        tied = sorted({*ranked} - {at, *apart})
+        ties = tuple(found[other].variant for other in tied)
         told[at] |= {"rank": 1 + len(ahead), "tied_with": ties}
     return told
 
 
-def _significant(bootstrap: PairedBootstrap, columns: Sequence[int]) -> set[frozenset[int]]:
-    """Pairs of methods that differ, by Holm's procedure over all of them."""
-    pairs = list(combinations(columns, 2))
-    if not pairs:
-        return set()
-    p_values = np.array([bootstrap.p_value(*pair) for pair in pairs])
-    return {frozenset(pair) for pair, p in zip(pairs, holm(p_values), strict=True) if p <= LEVEL}
+def _never_decreasing(found: Sequence[Standing[E]]) -> list[Standing[E]]:
+    """Standings, best first, in which nobody has a smaller rank than a method with a better mean.
+
+    A method with much noise may be worse by far, and yet by nothing that can be proven.
+    """
+    ranks = accumulate((one.rank or 0 for one in found), max)
+    return [replace(one, rank=one.rank and rank) for one, rank in zip(found, ranks, strict=True)]
+
+
+def _significant(bootstrap: PairedBootstrap, columns: Sequence[int]) -> NDArray[np.bool_]:
+    """Methods × methods: which differ, by Holm's procedure over all pairs."""
+    differ = np.zeros((len(columns), len(columns)), dtype=np.bool_)
+    differ[np.triu_indices(len(columns), 1)] = holm(bootstrap.p_values(columns)) <= LEVEL
+    return differ | differ.T
 
 
 def _finite(limit: float) -> float | None:

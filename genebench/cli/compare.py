@@ -53,7 +53,7 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
     from genebench.catalog import catalog
     from genebench.report.compare import ComparisonReport
     from genebench.report.compare import compare as compare_methods
-    from genebench.report.heatmap import check_drawing
+    from genebench.report.figures import check_drawing
     from genebench.report.scatter import draw, write_genes
 
     if out:
@@ -62,11 +62,8 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
         a, b,
         metric=metric, panel=panel, protocols=protocol, dataset=dataset, results=results,
     )  # fmt: skip
-    records = tuple(
-        record for pair in found.pairs for one in (pair.a, pair.b) for record in one.records
-    )
     made = ComparisonReport(
-        records, catalog(), colour=sys.stdout.isatty(), width=output.width(), found=found
+        found.records, catalog(), colour=sys.stdout.isatty(), width=output.width(), found=found
     )
     print_made(made, format_)
     if genes:

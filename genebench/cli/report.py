@@ -83,6 +83,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     """Print the tables of a results folder, or its values for other programs."""
     from genebench import api
     from genebench.analysis.recompute import recompute as score_anew
+    from genebench.analysis.vectors import Readable
     from genebench.catalog import catalog
     from genebench.results.store import ResultsStore
 
@@ -117,7 +118,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     if scaled:
         print_scaled(records, everything, format_, shown)
         return
-    vectors_of = ResultsStore(results).vectors if ranks else None
+    vectors_of = Readable(ResultsStore(results).vectors) if ranks else None
     print_report(records, format_, leaks=leaks, curve=curve, metrics=shown, vectors_of=vectors_of)
 
 

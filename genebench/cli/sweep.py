@@ -97,7 +97,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     asked = tuple(metrics.split(",")) if metrics else ()
     size = api.preset_of(dataset, preset)
     if out is not None:
-        from genebench.report.heatmap import check_drawing
+        from genebench.report.figures import check_drawing
 
         check_drawing()
     if dry_run and not api.is_built(dataset, preset):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -18,8 +18,8 @@ from genebench.analysis.bootstrap import LEVEL, smallest_p
 from genebench.analysis.compare import Comparison
 from genebench.analysis.compare import compare as compare_variants
 from genebench.analysis.rank import holm
+from genebench.analysis.vectors import Readable, VectorsOf, symbols_of
 from genebench.catalog import Catalog, catalog
-from genebench.data.store import DataStore
 from genebench.errors import UserError, some, unknown
 from genebench.report.report import Report, Row, Section, Table, comparable
 from genebench.report.variants import Variant, variants_of
@@ -150,14 +150,14 @@ def compare(
     records = [record for record in sound if not record.identity.is_trial]
     records = _only(records, "dataset", dataset, lambda record: record.dataset)
     records = _only(records, "protocol", protocols, lambda record: record.identity.protocol)
-    pairs = []
+    vectors_of, pairs = Readable(store.vectors), []
     for group in _in_order(records):
         variants = variants_of(group, catalog())
-        chosen = [_find(name, variants, group[0]) for name in (a, b)]
+        chosen = [_whole(_find(name, variants, group[0]), vectors_of) for name in (a, b)]
         if chosen[0] and chosen[1]:
-            if chosen[0] is chosen[1]:
+            if chosen[0] == chosen[1]:
                 raise UserError(f"{a} and {b} are one and the same; name two methods")
-            pairs.append(compare_variants(chosen[0], chosen[1], store.vectors, spec, panel))
+            pairs.append(compare_variants(chosen[0], chosen[1], vectors_of, spec, panel))
     _check_found((a, b), records)
     found = tuple(pair for pair in pairs if pair)
     if not found:
@@ -199,6 +199,12 @@ def _find(name: str, variants: Sequence[Variant], place: Record) -> Variant | No
         f"{name} is {len(meant)} variants on {place.dataset} under {place.identity.protocol}; name "
         f"one by METHOD:PARAM=VALUE or by its key: {choices}"
     )
+
+
+def _whole(one: Variant | None, vectors_of: VectorsOf) -> Variant | None:
+    """The variant without the seeds whose vectors are damaged; None when nothing is left."""
+    records = tuple(record for record in (one.done if one else ()) if vectors_of(record))
+    return replace(one, records=records) if one and records else None
 
 
 def _is_meant(name: str, variant: Variant) -> bool:
@@ -261,15 +267,9 @@ def _place(pair: Comparison[Variant]) -> dict[str, Any]:
 def gene_table(pair: Comparison[Variant]) -> pd.DataFrame:
     """One row per gene, where ``a`` is better first; with symbols where they are known."""
     table = pair.genes.reset_index().assign(**_place(pair))
-    table["symbol"] = table["gene"].map(_symbols(pair)).fillna("").astype(str)
+    symbols = symbols_of(pair.a.first.identity.data)
+    table["symbol"] = table["gene"].map(symbols).fillna("").astype(str)
     return table[["dataset", "protocol", "gene", "symbol", "twin", "a", "b", "gain"]]
-
-
-def _symbols(pair: Comparison[Variant]) -> dict[str, str]:
-    """Symbols of target genes, where the dataset is here to tell them."""
-    dataset = DataStore().find(pair.a.first.identity.data)
-    genes = dataset.target_genes if dataset else pd.DataFrame()
-    return dict(zip(genes.index, genes["symbol"], strict=True)) if "symbol" in genes else {}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from genebench.analysis.sweep import Grid
-from genebench.errors import UserError
-from genebench.files import atomic_write, user_errors
 from genebench.report.colours import ink, paint
+from genebench.report.figures import file_name, shown, write_figures
 from genebench.report.grids import (
     Block,
     Layout,
@@ -25,32 +22,18 @@ from genebench.report.grids import (
 )
 from genebench.report.sweep import GridReport
 from genebench.specs import MetricSpec, Value
-from genebench.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-FORMATS = ("svg", "png")
 
 _CELL = (1.0, 0.6)
 """Width and height of a cell, inches."""
 _MARGIN = (1.1, 0.7)
 _WIDEST = 200.0
 """Inches; cells of grids with more columns are narrower."""
-_LETTERS = 60
-_DPI = 150
+_LETTERS = 120
 _MISSING = "#d9d9d9"
-
-
-def check_drawing() -> None:
-    """Refuse to draw where matplotlib is not installed.
-
-    Raises:
-        UserError: it is not.
-    """
-    if find_spec("matplotlib") is None:
-        raise UserError("figures need matplotlib; pip install 'genebench[report]', or leave --out")
 
 
 def draw(report: GridReport, folder: Path) -> list[Path]:
@@ -59,42 +42,15 @@ def draw(report: GridReport, folder: Path) -> list[Path]:
     Raises:
         UserError: matplotlib is not installed, or the folder cannot be written to.
     """
-    check_drawing()
-    written = []
-    with user_errors(folder, "choose another folder with --out"):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, layout, metric in _named(report):
-            figure = _figure(layout, metric)
-            for suffix in FORMATS:
-                path = folder / f"{name}.{suffix}"
-                _save(figure, path)
-                written.append(path)
-    return written
+    return write_figures(_figures(report), folder)
 
 
-def _named(report: GridReport) -> Iterator[tuple[str, Layout, MetricSpec]]:
-    """Every figure to be, under a file name of its own that nothing in a record can bend."""
-    used: dict[str, int] = {}
+def _figures(report: GridReport) -> Iterator[tuple[str, Figure]]:
     for layout in report.layouts():
         identity = layout.first.identity
-        parts = ("heat", layout.first.dataset, identity.protocol, layout.preset, identity.data[:8])
+        where = (layout.first.dataset, identity.protocol, layout.preset, identity.data[:8])
         for metric in report.shown() if layout.blocks else ():
-            name = "-".join(map(_plain, (*parts, metric.name)))
-            used[name] = used.get(name, 0) + 1
-            yield (name if used[name] == 1 else f"{name}-{used[name]}"), layout, metric
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:_LETTERS]
-
-
-def _save(figure: Figure, path: Path) -> None:
-    from matplotlib import rc_context
-
-    # Nothing of a file may depend on when it was drawn.
-    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    with rc_context({"svg.hashsalt": "genebench"}), atomic_write(path) as stream:
-        figure.savefig(stream, format=path.suffix[1:], dpi=_DPI, metadata=metadata)
+            yield file_name("heat", *where, metric.name), _figure(layout, metric)
 
 
 def _figure(layout: Layout, metric: MetricSpec) -> Figure:
@@ -117,14 +73,15 @@ def _figure(layout: Layout, metric: MetricSpec) -> Figure:
             panel.set_axis_off()
         for panel, grid in zip(line, block.grids, strict=False):
             title = " ".join([layout.label(grid), *map(setting, block.axes[2:], block.rest)])
-            panel.set_title(_text(title), fontsize=9, weight="bold", parse_math=False)
+            panel.set_title(shown(title, _LETTERS), fontsize=9, weight="bold", parse_math=False)
             _ticks(panel, block)
             _cells(panel, _cells_of(layout, block, grid, metric, scale))
     first = layout.first
     figure.suptitle(
-        _text(
+        shown(
             f"{first.dataset} · {first.identity.protocol} · {metric.title}, "
-            f"{metric.direction} is better (lighter); mean ± std over genes"
+            f"{metric.direction} is better (lighter); mean ± std over genes",
+            _LETTERS,
         ),
         fontsize=9, parse_math=False,
     )  # fmt: skip
@@ -183,16 +140,11 @@ def _ticks(panel: Axes, block: Block) -> None:
     panel.set(xlim=(-0.5, len(block.columns) - 0.5), ylim=(len(block.rows) - 0.5, -0.5))
     panel.spines[:].set_visible(False)
     panel.tick_params(length=0, labelsize=8)
-    panel.set_xlabel(_text(block.axes[1 if rows else 0]), fontsize=8, parse_math=False)
+    panel.set_xlabel(shown(block.axes[1 if rows else 0], _LETTERS), fontsize=8, parse_math=False)
     if rows:
-        panel.set_ylabel(_text(block.axes[0]), fontsize=8, parse_math=False)
+        panel.set_ylabel(shown(block.axes[0], _LETTERS), fontsize=8, parse_math=False)
 
 
 def _tick(value: Value | None) -> str:
     # Ticks know no parse_math: a lone dollar is no formula.
-    return _text(short(value)).replace("$", r"\$") if value is not None else ""
-
-
-def _text(text: str) -> str:
-    line = printable(text)
-    return line if len(line) <= _LETTERS * 2 else f"{line[: _LETTERS * 2]}…"
+    return shown(short(value), _LETTERS).replace("$", r"\$") if value is not None else ""

@@ -8,7 +8,8 @@ from functools import cached_property
 
 import pandas as pd
 
-from genebench.analysis.rank import Standing, named_test, standings
+from genebench.analysis.bootstrap import seed_interval
+from genebench.analysis.rank import Standing, named_test, scores_of, standings
 from genebench.analysis.tidy import tidy
 from genebench.analysis.vectors import VectorsOf
 from genebench.catalog import Catalog
@@ -16,7 +17,7 @@ from genebench.paper import published
 from genebench.report.variants import Variant, variants_of
 from genebench.results.record import Record
 from genebench.results.scores import PANELS
-from genebench.specs import MetricSpec
+from genebench.specs import PRESETS, MetricSpec
 
 SHOWN_METRICS = ("mae", "cc")
 """The published ones, shown unless others are asked for."""
@@ -93,7 +94,13 @@ class Report:
     def sections(self) -> Iterator[Section]:
         """One for each data digest and protocol: a table per metric, and what it cost."""
         for group in sorted(comparable(self.records), key=self.place):
-            yield _Comparison(group, self.catalog, self.metrics, self.vectors_of).section()
+            # A table without ranks has room for every preset; what is ranked is of one.
+            parts = by_preset(group, self.catalog) if self.vectors_of else {"": group}
+            for preset, records in parts.items():
+                name = preset if len(parts) > 1 else ""
+                yield _Comparison(
+                    records, self.catalog, self.metrics, self.vectors_of, name
+                ).section()
 
     def place(self, group: list[Record]) -> tuple[str, int, str]:
         """Sections stand by dataset and protocol, in the catalog's order."""
@@ -114,6 +121,29 @@ def comparable(records: Iterable[Record]) -> list[list[Record]]:
     return list(groups.values())
 
 
+def by_preset(records: Iterable[Record], catalog: Catalog) -> dict[str, list[Record]]:
+    """Preset → the comparable records that are of it, the largest preset first.
+
+    A record whose parameters are also those of another preset (least squares has none) is of both.
+    """
+    found = list(records)
+    run = {record.preset for record in found}
+    presets = [preset for preset in reversed(PRESETS) if preset in run]
+    return {
+        preset: [record for record in found if _is_of(preset, record, catalog)]
+        for preset in (*presets, *sorted(run.difference(PRESETS)))
+    }
+
+
+def _is_of(preset: str, record: Record, catalog: Catalog) -> bool:
+    if record.preset == preset:
+        return True
+    spec = catalog.methods.specs.get(record.identity.method)
+    if spec is None or preset not in PRESETS:
+        return False
+    return record.identity.params == spec.values(preset, {})
+
+
 @dataclass(frozen=True)
 class _Comparison:
     """Records of one section, ready to be laid out."""
@@ -122,6 +152,7 @@ class _Comparison:
     catalog: Catalog
     metrics: Sequence[str]
     vectors_of: VectorsOf | None
+    preset: str
 
     @cached_property
     def variants(self) -> list[Variant]:
@@ -136,10 +167,13 @@ class _Comparison:
         first = self.first
         names = " = ".join(sorted({record.dataset for record in self.records}))
         trials = " · trials on its selection set" if first.identity.is_trial else ""
+        preset = f" · preset {self.preset}" if self.preset else ""
         metrics = self.catalog.metrics.specs
         scores = [self._scores(spec) for name, spec in metrics.items() if name in self.metrics]
         return Section(
-            title=f"{names} · {first.identity.protocol}{trials} · data {first.identity.data}",
+            title=(
+                f"{names} · {first.identity.protocol}{preset}{trials} · data {first.identity.data}"
+            ),
             tables=(*(table for table in scores if self._has_value(table)), self._costs()),
             notes=tuple(self._notes()),
         )
@@ -155,7 +189,8 @@ class _Comparison:
         ranked = sorted(self.variants, key=lambda variant: variant.rank(metric, "all"))
         best = [min(ranked, key=lambda variant: variant.rank(metric, panel)) for panel in panels]
         published = ["published"] if self.first.published_data else []
-        places = {id(one.variant): one.place for one in self._standings(metric)}
+        standings = self._standings.get(metric.name, [])
+        places = {id(one.variant): one.place for one in standings}
         rank = ["rank"] if places else []
         rows = [
             Row(
@@ -178,9 +213,13 @@ class _Comparison:
             rows=tuple(rows),
         )
 
-    def _standings(self, metric: MetricSpec) -> list[Standing[Variant]]:
-        """Who can be told from whom on all targets; nobody unless ranks are wanted."""
-        return standings(self.variants, self.vectors_of, metric) if self.vectors_of else []
+    @cached_property
+    def _standings(self) -> dict[str, list[Standing[Variant]]]:
+        """Metric → who can be told from whom on all targets; nothing unless ranks are wanted."""
+        if not self.vectors_of:
+            return {}
+        shown = [spec for name, spec in self.catalog.metrics.specs.items() if name in self.metrics]
+        return {spec.name: standings(self.variants, self.vectors_of, spec) for spec in shown}
 
     def _published(self, variant: Variant, metric: MetricSpec) -> str:
         """The paper's value, beside a run of the published setting."""
@@ -206,11 +245,25 @@ class _Comparison:
             "landmark), twin (a landmark too, hence copied on RNA-seq); the "
             "best mean of a column is marked, not tested"
         )
-        for name in self.metrics if self.vectors_of else ():
-            spec = self.catalog.metrics.specs.get(name)
-            if spec and (found := self._standings(spec)):
-                yield f"{spec.title} on panel all: {named_test(found)}"
+        yield from self._over_seeds()
+        for name, found in self._standings.items():
+            if found:
+                title = self.catalog.metrics.specs[name].title
+                yield f"{title} on panel all: {named_test(found)}"
         if constant := max((record.constant_truth for record in self.records), default=0):
             yield f"{constant:,} targets do not vary in the test profiles; they are counted"
         for variant in self.variants:
             yield from variant.notes()
+
+    def _over_seeds(self) -> Iterator[str]:
+        """How far the mean of all targets may be from that of other seeds."""
+        for variant in self.variants:
+            limits = [
+                f"{spec.title} {interval[0]:.4f} … {interval[1]:.4f}"
+                for name, spec in self.catalog.metrics.specs.items()
+                if name in self.metrics
+                and (interval := seed_interval(scores_of(variant, name, "all")))
+            ]
+            if limits:
+                number = len(variant.done)
+                yield (f"{variant.label}: 95 % t interval over {number} seeds: {', '.join(limits)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +11,8 @@ import numpy as np
 from genebench.analysis.compare import Comparison
 from genebench.files import atomic_write, user_errors
 from genebench.report.compare import Comparisons
-from genebench.report.heatmap import FORMATS, check_drawing
+from genebench.report.figures import file_name, shown, write_figures
 from genebench.report.variants import Variant
-from genebench.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 _COLOURS = "#0072b2", "#d55e00"
 """Of the two methods (Okabe & Ito: alike to people with and without colour vision)."""
 _SIZE = 4.8
-_DPI = 150
-_LETTERS = 60
 _POINTS = 256
 _FEWEST = 3
 """Different values that a density needs."""
@@ -36,16 +32,7 @@ def draw(found: Comparisons, folder: Path) -> list[Path]:
     Raises:
         UserError: matplotlib is not installed, or the folder cannot be written to.
     """
-    check_drawing()
-    written = []
-    with user_errors(folder, "choose another folder with --out"):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, figure in _figures(found):
-            for suffix in FORMATS:
-                path = folder / f"{name}.{suffix}"
-                _save(figure, path)
-                written.append(path)
-    return written
+    return write_figures(_figures(found), folder)
 
 
 def write_genes(found: Comparisons, path: Path) -> None:
@@ -60,23 +47,11 @@ def write_genes(found: Comparisons, path: Path) -> None:
 
 
 def _figures(found: Comparisons) -> Iterator[tuple[str, Figure]]:
-    """Figures under names that nothing in a record can bend; same names are numbered."""
-    used: dict[str, int] = {}
     for pair in found.pairs:
         if pair.genes.empty:
             continue
-        first = pair.a.first
-        parts = (
-            pair.a.label,
-            pair.b.label,
-            first.dataset,
-            first.identity.protocol,
-            pair.metric.name,
-            pair.panel,
-        )
-        stem = "-".join(map(_plain, parts))
-        used[stem] = used.get(stem, 0) + 1
-        name = stem if used[stem] == 1 else f"{stem}-{used[stem]}"
+        where = pair.a.first.dataset, pair.a.first.identity.protocol
+        name = file_name(pair.a.label, pair.b.label, *where, pair.metric.name, pair.panel)
         yield f"scatter-{name}", scatter(pair)
         yield f"density-{name}", density(pair)
 
@@ -101,7 +76,7 @@ def scatter(pair: Comparison[Variant]) -> Figure:
     corners = (above, below) if pair.metric.direction == "higher" else (below, above)
     shares = pair.share(1), pair.share(-1)
     for one, share, colour, corner in zip((pair.a, pair.b), shares, _COLOURS, corners, strict=True):
-        _write(panel, corner, f"{_text(one.label)} better: {share:.1%}", colour)
+        _write(panel, corner, f"{shown(one.label)} better: {share:.1%}", colour)
     return figure
 
 
@@ -123,7 +98,7 @@ def density(pair: Comparison[Variant]) -> Figure:
     panel.set(xlim=(grid[0], grid[-1]), ylim=(0, None))
     _name_axes(panel, f"{pair.metric.title} ({pair.metric.unit})", "density of genes")
     for line, (one, colour) in enumerate(zip((pair.a, pair.b), _COLOURS, strict=True)):
-        _write(panel, (0.97, 0.96 - 0.07 * line, "right", "top"), _text(one.label), colour)
+        _write(panel, (0.97, 0.96 - 0.07 * line, "right", "top"), shown(one.label), colour)
     return figure
 
 
@@ -135,7 +110,7 @@ def _blank(pair: Comparison[Variant]) -> tuple[Figure, Axes]:
     panel.spines[["top", "right"]].set_visible(False)
     first, genes = pair.a.first, f"{len(pair.genes):,} target genes ({pair.panel})"
     title = f"{first.dataset} · {first.identity.protocol} · {genes}"
-    panel.set_title(_text(title), fontsize=9, parse_math=False)
+    panel.set_title(shown(title), fontsize=9, parse_math=False)
     return figure, panel
 
 
@@ -152,24 +127,6 @@ def _axis(pair: Comparison[Variant], one: Variant) -> str:
 
 
 def _name_axes(panel: Axes, x: str, y: str) -> None:
-    panel.set_xlabel(_text(x), fontsize=9, parse_math=False)
-    panel.set_ylabel(_text(y), fontsize=9, parse_math=False)
+    panel.set_xlabel(shown(x), fontsize=9, parse_math=False)
+    panel.set_ylabel(shown(y), fontsize=9, parse_math=False)
     panel.tick_params(labelsize=8)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    from matplotlib import rc_context
-
-    # Nothing of a file may depend on when it was drawn.
-    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    with rc_context({"svg.hashsalt": "genebench"}), atomic_write(path) as stream:
-        figure.savefig(stream, format=path.suffix[1:], dpi=_DPI, metadata=metadata)
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:_LETTERS]
-
-
-def _text(text: str) -> str:
-    line = printable(text)
-    return line if len(line) <= _LETTERS else f"{line[:_LETTERS]}…"

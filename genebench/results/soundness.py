@@ -17,6 +17,9 @@ from genebench.specs import check_name
 ROUNDING = 1e-6
 """How far numbers may lie apart that were summed in another order, or on another machine."""
 
+SUBJECTS = ("gene.id", "gene.twin")
+"""Vectors that every record has."""
+
 _NUMBERS = (GENE_METRIC, PROFILE_METRIC, PROFILE_SHARE)
 
 
@@ -50,13 +53,17 @@ def outcome_faults(record: Record) -> Iterator[str]:
 
 def vector_faults(record: Record, vectors: Mapping[str, NDArray[Any]]) -> Iterator[str]:
     """Whether vectors have the record's lengths, hold numbers, and give the record's scores."""
-    faults = [
-        fault for name, values in vectors.items() for fault in _shape_faults(record, name, values)
-    ]
-    faults += [f"vector {name} is missing" for name in ("gene.id", "gene.twin") - vectors.keys()]
+    faults = list(shape_faults(record, vectors))
+    faults += [f"vector {name} is missing" for name in SUBJECTS if name not in vectors]
     # Each check rests on the one before: shares on scores, scores on whole vectors.
     faults = faults or list(_score_faults(record.scores, scores_of(vectors)))
     yield from faults or _share_faults(record, vectors)
+
+
+def shape_faults(record: Record, vectors: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """Whether each vector, of however many were read, has the record's length and holds numbers."""
+    for name, values in vectors.items():
+        yield from _shape_faults(record, name, values)
 
 
 def _shape_faults(record: Record, name: str, values: NDArray[Any]) -> Iterator[str]:

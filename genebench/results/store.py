@@ -38,11 +38,13 @@ from genebench.errors import UserError
 from genebench.files import atomic_write, full_disk, make_readable, sha256_of, sweep, user_errors
 from genebench.keys import KEY, key_of
 from genebench.results.marks import Marks
+from genebench.results.npz import read_npz
 from genebench.results.record import Record
 from genebench.results.soundness import (
     identity_faults,
     name_faults,
     outcome_faults,
+    shape_faults,
     vector_faults,
 )
 
@@ -51,6 +53,7 @@ MARK = "genebench-results.json"
 """The file that tells a results folder, and its layout, from any other folder."""
 
 _REMEDY = "name another folder with --results"
+_AGAIN = "remove the record and run again"
 _WORK_DAYS = 30
 """How long checkpoints wait for their job to be run again."""
 
@@ -62,7 +65,9 @@ Kept = Literal["predictions", "model"]
 _MOST_VECTORS = 1 << 30
 """Bytes that the vectors of a record may unpack to: 50 times those of the published size."""
 
-_UNREADABLE = (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (
+    OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 """What reading a damaged .npz may raise."""
 
 UNSAVED = "none"
@@ -203,21 +208,26 @@ class ResultsStore:
         All of them, or those of ``names`` that there are: each is read by itself.
 
         Raises:
-            UserError: they are missing, damaged, or far larger than any record's.
+            UserError: they are missing, damaged, of other lengths than the record says, or far
+                larger than any record's.
         """
+        vectors = self._read_vectors(record, names)
+        for fault in shape_faults(record, vectors):
+            raise UserError(f"{self._vectors_path(record.key)}: {fault}; {_AGAIN}")
+        return vectors
+
+    def _read_vectors(
+        self, record: Record, names: Collection[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
         path = self._vectors_path(record.key)
         try:
-            with zipfile.ZipFile(path) as archive:
-                size = sum(entry.file_size for entry in archive.infolist())
-            if size > _MOST_VECTORS:
-                raise UserError(f"{path}: {size:,} bytes of vectors are no record's")
-            with np.load(path, allow_pickle=False) as arrays:
-                wanted = [name for name in arrays.files if names is None or name in names]
-                return {name: arrays[name] for name in wanted}
+            return read_npz(path, names, most=_MOST_VECTORS)
         except FileNotFoundError:
-            raise UserError(f"{path}: is missing; run again") from None
+            raise UserError(f"{path}: is missing; {_AGAIN}") from None
+        except OverflowError as error:
+            raise UserError(f"{path}: {error}") from None
         except _UNREADABLE as error:
-            raise UserError(f"{path}: cannot be read as vectors ({error}); run again") from error
+            raise UserError(f"{path}: cannot be read as vectors ({error}); {_AGAIN}") from error
 
     def predictions(self, record: Record) -> NDArray[np.float32] | None:
         """Kept predictions, a memory map of profiles × targets, or None when not kept.
@@ -229,7 +239,7 @@ class ResultsStore:
         if not record.predictions or not path.exists():
             return None
         if sha256_of(path) != record.predictions:
-            raise UserError(f"{path}: was changed after it was written; run again")
+            raise UserError(f"{path}: was changed after it was written; {_AGAIN}")
         matrix: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
         return matrix
 
@@ -364,7 +374,7 @@ class ResultsStore:
 
     def _verify_vectors(self, record: Record) -> Iterator[str]:
         try:
-            vectors = self.vectors(record)
+            vectors = self._read_vectors(record)
         except UserError as error:
             yield str(error)
         else:

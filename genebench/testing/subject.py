@@ -21,6 +21,7 @@ from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset, DataStore
 from genebench.device import resolve_device
 from genebench.errors import UserError, describe, some
+from genebench.job import seed_everything
 from genebench.method import Context, Method, Model
 from genebench.plan import Job, Request, make_plan
 from genebench.plugins import load_code
@@ -31,7 +32,7 @@ from genebench.specs import MethodSpec, Value
 from genebench.testing import simulated
 from genebench.testing.check import Fault, NotApplicable
 from genebench.testing.child import Predictions
-from genebench.testing.surroundings import Traces, seed_everything, traced
+from genebench.testing.surroundings import Traces, traced
 
 EASY, NOISE = "conformance", "conformance-noise"
 """Names of the datasets: targets that landmarks tell, and targets that nothing tells."""
@@ -166,8 +167,13 @@ class Subject:
             train = training_set(opened(EASY))
         if selections is None:
             selections = selection_sets(opened(EASY))
+        return self._traced_fit(Traces(), train, selections, **how)
+
+    def _traced_fit(
+        self, traces: Traces, train: Profiles, selections: Mapping[str, Profiles], **how: Any
+    ) -> Models:
         load_code(self.spec.code)
-        with traced(Traces(), seed=0):
+        with traced(traces, seed=0):
             return fit(self, train, selections, **how)
 
     def first_fit(self) -> Fit:
@@ -191,6 +197,8 @@ class Subject:
             return error if isinstance(error, Exception) else Fault(describe(error))
 
     def _watched_fit(self) -> Fit:
+        # As in a job, what is tested on is in the process, where no method has any business.
+        assert self.tests
         train, selections = training_set(opened(EASY)), selection_sets(opened(EASY))
         given = {"train": train} | {f"selections[{name!r}]": of for name, of in selections.items()}
         before = {name: _content(profiles) for name, profiles in given.items()}
@@ -200,10 +208,8 @@ class Subject:
             nonlocal reports
             reports += 1
 
-        load_code(self.spec.code)
         traces = Traces()
-        with traced(traces, seed=0):
-            models = fit(self, train, selections, progress=count)
+        models = self._traced_fit(traces, train, selections, progress=count)
         altered = [
             f"{name}.{part}"
             for name, profiles in given.items()
@@ -284,9 +290,21 @@ class Subject:
         return predicted.astype(np.float32)
 
     @cached_property
+    def second_traces(self) -> Traces:
+        """What a second fit, with everything the same, changes in the process."""
+        return self._second_fit[0]
+
+    @cached_property
     def wobble(self) -> float:
         """How far two fits with everything the same are apart, in standard deviations."""
-        return apart(self.predictions, self.predict_tests(self.fit()))
+        return apart(self.predictions, self._second_fit[1])
+
+    @cached_property
+    def _second_fit(self) -> tuple[Traces, Predictions]:
+        assert self.first_predictions
+        traces = Traces()
+        models = self._traced_fit(traces, training_set(opened()), selection_sets(opened()))
+        return traces, self.predict_tests(models)
 
     def check_repeatable(self) -> None:
         """Some checks compare fits: nothing can be said where they differ by themselves.

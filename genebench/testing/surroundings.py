@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from genebench.job import seed_everything
+
 Surroundings = dict[str, Any]
 """What is shared, by name; values compare by ``==``."""
 
@@ -41,14 +43,6 @@ def traced(traces: Traces, seed: int) -> Iterator[None]:
         if torch:
             torch.set_rng_state(threads)
             _restore(before[1])
-
-
-def seed_everything(seed: int) -> None:
-    """Seed the global generators, as a job does before it creates a method."""
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  for methods that use the global generator
-    if torch := _torch():
-        torch.manual_seed(seed)
 
 
 def _changed(before: Surroundings, after: Surroundings) -> list[str]:

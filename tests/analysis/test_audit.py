@@ -66,6 +66,39 @@ def test_values_that_changed_places_are_found(store, lsr):
     assert of(store, lsr).faults
 
 
+def test_shares_that_changed_places_are_found(store, lsr):
+    """Their mean is the score still; what is tested with them is not."""
+    vectors = store.vectors(lsr)
+    vectors["profile-share.cc.strict"] = np.roll(vectors["profile-share.cc.strict"], 1)
+    store.write(lsr, vectors)
+    assert store.verify(store.read(lsr.key)) == []
+    [fault] = of(store, lsr).faults
+    assert fault.startswith("the share of profiles in cc is not what")
+
+
+@pytest.mark.parametrize("groups", [None, "each its own", "all one"])
+def test_groups_that_are_not_those_of_the_dataset_are_found(store, lsr, groups):
+    """Profiles passed off as independent make small p-values of nothing."""
+    vectors = store.vectors(lsr)
+    own = vectors.pop("profile.group")
+    if groups:
+        vectors["profile.group"] = (
+            vectors["profile.id"] if groups == "each its own" else own[:1].repeat(len(own))
+        )
+    store.write(lsr, vectors)
+    assert store.verify(store.read(lsr.key)) == []
+    assert of(store, lsr).faults == ("profile.group is not that of the dataset",)
+
+
+def test_a_record_of_before_shares_and_groups_can_be_recomputed(store, lsr):
+    old = {
+        name: values for name, values in store.vectors(lsr).items()
+        if not name.startswith(("profile-share.", "profile.group"))
+    }  # fmt: skip
+    store.write(lsr, old)
+    assert (of(store, lsr).faults, "mae" in of(store, lsr).recomputed) == ((), True)
+
+
 def test_other_predictions_with_a_digest_to_fit_are_found(store, lsr):
     path = store.root / f"{lsr.key}.predictions.npy"
     np.save(path, np.load(path) * np.float32(0.9))

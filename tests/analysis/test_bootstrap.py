@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from genebench.analysis.bootstrap import (
     LEVEL,
+    RESAMPLES,
     PairedBootstrap,
     Sample,
     group_numbers,
@@ -164,6 +167,22 @@ def test_seeds_of_two_methods_are_judged_by_welchs_test():
     expected = stats.ttest_ind(ours, theirs, equal_var=False)
     assert found.p == pytest.approx(expected.pvalue)
     assert found[1:3] == pytest.approx(tuple(expected.confidence_interval()))
+
+
+def test_the_p_values_of_all_pairs_are_those_of_each_pair():
+    random = np.random.default_rng(5)
+    hard = random.gamma(8, 0.125, 60)
+    shares = [hard * (1 + 0.05 * random.normal(size=60)) + 0.005 * at for at in range(12)]
+    samples = [
+        Sample(one, tuple(one.mean() + 0.01 * random.normal(size=1 + at % 3)))
+        for at, one in enumerate(shares)
+    ]
+    bootstrap = PairedBootstrap(samples, alone(60))
+    pairs = list(combinations([3, *range(5, 12), 0, 1], 2))  # more than are tested at a time
+    expected = [bootstrap.difference(*pair).p for pair in pairs]
+    found = bootstrap.p_values([3, *range(5, 12), 0, 1])
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert found.min() < 1 / RESAMPLES < found.max()
 
 
 def test_the_p_value_alone_is_that_of_the_difference():

@@ -69,6 +69,12 @@ def test_equals_share_a_rank_and_the_next_one_counts_them_both():
     assert ties == {"a": ["b"], "b": ["a"], "c": []}
 
 
+def test_ranks_never_decrease_down_a_table():
+    """c is worse by far, but so noisy that no test can say so."""
+    table = Table().add("c", 0.5, noise=3.0).add("b", 0.32).add("a", 0.3)
+    assert list(table.places().items()) == [("a", "1 ="), ("b", "2 ="), ("c", "2 =")]
+
+
 def test_where_higher_is_better_the_highest_is_first():
     table = Table().add("low", 0.3, metric="cc").add("high", 0.8, metric="cc")
     assert list(table.places("cc")) == ["high", "low"]

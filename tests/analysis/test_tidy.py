@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from genebench import api
 from genebench.analysis.tidy import COLUMNS, tidy
 from genebench.results.record import Failure
 
 
 @pytest.fixture(scope="module")
-def record(tiny, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tidy") / "results"
-    results = api.run("lsr", "gtex", dataset="sim", preset="tiny", results=folder)
-    return next(r for r in results.records if r.identity.method == "lsr")
+def record(made_up):
+    """Two metrics on three panels, no two values the same."""
+    scores = {
+        metric: {
+            panel: {"mean": mean + place / 10, "std": 0.1 + place / 100, "genes": 10}
+            for place, panel in enumerate(("all", "strict", "twin"))
+        }
+        for metric, mean in (("mae", 0.3), ("cc", 0.7))
+    }
+    return made_up("lsr", {}, protocol="gtex", preset="tiny", scores=scores)
 
 
 def test_there_is_one_row_for_each_metric_and_panel(record):

@@ -31,13 +31,23 @@ def test_the_long_table_has_each_records_value_of_each_gene(results):
 
 def test_the_wide_table_is_the_long_one_turned(results):
     long, wide = results.genes("mae"), results.genes("mae", wide=True)
-    assert list(wide.columns[:2]) == ["gene", "twin"]
-    assert wide.shape == (160, 2 + len(results.records))
+    assert list(wide.columns[:3]) == ["gene", "symbol", "twin"]
+    assert wide.shape == (160, 3 + len(results.records))
     for record in results.records:
         rows = long[long["key"] == record.key].set_index("gene")["mae"]
         identity = record.identity
         column = f"{identity.protocol}/{identity.method}/{identity.seed}/{record.key}"
         np.testing.assert_array_equal(wide.set_index("gene")[column].loc[rows.index], rows)
+
+
+def test_symbols_are_those_of_the_dataset_and_left_out_where_it_is_not_here(
+    results, tiny, monkeypatch
+):
+    table = results.genes("mae")
+    expected = tiny.target_genes["symbol"].loc[table["gene"]]
+    np.testing.assert_array_equal(table["symbol"], expected)
+    monkeypatch.setattr("genebench.data.store.DataStore.find", lambda *_: None)
+    assert "symbol" not in results.genes("mae")
 
 
 def test_shares_of_profiles_have_the_mean_that_the_record_says(results):

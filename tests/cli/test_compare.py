@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from genebench import api
 
@@ -49,6 +52,9 @@ def test_genes_and_figures_go_where_they_are_told(genebench, results, tmp_path):
     assert done.status == 0
     assert (tmp_path / "genes.csv").read_text().count("\n") == 161
     assert len(list((tmp_path / "figures").iterdir())) == 4
+    for path in (tmp_path / "figures").glob("*.png"):
+        with Image.open(path) as picture:
+            assert (np.asarray(picture.convert("L")) < 200).mean() > 0.005, "something is drawn"
 
 
 def test_without_matplotlib_one_line_says_what_to_install(
@@ -56,7 +62,7 @@ def test_without_matplotlib_one_line_says_what_to_install(
 ):
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "genebench.report.heatmap.find_spec",
+        "genebench.report.figures.find_spec",
         lambda name: None if name == "matplotlib" else find(name),
     )
     done = genebench("compare", "lsr", "knn-ge", "--results", results, "--out", tmp_path / "f")
@@ -82,6 +88,26 @@ def test_a_file_that_cannot_be_written_is_the_users_mistake(genebench, results, 
     )
     assert done.status == 2
     assert "--genes" in done.err
+
+
+def test_a_record_with_damaged_vectors_is_shown_without_a_rank(
+    genebench, results, tmp_path, caplog
+):
+    copy = shutil.copytree(results, tmp_path / "copy")
+    broken = next(r for r in api.records(copy).records if r.identity.method == "lsr")
+    (copy / f"{broken.key}.npz").write_bytes(b"")
+    done = genebench(
+        "report", "--ranks", "--format", "markdown", "--results", copy,
+        "--protocol", broken.identity.protocol,
+    )  # fmt: skip
+    assert done.status == 0
+    rows = [
+        line.split("|")[1:3] for line in done.out.partition("cost (")[0].splitlines() if "|" in line
+    ]
+    places = {name.strip(): place.strip() for name, place in rows if name.strip()}
+    assert (places["lsr"], places["knn-ge"]) == ("–", "1")
+    [warning] = caplog.messages
+    assert broken.key in warning
 
 
 def test_ranks_stand_in_the_tables_when_asked_for(genebench, results):

@@ -318,8 +318,17 @@ def test_merging_says_what_became_of_every_record(genebench, copied, made, tmp_p
     assert lines[-1].startswith("6 new, 0 replaced, 5 there already, 1 not taken, in ")
 
 
-@pytest.mark.parametrize("change", [drop_a_key, come_from_the_future, score_nan, name_it_hostile])
-@pytest.mark.parametrize("command", [("report",), ("status",), ("results", "export", "-o")])
+@pytest.mark.parametrize(
+    ("command", "change"),
+    [
+        (("report",), drop_a_key),
+        (("report",), come_from_the_future),
+        (("report",), score_nan),
+        (("report",), name_it_hostile),
+        (("status",), name_it_hostile),
+        (("results", "export", "-o"), name_it_hostile),
+    ],
+)
 def test_a_bad_record_is_left_out_with_a_warning_and_the_others_are_shown(
     genebench, copied, caplog, command, change
 ):

@@ -72,10 +72,13 @@ def test_the_stored_grids_are_shown_again_in_every_format(folder, genebench):
 
 def test_heat_maps_are_drawn_where_there_is_a_folder(folder, genebench, tmp_path):
     pytest.importorskip("matplotlib")
-    drawn = genebench("report", "--sweep", "--results", folder, "--out", tmp_path / "figures")
+    drawn = genebench(
+        "report", "--sweep", "--results", folder, "--out", tmp_path / "figures",
+        "--protocol", "geo", "--metrics", "mae",
+    )  # fmt: skip
     assert drawn.status == 0, drawn.err
-    assert len(list((tmp_path / "figures").iterdir())) == 2 * 2 * 2
-    assert drawn.err.count("drawn: ") == 8
+    assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".svg", ".png"}
+    assert drawn.err.count("drawn: ") == 2
 
 
 def test_a_suite_lays_out_what_any_command_has_run(folder, genebench, tmp_path):
@@ -139,9 +142,9 @@ def test_a_wrong_sweep_is_one_line_and_nothing_is_written(
 
 
 def test_a_sweep_says_before_it_starts_that_it_cannot_draw(genebench, tmp_path, monkeypatch):
-    from genebench.report import heatmap
+    from genebench.report import figures
 
-    monkeypatch.setattr(heatmap, "find_spec", lambda name: None)
+    monkeypatch.setattr(figures, "find_spec", lambda name: None)
     refused = genebench(*SWEEP, "--out", tmp_path, "--results", tmp_path / "results")
     assert refused.status == 2
     assert "genebench[report]" in refused.err

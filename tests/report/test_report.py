@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from genebench import api
 from genebench.catalog import catalog
@@ -313,3 +315,37 @@ def test_markup_in_a_name_does_not_become_markup(lsr, method):
     row = next(line for line in shown.splitlines() if line.startswith("| a") or "0." in line)
     assert "<b>" not in row
     assert row.replace(r"\|", "").count("|") == 5, "label, all, strict, twin"
+
+
+# Seeds and presets
+
+
+def test_the_interval_over_seeds_is_students_and_no_single_seed_has_one(made_up):
+    maes = (0.30, 0.31, 0.33)
+    runs = [made_up("net", {}, mae, seed=seed) for seed, mae in enumerate(maes)]
+    [section] = sections(*runs, made_up("lsr", {}, 0.4))
+    low, high = stats.t.interval(0.95, 2, np.mean(maes), stats.sem(maes))
+    [note] = [note for note in section.notes if "t interval" in note]
+    assert note.startswith(f"net: 95 % t interval over 3 seeds: MAE {low:.4f} … {high:.4f}, CC ")
+
+
+def test_presets_are_ranked_apart_and_what_has_none_stands_among_both(made_up):
+    runs = (
+        made_up("net", {"units": 9}, 0.3, preset="small"),
+        made_up("net", {"units": 3}, 0.4, preset="tiny"),
+        made_up("lsr", {}, 0.5, preset="tiny"),
+    )
+    vectors = {"profile.id": np.array(list("abcdefgh"))}
+    shares = np.linspace(0, 1e-3, 8)
+
+    def vectors_of(record):
+        mean = record.scores["mae"]["all"].mean
+        return vectors | {"profile-share.mae.all": mean + shares - shares.mean()}
+
+    ranked = list(Report(runs, catalog(), vectors_of=vectors_of).sections())
+    assert [section.title.split(" · ")[2] for section in ranked] == ["preset small", "preset tiny"]
+    assert [column(section, "rank") for section in ranked] == [
+        {"net": "1", "lsr": "2"},
+        {"net": "1", "lsr": "2"},
+    ]
+    assert len(sections(*runs)) == 1

@@ -566,6 +566,14 @@ def test_vectors_that_cannot_be_the_records_are_found(store, vectors, said):
     assert said in found[0]
 
 
+@pytest.mark.parametrize("values", [np.zeros(3), np.array([0.1, 0.2, 0.3, np.nan])])
+def test_vectors_of_another_length_or_without_values_are_never_handed_out(store, values):
+    written = store.write(record(), VECTORS | {"gene-metric.mae": values})
+    with pytest.raises(UserError, match=r"npz: vector gene-metric.mae .*; remove the record"):
+        store.vectors(written)
+    assert list(store.vectors(written, ["gene.twin"])) == ["gene.twin"]
+
+
 def test_shares_that_add_up_are_sound(store):
     shares = {"profile-share.mae.all": np.array([0.2, 0.25, 0.3])}
     assert store.verify(store.write(record(), VECTORS | shares)) == []
@@ -581,18 +589,18 @@ def test_vectors_that_lack_what_they_are_of_are_found(store, missing):
 def test_vectors_that_cannot_be_read_are_one_line(store, written, content):
     path = store.root / f"{written.key}.npz"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"cannot be read as vectors .*; run again"):
+    with pytest.raises(
+        UserError, match=r"cannot be read as vectors .*; remove the record and run again"
+    ):
         store.vectors(written)
 
 
-def test_vectors_that_would_fill_the_memory_are_refused(store, written):
+def test_vectors_that_would_fill_the_memory_are_refused(store, written, monkeypatch):
+    monkeypatch.setattr("genebench.results.store._MOST_VECTORS", 1 << 20)
+    store.vectors(written)
     path = store.root / f"{written.key}.npz"
-    with (
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("gene.id.npy", "w") as stream,
-    ):
-        for _ in range(65):
-            stream.write(bytes(1 << 24))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("gene.id.npy", bytes((1 << 20) + 1))
     with pytest.raises(UserError, match="bytes of vectors are no record's"):
         store.vectors(written)
 

@@ -46,10 +46,15 @@ CAUGHT_BY = {
     # With genes permuted, there is no file beneath the profiles to peek at.
     "peeksatplatform": {"fits_without_test_files", "order_of_genes_does_not_matter"},
     "peeksatstore": {"fits_without_test_files", "order_of_genes_does_not_matter"},
+    "peeksatprocess": {"fits_without_test_files", "order_of_genes_does_not_matter"},
+    "adaptstolargeblocks": {"size_of_blocks_does_not_matter"},
+    "adaptstofirstblock": {"what_was_predicted_before_does_not_matter"},
     "transductive": BLOCKS - {"order_of_profiles_does_not_matter"},
-    "fitsonselection": {"selection_targets_only_choose"},
+    "fitsonselection": {"selection_targets_only_choose", "selection_landmarks_only_choose"},
     "choosespergene": set(),
-    "fitssecretly": {"selection_targets_only_choose"},
+    "fitssecretly": {"selection_targets_only_choose", "selection_landmarks_only_choose"},
+    "fitsinsteps": {"selection_targets_only_choose"},
+    "adaptstoselection": {"selection_landmarks_only_choose"},
     "looksatotherselections": {"selection_sets_are_apart"},
     "constant": {"learns_what_is_easy"},
     "overconfident": {"is_not_absurd_on_noise"},
@@ -76,6 +81,7 @@ def test_what_breaks_the_contract_is_caught_by_the_check_meant_for_it(dishonest,
     if "leaves_torch_alone" in CAUGHT_BY[name]:
         pytest.importorskip("torch")
     monkeypatch.setattr("genebench.testing.checks.life._GRACE", 0.5)
+    monkeypatch.setattr("genebench.testing.checks.life._DEADLINE", 0.001)
     cheap = {check.name for check in all_checks()} - PROCESSES
     found = outcomes(name, cheap | CAUGHT_BY[name])
     failed = {one.check.name: one.detail for one in found if one.status == "failed"}

@@ -51,7 +51,7 @@ def test_an_expected_failure_that_passes_is_a_failure(dishonest):
     assert "(was broken once), and passes" in found.detail
 
 
-def test_expected_failures_are_declared_with_the_method(install, fresh):
+def test_expected_failures_are_declared_with_the_method(install, fresh, genebench):
     install(
         "humble",
         """
@@ -71,6 +71,12 @@ def test_expected_failures_are_declared_with_the_method(install, fresh):
     assert expected_failures(subject, {"fits": "no"}) == {LEARNS: "it is a mean", "fits": "no"}
     with pytest.raises(UserError, match=r"unknown check .* 'fit'; did you mean fits"):
         expected_failures(subject, {"fit": "no"})
+    done = genebench("check", "humble", "--only", LEARNS)
+    assert done.status == 0
+    [shown, reason, last] = done.out.splitlines()
+    assert shown.startswith("xfail learning")
+    assert reason.strip() == f"it is a mean [{LEARNS}]"
+    assert last == "humble: 1 of 1 checks ran, 0 passed, 1 failed as expected (1 × it is a mean)"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -39,7 +39,7 @@ from genebench.report.site.pages import (
 )
 from genebench.report.site.publish import check_place, staging
 from genebench.report.site.reading import Run, read
-from genebench.report.site.seen import Seen, look
+from genebench.report.site.seen import Seen, evidence_for, look, shared
 from genebench.report.site.tables import (
     TARGETS,
     Ranking,
@@ -50,6 +50,7 @@ from genebench.report.site.tables import (
     ranking,
     rows_of,
 )
+from genebench.report.variants import Variant
 from genebench.results.record import Record
 from genebench.specs import MethodSpec, MetricSpec
 
@@ -94,7 +95,7 @@ def build(
     reading = read(folders)
     with _workers(len(reading.runs)) as everywhere:
         names = [metric.name for metric in shown.metrics]
-        seen = list(everywhere(partial(look, metrics=names), reading.runs))
+        seen = shared(everywhere(partial(look, metrics=names), reading.runs))
         faults = [found.fault for found in seen if found.fault]
         sound = {
             run.key: (run, found)
@@ -147,20 +148,25 @@ class _Site:
     @cached_property
     def rankings(self) -> dict[tuple[str, str, str], Ranking]:
         """(Board, panel, metric) → ranking."""
-        evidence = {key: seen.evidence for key, (_, seen) in self.sound.items()}
         tasks = {
-            (board.id, panel, metric.name): RankTask(
-                variants=board.variants,
-                evidence={run.key: evidence[run.key] for run in board.runs},
-                metric=metric,
-                panel=panel,
-                ranked=metric is self.look.metrics[0],
-            )
+            (board.id, panel, metric.name): self._rank_task(board, panel, metric)
             for board in self.boards
             for panel in board.panels
             for metric in self.look.metrics
         }
         return dict(zip(tasks, self.everywhere(ranking, list(tasks.values())), strict=True))
+
+    def _rank_task(self, board: Board, panel: str, metric: MetricSpec) -> RankTask:
+        return RankTask(
+            variants=[_light(variant, metric.name, panel) for variant in board.variants],
+            evidence={
+                run.key: evidence_for(metric.name, panel, self.sound[run.key][1].evidence)
+                for run in board.runs
+            },
+            metric=metric,
+            panel=panel,
+            ranked=metric is self.look.metrics[0],
+        )
 
     @cached_property
     def tables(self) -> dict[str, dict[str, list[Row]]]:
@@ -241,8 +247,13 @@ class _Site:
                 data_page=page_id(board.first.identity.data),
             )  # fmt: skip
             self._page(f"boards/{board.id}/{panel}.html", page)
-        values = [flat(rows, self.look.metrics) for rows in _by_variant(tables)]
-        self._page(f"boards/{board.id}/board.csv", _csv(values))
+        of_variants = list(_by_variant(tables))
+        lines = [flat(rows, self.look.metrics) for rows in of_variants]
+        self._page(f"boards/{board.id}/board.csv", _csv(lines))
+        values = [
+            {**line, **_nested(next(iter(rows.values())))}
+            for line, rows in zip(lines, of_variants, strict=True)
+        ]
         self._page(f"boards/{board.id}/board.json", _json(board, values, self.look.metrics))
 
     # Methods
@@ -341,6 +352,19 @@ class _Site:
         return some(first, 4)
 
 
+def _light(variant: Variant, metric: str, panel: str) -> Variant:
+    """No more of its records than a rank is made of: thousands of them go to another process."""
+    light = (
+        Record.model_construct(
+            key=record.key,
+            scores={metric: {panel: found[panel]}} if panel in found else {},
+        )
+        for record in variant.records
+        for found in [record.scores.get(metric, {})]
+    )
+    return replace(variant, records=tuple(light))
+
+
 def _write_run(task: RunTask, look: Look, folder: Path) -> None:
     (folder / f"{task.run.key}.html").write_text(run_page(task, look), "utf-8")
 
@@ -361,6 +385,12 @@ def _csv(rows: Sequence[Mapping[str, object]]) -> str:
     return stream.getvalue()
 
 
+def _nested(row: Row) -> dict[str, object]:
+    """What JSON can hold and a line of CSV cannot."""
+    records = row.variant.records
+    return {"params": row.first.identity.params, "keys": [record.key for record in records]}
+
+
 def _json(board: Board, rows: Sequence[Mapping[str, object]], metrics: Sequence[MetricSpec]) -> str:
     first = board.first
     about = first.identity.model_dump(
@@ -369,10 +399,6 @@ def _json(board: Board, rows: Sequence[Mapping[str, object]], metrics: Sequence[
     content = {
         "dataset": board.datasets, "preset": board.preset, **about, "profiles": first.profiles,
         "genes": first.genes, "ranked_by": metrics[0].name,
-        "rows": [{**row, "params": _params(row), "keys": str(row["keys"]).split()} for row in rows],
+        "rows": rows,
     }  # fmt: skip
     return json.dumps(content, separators=(",", ":"), allow_nan=False)
-
-
-def _params(row: Mapping[str, object]) -> Any:
-    return json.loads(str(row["params"]))

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from genebench.catalog import Catalog
 from genebench.keys import key_of
-from genebench.report.report import comparable
+from genebench.report.report import by_preset, comparable
 from genebench.report.site.reading import Run
 from genebench.report.variants import Variant, variants_of
 from genebench.results.record import Record
@@ -111,27 +111,14 @@ def boards_of(runs: Iterable[Run], catalog: Catalog) -> list[Board]:
 
 
 def _by_preset(runs: Sequence[Run], catalog: Catalog) -> list[Board]:
-    """One board for each preset that runs were made with.
-
-    A run whose parameters are also those of another preset (least squares has none) has one
-    record for both, and stands on both boards.
-    """
-    presets = {run.record.preset for run in runs}
+    """One board for each preset that runs were made with; some runs stand on several."""
+    of = {run.key: run for run in runs}
     boards = []
-    for preset in presets:
-        members = [run for run in runs if _belongs(run.record, preset, catalog)]
+    for preset, records in by_preset([run.record for run in runs], catalog).items():
         board_id = page_id([*_test(runs[0].record), preset])
-        boards.append(Board(board_id, preset, tuple(members), catalog))
+        members = tuple(of[record.key] for record in records)
+        boards.append(Board(board_id, preset, members, catalog))
     return boards
-
-
-def _belongs(record: Record, preset: str, catalog: Catalog) -> bool:
-    if record.preset == preset:
-        return True
-    spec = catalog.methods.specs.get(record.identity.method)
-    if spec is None or preset not in PRESETS:
-        return False
-    return record.identity.params == spec.values(preset, {})
 
 
 def _test(record: Record) -> list[object]:

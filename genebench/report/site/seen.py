@@ -5,24 +5,32 @@ Nothing is read that is not shown: of a dozen vectors of a record, a page draws 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genebench.analysis.rank import SHARE
 from genebench.errors import UserError
 from genebench.keys import key_of
 from genebench.report.site.charts import Histogram
 from genebench.report.site.reading import Run
 from genebench.results.record import Record
-from genebench.results.scores import GENE_METRIC, PANELS, PROFILE_METRIC, agree, scores_of
+from genebench.results.scores import (
+    GENE_METRIC,
+    PANELS,
+    PROFILE_METRIC,
+    agree,
+    scores_of,
+    share_name,
+)
 
 BINS = 12
 _TAIL = 0.5
 """Percent of the genes beyond each end of a histogram; they are counted in its last bins."""
+
+IDS = ("profile.id", "profile.group")
 
 Vectors = Mapping[str, NDArray[Any]]
 
@@ -49,9 +57,9 @@ def look(run: Run, metrics: Sequence[str]) -> Seen:
     record = run.record
     if record.status == "failed":
         return Seen()
-    shares = [f"{SHARE}{metric}.{panel}" for metric in metrics for panel in PANELS]
+    shares = [share_name(metric, panel) for metric in metrics for panel in PANELS]
     per_profile = [f"{PROFILE_METRIC}{metric}" for metric in metrics]
-    evidence = ["profile.id", "profile.group", *per_profile, *shares]
+    evidence = [*IDS, *per_profile, *shares]
     wanted = {"gene.twin", *(f"{GENE_METRIC}{metric}" for metric in metrics), *evidence}
     try:
         vectors = run.store.vectors(record, wanted)
@@ -71,17 +79,28 @@ def look(run: Run, metrics: Sequence[str]) -> Seen:
     )
 
 
+def evidence_for(metric: str, panel: str, evidence: Vectors) -> Vectors:
+    """What of the evidence a rank by one metric on one panel is made of."""
+    scores = (f"{PROFILE_METRIC}{metric}", share_name(metric, panel))
+    return {name: v for name, v in evidence.items() if name in (*IDS, *scores)}
+
+
+def shared(seen: Iterable[Seen]) -> list[Seen]:
+    """The same, where equal ids of profiles are one array: runs of a board have them in common."""
+    known: dict[bytes, NDArray[Any]] = {}
+
+    def one(found: Seen) -> Seen:
+        ids = {name: found.evidence[name] for name in IDS if name in found.evidence}
+        same = {name: known.setdefault(array.tobytes(), array) for name, array in ids.items()}
+        return replace(found, evidence={**found.evidence, **same})
+
+    return [one(found) for found in seen]
+
+
 def _faults(record: Record, vectors: Vectors, metrics: Sequence[str]) -> Iterator[str]:
     """What contradicts the record in the vectors that were read; ``results verify`` reads all."""
-    lengths = {"gene": record.genes.get("target"), "profile": record.profiles.get("test")}
-    for name, values in vectors.items():
-        expected = lengths["gene" if name.startswith("gene") else "profile"]
-        if values.shape != (expected,):
-            yield f"vector {name} has shape {values.shape}, not {expected} values"
-        elif values.dtype.kind == "f" and not np.isfinite(values).all():
-            yield f"vector {name} holds what is no finite number"
-    if vectors.get("gene.twin", np.zeros(0)).dtype != np.bool_:
-        yield "vector gene.twin is missing, or does not say yes or no"
+    if "gene.twin" not in vectors:
+        yield "vector gene.twin is missing"
         return
     found = scores_of(vectors)
     for metric in metrics:
@@ -92,7 +111,10 @@ def _faults(record: Record, vectors: Vectors, metrics: Sequence[str]) -> Iterato
 
 
 def _spread(values: NDArray[np.float64]) -> Histogram:
-    low, high = np.percentile(values, (_TAIL, 100 - _TAIL))
+    ordered, last = np.sort(values), len(values) - 1
+    tail = _TAIL / 100 * last
+    low, high = np.interp((tail, last - tail), np.arange(len(values)), ordered)
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
-    counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+    below = np.searchsorted(ordered, edges[1:-1])
+    counts = np.diff(below, prepend=0, append=len(values))
     return Histogram(float(edges[0]), float(edges[-1]), tuple(counts.tolist()))

@@ -208,7 +208,6 @@ def flat(tables: Mapping[str, Row], metrics: Sequence[MetricSpec]) -> dict[str, 
         "targets": row.first.genes.get("target"),
         "targets_published": TARGETS,
         "params": canonical(identity.params),
-        "keys": " ".join(record.key for record in row.variant.records),
     }
 
 

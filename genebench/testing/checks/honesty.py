@@ -23,10 +23,15 @@ from genebench.testing.subject import (
 
 _SECONDS = 300.0
 _SLIGHT = (1e-2, 1e-3, 1e-4)
-"""Shares of shuffled targets that are mixed into the selection targets."""
+"""Shares of something else that are mixed into the selection set."""
 _MOST = 0.5
 """Share of the genes that may move each time."""
 _UNUSUAL = 5.0
+_FAR, _FOLLOWED = 20.0, 1.0
+"""Standard deviations that selection targets are moved, and predictions may follow at the most:
+candidates know nothing of it, and the one that happens to lie that way is not far off."""
+
+Change = Callable[[Matrix], Matrix]
 
 
 @check
@@ -68,29 +73,54 @@ def a_profile_is_predicted_by_itself(subject: Subject) -> None:
 def selection_targets_only_choose(subject: Subject) -> None:
     """Changing the selection targets changes what is chosen (λ, k, an epoch) and nothing else."""
     subject.check_repeatable()
-    _check_shuffled(subject)
-    _check_slightly_changed(subject)
+    _check_same_choices(subject, _selections(targets=_shuffled), "shuffled targets")
+    _check_far(subject)
+    _check_slight(subject, lambda share: _selections(targets=_mixed(share, _shuffled)))
 
 
-def _check_shuffled(subject: Subject) -> None:
-    """The same choice means the same predictions, whatever the targets that it was made by."""
-    models = subject.fit(selections=_changed_selections(lambda _, shuffled: shuffled))
+@check
+def selection_landmarks_only_choose(subject: Subject) -> None:
+    """Changing the selection landmarks changes what is chosen and nothing else."""
+    subject.check_repeatable()
+    _check_same_choices(subject, _selections(landmarks=_drawn), "other landmarks")
+    _check_slight(subject, lambda share: _selections(landmarks=_mixed(share, _drawn)))
+
+
+def _check_same_choices(subject: Subject, selections: dict[str, Profiles], given: str) -> None:
+    """The same choice means the same predictions, whatever profiles it was made by."""
+    models = subject.fit(selections=selections)
     for name, test in subject.tests.items():
         before, after = subject.models[name], models[name]
         predicted = subject.predict(after, test.landmarks)
         difference = float(np.abs(predicted - subject.predictions[name]).max())
         if _choice_of(before) == _choice_of(after) and difference > CLOSE:
             raise Fault(
-                f"with shuffled targets it makes the same choices ({_told(before.choices)}), and "
+                f"with {given} it makes the same choices ({_told(before.choices)}), and "
                 f"predictions differ by up to {difference:.2g} standard deviations."
             )
 
 
-def _check_slightly_changed(subject: Subject) -> None:
+def _check_far(subject: Subject) -> None:
+    """What is fitted follows the level of the targets, up or down for each gene, however far."""
+    n_genes = len(subject.tests["geo"].target_genes)
+    way = np.random.default_rng(1).choice([-1.0, 1.0], n_genes)
+    models = subject.fit(
+        selections=_selections(targets=lambda real: (real + _FAR * way).astype(np.float32))
+    )
+    for name, predicted in subject.predict_tests(models).items():
+        followed = float(((predicted - subject.predictions[name]).mean(axis=0) * way).mean())
+        if followed > _FOLLOWED:
+            raise Fault(
+                f"predictions follow them: moved by {_FAR:g} standard deviations, up or down, "
+                f"they take predictions {followed:.2g} along."
+            )
+
+
+def _check_slight(subject: Subject, changed: Callable[[float], dict[str, Profiles]]) -> None:
     """What is chosen among some candidates stays; what is fitted follows every change."""
     moved = []
     for share in _SLIGHT:
-        models = subject.fit(selections=_changed_selections(_mixed(share)))
+        models = subject.fit(selections=changed(share))
         moved.append(_moved(subject.predict_tests(models), subject.predictions))
         # A gene may have two candidates that are all but equal; most have not.
         follow = np.min(moved, axis=0) > subject.wobble
@@ -110,20 +140,34 @@ def _moved(one: Predictions, other: Predictions) -> NDArray[np.float32]:
     return np.concatenate([np.abs(one[name] - other[name]).max(axis=0) for name in one])
 
 
-def _mixed(share: float) -> Callable[[Matrix, Matrix], Matrix]:
-    return lambda real, shuffled: ((1 - share) * real + share * shuffled).astype(np.float32)
+def _shuffled(values: Matrix) -> Matrix:
+    """The same rows in another order."""
+    return values[np.random.default_rng(0).permutation(len(values))]
 
 
-def _changed_selections(change: Callable[[Matrix, Matrix], Matrix]) -> dict[str, Profiles]:
-    """Selection sets whose targets are made of the real ones and of the same, shuffled."""
-    random = np.random.default_rng(0)
-    changed = {}
-    for name, profiles in selection_sets(opened()).items():
-        shuffled = profiles.targets[random.permutation(len(profiles))]
-        changed[name] = simulated.with_values(
-            profiles, profiles.landmarks, change(profiles.targets, shuffled)
+def _drawn(values: Matrix) -> Matrix:
+    """Values of another level and spread."""
+    return np.random.default_rng(0).normal(1, 2, values.shape).astype(np.float32)
+
+
+def _mixed(share: float, other: Change) -> Change:
+    return lambda real: ((1 - share) * real + share * other(real)).astype(np.float32)
+
+
+def _unchanged(values: Matrix) -> Matrix:
+    return values
+
+
+def _selections(
+    landmarks: Change = _unchanged, targets: Change = _unchanged
+) -> dict[str, Profiles]:
+    """The selection sets, their landmarks or their targets changed."""
+    return {
+        name: simulated.with_values(
+            profiles, landmarks(profiles.landmarks), targets(profiles.targets)
         )
-    return changed
+        for name, profiles in selection_sets(opened()).items()
+    }
 
 
 @check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from genebench.data.formats.base import BLOCK
 from genebench.data.profiles import Matrix
 from genebench.testing import simulated
 from genebench.testing.check import Fault, check
@@ -11,6 +12,8 @@ from genebench.testing.scores import mae
 from genebench.testing.subject import CLOSE, Subject, opened, selection_sets, training_set
 
 _BLOCKS = (1, 7)
+_MORE_THAN_A_JOB_GIVES = 2 * BLOCK
+_UNUSUAL = 5.0
 _SCORES_APART = 0.25
 """Of a stochastic method's MAE: first weights belong to positions, so that permuting genes is
 drawing again."""
@@ -34,6 +37,19 @@ def size_of_blocks_does_not_matter(subject: Subject) -> None:
             starts = range(0, len(landmarks), size)
             blocks = [subject.predict(model, landmarks[at : at + size]) for at in starts]
             _same(np.concatenate(blocks), predicted)
+        times = -(-_MORE_THAN_A_JOB_GIVES // len(landmarks))
+        _same(subject.predict(model, np.tile(landmarks, (times, 1)))[: len(predicted)], predicted)
+
+
+@check
+def what_was_predicted_before_does_not_matter(subject: Subject) -> None:
+    """Predictions are the same whatever profiles a model was asked about before."""
+    subject.check_repeatable()
+    models = subject.fit()
+    for name, predicted in subject.predictions.items():
+        landmarks = subject.tests[name].landmarks
+        subject.predict(models[name], np.full_like(landmarks, _UNUSUAL))
+        _same(subject.predict(models[name], landmarks), predicted)
 
 
 @check

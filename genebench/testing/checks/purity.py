@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from genebench.errors import some
@@ -45,7 +47,8 @@ def takes_read_only_maps(subject: Subject) -> None:
 @check
 def leaves_generators_alone(subject: Subject) -> None:
     """Fitting and predicting leave the global random generators as they were."""
-    used = _traces(subject).generators
+    # Of a second fit: what is imported by the first may draw, and is no doing of the method's.
+    used = _changed(subject, "generators", subject.second_traces)
     if used:
         raise Fault(
             f"they change {some(used)}; draw from a generator of your own, such as "
@@ -56,18 +59,17 @@ def leaves_generators_alone(subject: Subject) -> None:
 @check
 def leaves_torch_alone(subject: Subject) -> None:
     """Fitting and predicting leave the settings of torch as they were."""
-    changed = _traces(subject).settings
+    changed = _changed(subject, "settings", subject.made.traces)
     if changed:
         raise Fault(f"they change its {some(changed)}; put it back.")
 
 
-def _traces(subject: Subject) -> Traces:
-    """What fitting and predicting change for everybody else."""
-    fitting, predicting = subject.made.traces, Traces()
+def _changed(
+    subject: Subject, what: Literal["generators", "settings"], fitting: Traces
+) -> list[str]:
+    """What a fit, or predicting, changes for everybody else."""
+    predicting = Traces()
     assert subject.first_predictions
     with traced(predicting, seed=0):
         subject.predict_tests(subject.models)
-    return Traces(
-        sorted({*fitting.generators, *predicting.generators}),
-        sorted({*fitting.settings, *predicting.settings}),
-    )
+    return sorted({*getattr(fitting, what), *getattr(predicting, what)})

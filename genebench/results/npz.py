@@ -1,0 +1,64 @@
+"""Reading single arrays of an .npz file: a leaderboard reads a dozen of each of its records."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Collection
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SUFFIX = ".npy"
+
+_START = 10
+"""Bytes before the header of an array in version 1.0 of the format: magic, version, length."""
+
+_VECTOR = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '([<|][bfiuU]\d+)', 'fortran_order': False, "
+    rb"'shape': \((\d+),\), \} *\n",
+    re.DOTALL,
+)
+"""The header that numpy gives a vector of numbers or texts."""
+
+
+def read_npz(
+    path: Path, names: Collection[str] | None = None, *, most: int
+) -> dict[str, NDArray[Any]]:  # fmt: skip
+    """Arrays by name: all of them, or those of ``names`` that there are.
+
+    Args:
+        path: the file.
+        names: which to read; the others cost nothing.
+        most: bytes that all arrays may unpack to.
+
+    Raises:
+        OverflowError: they unpack to more.
+        OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error:
+            the file cannot be read, or is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        size = sum(entry.file_size for entry in entries)
+        if size > most:
+            raise OverflowError(f"{size:,} bytes of vectors are no record's")
+        named = {entry.filename.removesuffix(_SUFFIX): entry for entry in entries}
+        return {
+            name: _array(archive.read(entry))
+            for name, entry in named.items()
+            if names is None or name in names
+        }
+
+
+def _array(content: bytes) -> NDArray[Any]:
+    """The array that a .npy file holds; plain vectors without numpy's reader of Python literals."""
+    plain = _VECTOR.match(content)
+    if plain and plain.end() == _START + int.from_bytes(content[8:_START], "little"):
+        dtype, length = np.dtype(plain[1].decode()), int(plain[2])
+        if len(content) == plain.end() + length * dtype.itemsize:
+            return np.frombuffer(content, dtype, offset=plain.end()).copy()
+    array: NDArray[Any] = np.lib.format.read_array(BytesIO(content), allow_pickle=False)
+    return array
