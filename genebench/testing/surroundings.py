@@ -36,13 +36,15 @@ def traced(traces: Traces, seed: int) -> Iterator[None]:
     try:
         yield
     finally:
+        settings = before[1] or _fresh()
         traces.generators += _changed(seeded, _generators())
-        traces.settings += _changed(before[1], _settings())
+        traces.settings += _changed(settings, _settings())
         random.setstate(own[0])
         np.random.set_state(own[1])  # noqa: NPY002
         if torch:
             torch.set_rng_state(threads)
-            _restore(before[1])
+        if settings:
+            _restore(settings)
 
 
 def _changed(before: Surroundings, after: Surroundings) -> list[str]:
@@ -70,6 +72,19 @@ def _settings() -> Surroundings:
         "gradients": torch.is_grad_enabled(),
         "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
         "precision of float32 products": torch.get_float32_matmul_precision(),
+    }
+
+
+def _fresh() -> Surroundings:
+    """Settings as they are when torch has just been imported, by the very code that is watched."""
+    torch = _torch()
+    if not torch:
+        return {}
+    return _settings() | {
+        "default dtype": torch.float32,
+        "gradients": True,
+        "deterministic algorithms": False,
+        "precision of float32 products": "highest",
     }
 
 
