@@ -37,6 +37,9 @@ bench: .venv/installed-bench ## speed, memory and calibration; see benchmarks/RE
 	$(BIN)/python benchmarks/lasso.py --profiles 4000 --targets 20
 	$(BIN)/python benchmarks/neighbours.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/board.py --runs 50
+	$(BIN)/python benchmarks/calibration.py --nulls 100
 	$(BIN)/python benchmarks/sim_calibration.py
 
 docs: .venv/installed-dev ## the documentation as a site; screenshots where there are results

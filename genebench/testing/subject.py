@@ -32,7 +32,7 @@ from genebench.specs import MethodSpec, Value
 from genebench.testing import simulated
 from genebench.testing.check import Fault, NotApplicable
 from genebench.testing.child import Predictions
-from genebench.testing.surroundings import Traces, traced
+from genebench.testing.surroundings import Traces, settings_kept, traced
 
 EASY, NOISE = "conformance", "conformance-noise"
 """Names of the datasets: targets that landmarks tell, and targets that nothing tells."""
@@ -126,11 +126,12 @@ class Subject:
 
     @contextmanager
     def at_home(self) -> Iterator[None]:
-        """Have genebench find the datasets of this subject, and no others."""
+        """Have genebench find the datasets of this subject alone; put torch's settings right."""
         known = os.environ.get("GENEBENCH_HOME")
         os.environ["GENEBENCH_HOME"] = str(self.home)
         try:
-            yield
+            with settings_kept():
+                yield
         finally:
             if known is None:
                 del os.environ["GENEBENCH_HOME"]

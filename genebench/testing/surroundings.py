@@ -47,6 +47,17 @@ def traced(traces: Traces, seed: int) -> Iterator[None]:
             _restore(settings)
 
 
+@contextmanager
+def settings_kept() -> Iterator[None]:
+    """Put torch's settings right again, whatever the code inside does to them."""
+    before = _settings()
+    try:
+        yield
+    finally:
+        if settings := before or _fresh():
+            _restore(settings)
+
+
 def _changed(before: Surroundings, after: Surroundings) -> list[str]:
     return [name for name, value in before.items() if after[name] != value]
 

@@ -9,6 +9,7 @@ import pytest
 
 from genebench.catalog import catalog
 from genebench.plugins import installed
+from genebench.testing.surroundings import settings_kept
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +28,10 @@ def dishonest(tmp_path_factory):
         yield site
     for cached in (installed, catalog):
         cached.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _settings_kept():
+    """What dishonest methods do to torch ends with the test."""
+    with settings_kept():
+        yield
