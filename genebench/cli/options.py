@@ -14,12 +14,14 @@ from genebench.results import DEFAULT_RESULTS
 __all__ = [
     "DEFAULT_RESULTS",
     "DeviceOption",
+    "DryRunOption",
     "EngineOption",
     "MetricsOption",
     "PluginOption",
     "PresetOption",
     "QuietOption",
     "ResultsOption",
+    "RetryFailedOption",
     "SetOption",
     "command_line",
     "grid_of",
@@ -61,6 +63,10 @@ MetricsOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 EngineOption = Annotated[str, typer.Option(help="Where jobs are executed.")]
+RetryFailedOption = Annotated[bool, typer.Option("--retry-failed", help="Try failed jobs again.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only the tables.")]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -12,12 +12,14 @@ from genebench.cli.limits import MemoryLimitOption, TimeLimitOption, memory_limi
 from genebench.cli.options import (
     DEFAULT_RESULTS,
     DeviceOption,
+    DryRunOption,
     EngineOption,
     MetricsOption,
     PluginOption,
     PresetOption,
     QuietOption,
     ResultsOption,
+    RetryFailedOption,
     SetOption,
     command_line,
     grid_of,
@@ -87,12 +89,8 @@ def run(  # noqa: PLR0917  typer's options are the arguments
         bool, typer.Option("--keep-models", help="Keep models as .safetensors.")
     ] = False,
     metrics: MetricsOption = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try failed jobs again.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
-    ] = False,
+    retry_failed: RetryFailedOption = False,
+    dry_run: DryRunOption = False,
     quiet: QuietOption = False,
 ) -> int:
     """Evaluate methods under protocols on a dataset, and print the tables.
@@ -100,19 +98,17 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     What the results folder holds already is not done again: issue the same command to continue.
     """
     from genebench import api
-    from genebench.job import Settings
 
-    limits = time_limit(time_limit_), memory_limit(memory_limit_)
-    engine = api.engine_of(engine, *limits)
-    api.check_choices(engine, device)
     keep = _kept(predictions=keep_predictions, model=keep_models)
     asked = tuple(metrics.split(",")) if metrics else ()
+    engine, settings = settings_of(
+        engine, device, time_limit_, memory_limit_, results=results, keep=keep, metrics=asked
+    )
     read = _suite(suite, methods, set_, grid)
     name = dataset or (read.dataset if read else None) or "sim"
     preset = preset or (read.preset if read else None)
     api.preset_of(name, preset)
-    if dry_run and not api.is_built(name, preset):
-        typer.echo(f"dataset {name} would be built first; what would then be done is not known")
+    if dry_run and not is_known(name, preset):
         return 0
     with bar(quiet=quiet) as progress:
         if read:
@@ -131,15 +127,6 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     if dry_run:
         show_plan(plan)
         return 0
-    settings = Settings(
-        results=results,
-        device=cast("Device", device),
-        keep=keep,
-        metrics=asked,
-        command=command_line(),
-        time_limit=limits[0],
-        memory_limit=limits[1],
-    )
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
     shown = shown_metrics(asked, records)
     if read:
@@ -147,6 +134,37 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     else:
         print_report(records, metrics=shown)
     return status_of(records)
+
+
+def settings_of(
+    engine: str, device: str, time: str | None, memory: str | None, **others: Any
+) -> tuple[str, Settings]:
+    """The engine to use, and how to execute jobs, from what was asked for.
+
+    Raises:
+        UserError: there is no such engine or device, or a limit makes no sense.
+    """
+    from genebench import api
+    from genebench.job import Settings
+
+    limits = time_limit(time), memory_limit(memory)
+    engine = api.engine_of(engine, *limits)
+    api.check_choices(engine, device)
+    settings = Settings(
+        device=cast("Device", device), command=command_line(),
+        time_limit=limits[0], memory_limit=limits[1], **others,
+    )  # fmt: skip
+    return engine, settings
+
+
+def is_known(dataset: str, preset: str | None) -> bool:
+    """Whether a plan can be shown without building its dataset; says so if not."""
+    from genebench import api
+
+    built = api.is_built(dataset, preset)
+    if not built:
+        typer.echo(f"dataset {dataset} would be built first; what would then be done is not known")
+    return built
 
 
 def shown_metrics(asked: Sequence[str], records: Sequence[Record]) -> Sequence[str]:

@@ -4,36 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genebench.cli.limits import (
-    MemoryLimitOption,
-    TimeLimitOption,
-    memory_limit,
-    time_limit,
-)
+from genebench.cli.limits import MemoryLimitOption, TimeLimitOption
 from genebench.cli.options import (
     DEFAULT_RESULTS,
     DeviceOption,
+    DryRunOption,
     EngineOption,
     MetricsOption,
     PluginOption,
     PresetOption,
     QuietOption,
     ResultsOption,
+    RetryFailedOption,
     SetOption,
-    command_line,
     grid_of,
     overrides_of,
 )
 from genebench.cli.progress import bar
 from genebench.cli.report import print_suite
-from genebench.cli.run import carry_out, show_plan, shown_metrics, status_of
+from genebench.cli.run import (
+    carry_out,
+    is_known,
+    settings_of,
+    show_plan,
+    shown_metrics,
+    status_of,
+)
 
 if TYPE_CHECKING:
-    from genebench.device import Device
     from genebench.suite import Suite
 
 
@@ -75,12 +77,8 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
         Path | None, typer.Option(metavar="DIR", help="Folder for heat maps, as SVG and PNG.")
     ] = None,
     metrics: MetricsOption = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try failed jobs again.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
-    ] = False,
+    retry_failed: RetryFailedOption = False,
+    dry_run: DryRunOption = False,
     quiet: QuietOption = False,
 ) -> int:
     """Run methods with every combination of values, and print parameters against parameters.
@@ -89,19 +87,17 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     The best cell is marked after the fact; to choose parameters, genebench tune.
     """
     from genebench import api
-    from genebench.job import Settings
 
-    limits = time_limit(time_limit_), memory_limit(memory_limit_)
-    engine = api.engine_of(engine, *limits)
-    api.check_choices(engine, device)
     asked = tuple(metrics.split(",")) if metrics else ()
+    engine, settings = settings_of(
+        engine, device, time_limit_, memory_limit_, results=results, metrics=asked
+    )
     size = api.preset_of(dataset, preset)
     if out is not None:
         from genebench.report.figures import check_drawing
 
         check_drawing()
-    if dry_run and not api.is_built(dataset, preset):
-        typer.echo(f"dataset {dataset} would be built first; what would then be done is not known")
+    if dry_run and not is_known(dataset, preset):
         return 0
     fixed, axes = overrides_of(set_ or ()), grid_of(grid, methods)
     with bar(quiet=quiet) as progress:
@@ -112,10 +108,6 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     if dry_run:
         show_plan(plan)
         return 0
-    settings = Settings(
-        results=results, device=cast("Device", device), metrics=asked, command=command_line(),
-        time_limit=limits[0], memory_limit=limits[1],
-    )  # fmt: skip
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
     print_suite(
         records, _as_suite(methods, fixed, axes), size, out=out,
