@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from genebench.cli import invoke
 from genebench.results.record import Failure
 from genebench.results.store import ResultsStore
 
@@ -21,21 +19,6 @@ COLUMNS = [
     "mean", "std_genes", "status", "key",
 ]  # fmt: skip
 FORMATS = ("terminal", "markdown", "latex", "csv", "json")
-
-
-@pytest.fixture(scope="module")
-def made(tiny, tmp_path_factory) -> Path:
-    """lsr and the controls under both protocols, predictions kept; nobody writes to it."""
-    folder = tmp_path_factory.mktemp("made") / "results"
-    command = ["run", "--preset", "tiny", "--methods", "lsr", "--keep-predictions", "--quiet"]
-    assert invoke([*command, "--results", str(folder)]) == 0
-    return folder
-
-
-@pytest.fixture
-def copied(made, tmp_path) -> Path:
-    """The same folder, as this test's own."""
-    return Path(shutil.copytree(made, tmp_path / "results"))
 
 
 @pytest.fixture

@@ -13,25 +13,9 @@ import pandas as pd
 import pytest
 
 from genebench import api
-from genebench.cli import invoke
 from genebench.keys import key_of
 from genebench.results.record import PluginOrigin
 from genebench.results.store import ResultsStore
-
-
-@pytest.fixture(scope="module")
-def made(tiny, tmp_path_factory) -> Path:
-    """lsr and the controls under both protocols, predictions kept; nobody writes to it."""
-    folder = tmp_path_factory.mktemp("made") / "results"
-    command = ["run", "--preset", "tiny", "--methods", "lsr", "--keep-predictions", "--quiet"]
-    assert invoke([*command, "--results", str(folder)]) == 0
-    return folder
-
-
-@pytest.fixture
-def copied(made, tmp_path) -> Path:
-    """The same folder, as this test's own."""
-    return Path(shutil.copytree(made, tmp_path / "results"))
 
 
 @pytest.fixture
