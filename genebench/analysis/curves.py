@@ -11,6 +11,19 @@ from genebench.results.record import Record
 LABELS = ("dataset", "protocol", "method", "preset", "seed", "key")
 
 
+def labels_of(record: Record) -> dict[str, object]:
+    """What tells a record's rows from those of others, by the names of ``LABELS``."""
+    identity = record.identity
+    return {
+        "dataset": record.dataset,
+        "protocol": identity.protocol,
+        "method": identity.method,
+        "preset": record.preset,
+        "seed": identity.seed,
+        "key": record.key,
+    }
+
+
 def curves(records: Iterable[Record], name: str) -> pd.DataFrame:
     """One row per point of the curve of that name, of every record that has one.
 
@@ -22,14 +35,6 @@ def curves(records: Iterable[Record], name: str) -> pd.DataFrame:
 
 
 def _frame(record: Record, name: str) -> pd.DataFrame:
-    identity, curve = record.identity, record.curves[name]
-    labels = {
-        "dataset": record.dataset,
-        "protocol": identity.protocol,
-        "method": identity.method,
-        "preset": record.preset,
-        "seed": identity.seed,
-        "key": record.key,
-    }
+    curve = record.curves[name]
     points = range(max(map(len, curve.values()), default=0))
-    return pd.DataFrame(labels | dict(curve), index=points)
+    return pd.DataFrame(labels_of(record) | dict(curve), index=points)

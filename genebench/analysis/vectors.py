@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
+from genebench.analysis.curves import labels_of
 from genebench.data.store import DataStore
 from genebench.errors import UserError, unknown
 from genebench.results.record import Record
@@ -107,7 +108,7 @@ def _table(
                 if name in vectors
             }
             if columns.keys() & set(names.values()):
-                frames.append(pd.DataFrame(_labels(record) | columns))
+                frames.append(pd.DataFrame(labels_of(record) | columns))
     if not frames:
         raise unknown("metric of these results", next(iter(names.values())), held)
     return pd.concat(frames, ignore_index=True)
@@ -129,15 +130,3 @@ def _widened(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     index = [name for name in ("gene", "symbol", "profile", "twin", "group") if name in table]
     wide = table.set_index([*index, "record"])[metric].unstack("record", sort=False)  # noqa: PD010
     return wide.rename_axis(columns=None).reset_index()
-
-
-def _labels(record: Record) -> dict[str, Any]:
-    identity = record.identity
-    return {
-        "dataset": record.dataset,
-        "protocol": identity.protocol,
-        "method": identity.method,
-        "preset": record.preset,
-        "seed": identity.seed,
-        "key": record.key,
-    }
