@@ -30,7 +30,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from genebench.data.normalise import reference_ranks
+from genebench.data.ranks import reference_ranks
 
 PROBES, LANDMARKS = 22_268, 943
 TARGETS = {1: 5766, 2: 2203, 3: 975, 4: 380, 5: 120, 6: 48, 7: 12, 8: 16}

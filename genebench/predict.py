@@ -13,6 +13,7 @@ from genebench.data.compendium import REFERENCE_PLATFORM, IdKind
 from genebench.data.formats.base import Content, Reader
 from genebench.data.formats.opening import write_matrix
 from genebench.data.genes import match
+from genebench.data.layers import Layers
 from genebench.data.levels import check_level
 from genebench.errors import UserError, some
 from genebench.progress import Progress, silent
@@ -64,7 +65,7 @@ def predict(
             f"missing as {ids} ids: {some(missing)}"
         )
 
-    rows = matched.layers()
+    rows = Layers(matched)
 
     def blocks() -> Iterator[NDArray[np.floating]]:
         done = 0

@@ -11,7 +11,7 @@ projected profiles finds those that have any such neighbour; their rows go to a 
 each is compared in float64 with its earlier neighbours, nearest first, until one is a duplicate.
 The directions decide how many comparisons that takes, never what comes out.
 
-In memory: a few blocks of profiles, the projections (0.5 kB per profile) and a batch of
+In memory: a few blocks of profiles, the projections (0.2 kB per profile) and a batch of
 comparisons. ``kmeans`` fits on the whole matrix, as the published code does, through a memory map
 of a temporary file as large as the source: its pages are the system's to take back.
 """
@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from genebench.data.compiled import compiled_loosely
 from genebench.data.formats.base import BLOCK, Reader
 from genebench.data.npy import NpyWriter, read_rows
 from genebench.data.threads import in_order
@@ -48,7 +49,7 @@ CLUSTERS, MAX_ITER, BATCH_SIZE = 100, 10, 1000
 _ROWS = 128
 """Profiles that a thread works on at once."""
 
-_DIRECTIONS = 64
+_DIRECTIONS = 16
 _SAMPLE = 128
 """Profiles that the directions are taken from."""
 
@@ -60,6 +61,9 @@ _NEIGHBOURS = 1 << 20
 
 _PAIRS = 128
 """Pairs compared at once."""
+
+_TILE = 512
+"""Probes whose products are summed at once: their directions stay in a processor's cache."""
 
 
 def find_duplicates(
@@ -163,7 +167,8 @@ class _Projected:
         Shape: profiles × ``most``; ``len(points)`` where there are no more.
         """
         points, ranks = self.points[profiles], np.arange(1, most + 1)
-        return np.asarray(self._tree.query(points, ranks, distance_upper_bound=self.radius)[1])
+        found = self._tree.query(points, ranks, distance_upper_bound=self.radius, workers=-1)
+        return np.asarray(found[1])
 
     def crowded(self) -> NDArray[np.intp]:
         """The profiles that have another one, earlier or later, within the radius."""
@@ -183,7 +188,9 @@ def _project(blocks: Iterable[NDArray[np.floating]], n_profiles: int) -> _Projec
     directions = _leading_directions(np.concatenate(first))
 
     def work(block: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
-        return block.astype(np.float64) @ directions.T, float(max(block.max(), -block.min()))
+        coordinates = np.zeros((len(block), len(directions)))
+        _add_products(block, directions, coordinates)
+        return coordinates, float(max(block.max(), -block.min()))
 
     points = np.empty((n_profiles, len(directions) + 1))
     start, largest = 0, 0.0
@@ -198,12 +205,30 @@ def _project(blocks: Iterable[NDArray[np.floating]], n_profiles: int) -> _Projec
     return _Projected(points, float(np.hypot(DISTANCE + rounding, _ORDER)))
 
 
+@compiled_loosely
+def _add_products(
+    profiles: NDArray[np.floating], directions: NDArray[np.float64], out: NDArray[np.float64]
+) -> None:
+    """Add ``profiles @ directions.T``; no profile is ever float64 as a whole."""
+    n_probes, tile = directions.shape[1], np.empty(_TILE)
+    for start in range(0, n_probes, _TILE):
+        width = min(_TILE, n_probes - start)
+        for at in range(len(profiles)):
+            for i in range(width):
+                tile[i] = profiles[at, start + i]
+            for axis in range(len(directions)):
+                direction, product = directions[axis, start : start + width], 0.0
+                for i in range(width):
+                    product += tile[i] * direction[i]
+                out[at, axis] += product
+
+
 def _leading_directions(profiles: NDArray[np.floating]) -> NDArray[np.float64]:
     """Orthonormal directions × probes, along which a sample of some profiles varies most."""
     sample = profiles[:: -(-len(profiles) // _SAMPLE)].astype(np.float64)
     sample -= sample.mean(axis=0)
     leading = np.linalg.eigh(sample @ sample.T)[1][:, -_DIRECTIONS:]
-    return np.linalg.qr(sample.T @ leading)[0].T
+    return np.ascontiguousarray(np.linalg.qr(sample.T @ leading)[0].T)
 
 
 def _write_rows(

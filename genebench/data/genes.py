@@ -125,45 +125,6 @@ class Matched:
         kept = np.repeat(genes, self.counts)
         return Matched(self.positions[kept], self.counts[genes], self.sought[genes])
 
-    def layers(self) -> Layers:
-        """The same rows as averaging takes them; every gene must be found."""
-        return Layers(self)
-
-
-class Layers:
-    """The mean of each gene's rows, from rows that come in the order which makes that fast.
-
-    Attributes:
-        positions: the first row of each gene; then the second of those that have one, genes of
-            many rows first; then the third; and so on. Each layer is added to a part of the one
-            before it.
-    """
-
-    def __init__(self, matched: Matched) -> None:
-        starts, counts = np.cumsum(matched.counts) - matched.counts, matched.counts
-        order = np.argsort(-counts, kind="stable")
-        self._several = order[: (counts > 1).sum()]
-        self._counts = counts[self._several]
-        layers = [
-            starts[self._several[self._counts > depth]] + depth
-            for depth in range(1, counts.max(initial=1))
-        ]
-        self._widths = [len(layer) for layer in layers]
-        self.positions: NDArray[np.intp] = matched.positions[np.concatenate([starts, *layers])]
-
-    def average(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Profiles × ``positions`` → profiles × genes in the order of the map, in float64."""
-        at = len(self.positions) - sum(self._widths)
-        means = values[:, :at].astype(np.float64)
-        sums = means.take(self._several, axis=1)
-        for width in self._widths:
-            sums[:, :width] += values[:, at : at + width]
-            at += width
-        sums /= self._counts
-        for profile, several in zip(means, sums, strict=True):
-            profile[self._several] = several
-        return means
-
 
 def match(
     genes: pd.DataFrame,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import mmap
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,20 +25,33 @@ class Stream(Protocol):
 
 
 class Hashed:
-    """A stream that knows the sha256 of all that was written to it."""
+    """A stream that knows the sha256 of all that was written to it.
+
+    What is written must not change afterwards: it is hashed while the next is written.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._digest = hashlib.sha256()
+        self._hasher = ThreadPoolExecutor(1)
+        self._last: Future[None] = self._hasher.submit(lambda: None)
 
     def write(self, data: bytes | memoryview, /) -> None:
         """Write all of the data."""
         self._stream.write(data)
-        self._digest.update(data)
+        self._last.result()  # one at a time: memory stays bounded
+        self._last = self._hasher.submit(self._digest.update, data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hasher.shutdown()
 
     @property
     def sha256(self) -> str:
-        """As hex digits."""
+        """Of all that was written so far, as hex digits."""
+        self._last.result()
         return self._digest.hexdigest()
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,18 +23,20 @@ from genebench.data.compendium import REFERENCE_PLATFORM, Compendium
 from genebench.data.coverage import KeptGenes, keep_genes
 from genebench.data.duplicates import find_duplicates
 from genebench.data.formats.base import BLOCK
-from genebench.data.genes import Layers
+from genebench.data.layers import Layers
 from genebench.data.levels import check_level, to_log2
-from genebench.data.normalise import (
-    GeneSums,
+from genebench.data.normalise import GeneSums, gene_statistics
+from genebench.data.npy import Hashed, NpyWriter, read_rows
+from genebench.data.ranks import (
     Ranks,
-    gene_statistics,
-    gene_sums,
+    Room,
+    add_rows,
+    express,
+    expressed_sums,
     quantile_ranks,
     rank_type,
     reference_ranks,
 )
-from genebench.data.npy import Hashed, NpyWriter, read_rows
 from genebench.data.split import group_split, random_split
 from genebench.data.store import (
     DIGESTED,
@@ -56,8 +59,8 @@ FEWEST_TO_SPLIT = 10, "be split 80/10/10"
 
 T = TypeVar("T")
 
-ROWS = 16
-"""Profiles that a thread works on at once: few enough to stay in the processor's caches."""
+ROWS, RANKED_ROWS = 16, 64
+"""Profiles that a thread ranks, and expresses, at once: few enough for the processor's caches."""
 
 Floats = NDArray[np.float64]
 
@@ -123,10 +126,11 @@ class _References:
     ) -> tuple[NDArray[np.float32], GeneSums, GeneSums]:
         """Expression of ranks, its sums, and those of the training profiles alone."""
         ranks, trains = block
-        places = ranks.astype(np.intp)
-        values = self.everything.take(places)
-        training = gene_sums(self.training.take(places[trains]))
-        return values.astype(np.float32), gene_sums(values), training
+        return (
+            express(ranks, self.everything),
+            expressed_sums(ranks, self.everything),
+            expressed_sums(ranks, self.training, trains),
+        )
 
 
 class _Preparation:
@@ -179,17 +183,27 @@ class _Preparation:
             reader, rule, seed=compendium.split_seed, folder=self._folder, progress=self._progress
         )
 
-    def _ranked(self, platform: str, rank: Callable[[Floats], T]) -> Iterator[T]:
-        """What ``rank`` makes of blocks of profiles × kept genes, not yet normalised."""
-        layers, item = self.genes.rows[platform].layers(), self._platforms[platform]
+    def _ranked(self, platform: str, rank: Callable[[Floats, Room], T]) -> Iterator[T]:
+        """What ``rank`` makes of blocks of profiles × kept genes, not yet normalised.
+
+        What it leaves in the room is there until the next one is asked for.
+        """
+        layers, item = Layers(self.genes.rows[platform]), self._platforms[platform]
         source, level = item.reader.source, item.level
+        free: SimpleQueue[Room] = SimpleQueue()
 
-        def work(block: NDArray[np.floating]) -> T:
-            return rank(
-                layers.average(to_log2(block, source=source, platform=platform, level=level))
-            )
+        def work(block: NDArray[np.floating]) -> tuple[T, Room]:
+            try:
+                room = free.get_nowait()
+            except Empty:
+                room = Room(ROWS, len(self.genes))
+            values = to_log2(block, source=source, platform=platform, level=level)
+            means = layers.average(values, room.array("means", np.float64, len(values)))
+            return rank(means, room), room
 
-        return in_order(work, self._read(platform, layers))
+        for ranked, room in in_order(work, self._read(platform, layers)):
+            yield ranked
+            free.put(room)
 
     def _read(self, platform: str, layers: Layers) -> Iterator[NDArray[np.floating]]:
         """Blocks of kept profiles × rows to average, once the level of the first is known."""
@@ -211,13 +225,12 @@ class _Preparation:
         everything, training = np.zeros(len(self.genes)), np.zeros(len(self.genes))
 
         def ranked() -> Iterator[Ranks]:
-            in_training = iter(self._training)
+            at = 0
             for ranks, ordered in self._ranked(REFERENCE_PLATFORM, quantile_ranks):
-                # One by one in file order: the sums do not depend on how the file is cut.
-                for profile, trains in zip(ordered, in_training, strict=False):
-                    everything[:] += profile
-                    if trains:
-                        training[:] += profile
+                trains = self._training[at : at + len(ranks)]
+                add_rows(ordered, np.ones(len(ranks), np.bool_), everything)
+                add_rows(ordered, trains, training)
+                at += len(ranks)
                 yield ranks
 
         self._write_ranks(REFERENCE_PLATFORM, ranked())
@@ -252,8 +265,7 @@ class _Preparation:
         """Write expression; return its sums, and those of the training profiles alone."""
         whole = training = GeneSums.none(len(self.genes))
         name, shape = f"{platform}/expression.npy", (len(self.tables[platform]), len(self.genes))
-        with (self._folder / name).open("wb") as file:
-            stream = Hashed(file)
+        with (self._folder / name).open("wb") as file, Hashed(file) as stream:
             writer = NpyWriter(stream, shape, np.float32)
             for expression, part, training_part in in_order(
                 references.expression, self._read_ranks(platform)
@@ -270,7 +282,7 @@ class _Preparation:
         if platform == REFERENCE_PLATFORM:
             trains = self._training
         at = 0
-        for ranks in read_rows(self._folder / platform / "ranks.npy", ROWS):
+        for ranks in read_rows(self._folder / platform / "ranks.npy", RANKED_ROWS):
             yield ranks, trains[at : at + len(ranks)]
             at += len(ranks)
 

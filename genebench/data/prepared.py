@@ -179,8 +179,7 @@ class _Platform:
         home.mkdir()
         write_table(self.table, home / "profiles.tsv", "profile")
         shape = (len(self.table), len(self._arrays.landmarks) + len(self._arrays.targets))
-        with (home / "expression.npy").open("wb") as file:
-            stream = Hashed(file)
+        with (home / "expression.npy").open("wb") as file, Hashed(file) as stream:
             writer = NpyWriter(stream, shape, np.float32)
             for block in self._blocks():
                 writer.append(block)

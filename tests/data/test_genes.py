@@ -17,6 +17,7 @@ from genebench.data.genes import (
     read_gene_map,
     strip_version,
 )
+from genebench.data.layers import Layers
 from genebench.errors import UserError
 
 MAP = pd.DataFrame(
@@ -111,7 +112,7 @@ def test_average_is_the_mean_of_each_gene_s_probes(genes, ids):
     if not kept.positions.size:
         return
     values = np.random.default_rng(0).normal(size=(3, len(ids))).astype(np.float32)
-    layers = kept.layers()
+    layers = Layers(kept)
     assert sorted(layers.positions) == sorted(kept.positions)
     means = layers.average(values[:, layers.positions])
     frame = pd.DataFrame(values, columns=ids, dtype=float)

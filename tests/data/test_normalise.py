@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import rankdata
 
-from genebench.data.normalise import (
-    GeneSums,
-    gene_statistics,
-    gene_sums,
+from genebench.data.normalise import GeneSums, gene_statistics, requantile, standardise
+from genebench.data.ranks import (
+    Room,
+    add_rows,
+    express,
+    expressed_sums,
     quantile_ranks,
     rank_type,
     reference_ranks,
-    requantile,
-    standardise,
 )
 
 # Few distinct values, so that ties are common.
@@ -137,10 +137,12 @@ def test_statistics_over_blocks_are_those_of_the_whole(matrix, size):
 
 
 def statistics_of(blocks):
+    """Of blocks of expression, as those of ranks in the reference of all their values."""
     blocks = list(blocks)
+    reference = np.unique(np.concatenate(blocks))
     whole = GeneSums.none(blocks[0].shape[1])
     for block in blocks:
-        whole = whole + gene_sums(block)
+        whole = whole + expressed_sums(np.searchsorted(reference, block), reference)
     return gene_statistics(whole)
 
 
@@ -161,6 +163,58 @@ def test_a_gene_that_never_varies_has_its_value_and_no_deviation_exactly(value, 
     mean, std = statistics_of(np.full((size, 2), value) for size in sizes)
     assert mean.tolist() == [value, value]
     assert std.tolist() == [0.0, 0.0]
+
+
+def test_expression_is_the_reference_at_each_rank_rounded_to_float32():
+    random = np.random.default_rng(0)
+    reference, ranks = np.sort(random.normal(8, 2, 50)), random.integers(0, 50, (3, 50))
+    expression = express(ranks.astype(np.uint16), reference)
+    assert expression.dtype == np.float32
+    np.testing.assert_array_equal(expression, reference[ranks].astype(np.float32))
+
+
+def test_sums_of_some_profiles_are_those_of_these_alone():
+    random = np.random.default_rng(0)
+    reference, ranks = np.sort(random.normal(8, 2, 50)), random.integers(0, 50, (9, 50))
+    where = np.arange(9) % 3 == 1
+    some = expressed_sums(ranks, reference, where)
+    assert some.count == 3
+    np.testing.assert_allclose(some.mean, reference[ranks[where]].mean(axis=0), rtol=1e-12)
+    assert expressed_sums(ranks, reference, np.zeros(9, np.bool_)).count == 0
+
+
+def test_long_tails_and_values_far_apart_are_ranked_as_scipy_does():
+    """Values that share most keys, so that sorting by whole numbers alone leaves them unsorted."""
+    random = np.random.default_rng(0)
+    block = random.lognormal(0, 8, (4, 5000))
+    block[1, 0], block[2, 0] = 1e300, -1e300
+    block[3] = np.where(np.arange(5000) % 2, 1e-300, 1.0) * random.permutation(5000)
+    ranks, ordered = quantile_ranks(block)
+    np.testing.assert_array_equal(ranks, (rankdata(block, axis=1) - 1).astype(int))
+    np.testing.assert_array_equal(ordered, np.sort(block, axis=1))
+
+
+def test_a_room_gives_the_same_ranks_again_and_for_fewer_profiles():
+    random = np.random.default_rng(0)
+    room = Room(4, 300)
+    for n_profiles in (4, 4, 2):
+        block = random.normal(8, 2, (n_profiles, 300))
+        ranks, ordered = quantile_ranks(block, room)
+        np.testing.assert_array_equal(ranks, rankdata(block, axis=1) - 1)
+        np.testing.assert_array_equal(ordered, np.sort(block, axis=1))
+        np.testing.assert_array_equal(reference_ranks(block, room), reference_ranks(block))
+
+
+def test_totals_do_not_depend_on_how_profiles_are_cut():
+    rows = np.random.default_rng(0).normal(8, 2, (20, 6)) ** 9
+    where = np.arange(20) % 4 != 0
+    whole, parts = np.zeros(6), np.zeros(6)
+    add_rows(rows, where, whole)
+    for at in (0, 7, 8):
+        stop = {0: 7, 7: 8, 8: 20}[at]
+        add_rows(rows[at:stop], where[at:stop], parts)
+    assert whole.tolist() == parts.tolist()
+    np.testing.assert_allclose(whole, rows[where].sum(axis=0), rtol=1e-12)
 
 
 def test_standardising_adds_a_thousandth_to_the_deviation():

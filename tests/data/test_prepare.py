@@ -224,7 +224,7 @@ def test_neither_threads_nor_the_size_of_blocks_change_a_bit(make, monkeypatch, 
         )
 
 
-@pytest.mark.parametrize("step", ["quantile_ranks", "gene_sums", "NpyWriter.append"])
+@pytest.mark.parametrize("step", ["quantile_ranks", "expressed_sums", "NpyWriter.append"])
 def test_a_failure_in_the_midst_of_the_blocks_leaves_the_earlier_dataset(make, monkeypatch, step):
     earlier = prepare(make(), store=make.store)
 

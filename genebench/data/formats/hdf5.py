@@ -110,7 +110,7 @@ def read_block(
     """Profiles ``start`` to ``stop`` × ``genes`` of a dataset, ``step`` profiles at a time."""
     block = np.empty((stop - start, len(genes)), dtype=float_type(matrix.dtype))
     if np.array_equal(genes, np.arange(matrix.shape[1])):
-        block[...] = matrix[start:stop]  # all genes in file order: nothing to pick
+        matrix.read_direct(block, np.s_[start:stop])  # all genes in file order: nothing to pick
         return block
     slab = np.empty((min(step, stop - start), matrix.shape[1]), dtype=block.dtype)
     for first in range(start, stop, step):
