@@ -2,9 +2,10 @@
 
 Runs the command that a user would (``genebench run --dataset sim --preset paper``) in a process of
 its own for each method, with a data folder of the caller's choosing; the first run there generates
-and prepares the dataset.
+and prepares the dataset. With fewer profiles (``--profiles``) of the same genes, the peaks tell
+whether memory grows with them.
 
-Usage: ``GENEBENCH_HOME=DIR python benchmarks/closed_form.py [--preset paper] [METHOD ...]``
+Usage: ``GENEBENCH_HOME=DIR python benchmarks/closed_form.py [--profiles 111009] [METHOD ...]``
 """
 
 from __future__ import annotations
@@ -14,12 +15,24 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from genebench import api
+from genebench.data.prepare import prepare
+from genebench.data.store import DataStore
+from genebench.datasets.sim import SIZES, build
 
 METHODS = ["lsr", "lsr-l2", "lsr-l1", "knn-ge", "knn"]
 PHASES = ("fit", "predict", "score")
+
+
+def prepared(preset: str, profiles: int) -> str:
+    """The name of the simulated dataset with so many profiles on its reference platform."""
+    name = f"sim-{preset}-{profiles}"
+    if DataStore().open(name) is None:
+        prepare(build(preset, replace(SIZES[preset], geo=profiles)), name=name)
+    return name
 
 
 def command(*words: str) -> float:
@@ -31,9 +44,8 @@ def command(*words: str) -> float:
     return time.perf_counter() - start
 
 
-def measure(method: str, preset: str, results: Path) -> None:
+def measure(method: str, words: tuple[str, ...], results: Path) -> None:
     """Print a row: seconds by phase over both protocols, MAE, peak memory."""
-    words = ["--dataset", "sim", "--preset", preset, "--results", str(results), "--quiet"]
     seconds = command("run", "--methods", method, "--protocol", "geo,gtex", *words)
     records = [r for r in api.records(results).records if r.identity.method == method]
     fit = max(record.seconds["fit"] for record in records)
@@ -47,14 +59,18 @@ def measure(method: str, preset: str, results: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("methods", nargs="*", default=METHODS)
-    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--preset", choices=SIZES, default="paper")
+    parser.add_argument("--profiles", type=int)
     given = parser.parse_args()
+    profiles = given.profiles or SIZES[given.preset].geo
+    dataset = prepared(given.preset, profiles)
+    print(f"{profiles:,} profiles before the split\n")
     with tempfile.TemporaryDirectory() as folder:
-        words = ("--dataset", "sim", "--preset", given.preset, "--results", folder, "--quiet")
-        command("run", "--methods", "train-mean", *words)  # prepares the data, and both controls
+        words = ("--dataset", dataset, "--results", folder, "--quiet")
+        command("run", "--methods", "train-mean", *words)  # both controls, for all methods
         print(
             "| method | fit s | predict s | score s | whole command s | peak MB | MAE geo | gtex |"
         )
         print("|---|---|---|---|---|---|---|---|")
         for name in given.methods:
-            measure(name, given.preset, Path(folder))
+            measure(name, words, Path(folder))
