@@ -206,7 +206,9 @@ def _attempt(work: Callable[[], Result]) -> Result | Failure:
     """Do what a plugin may do wrong; its failure is a result, not the end of the run."""
     try:
         return work()
-    except (Exception, SystemExit) as error:  # noqa: BLE001  a method may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  a method may raise anything
         return _failure(error)
 
 
@@ -221,10 +223,10 @@ def _create(job: Job) -> Method | Failure:
         # After the import: it may have been the first to bring in torch.
         seed_everything(job.seed)
         method: Method = code(**job.params)
-    except UserError:
+    except (UserError, KeyboardInterrupt):
         # Parameters that contradict each other are the user's mistake, not a result.
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001  a method may raise anything
+    except BaseException as error:  # noqa: BLE001  a method may raise anything
         return _failure(error)
     return method
 

@@ -1,8 +1,9 @@
 """Plugins: discovered by entry point, isolated when broken, described in full.
 
-Whatever a plugin does wrong (its import fails, a hook raises, it declares a malformed or taken
-name, or another contract) costs the user that plugin and nothing else. A plugin may also be one
-local file, for as long as there is no package: the user named it, so a broken one is an error.
+Whatever a plugin does wrong (its import fails or never ends, a hook raises, it declares a malformed
+or taken name, or another contract) costs the user that plugin and nothing else. A plugin may also
+be one local file, for as long as there is no package: the user named it, so a broken one is an
+error.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib import import_module, metadata
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -29,7 +30,8 @@ from genebench.errors import UserError, describe
 from genebench.files import sha256_of
 from genebench.hookspecs import CONTRACT, PROJECT
 from genebench.keys import code_digest
-from genebench.text import escaped_output
+from genebench.patience import Overdue, patience, within
+from genebench.text import escaped_streams
 
 BUILT_INS = (
     "genebench.data.formats",
@@ -56,6 +58,8 @@ class Plugin:
     distribution: str
     version: str
     load: Callable[[], Any]
+    module: Any = None
+    """What was loaded, if it was."""
     offers: dict[str, list[Any]] = field(default_factory=dict)
     """Kind → specs."""
     error: str = ""
@@ -69,8 +73,8 @@ class Plugin:
     def isolate(self, error: BaseException) -> None:
         """Set the plugin aside with the reason."""
         described = describe(error)
-        if isinstance(error, ContractError):
-            described = described.removeprefix("ContractError: ")
+        if isinstance(error, ContractError | Overdue):
+            described = described.removeprefix(f"{type(error).__name__}: ")
         self.error = described
         self.traceback = "".join(traceback.format_exception(error))
         self.offers = {}
@@ -87,6 +91,7 @@ class Plugins:
         self.manager = pluggy.PluginManager(PROJECT)
         self.manager.add_hookspecs(hookspecs)
         self.all = list(found)
+        self._patience = patience()
         self._taken: dict[tuple[str, str], str] = {}
         for plugin in self.all:
             self._admit(plugin)
@@ -108,12 +113,22 @@ class Plugins:
             for spec in plugin.offers.get(kind, ()):
                 yield spec, plugin
 
+    def add_commands(self, app: Any) -> list[str]:
+        """Let every plugin add commands to a typer app; return what went wrong, one line each."""
+        with escaped_streams():
+            return self._call("genebench_commands", self._patience, app=app)
+
     def notify(self, hook: str, *, watchers_only: bool = False, **arguments: Any) -> list[str]:
         """Call an observer hook of every plugin; return what went wrong, one line each.
 
         Observers never fail a run. With ``watchers_only``, only those are called that were
         registered in this process, such as a progress bar: plugins are told where the job runs.
         """
+        return self._call(hook, 0, watchers_only=watchers_only, **arguments)
+
+    def _call(
+        self, hook: str, seconds: float, *, watchers_only: bool = False, **arguments: Any
+    ) -> list[str]:
         plugins = {plugin.name for plugin in self.all}
         complaints = []
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
@@ -121,29 +136,36 @@ class Plugins:
                 continue
             given = {name: arguments[name] for name in implementation.argnames}
             try:
-                implementation.function(**given)
-            except (Exception, SystemExit) as error:  # noqa: BLE001  the run goes on
+                within(seconds, partial(implementation.function, **given))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  the run goes on
                 raised = describe(error)
                 complaints.append(f"plugin {implementation.plugin_name}: {hook} raised {raised}")
         return complaints
 
     def _admit(self, plugin: Plugin) -> None:
-        module = None
+        trusted = plugin.distribution == PROJECT
         try:
-            with escaped_output():
-                module = plugin.load()
-                _check_contract(module)
-                _check_marked(module)
-                self._check_name(plugin)
-                self.manager.register(module, name=plugin.name)
-                self.manager.check_pending()
-                plugin.offers = {kind: self._ask(module, kind) for kind in KINDS}
+            with escaped_streams():
+                within(0 if trusted else self._patience, partial(self._interview, plugin))
             self._reserve_names(plugin)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  a plugin may raise anything
             plugin.isolate(error)
             # Another plugin of the same name stays.
-            if module is not None and self.manager.get_plugin(plugin.name) is module:
-                self.manager.unregister(module)
+            if plugin.module is not None and self.manager.get_plugin(plugin.name) is plugin.module:
+                self.manager.unregister(plugin.module)
+
+    def _interview(self, plugin: Plugin) -> None:
+        module = plugin.module = plugin.load()
+        _check_contract(module)
+        _check_marked(module)
+        self._check_name(plugin)
+        self.manager.register(module, name=plugin.name)
+        self.manager.check_pending()
+        plugin.offers = {kind: self._ask(module, kind) for kind in KINDS}
 
     def _check_name(self, plugin: Plugin) -> None:
         for other in self.all[: self.all.index(plugin)]:

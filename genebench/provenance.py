@@ -28,6 +28,9 @@ _LIBRARIES = {
 }  # fmt: skip
 """Module → distribution of libraries whose version can change a result."""
 
+_OWN = ("genebench", "pyproject.toml")
+"""What genebench itself is in its checkout, which has plugins, tests and documents beside it."""
+
 
 def now() -> str:
     """The time, UTC, ISO 8601."""
@@ -73,13 +76,18 @@ def _origins(plugins: Iterable[Plugin]) -> dict[str, PluginOrigin]:
 
 @cache
 def origin_of(distribution: str) -> PluginOrigin:
-    """Where an installed distribution came from: a wheel, or a checkout and its state."""
+    """Where an installed distribution came from: a wheel, or a checkout and its state.
+
+    A checkout is dirty when files of the distribution's own have changed: others of the repository
+    that it shares may.
+    """
     folder, commit = _source(distribution)
     editable = folder is not None
     dirty = False
     if folder is not None:
         commit = _git(folder, "rev-parse", "HEAD")
-        dirty = bool(commit and _git(folder, "status", "--porcelain", "--", "."))
+        parts = _OWN if distribution == PROJECT else (".",)
+        dirty = bool(commit and _git(folder, "status", "--porcelain", "--", *parts))
     return PluginOrigin(
         version=metadata.version(distribution),
         install="built-in" if distribution == PROJECT else "editable" if editable else "wheel",

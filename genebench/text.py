@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 LONGEST = 500
@@ -52,9 +53,50 @@ class Escaped(io.TextIOBase):
 @contextmanager
 def escaped_output() -> Iterator[None]:
     """What is printed meanwhile goes to standard error, made safe: the output is for results."""
+    with _stood_in("stdout", "__stdout__"), _diverted():
+        yield
+
+
+@contextmanager
+def escaped_streams() -> Iterator[None]:
+    """Likewise, and whoever replaces or closes a standard stream does so to a stand-in."""
+    with _stood_in("stdout", "__stdout__", "stderr", "__stderr__"), _diverted():
+        yield
+
+
+@contextmanager
+def _stood_in(*names: str) -> Iterator[None]:
+    """Have something that escapes what it is given stand in for these streams of ``sys``."""
     shown = Escaped(sys.stderr)
-    with redirect_stdout(shown):
-        try:
-            yield
-        finally:
-            shown.finish()
+    streams = {name: getattr(sys, name) for name in names}
+    try:
+        for name in names:
+            setattr(sys, name, shown)
+        yield
+    finally:
+        for name, stream in streams.items():
+            setattr(sys, name, stream)
+        shown.finish()
+
+
+@contextmanager
+def _diverted() -> Iterator[None]:
+    """Have what bypasses ``sys`` (C code, other processes) print to standard error as well."""
+    kept = {number: _duplicate(number) for number in (1, 2)}
+    try:
+        with suppress(OSError):  # no standard error
+            os.dup2(2, 1)
+        yield
+    finally:
+        for number, copy in kept.items():
+            if copy is not None:
+                os.dup2(copy, number)
+                os.close(copy)
+
+
+def _duplicate(number: int) -> int | None:
+    """Another descriptor of the same file; None where that one is closed."""
+    try:
+        return os.dup(number)
+    except OSError:
+        return None

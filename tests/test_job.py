@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from asyncio import CancelledError
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -404,7 +405,9 @@ def test_a_fit_that_raises_is_a_failed_record_for_every_protocol(bench):
         assert set(record.seconds) == {"fit"}
 
 
-@pytest.mark.parametrize("error", [MemoryError(), OSError("disk"), SystemExit("bye")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError("disk"), SystemExit("bye"), CancelledError()], ids=repr
+)
 def test_whatever_a_fit_raises_is_a_failed_record(bench, error):
     assert failed(bench.run(raising(error))["geo"], type(error).__name__, "")
 

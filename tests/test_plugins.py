@@ -15,6 +15,7 @@ from genebench.api import run
 from genebench.catalog import Catalog, catalog
 from genebench.errors import UserError
 from genebench.files import sha256_of
+from genebench.patience import LIMIT
 from genebench.plugins import FILES, STRICT, discover, installed, use_files
 
 GOOD = """
@@ -75,6 +76,14 @@ BROKEN = {
             raise SystemExit(3)
         """,
         "SystemExit: 3",
+    ),
+    "it raises what is no Exception": (
+        """
+        class Odd(BaseException):
+            pass
+        raise Odd("strange")
+        """,
+        "Odd: strange",
     ),
     "its hook has a name that there is not": (
         """
@@ -431,6 +440,124 @@ def test_a_strict_fresh_process_ends_with_status_2(install):
     assert "Traceback" not in ended.stderr
 
 
+# --- plugins that hold up, interrupt or shout ---------------------------------------------------
+
+LOOPS = {
+    "at import": "while True: pass",
+    "at import, whatever is raised": """
+        import time
+        while True:
+            try:
+                time.sleep(60)
+            except Exception:
+                pass
+        """,
+    "in a hook": """
+        @hookimpl
+        def genebench_methods():
+            while True: pass
+        """,
+    "in what a hook gives": """
+        @hookimpl
+        def genebench_metrics():
+            while True:
+                yield from ()
+        """,
+    "in its contract": """
+        def __getattr__(name):
+            while True: pass
+        del genebench_contract
+        """,
+}
+OVERDUE = f"took more than 0.5 s to load; {LIMIT}=SECONDS allows more"
+
+
+@pytest.mark.parametrize("source", LOOPS.values(), ids=LOOPS)
+def test_a_plugin_that_loops_for_ever_is_set_aside_and_all_others_work(
+    install, monkeypatch, source
+):
+    monkeypatch.setenv(LIMIT, "0.5")
+    install_sick(install, source)
+    install("well", GOOD.format(name="well-method", module="well"))
+    found = discover()
+    assert found.broken == [plugin(found, "sick")]
+    assert plugin(found, "sick").error == OVERDUE
+    assert "well-method" in methods(found)
+
+
+def test_a_fresh_process_lists_what_there_is_beside_a_plugin_that_loops(install):
+    site = install_sick(install, LOOPS["in a hook"])
+    listed = command(site, "list", "plugins", "--json", **{LIMIT: "0.5"})
+    assert listed.returncode == 0
+    states = {row["name"]: row["state"] for row in json.loads(listed.stdout)}
+    assert states["sick"] == f"broken: {OVERDUE}"
+    assert states["genebench.controls"] == "works"
+
+
+def test_no_module_of_genebenchs_own_is_ever_too_slow(install, monkeypatch):
+    monkeypatch.setenv(LIMIT, "1e-5")
+    assert all(broken.distribution != "genebench" for broken in discover().broken)
+
+
+def test_an_interrupt_while_plugins_are_loaded_is_the_users(install, genebench):
+    install_sick(install, "import signal; signal.raise_signal(signal.SIGINT)")
+    with pytest.raises(KeyboardInterrupt):
+        discover()
+    outcome = genebench("list", "methods")
+    assert (outcome.status, outcome.out) == (130, "")
+    assert outcome.err.count("\n") == 1
+
+
+COMMANDS = """
+from genebench import hookimpl
+genebench_contract = 1
+@hookimpl
+def genebench_commands(app):
+    {does}
+"""
+
+
+@pytest.mark.parametrize(
+    ("does", "complaint"),
+    [
+        ("while True: pass", OVERDUE),
+        ("raise SystemExit(3)", "genebench_commands raised SystemExit: 3"),
+        ("print('hello')", "hello"),
+    ],
+)
+def test_no_plugin_spoils_the_commands_of_others(install, does, complaint):
+    site = install("sick", COMMANDS.format(does=does))
+    install("well", COMMANDS.format(does="app.command(name='well')(lambda: print('fine'))"))
+    ended = command(site, "well", **{LIMIT: "0.5"})
+    assert (ended.returncode, ended.stdout) == (0, "fine\n")
+    assert ended.stderr.count("\n") == 1
+    assert complaint in ended.stderr
+
+
+GARBAGE = {
+    "as text": "print('garbage')",
+    "for ever, too": "while True: print('garbage')",
+    "past sys": "import os; os.write(1, b'garbage')",
+    "from another process": "import os; os.system('echo garbage')",
+    "to the first stream": "import sys; print('garbage', file=sys.__stdout__)",
+    "then closes": "import sys; print('garbage'); sys.stdout.close(); sys.stderr.close()",
+    "then closes the first": "import sys; sys.__stdout__.close(); sys.__stderr__.close()",
+    "then closes files": "import os; os.close(1); os.close(2)",
+    "then replaces": "import io, sys; sys.stdout = sys.stderr = sys.__stdout__ = io.StringIO()",
+    "then deletes": "import sys; del sys.stdout, sys.stderr",
+}
+
+
+@pytest.mark.parametrize("source", GARBAGE.values(), ids=GARBAGE)
+def test_whatever_is_done_to_the_output_at_import_the_result_arrives(install, source):
+    site = install_sick(install, f"{source}\n")
+    listed = command(site, "list", "plugins", "--json", **{LIMIT: "0.5"})
+    assert {row["name"] for row in json.loads(listed.stdout)} >= {"sick", "genebench.controls"}
+    refused = command(site, "list", "nonsense", **{LIMIT: "0.5"})
+    assert refused.returncode == 2
+    assert "nonsense" in refused.stderr
+
+
 # --- local plugin files ---------------------------------------------------------------------------
 
 LOCAL = """
@@ -537,6 +664,14 @@ def test_a_file_that_cannot_be_imported_under_its_name_is_refused(local, geneben
     outcome = genebench("list", "methods", "--plugin", path)
     assert (outcome.status, outcome.err.count("\n")) == (2, 1)
     assert error in outcome.err
+
+
+def test_a_local_file_that_loops_is_an_error_with_its_line(local, genebench, monkeypatch):
+    monkeypatch.setenv(LIMIT, "0.5")
+    local.write_text("x = 1\nwhile True: x = 2\n")
+    outcome = genebench("list", "methods", "--plugin", local)
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert f"mymethod.py, line 2: {OVERDUE}" in outcome.err
 
 
 def test_a_local_file_may_be_named_twice_and_beside_others(local, genebench):

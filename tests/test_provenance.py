@@ -77,6 +77,45 @@ def test_a_checkout_is_not_dirty_for_what_changes_beside_it(install, checkout):
     assert not origin_of("fake").dirty
 
 
+@pytest.fixture
+def monorepo(checkout, monkeypatch):
+    """A checkout as genebench's own is, with a plugin: change a file, and see who is dirty."""
+    paths = ("pyproject.toml", "genebench/job.py", "plugins/fake/code.py", "tests/test_job.py")
+    for path in paths:
+        (checkout / path).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / path).write_text("x = 1\n")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "-m", "two")
+    folders = {"genebench": checkout, "fake": checkout / "plugins" / "fake"}
+    monkeypatch.setattr("genebench.provenance._source", lambda name: (folders[name], ""))
+
+    def dirty_after(path):
+        (checkout / path).write_text("x = 2\n")
+        return {name for name in folders if origin_of(name).dirty}
+
+    return dirty_after
+
+
+@needs_git
+@pytest.mark.parametrize(
+    ("changed", "dirty"),
+    [
+        ("genebench/job.py", {"genebench"}),
+        ("genebench/new.py", {"genebench"}),
+        ("pyproject.toml", {"genebench"}),
+        ("plugins/fake/code.py", {"fake"}),
+        ("plugins/fake/new.py", {"fake"}),
+        ("tests/test_job.py", set()),
+        ("notes.txt", set()),
+    ],
+)
+def test_genebench_and_a_plugin_of_one_checkout_are_dirty_each_by_itself(
+    install, monorepo, changed, dirty
+):
+    install("fake", "")
+    assert monorepo(changed) == dirty
+
+
 def test_an_editable_install_without_git_has_no_commit(install, tmp_path):
     noted = {"url": (tmp_path / "gone").as_uri(), "dir_info": {"editable": True}}
     installed_from(install("fake", ""), noted)

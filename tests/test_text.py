@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
 
 import pytest
 
-from genebench.text import LONGEST, Escaped, escaped_output
+from genebench.text import LONGEST, Escaped, escaped_output, escaped_streams
 
 
 def shown(*parts):
@@ -49,3 +51,33 @@ def test_output_goes_to_standard_error_also_when_what_prints_raises(capsys):
     with pytest.raises(KeyError), escaped_output():
         broken()
     assert capsys.readouterr() == ("", "half a line\n")
+
+
+def test_what_bypasses_python_goes_to_standard_error_as_well(capfd):
+    with escaped_output():
+        os.write(1, b"from C\n")
+        subprocess.run(["echo", "from a child"], check=True)
+    sys.stdout.write("a result\n")
+    out, err = capfd.readouterr()
+    assert out == "a result\n"
+    assert err == "from C\nfrom a child\n"
+
+
+def test_streams_that_are_closed_or_replaced_are_there_again(capfd):
+    streams = sys.stdout, sys.stderr
+    with escaped_streams():
+        sys.stdout.close()
+        sys.__stderr__.close()
+        sys.stderr = None
+        os.close(1)
+    assert (sys.stdout, sys.stderr) == streams
+    sys.stdout.write("out\n")
+    sys.stderr.write("err\n")
+    assert capfd.readouterr() == ("out\n", "err\n")
+
+
+def test_what_goes_to_either_stream_is_escaped(capfd):
+    with escaped_streams():
+        sys.stdout.write("\x1b[2J\n")
+        sys.stderr.write("\x1b[2J\n")
+    assert capfd.readouterr() == ("", "�[2J\n" * 2)

@@ -69,7 +69,7 @@ def build_app() -> typer.Typer:
         new, results,
     ):  # fmt: skip
         command.register(app)
-    for complaint in installed().notify("genebench_commands", app=app):
+    for complaint in installed().add_commands(app):
         log.warning(complaint)
     return app
 

@@ -21,9 +21,9 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Any
 
-from genebench.engines import session
+from genebench.engines import keeper
 from genebench.engines.worker import Order, encoded
-from genebench.errors import UserError
+from genebench.errors import UserError, some
 from genebench.job import Settings, fail
 from genebench.plan import Job
 from genebench.plugins import installed
@@ -39,6 +39,9 @@ _POLL = 0.1
 _TAIL_BYTES, _TAIL_LINES = 32_768, 40
 """How much is kept of what a job prints last."""
 
+_KEEPER = (sys.executable, "-I", "-S", keeper.__file__)
+"""Runs a command, without a look at anything but the standard library."""
+
 Event = dict[str, Any]
 
 
@@ -48,7 +51,7 @@ def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:
     Raises:
         UserError: a job says that the user is to blame, or memory cannot be watched here.
     """
-    if settings.memory_limit is not None and not session.can_be_watched():
+    if settings.memory_limit is not None and not keeper.can_be_watched():
         raise UserError("a memory limit needs /proc, which this system lacks; leave it out")
     for job in jobs:
         _contain(job, settings)
@@ -117,7 +120,7 @@ def _tell(hook: str, **arguments: Any) -> None:
 
 
 class Worker:
-    """The process of one job, and all processes that it starts."""
+    """The process of one job, its keeper, and all processes that it starts."""
 
     def __init__(self, order: Order) -> None:
         self._began = time.monotonic()
@@ -127,7 +130,7 @@ class Worker:
         said, say = os.pipe()
         try:
             self._process = subprocess.Popen(  # noqa: S603  this Python, and a module of ours
-                [sys.executable, "-P", "-m", "genebench.engines.worker", str(say)],
+                [*_KEEPER, sys.executable, "-P", "-m", "genebench.engines.worker", str(say)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -172,14 +175,16 @@ class Worker:
 
     def memory(self) -> int:
         """Bytes that the process and those it started hold now; mapped files do not count."""
-        held = session.memory_of(self._process.pid)
+        held = keeper.memory_of(self._process.pid)
         self.peak_memory = max(self.peak_memory, held)
         return held
 
     def stop(self) -> None:
         """Kill what is left of the process and of those that it started."""
         if self._process.returncode is None:
-            session.kill(self._process.pid)
+            if left := keeper.kill(self._process.pid):
+                named = some(map(str, left))
+                log.warning("processes that a job has left cannot be ended: %s", named)
             self._process.wait()
         with suppress(BrokenPipeError):
             self._input.close()

@@ -6,12 +6,10 @@ import faulthandler
 import json
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Thread
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -43,7 +41,6 @@ def encoded(order: Order) -> bytes:
 
 def main() -> None:
     """Execute the job of standard input; what it means to say goes to the pipe that is named."""
-    _leave_no_core()
     faulthandler.enable()
     pipe = int(sys.argv[1])
     os.set_inheritable(pipe, False)
@@ -52,7 +49,7 @@ def main() -> None:
         os.write(pipe, json.dumps(event).encode() + b"\n")
 
     order = TypeAdapter(Order).validate_json(sys.stdin.buffer.readline())
-    _end_with_parent()
+    _let_go_of_input()
     logging.getLogger("genebench").addHandler(_Warnings(say))
     try:
         installed().manager.register(_Observer(say), name=__name__)
@@ -91,24 +88,11 @@ class _Warnings(logging.Handler):
         self._say({"warning": record.getMessage()})
 
 
-def _leave_no_core() -> None:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _end_with_parent() -> None:
-    """Standard input ends when the parent does, however it ends; then so do we."""
-    lifeline = os.dup(0)
+def _let_go_of_input() -> None:
+    """What runs here reads nothing from standard input: its keeper waits for that to end."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-
-    def wait() -> None:
-        os.read(lifeline, 1)
-        os.killpg(0, signal.SIGKILL)
-
-    Thread(target=wait, daemon=True).start()
 
 
 if __name__ == "__main__":

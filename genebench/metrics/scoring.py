@@ -164,7 +164,9 @@ class _Column:
     def _attempt(self, work: Callable[[], _Part]) -> _Part:
         try:
             return work()
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a metric may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  a metric may raise anything
             return _Part(fault=f"metric {self.metric.name} failed: {describe(error)}")
 
 

@@ -83,7 +83,8 @@ class PluginOrigin(_Part):
     )
     commit: str = Field(default="", description="git commit of the checkout; empty without one")
     dirty: bool = Field(
-        default=False, description="whether the checkout had changes that no commit holds"
+        default=False,
+        description="whether the checkout had changes to its files that no commit holds",
     )
     digest: str = Field(
         default="", description="digest of its source files; empty when they were not read"

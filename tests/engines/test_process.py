@@ -15,8 +15,8 @@ import pytest
 from genebench import hookimpl
 from genebench.api import engine_of, execute_plan, plan_run, planned_records, run
 from genebench.catalog import catalog
-from genebench.engines import session
-from genebench.engines.process import Worker
+from genebench.engines import keeper
+from genebench.engines.process import _KEEPER, Worker
 from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError
 from genebench.job import Settings, execute
@@ -25,7 +25,8 @@ from genebench.plugins import FILES, installed, use_files
 from genebench.results.store import ResultsStore
 
 ROGUE = """
-import ctypes, os, sys, time
+import ctypes, os, signal, sys, time
+from pathlib import Path
 from genebench import Method, Model, UserError, hookimpl
 from genebench.specs import MethodSpec, Param
 genebench_contract = 1
@@ -71,6 +72,33 @@ class Rogue(Method):
         held = []
         while True:
             held.append(b"x" * 2**24)
+    def hides(self, held=0):  # a daemon: in a session of its own, and nobody's child
+        hidden = Path(__file__).with_name("hidden")
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                hidden.touch()
+                memory = b"x" * held
+                time.sleep(600)
+            os._exit(0)
+        os.wait()
+        while not hidden.exists():
+            time.sleep(0.01)
+    def hides_and_loops(self):
+        self.hides(), self.loops()
+    def hides_and_exits(self):
+        self.hides(), os._exit(0)
+    def hides_and_leaks(self):
+        self.hides(2**29), time.sleep(600)
+    def runs_away(self):  # a daemon that is another process at every look
+        if os.fork() == 0:
+            os.setsid()
+            while os.fork() == 0:
+                pass
+            os._exit(0)
+        self.loops()
+    def ends_its_keeper(self):
+        os.kill(os.getppid(), signal.SIGKILL), self.loops()
     def prints(self):
         block = b"\\x1b]0;title\\x07\\xff\\x00" * 2**16
         for _ in range(40):  # 30 MB
@@ -175,7 +203,9 @@ def test_what_was_recorded_before_a_process_died_is_kept(rogue):
     assert records["gtex"].failure.message == "its process ended with exit status 7"
 
 
-def test_an_endless_loop_is_stopped_and_so_is_what_it_started(rogue, tmp_path, monkeypatch):
+@pytest.fixture
+def of_the_loop(monkeypatch):
+    """A time limit is of the loop alone: a busy machine takes its time to start a process."""
     began = []
 
     class Watcher:
@@ -183,14 +213,52 @@ def test_an_endless_loop_is_stopped_and_so_is_what_it_started(rogue, tmp_path, m
         def genebench_job_progressed(self):
             began.append(time.monotonic())
 
-    def seconds(_):  # of the loop alone: a busy machine takes its time to start a process
+    def seconds(_):
         return time.monotonic() - began[0] if began else 0.0
 
     installed().manager.register(Watcher())
     monkeypatch.setattr(Worker, "seconds", property(seconds))
-    record = rogue("loops", time_limit=0.5)["geo"]
+
+
+@pytest.mark.parametrize("how", ["loops", "hides and loops", "runs away"])
+def test_an_endless_loop_is_stopped_and_so_is_what_it_started(rogue, of_the_loop, tmp_path, how):
+    record = rogue(how, time_limit=0.5)["geo"]
     assert (record.failure.kind, record.failure.message) == ("TimeLimit", "stopped after 0.5 s")
     assert 0.5 <= record.seconds["process"] < 10
+    assert hidden(tmp_path) == ("hides" in how)
+    assert living_of(tmp_path) == []
+
+
+@pytest.mark.parametrize(("how", "status"), [("hides", "done"), ("hides and exits", "failed")])
+def test_what_a_job_leaves_behind_ends_with_it(rogue, tmp_path, how, status):
+    assert rogue(how)["geo"].status == status
+    assert hidden(tmp_path)
+    assert living_of(tmp_path) == []
+
+
+def test_a_job_that_ends_its_keeper_is_stopped_with_it(rogue, tmp_path):
+    failure = rogue("ends its keeper")["geo"].failure
+    assert failure.message.startswith("its process was ended by SIGKILL")
+    assert living_of(tmp_path) == []
+
+
+def test_what_would_not_die_is_named(rogue, monkeypatch, caplog):
+    def stubborn(pid):
+        left(pid)
+        return [12345]
+
+    left = keeper.kill
+    monkeypatch.setattr(keeper, "kill", stubborn)
+    with caplog.at_level(logging.WARNING, "genebench"):
+        rogue("works")
+    assert "processes that a job has left cannot be ended: 12345" in caplog.text
+
+
+def test_memory_of_a_process_that_hides_counts(rogue, tmp_path):
+    record = rogue("hides and leaks", memory_limit=2**29, time_limit=60)["geo"]
+    assert record.failure.kind == "MemoryLimit"
+    assert 2**29 < record.peak_memory < 2**30
+    assert hidden(tmp_path)
     assert living_of(tmp_path) == []
 
 
@@ -236,19 +304,19 @@ def test_an_interrupted_run_leaves_no_process(rogue, tmp_path):
     assert ResultsStore(tmp_path / "results").keys() == []
 
 
-def test_a_worker_ends_when_its_parent_is_killed(rogue, tmp_path):
-    jobs, _ = planned("loops", "geo", tmp_path)
+def test_a_worker_and_all_below_it_end_when_its_parent_is_killed(rogue, tmp_path):
+    jobs, _ = planned("hides and loops", "geo", tmp_path)
     ResultsStore(tmp_path / "results").prepare()
     worker = Worker(Order(jobs[0], Settings(results=tmp_path / "results")))
-    while not any("progress" in event for event in worker.events()):
+    while not hidden(tmp_path):
         assert not worker.has_ended()
     worker._input.close()  # as the system does for a parent that is no more
     deadline = time.monotonic() + 10
     while not worker.has_ended():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    worker.stop()
     assert living_of(tmp_path) == []
+    worker.stop()
 
 
 def test_an_order_survives_its_journey(rogue, tmp_path):
@@ -283,20 +351,46 @@ def test_limits_call_for_the_engine_that_keeps_them():
         engine_of("elsewhere", 3.0, None)
 
 
-def test_memory_of_a_session_counts_what_is_written_but_no_mapped_files(tmp_path):
+def test_memory_counts_what_is_written_but_no_mapped_files(tmp_path):
     held = "import mmap, sys; f = open(sys.argv[1]); m = mmap.mmap(f.fileno(), 0, prot=1); m[:]"
     code = f"{held}; m[::4096]; b = bytearray(b'x' * 2**26); print('ready', flush=True); input()"
     file = tmp_path / "large"
     file.write_bytes(b"y" * 2**26)
-    with subprocess.Popen(
-        [sys.executable, "-c", code, file],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
-    ) as process:  # fmt: skip
+    with kept(code, file) as process:
         process.stdout.readline()
-        memory = session.memory_of(process.pid)
-        session.kill(process.pid)
+        memory = keeper.memory_of(process.pid)
+        assert keeper.kill(process.pid) == []
     assert 2**26 < memory < 1.8 * 2**26
     assert process.returncode == -signal.SIGKILL
+
+
+def test_a_process_and_its_keeper_can_be_killed_where_there_is_no_proc(monkeypatch, tmp_path):
+    monkeypatch.setattr(keeper, "_PROC", tmp_path)
+    with kept("print('ready', flush=True); import time; time.sleep(600)") as process:
+        process.stdout.readline()
+        assert keeper.memory_of(process.pid) == 0
+        assert keeper.kill(process.pid) == []
+        assert process.stdout.read() == b""  # nobody is left to write
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("code", "status"), [("exit(3)", 3), ("import os; os.abort()", -6)])
+def test_a_keeper_ends_as_its_process_did(code, status):
+    with kept(code) as process:
+        assert process.wait() == status
+
+
+def kept(code: str, *arguments: object) -> subprocess.Popen[bytes]:
+    """A keeper of a Python that runs this."""
+    return subprocess.Popen(
+        [*_KEEPER, sys.executable, "-c", code, *arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+
+
+def hidden(folder: Path) -> bool:
+    """Whether the rogue has started a daemon."""
+    return (folder / "hidden").exists()
 
 
 def living_of(folder: Path) -> list[str]:
