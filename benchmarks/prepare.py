@@ -167,9 +167,10 @@ def compare_mapping() -> None:
     start = time.perf_counter()
     expected = [published_search(profile, profiles.shape[1]) for profile in profiles]
     theirs = time.perf_counter() - start
+    found = reference_ranks(profiles)  # its loops are compiled now
     start = time.perf_counter()
     for _ in range(10):
-        found = reference_ranks(profiles)
+        reference_ranks(profiles)
     ours = (time.perf_counter() - start) / 10
     assert found.tolist() == expected
     print(f"\nRNA-seq mapping, {len(profiles)} profiles: {theirs / ours:,.0f} times as fast")
