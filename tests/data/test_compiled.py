@@ -17,7 +17,7 @@ def total(values):
 
 def test_code_that_can_be_kept_nowhere_is_compiled_all_the_same():
     written: dict = {}
-    exec(SOURCE, written)  # noqa: S102  code of no file: there is no place beside it
+    exec(SOURCE, written)  # of no file: there is no place beside it
     values = np.random.default_rng(0).normal(size=1000)
     assert compiled(written["total"])(values) == written["total"](values)
     assert abs(compiled_loosely(written["total"])(values) - values.sum()) < 1e-10
