@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 from typing import Literal, NamedTuple
 
@@ -88,7 +89,7 @@ class Row:
         """The record of its first seed."""
         return self.variant.first
 
-    @property
+    @cached_property
     def method_page(self) -> str:
         """The name of its method's page."""
         return method_id(self.first)
