@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from statistics import fmean
@@ -19,22 +19,28 @@ from genebench.results.scores import PROFILE_GROUP, PROFILE_METRIC, share_name
 from genebench.specs import MetricSpec
 
 
-class Entrant(Protocol):
-    """What is ranked: the records of one method and its parameters, one for each seed."""
+class Named(Protocol):
+    """What is ranked: a method with its parameters, by its name."""
 
-    @property
-    def records(self) -> tuple[Record, ...]: ...  # noqa: D102
     @property
     def label(self) -> str: ...  # noqa: D102
     @property
     def control(self) -> bool: ...  # noqa: D102
 
 
+class Entrant(Named, Protocol):
+    """What is ranked, with its records, one for each seed."""
+
+    @property
+    def records(self) -> tuple[Record, ...]: ...  # noqa: D102
+
+
+N = TypeVar("N", bound=Named)
 E = TypeVar("E", bound=Entrant)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing(Generic[E]):
+class Standing(Generic[N]):
     """Where a method stands in a table.
 
     Attributes:
@@ -52,10 +58,10 @@ class Standing(Generic[E]):
         groups: how many groups they are of; None where no groups are known.
     """
 
-    variant: E
+    variant: N
     mean: float
     rank: int | None = None
-    tied_with: tuple[E, ...] = ()
+    tied_with: tuple[N, ...] = ()
     low: float | None = None
     high: float | None = None
     seeds: int = 1
@@ -97,6 +103,15 @@ class Evidence:
         )
 
 
+@dataclass(frozen=True)
+class Entry(Generic[N]):
+    """All that a rank is made of: the score of each seed, and what a test can go by."""
+
+    variant: N
+    scores: Sequence[float]
+    evidence: Evidence | None
+
+
 def standings(
     variants: Sequence[E], vectors_of: VectorsOf, metric: MetricSpec, panel: str = "all"
 ) -> list[Standing[E]]:
@@ -111,14 +126,28 @@ def standings(
         metric: the metric, whose direction says which way is better.
         panel: ``all``, ``strict`` or ``twin``.
     """
+    return ranked(entries_of(variants, vectors_of, metric.name, panel), metric)
+
+
+def entries_of(
+    variants: Iterable[E], vectors_of: VectorsOf, metric: str, panel: str
+) -> list[Entry[E]]:  # fmt: skip
+    """Those of the methods that have a score, with what their ranks are made of."""
+    return [
+        Entry(variant, scores, evidence_of(variant, vectors_of, metric, panel))
+        for variant in variants
+        if (scores := scores_of(variant, metric, panel))
+    ]
+
+
+def ranked(entries: Sequence[Entry[N]], metric: MetricSpec) -> list[Standing[N]]:
+    """What :func:`standings` does once records were read."""
     sign = 1 if metric.direction == "lower" else -1
     found = [
-        Standing(variant=variant, mean=fmean(scores), **_over_seeds(scores))
-        for variant in variants
-        if (scores := scores_of(variant, metric.name, panel))
+        Standing(variant=entry.variant, mean=fmean(entry.scores), **_over_seeds(entry.scores))
+        for entry in entries
     ]
-    held = [evidence_of(one.variant, vectors_of, metric.name, panel) for one in found]
-    tested = _paired(held)
+    tested = _paired([entry.evidence for entry in entries])
     if tested:
         for at, told in _test(found, tested, sign).items():
             found[at] = replace(found[at], **told)
@@ -126,7 +155,7 @@ def standings(
     return _never_decreasing(found)
 
 
-def named_test(found: Sequence[Standing[E]]) -> str:
+def named_test(found: Sequence[Standing[N]]) -> str:
     """What was tested and how, in one line to stand under the table."""
     ranked = [one for one in found if one.rank is not None]
     if not ranked:
@@ -180,7 +209,7 @@ def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
-def _over_seeds(scores: list[float]) -> dict[str, Any]:
+def _over_seeds(scores: Sequence[float]) -> dict[str, Any]:
     low, high = seed_interval(scores) or (None, None)
     return {"seeds": len(scores), "seed_low": low, "seed_high": high}
 
@@ -202,7 +231,7 @@ def _paired(held: Sequence[Evidence | None]) -> dict[int, Evidence]:
 
 
 def _test(
-    found: Sequence[Standing[E]], tested: Mapping[int, Evidence], sign: int
+    found: Sequence[Standing[N]], tested: Mapping[int, Evidence], sign: int
 ) -> dict[int, dict[str, Any]]:
     """What the test tells of each method: attributes of its standing, by its place."""
     first = next(iter(tested.values()))
@@ -228,7 +257,7 @@ def _test(
     return told
 
 
-def _never_decreasing(found: Sequence[Standing[E]]) -> list[Standing[E]]:
+def _never_decreasing(found: Sequence[Standing[N]]) -> list[Standing[N]]:
     """Standings, best first, in which nobody has a smaller rank than a method with a better mean.
 
     A method with much noise may be worse by far, and yet by nothing that can be proven.

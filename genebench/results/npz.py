@@ -1,13 +1,14 @@
-"""Reading single arrays of an .npz file: a leaderboard reads a dozen of each of its records."""
+"""Arrays in an .npz file, read one by one: a leaderboard reads a dozen of each of its records."""
 
 from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Collection
+import zlib
+from collections.abc import Collection, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,27 @@ _VECTOR = re.compile(
     re.DOTALL,
 )
 """The header that numpy gives a vector of numbers or texts."""
+
+_WORTH = 0.75
+"""Share of its size that an array has to shrink to, to be packed."""
+
+
+def write_npz(stream: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays as numpy does, equal ones as equal bytes.
+
+    What hardly shrinks is not packed: most digits of a score are noise, and unpacking them is what
+    a reader of thousands of records waits for.
+    """
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            npy = BytesIO()
+            np.lib.format.write_array(npy, array, allow_pickle=False)
+            content = npy.getvalue()
+            # An entry has the date of no day unless it is told one.
+            entry = zipfile.ZipInfo(f"{name}{_SUFFIX}")
+            if len(zlib.compress(content, level=1)) < _WORTH * len(content):
+                entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
 
 
 def read_npz(

@@ -38,7 +38,7 @@ from genebench.errors import UserError
 from genebench.files import atomic_write, full_disk, make_readable, sha256_of, sweep, user_errors
 from genebench.keys import KEY, key_of
 from genebench.results.marks import Marks
-from genebench.results.npz import read_npz
+from genebench.results.npz import read_npz, write_npz
 from genebench.results.record import Record
 from genebench.results.soundness import (
     identity_faults,
@@ -248,7 +248,7 @@ class ResultsStore:
         with user_errors(self.root, _REMEDY):
             if record.status == "done":
                 with atomic_write(self._vectors_path(record.key)) as stream:
-                    np.savez_compressed(stream, allow_pickle=False, **vectors)
+                    write_npz(stream, vectors)
                 digest = sha256_of(self._vectors_path(record.key))
                 record = record.model_copy(update={"vectors": digest})
             record = record.sealed()

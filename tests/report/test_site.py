@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,8 +20,19 @@ from genebench.catalog import catalog
 from genebench.errors import UserError
 from genebench.keys import key_of
 from genebench.report.site import build
+from genebench.report.site.assembly import _one_thread_each
 from genebench.report.site.boards import boards_of
-from genebench.report.site.charts import Axis, Dot, _front, _trace, thinned
+from genebench.report.site.charts import (
+    Axis,
+    Dot,
+    Histogram,
+    _front,
+    _trace,
+    curve,
+    histogram,
+    scatter,
+    thinned,
+)
 from genebench.report.site.pages import chosen_params, repeat_command, shown
 from genebench.report.site.reading import Run, read
 from genebench.report.site.seen import BINS, look
@@ -427,6 +439,18 @@ def test_a_text_is_cut_where_nobody_reads_on():
     assert shown(3) == 3
 
 
+def test_words_in_a_drawing_are_text():
+    drawn = [
+        histogram(Histogram(0, 1, (1, 2, 3)), HOSTILE),
+        curve([(HOSTILE, (0.5, 0.4))], (HOSTILE, (1.0, 2.0)), None, HOSTILE),
+        curve([(HOSTILE, (0.5, 0.4)), (HOSTILE, (0.3, 0.2))], (HOSTILE, (1, 2)), 1, HOSTILE),
+        scatter([Dot(HOSTILE, 1, 0.5)], HOSTILE, HOSTILE, lower_is_better=True),
+    ]
+    for svg in drawn:
+        assert "<script" not in svg
+        assert svg.count('"') == svg.count('="') * 2
+
+
 def edit(path, change):
     content = json.loads(path.read_text())
     change(content)
@@ -459,6 +483,13 @@ def test_a_bad_record_is_named_and_the_rest_is_built(store, tmp_path, damage):
     assert not (site.out / "runs" / f"{bad.key}.html").exists()
 
 
+def one_bit(path):
+    content = bytearray(path.read_bytes())
+    with np.load(path) as vectors:
+        content[content.index(vectors["gene-metric.mae"][30].tobytes())] ^= 1
+    path.write_bytes(content)
+
+
 def shorter(path):
     vectors = dict(np.load(path))
     vectors["gene-metric.mae"] = vectors["gene-metric.mae"][:-1]
@@ -467,8 +498,8 @@ def shorter(path):
 
 @pytest.mark.parametrize(
     "damage",
-    [shorter, lambda path: path.write_bytes(b"PK no zip"), lambda path: path.unlink()],
-    ids=["too short", "no zip", "missing"],
+    [shorter, one_bit, lambda path: path.write_bytes(b"PK no zip"), lambda path: path.unlink()],
+    ids=["too short", "one bit changed", "no zip", "missing"],
 )
 def test_vectors_that_cannot_be_trusted_cost_their_record(store, tmp_path, damage):
     put(store, identity("lsr"))
@@ -586,6 +617,16 @@ def test_several_processes_make_the_same_pages_as_one(store, tmp_path, monkeypat
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
     together = {path: path.read_bytes() for path in made(store, tmp_path).out.rglob("*.*")}
     assert alone == together
+
+
+def test_processes_are_told_to_use_one_thread_and_what_was_said_before_stays(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    with _one_thread_each():
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+    assert os.environ.pop("OMP_NUM_THREADS") == "7"
+    with _one_thread_each():
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+    assert "OMP_NUM_THREADS" not in os.environ
 
 
 # The command

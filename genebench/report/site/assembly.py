@@ -7,18 +7,19 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from importlib.metadata import version
 from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from genebench.analysis.rank import Entry, entries_of
 from genebench.catalog import Catalog, catalog
 from genebench.data.store import DataStore
 from genebench.errors import UserError, some
@@ -39,9 +40,10 @@ from genebench.report.site.pages import (
 )
 from genebench.report.site.publish import check_place, staging
 from genebench.report.site.reading import Run, read
-from genebench.report.site.seen import Seen, evidence_for, look, shared
+from genebench.report.site.seen import Seen, Vectors, claims, look, shared
 from genebench.report.site.tables import (
     TARGETS,
+    Contender,
     Ranking,
     RankTask,
     Row,
@@ -52,6 +54,7 @@ from genebench.report.site.tables import (
 )
 from genebench.report.variants import Variant
 from genebench.results.record import Record
+from genebench.results.store import ResultsStore
 from genebench.specs import MethodSpec, MetricSpec
 
 TITLE = "genebench leaderboard"
@@ -59,10 +62,24 @@ METRICS = ("mae", "cc")
 
 _STATIC = Path(__file__).parent / "static"
 _MANY = 200
-"""Runs from which on other processes are worth their start."""
+"""Records from which on other processes are worth their start."""
+
+_THREADS = "OMP_NUM_THREADS"
+"""What every library for matrices asks how many threads it may have."""
+
+_AT_ONCE = 25
+"""Runs that go to a process together."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+class Everywhere(Protocol):
+    """A ``map`` that may spread tasks over the processors, so many at once."""
+
+    def __call__(  # noqa: D102
+        self, work: Callable[[Task], Result], tasks: Iterable[Task], at_once: int = 1
+    ) -> Iterator[Result]: ...
 
 
 @dataclass(frozen=True)
@@ -92,10 +109,12 @@ def build(
     """
     check_place(out)
     shown = Look(title, tuple(catalog().metrics.choose(metrics)))
-    reading = read(folders)
-    with _workers(len(reading.runs)) as everywhere:
+    records = sum(len(ResultsStore(folder).keys()) for folder in folders)
+    with _workers(records) as everywhere:
+        reading = read(folders)
         names = [metric.name for metric in shown.metrics]
-        seen = shared(everywhere(partial(look, metrics=names), reading.runs))
+        claimed = (claims(run, names) for run in reading.runs)
+        seen = shared(everywhere(partial(look, metrics=names), claimed, _AT_ONCE))
         faults = [found.fault for found in seen if found.fault]
         sound = {
             run.key: (run, found)
@@ -112,19 +131,53 @@ def build(
 
 
 @contextmanager
-def _workers(n_runs: int) -> Iterator[Any]:
-    """A ``map`` that spreads work over the processors, or one that does it here."""
+def _workers(n_records: int) -> Iterator[Everywhere]:
+    """Other processes if there are many records, which start while this one reads."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if n_runs < _MANY or cpus == 1:
-        yield map
+    if n_records < _MANY or cpus == 1:
+        yield _here
         return
     # A fresh interpreter: a copy of this one would take its threads' locks along.
-    with ProcessPoolExecutor(cpus, get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(cpus, get_context("spawn"))
+    try:
+        with _one_thread_each():
+            for _ in range(cpus):
+                pool.submit(_started)
+        yield partial(_there, pool)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
-        def spread(work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
-            return pool.map(work, tasks, chunksize=max(1, len(tasks) // (8 * cpus)))
 
-        yield spread
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """What processes that are started now inherit: with more threads they fight over processors."""
+    before = os.environ.get(_THREADS)
+    os.environ[_THREADS] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(_THREADS)
+        if before is not None:
+            os.environ[_THREADS] = before
+
+
+def _started() -> None:
+    """Nothing but the imports that reaching this takes."""
+
+
+def _here(
+    work: Callable[[Task], Result], tasks: Iterable[Task], at_once: int = 1
+) -> Iterator[Result]:
+    del at_once
+    return map(work, tasks)
+
+
+def _there(
+    pool: ProcessPoolExecutor, work: Callable[[Task], Result], tasks: Iterable[Task],
+    at_once: int = 1,
+) -> Iterator[Result]:  # fmt: skip
+    """All tasks are sent now, as they are made; results come in their order."""
+    return pool.map(work, tasks, chunksize=at_once)
 
 
 @dataclass(frozen=True)
@@ -135,7 +188,7 @@ class _Site:
     look: Look
     catalog: Catalog
     sound: Mapping[str, tuple[Run, Seen]]
-    everywhere: Any
+    everywhere: Everywhere
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -148,25 +201,30 @@ class _Site:
     @cached_property
     def rankings(self) -> dict[tuple[str, str, str], Ranking]:
         """(Board, panel, metric) → ranking."""
-        tasks = {
-            (board.id, panel, metric.name): self._rank_task(board, panel, metric)
+        of = [
+            (board, panel, metric)
             for board in self.boards
             for panel in board.panels
             for metric in self.look.metrics
-        }
-        return dict(zip(tasks, self.everywhere(ranking, list(tasks.values())), strict=True))
+        ]
+        found = self.everywhere(ranking, (self._rank_task(*one) for one in of))
+        names = ((board.id, panel, metric.name) for board, panel, metric in of)
+        return dict(zip(names, found, strict=True))
 
     def _rank_task(self, board: Board, panel: str, metric: MetricSpec) -> RankTask:
-        return RankTask(
-            variants=[_light(variant, metric.name, panel) for variant in board.variants],
-            evidence={
-                run.key: evidence_for(metric.name, panel, self.sound[run.key][1].evidence)
-                for run in board.runs
-            },
-            metric=metric,
-            panel=panel,
-            ranked=metric is self.look.metrics[0],
-        )
+        numbers = {id(variant): at for at, variant in enumerate(board.variants)}
+        # By other metrics than the first, scores and intervals are shown, but no ranks.
+        shown = metric is not self.look.metrics[0]
+
+        def contender(variant: Variant) -> Contender:
+            return Contender(numbers[id(variant)], variant.label, shown or variant.control)
+
+        found = entries_of(board.variants, self._evidence, metric.name, panel)
+        entries = [Entry(contender(one.variant), one.scores, one.evidence) for one in found]
+        return RankTask(entries, metric)
+
+    def _evidence(self, record: Record) -> Vectors:
+        return self.sound[record.key][1].evidence
 
     @cached_property
     def tables(self) -> dict[str, dict[str, list[Row]]]:
@@ -185,9 +243,10 @@ class _Site:
         """Write every page."""
         for source in _STATIC.iterdir():
             shutil.copyfile(source, self.folder / source.name)
-        self._write_runs()
+        tables = self.tables
+        pages = self._run_pages()  # other processes make them while this one makes the rest
         for board in self.boards:
-            self._write_board(board)
+            self._write_board(board, tables[board.id])
         for method in self.methods:
             groups = self._groups(method)
             self._page(f"methods/{method.id}.html", method_page(self.look, method, groups))
@@ -200,6 +259,8 @@ class _Site:
         if problems:
             self._page("problems.html", self._render("problems.html", "", problems=problems))
         self._page("index.html", self._index(problems, trials, n_folders))
+        for key, text in zip(self.sound, pages, strict=True):
+            self._page(f"runs/{key}.html", text)
 
     def _page(self, name: str, text: str) -> None:
         path = self.folder / name
@@ -212,34 +273,37 @@ class _Site:
 
     # Runs
 
-    def _write_runs(self) -> None:
+    def _run_pages(self) -> Iterator[str]:
+        """The page of each run, in their order."""
         links: dict[str, list[Link]] = {}
         for board in self.boards:
             link = Link(board.id, board.preset, tuple(board.panels))
             for run in board.runs:
                 links.setdefault(run.key, []).append(link)
-        tasks = [
+        names = [metric.name for metric in self.look.metrics]
+        tasks = (
             RunTask(
-                run=run,
+                run=run.limited_to(names),
                 spreads=seen.spreads,
                 boards=tuple(links[key]),
                 method_page=method_id(run.record),
                 data_page=page_id(run.record.identity.data),
-                environment_page=page_id(environment_of(run.record.provenance)),
+                environment_page=self._environments[key],
                 params=chosen_params(run.record, self._spec(run.record)),
                 repeat=repeat_command(run.record, self.catalog),
             )
             for key, (run, seen) in self.sound.items()
-        ]
-        folder = self.folder / "runs"
-        folder.mkdir()
-        for _ in self.everywhere(partial(_write_run, look=self.look, folder=folder), tasks):
-            pass
+        )
+        return self.everywhere(partial(run_page, look=self.look), tasks, _AT_ONCE)
+
+    @cached_property
+    def _environments(self) -> dict[str, str]:
+        """Key of a run → the page of what it was made with."""
+        return {run.key: page_id(environment_of(run.record.provenance)) for run in self.runs}
 
     # Boards
 
-    def _write_board(self, board: Board) -> None:
-        tables = self.tables[board.id]
+    def _write_board(self, board: Board, tables: Mapping[str, list[Row]]) -> None:
         for panel, rows in tables.items():
             note = self.rankings[board.id, panel, self.look.metrics[0].name].note
             page = board_page(
@@ -299,8 +363,7 @@ class _Site:
     def _by_environment(self) -> dict[str, list[Run]]:
         found: dict[str, list[Run]] = {}
         for run in self.runs:
-            page = page_id(environment_of(run.record.provenance))
-            found.setdefault(page, []).append(run)
+            found.setdefault(self._environments[run.key], []).append(run)
         return found
 
     def _data_page(self, digest: str, boards: Sequence[Board]) -> str:
@@ -350,23 +413,6 @@ class _Site:
         metric = self.look.metrics[0].name
         first = [r.variant.label for r in rows if metric in r.places and r.places[metric].rank == 1]
         return some(first, 4)
-
-
-def _light(variant: Variant, metric: str, panel: str) -> Variant:
-    """No more of its records than a rank is made of: thousands of them go to another process."""
-    light = (
-        Record.model_construct(
-            key=record.key,
-            scores={metric: {panel: found[panel]}} if panel in found else {},
-        )
-        for record in variant.records
-        for found in [record.scores.get(metric, {})]
-    )
-    return replace(variant, records=tuple(light))
-
-
-def _write_run(task: RunTask, look: Look, folder: Path) -> None:
-    (folder / f"{task.run.key}.html").write_text(run_page(task, look), "utf-8")
 
 
 def _by_variant(tables: Mapping[str, Sequence[Row]]) -> Iterator[dict[str, Row]]:

@@ -54,7 +54,7 @@ class Board:
         spec = self.catalog.protocols.specs.get(self.first.identity.protocol)
         return spec.title if spec else self.first.identity.protocol
 
-    @property
+    @cached_property
     def panels(self) -> list[str]:
         """Panels that some run has scores on; all, if every run failed."""
         scored = {

@@ -1,6 +1,6 @@
 """Drawings as inline SVG: small, without scripts, in the colours of the page.
 
-Numbers are placed here; words reach a drawing through ``Markup.format``, which escapes them.
+Every word that reaches a drawing goes through :func:`escape`; the rest are numbers, placed here.
 """
 
 from __future__ import annotations
@@ -8,12 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, groupby, pairwise
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 MOST_POINTS = 16
 """Points of a curve that are drawn; the record holds them all."""
+
+_BIN = 24
+"""Width of a bin, which the sheet knows too."""
 
 _LEFT, _BOTTOM, _TOP, _RIGHT = 44, 30, 12, 8
 
@@ -32,9 +36,13 @@ class Axis:
 
     def __call__(self, value: float) -> float:
         """Where a number is, in pixels."""
-        low, high, at = (self._scale(number) for number in (self.low, self.high, value))
-        share = (at - low) / (high - low) if high > low else 0.5
+        low, high = self._ends
+        share = (self._scale(value) - low) / (high - low) if high > low else 0.5
         return round(self.start + share * (self.stop - self.start), 1)
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        return self._scale(self.low), self._scale(self.high)
 
     def _scale(self, value: float) -> float:
         return math.log10(value) if self.log else value
@@ -69,10 +77,10 @@ def tick(value: float) -> str:
 
 def whisker(axis: Axis, mean: float, low: float, high: float) -> Markup:
     """A mean and its interval on one line, for a cell of a table."""
-    return Markup(
-        '<svg class=ci viewBox="0 0 96 12" aria-hidden=true><path d="M{} 6H{}"/>'
-        "<circle cx={} cy=6 r=2.5 /></svg>"
-    ).format(round(axis(low)), round(axis(high)), round(axis(mean)))
+    return _drawing(
+        f'<svg class=ci viewBox="0 0 96 12" aria-hidden=true><path d="M{round(axis(low))} '
+        f'6H{round(axis(high))}"/><circle cx={round(axis(mean))} cy=6 r=2.5 /></svg>'
+    )
 
 
 @dataclass(frozen=True)
@@ -86,24 +94,26 @@ class Histogram:
 
 def histogram(bars: Histogram, title: str) -> Markup:
     """How a metric's values spread over genes."""
-    step, height = 24, 80
-    across = Axis(bars.low, bars.high, 0, step * len(bars.counts))
+    height = 80
+    across = Axis(bars.low, bars.high, 0, _BIN * len(bars.counts))
     up = Axis(0, max(bars.counts, default=0) or 1, height, _TOP)
-    return Markup(
-        '<svg viewBox="-14 0 {w} {h}" role=img aria-label="{title} over genes">'
-        '<path class=bars d="{bars}z"/>{ticks}<text y=10>{title}</text></svg>'
-    ).format(
-        w=round(across.stop) + 28, h=height + 18, title=title, bars=_steps(bars.counts, step, up),
-        ticks=_ticks(across, height + 14),
-    )  # fmt: skip
+    of = escape(title)
+    return _drawing(
+        f'<svg viewBox="-14 0 {round(across.stop) + 28} {height + 18}" role=img '
+        f'aria-label="{of} over genes"><path d="{_steps(bars.counts, up)}"/>'
+        f"{_ticks(across)}<text y=10>{of}</text></svg>"
+    )
 
 
-def _steps(counts: Sequence[int], step: int, up: Axis) -> str:
-    """An outline over bins, from the ground to the ground, by relative moves, which are short."""
+def _steps(counts: Sequence[int], up: Axis) -> str:
+    """An outline over bins, from the ground to the ground, by relative moves, which are short.
+
+    A bin is one unit wide here: the sheet draws it wider, by ``_BIN``.
+    """
     ground = round(up.start)
     moves, height = [], ground
     for now, bins in groupby(round(up(count)) for count in counts):
-        moves.append(f"v{now - height}h{step * len(list(bins))}")
+        moves.append(f"v{now - height}h{len(list(bins))}")
         height = now
     return f"M0 {ground}{''.join(moves)}V{ground}"
 
@@ -120,37 +130,32 @@ def curve(
     across = Axis(min(xs), max(xs), 36, width - 14, log=log)
     up = Axis(*_spread(values), height, _TOP + 10)
     kept = thinned(len(xs))
-    lines = Markup("").join(
-        Markup('<path class=line{} d="{}"/>').format(
-            at or "", _trace([(across(xs[i]), up(column[i])) for i in kept])
-        )
+    lines = "".join(
+        f'<path class=line{at or ""} d="{_trace([(across(xs[i]), up(column[i])) for i in kept])}"/>'
         for at, (_, column) in enumerate(columns)
     )
     inside = chosen is not None and across.low <= chosen <= across.high
     mark = (
-        Markup('<path class=chosen d="M{} 16V{}"/>').format(round(across(chosen)), height)
+        f'<path class=chosen d="M{round(across(chosen))} 16V{height}"/>'
         if chosen is not None and inside
         else ""
     )
-    return Markup(
-        '<svg viewBox="0 0 {w} {h}" role=img aria-label="{title}">'
-        '<path class=axis d="M36 80H{end}"/>{mark}{lines}{ticks}{labels}{legend}</svg>'
-    ).format(
-        w=width, h=height + 18, title=title, end=width - 14, mark=mark, lines=lines,
-        ticks=_ticks(across, height + 14), labels=_labels(up, 30),
-        legend=_legend([name for name, _ in columns], x[0]),
-    )  # fmt: skip
+    return _drawing(
+        f'<svg viewBox="0 0 {width} {height + 18}" role=img aria-label="{escape(title)}">'
+        f'<path class=axis d="M36 80H{width - 14}"/>{mark}{lines}{_ticks(across)}{_labels(up)}'
+        f"{_legend([name for name, _ in columns], x[0])}</svg>"
+    )
 
 
-def _legend(names: Sequence[str], x: str) -> Markup:
+def _legend(names: Sequence[str], x: str) -> str:
     if len(names) == 1:
-        return Markup("<text x=36 y=10>{} by {}</text>").format(names[0], x)
+        return f"<text x=36 y=10>{escape(names[0])} by {escape(x)}</text>"
     offsets = accumulate((6 * len(name) + 22 for name in names), initial=36)
-    return Markup("").join(
-        Markup("<rect class=key{} x={} y=2 width=8 height=8 /><text x={} y=10>{}</text>").format(
-            at, left, left + 12, name if at < len(names) - 1 else f"{name}, by {x}"
-        )
-        for at, (name, left) in enumerate(zip(names, offsets, strict=False))
+    words = [*names[:-1], f"{names[-1]}, by {x}"]
+    return "".join(
+        f"<rect class=key{at} x={left} y=2 width=8 height=8 />"
+        f"<text x={left + 12} y=10>{escape(word)}</text>"
+        for at, (word, left) in enumerate(zip(words, offsets, strict=False))
     )
 
 
@@ -192,24 +197,21 @@ def scatter(dots: Sequence[Dot], x: str, y: str, *, lower_is_better: bool) -> Ma
     across = Axis(*_decade_spread([dot.cost for dot in dots]), _LEFT + 12, width - 70, log=True)
     up = Axis(*_spread([dot.error for dot in dots]), height - 40, 22, wanted=5)
     front = _front(dots, lower_is_better=lower_is_better)
-    marks = Markup("").join(
-        Markup(
-            "<circle class={} cx={} cy={} r=4.5><title>{}: {} {:.4f}, {} {:.3g}</title></circle>"
-        ).format(
-            "ring" if dot.control else "dot", _n(across(dot.cost)), _n(up(dot.error)),
-            dot.label, y, dot.error, x, dot.cost,
-        )
+    wide, high = escape(x), escape(y)
+    marks = "".join(
+        f"<circle class={'ring' if dot.control else 'dot'} cx={_n(across(dot.cost))} "
+        f"cy={_n(up(dot.error))} r=4.5><title>{escape(dot.label)}: {high} {dot.error:.4f}, "
+        f"{wide} {dot.cost:.3g}</title></circle>"
         for dot in dots
-    )  # fmt: skip
+    )
     path = _path((across(dot.cost), up(dot.error)) for dot in front)
-    return Markup(
-        '<svg viewBox="0 0 {w} {h}" role=img aria-label="{y} against {x}, {n} methods; '
-        'the numbers stand in the table">{axes}<path class=front d="{path}"/>{marks}{names}'
-        "<text x={mid} y={h} dy=-4 class=m>{x}</text><text x=4 y=12>{y}</text></svg>"
-    ).format(
-        w=width, h=height, x=x, y=y, n=len(dots), axes=_axes(across, up), path=path, marks=marks,
-        names=Markup("").join(_names(dots, front, across, up)), mid=(width + _LEFT) // 2,
-    )  # fmt: skip
+    return _drawing(
+        f'<svg viewBox="0 0 {width} {height}" role=img aria-label="{high} against {wide}, '
+        f'{len(dots)} methods; the numbers stand in the table">{_axes(across, up)}'
+        f'<path class=front d="{path}"/>{marks}{"".join(_names(dots, front, across, up))}'
+        f"<text x={(width + _LEFT) // 2} y={height} dy=-4 class=m>{wide}</text>"
+        f"<text x=4 y=12>{high}</text></svg>"
+    )
 
 
 def _front(dots: Sequence[Dot], *, lower_is_better: bool) -> list[Dot]:
@@ -224,7 +226,7 @@ def _front(dots: Sequence[Dot], *, lower_is_better: bool) -> list[Dot]:
 
 def _names(
     dots: Sequence[Dot], front: Sequence[Dot], across: Axis, up: Axis
-) -> Iterator[Markup]:  # fmt: skip
+) -> Iterator[str]:  # fmt: skip
     """Labels of as many dots as have room, those of the front first."""
     taken: list[tuple[float, float, float]] = []
     for dot in [*front, *(dot for dot in dots if dot not in front)]:
@@ -239,37 +241,34 @@ def _names(
             continue
         taken.append((left, right, base))
         x = right if anchor else left
-        yield Markup('<text class="name{}" x={} y={}>{}</text>').format(
-            anchor, _n(x), _n(base), label
-        )
+        yield f'<text class="name{anchor}" x={_n(x)} y={_n(base)}>{escape(label)}</text>'
 
 
-def _axes(across: Axis, up: Axis) -> Markup:
-    base = Markup('<path class=axis d="M{} {}H{}"/>').format(
-        _n(across.start), _n(up.start), _n(across.stop)
-    )
-    return base + _ticks(across, up.start + 14) + _labels(up, across.start - 6)
+def _axes(across: Axis, up: Axis) -> str:
+    base = f'<path class=axis d="M{_n(across.start)} {_n(up.start)}H{_n(across.stop)}"/>'
+    ticks = _ticks(across, f"0 {round(up.start) + 14}")
+    return f"{base}{ticks}{_labels(up, str(round(across.start) - 6))}"
 
 
-def _ticks(across: Axis, y: float) -> Markup:
-    texts = (
-        Markup("<text x={}>{}</text>").format(round(across(at)), tick(at)) for at in across.ticks()
-    )
-    return _group(texts, "m", f"0 {round(y)}")
+def _ticks(across: Axis, moved: str = "") -> str:
+    texts = (f"<text x={round(across(at))}>{tick(at)}</text>" for at in across.ticks())
+    return _group(texts, "m", moved)
 
 
-def _labels(up: Axis, x: float) -> Markup:
-    texts = (
-        Markup("<text y={}>{}</text>").format(round(up(at)) + 4, tick(at)) for at in up.ticks()
-    )
-    return _group(texts, "e", str(round(x)))
+def _labels(up: Axis, moved: str = "") -> str:
+    texts = (f"<text y={round(up(at)) + 4}>{tick(at)}</text>" for at in up.ticks())
+    return _group(texts, "e", moved)
 
 
-def _group(texts: Iterable[Markup], name: str, moved: str) -> Markup:
-    """Texts that share an anchor and a coordinate."""
-    return Markup('<g class={} transform="translate({})">{}</g>').format(
-        name, moved, Markup("").join(texts)
-    )
+def _group(texts: Iterable[str], name: str, moved: str) -> str:
+    """Texts that share an anchor and a coordinate: in a small drawing that which the sheet says."""
+    to = f' transform="translate({moved})"' if moved else ""
+    return f"<g class={name}{to}>{''.join(texts)}</g>"
+
+
+def _drawing(svg: str) -> Markup:
+    """A drawing that is finished."""
+    return Markup(svg)  # noqa: S704  words in it went through escape()
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float]:

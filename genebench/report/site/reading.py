@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from genebench.errors import UserError, some
 from genebench.results.record import Provenance, Record
@@ -21,10 +20,6 @@ class Run:
     folder: Path
     marks: tuple[str, ...] = ()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Runs go to other processes as JSON: pydantic's own pickles take three times as long."""
-        return _unpacked, (self.record.model_dump_json(), self.folder, self.marks)
-
     @property
     def key(self) -> str:
         """Its key, which is the name of its page."""
@@ -35,9 +30,11 @@ class Run:
         """The results folder that it is in."""
         return ResultsStore(self.folder)
 
-
-def _unpacked(record: str, folder: Path, marks: tuple[str, ...]) -> Run:
-    return Run(Record.model_validate_json(record), folder, marks)
+    def limited_to(self, metrics: Collection[str]) -> Run:
+        """The same with scores in these metrics alone: thousands of them go to other processes."""
+        scores = {name: found for name, found in self.record.scores.items() if name in metrics}
+        record = self.record.model_copy(update={"scores": scores, "metrics": {}})
+        return replace(self, record=record)
 
 
 @dataclass(frozen=True)

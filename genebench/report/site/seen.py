@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,17 @@ class Seen:
     fault: str = ""
 
 
+def claims(run: Run, metrics: Sequence[str]) -> Run:
+    """No more of a run than :func:`look` holds against its vectors: it goes to another process."""
+    record = run.record
+    scores = {name: record.scores[name] for name in metrics if name in record.scores}
+    claimed = Record.model_construct(
+        key=record.key, status=record.status, profiles=record.profiles, genes=record.genes,
+        scores=scores,
+    )  # fmt: skip
+    return replace(run, record=claimed)
+
+
 def look(run: Run, metrics: Sequence[str]) -> Seen:
     """Read what is shown of a run, and hold it against the record."""
     record = run.record
@@ -77,12 +89,6 @@ def look(run: Run, metrics: Sequence[str]) -> Seen:
         {name: vectors[name] for name in evidence if name in vectors},
         key_of(vectors["profile.id"].tolist())[:16] if "profile.id" in vectors else "",
     )
-
-
-def evidence_for(metric: str, panel: str, evidence: Vectors) -> Vectors:
-    """What of the evidence a rank by one metric on one panel is made of."""
-    scores = (f"{PROFILE_METRIC}{metric}", share_name(metric, panel))
-    return {name: v for name, v in evidence.items() if name in (*IDS, *scores)}
 
 
 def shared(seen: Iterable[Seen]) -> list[Seen]:
@@ -114,7 +120,7 @@ def _spread(values: NDArray[np.float64]) -> Histogram:
     ordered, last = np.sort(values), len(values) - 1
     tail = _TAIL / 100 * last
     low, high = np.interp((tail, last - tail), np.arange(len(values)), ordered)
-    edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
-    below = np.searchsorted(ordered, edges[1:-1])
-    counts = np.diff(below, prepend=0, append=len(values))
-    return Histogram(float(edges[0]), float(edges[-1]), tuple(counts.tolist()))
+    high = high if high > low else low + 1
+    inner = low + (high - low) / BINS * np.arange(1, BINS)
+    below = [0, *np.searchsorted(ordered, inner).tolist(), len(values)]
+    return Histogram(float(low), float(high), tuple(b - a for a, b in pairwise(below)))

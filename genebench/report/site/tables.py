@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 from typing import Literal, NamedTuple
 
-from genebench.analysis.rank import Standing, named_test, standings
+from genebench.analysis.rank import Entry, Standing, named_test, ranked
 from genebench.keys import canonical
 from genebench.paper import Published, published
 from genebench.report.site.boards import Board, page_id
-from genebench.report.site.seen import Vectors
 from genebench.report.variants import Variant
 from genebench.results.record import Record
 from genebench.specs import MetricSpec
@@ -42,34 +42,30 @@ class Ranking:
     """The test, in words."""
 
 
+class Contender(NamedTuple):
+    """A variant without its records: thousands of them would have to go to another process."""
+
+    number: int
+    label: str
+    control: bool
+    """Whether it has no part in any test; it has an interval all the same."""
+
+
 @dataclass(frozen=True)
 class RankTask:
     """What a ranking is made of; it can be sent to another process."""
 
-    variants: Sequence[Variant]
-    evidence: Mapping[str, Vectors]
-    """Key of a record → its vectors."""
+    entries: Sequence[Entry[Contender]]
     metric: MetricSpec
-    panel: str
-    ranked: bool
-    """Whether ranks are shown, or scores and intervals alone: ranks test every pair."""
 
 
 def ranking(task: RankTask) -> Ranking:
     """Rank the variants of a board."""
-    # Controls have intervals, but no part in any test.
-    variants = [replace(v, control=v.control or not task.ranked) for v in task.variants]
-    number = {id(variant): at for at, variant in enumerate(variants)}
-
-    def vectors_of(record: Record) -> Vectors:
-        return task.evidence[record.key]
-
-    found = standings(variants, vectors_of, task.metric, task.panel)
-    places = {number[id(one.variant)]: _place(one) for one in found}
-    return Ranking(places, named_test(found))
+    found = ranked(task.entries, task.metric)
+    return Ranking({one.variant.number: _place(one) for one in found}, named_test(found))
 
 
-def _place(one: Standing[Variant]) -> Place:
+def _place(one: Standing[Contender]) -> Place:
     tied = tuple(other.label for other in one.tied_with)
     return Place(one.place, one.rank, tied, one.mean, one.low, one.high)
 
@@ -93,7 +89,7 @@ class Row:
         """The record of its first seed."""
         return self.variant.first
 
-    @property
+    @cached_property
     def method_page(self) -> str:
         """The name of its method's page."""
         return method_id(self.first)
