@@ -11,7 +11,6 @@ on the same profiles in the same units.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genebench.data.profiles import Profiles
-from genebench.files import atomic_write
+from genebench.data.sealed import read_sealed, sealed_write
 from genebench.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -33,10 +32,7 @@ PROFILES_PER_BLOCK = 2048
 PROFILES_IN_CACHE = 128
 """Centred and squared together, while a processor's cache holds them."""
 LANDMARKS_PER_PANEL = 256
-"""Landmarks multiplied at once with themselves and all after them: the lower triangle is spared."""
-
-_MARK = hashlib.sha256().digest_size
-"""Bytes before the tensors of kept moments: a digest of them and of what they are of."""
+"""Landmarks multiplied at once with themselves and all that follows: what is before is done."""
 
 Array = NDArray[np.float64]
 
@@ -150,12 +146,8 @@ def _kept(path: Path, stamp: bytes) -> Moments | None:
     """Moments that were kept; none when a byte of them, or of what they are of, was changed."""
     from safetensors.numpy import load
 
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    mark, data = content[:_MARK], content[_MARK:]
-    if mark != _mark(data, stamp):
+    data = read_sealed(path, stamp)
+    if data is None:
         return None
     tensors = load(data)
     return Moments(int(tensors.pop("n")[0]), **tensors)
@@ -171,12 +163,7 @@ def _keep(path: Path | None, found: Moments, stamp: bytes) -> None:
     data = save(tensors | {"n": np.array([found.n])})
     try:
         path.parent.mkdir(exist_ok=True)
-        with atomic_write(path) as stream:
-            stream.write(_mark(data, stamp))
+        with sealed_write(path, stamp) as stream:
             stream.write(data)
     except OSError:
         return
-
-
-def _mark(data: bytes, stamp: bytes) -> bytes:
-    return hashlib.sha256(stamp + data).digest()

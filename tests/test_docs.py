@@ -8,6 +8,7 @@ import logging
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,16 @@ def test_commands_on_a_page_exist(page, genebench):
         first, *rest = words.split()
         path = [first, rest[0]] if first in {"data", "results"} and rest else [first]
         assert genebench(*path, "--help").status == 0, path
+
+
+def test_every_extra_that_is_named_exists():
+    """Those of messages, docstrings and pages, and those that formats say they need."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    known = set(declared["optional-dependencies"])
+    for path in [*PAGES, *(ROOT / "genebench").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]:
+        named = re.findall(r"\bgenebench\[(\w+)\]", path.read_text("utf-8"))
+        assert set(named) - {"extra"} <= known, path  # which stands for any
+    assert {spec.extra for spec in catalog().formats.specs.values()} - {""} <= known
 
 
 def test_the_site_is_built_and_every_link_in_it_leads_somewhere(tmp_path):

@@ -115,10 +115,10 @@ def test_moments_of_a_file_that_was_damaged_do_not_outlive_the_damage(dataset):
 
 
 def test_a_dataset_that_cannot_be_written_is_no_obstacle(dataset, monkeypatch):
-    def refuse(path):
+    def refuse(path, stamp):
         raise PermissionError(path)
 
-    monkeypatch.setattr(genebench.moments, "atomic_write", refuse)
+    monkeypatch.setattr(genebench.moments, "sealed_write", refuse)
     assert moments(dataset.profiles(GEO.train)).n
 
 

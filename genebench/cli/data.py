@@ -11,11 +11,15 @@ from genebench.catalog import catalog
 from genebench.cli import export, fetch, output
 from genebench.cli.progress import bar
 from genebench.errors import UserError, some, unknown
+from genebench.text import printable
 
 if TYPE_CHECKING:
     from genebench.data.store import Dataset
 
 DAMAGED = 1
+
+MISSING_SHOWN = 5
+"""Missing genes that are named, of each role on each platform; ``--json`` has all."""
 
 DatasetArgument = Annotated[str, typer.Argument(help="A dataset.", metavar="DATASET")]
 
@@ -107,20 +111,36 @@ def list_() -> None:
     typer.echo(f"in {store.root}")
 
 
-def info(dataset: DatasetArgument) -> None:
+def info(
+    dataset: DatasetArgument,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print all that is known, every missing gene, as JSON.")
+    ] = False,
+) -> None:
     """Describe a prepared dataset: platforms, genes found and missing, policy, digest."""
-    _describe(_prepared(dataset))
+    opened = _prepared(dataset)
+    if json:
+        output.as_json(opened.info)
+    else:
+        _describe(opened)
 
 
 def verify(dataset: DatasetArgument) -> int:
     """Check every file of a prepared dataset against what was written, and its digest."""
     opened = _prepared(dataset)
-    faults = opened.verify()
+    faults, in_cache = opened.verify(), opened.verify_cache()
+    state = "content and digest agree"
+    for fault in in_cache:
+        typer.echo(
+            f"{opened.root / fault}: changed since it was worked out; remove it, and it is worked "
+            "out again when it is asked for"
+        )
+        state = "DAMAGED cache: remove what is named above; content and digest agree"
     for fault in faults:
         typer.echo(f"{opened.root / fault}: missing or changed")
-    state = "DAMAGED: prepare it again" if faults else "content and digest agree"
+        state = "DAMAGED: prepare it again"
     typer.echo(f"{opened.name} {opened.digest}: {state}")
-    return DAMAGED if faults else 0
+    return DAMAGED if faults or in_cache else 0
 
 
 def remove(dataset: DatasetArgument) -> None:
@@ -181,6 +201,20 @@ def _describe(dataset: Dataset) -> None:
     )  # fmt: skip
     if not dataset.is_standardised:
         typer.echo(f"units {BY_RANK}")
+    _describe_missing(dataset)
+
+
+def _describe_missing(dataset: Dataset) -> None:
+    """Which genes of the maps a platform lacks: the first few, by platform and role."""
+    for name, platform in dataset.info["platforms"].items():
+        for role in ("landmarks", "targets"):
+            missing = platform["coverage"][role]["missing"]
+            if not missing:
+                continue
+            shown = ", ".join(missing[:MISSING_SHOWN])
+            if (more := len(missing) - MISSING_SHOWN) > 0:
+                shown += f" and {more:,} more (genebench data info {dataset.name} --json)"
+            typer.echo(printable(f"{role} missing on {name}: {shown}"))
 
 
 def _policy(dataset: Dataset) -> str:

@@ -27,7 +27,11 @@ def register(group: typer.Typer) -> None:
 def export(  # noqa: PLR0917  the command line names them
     dataset: Annotated[str, typer.Argument(help="A prepared dataset.")],
     part: Annotated[
-        str, typer.Argument(help="A platform, or a part of its split.", metavar="PLATFORM[/SPLIT]")
+        str,
+        typer.Argument(
+            help="A platform, or a part of its split; with --protocol: train, select or test.",
+            metavar="PLATFORM[/SPLIT]|PART",
+        ),
     ],
     file: Annotated[Path, typer.Argument(help="File to write; its name says the format.")],
     genes: Annotated[
@@ -38,15 +42,20 @@ def export(  # noqa: PLR0917  the command line names them
         Literal["expression", "standardised"],
         typer.Option(help="Normalised log2 expression, or that in standard deviations."),
     ] = "expression",
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Write a part of this protocol, in its split and its units."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write a platform of a prepared dataset to a file of any format."""
+    """Write a platform of a prepared dataset, or a part of a protocol, to a file of any format."""
     from genebench.data.export import export as write
     from genebench.library import open_dataset
 
+    wanted = _part_of_protocol(part, protocol) if protocol else _part(part)
     opened = open_dataset(dataset, catalog().datasets)
     with bar(quiet=quiet) as progress:
-        written = write(opened, _part(part), file, genes=genes, values=values, progress=progress)
+        written = write(opened, wanted, file, genes=genes, values=values, progress=progress)
     _tell(written, quiet=quiet)
 
 
@@ -77,6 +86,14 @@ def _part(text: str) -> Part:
         return Part(platform=platform, split=cast(Split, split) if slash else None)
     except ValueError as error:
         raise UserError(str(error)) from None
+
+
+def _part_of_protocol(name: str, protocol: str) -> Part:
+    spec = catalog().protocols.get(protocol)
+    parts = {"train": spec.train, "select": spec.select, "test": spec.test}
+    if name not in parts:
+        raise unknown(f"part of protocol {protocol}", name, parts)
+    return parts[name]
 
 
 def _tell(written: Iterable[Path], *, quiet: bool) -> None:

@@ -10,6 +10,10 @@ import typer
 from genebench.cli import output
 from genebench.cli.progress import bar
 from genebench.data.sources import Source
+from genebench.errors import UserError
+from genebench.text import printable
+
+FAILED = 1
 
 MEGABYTE = 1_000_000
 
@@ -24,7 +28,7 @@ def fetch(
         str, typer.Argument(help="A source, its file, all, or list.", metavar="NAME|all|list")
     ] = "list",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
-) -> None:
+) -> int:
     """Download known public files and verify them.
 
     An interrupted download continues with the same command. Files that you put into the folder
@@ -36,9 +40,10 @@ def fetch(
     if name == "list":
         _list(folder)
     elif name == "all":
-        _fetch_all(folder, quiet=quiet)
+        return _fetch_all(folder, quiet=quiet)
     else:
         _fetch(sources.find(name), folder, quiet=quiet)
+    return 0
 
 
 def downloads() -> Path:
@@ -61,21 +66,28 @@ def _list(folder: Path) -> None:
     typer.echo(f"in {folder}; what you put there yourself is checked by fetch")
 
 
-def _fetch_all(folder: Path, *, quiet: bool) -> None:
-    """Fetch what can be; name what has to be asked for."""
+def _fetch_all(folder: Path, *, quiet: bool) -> int:
+    """Fetch what can be; name what has to be asked for, and what failed."""
     from genebench.data.sources import SOURCES
 
-    missing = []
+    missing, failed = [], []
     for source in SOURCES:
-        if source.urls or (folder / source.file).exists():
-            _fetch(source, folder, quiet=quiet)
-        else:
+        if not (source.urls or (folder / source.file).exists()):
             missing.append(source.name)
+            continue
+        try:
+            _fetch(source, folder, quiet=quiet)
+        except UserError as error:
+            failed.append(source.name)
+            typer.echo(f"genebench: {printable(f'{source.name}: {error}')}", err=True)
     if missing and not quiet:
         typer.echo(
             f"not served in public: {', '.join(missing)}; "
             "genebench data fetch NAME says where to ask for one"
         )
+    if failed:
+        typer.echo(f"genebench: failed: {', '.join(failed)}", err=True)
+    return FAILED if failed else 0
 
 
 def _fetch(source: Source, folder: Path, *, quiet: bool) -> None:

@@ -36,6 +36,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     typer.echo(f"{shown}\n")
 
 
-def as_json(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as a JSON array."""
-    typer.echo(json.dumps(rows, indent=1))
+def as_json(content: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> None:
+    """Print rows as a JSON array, or one thing as an object."""
+    typer.echo(json.dumps(content, indent=1))

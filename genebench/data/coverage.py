@@ -39,7 +39,8 @@ def keep_genes(compendium: Compendium) -> KeptGenes:
         name: match_maps(
             compendium.landmarks, compendium.targets,
             platform.reader.gene_ids, platform.ids, source=platform.reader.source,
-            columns=platform.reader.profiles.index, aliases=compendium.aliases,
+            columns=platform.reader.profiles.index, turn=platform.reader.turn,
+            aliases=compendium.aliases,
         )
         for name, platform in compendium.platforms.items()
     }  # fmt: skip

@@ -125,7 +125,7 @@ def _k_means(clusters: int, seed: int) -> Any:
     except ModuleNotFoundError:
         raise UserError(
             "duplicates by k-means need scikit-learn, which is not installed: "
-            "pip install 'genebench[kmeans]', or use the exact rule"
+            "pip install 'genebench[sklearn]', or use the exact rule"
         ) from None
     return library.MiniBatchKMeans(
         n_clusters=clusters, max_iter=MAX_ITER, batch_size=BATCH_SIZE, random_state=seed

@@ -52,7 +52,7 @@ def export(
     values: Values = "expression",
     progress: Progress = silent,
 ) -> list[Path]:
-    """Write a platform of a prepared dataset, or one part of its split.
+    """Write a platform of a prepared dataset, or one part of a split, in the units of the part.
 
     Landmarks alone, and targets alone, have their Ensembl ids. Of ``all``, the ids say which they
     are (``landmark:ENSG…``, ``target:ENSG…``): a twin is both, with other probes on a microarray.
@@ -62,8 +62,9 @@ def export(
         part: profiles to write.
         path: file to write; its name says the format.
         genes: which rows of the dataset.
-        values: ``expression``, normalised log2 expression as it is stored, or ``standardised`` by
-            the statistics of the platform, as methods get it.
+        values: ``expression``, normalised log2 expression as it is stored (in the quantiles of
+            the training profiles where the part has their statistics), or ``standardised``, as
+            methods get it.
         progress: told after each block.
 
     Returns:
@@ -82,13 +83,16 @@ def export(
         "targets": slice(len(dataset.landmark_genes), None),
         "all": slice(None),
     }[genes]
-    expression = dataset.expression(part.platform)
+    expression, units = dataset.expression(part.platform), profiles.units
     rows = dataset.profile_table(part.platform).index.get_indexer(profiles.profiles.index)
 
     def blocks() -> Iterator[NDArray[np.floating]]:
         for start in range(0, len(rows), BLOCK):
             block = np.asarray(expression[rows[start : start + BLOCK], columns])
-            yield block if values == "expression" else profiles.units.of(block, columns)
+            if values == "expression":
+                yield units.levels(block).astype(np.float32, copy=False)
+            else:
+                yield units.of(block, columns)
             progress(min(start + BLOCK, len(rows)), len(rows), f"writing {path.name}")
 
     return write_matrix(path, Content(genes=table, profiles=profiles.profiles, blocks=blocks))

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench.data.compendium import IdKind
+from genebench.data.formats.base import Reader
 from genebench.data.formats.files import open_lines, unique_ids
 from genebench.data.formats.spreadsheet import dates_among
 from genebench.errors import UserError, some
@@ -170,9 +171,10 @@ def match_maps(
     *,
     source: str,
     columns: pd.Index | None = None,
+    turn: str = Reader.turn,
     aliases: pd.Series[str] | None = None,
 ) -> tuple[Matched, Matched]:
-    """:func:`match` for both maps of a dataset.
+    """:func:`match` for both maps of a dataset; ``turn`` is the reader's.
 
     Raises:
         UserError: as :func:`match`; when no gene of either map is there (it says which kind of ids
@@ -188,7 +190,7 @@ def match_maps(
     once = ~genes.index.duplicated()
     genes, found = genes[once], found[once]
     if not found.any():
-        raise _no_match(genes, gene_ids, kind, source, columns)
+        raise _no_match(genes, gene_ids, kind, source=source, columns=columns, turn=turn)
     _check_kinds(genes, found, gene_ids, kind, source)
     if kind == "symbol" and not found.all():
         _check_dates(gene_ids, source, aliases)
@@ -276,7 +278,13 @@ def _check_dates(gene_ids: pd.Index, source: str, aliases: pd.Series[str] | None
 
 
 def _no_match(
-    genes: pd.DataFrame, gene_ids: pd.Index, kind: IdKind, source: str, columns: pd.Index | None
+    genes: pd.DataFrame,
+    gene_ids: pd.Index,
+    kind: IdKind,
+    *,
+    source: str,
+    columns: pd.Index | None,
+    turn: str,
 ) -> UserError:
     best, number = _best_kind(genes, gene_ids)
     across, found = _best_kind(genes, pd.Index([]) if columns is None else columns)
@@ -284,9 +292,7 @@ def _no_match(
         remedy = f'as {best} ids {number:,} would match: write ids = "{best}"'
     elif found:
         ids = "" if across == kind else f' and ids = "{across}"'
-        remedy = (
-            f'its columns are genes ({found:,} would match): write orientation = "profiles"{ids}'
-        )
+        remedy = f"its columns are genes ({found:,} would match): {turn}{ids}"
     elif kind != "entrez" and gene_ids.str.fullmatch(r"\d+").mean() > 1 / 2:
         remedy = (
             f"they look like Entrez ids ({some(gene_ids)}): "

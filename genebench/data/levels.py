@@ -7,9 +7,12 @@ but values that were standardised by gene have lost the ranks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from genebench.data.compendium import REFERENCE_PLATFORM, Level
@@ -42,10 +45,89 @@ def check_level(
     sample = expression[:: max(1, len(expression) // _SAMPLE)]
     fault = next(_faults(sample, is_array=platform == REFERENCE_PLATFORM, level=level), None)
     if fault:
-        raise UserError(
-            f"{source}: {fault}, or, if the values are right, write "
-            f'level = "any" in [platforms.{platform}]'
-        )
+        raise _refusal(f"{source}: {fault}", platform)
+
+
+class Suspects(NamedTuple):
+    """Profiles of a block that could be at fault: where they are in it, and their values."""
+
+    block: int
+    """Profiles of the block."""
+    places: NDArray[np.intp]
+    values: NDArray[np.float64]
+
+
+class LevelWatch:
+    """All profiles of a platform, where :func:`check_level` looks at some of the first.
+
+    Two of its sorted values tell whether a profile could be at fault. Those that could are
+    collected, and judged together as a sample is: by hundreds, and at the end.
+
+    Args:
+        source, platform, level: as for :func:`check_level`.
+        profiles: ids of the profiles, in the order in which they come.
+    """
+
+    def __init__(self, *, source: str, platform: str, level: Level, profiles: pd.Index) -> None:
+        self._source = source
+        self._platform = platform
+        self._level = level
+        self._is_array = platform == REFERENCE_PLATFORM
+        self._profiles = profiles
+        self._seen = 0
+        self._ids: list[str] = []
+        self._values: list[NDArray[np.float64]] = []
+
+    def suspects(self, expression: NDArray[np.float64], ordered: NDArray[np.float64]) -> Suspects:
+        """The suspects of a block, after :func:`to_log2`, given also as sorted profiles."""
+        places = np.flatnonzero(self._could_be_at_fault(ordered))
+        return Suspects(len(ordered), places, expression[places])
+
+    def add(self, suspects: Suspects) -> None:
+        """Take up the suspects of the next block.
+
+        Raises:
+            UserError: with those before, they are at fault.
+        """
+        self._ids += self._profiles[self._seen + suspects.places].tolist()
+        self._values += list(suspects.values)
+        self._seen += suspects.block
+        if len(self._ids) >= _SAMPLE:
+            self.judge()
+
+    def judge(self) -> None:
+        """Judge the suspects that were collected, and let go of them.
+
+        Raises:
+            UserError: they are at fault.
+        """
+        if not self._ids:
+            return
+        sample = np.array(self._values)
+        if self._is_array and self._level == "linear":
+            sample = np.exp2(sample) - 1
+        fault = next(_faults(sample, is_array=self._is_array, level=self._level), None)
+        if fault:
+            which = f"{len(self._ids):,} profile(s), the first of them {self._ids[0]!r}"
+            raise _refusal(f"{self._source}: {which}: {fault}, or leave them out", self._platform)
+        self._ids, self._values = [], []
+
+    def _could_be_at_fault(self, ordered: NDArray[np.float64]) -> NDArray[np.bool_]:
+        if self._level == "any":
+            return np.zeros(len(ordered), np.bool_)
+        last_of_many = max(1, math.ceil(_MANY_NEGATIVE * ordered.shape[1])) - 1
+        could: NDArray[np.bool_] = ordered[:, last_of_many] < 0
+        if self._is_array and self._level == "log2":
+            could |= ordered[:, -1] > _HIGHEST_LOG2
+        elif self._is_array:
+            could |= ordered[:, -1] <= math.log2(_HIGHEST_LOG2 + 1)
+        return could
+
+
+def _refusal(fault: str, platform: str) -> UserError:
+    return UserError(
+        f'{fault}, or, if the values are right, write level = "any" in [platforms.{platform}]'
+    )
 
 
 def to_log2(

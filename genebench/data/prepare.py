@@ -24,7 +24,7 @@ from genebench.data.coverage import KeptGenes, keep_genes
 from genebench.data.duplicates import find_duplicates
 from genebench.data.formats.base import BLOCK
 from genebench.data.layers import Layers
-from genebench.data.levels import check_level, to_log2
+from genebench.data.levels import LevelWatch, Suspects, check_level, to_log2
 from genebench.data.normalise import GeneSums, gene_statistics
 from genebench.data.npy import Hashed, NpyWriter, read_rows
 from genebench.data.ranks import (
@@ -190,20 +190,25 @@ class _Preparation:
         """
         layers, item = Layers(self.genes.rows[platform]), self._platforms[platform]
         source, level = item.reader.source, item.level
+        kept = self.tables[platform].index
+        watch = LevelWatch(source=source, platform=platform, level=level, profiles=kept)
         free: SimpleQueue[Room] = SimpleQueue()
 
-        def work(block: NDArray[np.floating]) -> tuple[T, Room]:
+        def work(block: NDArray[np.floating]) -> tuple[T, Suspects, Room]:
             try:
                 room = free.get_nowait()
             except Empty:
                 room = Room(ROWS, len(self.genes))
             values = to_log2(block, source=source, platform=platform, level=level)
             means = layers.average(values, room.array("means", np.float64, len(values)))
-            return rank(means, room), room
+            ranked = rank(means, room)
+            return ranked, watch.suspects(means, room.ordered(len(means))), room
 
-        for ranked, room in in_order(work, self._read(platform, layers)):
+        for ranked, suspects, room in in_order(work, self._read(platform, layers)):
+            watch.add(suspects)
             yield ranked
             free.put(room)
+        watch.judge()
 
     def _read(self, platform: str, layers: Layers) -> Iterator[NDArray[np.floating]]:
         """Blocks of kept profiles × rows to average, once the level of the first is known."""

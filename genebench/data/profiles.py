@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from genebench.data.formats.base import BLOCK
 from genebench.data.normalise import STD_OFFSET, requantile, standardise
 from genebench.data.npy import NpyWriter, forget_pages
-from genebench.files import atomic_write
+from genebench.data.sealed import bears, sealed_write
 
 Role = Literal["landmarks", "targets"]
 Matrix = NDArray[np.float32]
@@ -210,9 +210,10 @@ class Profiles:
         path = self.cached(f"{role}.npy") if self._mmap else None
         if path is None:
             return self._loaded(role, shape)
-        if _mapped(path, shape) is None:
+        stamp = self.stamp
+        if not _is_kept(path, shape, stamp):
             path.parent.mkdir(exist_ok=True)
-            with atomic_write(path) as stream:
+            with sealed_write(path, stamp) as stream:
                 writer = NpyWriter(stream, shape, np.float32)
                 for block in self.column_blocks(role):
                     writer.append(block)
@@ -228,13 +229,14 @@ class Profiles:
         return matrix
 
 
-def _mapped(path: Path, shape: tuple[int, int]) -> Matrix | None:
-    """A matrix that was written before; none when there is none, or one cut short or other."""
+def _is_kept(path: Path, shape: tuple[int, int], stamp: bytes) -> bool:
+    """Whether a matrix to map was written before, and is neither cut short nor of other values."""
     try:
-        matrix: Matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+        expected = matrix.shape == shape and matrix.dtype == np.float32
+        return expected and bears(path, stamp, matrix.offset + matrix.nbytes)
     except (FileNotFoundError, ValueError, EOFError):
-        return None
-    return matrix if matrix.shape == shape and matrix.dtype == np.float32 else None
+        return False
 
 
 def _unnamed(number: int, letter: str) -> pd.DataFrame:

@@ -50,6 +50,10 @@ class Room:
             self._arrays[key] = np.empty(self._shape, dtype)
         return self._arrays[key][:profiles]
 
+    def ordered(self, profiles: int) -> Floats:
+        """Sorted profiles: after a block was ranked, its own."""
+        return self.array("ordered", np.float64, profiles)
+
 
 def quantile_ranks(expression: Floats, room: Room | None = None) -> tuple[Ranks, Floats]:
     """Ranks for quantile normalisation, and what the quantile reference is the mean of.
@@ -147,7 +151,7 @@ def _sorted(expression: Floats, keys: Keys, room: Room) -> Floats:
     """Sorted profiles, in the room; the keys come in the same order."""
     keys.sort(axis=1)
     places = keys.dtype.type(_places(expression))
-    ordered = room.array("ordered", np.float64, len(expression))
+    ordered = room.ordered(len(expression))
     settled = np.empty(len(expression), np.bool_)
     _settle(expression, keys, places, ordered, settled)
     for at in np.flatnonzero(~settled):

@@ -17,7 +17,8 @@
                                               expression.npy came standardised
         <platform>/profiles.tsv               profile table: id, group, split and what was known
         cache/                                what was worked out from the above: moments,
-                                              standardised matrices that somebody asked to map
+                                              standardised matrices that somebody asked to map;
+                                              each file ends in the sha256 of the rest
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from numpy.typing import NDArray
 
 from genebench.data.home import home
 from genebench.data.profiles import Profiles, Units
+from genebench.data.sealed import is_sound
 from genebench.errors import UserError, unknown
 from genebench.files import atomic_write, full_disk, sha256_of, sweep, user_errors
 from genebench.specs import NAME, Part
@@ -217,6 +219,14 @@ class Dataset:
         found = {name: _sum_or_none(self.root / name) for name in sums}
         faults = [name for name, known in sums.items() if found[name] != known]
         return faults or ([] if self._content_digest(found) == self.digest else ["digest"])
+
+    def verify_cache(self) -> list[str]:
+        """Files of ``cache/`` that were changed since they were worked out; none when sound.
+
+        Every file is read. One that is removed is worked out again when it is asked for.
+        """
+        kept = sorted((self.root / "cache").glob("[!.]*"))  # others are being written
+        return [path.relative_to(self.root).as_posix() for path in kept if not is_sound(path)]
 
     def _sums(self) -> dict[str, str]:
         lines = (self.root / SUMS).read_text("utf-8").splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from genebench.data.store import DataStore
+from genebench.moments import VERSION, moments
 from genebench.specs import Part
 
 LANDMARKS, TWINS, TARGETS = 12, 4, 30
@@ -130,7 +132,26 @@ def test_a_prepared_dataset_is_described_with_what_is_missing_and_how_to_use_it(
     assert "missing genes: drop" in outcome.out
     row = next(line for line in outcome.out.splitlines() if line.split()[:1] == ["gtex"])
     assert f"{kept} of {TARGETS}" in row
+    assert f"\ntargets missing on gtex: {', '.join(ENSEMBL[-LACKING:])}\n" in outcome.out
+    assert outcome.out.count(" missing on ") == 1, "no other platform lacks any"
     assert "genebench run --dataset mini" in outcome.out
+
+
+def test_info_names_the_first_missing_genes_of_each_role_and_all_as_json(genebench, make):
+    manifest = make()
+    rows = (manifest.parent / "lcl.tsv").read_text().splitlines()
+    (manifest.parent / "lcl.tsv").write_text("\n".join([rows[0], *rows[3:-7]]) + "\n")
+    genebench("data", "prepare", manifest)
+    first, more = ", ".join(ENSEMBL[-7:-2]), "(genebench data info mini --json)"
+    shown = genebench("data", "info", "mini").out.splitlines()
+    assert f"landmarks missing on 1000g: {ENSEMBL[0]}, {ENSEMBL[1]}" in shown
+    assert f"targets missing on 1000g: {first} and 2 more {more}" in shown
+    told = json.loads(genebench("data", "info", "mini", "--json").out)
+    lacking = told["platforms"]["1000g"]["coverage"]
+    assert [lacking[role]["missing"] for role in ("landmarks", "targets")] == [
+        ENSEMBL[:2],
+        ENSEMBL[-7:],
+    ]
 
 
 def test_quiet_preparation_says_nothing(genebench, make):
@@ -336,6 +357,37 @@ def test_a_damaged_file_is_noticed(genebench, make, own_home, name, damage):
     assert outcome.status == 1
     assert "DAMAGED" in outcome.out
     assert "prepare it again" in outcome.out
+
+
+@pytest.mark.parametrize("name", ["geo-train.targets.npy", f"geo-train.moments-{VERSION}"])
+@pytest.mark.parametrize("at", [70, 0.5, -40, -1], ids=str)
+def test_a_damaged_file_of_the_cache_is_named_and_worked_out_again_once_removed(
+    genebench, make, own_home, name, at
+):
+    genebench("data", "prepare", make(), "--quiet")
+
+    def worked_out() -> np.ndarray:
+        train = DataStore().open("mini").profiles(Part(platform="geo", split="train"), mmap=True)
+        moments(train)
+        return train.targets
+
+    sound = np.array(worked_out())
+    assert genebench("data", "verify", "mini").status == 0
+    path = stored(own_home, f"cache/{name}")
+    content = bytearray(path.read_bytes())
+    content[int(at * len(content)) if isinstance(at, float) else at] ^= 1
+    path.write_bytes(content)
+
+    damaged = genebench("data", "verify", "mini")
+
+    assert damaged.status == 1
+    named, state = damaged.out.splitlines()
+    assert named.startswith(f"{path}: changed since it was worked out; remove it")
+    assert "DAMAGED cache" in state
+    assert "prepare" not in state
+    path.unlink()
+    np.testing.assert_array_equal(worked_out(), sound)
+    assert genebench("data", "verify", "mini").status == 0
 
 
 def test_a_dataset_without_its_description_is_one_line(genebench, make, own_home):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+
+from genebench.data.formats.opening import open_reader
+from genebench.protocols import GEO, GEO_SERIES, GEO_STRICT, GTEX_STRICT
 
 TSV = "id\tA\tB\ng1\t1\t2\ng2\t3\t4\ng3\t5\t6\n"
 
@@ -25,6 +29,31 @@ def test_export_can_be_quiet(genebench, tiny, tmp_path):
     assert (done.status, done.out, done.err) == (0, "", "")
 
 
+@pytest.mark.parametrize("role", ["train", "select", "test"])
+@pytest.mark.parametrize("spec", [GEO, GEO_SERIES, GEO_STRICT, GTEX_STRICT], ids=lambda s: s.name)
+def test_export_writes_parts_of_protocols_in_their_split_and_units(
+    genebench, tiny, tmp_path, spec, role
+):
+    command = ("data", "export", tiny.name, role)
+    for values in ("standardised", "expression"):
+        done = genebench(
+            *command, tmp_path / f"{values}.npz",
+            "--protocol", spec.name, "--genes", "targets", "--values", values,
+        )  # fmt: skip
+        assert (done.status, done.err) == (0, "")
+    expected = tiny.profiles(getattr(spec, role))
+    reader = open_reader(tmp_path / "standardised.npz")
+    assert reader.profiles.index.tolist() == expected.profiles.index.tolist()
+    np.testing.assert_array_equal(everything(reader), expected.targets)
+    levels = np.vstack(list(expected.level_blocks()))[:, len(tiny.landmark_genes) :]
+    written = everything(open_reader(tmp_path / "expression.npz"))
+    np.testing.assert_array_equal(written, levels.astype(np.float32))
+
+
+def everything(reader) -> np.ndarray:
+    return np.vstack(list(reader.blocks(np.arange(len(reader.gene_ids)))))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -37,6 +66,9 @@ def test_export_can_be_quiet(genebench, tiny, tmp_path):
         (("{tiny}", "geo", "out.xyz"), "unknown format"),
         (("{tiny}", "geo", "no/out.tsv"), "there is no folder"),
         (("{tiny}", "geo", "out.tsv", "--values", "raw"), "--values"),
+        (("{tiny}", "tset", "out.tsv", "--protocol", "geo-series"), "did you mean test"),
+        (("{tiny}", "geo/test", "out.tsv", "--protocol", "geo"), "part of protocol geo 'geo/test'"),
+        (("{tiny}", "test", "out.tsv", "--protocol", "series"), "unknown protocol 'series'"),
     ],
 )
 def test_mistakes_are_one_line(genebench, tiny, tmp_path, arguments, words):

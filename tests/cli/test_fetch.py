@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from genebench.data import sources
 from genebench.data.sources import Source
 
 CONTENT = b"AATF\tENSG00000108270\t201208_at\n"
@@ -101,6 +103,23 @@ def test_all_fetches_what_is_served_and_names_the_rest(genebench, known, downloa
     outcome = genebench("data", "fetch", "all")
     assert outcome.status == 0
     assert (downloads / "served.txt").exists()
+    assert "not served in public: asked" in outcome.out
+
+
+def test_all_goes_on_after_a_failure_and_names_it(genebench, known, mirror, downloads, monkeypatch):
+    known()
+    served, asked = sources.SOURCES
+    gone = replace(served, name="gone", file="gone.txt", urls=(f"{mirror}/gone.txt",))
+    wrong = replace(served, name="wrong", file="wrong.txt", sha256="0" * 64)
+    monkeypatch.setattr(sources, "SOURCES", (gone, wrong, asked, served))
+    outcome = genebench("data", "fetch", "all")
+    assert outcome.status == 1
+    assert (downloads / "served.txt").read_bytes() == CONTENT
+    of_gone, of_wrong, last = outcome.err.splitlines()
+    assert of_gone.startswith("genebench: gone: ")
+    assert "404" in of_gone
+    assert of_wrong.startswith("genebench: wrong: ")
+    assert last == "genebench: failed: gone, wrong"
     assert "not served in public: asked" in outcome.out
 
 

@@ -19,6 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from genebench.data.export import convert
+from genebench.data.formats.opening import open_reader
 from genebench.data.manifest import read_manifest
 from genebench.data.prepare import prepare
 from genebench.data.store import DataStore
@@ -322,6 +324,40 @@ CORPUS = {
     "a ragged table": case(change("geo.csv", ("p3,G1", "p3,G1,x")), "row 'p3' has 3 cells"),
     "a table with a profile twice": case(change("geo.csv", ("p3", "p4")), "occur more than once"),
 }  # fmt: skip
+
+
+def turned(folder: Path, name: str) -> Files:
+    """The RNA-seq of the corpus with genes for profiles, in the format that ``name`` says."""
+    write(folder, {"turned.tsv": table(list("wxyz"), SYMBOLS, RNA.T)})
+    *others, path = convert(open_reader(folder / "turned.tsv"), folder / name)
+    found = [path, *others, *folder.glob(f"{path.stem}.*.txt")]
+    return change("bad.toml", ("gtex.tsv", name)) | {one.name: one.read_bytes() for one in found}
+
+
+@pytest.mark.parametrize("ending", ["gct", "gctx", "h5ad", "npy", "npz"])
+def test_the_advice_for_a_turned_file_of_a_format_that_says_its_axes_works(
+    prepare_files, genebench, tmp_path, ending
+):
+    given, folder = turned(tmp_path, f"x.{ending}"), tmp_path / "given"
+    refused = prepare_files(given)
+    assert refused.status == 2
+    for words in ("its columns are genes (6 would match)", "(genebench data convert)", "TSV"):
+        assert words in refused.err
+    told = change("bad.toml", ("gtex.tsv", f"x.{ending}"), TURNED)
+    assert "genebench data convert" in prepare_files(given | told).err
+    assert genebench("data", "convert", folder / f"x.{ending}", folder / "new.tsv").status == 0
+    assert prepare_files(change("bad.toml", ("gtex.tsv", "new.tsv"), TURNED)).status == 0
+
+
+@pytest.mark.parametrize("ending", ["tsv", "csv", "parquet", "feather"])
+def test_a_table_that_was_turned_for_nothing_is_told_so(prepare_files, tmp_path, ending):
+    if ending in {"parquet", "feather"}:
+        pytest.importorskip("pyarrow")
+    write(tmp_path, {"rna.tsv": GTEX})
+    path = convert(open_reader(tmp_path / "rna.tsv"), tmp_path / f"x.{ending}")[-1]
+    manifest = change("bad.toml", ("gtex.tsv", path.name), TURNED)
+    outcome = prepare_files(manifest | {path.name: path.read_bytes()})
+    assert 'its columns are genes (6 would match): write orientation = "genes"' in outcome.err
 
 
 def contents(folder: Path) -> list[Path]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genebench.data.compendium import Compendium, Platform
+from genebench.data.formats.base import BLOCK, Reader
 from genebench.data.levels import check_level, to_log2, units
 from genebench.data.manifest import read_manifest
 from genebench.data.prepare import prepare
@@ -100,6 +105,76 @@ def test_the_verdict_does_not_hang_on_how_many_profiles_there_are(profiles, seed
     if profiles > 2:
         with pytest.raises(UserError, match="centred by gene"):
             check_level(standardised(values), source="m", platform="gtex", level="log2")
+
+
+class Given(Reader):
+    """A reader of profiles that a test made."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.source = "late.tsv"
+        self.gene_ids = pd.Index([f"g{gene}" for gene in range(GENES)])
+        self.profiles = pd.DataFrame(index=[f"p{at}" for at in range(len(values))])
+        self._values = values
+
+    def blocks(self, genes, size=BLOCK):
+        for at in range(0, len(self._values), size):
+            yield self._values[at : at + size, genes]
+
+
+@pytest.fixture(scope="module")
+def prepared_with(tmp_path_factory):
+    """prepared_with(platform, level, values): a dataset of which one platform has these values."""
+    store = DataStore(tmp_path_factory.mktemp("levels"))
+    ids = [f"g{gene}" for gene in range(GENES)]
+    genes = pd.DataFrame({"symbol": ids, "probes": ids}, index=ids)
+
+    def prepared(platform, level, values):
+        given = Platform(reader=Given(values), ids="symbol", level=level)
+        platforms = {"geo": Platform(reader=Given(EXPRESSION), ids="symbol"), platform: given}
+        compendium = Compendium(
+            name="late", title="", landmarks=genes[:9], targets=genes[9:], platforms=platforms
+        )
+        return prepare(compendium, store=store)
+
+    return prepared
+
+
+Z_SCORES = KINDS["z-scores by gene"]
+LATE = {
+    "linear": ("geo", "log2", EXPRESSION, LINEAR, "look linear, not log2 .* above 30; give"),
+    "counts": ("geo", "log2", EXPRESSION, COUNTS, r"look raw counts \(all whole numbers\), not"),
+    "z-scores": ("geo", "log2", EXPRESSION, Z_SCORES, CENTRED),
+    "log2": ("geo", "linear", LINEAR, EXPRESSION, LOGARITHMIC),
+    "z-scores of RNA-seq": ("gtex", "log2", LINEAR, Z_SCORES, CENTRED),
+}
+"""Kind → platform, level, the first 1,100 profiles, later ones, and what is said of these."""
+
+
+@pytest.mark.parametrize("kind", LATE)
+@pytest.mark.parametrize("number", [20, 200, 300])
+def test_late_profiles_in_other_units_are_refused_and_named(prepared_with, kind, number):
+    platform, level, first, late, words = LATE[kind]
+    values = np.concatenate([np.resize(first, (1100, GENES)), np.resize(late, (number, GENES))])
+    with pytest.raises(UserError, match=f"late.tsv: .*{words}") as error:
+        prepared_with(platform, level, values)
+    told = re.search(r": (\d+) profile\(s\), the first of them 'p(\d+)': ", str(error.value))
+    assert 0.9 * min(number, 256) < int(told[1]) <= number
+    assert 1100 <= int(told[2]) < 1105
+    assert "or leave them out, or, if the values are right, write level" in str(error.value)
+
+
+def test_one_array_in_other_units_among_many_is_found(prepared_with):
+    values = log2(3, 2000)
+    values[1790] = 2 ** values[1790]
+    with pytest.raises(UserError, match=r"1 profile\(s\), the first of them 'p1790': .* linear"):
+        prepared_with("geo", "log2", values)
+
+
+@pytest.mark.parametrize("platform", ["geo", "gtex"])
+def test_many_negative_values_alone_are_no_fault(prepared_with, platform):
+    values = np.log2(np.maximum((2 ** log2(4, 1500) - 1) / 60, 0.01))
+    assert ((values < 0).mean(axis=1) > 0.2).sum() > 1000, "many suspects"
+    prepared_with(platform, "log2", values)
 
 
 def test_linear_arrays_become_log2():

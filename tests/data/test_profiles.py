@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,17 @@ def test_a_file_to_map_of_other_profiles_is_written_again(tiny, train):
     path.parent.mkdir(exist_ok=True)
     np.save(path, train.targets[1:])
     np.testing.assert_array_equal(tiny.profiles(TRAIN, mmap=True).targets, train.targets)
+
+
+def test_a_file_to_map_of_other_values_is_written_again(tiny, train):
+    path = train.cached("targets.npy")
+    mapped = np.array(tiny.profiles(TRAIN, mmap=True).targets)
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    source = tiny.root / "geo" / "expression.npy"
+    os.utime(source, ns=(0, source.stat().st_mtime_ns + 1000))  # as when it is mended
+    np.testing.assert_array_equal(tiny.profiles(TRAIN, mmap=True).targets, mapped)
 
 
 def test_memory_maps_hold_the_same_values_read_only(tiny, train):

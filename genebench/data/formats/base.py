@@ -39,11 +39,16 @@ class Reader(ABC):
         gene_ids: one id per gene (or probe), in file order; unique.
         profiles: table of profiles, indexed by unique profile id in file order, with the columns
             that the file itself carries about them (none for most formats).
+        turn: how the user has the columns of the file taken for genes.
     """
 
     source: str
     gene_ids: pd.Index
     profiles: pd.DataFrame
+    turn: str = (
+        "this format says itself which axis is genes, so convert the file to TSV (genebench data "
+        'convert), name that and write orientation = "profiles"'
+    )
 
     @abstractmethod
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
@@ -62,10 +67,7 @@ class Reader(ABC):
         Raises:
             UserError: the format itself says which axis is genes.
         """
-        raise self.fault(
-            "this format says itself which axis is genes; orientation is for TSV, CSV, parquet and "
-            "feather: transpose the file"
-        )
+        raise self.fault(f"orientation is for TSV, CSV, parquet and feather; {Reader.turn}")
 
     def check_finite(
         self, block: NDArray[np.floating], start: int, genes: NDArray[np.intp]

@@ -32,6 +32,8 @@ class ColumnarReader(GeneReader):
         UserError: not of its format, no column of ids or of numbers, or ids that repeat.
     """
 
+    turn = 'write orientation = "profiles"'
+
     def __init__(self, path: Path) -> None:
         self.source = str(path)
         kind = "parquet" if path.name.lower().endswith(".parquet") else "feather"
@@ -108,6 +110,8 @@ class ColumnarReader(GeneReader):
 
 class _TransposedColumns(Reader):
     """A table whose rows are profiles and whose columns of numbers are genes."""
+
+    turn = 'write orientation = "genes"'
 
     def __init__(self, table: ColumnarReader, profiles: pd.DataFrame) -> None:
         self.source = table.source

@@ -41,6 +41,8 @@ class DelimitedReader(TextReader):
     up to the first other name: from there on, columns are profiles.
     """
 
+    turn = 'write orientation = "profiles"'
+
     def __init__(self, path: Path) -> None:
         super().__init__(path, _dialect(path))
 

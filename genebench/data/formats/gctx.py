@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genebench.data.formats.base import BLOCK, Content
+from genebench.data.formats.base import BLOCK, IN_MEMORY, Content, GeneReader, float_type
 from genebench.data.formats.files import as_text
 from genebench.data.formats.hdf5 import (
     SLAB,
@@ -29,11 +29,17 @@ MATRIX = "0/DATA/0/matrix"
 MISSING = -666
 """What GCTX writes for a value that was not measured."""
 
+BAND = IN_MEMORY
+"""Bytes that all genes of a chunk's profiles may have, if profiles are to be read in order."""
+
 _ROW, _COL = "0/META/ROW", "0/META/COL"
 
 
-class GctxReader(Hdf5Reader):
+class GctxReader(Hdf5Reader, GeneReader):
     """A GCTX file, open only while it is read. Columns of COL go to the profile table.
+
+    It is read by profiles, but where its chunks are of so many profiles that those would not fit
+    in memory: then gene after gene, so that each chunk is still unpacked once.
 
     Raises:
         UserError: not HDF5, no matrix, no ids, ids that are not unique UTF-8 text, or a matrix
@@ -54,18 +60,39 @@ class GctxReader(Hdf5Reader):
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64.
 
         Memory: one block, and some 64 profiles of all genes of the file; a chunk's profiles where
-        those are more.
+        those are more, up to :data:`BAND` bytes; else as any :class:`GeneReader`.
         """
         with self.open() as file:
             matrix = file[MATRIX]
-            chunk = matrix.chunks[0] if matrix.chunks else 1
-            slab = -(-SLAB // chunk) * chunk
-            step = max(chunk, size - size % chunk)  # so that no chunk is unpacked twice
-            for start in range(0, len(self.profiles), step):
-                stop = min(start + step, len(self.profiles))
-                rows = read_block(matrix, start, stop, genes, slab)
-                self._check_values(rows, start, genes)
-                yield from (rows[at : at + size] for at in range(0, len(rows), size))
+            chunk, _ = _chunks(matrix)
+            if chunk * matrix.shape[1] * float_type(matrix.dtype).itemsize <= BAND:
+                yield from self._by_profile(matrix, genes, size, chunk)
+                return
+        for number, block in enumerate(super().blocks(genes, size)):
+            self._check_values(block, number * size, genes)
+            yield block
+
+    def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
+        """Yield the values of some genes (ascending positions) × all profiles, chunk by chunk."""
+        with self.open() as file:
+            matrix = file[MATRIX]
+            _, width = _chunks(matrix)
+            for start in np.unique(genes // width) * width:
+                stop = min(start + width, matrix.shape[1])
+                values = np.empty((matrix.shape[0], stop - start), float_type(matrix.dtype))
+                matrix.read_direct(values, np.s_[:, start:stop])
+                yield values[:, genes[(genes >= start) & (genes < stop)] - start].T
+
+    def _by_profile(
+        self, matrix: h5py.Dataset, genes: NDArray[np.intp], size: int, chunk: int
+    ) -> Iterator[NDArray[np.floating]]:
+        slab = -(-SLAB // chunk) * chunk
+        step = max(chunk, size - size % chunk)  # so that no chunk is unpacked twice
+        for start in range(0, len(self.profiles), step):
+            stop = min(start + step, len(self.profiles))
+            rows = read_block(matrix, start, stop, genes, slab)
+            self._check_values(rows, start, genes)
+            yield from (rows[at : at + size] for at in range(0, len(rows), size))
 
     def _check_values(
         self, block: NDArray[np.floating], start: int, genes: NDArray[np.intp]
@@ -94,6 +121,11 @@ class GctxReader(Hdf5Reader):
                 self.check_stored_here(item)
                 columns[name] = self.read_column(item)
         return pd.DataFrame(columns, index=ids)
+
+
+def _chunks(matrix: h5py.Dataset) -> tuple[int, int]:
+    """Profiles and genes of a chunk; of a matrix in one piece, what can be read on its own."""
+    return matrix.chunks or (1, 1)
 
 
 def write_gctx(path: Path, content: Content) -> None:

@@ -184,6 +184,8 @@ class TextReader(GeneReader):
 class TransposedText(Reader):
     """A text matrix whose rows are profiles, read a block of lines at a time."""
 
+    turn = 'write orientation = "genes"'
+
     def __init__(self, table: TextReader) -> None:
         self.source = table.source
         self.gene_ids = table.profiles.index

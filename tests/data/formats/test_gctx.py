@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -40,6 +41,44 @@ def test_blocks_beyond_a_slab_are_the_matrix_too(write_gctx, gctx_datasets, chun
         blocks = list(reader.blocks(genes, size))
         assert all(0 < len(block) <= size for block in blocks)
         np.testing.assert_array_equal(np.vstack(blocks), matrix[:, genes])
+
+
+@pytest.mark.parametrize("chunks", [(300, 1), (300, 2), (200, 5), (150, 3)])
+@pytest.mark.parametrize("in_memory", [0, 1 << 20])
+def test_chunks_of_too_many_profiles_are_read_gene_by_gene(
+    write_gctx, gctx_datasets, monkeypatch, chunks, in_memory
+):
+    matrix = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    reader = open_reader(write_gctx(gctx_datasets(matrix), chunks=chunks, compression="gzip"))
+    monkeypatch.setattr("genebench.data.formats.gctx.BAND", 149 * 5 * 4)
+    monkeypatch.setattr("genebench.data.formats.base.IN_MEMORY", in_memory)
+    monkeypatch.setattr(reader, "_by_profile", None)
+    for genes, size in ((np.array([3, 1, 3]), 16), (np.arange(5), 64), (np.array([2]), 1024)):
+        blocks = list(reader.blocks(genes, size))
+        assert all(0 < len(block) <= size for block in blocks)
+        np.testing.assert_array_equal(np.vstack(blocks), matrix[:, genes])
+    matrix[211, 3] = -666
+    reader = open_reader(write_gctx(gctx_datasets(matrix), chunks=chunks))
+    assert sum(map(len, reader.blocks(np.array([0, 4]), 16))) == 300
+    with pytest.raises(UserError, match=r"profile 'profile211', gene 'gene3' is -666: missing"):
+        list(reader.blocks(np.array([3, 1]), 16))
+
+
+def test_memory_does_not_grow_with_the_profiles_that_chunks_span(
+    write_gctx, gctx_datasets, monkeypatch
+):
+    """A band of all genes would be 20 MB, all that is asked for 10 MB."""
+    monkeypatch.setattr("genebench.data.formats.gctx.BAND", 1 << 20)
+    monkeypatch.setattr("genebench.data.formats.base.IN_MEMORY", 1 << 20)
+    matrix = np.zeros((5000, 1000), np.float32)
+    reader = open_reader(write_gctx(gctx_datasets(matrix), chunks=(5000, 10), compression="gzip"))
+    tracemalloc.start()
+    try:
+        rows = sum(map(len, reader.blocks(np.arange(0, 1000, 2), 64)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (rows, peak < 2 << 20) == (5000, True), peak
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -666])
