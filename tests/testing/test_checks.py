@@ -46,6 +46,7 @@ CAUGHT_BY = {
     # With genes permuted, there is no file beneath the profiles to peek at.
     "peeksatplatform": {"fits_without_test_files", "order_of_genes_does_not_matter"},
     "peeksatstore": {"fits_without_test_files", "order_of_genes_does_not_matter"},
+    "peeksnextdoor": {"fits_without_test_files", "order_of_genes_does_not_matter"},
     "peeksatprocess": {"fits_without_test_files", "order_of_genes_does_not_matter"},
     "adaptstolargeblocks": {"size_of_blocks_does_not_matter"},
     "adaptstofirstblock": {"what_was_predicted_before_does_not_matter"},
