@@ -132,9 +132,9 @@ class Subject:
         for subject in _SUBJECTS:
             for folder in subject.root.iterdir():
                 shutil.rmtree(folder)
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            simulated.easy().without_test().write(DataStore(Path(folder)), EASY)
-            yield Path(folder)
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+            simulated.easy().without_test().write(DataStore(Path(home)), EASY)
+            yield Path(home)
 
     @contextmanager
     def at_home(self) -> Iterator[None]:
