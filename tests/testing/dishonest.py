@@ -449,6 +449,22 @@ class RefusesQuietly(Honest):
             raise ValueError("bad value")
 
 
+class DividesByParameter(Honest):
+    """Takes any number, it says, and means the positive ones."""
+
+    def __init__(self, share):
+        super().__init__(share=share)
+        self.times = 1 // share
+
+
+class LooksWordUp(Honest):
+    """Takes any word, it says, and knows two."""
+
+    def __init__(self, kernel):
+        super().__init__(kernel=kernel)
+        self.power = {"linear": 1, "quadratic": 2}[kernel]
+
+
 class SwallowsInterrupt(Honest):
     """Goes on where it is told to stop."""
 
@@ -500,6 +516,8 @@ DECLARED = {
     "IgnoresSeed": {"stochastic": True},
     "ForgetsParameter": {"params": (DEPTH,)},
     "RefusesQuietly": {"params": (DEPTH,)},
+    "DividesByParameter": {"params": (Param(name="share", default=2, help="of nothing"),)},
+    "LooksWordUp": {"params": (Param(name="kernel", default="linear", help="of nothing"),)},
     "IgnoresDeadline": {"params": (MINUTES,)},
 }
 

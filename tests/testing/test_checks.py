@@ -29,6 +29,8 @@ CAUGHT_BY = {
     "nomethod": {"names_a_method"},
     "forgetsparameter": {"takes_every_preset", "names_a_bad_parameter", "fits"},
     "refusesquietly": {"names_a_bad_parameter"},
+    "dividesbyparameter": {"names_a_bad_parameter"},
+    "lookswordup": {"names_a_bad_parameter"},
     "losesselection": {"fits"},
     "transposed": {"predicts_many_profiles", "predicts_one_profile", "predicts_no_profile",
                    "predicts_profiles_far_out"},
