@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import time
 
 import numpy as np
@@ -291,6 +292,56 @@ class SpoilsTorch(Honest):
 
         torch.set_default_dtype(torch.float64)
         return super().fit(train, selections, context)
+
+
+class SpoilsPython(Honest):
+    """Draws from the generator of Python that everybody shares."""
+
+    def fit(self, train, selections, context):
+        random.random()
+        return super().fit(train, selections, context)
+
+
+class SpoilsTorchGenerator(Honest):
+    """Seeds torch for everybody."""
+
+    def fit(self, train, selections, context):
+        import torch
+
+        torch.manual_seed(7)
+        return super().fit(train, selections, context)
+
+
+class SpoilsDevice(Honest):
+    """Has torch make tensors elsewhere for everybody."""
+
+    def fit(self, train, selections, context):
+        import torch
+
+        torch.set_default_device("meta")
+        return super().fit(train, selections, context)
+
+
+class SpoilsCudnn(Honest):
+    """Makes cuDNN try which algorithm is fastest, for everybody."""
+
+    def fit(self, train, selections, context):
+        import torch
+
+        torch.backends.cudnn.benchmark = True
+        return super().fit(train, selections, context)
+
+
+class OverflowingLine(Line):
+    def predict(self, landmarks):
+        np.seterr(over="ignore")
+        return super().predict(landmarks)
+
+
+class SpoilsErrors(Honest):
+    """Has numpy say nothing of overflow to anybody."""
+
+    model = OverflowingLine
 
 
 class RowLine(Line):
