@@ -116,7 +116,7 @@ class Plugins:
     def add_commands(self, app: Any) -> list[str]:
         """Let every plugin add commands to a typer app; return what went wrong, one line each."""
         with escaped_streams():
-            return self._call("genebench_commands", self._patience, app=app)
+            return self._call("genebench_commands", self._patience, through=_add_built, app=app)
 
     def notify(self, hook: str, *, watchers_only: bool = False, **arguments: Any) -> list[str]:
         """Call an observer hook of every plugin; return what went wrong, one line each.
@@ -127,7 +127,13 @@ class Plugins:
         return self._call(hook, 0, watchers_only=watchers_only, **arguments)
 
     def _call(
-        self, hook: str, seconds: float, *, watchers_only: bool = False, **arguments: Any
+        self,
+        hook: str,
+        seconds: float,
+        *,
+        through: Callable[..., object] = lambda function, **given: function(**given),
+        watchers_only: bool = False,
+        **arguments: Any,
     ) -> list[str]:
         plugins = {plugin.name for plugin in self.all}
         complaints = []
@@ -136,7 +142,7 @@ class Plugins:
                 continue
             given = {name: arguments[name] for name in implementation.argnames}
             try:
-                within(seconds, partial(implementation.function, **given))
+                within(seconds, partial(through, implementation.function, **given))
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001  the run goes on
@@ -194,6 +200,23 @@ class Plugins:
                     raise ContractError(f"declares {declared}, which {owner} has already")
                 taken[kind, spec.name] = plugin.name
         self._taken = taken
+
+
+def _add_built(function: Callable[..., object], **given: Any) -> None:
+    """Have a hook add commands to an app of its own first: what cannot be built stays there.
+
+    Commands are built all together, so that one with an argument of a type that typer does not
+    know would cost every other.
+    """
+    import typer
+
+    if not given:
+        return
+    own = typer.Typer()
+    function(app=own)
+    typer.main.get_group(own)
+    given["app"].registered_commands += own.registered_commands
+    given["app"].registered_groups += own.registered_groups
 
 
 def _check_contract(module: Any) -> None:

@@ -24,7 +24,7 @@ PACKAGE = "genebench"
 LAYERS = """
     errors text progress                            words: needed everywhere, needing nothing
     files keys                                      files written whole; content turned into keys
-    patience                                        how long a plugin may hold us up
+    patience exits                                  how long a plugin may hold us up, and its ends
     specs hookspecs                                 the contract with plugins
     method                                          what a method is
     genebench                                       the public names; what is heavy is lazy

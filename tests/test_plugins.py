@@ -511,6 +511,10 @@ def test_an_interrupt_while_plugins_are_loaded_is_the_users(install, genebench):
 COMMANDS = """
 from genebench import hookimpl
 genebench_contract = 1
+
+def use(thing: type(hookimpl)):
+    pass
+
 @hookimpl
 def genebench_commands(app):
     {does}
@@ -523,6 +527,7 @@ def genebench_commands(app):
         ("while True: pass", OVERDUE),
         ("raise SystemExit(3)", "genebench_commands raised SystemExit: 3"),
         ("print('hello')", "hello"),
+        ("app.command()(use)", "genebench_commands raised RuntimeError: Type not yet supported"),
     ],
 )
 def test_no_plugin_spoils_the_commands_of_others(install, does, complaint):

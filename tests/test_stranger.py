@@ -1,4 +1,5 @@
-"""A stranger's way: a new package, its wheel in a clean environment, checked, run, on a board."""
+"""A stranger's way: genebench and a new package, both wheels in a clean environment; checked, run,
+on a board."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 
 Genebench = Callable[..., str]
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 SECONDS = 600
 """For any one command, on a machine with much else to do."""
 
@@ -26,44 +29,88 @@ def workplace(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stranger(workplace) -> Genebench:
-    """The command line of an environment that holds a wheel made by ``genebench new``.
+def wheel(workplace) -> Path:
+    """Genebench, as it would be released."""
+    return built(REPOSITORY, workplace)
 
-    Genebench and its dependencies stand beside the wheel by a ``.pth`` file, since no package can
-    be downloaded here; nothing of the new package is anywhere but in the environment.
+
+@pytest.fixture(scope="module")
+def python(wheel, workplace) -> Path:
+    """The Python of an environment that holds that wheel.
+
+    Its dependencies, and our plugins, stand beside it by a ``.pth`` file, since no package can be
+    downloaded here. What is beside comes after: no other genebench is imported.
     """
-    call(sys.executable, "-m", "genebench", "new", "method", "newcomer", cwd=workplace)
-    source = workplace / "genebench-newcomer"
-    call(sys.executable, "-m", "build", "--wheel", "--no-isolation", source, cwd=workplace)
-    [wheel] = (source / "dist").glob("*.whl")
     environment = workplace / "environment"
     venv.create(environment, symlinks=True)
     python = environment / "bin" / "python"
-    call(
-        sys.executable, "-m", "pip", "--python", python, "install", "--quiet",
-        "--no-index", "--no-deps", wheel, cwd=workplace,
-    )  # fmt: skip
+    install(wheel, python, workplace)
     [site] = environment.glob("lib/python*/site-packages")
     # Added as a site folder, so that what is installed there as editable is found as well.
     beside = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
     (site / "beside.pth").write_text(beside)
+    return python
+
+
+@pytest.fixture(scope="module")
+def stranger(python, workplace) -> Genebench:
+    """Its command line, once it has a package that ``genebench new`` made: a wheel, too."""
 
     def genebench(*words: object) -> str:
         return call(python, "-m", "genebench", *words, cwd=workplace)
 
+    genebench("new", "method", "newcomer")
+    install(built(workplace / "genebench-newcomer", workplace), python, workplace)
     return genebench
+
+
+def built(source: Path, workplace: Path) -> Path:
+    """The wheel of a project."""
+    out = workplace / "wheels" / source.name
+    call(
+        sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, source,
+        cwd=workplace,
+    )  # fmt: skip
+    [wheel] = out.glob("*.whl")
+    return wheel
+
+
+def install(wheel: Path, python: Path, workplace: Path) -> None:
+    call(
+        sys.executable, "-m", "pip", "--python", python, "install", "--quiet",
+        "--no-index", "--no-deps", wheel, cwd=workplace,
+    )  # fmt: skip
 
 
 def call(*words: object, cwd: Path) -> str:
     """Run a command as a user would, whose home is in the same folder; its output."""
+    surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [str(word) for word in words],
         cwd=cwd,
-        env=os.environ | {"GENEBENCH_HOME": str(cwd / "home"), "OMP_NUM_THREADS": "1"},
+        env=surroundings | {"GENEBENCH_HOME": str(cwd / "home"), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_the_wheel_holds_every_file_of_genebench(wheel):
+    with zipfile.ZipFile(wheel) as opened:
+        held = {name for name in opened.namelist() if name.startswith("genebench/")}
+    there = [path for path in (REPOSITORY / "genebench").rglob("*") if path.is_file()]
+    names = {
+        str(path.relative_to(REPOSITORY)) for path in there if path.parent.name != "__pycache__"
+    }
+    assert held == names
+
+
+def test_what_runs_is_the_wheel_and_its_suites(python, stranger, workplace):
+    code = "import genebench; print(genebench.__file__)"
+    ran = call(python, "-c", code, cwd=workplace)
+    assert Path(ran.strip()).is_relative_to(workplace / "environment")
+    # Reads the suite, and stops where there is no dataset yet.
+    stranger("run", "table1", "--preset", "tiny", "--dataset", "sim", "--dry-run")
 
 
 def test_it_is_found_in_its_environment_and_nowhere_else(stranger, workplace):

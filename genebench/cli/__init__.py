@@ -26,6 +26,7 @@ from genebench.cli import (
     tune,
 )
 from genebench.errors import UserError
+from genebench.exits import no_exit
 from genebench.plugins import installed
 from genebench.text import printable
 
@@ -77,7 +78,8 @@ def build_app() -> typer.Typer:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``genebench``; ends the process with the exit status."""
     logging.basicConfig(format="genebench: %(message)s", level=logging.WARNING)
-    sys.exit(invoke(arguments))
+    with no_exit():
+        sys.exit(invoke(arguments))
 
 
 def invoke(arguments: Sequence[str] | None = None) -> int:

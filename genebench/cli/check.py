@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genebench.catalog import catalog
+from genebench.cli.limits import time_limit
 from genebench.cli.options import PluginOption
 from genebench.errors import UserError, unknown
 from genebench.specs import PRESETS
@@ -43,25 +44,33 @@ def check(  # noqa: PLR0917  typer's options are the arguments
         str, typer.Option(help="Only these checks or groups, by commas: honesty,life.")
     ] = "",
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where it failed.")] = False,
+    limit: Annotated[
+        str | None,
+        typer.Option(
+            "--time-limit", metavar="TIME", help="Stop a check after so long; 10m unless given."
+        ),
+    ] = None,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only failures and sums.")] = False,
 ) -> int:
     """Check a method: shapes, purity, honesty, learning, saving, … on small data of its own.
 
-    Each line is what a method that conforms does. Exit status 1: a check failed.
+    Each line is what a method that conforms does. A process of their own makes the checks: one
+    that ends it, or takes too long, has failed. Exit status 1: a check failed.
     """
     from genebench.testing.check import chosen_checks
-    from genebench.testing.run import expected_failures, run_checks, summary
+    from genebench.testing.contained import SECONDS, run_contained
+    from genebench.testing.run import expected_failures, summary
     from genebench.testing.subject import Subject
 
-    overrides = _overrides(param or ())
+    overrides, seconds = _overrides(param or ()), time_limit(limit) or SECONDS
     checks = chosen_checks(name for name in map(str.strip, only.split(",")) if name)
     failed = False
     for subject in [
         Subject(name, preset=_preset(preset), overrides=overrides) for name in _names(method)
     ]:
         outcomes = []
-        for outcome in run_checks(subject, checks, expected_failures(subject)):
+        for outcome in run_contained(subject, checks, expected_failures(subject), seconds):
             outcomes.append(outcome)
             failed |= outcome.status == "failed"
             if not quiet or outcome.status == "failed":

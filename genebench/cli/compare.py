@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from genebench.cli import output
-from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
+from genebench.cli.options import DEFAULT_RESULTS, PluginOption, ResultsOption
 from genebench.cli.report import print_made
 
 
@@ -44,6 +44,7 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
         Path | None,
         typer.Option(metavar="DIR", help="Draw genes against genes and densities, SVG and PNG."),
     ] = None,
+    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> None:
     """Compare two methods under every protocol that both were run under.
 

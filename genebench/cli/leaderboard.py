@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from genebench.cli.options import DEFAULT_RESULTS
+from genebench.cli.options import DEFAULT_RESULTS, PluginOption
 from genebench.errors import UserError
 from genebench.text import printable
 
@@ -34,6 +34,7 @@ def leaderboard(
         str, typer.Option(help="Columns of scores; methods are ranked by the first.")
     ] = "mae,cc",
     title: Annotated[str, typer.Option(help="What the site is called.")] = "genebench leaderboard",
+    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> None:
     """Make a static site of one or more results folders; it opens from disk, offline.
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from genebench.cli.options import PluginOption
 from genebench.cli.progress import bar
 from genebench.errors import UserError
 
@@ -37,6 +38,7 @@ def predict(  # noqa: PLR0917  the command line names them
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run it.")
     ] = "auto",
+    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
 ) -> None:
     """Infer the target genes of new profiles; they come out in the units of the landmarks.

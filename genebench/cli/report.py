@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from genebench.cli import output
-from genebench.cli.options import DEFAULT_RESULTS, MetricsOption, ResultsOption
+from genebench.cli.options import DEFAULT_RESULTS, MetricsOption, PluginOption, ResultsOption
 from genebench.errors import UserError, some, unknown
 from genebench.specs import ALL
 
@@ -79,6 +79,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Score the kept predictions anew.")
     ] = False,
+    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> None:
     """Print the tables of a results folder, or its values for other programs."""
     from genebench import api
@@ -104,6 +105,9 @@ def report(  # noqa: PLR0917  typer's options are the arguments
         ranks=ranks,
     )  # fmt: skip
     shown = metrics_of(records, metrics)
+    for name in shown:
+        if name not in catalog().metrics.specs:
+            typer.echo(f"note: metric {name}: not installed here", err=True)
     if out is not None and not sweep and suite is None:
         raise UserError("--out is for heat maps; ask for them with --sweep or --suite")
     if sweep:

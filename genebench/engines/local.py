@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from genebench.exits import no_exit
 from genebench.job import Settings, execute
 from genebench.plan import Job
 from genebench.text import escaped_output
@@ -12,6 +13,6 @@ from genebench.text import escaped_output
 def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:
     """Execute each job here; yield it once it has ended."""
     for job in jobs:
-        with escaped_output():
+        with escaped_output(), no_exit():
             execute(job, settings)
         yield job

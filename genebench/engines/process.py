@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +64,7 @@ def _contain(job: Job, settings: Settings) -> None:
     before = {key: store.read(key) for key in keys}
     started = now()
     _tell("genebench_job_started", job=job)
-    worker = Worker(Order(job, settings))
+    worker = Worker(encoded(Order(job, settings)))
     try:
         failure = _watch(worker, job, settings)
     finally:
@@ -120,9 +120,23 @@ def _tell(hook: str, **arguments: Any) -> None:
 
 
 class Worker:
-    """The process of one job, its keeper, and all processes that it starts."""
+    """The process of one job, its keeper, and all processes that it starts.
 
-    def __init__(self, order: Order) -> None:
+    Args:
+        order: what it is told, as one line.
+        module: what it runs.
+        environment: on top of ours.
+        output: a file descriptor that it prints to; otherwise what it prints last is kept.
+    """
+
+    def __init__(
+        self,
+        order: bytes,
+        module: str = "genebench.engines.worker",
+        *,
+        environment: Mapping[str, str] | None = None,
+        output: int = subprocess.PIPE,
+    ) -> None:
         self._began = time.monotonic()
         self.peak_memory = 0
         self._events: SimpleQueue[Event] = SimpleQueue()
@@ -130,13 +144,13 @@ class Worker:
         said, say = os.pipe()
         try:
             self._process = subprocess.Popen(  # noqa: S603  this Python, and a module of ours
-                [*_KEEPER, sys.executable, "-P", "-m", "genebench.engines.worker", str(say)],
+                [*_KEEPER, sys.executable, "-P", "-m", module, str(say)],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=(say,),
                 start_new_session=True,
-                env=os.environ | {"PYTHONPATH": _import_path()},
+                env=os.environ | {"PYTHONPATH": _import_path()} | dict(environment or {}),
             )
         except BaseException:
             os.close(said)
@@ -145,12 +159,13 @@ class Worker:
             os.close(say)
         self._readers = [
             Thread(target=self._read_events, args=(os.fdopen(said, "rb"),), daemon=True),
-            Thread(target=self._read_output, args=(self._process.stdout,), daemon=True),
         ]
+        if printed := self._process.stdout:
+            self._readers.append(Thread(target=self._read_output, args=(printed,), daemon=True))
         for reader in self._readers:
             reader.start()
         with suppress(BrokenPipeError):  # it has died: has_ended() will tell
-            self._input.write(encoded(order) + b"\n")
+            self._input.write(order + b"\n")
             self._input.flush()
 
     @property

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import TypeAdapter
 
@@ -40,7 +40,20 @@ def encoded(order: Order) -> bytes:
 
 
 def main() -> None:
-    """Execute the job of standard input; what it means to say goes to the pipe that is named."""
+    """Execute the job of standard input, and say how it goes."""
+    line, say = hear()
+    order = TypeAdapter(Order).validate_json(line)
+    logging.getLogger("genebench").addHandler(_Warnings(say))
+    try:
+        installed().manager.register(_Observer(say), name=__name__)
+        execute(order.job, order.settings)
+    except UserError as error:
+        say({"refused": str(error)})
+    leave()
+
+
+def hear() -> tuple[bytes, Say]:
+    """What a worker is told, and how it answers: through the pipe that its argument names."""
     faulthandler.enable()
     pipe = int(sys.argv[1])
     os.set_inheritable(pipe, False)
@@ -48,15 +61,13 @@ def main() -> None:
     def say(event: dict[str, Any]) -> None:
         os.write(pipe, json.dumps(event).encode() + b"\n")
 
-    order = TypeAdapter(Order).validate_json(sys.stdin.buffer.readline())
+    line = sys.stdin.buffer.readline()
     _let_go_of_input()
-    logging.getLogger("genebench").addHandler(_Warnings(say))
-    try:
-        installed().manager.register(_Observer(say), name=__name__)
-        execute(order.job, order.settings)
-    except UserError as error:
-        say({"refused": str(error)})
-    # The records are written: no thread or exit handler of a plugin may hold us up.
+    return line, say
+
+
+def leave() -> NoReturn:
+    """End a worker that is done: no thread or exit handler of a plugin may hold it up."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

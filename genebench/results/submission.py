@@ -121,11 +121,13 @@ def _protocol_is_published(submission: Submission) -> Iterator[str]:
 
 
 def _code_can_be_had(submission: Submission) -> Iterator[str]:
-    """All code that took part can be had by others: no local file, no uncommitted change."""
+    """All code that took part can be had by others: no local file, no checkout without a commit."""
     for record in submission.records:
         for name, origin in record.provenance.plugins.items():
             if origin.install == "file":
                 yield f"{name} is a local file"
+            if origin.install == "editable" and not origin.commit:
+                yield f"{name} runs from a folder that no commit is known of"
             if origin.dirty:
                 yield f"{name} has uncommitted changes"
 

@@ -13,7 +13,11 @@ Document = dict[str, Any]
 
 
 def upgraded(content: Any) -> Any:
-    """The document in the format of today; anything but an older record comes back as it is."""
+    """The document in the format of today; anything but an older record comes back as it is.
+
+    Raises:
+        ValueError: it says that it is older than what is in it.
+    """
     while isinstance(content, dict) and (step := _STEPS.get(_format(content))):
         content = step(content)
     return content
@@ -25,8 +29,15 @@ def _from_1(document: Document) -> Document:
     Format 1 knows the origin of distributions that ran from a checkout, and of no others.
     """
     provenance = document.get("provenance")
+    for holder, key in (
+        (document, "seal"),
+        (document, "model_parameters"),
+        (provenance, "plugins"),
+    ):
+        if isinstance(holder, dict) and key in holder:
+            raise ValueError(f"says format 1, which has no {key}: was edited after it was written")
     if isinstance(provenance, dict):
-        provenance = {"plugins": _checkouts(provenance), **provenance}
+        provenance = {**provenance, "plugins": _checkouts(provenance)}
     return {**document, "format": 2, "provenance": provenance}
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from genebench.errors import describe, unknown
+from genebench.exits import no_exit
 
 if TYPE_CHECKING:
     from genebench.testing.subject import Subject
@@ -54,7 +55,7 @@ class Check:
             NotApplicable: nothing can be said of it.
         """
         try:
-            with subject.at_home():
+            with subject.at_home(), no_exit():
                 self.function(subject)
         except NotApplicable:
             raise

@@ -52,11 +52,11 @@ def run_checks(
 ) -> Iterator[Outcome]:
     """Make checks, and yield the outcome of each as soon as it is known."""
     for check in checks:
-        outcome = _outcome(subject, check)
-        yield _expected(outcome, expected[check.name]) if check.name in expected else outcome
+        yield judged(outcome_of(subject, check), expected)
 
 
-def _outcome(subject: Subject, check: Check) -> Outcome:
+def outcome_of(subject: Subject, check: Check) -> Outcome:
+    """Make a check, and say what came of it."""
     try:
         with escaped_output():
             check(subject)
@@ -67,7 +67,11 @@ def _outcome(subject: Subject, check: Check) -> Outcome:
     return Outcome(check, "passed")
 
 
-def _expected(outcome: Outcome, reason: str) -> Outcome:
+def judged(outcome: Outcome, expected: Mapping[str, str]) -> Outcome:
+    """The outcome in the light of which checks are expected to fail, and why."""
+    reason = expected.get(outcome.check.name)
+    if reason is None:
+        return outcome
     if outcome.status == "failed":
         return Outcome(outcome.check, "expected", reason, outcome.traceback)
     if outcome.status == "passed":

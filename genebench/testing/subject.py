@@ -45,6 +45,9 @@ CLOSE = 1e-3
 Models = Mapping[str, Model]
 Params = Mapping[str, Value]
 
+_SUBJECTS: weakref.WeakSet[Subject] = weakref.WeakSet()
+"""All that there are in this process."""
+
 
 @dataclass
 class Fit:
@@ -83,6 +86,7 @@ class Subject:
         self.plugin = catalog().methods.plugins[method]
         self.preset, self.overrides = preset, dict(overrides or {})
         self.params = self.spec.values(preset, self.overrides)
+        _SUBJECTS.add(self)
 
     def __str__(self) -> str:
         return self.spec.name
@@ -109,20 +113,28 @@ class Subject:
         """A new, empty folder in it."""
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.root))
 
-    @cached_property
+    @property
     def home(self) -> Path:
         """A home with the datasets, test profiles and all: the user's own is not touched."""
         home = self.root / "home"
-        for name, simulation in ((EASY, simulated.easy()), (NOISE, simulated.noise())):
-            simulation.write(DataStore(home), name)
+        if not home.exists():  # not yet, or no more
+            for name, simulation in ((EASY, simulated.easy()), (NOISE, simulated.noise())):
+                simulation.write(DataStore(home), name)
         return home
 
-    @cached_property
-    def home_without_test(self) -> Path:
-        """A home that has no test profiles anywhere."""
-        home = self.root / "home-without-test"
-        simulated.easy().without_test().write(DataStore(home), EASY)
-        return home
+    @contextmanager
+    def home_without_test(self) -> Iterator[Path]:
+        """The only home there is meanwhile, without a test profile: all others are removed.
+
+        Removed, for what is only moved can be found; those of other subjects too. Whoever needs
+        one writes it again.
+        """
+        for subject in _SUBJECTS:
+            for folder in subject.root.iterdir():
+                shutil.rmtree(folder)
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+            simulated.easy().without_test().write(DataStore(Path(home)), EASY)
+            yield Path(home)
 
     @contextmanager
     def at_home(self) -> Iterator[None]:

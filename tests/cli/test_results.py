@@ -57,6 +57,14 @@ def assert_one_line_error(outcome, *fragments: str) -> None:
 # Verifying
 
 
+def test_an_edited_record_that_says_it_is_of_an_older_format_is_named(genebench, copied):
+    key = edit(copied, lambda content: content.update(format=1, seconds={"fit": 0.001}))
+    done = genebench("results", "verify", "--results", copied)
+    assert done.status == 1
+    assert f"{key}: " in done.out
+    assert "says format 1, which has no seal: was edited after it was written" in done.out
+
+
 def test_what_run_wrote_is_sound(genebench, made):
     outcome = genebench("results", "verify", "--results", made)
     assert outcome.status == 0

@@ -307,7 +307,7 @@ def test_an_interrupted_run_leaves_no_process(rogue, tmp_path):
 def test_a_worker_and_all_below_it_end_when_its_parent_is_killed(rogue, tmp_path):
     jobs, _ = planned("hides and loops", "geo", tmp_path)
     ResultsStore(tmp_path / "results").prepare()
-    worker = Worker(Order(jobs[0], Settings(results=tmp_path / "results")))
+    worker = Worker(encoded(Order(jobs[0], Settings(results=tmp_path / "results"))))
     while not hidden(tmp_path):
         assert not worker.has_ended()
     worker._input.close()  # as the system does for a parent that is no more

@@ -1,6 +1,7 @@
 """The leaderboard in a real browser: sorted, filtered, followed, read with a keyboard and a phone.
 
-A Chromium is needed: ``GENEBENCH_CHROMIUM``, else the first on PATH.
+A Chromium is needed: ``GENEBENCH_CHROMIUM``, else the first on PATH. Without one these tests are
+skipped, or fail where ``GENEBENCH_REQUIRE_BROWSER`` is set, as it is in CI that has one.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from itertools import pairwise
 
 import pytest
@@ -49,14 +51,47 @@ def site(tiny, tmp_path_factory):
     return folder / "site"
 
 
+def chromium_there_is() -> str:
+    found = os.environ.get("GENEBENCH_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), "")
+    return found or lack("no Chromium; set GENEBENCH_CHROMIUM")
+
+
+def playwright():
+    try:
+        from playwright import sync_api
+    except ImportError:
+        lack("no playwright; it is in the extra dev")
+    return sync_api
+
+
+def lack(what):
+    """Skip what needs a browser, or fail where there is to be one."""
+    if os.environ.get("GENEBENCH_REQUIRE_BROWSER"):
+        pytest.fail(f"{what}, or unset GENEBENCH_REQUIRE_BROWSER")
+    pytest.skip(what)
+
+
+@pytest.mark.parametrize("needed", [chromium_there_is, playwright])
+def test_without_a_browser_nothing_passes(needed, monkeypatch):
+    for name, value in (
+        ("PATH", ""),
+        ("GENEBENCH_CHROMIUM", ""),
+        ("GENEBENCH_REQUIRE_BROWSER", ""),
+    ):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setitem(sys.modules, "playwright", None)
+    with pytest.raises(pytest.skip.Exception):
+        needed()
+    monkeypatch.setenv("GENEBENCH_REQUIRE_BROWSER", "1")
+    with pytest.raises(pytest.fail.Exception):
+        needed()
+
+
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    found = os.environ.get("GENEBENCH_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), "")
-    if not found:
-        pytest.skip("no Chromium; set GENEBENCH_CHROMIUM")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=found, args=ARGUMENTS)
+    executable = chromium_there_is()
+    with playwright().sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield chromium
         chromium.close()
 

@@ -79,6 +79,20 @@ def test_an_edited_older_record_is_found(old):
     assert "mae on panel all is not what its vector gives" in fault.line
 
 
+@pytest.mark.parametrize("kept", ["seal", "model_parameters", "plugins"])
+def test_a_record_of_today_that_says_it_is_older_is_refused(old, kept):
+    """An older record has no seal that could be broken."""
+    document = json.loads(old.read(BEFORE_CURVES).sealed().model_dump_json()) | {"format": 1}
+    newer = {"seal": document, "model_parameters": document, "plugins": document["provenance"]}
+    for key, holder in newer.items():
+        if key != kept:
+            del holder[key]
+    document["seconds"]["fit"] = 0.001
+    (old.root / f"{BEFORE_CURVES}.json").write_text(json.dumps(document))
+    [fault] = old.sound(thorough=True)[1]
+    assert f"says format 1, which has no {kept}: was edited after it was written" in fault.line
+
+
 def test_a_record_of_today_is_not_touched(old):
     document = old.read(FAILED).model_dump()
     assert upgraded(document) is document

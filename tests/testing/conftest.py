@@ -31,6 +31,12 @@ def dishonest(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
+def _apart(tmp_path, monkeypatch):
+    """What is written for a check is not near that of others, who test at the same time."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+@pytest.fixture(autouse=True)
 def _settings_kept():
     """What dishonest methods do to torch ends with the test."""
     with settings_kept():

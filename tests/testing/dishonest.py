@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import time
 
 import numpy as np
@@ -15,6 +16,7 @@ from genebench.specs import MethodSpec, Param
 genebench_contract = 1
 
 DEPTH = Param(name="depth", default=3, minimum=1, maximum=9, help="of nothing")
+GTEX = "datasets/conformance/*/gtex/expression.npy"
 MINUTES = Param(name="minutes", default=0.0, minimum=0.0, help="when to stop; 0: never")
 
 
@@ -77,6 +79,20 @@ class PeeksAtStore(Honest):
         x, y = train.landmarks, train.targets
         n = x.shape[1]
         for path in home().glob("datasets/*/*/gtex/expression.npy"):
+            values = np.load(path)
+            values = (values - values.mean(axis=0)) / values.std(axis=0)
+            x, y = np.vstack([x, values[:, :n]]), np.vstack([y, values[:, n:]])
+        return {name: self.chosen(x, y, part) for name, part in selections.items()}
+
+
+class PeeksNextDoor(Honest):
+    """Trains on what it finds of GTEx in the folders near its home."""
+
+    def fit(self, train, selections, context):
+        x, y = train.landmarks, train.targets
+        n = x.shape[1]
+        near = ("*", "*/*")
+        for path in (path for depth in near for path in home().parent.glob(f"{depth}/{GTEX}")):
             values = np.load(path)
             values = (values - values.mean(axis=0)) / values.std(axis=0)
             x, y = np.vstack([x, values[:, :n]]), np.vstack([y, values[:, n:]])
@@ -278,6 +294,56 @@ class SpoilsTorch(Honest):
         return super().fit(train, selections, context)
 
 
+class SpoilsPython(Honest):
+    """Draws from the generator of Python that everybody shares."""
+
+    def fit(self, train, selections, context):
+        random.random()
+        return super().fit(train, selections, context)
+
+
+class SpoilsTorchGenerator(Honest):
+    """Seeds torch for everybody."""
+
+    def fit(self, train, selections, context):
+        import torch
+
+        torch.manual_seed(7)
+        return super().fit(train, selections, context)
+
+
+class SpoilsDevice(Honest):
+    """Has torch make tensors elsewhere for everybody."""
+
+    def fit(self, train, selections, context):
+        import torch
+
+        torch.set_default_device("meta")
+        return super().fit(train, selections, context)
+
+
+class SpoilsCudnn(Honest):
+    """Makes cuDNN try which algorithm is fastest, for everybody."""
+
+    def fit(self, train, selections, context):
+        import torch
+
+        torch.backends.cudnn.benchmark = True
+        return super().fit(train, selections, context)
+
+
+class OverflowingLine(Line):
+    def predict(self, landmarks):
+        np.seterr(over="ignore")
+        return super().predict(landmarks)
+
+
+class SpoilsErrors(Honest):
+    """Has numpy say nothing of overflow to anybody."""
+
+    model = OverflowingLine
+
+
 class RowLine(Line):
     def predict(self, landmarks):
         rows = np.arange(len(landmarks), dtype=np.float32)[:, None]
@@ -434,6 +500,22 @@ class RefusesQuietly(Honest):
             raise ValueError("bad value")
 
 
+class DividesByParameter(Honest):
+    """Takes any number, it says, and means the positive ones."""
+
+    def __init__(self, share):
+        super().__init__(share=share)
+        self.times = 1 // share
+
+
+class LooksWordUp(Honest):
+    """Takes any word, it says, and knows two."""
+
+    def __init__(self, kernel):
+        super().__init__(kernel=kernel)
+        self.power = {"linear": 1, "quadratic": 2}[kernel]
+
+
 class SwallowsInterrupt(Honest):
     """Goes on where it is told to stop."""
 
@@ -485,6 +567,8 @@ DECLARED = {
     "IgnoresSeed": {"stochastic": True},
     "ForgetsParameter": {"params": (DEPTH,)},
     "RefusesQuietly": {"params": (DEPTH,)},
+    "DividesByParameter": {"params": (Param(name="share", default=2, help="of nothing"),)},
+    "LooksWordUp": {"params": (Param(name="kernel", default="linear", help="of nothing"),)},
     "IgnoresDeadline": {"params": (MINUTES,)},
 }
 

@@ -29,6 +29,8 @@ CAUGHT_BY = {
     "nomethod": {"names_a_method"},
     "forgetsparameter": {"takes_every_preset", "names_a_bad_parameter", "fits"},
     "refusesquietly": {"names_a_bad_parameter"},
+    "dividesbyparameter": {"names_a_bad_parameter"},
+    "lookswordup": {"names_a_bad_parameter"},
     "losesselection": {"fits"},
     "transposed": {"predicts_many_profiles", "predicts_one_profile", "predicts_no_profile",
                    "predicts_profiles_far_out"},
@@ -40,12 +42,18 @@ CAUGHT_BY = {
     "mutateslandmarks": {"predict_leaves_landmarks_alone"},
     "refusesreadonly": {"takes_read_only_maps"},
     "spoilsgenerator": {"leaves_generators_alone"},
-    "spoilstorch": {"leaves_torch_alone"},
+    "spoilspython": {"leaves_generators_alone"},
+    "spoilstorchgenerator": {"leaves_generators_alone"},
+    "spoilstorch": {"leaves_settings_alone"},
+    "spoilsdevice": {"leaves_settings_alone"},
+    "spoilscudnn": {"leaves_settings_alone"},
+    "spoilserrors": {"leaves_settings_alone"},
     "dependsonrows": BLOCKS - {"a_profile_is_predicted_by_itself"},
     "dependsongenes": {"order_of_genes_does_not_matter"},
     # With genes permuted, there is no file beneath the profiles to peek at.
     "peeksatplatform": {"fits_without_test_files", "order_of_genes_does_not_matter"},
     "peeksatstore": {"fits_without_test_files", "order_of_genes_does_not_matter"},
+    "peeksnextdoor": {"fits_without_test_files", "order_of_genes_does_not_matter"},
     "peeksatprocess": {"fits_without_test_files", "order_of_genes_does_not_matter"},
     "adaptstolargeblocks": {"size_of_blocks_does_not_matter"},
     "adaptstofirstblock": {"what_was_predicted_before_does_not_matter"},
@@ -78,7 +86,7 @@ def outcomes(name, wanted):
 
 @pytest.mark.parametrize("name", CAUGHT_BY)
 def test_what_breaks_the_contract_is_caught_by_the_check_meant_for_it(dishonest, name, monkeypatch):
-    if "leaves_torch_alone" in CAUGHT_BY[name]:
+    if "leaves_settings_alone" in CAUGHT_BY[name]:
         pytest.importorskip("torch")
     monkeypatch.setattr("genebench.testing.checks.life._GRACE", 0.5)
     monkeypatch.setattr("genebench.testing.checks.life._DEADLINE", 0.001)

@@ -231,6 +231,66 @@ def test_the_command_takes_parameters_and_refuses_what_is_wrong(genebench, disho
         assert said in done.err
 
 
+RUNAWAY = """
+    import ctypes, os, time
+    from genebench import Method, hookimpl
+    from genebench.specs import MethodSpec, Param
+    genebench_contract = 1
+
+    class Runaway(Method):
+        def fit(self, train, selections, context):
+            print("a word")
+            how = self.params["how"]
+            if how == "exits":
+                os._exit(0)
+            if how == "exits in c":
+                ctypes.CDLL(None)._exit(0)
+            time.sleep(600)
+
+    @hookimpl
+    def genebench_methods():
+        how = Param(name="how", default="loops", help="h")
+        return [MethodSpec(name="runaway", title="t", summary="s", code="runaway:Runaway",
+                           params=(how,), expected_failures={"fits": "it is none"})]
+"""
+
+
+@pytest.fixture
+def runaway(install, fresh):
+    install("runaway", RUNAWAY)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("loops", "But it was stopped after 3 s. [fits]"),
+        ("exits in c", "But its process ended with exit status 0. [fits]"),
+    ],
+)
+def test_a_method_that_ends_the_process_of_its_checks_or_never_returns_has_failed(
+    genebench, runaway, tmp_path, how, said
+):
+    only = "--only", "describes_itself,shape"
+    done = genebench("check", "runaway", "--param", f"how={how}", "--time-limit", "3", *only)
+    assert done.status == 1
+    first, failed, why, *_, last = done.out.splitlines()
+    assert (first[:4], failed[:4], why.strip()) == ("pass", "FAIL", said)
+    assert last == (
+        "runaway: 2 of 7 checks ran, 1 passed, 1 failed, "
+        "5 skipped (5 × fits ended the process of the checks)"
+    )
+    assert done.err == "a word\n"
+    assert list(tmp_path.glob("genebench-check-*")) == []
+
+
+def test_a_method_that_calls_exit_fails_the_check_that_it_is_called_in(runaway):
+    (found,) = run_checks(
+        Subject("runaway", overrides={"how": "exits"}), chosen_checks(["fits"]), {}
+    )
+    assert found.status == "failed"
+    assert found.detail.endswith("os._exit(0) was called, and would have ended genebench")
+
+
 def test_the_command_names_plugins_that_were_set_aside(genebench, install, fresh):
     install("sad", "raise ValueError('no')")
     done = genebench("check", "sad")

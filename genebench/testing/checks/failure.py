@@ -9,6 +9,10 @@ from genebench.specs import Param, Value
 from genebench.testing.check import Fault, NotApplicable, check
 from genebench.testing.subject import Subject
 
+_WORDS = ("", "no-such-word")
+_NUMBERS = (0, -1, 10**18)
+"""The last is so large that what would need as much memory is refused at once."""
+
 
 @check
 def names_a_bad_parameter(subject: Subject) -> None:
@@ -31,10 +35,20 @@ def _try(subject: Subject, param: Param, value: Value) -> None:
 
 
 def _extremes(param: Param) -> Iterator[Value]:
-    """What a parameter may be at the most."""
+    """What a parameter may be at the most; where nothing bounds it, what few expect."""
     if param.type is bool:
         yield from (False, True)
-    yield from param.choices
-    for bound in (param.minimum, param.maximum):
-        if bound is not None and not param.choices:
-            yield param.type(bound)
+    elif param.choices:
+        yield from param.choices
+    elif param.type is str:
+        yield from _WORDS
+    else:
+        yield from dict.fromkeys(_numbers(param))
+
+
+def _numbers(param: Param) -> Iterator[Value]:
+    low, high = param.minimum, param.maximum
+    bounds = [bound for bound in (low, high) if bound is not None]
+    for number in map(param.type, (*bounds, *_NUMBERS)):
+        if (low is None or low <= number) and (high is None or number <= high):
+            yield number

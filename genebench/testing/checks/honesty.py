@@ -40,11 +40,13 @@ def fits_without_test_files(subject: Subject) -> None:
     subject.check_repeatable()
     landmarks = {name: test.landmarks for name, test in subject.tests.items()}
     request = {"method": subject.spec.name, "params": subject.params}
+    before = subject.predictions
     try:
-        found = ask(subject.home_without_test, request, landmarks, _SECONDS)
+        with subject.home_without_test() as home:
+            found = ask(home, request, landmarks, _SECONDS)
     except ChildError as error:
         raise Fault(f"the fit fails without them: {error}") from error
-    difference = apart(found.predictions, subject.predictions)
+    difference = apart(found.predictions, before)
     if difference > CLOSE:
         raise Fault(
             f"predictions differ by up to {difference:.2g} standard deviations: what is tested "

@@ -57,11 +57,11 @@ def leaves_generators_alone(subject: Subject) -> None:
 
 
 @check
-def leaves_torch_alone(subject: Subject) -> None:
-    """Fitting and predicting leave the settings of torch as they were."""
+def leaves_settings_alone(subject: Subject) -> None:
+    """Fitting and predicting leave the settings of numpy and torch as they were."""
     changed = _changed(subject, "settings", subject.made.traces)
     if changed:
-        raise Fault(f"they change its {some(changed)}; put it back.")
+        raise Fault(f"they change {some(changed)}; put it back.")
 
 
 def _changed(
