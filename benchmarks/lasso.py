@@ -1,11 +1,15 @@
 """LSR-L1's solver against one lasso for each target: scikit-learn, with and without Gram, celer.
 
-Every side starts from zero weights, may use the same threads, and stops at a duality gap of 1e-4 of
-``‖y‖²`` (the peers halve the objective, so their ``tol`` is half of it). The gap of what each one
-returns is computed here from its own residual, in one way for all. Ours gets float32 profiles and
-its time, the mean of three runs, includes the moments. The peers get centred float64 columns in
-the order that they like best, need no intercept and copy nothing; they fit the first few targets,
-and their time is scaled up to all (Gram matrix: once). λ is 2·n·alpha.
+Two questions: single λ, sought from zero weights; and the path that the method goes down,
+warm-started from λ_max to where its patience ends on other profiles. Every side may use the same
+threads and stops at a duality gap of 1e-4 of ``‖y‖²`` by its own dual point (the peers halve the
+objective, so their ``tol`` is half of it). What each one returns is judged here in one way for all:
+by how far its objective is above the best lower bound that the dual points of all sides give.
+
+Ours gets float32 profiles and its time, the least of three runs, includes the moments. The peers
+get centred float64 columns in the order that they like best, need no intercept and copy nothing;
+they fit the first few targets, and their time is scaled up to all (Gram matrix: once). λ is
+2·n·alpha. Processor time, best with ``--threads 1``, is what other work disturbs least.
 
 Usage: ``python benchmarks/lasso.py [--profiles 20000 --targets 100 --ratios 0.05 0.001]``
 """
@@ -13,106 +17,158 @@ Usage: ``python benchmarks/lasso.py [--profiles 20000 --targets 100 --ratios 0.0
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import celer
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import Lasso as Peer
+from sklearn.linear_model import lasso_path
+from threadpoolctl import threadpool_limits
 
-from genebench import Profiles
+from genebench import Context, Profiles
 from genebench.moments import moments
-from genebench_linear.lasso import Lasso, Products, relative_gap
+from genebench_linear import genebench_methods
+from genebench_linear.l1 import LSRL1
+from genebench_linear.lasso import Lasso, Products, Solution, relative_gap
 
 GAP = 1e-4
 MOST = 10_000
+SELECTION = 2_000
 Array = NDArray[np.float64]
+Seconds = NDArray[np.float64]
+"""Of the clock and of processors."""
 
 
-class Timed(NamedTuple):
-    """Seconds for all targets, and weights (landmarks × targets) of those that were fitted."""
+class Side(NamedTuple):
+    """What one side took for all targets and gave for those that it fitted.
+
+    Attributes:
+        weights: λ × landmarks × targets.
+        gaps: what it certifies itself, λ × targets; None where its residuals tell.
+    """
 
     name: str
-    seconds: float
+    seconds: Seconds
     weights: Array
+    gaps: Array | None = None
 
 
-def correlated(profiles: int, landmarks: int, targets: int) -> Profiles:
-    """Sixty shared factors of falling strength, and noise: a condition number of some thousands."""
+def correlated(profiles: int, landmarks: int, targets: int) -> tuple[Profiles, Profiles]:
+    """Sixty shared factors of falling strength, and noise: a condition number of some thousands.
+
+    Returns:
+        Training and selection profiles.
+    """
     random = np.random.default_rng(0)
     strength = np.geomspace(1, 0.05, 60)[:, None]
     loadings = strength * random.normal(size=(60, landmarks + targets)) / 2
-    values = random.standard_normal((profiles, 60)) @ loadings
+    values = random.standard_normal((profiles + SELECTION, 60)) @ loadings
     values += 0.25 * random.standard_normal(values.shape)
     values /= values.std(0)
-    return Profiles.from_arrays(values[:, :landmarks], values[:, landmarks:])
+    parts = values[:profiles], values[profiles:]
+    return tuple(Profiles.from_arrays(v[:, :landmarks], v[:, landmarks:]) for v in parts)
 
 
-def clock(work: Callable[[], Array]) -> tuple[float, Array]:
+def clock(work: Callable[[], Any]) -> tuple[Seconds, Any]:
     """Seconds and result."""
-    start = time.perf_counter()
+    start = np.array([time.perf_counter(), time.process_time()])
     result = work()
-    return time.perf_counter() - start, result
+    return np.array([time.perf_counter(), time.process_time()]) - start, result
 
 
-def ours(train: Profiles, ratio: float) -> Timed:
-    """Moments, then all targets at once."""
+def ours(train: Profiles, ratios: list[float]) -> Side:
+    """Moments, then all targets at once, from one λ to the next."""
 
-    def work() -> Array:
+    def work() -> list[Solution]:
         lasso = Lasso(moments(train), gap=GAP)
-        return lasso.solve(ratio * lasso.penalty_max, lasso.zero()).weights.double().numpy()
+        solutions = [lasso.zero()]
+        for ratio in ratios:
+            solutions.append(lasso.solve(ratio * lasso.penalty_max, solutions[-1]))
+        return solutions[1:]
 
     runs = [clock(work) for _ in range(3)]
-    return Timed("`lsr-l1`", sum(seconds for seconds, _ in runs) / 3, runs[0][1])
+    weights = np.stack([found.weights.double().numpy() for found in runs[0][1]])
+    gaps = np.stack([found.gap.numpy() for found in runs[0][1]])
+    return Side("`lsr-l1`", np.min([seconds for seconds, _ in runs], axis=0), weights, gaps)
 
 
-def peers(x: Array, y: Array, alpha: float, fitted: int) -> list[Timed]:
+def by_scikit_learn(x: Array, y: Array, alphas: Array, gram: Array | bool) -> Array:
+    """What ``Lasso.fit`` runs: landmarks × λ for one target."""
+    options = {"copy_X": False, "tol": GAP / 2, "max_iter": MOST}
+    return lasso_path(x, y, alphas=alphas, precompute=gram, **options)[1]
+
+
+def by_celer(x: Array, y: Array, alphas: Array) -> Array:
+    """The same by celer."""
+    return celer.celer_path(x, y, "lasso", alphas=alphas, tol=GAP / 2, max_iter=MOST)[1]
+
+
+def peers(x: Array, y: Array, alphas: Array, fitted: int, names: list[str]) -> list[Side]:
     """Each peer on a few targets, one by one."""
-    options = {"alpha": alpha, "fit_intercept": False, "tol": GAP / 2, "max_iter": MOST}
-    seconds, gram = clock(lambda: x.T @ x)
+    nothing = np.zeros(2)
+    once, gram = clock(lambda: x.T @ x)
     sides = {
-        "scikit-learn `Lasso`": (Peer(**options, copy_X=False), 0.0),
-        "scikit-learn `Lasso(precompute=Gram)`": (
-            Peer(**options, copy_X=False, precompute=gram), seconds,
-        ),
-        "celer `Lasso`": (celer.Lasso(**options), 0.0),
-    }  # fmt: skip
-    celer.Lasso(**options).fit(x[:50, :5].copy(order="F"), y[:50, 0])  # compiles nothing twice
-    timed = []
-    for name, (model, once) in sides.items():
-        taken = [
-            clock(lambda m=model, t=target: m.fit(x, y[:, t]).coef_.copy())
-            for target in range(fitted)
-        ]
-        mean = sum(seconds for seconds, _ in taken) / fitted
-        weights = np.stack([weights for _, weights in taken], axis=1)
-        timed.append(Timed(name, once + mean * y.shape[1], weights))
-    return timed
+        "Lasso": ("scikit-learn `Lasso`", partial(by_scikit_learn, gram=False), nothing),
+        "Gram": ("the same with `precompute=Gram`", partial(by_scikit_learn, gram=gram), once),
+        "celer": ("celer", by_celer, nothing),
+    }
+    by_celer(x[:50, :5].copy(order="F"), y[:50, 0], alphas)  # compiles nothing twice
+    given = []
+    for name, path, before in (sides[name] for name in names):
+        runs = [clock(lambda p=path, t=t: p(x, y[:, t], alphas=alphas)) for t in range(fitted)]
+        mean = np.mean([seconds for seconds, _ in runs], axis=0)
+        weights = np.stack([weights.T for _, weights in runs], axis=2)
+        given.append(Side(name, before + mean * y.shape[1], weights))
+    return given
 
 
-def worst_gap(products: Products, penalty: float, weights: Array) -> float:
-    """The largest gap of the targets that were fitted (the first), by their own residuals."""
-    given = torch.from_numpy(weights)
-    fitted = products.only(torch.arange(given.shape[1]))
-    return float(relative_gap(fitted, penalty, given, given).max())
+def above_the_best_bound(products: Products, penalties: Array, sides: list[Side]) -> Array:
+    """How far each side's objective is above its minimum at most: sides × λ × targets, of ‖y‖²."""
+    fitted = min(side.weights.shape[2] for side in sides)
+    few = products.only(torch.arange(fitted))
+    objectives, bounds = [], []
+    for side in sides:
+        for at, penalty in enumerate(penalties):
+            weights = torch.from_numpy(side.weights[at, :, :fitted])
+            square = few.yy + (weights * (few.xx @ weights - 2 * few.xy)).sum(0)
+            objectives.append(((square + penalty * weights.abs().sum(0)) / few.yy).numpy())
+            if side.gaps is None:
+                gap = relative_gap(few, float(penalty), weights, weights).numpy()
+            else:
+                gap = side.gaps[at, :fitted]
+            bounds.append(objectives[-1] - gap)
+    shape = len(sides), len(penalties), fitted
+    return np.reshape(objectives, shape) - np.reshape(bounds, shape).max(axis=0)
 
 
-def compare(train: Profiles, ratio: float, fitted: int) -> None:
-    """Print the rows of one λ."""
+def compare(train: Profiles, ratios: list[float], fitted: int, names: list[str]) -> None:
+    """Print the rows of one path, or of one λ."""
     x, y = (part.astype(np.float64, order="F") for part in (train.landmarks, train.targets))
     x -= x.mean(0)
     y -= y.mean(0)
     products = Products(*(torch.from_numpy(part) for part in (x.T @ x, x.T @ y, (y**2).sum(0))))
-    penalty = ratio * 2 * float(products.xy.abs().max())
-    mine = ours(train, ratio)
-    for side in (*peers(x, y, penalty / (2 * len(x)), fitted), mine):
-        gap, used = worst_gap(products, penalty, side.weights), (side.weights != 0).mean()
-        times = side.seconds / mine.seconds
-        print(f"| {ratio:g} | {side.name} | {side.seconds:.2f} | {gap:.1e} | {used:.0%} | ", end="")
-        print(f"{times:.0f} |", flush=True)
+    penalties = np.array(ratios) * 2 * float(products.xy.abs().max())
+    mine = ours(train, ratios)
+    sides = [*peers(x, y, penalties / (2 * len(x)), fitted, names), mine]
+    what = f"{ratios[-1]:.2g}" if len(ratios) == 1 else f"{len(ratios)} λ to {ratios[-1]:.2g}"
+    for side, gaps in zip(sides, above_the_best_bound(products, penalties, sides), strict=True):
+        cells = (what, side.name, *(f"{part:.2f}" for part in side.seconds))
+        times = (f"{part:.1f}" for part in side.seconds / mine.seconds)
+        used = f"{(side.weights[-1] != 0).mean():.0%}"
+        print(f"| {' | '.join((*cells, f'{gaps.max():.1e}', used, *times))} |", flush=True)
+
+
+def way_down(train: Profiles, selection: Profiles) -> list[float]:
+    """λ / λ_max of the path that the method goes down with the parameters that it has."""
+    spec = next(spec for spec in genebench_methods() if spec.name == "lsr-l1")
+    method = LSRL1(**{param.name: param.default for param in spec.params})
+    path = method.fit(train, {"select": selection}, Context())["select"].curves["path"]["lambda"]
+    return [penalty / path[0] for penalty in path]
 
 
 if __name__ == "__main__":
@@ -121,9 +177,17 @@ if __name__ == "__main__":
     parser.add_argument("--landmarks", type=int, default=943)
     parser.add_argument("--targets", type=int, default=100)
     parser.add_argument("--peer-targets", type=int, default=3, help="fitted by each peer")
-    parser.add_argument("--ratios", type=float, nargs="+", default=[0.05, 0.001], help="λ / λ_max")
+    parser.add_argument("--ratios", type=float, nargs="*", default=[0.05, 0.001], help="λ / λ_max")
+    parser.add_argument("--path-peers", nargs="*", default=["Gram", "celer"], help="also: Lasso")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
     given = parser.parse_args()
-    data = correlated(given.profiles, given.landmarks, given.targets)
-    print("| λ/λ_max | | s | worst gap | not zero | × ours |\n|---|---|---|---|---|---|")
-    for share in given.ratios:
-        compare(data, share, min(given.peer_targets, given.targets))
+    torch.set_num_threads(given.threads)
+    parts = correlated(given.profiles, given.landmarks, given.targets)
+    number = min(given.peer_targets, given.targets)
+    print("| λ/λ_max | | s | processor s | worst gap | not zero | × ours | in processor s |")
+    print("|---|---|---|---|---|---|---|---|")
+    with threadpool_limits(given.threads):
+        for ratio in given.ratios:
+            compare(parts[0], [ratio], number, ["Lasso", "Gram", "celer"])
+        if given.path_peers:
+            compare(parts[0], way_down(*parts), number, given.path_peers)

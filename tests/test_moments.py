@@ -6,6 +6,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+import torch
 
 import genebench.moments
 from genebench.catalog import catalog
@@ -63,6 +64,14 @@ def test_the_size_of_blocks_changes_nothing_that_matters(dataset, monkeypatch):
     train.cached(f"moments-{genebench.moments.VERSION}").unlink()
     monkeypatch.setattr(genebench.moments, "PROFILES_PER_BLOCK", 7)
     assert_same(moments(train), whole, atol=1e-11)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_both_devices_agree(dataset):
+    train = dataset.profiles(GEO.train)
+    on_cpu = moments(train)
+    train.cached(f"moments-{genebench.moments.VERSION}").unlink()
+    assert_same(moments(train, device="cuda"), on_cpu, atol=1e-11)
 
 
 def test_moments_are_worked_out_once_for_all_methods_and_protocols(dataset, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -12,10 +12,49 @@ from genebench import Context, Model, Profiles
 from genebench.moments import Moments, moments
 from genebench_linear.lasso import Lasso
 from genebench_linear.model import Linear, LinearMethod, bias_of
-from genebench_linear.path import Choice
+from genebench_linear.path import Choice, mae
 
 Gaps = dict[float, NDArray[np.float64]]
 """λ → relative duality gap of each target."""
+
+
+class _Judge:
+    """A selection set, what it has chosen so far, and the model of that.
+
+    Every λ reads the set anew: solving for one takes far longer, and a set of any size fits.
+    """
+
+    def __init__(self, selection: Profiles, device: str, choice: Choice) -> None:
+        self._selection, self._device, self.choice = selection, device, choice
+        self._best: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def offer(
+        self, penalty: float, weights: torch.Tensor, bias: torch.Tensor, **facts: float
+    ) -> None:
+        """Judge the model of a penalty, unless the choice is made."""
+        if self.choice.over:
+            return
+
+        def misses(landmarks: torch.Tensor, targets: torch.Tensor) -> Iterator[torch.Tensor]:
+            yield torch.addmm(bias, landmarks, weights).sub_(targets)
+
+        errors = mae(self._selection, self._device, misses)[0]
+        self._keep(self.choice.offer(penalty, errors, **facts), weights, bias)
+
+    def model(self, grid: NDArray[np.float64]) -> Linear:
+        """The model that was chosen, from penalties between the ends of ``grid``."""
+        assert self._best is not None, "nothing was offered"
+        return self.choice.model(*self._best, grid)
+
+    def _keep(self, better: NDArray[np.bool_], weights: torch.Tensor, bias: torch.Tensor) -> None:
+        if better.all():
+            self._best = weights, bias
+        elif better.any() and self._best is not None:
+            columns = torch.from_numpy(better).to(weights.device)
+            self._best = (
+                torch.where(columns, weights, self._best[0]),
+                torch.where(columns, bias, self._best[1]),
+            )
 
 
 class LSRL1(LinearMethod):
@@ -43,32 +82,36 @@ class LSRL1(LinearMethod):
     ) -> Mapping[str, Model]:
         """Go down the path, once; offer each of its models to each selection set."""
         found = moments(train, context.progress, device=context.device)
-        choices = {
-            name: Choice(selection, context.device, per_gene=self.per_gene, patience=self.patience)
+        judges = {
+            name: _Judge(selection, context.device, self._choice(selection))
             for name, selection in selections.items()
         }
-        gaps = self._descend(found, choices, context)
+        gaps = self._descend(found, judges.values(), context)
         # No λ above the first could do better than it: all weights are zero there already.
         grid = np.array([min(gaps), np.inf])
-        return {name: self._model(choice.model(grid), gaps) for name, choice in choices.items()}
+        return {name: self._model(judge.model(grid), gaps) for name, judge in judges.items()}
 
-    def _descend(self, found: Moments, choices: Mapping[str, Choice], context: Context) -> Gaps:
+    def _choice(self, selection: Profiles) -> Choice:
+        n_targets = len(selection.target_genes)
+        return Choice(n_targets, per_gene=self.per_gene, patience=self.patience)
+
+    def _descend(self, found: Moments, judges: Collection[_Judge], context: Context) -> Gaps:
         lasso = Lasso(found, context.device, gap=self.gap, iterations=self.iterations)
         solution, gaps = lasso.zero(), Gaps()
         path = (lasso.penalty_max or 1.0) * np.geomspace(1, self.lambda_min, self.lambdas)
         for at, penalty in enumerate(path.tolist(), start=1):
             solution = lasso.solve(penalty, solution)
-            bias = bias_of(solution.weights.double(), found)
+            bias = bias_of(solution.weights.double(), found).float()
             gaps[penalty] = gap = solution.gap.cpu().numpy()
             facts = {
                 "gap_worst": float(gap.max()),
                 "gap_mean": float(gap.mean()),
                 "nonzero": _share_used(solution.weights),
             }
-            for choice in choices.values():
-                choice.offer(penalty, solution.weights, bias, **facts)
+            for judge in judges:
+                judge.offer(penalty, solution.weights.float(), bias, **facts)
             context.progress(at, self.lambdas, "going down λ")
-            if all(choice.over for choice in choices.values()):
+            if all(judge.choice.over for judge in judges):
                 break
         return gaps
 

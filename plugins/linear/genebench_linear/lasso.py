@@ -133,7 +133,7 @@ class Lasso:
         iterations: int = 1000,
         tile: int = TARGETS_PER_TILE,
     ) -> None:
-        """Decompose the landmarks' scatter once.
+        """Take up the moments.
 
         Args:
             found: moments of the training profiles.
@@ -143,9 +143,9 @@ class Lasso:
             tile: targets worked on at once.
         """
         self._products = Products.of(found, device)
-        self._eigenvalues, self._vectors = torch.linalg.eigh(self._products.xx)
         self._gap, self._checks, self._tile = gap, iterations // ITERATIONS_PER_CHECK, tile
         self._dtype = torch.float32 if gap >= SINGLE_PRECISION_GAP else torch.float64
+        self._scatter = float(self._products.xx.diagonal().mean()) or 1.0
         self.penalty_max = 2 * float(self._products.xy.abs().max())
 
     def zero(self) -> Solution:
@@ -163,11 +163,12 @@ class Lasso:
         return solution
 
     def _ridge(self, penalty: float) -> _Ridge:
-        scatter = float(self._eigenvalues.mean()) or 1.0
+        # Cholesky for each λ costs less than the products that one eigendecomposition would need.
         relative = penalty / self.penalty_max if self.penalty_max else 1.0
-        coupling = COUPLING * scatter * math.sqrt(min(relative, 1.0))
-        shrunk = self._vectors / (self._eigenvalues.clamp(min=0) + coupling)
-        return _Ridge(penalty, coupling, shrunk @ self._vectors.T)
+        coupling = COUPLING * self._scatter * math.sqrt(min(relative, 1.0))
+        coupled = self._products.xx.clone()
+        coupled.diagonal().add_(coupling)
+        return _Ridge(penalty, coupling, torch.cholesky_inverse(torch.linalg.cholesky(coupled)))
 
     def _begin(self, tile: Tensor, ridge: _Ridge, start: Solution) -> _Work:
         products = self._products.only(tile)

@@ -8,6 +8,7 @@ is the minimum-norm solution when landmarks outnumber profiles. The bias is neve
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from scipy.linalg import eigh
 from genebench import Context, Model, Profiles, UserError
 from genebench.moments import Moments, moments
 from genebench_linear.model import Linear, LinearMethod
-from genebench_linear.path import Choice
+from genebench_linear.path import Choice, mae
 
 
 class Spectrum:
@@ -46,15 +47,18 @@ class Spectrum:
         weights = self._vectors @ (self._loadings / (self._eigenvalues[:, None] + penalties))
         return weights.float(), (self._y_mean - self._x_mean @ weights).float()
 
-    def seen(self, landmarks: torch.Tensor) -> torch.Tensor:
-        """Landmarks in the eigenvectors: profiles × rank, float32."""
-        return ((landmarks - self._x_mean) @ self._vectors).float()
+    def misses(
+        self, grid: NDArray[np.float64], landmarks: torch.Tensor, targets: torch.Tensor
+    ) -> Iterator[torch.Tensor]:
+        """Predictions less targets, profiles × targets, for each λ of a grid.
 
-    def path(self, grid: NDArray[np.float64]) -> Iterator[tuple[float, torch.Tensor, torch.Tensor]]:
-        """Each λ with weights and bias for what is :meth:`seen`: a product with V is saved."""
-        loadings, bias = self._loadings.float(), self._y_mean.float()
+        What is seen of the landmarks in the eigenvectors serves all λ, and it is smaller than the
+        loadings: so it is what is divided by ``w + λ``.
+        """
+        seen = ((landmarks - self._x_mean) @ self._vectors).float()
+        loadings, beside = self._loadings.float(), self._y_mean.float() - targets
         for penalty in grid.tolist():
-            yield penalty, loadings / (self._eigenvalues[:, None] + penalty).float(), bias
+            yield torch.addmm(beside, seen / (self._eigenvalues + penalty).float(), loadings)
 
 
 class LSR(LinearMethod):
@@ -89,22 +93,20 @@ class LSRL2(LinearMethod):
     def fit(
         self, train: Profiles, selections: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Decompose once; offer the whole path to each selection set."""
+        """Decompose once; judge the whole path in one pass over each selection set."""
         found = moments(train, context.progress, device=context.device)
         spectrum = Spectrum(found, context.device)
-        choices = {
-            name: Choice(selection, context.device, per_gene=self.per_gene, seen=spectrum.seen)
+        return {
+            name: self._chosen(spectrum, selection, context)
             for name, selection in selections.items()
         }
-        for at, model in enumerate(spectrum.path(self.grid), start=1):
-            for choice in choices.values():
-                choice.offer(*model)
-            context.progress(at, len(self.grid), "choosing λ")
-        return {name: self._model(choice, spectrum) for name, choice in choices.items()}
 
-    def _model(self, choice: Choice, spectrum: Spectrum) -> Linear:
-        """The chosen model, as weights of landmarks."""
-        chosen = choice.model(self.grid)
+    def _chosen(self, spectrum: Spectrum, selection: Profiles, context: Context) -> Linear:
+        """The model that a selection set chooses."""
+        choice = Choice(len(selection.target_genes), per_gene=self.per_gene)
+        misses = partial(spectrum.misses, self.grid)
+        errors = mae(selection, context.device, misses, len(self.grid), context.progress)
+        for penalty, of_penalty in zip(self.grid.tolist(), errors, strict=True):
+            choice.offer(penalty, of_penalty)
         one = choice.penalties if self.per_gene else float(choice.penalties[0])
-        chosen.weights, chosen.bias = spectrum.solution(one)
-        return chosen
+        return choice.model(*spectrum.solution(one), self.grid)

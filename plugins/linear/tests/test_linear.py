@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LinearRegression, Ridge
 
 from genebench import Context, Profiles, UserError
+from genebench_linear import path
+from genebench_linear.l1 import LSRL1
 from genebench_linear.method import LSR, LSRL2
+
+L1 = {"lambdas": 8, "lambda_min": 1e-3, "patience": 0, "gap": 1e-6, "iterations": 10_000}
+PATHS = [
+    LSRL1(**L1, per_gene=False),
+    LSRL1(**L1, per_gene=True),
+    LSRL2(lambda_min=0.01, lambda_max=1e4, lambdas=13, per_gene=False),
+    LSRL2(lambda_min=0.01, lambda_max=1e4, lambdas=13, per_gene=True),
+]
 
 
 def simulated(n, p, t=4, seed=0):
@@ -20,6 +31,45 @@ def simulated(n, p, t=4, seed=0):
 
 def fitted(method, train, select, **params):
     return method(**params).fit(train, {"s": select}, Context())["s"]
+
+
+def awkward(case):
+    """Training and test landmarks, twelve of each, that have something that is seldom tried."""
+    random = np.random.default_rng(0)
+    n = 10 if case == "fewer profiles than landmarks" else 60
+    x, test = random.normal(0.5, 1, (n, 12)), random.normal(0.5, 1, (15, 12))
+    for part in (x, test):
+        if case == "constant landmark":
+            part[:, 4] = 1.5
+        if case == "duplicated landmark":
+            part[:, 5] = part[:, 0]
+        if case == "rank-deficient":
+            part[:, 8:] = part[:, :5] @ np.random.default_rng(1).normal(size=(5, 4))
+    return (x[:, :1], test[:, :1]) if case == "one landmark" else (x, test)
+
+
+CASES = [
+    "plain", "constant landmark", "duplicated landmark", "rank-deficient", "one landmark",
+    "fewer profiles than landmarks",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("t", [1, 3])
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("penalty", [None, 1e-3, 1.0, 300.0])
+def test_scikit_learn_predicts_the_same_of_awkward_landmarks(penalty, case, t):
+    x, test = awkward(case)
+    random = np.random.default_rng(2)
+    y = x @ random.normal(size=(x.shape[1], t)) + random.normal(0.2, 0.5, (len(x), t))
+    train, test = Profiles.from_arrays(x, y), test.astype(np.float32)
+    if penalty is None:
+        peer, model = LinearRegression(), fitted(LSR, train, train)
+    else:
+        one = {"lambda_min": penalty, "lambda_max": penalty, "lambdas": 1, "per_gene": False}
+        peer, model = Ridge(alpha=penalty), fitted(LSRL2, train, train, **one)
+    peer.fit(train.landmarks.astype(float), train.targets.astype(float))
+    expected = peer.predict(test.astype(float)).reshape(len(test), t)
+    np.testing.assert_allclose(model.predict(test), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(("n", "p"), [(200, 20), (30, 80), (50, 50), (40, 1)])
@@ -146,3 +196,51 @@ def test_a_grid_upside_down_is_the_users_error():
             lambdas=3,
             per_gene=False,
         )
+
+
+class Unkept(Profiles):
+    """Profiles that may be read in blocks only."""
+
+    @property
+    def landmarks(self):
+        raise AssertionError("all landmarks at once")
+
+    @property
+    def targets(self):
+        raise AssertionError("all targets at once")
+
+
+@pytest.mark.parametrize("method", PATHS)
+def test_a_selection_set_is_never_whole_and_its_blocks_change_nothing(method, monkeypatch):
+    train, select = simulated(40, 60), simulated(25, 60, seed=2)
+    whole = method.fit(train, {"s": select}, Context())["s"]
+    monkeypatch.setattr(path, "PROFILES_PER_BLOCK", 7)
+    select.__class__ = Unkept
+    blocks = method.fit(train, {"s": select}, Context())["s"]
+    np.testing.assert_allclose(blocks.curves["path"]["mae"], whole.curves["path"]["mae"], rtol=1e-6)
+    assert torch.equal(blocks.weights, whole.weights)
+    assert torch.equal(blocks.bias, whole.bias)
+
+
+def test_progress_reaches_the_size_of_the_selection_set():
+    train, select = simulated(40, 60), simulated(25, 60, seed=2)
+    said = []
+    context = Context(progress=lambda *step: said.append(step))
+    PATHS[2].fit(train, {"s": select}, context)
+    assert said[-1] == (25, 25, "choosing λ")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("method", [LSR(), *PATHS])
+def test_both_devices_agree(method):
+    train, select = simulated(2000, 60, t=30), simulated(300, 60, t=30, seed=1)
+    cpu, cuda = (
+        method.fit(train, {"s": select}, Context(device=device))["s"] for device in ("cpu", "cuda")
+    )
+    if cpu.curves:
+        on_cuda, on_cpu = cuda.curves["path"], cpu.curves["path"]
+        np.testing.assert_allclose(on_cuda["lambda"], on_cpu["lambda"], rtol=1e-9)
+        np.testing.assert_allclose(on_cuda["mae"], on_cpu["mae"], rtol=1e-5)
+    np.testing.assert_allclose(
+        cuda.predict(select.landmarks), cpu.predict(select.landmarks), atol=1e-4
+    )
