@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from toy import PARAMS, Linear, simulated
 
 from genebench import Context, Profiles
+from genebench.progress import sparkline
 from genebench.training import checkpoint, loop
 from genebench.training.errors import DivergedError, OutOfMemoryError
 from genebench.training.loop import train
@@ -399,8 +400,9 @@ def test_progress_counts_steps_and_tells_each_sets_error(monkeypatch):
     assert [done for done, _, _ in told][:6] == [1, 2, 3, 4, 4, 5]
     assert told[-1][:2] == (20, 20)
     assert told[0][2] == "epoch 1 of 5, first epoch"
-    last = {name: one.curves["learning"][f"mae {name}"][-1] for name, one in trained().items()}
-    assert told[-1][2] == f"epoch 5 of 5, MAE geo {last['geo']:.4f}, gtex {last['gtex']:.4f}"
+    curves = {name: one.curves["learning"][f"mae {name}"] for name, one in trained().items()}
+    maes = [f"{name} {curve[-1]:.4f} {sparkline(curve)}" for name, curve in curves.items()]
+    assert told[-1][2] == f"epoch 5 of 5, MAE {', '.join(maes)}"
 
 
 def test_time_in_steps_is_told_of_now_and_then(monkeypatch):
