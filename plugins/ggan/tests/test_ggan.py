@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -33,6 +34,8 @@ from genebench_ggan.optimisers import OPTIMISERS
 
 SPECS = {spec.name: spec for spec in genebench_methods()}
 SMALL = {"units": 12, "layers": 2, "disc_units": 9, "epochs": 4, "batch": 64}
+on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+DEVICES = ("cpu", pytest.param("cuda", marks=on_cuda))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -611,12 +614,8 @@ def test_the_seed_decides_and_no_set_touches_another(parts, selections):
         assert same(alone[name], again[0][name], landmarks)
 
 
-@pytest.mark.parametrize(
-    "changes", [{}, {"precision": "bfloat16"}, {"optimiser": "sgd", "lr": 1e-2}]
-)
-def test_a_stopped_run_continues_to_the_same_bits(
-    parts, selections, tmp_path, monkeypatch, changes
-):
+def stopped_in_epoch_3(monkeypatch, parts, selections, context, **changes):
+    """A run that ends before its third epoch is in the checkpoint."""
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_RATIO", 0.0)
 
@@ -625,8 +624,17 @@ def test_a_stopped_run_continues_to_the_same_bits(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fitted("ggan", parts, selections, **changes,
-               context=Context(scratch=tmp_path, progress=stop))  # fmt: skip
+        fitted("ggan", parts, selections, **changes, context=replace(context, progress=stop))
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"precision": "bfloat16"}, {"optimiser": "sgd", "lr": 1e-2}]
+)
+def test_a_stopped_run_continues_to_the_same_bits(
+    parts, selections, tmp_path, monkeypatch, changes
+):
+    before = Context(scratch=tmp_path)
+    stopped_in_epoch_3(monkeypatch, parts, selections, before, **changes)
     epochs = []
     context = Context(scratch=tmp_path, progress=lambda *told: epochs.append(told[2]))
     found = fitted("ggan", parts, selections, **changes, context=context)
@@ -638,15 +646,70 @@ def test_a_stopped_run_continues_to_the_same_bits(
         assert same(model, expected[name], parts["test"].landmarks)
 
 
-def test_bfloat16_ends_near_float32(parts, selections):
+@pytest.mark.parametrize("device", DEVICES)
+def test_bfloat16_ends_near_float32(parts, selections, device):
     test, errors = parts["test"], {}
     for precision in ("float32", "bfloat16"):
         model = quick("ggan", epochs=30, units=32, precision=precision).fit(
-            parts["train"], selections, Context()
+            parts["train"], selections, Context(device=device)
         )["geo"]
         errors[precision] = np.abs(model.predict(test.landmarks) - test.targets).mean()
     assert errors["bfloat16"] != errors["float32"]
     assert errors["bfloat16"] == pytest.approx(errors["float32"], rel=0.01)
+
+
+# CUDA
+
+
+@pytest.fixture
+def same_masks(monkeypatch):
+    """Masks drawn on the CPU whatever the device, so that devices can be compared."""
+
+    def draw(shape, share, random, dtype):
+        host = torch.Generator().manual_seed(random.initial_seed())
+        return bernoulli(shape, share, host, dtype).to(random.device)
+
+    monkeypatch.setattr(noise, "bernoulli", draw)
+    monkeypatch.setattr(discriminator, "bernoulli", draw)
+
+
+def near(found, expected, landmarks):
+    for name, model in found.items():
+        ours, theirs = (each.predict(landmarks) for each in (model, expected[name]))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-2, atol=1e-2)
+
+
+@on_cuda
+@pytest.mark.parametrize("changes", [{}, {"optimiser": "sgd", "lr": 1e-2, "norm": "none"}])
+def test_a_few_epochs_on_cuda_end_as_on_the_cpu(parts, selections, same_masks, changes):
+    found, expected = (
+        fitted("ggan", parts, selections, context=Context(device=device), **changes)
+        for device in ("cuda", "cpu")
+    )
+    near(found, expected, parts["test"].landmarks)
+
+
+@on_cuda
+@pytest.mark.usefixtures("same_masks")
+@pytest.mark.parametrize("devices", [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_run_stopped_on_one_device_continues_on_the_other(
+    parts, selections, tmp_path, monkeypatch, devices
+):
+    first, second = devices
+    stopped_in_epoch_3(monkeypatch, parts, selections, Context(device=first, scratch=tmp_path))
+    told = []
+    context = Context(device=second, scratch=tmp_path, progress=lambda *each: told.append(each[2]))
+    found = fitted("ggan", parts, selections, context=context)
+    assert not any(each.startswith(("epoch 1", "epoch 2")) for each in told)
+    near(found, fitted("ggan", parts, selections), parts["test"].landmarks)
+
+
+@on_cuda
+@pytest.mark.parametrize(("first", "second"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_model_saved_on_one_device_predicts_on_the_other(parts, selections, first, second):
+    model = fitted("ggan", parts, selections, context=Context(device=first))["geo"]
+    restored = quick("ggan").restore(model.tensors(), Context(device=second))
+    near({"geo": restored}, {"geo": model}, parts["test"].landmarks)
 
 
 @pytest.mark.parametrize("norm", ["weight", "none"])
