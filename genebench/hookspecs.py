@@ -87,8 +87,9 @@ def genebench_job_started(job: Job) -> None:
 def genebench_job_progressed(job: Job, done: int, total: int, message: str) -> None:
     """Called where ``job`` runs, when its method reports ``done`` of ``total`` steps.
 
-    ``message`` says in words what is being done; a training says its latest errors. Nothing is
-    returned, and what is raised is logged, and forgotten.
+    ``message`` says in words what is being done; a training says its latest errors, each on a
+    selection set followed by its curve so far, in block characters. Nothing is returned, and what
+    is raised is logged, and forgotten.
     """
 
 

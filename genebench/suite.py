@@ -17,6 +17,7 @@
 
     [[runs]]
     methods = ["lsr-l2"]
+    name = "Ridge, many λ"               # of this run, where it has one method
     set = { lambdas = 50 }
 """
 
@@ -28,7 +29,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from genebench.errors import UserError, unknown
 
@@ -53,12 +55,19 @@ class Run(Parameters):
     """Methods, and the parameters to run them with.
 
     ``small`` and ``tiny`` replace values under these presets; as with a method's own parameters,
-    a preset without a value takes that of the next larger one.
+    a preset without a value takes that of the next larger one. ``name`` is what tables call it.
     """
 
     methods: list[str] = Field(min_length=1)
+    name: str = ""
     small: Parameters = Parameters()
     tiny: Parameters = Parameters()
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Run:
+        if self.name and len(self.methods) > 1:
+            raise PydanticCustomError("named", "a name is for one method; give each its own run")
+        return self
 
     def at(self, preset: str) -> Parameters:
         """The parameters under a preset."""

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from genebench import UserError, api
+from genebench.catalog import catalog
+from genebench.plugins import load_code
 from genebench.specs import PRESETS
 from genebench.suite import Parameters, Run, Suite, read_suite, shipped_suites, texts
 
@@ -84,6 +86,7 @@ def test_a_grid_on_the_command_line_is_the_same(suite, genebench, tiny, tmp_path
         (("[[runs]]", "[[runs"), "not TOML"),
         (('preset = "tiny"', 'preset = "huge"'), "unknown preset"),
         (("[3, 5]", "[]"), "runs.0.grid.k_max: this list is empty"),
+        (("[[runs]]", '[[runs]]\nname = "k"'), "runs.0: a name is for one method"),
         (('["knn", "knn-ge"]', "[]"), "runs.0.methods: this list is empty"),
     ],
 )
@@ -120,6 +123,49 @@ def test_every_shipped_suite_can_be_planned(name, tiny, tmp_path):
     assert suite.title
     plan = api.plan_suite(suite, preset="tiny", results=tmp_path)
     assert len(plan.jobs) > len(suite.runs)
+
+
+STEPS = (
+    ("D-GEX", "one network", {"halves"}),
+    ("tanh, MSE, SGD", "+ leaky ReLU", {"activation"}),
+    ("+ leaky ReLU", "+ Adam", {"optimiser", "lr"}),
+    ("+ Adam", "+ weight norm", {"norm"}),
+    ("+ weight norm", "+ input dropout", {"drop_input"}),
+    ("+ input dropout", "L1 in place of MSE", {"error"}),
+    ("L1 in place of MSE", "L1, consistency", {"cons"}),
+    ("L1 in place of MSE", "L1, adversary", {"adv"}),
+    ("L1, adversary", "L1, adversary, mask", {"mask_start"}),
+    ("L1, consistency", "L1, consistency, adversary", {"adv"}),
+    ("L1, consistency, adversary", "+ mask: GGAN (fc)", {"mask_start"}),
+    ("+ mask: GGAN (fc)", "+ dense: GGAN", {"dense", "output_sees"}),
+)
+ADVERSARY = {"gan", "loss_scale", "disc_units", "disc_rate"}
+"""What only tells an adversary how to play: without one it is without effect."""
+
+
+def in_effect(run, preset):
+    """All parameters of a method, those that it does not declare with their fixed values."""
+    spec = catalog().methods.get(run.methods[0])
+    return load_code(spec.code)(**spec.values(preset, texts(run.at(preset).set))).params
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_step_of_the_ablation_changes_one_thing(preset):
+    rows = {run.name: in_effect(run, preset) for run in read_suite("ablation").runs}
+    assert rows.keys() == {name for one, other, _ in STEPS for name in (one, other)}
+    for one, other, changed in STEPS:
+        before, after = rows[one], rows[other]
+        differs = {name for name in before if before[name] != after[name]} - ADVERSARY
+        # Adam may do with the rate that descent has.
+        assert differs - {"lr"} == changed - {"lr"}, other
+        assert differs <= changed, other
+
+
+@pytest.mark.parametrize("preset", ["small", "tiny"])
+def test_all_rows_of_the_ablation_have_networks_and_batches_alike(preset):
+    alike = ("layers", "units", "dropout", "batch", "epochs")
+    every = [in_effect(run, preset) for run in read_suite("ablation").runs]
+    assert len({tuple(params[name] for name in alike) for params in every}) == 1
 
 
 def test_a_dry_run_takes_the_preset_from_the_suite(suite, genebench, tiny, tmp_path):
@@ -196,3 +242,11 @@ def test_a_suite_may_say_what_tables_call_methods(suite, genebench, tiny, tmp_pa
     assert done.status == 0, done.err
     assert "Ridge" in done.out
     assert "lsr-l2" not in done.out
+
+
+def test_a_run_may_have_a_name_of_its_own(suite, genebench, tiny, tmp_path):
+    suite.write_text(f'{GOOD}name = "KNN of five"\n')
+    done = genebench("run", suite, "--results", tmp_path / "results", "--quiet")
+    assert done.status == 0, done.err
+    assert "KNN of five" in done.out
+    assert "knn (k_max=5)" not in done.out

@@ -24,12 +24,14 @@ class Grid:
         fixed: parameters that were set to one value, as typed.
         axes: parameter → its values; rows first, then columns, then what parts tables.
         cells: point → its records, one for each seed; none where nothing was run.
+        name: what to call it, where not by its method.
     """
 
     method: str
     fixed: Mapping[str, str]
     axes: Mapping[str, tuple[Value, ...]]
     cells: Mapping[Point, tuple[Record, ...]]
+    name: str = ""
 
     @property
     def records(self) -> list[Record]:

@@ -1,4 +1,4 @@
-"""Progress of long work: a live bar in a terminal, plain lines elsewhere, nothing when quiet."""
+"""Progress of long work: a live bar in a terminal, a line now and then elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from genebench.hookspecs import hookimpl
 from genebench.plugins import installed
-from genebench.progress import Progress, silent
+from genebench.progress import BLOCKS, Progress, silent
 from genebench.text import printable
 
 if TYPE_CHECKING:
@@ -20,24 +20,67 @@ if TYPE_CHECKING:
     from genebench.results.record import Record
 
 
+LINE_SECONDS = 30.0
+"""Least time between lines, where there is no terminal."""
+_NO_CURVES = dict.fromkeys(map(ord, BLOCKS), "")
+_ASCII = str.maketrans(BLOCKS, "_.:-=+*#")
+
+
 @contextmanager
 def bar(*, quiet: bool) -> Iterator[Progress]:
-    """A progress callable for one stretch of work; its line disappears at the end."""
-    if quiet or not sys.stderr.isatty():
+    """A progress callable for one stretch of work; in a terminal it leaves nothing at the end."""
+    if quiet:
         yield silent
-        return
+    elif sys.stderr.isatty():
+        with _live() as progress:
+            yield progress
+    else:
+        yield _Lines()
+
+
+@contextmanager
+def _live() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
+    from rich.table import Column
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+    # A column of its own settings, as the usual one cuts off what a narrow terminal has no room
+    # for: the curves, which come last.
+    text = TextColumn("{task.description}", markup=False, table_column=Column())
+    # Asked now: the live display puts a stream of its own in the place of this one.
+    drawn = _drawn(sys.stderr.encoding)
+    columns = (text, BarColumn(bar_width=20), TimeRemainingColumn())
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("", total=None)
 
         def progress(done: int, total: int, message: str) -> None:
-            shown.update(task, completed=done, total=total, description=message)
+            shown.update(task, completed=done, total=total, description=message.translate(drawn))
 
         yield progress
+
+
+class _Lines:
+    """Progress as plain lines: none in the first seconds, and then one now and then."""
+
+    def __init__(self) -> None:
+        self._told = time.monotonic()
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        if time.monotonic() - self._told < LINE_SECONDS:
+            return
+        self._told = time.monotonic()
+        line = f"{message.translate(_NO_CURVES)} ({done / max(total, 1):.0%})"
+        typer.echo(printable(line).replace(" ,", ","), err=True)
+
+
+def _drawn(encoding: str) -> dict[int, int]:
+    """What curves are drawn with where text has an encoding: ASCII if it has no blocks."""
+    try:
+        BLOCKS.encode(encoding)
+    except UnicodeEncodeError:
+        return _ASCII
+    return {}
 
 
 class JobProgress:

@@ -75,7 +75,9 @@ class Layout:
         return [block for grids in alike.values() for block in _blocks(grids)]
 
     def label(self, grid: Grid) -> str:
-        """The method, and what was set where another grid is of the same method."""
+        """Its name; else the method, and what was set where another grid is of the same method."""
+        if grid.name:
+            return grid.name
         name = self.names.get(grid.method, grid.method)
         others = [other for other in self.grids if other.method == grid.method]
         if len(others) == 1 or not grid.fixed:

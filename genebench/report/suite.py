@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from genebench.analysis.sweep import Grid, grid_of
@@ -51,7 +51,7 @@ class SuiteReport(GridReport):
     def _grids(self, group: list[Record], preset: str) -> Iterator[Grid]:
         for run in self.suite.runs:
             for method in self._methods(run):
-                yield self._grid(run, method, preset, group)
+                yield replace(self._grid(run, method, preset, group), name=run.name)
 
     def _methods(self, run: Run) -> Iterator[str]:
         """Those of a run; controls have a place of their own."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from genebench.method import Curve
+from genebench.progress import sparkline
 from genebench.specs import Value
 
 Errors = Sequence[float]
@@ -101,10 +102,13 @@ class Course:
         }
 
     def message(self) -> str:
-        """The latest errors, in words."""
-        latest = {name: column[-1] for name, column in self.curve.items()}
-        maes = [f"{name[4:]} {mae:.4f}" for name, mae in latest.items() if name.startswith("mae ")]
-        return f"MAE {', '.join(maes)}" if maes else "first epoch"
+        """The latest errors, in words, those on selection sets with their curve so far."""
+        maes = {name[4:]: column for name, column in self.curve.items() if name.startswith("mae ")}
+        told = [
+            f"{name} {column[-1]:.4f}" + (f" {sparkline(column)}" if name in self.best else "")
+            for name, column in maes.items()
+        ]
+        return f"MAE {', '.join(told)}" if told else "first epoch"
 
     def choices(self, selection: str) -> dict[str, Value]:
         """The best epoch (of each part, where there are several), and the error it gives."""

@@ -56,6 +56,15 @@ def test_table_1_has_the_papers_rows_in_its_order_by_its_names(made_up):
     assert "–: not run, 1 of 6" in section.notes
 
 
+def test_the_ablation_has_a_row_for_each_step_by_its_name(made_up):
+    steps = read_suite("ablation").runs
+    records = [of(made_up, run.methods[0], params=run.at("paper").set) for run in steps]
+    (section,) = sections("ablation", *records)
+    (table,) = section.tables
+    assert [row.cells[0] for row in table.rows] == [run.name for run in steps]
+    assert not any("–" in row.cells for row in table.rows)
+
+
 def test_what_failed_is_still_a_row_and_is_never_the_best(made_up):
     records = [of(made_up, "lsr", 0.4), of(made_up, "lsr-l1", None), of(made_up, "lsr-l2", 0.3)]
     (section,) = sections("table1", *records)

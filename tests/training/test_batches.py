@@ -38,6 +38,19 @@ def test_a_prepared_dataset_streams_the_values_that_it_holds(tiny):
         assert all(torch.equal(one, other) for one, other in zip(held, streamed, strict=True))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("kind", [Resident, Streamed])
+def test_batches_on_cuda_are_those_on_the_cpu(kind):
+    data = simulated(10)
+    pairs = zip(
+        kind(data, "cuda").batches(ROWS, 3), kind(data, "cpu").batches(ROWS, 3), strict=True
+    )
+    for there, here in pairs:
+        for one, other in zip(there, here, strict=True):
+            assert one.device.type == "cuda"
+            assert torch.equal(one.cpu(), other)
+
+
 def test_streaming_reads_few_batches_ahead(monkeypatch):
     data = simulated(100)
     read = []

@@ -21,11 +21,13 @@ from safetensors.torch import save_file
 from toy import PARAMS, Linear, simulated
 
 from genebench import Context, Profiles
+from genebench.progress import sparkline
 from genebench.training import checkpoint, loop
 from genebench.training.errors import DivergedError, OutOfMemoryError
 from genebench.training.loop import train
 
 TRAIN = simulated(30)
+on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 SETS = {"geo": simulated(12, seed=1), "gtex": simulated(9, seed=2, noise=1.0)}
 
 
@@ -54,6 +56,14 @@ def equal(found, expected):
         for ours, theirs in zip(found[name].weights, expected[name].weights, strict=True):
             assert ours.keys() == theirs.keys()
             assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def near(found, expected):
+    """As the rounding of devices leaves it."""
+    for name, one in found.items():
+        ours, theirs = (each.curves["learning"] for each in (one, expected[name]))
+        assert ours.keys() == theirs.keys()
+        assert all(ours[key] == pytest.approx(theirs[key], rel=1e-4) for key in ours)
 
 
 @pytest.fixture
@@ -217,6 +227,28 @@ def test_a_killed_process_leaves_a_checkpoint_to_continue_from(tmp_path):
     equal(found, trained(data, epochs=40))
 
 
+@on_cuda
+def test_training_on_cuda_is_that_on_the_cpu():
+    found = trained(learner=Linear(device="cuda"), context=Context(device="cuda"))
+    near(found, trained())
+    assert {value.device.type for one in found.values() for part in one.weights
+            for value in part.values()} == {"cuda"}  # fmt: skip
+
+
+@on_cuda
+@pytest.mark.parametrize(("first", "second"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_checkpoint_of_one_device_continues_on_the_other(
+    tmp_path, checkpoints_always, first, second
+):
+    before = Context(device=first, scratch=tmp_path, progress=stopping_at(4))
+    with pytest.raises(Stopped):
+        trained(learner=Linear(device=first), context=before)
+    learner = Linear(device=second)
+    found = trained(learner=learner, context=Context(device=second, scratch=tmp_path))
+    assert len(learner.seen) == 2
+    near(found, trained())
+
+
 def starts_over(folder, *, context=None, **changes) -> str:
     """The note of a run that finds no use for the checkpoint in a folder, and gives the same."""
     context = context or Context()
@@ -247,6 +279,12 @@ def stored(tmp_path, checkpoints_always) -> Path:
 def test_a_checkpoint_of_another_run_is_a_note_and_a_fresh_start(stored, changes, named):
     note = starts_over(stored.parent, **changes)
     assert note == f"trained from the start: checkpoint of another run (other {named})"
+
+
+def test_a_checkpoint_of_another_format_is_a_note_and_a_fresh_start(stored, monkeypatch):
+    monkeypatch.setattr(checkpoint, "FORMAT", "of tomorrow")
+    note = starts_over(stored.parent)
+    assert note == "trained from the start: checkpoint of another run (other format)"
 
 
 @pytest.mark.parametrize("length", [0, 5, 100, -1])
@@ -399,8 +437,9 @@ def test_progress_counts_steps_and_tells_each_sets_error(monkeypatch):
     assert [done for done, _, _ in told][:6] == [1, 2, 3, 4, 4, 5]
     assert told[-1][:2] == (20, 20)
     assert told[0][2] == "epoch 1 of 5, first epoch"
-    last = {name: one.curves["learning"][f"mae {name}"][-1] for name, one in trained().items()}
-    assert told[-1][2] == f"epoch 5 of 5, MAE geo {last['geo']:.4f}, gtex {last['gtex']:.4f}"
+    curves = {name: one.curves["learning"][f"mae {name}"] for name, one in trained().items()}
+    maes = [f"{name} {curve[-1]:.4f} {sparkline(curve)}" for name, curve in curves.items()]
+    assert told[-1][2] == f"epoch 5 of 5, MAE {', '.join(maes)}"
 
 
 def test_time_in_steps_is_told_of_now_and_then(monkeypatch):

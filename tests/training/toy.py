@@ -33,12 +33,12 @@ class Linear(Learner):
 
     advice = "lower lr of the toy"
 
-    def __init__(self, n_landmarks=5, n_targets=4, lr=0.05, seed=0, monitored=0):
+    def __init__(self, *, n_landmarks=5, n_targets=4, lr=0.05, seed=0, monitored=0, device="cpu"):
         self.parts = [slice(0, 1), slice(1, n_targets)]
         self.monitored = monitored
         self.seed = seed
         self.lr = lr
-        self.matrix = torch.zeros(n_landmarks, n_targets)
+        self.matrix = torch.zeros(n_landmarks, n_targets, device=device)
         self.epochs = torch.zeros((), dtype=torch.int64)
         self.seen = []
         self.told = []
@@ -50,7 +50,9 @@ class Linear(Learner):
 
     def step(self, landmarks, targets):
         self.seen[-1].append((landmarks.clone(), targets.clone()))
-        mask = torch.empty_like(landmarks).bernoulli_(0.9, generator=self.random)
+        # Drawn on the CPU, so that devices can be compared.
+        mask = torch.empty(landmarks.shape).bernoulli_(0.9, generator=self.random)
+        mask = mask.to(landmarks.device)
         gap = (landmarks * mask) @ self.matrix - targets
         self.matrix -= self.lr * (landmarks * mask).T @ gap / len(gap)
         return {"loss": gap.square().sum(), "size": torch.tensor(float(len(gap)))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from genebench.library import open_dataset
 from genebench.protocols import GEO, GTEX
 from genebench.training import loop
 from genebench.training.errors import DivergedError
+from genebench.training.noise import bernoulli
 from genebench_dgex import genebench_methods
 from genebench_dgex.method import DGEX, Networks
 from genebench_dgex.network import Network, count
@@ -21,6 +23,8 @@ from genebench_dgex.network import Network, count
 SPEC = genebench_methods()[0]
 TINY = SPEC.values("tiny", {})
 QUICK = TINY | {"layers": 2, "units": 16, "epochs": 6}
+on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+DEVICES = ("cpu", pytest.param("cuda", marks=on_cuda))
 
 
 def network(sizes, *, rate=3e-4, dropout=0.0, dtype=torch.float64, seed=0):
@@ -267,20 +271,26 @@ def test_the_seed_decides(parts, selections):
     assert same(alone["geo"], fitted[0]["geo"], landmarks)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_stopped_run_continues_to_the_same_bits(
-    parts, selections, tmp_path, monkeypatch, precision
-):
+def stopped_in_epoch_3(monkeypatch, parts, selections, context, **changes):
+    """A run that ends before its third epoch is in the checkpoint."""
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_RATIO", 0.0)
-    params = QUICK | {"precision": precision}
 
     def stop(done, total, message):
         if message.startswith("epoch 3") and done * 2 == total:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        DGEX(**params).fit(parts["train"], selections, Context(scratch=tmp_path, progress=stop))
+        DGEX(**QUICK | changes).fit(parts["train"], selections, replace(context, progress=stop))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_stopped_run_continues_to_the_same_bits(
+    parts, selections, tmp_path, monkeypatch, precision
+):
+    params = QUICK | {"precision": precision}
+    before = Context(scratch=tmp_path)
+    stopped_in_epoch_3(monkeypatch, parts, selections, before, precision=precision)
     steps = []
     context = Context(scratch=tmp_path, progress=lambda done, *_: steps.append(done))
     found = DGEX(**params).fit(parts["train"], selections, context)
@@ -292,16 +302,70 @@ def test_a_stopped_run_continues_to_the_same_bits(
         assert same(model, expected[name], parts["test"].landmarks)
 
 
-def test_bfloat16_ends_near_float32(parts, selections):
+@pytest.mark.parametrize("device", DEVICES)
+def test_bfloat16_ends_near_float32(parts, selections, device):
     errors = {}
     for precision in ("float32", "bfloat16"):
         params = TINY | {"epochs": 15, "precision": precision}
-        model = DGEX(**params).fit(parts["train"], selections, Context())["geo"]
+        model = DGEX(**params).fit(parts["train"], selections, Context(device=device))["geo"]
         errors[precision] = np.abs(
             model.predict(parts["test"].landmarks) - parts["test"].targets
         ).mean()
     assert errors["bfloat16"] != errors["float32"]
     assert errors["bfloat16"] == pytest.approx(errors["float32"], rel=0.003)
+
+
+# CUDA
+
+
+@pytest.fixture
+def same_masks(monkeypatch):
+    """Masks drawn on the CPU whatever the device, so that devices can be compared."""
+
+    def drawn(shape, share, random, dtype):
+        host = torch.Generator().manual_seed(random.initial_seed())
+        return bernoulli(shape, share, host, dtype).to(random.device)
+
+    monkeypatch.setattr("genebench_dgex.network.bernoulli", drawn)
+
+
+def near(found, expected, landmarks):
+    for name, model in found.items():
+        ours, theirs = (each.predict(landmarks) for each in (model, expected[name]))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+@on_cuda
+def test_a_few_epochs_on_cuda_end_as_on_the_cpu(parts, selections, same_masks):
+    found, expected = (
+        DGEX(**QUICK).fit(parts["train"], selections, Context(device=device))
+        for device in ("cuda", "cpu")
+    )
+    near(found, expected, parts["test"].landmarks)
+
+
+@on_cuda
+@pytest.mark.usefixtures("same_masks")
+@pytest.mark.parametrize("devices", [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_run_stopped_on_one_device_continues_on_the_other(
+    parts, selections, tmp_path, monkeypatch, devices
+):
+    first, second = devices
+    stopped_in_epoch_3(monkeypatch, parts, selections, Context(device=first, scratch=tmp_path))
+    steps = []
+    context = Context(device=second, scratch=tmp_path, progress=lambda done, *_: steps.append(done))
+    found = DGEX(**QUICK).fit(parts["train"], selections, context)
+    assert len(steps) == 4
+    expected = DGEX(**QUICK).fit(parts["train"], selections, Context())
+    near(found, expected, parts["test"].landmarks)
+
+
+@on_cuda
+@pytest.mark.parametrize(("first", "second"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_model_saved_on_one_device_predicts_on_the_other(parts, selections, first, second):
+    model = DGEX(**QUICK).fit(parts["train"], selections, Context(device=first))["geo"]
+    restored = DGEX(**QUICK).restore(model.tensors(), Context(device=second))
+    near({"geo": restored}, {"geo": model}, parts["test"].landmarks)
 
 
 def test_a_saved_model_predicts_the_same(parts, selections):

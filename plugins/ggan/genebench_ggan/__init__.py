@@ -93,6 +93,11 @@ MASK = (
 )  # fmt: skip
 TRAINING = (
     Param(
+        name="optimiser", default="adam", choices=("adam", "sgd"),
+        help="of the generator: Adam, or gradient descent as in D-GEX, with momentum 0.5 along the "
+        "loss summed over targets; that takes a lower lr, about D-GEX's",
+    ),
+    Param(
         name="lr", default=5e-4, minimum=0.0,
         help="learning rate of the first epoch", presets={"tiny": 8e-3, "small": 1e-3},
     ),

@@ -11,10 +11,10 @@ from genebench import Context
 from genebench.training.learner import generator
 from genebench.training.noise import bernoulli
 from genebench.training.precision import DTYPES
-from genebench_ggan.adam import Adam
 from genebench_ggan.layers import activation
 from genebench_ggan.losses import GAMES
 from genebench_ggan.network import Network, Tape
+from genebench_ggan.optimisers import Adam
 from genebench_ggan.schedule import between
 
 

@@ -10,12 +10,12 @@ import torch
 from genebench import Context
 from genebench.training.learner import Learner, generator
 from genebench.training.precision import DTYPES
-from genebench_ggan.adam import Adam
 from genebench_ggan.discriminator import Discriminator
 from genebench_ggan.layers import activation, views
 from genebench_ggan.losses import ADVERSARIAL_SCALE, ERRORS, consistency
 from genebench_ggan.network import Network, Tape
 from genebench_ggan.noise import Dropout
+from genebench_ggan.optimisers import OPTIMISERS
 from genebench_ggan.schedule import between
 
 
@@ -42,7 +42,9 @@ class Players(Learner):
             device=context.device,
             random=generator(context.seed, "generator"),
         )
-        self._adam = Adam(self.network.learnt)
+        self._optimiser = OPTIMISERS[params["optimiser"]](self.network.learnt)
+        # Losses are means over targets, which Adam does not feel; D-GEX descends on the sum.
+        self._reach = n_targets if params["optimiser"] == "sgd" else 1
         self.discriminator, self.advice = None, f"lower lr (now {params['lr']:g})"
         if params["adv"]:
             self.discriminator = Discriminator(n_landmarks, n_targets, params, context)
@@ -67,7 +69,8 @@ class Players(Learner):
         tape: Tape = []
         passes = self._infer(landmarks, tape)
         losses = self._losses(landmarks, targets, passes)
-        self._adam.step(self.network.gradients(losses["loss"], tape), self.rate)
+        gradients = self.network.gradients(losses["loss"], tape)
+        self._optimiser.step(gradients, self.rate * self._reach)
         return {name: loss.detach() * len(targets) for name, loss in losses.items()}
 
     def _infer(self, landmarks: torch.Tensor, tape: Tape) -> tuple[torch.Tensor, ...]:
@@ -101,7 +104,7 @@ class Players(Learner):
 
     def state(self) -> Mapping[str, torch.Tensor]:
         """Both players' state."""
-        players = {"generator": self.network.parameters(), "adam": self._adam.state()}
+        players = {"generator": self.network.parameters(), "optimiser": self._optimiser.state()}
         if self.discriminator:
             players["discriminator"] = self.discriminator.state()
         return {

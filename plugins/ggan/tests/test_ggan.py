@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,16 +24,18 @@ from genebench.training.errors import DivergedError
 from genebench.training.noise import bernoulli
 from genebench.training.precision import DTYPES
 from genebench_ggan import discriminator, genebench_methods, noise
-from genebench_ggan.adam import Adam
 from genebench_ggan.layers import Layer, shapes, views
 from genebench_ggan.learner import Players
 from genebench_ggan.losses import ADVERSARIAL_SCALE, ERRORS, GAMES, consistency
 from genebench_ggan.method import folded
 from genebench_ggan.network import Network
 from genebench_ggan.noise import Dropout
+from genebench_ggan.optimisers import OPTIMISERS
 
 SPECS = {spec.name: spec for spec in genebench_methods()}
 SMALL = {"units": 12, "layers": 2, "disc_units": 9, "epochs": 4, "batch": 64}
+on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+DEVICES = ("cpu", pytest.param("cuda", marks=on_cuda))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -315,8 +319,8 @@ def test_the_paper_preset_is_what_the_paper_and_its_gaps_were_filled_with():
         "slope": 0.2, "norm": "weight", "output_sees": "all", "cons": 10.0, "adv": 1.0,
         "gan": "ls", "loss_scale": "paper", "disc_units": 3000, "disc_rate": 1.0,
         "mask_start": 0.1, "mask_end": 1.0,
-        "mask_as_input": False, "lr": 5e-4, "lr_end": 1e-5, "epochs": 500, "batch": 200,
-        "patience": 0, "precision": "float32",
+        "mask_as_input": False, "optimiser": "adam", "lr": 5e-4, "lr_end": 1e-5,
+        "epochs": 500, "batch": 200, "patience": 0, "precision": "float32",
     }  # fmt: skip
     assert published.items() <= SPECS["ggan"].values("paper", {}).items()
     for spec in SPECS.values():
@@ -463,28 +467,56 @@ def test_steps_are_those_of_plain_autograd(name, changes, float64, drawn):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_adam_is_that_of_torch_however_it_is_cut(dtype, monkeypatch):
-    monkeypatch.setattr("genebench_ggan.adam._PIECE", {"cpu": 7})
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [("adam", torch.optim.Adam), ("sgd", partial(torch.optim.SGD, momentum=0.5))],
+)
+def test_optimisers_are_those_of_torch_however_they_are_cut(name, theirs, dtype, monkeypatch):
+    monkeypatch.setattr("genebench_ggan.optimisers._PIECE", {"cpu": 7})
     network = Network(
         [6, 5, 4], sees_all=[False, False], activate=torch.tanh, norm="weight", dtype=dtype,
         device="cpu", random=torch.Generator().manual_seed(0),
     )  # fmt: skip
-    adam = Adam(network.learnt)
+    ours = OPTIMISERS[name](network.learnt)
     peers = [nn.Parameter(weight.master.clone()) for weight in network.learnt]
-    peer = torch.optim.Adam(peers, lr=0.01)
+    peer = theirs(peers, lr=0.01)
     random = torch.Generator().manual_seed(1)
     for _ in range(5):
         grads = [
             torch.randn(weight.master.shape, generator=random).to(weight.fast.dtype)
             for weight in network.learnt
         ]
-        adam.step([grad.__getitem__ for grad in grads], 0.01)
+        ours.step([grad.__getitem__ for grad in grads], 0.01)
         for parameter, grad in zip(peers, grads, strict=True):
             parameter.grad = grad.float()
         peer.step()
     for weight, expected in zip(network.learnt, peers, strict=True):
         torch.testing.assert_close(weight.master, expected.detach())
         assert torch.equal(weight.fast, weight.master.to(weight.fast.dtype))
+
+
+def test_sgd_descends_on_the_sum_over_targets_with_classical_momentum(float64):
+    """``v ← v / 2 - rate · gradient``, ``w ← w + v``, for a tanh network under squared error."""
+    learner = players(
+        "mlp-mse", layers=1, activation="tanh", optimiser="sgd", norm="none", dropout=0.0
+    )
+    w, b, u, c = (learner.weights(0)[f"{kind}.{at}"].numpy().copy()
+                  for at in (0, 1) for kind in ("weight", "bias"))  # fmt: skip
+    velocities = [np.zeros_like(value) for value in (w, b, u, c)]
+    for epoch in (1, 2, 3):
+        learner.begin_epoch(epoch)
+        x, y = batch(seed=epoch)
+        learner.step(x, y)
+        x, y = x.numpy(), y.numpy()
+        hidden = np.tanh(x @ w.T + b)
+        gap = 2 * (hidden @ u.T + c - y) / len(y)
+        back = gap @ u * (1 - hidden**2)
+        slopes = back.T @ x, back.sum(axis=0), gap.T @ hidden, gap.sum(axis=0)
+        for value, velocity, slope in zip((w, b, u, c), velocities, slopes, strict=True):
+            velocity[...] = velocity / 2 - learner.rate * slope
+            value[...] = value + velocity
+    for name, expected in {"weight.0": w, "bias.0": b, "weight.1": u, "bias.1": c}.items():
+        np.testing.assert_allclose(learner.weights(0)[name], expected, rtol=1e-10)
 
 
 # The family
@@ -582,10 +614,8 @@ def test_the_seed_decides_and_no_set_touches_another(parts, selections):
         assert same(alone[name], again[0][name], landmarks)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_stopped_run_continues_to_the_same_bits(
-    parts, selections, tmp_path, monkeypatch, precision
-):
+def stopped_in_epoch_3(monkeypatch, parts, selections, context, **changes):
+    """A run that ends before its third epoch is in the checkpoint."""
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_RATIO", 0.0)
 
@@ -594,12 +624,21 @@ def test_a_stopped_run_continues_to_the_same_bits(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fitted("ggan", parts, selections, precision=precision,
-               context=Context(scratch=tmp_path, progress=stop))  # fmt: skip
+        fitted("ggan", parts, selections, **changes, context=replace(context, progress=stop))
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"precision": "bfloat16"}, {"optimiser": "sgd", "lr": 1e-2}]
+)
+def test_a_stopped_run_continues_to_the_same_bits(
+    parts, selections, tmp_path, monkeypatch, changes
+):
+    before = Context(scratch=tmp_path)
+    stopped_in_epoch_3(monkeypatch, parts, selections, before, **changes)
     epochs = []
     context = Context(scratch=tmp_path, progress=lambda *told: epochs.append(told[2]))
-    found = fitted("ggan", parts, selections, precision=precision, context=context)
-    expected = fitted("ggan", parts, selections, precision=precision)
+    found = fitted("ggan", parts, selections, **changes, context=context)
+    expected = fitted("ggan", parts, selections, **changes)
     assert not any(told.startswith(("epoch 1", "epoch 2")) for told in epochs)
     for name, model in found.items():
         assert model.choices == expected[name].choices
@@ -607,15 +646,70 @@ def test_a_stopped_run_continues_to_the_same_bits(
         assert same(model, expected[name], parts["test"].landmarks)
 
 
-def test_bfloat16_ends_near_float32(parts, selections):
+@pytest.mark.parametrize("device", DEVICES)
+def test_bfloat16_ends_near_float32(parts, selections, device):
     test, errors = parts["test"], {}
     for precision in ("float32", "bfloat16"):
         model = quick("ggan", epochs=30, units=32, precision=precision).fit(
-            parts["train"], selections, Context()
+            parts["train"], selections, Context(device=device)
         )["geo"]
         errors[precision] = np.abs(model.predict(test.landmarks) - test.targets).mean()
     assert errors["bfloat16"] != errors["float32"]
     assert errors["bfloat16"] == pytest.approx(errors["float32"], rel=0.01)
+
+
+# CUDA
+
+
+@pytest.fixture
+def same_masks(monkeypatch):
+    """Masks drawn on the CPU whatever the device, so that devices can be compared."""
+
+    def draw(shape, share, random, dtype):
+        host = torch.Generator().manual_seed(random.initial_seed())
+        return bernoulli(shape, share, host, dtype).to(random.device)
+
+    monkeypatch.setattr(noise, "bernoulli", draw)
+    monkeypatch.setattr(discriminator, "bernoulli", draw)
+
+
+def near(found, expected, landmarks):
+    for name, model in found.items():
+        ours, theirs = (each.predict(landmarks) for each in (model, expected[name]))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-2, atol=1e-2)
+
+
+@on_cuda
+@pytest.mark.parametrize("changes", [{}, {"optimiser": "sgd", "lr": 1e-2, "norm": "none"}])
+def test_a_few_epochs_on_cuda_end_as_on_the_cpu(parts, selections, same_masks, changes):
+    found, expected = (
+        fitted("ggan", parts, selections, context=Context(device=device), **changes)
+        for device in ("cuda", "cpu")
+    )
+    near(found, expected, parts["test"].landmarks)
+
+
+@on_cuda
+@pytest.mark.usefixtures("same_masks")
+@pytest.mark.parametrize("devices", [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_run_stopped_on_one_device_continues_on_the_other(
+    parts, selections, tmp_path, monkeypatch, devices
+):
+    first, second = devices
+    stopped_in_epoch_3(monkeypatch, parts, selections, Context(device=first, scratch=tmp_path))
+    told = []
+    context = Context(device=second, scratch=tmp_path, progress=lambda *each: told.append(each[2]))
+    found = fitted("ggan", parts, selections, context=context)
+    assert not any(each.startswith(("epoch 1", "epoch 2")) for each in told)
+    near(found, fitted("ggan", parts, selections), parts["test"].landmarks)
+
+
+@on_cuda
+@pytest.mark.parametrize(("first", "second"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_model_saved_on_one_device_predicts_on_the_other(parts, selections, first, second):
+    model = fitted("ggan", parts, selections, context=Context(device=first))["geo"]
+    restored = quick("ggan").restore(model.tensors(), Context(device=second))
+    near({"geo": restored}, {"geo": model}, parts["test"].landmarks)
 
 
 @pytest.mark.parametrize("norm", ["weight", "none"])
