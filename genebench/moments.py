@@ -33,7 +33,7 @@ PROFILES_PER_BLOCK = 2048
 PROFILES_IN_CACHE = 128
 """Centred and squared together, while a processor's cache holds them."""
 LANDMARKS_PER_PANEL = 256
-"""Landmarks multiplied at once with themselves and all that follows: what is before them is done."""
+"""Landmarks multiplied at once with themselves and all that follows: what is before is done."""
 
 _MARK = hashlib.sha256().digest_size
 """Bytes before the tensors of kept moments: a digest of them and of what they are of."""
