@@ -35,6 +35,8 @@ bench: .venv/installed-bench ## speed, memory and calibration; see benchmarks/RE
 	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/python benchmarks/ridge.py --profiles 4000
 	$(BIN)/python benchmarks/lasso.py --profiles 4000 --targets 20
+	GENEBENCH_HOME=.venv/bench-data $(BIN)/python benchmarks/closed_form.py \
+	  --preset small --profiles 1000
 	$(BIN)/python benchmarks/neighbours.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/scoring.py

@@ -178,7 +178,7 @@ if __name__ == "__main__":
     parser.add_argument("--targets", type=int, default=100)
     parser.add_argument("--peer-targets", type=int, default=3, help="fitted by each peer")
     parser.add_argument("--ratios", type=float, nargs="*", default=[0.05, 0.001], help="λ / λ_max")
-    parser.add_argument("--path-peers", nargs="*", default=["Gram", "celer"], help="also: Lasso")
+    parser.add_argument("--path-peers", nargs="*", default=["Gram"], help="also: Lasso, celer")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     given = parser.parse_args()
     torch.set_num_threads(given.threads)

@@ -13,7 +13,7 @@ from genebench import Profiles
 from genebench.progress import Progress, silent
 from genebench_linear.model import Linear, on_device
 
-PROFILES_PER_BLOCK = 1024
+PROFILES_PER_BLOCK = 256
 
 Misses = Callable[[torch.Tensor, torch.Tensor], Iterable[torch.Tensor]]
 """Landmarks and targets of some profiles → for each model, its predictions less the targets."""
