@@ -364,7 +364,8 @@ def _curves(model: Model) -> dict[str, dict[str, list[float]]]:
     for name, curve in curves.items():
         if len({len(values) for values in curve.values()}) > 1:
             raise BadModelError(f"curve {name}: its columns are not of one length")
-    return curves
+    # A table without a point says nothing of how anything was chosen.
+    return {name: curve for name, curve in curves.items() if any(curve.values())}
 
 
 def _n_parameters(model: Model) -> int | None:

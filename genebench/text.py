@@ -14,12 +14,22 @@ LONGEST = 500
 """Letters of a line that are shown of what a plugin prints."""
 _MOST = 200
 _LINE_END = re.compile(r"[\r\n]")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a spreadsheet takes for the start of a formula, or leaves out before looking for one."""
+_NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
 def printable(text: str) -> str:
     """The text on one line, without control characters that could drive a terminal."""
     line = " ".join(text.split())
     return "".join(letter if letter.isprintable() else "�" for letter in line)
+
+
+def no_formula(value: object) -> object:
+    """What no spreadsheet takes for a formula; numbers, and texts of numbers, stay as they are."""
+    if not isinstance(value, str) or not value.startswith(_FORMULA):
+        return value
+    return value if _NUMBER.fullmatch(value) else f"'{value}"
 
 
 class Escaped(io.TextIOBase):

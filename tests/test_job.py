@@ -197,6 +197,12 @@ def test_choices_and_notes_of_the_model_are_kept(bench):
     assert record.notes == told["notes"]
 
 
+def test_a_curve_without_a_point_is_none_and_fails_nothing(bench):
+    curves = {"path": {"k": [1, 2], "mae": [0.5, 0.4]}, "learning": {"epoch": [], "mae geo": []}}
+    record = bench.run(predicting_with(type("Curved", (Zero,), {"curves": curves})))["geo"]
+    assert record.curves == {"path": {"k": (1, 2), "mae": (0.5, 0.4)}}
+
+
 def test_phases_are_timed_and_peak_memory_is_measured(bench):
     record = bench.run(Fake)["geo"]
     assert set(record.seconds) == {"fit", "predict", "score"}
@@ -533,8 +539,14 @@ def test_a_bad_prediction_is_a_failed_record_for_that_protocol_only(bench, bad, 
 
 @pytest.mark.parametrize(
     "spoilt",
-    [{"choices": {"k": None}}, {"choices": {"k": float("nan")}}, {"notes": (3,)}],
-    ids=str,
+    [
+        {"choices": {"k": None}},
+        {"choices": {"k": float("nan")}},
+        {"choices": {"k": 10**400}},
+        {"notes": (3,)},
+        {"curves": {"path": {"k": [1, 2], "mae": [0.5]}}},
+    ],
+    ids=lambda spoilt: str(spoilt)[:40],
 )
 def test_choices_and_notes_that_no_record_can_hold_are_a_failed_record(bench, spoilt):
     model = type("Odd", (Zero,), spoilt)

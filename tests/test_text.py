@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from genebench.text import LONGEST, Escaped, escaped_output, escaped_streams
+from genebench.text import LONGEST, Escaped, escaped_output, escaped_streams, no_formula
 
 
 def shown(*parts):
@@ -23,6 +23,16 @@ def shown(*parts):
 
 def test_lines_are_passed_on_whole_and_without_control_characters():
     assert shown("one\ntw", "o\x1b[2J\x07\n", "three") == "one\ntwo�[2J�\nthree\n"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-cmd|x", "@SUM(1)", "\t=1", "\r=1", "\n=1", "-"])
+def test_a_text_that_a_spreadsheet_would_run_begins_with_an_apostrophe(text):
+    assert no_formula(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("value", ["lsr", "", "a=1", "-1", "+2.5e-3", ".5", -1, 0.5, None, True])
+def test_other_texts_and_all_numbers_stay_as_they_are(value):
+    assert no_formula(value) is value
 
 
 def test_a_progress_bar_that_returns_to_its_start_gives_lines():

@@ -31,6 +31,10 @@ Index = int | NDArray[np.intp]
 LEVEL = 0.05
 """A difference is called significant below this p-value; intervals hold 1 − this."""
 
+ENOUGH_PROFILES, ENOUGH_GROUPS = 60, 20
+"""With fewer a stated 5 % was seen to be up to 11 (``benchmarks/calibration.py``): CC is not linear
+enough in few profiles, and sums of very skewed differences over few groups are not symmetric."""
+
 RESAMPLES = 5_000
 """Random signs, unless there are so few groups that every combination can be tried."""
 
@@ -222,6 +226,16 @@ def seed_interval(scores: Sequence[float]) -> tuple[float, float] | None:
 def smallest_p(groups: int) -> float:
     """The least p-value that signs of so few groups can give."""
     return float(0.5 ** (groups - 1))
+
+
+def rough(profiles: int, groups: int | None) -> str:
+    """A warning where calibration found p-values to be no more than rough; else nothing."""
+    if profiles >= ENOUGH_PROFILES and (groups is None or groups >= ENOUGH_GROUPS):
+        return ""
+    return (
+        f"with fewer than {ENOUGH_PROFILES} profiles or {ENOUGH_GROUPS} groups p-values are rough, "
+        "see docs/statistics.md"
+    )
 
 
 def group_numbers(groups: NDArray[np.str_]) -> NDArray[np.intp]:

@@ -12,7 +12,14 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from genebench.analysis.bootstrap import LEVEL, PairedBootstrap, Sample, seed_interval, smallest_p
+from genebench.analysis.bootstrap import (
+    LEVEL,
+    PairedBootstrap,
+    Sample,
+    rough,
+    seed_interval,
+    smallest_p,
+)
 from genebench.analysis.vectors import VectorsOf
 from genebench.results.record import Record
 from genebench.results.scores import PROFILE_GROUP, PROFILE_METRIC, share_name
@@ -172,6 +179,12 @@ def named_test(found: Sequence[Standing[N]]) -> str:
         f"Holm, pairs: {pairs}), never before a better mean; '=' cannot be told from another"
         f"{tie if pairs else ''}"
     )
+
+
+def caution(found: Sequence[Standing[N]]) -> str:
+    """What to stand below the test where calibration does not cover so few units; else nothing."""
+    ranked = [one for one in found if one.rank is not None]
+    return rough(ranked[0].profiles, ranked[0].groups) if len(ranked) > 1 else ""
 
 
 def scored_records(variant: Entrant, metric: str, panel: str) -> list[Record]:

@@ -270,10 +270,11 @@ def _chosen(
 
 def _write(frame: pd.DataFrame, out: Path, form: str) -> None:
     from genebench.files import atomic_write, user_errors
+    from genebench.report.values import csv_of
 
     with user_errors(out, "name another file with --out"), atomic_write(out) as stream:
         if form == "csv":
-            frame.to_csv(stream, index=False, lineterminator="\n")
+            stream.write(csv_of(frame).encode())
         elif form == "json":
             rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
             stream.write(f"{json.dumps(rows, indent=1)}\n".encode())

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genebench.analysis.bootstrap import LEVEL, smallest_p
+from genebench.analysis.bootstrap import LEVEL, rough, seed_interval, smallest_p
 from genebench.analysis.compare import Comparison
 from genebench.analysis.compare import compare as compare_variants
-from genebench.analysis.rank import holm
+from genebench.analysis.rank import holm, scores_of
 from genebench.analysis.vectors import Readable, VectorsOf, symbols_of
 from genebench.catalog import Catalog, catalog
 from genebench.errors import UserError, some, unknown
@@ -65,7 +65,8 @@ class Comparisons:
 
         ``difference`` is the score of ``a`` − that of ``b``, ``low`` and ``high`` its 95 % interval
         over test profiles and seeds, ``p`` the two-sided p-value of the paired wild bootstrap and
-        ``p_holm`` the same, adjusted for the number of rows. ``verdict`` names the better method
+        ``p_holm`` the same, adjusted for the number of rows. ``seed_low_a`` and so on are limits of
+        each score over seeds alone, NaN with one seed. ``verdict`` names the better method
         where ``p_holm`` is at most 5 %. ``a_better``, ``same`` and ``b_better`` are shares of the
         genes and, like ``p_wilcoxon``, descriptive only: genes are correlated.
         """
@@ -106,6 +107,7 @@ class Comparisons:
             "groups": pair.groups,
             "seeds_a": len(pair.a.done),
             "seeds_b": len(pair.b.done),
+            **_over_seeds(pair),
             "genes": len(pair.genes),
             "a_better": pair.share(1),
             "same": pair.share(0),
@@ -264,6 +266,20 @@ def _place(pair: Comparison[Variant]) -> dict[str, Any]:
     return {"dataset": first.dataset, "protocol": first.identity.protocol}
 
 
+def _seed_interval(pair: Comparison[Variant], one: Variant) -> tuple[float, float] | None:
+    return seed_interval(scores_of(one, pair.metric.name, pair.panel))
+
+
+def _over_seeds(pair: Comparison[Variant]) -> dict[str, float]:
+    """Limits of the score of each method over seeds alone; NaN with one seed."""
+    unknown_limits = np.nan, np.nan
+    low_a, high_a = _seed_interval(pair, pair.a) or unknown_limits
+    low_b, high_b = _seed_interval(pair, pair.b) or unknown_limits
+    return {
+        "seed_low_a": low_a, "seed_high_a": high_a, "seed_low_b": low_b, "seed_high_b": high_b,
+    }  # fmt: skip
+
+
 def gene_table(pair: Comparison[Variant]) -> pd.DataFrame:
     """One row per gene, where ``a`` is better first; with symbols where they are known."""
     table = pair.genes.reset_index().assign(**_place(pair))
@@ -349,10 +365,15 @@ def _notes(pair: Comparison[Variant], offered: Catalog) -> Iterator[str]:
     units = pair.profiles if pair.groups is None else pair.groups
     if smallest_p(units) > LEVEL:
         yield f"{protocol}: {units} are too few to tell any two methods apart at 5 %"
+    elif warning := rough(pair.profiles, pair.groups):
+        yield f"{protocol}: {warning}"
     for one in (pair.a, pair.b):
         spec = offered.methods.specs.get(one.first.identity.method)
-        if len(one.done) > 1:
-            yield f"{protocol}: {one.label} with {len(one.done)} seeds, their spread included"
+        if interval := _seed_interval(pair, one):
+            yield (
+                f"{protocol}: {one.label} with {len(one.done)} seeds, their spread included; over "
+                f"seeds alone its 95 % t interval is {interval[0]:.4f} … {interval[1]:.4f}"
+            )
         elif spec and spec.stochastic:
             yield f"{protocol}: {one.label} with one seed; what others would give is not tested"
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import pandas as pd
 
 from genebench.analysis.bootstrap import seed_interval
-from genebench.analysis.rank import Standing, named_test, scores_of, standings
+from genebench.analysis.rank import Standing, caution, named_test, scores_of, standings
 from genebench.analysis.tidy import tidy
 from genebench.analysis.vectors import VectorsOf
 from genebench.catalog import Catalog
@@ -250,6 +250,8 @@ class _Comparison:
             if found:
                 title = self.catalog.metrics.specs[name].title
                 yield f"{title} on panel all: {named_test(found)}"
+                if warning := caution(found):
+                    yield f"{title} on panel all: {warning}"
         if constant := max((record.constant_truth for record in self.records), default=0):
             yield f"{constant:,} targets do not vary in the test profiles; they are counted"
         for variant in self.variants:

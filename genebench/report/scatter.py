@@ -12,6 +12,7 @@ from genebench.analysis.compare import Comparison
 from genebench.files import atomic_write, user_errors
 from genebench.report.compare import Comparisons
 from genebench.report.figures import file_name, shown, write_figures
+from genebench.report.values import csv_of
 from genebench.report.variants import Variant
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def write_genes(found: Comparisons, path: Path) -> None:
     Raises:
         UserError: the file cannot be written.
     """
-    table = found.genes.to_csv(index=False)
+    table = csv_of(found.genes)
     with user_errors(path, "choose another file with --genes"), atomic_write(path) as stream:
         stream.write(table.encode())
 

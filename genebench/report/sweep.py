@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from genebench.analysis.sweep import Grid, grids_in, table_of
+from genebench.analysis.sweep import Grid, Point, grids_in, table_of
 from genebench.catalog import Catalog
 from genebench.errors import some
 from genebench.paper import Published, published, published_in_grid
@@ -96,7 +96,8 @@ class _Tables:
 
     def _settings(self) -> Table:
         """Methods × metrics, as in Tables 1 and 3 of the GGAN paper; controls come last."""
-        rows = [self.layout.variant(grid, ()) for grid in self.layout.settings]
+        settings = self.layout.settings
+        rows = [self.layout.variant(grid, ()) for grid in settings]
         beside = self.layout.first.published_data and bool(rows)
         columns = ["method"]
         for metric in self.metrics:
@@ -109,25 +110,26 @@ class _Tables:
             rows=(
                 *(
                     Row(
-                        cells=(variant.label, *self._scores(variant, beside=beside)),
+                        cells=(variant.label, *self._scores(variant, grid, beside=beside)),
                         best=frozenset(
                             1 + at * width for at, won in enumerate(best) if won is variant
                         ),
                     )
-                    for variant in rows
+                    for variant, grid in zip(rows, settings, strict=True)
                 ),
                 *(
-                    Row((control.label, *self._scores(control, beside=beside)), control=True)
+                    Row((control.label, *self._scores(control, None, beside=beside)), control=True)
                     for control in self.layout.controls
                 ),
             ),
         )
 
-    def _scores(self, variant: Variant, *, beside: bool) -> Iterator[str]:
+    def _scores(self, variant: Variant, grid: Grid | None, *, beside: bool) -> Iterator[str]:
         for metric in self.metrics:
             yield cell(variant, metric)
             if beside:
-                yield str(self._published(variant, metric, published) or "–")
+                theirs = self._published(grid, (), metric, published) if grid else None
+                yield str(theirs or "–")
 
     def _block(self, block: Block, metric: MetricSpec) -> Table:
         """Parameters × parameters, as in Tables 2 and 4, one method below the other."""
@@ -161,21 +163,24 @@ class _Tables:
                 *(scale.goodness(loss_of(variant, metric)) for variant in variants),
             ),
         )
-        theirs = [self._published(variant, metric, published_in_grid) for variant in variants]
+        theirs = [self._published(grid, point, metric, published_in_grid) for point in points]
         if any(theirs):
             label, *rest = head
             texts = (str(value) if value else "–" for value in theirs)
             yield Row((f"{label}, published", *rest, *texts), control=True)
 
     def _published(
-        self, variant: Variant, metric: MetricSpec, look_up: _LookUp
+        self, grid: Grid, point: Point, metric: MetricSpec, look_up: _LookUp
     ) -> Published | None:
-        """The paper's value: on its data and with its parameters only."""
-        if not variant.records or not variant.first.published_data:
+        """The paper's value of a cell, run or not: on its data and with its parameters only."""
+        spec = self.catalog.methods.specs.get(grid.method)
+        if spec is None or not self.layout.first.published_data:
             return None
-        identity = variant.first.identity
-        spec = self.catalog.methods.specs.get(identity.method)
-        return look_up(identity, metric.name, spec.values("paper", {})) if spec else None
+        any_cell = next((record.identity.params for record in grid.records), None)
+        base = any_cell or spec.values(self.layout.preset, grid.fixed)
+        own = {"method": grid.method, "params": {**base, **grid.settings(point)}}
+        identity = self.layout.first.identity.model_copy(update=own)
+        return look_up(identity, metric.name, spec.values("paper", {}))
 
     def _notes(self) -> Iterator[str]:
         layout = self.layout
@@ -197,8 +202,8 @@ class _Tables:
             )
         if layout.first.published_data:
             yield (
-                "published: Wang et al. 2018, beside runs of the published parameters; their split "
-                "is not ours, and differences below 0.002 may be that of splits"
+                "published: Wang et al. 2018, for the published parameters, run here or not; their "
+                "split is not ours, and differences below 0.002 may be that of splits"
             )
         cells = [records for grid in layout.grids for records in grid.cells.values()]
         if missing := sum(not records for records in cells):

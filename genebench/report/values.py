@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
+
 from genebench.report.report import Report
+from genebench.text import no_formula
 
 
 def as_csv(report: Report) -> str:
     """Comma-separated values with a header; numbers in full precision."""
-    return report.values().to_csv(index=False, lineterminator="\n")
+    return csv_of(report.values())
+
+
+def csv_of(table: pd.DataFrame) -> str:
+    """A table as comma-separated values, in which no text is a formula to a spreadsheet."""
+    texts = table.select_dtypes(exclude=["number", "bool"])
+    safe = table.assign(**{str(name): texts[name].map(no_formula) for name in texts})
+    return safe.to_csv(index=False, lineterminator="\n")
 
 
 def as_json(report: Report) -> str:

@@ -48,12 +48,12 @@ def write_npz(stream: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def read_npz(
-    path: Path, names: Collection[str] | None = None, *, most: int
+    source: Path | IO[bytes], names: Collection[str] | None = None, *, most: int
 ) -> dict[str, NDArray[Any]]:  # fmt: skip
     """Arrays by name: all of them, or those of ``names`` that there are.
 
     Args:
-        path: the file.
+        source: the file.
         names: which to read; the others cost nothing.
         most: bytes that all arrays may unpack to.
 
@@ -62,7 +62,7 @@ def read_npz(
         OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error:
             the file cannot be read, or is damaged.
     """
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(source) as archive:
         entries = archive.infolist()
         size = sum(entry.file_size for entry in entries)
         if size > most:

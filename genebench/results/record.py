@@ -7,15 +7,35 @@ its meaning; :mod:`genebench.results.versions` says how older records become rec
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from genebench.keys import canonical
 from genebench.results.versions import upgraded
 from genebench.specs import Value
 
 FORMAT: Literal[2] = 2
+
+LARGEST = 1e100
+"""No measure is larger: predictions are float32, and the square of this can still be summed."""
+
+MOST = 2**53
+"""No count is larger: up to here every program reads whole numbers exactly."""
+
+Measure = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Seconds = Annotated[float, Field(ge=0, le=1e10)]
+
+_PARTS = {"profiles": ["train", "select", "test"], "genes": ["landmark", "target"]}
+"""Keys that these tables always have: every report counts on them."""
 
 
 class _Part(BaseModel):
@@ -54,9 +74,9 @@ class Identity(_Part):
 class Score(_Part):
     """A metric summarised over one panel."""
 
-    mean: float = Field(description="mean over the panel's genes (or over profiles)")
-    std: float = Field(description="standard deviation over the same, ddof 0; never over seeds")
-    genes: int = Field(description="how many genes (or profiles) the mean is over")
+    mean: Measure = Field(description="mean over the panel's genes (or over profiles)")
+    std: Measure = Field(description="standard deviation over the same, ddof 0; never over seeds")
+    genes: Count = Field(description="how many genes (or profiles) the mean is over")
 
     def agrees_with(self, other: Score, tolerance: float = 1e-9) -> bool:
         """Whether both are the same, rounding apart."""
@@ -122,33 +142,39 @@ class Record(_Part):
     dataset: str = Field(description="name that the dataset was run by")
     preset: str = Field(description="preset that the parameters were taken from")
     published_data: bool = Field(description="whether the data are those of the published tables")
-    profiles: dict[str, int] = Field(description="number of train, select and test profiles")
-    genes: dict[str, int] = Field(description="number of landmark and target genes")
+    profiles: dict[str, Count] = Field(
+        description="number of train, select and test profiles",
+        json_schema_extra={"required": [*_PARTS["profiles"]]},
+    )
+    genes: dict[str, Count] = Field(
+        description="number of landmark and target genes",
+        json_schema_extra={"required": [*_PARTS["genes"]]},
+    )
     choices: dict[str, Value] = Field(description="what the selection set decided: λ, k, epoch, …")
     notes: tuple[str, ...] = Field(description="remarks of the method that a reader should see")
-    curves: dict[str, dict[str, tuple[float, ...]]] = Field(
-        default={}, description="how it was chosen: name of a table → column → numbers"
+    curves: dict[str, dict[str, tuple[Measure, ...]]] = Field(
+        default={},
+        description="how it was chosen: name of a table → column → numbers, columns of one length",
     )
     scores: dict[str, dict[str, Score]] = Field(description="metric → panel → score")
     metrics: dict[str, str] = Field(
         description="metric → digest of its code, for every metric that was tried"
     )
-    constant_truth: int = Field(description="target genes whose truth does not vary in the test")
-    constant_prediction: int = Field(description="target genes predicted by one constant value")
+    constant_truth: Count = Field(description="target genes whose truth does not vary in the test")
+    constant_prediction: Count = Field(description="target genes predicted by one constant value")
     vectors: str = Field(description="sha256 of the .npz of per-gene values; empty when failed")
     predictions: str = Field(description="sha256 of the kept predictions; empty when not kept")
     model: str = Field(
         default="",
         description="sha256 of the saved model; empty when not kept, 'none' when it cannot be",
     )
-    model_parameters: int | None = Field(
+    model_parameters: Count | None = Field(
         default=None,
-        ge=0,
         description="how many numbers the model learnt; null when its method does not say",
     )
-    seconds: dict[str, float] = Field(description="wall time of each phase: fit, predict, score")
+    seconds: dict[str, Seconds] = Field(description="wall time of each phase: fit, predict, score")
     shared_fit: tuple[str, ...] = Field(description="protocols that shared this fit")
-    peak_memory: int = Field(description="peak resident memory while the job ran, bytes")
+    peak_memory: Count = Field(description="peak resident memory while the job ran, bytes")
     peak_memory_scope: Literal["job", "process"] = Field(
         description="whether the peak is the job's own or that of the process so far"
     )
@@ -165,6 +191,33 @@ class Record(_Part):
         content = self.model_dump(mode="json", exclude={"seal"})
         seal = hashlib.sha256(canonical(content).encode()).hexdigest()
         return self.model_copy(update={"seal": seal})
+
+    @field_validator("profiles", "genes")
+    @classmethod
+    def _has_its_parts(cls, table: dict[str, int], info: ValidationInfo) -> dict[str, int]:
+        if missing := [name for name in _PARTS[str(info.field_name)] if name not in table]:
+            raise ValueError(f"has no {' and no '.join(missing)}")
+        return table
+
+    @field_validator("choices")
+    @classmethod
+    def _can_be_drawn(cls, choices: dict[str, Value]) -> dict[str, Value]:
+        """Whole numbers of Python know no bounds."""
+        for name, value in choices.items():
+            if isinstance(value, int | float) and abs(value) > LARGEST:
+                raise ValueError(f"{name[:40]} is larger than anything that is selected")
+        return choices
+
+    @field_validator("curves")
+    @classmethod
+    def _can_be_read_along(
+        cls, curves: dict[str, dict[str, tuple[float, ...]]]
+    ) -> dict[str, dict[str, tuple[float, ...]]]:
+        for name, table in curves.items():
+            lengths = {len(column) for column in table.values()}
+            if len(lengths) > 1 or 0 in lengths:
+                raise ValueError(f"columns of {name[:40]} are empty, or not of one length")
+        return curves
 
     @model_validator(mode="before")
     @classmethod

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genebench.keys import key_of
-from genebench.results.record import Record, Score
+from genebench.results.record import LARGEST, Record, Score
 from genebench.results.scores import GENE_METRIC, PROFILE_METRIC, PROFILE_SHARE, agree, scores_of
 from genebench.specs import check_name
 
@@ -57,7 +57,7 @@ def vector_faults(record: Record, vectors: Mapping[str, NDArray[Any]]) -> Iterat
     faults += [f"vector {name} is missing" for name in SUBJECTS if name not in vectors]
     # Each check rests on the one before: shares on scores, scores on whole vectors.
     faults = faults or list(_score_faults(record.scores, scores_of(vectors)))
-    yield from faults or _share_faults(record, vectors)
+    yield from faults or share_faults(record, vectors)
 
 
 def shape_faults(record: Record, vectors: Mapping[str, NDArray[Any]]) -> Iterator[str]:
@@ -74,8 +74,15 @@ def _shape_faults(record: Record, name: str, values: NDArray[Any]) -> Iterator[s
         yield f"vector {name} has shape {values.shape}, not one value for each of {length} {of}"
     elif name == "gene.twin" and values.dtype != np.bool_:
         yield f"vector {name} does not say yes or no"
-    elif name.startswith(_NUMBERS) and (values.dtype.kind != "f" or not np.isfinite(values).all()):
-        yield f"vector {name} holds what is no finite number"
+    elif name.startswith(_NUMBERS) and not _holds_measures(values):
+        yield f"vector {name} holds what is no finite number, or none that can be summed"
+
+
+def _holds_measures(values: NDArray[Any]) -> bool:
+    """Whether all are numbers that a score may be; NaN is within no bounds."""
+    if values.dtype.kind != "f":
+        return False
+    return bool(values.min(initial=0) >= -LARGEST and values.max(initial=0) <= LARGEST)
 
 
 def _score_faults(
@@ -89,7 +96,8 @@ def _score_faults(
                 yield f"{metric} on panel {panel} is not what its vector gives"
 
 
-def _share_faults(record: Record, vectors: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+def share_faults(record: Record, vectors: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """Whether the shares of profiles, as far as they were read, add up to the record's scores."""
     for name in sorted(vectors):
         metric, _, panel = name.removeprefix(PROFILE_SHARE).rpartition(".")
         if not name.startswith(PROFILE_SHARE):

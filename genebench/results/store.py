@@ -19,6 +19,7 @@ The record is written last, by rename: a key with a record is finished. Merging 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -208,8 +210,8 @@ class ResultsStore:
         All of them, or those of ``names`` that there are: each is read by itself.
 
         Raises:
-            UserError: they are missing, damaged, of other lengths than the record says, or far
-                larger than any record's.
+            UserError: they are missing, damaged, not those that the record was written with, of
+                other lengths than it says, or far larger than any record's.
         """
         vectors = self._read_vectors(record, names)
         for fault in shape_faults(record, vectors):
@@ -221,13 +223,18 @@ class ResultsStore:
     ) -> dict[str, NDArray[Any]]:
         path = self._vectors_path(record.key)
         try:
-            return read_npz(path, names, most=_MOST_VECTORS)
+            # Read once: the bytes that become vectors are those whose digest is taken.
+            content = _whole(path)
+            vectors = read_npz(BytesIO(content), names, most=_MOST_VECTORS)
         except FileNotFoundError:
             raise UserError(f"{path}: is missing; {_AGAIN}") from None
         except OverflowError as error:
             raise UserError(f"{path}: {error}") from None
         except _UNREADABLE as error:
             raise UserError(f"{path}: cannot be read as vectors ({error}); {_AGAIN}") from error
+        if hashlib.sha256(content).hexdigest() != record.vectors:
+            raise UserError(f"{path}: was changed after it was written; {_AGAIN}")
+        return vectors
 
     def predictions(self, record: Record) -> NDArray[np.float32] | None:
         """Kept predictions, a memory map of profiles × targets, or None when not kept.
@@ -359,9 +366,14 @@ class ResultsStore:
         if record.status == "done":
             faults += self._verify_files(record)
         # Where another fault says what was edited, the broken seal adds nothing.
-        if not faults and record != record.sealed() and self.written_format(record.key) > 1:
-            faults.append("was edited after it was written: its seal is broken")
-        return faults
+        return faults or list(self.seal_faults(record))
+
+    def seal_faults(self, record: Record) -> Iterator[str]:
+        """Whether anything of a record was edited; those of format 1 bear no seal."""
+        if record.seal == record.sealed().seal:
+            return
+        if record.seal or self.written_format(record.key) > 1:
+            yield "was edited after it was written: its seal is broken"
 
     def _verify_files(self, record: Record) -> Iterator[str]:
         for path, digest in {self._vectors_path(record.key): "", **self.files(record)}.items():
@@ -403,6 +415,13 @@ class ResultsStore:
         """The file of the saved model, or None when it was not saved."""
         path = self._path(record.key, "model")
         return path if path.exists() else None
+
+
+def _whole(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > _MOST_VECTORS:
+        raise OverflowError(f"{size:,} bytes of vectors are no record's")
+    return path.read_bytes()
 
 
 def _explain(error: ValidationError) -> str:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from genebench.analysis.rank import holm, named_test, standings
+from genebench.analysis.rank import caution, holm, named_test, standings
 from genebench.metrics import genebench_metrics
 from genebench.results.record import Score
 
@@ -179,6 +179,29 @@ def test_holm_multiplies_the_least_by_all_the_next_by_one_fewer_and_never_falls(
 
 
 # The words under the table
+
+
+def groups_of(number, size):
+    return np.repeat([f"donor{at}" for at in range(number)], size)
+
+
+@pytest.mark.parametrize(
+    ("groups", "is_rough"),
+    [
+        (groups_of(30, 4), False),
+        (groups_of(12, 10), True),
+        (groups_of(25, 2), True),
+        (groups_of(50, 1), True),
+    ],
+    ids=["covered", "few groups", "few profiles in many groups", "few profiles"],
+)
+def test_tables_of_fewer_units_than_were_calibrated_say_so(groups, is_rough):
+    found = Table(len(groups), groups).add("a", 0.3).add("b", 0.5).standings()
+    assert ("rough" in caution(found)) is is_rough
+
+
+def test_where_nothing_is_compared_there_is_nothing_to_take_care_of():
+    assert caution(Table(12, groups_of(12, 1)).add("a", 0.3).standings()) == ""
 
 
 def test_the_test_is_named_with_what_it_resampled():

@@ -10,8 +10,12 @@ import pytest
 
 import genebench
 from genebench import UserError, api
+from genebench.analysis.bootstrap import seed_interval
+from genebench.catalog import catalog
+from genebench.keys import key_of
 from genebench.report import scatter
-from genebench.report.compare import compare
+from genebench.report.compare import ComparisonReport, compare
+from genebench.results.scores import scores_of
 from genebench.results.store import ResultsStore
 
 
@@ -46,6 +50,33 @@ def test_the_scores_are_those_of_the_records(found, results):
     assert row["score_b"] == pytest.approx(scores["geo", "knn"])
     assert row["low"] < row["difference"] < row["high"] < 0
     assert row["verdict"] == "lsr is better"
+
+
+def test_each_score_has_its_interval_over_seeds_alone(results, tmp_path):
+    store = ResultsStore(shutil.copytree(results, tmp_path / "seeds"))
+    first = next(
+        r for r in store.records() if (r.identity.method, r.identity.protocol) == ("lsr", "geo")
+    )
+    vectors = store.vectors(first)
+    for seed in (1, 2):
+        own = first.identity.model_copy(update={"seed": seed})
+        more = {n: v * (1 + seed / 100) if ".mae" in n else v for n, v in vectors.items()}
+        changes = {"identity": own, "key": key_of(own.model_dump()), "scores": scores_of(more)}
+        store.write(first.model_copy(update=changes), more)
+    found = compare("lsr", "knn:k_max=1", protocols="geo", results=store.root)
+    scores = [record.scores["mae"]["all"].mean for record in found.pairs[0].a.records]
+    row = found.differences.iloc[0]
+    assert (row["seed_low_a"], row["seed_high_a"]) == pytest.approx(seed_interval(scores))
+    assert np.isnan([row["seed_low_b"], row["seed_high_b"]]).all()
+    report = ComparisonReport(found.records, catalog(), found=found)
+    notes = [note for section in report.sections() for note in section.notes]
+    assert any(f"is {row['seed_low_a']:.4f} … {row['seed_high_a']:.4f}" in n for n in notes)
+
+
+def test_few_profiles_or_groups_are_said_to_make_p_values_rough(found):
+    report = ComparisonReport(found.records, catalog(), found=found)
+    notes = [note for section in report.sections() for note in section.notes]
+    assert sum("p-values are rough" in note for note in notes) == len(found.pairs)
 
 
 def test_groups_of_the_simulated_platforms_are_used(found):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,6 +17,7 @@ from genebench.data.genes import read_gene_map
 from genebench.paper import PUBLISHED, is_published
 from genebench.report import terminal, text
 from genebench.report.report import Report
+from genebench.report.values import as_csv
 from genebench.results.record import Failure, Score
 
 
@@ -317,6 +320,12 @@ def test_markup_in_a_name_does_not_become_markup(lsr, method):
     assert row.replace(r"\|", "").count("|") == 5, "label, all, strict, twin"
 
 
+def test_no_text_in_csv_is_a_formula_to_a_spreadsheet(made_up):
+    report = Report((made_up("net", {}, 0.3, dataset="=1+1"),), catalog())
+    rows = csv.DictReader(io.StringIO(as_csv(report)))
+    assert {row["dataset"] for row in rows} == {"'=1+1"}
+
+
 # Seeds and presets
 
 
@@ -349,3 +358,5 @@ def test_presets_are_ranked_apart_and_what_has_none_stands_among_both(made_up):
         {"net": "1", "lsr": "2"},
     ]
     assert len(sections(*runs)) == 1
+    for section in ranked:
+        assert any("p-values are rough" in note for note in section.notes), "of eight profiles"

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,10 +17,11 @@ from zlib import crc32
 import numpy as np
 import pytest
 
+from genebench.analysis.bootstrap import seed_interval
 from genebench.catalog import catalog
 from genebench.errors import UserError
 from genebench.keys import key_of
-from genebench.report.site import build
+from genebench.report.site import build, pages
 from genebench.report.site.assembly import _one_thread_each
 from genebench.report.site.boards import boards_of
 from genebench.report.site.charts import (
@@ -291,6 +293,38 @@ def test_downloads_hold_what_the_tables_show(store, tmp_path):
     assert [row["keys"] for row in content["rows"] if row["method"] == "lsr"] == [[record.key]]
 
 
+def test_the_interval_over_seeds_alone_is_shown_where_there_are_several(store, tmp_path):
+    maes = [
+        put(store, identity("ggan", seed=seed), 0.3 + 0.01 * seed).scores["mae"]["all"].mean
+        for seed in range(3)
+    ]
+    put(store, identity("lsr"), 0.5)
+    folder = boards(made(store, tmp_path).out)[0]
+    low, high = seed_interval(maes)
+    by_method = {row[1]: row for row in Page(folder / "all.html").rows if len(row) > 2}
+    assert f"seeds [{low:.4f}, {high:.4f}]" in by_method["ggan"][2]
+    assert "seeds" not in by_method["lsr"][2]
+    ggan, lsr = csv.DictReader(io.StringIO((folder / "board.csv").read_text()))
+    assert float(ggan["mae_seed_low_all"]) == pytest.approx(low, rel=1e-5)
+    assert float(ggan["mae_seed_high_all"]) == pytest.approx(high, rel=1e-5)
+    assert lsr["mae_seed_low_all"] == ""
+
+
+def test_no_text_of_a_download_is_a_formula_to_a_spreadsheet(store, tmp_path):
+    formula = '=HYPERLINK("http://x","y")'
+    put(store, identity("lsr", code=Code(distribution=formula, version="@SUM(1)", digest="ab")))
+    folder = boards(made(store, tmp_path).out)[0]
+    (row,) = csv.DictReader(io.StringIO((folder / "board.csv").read_text()))
+    assert (row["distribution"], row["version"]) == (f"'{formula}", "'@SUM(1)")
+    assert json.loads((folder / "board.json").read_text())["rows"][0]["distribution"] == formula
+
+
+def test_few_groups_are_said_to_make_p_values_rough(store, tmp_path):
+    put(store, identity("lsr"))
+    put(store, identity("knn"), 0.3)
+    assert "p-values are rough" in Page(boards(made(store, tmp_path).out)[0] / "all.html").text
+
+
 def test_the_first_metric_that_is_asked_for_is_what_ranks(store, tmp_path):
     vectors = vectors_with(0.3)
     vectors["gene-metric.cc"] = np.full(GENES, 0.1)
@@ -388,6 +422,29 @@ def test_the_command_that_repeats_a_run_sets_what_is_not_the_preset(store):
     assert chosen_params(record, spec)["k_max"] == 7
 
 
+def test_the_command_names_local_files_and_metrics_that_one_has_to_ask_for(store):
+    origins = {
+        "mine.py": PluginOrigin(version="ab", install="file"),
+        "genebench": PluginOrigin(version="1", install="built-in"),
+    }
+    metrics = dict.fromkeys(("mae", "spearman", "of-another-plugin"), "0")
+    record = put(
+        store, identity("mine"), provenance=provenance(plugins=origins), metrics=metrics
+    )  # fmt: skip
+    assert repeat_command(record, catalog()) == (
+        "genebench run --dataset sim --preset tiny --plugin mine.py --methods mine "
+        "--protocol geo --metrics spearman,of-another-plugin"
+    )
+
+
+def test_a_long_command_is_shown_whole(store, tmp_path):
+    params = {f"parameter_{at}": at for at in range(40)}
+    record = put(store, identity("lsr", params=params))
+    command = repeat_command(record, catalog())
+    assert len(command) > 1000
+    assert command in Page(made(store, tmp_path).out / "runs" / f"{record.key}.html").text
+
+
 def test_the_histogram_counts_every_gene(store):
     record = put(store, identity("lsr"))
     seen = look(Run(record, store.root), ["mae"])
@@ -466,7 +523,29 @@ DAMAGES = {
     "a score edited by hand": lambda content: content["scores"]["mae"]["all"].update(mean=0.01),
     "another identity": lambda content: content["identity"].update(seed=7),
     "a hostile method": lambda content: content["identity"].update(method="<script>" * 1000),
+    "no number of training profiles": lambda content: content["profiles"].pop("train"),
+    "no number of landmarks": lambda content: content["genes"].pop("landmark"),
+    "endless training profiles": lambda content: content["profiles"].update(train=10**400),
+    "an endless model": lambda content: content.update(model_parameters=10**400),
+    "an endless choice": lambda content: content.update(choices={"epoch": 10**400}),
+    "a negative number of genes": lambda content: content["genes"].update(target=-1),
+    "a curve of uneven columns": lambda content: curve_of(content, [1, 2, 3], [0.5]),
+    "a curve without points": lambda content: curve_of(content, [], []),
+    "half a curve": lambda content: curve_of(content, [1, 2, 3], []),
+    "a curve out of bounds": lambda content: curve_of(content, [1, 2, 3], [1e308, -1e308, 0]),
+    "a curve along no axis": lambda content: curve_of(content, [-1.7e308, 2, 1.7e308], [1, 2, 3]),
+    "an endless fit": lambda content: content["seconds"].update(fit=1.7e308),
+    "a negative time": lambda content: content["seconds"].update(fit=-3),
+    "a time edited by hand": lambda content: content["seconds"].update(fit=0.001),
+    "a removed seal": lambda content: content.update(seal=""),
+    "a time edited by hand, called older": lambda content: content.update(
+        format=1, seconds={"fit": 0.001}
+    ),
 }
+
+
+def curve_of(content, x, y):
+    content["curves"]["learning"] = {"epoch": x, "mae geo": y}
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
@@ -496,10 +575,22 @@ def shorter(path):
     np.savez(path, **vectors)
 
 
+def other_shares(path):
+    vectors = dict(np.load(path))
+    vectors |= {name: v / 2 for name, v in vectors.items() if name.startswith("profile-share.mae")}
+    np.savez(path, **vectors)
+
+
 @pytest.mark.parametrize(
     "damage",
-    [shorter, one_bit, lambda path: path.write_bytes(b"PK no zip"), lambda path: path.unlink()],
-    ids=["too short", "one bit changed", "no zip", "missing"],
+    [
+        shorter,
+        one_bit,
+        other_shares,
+        lambda path: path.write_bytes(b"PK no zip"),
+        lambda path: path.unlink(),
+    ],
+    ids=["too short", "one bit changed", "shares edited", "no zip", "missing"],
 )
 def test_vectors_that_cannot_be_trusted_cost_their_record(store, tmp_path, damage):
     put(store, identity("lsr"))
@@ -508,6 +599,72 @@ def test_vectors_that_cannot_be_trusted_cost_their_record(store, tmp_path, damag
     site = made(store, tmp_path)
     assert len(site.built.problems) == 1
     assert site.built.runs == 1
+
+
+def test_scores_and_vectors_that_were_edited_alike_are_found(store, tmp_path):
+    put(store, identity("lsr"))
+    bad = put(store, identity("knn"), 0.5)
+    vectors = vectors_with(0.01)
+    np.savez(store.root / f"{bad.key}.npz", **vectors)
+    forged = {
+        metric: {panel: score.model_dump() for panel, score in panels.items()}
+        for metric, panels in scores_of(vectors).items()
+    }
+    edit(store.root / f"{bad.key}.json", lambda content: content.update(scores=forged))
+    site = made(store, tmp_path)
+    assert [bad.key in problem for problem in site.built.problems] == [True]
+    assert labels(Page(boards(site.out)[0] / "all.html")) == [("1", "lsr")]
+
+
+def test_shares_that_do_not_add_up_to_the_score_are_found(store, tmp_path):
+    """Written whole, with seal and digests that are right: intervals would be of another score."""
+    put(store, identity("lsr"))
+    vectors = vectors_with(0.4)
+    vectors["profile-share.mae.all"] = vectors["profile-share.mae.all"] / 2
+    put(store, identity("knn"), vectors=vectors)
+    (problem,) = made(store, tmp_path).built.problems
+    assert "do not add up" in problem
+
+
+def test_what_nobody_foresaw_in_vectors_costs_their_record(store, tmp_path, monkeypatch):
+    put(store, identity("lsr"))
+    bad = put(store, identity("knn"))
+    vectors = ResultsStore.vectors
+
+    def some(store, record, names=None):
+        return vectors(store, record, names) if record.key != bad.key else {}[record.key]
+
+    monkeypatch.setattr(ResultsStore, "vectors", some)
+    site = made(store, tmp_path)
+    (problem,) = site.built.problems
+    assert problem == f"{store.root}: record {bad.key}: cannot be shown (KeyError: '{bad.key}')"
+    assert site.built.runs == 1
+
+
+def test_a_page_that_cannot_be_made_costs_its_run_and_not_the_board(store, tmp_path, monkeypatch):
+    put(store, identity("lsr"))
+    bad = put(store, identity("knn"), 0.3)
+    page = pages.run_page
+
+    def some(task, look):
+        return 1 / 0 if task.run.key == bad.key else page(task, look)
+
+    monkeypatch.setattr(pages, "run_page", some)
+    site = made(store, tmp_path)
+    (problem,) = site.built.problems
+    assert problem.endswith(f"{bad.key}: cannot be shown (ZeroDivisionError: division by zero)")
+    assert labels(Page(boards(site.out)[0] / "all.html")) == [("1", "lsr")]
+    assert bad.key in Page(site.out / "problems.html").text
+    assert not (site.out / "runs" / f"{bad.key}.html").exists()
+    assert site.built.runs == 1
+
+
+def test_a_board_of_runs_that_all_fail_to_be_shown_is_none(store, tmp_path, monkeypatch):
+    bad = put(store, identity("knn"), 0.3)
+    monkeypatch.setattr(pages, "run_page", lambda *_: 1 / 0)
+    with pytest.raises(UserError, match=f"nothing to make a board of: .*{bad.key}"):
+        made(store, tmp_path)
+    assert not (tmp_path / "site").exists()
 
 
 def test_two_folders_are_one_board_and_records_of_both_are_shown_once(store, tmp_path):
@@ -529,6 +686,31 @@ def test_different_records_under_one_key_are_named_and_the_first_is_shown(store,
     (problem,) = reading.problems
     assert ours.key in problem
     assert reading.runs[0].record.scores == ours.scores
+
+
+def verify(store, record):
+    """Mark a record as it would be marked once its predictions were scored again."""
+    mark = {"record": store.digest(record.key), "when": "", "genebench": "1", "metrics": ("mae",)}
+    store.mark(record.key, verified=mark)
+
+
+def test_a_mark_does_not_pass_to_another_record_of_the_same_key(store, tmp_path):
+    forged = ResultsStore(tmp_path / "forged")
+    forged.prepare()
+    verify(store, put(store, identity("lsr"), 0.4))
+    put(forged, identity("lsr"), 0.1)
+    (shown_,) = read([forged.root, store.root]).runs
+    assert (shown_.folder, shown_.marks) == (forged.root, ())
+    (shown_,) = read([store.root, forged.root]).runs
+    assert (shown_.folder, shown_.marks) == (store.root, ("verified",))
+
+
+def test_a_copy_of_a_record_has_the_marks_of_both(store, tmp_path):
+    record = put(store, identity("lsr"), 0.4)
+    other = ResultsStore(shutil.copytree(store.root, tmp_path / "copy"))
+    verify(other, record)
+    (shown_,) = read([store.root, other.root]).runs
+    assert (shown_.folder, shown_.marks) == (store.root, ("verified",))
 
 
 def test_a_record_that_is_done_goes_before_one_that_failed(store, tmp_path):
@@ -654,6 +836,29 @@ def test_an_unknown_metric_is_the_users_mistake(store, tmp_path, genebench):
 def test_an_axis_places_its_ends_and_its_middle():
     assert [Axis(0, 10, 100, 0)(value) for value in (0, 5, 10)] == [100, 50, 0]
     assert [Axis(1, 100, 0, 20, log=True)(value) for value in (1, 10, 100)] == [0, 10, 20]
+
+
+@pytest.mark.parametrize("high", [0.7, 0.85, 0.99, 1.01, 5, 123])
+def test_an_axis_has_two_ticks_or_more_for_one_is_no_scale(high):
+    ticks = Axis(0.16, high, 0, 100).ticks()
+    assert 2 <= len(ticks) <= 6
+    assert all(0.16 <= at <= high for at in ticks)
+
+
+def test_names_in_the_plot_stand_beside_dots_and_not_on_them():
+    dots = [
+        Dot("lsr", 0.091, 0.4145), Dot("knn", 0.102, 0.4305), Dot("ggan", 40, 0.4008),
+        Dot("mean", 0.002, 0.78, control=True),
+    ]  # fmt: skip
+    drawn = scatter(dots, "cost", "error", lower_is_better=True)
+    circles = [tuple(map(float, at)) for at in re.findall(r"cx=([\d.]+) cy=([\d.]+)", drawn)]
+    names = re.findall(r'class="name( e)?" x=([\d.]+) y=([\d.]+)>(\w+)<', drawn)
+    assert len(names) == len(circles) == 4
+    for anchor, x, y, word in names:
+        width, base = 6.2 * len(word), float(y)
+        left = float(x) - width if anchor else float(x)
+        for cx, cy in circles:
+            assert not (left < cx < left + width and base - 9 < cy < base + 3), word
 
 
 def test_a_long_curve_is_thinned_and_keeps_both_ends():

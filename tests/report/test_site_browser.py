@@ -270,6 +270,64 @@ def test_wide_tables_can_be_scrolled_with_the_keyboard(visit, board):
     pytest.fail("the arrow key did not scroll the table")
 
 
+# Drawings
+
+DRAWN = """() => [...document.querySelectorAll('.pair svg')].map((svg) => {
+  const box = (element) => {
+    const {left, right, top, bottom} = element.getBoundingClientRect();
+    return {left, right, top, bottom};
+  };
+  const ticks = [...svg.querySelectorAll('.m text')].map(box);
+  return {
+    whole: box(svg), ticks, others: [...svg.querySelectorAll('.e text, :scope > text')].map(box),
+    bars: [...svg.querySelectorAll(':scope > path:not([class])')].map(box),
+    lines: [...svg.querySelectorAll('[class^=line]')].map(box),
+  };
+})"""
+
+
+def inside(part, whole):
+    return (
+        part["left"] >= whole["left"] - 1 and part["right"] <= whole["right"] + 1
+        and part["top"] >= whole["top"] - 1 and part["bottom"] <= whole["bottom"] + 1
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1180, "height": 820}, PHONE])
+def test_bars_fill_their_drawing_and_ticks_stand_below(visit, site, viewport):
+    """Sheet and drawing share out who says what is where; only a browser puts them together."""
+    run = next(path for path in site.glob("runs/*.html") if "lsr-l2</a>" in path.read_text("utf-8"))
+    drawings = visit(run.relative_to(site), viewport=viewport).evaluate(DRAWN)
+    assert [(len(one["bars"]), len(one["lines"])) for one in drawings] == [(1, 0), (1, 0), (0, 1)]
+    for one in drawings:
+        (shape,) = one["bars"] or one["lines"]
+        across = one["whole"]["right"] - one["whole"]["left"]
+        assert shape["right"] - shape["left"] > 0.8 * across
+        assert all(inside(part, one["whole"]) for part in (shape, *one["ticks"], *one["others"]))
+        assert len(one["ticks"]) > 1
+        assert all(tick["top"] >= shape["bottom"] - 2 for tick in one["ticks"])
+        for left, right in pairwise(one["ticks"]):
+            assert left["right"] < right["left"], "labels on one another"
+
+
+BROKEN = """() => [...document.querySelectorAll('.box td')].flatMap((cell) => {
+  const text = cell.firstChild;
+  return [...text.data.matchAll(/\\S+/g)].filter((word) => {
+    const range = document.createRange();
+    range.setStart(text, word.index);
+    range.setEnd(text, word.index + word[0].length);
+    return range.getClientRects().length > 1;
+  }).map((word) => word[0]);
+})"""
+
+
+def test_no_score_is_broken_in_two_on_a_phone(visit, site):
+    run = next(path for path in site.glob("runs/*.html") if "lsr-l2</a>" in path.read_text("utf-8"))
+    page = visit(run.relative_to(site), viewport=PHONE)
+    assert page.locator(".box td").count() == 6
+    assert page.evaluate(BROKEN) == []
+
+
 # Colours
 
 COLOURS = """() => [...document.querySelectorAll('body *')].flatMap((element) => {

@@ -82,7 +82,9 @@ def test_published_values_stand_beside_ours_on_the_published_data_only(made_up):
     assert cells(table)[0] == (
         "LSR", "0.3000 ± 0.1000", "0.3763 ± 0.0844", "0.7000 ± 0.1000", "0.8227 ± 0.0956",
     )  # fmt: skip
-    assert cells(table)[1] == ("LSR-L1", "–", "–", "–", "–")
+    assert cells(table)[1] == ("LSR-L1", "–", "0.3756 ± 0.0841", "–", "0.8221 ± 0.0960"), (
+        "what was not run has been published all the same"
+    )
     (section,) = sections("table1", *(of(made_up, method) for method in ("lsr", "dgex")))
     assert "published" not in section.tables[0].columns
 
@@ -134,8 +136,14 @@ def test_the_papers_grid_stands_below_ours_on_its_data(made_up):
         ("D-GEX", "1", "0.4000 ± 0.1000", "0.3900 ± 0.1000", "0.3800 ± 0.1000"),
         ("D-GEX, published", "1", "0.3421 ± 0.0858", "0.3337 ± 0.0869", "0.3300 ± 0.0874"),
         ("D-GEX", "2", "0.3700 ± 0.1000", "–", "–"),
-        ("D-GEX, published", "2", "0.3377 ± 0.0854", "–", "–"),
+        ("D-GEX, published", "2", "0.3377 ± 0.0854", "0.3280 ± 0.0869", "0.3224 ± 0.0879"),
     ]
+    assert cells(mae)[4:6] == [
+        ("D-GEX", "3", "–", "–", "–"),
+        ("D-GEX, published", "3", "0.3362 ± 0.0850", "0.3252 ± 0.0868", "0.3204 ± 0.0879"),
+    ]
+    assert cells(mae)[6] == ("GGAN", "1", "–", "–", "–"), "a method that was not run at all"
+    assert cells(mae)[7][:3] == ("GGAN, published", "1", "0.3265 ± 0.0854")
     assert not any("published" in row[0] for row in cells(cc)), "the paper gives no CC there"
 
 

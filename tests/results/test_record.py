@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from genebench.results.record import Failure, Record, Score
+from genebench.results.record import LARGEST, MOST, Failure, Record, Score
 
-FINITE = st.floats(allow_nan=False, allow_infinity=False)
+MEASURES = st.floats(-LARGEST, LARGEST)
 
 
 def models(annotation):
@@ -59,6 +59,28 @@ def test_a_score_that_is_no_finite_number_is_refused(key, value):
         Score(**({"mean": 0.0, "std": 0.0, "genes": 1} | {key: value}))
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"profiles": {"select": 1, "test": 1}}, "has no train"),
+        ({"profiles": {}}, "has no train and no select and no test"),
+        ({"genes": {"target": 1}}, "has no landmark"),
+        ({"genes": {"target": -1, "landmark": 1}}, "greater than or equal to 0"),
+        ({"peak_memory": MOST + 1}, "less than or equal"),
+        ({"model_parameters": 10**400}, "less than or equal"),
+        ({"seconds": {"fit": -1.0}}, "greater than or equal to 0"),
+        ({"seconds": {"fit": 1e300}}, "less than or equal"),
+        ({"choices": {"k": 10**400}}, "k is larger than anything"),
+        ({"curves": {"path": {"k": (1, 2), "mae": (1,)}}}, "columns of path are empty, or not of"),
+        ({"curves": {"path": {"k": (), "mae": ()}}}, "columns of path are empty, or not of"),
+        ({"curves": {"path": {"k": (1,), "mae": (1e300,)}}}, "less than or equal"),
+    ],
+)
+def test_what_no_page_could_show_is_refused(made_up, changes, said):
+    with pytest.raises(ValidationError, match=said):
+        made_up("lsr", {}, 0.5, **changes)
+
+
 def test_an_unknown_key_is_refused():
     with pytest.raises(ValidationError, match="Extra inputs"):
         Failure(kind="k", message="m", traceback="t", remedy="none")
@@ -71,7 +93,7 @@ def test_a_record_cannot_be_changed():
 
 
 @settings(deadline=None, max_examples=60)
-@given(FINITE, FINITE, st.integers(0, 10**6))
+@given(MEASURES, MEASURES, st.integers(0, 10**6))
 def test_a_score_is_read_from_json_exactly_as_it_was_written(mean, std, genes):
     score = Score(mean=mean, std=std, genes=genes)
     assert Score.model_validate_json(score.model_dump_json()) == score

@@ -574,6 +574,19 @@ def test_vectors_of_another_length_or_without_values_are_never_handed_out(store,
     assert list(store.vectors(written, ["gene.twin"])) == ["gene.twin"]
 
 
+def test_vectors_that_are_not_those_that_were_written_are_never_handed_out(store, written):
+    store.write(record(), VECTORS | {"gene-metric.mae": np.array([0.1, 0.2, 0.3, 0.5])})
+    with pytest.raises(UserError, match=r"npz: was changed after it was written; remove"):
+        store.vectors(written)
+
+
+def test_a_file_that_would_fill_the_memory_is_not_read(store, written, monkeypatch):
+    monkeypatch.setattr("genebench.results.store._MOST_VECTORS", 100)
+    monkeypatch.setattr(Path, "read_bytes", lambda _: 1 / 0)
+    with pytest.raises(UserError, match="bytes of vectors are no record's"):
+        store.vectors(written)
+
+
 def test_shares_that_add_up_are_sound(store):
     shares = {"profile-share.mae.all": np.array([0.2, 0.25, 0.3])}
     assert store.verify(store.write(record(), VECTORS | shares)) == []

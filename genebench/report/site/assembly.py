@@ -28,15 +28,16 @@ from genebench.report.site.pages import (
     Group,
     Link,
     Look,
+    Made,
     MethodEntry,
     RunTask,
+    attempted,
     board_page,
     chosen_params,
     environment_of,
     method_page,
     render,
     repeat_command,
-    run_page,
 )
 from genebench.report.site.publish import check_place, staging
 from genebench.report.site.reading import Run, read
@@ -56,6 +57,7 @@ from genebench.report.variants import Variant
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
 from genebench.specs import MethodSpec, MetricSpec
+from genebench.text import no_formula
 
 TITLE = "genebench leaderboard"
 METRICS = ("mae", "cc")
@@ -122,12 +124,27 @@ def build(
             if not found.fault
         }
         problems = (*reading.problems, *faults)
-        if not sound:
-            raise UserError(f"nothing to make a board of: {some(problems, 1) or 'only trials'}")
-        with staging(out) as folder:
-            site = _Site(folder, shown, catalog(), sound, everywhere)
-            site.write(problems, reading.trials, len(folders))
-    return Built(out / "index.html", len(site.boards), len(sound), problems)
+        while sound:
+            try:
+                with staging(out) as folder:
+                    site = _Site(folder, shown, catalog(), sound, everywhere)
+                    site.write(problems, reading.trials, len(folders))
+            except _UnshownError as error:
+                # Rare enough to start anew: without them ranks and pages of others differ too.
+                problems = (*problems, *error.faults.values())
+                sound = {key: one for key, one in sound.items() if key not in error.faults}
+            else:
+                return Built(out / "index.html", len(site.boards), len(sound), problems)
+    raise UserError(f"nothing to make a board of: {some(problems, 1) or 'only trials'}")
+
+
+class _UnshownError(Exception):
+    """Pages of runs could not be made, for a reason that nobody foresaw."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        super().__init__(*faults.values())
+        self.faults = faults
+        """Key of a run → what is wrong with it, one line."""
 
 
 @contextmanager
@@ -259,8 +276,13 @@ class _Site:
         if problems:
             self._page("problems.html", self._render("problems.html", "", problems=problems))
         self._page("index.html", self._index(problems, trials, n_folders))
-        for key, text in zip(self.sound, pages, strict=True):
-            self._page(f"runs/{key}.html", text)
+        faults = {}
+        for key, one in zip(self.sound, pages, strict=True):
+            if one.fault:
+                faults[key] = one.fault
+            self._page(f"runs/{key}.html", one.text)
+        if faults:
+            raise _UnshownError(faults)
 
     def _page(self, name: str, text: str) -> None:
         path = self.folder / name
@@ -273,7 +295,7 @@ class _Site:
 
     # Runs
 
-    def _run_pages(self) -> Iterator[str]:
+    def _run_pages(self) -> Iterator[Made]:
         """The page of each run, in their order."""
         links: dict[str, list[Link]] = {}
         for board in self.boards:
@@ -294,7 +316,7 @@ class _Site:
             )
             for key, (run, seen) in self.sound.items()
         )
-        return self.everywhere(partial(run_page, look=self.look), tasks, _AT_ONCE)
+        return self.everywhere(partial(attempted, look=self.look), tasks, _AT_ONCE)
 
     @cached_property
     def _environments(self) -> dict[str, str]:
@@ -305,9 +327,9 @@ class _Site:
 
     def _write_board(self, board: Board, tables: Mapping[str, list[Row]]) -> None:
         for panel, rows in tables.items():
-            note = self.rankings[board.id, panel, self.look.metrics[0].name].note
+            found = self.rankings[board.id, panel, self.look.metrics[0].name]
             page = board_page(
-                self.look, board, panel, rows, note=note, n_targets=TARGETS,
+                self.look, board, panel, rows, ranking=found, n_targets=TARGETS,
                 data_page=page_id(board.first.identity.data),
             )  # fmt: skip
             self._page(f"boards/{board.id}/{panel}.html", page)
@@ -427,7 +449,7 @@ def _csv(rows: Sequence[Mapping[str, object]]) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: no_formula(value) for name, value in row.items()} for row in rows)
     return stream.getvalue()
 
 

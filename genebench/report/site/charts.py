@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, groupby, pairwise
+from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
@@ -51,7 +52,11 @@ class Axis:
         """A few round numbers within."""
         if self.log:
             return _decades(self.low, self.high)
-        step = _round_step((self.high - self.low) / self.wanted)
+        found = self._at_every(_round_step((self.high - self.low) / self.wanted))
+        # One tick is no scale; at twice as many wanted there are two of any range.
+        return found if len(found) > 1 else self._at_every(_round_step((self.high - self.low) / 6))
+
+    def _at_every(self, step: float) -> list[float]:
         first = math.ceil(self.low / step)
         return [at * step for at in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
@@ -224,24 +229,43 @@ def _front(dots: Sequence[Dot], *, lower_is_better: bool) -> list[Dot]:
     return front
 
 
+class _Spot(NamedTuple):
+    """Where words are, or a dot that they must not stand on."""
+
+    left: float
+    right: float
+    base: float
+    anchor: str = ""
+
+    def meets(self, other: _Spot) -> bool:
+        """Whether one would lie on the other."""
+        beside = self.left >= other.right or self.right <= other.left
+        return not beside and abs(self.base - other.base) < 12  # noqa: PLR2004  a line's height
+
+
 def _names(
     dots: Sequence[Dot], front: Sequence[Dot], across: Axis, up: Axis
 ) -> Iterator[str]:  # fmt: skip
     """Labels of as many dots as have room, those of the front first."""
-    taken: list[tuple[float, float, float]] = []
+    places = [(across(dot.cost), up(dot.error)) for dot in dots]
+    taken = [_Spot(x - 5, x + 5, y + 3) for x, y in places]
     for dot in [*front, *(dot for dot in dots if dot not in front)]:
-        left, base = across(dot.cost) + 7, up(dot.error) - 6
         label = dot.label if len(dot.label) <= 28 else f"{dot.label[:27]}…"  # noqa: PLR2004
-        right = left + 6.2 * len(label)
-        if right > across.stop + 66:
-            left, right, anchor = left - 16 - 6.2 * len(label), left - 16, " e"
-        else:
-            anchor = ""
-        if any(abs(base - y) < 12 and left < r and right > at for at, r, y in taken):  # noqa: PLR2004
-            continue
-        taken.append((left, right, base))
-        x = right if anchor else left
-        yield f'<text class="name{anchor}" x={_n(x)} y={_n(base)}>{escape(label)}</text>'
+        for spot in _spots(across(dot.cost), up(dot.error), 6.2 * len(label)):
+            inside = across.start - 12 < spot.left and spot.right < across.stop + 66
+            if inside and not any(map(spot.meets, taken)):
+                taken.append(spot)
+                x = _n(spot.right if spot.anchor else spot.left)
+                words = escape(label)
+                yield f'<text class="name{spot.anchor}" x={x} y={_n(spot.base)}>{words}</text>'
+                break
+
+
+def _spots(x: float, y: float, width: float) -> Iterator[_Spot]:
+    """Where a label may stand: right or left of its dot, above or below."""
+    for base in (y - 6, y + 14):
+        yield _Spot(x + 7, x + 7 + width, base)
+        yield _Spot(x - 9 - width, x - 9, base, " e")
 
 
 def _axes(across: Axis, up: Axis) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -28,6 +28,9 @@ _HERE = Path(__file__).parent
 LONGEST = 300
 """Letters of a text that are shown; nobody reads more, and somebody's name may be 10 kB long."""
 
+_LONGEST_COMMAND = 3_000
+"""Letters of a command: one that is cut repeats nothing."""
+
 _TRACEBACK_LINES = 40
 
 PANEL_TITLES = {
@@ -42,12 +45,17 @@ PANEL_NOTES = {
 }
 
 
-def shown(value: object) -> object:
+def shown(value: object, longest: int = LONGEST) -> object:
     """A text on one line, without control characters, and not endless; anything else as it is."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     text = value if value.isprintable() else printable(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def command(text: str) -> Markup:
+    """A command, whole unless somebody wants to fill the page with it."""
+    return escape(shown(text, _LONGEST_COMMAND))
 
 
 def short(value: Value) -> str:
@@ -96,7 +104,7 @@ def environment() -> Environment:
     )
     made.filters |= {
         "short": short, "seconds": seconds, "whole": whole, "score": score, "lines": lines,
-        "some": some,
+        "some": some, "command": command,
     }  # fmt: skip
     made.globals["whisker"] = lambda axis, at: charts.whisker(axis, at.mean, at.low, at.high)
     return made
@@ -169,6 +177,13 @@ def _plot(rows: Sequence[Row], metric: MetricSpec) -> Markup | None:
 # A run's page
 
 
+class Made(NamedTuple):
+    """A page, or what kept it from being made."""
+
+    text: str = ""
+    fault: str = ""
+
+
 @dataclass(frozen=True)
 class RunTask:
     """What a run's page is made of; it can be sent to another process."""
@@ -191,6 +206,14 @@ class Link:
     id: str
     preset: str
     panels: tuple[str, ...]
+
+
+def attempted(task: RunTask, look: Look) -> Made:
+    """A run's page; whatever goes wrong is that run's fault, and not the board's."""
+    try:
+        return Made(run_page(task, look))
+    except Exception as error:  # noqa: BLE001  what was foreseen is checked where it is read
+        return Made(fault=task.run.problem(error))
 
 
 def run_page(task: RunTask, look: Look) -> str:
@@ -269,13 +292,24 @@ def repeat_command(record: Record, catalog: Catalog) -> str:
     spec = catalog.methods.specs.get(identity.method)
     usual = spec.values(record.preset, {}) if spec and record.preset in PRESETS else {}
     words = ["genebench", "run", "--dataset", record.dataset, "--preset", record.preset]
+    for name, origin in record.provenance.plugins.items():
+        if origin.install == "file":
+            words += ["--plugin", name]
     words += ["--methods", identity.method, "--protocol", identity.protocol]
+    if asked := _asked_metrics(record, catalog):
+        words += ["--metrics", ",".join(asked)]
     if identity.seed:
         words += ["--seeds", str(identity.seed + 1)]
     for name, value in identity.params.items():
         if usual.get(name) != value:
             words += ["--set", f"{identity.method}.{name}={_typed(value)}"]
     return shlex.join(words)
+
+
+def _asked_metrics(record: Record, catalog: Catalog) -> list[str]:
+    """Metrics that are not scored unless somebody asks; of one not installed nobody knows."""
+    offered = catalog.metrics.specs
+    return [name for name in record.metrics if name not in offered or offered[name].costly]
 
 
 def _typed(value: Value) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
-from genebench.errors import UserError, some
+from genebench.errors import UserError, describe, some
 from genebench.results.record import Provenance, Record
 from genebench.results.soundness import differences, identity_faults
 from genebench.results.store import ResultsStore
@@ -29,6 +30,10 @@ class Run:
     def store(self) -> ResultsStore:
         """The results folder that it is in."""
         return ResultsStore(self.folder)
+
+    def problem(self, error: Exception) -> str:
+        """One line for what could not be foreseen, and keeps it from being shown."""
+        return f"{self.folder}: record {self.key}: cannot be shown ({describe(error)})"
 
     def limited_to(self, metrics: Collection[str]) -> Run:
         """The same with scores in these metrics alone: thousands of them go to other processes."""
@@ -79,9 +84,10 @@ def _read_folder(folder: Path) -> tuple[list[Run], list[str]]:
     problems = [fault.line for fault in faults]
     runs = []
     for record in records:
-        wrong = list(identity_faults(record))
-        problems += [f"{folder}: record {record.key}: {fault}" for fault in wrong]
-        if not wrong:
+        fault = next(chain(identity_faults(record), store.seal_faults(record)), "")
+        if fault:
+            problems.append(f"{folder}: record {record.key}: {fault}")
+        else:
             marks = (*store.marks(record.key), *origin_marks(record.provenance))
             runs.append(Run(record, folder, marks))
     return runs, problems
@@ -97,10 +103,15 @@ def origin_marks(provenance: Provenance) -> Iterator[str]:
 
 
 def _preferred(known: Run, other: Run) -> Run:
-    """Of two records of one key the one that is done, else the first; with the marks of both."""
+    """Of two records of one key the one that is done, else the first.
+
+    A mark speaks for the file that it was given to: those of both hold only where the files are
+    the same to the byte.
+    """
     kept = other if known.record.status == "failed" else known
-    marks = dict.fromkeys([*known.marks, *other.marks])
-    return Run(kept.record, kept.folder, tuple(marks))
+    if known.store.digest(known.key) != other.store.digest(other.key):
+        return kept
+    return replace(kept, marks=tuple(dict.fromkeys([*known.marks, *other.marks])))
 
 
 def _conflict(known: Run, other: Run) -> Iterator[str]:

@@ -26,6 +26,7 @@ from genebench.results.scores import (
     scores_of,
     share_name,
 )
+from genebench.results.soundness import share_faults
 
 BINS = 12
 _TAIL = 0.5
@@ -59,13 +60,22 @@ def claims(run: Run, metrics: Sequence[str]) -> Run:
     scores = {name: record.scores[name] for name in metrics if name in record.scores}
     claimed = Record.model_construct(
         key=record.key, status=record.status, profiles=record.profiles, genes=record.genes,
-        scores=scores,
+        scores=scores, vectors=record.vectors,
     )  # fmt: skip
     return replace(run, record=claimed)
 
 
 def look(run: Run, metrics: Sequence[str]) -> Seen:
-    """Read what is shown of a run, and hold it against the record."""
+    """Read what is shown of a run, and hold it against the record; what is wrong is its fault."""
+    try:
+        return _look(run, metrics)
+    except UserError as error:
+        return Seen(fault=str(error))
+    except Exception as error:  # noqa: BLE001  whatever a file does costs its own run alone
+        return Seen(fault=run.problem(error))
+
+
+def _look(run: Run, metrics: Sequence[str]) -> Seen:
     record = run.record
     if record.status == "failed":
         return Seen()
@@ -73,10 +83,7 @@ def look(run: Run, metrics: Sequence[str]) -> Seen:
     per_profile = [f"{PROFILE_METRIC}{metric}" for metric in metrics]
     evidence = [*IDS, *per_profile, *shares]
     wanted = {"gene.twin", *(f"{GENE_METRIC}{metric}" for metric in metrics), *evidence}
-    try:
-        vectors = run.store.vectors(record, wanted)
-    except UserError as error:
-        return Seen(fault=str(error))
+    vectors = run.store.vectors(record, wanted)
     fault = next(_faults(record, vectors, metrics), "")
     if fault:
         return Seen(fault=f"{run.folder}: record {record.key}: {fault}")
@@ -114,6 +121,7 @@ def _faults(record: Record, vectors: Vectors, metrics: Sequence[str]) -> Iterato
         for panel in sorted({*given, *expected_scores}):
             if not agree(given.get(panel), expected_scores.get(panel)):
                 yield f"{metric} on panel {panel} is not what its vector gives"
+    yield from share_faults(record, vectors)
 
 
 def _spread(values: NDArray[np.float64]) -> Histogram:

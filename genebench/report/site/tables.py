@@ -8,7 +8,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import Literal, NamedTuple
 
-from genebench.analysis.rank import Entry, Standing, named_test, ranked
+from genebench.analysis.rank import Entry, Standing, caution, named_test, ranked
 from genebench.keys import canonical
 from genebench.paper import Published, published
 from genebench.report.site.boards import Board, page_id
@@ -21,6 +21,8 @@ TARGETS, LANDMARKS = 9520, 943
 
 Part = Literal["ranked", "control", "failed"]
 
+_LIMITS = ("low", "high", "seed_low", "seed_high")
+
 
 class Place(NamedTuple):
     """A score of one row, and where it stands: a :class:`Standing` without its records."""
@@ -31,6 +33,8 @@ class Place(NamedTuple):
     mean: float
     low: float | None
     high: float | None
+    seed_low: float | None
+    seed_high: float | None
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Ranking:
     places: Mapping[int, Place]
     note: str
     """The test, in words."""
+    caution: str = ""
+    """Why to take its p-values with care, if there is a reason."""
 
 
 class Contender(NamedTuple):
@@ -62,12 +68,14 @@ class RankTask:
 def ranking(task: RankTask) -> Ranking:
     """Rank the variants of a board."""
     found = ranked(task.entries, task.metric)
-    return Ranking({one.variant.number: _place(one) for one in found}, named_test(found))
+    places = {one.variant.number: _place(one) for one in found}
+    return Ranking(places, named_test(found), caution(found))
 
 
 def _place(one: Standing[Contender]) -> Place:
     tied = tuple(other.label for other in one.tied_with)
-    return Place(one.place, one.rank, tied, one.mean, one.low, one.high)
+    over_seeds = one.seed_low, one.seed_high
+    return Place(one.place, one.rank, tied, one.mean, one.low, one.high, *over_seeds)
 
 
 @dataclass(frozen=True)
@@ -213,9 +221,10 @@ def _flat_scores(row: Row, metrics: Sequence[MetricSpec]) -> dict[str, object]:
     values: dict[str, object] = {"rank": first.rank if first else None}
     for metric in metrics:
         place = row.places.get(metric.name)
-        mean, low, high = (place.mean, place.low, place.high) if place else (None, None, None)
-        found = {"": mean, "_low": low, "_high": high, "_std_genes": row.stds.get(metric.name)}
-        values |= {f"{metric.name}{part}": _rounded(value) for part, value in found.items()}
+        found = {"": "mean", **{f"_{part}": part for part in _LIMITS}}
+        known = {part: getattr(place, name, None) for part, name in found.items()}
+        known["_std_genes"] = row.stds.get(metric.name)
+        values |= {f"{metric.name}{part}": _rounded(value) for part, value in known.items()}
     return values
 
 
