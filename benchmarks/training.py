@@ -9,15 +9,26 @@ optimiser, weight norm, two dropout passes one after the other, and a ``DataLoad
 networks and batches. Times are the least of several, taken by turns.
 
     python benchmarks/training.py 1x3000 3x3000
+    python benchmarks/training.py --ladder 3x3000
+
+``--ladder`` goes from the plain loop of GGAN to ours one idea at a time, in the order of what they
+save on a large network: profiles on the device, both passes as one batch, weight norm folded into
+products, gradients a few rows at a time into fused Adam, bfloat16. All of them are in memory at
+once. Three ideas were left out. Moments in bfloat16 would save a third of the bytes, but the second
+one would stand still: 0.999 of it rounds to itself. CUDA graphs, or a compiler, for narrow networks
+save the time of launching kernels; on a CPU, and with wide networks anywhere, that is not what
+limits a step. Several narrow networks in one batched product would serve sweeps, but tie together
+jobs that are each resumed, stopped early and kept by themselves.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from functools import partial
+from itertools import pairwise, product, repeat
 
 import torch
 from torch.nn.functional import dropout, leaky_relu
@@ -25,10 +36,11 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.data import DataLoader, TensorDataset
 
 from genebench import Context
-from genebench.training.precision import DTYPES
+from genebench.training.precision import DTYPES, Weight
 from genebench_dgex import genebench_methods as dgex_methods
 from genebench_dgex.method import Networks
 from genebench_ggan import genebench_methods as ggan_methods
+from genebench_ggan.layers import Gradient
 from genebench_ggan.learner import Players
 from genebench_ggan.method import DenseGGAN
 
@@ -133,11 +145,15 @@ def dgex(layers: int, units: int, precision: str) -> Step:
     return lambda: learner.step(x, y)
 
 
-def ggan(layers: int, units: int, precision: str) -> Step:
-    """A step of both of GGAN's players."""
+def ggan(layers: int, units: int, precision: str, *, whole: bool = False) -> Step:
+    """A step of both of GGAN's players; by whole gradients and torch's Adam, or by our own."""
     params = ggan_methods()[0].values("paper", {})
     params |= {"layers": layers, "units": units, "precision": precision, "disc_units": CRITICS}
     learner = Players(LANDMARKS, TARGETS, DenseGGAN(**params).params, Context(device=DEVICE))
+    if whole:
+        learner._optimiser = _Whole(learner.network.learnt)  # noqa: SLF001  for this row alone
+        critic = learner.discriminator
+        critic._adam = _Whole(critic.network.learnt)  # noqa: SLF001
     learner.begin_epoch(250)
     x, y = torch.randn(BATCH, LANDMARKS), torch.randn(BATCH, TARGETS)
     x, y = x.to(DEVICE), y.to(DEVICE)
@@ -159,16 +175,30 @@ def plain_dgex(layers: int, units: int) -> Step:
     return step
 
 
-def plain_ggan(layers: int, units: int) -> Step:
-    """A step of GGAN as most would write it."""
+class _Whole:
+    """Adam as torch has it, of gradients that are worked out whole."""
+
+    def __init__(self, weights: Sequence[Weight]) -> None:
+        self._masters = [weight.master for weight in weights]
+        self._adam = torch.optim.Adam(self._masters, 1e-6)
+
+    def step(self, gradients: Sequence[Gradient], rate: float) -> None:  # noqa: ARG002  its own
+        """Descend along gradients, one for each weight."""
+        for master, gradient in zip(self._masters, gradients, strict=True):
+            master.grad = gradient(slice(None))
+        self._adam.step()
+
+
+def plain_ggan(layers: int, units: int, *, resident: bool = False, stacked: bool = False) -> Step:
+    """A step of GGAN as most would write it; with profiles on the device, both passes as one."""
     made, critic = _Dense(layers, units).to(DEVICE), _critic().to(DEVICE)
     creating = torch.optim.Adam(made.parameters(), 1e-6)
     judging = torch.optim.Adam(critic.parameters(), 1e-6)
-    batches = _loaded()
+    batches = _held() if resident else _loaded()
 
     def step() -> None:
         x, y = (values.to(DEVICE) for values in next(batches))
-        one, two = made(x), made(x)
+        one, two = made(x.repeat(2, 1)).chunk(2) if stacked else (made(x), made(x))
         mask = torch.bernoulli(torch.full_like(y, 0.5)) / 0.5
         real = critic(torch.cat([x, y * mask], dim=1))
         fake = critic(torch.cat([x, one.detach() * mask], dim=1))
@@ -229,6 +259,10 @@ def _loaded() -> Iterator[list[torch.Tensor]]:
         yield from DataLoader(profiles, batch_size=BATCH, shuffle=True)
 
 
+def _held() -> Iterator[list[torch.Tensor]]:
+    return repeat([torch.randn(BATCH, n).to(DEVICE) for n in (LANDMARKS, TARGETS)])
+
+
 @dataclass(frozen=True)
 class Subject:
     """A method whose steps are timed."""
@@ -243,6 +277,27 @@ SUBJECTS = {
     "dgex": Subject("D-GEX", plain_dgex, dgex, dgex_cost),
     "ggan": Subject("GGAN", plain_ggan, ggan, ggan_cost),
 }
+
+
+LADDER: dict[str, Callable[[int, int], Step]] = {
+    "plain, two passes": plain_ggan,
+    "+ profiles on the device": partial(plain_ggan, resident=True),
+    "+ passes stacked": partial(plain_ggan, resident=True, stacked=True),
+    "+ weight norm folded": partial(ggan, precision="float32", whole=True),
+    "+ fused Adam, a few rows at a time": partial(ggan, precision="float32"),
+    "+ bfloat16": partial(ggan, precision="bfloat16"),
+}
+"""GGAN's step; each has what those above it have."""
+
+
+def ladder(layers: int, units: int, repeats: int) -> Iterator[str]:
+    """Lines of the table of one idea after the other."""
+    found = least({name: make(layers, units) for name, make in LADDER.items()}, repeats)
+    plain = before = next(iter(found.values()))
+    for name, spent in found.items():
+        times = f"{before / spent:.2f} | {plain / spent:.2f}"
+        yield f"| {layers} × {units} | {name} | {1e3 * spent:.1f} | {times} |"
+        before = spent
 
 
 def rows(
@@ -262,20 +317,42 @@ def rows(
         )
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = ["1x3000", "3x3000"] + (["3x9000"] if DEVICE == "cuda" else [])
-    parser.add_argument("sizes", nargs="*", default=default, help="layers x units, as 3x3000")
-    parser.add_argument("--methods", nargs="+", choices=SUBJECTS, default=list(SUBJECTS))
-    parser.add_argument("--repeats", type=int, default=7)
-    given = parser.parse_args()
+def compare(methods: Sequence[str], sizes: Sequence[str], repeats: int) -> None:
+    """Print what the device can do, and the table of methods."""
     measured = {precision: limits(precision) for precision in DTYPES}
     for precision, device in measured.items():
         speed = f"{device.flops / 1e12:.2f} TFLOP/s, {device.bytes / 1e9:.0f} GB/s"
         print(f"{DEVICE}, {precision}: {speed}")
     print("\n| networks | step | ms | GFLOP | GB | share of floor | × plain |")
     print("|---|---|---|---|---|---|---|")
-    for method, size in product(given.methods, given.sizes):
-        number, width = map(int, size.split("x"))
-        for line in rows(SUBJECTS[method], number, width, measured, given.repeats):
+    for method, size in product(methods, sizes):
+        for line in rows(SUBJECTS[method], *shape(size), measured, repeats):
             print(line, flush=True)
+
+
+def climb(sizes: Sequence[str], repeats: int) -> None:
+    """Print the table of ideas."""
+    print("| GGAN | step | ms | × the one above | × plain |\n|---|---|---|---|---|")
+    for size in sizes:
+        for line in ladder(*shape(size), repeats):
+            print(line, flush=True)
+
+
+def shape(size: str) -> tuple[int, int]:
+    """Layers and units."""
+    layers, units = map(int, size.split("x"))
+    return layers, units
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    default = ["1x3000", "3x3000"] + (["3x9000"] if DEVICE == "cuda" else [])
+    parser.add_argument("sizes", nargs="*", default=default, help="layers x units, as 3x3000")
+    parser.add_argument("--methods", nargs="+", choices=SUBJECTS, default=list(SUBJECTS))
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--ladder", action="store_true", help="GGAN's step, one idea at a time")
+    given = parser.parse_args()
+    if given.ladder:
+        climb(given.sizes, given.repeats)
+    else:
+        compare(given.methods, given.sizes, given.repeats)

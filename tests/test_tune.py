@@ -165,3 +165,33 @@ def test_a_mistake_is_one_line_and_nothing_is_written(genebench, tmp_path, argum
     assert message in refused.err
     assert len(refused.err.splitlines()) == 1
     assert not (tmp_path / "results").exists()
+
+
+HALVING = (
+    "tune", "--method", "dgex", "--grid", "lr=0.016,0.008,0.004,0.003,0.002,0.001,0.0005",
+    "--random", "6", "--halving", "--protocol", "geo", "--set", "dgex.epochs=9",
+    "--set", "dgex.units=20", "--set", "dgex.halves=1", "--set", "dgex.dropout=0", *ARGUMENTS,
+)  # fmt: skip
+"""Of six rates drawn from seven, two go on from 3 epochs to 9, where the faster falls behind."""
+
+
+def test_of_candidates_drawn_at_random_the_last_round_of_halving_decides(genebench, tiny, tmp_path):
+    done = genebench(*HALVING, "--results", tmp_path / "results")
+    assert done.status == 0, done.err
+    assert "geo: 8 trials" in done.out
+    found = [r for r in api.records(tmp_path / "results").records if r.identity.method == "dgex"]
+    rounds = {
+        epochs: {
+            record.scores["mae"]["all"].mean: record.identity.params["lr"]
+            for record in found
+            if record.identity.is_trial and record.identity.params["epochs"] == epochs
+        }
+        for epochs in (3, 9)
+    }
+    first, last = rounds[3], rounds[9]
+    assert len(first) == 6
+    assert set(last.values()) == {first[error] for error in sorted(first)[:2]}
+    [tested] = [record.identity for record in found if not record.identity.is_trial]
+    assert tested.params["lr"] == last[min(last)] != first[min(first)]
+    assert tested.params["epochs"] == 9
+    assert tested.test == str(GEO.test)

@@ -224,8 +224,9 @@ def test_halves_train_as_they_would_alone():
     assert not torch.equal(both.weights(1)["bias.2"], spoilt.weights(1)["bias.2"])
 
 
-def test_better_than_the_mean_and_near_ridge_or_better(parts, selections):
-    models = DGEX(**TINY).fit(parts["train"], selections, Context())
+def test_better_than_the_mean_and_than_ridge(parts, selections):
+    # By the seed, and at the preset, of `make demo`.
+    models = DGEX(**TINY).fit(parts["train"], selections, Context(seed=0))
     test = parts["test"]
     x, y = parts["train"].landmarks.astype(float), parts["train"].targets.astype(float)
 

@@ -573,7 +573,7 @@ def test_listing_needs_no_torch():
 # Fits
 
 
-def test_better_than_the_mean_and_near_ridge_or_better(parts, selections):
+def test_better_than_the_mean_and_than_ridge(parts, selections):
     test = parts["test"]
     x, y = parts["train"].landmarks.astype(float), parts["train"].targets.astype(float)
 
@@ -588,9 +588,11 @@ def test_better_than_the_mean_and_near_ridge_or_better(parts, selections):
         key=lambda weights: error(parts["geo"].landmarks @ weights, parts["geo"]),
     )
     linear = error(test.landmarks @ best, test)
-    found = method("ggan").fit(parts["train"], selections, Context())["geo"]
-    assert error(found.predict(test.landmarks), test) < 0.6 * error(0.0, test)
-    assert error(found.predict(test.landmarks), test) < 1.02 * linear
+    # By the seed, and at the preset, of `make demo`.
+    model = method("ggan").fit(parts["train"], selections, Context(seed=0))["geo"]
+    found = error(model.predict(test.landmarks), test)
+    assert found < 0.6 * error(0.0, test)
+    assert found < linear
 
 
 def test_what_a_model_says_of_its_choice(parts, selections):
