@@ -31,8 +31,6 @@ VERSION = 2
 PROFILES_PER_BLOCK = 2048
 PROFILES_IN_CACHE = 128
 """Centred and squared together, while a processor's cache holds them."""
-LANDMARKS_PER_PANEL = 256
-"""Landmarks multiplied at once with themselves and all that follows: what is before is done."""
 
 Array = NDArray[np.float64]
 
@@ -110,9 +108,7 @@ class _Pass:
             rows = slice(start, start + PROFILES_IN_CACHE)
             torch.sub(block[rows], self._centre, out=values[rows, 1:])
             self._squares += values[rows, self._left :].square().sum(0)
-        for start in range(0, self._left, LANDMARKS_PER_PANEL):
-            stop = min(start + LANDMARKS_PER_PANEL, self._left)
-            self._products[start:stop, start:].addmm_(values[:, start:stop].T, values[:, start:])
+        self._products.addmm_(values[:, : self._left].T, values)
 
     def _standardised(self) -> Moments:
         n, p = len(self._train), self._left - 1
@@ -120,13 +116,12 @@ class _Pass:
         found, squares = self._products.cpu().numpy(), self._squares.cpu().numpy()
         mean = found[0, 1:] / n
         products = (found[1:, 1:] - n * np.outer(mean[:p], mean)) * np.outer(scale[:p], scale)
-        upper = np.triu(products[:, :p])
         return Moments(
             n=n,
             x_mean=(mean * scale)[:p],
             y_mean=(mean * scale)[p:],
             # Rounding must not make the scatter asymmetric, nor a variance negative.
-            xx=upper + np.triu(upper, 1).T,
+            xx=(products[:, :p] + products[:, :p].T) / 2,
             xy=products[:, p:],
             yy=np.maximum((squares - n * mean[p:] ** 2) * scale[p:] ** 2, 0.0),
         )
