@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import current_thread, main_thread
 from typing import NoReturn
 
 
@@ -20,6 +21,8 @@ def no_exit() -> Iterator[None]:
     def refuse(status: int) -> NoReturn:
         if os.getpid() != here:
             leave(status)
+        if current_thread() is not main_thread():  # where SystemExit would say nothing
+            raise RuntimeError(f"os._exit({status!r}) in a thread does not end genebench")
         raise SystemExit(f"os._exit({status!r}) was called, and would have ended genebench")
 
     os._exit = refuse

@@ -44,17 +44,19 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     """Call something, and interrupt it when it takes longer than that; 0 is no limit.
 
     The limit holds in the main thread of a system that has alarms. Code that does not return to
-    Python, or swallows whatever is raised in it, goes on regardless.
+    Python, or swallows whatever is raised in it, goes on regardless; it is overdue when it is done.
 
     Raises:
         Overdue: it took longer.
     """
     if not seconds or not _can_interrupt():
         return call()
-    armed = True
+    armed, rang = True, False
 
     def interrupt(*_: object) -> None:
+        nonlocal rang
         if armed:
+            rang = True
             _stop(seconds)
 
     handler, timer = signal.signal(signal.SIGALRM, interrupt), signal.getitimer(signal.ITIMER_REAL)
@@ -62,9 +64,12 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     try:
         try:
             signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
-            return call()
+            result = call()
         finally:
             armed = False
+        if rang:  # and was swallowed
+            _stop(seconds)
+        return result
     finally:  # even if the alarm rang as the call returned
         armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)

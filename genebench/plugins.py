@@ -214,7 +214,9 @@ def _add_built(function: Callable[..., object], **given: Any) -> None:
         return
     own = typer.Typer()
     function(app=own)
-    typer.main.get_group(own)
+    taken = set(typer.main.get_group(given["app"]).commands)
+    if again := sorted(taken.intersection(typer.main.get_group(own).commands)):
+        raise ContractError(f"adds the command {again[0]!r}, which there is already")
     given["app"].registered_commands += own.registered_commands
     given["app"].registered_groups += own.registered_groups
 

@@ -69,7 +69,7 @@ def predict(
 
     def blocks() -> Iterator[NDArray[np.floating]]:
         done = 0
-        for block in reader.blocks(rows.positions):
+        for block in reader.read(rows.positions):
             given = rows.average(block)
             if values == "expression" and not done:
                 _check_level(given, reader.source)

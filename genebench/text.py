@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import math
 import os
 import re
 import sys
@@ -35,10 +37,22 @@ def no_formula(value: object) -> object:
 class Escaped(io.TextIOBase):
     """A stream for what plugins print: lines without control characters, only so many of them."""
 
-    def __init__(self, stream: TextIO) -> None:
+    encoding = "utf-8"
+    errors = "replace"
+
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._held = ""
-        self._left = _MOST
+        self._left: float = _MOST
+
+    def fileno(self) -> int:
+        """The descriptor of what stands behind, as for a process to print to, or a crash."""
+        if self._stream is None:
+            raise io.UnsupportedOperation("fileno")
+        return self._stream.fileno()
+
+    def reconfigure(self, **_: object) -> None:
+        """Nothing: how lines are shown is not for a plugin to say."""
 
     def write(self, text: str, /) -> int:
         """Pass on the lines that are complete."""
@@ -49,14 +63,15 @@ class Escaped(io.TextIOBase):
         return len(text)
 
     def finish(self) -> None:
-        """Pass on the line that never ended."""
+        """Pass on the line that never ended; what holds on to the stream may print on."""
         self.write("\n")
+        self._left = math.inf
 
     def _show(self, line: str) -> None:
-        if self._left > 0:
-            self._stream.write(f"{line}\n")
-        elif self._left == 0:
-            self._stream.write(f"(after {_MOST} lines, no more is shown)\n")
+        if self._left >= 0 and self._stream is not None:
+            shown = line if self._left else f"(after {_MOST} lines, no more is shown)"
+            with suppress(OSError, ValueError):  # nobody reads it: that is no fault of who prints
+                self._stream.write(f"{shown}\n")
         self._left -= 1
 
 
@@ -92,6 +107,8 @@ def _stood_in(*names: str) -> Iterator[None]:
 @contextmanager
 def _diverted() -> Iterator[None]:
     """Have what bypasses ``sys`` (C code, other processes) print to standard error as well."""
+    with suppress(OSError, ValueError, AttributeError):  # closed, or none
+        sys.__stdout__.flush()  # type: ignore[union-attr]
     kept = {number: _duplicate(number) for number in (1, 2)}
     try:
         with suppress(OSError):  # no standard error
@@ -108,5 +125,7 @@ def _duplicate(number: int) -> int | None:
     """Another descriptor of the same file; None where that one is closed."""
     try:
         return os.dup(number)
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
         return None

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from threading import Thread
 
 import pytest
 
@@ -81,3 +82,19 @@ def test_what_is_forked_may_exit_and_afterwards_so_may_we():
         with pytest.raises(SystemExit, match=r"os\._exit\(0\) was called"):
             os._exit(0)
     assert os._exit is before
+
+
+def test_an_exit_in_a_thread_is_reported_and_ends_nothing():
+    raised = []
+
+    def leave():
+        try:
+            os._exit(3)
+        except RuntimeError as error:
+            raised.append(str(error))
+
+    with no_exit():
+        thread = Thread(target=leave)
+        thread.start()
+        thread.join()
+    assert raised == ["os._exit(3) in a thread does not end genebench"]

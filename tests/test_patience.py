@@ -101,3 +101,13 @@ def test_a_limit_that_is_none_is_refused_in_one_line(monkeypatch, text, genebenc
     monkeypatch.setenv(LIMIT, text)
     with pytest.raises(UserError, match=f"{LIMIT}={text}: write it in seconds, such as 60"):
         patience()
+
+
+def test_what_swallows_the_interruption_is_overdue_when_it_is_done():
+    def stubborn():
+        with suppress(BaseException):
+            loop()
+        return 1
+
+    with pytest.raises(Overdue):
+        within(0.2, stubborn)

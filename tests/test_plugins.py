@@ -528,6 +528,7 @@ def genebench_commands(app):
         ("raise SystemExit(3)", "genebench_commands raised SystemExit: 3"),
         ("print('hello')", "hello"),
         ("app.command()(use)", "genebench_commands raised RuntimeError: Type not yet supported"),
+        ("app.command(name='run')(lambda: 1)", "adds the command 'run', which there is already"),
     ],
 )
 def test_no_plugin_spoils_the_commands_of_others(install, does, complaint):

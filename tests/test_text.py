@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import subprocess
 import sys
@@ -91,3 +92,43 @@ def test_what_goes_to_either_stream_is_escaped(capfd):
         sys.stdout.write("\x1b[2J\n")
         sys.stderr.write("\x1b[2J\n")
     assert capfd.readouterr() == ("", "�[2J\n" * 2)
+
+
+def test_what_was_printed_before_is_not_diverted(tmp_path):
+    code = """
+import logging, sys
+from genebench.text import escaped_output
+print("header")
+with escaped_output():
+    print("within")
+print("footer")
+"""
+    out, err = tmp_path / "out", tmp_path / "err"
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+        subprocess.run(
+            [sys.executable, "-c", code], stdout=stdout, stderr=stderr, env=environment, check=True
+        )
+    assert out.read_text().split() == ["header", "footer"]
+    assert err.read_text().split() == ["within"]
+
+
+def test_a_handler_that_was_made_meanwhile_prints_on_afterwards(capsys):
+    with escaped_streams():
+        handler = logging.StreamHandler()
+    for number in range(300):
+        handler.emit(logging.makeLogRecord({"msg": f"line {number}"}))
+    assert capsys.readouterr().err.splitlines()[-1] == "line 299"
+
+
+def test_a_stand_in_has_a_descriptor_and_can_be_reconfigured(capfd):
+    with escaped_streams():
+        sys.stdout.reconfigure(line_buffering=True)
+        subprocess.run([sys.executable, "-c", "print('child')"], stdout=sys.stderr, check=True)
+    assert "child" in capfd.readouterr().err
+
+
+def test_printing_is_no_fault_where_there_is_no_standard_error(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with escaped_streams():
+        print("to nobody")

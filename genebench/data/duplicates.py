@@ -135,7 +135,7 @@ def _k_means(clusters: int, seed: int) -> Any:
 def _blocks(reader: Reader, message: str, progress: Progress) -> Iterator[NDArray[np.floating]]:
     """Blocks of profiles × all probes."""
     done = 0
-    for block in reader.blocks(np.arange(len(reader.gene_ids)), _ROWS):
+    for block in reader.read(np.arange(len(reader.gene_ids)), _ROWS):
         yield block
         done += len(block)
         progress(done, len(reader.profiles), message)

@@ -38,6 +38,9 @@ class Layers:
     ) -> NDArray[np.float64]:
         """Profiles × ``positions`` → profiles × genes in the order of the map, in float64."""
         means = np.empty((len(values), self._genes)) if out is None else out
+        # Compiled code looks at no bounds.
+        if values.shape[1:] != self.positions.shape or means.shape != (len(values), self._genes):
+            raise ValueError(f"{values.shape} values for means of shape {means.shape}")
         _average(values, self._several, self._counts, self._widths, means)
         return means
 

@@ -61,7 +61,8 @@ class LevelWatch:
     """All profiles of a platform, where :func:`check_level` looks at some of the first.
 
     Two of its sorted values tell whether a profile could be at fault. Those that could are
-    collected, and judged together as a sample is: by hundreds, and at the end.
+    collected, and judged together as a sample is: by hundreds, and at the end. That RNA-seq was
+    standardised by gene shows in two of them or more, never in one.
 
     Args:
         source, platform, level: as for :func:`check_level`.
@@ -109,7 +110,10 @@ class LevelWatch:
         fault = next(_faults(sample, is_array=self._is_array, level=self._level), None)
         if fault:
             which = f"{len(self._ids):,} profile(s), the first of them {self._ids[0]!r}"
-            raise _refusal(f"{self._source}: {which}: {fault}, or leave them out", self._platform)
+            # What to do about a whole file would be wrong: the others are as declared.
+            evidence = fault.partition(";")[0]
+            remedy = "leave them out, or give them in the units of the others"
+            raise _refusal(f"{self._source}: {which}: {evidence}; {remedy}", self._platform)
         self._ids, self._values = [], []
 
     def _could_be_at_fault(self, ordered: NDArray[np.float64]) -> NDArray[np.bool_]:

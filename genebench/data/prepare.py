@@ -214,7 +214,7 @@ class _Preparation:
         """Blocks of kept profiles × rows to average, once the level of the first is known."""
         total = sum(len(table) for table in self.tables.values())
         item, at = self._platforms[platform], 0
-        blocks = item.reader.blocks(layers.positions, ROWS)
+        blocks = item.reader.read(layers.positions, ROWS)
         first = list(islice(blocks, BLOCK // ROWS))
         sample = layers.average(np.concatenate(first))
         check_level(sample, source=item.reader.source, platform=platform, level=item.level)

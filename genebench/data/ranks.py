@@ -78,7 +78,8 @@ def reference_ranks(expression: Floats, room: Room | None = None) -> Ranks:
     """Positions in the quantile reference that RNA-seq values are mapped to, profile by profile.
 
     With dense rank r = 0 … U−1 among a profile's U distinct values and G genes, the position is
-    ``int((r + 1) / U · G) − 1`` [D-GEX code]; ties (zeros, twins) share one value.
+    ``int((r + 1) / U · G) − 1`` [D-GEX code]; ties (zeros, twins) share one value. Where rounding
+    makes that −1, as for G = U = 49, it is 0; the published code would take the largest value.
     """
     room = room or Room(*expression.shape)
     keys = _bit_keys(expression, room)
@@ -137,7 +138,7 @@ def _even_keys(expression: Floats, room: Room) -> Keys:
 def _bit_keys(expression: Floats, room: Room) -> Keys:
     """Keys for any values: the leading bits of a float64, turned round where it is negative."""
     keys = room.array("keys", np.int64, len(expression))
-    bits = np.ascontiguousarray(expression).view(np.int64)
+    bits = np.ascontiguousarray(expression, np.float64).view(np.int64)
     np.right_shift(bits, 63, out=keys)
     keys &= np.iinfo(np.int64).max
     keys ^= bits
@@ -244,7 +245,9 @@ def _scatter_dense(ordered: Floats, order: Keys, places: np.integer, ranks: Rank
         for i in range(n_genes):
             if i and values[i] != values[i - 1]:
                 dense += 1
-            out[np.uint64(keys[i] & places)] = np.int64(dense / distinct * n_genes) - 1
+            # With as many distinct values as genes, rounding can make the lowest less than 1.
+            position = np.int64(dense / distinct * n_genes) - 1
+            out[np.uint64(keys[i] & places)] = max(position, 0)
 
 
 @compiled

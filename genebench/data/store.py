@@ -221,12 +221,13 @@ class Dataset:
         return faults or ([] if self._content_digest(found) == self.digest else ["digest"])
 
     def verify_cache(self) -> list[str]:
-        """Files of ``cache/`` that were changed since they were worked out; none when sound.
+        """Files of ``cache/`` that were changed, or kept by another version; none when sound.
 
         Every file is read. One that is removed is worked out again when it is asked for.
         """
         kept = sorted((self.root / "cache").glob("[!.]*"))  # others are being written
-        return [path.relative_to(self.root).as_posix() for path in kept if not is_sound(path)]
+        bad = [path for path in kept if not is_sound(path) and path.exists()]
+        return [path.relative_to(self.root).as_posix() for path in bad]
 
     def _sums(self) -> dict[str, str]:
         lines = (self.root / SUMS).read_text("utf-8").splitlines()

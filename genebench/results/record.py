@@ -55,15 +55,15 @@ class Identity(_Part):
 
     method: str = Field(description="name of the method")
     params: dict[str, Value] = Field(description="parameters in effect, every one")
-    seed: int = Field(description="seed; 0 for a deterministic method")
+    seed: Count = Field(description="seed; 0 for a deterministic method")
     protocol: str = Field(description="name of the protocol")
-    protocol_version: int = Field(description="version of the protocol's definition")
+    protocol_version: Count = Field(description="version of the protocol's definition")
     train: str = Field(description="profiles it trains on, and their units")
     select: str = Field(description="profiles it selects on, and their units")
     test: str = Field(description="profiles it is tested on, and their units")
     data: str = Field(description="digest of the dataset, its split included")
     code: Code = Field(description="the plugin that the method came from")
-    numerics: int = Field(description="version of genebench's own arithmetic")
+    numerics: Count = Field(description="version of genebench's own arithmetic")
 
     @property
     def is_trial(self) -> bool:

@@ -34,8 +34,9 @@ class Given(Reader):
 
     def blocks(self, genes, size=None):
         self.passes += 1
-        for at in range(0, len(self.matrix), self.size):
-            yield self.matrix[at : at + self.size, genes]
+        step = min(self.size, size or self.size)
+        for at in range(0, len(self.matrix), step):
+            yield self.matrix[at : at + step, genes]
 
 
 def found(matrix, rule="exact", size=16, **options):

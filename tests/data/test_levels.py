@@ -51,7 +51,7 @@ KINDS = {
 }
 CENTRED = "z-scores or other values centred by gene: .* negative, and the means of genes differ"
 FAULTS = {
-    "linear": r"look linear, .* values reach [\d,.]+, and [\d,]+ of 2[\d,]+ are above 30; give",
+    "linear": r"look linear, .* values reach [\d,.]+, and [\d,]+ of 2[\d,]+ are above 30;",
     "linear with absurd maxima": "look linear, not log2 expression: values reach 6.7e.09, and",
     "counts": r"look raw counts \(all whole numbers\), not log2 .* write level = \"linear\"",
     "z-scores by gene": CENTRED,
@@ -141,10 +141,10 @@ def prepared_with(tmp_path_factory):
 
 Z_SCORES = KINDS["z-scores by gene"]
 LATE = {
-    "linear": ("geo", "log2", EXPRESSION, LINEAR, "look linear, not log2 .* above 30; give"),
+    "linear": ("geo", "log2", EXPRESSION, LINEAR, "look linear, not log2 .* above 30;"),
     "counts": ("geo", "log2", EXPRESSION, COUNTS, r"look raw counts \(all whole numbers\), not"),
     "z-scores": ("geo", "log2", EXPRESSION, Z_SCORES, CENTRED),
-    "log2": ("geo", "linear", LINEAR, EXPRESSION, LOGARITHMIC),
+    "log2": ("geo", "linear", LINEAR, EXPRESSION, "these look logarithmic: no value is above"),
     "z-scores of RNA-seq": ("gtex", "log2", LINEAR, Z_SCORES, CENTRED),
 }
 """Kind → platform, level, the first 1,100 profiles, later ones, and what is said of these."""
@@ -160,7 +160,8 @@ def test_late_profiles_in_other_units_are_refused_and_named(prepared_with, kind,
     told = re.search(r": (\d+) profile\(s\), the first of them 'p(\d+)': ", str(error.value))
     assert 0.9 * min(number, 256) < int(told[1]) <= number
     assert 1100 <= int(told[2]) < 1105
-    assert "or leave them out, or, if the values are right, write level" in str(error.value)
+    assert "; leave them out, or give them in the units of the others" in str(error.value)
+    assert 'level = "l' not in str(error.value), "the others are in the declared units"
 
 
 def test_one_array_in_other_units_among_many_is_found(prepared_with):

@@ -32,7 +32,8 @@ anything = hnp.arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(1, 30
 def published_search(profile: list[float], n_genes: int) -> list[int]:
     """The position of each value: its place in the list of distinct values, stretched."""
     distinct = sorted(set(profile))
-    return [int((distinct.index(v) + 1.0) / len(distinct) * n_genes) - 1 for v in profile]
+    places = [int((distinct.index(v) + 1.0) / len(distinct) * n_genes) - 1 for v in profile]
+    return [max(place, 0) for place in places]  # see below
 
 
 @given(tied | anything)
@@ -104,6 +105,14 @@ def test_rna_seq_ranks_are_those_of_the_published_search(block):
     n_genes = block.shape[1]
     expected = [published_search(list(row), n_genes) for row in block]
     assert reference_ranks(block).tolist() == expected
+
+
+def test_the_lowest_of_as_many_values_as_genes_has_the_lowest_rank():
+    """1 / 49 * 49 is a little less than 1: the published code would take the largest value."""
+    assert int(1 / 49 * 49) == 0
+    (ranks,) = reference_ranks(np.arange(49.0)[None]).tolist()
+    assert ranks[:3] == [0, 0, 2]
+    assert ranks == published_search(list(range(49)), 49)
 
 
 @given(tied | anything)

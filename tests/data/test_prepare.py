@@ -240,6 +240,30 @@ def test_a_failure_in_the_midst_of_the_blocks_leaves_the_earlier_dataset(make, m
     )
 
 
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (lambda block: block[:, :-1], r"a block of shape \(\d+, \d+\)"),
+        (lambda block: np.repeat(block, 20, axis=0), r"a block of shape \(\d+, \d+\)"),
+        (lambda block: block[:-1], r"\d+ of \d+ profiles"),
+    ],
+)
+def test_a_reader_that_breaks_its_promise_is_at_fault(make, monkeypatch, broken, words):
+    whole = Given.blocks
+    monkeypatch.setattr(Given, "blocks", lambda *given: map(broken, whole(*given)))
+    with pytest.raises(UserError, match=f"its reader gave {words}"):
+        prepare(make(), store=make.store)
+    assert make.store.open("made") is None
+
+
+def test_values_of_another_byte_order_are_taken(make, monkeypatch):
+    whole = Given.blocks
+    expected = prepare(make(), store=make.store).digest
+    turned = lambda *given: (block.astype(">f8") for block in whole(*given))  # noqa: E731
+    monkeypatch.setattr(Given, "blocks", turned)
+    assert prepare(make(), store=make.store).digest == expected
+
+
 def test_the_sums_are_those_of_the_files(make):
     dataset = prepare(make(), store=make.store)
     lines = (dataset.root / "SHA256SUMS").read_text().splitlines()

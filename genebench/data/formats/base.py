@@ -61,6 +61,24 @@ class Reader(ABC):
             UserError: a value cannot be read, is missing, NaN or infinite (row and column named).
         """
 
+    def read(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
+        """:meth:`blocks`, held to what they promise: compiled code takes them on trust.
+
+        Raises:
+            UserError: as for :meth:`blocks`; or a block has another shape, as a plugin's might.
+        """
+        done = 0
+        for block in self.blocks(genes, size):
+            done += len(block)
+            if block.shape != (min(len(block), size), len(genes)) or done > len(self.profiles):
+                raise self._broken(f"a block of shape {block.shape}")
+            yield np.asarray(block, float_type(block.dtype))
+        if done != len(self.profiles):
+            raise self._broken(f"{done} of {len(self.profiles)} profiles")
+
+    def _broken(self, gave: str) -> UserError:
+        return self.fault(f"its reader gave {gave}, which it must not; tell who wrote the format")
+
     def transposed(self) -> Reader:
         """The same file read as profiles × genes, where it is a table that could be either.
 

@@ -60,12 +60,15 @@ class GctxReader(Hdf5Reader, GeneReader):
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64.
 
         Memory: one block, and some 64 profiles of all genes of the file; a chunk's profiles where
-        those are more, up to :data:`BAND` bytes; else as any :class:`GeneReader`.
+        those are more, up to :data:`BAND` bytes; else the genes of a chunk, of all profiles, where
+        those are fewer values, and as any :class:`GeneReader`.
         """
         with self.open() as file:
             matrix = file[MATRIX]
-            chunk, _ = _chunks(matrix)
-            if chunk * matrix.shape[1] * float_type(matrix.dtype).itemsize <= BAND:
+            chunk, width = _chunks(matrix)
+            band = chunk * matrix.shape[1] * float_type(matrix.dtype).itemsize
+            # By gene, a column of chunks is in memory: only where that is less.
+            if band <= BAND or chunk * matrix.shape[1] <= width * matrix.shape[0]:
                 yield from self._by_profile(matrix, genes, size, chunk)
                 return
         for number, block in enumerate(super().blocks(genes, size)):

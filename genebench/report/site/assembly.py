@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from importlib.metadata import version
 from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
 from genebench.analysis.rank import Entry, entries_of
@@ -157,7 +159,7 @@ def _workers(n_records: int) -> Iterator[Everywhere]:
     # A fresh interpreter: a copy of this one would take its threads' locks along.
     pool = ProcessPoolExecutor(cpus, get_context("spawn"))
     try:
-        with _one_thread_each():
+        with _one_thread_each(), _no_main():
             for _ in range(cpus):
                 pool.submit(_started)
         yield partial(_there, pool)
@@ -176,6 +178,17 @@ def _one_thread_each() -> Iterator[None]:
         os.environ.pop(_THREADS)
         if before is not None:
             os.environ[_THREADS] = before
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Processes that are started now have no main module: the caller's script would run in each."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _started() -> None:

@@ -108,7 +108,8 @@ def _preferred(known: Run, other: Run) -> Run:
     A mark speaks for the file that it was given to: those of both hold only where the files are
     the same to the byte.
     """
-    kept = other if known.record.status == "failed" else known
+    later = known.record.status == "failed" and other.record.status == "done"
+    kept = other if later else known
     if known.store.digest(known.key) != other.store.digest(other.key):
         return kept
     return replace(kept, marks=tuple(dict.fromkeys([*known.marks, *other.marks])))

@@ -47,9 +47,9 @@ class _Judge:
         return self.choice.model(*self._best, grid)
 
     def _keep(self, better: NDArray[np.bool_], weights: torch.Tensor, bias: torch.Tensor) -> None:
-        if better.all():
+        if better.all() or self._best is None:
             self._best = weights, bias
-        elif better.any() and self._best is not None:
+        elif better.any():
             columns = torch.from_numpy(better).to(weights.device)
             self._best = (
                 torch.where(columns, weights, self._best[0]),

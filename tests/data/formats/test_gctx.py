@@ -43,7 +43,7 @@ def test_blocks_beyond_a_slab_are_the_matrix_too(write_gctx, gctx_datasets, chun
         np.testing.assert_array_equal(np.vstack(blocks), matrix[:, genes])
 
 
-@pytest.mark.parametrize("chunks", [(300, 1), (300, 2), (200, 5), (150, 3)])
+@pytest.mark.parametrize("chunks", [(300, 1), (300, 2), (280, 3), (160, 2)])
 @pytest.mark.parametrize("in_memory", [0, 1 << 20])
 def test_chunks_of_too_many_profiles_are_read_gene_by_gene(
     write_gctx, gctx_datasets, monkeypatch, chunks, in_memory
@@ -62,6 +62,18 @@ def test_chunks_of_too_many_profiles_are_read_gene_by_gene(
     assert sum(map(len, reader.blocks(np.array([0, 4]), 16))) == 300
     with pytest.raises(UserError, match=r"profile 'profile211', gene 'gene3' is -666: missing"):
         list(reader.blocks(np.array([3, 1]), 16))
+
+
+@pytest.mark.parametrize("chunks", [(200, 5), (150, 3), (300, 5)])
+def test_wide_chunks_are_read_by_profile_where_that_takes_less(
+    write_gctx, gctx_datasets, monkeypatch, chunks
+):
+    """A column of such chunks is more than a row of them."""
+    matrix = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    reader = open_reader(write_gctx(gctx_datasets(matrix), chunks=chunks, compression="gzip"))
+    monkeypatch.setattr("genebench.data.formats.gctx.BAND", 149 * 5 * 4)
+    monkeypatch.setattr(reader, "gene_blocks", None)
+    np.testing.assert_array_equal(np.vstack(list(reader.blocks(np.arange(5), 16))), matrix)
 
 
 def test_memory_does_not_grow_with_the_profiles_that_chunks_span(
