@@ -131,4 +131,4 @@ def test_a_stand_in_has_a_descriptor_and_can_be_reconfigured(capfd):
 def test_printing_is_no_fault_where_there_is_no_standard_error(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     with escaped_streams():
-        print("to nobody")
+        sys.stdout.write("to nobody\n")
