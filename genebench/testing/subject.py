@@ -124,7 +124,7 @@ class Subject:
 
     @contextmanager
     def home_without_test(self) -> Iterator[Path]:
-        """The only home there is meanwhile, without a test profile: all others are removed.
+        """The only home there is meanwhile, without a test profile: others of this process go.
 
         Removed, for what is only moved can be found; those of other subjects too. Whoever needs
         one writes it again.
