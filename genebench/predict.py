@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genebench.data.compendium import REFERENCE_PLATFORM, IdKind
-from genebench.data.formats.base import Content, Reader
+from genebench.data.formats.base import Content, Reader, Rows
 from genebench.data.formats.opening import write_matrix
 from genebench.data.genes import match
 from genebench.data.layers import Layers
@@ -70,7 +70,7 @@ def predict(
     def blocks() -> Iterator[NDArray[np.floating]]:
         done = 0
         for block in reader.read(rows.positions):
-            given = rows.average(block)
+            given = rows.average(Rows.of(block))
             if values == "expression" and not done:
                 _check_level(given, reader.source)
             yield _predicted(saved, given, values)

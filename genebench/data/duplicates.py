@@ -19,8 +19,9 @@ of a temporary file as large as the source: its pages are the system's to take b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from genebench.data.compiled import compiled_loosely
-from genebench.data.formats.base import BLOCK, Reader
+from genebench.data.formats.base import BLOCK, Part, Reader, Rows
 from genebench.data.npy import NpyWriter, read_rows
 from genebench.data.threads import in_order
 from genebench.errors import UserError
@@ -95,11 +96,13 @@ def find_duplicates(
 
 def _among_all(reader: Reader, path: Path, progress: Progress) -> NDArray[np.bool_]:
     n_profiles = len(reader.profiles)
-    projected = _project(_blocks(reader, "looking for duplicates", progress), n_profiles)
+    with _parts(reader, "looking for duplicates", progress) as parts:
+        projected = _project(parts, n_profiles)
     crowded = projected.crowded()
     removed = np.zeros(n_profiles, np.bool_)
     if len(crowded):
-        _write_rows(path, _blocks(reader, "reading similar profiles", progress), crowded)
+        with _parts(reader, "reading similar profiles", progress) as parts:
+            _write_rows(path, parts, crowded)
         removed[crowded] = _repeats(projected.take(crowded), _Rows(path, np.arange(len(crowded))))
     return removed
 
@@ -107,8 +110,9 @@ def _among_all(reader: Reader, path: Path, progress: Progress) -> NDArray[np.boo
 def _in_clusters(reader: Reader, seed: int, path: Path, progress: Progress) -> NDArray[np.bool_]:
     n_profiles = len(reader.profiles)
     k_means = _k_means(min(CLUSTERS, n_profiles), seed)
-    _write_rows(path, _blocks(reader, "copying profiles", progress), np.arange(n_profiles))
-    projected = _project(read_rows(path, _ROWS), n_profiles)
+    with _parts(reader, "copying profiles", progress) as parts:
+        _write_rows(path, parts, np.arange(n_profiles))
+    projected = _project((partial(Rows.of, rows) for rows in read_rows(path, _ROWS)), n_profiles)
     progress(0, 1, "clustering profiles")
     labels = k_means.fit(np.load(path, mmap_mode="r")).labels_
     removed = np.zeros(n_profiles, np.bool_)
@@ -132,13 +136,18 @@ def _k_means(clusters: int, seed: int) -> Any:
     )
 
 
-def _blocks(reader: Reader, message: str, progress: Progress) -> Iterator[NDArray[np.floating]]:
-    """Blocks of profiles × all probes."""
-    done = 0
-    for block in reader.read(np.arange(len(reader.gene_ids)), _ROWS):
-        yield block
-        done += len(block)
-        progress(done, len(reader.profiles), message)
+@contextmanager
+def _parts(reader: Reader, message: str, progress: Progress) -> Iterator[Iterator[Part]]:
+    """Blocks of profiles × all probes in file order."""
+    n_profiles = len(reader.profiles)
+
+    def told(parts: Iterator[Part]) -> Iterator[Part]:
+        for number, part in enumerate(parts, start=1):
+            yield part
+            progress(min(number * _ROWS, n_profiles), n_profiles, message)
+
+    with reader.parts(np.arange(len(reader.gene_ids)), _ROWS) as parts:
+        yield told(parts)
 
 
 @dataclass(frozen=True)
@@ -176,25 +185,26 @@ class _Projected:
         return np.flatnonzero(nearest[:, 1] < len(self.points))
 
 
-def _project(blocks: Iterable[NDArray[np.floating]], n_profiles: int) -> _Projected:
+def _project(parts: Iterable[Part], n_profiles: int) -> _Projected:
     """Project blocks of profiles on the leading directions of the first of them.
 
     A coordinate is off by at most ``n_probes · eps / 2 · ‖profile‖``, whatever the order of
     summation; the radius allows several times what that makes in a distance, plus as much for
     directions that are not quite orthonormal and for the rounding of the distances themselves.
     """
-    blocks = iter(blocks)
-    first = list(islice(blocks, BLOCK // _ROWS))
-    directions = _leading_directions(np.concatenate(first))
+    parts = iter(parts)
+    first = list(islice(parts, BLOCK // _ROWS))
+    directions = _leading_directions(np.concatenate([part().values.copy() for part in first]))
 
-    def work(block: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
+    def work(part: Part) -> tuple[NDArray[np.float64], float]:
+        block = part().values
         coordinates = np.zeros((len(block), len(directions)))
         _add_products(block, directions, coordinates)
         return coordinates, float(max(block.max(), -block.min()))
 
     points = np.empty((n_profiles, len(directions) + 1))
     start, largest = 0, 0.0
-    for coordinates, extreme in in_order(work, chain(first, blocks)):
+    for coordinates, extreme in in_order(work, chain(first, parts)):
         points[start : start + len(coordinates), :-1] = coordinates
         largest = max(largest, extreme)
         start += len(coordinates)
@@ -231,14 +241,13 @@ def _leading_directions(profiles: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.ascontiguousarray(np.linalg.qr(sample.T @ leading)[0].T)
 
 
-def _write_rows(
-    path: Path, blocks: Iterable[NDArray[np.floating]], profiles: NDArray[np.intp]
-) -> None:
+def _write_rows(path: Path, parts: Iterable[Part], profiles: NDArray[np.intp]) -> None:
     """Copy some profiles (ascending positions) to a ``.npy`` file, in the precision they have."""
     with path.open("wb") as stream:
         writer = None
         start = copied = 0
-        for block in blocks:
+        for part in parts:
+            block = part().values
             writer = writer or NpyWriter(stream, (len(profiles), block.shape[1]), block.dtype)
             upto = int(np.searchsorted(profiles, start + len(block)))
             writer.append(block[profiles[copied:upto] - start])

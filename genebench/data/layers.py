@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genebench.data.compiled import compiled
+from genebench.data.formats.base import Rows
 from genebench.data.genes import Matched
 
 
@@ -28,42 +29,43 @@ class Layers:
             starts[several[counts[several] > depth]] + depth
             for depth in range(1, counts.max(initial=1))
         ]
-        self._several, self._counts = several.astype(np.uintp), counts[several]
-        self._widths = np.array([len(layer) for layer in layers], np.intp)
+        widths = np.array([len(layer) for layer in layers], np.intp)
+        self._layers = several.astype(np.uintp), counts[several], widths
         self._genes = len(counts)
         self.positions: NDArray[np.intp] = matched.positions[np.concatenate([starts, *layers])]
 
-    def average(
-        self, values: NDArray[np.floating], out: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float64]:
+    def average(self, rows: Rows, out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Profiles × ``positions`` → profiles × genes in the order of the map, in float64."""
+        values, columns = rows
         means = np.empty((len(values), self._genes)) if out is None else out
         # Compiled code looks at no bounds.
-        if values.shape[1:] != self.positions.shape or means.shape != (len(values), self._genes):
-            raise ValueError(f"{values.shape} values for means of shape {means.shape}")
-        _average(values, self._several, self._counts, self._widths, means)
+        if columns.shape != self.positions.shape or means.shape != (len(values), self._genes):
+            raise ValueError(f"{columns.shape} columns for means of shape {means.shape}")
+        if not 0 <= columns.min() <= columns.max() < values.shape[1]:
+            raise ValueError(f"columns beyond values of shape {values.shape}")
+        _average(values, columns.view(np.uintp), self._layers, means)
         return means
 
 
 @compiled
 def _average(
     values: NDArray[np.floating],
-    several: NDArray[np.uintp],
-    counts: NDArray[np.intp],
-    widths: NDArray[np.intp],
+    columns: NDArray[np.uintp],
+    layers: tuple[NDArray[np.uintp], NDArray[np.intp], NDArray[np.intp]],
     means: NDArray[np.float64],
 ) -> None:
+    several, counts, widths = layers
     n_genes, sums = means.shape[1], np.empty(len(several))
     for at in range(len(values)):
         profile, out = values[at], means[at]
         for gene in range(n_genes):
-            out[gene] = profile[gene]
+            out[gene] = profile[columns[gene]]
         for i in range(len(several)):
             sums[i] = out[several[i]]
         start = n_genes
         for width in widths:
             for i in range(width):
-                sums[i] += profile[start + i]
+                sums[i] += profile[columns[start + i]]
             start += width
         for i in range(len(several)):
             out[several[i]] = sums[i] / counts[i]

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench.data.compendium import REFERENCE_PLATFORM, Level
+from genebench.data.formats.base import Rows
 from genebench.errors import UserError
 
 _SAMPLE = 256
@@ -90,8 +91,9 @@ class LevelWatch:
         Raises:
             UserError: with those before, they are at fault.
         """
-        self._ids += self._profiles[self._seen + suspects.places].tolist()
-        self._values += list(suspects.values)
+        if len(suspects.places):
+            self._ids += self._profiles[self._seen + suspects.places].tolist()
+            self._values += list(suspects.values)
         self._seen += suspects.block
         if len(self._ids) >= _SAMPLE:
             self.judge()
@@ -134,22 +136,21 @@ def _refusal(fault: str, platform: str) -> UserError:
     )
 
 
-def to_log2(
-    values: NDArray[np.floating], *, source: str, platform: str, level: Level
-) -> NDArray[np.floating]:
+def to_log2(rows: Rows, *, source: str, platform: str, level: Level) -> Rows:
     """log2(x + 1) of microarrays that are declared ``linear``; other values as they are.
 
     Raises:
         UserError: a value that is declared linear is negative.
     """
     if platform != REFERENCE_PLATFORM or level != "linear":
-        return values
+        return rows
+    values = rows.pick()
     if values.min(initial=0.0) < 0:
         raise UserError(
             f"{source}: declared linear, but the smallest value is {values.min():g}; log2(x + 1) "
             "is for values from 0 on; give log2 expression"
         )
-    return np.asarray(np.log2(np.add(values, 1.0, dtype=np.float64)))
+    return Rows.of(np.log2(np.add(values, 1.0, dtype=np.float64)))
 
 
 def units(platform: str, level: Level) -> str:

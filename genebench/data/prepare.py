@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,19 +23,19 @@ from numpy.typing import NDArray
 from genebench.data.compendium import REFERENCE_PLATFORM, Compendium
 from genebench.data.coverage import KeptGenes, keep_genes
 from genebench.data.duplicates import find_duplicates
-from genebench.data.formats.base import BLOCK
+from genebench.data.formats.base import BLOCK, Part, Rows
 from genebench.data.layers import Layers
 from genebench.data.levels import LevelWatch, Suspects, check_level, to_log2
 from genebench.data.normalise import GeneSums, gene_statistics
-from genebench.data.npy import Hashed, NpyWriter, read_rows
+from genebench.data.npy import Drafts, Hashed, NpyWriter
 from genebench.data.ranks import (
+    Ranked,
     Ranks,
     Room,
     add_rows,
     express,
     expressed_sums,
     quantile_ranks,
-    rank_type,
     reference_ranks,
 )
 from genebench.data.split import group_split, random_split
@@ -57,10 +58,9 @@ from genebench.specs import check_name
 FEWEST = 3, "have statistics"
 FEWEST_TO_SPLIT = 10, "be split 80/10/10"
 
-T = TypeVar("T")
-
 ROWS, RANKED_ROWS = 16, 64
-"""Profiles that a thread ranks, and expresses, at once: few enough for the processor's caches."""
+"""Profiles that a thread ranks, and expresses, at once: the former fill a processor's cache, and
+handing over few costs time."""
 
 Floats = NDArray[np.float64]
 
@@ -115,6 +115,19 @@ def _check_sizes(compendium: Compendium) -> None:
 
 
 @dataclass(frozen=True)
+class _Block:
+    """Some profiles in a row, and which of them are kept."""
+
+    part: Part
+    kept: NDArray[np.bool_]
+
+    def fetch(self) -> Rows:
+        """The kept profiles, until this thread fetches other ones."""
+        values, columns = self.part()
+        return Rows(values if self.kept.all() else values[self.kept], columns)
+
+
+@dataclass(frozen=True)
 class _References:
     """Quantile references: over all profiles of the reference platform, and training ones."""
 
@@ -151,6 +164,7 @@ class _Preparation:
         self._folder = folder
         self._progress = progress
         self._done = 0
+        self._drafts: dict[str, Drafts] = {}
         self.sums: dict[str, str] = {}
         removed = self._find_duplicates(compendium)
         self._kept = {
@@ -171,7 +185,8 @@ class _Preparation:
         references = self._rank_reference()
         for platform in self._platforms:
             if platform != REFERENCE_PLATFORM:
-                self._write_ranks(platform, self._ranked(platform, reference_ranks))
+                ranked = self._ranked(platform, reference_ranks)
+                self._draft(platform, (profiles.ranks for profiles in ranked))
         write_vectors(self._folder, reference=references.everything)
         return {name: self._write(name, references) for name in self._platforms}
 
@@ -183,10 +198,10 @@ class _Preparation:
             reader, rule, seed=compendium.split_seed, folder=self._folder, progress=self._progress
         )
 
-    def _ranked(self, platform: str, rank: Callable[[Floats, Room], T]) -> Iterator[T]:
-        """What ``rank`` makes of blocks of profiles × kept genes, not yet normalised.
+    def _ranked(self, platform: str, rank: Callable[[Floats, Room], Ranked]) -> Iterator[Ranked]:
+        """Blocks of kept profiles, ranked by a function, not yet normalised.
 
-        What it leaves in the room is there until the next one is asked for.
+        Each is there until the next one is asked for.
         """
         layers, item = Layers(self.genes.rows[platform]), self._platforms[platform]
         source, level = item.reader.source, item.level
@@ -194,35 +209,37 @@ class _Preparation:
         watch = LevelWatch(source=source, platform=platform, level=level, profiles=kept)
         free: SimpleQueue[Room] = SimpleQueue()
 
-        def work(block: NDArray[np.floating]) -> tuple[T, Suspects, Room]:
+        def work(block: _Block) -> tuple[Ranked, Suspects, Room]:
             try:
                 room = free.get_nowait()
             except Empty:
                 room = Room(ROWS, len(self.genes))
-            values = to_log2(block, source=source, platform=platform, level=level)
-            means = layers.average(values, room.array("means", np.float64, len(values)))
+            rows = to_log2(block.fetch(), source=source, platform=platform, level=level)
+            means = layers.average(rows, room.array("means", np.float64, len(rows.values)))
             ranked = rank(means, room)
-            return ranked, watch.suspects(means, room.ordered(len(means))), room
+            return ranked, watch.suspects(means, ranked.ordered), room
 
-        for ranked, suspects, room in in_order(work, self._read(platform, layers)):
-            watch.add(suspects)
-            yield ranked
-            free.put(room)
+        with (
+            item.reader.parts(layers.positions, ROWS) as parts,
+            closing(in_order(work, self._blocks(platform, layers, parts))) as results,
+        ):
+            for ranked, suspects, room in results:
+                watch.add(suspects)
+                yield ranked
+                free.put(room)
         watch.judge()
 
-    def _read(self, platform: str, layers: Layers) -> Iterator[NDArray[np.floating]]:
-        """Blocks of kept profiles × rows to average, once the level of the first is known."""
+    def _blocks(self, platform: str, layers: Layers, parts: Iterator[Part]) -> Iterator[_Block]:
+        """Blocks that hold profiles to keep, once the level of the first is known."""
         total = sum(len(table) for table in self.tables.values())
-        item, at = self._platforms[platform], 0
-        blocks = item.reader.read(layers.positions, ROWS)
-        first = list(islice(blocks, BLOCK // ROWS))
-        sample = layers.average(np.concatenate(first))
+        item, every = self._platforms[platform], self._kept[platform]
+        first = list(islice(parts, BLOCK // ROWS))
+        sample = np.concatenate([layers.average(part()) for part in first])
         check_level(sample, source=item.reader.source, platform=platform, level=item.level)
-        for block in chain(first, blocks):
-            kept = self._kept[platform][at : at + len(block)]
-            at += len(block)
+        for number, part in enumerate(chain(first, parts)):
+            kept = every[number * ROWS :][:ROWS]
             if kept.any():
-                yield block if kept.all() else block[kept]
+                yield _Block(part, kept)
             self._done += int(kept.sum())
             self._progress(self._done, total, f"reading {platform}")
 
@@ -232,24 +249,22 @@ class _Preparation:
         def ranked() -> Iterator[Ranks]:
             at = 0
             for ranks, ordered in self._ranked(REFERENCE_PLATFORM, quantile_ranks):
-                trains = self._training[at : at + len(ranks)]
-                add_rows(ordered, np.ones(len(ranks), np.bool_), everything)
-                add_rows(ordered, trains, training)
+                add_rows(ordered, self._training[at : at + len(ranks)], everything, training)
                 at += len(ranks)
                 yield ranks
 
-        self._write_ranks(REFERENCE_PLATFORM, ranked())
+        self._draft(REFERENCE_PLATFORM, ranked())
         return _References(everything / len(self._training), training / self._training.sum())
 
-    def _write_ranks(self, platform: str, ranked: Iterator[Ranks]) -> None:
-        home = self._folder / platform
-        home.mkdir()
-        shape = (len(self.tables[platform]), len(self.genes))
-        with (home / "ranks.npy").open("wb") as stream:
-            writer = NpyWriter(stream, shape, rank_type(len(self.genes)))
-            for ranks in ranked:
-                writer.append(ranks)
-            writer.close()
+    def _draft(self, platform: str, ranked: Iterator[Ranks]) -> None:
+        """Write ranks where expression will be."""
+        (self._folder / platform).mkdir()
+        shape = len(self.tables[platform]), len(self.genes)
+        self._drafts[platform] = Drafts(self._expression(platform), shape, np.float32)
+        self._drafts[platform].write(ranked)
+
+    def _expression(self, platform: str) -> Path:
+        return self._folder / platform / "expression.npy"
 
     def _write(self, platform: str, references: _References) -> str:
         """Turn ranks into expression and statistics; return the content's digest."""
@@ -261,7 +276,6 @@ class _Preparation:
             mean, std = gene_statistics(training)
             write_vectors(self._folder, ".train", reference=references.training, mean=mean, std=std)
         write_table(table, home / "profiles.tsv", "profile")
-        (home / "ranks.npy").unlink()
         return platform_digest(table, self.sums[f"{platform}/expression.npy"])
 
     def _write_expression(
@@ -269,8 +283,8 @@ class _Preparation:
     ) -> tuple[GeneSums, GeneSums]:
         """Write expression; return its sums, and those of the training profiles alone."""
         whole = training = GeneSums.none(len(self.genes))
-        name, shape = f"{platform}/expression.npy", (len(self.tables[platform]), len(self.genes))
-        with (self._folder / name).open("wb") as file, Hashed(file) as stream:
+        shape = len(self.tables[platform]), len(self.genes)
+        with self._expression(platform).open("r+b") as file, Hashed(file) as stream:
             writer = NpyWriter(stream, shape, np.float32)
             for expression, part, training_part in in_order(
                 references.expression, self._read_ranks(platform)
@@ -278,7 +292,7 @@ class _Preparation:
                 writer.append(expression)
                 whole, training = whole + part, training + training_part
             writer.close()
-        self.sums[name] = stream.sha256
+        self.sums[f"{platform}/expression.npy"] = stream.sha256
         return whole, training
 
     def _read_ranks(self, platform: str) -> Iterator[tuple[Ranks, NDArray[np.bool_]]]:
@@ -287,7 +301,7 @@ class _Preparation:
         if platform == REFERENCE_PLATFORM:
             trains = self._training
         at = 0
-        for ranks in read_rows(self._folder / platform / "ranks.npy", RANKED_ROWS):
+        for ranks in self._drafts[platform].read(RANKED_ROWS):
             yield ranks, trains[at : at + len(ranks)]
             at += len(ranks)
 

@@ -7,7 +7,8 @@ position. Neighbours that this leaves in the wrong order change places afterward
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,20 @@ _MOVES = 4
 _MOST_STEPS = 1 << 40
 """Numbers that a value may become: float64 counts so far without loss."""
 
-_STRETCH = 64
+_STRETCH = 512
 """Genes whose ties are counted before any is looked for."""
+
+
+class Ranked(NamedTuple):
+    """Ranked profiles.
+
+    Attributes:
+        ranks: profiles × genes.
+        ordered: the same profiles, each sorted.
+    """
+
+    ranks: Ranks
+    ordered: Floats
 
 
 class Room:
@@ -50,43 +63,30 @@ class Room:
             self._arrays[key] = np.empty(self._shape, dtype)
         return self._arrays[key][:profiles]
 
-    def ordered(self, profiles: int) -> Floats:
-        """Sorted profiles: after a block was ranked, its own."""
-        return self.array("ordered", np.float64, profiles)
 
-
-def quantile_ranks(expression: Floats, room: Room | None = None) -> tuple[Ranks, Floats]:
+def quantile_ranks(expression: Floats, room: Room | None = None) -> Ranked:
     """Ranks for quantile normalisation, and what the quantile reference is the mean of.
 
     Args:
         expression: profiles × genes, finite.
-        room: to work in, if not in memory of its own.
+        room: to work in, and for what is returned, if not new memory.
 
     Returns:
-        ``int(average rank − 1)`` of every value within its profile, and the sorted profiles; the
-        latter in the room, where it was given.
+        ``int(average rank − 1)`` of every value within its profile, and the sorted profiles.
     """
-    room = room or Room(*expression.shape)
-    keys = _even_keys(expression, room)
-    ordered = _sorted(expression, keys, room)
-    ranks = np.empty(expression.shape, rank_type(expression.shape[1]))
-    _scatter_middles(ordered, keys, keys.dtype.type(_places(expression)), ranks)
-    return ranks, ordered
+    return _rank(expression, room, _even_keys, _scatter_middles)
 
 
-def reference_ranks(expression: Floats, room: Room | None = None) -> Ranks:
+def reference_ranks(expression: Floats, room: Room | None = None) -> Ranked:
     """Positions in the quantile reference that RNA-seq values are mapped to, profile by profile.
 
     With dense rank r = 0 … U−1 among a profile's U distinct values and G genes, the position is
     ``int((r + 1) / U · G) − 1`` [D-GEX code]; ties (zeros, twins) share one value. Where rounding
     makes that −1, as for G = U = 49, it is 0; the published code would take the largest value.
+
+    Arguments are those of :func:`quantile_ranks`.
     """
-    room = room or Room(*expression.shape)
-    keys = _bit_keys(expression, room)
-    ordered = _sorted(expression, keys, room)
-    ranks = np.empty(expression.shape, rank_type(expression.shape[1]))
-    _scatter_dense(ordered, keys, keys.dtype.type(_places(expression)), ranks)
-    return ranks
+    return _rank(expression, room, _bit_keys, _scatter_dense)
 
 
 def express(ranks: Ranks, reference: Floats) -> NDArray[np.float32]:
@@ -116,6 +116,22 @@ def expressed_sums(
 def rank_type(n_genes: int) -> type[np.uint16 | np.uint32]:
     """The type of ranks: half the disk where it suffices, as for the published 10,463 genes."""
     return np.uint16 if n_genes <= 1 << 16 else np.uint32
+
+
+def _rank(
+    expression: Floats,
+    room: Room | None,
+    make_keys: Callable[[Floats, Room], Keys],
+    scatter: Callable[[Floats, Keys, np.integer, Ranks], None],
+) -> Ranked:
+    n_profiles, n_genes = expression.shape
+    room = room or Room(n_profiles, n_genes)
+    keys = make_keys(expression, room)
+    places = keys.dtype.type(_places(expression))
+    ordered = _sort(expression, keys, places, room)
+    ranks: Ranks = room.array("ranks", rank_type(n_genes), n_profiles)
+    scatter(ordered, keys, places, ranks)
+    return Ranked(ranks, ordered)
 
 
 def _places(expression: Floats) -> int:
@@ -148,11 +164,10 @@ def _bit_keys(expression: Floats, room: Room) -> Keys:
     return keys
 
 
-def _sorted(expression: Floats, keys: Keys, room: Room) -> Floats:
-    """Sorted profiles, in the room; the keys come in the same order."""
+def _sort(expression: Floats, keys: Keys, places: np.integer, room: Room) -> Floats:
+    """Sort the keys, and profiles by them."""
     keys.sort(axis=1)
-    places = keys.dtype.type(_places(expression))
-    ordered = room.ordered(len(expression))
+    ordered = room.array("ordered", np.float64, len(expression))
     settled = np.empty(len(expression), np.bool_)
     _settle(expression, keys, places, ordered, settled)
     for at in np.flatnonzero(~settled):
@@ -162,13 +177,15 @@ def _sorted(expression: Floats, keys: Keys, room: Room) -> Floats:
 
 
 @compiled
-def add_rows(rows: Floats, where: NDArray[np.bool_], total: Floats) -> None:
-    """Add profiles to a total, one by one: it does not depend on how they are cut into blocks."""
+def add_rows(rows: Floats, where: NDArray[np.bool_], every: Floats, some: Floats) -> None:
+    """Add all profiles to one total and some to another, one by one: however cut, the same sums."""
     for at in range(len(rows)):
+        row = rows[at]
+        for gene in range(len(row)):
+            every[gene] += row[gene]
         if where[at]:
-            row = rows[at]
             for gene in range(len(row)):
-                total[gene] += row[gene]
+                some[gene] += row[gene]
 
 
 @compiled
@@ -208,6 +225,14 @@ def _settle(
 
 
 @compiled
+def _ties(values: Floats) -> int:
+    ties = 0
+    for i in range(1, len(values)):
+        ties += values[i] == values[i - 1]
+    return ties
+
+
+@compiled
 def _scatter_middles(ordered: Floats, order: Keys, places: np.integer, ranks: Ranks) -> None:
     """The middle of each value's run of equal values: ``int(average rank − 1)``."""
     n_genes = ordered.shape[1]
@@ -215,13 +240,11 @@ def _scatter_middles(ordered: Floats, order: Keys, places: np.integer, ranks: Ra
         values, keys, out = ordered[at], order[at], ranks[at]
         for i in range(n_genes):
             out[np.uint64(keys[i] & places)] = i
-        for start in range(1, n_genes, _STRETCH):
-            stop = min(start + _STRETCH, n_genes)
-            ties = 0
-            for i in range(start, stop):
-                ties += values[i] == values[i - 1]
-            first = start - 1
-            while ties and first < stop:
+        for start in range(0, n_genes, _STRETCH):
+            first, stop = start, min(start + _STRETCH, n_genes)
+            if not _ties(values[max(start - 1, 0) : stop]):
+                continue
+            while first < stop:
                 last = first
                 while last + 1 < n_genes and values[last + 1] == values[first]:
                     last += 1
@@ -266,9 +289,12 @@ def _add_deviations(
     sums: tuple[Floats, Floats, Floats],
 ) -> None:
     first, total, squares = sums
+    values = np.empty(len(first))  # looked up first: what is then left is arithmetic on vectors
     for at in profiles:
         places = ranks[at]
         for gene in range(len(places)):
-            apart = reference[places[gene]] - first[gene]
+            values[gene] = reference[places[gene]]
+        for gene in range(len(places)):
+            apart = values[gene] - first[gene]
             total[gene] += apart
             squares[gene] += apart * apart

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from genebench.data.formats.base import Rows
 from genebench.data.genes import (
     coverage,
     match,
@@ -114,7 +115,9 @@ def test_average_is_the_mean_of_each_gene_s_probes(genes, ids):
     values = np.random.default_rng(0).normal(size=(3, len(ids))).astype(np.float32)
     layers = Layers(kept)
     assert sorted(layers.positions) == sorted(kept.positions)
-    means = layers.average(values[:, layers.positions])
+    means = layers.average(Rows(values, layers.positions))
+    picked = layers.average(Rows.of(values[:, layers.positions]))
+    np.testing.assert_array_equal(means, picked)
     frame = pd.DataFrame(values, columns=ids, dtype=float)
     theirs = np.stack([frame[gene].mean(axis=1) for gene in expected if gene], axis=1)
     assert means.dtype == np.float64

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genebench.data.compendium import Compendium, Platform
-from genebench.data.formats.base import BLOCK, Reader
+from genebench.data.formats.base import BLOCK, Reader, Rows
 from genebench.data.levels import check_level, to_log2, units
 from genebench.data.manifest import read_manifest
 from genebench.data.prepare import prepare
@@ -180,12 +180,19 @@ def test_many_negative_values_alone_are_no_fault(prepared_with, platform):
 
 def test_linear_arrays_become_log2():
     given = LINEAR.astype(np.float32)
-    values = to_log2(given, source="m", platform="geo", level="linear")
+    rows = Rows.of(given)
+    values = to_log2(rows, source="m", platform="geo", level="linear").pick()
     np.testing.assert_allclose(values, np.log2(given.astype(float) + 1), rtol=1e-15)
     for platform, level in (("geo", "log2"), ("geo", "any"), ("gtex", "linear")):
-        assert to_log2(given, source="m", platform=platform, level=level) is given
+        assert to_log2(rows, source="m", platform=platform, level=level) is rows
     with pytest.raises(UserError, match=r"m: declared linear, .* smallest value is -0\.5; log2"):
-        to_log2(given - 0.5 - given.min(), source="m", platform="geo", level="linear")
+        to_log2(Rows.of(given - 0.5 - given.min()), source="m", platform="geo", level="linear")
+
+
+def test_what_is_not_asked_for_may_be_negative():
+    rows = Rows(np.array([[3.0, -1.0, 0.0]]), np.array([2, 0]))
+    values = to_log2(rows, source="m", platform="geo", level="linear").pick()
+    assert values.tolist() == [[0.0, 2.0]]
 
 
 def test_units_in_a_word():

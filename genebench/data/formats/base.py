@@ -8,19 +8,46 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from genebench.data.formats.flat import Flat
 from genebench.errors import UserError
 from genebench.files import full_disk
 
 Orientation = Literal["genes", "profiles"]
 """What the rows of a table are."""
+
+
+class Rows(NamedTuple):
+    """Profiles × genes, not picked yet from all that the file has of those profiles.
+
+    Attributes:
+        values: profiles × any genes.
+        columns: where in ``values`` each gene is that was asked for.
+    """
+
+    values: NDArray[np.floating]
+    columns: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, block: NDArray[np.floating]) -> Rows:
+        """A block that was picked: profiles × the genes that were asked for."""
+        return cls(block, np.arange(block.shape[1]))
+
+    def pick(self) -> NDArray[np.floating]:
+        """Profiles × the genes that were asked for."""
+        return self.values[:, self.columns]
+
+
+Part = Callable[[], Rows]
+"""Rows that are still to be fetched."""
 
 BLOCK = 1024
 """Profiles per block unless the caller says otherwise."""
@@ -39,12 +66,14 @@ class Reader(ABC):
         gene_ids: one id per gene (or probe), in file order; unique.
         profiles: table of profiles, indexed by unique profile id in file order, with the columns
             that the file itself carries about them (none for most formats).
+        missing: what the format writes, beside NaN, for a value that was not measured.
         turn: how the user has the columns of the file taken for genes.
     """
 
     source: str
     gene_ids: pd.Index
     profiles: pd.DataFrame
+    missing: float = -np.inf
     turn: str = (
         "this format says itself which axis is genes, so convert the file to TSV (genebench data "
         'convert), name that and write orientation = "profiles"'
@@ -76,6 +105,35 @@ class Reader(ABC):
         if done != len(self.profiles):
             raise self._broken(f"{done} of {len(self.profiles)} profiles")
 
+    @contextmanager
+    def parts(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[Iterator[Part]]:
+        """The blocks of :meth:`read`, in order, each to be fetched by a call, in any thread.
+
+        A thread's next call may overwrite what one returned. Calls may be repeated; none may be
+        made after the context has ended. Where :meth:`flat` tells where the values lie, calls read
+        them; otherwise this iterator reads them, and calls hand them over.
+
+        Raises:
+            UserError: as for :meth:`read`, here or by a call.
+        """
+        flat = self.flat()
+        if flat is None:
+            yield (partial(Rows.of, block) for block in self.read(genes, size))
+            return
+        with flat.open() as file:
+
+            def fetch(start: int) -> Rows:
+                rows = Rows(file.read(start, min(start + size, flat.shape[0])), genes)
+                if not self._is_sound(rows.values):
+                    self.check_finite(rows.pick(), start, genes)
+                return rows
+
+            yield (partial(fetch, start) for start in range(0, flat.shape[0], size))
+
+    def flat(self) -> Flat | None:
+        """Where the values lie in their file, if they lie there row after row of profiles."""
+        return None
+
     def _broken(self, gave: str) -> UserError:
         return self.fault(f"its reader gave {gave}, which it must not; tell who wrote the format")
 
@@ -90,8 +148,14 @@ class Reader(ABC):
     def check_finite(
         self, block: NDArray[np.floating], start: int, genes: NDArray[np.intp]
     ) -> None:
-        """Refuse a block, from profile ``start`` on, that holds a NaN or an infinite value."""
-        self.refuse(~np.isfinite(block), block, start, genes)
+        """Refuse a block, from profile ``start`` on, that holds a missing or infinite value."""
+        if not self._is_sound(block):
+            self.refuse(~np.isfinite(block) | (block == self.missing), block, start, genes)
+
+    def _is_sound(self, block: NDArray[np.floating]) -> bool:
+        # A NaN is its block's minimum: where the extremes are sound, so is all between them.
+        lowest, highest = block.min(initial=np.inf), block.max(initial=-np.inf)
+        return bool(lowest > self.missing and highest < np.inf)
 
     def refuse(
         self,

@@ -15,20 +15,19 @@ from numpy.typing import NDArray
 
 from genebench.data.formats.base import BLOCK, IN_MEMORY, Content, GeneReader, float_type
 from genebench.data.formats.files import as_text
+from genebench.data.formats.flat import Flat
 from genebench.data.formats.hdf5 import (
     SLAB,
     Hdf5Reader,
     can_be_named,
     check_space,
+    flat_matrix,
     is_plain,
     read_block,
     write_values,
 )
 
 MATRIX = "0/DATA/0/matrix"
-MISSING = -666
-"""What GCTX writes for a value that was not measured."""
-
 BAND = IN_MEMORY
 """Bytes that all genes of a chunk's profiles may have, if profiles are to be read in order."""
 
@@ -47,6 +46,7 @@ class GctxReader(Hdf5Reader, GeneReader):
     """
 
     format = "GCTX"
+    missing = -666.0
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -72,8 +72,13 @@ class GctxReader(Hdf5Reader, GeneReader):
                 yield from self._by_profile(matrix, genes, size, chunk)
                 return
         for number, block in enumerate(super().blocks(genes, size)):
-            self._check_values(block, number * size, genes)
+            self.check_finite(block, number * size, genes)
             yield block
+
+    def flat(self) -> Flat | None:
+        """Where the matrix lies in the file, if it was written in one piece."""
+        with self.open() as file:
+            return flat_matrix(file[MATRIX])
 
     def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
         """Yield the values of some genes (ascending positions) × all profiles, chunk by chunk."""
@@ -94,15 +99,8 @@ class GctxReader(Hdf5Reader, GeneReader):
         for start in range(0, len(self.profiles), step):
             stop = min(start + step, len(self.profiles))
             rows = read_block(matrix, start, stop, genes, slab)
-            self._check_values(rows, start, genes)
+            self.check_finite(rows, start, genes)
             yield from (rows[at : at + size] for at in range(0, len(rows), size))
-
-    def _check_values(
-        self, block: NDArray[np.floating], start: int, genes: NDArray[np.intp]
-    ) -> None:
-        # A NaN is its block's minimum: where the extremes are sound, so is all between them.
-        if not (block.min(initial=np.inf) > MISSING and block.max(initial=-np.inf) < np.inf):
-            self.refuse(~np.isfinite(block) | (block == MISSING), block, start, genes)
 
     def _check_matrix(self, file: h5py.File, profiles: int, genes: int) -> None:
         matrix = self.dataset(file, MATRIX)

@@ -18,11 +18,13 @@ from scipy import sparse
 
 from genebench.data.formats.base import BLOCK, Content, float_type
 from genebench.data.formats.files import as_text
+from genebench.data.formats.flat import Flat
 from genebench.data.formats.hdf5 import (
     SLAB,
     Hdf5Reader,
     can_be_named,
     check_space,
+    flat_matrix,
     is_plain,
     read_block,
     write_values,
@@ -62,6 +64,12 @@ class H5adReader(Hdf5Reader):
                 block = read(start, min(start + size, len(self.profiles)), genes)
                 self.check_finite(block, start, genes)
                 yield block
+
+    def flat(self) -> Flat | None:
+        """Where X lies in the file, if it is dense and was written in one piece."""
+        with self.open() as file:
+            matrix = file["X"]
+            return flat_matrix(matrix) if isinstance(matrix, h5py.Dataset) else None
 
     def _dense(self, matrix: h5py.Dataset) -> Any:
         return lambda start, stop, genes: read_block(matrix, start, stop, genes, SLAB)

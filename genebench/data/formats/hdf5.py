@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from genebench.data.formats.base import Content, Reader, float_type
 from genebench.data.formats.files import as_text, unique_ids
+from genebench.data.formats.flat import FLAT_TYPES, Flat
 from genebench.errors import UserError
 
 SLAB = 64
@@ -102,6 +103,14 @@ def is_text(dataset: Any) -> bool:
 def is_plain(dataset: Any) -> bool:
     """Whether a dataset holds text or real numbers."""
     return is_text(dataset) or dataset.dtype.kind in "biuf"
+
+
+def flat_matrix(matrix: h5py.Dataset) -> Flat | None:
+    """Where a dataset lies in its file, if it is one piece of this machine's floats."""
+    offset = matrix.id.get_offset()
+    if offset is None or matrix.chunks or matrix.dtype not in FLAT_TYPES:
+        return None
+    return Flat(Path(matrix.file.filename), offset, matrix.shape, matrix.dtype)
 
 
 def read_block(

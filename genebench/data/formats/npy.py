@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from genebench.data.formats.base import BLOCK, Content, GeneReader, Reader, float_type
 from genebench.data.formats.files import check_promise, open_lines, unique_ids
+from genebench.data.formats.flat import FLAT_TYPES, Flat
 from genebench.errors import UserError
 
 _HEADERS = {
@@ -62,6 +63,13 @@ class NpyReader(Reader):
             block = np.array(self._matrix[start : start + size][:, genes], dtype, order="C")
             self.check_finite(block, start, genes)
             yield block
+
+    def flat(self) -> Flat | None:
+        """Where the matrix lies in the file, if profile after profile, in this machine's floats."""
+        matrix = self._matrix
+        if not matrix.flags.c_contiguous or matrix.dtype not in FLAT_TYPES:
+            return None
+        return Flat(Path(self.source), matrix.offset, matrix.shape, matrix.dtype)
 
     def _read_ids(self, path: Path, axis: str) -> pd.Index:
         ids = id_list(path, axis)

@@ -72,6 +72,11 @@ def test_blocks_are_the_matrix(make, kind, size):
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, MATRIX[:, [4, 0, 0, 3]])
 
+    reader, genes = open_reader(path), np.array([4, 0, 0, 3])
+    assert (reader.flat() is not None) == (kind == "dense")
+    with reader.parts(genes, size) as parts:
+        np.testing.assert_array_equal(np.concatenate([part().pick() for part in parts]), values)
+
 
 @pytest.mark.parametrize("kind", ["dense", "csr", "csc"])
 def test_counts_are_numbers_and_a_bad_value_is_named(make, kind):
