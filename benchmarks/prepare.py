@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -127,6 +128,7 @@ def least(folder: Path, rules: list[str], rounds: int, *, cold: bool) -> dict[st
     runs: dict[str, list] = {side: [] for side in sides}
     for _ in range(rounds):
         for side, call in sides.items():
+            shutil.rmtree(folder / "home", ignore_errors=True)
             if cold:
                 forget(path)
             runs[side].append(measured(*call))
@@ -143,7 +145,7 @@ def compare_preparation(profiles: int, file: str, rules: list[str], rounds: int)
         write_compendium(folder, profiles, **FILES[file])
         measured(READ, folder / "arrays.gctx")  # so that both sides find the file in the cache
         warm = least(folder, rules, rounds, cold=False)
-        cold = least(folder, rules, 1, cold=True) if hasattr(os, "posix_fadvise") else None
+        cold = least(folder, rules, rounds, cold=True) if hasattr(os, "posix_fadvise") else None
     for rule in rules:
         row = [f"{profiles:,}", file, rule]
         for found in (warm, cold):

@@ -169,9 +169,12 @@ class Profiles:
         return self._units
 
     def level_blocks(self, size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
-        """Yield expression before it is standardised: profiles × (landmarks, then targets)."""
+        """Yield expression before it is standardised: profiles × (landmarks, then targets).
+
+        It is not to be changed: it may be these profiles' own.
+        """
         for rows in self._row_blocks(size):
-            yield self._units.levels(self._raw(rows, slice(None)))
+            yield self._units.levels(self._in_memory(rows))
 
     @property
     def stamp(self) -> bytes:
@@ -204,6 +207,13 @@ class Profiles:
             values[part] = self._expression[rows[part], columns]
             forget_pages(self._expression)
         return values
+
+    def _in_memory(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """All genes of some profiles; no copy where they are in memory, one after another."""
+        together = rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all())
+        if together and not isinstance(self._expression, np.memmap):
+            return self._expression[rows[0] : rows[-1] + 1]
+        return self._raw(rows, slice(None))
 
     def _whole(self, role: Role) -> Matrix:
         shape = (len(self), len(self._units.mean[self._columns(role)]))
