@@ -32,8 +32,9 @@ SPECS = (
 )  # fmt: skip
 OTHERS = (
     method.Method, method.Model, method.Context, profiles.Profiles, pairs.Pairs,
-    compendium.Compendium, compendium.Platform, base.Reader, base.Content, plan.Job,
-    plan.Evaluation, job.execute, report.Report, report.Section, report.Table, report.Row,
+    compendium.Compendium, compendium.Platform, base.Reader, base.Piece, base.Rows,
+    base.Content, plan.Job, plan.Evaluation, job.execute, report.Report, report.Section,
+    report.Table, report.Row,
 )  # fmt: skip
 COMMON = {
     "name": "what commands, tables and keys call it: lower case, digits, single `-` or `.`",

@@ -18,7 +18,7 @@ of a temporary file as large as the source: its pages are the system's to take b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -33,13 +33,16 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from genebench.data.compiled import compiled_loosely
-from genebench.data.formats.base import BLOCK, Part, Reader, Rows
+from genebench.data.formats.base import BLOCK, Piece, Reader
 from genebench.data.npy import NpyWriter, read_rows
 from genebench.data.threads import in_order
 from genebench.errors import UserError
 from genebench.progress import Progress, silent
 
 Rule = Literal["exact", "kmeans"]
+
+Fetch = Callable[[], NDArray[np.floating]]
+"""Gives some profiles × all probes, which are there until the same thread fetches others."""
 
 DISTANCE = 1.0
 """Profiles closer than this are duplicates, in the units of the file (log2 expression)."""
@@ -96,13 +99,13 @@ def find_duplicates(
 
 def _among_all(reader: Reader, path: Path, progress: Progress) -> NDArray[np.bool_]:
     n_profiles = len(reader.profiles)
-    with _parts(reader, "looking for duplicates", progress) as parts:
-        projected = _project(parts, n_profiles)
+    with _pieces(reader, "looking for duplicates", progress) as blocks:
+        projected = _project(blocks, n_profiles)
     crowded = projected.crowded()
     removed = np.zeros(n_profiles, np.bool_)
     if len(crowded):
-        with _parts(reader, "reading similar profiles", progress) as parts:
-            _write_rows(path, parts, crowded)
+        with _pieces(reader, "reading similar profiles", progress) as blocks:
+            _write_rows(path, blocks, crowded)
         removed[crowded] = _repeats(projected.take(crowded), _Rows(path, np.arange(len(crowded))))
     return removed
 
@@ -110,9 +113,9 @@ def _among_all(reader: Reader, path: Path, progress: Progress) -> NDArray[np.boo
 def _in_clusters(reader: Reader, seed: int, path: Path, progress: Progress) -> NDArray[np.bool_]:
     n_profiles = len(reader.profiles)
     k_means = _k_means(min(CLUSTERS, n_profiles), seed)
-    with _parts(reader, "copying profiles", progress) as parts:
-        _write_rows(path, parts, np.arange(n_profiles))
-    projected = _project((partial(Rows.of, rows) for rows in read_rows(path, _ROWS)), n_profiles)
+    with _pieces(reader, "copying profiles", progress) as blocks:
+        _write_rows(path, blocks, np.arange(n_profiles))
+    projected = _project((partial(np.asarray, rows) for rows in read_rows(path, _ROWS)), n_profiles)
     progress(0, 1, "clustering profiles")
     labels = k_means.fit(np.load(path, mmap_mode="r")).labels_
     removed = np.zeros(n_profiles, np.bool_)
@@ -137,17 +140,20 @@ def _k_means(clusters: int, seed: int) -> Any:
 
 
 @contextmanager
-def _parts(reader: Reader, message: str, progress: Progress) -> Iterator[Iterator[Part]]:
+def _pieces(reader: Reader, message: str, progress: Progress) -> Iterator[Iterator[Fetch]]:
     """Blocks of profiles × all probes in file order."""
-    n_profiles = len(reader.profiles)
 
-    def told(parts: Iterator[Part]) -> Iterator[Part]:
-        for number, part in enumerate(parts, start=1):
-            yield part
-            progress(min(number * _ROWS, n_profiles), n_profiles, message)
+    def told(pieces: Iterator[Piece]) -> Iterator[Fetch]:
+        for piece in pieces:
+            yield partial(_values, piece)
+            progress(piece.stop, len(reader.profiles), message)
 
-    with reader.parts(np.arange(len(reader.gene_ids)), _ROWS) as parts:
-        yield told(parts)
+    with reader.pieces(np.arange(len(reader.gene_ids)), _ROWS) as pieces:
+        yield told(pieces)
+
+
+def _values(piece: Piece) -> NDArray[np.floating]:
+    return piece.fetch().values
 
 
 @dataclass(frozen=True)
@@ -185,26 +191,26 @@ class _Projected:
         return np.flatnonzero(nearest[:, 1] < len(self.points))
 
 
-def _project(parts: Iterable[Part], n_profiles: int) -> _Projected:
+def _project(blocks: Iterable[Fetch], n_profiles: int) -> _Projected:
     """Project blocks of profiles on the leading directions of the first of them.
 
     A coordinate is off by at most ``n_probes · eps / 2 · ‖profile‖``, whatever the order of
     summation; the radius allows several times what that makes in a distance, plus as much for
     directions that are not quite orthonormal and for the rounding of the distances themselves.
     """
-    parts = iter(parts)
-    first = list(islice(parts, BLOCK // _ROWS))
-    directions = _leading_directions(np.concatenate([part().values.copy() for part in first]))
+    blocks = iter(blocks)
+    first = list(islice(blocks, BLOCK // _ROWS))
+    directions = _leading_directions(np.concatenate([fetch().copy() for fetch in first]))
 
-    def work(part: Part) -> tuple[NDArray[np.float64], float]:
-        block = part().values
+    def work(fetch: Fetch) -> tuple[NDArray[np.float64], float]:
+        block = fetch()
         coordinates = np.zeros((len(block), len(directions)))
         _add_products(block, directions, coordinates)
         return coordinates, float(max(block.max(), -block.min()))
 
     points = np.empty((n_profiles, len(directions) + 1))
     start, largest = 0, 0.0
-    for coordinates, extreme in in_order(work, chain(first, parts)):
+    for coordinates, extreme in in_order(work, chain(first, blocks)):
         points[start : start + len(coordinates), :-1] = coordinates
         largest = max(largest, extreme)
         start += len(coordinates)
@@ -241,13 +247,13 @@ def _leading_directions(profiles: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.ascontiguousarray(np.linalg.qr(sample.T @ leading)[0].T)
 
 
-def _write_rows(path: Path, parts: Iterable[Part], profiles: NDArray[np.intp]) -> None:
+def _write_rows(path: Path, blocks: Iterable[Fetch], profiles: NDArray[np.intp]) -> None:
     """Copy some profiles (ascending positions) to a ``.npy`` file, in the precision they have."""
     with path.open("wb") as stream:
         writer = None
         start = copied = 0
-        for part in parts:
-            block = part().values
+        for fetch in blocks:
+            block = fetch()
             writer = writer or NpyWriter(stream, (len(profiles), block.shape[1]), block.dtype)
             upto = int(np.searchsorted(profiles, start + len(block)))
             writer.append(block[profiles[copied:upto] - start])

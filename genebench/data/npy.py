@@ -82,8 +82,12 @@ class NpyWriter:
 
     def close(self) -> None:
         """Check that the declared number of rows came."""
-        if self._written != self.shape[0]:
-            raise ValueError(f"{self._written} rows written, {self.shape[0]} declared")
+        _check_number(self._written, self.shape)
+
+
+def _check_number(written: int, shape: tuple[int, int]) -> None:
+    if written != shape[0]:
+        raise ValueError(f"{written} rows written, {shape[0]} declared")
 
 
 class Drafts:
@@ -96,7 +100,7 @@ class Drafts:
     def __init__(self, path: Path, shape: tuple[int, int], dtype: DTypeLike) -> None:
         header = BytesIO()
         NpyWriter(header, shape, dtype)
-        self._path = path
+        self._path, self._shape = path, shape
         self._header, self._columns = header.tell(), shape[1]
         self._row_bytes = shape[1] * np.dtype(dtype).itemsize
         self._lengths: list[int] = []
@@ -114,6 +118,7 @@ class Drafts:
                 at += len(block) * self._row_bytes
                 self._lengths.append(len(block))
                 self._dtype = block.dtype
+        _check_number(sum(self._lengths), self._shape)
 
     def read(self, size: int) -> Iterator[NDArray[Any]]:
         """Yield what was written, in blocks of as many of those written as have ``size`` rows."""
@@ -124,7 +129,9 @@ class Drafts:
                 done = 0
                 for length in group:
                     file.seek(at)
-                    file.readinto(rows[done : done + length].data.cast("B"))
+                    room = rows[done : done + length].data.cast("B")
+                    if file.readinto(room) < len(room):
+                        raise OSError(f"{self._path}: it was cut short while it was in use")
                     at += length * self._row_bytes
                     done += length
                 yield rows

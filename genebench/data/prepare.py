@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from genebench.data.compendium import REFERENCE_PLATFORM, Compendium
 from genebench.data.coverage import KeptGenes, keep_genes
 from genebench.data.duplicates import find_duplicates
-from genebench.data.formats.base import BLOCK, Part, Rows
+from genebench.data.formats.base import BLOCK, Piece, Rows
 from genebench.data.layers import Layers
 from genebench.data.levels import LevelWatch, Suspects, check_level, to_log2
 from genebench.data.normalise import GeneSums, gene_statistics
@@ -58,7 +58,7 @@ from genebench.specs import check_name
 FEWEST = 3, "have statistics"
 FEWEST_TO_SPLIT = 10, "be split 80/10/10"
 
-ROWS, RANKED_ROWS = 16, 64
+ROWS, RANKED_ROWS = 16, 128
 """Profiles that a thread ranks, and expresses, at once: the former fill a processor's cache, and
 handing over few costs time."""
 
@@ -118,12 +118,12 @@ def _check_sizes(compendium: Compendium) -> None:
 class _Block:
     """Some profiles in a row, and which of them are kept."""
 
-    part: Part
+    piece: Piece
     kept: NDArray[np.bool_]
 
     def fetch(self) -> Rows:
         """The kept profiles, until this thread fetches other ones."""
-        values, columns = self.part()
+        values, columns = self.piece.fetch()
         return Rows(values if self.kept.all() else values[self.kept], columns)
 
 
@@ -220,8 +220,8 @@ class _Preparation:
             return ranked, watch.suspects(means, ranked.ordered), room
 
         with (
-            item.reader.parts(layers.positions, ROWS) as parts,
-            closing(in_order(work, self._blocks(platform, layers, parts))) as results,
+            item.reader.pieces(layers.positions, ROWS) as pieces,
+            closing(in_order(work, self._blocks(platform, layers, pieces))) as results,
         ):
             for ranked, suspects, room in results:
                 watch.add(suspects)
@@ -229,17 +229,17 @@ class _Preparation:
                 free.put(room)
         watch.judge()
 
-    def _blocks(self, platform: str, layers: Layers, parts: Iterator[Part]) -> Iterator[_Block]:
+    def _blocks(self, platform: str, layers: Layers, pieces: Iterator[Piece]) -> Iterator[_Block]:
         """Blocks that hold profiles to keep, once the level of the first is known."""
         total = sum(len(table) for table in self.tables.values())
         item, every = self._platforms[platform], self._kept[platform]
-        first = list(islice(parts, BLOCK // ROWS))
-        sample = np.concatenate([layers.average(part()) for part in first])
+        first = list(islice(pieces, BLOCK // ROWS))
+        sample = np.concatenate([layers.average(piece.fetch()) for piece in first])
         check_level(sample, source=item.reader.source, platform=platform, level=item.level)
-        for number, part in enumerate(chain(first, parts)):
-            kept = every[number * ROWS :][:ROWS]
+        for piece in chain(first, pieces):
+            kept = every[piece.start : piece.stop]
             if kept.any():
-                yield _Block(part, kept)
+                yield _Block(piece, kept)
             self._done += int(kept.sum())
             self._progress(self._done, total, f"reading {platform}")
 

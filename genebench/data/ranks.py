@@ -242,13 +242,13 @@ def _scatter_middles(ordered: Floats, order: Keys, places: np.integer, ranks: Ra
             out[np.uint64(keys[i] & places)] = i
         for start in range(0, n_genes, _STRETCH):
             first, stop = start, min(start + _STRETCH, n_genes)
-            if not _ties(values[max(start - 1, 0) : stop]):
+            if not _ties(values[start : stop + 1]):
                 continue
             while first < stop:
                 last = first
                 while last + 1 < n_genes and values[last + 1] == values[first]:
                     last += 1
-                # A run may have begun in the stretch before: then that one has seen to it.
+                # A run that began in the stretch before was seen to there.
                 if last > first and not (first and values[first - 1] == values[first]):
                     for i in range(first, last + 1):
                         out[np.uint64(keys[i] & places)] = (first + last) // 2

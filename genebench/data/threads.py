@@ -12,7 +12,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _MOST = 8
-"""Threads: reading, which is one, keeps no more than these busy; each holds a block in memory."""
+"""Threads: what takes up the results, which is one, keeps no more busy; each holds some blocks."""
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:

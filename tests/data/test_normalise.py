@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import rankdata
 
-from genebench.data.normalise import GeneSums, gene_statistics, requantile
+from genebench.data.normalise import GeneSums, gene_statistics, requantile, standardise
 from genebench.data.ranks import (
     Room,
     add_rows,
@@ -81,6 +81,32 @@ def test_ranks_of_profiles_of_the_published_size_are_scipys():
     block[2] = block[2].round(2)
     ranks, ordered = quantile_ranks(block)
     assert ranks.dtype == np.uint16
+    np.testing.assert_array_equal(ranks, (rankdata(block, axis=1) - 1).astype(int))
+    np.testing.assert_array_equal(ordered, np.sort(block, axis=1))
+
+
+@pytest.mark.parametrize("length", [2, 3, 5, 40])
+def test_runs_of_equal_values_are_seen_wherever_they_lie(length):
+    """Profiles with one run each, whose place goes through all those of a few hundred genes."""
+    n_genes, random = 1100, np.random.default_rng(0)
+    starts = np.arange(n_genes - length)
+    block = np.tile(np.arange(float(n_genes)), (len(starts), 1))
+    for profile, start in zip(block, starts, strict=True):
+        profile[start : start + length] = start
+    block = random.permuted(block, axis=1)
+    ranks, _ = quantile_ranks(block)
+    np.testing.assert_array_equal(ranks, (rankdata(block, axis=1) - 1).astype(int))
+
+
+@pytest.mark.parametrize("distance", [1, 2, 40, 700])
+def test_values_out_of_place_are_put_there_wherever_they_lie(distance):
+    """Values that share a key but for one in each profile: it is all that tells them apart."""
+    n_genes = 1100
+    block = np.tile(1 + np.arange(n_genes) * 1e-15, (n_genes - distance, 1))
+    for start, profile in enumerate(block):
+        profile[[start, start + distance]] = profile[[start + distance, start]]
+    block[:, -1] = 1e6
+    ranks, ordered = quantile_ranks(block)
     np.testing.assert_array_equal(ranks, (rankdata(block, axis=1) - 1).astype(int))
     np.testing.assert_array_equal(ordered, np.sort(block, axis=1))
 
@@ -226,3 +252,13 @@ def test_totals_do_not_depend_on_how_profiles_are_cut():
         add_rows(rows[at:stop], where[at:stop], *parts)
     assert whole.tolist() == parts.tolist()
     np.testing.assert_allclose(whole, [rows.sum(axis=0), rows[where].sum(axis=0)], rtol=1e-12)
+
+
+def test_standardising_adds_a_thousandth_to_the_deviation():
+    value = standardise(np.array([[5.0]]), np.array([3.0]), np.array([0.999]))
+    assert value.dtype == np.float32
+    assert value.item() == 2.0
+
+
+def test_a_gene_that_never_varies_becomes_zero_not_nan():
+    assert standardise(np.array([[4.0]]), np.array([4.0]), np.array([0.0])).item() == 0.0

@@ -48,3 +48,15 @@ def test_fewer_rows_than_declared_are_refused(tmp_path):
         writer.append(ROWS[:3])
         with pytest.raises(ValueError, match="3 rows written, 11 declared"):
             writer.close()
+
+
+def test_fewer_drafts_than_declared_are_refused_and_a_file_cut_short_is_noticed(tmp_path):
+    drafts = Drafts(tmp_path / "m.npy", ROWS.shape, np.float32)
+    with pytest.raises(ValueError, match="3 rows written, 11 declared"):
+        drafts.write([ROWS[:3]])
+    drafts = Drafts(tmp_path / "m.npy", ROWS.shape, np.float32)
+    drafts.write([ROWS])
+    with (tmp_path / "m.npy").open("r+b") as file:
+        file.truncate(200)
+    with pytest.raises(OSError, match="cut short"):
+        list(drafts.read(4))

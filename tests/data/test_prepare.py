@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -222,6 +223,25 @@ def test_neither_threads_nor_the_size_of_blocks_change_a_bit(make, monkeypatch, 
         np.testing.assert_allclose(
             found.statistics(platform), expected.statistics(platform), rtol=1e-12
         )
+
+
+@pytest.mark.parametrize("sizes", [[1], [2, 3], [3, 1, 2], [12]])
+@pytest.mark.parametrize("rule", ["keep", "exact"])
+def test_blocks_may_be_shorter_than_was_asked(make, monkeypatch, sizes, rule):
+    make.geo["p2"] = make.geo["p7"] = make.geo["p1"]  # two duplicates, to be left out
+    expected = prepare(make(duplicates=rule), store=make.store)
+    assert len(expected.profile_table("geo")) == (12 if rule == "keep" else 10)
+
+    def uneven(reader, genes, size=3):
+        values, at, number = reader.frame.to_numpy().T[:, genes], 0, cycle(sizes)
+        while at < len(values):
+            stop = at + min(next(number), size)
+            yield values[at:stop]
+            at = stop
+
+    monkeypatch.setattr(Given, "blocks", uneven)
+    found = prepare(make(duplicates=rule), name="uneven", store=make.store)
+    assert found.digest == expected.digest
 
 
 @pytest.mark.parametrize("step", ["quantile_ranks", "expressed_sums", "NpyWriter.append"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -46,8 +46,19 @@ class Rows(NamedTuple):
         return self.values[:, self.columns]
 
 
-Part = Callable[[], Rows]
-"""Rows that are still to be fetched."""
+class Piece(NamedTuple):
+    """Consecutive profiles that are still to be fetched.
+
+    Attributes:
+        start, stop: which profiles.
+        fetch: gives their rows, as often as it is called. They are there until the same thread
+            fetches others.
+    """
+
+    start: int
+    stop: int
+    fetch: Callable[[], Rows]
+
 
 BLOCK = 1024
 """Profiles per block unless the caller says otherwise."""
@@ -66,14 +77,12 @@ class Reader(ABC):
         gene_ids: one id per gene (or probe), in file order; unique.
         profiles: table of profiles, indexed by unique profile id in file order, with the columns
             that the file itself carries about them (none for most formats).
-        missing: what the format writes, beside NaN, for a value that was not measured.
         turn: how the user has the columns of the file taken for genes.
     """
 
     source: str
     gene_ids: pd.Index
     profiles: pd.DataFrame
-    missing: float = -np.inf
     turn: str = (
         "this format says itself which axis is genes, so convert the file to TSV (genebench data "
         'convert), name that and write orientation = "profiles"'
@@ -90,7 +99,9 @@ class Reader(ABC):
             UserError: a value cannot be read, is missing, NaN or infinite (row and column named).
         """
 
-    def read(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
+    def read(
+        self, genes: NDArray[np.intp], size: int = BLOCK
+    ) -> Generator[NDArray[np.floating], None, None]:
         """:meth:`blocks`, held to what they promise: compiled code takes them on trust.
 
         Raises:
@@ -106,32 +117,42 @@ class Reader(ABC):
             raise self._broken(f"{done} of {len(self.profiles)} profiles")
 
     @contextmanager
-    def parts(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[Iterator[Part]]:
-        """The blocks of :meth:`read`, in order, each to be fetched by a call, in any thread.
+    def pieces(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[Iterator[Piece]]:
+        """What :meth:`read` gives, in order, each to be fetched by a call, in any thread.
 
-        A thread's next call may overwrite what one returned. Calls may be repeated; none may be
-        made after the context has ended. Where :meth:`flat` tells where the values lie, calls read
-        them; otherwise this iterator reads them, and calls hand them over.
+        None may be fetched after the context has ended. Of a matrix that lies flat in its file, a
+        fetch reads the values; otherwise this iterator does, and a fetch hands them over.
 
         Raises:
-            UserError: as for :meth:`read`, here or by a call.
+            UserError: as for :meth:`read`, here or by a fetch.
         """
-        flat = self.flat()
+        # What a subclass makes of the values, it makes in blocks: then it has them by blocks.
+        flat = self._flat() if "_flat" in vars(type(self)) else None
         if flat is None:
-            yield (partial(Rows.of, block) for block in self.read(genes, size))
+            with closing(self.read(genes, size)) as blocks:
+                yield _fetched(blocks)
             return
+        if flat.shape != (len(self.profiles), len(self.gene_ids)):
+            raise self.fault("it has changed since it was opened; try again")
         with flat.open() as file:
 
-            def fetch(start: int) -> Rows:
-                rows = Rows(file.read(start, min(start + size, flat.shape[0])), genes)
-                if not self._is_sound(rows.values):
+            def fetch(start: int, stop: int) -> Rows:
+                rows = Rows(file.read(start, stop), genes)
+                if not flat.is_sound(rows.values):
                     self.check_finite(rows.pick(), start, genes)
                 return rows
 
-            yield (partial(fetch, start) for start in range(0, flat.shape[0], size))
+            yield (
+                Piece(start, stop, partial(fetch, start, stop))
+                for start in range(0, flat.shape[0], size)
+                for stop in [min(start + size, flat.shape[0])]
+            )
 
-    def flat(self) -> Flat | None:
-        """Where the values lie in their file, if they lie there row after row of profiles."""
+    def _flat(self) -> Flat | None:
+        """Where the values lie in their file, if they lie there row after row of profiles.
+
+        It counts for the very class that defines it, and for none that is derived from that.
+        """
         return None
 
     def _broken(self, gave: str) -> UserError:
@@ -148,14 +169,8 @@ class Reader(ABC):
     def check_finite(
         self, block: NDArray[np.floating], start: int, genes: NDArray[np.intp]
     ) -> None:
-        """Refuse a block, from profile ``start`` on, that holds a missing or infinite value."""
-        if not self._is_sound(block):
-            self.refuse(~np.isfinite(block) | (block == self.missing), block, start, genes)
-
-    def _is_sound(self, block: NDArray[np.floating]) -> bool:
-        # A NaN is its block's minimum: where the extremes are sound, so is all between them.
-        lowest, highest = block.min(initial=np.inf), block.max(initial=-np.inf)
-        return bool(lowest > self.missing and highest < np.inf)
+        """Refuse a block, from profile ``start`` on, that holds a NaN or an infinite value."""
+        self.refuse(~np.isfinite(block), block, start, genes)
 
     def refuse(
         self,
@@ -176,6 +191,14 @@ class Reader(ABC):
     def fault(self, message: str) -> UserError:
         """An error about this source."""
         return UserError(f"{self.source}: {message}")
+
+
+def _fetched(blocks: Iterable[NDArray[np.floating]]) -> Iterator[Piece]:
+    start = 0
+    for block in blocks:
+        stop = start + len(block)
+        yield Piece(start, stop, partial(Rows.of, block))
+        start = stop
 
 
 class GeneReader(Reader):

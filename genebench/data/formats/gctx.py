@@ -28,6 +28,9 @@ from genebench.data.formats.hdf5 import (
 )
 
 MATRIX = "0/DATA/0/matrix"
+MISSING = -666
+"""What GCTX writes for a value that was not measured."""
+
 BAND = IN_MEMORY
 """Bytes that all genes of a chunk's profiles may have, if profiles are to be read in order."""
 
@@ -46,7 +49,6 @@ class GctxReader(Hdf5Reader, GeneReader):
     """
 
     format = "GCTX"
-    missing = -666.0
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -75,10 +77,10 @@ class GctxReader(Hdf5Reader, GeneReader):
             self.check_finite(block, number * size, genes)
             yield block
 
-    def flat(self) -> Flat | None:
+    def _flat(self) -> Flat | None:
         """Where the matrix lies in the file, if it was written in one piece."""
         with self.open() as file:
-            return flat_matrix(file[MATRIX])
+            return flat_matrix(file[MATRIX], MISSING)
 
     def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
         """Yield the values of some genes (ascending positions) × all profiles, chunk by chunk."""
@@ -101,6 +103,14 @@ class GctxReader(Hdf5Reader, GeneReader):
             rows = read_block(matrix, start, stop, genes, slab)
             self.check_finite(rows, start, genes)
             yield from (rows[at : at + size] for at in range(0, len(rows), size))
+
+    def check_finite(
+        self, block: NDArray[np.floating], start: int, genes: NDArray[np.intp]
+    ) -> None:
+        """Refuse a block that holds a NaN, an infinite value, or :data:`MISSING`."""
+        # A NaN is its block's minimum: where the extremes are sound, so is all between them.
+        if not (block.min(initial=np.inf) > MISSING and block.max(initial=-np.inf) < np.inf):
+            self.refuse(~np.isfinite(block) | (block == MISSING), block, start, genes)
 
     def _check_matrix(self, file: h5py.File, profiles: int, genes: int) -> None:
         matrix = self.dataset(file, MATRIX)

@@ -65,7 +65,7 @@ class H5adReader(Hdf5Reader):
                 self.check_finite(block, start, genes)
                 yield block
 
-    def flat(self) -> Flat | None:
+    def _flat(self) -> Flat | None:
         """Where X lies in the file, if it is dense and was written in one piece."""
         with self.open() as file:
             matrix = file["X"]

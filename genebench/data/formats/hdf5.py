@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from genebench.data.formats.base import Content, Reader, float_type
 from genebench.data.formats.files import as_text, unique_ids
-from genebench.data.formats.flat import FLAT_TYPES, Flat
+from genebench.data.formats.flat import FLAT_TYPES, Flat, state_of
 from genebench.errors import UserError
 
 SLAB = 64
@@ -105,12 +105,13 @@ def is_plain(dataset: Any) -> bool:
     return is_text(dataset) or dataset.dtype.kind in "biuf"
 
 
-def flat_matrix(matrix: h5py.Dataset) -> Flat | None:
+def flat_matrix(matrix: h5py.Dataset, missing: float = -np.inf) -> Flat | None:
     """Where a dataset lies in its file, if it is one piece of this machine's floats."""
     offset = matrix.id.get_offset()
     if offset is None or matrix.chunks or matrix.dtype not in FLAT_TYPES:
         return None
-    return Flat(Path(matrix.file.filename), offset, matrix.shape, matrix.dtype)
+    path = Path(matrix.file.filename)
+    return Flat(path, state_of(path), offset, matrix.shape, matrix.dtype, missing)
 
 
 def read_block(

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from genebench.data.formats.base import BLOCK, Content, GeneReader, Reader, float_type
 from genebench.data.formats.files import check_promise, open_lines, unique_ids
-from genebench.data.formats.flat import FLAT_TYPES, Flat
+from genebench.data.formats.flat import FLAT_TYPES, Flat, state_of
 from genebench.errors import UserError
 
 _HEADERS = {
@@ -52,6 +52,7 @@ class NpyReader(Reader):
         ids = {axis: self._read_ids(path, axis) for axis in _AXES}
         self.gene_ids = ids["genes"]
         self.profiles = pd.DataFrame(index=ids["profiles"])
+        self._path, self._state = path, state_of(path)
         self._matrix = map_npy(path)
         if _genes_first(self, self._matrix.shape):
             self._matrix = self._matrix.T
@@ -64,12 +65,12 @@ class NpyReader(Reader):
             self.check_finite(block, start, genes)
             yield block
 
-    def flat(self) -> Flat | None:
+    def _flat(self) -> Flat | None:
         """Where the matrix lies in the file, if profile after profile, in this machine's floats."""
         matrix = self._matrix
         if not matrix.flags.c_contiguous or matrix.dtype not in FLAT_TYPES:
             return None
-        return Flat(Path(self.source), matrix.offset, matrix.shape, matrix.dtype)
+        return Flat(self._path, self._state, matrix.offset, matrix.shape, matrix.dtype)
 
     def _read_ids(self, path: Path, axis: str) -> pd.Index:
         ids = id_list(path, axis)

@@ -1,7 +1,8 @@
-"""Parts of a matrix, fetched by several threads: the same values as its blocks, file by file."""
+"""Pieces of a matrix, fetched by several threads: the same values as its blocks, file by file."""
 
 from __future__ import annotations
 
+import errno
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from genebench.data.formats.npy import NpyReader
 from genebench.data.formats.opening import open_reader
 from genebench.errors import UserError
 
@@ -42,18 +44,18 @@ def gctx(write_gctx, gctx_datasets):
 
 
 def fetched(reader, genes, size):
-    """All parts, most of them fetched while another thread fetches one."""
-    with reader.parts(genes, size) as parts, ThreadPoolExecutor(4) as pool:
-        picked = pool.map(lambda part: part().pick().copy(), parts)
+    """All pieces, most of them fetched while another thread fetches one."""
+    with reader.pieces(genes, size) as pieces, ThreadPoolExecutor(4) as pool:
+        picked = pool.map(lambda piece: piece.fetch().pick().copy(), pieces)
         return np.concatenate(list(picked))
 
 
 @pytest.mark.parametrize("stored", ["<f4", "<f8", ">f4", "<i2"])
 @pytest.mark.parametrize("chunks", [None, (5, 3)])
 @pytest.mark.parametrize("genes", [GENES, np.arange(10)])
-def test_parts_of_a_gctx_are_its_blocks(gctx, matrix, stored, chunks, genes):
+def test_pieces_of_a_gctx_are_its_blocks(gctx, matrix, stored, chunks, genes):
     reader = open_reader(gctx(matrix.astype(stored), chunks=chunks))
-    assert (reader.flat() is not None) == (stored in {"<f4", "<f8"} and not chunks)
+    assert (reader._flat() is not None) == (stored in {"<f4", "<f8"} and not chunks)
     for size in (1, 5, 100):
         found = fetched(reader, genes, size)
         expected = np.concatenate(list(reader.read(genes, size)))
@@ -66,28 +68,33 @@ def test_a_matrix_behind_a_user_block_is_found(gctx_datasets, matrix, tmp_path: 
         for name, values in gctx_datasets(matrix).items():
             file[name] = values
     reader = open_reader(tmp_path / "m.gctx")
-    assert reader.flat() is not None
+    assert reader._flat() is not None
     np.testing.assert_array_equal(fetched(reader, GENES, 4), matrix[:, GENES])
 
 
-def test_a_matrix_of_which_nothing_was_written_is_left_to_hdf5(gctx, matrix):
+def test_a_matrix_within_the_structure_of_hdf5_is_left_to_hdf5(gctx, gctx_datasets, matrix):
     path = gctx(matrix)
     with h5py.File(path, "r+") as file:
         del file["0/DATA/0/matrix"]
-        file.create_dataset("0/DATA/0/matrix", matrix.shape, "f4")
-        assert file["0/DATA/0/matrix"].id.get_offset() is None
-    with pytest.raises(UserError, match="holds only 0 bytes"):
-        open_reader(path)
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_layout(h5py.h5d.COMPACT)
+        space = h5py.h5s.create_simple(matrix.shape)
+        kind = h5py.h5t.IEEE_F64LE
+        made = h5py.h5d.create(file["0/DATA/0"].id, b"matrix", kind, space, properties)
+        h5py.Dataset(made)[...] = matrix
+    reader = open_reader(path)
+    assert reader._flat() is None
+    np.testing.assert_array_equal(fetched(reader, GENES, 6), matrix[:, GENES])
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("stored", ["<f4", ">f8", "<i4"])
 @pytest.mark.parametrize("genes_first", [False, True])
-def test_parts_of_an_npy_are_its_blocks(npy, matrix, order, stored, genes_first):
+def test_pieces_of_an_npy_are_its_blocks(npy, matrix, order, stored, genes_first):
     given = (matrix.T if genes_first else matrix).astype(stored).copy(order)
     reader = open_reader(npy(given, genes_first))
     profiles_lie_in_rows = (order == "C") != genes_first
-    assert (reader.flat() is not None) == (profiles_lie_in_rows and stored == "<f4")
+    assert (reader._flat() is not None) == (profiles_lie_in_rows and stored == "<f4")
     np.testing.assert_array_equal(fetched(reader, GENES, 6), matrix.astype(stored)[:, GENES])
 
 
@@ -96,11 +103,11 @@ def test_a_missing_value_is_an_error_only_where_it_is_asked_for(gctx, matrix, va
     matrix[17, 3] = value
     reader = open_reader(gctx(matrix))
     np.testing.assert_array_equal(fetched(reader, GENES, 6), matrix[:, GENES])
-    with pytest.raises(UserError) as by_parts:
+    with pytest.raises(UserError) as by_pieces:
         fetched(reader, np.array([4, 3]), 6)
     with pytest.raises(UserError, match="profile 'profile17', gene 'gene3' is ") as by_blocks:
         list(reader.read(np.array([4, 3]), 6))
-    assert str(by_parts.value) == str(by_blocks.value)
+    assert str(by_pieces.value) == str(by_blocks.value)
 
 
 def test_low_values_are_missing_only_where_the_format_says_so(npy, matrix):
@@ -108,23 +115,59 @@ def test_low_values_are_missing_only_where_the_format_says_so(npy, matrix):
     np.testing.assert_array_equal(fetched(open_reader(npy(matrix)), GENES, 6), matrix[:, GENES])
 
 
-def test_a_part_can_be_fetched_again(gctx, matrix):
+def test_a_piece_can_be_fetched_again(gctx, matrix):
     reader = open_reader(gctx(matrix))
-    with reader.parts(GENES, 10) as parts:
-        first, second, _ = parts
-        values = first().pick().copy()
-        second()
-        np.testing.assert_array_equal(first().pick(), values)
+    with reader.pieces(GENES, 10) as pieces:
+        first, second, _ = pieces
+        values = first.fetch().pick().copy()
+        second.fetch()
+        np.testing.assert_array_equal(first.fetch().pick(), values)
 
 
-def test_a_file_that_was_cut_short_since_it_was_opened_is_at_fault(gctx, matrix):
-    path = gctx(matrix)
-    reader = open_reader(path)
-    flat = reader.flat()
-    with reader.parts(GENES, 10) as parts:
-        with path.open("r+b") as file:
+def test_a_file_that_is_cut_short_while_it_is_read_is_at_fault(gctx, matrix):
+    reader = open_reader(gctx(matrix))
+    flat = reader._flat()
+    with reader.pieces(GENES, 10) as pieces:
+        with flat.path.open("r+b") as file:
             file.truncate(flat.offset + 12 * matrix.strides[0] + 3)
-        first, second, _ = parts
-        np.testing.assert_array_equal(first().pick(), matrix[:10, GENES])
+        first, second, _ = pieces
+        np.testing.assert_array_equal(first.fetch().pick(), matrix[:10, GENES])
         with pytest.raises(UserError, match=r"m\.gctx: it ends within its matrix; is it cut short"):
-            second()
+            second.fetch()
+
+
+def test_another_file_in_its_place_is_at_fault(gctx, npy, matrix):
+    for make in (gctx, npy):
+        reader = open_reader(make(matrix))
+        path = make(matrix[:9])
+        with pytest.raises(UserError, match=f"{path.name}: it has changed since it was opened"):
+            fetched(reader, GENES, 4)
+
+
+def test_what_the_system_refuses_to_read_is_one_line(gctx, matrix, monkeypatch):
+    reader = open_reader(gctx(matrix))
+
+    def fail(*arguments):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("genebench.data.formats.flat.FlatRows._fill", fail)
+    with pytest.raises(UserError, match=r"m\.gctx: it cannot be read \(Input/output error\)"):
+        fetched(reader, GENES, 4)
+
+
+def test_what_a_subclass_makes_of_the_values_counts(npy, matrix):
+    class Logged(NpyReader):
+        def blocks(self, genes, size=1024):
+            for block in super().blocks(genes, size):
+                yield np.log2(1 + block)
+
+    reader = Logged(npy(np.abs(matrix)))
+    np.testing.assert_array_equal(fetched(reader, GENES, 4), np.log2(1 + np.abs(matrix))[:, GENES])
+
+
+def test_blocks_that_nobody_took_leave_no_file_open(gctx, matrix):
+    reader = open_reader(gctx(matrix, chunks=(5, 3)))
+    with reader.pieces(GENES, 5) as pieces:
+        next(pieces)
+    with h5py.File(reader.source, "r+") as file:  # HDF5 refuses where it is open to be read
+        assert file
