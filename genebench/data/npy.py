@@ -18,7 +18,7 @@ from typing import IO, Any, Protocol, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-_PENDING = 2
+_PENDING = 4
 """Writes that may wait to be hashed: their data stay in memory."""
 
 

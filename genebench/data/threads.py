@@ -18,7 +18,7 @@ _MOST = 8
 def in_order(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:
     """``map(work, items)``, several at once, the results in the order of the items.
 
-    Items are drawn here, in the caller's thread, and only as many as there are threads, and one
+    Items are drawn here, in the caller's thread, and only as many as there are threads, and two
     more, are under way: memory stays bounded. What ``work`` or ``items`` raises is raised here,
     once what is under way has ended; the rest is not begun.
     """
@@ -28,7 +28,7 @@ def in_order(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, N
         try:
             for item in items:
                 under_way.append(pool.submit(work, item))
-                if len(under_way) > number:
+                if len(under_way) > number + 1:
                     yield under_way.popleft().result()
             while under_way:
                 yield under_way.popleft().result()
