@@ -19,7 +19,7 @@ of a temporary file as large as the source: its pages are the system's to take b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
@@ -210,10 +210,11 @@ def _project(blocks: Iterable[Fetch], n_profiles: int) -> _Projected:
 
     points = np.empty((n_profiles, len(directions) + 1))
     start, largest = 0, 0.0
-    for coordinates, extreme in in_order(work, chain(first, blocks)):
-        points[start : start + len(coordinates), :-1] = coordinates
-        largest = max(largest, extreme)
-        start += len(coordinates)
+    with closing(in_order(work, chain(first, blocks))) as results:
+        for coordinates, extreme in results:
+            points[start : start + len(coordinates), :-1] = coordinates
+            largest = max(largest, extreme)
+            start += len(coordinates)
     points[:, -1] = np.linspace(0, _ORDER, n_profiles)
     n_directions, n_probes = directions.shape
     longest = n_probes**0.5 * largest

@@ -58,9 +58,11 @@ from genebench.specs import check_name
 FEWEST = 3, "have statistics"
 FEWEST_TO_SPLIT = 10, "be split 80/10/10"
 
-ROWS, RANKED_ROWS = 16, 128
-"""Profiles that a thread ranks, and expresses, at once: the former fill a processor's cache, and
-handing over few costs time."""
+ROWS = 16
+"""Profiles that a thread ranks at once: a processor's cache holds what is worked out of them."""
+
+RANKED_ROWS = 128
+"""Profiles that a thread expresses at once: handing over takes time."""
 
 Floats = NDArray[np.float64]
 

@@ -210,8 +210,8 @@ class Profiles:
 
     def _in_memory(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """All genes of some profiles; no copy where they are in memory, one after another."""
-        together = rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all())
-        if together and not isinstance(self._expression, np.memmap):
+        is_mapped = isinstance(self._expression, np.memmap)
+        if self._expression.flags.writeable and not is_mapped and (np.diff(rows) == 1).all():
             return self._expression[rows[0] : rows[-1] + 1]
         return self._raw(rows, slice(None))
 

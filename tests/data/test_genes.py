@@ -124,6 +124,17 @@ def test_average_is_the_mean_of_each_gene_s_probes(genes, ids):
     np.testing.assert_allclose(means, theirs, rtol=1e-12)
 
 
+def test_rows_of_another_shape_are_refused_before_compiled_code_sees_them():
+    layers = Layers(match(MAP, pd.Index(["p1", "p2", "p4", "p7"]), "probe", source="m"))
+    values = np.zeros((2, 4))
+    assert layers.average(Rows(values, layers.positions)).shape == (2, 4)
+    for columns in (layers.positions[:-1], layers.positions + 1, layers.positions - 1):
+        with pytest.raises(ValueError, match="columns"):
+            layers.average(Rows(values, columns))
+    with pytest.raises(ValueError, match="means of shape"):
+        layers.average(Rows(values, layers.positions), np.empty((3, 4)))
+
+
 def test_coverage_is_ready_for_json():
     matched = match(MAP, pd.Index(["p1", "p2", "p4", "p5", "p6"]), "probe", source="m")
     assert json.loads(json.dumps(coverage(MAP, matched))) == {

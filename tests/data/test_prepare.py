@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import time
+from contextlib import suppress
 from itertools import cycle
 
 import numpy as np
@@ -11,6 +14,8 @@ import pytest
 
 from genebench.data.compendium import Compendium, Platform
 from genebench.data.formats.base import Reader
+from genebench.data.formats.flat import FlatRows
+from genebench.data.formats.opening import open_reader
 from genebench.data.manifest import read_manifest
 from genebench.data.prepare import prepare
 from genebench.data.store import DataStore
@@ -415,3 +420,38 @@ def test_a_duplicate_profile_is_removed_and_named(make, rule):
     assert list(dataset.profile_table("geo").index) == list(make.geo.columns)
     without = prepare(make(), name="without", store=make.store)
     assert dataset.digest == without.digest
+
+
+def write_npy(frame, path):
+    """Genes × profiles, written as profiles × genes, with its ids."""
+    np.save(path, frame.to_numpy().T)
+    for axis, ids in (("genes", frame.index), ("profiles", frame.columns)):
+        path.with_name(f"geo.{axis}.txt").write_text("".join(f"{id_}\n" for id_ in ids))
+
+
+def test_no_thread_reads_a_file_that_was_closed_when_preparing_failed(make, monkeypatch, tmp_path):
+    write_npy(make.geo, tmp_path / "geo.npy")
+    reader = open_reader(tmp_path / "geo.npy")
+    read, closed = FlatRows.read, []
+
+    def slowly(*given):
+        time.sleep(0.02)
+        try:
+            return read(*given)
+        except ValueError as error:
+            closed.append(str(error))
+            raise
+
+    def fail(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genebench.data.prepare.ROWS", 1)
+    monkeypatch.setattr("genebench.data.prepare.add_rows", fail)
+    monkeypatch.setattr(FlatRows, "read", slowly)
+    platforms = {"geo": Platform(reader=reader, ids="probe")}
+    with suppress(KeyboardInterrupt):
+        prepare(make(platforms=platforms), store=make.store)
+    assert make.store.open("made") is None
+    gc.collect()
+    time.sleep(0.2)
+    assert not closed

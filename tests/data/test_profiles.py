@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 
+from genebench.data.profiles import Profiles
 from genebench.specs import Part
 
 TRAIN = Part(platform="geo", split="train")
@@ -97,3 +98,26 @@ def test_memory_maps_hold_the_same_values_read_only(tiny, train):
         assert isinstance(matrix, np.memmap)
         assert not matrix.flags.writeable
         np.testing.assert_array_equal(matrix, getattr(train, role))
+
+
+@pytest.mark.parametrize(
+    ("rows", "own"),
+    [(slice(2, 9), True), ([5], True), ([0, 1, 3], False), ([4, 3, 2], False), ([2, 2, 3], False)],
+)
+def test_levels_of_profiles_in_memory_are_copied_only_where_they_must_be(rows, own):
+    given = Profiles.from_arrays(*np.random.default_rng(0).normal(size=(2, 11, 3)))
+    expression = np.hstack([given.landmarks, given.targets])
+    some = Profiles(
+        expression=expression,
+        rows=np.arange(11)[rows],
+        units=given.units,
+        profiles=given.profiles.iloc[rows],
+        landmark_genes=given.landmark_genes,
+        target_genes=given.target_genes,
+    )
+    (levels,) = some.level_blocks()
+    np.testing.assert_array_equal(levels, expression[rows])
+    assert np.shares_memory(levels, expression) == own
+    expression.flags.writeable = False
+    (levels,) = some.level_blocks()
+    assert levels.flags.writeable

@@ -43,7 +43,7 @@ class Rows(NamedTuple):
 
     def pick(self) -> NDArray[np.floating]:
         """Profiles × the genes that were asked for."""
-        return self.values[:, self.columns]
+        return self.values.take(self.columns, axis=1)
 
 
 class Piece(NamedTuple):
@@ -83,6 +83,7 @@ class Reader(ABC):
     source: str
     gene_ids: pd.Index
     profiles: pd.DataFrame
+    _missing = -np.inf
     turn: str = (
         "this format says itself which axis is genes, so convert the file to TSV (genebench data "
         'convert), name that and write orientation = "profiles"'
@@ -132,21 +133,20 @@ class Reader(ABC):
             with closing(self.read(genes, size)) as blocks:
                 yield _fetched(blocks)
             return
-        if flat.shape != (len(self.profiles), len(self.gene_ids)):
-            raise self.fault("it has changed since it was opened; try again")
         with flat.open() as file:
 
             def fetch(start: int, stop: int) -> Rows:
                 rows = Rows(file.read(start, stop), genes)
-                if not flat.is_sound(rows.values):
+                if not self._is_sound(rows.values):
                     self.check_finite(rows.pick(), start, genes)
                 return rows
 
-            yield (
-                Piece(start, stop, partial(fetch, start, stop))
-                for start in range(0, flat.shape[0], size)
-                for stop in [min(start + size, flat.shape[0])]
-            )
+            def pieces() -> Iterator[Piece]:
+                for start in range(0, flat.shape[0], size):
+                    stop = min(start + size, flat.shape[0])
+                    yield Piece(start, stop, partial(fetch, start, stop))
+
+            yield pieces()
 
     def _flat(self) -> Flat | None:
         """Where the values lie in their file, if they lie there row after row of profiles.
@@ -154,6 +154,11 @@ class Reader(ABC):
         It counts for the very class that defines it, and for none that is derived from that.
         """
         return None
+
+    def _is_sound(self, values: NDArray[np.floating]) -> bool:
+        # A NaN is their minimum: where the extremes are sound, so is all between them.
+        lowest, highest = values.min(initial=np.inf), values.max(initial=-np.inf)
+        return bool(lowest > self._missing and highest < np.inf)
 
     def _broken(self, gave: str) -> UserError:
         return self.fault(f"its reader gave {gave}, which it must not; tell who wrote the format")

@@ -1,4 +1,4 @@
-"""Matrices that lie in their file as they would in memory: any thread can read any rows."""
+"""Matrices that lie in their file as they would in memory: threads take turns to read rows."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from genebench.errors import UserError
 FLAT_TYPES = np.float32, np.float64
 """What a flat matrix may hold, in the byte order of this machine."""
 
+CHANGED = "it has changed since it was opened; try again"
+
 State = tuple[int, int, int]
 
 
@@ -31,7 +33,6 @@ class Flat:
         offset: bytes before the first row.
         shape: profiles × genes.
         dtype: one of :data:`FLAT_TYPES`.
-        missing: what stands, beside NaN, for a value that was not measured.
     """
 
     path: Path
@@ -39,7 +40,6 @@ class Flat:
     offset: int
     shape: tuple[int, int]
     dtype: np.dtype[np.floating]
-    missing: float = -np.inf
 
     @contextmanager
     def open(self) -> Iterator[FlatRows]:
@@ -54,13 +54,8 @@ class Flat:
             raise _unreadable(self.path, error) from error
         with file:
             if _state(os.fstat(file.fileno())) != self.state:
-                raise UserError(f"{self.path}: it has changed since it was opened; try again")
+                raise UserError(f"{self.path}: {CHANGED}")
             yield FlatRows(self, file)
-
-    def is_sound(self, rows: NDArray[np.floating]) -> bool:
-        """Whether none of the values is missing or infinite."""
-        # A NaN is its rows' minimum: where the extremes are sound, so is all between them.
-        return bool(rows.min() > self.missing and rows.max() < np.inf)
 
 
 class FlatRows:

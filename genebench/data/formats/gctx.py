@@ -49,6 +49,7 @@ class GctxReader(Hdf5Reader, GeneReader):
     """
 
     format = "GCTX"
+    _missing = MISSING
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -80,7 +81,7 @@ class GctxReader(Hdf5Reader, GeneReader):
     def _flat(self) -> Flat | None:
         """Where the matrix lies in the file, if it was written in one piece."""
         with self.open() as file:
-            return flat_matrix(file[MATRIX], MISSING)
+            return flat_matrix(file[MATRIX])
 
     def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
         """Yield the values of some genes (ascending positions) × all profiles, chunk by chunk."""
@@ -108,8 +109,7 @@ class GctxReader(Hdf5Reader, GeneReader):
         self, block: NDArray[np.floating], start: int, genes: NDArray[np.intp]
     ) -> None:
         """Refuse a block that holds a NaN, an infinite value, or :data:`MISSING`."""
-        # A NaN is its block's minimum: where the extremes are sound, so is all between them.
-        if not (block.min(initial=np.inf) > MISSING and block.max(initial=-np.inf) < np.inf):
+        if not self._is_sound(block):
             self.refuse(~np.isfinite(block) | (block == MISSING), block, start, genes)
 
     def _check_matrix(self, file: h5py.File, profiles: int, genes: int) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from genebench.data.formats.base import Content, Reader, float_type
 from genebench.data.formats.files import as_text, unique_ids
-from genebench.data.formats.flat import FLAT_TYPES, Flat, state_of
+from genebench.data.formats.flat import CHANGED, FLAT_TYPES, Flat, State, state_of
 from genebench.errors import UserError
 
 SLAB = 64
@@ -40,11 +40,16 @@ class Hdf5Reader(Reader):
 
     def __init__(self, path: Path) -> None:
         self.source = str(path)
+        self._state: State | None = None
 
     @contextmanager
     def open(self) -> Iterator[h5py.File]:
-        """The file, open; what HDF5 cannot read raises UserError."""
+        """The file, open; what HDF5 cannot read, or is another file by now, raises UserError."""
         try:
+            state = state_of(Path(self.source))
+            if self._state not in (None, state):
+                raise self.fault(CHANGED)
+            self._state = state
             with h5py.File(self.source, "r") as file:
                 yield file
         except (OSError, RuntimeError) as error:
@@ -105,13 +110,14 @@ def is_plain(dataset: Any) -> bool:
     return is_text(dataset) or dataset.dtype.kind in "biuf"
 
 
-def flat_matrix(matrix: h5py.Dataset, missing: float = -np.inf) -> Flat | None:
+def flat_matrix(matrix: h5py.Dataset) -> Flat | None:
     """Where a dataset lies in its file, if it is one piece of this machine's floats."""
-    offset = matrix.id.get_offset()
-    if offset is None or matrix.chunks or matrix.dtype not in FLAT_TYPES:
+    offset, stored = matrix.id.get_offset(), matrix.id.get_type()
+    # HDF5 has floats of other precision, too, that h5py turns into those of numpy.
+    if offset is None or all(stored != h5py.h5t.py_create(np.dtype(kind)) for kind in FLAT_TYPES):
         return None
     path = Path(matrix.file.filename)
-    return Flat(path, state_of(path), offset, matrix.shape, matrix.dtype, missing)
+    return Flat(path, state_of(path), offset, matrix.shape, matrix.dtype)
 
 
 def read_block(

@@ -171,3 +171,57 @@ def test_blocks_that_nobody_took_leave_no_file_open(gctx, matrix):
         next(pieces)
     with h5py.File(reader.source, "r+") as file:  # HDF5 refuses where it is open to be read
         assert file
+
+
+def bfloat16():
+    kind = h5py.h5t.IEEE_F32LE.copy()
+    kind.set_fields(15, 7, 8, 0, 7)
+    kind.set_size(2)
+    return kind
+
+
+def float_of_24_bits():
+    kind = h5py.h5t.IEEE_F32LE.copy()
+    kind.set_fields(23, 15, 8, 0, 15)
+    kind.set_precision(24)
+    return kind
+
+
+@pytest.mark.parametrize("kind", [bfloat16, float_of_24_bits])
+def test_floats_that_only_hdf5_knows_are_left_to_it(gctx, matrix, kind):
+    path = gctx(matrix)
+    with h5py.File(path, "r+") as file:
+        del file["0/DATA/0/matrix"]
+        space = h5py.h5s.create_simple(matrix.shape)
+        made = h5py.h5d.create(file["0/DATA/0"].id, b"matrix", kind(), space)
+        h5py.Dataset(made)[...] = matrix
+        assert h5py.Dataset(made).dtype == np.float32, "what h5py makes of it"
+    reader = open_reader(path)
+    np.testing.assert_allclose(fetched(reader, GENES, 6), matrix[:, GENES], rtol=0.01)
+    np.testing.assert_array_equal(
+        fetched(reader, GENES, 6), np.concatenate(list(reader.read(GENES)))
+    )
+
+
+@pytest.mark.parametrize("chunks", [None, (5, 3)])
+def test_a_gctx_of_other_profiles_in_its_place_is_at_fault(gctx, matrix, chunks):
+    reader = open_reader(gctx(matrix, chunks=chunks))
+    other = gctx(matrix[::-1], chunks=chunks)
+    with pytest.raises(UserError, match=f"{other.name}: it has changed since it was opened"):
+        fetched(reader, GENES, 4)
+    with pytest.raises(UserError, match=f"{other.name}: it has changed since it was opened"):
+        list(reader.read(GENES))
+
+
+def test_a_file_that_is_gone_is_one_line(npy, matrix):
+    path = npy(matrix)
+    reader = open_reader(path)
+    path.unlink()
+    with pytest.raises(UserError, match=r"m\.npy: it cannot be read \(No such file"):
+        fetched(reader, GENES, 4)
+
+
+def test_threads_do_not_read_each_others_rows(npy):
+    matrix = np.random.default_rng(0).normal(size=(3000, 300))
+    reader = open_reader(npy(matrix))
+    np.testing.assert_array_equal(fetched(reader, np.arange(300), 1), matrix)
