@@ -25,10 +25,10 @@ from pathlib import Path
 
 import numpy as np
 
-from genebench.keys import key_of
-from genebench.report.site import build
+from genebench._util.hashing import key_of
+from genebench.leaderboard import build
+from genebench.results.panels import scores_of
 from genebench.results.record import FORMAT, Code, Identity, PluginOrigin, Provenance, Record
-from genebench.results.scores import scores_of
 from genebench.results.store import ResultsStore
 
 GENES, TWINS = 9_520, 445

@@ -19,9 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from genebench import api
-from genebench.data.prepare import prepare
 from genebench.data.store import DataStore
 from genebench.datasets.sim import SIZES, build
+from genebench.preprocessing.recipe import prepare
 
 METHODS = ["lsr", "lsr-l2", "lsr-l1", "knn-ge", "knn"]
 PHASES = ("fit", "predict", "score")

@@ -26,9 +26,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genebench.data.duplicates import Rule, find_duplicates
-from genebench.data.formats.base import BLOCK
-from genebench.data.formats.gctx import MATRIX, GctxReader
+from genebench.formats.base import BLOCK
+from genebench.formats.gctx import MATRIX, GctxReader
+from genebench.preprocessing.duplicates import Rule, find_duplicates
 
 FACTORS, NOISE, COPIES = 50, 0.3, 1 / 7
 BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024

@@ -31,7 +31,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from genebench.data.ranks import reference_ranks
+from genebench.preprocessing.ranks import reference_ranks
 
 PROBES, LANDMARKS = 22_268, 943
 TARGETS = {1: 5766, 2: 2203, 3: 975, 4: 380, 5: 120, 6: 48, 7: 12, 8: 16}
@@ -48,8 +48,8 @@ FILES = {
 PREPARE = """
 import json, resource, sys, time
 from pathlib import Path
-from genebench.data.manifest import read_manifest
-from genebench.data.prepare import prepare
+from genebench.datasets.manifest import read_manifest
+from genebench.preprocessing.recipe import prepare
 from genebench.data.store import DataStore
 start = time.perf_counter()
 prepare(read_manifest(Path(sys.argv[1])), store=DataStore(Path(sys.argv[2])))

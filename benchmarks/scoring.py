@@ -89,10 +89,10 @@ def matrices(folder: Path) -> Scores:
 
 def blocks(folder: Path, *names: str) -> Scores:
     """As a job of genebench scores."""
-    from genebench.catalog import catalog
     from genebench.data.profiles import Profiles, Units
     from genebench.metrics.scoring import score
-    from genebench.plan import wanted_metrics
+    from genebench.plugins.registry import catalog
+    from genebench.runs.plan import wanted_metrics
 
     truth, prediction = (
         np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("truth", "prediction")
@@ -126,8 +126,8 @@ def measured(work: Callable[..., Scores], *arguments: object) -> Measured:
     """Do some work in this process."""
     import scipy.stats  # noqa: F401  no side's imports are timed
 
-    from genebench.catalog import catalog
     from genebench.metrics import scoring  # noqa: F401
+    from genebench.plugins.registry import catalog
 
     catalog()
     start, processor = time.perf_counter(), time.process_time()

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from genebench.data.prepare import prepare
 from genebench.data.store import DataStore
 from genebench.datasets import sim
+from genebench.preprocessing.recipe import prepare
 from genebench.specs import Part
 
 Matrix = NDArray[np.floating]

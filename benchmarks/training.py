@@ -36,7 +36,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.data import DataLoader, TensorDataset
 
 from genebench import Context
-from genebench.training.precision import DTYPES, Weight
+from genebench.training import DTYPES, Weight
 from genebench_dgex import genebench_methods as dgex_methods
 from genebench_dgex.method import Networks
 from genebench_ggan import genebench_methods as ggan_methods

@@ -17,11 +17,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from genebench import hookspecs, job, method, plan, specs
-from genebench.data import compendium, profiles
-from genebench.data.formats import base
+from genebench import hookspecs, method, specs
+from genebench.data import profiles
+from genebench.formats import base
 from genebench.metrics import pairs
-from genebench.report import report
+from genebench.preprocessing import compendium
+from genebench.reports import report
+from genebench.runs import execute as job
+from genebench.runs import plan
 
 PAGE = Path(__file__).with_name("hooks.md")
 EXAMPLE = Path(__file__).parent / "examples" / "every_hook.py"

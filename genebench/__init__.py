@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from genebench import specs
     from genebench.api import load, records, run
     from genebench.data.profiles import Profiles
-    from genebench.report.compare import compare
+    from genebench.methods.sklearn import sklearn_method
+    from genebench.models.saved import open_model
+    from genebench.reports.compare import compare
     from genebench.results.record import Record
-    from genebench.saved import open_model
-    from genebench.sklearn import sklearn_method
 
 __all__ = [
     "Context",
@@ -38,12 +38,12 @@ __all__ = [
 _LAZY = {
     "Profiles": "genebench.data.profiles",
     "Record": "genebench.results.record",
-    "compare": "genebench.report.compare",
+    "compare": "genebench.reports.compare",
     "load": "genebench.api",
-    "open_model": "genebench.saved",
+    "open_model": "genebench.models.saved",
     "records": "genebench.api",
     "run": "genebench.api",
-    "sklearn_method": "genebench.sklearn",
+    "sklearn_method": "genebench.methods.sklearn",
 }
 
 

@@ -9,25 +9,25 @@ from typing import Any, NamedTuple, cast, get_args
 
 import pandas as pd
 
+from genebench._util.progress import Progress, silent
+from genebench._util.text import printable
 from genebench.analysis import vectors
 from genebench.analysis.curves import curves
 from genebench.analysis.tidy import tidy
-from genebench.catalog import catalog
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset
-from genebench.device import Device
+from genebench.datasets.library import is_ready, open_dataset, suggested_preset
 from genebench.errors import UserError, unknown
-from genebench.job import Settings, check
-from genebench.library import is_ready, open_dataset, suggested_preset
-from genebench.plan import Job, Plan, Request, make_plan, merged, wanted_metrics
-from genebench.plugins import load_code
-from genebench.progress import Progress, silent
+from genebench.plugins.discovery import load_code
+from genebench.plugins.registry import catalog
 from genebench.results import DEFAULT_RESULTS
 from genebench.results.record import Record
-from genebench.results.store import Kept, ResultsStore
-from genebench.specs import PRESETS
-from genebench.suite import Run, Suite, texts
-from genebench.text import printable
+from genebench.results.store import ResultsStore
+from genebench.runs.execute import check
+from genebench.runs.jobs import Job, Kept, Settings
+from genebench.runs.plan import Plan, Request, make_plan, merged, wanted_metrics
+from genebench.runs.suite import Run, Suite, texts
+from genebench.specs import PRESETS, DeviceChoice
 
 log = logging.getLogger("genebench")
 
@@ -101,7 +101,7 @@ def run(
     params: Mapping[str, Mapping[str, Any]] | None = None,
     grid: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
     results: Path | str = DEFAULT_RESULTS,
-    device: Device = "auto",
+    device: DeviceChoice = "auto",
     engine: str = "local",
     keep: Names = (),
     metrics: Names = (),
@@ -264,8 +264,8 @@ def plan_suite(
 def check_choices(engine: str, device: str) -> None:
     """Refuse an unknown engine or device before anything is done."""
     catalog().engines.get(engine)
-    if device not in get_args(Device):
-        raise unknown("device", device, get_args(Device))
+    if device not in get_args(DeviceChoice):
+        raise unknown("device", device, get_args(DeviceChoice))
 
 
 def engine_of(engine: str, *limits: float | None) -> str:

@@ -15,8 +15,8 @@ import pluggy
 if TYPE_CHECKING:
     import typer
 
-    from genebench.plan import Job
     from genebench.results.record import Record
+    from genebench.runs.jobs import Job
     from genebench.specs import (
         DatasetSpec,
         EngineSpec,

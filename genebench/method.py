@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from genebench.progress import Progress, silent
+from genebench._util.progress import Progress, silent
 from genebench.specs import Value
 
 if TYPE_CHECKING:

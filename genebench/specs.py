@@ -14,6 +14,9 @@ Value = bool | int | float | str
 """The value of a method's parameter."""
 
 Device = Literal["cpu", "cuda"]
+"""A device that a method can run on."""
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+"""The device that a user asks for; ``auto`` takes CUDA where method and machine have it."""
 Split = Literal["train", "select", "test"]
 SplitBy = Literal["random", "group"]
 Statistics = Literal["platform", "train"]
@@ -189,7 +192,8 @@ class MethodSpec:
 class DatasetSpec:
     """A dataset.
 
-    ``code`` names ``f(preset: str)``; it returns :class:`genebench.data.compendium.Compendium`.
+    ``code`` names ``f(preset: str)``; it returns
+    :class:`genebench.preprocessing.compendium.Compendium`.
     The compendium holds raw platforms; the published recipe and the store are genebench's work.
     """
 
@@ -213,8 +217,8 @@ class DatasetSpec:
 class FormatSpec:
     """A file format of expression, recognised by how a file's name ends.
 
-    ``reader`` names ``f(path: Path) -> genebench.data.formats.base.Reader``; ``writer``, where
-    the format can be written, ``f(path: Path, content: genebench.data.formats.base.Content)``.
+    ``reader`` names ``f(path: Path) -> genebench.formats.base.Reader``; ``writer``, where
+    the format can be written, ``f(path: Path, content: genebench.formats.base.Content)``.
     """
 
     name: str
@@ -355,8 +359,8 @@ class MetricSpec:
 class EngineSpec:
     """A place to execute jobs. ``code`` names ``f(jobs, settings) -> Iterator[Job]``.
 
-    The function sees to it that :func:`genebench.job.execute` is called with each job and the
-    settings, wherever it likes, and yields each job once it has ended.
+    The function sees to it that :func:`genebench.runs.execute.execute` is called with each job
+    and the settings, wherever it likes, and yields each job once it has ended.
     """
 
     name: str
@@ -374,7 +378,7 @@ class EngineSpec:
 class ReporterSpec:
     """An output format.
 
-    ``code`` names ``f(report) -> str``, given a :class:`genebench.report.report.Report`.
+    ``code`` names ``f(report) -> str``, given a :class:`genebench.reports.report.Report`.
     """
 
     name: str

@@ -1,13 +1,15 @@
-"""The direction of flow: imports point back along it, and what must start fast imports little.
+"""Tests of the architecture: rooms, the direction of imports, and what must start fast.
 
-The order is that of the design, hooks → catalog → plan → job → results → report, as the code has
-it: what is shared comes first, and the results' schema and store come before the plan, which asks
-them what is done already.
+A profile passes through the rooms in the order of docs/architecture.md: contract, plugins, plan,
+engine, execute, results, analysis, reports. An import may only point to a room above its own in
+the table below. The record and the results store stand above the plan, because the plan asks them
+which results exist already.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib
 import shutil
 import subprocess
 import sys
@@ -21,73 +23,80 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = "genebench"
 
-LAYERS = """
-    errors text progress                            words: needed everywhere, needing nothing
-    files keys                                      files written whole; content turned into keys
-    patience exits                                  how long a plugin may hold us up, and its ends
-    specs hookspecs                                 the contract with plugins
-    method                                          what a method is
-    genebench                                       the public names; what is heavy is lazy
-    protocols controls datasets metrics engines report   built-ins, as hooks
-    plugins                                         who offers what
-    sklearn                                         estimators as methods
-    catalog                                         what is on offer, by name
-    data.formats data.formats.*                     any file format
-    data data.*                                     matched, normalised, stored profiles
-    moments training training.*                     what methods share
-    datasets.*                                      the simulated dataset
-    library                                         datasets by name
-    scaffold                                        packages to start a plugin from
-    device                                          where a method runs
-    results results.*                               what is known, on disk
-    saved                                           models that were kept
-    predict                                         their use
-    metrics.*                                       from predictions to scores
-    paper                                           the published numbers
-    plan suite                                      what to do
-    tune                                            what to do when parameters are to be chosen
-    provenance                                      with what it is done
-    job                                             one run
-    engines.*                                       where jobs run
-    analysis analysis.*                             what results mean
-    report.*                                        how they look
-    api                                             all of it, from Python
-    testing testing.*                               whether a method keeps the contract
-    cli cli.*                                       all of it, from a shell
-    __main__                                        python -m genebench
+ROOMS = """
+    errors                           the two kinds of failure
+    _util                            helpers that any room may use
+    specs                            the contract: what plugins declare
+    results.upgrades                 records of older formats
+    results.record                   the contract: what a record holds
+    runs.jobs                        the contract: what engines and observers are given
+    hookspecs                        the contract: every hook
+    protocols                        the built-in protocols
+    plugins                          discovery, and the registry of specs
+    formats                          readers and writers of expression files
+    data                             prepared datasets on disk, and the profiles of a part
+    preprocessing                    from raw platforms to normalised expression
+    datasets                         datasets by name, manifests, downloads, the simulation
+    method                           the contract: what a method is
+    methods                          built-in methods, and tools that methods share
+    results                          records on disk
+    metrics                          from predictions to scores
+    models                           saved models, and their predictions
+    runs                             from a request to executed jobs
+    engines                          where jobs are executed
+    analysis                         what results mean
+    reports                          what is shown of results
+    leaderboard                      the static site
+    api                              all of it, from Python
+    conformance                      the checks for methods of third parties
+    scaffold                         packages to start a plugin from
+    progress text moments training testing    import paths that are promised to plugin authors
+    genebench                        the public names, imported lazily
+    cli                              all of it, from a shell
+    __main__                         python -m genebench
 """
-"""A module may import from layers above its own, and within its own package.
+"""A module may import from its own room and from rooms above it.
 
-``name`` is a module of genebench (or a package's ``__init__``); ``name.*`` is whatever is below
-it and has no line of its own.
+A line names rooms. A room is a package or a module below ``genebench``, with all that is in it.
+The record and the job are in rooms of their own stage, but belong to the contract: hooks name them.
 """
 
-NO_TORCH = ("plan", "results", "analysis", "report", "cli")
+NO_TORCH = (
+    "runs.jobs",
+    "runs.plan",
+    "runs.suite",
+    "results",
+    "analysis",
+    "reports",
+    "leaderboard",
+    "cli",
+)
 HEAVY = ("torch", "numpy", "pandas", "scipy", "h5py")
 
 
 class Import(NamedTuple):
-    """One import: of which module, where, and whether it happens when the module is imported."""
+    """One import: the module, the line, and when it happens."""
 
     module: str
     line: int
     at_import: bool
+    """Whether it happens when the importing module is imported."""
 
 
 def sources() -> dict[str, Path]:
-    """Every module of genebench by its dotted name."""
-    found = {}
+    """Return every module of genebench by its dotted name."""
+    modules = {}
     for path in sorted((REPOSITORY / PACKAGE).rglob("*.py")):
         parts = path.relative_to(REPOSITORY).with_suffix("").parts
-        found[".".join(part for part in parts if part != "__init__")] = path
-    return found
+        modules[".".join(part for part in parts if part != "__init__")] = path
+    return modules
 
 
 SOURCES = sources()
 
 
 def imports(name: str, path: Path) -> list[Import]:
-    """Every import in a source, those in functions too; not those for type checkers only."""
+    """Return every import in a source: at the top, in functions, and for type checkers."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     tree = ast.parse(path.read_text("utf-8"))
     return list(_imports(tree.body, package, at_import=True))
@@ -96,6 +105,7 @@ def imports(name: str, path: Path) -> list[Import]:
 def _imports(nodes: Iterable[ast.AST], package: str, *, at_import: bool) -> Iterator[Import]:
     for node in nodes:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from _imports(node.body, package, at_import=False)
             yield from _imports(node.orelse, package, at_import=at_import)
             continue
         if isinstance(node, ast.Import):
@@ -119,85 +129,76 @@ def _imported_from(node: ast.ImportFrom, package: str, *, at_import: bool) -> It
 IMPORTS = {name: imports(name, path) for name, path in SOURCES.items()}
 
 
-def layers() -> dict[str, int]:
-    """Line of the table → its number."""
+def rooms() -> dict[str, int]:
+    """Return the number of the line that each room stands on."""
     order = {}
-    for number, line in enumerate(LAYERS.strip().splitlines()):
+    for number, line in enumerate(ROOMS.strip().splitlines()):
         names = line.strip().partition("  ")[0].split()
         order |= dict.fromkeys(names, number)
     return order
 
 
-ORDER = layers()
+ORDER = rooms()
 
 
-def layer(module: str) -> int | None:
-    """Number of the layer of a module: by its own name, else by the nearest ``package.*``."""
+def room(module: str) -> str | None:
+    """Return the room of a module: the longest line of the table that its name starts with."""
     name = module.removeprefix(f"{PACKAGE}.")
-    if name in ORDER:
-        return ORDER[name]
-    while "." in name:
+    while name and name not in ORDER:
         name = name.rpartition(".")[0]
-        if f"{name}.*" in ORDER:
-            return ORDER[f"{name}.*"]
-    return None
+    return name or None
 
 
-def family(module: str) -> str:
-    """The package within genebench that a module belongs to, or its own name."""
-    return module.removeprefix(f"{PACKAGE}.").split(".")[0]
+def is_in(names: Iterable[str], module: str) -> bool:
+    """Return whether a module is one of these packages or modules, or in one of them."""
+    name = module.removeprefix(f"{PACKAGE}.")
+    return any(name == item or name.startswith(f"{item}.") for item in names)
 
 
-def own(name: str) -> list[Import]:
-    """A module's imports of genebench itself."""
-    return [found for found in IMPORTS[name] if found.module.split(".")[0] == PACKAGE]
+def internal(name: str) -> list[Import]:
+    """Return a module's imports of genebench itself."""
+    return [item for item in IMPORTS[name] if item.module.split(".")[0] == PACKAGE]
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_every_module_has_its_layer(name):
-    assert layer(name) is not None, f"add {name} to the table of layers"
+def test_every_module_is_in_a_room(name):
+    assert room(name) is not None, f"add {name} to the table of rooms"
 
 
-def test_every_line_of_the_table_is_about_a_module_that_there_is():
-    known = {name.removeprefix(f"{PACKAGE}.") for name in SOURCES}
-    for name in ORDER:
-        package = name.removesuffix(".*")
-        assert name in known or any(module.startswith(f"{package}.") for module in known), name
+def test_every_room_of_the_table_exists():
+    assert set(ORDER) == {room(name) for name in SOURCES}
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_imports_point_back_along_the_flow(name):
     against = [
-        f"{SOURCES[name].name}:{found.line} imports {found.module}"
-        for found in own(name)
-        if not (
-            layer(found.module) < layer(name)
-            or (layer(found.module) == layer(name) and family(found.module) == family(name))
-        )
+        f"{SOURCES[name].name}:{item.line} imports {item.module}"
+        for item in internal(name)
+        if not (ORDER[room(item.module)] < ORDER[room(name)] or room(item.module) == room(name))
     ]
     assert against == []
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    graph = {name: {found.module for found in own(name) if found.at_import} for name in SOURCES}
+    graph = {name: {item.module for item in internal(name)} for name in SOURCES}
     try:
         list(TopologicalSorter(graph).static_order())
     except CycleError as error:
-        pytest.fail(f"import cycle: {' → '.join(error.args[1])}")
+        pytest.fail(f"import circle: {' → '.join(error.args[1])}")
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if family(name) in NO_TORCH])
-def test_only_what_computes_knows_torch(name):
-    assert [found for found in IMPORTS[name] if found.module.split(".")[0] == "torch"] == []
+@pytest.mark.parametrize("name", [name for name in SOURCES if is_in(NO_TORCH, name)])
+def test_only_what_computes_imports_torch(name):
+    assert [item for item in IMPORTS[name] if item.module.split(".")[0] == "torch"] == []
 
 
-def test_nobody_imports_torch_before_it_is_needed():
+def test_nothing_imports_torch_before_it_is_needed():
     eager = [
         name
-        for name, found in IMPORTS.items()
+        for name, items in IMPORTS.items()
         # Only the code of gradient-trained methods, which a job loads, imports the loop.
-        if not name.startswith("genebench.training.")
-        and any(one.module.split(".")[0] == "torch" and one.at_import for one in found)
+        if not is_in(["methods.training"], name)
+        and any(item.module.split(".")[0] == "torch" and item.at_import for item in items)
     ]
     assert eager == []
 
@@ -216,21 +217,56 @@ def test_the_test_itself_sees_imports_of_every_kind(tmp_path):
         "    import late\n"
         "class C:\n"
         "    import early\n"
-        "from . import plan\n"
+        "from . import specs\n"
         "from .results import store\n"
     )
-    found = imports("genebench.sample", tmp_path / "sample.py")
-    assert [(one.module, one.at_import) for one in found] == [
+    seen = imports("genebench.sample", tmp_path / "sample.py")
+    assert [(item.module, item.at_import) for item in seen] == [
         ("typing", True),
         ("a.b", True),
         ("genebench.specs", True),
         ("genebench.errors", True),
+        ("for_types", False),
         ("other", True),
         ("late", False),
         ("early", True),
-        ("genebench.plan", True),
+        ("genebench.specs", True),
         ("genebench.results.store", True),
     ]
+
+
+PROMISED = {
+    "progress": ("Progress", "silent", "sparkline"),
+    "text": ("escaped_output", "no_formula", "printable"),
+    "moments": ("Moments", "moments"),
+    "training": (
+        "DTYPES", "DivergedError", "Learner", "OutOfMemoryError", "Trained", "Weight",
+        "bernoulli", "generator", "train", "training_params",
+    ),
+    "testing": ("parametrize_with_checks",),
+}  # fmt: skip
+"""Import paths that plugin authors were promised, and the names that they offer."""
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_promised_import_paths_offer_their_names(name):
+    module = importlib.import_module(f"genebench.{name}")
+    assert sorted(module.__all__) == sorted(PROMISED[name])
+    assert all(getattr(module, item) is not None for item in PROMISED[name])
+
+
+def test_only_the_contract_and_promised_paths_lie_in_the_package_root():
+    contract = {
+        "__init__",
+        "__main__",
+        "api",
+        "errors",
+        "hookspecs",
+        "method",
+        "protocols",
+        "specs",
+    }
+    assert {path.stem for path in (REPOSITORY / PACKAGE).glob("*.py")} == contract | set(PROMISED)
 
 
 SHOW = "print('\\n', *sorted({name.split('.')[0] for name in sys.modules}))"
@@ -262,7 +298,7 @@ def test_listing_and_help_import_nothing_heavy(statement):
 
 def test_planning_reporting_and_the_command_line_do_without_torch():
     modules = ", ".join(
-        name for name in SOURCES if family(name) in (*NO_TORCH, "api") and ".cli." not in name
+        name for name in SOURCES if is_in((*NO_TORCH, "api"), name) and ".cli." not in name
     )
     assert "torch" not in loaded(f"import {modules}")
 

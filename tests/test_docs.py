@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from genebench import hookspecs
-from genebench.catalog import catalog
-from genebench.plugins import FILES, installed
+from genebench.plugins.discovery import FILES, installed
+from genebench.plugins.registry import catalog
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

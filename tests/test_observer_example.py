@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from genebench.api import run
-from genebench.catalog import catalog
-from genebench.plugins import installed
+from genebench.plugins.discovery import installed
+from genebench.plugins.registry import catalog
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "docs" / "examples" / "observer"
 

@@ -7,10 +7,10 @@ import shutil
 import pytest
 
 from genebench.api import records, run
-from genebench.catalog import catalog
 from genebench.cli import invoke
-from genebench.library import open_dataset
-from genebench.plugins import installed
+from genebench.datasets.library import open_dataset
+from genebench.plugins.discovery import installed
+from genebench.plugins.registry import catalog
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_new_or_changed_metric_scores_what_was_done_before(
         METRIC.format(body="(((truth - prediction) ** 2).mean(axis=0)) ** 0.5")
     )
     monkeypatch.delitem(__import__("sys").modules, "rootmean")
-    from genebench.keys import code_digest
+    from genebench._util.hashing import code_digest
 
     code_digest.cache_clear()
     fresh_catalog()

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from hatchling.build import build_editable
 
-from genebench.catalog import catalog
-from genebench.keys import code_digest
-from genebench.plugins import FILES, installed
+from genebench._util.hashing import code_digest
+from genebench.plugins.discovery import FILES, installed
+from genebench.plugins.registry import catalog
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 HOW_TO = sorted((DOCS / "howto").glob("*.md"))

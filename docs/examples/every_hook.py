@@ -122,7 +122,7 @@ def read_json(path):
     import numpy as np
     import pandas as pd
 
-    from genebench.data.formats.base import Reader
+    from genebench.formats.base import Reader
 
     class JsonReader(Reader):
         def __init__(self):
@@ -147,7 +147,7 @@ def genebench_engines():
 
 
 def backwards(jobs, settings):
-    from genebench.job import execute
+    from genebench.runs.execute import execute
 
     for job in reversed(list(jobs)):
         execute(job, settings)
@@ -167,7 +167,7 @@ def keys(report):
 def genebench_commands(app):
     @app.command("protocols", help="Print the name of every protocol.")
     def protocols():
-        from genebench.catalog import catalog
+        from genebench.plugins.registry import catalog
 
         print(*catalog().protocols.specs)
 

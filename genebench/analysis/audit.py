@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genebench._util.hashing import code_digest
 from genebench.analysis.recompute import scored_anew
-from genebench.catalog import Catalog
 from genebench.errors import UserError
 from genebench.hookspecs import PROJECT
-from genebench.keys import code_digest
-from genebench.provenance import now
+from genebench.plugins.registry import Catalog
+from genebench.results.checks import ROUNDING
+from genebench.results.panels import GENE_METRIC, PROFILE_GROUP, PROFILE_METRIC, PROFILE_SHARE
 from genebench.results.record import Record
-from genebench.results.scores import GENE_METRIC, PROFILE_GROUP, PROFILE_METRIC, PROFILE_SHARE
-from genebench.results.soundness import ROUNDING
 from genebench.results.store import ResultsStore
+from genebench.runs.provenance import now
 
 _Vectors = Mapping[str, NDArray[Any]]
 _NOTHING: NDArray[Any] = np.empty(0)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from genebench.analysis.bootstrap import Estimate, PairedBootstrap
 from genebench.analysis.rank import E, evidence_of, scored_records, scores_of
 from genebench.analysis.vectors import VectorsOf
-from genebench.results.scores import GENE_METRIC
+from genebench.results.panels import GENE_METRIC
 from genebench.specs import MetricSpec
 
 

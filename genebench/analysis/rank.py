@@ -21,8 +21,8 @@ from genebench.analysis.bootstrap import (
     smallest_p,
 )
 from genebench.analysis.vectors import VectorsOf
+from genebench.results.panels import PROFILE_GROUP, PROFILE_METRIC, share_name
 from genebench.results.record import Record
-from genebench.results.scores import PROFILE_GROUP, PROFILE_METRIC, share_name
 from genebench.specs import MetricSpec
 
 

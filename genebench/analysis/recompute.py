@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from genebench.catalog import Catalog
 from genebench.data.profiles import Profiles
 from genebench.data.store import DataStore
 from genebench.errors import UserError
 from genebench.metrics.scoring import Scoring, score
+from genebench.plugins.registry import Catalog
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
 

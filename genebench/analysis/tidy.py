@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from genebench.keys import canonical
+from genebench._util.hashing import canonical
 from genebench.results.record import Record
 
 COLUMNS = (

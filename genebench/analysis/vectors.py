@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
+from genebench._util.text import printable
 from genebench.analysis.curves import labels_of
 from genebench.data.store import DataStore
 from genebench.errors import UserError, unknown
+from genebench.results.panels import GENE_METRIC, PROFILE_GROUP, PROFILE_METRIC, PROFILE_SHARE
 from genebench.results.record import Record
-from genebench.results.scores import GENE_METRIC, PROFILE_GROUP, PROFILE_METRIC, PROFILE_SHARE
-from genebench.text import printable
 
 VectorsOf = Callable[[Record], Mapping[str, NDArray[Any]]]
 """Where the vectors of a record come from, such as :meth:`ResultsStore.vectors`."""

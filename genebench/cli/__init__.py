@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
+from genebench._util.text import printable
 from genebench.cli import (
     check,
     compare,
@@ -26,9 +27,8 @@ from genebench.cli import (
     tune,
 )
 from genebench.errors import UserError
-from genebench.exits import no_exit
-from genebench.plugins import installed
-from genebench.text import printable
+from genebench.plugins.discovery import installed
+from genebench.plugins.exits import no_exit
 
 OK, JOB_FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genebench.catalog import catalog
+from genebench._util.text import printable
 from genebench.cli.limits import time_limit
 from genebench.cli.options import PluginOption
 from genebench.errors import UserError, unknown
+from genebench.plugins.registry import catalog
 from genebench.specs import PRESETS
-from genebench.text import printable
 
 if TYPE_CHECKING:
-    from genebench.testing.run import Outcome
+    from genebench.conformance.run import Outcome
 
 CHECK_FAILED = 1
 _INDENT = " " * 15
@@ -58,10 +58,10 @@ def check(  # noqa: PLR0917  typer's options are the arguments
     Each line is what a method that conforms does. A process of their own makes the checks: one
     that ends it, or takes too long, has failed. Exit status 1: a check failed.
     """
-    from genebench.testing.check import chosen_checks
-    from genebench.testing.contained import SECONDS, run_contained
-    from genebench.testing.run import expected_failures, summary
-    from genebench.testing.subject import Subject
+    from genebench.conformance.check import chosen_checks
+    from genebench.conformance.contained import SECONDS, run_contained
+    from genebench.conformance.run import expected_failures, summary
+    from genebench.conformance.subject import Subject
 
     overrides, seconds = _overrides(param or ()), time_limit(limit) or SECONDS
     checks = chosen_checks(name for name in map(str.strip, only.split(",")) if name)

@@ -51,11 +51,11 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
     The test resamples the differences between test profiles, whole groups at a time where groups
     are known; shares of genes are descriptive.
     """
-    from genebench.catalog import catalog
-    from genebench.report.compare import ComparisonReport
-    from genebench.report.compare import compare as compare_methods
-    from genebench.report.figures import check_drawing
-    from genebench.report.scatter import draw, write_genes
+    from genebench.plugins.registry import catalog
+    from genebench.reports.compare import ComparisonReport
+    from genebench.reports.compare import compare as compare_methods
+    from genebench.reports.figures.drawing import check_drawing
+    from genebench.reports.figures.scatter import draw, write_genes
 
     if out:
         check_drawing()

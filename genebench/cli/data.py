@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genebench.catalog import catalog
+from genebench._util.text import printable
 from genebench.cli import export, fetch, output
 from genebench.cli.progress import bar
 from genebench.errors import UserError, some, unknown
-from genebench.text import printable
+from genebench.plugins.registry import catalog
 
 if TYPE_CHECKING:
     from genebench.data.store import Dataset
@@ -73,8 +73,8 @@ def prepare(
 
 
 def _already_prepared(source: str, preset: str | None) -> Dataset | None:
-    from genebench.data.manifest import find_prepared
-    from genebench.library import find_built
+    from genebench.datasets.library import find_built
+    from genebench.datasets.manifest import find_prepared
 
     offered = catalog().datasets
     if source in offered.specs:
@@ -83,10 +83,10 @@ def _already_prepared(source: str, preset: str | None) -> Dataset | None:
 
 
 def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
-    from genebench.data.manifest import read_manifest
-    from genebench.data.prepare import prepare as run_recipe
-    from genebench.data.prepared import PreparedArrays, adopt
-    from genebench.library import check_new_name, open_dataset
+    from genebench.datasets.library import check_new_name, open_dataset
+    from genebench.datasets.manifest import read_manifest
+    from genebench.datasets.published_arrays import PreparedArrays, adopt
+    from genebench.preprocessing.recipe import prepare as run_recipe
 
     offered = catalog().datasets
     with bar(quiet=quiet) as progress:
@@ -155,7 +155,7 @@ def remove(dataset: DatasetArgument) -> None:
 def _prepared(name: str) -> Dataset:
     """A dataset that is prepared already; nothing is built."""
     from genebench.data.store import DataStore
-    from genebench.library import store_name
+    from genebench.datasets.library import store_name
 
     spec = catalog().datasets.specs.get(name)
     stored = store_name(spec, spec.preset) if spec else name
@@ -183,7 +183,7 @@ def _row(name: str) -> tuple[str, ...]:
 
 
 def _describe(dataset: Dataset) -> None:
-    from genebench.data.levels import BY_RANK
+    from genebench.preprocessing.scale_checks import BY_RANK
 
     info = dataset.info
     typer.echo(f"{dataset.name}: {info['title']}")
@@ -242,7 +242,7 @@ def _platform_row(dataset: Dataset, name: str) -> tuple[str, ...]:
 
 
 def _unit(dataset: Dataset, platform: str) -> str:
-    from genebench.data.levels import units
+    from genebench.preprocessing.scale_checks import units
 
     if dataset.is_standardised:
         return "standardised"

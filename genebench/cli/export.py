@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
-from genebench.catalog import catalog
 from genebench.cli.progress import bar
 from genebench.errors import UserError, unknown
+from genebench.plugins.registry import catalog
 from genebench.specs import Part, Split
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def export(  # noqa: PLR0917  the command line names them
     quiet: Quiet = False,
 ) -> None:
     """Write a platform of a prepared dataset, or a part of a protocol, to a file of any format."""
-    from genebench.data.export import export as write
-    from genebench.library import open_dataset
+    from genebench.datasets.export import export as write
+    from genebench.datasets.library import open_dataset
 
     wanted = _part_of_protocol(part, protocol) if protocol else _part(part)
     opened = open_dataset(dataset, catalog().datasets)
@@ -70,8 +70,8 @@ def convert(
     quiet: Quiet = False,
 ) -> None:
     """Write a matrix in another format: every gene, every profile, values as they are."""
-    from genebench.data.export import convert as write
-    from genebench.data.formats.opening import open_reader
+    from genebench.datasets.export import convert as write
+    from genebench.formats.opening import open_reader
 
     with bar(quiet=quiet) as progress:
         written = write(open_reader(source, orientation), file, progress=progress)

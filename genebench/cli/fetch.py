@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from genebench._util.text import printable
 from genebench.cli import output
 from genebench.cli.progress import bar
-from genebench.data.sources import Source
+from genebench.datasets.sources import Source
 from genebench.errors import UserError
-from genebench.text import printable
 
 FAILED = 1
 
@@ -34,7 +34,7 @@ def fetch(
     An interrupted download continues with the same command. Files that you put into the folder
     yourself are verified and used.
     """
-    from genebench.data import sources
+    from genebench.datasets import sources
 
     folder = downloads()
     if name == "list":
@@ -54,7 +54,7 @@ def downloads() -> Path:
 
 
 def _list(folder: Path) -> None:
-    from genebench.data.sources import SOURCES
+    from genebench.datasets.sources import SOURCES
 
     output.table(
         ("name", "state", "size", "file", "what it is"),
@@ -68,7 +68,7 @@ def _list(folder: Path) -> None:
 
 def _fetch_all(folder: Path, *, quiet: bool) -> int:
     """Fetch what can be; name what has to be asked for, and what failed."""
-    from genebench.data.sources import SOURCES
+    from genebench.datasets.sources import SOURCES
 
     missing, failed = [], []
     for source in SOURCES:
@@ -91,8 +91,8 @@ def _fetch_all(folder: Path, *, quiet: bool) -> int:
 
 
 def _fetch(source: Source, folder: Path, *, quiet: bool) -> None:
-    from genebench.data.fetch import assurance
-    from genebench.data.fetch import fetch as fetch_file
+    from genebench.datasets.download import assurance
+    from genebench.datasets.download import fetch as fetch_file
 
     if source.urls and not quiet and not (folder / source.file).exists():
         typer.echo(f"{source.file} ({_size(source.size)}): {source.licence}")

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from genebench._util.text import printable
 from genebench.cli.options import DEFAULT_RESULTS, PluginOption
 from genebench.errors import UserError
-from genebench.text import printable
 
 _MOST = 20
 """Problems that are named on standard error; the site's own page has them all."""
@@ -41,7 +41,7 @@ def leaderboard(
     A record that cannot be shown is named, and the rest is built.
     """
     try:
-        from genebench.report.site import build
+        from genebench.leaderboard import build
     except ModuleNotFoundError as error:
         if error.name not in ("jinja2", "markupsafe"):
             raise

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from genebench.catalog import catalog
+from genebench._util.text import printable
 from genebench.cli import output
 from genebench.cli.options import PluginOption
 from genebench.errors import UserError, unknown
-from genebench.plugins import installed
-from genebench.text import printable
+from genebench.plugins.discovery import installed
+from genebench.plugins.registry import catalog
 
 Rows = list[dict[str, str]]
 

@@ -32,8 +32,8 @@ __all__ = [
 def _load_plugins(files: list[Path] | None) -> list[Path] | None:
     """Load local plugin files before anything is looked up by name."""
     if files:
-        from genebench.catalog import catalog
-        from genebench.plugins import use_files
+        from genebench.plugins.discovery import use_files
+        from genebench.plugins.registry import catalog
 
         use_files(files)
         catalog.cache_clear()
@@ -85,7 +85,7 @@ def overrides_of(assignments: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def grid_of(axes: Sequence[str], methods: str) -> dict[str, dict[str, list[str]]]:
     """Method → parameter → values, of ``--grid``; without a method, an axis is every method's."""
-    from genebench.catalog import catalog
+    from genebench.plugins.registry import catalog
 
     names = [spec.name for spec in catalog().methods.choose(methods.split(","))]
     chosen: dict[str, dict[str, list[str]]] = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from genebench.text import printable
+from genebench._util.text import printable
 
 PIPE_WIDTH = 120
 """Columns assumed when the output is no terminal."""

@@ -47,9 +47,9 @@ def predict(  # noqa: PLR0917  the command line names them
     genebench data export writes it. RNA-seq: standardise by its own statistics, as protocols do,
     and give --values standardised.
     """
-    from genebench.data.formats.opening import open_reader
-    from genebench.predict import predict as write
-    from genebench.saved import open_model
+    from genebench.formats.opening import open_reader
+    from genebench.models.predict import predict as write
+    from genebench.models.saved import open_model
 
     if file.exists():
         raise UserError(f"{file}: is there already; remove it, or name another file")

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from genebench._util.progress import BLOCKS, Progress, silent
+from genebench._util.text import printable
 from genebench.hookspecs import hookimpl
-from genebench.plugins import installed
-from genebench.progress import BLOCKS, Progress, silent
-from genebench.text import printable
+from genebench.plugins.discovery import installed
 
 if TYPE_CHECKING:
-    from genebench.plan import Job
     from genebench.results.record import Record
+    from genebench.runs.jobs import Job
 
 
 LINE_SECONDS = 30.0

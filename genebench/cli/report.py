@@ -17,10 +17,10 @@ from genebench.specs import ALL
 
 if TYPE_CHECKING:
     from genebench.analysis.vectors import VectorsOf
-    from genebench.report.report import Report
-    from genebench.report.sweep import GridReport
+    from genebench.reports.report import Report
+    from genebench.reports.sweep import GridReport
     from genebench.results.record import Record
-    from genebench.suite import Suite
+    from genebench.runs.suite import Suite
 
     Made = TypeVar("Made", bound=Report)
 
@@ -85,7 +85,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     from genebench import api
     from genebench.analysis.recompute import recompute as score_anew
     from genebench.analysis.vectors import Readable
-    from genebench.catalog import catalog
+    from genebench.plugins.registry import catalog
     from genebench.results.store import ResultsStore
 
     records = api.records(results).records
@@ -132,7 +132,7 @@ def metrics_of(records: Sequence[Record], names: str | None) -> Sequence[str]:
     Raises:
         UserError: an unknown name, or one that no record was scored by.
     """
-    from genebench.report.report import SHOWN_METRICS
+    from genebench.reports.report import SHOWN_METRICS
 
     if names is None:
         return SHOWN_METRICS
@@ -150,7 +150,7 @@ def metrics_of(records: Sequence[Record], names: str | None) -> Sequence[str]:
 
 
 def _check_known(metric: str, scored: Sequence[str]) -> None:
-    from genebench.catalog import catalog
+    from genebench.plugins.registry import catalog
 
     offered = catalog().metrics.specs
     if metric not in offered:
@@ -167,9 +167,9 @@ def print_report(
     vectors_of: VectorsOf | None = None,
 ) -> None:
     """Lay out records with a reporter, and print; given their vectors, methods are ranked."""
-    from genebench.report.curves import CurveReport
-    from genebench.report.leaks import LeakReport
-    from genebench.report.report import Report
+    from genebench.reports.curves import CurveReport
+    from genebench.reports.leaks import LeakReport
+    from genebench.reports.report import Report
 
     scores = partial(Report, vectors_of=vectors_of)
     kind = partial(CurveReport, curve=curve) if curve else LeakReport if leaks else scores
@@ -183,7 +183,7 @@ def print_scaled(
     metrics: Sequence[str],
 ) -> None:
     """Print scaled scores; the controls are looked for among everything."""
-    from genebench.report.scaled import ScaledReport
+    from genebench.reports.scaled import ScaledReport
 
     made = _made(partial(ScaledReport, everything=tuple(everything)), records, metrics)
     if made.values().empty:
@@ -205,7 +205,7 @@ def print_suite(
     nothing: str = "there are no results to print",
 ) -> None:
     """Print records in the layout of a suite; draw its heat maps where there is a folder."""
-    from genebench.report.suite import SuiteReport
+    from genebench.reports.suite import SuiteReport
 
     made = _made(partial(SuiteReport, suite=suite, preset=preset), records, metrics)
     _print_grids(made, format_, out, nothing)
@@ -219,14 +219,14 @@ def print_sweep(
     metrics: Sequence[str] | None = None,
 ) -> None:
     """Print every grid that records hold; draw heat maps where there is a folder."""
-    from genebench.report.sweep import GridReport
+    from genebench.reports.sweep import GridReport
 
     nothing = "no method was run with several values of a parameter; genebench sweep does that"
     _print_grids(_made(GridReport, records, metrics), format_, out, nothing)
 
 
 def _print_grids(made: GridReport, format_: str, out: Path | None, nothing: str) -> None:
-    from genebench.report.heatmap import draw
+    from genebench.reports.figures.heatmap import draw
 
     if next(made.layouts(), None) is None:
         raise UserError(nothing)
@@ -239,8 +239,8 @@ def _made(
     kind: Callable[..., Made], records: Sequence[Record], metrics: Sequence[str] | None = None
 ) -> Made:
     """A report of a kind, for the terminal that there is."""
-    from genebench.catalog import catalog
-    from genebench.report.report import SHOWN_METRICS
+    from genebench.plugins.registry import catalog
+    from genebench.reports.report import SHOWN_METRICS
 
     return kind(
         tuple(records),
@@ -253,8 +253,8 @@ def _made(
 
 def print_made(made: Report, format_: str) -> None:
     """Lay out a report with a reporter, and print it."""
-    from genebench.catalog import catalog
-    from genebench.plugins import load_code
+    from genebench.plugins.discovery import load_code
+    from genebench.plugins.registry import catalog
 
     reporters = catalog().reporters
     if format_ not in reporters.specs:
@@ -273,8 +273,8 @@ def _of_suite(
     name: str, records: list[Record], *, any_protocol: bool
 ) -> tuple[Suite, list[Record]]:
     """A suite by its name, and the records of its protocols."""
-    from genebench.catalog import catalog
-    from genebench.suite import read_suite
+    from genebench.plugins.registry import catalog
+    from genebench.runs.suite import read_suite
 
     suite = read_suite(name)
     if any_protocol:
@@ -298,7 +298,7 @@ def _check_curve(records: Sequence[Record], name: str) -> None:
 
 
 def _check_variants(records: Sequence[Record]) -> None:
-    from genebench.catalog import catalog
+    from genebench.plugins.registry import catalog
 
     run = {record.identity.protocol for record in records}
     variants = [spec for spec in catalog().protocols.specs.values() if spec.variant_of]

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from genebench._util.text import printable
 from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
 from genebench.errors import UserError, unknown
-from genebench.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,7 +203,7 @@ def schema() -> None:
 
 def _verify(store: ResultsStore, *, mark: bool = False) -> int:
     from genebench.analysis import audit
-    from genebench.catalog import catalog
+    from genebench.plugins.registry import catalog
 
     found = list(audit.audit(store, catalog()))
     if not found:
@@ -244,7 +244,7 @@ def _unpacked(bundle: Path) -> Iterator[tuple[ResultsStore, dict[str, str]]]:
 
 def _unmet(store: ResultsStore, records: list[Record], sender: dict[str, str], seeds: int) -> bool:
     """Say which entry conditions are not met; whether there are any."""
-    from genebench.catalog import catalog
+    from genebench.plugins.registry import catalog
     from genebench.results.submission import Submission, unmet
 
     found = unmet(Submission(tuple(records), store, catalog(), sender, seeds))
@@ -269,8 +269,8 @@ def _chosen(
 
 
 def _write(frame: pd.DataFrame, out: Path, form: str) -> None:
-    from genebench.files import atomic_write, user_errors
-    from genebench.report.values import csv_of
+    from genebench._util.files import atomic_write, user_errors
+    from genebench.reports.reporters.values import csv_of
 
     with user_errors(out, "name another file with --out"), atomic_write(out) as stream:
         if form == "csv":

@@ -33,12 +33,11 @@ from genebench.specs import ALL
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from genebench.device import Device
-    from genebench.job import Settings
-    from genebench.plan import Plan
     from genebench.results.record import Record
-    from genebench.results.store import Kept
-    from genebench.suite import Suite
+    from genebench.runs.jobs import Kept, Settings
+    from genebench.runs.plan import Plan
+    from genebench.runs.suite import Suite
+    from genebench.specs import DeviceChoice
 
 JOB_FAILED = 1
 
@@ -145,13 +144,13 @@ def settings_of(
         UserError: there is no such engine or device, or a limit makes no sense.
     """
     from genebench import api
-    from genebench.job import Settings
+    from genebench.runs.jobs import Settings
 
     limits = time_limit(time), memory_limit(memory)
     engine = api.engine_of(engine, *limits)
     api.check_choices(engine, device)
     settings = Settings(
-        device=cast("Device", device), command=command_line(),
+        device=cast("DeviceChoice", device), command=command_line(),
         time_limit=limits[0], memory_limit=limits[1], **others,
     )  # fmt: skip
     return engine, settings
@@ -169,7 +168,7 @@ def is_known(dataset: str, preset: str | None) -> bool:
 
 def shown_metrics(asked: Sequence[str], records: Sequence[Record]) -> Sequence[str]:
     """The metrics to print: the published ones, and those that were asked for."""
-    from genebench.report.report import SHOWN_METRICS
+    from genebench.reports.report import SHOWN_METRICS
 
     names = [name.strip() for name in asked]
     if ALL in names:
@@ -201,7 +200,7 @@ def _kept(**wanted: bool) -> frozenset[Kept]:
 
 
 def _suite(name: str | None, *others: object) -> Suite | None:
-    from genebench.suite import read_suite
+    from genebench.runs.suite import read_suite
 
     if name is None:
         return None

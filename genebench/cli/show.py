@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from genebench.catalog import catalog
 from genebench.cli import output
 from genebench.cli.options import PluginOption
+from genebench.plugins.registry import catalog
 from genebench.specs import PRESETS, Param, Value
 
 

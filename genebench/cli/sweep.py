@@ -36,7 +36,7 @@ from genebench.cli.run import (
 )
 
 if TYPE_CHECKING:
-    from genebench.suite import Suite
+    from genebench.runs.suite import Suite
 
 
 def register(app: typer.Typer) -> None:
@@ -94,7 +94,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     )
     size = api.preset_of(dataset, preset)
     if out is not None:
-        from genebench.report.figures import check_drawing
+        from genebench.reports.figures.drawing import check_drawing
 
         check_drawing()
     if dry_run and not is_known(dataset, preset):
@@ -122,8 +122,8 @@ def _as_suite(
     axes: Mapping[str, Mapping[str, Sequence[Any]]],
 ) -> Suite:
     """The suite that asks for the same: a sweep is one made up at the command line."""
-    from genebench.catalog import catalog
-    from genebench.suite import Run, Suite
+    from genebench.plugins.registry import catalog
+    from genebench.runs.suite import Run, Suite
 
     names = [spec.name for spec in catalog().methods.choose(methods.split(","))]
     return Suite(

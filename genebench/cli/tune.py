@@ -28,9 +28,8 @@ from genebench.errors import UserError, some
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from genebench.device import Device
-    from genebench.plan import Plan
-    from genebench.tune import Point, Tuned
+    from genebench.runs.plan import Plan
+    from genebench.runs.tune import Point, Tuned
 
 
 def register(app: typer.Typer) -> None:
@@ -71,16 +70,19 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     Test profiles are scored once, for the choice. Issue the same command to continue.
     """
     from genebench import api
-    from genebench.catalog import catalog
-    from genebench.job import Settings
+    from genebench.plugins.registry import catalog
     from genebench.results.store import ResultsStore
-    from genebench.tune import Search
-    from genebench.tune import tune as search_and_test
+    from genebench.runs.jobs import Settings
+    from genebench.runs.tune import Search
+    from genebench.runs.tune import tune as search_and_test
+    from genebench.specs import DeviceChoice
 
     api.check_choices(engine, device)
     spec = catalog().methods.get(method)
     protocols = [item.name for item in catalog().protocols.choose(protocol.split(","))]
-    settings = Settings(results=results, device=cast("Device", device), command=command_line())
+    settings = Settings(
+        results=results, device=cast("DeviceChoice", device), command=command_line()
+    )
     fixed = overrides_of(set_ or ())
     preset = api.preset_of(dataset, preset)
     axes = grid_of(grid, method)

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genebench.data.formats.base import BLOCK
-from genebench.data.normalise import STD_OFFSET, requantile, standardise
-from genebench.data.npy import NpyWriter, forget_pages
-from genebench.data.sealed import bears, sealed_write
+from genebench._util.npy import NpyWriter, forget_pages
+from genebench.data.cache import bears, sealed_write
+from genebench.data.standardisation import STD_OFFSET, requantile, standardise
+from genebench.formats.base import BLOCK
 
 Role = Literal["landmarks", "targets"]
 Matrix = NDArray[np.float32]

@@ -38,11 +38,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from genebench._util.files import atomic_write, full_disk, sha256_of, sweep, user_errors
+from genebench.data.cache import is_sound
 from genebench.data.home import home
 from genebench.data.profiles import Profiles, Units
-from genebench.data.sealed import is_sound
 from genebench.errors import UserError, unknown
-from genebench.files import atomic_write, full_disk, sha256_of, sweep, user_errors
 from genebench.specs import NAME, Part
 
 FORMAT = 2

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from genebench.exits import no_exit
-from genebench.job import Settings, execute
-from genebench.plan import Job
-from genebench.text import escaped_output
+from genebench._util.text import escaped_output
+from genebench.plugins.exits import no_exit
+from genebench.runs.execute import execute
+from genebench.runs.jobs import Job, Settings
 
 
 def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:

@@ -21,16 +21,16 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Any
 
-from genebench.engines import keeper
+from genebench._util.text import LONGEST, printable
+from genebench.engines import supervisor as keeper
 from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError, some
-from genebench.job import Settings, fail
-from genebench.plan import Job
-from genebench.plugins import installed
-from genebench.provenance import now
+from genebench.plugins.discovery import installed
 from genebench.results.record import Failure
 from genebench.results.store import ResultsStore
-from genebench.text import LONGEST, printable
+from genebench.runs.execute import fail
+from genebench.runs.jobs import Job, Settings
+from genebench.runs.provenance import now
 
 log = logging.getLogger("genebench")
 

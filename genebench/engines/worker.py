@@ -16,9 +16,9 @@ from pydantic import TypeAdapter
 
 from genebench.errors import UserError
 from genebench.hookspecs import hookimpl
-from genebench.job import Settings, execute
-from genebench.plan import Job
-from genebench.plugins import installed
+from genebench.plugins.discovery import installed
+from genebench.runs.execute import execute
+from genebench.runs.jobs import Job, Settings
 
 _PAUSE = 0.1
 """Seconds between two words about progress."""

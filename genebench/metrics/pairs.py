@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from genebench.data.formats.base import BLOCK
-from genebench.data.npy import forget_pages
+from genebench._util.npy import forget_pages
 from genebench.data.profiles import Profiles
+from genebench.formats.base import BLOCK
 
 BLOCK_BYTES = 24 << 20
 """Of truth, and as much of prediction, in one block. What is below 32 MiB is reused by the

@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from genebench._util.threads import in_order
 from genebench.data.profiles import Profiles
-from genebench.data.threads import in_order
 from genebench.errors import describe
 from genebench.metrics.agreement import varies
 from genebench.metrics.pairs import Expression, Pair, Pairs
-from genebench.plugins import load_code
-from genebench.results.record import Score
-from genebench.results.scores import (
+from genebench.plugins.discovery import load_code
+from genebench.results.panels import (
     GENE_METRIC,
     PROFILE_GROUP,
     PROFILE_METRIC,
@@ -25,6 +24,7 @@ from genebench.results.scores import (
     scores_of,
     share_name,
 )
+from genebench.results.record import Score
 from genebench.specs import Axis, MetricSpec
 
 PIECE = 1 << 18

@@ -24,9 +24,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from genebench._util.files import atomic_write, full_disk, sha256_of
+from genebench._util.hashing import KEY
 from genebench.errors import UserError, some
-from genebench.files import atomic_write, full_disk, sha256_of
-from genebench.keys import KEY
 from genebench.results.record import Record
 from genebench.results.store import MARK, ResultsStore
 

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from genebench._util.files import sha256_of
 from genebench.errors import UserError
-from genebench.files import sha256_of
+from genebench.results.annotations import Submitted
 from genebench.results.bundle import opened
-from genebench.results.marks import Submitted
+from genebench.results.checks import differences
 from genebench.results.record import Record
-from genebench.results.soundness import differences
 from genebench.results.store import MARK, UNSAVED, ResultsStore
 
 

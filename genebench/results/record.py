@@ -1,7 +1,7 @@
 """The record: what one run of one method under one protocol was and gave.
 
 Every key is documented where it is declared. ``FORMAT`` rises when a key comes, goes or changes
-its meaning; :mod:`genebench.results.versions` says how older records become records of today.
+its meaning; :mod:`genebench.results.upgrades` says how older records become records of today.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pydantic import (
     model_validator,
 )
 
-from genebench.keys import canonical
-from genebench.results.versions import upgraded
+from genebench._util.hashing import canonical
+from genebench.results.upgrades import upgraded
 from genebench.specs import Value
 
 FORMAT: Literal[2] = 2

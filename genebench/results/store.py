@@ -30,25 +30,33 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from genebench._util.files import (
+    atomic_write,
+    full_disk,
+    make_readable,
+    sha256_of,
+    sweep,
+    user_errors,
+)
+from genebench._util.hashing import KEY, key_of
 from genebench.errors import UserError
-from genebench.files import atomic_write, full_disk, make_readable, sha256_of, sweep, user_errors
-from genebench.keys import KEY, key_of
-from genebench.results.marks import Marks
-from genebench.results.npz import read_npz, write_npz
-from genebench.results.record import Record
-from genebench.results.soundness import (
+from genebench.results.annotations import Marks
+from genebench.results.checks import (
     identity_faults,
     name_faults,
     outcome_faults,
     shape_faults,
     vector_faults,
 )
+from genebench.results.record import Record
+from genebench.results.vectors import read_npz, write_npz
+from genebench.runs.jobs import Kept
 
 LAYOUT = 1
 MARK = "genebench-results.json"
@@ -60,9 +68,6 @@ _WORK_DAYS = 30
 """How long checkpoints wait for their job to be run again."""
 
 Vectors = Mapping[str, NDArray[Any]]
-
-Kept = Literal["predictions", "model"]
-"""What may be kept of a result besides its scores."""
 
 _MOST_VECTORS = 1 << 30
 """Bytes that the vectors of a record may unpack to: 50 times those of the published size."""
@@ -338,8 +343,9 @@ class ResultsStore:
     def marks(self, key: str) -> dict[str, dict[str, Any]]:
         """What was learnt of a record: ``submitted`` and ``verified``, each only where it holds.
 
-        Keys of each are those of :mod:`genebench.results.marks`. ``verified`` holds for as long
-        as the record's file is the one that was verified; marks that cannot be read are none.
+        Keys of each are those of :mod:`genebench.results.annotations`. ``verified`` holds for
+        as long as the record's file is the one that was verified. Marks that cannot be read
+        are none.
         """
         try:
             marks = Marks.model_validate_json(self._marks_path(key).read_bytes())

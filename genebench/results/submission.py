@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from genebench.catalog import Catalog
 from genebench.errors import UserError, some
 from genebench.hookspecs import PROJECT
+from genebench.plugins.registry import Catalog
+from genebench.results.panels import GENE_METRIC, share_name
 from genebench.results.record import FORMAT, Identity, Record
-from genebench.results.scores import GENE_METRIC, share_name
 from genebench.results.store import ResultsStore
 
 

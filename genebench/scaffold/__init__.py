@@ -16,11 +16,11 @@ from pathlib import Path
 from string import Template
 from typing import Literal
 
-from genebench.catalog import catalog
+from genebench._util.files import user_errors
 from genebench.data.home import prepared_titles
 from genebench.errors import UserError
-from genebench.files import user_errors
-from genebench.plugins import installed
+from genebench.plugins.discovery import installed
+from genebench.plugins.registry import catalog
 from genebench.specs import check_name
 
 Kind = Literal["method", "dataset", "metric"]

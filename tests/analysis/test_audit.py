@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from genebench import api
+from genebench._util.files import sha256_of
 from genebench.analysis.audit import audit, mark
-from genebench.catalog import catalog
-from genebench.files import sha256_of
-from genebench.results.scores import scores_of
+from genebench.plugins.registry import catalog
+from genebench.results.panels import scores_of
 from genebench.results.store import ResultsStore
 
 

@@ -62,7 +62,7 @@ def test_without_matplotlib_one_line_says_what_to_install(
 ):
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "genebench.report.figures.find_spec",
+        "genebench.reports.figures.drawing.find_spec",
         lambda name: None if name == "matplotlib" else find(name),
     )
     done = genebench("compare", "lsr", "knn-ge", "--results", results, "--out", tmp_path / "f")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from genebench.data.store import DataStore
-from genebench.moments import VERSION, moments
+from genebench.methods.moments import VERSION, moments
 from genebench.specs import Part
 
 LANDMARKS, TWINS, TARGETS = 12, 4, 30
@@ -535,7 +535,7 @@ def test_ctrl_c_while_preparing_leaves_the_store_as_it_was(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"genebench.data.prepare.{step}", interrupt)
+        patch.setattr(f"genebench.preprocessing.recipe.{step}", interrupt)
         outcome = genebench("data", "prepare", make(seed=1))
     assert outcome.status == 130
     assert "interrupted" in outcome.err

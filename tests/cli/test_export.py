@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from genebench.data.formats.opening import open_reader
+from genebench.formats.opening import open_reader
 from genebench.protocols import GEO, GEO_SERIES, GEO_STRICT, GTEX_STRICT
 
 TSV = "id\tA\tB\ng1\t1\t2\ng2\t3\t4\ng3\t5\t6\n"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from genebench.data import sources
-from genebench.data.sources import Source
+from genebench.datasets import sources
+from genebench.datasets.sources import Source
 
 CONTENT = b"AATF\tENSG00000108270\t201208_at\n"
 
@@ -61,7 +61,7 @@ def known(mirror, monkeypatch) -> Callable[..., None]:
         }
         asked = {"name": "asked", "file": "asked.gctx", "urls": (), "sha256": None, "size": None}
         found = (Source(**(served | changes)), Source(**(served | asked)))
-        monkeypatch.setattr("genebench.data.sources.SOURCES", found)
+        monkeypatch.setattr("genebench.datasets.sources.SOURCES", found)
 
     return known
 

@@ -17,7 +17,7 @@ KINDS = {
     "metrics": {"mae", "cc", "rmse", "spearman", "recall", "profile-recall"},
     "engines": {"local"},
     "reporters": {"terminal", "markdown", "latex", "csv", "json"},
-    "plugins": {"linear", "knn", "genebench.controls"},
+    "plugins": {"linear", "knn", "genebench.methods.controls"},
 }
 
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from genebench.catalog import catalog
-from genebench.plugins import FILES, installed
+from genebench.plugins.discovery import FILES, installed
+from genebench.plugins.registry import catalog
 
 BIAS = """
 from genebench import Method, Model, hookimpl

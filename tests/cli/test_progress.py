@@ -9,7 +9,7 @@ import pytest
 
 from genebench.cli import progress
 from genebench.cli.progress import bar, jobs_shown
-from genebench.plugins import installed
+from genebench.plugins.discovery import installed
 
 MESSAGE = "epoch 9 of 80, MAE train 0.3000, geo 0.4107 █▅▂▁, gtex 0.6543 █▄▁▁"
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from genebench import api
-from genebench.keys import key_of
+from genebench._util.hashing import key_of
 from genebench.results.record import PluginOrigin
 from genebench.results.store import ResultsStore
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from genebench.catalog import catalog
 from genebench.cli import invoke
-from genebench.plugins import installed
+from genebench.plugins.discovery import installed
+from genebench.plugins.registry import catalog
 
 pytestmark = pytest.mark.usefixtures("tiny")
 

@@ -142,7 +142,7 @@ def test_a_wrong_sweep_is_one_line_and_nothing_is_written(
 
 
 def test_a_sweep_says_before_it_starts_that_it_cannot_draw(genebench, tmp_path, monkeypatch):
-    from genebench.report import figures
+    from genebench.reports.figures import drawing as figures
 
     monkeypatch.setattr(figures, "find_spec", lambda name: None)
     refused = genebench(*SWEEP, "--out", tmp_path, "--results", tmp_path / "results")
@@ -154,8 +154,8 @@ def test_a_sweep_says_before_it_starts_that_it_cannot_draw(genebench, tmp_path, 
 def test_a_failed_point_is_a_failed_cell_and_the_exit_status_says_so(
     genebench, tiny, tmp_path, install, monkeypatch
 ):
-    from genebench.catalog import catalog
-    from genebench.plugins import installed
+    from genebench.plugins.discovery import installed
+    from genebench.plugins.registry import catalog
 
     install(
         "genebench_moody",

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from genebench.data.genes import strip_version
 from genebench.datasets import sim
 from genebench.datasets.sim import genome
 from genebench.errors import UserError
+from genebench.preprocessing.genes import strip_version
 
 
 @pytest.fixture(scope="module")

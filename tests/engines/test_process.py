@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 
 from genebench import hookimpl
+from genebench._util.hashing import code_digest
 from genebench.api import engine_of, execute_plan, plan_run, planned_records, run
-from genebench.catalog import catalog
-from genebench.engines import keeper
+from genebench.engines import supervisor as keeper
 from genebench.engines.process import _KEEPER, Worker
 from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError
-from genebench.job import Settings, execute
-from genebench.keys import code_digest
-from genebench.plugins import FILES, installed, use_files
+from genebench.plugins.discovery import FILES, installed, use_files
+from genebench.plugins.registry import catalog
 from genebench.results.store import ResultsStore
+from genebench.runs.execute import execute
+from genebench.runs.jobs import Settings
 
 ROGUE = """
 import ctypes, os, signal, sys, time

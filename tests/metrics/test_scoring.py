@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genebench.catalog import catalog
 from genebench.data.profiles import Profiles
 from genebench.metrics import pairs, scoring
 from genebench.metrics.scoring import score
-from genebench.plan import wanted_metrics
+from genebench.plugins.registry import catalog
+from genebench.runs.plan import wanted_metrics
 from genebench.specs import MetricSpec
 
 N_PROFILES, N_GENES = 45, 37

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from genebench import api
-from genebench.keys import key_of
+from genebench._util.hashing import key_of
 from genebench.results.record import PluginOrigin, Record
 from genebench.results.store import ResultsStore
 

@@ -67,7 +67,7 @@ def test_the_same_result_of_two_machines_is_one_result(store, other, lsr, change
 
 
 def _scores_of(vectors):
-    from genebench.results.scores import scores_of
+    from genebench.results.panels import scores_of
 
     return scores_of(vectors)
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genebench._util.files import sha256_of
+from genebench._util.hashing import key_of
 from genebench.errors import UserError
-from genebench.files import sha256_of
-from genebench.keys import key_of
+from genebench.results.panels import summarise
 from genebench.results.record import FORMAT, Code, Identity, Provenance, Record
-from genebench.results.scores import summarise
 from genebench.results.store import ResultsStore
 
 MARK = "genebench-results.json"

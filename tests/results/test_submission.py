@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from genebench.catalog import catalog
+from genebench.plugins.registry import catalog
 from genebench.results.record import Failure, PluginOrigin
 from genebench.results.submission import CONDITIONS, Submission, unmet
 

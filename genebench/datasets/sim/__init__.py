@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genebench.data.compendium import Compendium, Platform
 from genebench.datasets.sim import cohorts, genome, model, platforms
 from genebench.datasets.sim.reader import Laboratory, SimulatedReader
 from genebench.errors import unknown
+from genebench.preprocessing.compendium import Compendium, Platform
 
 PRESETS = ("tiny", "small", "paper")
 

@@ -23,7 +23,7 @@ class Genome:
 
     Attributes:
         ids: Ensembl-like id of every gene, as RNA-seq files have them: some with a version.
-        landmarks, targets: gene maps, as :class:`genebench.data.compendium.Compendium` has them.
+        landmarks, targets: gene maps, as the compendium has them.
         probes: probe ids, one per row of the array.
         probed: the gene that each probe measures.
     """

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genebench.data.formats.base import BLOCK, Reader
 from genebench.datasets.sim.cohorts import Cohort
 from genebench.datasets.sim.model import Floats, Ints, Regulation, Tissues
 from genebench.datasets.sim.platforms import Instrument
+from genebench.formats.base import BLOCK, Reader
 
 SEEDED = 256
 """Profiles made from one seed: fixed, so that values do not depend on the block size asked for."""

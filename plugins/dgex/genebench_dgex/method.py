@@ -11,9 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from genebench import Context, Method, Model, Profiles
-from genebench.training.learner import Learner, generator
-from genebench.training.loop import Trained, train
-from genebench.training.precision import DTYPES
+from genebench.training import DTYPES, Learner, Trained, generator, train
 from genebench_dgex.network import Network
 
 MONITORED = 5000

@@ -13,8 +13,7 @@ from itertools import pairwise
 import torch
 from torch.nn.functional import linear
 
-from genebench.training.noise import bernoulli
-from genebench.training.precision import Weight
+from genebench.training import Weight, bernoulli
 
 OUTPUT_SPREAD = 1e-4
 """Half-width of the uniform distribution that output weights start from."""

@@ -10,12 +10,11 @@ import pytest
 import torch
 
 from genebench import Context, Profiles
-from genebench.catalog import catalog
-from genebench.library import open_dataset
+from genebench.datasets.library import open_dataset
+from genebench.methods.training import loop
+from genebench.plugins.registry import catalog
 from genebench.protocols import GEO, GTEX
-from genebench.training import loop
-from genebench.training.errors import DivergedError
-from genebench.training.noise import bernoulli
+from genebench.training import DivergedError, bernoulli
 from genebench_dgex import genebench_methods
 from genebench_dgex.method import DGEX, Networks
 from genebench_dgex.network import Network, count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genebench import hookimpl
 from genebench.specs import MethodSpec, Param
-from genebench.training.params import training_params
+from genebench.training import training_params
 
 genebench_contract = 1
 

@@ -8,9 +8,7 @@ from typing import Any
 import torch
 
 from genebench import Context
-from genebench.training.learner import generator
-from genebench.training.noise import bernoulli
-from genebench.training.precision import DTYPES
+from genebench.training import DTYPES, bernoulli, generator
 from genebench_ggan.layers import activation
 from genebench_ggan.losses import GAMES
 from genebench_ggan.network import Network, Tape

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn.functional import leaky_relu, linear
 
-from genebench.training.precision import Weight
+from genebench.training import Weight
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 """Profiles × inputs → profiles × outputs."""

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from genebench import Context
-from genebench.training.learner import Learner, generator
-from genebench.training.precision import DTYPES
+from genebench.training import DTYPES, Learner, generator
 from genebench_ggan.discriminator import Discriminator
 from genebench_ggan.layers import activation, views
 from genebench_ggan.losses import ADVERSARIAL_SCALE, ERRORS, consistency

@@ -13,7 +13,7 @@ from torch.nn.functional import linear
 
 from genebench import Context, Method, Model, Profiles, UserError
 from genebench.specs import Value
-from genebench.training.loop import Trained, train
+from genebench.training import Trained, train
 from genebench_ggan.layers import activation, flow, lengths, views
 from genebench_ggan.learner import Players
 

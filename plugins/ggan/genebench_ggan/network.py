@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from genebench.training.precision import Weight
+from genebench.training import Weight
 from genebench_ggan.layers import Function, Gradient, Layer, Passed, flow, shapes
 
 Tape = list[Passed]

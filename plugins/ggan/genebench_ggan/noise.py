@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from genebench.training.noise import bernoulli
+from genebench.training import bernoulli
 
 
 class Dropout:

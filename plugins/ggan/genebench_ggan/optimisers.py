@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch.optim.adam import adam
 
-from genebench.training.precision import Weight
+from genebench.training import Weight
 from genebench_ggan.layers import Gradient
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8

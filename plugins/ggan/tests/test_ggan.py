@@ -15,14 +15,12 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from genebench import Context, Profiles, UserError
-from genebench.catalog import catalog
-from genebench.library import open_dataset
-from genebench.plugins import load_code
+from genebench.datasets.library import open_dataset
+from genebench.methods.training import loop
+from genebench.plugins.discovery import load_code
+from genebench.plugins.registry import catalog
 from genebench.protocols import GEO, GTEX
-from genebench.training import loop
-from genebench.training.errors import DivergedError
-from genebench.training.noise import bernoulli
-from genebench.training.precision import DTYPES
+from genebench.training import DTYPES, DivergedError, bernoulli
 from genebench_ggan import discriminator, genebench_methods, noise
 from genebench_ggan.layers import Layer, shapes, views
 from genebench_ggan.learner import Players

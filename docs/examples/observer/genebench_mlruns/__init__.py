@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from genebench import hookimpl
 
 if TYPE_CHECKING:
-    from genebench.plan import Job
     from genebench.results.record import Record
+    from genebench.runs.jobs import Job
 
 genebench_contract = 1
 

@@ -19,9 +19,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from genebench.files import atomic_write
-from genebench.plan import Job
+from genebench._util.files import atomic_write
 from genebench.results.record import Record
+from genebench.runs.jobs import Job
 
 FOLDER = "MLFLOW_TRACKING_DIR"
 """Names the root; ``mlruns`` unless set."""

@@ -1,0 +1,181 @@
+"""The data that methods are checked on: small, easy or without any signal, in a store of their own.
+
+The platforms have the names that the published protocols ask for. A store can be written without
+its test profiles: they are then nowhere in its files.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from genebench._util.files import sha256_of
+from genebench.data.profiles import Matrix, Profiles, Units
+from genebench.data.store import (
+    FORMAT,
+    RECIPE,
+    Dataset,
+    DataStore,
+    dataset_digest,
+    platform_digest,
+    write_table,
+    write_vectors,
+)
+from genebench.preprocessing.splits import random_split
+
+LANDMARKS, TARGETS, TWINS = 16, 24, 4
+PROFILES = {"geo": 400, "1000g": 40, "gtex": 60}
+"""Platform → profiles; of ``geo``, 80 % train, 10 % select and 10 % test."""
+
+_PROGRAMMES = 4
+"""Latent factors; every gene follows one of them."""
+_NOISE = 0.3
+"""Of an easy gene, in units of what its programme does to it."""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Expression (profiles × landmarks, then targets), its statistics, and the profile table."""
+
+    expression: NDArray[np.float32]
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    table: pd.DataFrame
+
+    def without_test(self) -> Platform:
+        """The same in the same units, its test profiles gone."""
+        kept = (self.table["split"] != "test").to_numpy()
+        return Platform(self.expression[kept], self.mean, self.std, self.table[kept])
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A whole dataset in memory."""
+
+    landmark_genes: pd.DataFrame
+    target_genes: pd.DataFrame
+    platforms: dict[str, Platform]
+
+    def without_test(self) -> Simulation:
+        """What a method may know: neither the test part of ``geo`` nor ``gtex``."""
+        kept = {"geo": self.platforms["geo"].without_test(), "1000g": self.platforms["1000g"]}
+        return Simulation(self.landmark_genes, self.target_genes, kept)
+
+    def write(self, store: DataStore, name: str) -> Dataset:
+        """Write it to a store, under a name."""
+        with store.staging(name) as folder:
+            write_table(self.landmark_genes, folder / "landmark_genes.tsv", "ensembl")
+            write_table(self.target_genes, folder / "target_genes.tsv", "ensembl")
+            contents = {}
+            for title, platform in self.platforms.items():
+                home = folder / title
+                home.mkdir()
+                np.save(home / "expression.npy", platform.expression, allow_pickle=False)
+                write_vectors(home, mean=platform.mean, std=platform.std)
+                write_table(platform.table, home / "profiles.tsv", "profile")
+                digest = sha256_of(home / "expression.npy")
+                contents[title] = platform_digest(platform.table, digest)
+            info = json.dumps(self._description(name, contents), indent=1)
+            (folder / "dataset.json").write_text(info, "utf-8")
+            return store.publish(name, folder)
+
+    def _description(self, name: str, contents: dict[str, str]) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "recipe": RECIPE,
+            "name": name,
+            "title": "data to check methods on",
+            "digest": dataset_digest(self.landmark_genes, self.target_genes, contents),
+            "preset": "tiny",
+            "origin": {"kind": "simulated"},
+            "platforms": {
+                title: {"profiles": len(platform.table), "digest": contents[title]}
+                for title, platform in self.platforms.items()
+            },
+        }
+
+
+def easy(seed: int = 1) -> Simulation:
+    """Targets that landmarks tell: every gene follows one of a few programmes, with some noise."""
+    random = np.random.default_rng(seed)
+    programme = np.arange(LANDMARKS + TARGETS) % _PROGRAMMES
+    gain = random.uniform(0.8, 1.2, LANDMARKS + TARGETS)
+
+    def draw(profiles: int) -> NDArray[np.float64]:
+        activity = random.normal(size=(profiles, _PROGRAMMES))
+        noise = random.normal(0, _NOISE, (profiles, LANDMARKS + TARGETS))
+        return activity[:, programme] * gain + noise
+
+    return _simulation({name: draw(number) for name, number in PROFILES.items()}, random)
+
+
+def noise(seed: int = 2) -> Simulation:
+    """Targets that nothing tells: every value is drawn by itself."""
+    random = np.random.default_rng(seed)
+    drawn = {name: random.normal(size=(n, LANDMARKS + TARGETS)) for name, n in PROFILES.items()}
+    return _simulation(drawn, random)
+
+
+def _simulation(drawn: dict[str, NDArray[np.float64]], random: np.random.Generator) -> Simulation:
+    landmarks = [f"ENSG{at:011d}" for at in range(LANDMARKS)]
+    targets = [
+        *landmarks[-TWINS:],
+        *(f"ENSG{at:011d}" for at in range(LANDMARKS, LANDMARKS + TARGETS - TWINS)),
+    ]
+    level = random.uniform(6, 10, LANDMARKS + TARGETS)
+    spread = random.uniform(0.5, 2, LANDMARKS + TARGETS)
+    return Simulation(
+        _genes(landmarks),
+        _genes(targets),
+        {name: _platform(name, level + spread * values) for name, values in drawn.items()},
+    )
+
+
+def _platform(name: str, values: NDArray[np.float64]) -> Platform:
+    expression = values.astype(np.float32)
+    exact = expression.astype(np.float64)
+    index = pd.Index([f"{name}-{at}" for at in range(len(values))], name="profile")
+    # Groups of four profiles: a series, a donor.
+    table = pd.DataFrame({"group": [f"{name}-group-{at // 4}" for at in range(len(values))]}, index)
+    if name == "geo":
+        table["split"] = random_split(len(values), seed=0)
+    return Platform(expression, exact.mean(axis=0), exact.std(axis=0), table)
+
+
+def _genes(ids: list[str]) -> pd.DataFrame:
+    index = pd.Index(ids, name="ensembl")
+    return pd.DataFrame({"symbol": [f"G{name[-4:]}" for name in ids], "probes": ids}, index)
+
+
+def with_values(profiles: Profiles, landmarks: Matrix, targets: Matrix) -> Profiles:
+    """The same profiles and genes with other (standardised) values."""
+    return Profiles(
+        expression=np.hstack([landmarks, targets]),
+        rows=np.arange(len(profiles)),
+        units=Units.given(landmarks.shape[1] + targets.shape[1]),
+        profiles=profiles.profiles.copy(),
+        landmark_genes=profiles.landmark_genes.copy(),
+        target_genes=profiles.target_genes.copy(),
+    )
+
+
+def with_genes_permuted(
+    profiles: Profiles, landmarks: NDArray[np.intp], targets: NDArray[np.intp]
+) -> Profiles:
+    """The same profiles, their landmarks and targets in other orders, tables and all."""
+    return Profiles(
+        expression=np.hstack([profiles.landmarks[:, landmarks], profiles.targets[:, targets]]),
+        rows=np.arange(len(profiles)),
+        units=Units.given(len(landmarks) + len(targets)),
+        profiles=profiles.profiles.copy(),
+        landmark_genes=profiles.landmark_genes.iloc[landmarks].copy(),
+        target_genes=profiles.target_genes.iloc[targets].copy(),
+    )
+
+
+__all__ = ["Simulation", "easy", "noise", "with_genes_permuted", "with_values"]

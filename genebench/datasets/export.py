@@ -1,0 +1,108 @@
+"""Matrices out again: a prepared dataset, or any file that can be read, in any format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from genebench._util.progress import Progress, silent
+from genebench.data.store import Dataset
+from genebench.formats.base import BLOCK, Content, Reader
+from genebench.formats.opening import write_matrix
+from genebench.specs import Part
+
+Genes = Literal["landmarks", "targets", "all"]
+Values = Literal["expression", "standardised"]
+
+
+def convert(reader: Reader, path: Path, *, progress: Progress = silent) -> list[Path]:
+    """Write all that a reader has (genes, profiles, values as they are) to another file.
+
+    Values keep their precision, so that a dataset prepared from the copy has the same digest.
+
+    Returns:
+        The files written, the matrix last (see :func:`write_matrix`).
+
+    Raises:
+        UserError: a value cannot be read, or the file cannot be written.
+    """
+
+    def blocks() -> Iterator[NDArray[np.floating]]:
+        done = 0
+        for block in reader.blocks(np.arange(len(reader.gene_ids))):
+            yield block
+            done += len(block)
+            progress(done, len(reader.profiles), f"writing {path.name}")
+
+    genes = pd.DataFrame(index=reader.gene_ids)
+    return write_matrix(path, Content(genes=genes, profiles=reader.profiles, blocks=blocks))
+
+
+def export(
+    dataset: Dataset,
+    part: Part,
+    path: Path,
+    *,
+    genes: Genes = "all",
+    values: Values = "expression",
+    progress: Progress = silent,
+) -> list[Path]:
+    """Write a platform of a prepared dataset, or one part of a split, in the units of the part.
+
+    Landmarks alone, and targets alone, have their Ensembl ids. Of ``all``, the ids say which they
+    are (``landmark:ENSG…``, ``target:ENSG…``): a twin is both, with other probes on a microarray.
+
+    Args:
+        dataset: the dataset.
+        part: profiles to write.
+        path: file to write; its name says the format.
+        genes: which rows of the dataset.
+        values: ``expression``, normalised log2 expression as it is stored (in the quantiles of
+            the training profiles where the part has their statistics), or ``standardised``, as
+            methods get it.
+        progress: told after each block.
+
+    Returns:
+        The files written, the matrix last.
+
+    Raises:
+        UserError: there is no such platform or part, the dataset has values that came
+            standardised and no expression, or the file cannot be written.
+    """
+    if values == "expression":
+        dataset.check_expression("write it with --values standardised")
+    profiles = dataset.profiles(part)
+    table = _genes(dataset, genes)
+    columns = {
+        "landmarks": slice(0, len(dataset.landmark_genes)),
+        "targets": slice(len(dataset.landmark_genes), None),
+        "all": slice(None),
+    }[genes]
+    expression, units = dataset.expression(part.platform), profiles.units
+    rows = dataset.profile_table(part.platform).index.get_indexer(profiles.profiles.index)
+
+    def blocks() -> Iterator[NDArray[np.floating]]:
+        for start in range(0, len(rows), BLOCK):
+            block = np.asarray(expression[rows[start : start + BLOCK], columns])
+            if values == "expression":
+                yield units.levels(block).astype(np.float32, copy=False)
+            else:
+                yield units.of(block, columns)
+            progress(min(start + BLOCK, len(rows)), len(rows), f"writing {path.name}")
+
+    return write_matrix(path, Content(genes=table, profiles=profiles.profiles, blocks=blocks))
+
+
+def _genes(dataset: Dataset, genes: Genes) -> pd.DataFrame:
+    """The table of the genes to write: their ids, and their symbols."""
+    roles = {"landmark": dataset.landmark_genes, "target": dataset.target_genes}
+    if genes != "all":
+        return roles[genes.removesuffix("s")][["symbol"]]
+    return pd.concat(
+        [table[["symbol"]].set_axis(f"{role}:" + table.index) for role, table in roles.items()]
+    )

@@ -1,0 +1,381 @@
+"""The published prepared arrays: used as they are, with a store made around them.
+
+``bgedv2_X_tr_float64.npy`` and its like hold profiles × genes, standardised per gene: landmarks (X)
+and targets (Y) of three parts of ``geo``, of ``1000g`` and of ``gtex``. They say nothing of genes,
+profiles or groups: gene maps in the order of their columns name the genes, and a profile is named
+by its file and its row from 0 on (``bgedv2_tr:0``, ``GTEx:17``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from genebench._util.files import sha256_of
+from genebench._util.npy import Hashed, NpyWriter
+from genebench._util.progress import Progress, silent
+from genebench.data.store import (
+    FORMAT,
+    RECIPE,
+    STANDARDISED,
+    Dataset,
+    DataStore,
+    dataset_digest,
+    platform_digest,
+    write_table,
+)
+from genebench.datasets.sources import Source, find
+from genebench.errors import UserError
+from genebench.formats.files import check_readable
+from genebench.formats.npy import map_npy
+from genebench.preprocessing.compendium import REFERENCE_PLATFORM
+
+ArrayPlatform = Literal["geo", "1000g", "gtex"]
+"""Platforms that there are arrays of."""
+
+PLATFORMS: tuple[ArrayPlatform, ...] = get_args(ArrayPlatform)
+
+ArrayLevel = Literal["standardised", "any"]
+
+SLAB = 256 << 20
+"""Bytes that are read at once: arrays that are stored column by column need long pieces of each."""
+
+_PARTS: Mapping[str, Mapping[str, str]] = {
+    REFERENCE_PLATFORM: {"train": "-tr", "select": "-va", "test": "-te"}
+}
+"""Platform → part of its split → how its sources are called; other platforms are whole."""
+
+_FAR_FROM_ZERO = 0.25
+_USUAL_STD = 0.5, 2.0
+"""Of all values of a file. Standardised ones have mean 0 and deviation 1, but for chance, genes
+without variance, and parts that differ from the whole."""
+
+_TWIN_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedArrays:
+    """Arrays that were prepared elsewhere, and what their columns are.
+
+    Attributes:
+        folder: where the files are, under their published names.
+        landmarks, targets: gene maps in the order of the columns, indexed by Ensembl id, columns
+            ``symbol`` and ``probes``.
+        platforms: which to take; ``geo`` is among them.
+        level: ``any`` takes values and columns unchecked.
+        origin: where they come from, for the record.
+    """
+
+    name: str
+    title: str
+    folder: Path
+    landmarks: pd.DataFrame
+    targets: pd.DataFrame
+    platforms: tuple[ArrayPlatform, ...] = PLATFORMS
+    preset: str = "small"
+    level: ArrayLevel = STANDARDISED
+    origin: Mapping[str, str] = field(default_factory=lambda: {"kind": "measured"})
+
+
+def array_files(folder: Path, platforms: Sequence[str]) -> list[Path]:
+    """Every file that the arrays of some platforms consist of, whether it is there or not."""
+    return [
+        folder / source.file
+        for platform in platforms
+        for sources in _sources(platform).values()
+        for source in sources
+    ]
+
+
+def adopt(
+    arrays: PreparedArrays, *, progress: Progress = silent, store: DataStore | None = None
+) -> Dataset:
+    """Put prepared arrays in the store, atomically: their values as float32, nothing else done.
+
+    Memory: some :data:`SLAB` bytes twice, however long the arrays are.
+
+    Raises:
+        UserError: a file is missing, damaged, holds no numbers or no finite ones, does not fit the
+            maps or its counterpart, or does not look standardised; or the disk is full. The store
+            is as before.
+    """
+    store = store or DataStore()
+    _check_present(arrays)
+    platforms: dict[str, _Platform] = {name: _Platform(arrays, name) for name in arrays.platforms}
+    total = sum(len(platform.table) for platform in platforms.values())
+    with store.staging(arrays.name) as folder:
+        write_table(arrays.landmarks, folder / "landmark_genes.tsv", "ensembl")
+        write_table(arrays.targets, folder / "target_genes.tsv", "ensembl")
+        sums: dict[str, str] = {}
+        done = 0
+        for name, platform in platforms.items():
+            sums[f"{name}/expression.npy"] = platform.write(folder / name, done, total, progress)
+            done += len(platform.table)
+        contents = {
+            name: platform_digest(platform.table, sums[f"{name}/expression.npy"])
+            for name, platform in platforms.items()
+        }
+        info = _describe(arrays, platforms, contents)
+        (folder / "dataset.json").write_text(json.dumps(info, indent=1), "utf-8")
+        return store.publish(arrays.name, folder, sums)
+
+
+def _sources(platform: str) -> dict[str, tuple[Source, Source]]:
+    """Part of the platform → its landmarks (X) and targets (Y)."""
+    return {
+        part: (find(f"prepared-{platform}-x{ending}"), find(f"prepared-{platform}-y{ending}"))
+        for part, ending in _PARTS.get(platform, {"": ""}).items()
+    }
+
+
+def _check_present(arrays: PreparedArrays) -> None:
+    if not arrays.folder.is_dir():
+        fault = "a file, not a folder" if arrays.folder.exists() else "no such folder"
+        raise UserError(
+            f"{arrays.folder}: {fault}; the key arrays of the manifest names the folder that holds "
+            "the arrays"
+        )
+    missing = [path for path in array_files(arrays.folder, arrays.platforms) if not path.exists()]
+    if not missing:
+        return
+    whole = [
+        name
+        for name in arrays.platforms
+        if not set(missing) & set(array_files(arrays.folder, [name]))
+    ]
+    remedy = "genebench data fetch FILE says where to ask for one"
+    if REFERENCE_PLATFORM in whole:
+        remedy += f"; platforms = {json.dumps(whole)} in the manifest does without"
+    names = ", ".join(path.name for path in missing)
+    raise UserError(f"{arrays.folder}: {len(missing)} of the arrays are missing: {names}; {remedy}")
+
+
+class _Platform:
+    """The arrays of one platform, opened: shapes are checked, values not yet read."""
+
+    def __init__(self, arrays: PreparedArrays, name: str) -> None:
+        self._arrays = arrays
+        self._name = name
+        self._pairs = {
+            part: _Pair(arrays, *(arrays.folder / source.file for source in pair))
+            for part, pair in _sources(name).items()
+        }
+        self.table = self._profile_table()
+
+    @property
+    def files(self) -> list[Path]:
+        """Its files."""
+        return array_files(self._arrays.folder, [self._name])
+
+    def write(self, home: Path, done: int, total: int, progress: Progress) -> str:
+        """Fill the platform's folder; return the sha256 of the matrix there."""
+        home.mkdir()
+        write_table(self.table, home / "profiles.tsv", "profile")
+        shape = (len(self.table), len(self._arrays.landmarks) + len(self._arrays.targets))
+        with (home / "expression.npy").open("wb") as file, Hashed(file) as stream:
+            writer = NpyWriter(stream, shape, np.float32)
+            for block in self._blocks():
+                writer.append(block)
+                done += len(block)
+                progress(done, total, f"reading {self._name}")
+            writer.close()
+        return stream.sha256
+
+    def _blocks(self) -> Iterator[NDArray[np.float32]]:
+        for pair in self._pairs.values():
+            yield from pair.blocks()
+            if self._arrays.level == STANDARDISED:
+                pair.check_level()
+                if self._name != REFERENCE_PLATFORM:
+                    pair.check_twins()
+
+    def _profile_table(self) -> pd.DataFrame:
+        ids = [profile for pair in self._pairs.values() for profile in pair.profiles()]
+        table = pd.DataFrame(index=pd.Index(ids, dtype="str"))
+        if self._name == REFERENCE_PLATFORM:
+            parts = [part for part, pair in self._pairs.items() for _ in range(len(pair))]
+            table = table.assign(split=parts)
+        return table
+
+
+class _Pair:
+    """Landmarks (X) and targets (Y) of the same profiles."""
+
+    def __init__(self, arrays: PreparedArrays, x: Path, y: Path) -> None:
+        self._genes = pd.concat([arrays.landmarks, arrays.targets])
+        self._x = _Array(x, arrays.landmarks, "landmark")
+        self._y = _Array(y, arrays.targets, "target")
+        if len(self._x) != len(self._y):
+            raise UserError(
+                f"{x}: it has {len(self._x)} profiles, {y.name} has {len(self._y)}; they must be "
+                "of the same profiles"
+            )
+        place = arrays.targets.index.get_indexer(arrays.landmarks.index)
+        self._twins = np.flatnonzero(place >= 0), place[place >= 0]
+        self._differing = np.zeros(len(self._twins[0]), dtype=bool)
+
+    def __len__(self) -> int:
+        return len(self._x)
+
+    def profiles(self) -> Iterator[str]:
+        """Ids of the profiles: file and row."""
+        stem = self._x.path.name.removesuffix("_float64.npy").replace("_X", "")
+        return (f"{stem}:{row}" for row in range(len(self)))
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Yield profiles × (landmarks, then targets)."""
+        at_once = max(1, SLAB // (self._x.row_bytes + self._y.row_bytes))
+        split = self._x.n_genes
+        for start in range(0, len(self), at_once):
+            stop = min(start + at_once, len(self))
+            block = np.empty((stop - start, split + self._y.n_genes), np.float32)
+            self._x.read_into(block[:, :split], start)
+            self._y.read_into(block[:, split:], start)
+            landmark, target = self._twins
+            distance = np.abs(block[:, landmark] - block[:, split + target])
+            self._differing |= (distance > _TWIN_TOLERANCE).any(axis=0)
+            yield block
+
+    def check_level(self) -> None:
+        """Refuse values that were not standardised, once all have been read."""
+        self._x.check_level()
+        self._y.check_level()
+
+    def check_twins(self) -> None:
+        """Refuse columns that are not the maps' genes, once all have been read.
+
+        RNA-seq measures a gene once: one that is both landmark and target has the same values in
+        both arrays, if the maps are in the order of their columns.
+        """
+        if self._differing.sum() > len(self._differing) / 2:
+            raise UserError(
+                f"{self._x.path}: of {len(self._differing)} genes that are both landmark and "
+                f"target, {self._differing.sum()} have other values here than in "
+                f"{self._y.path.name}, though RNA-seq measures a gene once; put both maps in the "
+                'order of the columns, or, if they are, write level = "any"'
+            )
+
+
+class _Array:
+    """One file: profiles × the genes of a map."""
+
+    def __init__(self, path: Path, genes: pd.DataFrame, role: str) -> None:
+        check_readable(path)
+        matrix = map_npy(path)
+        if matrix.ndim != 2 or matrix.shape[1] != len(genes):  # noqa: PLR2004  rows and columns
+            turned = matrix.shape[:1] == (len(genes),)
+            raise UserError(
+                f"{path}: it has shape {matrix.shape}, the {role} map names {len(genes)} genes; "
+                + ("transpose it" if turned else "give the map that it was made with")
+            )
+        if not len(matrix):
+            raise UserError(f"{path}: there is no profile in it; fetch or make it again")
+        self.path = path
+        self._genes = genes
+        self._shape: tuple[int, int] = matrix.shape
+        self._dtype: np.dtype[Any] = matrix.dtype
+        self._offset = matrix.offset
+        self._by_row = matrix.flags.c_contiguous
+        self._sum = self._squares = 0.0
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    @property
+    def n_genes(self) -> int:
+        """Columns."""
+        return self._shape[1]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a profile."""
+        return self._shape[1] * self._dtype.itemsize
+
+    def read_into(self, block: NDArray[np.float32], start: int) -> None:
+        """Fill a block with the profiles from ``start`` on, and keep account of their values."""
+        values = self._read(start, len(block))
+        with np.errstate(over="ignore"):
+            block[...] = values
+        bad = ~np.isfinite(block)
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise UserError(
+                f"{self.path}: row {start + row}, column {column} (from 0 on; gene "
+                f"{self._genes.index[column]}) is {values[row, column]:g}: missing, or not finite "
+                "in float32; arrays are used as they are, so mend the file"
+            )
+        flat = values.ravel(order="K").astype(np.float64, copy=False)
+        self._sum += float(flat.sum())
+        self._squares += float(flat @ flat)
+
+    def check_level(self) -> None:
+        """Refuse values whose mean and deviation are far from 0 and 1."""
+        number = self._shape[0] * self._shape[1]
+        mean = self._sum / number
+        std = max(self._squares / number - mean**2, 0.0) ** 0.5
+        low, high = _USUAL_STD
+        if abs(mean) > _FAR_FROM_ZERO or not low <= std <= high:
+            raise UserError(
+                f"{self.path}: these do not look standardised per gene: all values together have "
+                f"mean {mean:.3g} and standard deviation {std:.3g}, not about 0 and 1; prepare "
+                'unstandardised expression by recipe = "dgex", or, if the values are right, write '
+                'level = "any"'
+            )
+
+    def _read(self, start: int, number: int) -> NDArray[Any]:
+        """Profiles from ``start`` on × genes.
+
+        Plain reads: what a memory map has touched would count as memory in use.
+        """
+        rows, columns = self._shape
+        with self.path.open("rb", buffering=0) as stream:
+            if self._by_row:
+                stream.seek(self._offset + start * self.row_bytes)
+                return np.fromfile(stream, self._dtype, number * columns).reshape(number, columns)
+            turned = np.empty((columns, number), self._dtype)
+            for column in range(columns):
+                stream.seek(self._offset + (column * rows + start) * self._dtype.itemsize)
+                turned[column] = np.fromfile(stream, self._dtype, number)
+            return turned.T
+
+
+def _describe(
+    arrays: PreparedArrays, platforms: Mapping[str, _Platform], contents: Mapping[str, str]
+) -> dict[str, Any]:
+    genes = {"landmarks": arrays.landmarks, "targets": arrays.targets}
+    coverage = {
+        role: {"in_map": len(table), "found": len(table), "missing": [], "partial": []}
+        for role, table in genes.items()
+    }
+    return {
+        "format": FORMAT,
+        "recipe": RECIPE,
+        "values": STANDARDISED,
+        "name": arrays.name,
+        "title": arrays.title,
+        "digest": dataset_digest(arrays.landmarks, arrays.targets, contents),
+        "preset": arrays.preset,
+        "landmarks": len(arrays.landmarks),
+        "targets": len(arrays.targets),
+        "twins": int(arrays.targets.index.isin(arrays.landmarks.index).sum()),
+        "origin": {**arrays.origin, "recipe": "prepared"},
+        "platforms": {
+            name: {
+                "profiles": len(platform.table),
+                "ids": "columns",
+                "level": arrays.level,
+                "group": None,
+                "files": {path.name: sha256_of(path) for path in platform.files},
+                "digest": contents[name],
+                "coverage": coverage,
+            }
+            for name, platform in platforms.items()
+        },
+    }

@@ -1,0 +1,75 @@
+"""File formats of expression, as hooks; each is a reader behind one interface (``base``)."""
+
+from __future__ import annotations
+
+from genebench.hookspecs import CONTRACT, hookimpl
+from genebench.specs import FormatSpec
+
+genebench_contract = CONTRACT
+
+_HERE = "genebench.formats"
+
+
+@hookimpl
+def genebench_formats() -> list[FormatSpec]:
+    """What users of inference tools bring."""
+    return [
+        FormatSpec(
+            name="gctx",
+            title="GCTX (HDF5), as the Connectivity Map publishes it",
+            suffixes=(".gctx",),
+            reader=f"{_HERE}.gctx:GctxReader",
+            writer=f"{_HERE}.gctx:write_gctx",
+        ),
+        FormatSpec(
+            name="gct",
+            title="GCT 1.2 and 1.3, genes × profiles",
+            suffixes=(".gct", ".gct.gz"),
+            reader=f"{_HERE}.gct:GctReader",
+            writer=f"{_HERE}.gct:write_gct",
+        ),
+        FormatSpec(
+            name="delimited",
+            title="tab- or comma-separated text, genes × profiles or profiles × genes",
+            suffixes=(".tsv", ".tsv.gz", ".txt", ".txt.gz", ".csv", ".csv.gz"),
+            reader=f"{_HERE}.delimited:DelimitedReader",
+            writer=f"{_HERE}.delimited:write_delimited",
+        ),
+        FormatSpec(
+            name="npy",
+            title="an array of numpy beside two lists of ids, either way round",
+            suffixes=(".npy",),
+            reader=f"{_HERE}.npy:NpyReader",
+            writer=f"{_HERE}.npy:write_npy",
+        ),
+        FormatSpec(
+            name="npz",
+            title="arrays of numpy: matrix, genes and profiles, either way round",
+            suffixes=(".npz",),
+            reader=f"{_HERE}.npy:NpzReader",
+            writer=f"{_HERE}.npy:write_npz",
+        ),
+        FormatSpec(
+            name="h5ad",
+            title="AnnData (HDF5), obs = profiles, var = genes",
+            suffixes=(".h5ad",),
+            reader=f"{_HERE}.h5ad:H5adReader",
+            writer=f"{_HERE}.h5ad:write_h5ad",
+        ),
+        FormatSpec(
+            name="parquet",
+            title="parquet, genes × profiles or profiles × genes",
+            suffixes=(".parquet",),
+            reader=f"{_HERE}.columnar:ColumnarReader",
+            writer=f"{_HERE}.columnar:write_parquet",
+            extra="arrow",
+        ),
+        FormatSpec(
+            name="feather",
+            title="feather (Arrow IPC), genes × profiles or profiles × genes",
+            suffixes=(".feather",),
+            reader=f"{_HERE}.columnar:ColumnarReader",
+            writer=f"{_HERE}.columnar:write_feather",
+            extra="arrow",
+        ),
+    ]

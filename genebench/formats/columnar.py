@@ -1,0 +1,166 @@
+"""Parquet and feather (Arrow IPC) tables, genes × profiles or profiles × genes, through pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import dropwhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import dataset, ipc, parquet
+
+from genebench.formats.base import BLOCK, Content, GeneReader, Reader, float_type
+from genebench.formats.delimited import annotates_genes
+from genebench.formats.files import as_text, check_promise, unique_ids
+from genebench.formats.text import by_gene
+
+_ROWS = 256
+"""Rows of a table that are unpacked or packed at once."""
+
+
+class ColumnarReader(GeneReader):
+    """A table with one row per gene: an index or column of text with their ids, and numbers.
+
+    The ids are the index that pandas stored, else the first column of text. Other columns of
+    text, and leading columns of numbers with the names of gene annotations, are skipped.
+
+    Raises:
+        UserError: not of its format, no column of ids or of numbers, or ids that repeat.
+    """
+
+    turn = 'write orientation = "profiles"'
+
+    def __init__(self, path: Path) -> None:
+        self.source = str(path)
+        kind = "parquet" if path.name.lower().endswith(".parquet") else "feather"
+        try:
+            self._table: Any = dataset.dataset(self.source, format=kind)
+            self._length = self._table.count_rows()
+        except (pa.ArrowException, OSError) as error:
+            raise self.fault(f"not a sound {kind} file ({error})") from None
+        columns = list(unique_ids(self.source, "column", self._table.schema.names))
+        self._id = self._id_column()
+        numeric = [name for name in columns if name != self._id and self._holds(name, _is_number)]
+        self._check_size(path, len(columns))
+        self.texts = [name for name in columns if name != self._id and self._holds(name, _is_text)]
+        self.numbers = list(dropwhile(annotates_genes, numeric))
+        self.gene_ids = unique_ids(self.source, "gene", map(str, self._read_column(self._id)))
+        self.profiles = pd.DataFrame(index=unique_ids(self.source, "profile", self.numbers))
+
+    def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
+        """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
+        start = 0
+        for rows in self.rows(self.numbers, _ROWS):
+            inside = genes[(genes >= start) & (genes < start + len(rows))]
+            yield rows[inside - start]
+            start += len(rows)
+
+    def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
+        """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
+        for number, block in enumerate(super().blocks(genes, size)):
+            self.check_finite(block, number * size, genes)
+            yield block
+
+    def transposed(self) -> Reader:
+        """The same file with one row per profile; its columns of text describe profiles."""
+        columns = {name: self._read_column(name) for name in self.texts}
+        return _TransposedColumns(self, pd.DataFrame(columns, index=self.gene_ids))
+
+    def rows(self, columns: list[str], size: int) -> Iterator[NDArray[np.floating]]:
+        """Some columns of numbers, at most ``size`` rows at a time; what is missing is NaN."""
+        kinds = {self._table.schema.field(name).type.to_pandas_dtype() for name in columns}
+        dtype = float_type(*map(np.dtype, kinds))
+        for batch in self._batches(list(dict.fromkeys(columns)), size):
+            block = np.empty((batch.num_rows, len(columns)), dtype)
+            for place, name in enumerate(columns):
+                block[:, place] = batch.column(name).to_numpy(zero_copy_only=False)
+            yield block
+
+    def _batches(self, columns: list[str], size: int) -> Iterator[Any]:
+        try:
+            yield from self._table.to_batches(columns=columns, batch_size=size)
+        except (pa.ArrowException, OSError) as error:
+            raise self.fault(f"it cannot be read ({error}); is it damaged or cut short?") from None
+
+    def _read_column(self, name: str) -> list[Any]:
+        values = [v for batch in self._batches([name], BLOCK) for v in batch.column(0).to_pylist()]
+        return ["" if value is None else value for value in values]
+
+    def _id_column(self) -> str:
+        schema = self._table.schema
+        stored = (schema.pandas_metadata or {}).get("index_columns", [])
+        if len(stored) == 1 and isinstance(stored[0], str) and stored[0] in schema.names:
+            return stored[0]
+        for name in schema.names:
+            if self._holds(name, _is_text):
+                return str(name)
+        raise self.fault("it has no column of text, so no ids; keep them in the first column")
+
+    def _holds(self, name: str, is_kind: Callable[[Any], bool]) -> bool:
+        return is_kind(self._table.schema.field(name).type)
+
+    def _check_size(self, path: Path, columns: int) -> None:
+        promised = self._length * columns * np.dtype(np.float32).itemsize
+        check_promise(self.source, promised, path.stat().st_size)
+
+
+class _TransposedColumns(Reader):
+    """A table whose rows are profiles and whose columns of numbers are genes."""
+
+    turn = 'write orientation = "genes"'
+
+    def __init__(self, table: ColumnarReader, profiles: pd.DataFrame) -> None:
+        self.source = table.source
+        self.gene_ids = pd.Index(table.numbers, dtype="str")
+        self.profiles = profiles
+        self._table = table
+
+    def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
+        """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
+        start = 0
+        for block in self._table.rows(self.gene_ids[genes].tolist(), size):
+            self.check_finite(block, start, genes)
+            yield block
+            start += len(block)
+
+
+def write_parquet(path: Path, content: Content) -> None:
+    """Write genes × profiles with a column ``id``; gene annotations follow it."""
+    _write(path, content, lambda schema: parquet.ParquetWriter(path, schema))
+
+
+def write_feather(path: Path, content: Content) -> None:
+    """Write genes × profiles with a column ``id``; gene annotations follow it."""
+    options = ipc.IpcWriteOptions(compression="lz4")
+    _write(path, content, lambda schema: ipc.new_file(path, schema, options=options))
+
+
+def _write(path: Path, content: Content, open_writer: Callable[[Any], Any]) -> None:
+    names = [name for name in content.genes if annotates_genes(str(name))]
+    texts = {name: as_text(content.genes[name]) for name in names}
+    columns = {"id": content.genes.index.tolist(), **texts}
+    with by_gene(content, path.parent) as (dtype, rows):
+        fields = [(str(name), pa.string()) for name in columns]
+        fields += [(str(name), pa.from_numpy_dtype(dtype)) for name in content.profiles.index]
+        schema = pa.schema(fields)
+        with open_writer(schema) as writer:
+            for start in range(0, len(content.genes), _ROWS):
+                stop = min(start + _ROWS, len(content.genes))
+                values = np.array([next(rows) for _ in range(start, stop)])
+                described = [pa.array(column[start:stop]) for column in columns.values()]
+                measured = [pa.array(column) for column in np.ascontiguousarray(values.T)]
+                writer.write_table(pa.table([*described, *measured], schema=schema))
+
+
+def _is_text(kind: Any) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))

@@ -1,0 +1,137 @@
+"""Tab- and comma-separated text: matrices of genes × profiles, and tables about profiles."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat, takewhile
+from pathlib import Path
+from typing import TextIO
+
+import pandas as pd
+
+from genebench.errors import UserError
+from genebench.formats.base import Content, Reader
+from genebench.formats.files import as_text, open_lines, unique_ids
+from genebench.formats.text import (
+    Dialect,
+    Header,
+    TextReader,
+    TransposedText,
+    by_gene,
+    check_cells,
+    open_for_text,
+)
+
+ANNOTATIONS = frozenset(
+    {"biotype", "chr", "chrom", "chromosome", "coord", "description", "end", "ensembl"}
+    | {"ensembl_gene_id", "ensembl_id", "entrez", "entrez_gene_id", "entrez_id", "entrezid"}
+    | {"gene", "gene_biotype", "gene_id", "gene_length", "gene_name", "gene_symbol", "gene_type"}
+    | {"geneid", "genesymbol", "hgnc_id", "hgnc_symbol", "length", "probe", "probe_id", "start"}
+    | {"strand", "symbol", "targetid"}
+)
+"""Names, in lower case, of columns that annotate genes when they follow the id column."""
+
+
+class DelimitedReader(TextReader):
+    """A TSV or CSV file: a header line, then one gene per line; the first column has the ids.
+
+    Columns after the first with well-known names (:data:`ANNOTATIONS`, in any case) are skipped,
+    up to the first other name: from there on, columns are profiles.
+    """
+
+    turn = 'write orientation = "profiles"'
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, _dialect(path))
+
+    def _read_header(self, lines: Iterator[str]) -> Header:
+        names = self._dialect.split(next(lines, ""))
+        first = 1 + sum(1 for _ in takewhile(annotates_genes, names[1:]))
+        if first >= len(names):
+            raise self.fault(
+                f"no profile column: the header is {' | '.join(names)[:60]!r}, its cells separated "
+                f"by {_spell(self._dialect)}; is that right?"
+            )
+        ids = unique_ids(self.source, "profile", names[first:])
+        return Header(lines=1, first=first, profiles=pd.DataFrame(index=ids))
+
+    def transposed(self) -> Reader:
+        """The same file with one line per profile, whose id is in the first column."""
+        return TransposedText(self)
+
+
+def read_profiles(path: Path) -> pd.DataFrame:
+    """Read a table about profiles (TSV or CSV, also ``.gz``); every cell stays the text it is.
+
+    Returns:
+        Profiles × columns, indexed by the first column.
+
+    Raises:
+        UserError: unreadable, a ragged row, or a profile or column that occurs more than once.
+    """
+    dialect = _dialect(path)
+    with open_lines(path) as lines:
+        names, *rows = [dialect.split(line) for line in lines] or [[""]]
+    for row in rows:
+        if len(row) != len(names):
+            raise UserError(
+                f"{path}: row {row[0]!r} has {len(row)} cells, the header has {len(names)}, "
+                f"separated by {_spell(dialect)}"
+            )
+    index = unique_ids(str(path), "profile", [row[0] for row in rows])
+    columns = unique_ids(str(path), "column", names[1:])
+    return pd.DataFrame([row[1:] for row in rows], index=index, columns=columns, dtype="str")
+
+
+def write_delimited(path: Path, content: Content) -> None:
+    """Write genes × profiles; gene annotations follow the column ``id``."""
+    names = [str(name) for name in content.genes if annotates_genes(str(name))]
+    annotations = [as_text(content.genes[name]) for name in names]
+    with open_for_text(path) as stream, by_gene(content, path.parent) as (_, rows):
+        write = _row_writer(path, stream)
+        write(["id", *names, *content.profiles.index])
+        for gene, texts, values in zip(
+            content.genes.index, _across(annotations), rows, strict=False
+        ):
+            write([gene, *texts], values.tolist())
+
+
+def write_profiles(path: Path, table: pd.DataFrame) -> None:
+    """Write a table about profiles that :func:`read_profiles` reads."""
+    with open_for_text(path) as stream:
+        write = _row_writer(path, stream)
+        write(["profile", *map(str, table.columns)])
+        columns = [as_text(table[name]) for name in table]
+        for profile, texts in zip(table.index, _across(columns), strict=False):
+            write([profile, *texts])
+
+
+def _row_writer(path: Path, stream: TextIO) -> Callable[..., None]:
+    writer = csv.writer(stream, delimiter=_dialect(path).separator, lineterminator="\n")
+
+    def write(texts: list[str], values: Sequence[float] = ()) -> None:
+        check_cells(path, texts, "\r\n")
+        writer.writerow([*texts, *values])
+
+    return write
+
+
+def _across(columns: list[list[str]]) -> Iterator[tuple[str, ...]]:
+    """Rows of columns, for as long as wanted where there is no column."""
+    return zip(*columns, strict=True) if columns else repeat(())
+
+
+def _dialect(path: Path) -> Dialect:
+    is_csv = path.name.lower().removesuffix(".gz").endswith(".csv")
+    return Dialect(separator="," if is_csv else "\t", quotes=True)
+
+
+def _spell(dialect: Dialect) -> str:
+    return {",": "commas", "\t": "tabs"}[dialect.separator]
+
+
+def annotates_genes(name: str) -> bool:
+    """Whether a column of that name annotates genes."""
+    return re.sub(r"[ .]", "_", name.lower()) in ANNOTATIONS

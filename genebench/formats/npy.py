@@ -1,0 +1,239 @@
+"""Arrays of numpy with lists of ids: ``.npy`` with a text file for each axis, and ``.npz``.
+
+Beside ``X.npy`` lie ``X.genes.txt`` and ``X.profiles.txt``, one id per line; an ``.npz`` holds
+arrays ``matrix``, ``genes`` and ``profiles``. Which axis is genes follows from how many there are
+of each. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import math
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from genebench.errors import UserError
+from genebench.formats.base import BLOCK, Content, GeneReader, Reader, float_type
+from genebench.formats.files import check_promise, open_lines, unique_ids
+from genebench.formats.flat import FLAT_TYPES, Flat, state_of
+
+_HEADERS = {
+    (1, 0): npy_format.read_array_header_1_0,
+    (2, 0): npy_format.read_array_header_2_0,
+}
+_AXES = ("genes", "profiles")
+_GENES_AT_ONCE = 64
+_UNSOUND = (
+    *(EOFError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
+"""What numpy and zipfile raise for a file that is damaged or made up."""
+
+
+class NpyReader(Reader):
+    """A ``.npy`` file, memory-mapped, with its two lists of ids.
+
+    Raises:
+        UserError: not a ``.npy`` file of real numbers, cut short, a list is missing or not unique
+            UTF-8 text, or the lists do not fit the shape in exactly one way.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.source = str(path)
+        ids = {axis: self._read_ids(path, axis) for axis in _AXES}
+        self.gene_ids = ids["genes"]
+        self.profiles = pd.DataFrame(index=ids["profiles"])
+        self._path, self._state = path, state_of(path)
+        self._matrix = map_npy(path)
+        if _genes_first(self, self._matrix.shape):
+            self._matrix = self._matrix.T
+
+    def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
+        """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
+        dtype = float_type(self._matrix.dtype)
+        for start in range(0, len(self.profiles), size):
+            block = np.array(self._matrix[start : start + size][:, genes], dtype, order="C")
+            self.check_finite(block, start, genes)
+            yield block
+
+    def _flat(self) -> Flat | None:
+        """Where the matrix lies in the file, if profile after profile, in this machine's floats."""
+        matrix = self._matrix
+        if not matrix.flags.c_contiguous or matrix.dtype not in FLAT_TYPES:
+            return None
+        return Flat(self._path, self._state, matrix.offset, matrix.shape, matrix.dtype)
+
+    def _read_ids(self, path: Path, axis: str) -> pd.Index:
+        ids = id_list(path, axis)
+        with open_lines(ids) as lines:
+            return unique_ids(str(ids), axis.removesuffix("s"), lines)
+
+
+class NpzReader(GeneReader):
+    """An ``.npz`` file with ``matrix``, ``genes`` and ``profiles``; the matrix is read as a stream.
+
+    Memory: one block when profiles are in rows; as any :class:`GeneReader` when genes are.
+
+    Raises:
+        UserError: as :class:`NpyReader`, or an array is missing or claims an absurd size.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.source = str(path)
+        self._path = path
+        ids = {axis: self._read_ids(axis) for axis in _AXES}
+        self.gene_ids = ids["genes"]
+        self.profiles = pd.DataFrame(index=ids["profiles"])
+        with self._member("matrix") as (_, shape, dtype):
+            _check_numbers(self.source, dtype)
+            self._genes_first = _genes_first(self, shape)
+
+    def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
+        """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
+        blocks = super().blocks(genes, size) if self._genes_first else self._stream(genes, size)
+        for number, block in enumerate(blocks):
+            self.check_finite(block, number * size, genes)
+            yield block
+
+    def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
+        """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
+        for start, rows in self._rows(_GENES_AT_ONCE):
+            inside = genes[(genes >= start) & (genes < start + len(rows))]
+            yield rows[inside - start]
+
+    def _stream(self, genes: NDArray[np.intp], size: int) -> Iterator[NDArray[np.floating]]:
+        for _, rows in self._rows(size):
+            yield rows[:, genes]
+
+    def _rows(self, size: int) -> Iterator[tuple[int, NDArray[np.floating]]]:
+        """Blocks of rows of the matrix, each with the number of its first row."""
+        with self._member("matrix") as (stream, (n_rows, width), dtype):
+            for start in range(0, n_rows, size):
+                number = min(size, n_rows - start)
+                data = stream.read(number * width * dtype.itemsize)
+                rows = np.frombuffer(data, dtype).reshape(number, width)
+                yield start, rows.astype(float_type(dtype), copy=False)
+
+    def _read_ids(self, axis: str) -> pd.Index:
+        with self._member(axis) as (stream, shape, dtype):
+            if len(shape) != 1 or dtype.kind not in "USiu":
+                raise self.fault(
+                    f"{axis} is no list of ids: it has shape {shape} and holds {dtype}"
+                )
+            ids = np.frombuffer(stream.read(), dtype)
+        try:
+            words = [id_.decode() if isinstance(id_, bytes) else str(id_) for id_ in ids.tolist()]
+        except UnicodeDecodeError as error:
+            raise self.fault(f"{axis} are not UTF-8 text ({error.reason})") from None
+        return unique_ids(self.source, axis.removesuffix("s"), words)
+
+    @contextmanager
+    def _member(self, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[Any]]]:
+        """An array of the file: its values as a stream, rows first, its shape and its type."""
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                info = archive.getinfo(f"{name}.npy")
+                check_promise(f"{self.source}: {name}", info.file_size, info.compress_size)
+                with archive.open(info) as stream:
+                    shape, in_columns, dtype = _read_header(stream, info.file_size)
+                    if in_columns and len(shape) > 1:
+                        raise ValueError(f"{name} is stored column by column; save it in C order")
+                    yield stream, shape, dtype
+        except KeyError:
+            raise self.fault(
+                f"it has no array {name!r}; a sound .npz has matrix, genes and profiles"
+            ) from None
+        except _UNSOUND as error:
+            raise self.fault(f"not a sound .npz file ({error})") from None
+
+
+def map_npy(path: Path) -> np.memmap[Any, Any]:
+    """A ``.npy`` file of real numbers, memory-mapped; nothing of it is read yet.
+
+    Raises:
+        UserError: not a ``.npy`` file of real numbers, or not of the size that it claims.
+    """
+    try:
+        with path.open("rb") as stream:
+            shape, in_columns, dtype = _read_header(stream, path.stat().st_size)
+            order: Literal["F", "C"] = "F" if in_columns else "C"
+            matrix = np.memmap(path, dtype, "r", stream.tell(), shape, order)
+    except _UNSOUND as error:
+        raise UserError(f"{path}: not a sound .npy file of numbers ({error})") from None
+    _check_numbers(str(path), dtype)
+    return matrix
+
+
+def id_list(path: Path, axis: str) -> Path:
+    """Where the ids of an axis (``genes`` or ``profiles``) of a ``.npy`` file are."""
+    return path.with_name(f"{path.name[: -len('.npy')]}.{axis}.txt")
+
+
+def write_npy(path: Path, content: Content) -> None:
+    """Write profiles × genes, block by block, and the two lists of ids."""
+    for axis, table in (("genes", content.genes), ("profiles", content.profiles)):
+        id_list(path, axis).write_text("".join(f"{id_}\n" for id_ in table.index), "utf-8")
+    with path.open("wb") as stream:
+        _write_matrix(stream, content)
+
+
+def write_npz(path: Path, content: Content) -> None:
+    """Write ``matrix`` (profiles × genes, block by block), ``genes`` and ``profiles``."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for axis, table in (("genes", content.genes), ("profiles", content.profiles)):
+            with archive.open(f"{axis}.npy", "w") as stream:
+                npy_format.write_array(stream, np.array(table.index, "U"), allow_pickle=False)
+        with archive.open("matrix.npy", "w", force_zip64=True) as stream:
+            _write_matrix(stream, content)
+
+
+def _write_matrix(stream: IO[bytes], content: Content) -> None:
+    dtype, blocks = content.read()
+    header = {"descr": dtype.str, "fortran_order": False, "shape": content.shape}
+    npy_format.write_array_header_1_0(stream, header)
+    for block in blocks:
+        stream.write(np.ascontiguousarray(block).tobytes())
+
+
+def _read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it is stored column by column, and type of an array of ``size`` bytes."""
+    version = npy_format.read_magic(stream)
+    if version not in _HEADERS:
+        raise ValueError(f"version {version} of .npy holds no plain array")
+    shape, in_columns, dtype = _HEADERS[version](stream)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which are never unpickled")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - stream.tell():
+        raise ValueError(f"it has not the size that its shape {shape} claims")
+    return shape, in_columns, dtype
+
+
+def _check_numbers(source: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "fiu" or dtype.itemsize > np.dtype(np.float64).itemsize:
+        raise UserError(f"{source}: the matrix holds {dtype}, not real numbers of at most 64 bits")
+
+
+def _genes_first(reader: Reader, shape: tuple[int, ...]) -> bool:
+    """Whether the rows of a matrix are genes, by the lengths of the lists of ids."""
+    genes, profiles = len(reader.gene_ids), len(reader.profiles)
+    fitting = [shape == (profiles, genes), shape == (genes, profiles)]
+    if all(fitting):
+        raise reader.fault(
+            f"{genes} genes and {profiles} profiles: which axis is which cannot be told; "
+            "save it in another format"
+        )
+    if not any(fitting):
+        raise reader.fault(
+            f"the matrix has shape {shape}, but there are ids of {genes} genes and {profiles} "
+            "profiles"
+        )
+    return fitting[1]

@@ -1,0 +1,256 @@
+"""What GCT and delimited files share: genes in rows, profiles in columns, one line per gene.
+
+Numbers are written with the fewest digits that read back as the same float64, so that a float32
+comes back as itself too.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+import tempfile
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import compress, islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from genebench.errors import UserError
+from genebench.formats.base import BLOCK, Content, GeneReader, Reader
+from genebench.formats.files import open_lines, unique_ids
+from genebench.formats.spreadsheet import misspelt_number
+
+_VALUES_AT_ONCE = 8 << 20
+"""Numbers that are parsed at once."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a line falls into cells. A quoted cell ends on its own line."""
+
+    separator: str
+    quotes: bool
+
+    def split(self, line: str) -> list[str]:
+        """The cells of a line; bad quotes raise ``csv.Error``."""
+        if not self._quoted(line):
+            return line.split(self.separator)
+        try:
+            return next(csv.reader([line], delimiter=self.separator, strict=True))
+        except csv.Error as error:
+            raise csv.Error(f"{error} in the line that begins {line[:40]!r}") from None
+
+    def measure(self, line: str) -> tuple[str, int]:
+        """The first cell of a line and the number of its cells, without splitting it all."""
+        if self._quoted(line):
+            cells = self.split(line)
+            return cells[0], len(cells)
+        return line.partition(self.separator)[0], line.count(self.separator) + 1
+
+    def _quoted(self, line: str) -> bool:
+        return self.quotes and '"' in line
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the lines before the first gene say."""
+
+    lines: int
+    """How many lines that is."""
+    first: int
+    """The column of the first profile; those before it name and annotate genes."""
+    profiles: pd.DataFrame
+    genes: int | None = None
+    """How many genes the header promises, if it does."""
+
+    @property
+    def width(self) -> int:
+        """Cells per line."""
+        return self.first + len(self.profiles)
+
+
+class TextReader(GeneReader):
+    """A text matrix, genes × profiles. Opening checks its shape, reading checks its values.
+
+    Values are parsed as correctly rounded float64.
+    """
+
+    def __init__(self, path: Path, dialect: Dialect) -> None:
+        self.source = str(path)
+        self._path = path
+        self._dialect = dialect
+        with open_lines(path) as lines:
+            self._header = self._read_header(lines)
+            ids = list(self._read_ids(lines))
+        self._check_count(len(ids))
+        self.gene_ids = unique_ids(self.source, "gene", ids)
+        self.profiles = self._header.profiles
+
+    @abstractmethod
+    def _read_header(self, lines: Iterator[str]) -> Header:
+        """Consume the lines before the first gene."""
+
+    def _read_ids(self, lines: Iterator[str]) -> Iterator[str]:
+        for line in lines:
+            gene, width = self._dialect.measure(line)
+            if width != self._header.width:
+                remedy = "is the file cut short, or does the header lack a name for the id column"
+                if self._dialect.separator == "," and width > self._header.width:
+                    remedy += ", or have its numbers decimal commas or thousands separators"
+                raise self.fault(
+                    f"row {gene!r} has {width} cells, the header has {self._header.width}; "
+                    f"{remedy}?"
+                )
+            yield gene
+
+    def _check_count(self, found: int) -> None:
+        promised = self._header.genes
+        if promised is not None and promised != found:
+            raise self.fault(f"the header says {promised} genes (rows), the body has {found}")
+
+    def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.float64]]:
+        """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
+        everyone = np.arange(len(self.profiles))
+        at_once = max(1, _VALUES_AT_ONCE // len(self.profiles))
+        wanted = np.zeros(len(self.gene_ids), dtype=bool)
+        wanted[genes] = True
+        with self.body() as lines:
+            chosen = compress(lines, wanted)
+            for start in range(0, len(genes), at_once):
+                yield self.parse(chosen, genes[start : start + at_once], everyone)
+
+    @contextmanager
+    def body(self) -> Iterator[Iterator[str]]:
+        """The lines after the header."""
+        with open_lines(self._path) as lines:
+            yield islice(lines, self._header.lines, None)
+
+    def parse(
+        self, lines: Iterator[str], rows: NDArray[np.intp], columns: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """The numbers in some columns of ``lines``, which are the lines of ``rows``.
+
+        Raises:
+            UserError: a cell there is no finite number (row and column named).
+        """
+        if not columns.size:
+            return np.empty((len(rows), 0))
+        try:
+            matrix = np.loadtxt(
+                lines,
+                delimiter=self._dialect.separator,
+                quotechar='"' if self._dialect.quotes else None,
+                comments=None,
+                usecols=(self._header.first + columns).tolist(),
+                max_rows=len(rows),
+                ndmin=2,
+            )
+        except ValueError as error:
+            raise self._bad_cell(rows, columns, str(error)) from None
+        if not np.isfinite(matrix).all():
+            raise self._bad_cell(rows, columns, "a value is NaN or infinite")
+        return matrix
+
+    def _bad_cell(
+        self, rows: NDArray[np.intp], columns: NDArray[np.intp], otherwise: str
+    ) -> UserError:
+        """The error that names the first cell which is no finite number."""
+        wanted = np.zeros(len(self.gene_ids), dtype=bool)
+        wanted[rows] = True
+        with self.body() as lines:
+            for row, line in zip(self.gene_ids[rows], compress(lines, wanted), strict=True):
+                cells = self._dialect.split(line)[self._header.first :]
+                for column in columns:
+                    if not _is_finite_number(cells[column]):
+                        remedy = (
+                            misspelt_number(cells[column])
+                            or "fill it in, or leave that row or column out"
+                        )
+                        return self.fault(
+                            f"row {row!r}, column {self._header.profiles.index[column]!r} holds "
+                            f"{cells[column][:40]!r}, not a finite number; {remedy}"
+                        )
+        return self.fault(otherwise)
+
+
+class TransposedText(Reader):
+    """A text matrix whose rows are profiles, read a block of lines at a time."""
+
+    turn = 'write orientation = "genes"'
+
+    def __init__(self, table: TextReader) -> None:
+        self.source = table.source
+        self.gene_ids = table.profiles.index
+        self.profiles = pd.DataFrame(index=table.gene_ids)
+        self._table = table
+
+    def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
+        """Yield blocks of at most ``size`` profiles × ``len(genes)``, float64."""
+        with self._table.body() as lines:
+            for start in range(0, len(self.profiles), size):
+                rows = np.arange(start, min(start + size, len(self.profiles)))
+                yield self._table.parse(lines, rows, genes)
+
+
+@contextmanager
+def by_gene(
+    content: Content, folder: Path
+) -> Iterator[tuple[np.dtype[np.floating], Iterator[NDArray[np.floating]]]]:
+    """The values of a content gene after gene, by way of a temporary file in ``folder``.
+
+    Yields:
+        Their type, and one array of all profiles per gene. Memory: one block of the content.
+    """
+    n_profiles, n_genes = content.shape
+    dtype, blocks = content.read()
+    with tempfile.TemporaryFile(dir=folder) as spool:
+        start = 0
+        for block in blocks:
+            for gene, values in enumerate(np.ascontiguousarray(block.T)):
+                spool.seek((gene * n_profiles + start) * dtype.itemsize)
+                spool.write(values.data)
+            start += len(block)
+        spool.seek(0)
+        yield dtype, (np.fromfile(spool, dtype, n_profiles) for _ in range(n_genes))
+
+
+@contextmanager
+def open_for_text(path: Path) -> Iterator[TextIO]:
+    """Open a file to write UTF-8 text with LF line ends, gzipped when its name ends in ``.gz``."""
+    with ExitStack() as stack:
+        stream: Any = stack.enter_context(path.open("wb"))
+        if path.name.lower().endswith(".gz"):
+            # No name and no time in its header: the same content gives the same bytes.
+            packed = gzip.GzipFile("", "wb", compresslevel=3, fileobj=stream, mtime=0)
+            stream = stack.enter_context(packed)
+        yield stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8", newline="\n"))
+
+
+def check_cells(path: Path, cells: Iterable[object], forbidden: str) -> None:
+    """Refuse text that would break a line or a cell of the file to be written.
+
+    Raises:
+        UserError: a cell holds one of the ``forbidden`` characters.
+    """
+    for cell in cells:
+        if any(character in str(cell) for character in forbidden):
+            raise UserError(
+                f"{path}: {str(cell)[:40]!r} holds a character that ends a cell, a line or text "
+                "there; rename it, or write another format"
+            )
+
+
+def _is_finite_number(cell: str) -> bool:
+    # float() alone would take 1_000 and digits of other scripts, which the fast parser refuses.
+    try:
+        return cell.isascii() and "_" not in cell and math.isfinite(float(cell))
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Built-in methods, and tools that methods share."""

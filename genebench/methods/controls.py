@@ -1,0 +1,112 @@
+"""Control methods: what every table shows beside the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from genebench.hookspecs import CONTRACT, hookimpl
+from genebench.method import Context, Method, Model
+from genebench.specs import MethodSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from genebench.data.profiles import Profiles
+
+genebench_contract = CONTRACT
+
+
+@hookimpl
+def genebench_methods() -> list[MethodSpec]:
+    """The floor of any table, and the size of the landmark/target overlap."""
+    return [
+        MethodSpec(
+            name="train-mean",
+            title="train mean",
+            summary="predicts every target by its mean over the training profiles",
+            code="genebench.methods.controls:TrainMean",
+            control=True,
+        ),
+        MethodSpec(
+            name="copy-twin",
+            title="copy twin",
+            summary="copies the landmark to the target that is the same gene, else the train mean",
+            code="genebench.methods.controls:CopyTwin",
+            control=True,
+        ),
+    ]
+
+
+class TrainMean(Method):
+    """Predicts the training mean: a constant, so its concordance is 0 by definition."""
+
+    def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
+        """The constant."""
+        return Constant(tensors["values"])
+
+    def fit(
+        self, train: Profiles, selections: Mapping[str, Profiles], context: Context
+    ) -> Mapping[str, Model]:
+        """Average the training targets; the selection sets have nothing to choose."""
+        model = Constant(_target_means(train))
+        return dict.fromkeys(selections, model)
+
+
+class CopyTwin(Method):
+    """Copies twins (445 of the 943 published landmarks are targets too), else the train mean."""
+
+    def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
+        """The constant, and what is copied instead of it."""
+        return TwinCopy(tensors["values"], tensors["landmark_of"])
+
+    def fit(
+        self, train: Profiles, selections: Mapping[str, Profiles], context: Context
+    ) -> Mapping[str, Model]:
+        """Find the twins; the selection sets have nothing to choose."""
+        landmark_of = train.landmark_genes.index.get_indexer(train.target_genes.index)
+        model = TwinCopy(_target_means(train), landmark_of)
+        return dict.fromkeys(selections, model)
+
+
+class Constant(Model):
+    """The same prediction for every profile."""
+
+    def __init__(self, values: NDArray[np.float32]) -> None:
+        self.values = values
+        self.n_parameters = len(values)
+
+    def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Repeat the constant for each profile."""
+        return self.values[None, :].repeat(len(landmarks), axis=0)
+
+    def tensors(self) -> Mapping[str, NDArray[Any]]:
+        """One value for each target."""
+        return {"values": self.values}
+
+
+class TwinCopy(Constant):
+    """A constant, but for the targets that have a landmark (``landmark_of`` ≥ 0) to copy."""
+
+    def __init__(self, values: NDArray[np.float32], landmark_of: NDArray[np.intp]) -> None:
+        super().__init__(values)
+        self.landmark_of = landmark_of
+        self.targets = (landmark_of >= 0).nonzero()[0]
+        self.landmarks = landmark_of[self.targets]
+
+    def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Copy the twins."""
+        predicted = super().predict(landmarks)
+        predicted[:, self.targets] = landmarks[:, self.landmarks]
+        return predicted
+
+    def tensors(self) -> Mapping[str, NDArray[Any]]:
+        """One value, and the position of one landmark or −1, for each target."""
+        return {"values": self.values, "landmark_of": self.landmark_of}
+
+
+def _target_means(train: Profiles) -> NDArray[np.float32]:
+    total = sum(block.sum(axis=0, dtype="float64") for block in train.column_blocks("targets"))
+    means: NDArray[np.float32] = (total / len(train)).astype("float32")
+    return means

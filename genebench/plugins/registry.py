@@ -1,0 +1,82 @@
+"""The catalog: every spec on offer, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Generic, TypeVar
+
+from genebench.errors import UserError, unknown
+from genebench.plugins.discovery import Plugin, Plugins, installed
+from genebench.specs import (
+    ALL,
+    DatasetSpec,
+    EngineSpec,
+    FormatSpec,
+    MethodSpec,
+    MetricSpec,
+    ProtocolSpec,
+    ReporterSpec,
+)
+
+Spec = TypeVar(
+    "Spec", DatasetSpec, EngineSpec, FormatSpec, MethodSpec, MetricSpec, ProtocolSpec, ReporterSpec
+)
+
+
+@dataclass(frozen=True)
+class Shelf(Generic[Spec]):
+    """The specs of one kind, and who offers each."""
+
+    kind: str
+    specs: dict[str, Spec]
+    plugins: dict[str, Plugin]
+
+    def get(self, name: str) -> Spec:
+        """The spec of that name; an unknown one raises UserError with near misses."""
+        if name not in self.specs:
+            raise unknown(self.kind, name, self.specs)
+        return self.specs[name]
+
+    def choose(self, names: Iterable[str]) -> list[Spec]:
+        """Specs by name, in the order given and each once; ``all`` stands for every one.
+
+        Raises:
+            UserError: a name is unknown, or there is none.
+        """
+        wanted = [name.strip() for name in names if name.strip()]
+        if not wanted:
+            raise UserError(f"no {self.kind} named; give names separated by commas, or all")
+        chosen: dict[str, Spec] = {}
+        for name in wanted:
+            chosen |= self.specs if name == ALL else {name: self.get(name)}
+        return list(chosen.values())
+
+
+class Catalog:
+    """What is offered, by name, one shelf for each kind."""
+
+    def __init__(self, plugins: Plugins) -> None:
+        self.plugins = plugins
+        self.formats: Shelf[FormatSpec] = self._shelf("format")
+        self.datasets: Shelf[DatasetSpec] = self._shelf("dataset")
+        self.protocols: Shelf[ProtocolSpec] = self._shelf("protocol")
+        self.methods: Shelf[MethodSpec] = self._shelf("method")
+        self.metrics: Shelf[MetricSpec] = self._shelf("metric")
+        self.engines: Shelf[EngineSpec] = self._shelf("engine")
+        self.reporters: Shelf[ReporterSpec] = self._shelf("reporter")
+
+    def _shelf(self, kind: str) -> Shelf[Spec]:
+        offered = list(self.plugins.specs(f"{kind}s"))
+        return Shelf(
+            kind,
+            {spec.name: spec for spec, _ in offered},
+            {spec.name: plugin for spec, plugin in offered},
+        )
+
+
+@cache
+def catalog() -> Catalog:
+    """The catalog of this installation, built once."""
+    return Catalog(installed())

@@ -1,0 +1,1 @@
+"""From raw platforms to normalised expression."""

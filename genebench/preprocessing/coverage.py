@@ -1,0 +1,91 @@
+"""The genes that a dataset keeps: matched on every platform, missing ones by policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from genebench.errors import UserError, some
+from genebench.preprocessing.compendium import Compendium
+from genebench.preprocessing.genes import Matched, coverage, match_maps
+
+
+@dataclass(frozen=True)
+class KeptGenes:
+    """The genes that a dataset keeps, and where each platform has them."""
+
+    landmarks: pd.DataFrame
+    targets: pd.DataFrame
+    rows: Mapping[str, Matched]
+    """Platform → rows of the landmarks, then of the targets."""
+    coverage: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.landmarks) + len(self.targets)
+
+
+def keep_genes(compendium: Compendium) -> KeptGenes:
+    """Match both maps to every platform; keep what the dataset's policy says.
+
+    Raises:
+        UserError: nothing matches, or a gene is missing and the policy is ``error``.
+    """
+    found = {
+        name: match_maps(
+            compendium.landmarks, compendium.targets,
+            platform.reader.gene_ids, platform.ids, source=platform.reader.source,
+            columns=platform.reader.profiles.index, turn=platform.reader.turn,
+            aliases=compendium.aliases,
+        )
+        for name, platform in compendium.platforms.items()
+    }  # fmt: skip
+    kept = [np.logical_and.reduce([pair[role].found for pair in found.values()]) for role in (0, 1)]
+    report = {
+        name: {
+            "landmarks": coverage(compendium.landmarks, pair[0]),
+            "targets": coverage(compendium.targets, pair[1]),
+        }
+        for name, pair in found.items()
+    }
+    _check_missing(compendium, kept, report)
+    return KeptGenes(
+        landmarks=compendium.landmarks[kept[0]],
+        targets=compendium.targets[kept[1]],
+        rows={
+            name: _joined(pair[0].take(kept[0]), pair[1].take(kept[1]))
+            for name, pair in found.items()
+        },
+        coverage=report,
+    )
+
+
+def _joined(landmarks: Matched, targets: Matched) -> Matched:
+    return Matched(
+        *(
+            np.concatenate([getattr(landmarks, part), getattr(targets, part)])
+            for part in ("positions", "counts", "sought")
+        )
+    )
+
+
+def _check_missing(
+    compendium: Compendium, kept: list[NDArray[np.bool_]], report: Mapping[str, Any]
+) -> None:
+    for role, mask in zip(("landmark", "target"), kept, strict=True):
+        if not mask.any():
+            raise UserError(f"dataset {compendium.name}: no {role} gene is on every platform")
+    if compendium.missing_genes == "drop":
+        return
+    for platform, roles in report.items():
+        missing = [gene for part in roles.values() for gene in part["missing"]]
+        if missing:
+            source = compendium.platforms[platform].reader.source
+            raise UserError(
+                f"{source}: {len(missing)} genes of the maps are missing ({some(missing)}); "
+                'write missing_genes = "drop" to do without'
+            )

@@ -1,0 +1,1 @@
+"""Figures: heat maps and scatter plots, as SVG and PNG."""

@@ -1,0 +1,74 @@
+"""Figures as files, SVG and PNG: the same bytes whenever they are drawn, under plain names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genebench._util.files import atomic_write, user_errors
+from genebench._util.text import printable
+from genebench.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = ("svg", "png")
+
+_DPI = 150
+_LETTERS = 60
+"""That a part of a file's name may have."""
+
+
+def check_drawing() -> None:
+    """Refuse to draw where matplotlib is not installed.
+
+    Raises:
+        UserError: it is not.
+    """
+    if find_spec("matplotlib") is None:
+        raise UserError("figures need matplotlib; pip install 'genebench[report]', or leave --out")
+
+
+def write_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> list[Path]:
+    """Write each figure in every format; return the files. Those of one name are numbered.
+
+    Raises:
+        UserError: matplotlib is not installed, or the folder cannot be written to.
+    """
+    check_drawing()
+    written, used = [], dict[str, int]()
+    with user_errors(folder, "choose another folder with --out"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, figure in figures:
+            used[name] = used.get(name, 0) + 1
+            stem = name if used[name] == 1 else f"{name}-{used[name]}"
+            for suffix in FORMATS:
+                path = folder / f"{stem}.{suffix}"
+                _save(figure, path)
+                written.append(path)
+    return written
+
+
+def file_name(*parts: str) -> str:
+    """A name of nothing but letters, digits and dashes, whatever the parts are."""
+    return "-".join(
+        re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-")[:_LETTERS] for part in parts
+    )
+
+
+def shown(text: str, letters: int = _LETTERS) -> str:
+    """Text from a record, safe to print and no longer than a figure has room for."""
+    line = printable(text)
+    return line if len(line) <= letters else f"{line[:letters]}…"
+
+
+def _save(figure: Figure, path: Path) -> None:
+    from matplotlib import rc_context
+
+    # Nothing of a file may depend on when it was drawn.
+    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    with rc_context({"svg.hashsalt": "genebench"}), atomic_write(path) as stream:
+        figure.savefig(stream, format=path.suffix[1:], dpi=_DPI, metadata=metadata)

@@ -1,0 +1,51 @@
+"""Training by gradient: what plugin authors may import, promised to stay.
+
+The code is in :mod:`genebench.methods.training`. Names are imported when they are first used,
+because a plugin declares its parameters with :func:`training_params` before torch is needed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genebench.methods.training.errors import DivergedError, OutOfMemoryError
+    from genebench.methods.training.learner import Learner, generator
+    from genebench.methods.training.loop import Trained, train
+    from genebench.methods.training.noise import bernoulli
+    from genebench.methods.training.params import training_params
+    from genebench.methods.training.precision import DTYPES, Weight
+
+__all__ = [
+    "DTYPES",
+    "DivergedError",
+    "Learner",
+    "OutOfMemoryError",
+    "Trained",
+    "Weight",
+    "bernoulli",
+    "generator",
+    "train",
+    "training_params",
+]
+
+_MODULES = {
+    "DTYPES": "precision",
+    "DivergedError": "errors",
+    "Learner": "learner",
+    "OutOfMemoryError": "errors",
+    "Trained": "loop",
+    "Weight": "precision",
+    "bernoulli": "noise",
+    "generator": "learner",
+    "train": "loop",
+    "training_params": "params",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module that holds it."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"genebench.methods.training.{_MODULES[name]}"), name)

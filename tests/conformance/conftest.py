@@ -1,0 +1,43 @@
+"""A plugin of dishonest methods, installed for the tests of this folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from genebench.conformance.surroundings import settings_kept
+from genebench.plugins.discovery import installed
+from genebench.plugins.registry import catalog
+
+
+@pytest.fixture(scope="module")
+def dishonest(tmp_path_factory):
+    """Install ``dishonest.py`` as a distribution; afterwards nobody knows it."""
+    site = tmp_path_factory.mktemp("site-packages")
+    shutil.copy(Path(__file__).with_name("dishonest.py"), site)
+    info = site / "dishonest-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dishonest\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[genebench]\ndishonest = dishonest\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(site)
+        for cached in (installed, catalog):
+            cached.cache_clear()
+        yield site
+    for cached in (installed, catalog):
+        cached.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _apart(tmp_path, monkeypatch):
+    """What is written for a check is not near that of others, who test at the same time."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def _settings_kept():
+    """What dishonest methods do to torch ends with the test."""
+    with settings_kept():
+        yield

@@ -1,0 +1,115 @@
+"""The test of the tests: methods that break the contract are caught, each by what is meant for it.
+
+Checks that start a process take seconds: they are made of the honest method, and of those that they
+are meant for.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from genebench.conformance.check import all_checks
+from genebench.conformance.run import run_checks
+from genebench.conformance.subject import Subject
+
+PROCESSES = {
+    "starts_without_torch",
+    "fits_without_test_files",
+    "a_saved_model_predicts_the_same",
+    "keeps_to_its_deadline",
+}
+BLOCKS = {
+    "order_of_profiles_does_not_matter",
+    "size_of_blocks_does_not_matter",
+    "a_profile_is_predicted_by_itself",
+}
+
+CAUGHT_BY = {
+    "mute": {"describes_itself"},
+    "nomethod": {"names_a_method"},
+    "forgetsparameter": {"takes_every_preset", "names_a_bad_parameter", "fits"},
+    "refusesquietly": {"names_a_bad_parameter"},
+    "dividesbyparameter": {"names_a_bad_parameter"},
+    "lookswordup": {"names_a_bad_parameter"},
+    "losesselection": {"fits"},
+    "transposed": {"predicts_many_profiles", "predicts_one_profile", "predicts_no_profile",
+                   "predicts_profiles_far_out"},
+    "squeezesone": {"predicts_one_profile", "size_of_blocks_does_not_matter"},
+    "refusesnone": {"predicts_no_profile"},
+    "notanumber": {"predicts_profiles_far_out"},
+    "readsmemory": {"predicts_any_layout"},
+    "mutatesprofiles": {"fit_leaves_profiles_alone"},
+    "mutateslandmarks": {"predict_leaves_landmarks_alone"},
+    "refusesreadonly": {"takes_read_only_maps"},
+    "spoilsgenerator": {"leaves_generators_alone"},
+    "spoilspython": {"leaves_generators_alone"},
+    "spoilstorchgenerator": {"leaves_generators_alone"},
+    "spoilstorch": {"leaves_settings_alone"},
+    "spoilsdevice": {"leaves_settings_alone"},
+    "spoilscudnn": {"leaves_settings_alone"},
+    "spoilserrors": {"leaves_settings_alone"},
+    "dependsonrows": BLOCKS - {"a_profile_is_predicted_by_itself"},
+    "dependsongenes": {"order_of_genes_does_not_matter"},
+    # With genes permuted, there is no file beneath the profiles to peek at.
+    "peeksatplatform": {"fits_without_test_files", "order_of_genes_does_not_matter"},
+    "peeksatstore": {"fits_without_test_files", "order_of_genes_does_not_matter"},
+    "peeksnextdoor": {"fits_without_test_files", "order_of_genes_does_not_matter"},
+    "peeksatprocess": {"fits_without_test_files", "order_of_genes_does_not_matter"},
+    "adaptstolargeblocks": {"size_of_blocks_does_not_matter"},
+    "adaptstofirstblock": {"what_was_predicted_before_does_not_matter"},
+    "transductive": BLOCKS - {"order_of_profiles_does_not_matter"},
+    "fitsonselection": {"selection_targets_only_choose", "selection_landmarks_only_choose"},
+    "choosespergene": set(),
+    "fitssecretly": {"selection_targets_only_choose", "selection_landmarks_only_choose"},
+    "fitsinsteps": {"selection_targets_only_choose"},
+    "adaptstoselection": {"selection_landmarks_only_choose"},
+    "looksatotherselections": {"selection_sets_are_apart"},
+    "constant": {"learns_what_is_easy"},
+    "overconfident": {"is_not_absurd_on_noise"},
+    "readsclock": {"the_same_seed_gives_the_same"},
+    "drawspredictions": {"predicting_again_gives_the_same"},
+    "ignoresseed": {"the_seed_matters_as_declared"},
+    "dependsonseed": {"the_seed_matters_as_declared"},
+    "forgetsbias": {"a_saved_model_predicts_the_same"},
+    "swallowsinterrupt": {"an_interrupted_fit_leaves_no_record"},
+    "spoiledbyinterrupt": {"an_interrupted_fit_is_continued"},
+    "ignoresdeadline": {"keeps_to_its_deadline"},
+}  # fmt: skip
+"""Method → every check that finds fault with it."""
+
+
+def outcomes(name, wanted):
+    subject = Subject(name)
+    checks = [check for check in all_checks() if check.name in wanted]
+    return list(run_checks(subject, checks, {}))
+
+
+@pytest.mark.parametrize("name", CAUGHT_BY)
+def test_what_breaks_the_contract_is_caught_by_the_check_meant_for_it(dishonest, name, monkeypatch):
+    if "leaves_settings_alone" in CAUGHT_BY[name]:
+        pytest.importorskip("torch")
+    monkeypatch.setattr("genebench.conformance.checks.life._GRACE", 0.5)
+    monkeypatch.setattr("genebench.conformance.checks.life._DEADLINE", 0.001)
+    cheap = {check.name for check in all_checks()} - PROCESSES
+    found = outcomes(name, cheap | CAUGHT_BY[name])
+    failed = {one.check.name: one.detail for one in found if one.status == "failed"}
+    assert set(failed) == CAUGHT_BY[name], failed
+
+
+def test_an_honest_method_passes_every_check(dishonest):
+    found = outcomes("honest", {check.name for check in all_checks()})
+    assert [one for one in found if one.status == "failed"] == []
+    skipped = {one.check.name: one.detail for one in found if one.status == "skipped"}
+    assert skipped.pop("the_gpu_gives_what_the_cpu_gives") == "it declares one device"
+    skipped.pop("the_cpu_is_enough_when_asked_for", None)
+    assert skipped == {
+        "keeps_to_its_deadline": "it has no parameter minutes",
+        "names_a_bad_parameter": "it has no parameters",
+    }
+
+
+def test_every_check_is_shown_to_find_fault_with_something():
+    caught = set().union(*CAUGHT_BY.values())
+    elsewhere = {"starts_without_torch"}
+    need_a_gpu = {"the_gpu_gives_what_the_cpu_gives", "the_cpu_is_enough_when_asked_for"}
+    assert {check.name for check in all_checks()} == caught | elsewhere | need_a_gpu

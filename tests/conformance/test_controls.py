@@ -1,0 +1,10 @@
+"""The methods inside genebench keep the contract, as plugins do."""
+
+from __future__ import annotations
+
+from genebench.conformance import parametrize_with_checks
+
+
+@parametrize_with_checks(["train-mean", "copy-twin"])
+def test_conforms(check, method):
+    check(method)

@@ -1,0 +1,89 @@
+"""Files of gene after gene, turned: the same blocks in memory and by way of a file."""
+
+from __future__ import annotations
+
+import tempfile
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genebench.datasets.export import convert
+from genebench.errors import UserError
+from genebench.formats import base, text
+from genebench.formats.opening import open_reader, write_matrix
+
+GENES = np.array([5, 0, 17, 5, 30])
+
+
+@pytest.fixture
+def matrix(tmp_path):
+    """matrix(genes, profiles): values, and the path of a GCTX that holds their float32."""
+
+    def matrix(genes, profiles):
+        values = np.random.default_rng(1).normal(8, 3, (profiles, genes)).astype(np.float32)
+        content = base.Content(
+            pd.DataFrame(index=pd.Index([f"g{i}" for i in range(genes)])),
+            pd.DataFrame(index=pd.Index([f"p{i}" for i in range(profiles)])),
+            lambda: iter([values]),
+        )
+        write_matrix(tmp_path / "m.gctx", content)
+        return values, tmp_path / "m.gctx"
+
+    return matrix
+
+
+@pytest.mark.parametrize("ending", ["tsv", "csv.gz", "gct", "parquet", "feather", "npz"])
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_by_way_of_a_file_values_are_the_same(matrix, tmp_path, monkeypatch, ending, size):
+    values, path = matrix(31, 9)
+    if ending == "npz":  # what is written has profiles in rows
+        path = tmp_path / "m.npz"
+        genes, profiles = [f"g{i}" for i in range(31)], [f"p{i}" for i in range(9)]
+        np.savez(path, matrix=values.T.copy(), genes=genes, profiles=profiles)
+    else:
+        convert(open_reader(path), tmp_path / f"m2.{ending}")
+        path = tmp_path / f"m2.{ending}"
+    monkeypatch.setattr(text, "_VALUES_AT_ONCE", 40)
+    opened, real = [], tempfile.TemporaryFile
+    monkeypatch.setattr(base.tempfile, "TemporaryFile", lambda: opened.append(1) or real())
+    for bound in (base.IN_MEMORY, 0):
+        monkeypatch.setattr(base, "IN_MEMORY", bound)
+        blocks = list(open_reader(path).blocks(GENES, size))
+        assert max(map(len, blocks)) <= size
+        np.testing.assert_array_equal(np.vstack(blocks), values[:, GENES])
+    assert opened == [1]
+
+
+def test_memory_is_bounded_where_a_file_is_used(matrix, tmp_path, monkeypatch):
+    values, path = matrix(600, 900)
+    convert(open_reader(path), tmp_path / "m.tsv")
+    monkeypatch.setattr(text, "_VALUES_AT_ONCE", 9000)
+    monkeypatch.setattr(base, "IN_MEMORY", 0)
+    reader, everything = open_reader(tmp_path / "m.tsv"), np.arange(600)
+    tracemalloc.start()
+    try:
+        total = sum(float(block.sum()) for block in reader.blocks(everything, 64))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert total == pytest.approx(float(values.sum(dtype=np.float64)))
+    assert peak < values.size * 8 / 2
+
+
+def test_a_full_disk_is_one_line_that_says_where(matrix, tmp_path, monkeypatch):
+    _, path = matrix(31, 9)
+    convert(open_reader(path), tmp_path / "m.tsv")
+
+    class Full:
+        def __enter__(self):
+            raise OSError(28, "No space left on device")
+
+        def __exit__(self, *_):
+            return None
+
+    monkeypatch.setattr(base, "IN_MEMORY", 0)
+    monkeypatch.setattr(base.tempfile, "TemporaryFile", Full)
+    with pytest.raises(UserError, match=r"no space left to write; free some, or set TMPDIR to an"):
+        list(open_reader(tmp_path / "m.tsv").blocks(GENES))

@@ -1,0 +1,124 @@
+"""Parquet and feather: genes × profiles, or profiles × genes when told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genebench.errors import UserError
+from genebench.formats.opening import open_reader
+
+pa = pytest.importorskip("pyarrow")
+from pyarrow import feather, parquet  # noqa: E402
+
+VALUES = np.arange(15, dtype=np.float32).reshape(5, 3)
+GENES = ["NA", "001", "c", "d", "é"]
+TABLE = pd.DataFrame(VALUES, columns=["p", "q.1", "r"])
+
+
+@pytest.fixture(params=["parquet", "feather"])
+def save(request, tmp_path):
+    """save(table): a file of that format, as pandas writes it."""
+
+    def save(table):
+        path = tmp_path / f"m.{request.param}"
+        if request.param == "parquet":
+            table.to_parquet(path, row_group_size=2)
+        else:
+            feather.write_feather(pa.Table.from_pandas(table), path, chunksize=2)
+        return path
+
+    return save
+
+
+def read(reader, genes, size=2):
+    blocks = list(reader.blocks(np.array(genes, dtype=np.intp), size))
+    assert all(0 < len(block) <= size for block in blocks)
+    return np.concatenate(blocks)
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_ids_are_the_first_text_or_the_index_of_pandas(save, size):
+    described = TABLE.assign(name="x").set_axis(GENES)
+    tables = [
+        TABLE.set_axis(GENES),
+        TABLE.set_axis(pd.Index(GENES, name="gene")),
+        TABLE.assign(id=GENES, note="x")[["id", "note", "p", "q.1", "r"]],
+        TABLE.assign(length=7, id=GENES)[["length", "id", "p", "q.1", "r"]],
+        described[["name", "p", "q.1", "r"]],
+    ]
+    for table in tables:
+        reader = open_reader(save(table))
+        assert reader.gene_ids.tolist() == GENES
+        assert reader.profiles.index.tolist() == ["p", "q.1", "r"]
+        values = read(reader, [4, 0, 0, 2], size)
+        assert values.dtype == np.float32
+        np.testing.assert_array_equal(values, VALUES.T[:, [4, 0, 0, 2]])
+        assert read(reader, []).shape == (3, 0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_profiles_in_rows_when_told(save, size):
+    table = pd.DataFrame(VALUES.T, columns=GENES).assign(id=["p", "q", "r"], tissue=list("abc"))
+    reader = open_reader(save(table), "profiles")
+    assert reader.gene_ids.tolist() == GENES
+    assert reader.profiles["tissue"].to_dict() == {"p": "a", "q": "b", "r": "c"}
+    np.testing.assert_array_equal(read(reader, [4, 0, 0, 2], size), VALUES.T[:, [4, 0, 0, 2]])
+
+
+@pytest.mark.parametrize("kind", ["i2", "i8", "f8"])
+def test_numbers_of_any_kind(save, kind):
+    reader = open_reader(save(TABLE.astype(kind).assign(id=GENES)))
+    values = read(reader, range(5))
+    assert values.dtype == (np.float32 if kind == "i2" else np.float64)
+    np.testing.assert_array_equal(values, VALUES.T)
+
+
+@pytest.mark.parametrize("orientation", ["genes", "profiles"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, None])
+def test_a_bad_value_is_named_where_it_is_asked_for(save, orientation, value):
+    table = TABLE.astype(float).astype({"q.1": "Float64"} if value is None else {}).assign(id=GENES)
+    table.loc[3, "q.1"] = value
+    reader = open_reader(save(table), orientation)
+    words = "profile 'd', gene 'q.1'" if orientation == "profiles" else "profile 'q.1', gene 'd'"
+    assert read(reader, [0, 2]).shape[1] == 2
+    with pytest.raises(UserError, match=rf"{words} is .*missing"):
+        read(reader, range(len(reader.gene_ids)))
+
+
+BAD = {
+    "no text": (TABLE, "no column of text, so no ids"),
+    "no numbers": (pd.DataFrame({"id": GENES, "x": GENES}), "no profile in it"),
+    "duplicates": (TABLE.assign(id=list("abbca")), "2 gene .* more than once: b, a"),
+    "no id": (TABLE.assign(id=["a", None, "c", "d", "e"]), "gene number 2 has no id"),
+    "no rows": (TABLE.assign(id=GENES)[:0].astype({"id": str}), "no gene in it|no column of text"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_table(save, case):
+    table, words = BAD[case]
+    with pytest.raises(UserError, match=rf"m\.\w+: .*{words}") as error:
+        open_reader(save(table))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("keep", [3, 0.5, 0.95])
+def test_cut_short(save, keep):
+    path = save(TABLE.assign(id=GENES))
+    data = path.read_bytes()
+    path.write_bytes(data[: int(keep if keep > 1 else keep * len(data))])
+    with pytest.raises(UserError, match=r"not a sound (parquet|feather) file") as error:
+        open_reader(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_table_that_unpacks_to_absurdly_much_is_refused(tmp_path):
+    path = tmp_path / "m.parquet"
+    rows = 20_000_000
+    column = pa.chunked_array([pa.array(np.zeros(rows // 20, np.float32))] * 20)
+    table = pa.table({"id": pa.array(["g"]).take(pa.array(np.zeros(rows, "i4"))), "p": column})
+    parquet.write_table(table, path)
+    with pytest.raises(UserError, match=r"claims 160,000,000 bytes of values but holds only"):
+        open_reader(path)

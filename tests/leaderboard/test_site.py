@@ -1,0 +1,884 @@
+"""The leaderboard: what is ranked together, what a page holds, and what bad input gets."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import unquote
+from zlib import crc32
+
+import numpy as np
+import pytest
+
+from genebench._util.hashing import key_of
+from genebench.analysis.bootstrap import seed_interval
+from genebench.errors import UserError
+from genebench.leaderboard import build, pages
+from genebench.leaderboard.assembly import _one_thread_each
+from genebench.leaderboard.boards import boards_of
+from genebench.leaderboard.charts import (
+    Axis,
+    Dot,
+    Histogram,
+    _front,
+    _trace,
+    curve,
+    histogram,
+    scatter,
+    thinned,
+)
+from genebench.leaderboard.pages import chosen_params, repeat_command, shown
+from genebench.leaderboard.reading import Run, read
+from genebench.leaderboard.seen import BINS, look
+from genebench.plugins.registry import catalog
+from genebench.results.panels import scores_of
+from genebench.results.record import (
+    FORMAT,
+    Code,
+    Failure,
+    Identity,
+    PluginOrigin,
+    Provenance,
+    Record,
+)
+from genebench.results.store import ResultsStore
+
+GENES, PROFILES = 60, 24
+HOSTILE = "<script>alert(1)</script>\"'&\x1b[31m\u202e"
+
+
+def identity(method="lsr", **changes):
+    fields = {
+        "method": method, "params": {}, "seed": 0, "protocol": "geo", "protocol_version": 1,
+        "train": "geo/train", "select": "geo/select", "test": "geo/test",
+        "data": "0123456789abcdef",
+        "code": Code(distribution="genebench-linear", version="1.0", digest="ab"), "numerics": 1,
+    }  # fmt: skip
+    return Identity(**fields | changes)
+
+
+def provenance(**changes):
+    fields = {
+        "command": "genebench run", "started": "2026-01-01T00:00:00+00:00", "host": "node",
+        "platform": "Linux", "cpus": 2, "device": "cpu", "accelerator": "", "python": "3.12",
+        "versions": {"genebench": "1.0"}, "git": {},
+    }  # fmt: skip
+    return Provenance(**fields | changes)
+
+
+def vectors_with(level, seed=0):
+    """Vectors of a method whose errors are around a level; profiles are as hard for all methods."""
+    hardness = np.random.default_rng(1).gamma(8, 0.125, (PROFILES, 1))
+    noise = np.random.default_rng(seed).normal(1, 0.05, (PROFILES, GENES))
+    errors = level * hardness * noise
+    twin = np.arange(GENES) < 10
+    vectors = {
+        "gene.id": np.array([f"ENSG{at:011d}" for at in range(GENES)]),
+        "gene.twin": twin,
+        "profile.id": np.array([f"GSM{at}" for at in range(PROFILES)]),
+        "profile.group": np.array([f"GSE{at // 2}" for at in range(PROFILES)]),
+        "gene-metric.mae": errors.mean(axis=0),
+        "gene-metric.cc": 1 - errors.mean(axis=0),
+    }
+    for panel, mask in {"all": slice(None), "strict": ~twin, "twin": twin}.items():
+        vectors[f"profile-share.mae.{panel}"] = errors[:, mask].mean(axis=1)
+        vectors[f"profile-share.cc.{panel}"] = 1 - errors[:, mask].mean(axis=1)
+    return vectors
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = ResultsStore(tmp_path / "results")
+    store.prepare()
+    return store
+
+
+def put(store, what, level=0.4, *, failure=None, vectors=None, **changes):
+    """Write a record, done or failed; return it."""
+    vectors = vectors or vectors_with(level, crc32(f"{what.method} {what.seed}".encode()))
+    fields = {
+        "format": FORMAT, "key": key_of(what.model_dump()),
+        "status": "failed" if failure else "done",
+        "identity": what, "dataset": "sim", "preset": "tiny", "published_data": False,
+        "profiles": {"train": 300, "select": 40, "test": PROFILES},
+        "genes": {"landmark": 20, "target": GENES}, "choices": {"epoch": 2}, "notes": (),
+        "curves": {"learning": {"epoch": (1.0, 2.0, 3.0), "mae geo": (0.5, 0.4, 0.45)}},
+        "scores": {} if failure else scores_of(vectors), "metrics": {}, "constant_truth": 0,
+        "constant_prediction": 0, "vectors": "", "predictions": "", "model_parameters": 1234,
+        "seconds": {} if failure else {"fit": 2.5, "predict": 0.25, "score": 0.1},
+        "shared_fit": ("geo",), "peak_memory": 400_000_000, "peak_memory_scope": "job",
+        "failure": failure, "provenance": provenance(),
+    }  # fmt: skip
+    return store.write(Record(**fields | changes), vectors)
+
+
+FAILED = Failure(kind="ValueError", message="no luck", traceback="Traceback\n  line\nValueError")
+
+
+class Page(HTMLParser):
+    """What a page has: tags with attributes, cells by row, text."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path, self.tags, self.rows, self._text = path, [], [], []
+        self._cell = False
+        self.feed(path.read_text("utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th") and self.rows:
+            self.rows[-1].append("")
+            self._cell = True
+
+    def handle_endtag(self, tag):
+        if tag in ("tr", "table"):
+            self._cell = False
+
+    def handle_data(self, data):
+        self._text.append(data)
+        if self._cell:
+            self.rows[-1][-1] += data
+
+    @property
+    def text(self):
+        return "".join(self._text)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def links(self):
+        found = [a.get("href", "") for a in (*self.all("a"), *self.all("link"))]
+        return [*found, *(script["src"] for script in self.all("script"))]
+
+
+def made(store, tmp_path, *more, **options):
+    """Build a board; its folder, and what was said."""
+    out = tmp_path / "site"
+    built = build([store.root, *more], out, **options)
+    return SimpleNamespace(out=out, built=built)
+
+
+def boards(out):
+    return sorted((out / "boards").iterdir())
+
+
+def labels(page):
+    """First and second cell of each row of the table of standings that has a method."""
+    return [(row[0].strip(), row[1].strip()) for row in page.rows[1:] if len(row) > 2]
+
+
+# What is ranked together
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": "f" * 16}, {"protocol_version": 2}, {"protocol": "gtex"}, {"numerics": 2},
+        {"test": "gtex"},
+    ],
+    ids=["data", "protocol version", "protocol", "arithmetic", "test profiles"],
+)  # fmt: skip
+def test_runs_that_differ_in_what_they_were_tested_on_have_boards_of_their_own(
+    store, tmp_path, changes
+):
+    put(store, identity("lsr"))
+    put(store, identity("knn", **changes), 0.3)
+    site = made(store, tmp_path)
+    found = [labels(Page(board / "all.html")) for board in boards(site.out)]
+    assert sorted(found) == [[("1", "knn")], [("1", "lsr")]]
+
+
+def run_of(method, preset, params):
+    record = SimpleNamespace(
+        identity=identity(method, params=params), preset=preset, key=f"{method} {preset}",
+        dataset="sim",
+    )  # fmt: skip
+    return Run(record, Path())
+
+
+def test_presets_are_apart_but_a_method_that_has_none_stands_on_both():
+    methods = catalog().methods.specs
+    dgex, lsr = methods["dgex"], methods["lsr"]
+    runs = [
+        run_of("dgex", "tiny", dgex.values("tiny", {})),
+        run_of("dgex", "paper", dgex.values("paper", {})),
+        run_of("lsr", "tiny", lsr.values("tiny", {})),
+    ]
+    assert lsr.values("tiny", {}) == lsr.values("paper", {})
+    found = {board.preset: [run.key for run in board.runs] for board in boards_of(runs, catalog())}
+    assert found == {"paper": ["dgex paper", "lsr tiny"], "tiny": ["dgex tiny", "lsr tiny"]}
+
+
+def test_trials_of_tuning_stand_on_no_board(store, tmp_path):
+    put(store, identity("lsr"))
+    put(store, identity("knn", test="geo/select"))
+    site = made(store, tmp_path)
+    assert site.built.runs == 1
+    assert "1 trials of tuning" in Page(site.out / "index.html").text
+
+
+# A board
+
+
+def test_methods_are_ranked_with_ties_and_controls_come_last_without_a_rank(store, tmp_path):
+    put(store, identity("ggan"), 0.3)
+    put(store, identity("dgex"), 0.3001)
+    put(store, identity("knn"), 0.5)
+    put(store, identity("copy-twin"), 0.01)
+    site = made(store, tmp_path)
+    page = Page(boards(site.out)[0] / "all.html")
+    assert labels(page) == [("1 =", "ggan"), ("1 =", "dgex"), ("3", "knn"), ("–", "copy-twin")]
+    assert "Holm" in page.text
+
+
+def test_a_row_has_scores_with_intervals_costs_and_coverage(store, tmp_path):
+    record = put(store, identity("lsr"), 0.3)
+    site = made(store, tmp_path)
+    (row,) = [row for row in Page(boards(site.out)[0] / "all.html").rows if "lsr" in row[1:2]]
+    mae = record.scores["mae"]["all"].mean
+    found = re.fullmatch(r"([\d.]+) \[([\d.]+), ([\d.]+)\]", row[2].strip())
+    assert found, row[2]
+    score, low, high = map(float, found.groups())
+    assert score == pytest.approx(mae, abs=5e-5)
+    assert low < mae < high
+    assert [cell.strip() for cell in row[4:]] == ["2.5", "0.250", "400", "1,234", "1 (0)", "60"]
+
+
+def test_a_failed_method_and_one_with_failed_seeds_are_shown_as_such(store, tmp_path):
+    put(store, identity("ggan", seed=0), 0.3)
+    put(store, identity("ggan", seed=1), failure=FAILED)
+    put(store, identity("knn"), failure=FAILED)
+    site = made(store, tmp_path)
+    rows = Page(boards(site.out)[0] / "all.html").rows
+    by_method = {row[1]: row for row in rows if len(row) > 2}
+    assert by_method["ggan partial"][0].strip() == "1"
+    assert by_method["ggan partial"][8] == "1 of 2 (0 1✗)"
+    assert by_method["knn failed"][:4] == ["–", "knn failed", "–", "–"]
+
+
+def test_a_board_of_failures_alone_still_builds(store, tmp_path):
+    put(store, identity("knn"), failure=FAILED)
+    site = made(store, tmp_path)
+    assert labels(Page(boards(site.out)[0] / "all.html")) == [("–", "knn failed")]
+
+
+def test_downloads_hold_what_the_tables_show(store, tmp_path):
+    record = put(store, identity("lsr"), 0.3)
+    put(store, identity("knn"), failure=FAILED)
+    folder = boards(made(store, tmp_path).out)[0]
+    rows = {
+        row["method"]: row
+        for row in csv.DictReader(io.StringIO((folder / "board.csv").read_text()))
+    }
+    content = json.loads((folder / "board.json").read_text())
+    assert float(rows["lsr"]["mae_strict"]) == pytest.approx(
+        record.scores["mae"]["strict"].mean, rel=1e-5
+    )
+    assert (rows["lsr"]["rank_all"], rows["lsr"]["status"], rows["knn"]["status"]) == (
+        "1",
+        "done",
+        "failed",
+    )
+    assert rows["knn"]["mae_all"] == ""
+    assert content["data"] == record.identity.data
+    assert [row["keys"] for row in content["rows"] if row["method"] == "lsr"] == [[record.key]]
+
+
+def test_the_interval_over_seeds_alone_is_shown_where_there_are_several(store, tmp_path):
+    maes = [
+        put(store, identity("ggan", seed=seed), 0.3 + 0.01 * seed).scores["mae"]["all"].mean
+        for seed in range(3)
+    ]
+    put(store, identity("lsr"), 0.5)
+    folder = boards(made(store, tmp_path).out)[0]
+    low, high = seed_interval(maes)
+    by_method = {row[1]: row for row in Page(folder / "all.html").rows if len(row) > 2}
+    assert f"seeds [{low:.4f}, {high:.4f}]" in by_method["ggan"][2]
+    assert "seeds" not in by_method["lsr"][2]
+    ggan, lsr = csv.DictReader(io.StringIO((folder / "board.csv").read_text()))
+    assert float(ggan["mae_seed_low_all"]) == pytest.approx(low, rel=1e-5)
+    assert float(ggan["mae_seed_high_all"]) == pytest.approx(high, rel=1e-5)
+    assert lsr["mae_seed_low_all"] == ""
+
+
+def test_no_text_of_a_download_is_a_formula_to_a_spreadsheet(store, tmp_path):
+    formula = '=HYPERLINK("http://x","y")'
+    put(store, identity("lsr", code=Code(distribution=formula, version="@SUM(1)", digest="ab")))
+    folder = boards(made(store, tmp_path).out)[0]
+    (row,) = csv.DictReader(io.StringIO((folder / "board.csv").read_text()))
+    assert (row["distribution"], row["version"]) == (f"'{formula}", "'@SUM(1)")
+    assert json.loads((folder / "board.json").read_text())["rows"][0]["distribution"] == formula
+
+
+def test_few_groups_are_said_to_make_p_values_rough(store, tmp_path):
+    put(store, identity("lsr"))
+    put(store, identity("knn"), 0.3)
+    assert "p-values are rough" in Page(boards(made(store, tmp_path).out)[0] / "all.html").text
+
+
+def test_the_first_metric_that_is_asked_for_is_what_ranks(store, tmp_path):
+    vectors = vectors_with(0.3)
+    vectors["gene-metric.cc"] = np.full(GENES, 0.1)
+    for panel in ("all", "strict", "twin"):
+        vectors[f"profile-share.cc.{panel}"] = np.full(PROFILES, 0.1)
+    put(store, identity("knn"), vectors=vectors)
+    put(store, identity("lsr"), 0.5)
+    by_mae = made(store, tmp_path).out
+    assert labels(Page(boards(by_mae)[0] / "all.html")) == [("1", "knn"), ("2", "lsr")]
+    by_cc = made(store, tmp_path, metrics=["cc"]).out
+    assert labels(Page(boards(by_cc)[0] / "all.html")) == [("1", "lsr"), ("2", "knn")]
+
+
+@pytest.mark.parametrize(
+    ("origin", "mark"),
+    [
+        (PluginOrigin(version="1", install="file"), "local file"),
+        (PluginOrigin(version="1", install="editable", dirty=True), "dirty checkout"),
+        (PluginOrigin(version="1", install="wheel"), ""),
+    ],
+)
+def test_code_that_nobody_else_has_is_marked(store, tmp_path, origin, mark):
+    put(store, identity("lsr"), provenance=provenance(plugins={"genebench-linear": origin}))
+    site = made(store, tmp_path)
+    assert labels(Page(boards(site.out)[0] / "all.html")) == [("1", f"lsr {mark}".strip())]
+
+
+def test_a_row_is_verified_when_all_of_its_runs_are(store, tmp_path):
+    for seed in (0, 1):
+        record = put(store, identity("ggan", seed=seed))
+    verified = {
+        "record": store.digest(record.key), "when": "2026", "genebench": "1", "metrics": ("mae",)
+    }  # fmt: skip
+    store.mark(record.key, verified=verified)
+    site = made(store, tmp_path)
+    assert labels(Page(boards(site.out)[0] / "all.html")) == [("1", "ggan")]
+    assert "verified" in Page(site.out / "runs" / f"{record.key}.html").text
+    (first,) = set(store.keys()) - {record.key}
+    store.mark(first, verified={**verified, "record": store.digest(first)})
+    site = made(store, tmp_path)
+    assert labels(Page(boards(site.out)[0] / "all.html")) == [("1", "ggan verified")]
+
+
+# Pages
+
+
+def test_every_link_leads_to_a_file_of_the_site_and_nothing_else_is_asked_for(store, tmp_path):
+    put(store, identity("lsr"))
+    put(store, identity("knn"), failure=FAILED)
+    (store.root / f"{'0' * 24}.json").write_text("{}")
+    out = made(store, tmp_path).out
+    pages = sorted(out.rglob("*.html"))
+    assert len(pages) == 1 + 3 + 2 + 2 + 1 + 1 + 1
+    for path in pages:
+        page = Page(path)
+        assert page.all("html") == [{"lang": "en"}]
+        assert any(meta.get("http-equiv") for meta in page.all("meta"))
+        for link in page.links():
+            target = (path.parent / unquote(link)).resolve()
+            assert link == "data:," or (target.is_file() and target.is_relative_to(out)), link
+        # The policy of the page admits no script or style of its own.
+        assert all("style" not in attributes for _, attributes in page.tags)
+        assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+
+
+def test_a_run_has_its_scores_its_distribution_its_curve_and_its_provenance(store, tmp_path):
+    record = put(store, identity("lsr"), 0.3)
+    out = made(store, tmp_path).out
+    page = Page(out / "runs" / f"{record.key}.html")
+    assert f"{record.scores['cc']['twin'].mean:.4f}" in page.text
+    drawn = [svg["aria-label"] for svg in page.all("svg")]
+    assert drawn == ["MAE over genes", "CC over genes", "learning: mae geo"]
+    assert "genebench run --dataset sim --preset tiny --methods lsr --protocol geo" in page.text
+    (machine,) = [link for link in page.links() if link.startswith("../made/")]
+    assert "node" in Page(out / "runs" / machine).text
+
+
+def test_a_failed_run_says_why(store, tmp_path):
+    record = put(store, identity("lsr"), failure=FAILED)
+    page = Page(made(store, tmp_path).out / "runs" / f"{record.key}.html")
+    assert "ValueError: no luck" in page.text
+    assert "Traceback\n  line" in page.text or "Traceback\n line" in page.text
+
+
+def test_the_command_that_repeats_a_run_sets_what_is_not_the_preset(store):
+    spec = catalog().methods.specs["knn"]
+    params = spec.values("tiny", {}) | {"k_max": 7}
+    code = Code(distribution="genebench-knn", version="1", digest="")
+    record = put(store, identity("knn", params=params, seed=2, code=code))
+    command = repeat_command(record, catalog())
+    assert command == (
+        "genebench run --dataset sim --preset tiny --methods knn --protocol geo --seeds 3 "
+        "--set knn.k_max=7"
+    )
+    assert chosen_params(record, spec)["k_max"] == 7
+
+
+def test_the_command_names_local_files_and_metrics_that_one_has_to_ask_for(store):
+    origins = {
+        "mine.py": PluginOrigin(version="ab", install="file"),
+        "genebench": PluginOrigin(version="1", install="built-in"),
+    }
+    metrics = dict.fromkeys(("mae", "spearman", "of-another-plugin"), "0")
+    record = put(
+        store, identity("mine"), provenance=provenance(plugins=origins), metrics=metrics
+    )  # fmt: skip
+    assert repeat_command(record, catalog()) == (
+        "genebench run --dataset sim --preset tiny --plugin mine.py --methods mine "
+        "--protocol geo --metrics spearman,of-another-plugin"
+    )
+
+
+def test_a_long_command_is_shown_whole(store, tmp_path):
+    params = {f"parameter_{at}": at for at in range(40)}
+    record = put(store, identity("lsr", params=params))
+    command = repeat_command(record, catalog())
+    assert len(command) > 1000
+    assert command in Page(made(store, tmp_path).out / "runs" / f"{record.key}.html").text
+
+
+def test_the_histogram_counts_every_gene(store):
+    record = put(store, identity("lsr"))
+    seen = look(Run(record, store.root), ["mae"])
+    assert len(seen.spreads["mae"].counts) == BINS
+    assert sum(seen.spreads["mae"].counts) == GENES
+
+
+def test_the_digest_of_the_split_is_that_of_the_test_profiles(store):
+    one = look(Run(put(store, identity("lsr")), store.root), ["mae"])
+    vectors = vectors_with(0.4)
+    vectors["profile.id"] = vectors["profile.id"][::-1].copy()
+    other = look(Run(put(store, identity("knn"), vectors=vectors), store.root), ["mae"])
+    assert one.test_profiles != other.test_profiles
+
+
+# Bad input
+
+
+def hostile_text(store):
+    return put(
+        store,
+        identity("lsr", params={"name": HOSTILE}, data="../../x", train=HOSTILE),
+        dataset=HOSTILE, preset=HOSTILE, notes=(HOSTILE,), choices={HOSTILE: HOSTILE},
+        provenance=provenance(command=HOSTILE, host=HOSTILE, versions={HOSTILE: HOSTILE * 500}),
+        curves={HOSTILE: {HOSTILE: (1.0, 2.0), f"mae {HOSTILE}": (0.5, 0.4)}},
+    )  # fmt: skip
+
+
+def test_hostile_text_is_shown_as_text_and_never_a_path(store, tmp_path):
+    hostile_text(store)
+    put(store, identity("knn"), failure=Failure(kind=HOSTILE, message=HOSTILE, traceback=HOSTILE))
+    out = made(store, tmp_path).out
+    for path in out.rglob("*"):
+        assert re.fullmatch(r"[a-z0-9-]+(\.[a-z]+)?", path.name)
+        if path.suffix != ".html":
+            continue
+        page = Page(path)
+        assert all(set(script) == {"defer", "src"} for script in page.all("script"))
+        text = path.read_text("utf-8")
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        assert len(text) < 20_000
+    assert "<script>alert(1)" in Page(out / "index.html").text
+
+
+def test_a_text_is_cut_where_nobody_reads_on():
+    assert len(str(shown("x" * 10_000))) < 400
+    assert shown("a\nb\x00c") == "a b�c"
+    assert shown(3) == 3
+
+
+def test_words_in_a_drawing_are_text():
+    drawn = [
+        histogram(Histogram(0, 1, (1, 2, 3)), HOSTILE),
+        curve([(HOSTILE, (0.5, 0.4))], (HOSTILE, (1.0, 2.0)), None, HOSTILE),
+        curve([(HOSTILE, (0.5, 0.4)), (HOSTILE, (0.3, 0.2))], (HOSTILE, (1, 2)), 1, HOSTILE),
+        scatter([Dot(HOSTILE, 1, 0.5)], HOSTILE, HOSTILE, lower_is_better=True),
+    ]
+    for svg in drawn:
+        assert "<script" not in svg
+        assert svg.count('"') == svg.count('="') * 2
+
+
+def edit(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+DAMAGES = {
+    "a missing key": lambda content: content.pop("scores"),
+    "a future format": lambda content: content.update(format=99),
+    "a score that is NaN": lambda content: content["scores"]["mae"]["all"].update(
+        mean=float("nan")
+    ),
+    "a score edited by hand": lambda content: content["scores"]["mae"]["all"].update(mean=0.01),
+    "another identity": lambda content: content["identity"].update(seed=7),
+    "a hostile method": lambda content: content["identity"].update(method="<script>" * 1000),
+    "no number of training profiles": lambda content: content["profiles"].pop("train"),
+    "no number of landmarks": lambda content: content["genes"].pop("landmark"),
+    "endless training profiles": lambda content: content["profiles"].update(train=10**400),
+    "an endless model": lambda content: content.update(model_parameters=10**400),
+    "an endless choice": lambda content: content.update(choices={"epoch": 10**400}),
+    "a negative number of genes": lambda content: content["genes"].update(target=-1),
+    "a curve of uneven columns": lambda content: curve_of(content, [1, 2, 3], [0.5]),
+    "a curve without points": lambda content: curve_of(content, [], []),
+    "half a curve": lambda content: curve_of(content, [1, 2, 3], []),
+    "a curve out of bounds": lambda content: curve_of(content, [1, 2, 3], [1e308, -1e308, 0]),
+    "a curve along no axis": lambda content: curve_of(content, [-1.7e308, 2, 1.7e308], [1, 2, 3]),
+    "an endless fit": lambda content: content["seconds"].update(fit=1.7e308),
+    "a negative time": lambda content: content["seconds"].update(fit=-3),
+    "a time edited by hand": lambda content: content["seconds"].update(fit=0.001),
+    "a removed seal": lambda content: content.update(seal=""),
+    "a time edited by hand, called older": lambda content: content.update(
+        format=1, seconds={"fit": 0.001}
+    ),
+}
+
+
+def curve_of(content, x, y):
+    content["curves"]["learning"] = {"epoch": x, "mae geo": y}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_bad_record_is_named_and_the_rest_is_built(store, tmp_path, damage):
+    put(store, identity("lsr"))
+    bad = put(store, identity("knn"), 0.3)
+    edit(store.root / f"{bad.key}.json", damage)
+    site = made(store, tmp_path)
+    (problem,) = site.built.problems
+    assert bad.key in problem
+    assert len(problem) < 500
+    assert labels(Page(boards(site.out)[0] / "all.html")) == [("1", "lsr")]
+    assert bad.key in Page(site.out / "problems.html").text
+    assert not (site.out / "runs" / f"{bad.key}.html").exists()
+
+
+def one_bit(path):
+    content = bytearray(path.read_bytes())
+    with np.load(path) as vectors:
+        content[content.index(vectors["gene-metric.mae"][30].tobytes())] ^= 1
+    path.write_bytes(content)
+
+
+def shorter(path):
+    vectors = dict(np.load(path))
+    vectors["gene-metric.mae"] = vectors["gene-metric.mae"][:-1]
+    np.savez(path, **vectors)
+
+
+def other_shares(path):
+    vectors = dict(np.load(path))
+    vectors |= {name: v / 2 for name, v in vectors.items() if name.startswith("profile-share.mae")}
+    np.savez(path, **vectors)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        shorter,
+        one_bit,
+        other_shares,
+        lambda path: path.write_bytes(b"PK no zip"),
+        lambda path: path.unlink(),
+    ],
+    ids=["too short", "one bit changed", "shares edited", "no zip", "missing"],
+)
+def test_vectors_that_cannot_be_trusted_cost_their_record(store, tmp_path, damage):
+    put(store, identity("lsr"))
+    bad = put(store, identity("knn"))
+    damage(store.root / f"{bad.key}.npz")
+    site = made(store, tmp_path)
+    assert len(site.built.problems) == 1
+    assert site.built.runs == 1
+
+
+def test_scores_and_vectors_that_were_edited_alike_are_found(store, tmp_path):
+    put(store, identity("lsr"))
+    bad = put(store, identity("knn"), 0.5)
+    vectors = vectors_with(0.01)
+    np.savez(store.root / f"{bad.key}.npz", **vectors)
+    forged = {
+        metric: {panel: score.model_dump() for panel, score in panels.items()}
+        for metric, panels in scores_of(vectors).items()
+    }
+    edit(store.root / f"{bad.key}.json", lambda content: content.update(scores=forged))
+    site = made(store, tmp_path)
+    assert [bad.key in problem for problem in site.built.problems] == [True]
+    assert labels(Page(boards(site.out)[0] / "all.html")) == [("1", "lsr")]
+
+
+def test_shares_that_do_not_add_up_to_the_score_are_found(store, tmp_path):
+    """Written whole, with seal and digests that are right: intervals would be of another score."""
+    put(store, identity("lsr"))
+    vectors = vectors_with(0.4)
+    vectors["profile-share.mae.all"] = vectors["profile-share.mae.all"] / 2
+    put(store, identity("knn"), vectors=vectors)
+    (problem,) = made(store, tmp_path).built.problems
+    assert "do not add up" in problem
+
+
+def test_what_nobody_foresaw_in_vectors_costs_their_record(store, tmp_path, monkeypatch):
+    put(store, identity("lsr"))
+    bad = put(store, identity("knn"))
+    vectors = ResultsStore.vectors
+
+    def some(store, record, names=None):
+        return vectors(store, record, names) if record.key != bad.key else {}[record.key]
+
+    monkeypatch.setattr(ResultsStore, "vectors", some)
+    site = made(store, tmp_path)
+    (problem,) = site.built.problems
+    assert problem == f"{store.root}: record {bad.key}: cannot be shown (KeyError: '{bad.key}')"
+    assert site.built.runs == 1
+
+
+def test_a_page_that_cannot_be_made_costs_its_run_and_not_the_board(store, tmp_path, monkeypatch):
+    put(store, identity("lsr"))
+    bad = put(store, identity("knn"), 0.3)
+    page = pages.run_page
+
+    def some(task, look):
+        return 1 / 0 if task.run.key == bad.key else page(task, look)
+
+    monkeypatch.setattr(pages, "run_page", some)
+    site = made(store, tmp_path)
+    (problem,) = site.built.problems
+    assert problem.endswith(f"{bad.key}: cannot be shown (ZeroDivisionError: division by zero)")
+    assert labels(Page(boards(site.out)[0] / "all.html")) == [("1", "lsr")]
+    assert bad.key in Page(site.out / "problems.html").text
+    assert not (site.out / "runs" / f"{bad.key}.html").exists()
+    assert site.built.runs == 1
+
+
+def test_a_board_of_runs_that_all_fail_to_be_shown_is_none(store, tmp_path, monkeypatch):
+    bad = put(store, identity("knn"), 0.3)
+    monkeypatch.setattr(pages, "run_page", lambda *_: 1 / 0)
+    with pytest.raises(UserError, match=f"nothing to make a board of: .*{bad.key}"):
+        made(store, tmp_path)
+    assert not (tmp_path / "site").exists()
+
+
+def test_two_folders_are_one_board_and_records_of_both_are_shown_once(store, tmp_path):
+    other = ResultsStore(tmp_path / "other")
+    other.prepare()
+    put(store, identity("lsr"))
+    put(other, identity("lsr"))
+    put(other, identity("knn"))
+    site = made(store, tmp_path, other.root)
+    assert (site.built.runs, site.built.problems) == (2, ())
+
+
+def test_different_records_under_one_key_are_named_and_the_first_is_shown(store, tmp_path):
+    other = ResultsStore(tmp_path / "other")
+    other.prepare()
+    ours = put(store, identity("lsr"), 0.4)
+    put(other, identity("lsr"), 0.3)
+    reading = read([store.root, other.root])
+    (problem,) = reading.problems
+    assert ours.key in problem
+    assert reading.runs[0].record.scores == ours.scores
+
+
+def verify(store, record):
+    """Mark a record as it would be marked once its predictions were scored again."""
+    mark = {"record": store.digest(record.key), "when": "", "genebench": "1", "metrics": ("mae",)}
+    store.mark(record.key, verified=mark)
+
+
+def test_a_mark_does_not_pass_to_another_record_of_the_same_key(store, tmp_path):
+    forged = ResultsStore(tmp_path / "forged")
+    forged.prepare()
+    verify(store, put(store, identity("lsr"), 0.4))
+    put(forged, identity("lsr"), 0.1)
+    (shown_,) = read([forged.root, store.root]).runs
+    assert (shown_.folder, shown_.marks) == (forged.root, ())
+    (shown_,) = read([store.root, forged.root]).runs
+    assert (shown_.folder, shown_.marks) == (store.root, ("verified",))
+
+
+def test_a_copy_of_a_record_has_the_marks_of_both(store, tmp_path):
+    record = put(store, identity("lsr"), 0.4)
+    other = ResultsStore(shutil.copytree(store.root, tmp_path / "copy"))
+    verify(other, record)
+    (shown_,) = read([store.root, other.root]).runs
+    assert (shown_.folder, shown_.marks) == (store.root, ("verified",))
+
+
+def test_a_record_that_is_done_goes_before_one_that_failed(store, tmp_path):
+    other = ResultsStore(tmp_path / "other")
+    other.prepare()
+    put(store, identity("lsr"), failure=FAILED)
+    done = put(other, identity("lsr"))
+    reading = read([store.root, other.root])
+    assert (reading.runs[0].record, reading.problems) == (done, ())
+
+
+def test_a_folder_of_something_else_is_named_and_the_rest_is_built(store, tmp_path):
+    put(store, identity("lsr"))
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "run.log").write_text("")
+    site = made(store, tmp_path, foreign, tmp_path / "nowhere")
+    assert [str(folder) in problem for folder, problem in zip(
+        (foreign, tmp_path / "nowhere"), site.built.problems, strict=True
+    )] == [True, True]  # fmt: skip
+
+
+def test_no_record_at_all_is_the_users_mistake(store, tmp_path):
+    with pytest.raises(UserError, match="nothing to make a board of"):
+        made(store, tmp_path)
+    assert not (tmp_path / "site").exists()
+
+
+# Where it is written
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_left_alone(store, tmp_path):
+    put(store, identity("lsr"))
+    out = tmp_path / "site"
+    out.mkdir()
+    (out / "thesis.tex").write_text("years")
+    with pytest.raises(UserError, match="no board"):
+        made(store, tmp_path)
+    assert [path.name for path in out.iterdir()] == ["thesis.tex"]
+
+
+def test_files_that_were_put_beside_a_board_are_never_lost(store, tmp_path):
+    put(store, identity("lsr"))
+    out = made(store, tmp_path).out
+    (out / "CNAME").write_text("example.org")
+    with pytest.raises(UserError, match="CNAME"):
+        made(store, tmp_path)
+    assert (out / "CNAME").exists()
+    assert (out / "index.html").exists()
+
+
+def test_a_board_is_replaced_whole(store, tmp_path):
+    old = put(store, identity("lsr"))
+    out = made(store, tmp_path).out
+    (store.root / f"{old.key}.json").unlink()
+    new = put(store, identity("knn"))
+    made(store, tmp_path)
+    assert [path.stem for path in (out / "runs").iterdir()] == [new.key]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "site"]
+
+
+def test_a_build_that_fails_leaves_the_earlier_board(store, tmp_path, monkeypatch):
+    put(store, identity("lsr"))
+    out = made(store, tmp_path).out
+    before = (out / "index.html").read_text()
+    monkeypatch.setattr("genebench.leaderboard.assembly.board_page", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        made(store, tmp_path)
+    assert (out / "index.html").read_text() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "site"]
+
+
+def test_the_same_results_give_the_same_pages(store, tmp_path):
+    put(store, identity("lsr"))
+    put(store, identity("knn"), 0.3)
+    first = {path: path.read_bytes() for path in sorted(made(store, tmp_path).out.rglob("*.html"))}
+    again = {path: path.read_bytes() for path in sorted(made(store, tmp_path).out.rglob("*.html"))}
+    assert first == again
+
+
+def test_several_processes_make_the_same_pages_as_one(store, tmp_path, monkeypatch):
+    for method in ("lsr", "knn", "ggan"):
+        put(store, identity(method))
+    alone = {path: path.read_bytes() for path in made(store, tmp_path).out.rglob("*.*")}
+    monkeypatch.setattr("genebench.leaderboard.assembly._MANY", 1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
+    together = {path: path.read_bytes() for path in made(store, tmp_path).out.rglob("*.*")}
+    assert alone == together
+
+
+def test_processes_are_told_to_use_one_thread_and_what_was_said_before_stays(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    with _one_thread_each():
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+    assert os.environ.pop("OMP_NUM_THREADS") == "7"
+    with _one_thread_each():
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+# The command
+
+
+def test_the_command_builds_names_problems_and_says_where(store, tmp_path, genebench):
+    put(store, identity("lsr"))
+    (store.root / f"{'0' * 24}.json").write_text("{}")
+    done = genebench("leaderboard", store.root, "--out", tmp_path / "site")
+    assert done.status == 0
+    assert done.out == f"{tmp_path / 'site' / 'index.html'}: 1 boards of 1 runs\n"
+    assert "0" * 24 in done.err
+
+
+def test_an_unknown_metric_is_the_users_mistake(store, tmp_path, genebench):
+    put(store, identity("lsr"))
+    done = genebench("leaderboard", store.root, "--out", tmp_path / "site", "--metrics", "mea")
+    assert done.status == 2
+    assert "did you mean mae" in done.err
+
+
+# Drawings
+
+
+def test_an_axis_places_its_ends_and_its_middle():
+    assert [Axis(0, 10, 100, 0)(value) for value in (0, 5, 10)] == [100, 50, 0]
+    assert [Axis(1, 100, 0, 20, log=True)(value) for value in (1, 10, 100)] == [0, 10, 20]
+
+
+@pytest.mark.parametrize("high", [0.7, 0.85, 0.99, 1.01, 5, 123])
+def test_an_axis_has_two_ticks_or_more_for_one_is_no_scale(high):
+    ticks = Axis(0.16, high, 0, 100).ticks()
+    assert 2 <= len(ticks) <= 6
+    assert all(0.16 <= at <= high for at in ticks)
+
+
+def test_names_in_the_plot_stand_beside_dots_and_not_on_them():
+    dots = [
+        Dot("lsr", 0.091, 0.4145), Dot("knn", 0.102, 0.4305), Dot("ggan", 40, 0.4008),
+        Dot("mean", 0.002, 0.78, control=True),
+    ]  # fmt: skip
+    drawn = scatter(dots, "cost", "error", lower_is_better=True)
+    circles = [tuple(map(float, at)) for at in re.findall(r"cx=([\d.]+) cy=([\d.]+)", drawn)]
+    names = re.findall(r'class="name( e)?" x=([\d.]+) y=([\d.]+)>(\w+)<', drawn)
+    assert len(names) == len(circles) == 4
+    for anchor, x, y, word in names:
+        width, base = 6.2 * len(word), float(y)
+        left = float(x) - width if anchor else float(x)
+        for cx, cy in circles:
+            assert not (left < cx < left + width and base - 9 < cy < base + 3), word
+
+
+def test_a_long_curve_is_thinned_and_keeps_both_ends():
+    kept = thinned(1000)
+    assert (kept[0], kept[-1]) == (0, 999)
+    assert len(kept) < 50
+
+
+def test_a_trace_ends_where_the_curve_does():
+    x, y = 0, 0
+    trace = _trace([(0, 5), (10, 5), (20, 5), (30, 9), (40, 9)])
+    assert trace.startswith("M0 5")
+    for horizontal, dx, dy in re.findall(r"h(-?\d+)|l(-?\d+)[ ]?(-?\d+)", trace):
+        x, y = x + int(horizontal or dx), y + int(dy or 0)
+    assert (x, y) == (40, 4)
+
+
+def test_the_front_is_of_methods_that_no_cheaper_one_beats():
+    dots = [
+        Dot("slow", 9, 0.3), Dot("quick", 1, 0.5), Dot("worse", 5, 0.6), Dot("mid", 4, 0.4),
+        Dot("control", 0.1, 0.1, control=True),
+    ]  # fmt: skip
+    assert [dot.label for dot in _front(dots, lower_is_better=True)] == ["quick", "mid", "slow"]

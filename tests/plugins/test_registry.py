@@ -1,0 +1,104 @@
+"""The catalog: specs by name, and help with names that nobody declares."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genebench.errors import UserError, unknown
+from genebench.plugins.registry import Shelf, catalog
+from genebench.specs import MethodSpec
+
+NAMES = ("lsr", "lsr-l2", "knn")
+
+
+def method(name):
+    return MethodSpec(name=name, title="t", summary="s", code="m:M")
+
+
+SHELF = Shelf("method", {name: method(name) for name in NAMES}, {})
+
+
+def chosen(*names):
+    return [spec.name for spec in SHELF.choose(names)]
+
+
+def test_a_spec_is_found_by_its_name():
+    assert SHELF.get("lsr-l2").name == "lsr-l2"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("lsrl2", "did you mean lsr-l2 or lsr?"),
+        ("kn", "did you mean knn?"),
+        ("zzz", "known: knn, lsr, lsr-l2"),
+    ],
+)
+def test_an_unknown_name_gets_near_misses_or_all_names(name, hint):
+    with pytest.raises(UserError) as caught:
+        SHELF.get(name)
+    assert str(caught.value) == f"unknown method {name!r}; {hint}"
+
+
+def test_a_long_list_of_known_names_is_cut():
+    message = str(unknown("thing", "zzzzz", [f"name{number}" for number in range(50)]))
+    assert message.endswith("…")
+    assert message.count("name") == 12
+
+
+def test_an_empty_shelf_says_so():
+    assert str(unknown("engine", "ray", [])) == "unknown engine 'ray'; there is no engine at all"
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_whatever_is_typed_the_error_is_one_line(name):
+    message = str(unknown("method", name, NAMES))
+    assert len(message.splitlines()) == 1
+
+
+def test_specs_are_chosen_in_the_order_given():
+    assert chosen("knn", "lsr") == ["knn", "lsr"]
+
+
+def test_a_name_given_twice_is_chosen_once():
+    assert chosen("knn", "lsr", "knn") == ["knn", "lsr"]
+
+
+def test_all_stands_for_every_spec():
+    assert chosen("all") == list(NAMES)
+    assert chosen("knn", "all") == ["knn", "lsr", "lsr-l2"]
+
+
+def test_space_and_empty_names_between_commas_are_ignored():
+    assert chosen(" knn ", "", " ", "lsr") == ["knn", "lsr"]
+
+
+@pytest.mark.parametrize("names", [(), ("",), (" ", "")])
+def test_choosing_nothing_is_refused_with_the_remedy(names):
+    with pytest.raises(UserError, match="no method named; give names separated by commas, or all"):
+        SHELF.choose(names)
+
+
+def test_one_unknown_name_among_others_is_refused():
+    with pytest.raises(UserError, match="unknown method 'lsr2'"):
+        SHELF.choose(["knn", "lsr2"])
+
+
+SHELVES = ("datasets", "protocols", "methods", "metrics", "engines", "reporters")
+
+
+@pytest.mark.parametrize("kind", SHELVES)
+def test_the_catalog_offers_built_ins_of_every_kind_and_knows_who_offers_each(kind):
+    shelf = getattr(catalog(), kind)
+    assert shelf.specs
+    assert shelf.plugins.keys() == shelf.specs.keys()
+    for name, spec in shelf.specs.items():
+        assert spec.name == name
+        assert spec in shelf.plugins[name].offers[kind]
+
+
+def test_the_catalog_is_built_once():
+    assert catalog() is catalog()

@@ -1,0 +1,23 @@
+"""Compiled loops give what Python gives, wherever their machine code can or cannot be kept."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from genebench.preprocessing.compiled import compiled, compiled_loosely
+
+SOURCE = """
+def total(values):
+    found = 0.0
+    for value in values:
+        found += value
+    return found
+"""
+
+
+def test_code_that_can_be_kept_nowhere_is_compiled_all_the_same():
+    written: dict = {}
+    exec(SOURCE, written)  # of no file: there is no place beside it
+    values = np.random.default_rng(0).normal(size=1000)
+    assert compiled(written["total"])(values) == written["total"](values)
+    assert abs(compiled_loosely(written["total"])(values) - values.sum()) < 1e-10

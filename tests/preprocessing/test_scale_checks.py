@@ -1,0 +1,212 @@
+"""Levels: what real kinds of values look like, as they are and after what people do to them."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genebench.data.store import DataStore
+from genebench.datasets.manifest import read_manifest
+from genebench.errors import UserError
+from genebench.formats.base import BLOCK, Reader, Rows
+from genebench.preprocessing.compendium import Compendium, Platform
+from genebench.preprocessing.recipe import prepare
+from genebench.preprocessing.scale_checks import check_level, to_log2, units
+
+GENES, PROFILES = 400, 60
+
+
+def log2(seed: int = 0, profiles: int = PROFILES) -> np.ndarray:
+    """Log2 expression: genes differ by more than the values of one gene do."""
+    random = np.random.default_rng(seed)
+    means = random.gamma(9, 0.8, GENES)
+    return np.clip(random.normal(means, random.gamma(4, 0.2, GENES), (profiles, GENES)), 0.5, 16)
+
+
+def standardised(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    return (values - values.mean(axis, keepdims=True)) / (values.std(axis, keepdims=True) + 1e-3)
+
+
+EXPRESSION = log2()
+LINEAR = 2**EXPRESSION - 1
+COUNTS = np.random.default_rng(1).poisson(LINEAR).astype(float)
+KINDS = {
+    "log2": EXPRESSION,
+    "log2, rounded": EXPRESSION.round(),
+    "log2 without a pseudocount": np.log2(np.maximum(LINEAR / 60, 0.01)),
+    "linear": LINEAR,
+    "linear with absurd maxima": np.append(LINEAR, np.full((1, GENES), 6.7e9), axis=0),
+    "counts": COUNTS,
+    "z-scores by gene": standardised(EXPRESSION),
+    "z-scores of linear values": standardised(LINEAR),
+    "z-scores of some profiles": standardised(log2(2, 600))[:20],
+    "log2, centred by gene": EXPRESSION - np.median(EXPRESSION, axis=0),
+    "z-scores by profile": standardised(EXPRESSION, axis=1),
+    "zeros": np.zeros((3, 5)),
+}
+CENTRED = "z-scores or other values centred by gene: .* negative, and the means of genes differ"
+FAULTS = {
+    "linear": r"look linear, .* values reach [\d,.]+, and [\d,]+ of 2[\d,]+ are above 30;",
+    "linear with absurd maxima": "look linear, not log2 expression: values reach 6.7e.09, and",
+    "counts": r"look raw counts \(all whole numbers\), not log2 .* write level = \"linear\"",
+    "z-scores by gene": CENTRED,
+    "z-scores of linear values": CENTRED,
+    "z-scores of some profiles": CENTRED,
+    "log2, centred by gene": CENTRED,
+}
+ON_ARRAYS = FAULTS | {
+    "z-scores by profile": r"z-scores or log ratios, not log2 .*: \d\d% are negative, with mean",
+}
+BY_RANK = {kind: words for kind, words in FAULTS.items() if words == CENTRED}
+LOGARITHMIC = 'declared linear, but these look logarithmic: no value is above .*level = "log2"'
+NOT_LINEAR = dict.fromkeys(
+    ("log2", "log2, rounded", "log2 without a pseudocount", "zeros"), LOGARITHMIC
+) | {kind: words for kind, words in ON_ARRAYS.items() if "z-" in words}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("platform", "level", "faults"),
+    [
+        ("geo", "log2", ON_ARRAYS),
+        ("geo", "linear", NOT_LINEAR),
+        ("geo", "any", {}),
+        ("gtex", "log2", BY_RANK),
+        ("gtex", "linear", BY_RANK),
+        ("gtex", "any", {}),
+    ],
+)
+def test_each_kind_of_values_on_each_platform(platform, level, faults, kind):
+    def check():
+        check_level(KINDS[kind], source="m.tsv", platform=platform, level=level)
+
+    if kind not in faults:
+        check()
+        return
+    with pytest.raises(UserError, match=f"m.tsv: .*{faults[kind]}") as error:
+        check()
+    assert f'or, if the values are right, write level = "any" in [platforms.{platform}]' in str(
+        error.value
+    )
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 1024), st.integers(0, 99))
+def test_the_verdict_does_not_hang_on_how_many_profiles_there_are(profiles, seed):
+    values = log2(seed, profiles)
+    check_level(values, source="m", platform="geo", level="log2")
+    with pytest.raises(UserError, match="look linear"):
+        check_level(2**values, source="m", platform="geo", level="log2")
+    if profiles > 2:
+        with pytest.raises(UserError, match="centred by gene"):
+            check_level(standardised(values), source="m", platform="gtex", level="log2")
+
+
+class Given(Reader):
+    """A reader of profiles that a test made."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.source = "late.tsv"
+        self.gene_ids = pd.Index([f"g{gene}" for gene in range(GENES)])
+        self.profiles = pd.DataFrame(index=[f"p{at}" for at in range(len(values))])
+        self._values = values
+
+    def blocks(self, genes, size=BLOCK):
+        for at in range(0, len(self._values), size):
+            yield self._values[at : at + size, genes]
+
+
+@pytest.fixture(scope="module")
+def prepared_with(tmp_path_factory):
+    """prepared_with(platform, level, values): a dataset of which one platform has these values."""
+    store = DataStore(tmp_path_factory.mktemp("levels"))
+    ids = [f"g{gene}" for gene in range(GENES)]
+    genes = pd.DataFrame({"symbol": ids, "probes": ids}, index=ids)
+
+    def prepared(platform, level, values):
+        given = Platform(reader=Given(values), ids="symbol", level=level)
+        platforms = {"geo": Platform(reader=Given(EXPRESSION), ids="symbol"), platform: given}
+        compendium = Compendium(
+            name="late", title="", landmarks=genes[:9], targets=genes[9:], platforms=platforms
+        )
+        return prepare(compendium, store=store)
+
+    return prepared
+
+
+Z_SCORES = KINDS["z-scores by gene"]
+LATE = {
+    "linear": ("geo", "log2", EXPRESSION, LINEAR, "look linear, not log2 .* above 30;"),
+    "counts": ("geo", "log2", EXPRESSION, COUNTS, r"look raw counts \(all whole numbers\), not"),
+    "z-scores": ("geo", "log2", EXPRESSION, Z_SCORES, CENTRED),
+    "log2": ("geo", "linear", LINEAR, EXPRESSION, "these look logarithmic: no value is above"),
+    "z-scores of RNA-seq": ("gtex", "log2", LINEAR, Z_SCORES, CENTRED),
+}
+"""Kind → platform, level, the first 1,100 profiles, later ones, and what is said of these."""
+
+
+@pytest.mark.parametrize("kind", LATE)
+@pytest.mark.parametrize("number", [20, 200, 300])
+def test_late_profiles_in_other_units_are_refused_and_named(prepared_with, kind, number):
+    platform, level, first, late, words = LATE[kind]
+    values = np.concatenate([np.resize(first, (1100, GENES)), np.resize(late, (number, GENES))])
+    with pytest.raises(UserError, match=f"late.tsv: .*{words}") as error:
+        prepared_with(platform, level, values)
+    told = re.search(r": (\d+) profile\(s\), the first of them 'p(\d+)': ", str(error.value))
+    assert 0.9 * min(number, 256) < int(told[1]) <= number
+    assert 1100 <= int(told[2]) < 1105
+    assert "; leave them out, or give them in the units of the others" in str(error.value)
+    assert 'level = "l' not in str(error.value), "the others are in the declared units"
+
+
+def test_one_array_in_other_units_among_many_is_found(prepared_with):
+    values = log2(3, 2000)
+    values[1790] = 2 ** values[1790]
+    with pytest.raises(UserError, match=r"1 profile\(s\), the first of them 'p1790': .* linear"):
+        prepared_with("geo", "log2", values)
+
+
+@pytest.mark.parametrize("platform", ["geo", "gtex"])
+def test_many_negative_values_alone_are_no_fault(prepared_with, platform):
+    values = np.log2(np.maximum((2 ** log2(4, 1500) - 1) / 60, 0.01))
+    assert ((values < 0).mean(axis=1) > 0.2).sum() > 1000, "many suspects"
+    prepared_with(platform, "log2", values)
+
+
+def test_linear_arrays_become_log2():
+    given = LINEAR.astype(np.float32)
+    rows = Rows.of(given)
+    values = to_log2(rows, source="m", platform="geo", level="linear").pick()
+    np.testing.assert_allclose(values, np.log2(given.astype(float) + 1), rtol=1e-15)
+    for platform, level in (("geo", "log2"), ("geo", "any"), ("gtex", "linear")):
+        assert to_log2(rows, source="m", platform=platform, level=level) is rows
+    with pytest.raises(UserError, match=r"m: declared linear, .* smallest value is -0\.5; log2"):
+        to_log2(Rows.of(given - 0.5 - given.min()), source="m", platform="geo", level="linear")
+
+
+def test_what_is_not_asked_for_may_be_negative():
+    rows = Rows(np.array([[3.0, -1.0, 0.0]]), np.array([2, 0]))
+    values = to_log2(rows, source="m", platform="geo", level="linear").pick()
+    assert values.tolist() == [[0.0, 2.0]]
+
+
+def test_units_in_a_word():
+    assert [units("geo", level) for level in ("log2", "linear", "any")] == [
+        "log2", "log2(x + 1)", "as they are",
+    ]  # fmt: skip
+    assert units("gtex", "log2") == units("gtex", "any") == "by rank"
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("platform", ["1000g", "gtex"])
+def test_real_rna_seq_in_place_of_microarrays_is_refused(realdata, tmp_path, platform):
+    compendium = read_manifest(realdata / "u133.toml")
+    object.__setattr__(compendium, "platforms", {"geo": compendium.platforms[platform]})
+    with pytest.raises(UserError, match="look linear, not log2 expression: values reach"):
+        prepare(compendium, store=DataStore(tmp_path))
+    assert not list((tmp_path / "datasets").iterdir())

@@ -1,0 +1,153 @@
+"""Provenance: where the code of a result came from, as git and the installer tell it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from genebench.plugins.discovery import Plugin
+from genebench.runs.provenance import origin_of, provenance
+
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="no git")
+
+
+@pytest.fixture(autouse=True)
+def _anew():
+    origin_of.cache_clear()
+    yield
+    origin_of.cache_clear()
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A git repository of one commit."""
+    folder = tmp_path / "a checkout"
+    folder.mkdir()
+    (folder / "code.py").write_text("x = 1\n")
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "one")
+    return folder
+
+
+def git(folder, *words):
+    identity = ["-c", "user.name=n", "-c", "user.email=e@x", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(
+        ["git", "-C", folder, *identity, *words], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def installed_from(site, noted):
+    """Note where the fake distribution came from, as pip does (PEP 610)."""
+    info = site / "fake-1.0.dist-info"
+    (info / "direct_url.json").write_text(json.dumps(noted))
+
+
+@needs_git
+def test_an_editable_install_has_the_commit_of_its_checkout(install, checkout):
+    noted = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
+    installed_from(install("fake", ""), noted)
+    origin = origin_of("fake")
+    assert (origin.version, origin.install, origin.dirty) == ("1.0", "editable", False)
+    assert origin.commit == git(checkout, "rev-parse", "HEAD")
+
+
+@needs_git
+@pytest.mark.parametrize("name", ["code.py", "new.py"])
+def test_a_checkout_with_changed_or_new_files_is_dirty(install, checkout, name):
+    (checkout / name).write_text("x = 2\n")
+    noted = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
+    installed_from(install("fake", ""), noted)
+    assert origin_of("fake").dirty
+
+
+@needs_git
+def test_a_checkout_is_not_dirty_for_what_changes_beside_it(install, checkout):
+    (checkout / "plugin").mkdir()
+    (checkout / "plugin" / "more.py").write_text("")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "-m", "two")
+    (checkout / "code.py").write_text("x = 2\n")
+    noted = {"url": (checkout / "plugin").as_uri(), "dir_info": {"editable": True}}
+    installed_from(install("fake", ""), noted)
+    assert not origin_of("fake").dirty
+
+
+@pytest.fixture
+def monorepo(checkout, monkeypatch):
+    """A checkout as genebench's own is, with a plugin: change a file, and see who is dirty."""
+    paths = ("pyproject.toml", "genebench/job.py", "plugins/fake/code.py", "tests/test_job.py")
+    for path in paths:
+        (checkout / path).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / path).write_text("x = 1\n")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "-m", "two")
+    folders = {"genebench": checkout, "fake": checkout / "plugins" / "fake"}
+    monkeypatch.setattr("genebench.runs.provenance._source", lambda name: (folders[name], ""))
+
+    def dirty_after(path):
+        (checkout / path).write_text("x = 2\n")
+        return {name for name in folders if origin_of(name).dirty}
+
+    return dirty_after
+
+
+@needs_git
+@pytest.mark.parametrize(
+    ("changed", "dirty"),
+    [
+        ("genebench/job.py", {"genebench"}),
+        ("genebench/new.py", {"genebench"}),
+        ("pyproject.toml", {"genebench"}),
+        ("plugins/fake/code.py", {"fake"}),
+        ("plugins/fake/new.py", {"fake"}),
+        ("tests/test_job.py", set()),
+        ("notes.txt", set()),
+    ],
+)
+def test_genebench_and_a_plugin_of_one_checkout_are_dirty_each_by_itself(
+    install, monorepo, changed, dirty
+):
+    install("fake", "")
+    assert monorepo(changed) == dirty
+
+
+def test_an_editable_install_without_git_has_no_commit(install, tmp_path):
+    noted = {"url": (tmp_path / "gone").as_uri(), "dir_info": {"editable": True}}
+    installed_from(install("fake", ""), noted)
+    origin = origin_of("fake")
+    assert (origin.install, origin.commit, origin.dirty) == ("editable", "", False)
+
+
+def test_a_wheel_is_a_wheel_and_clean(install):
+    install("fake", "")
+    origin = origin_of("fake")
+    assert (origin.install, origin.commit, origin.dirty) == ("wheel", "", False)
+
+
+def test_a_wheel_built_from_a_repository_has_its_commit(install):
+    noted = {"url": "https://example.org/x", "vcs_info": {"vcs": "git", "commit_id": "abc"}}
+    installed_from(install("fake", ""), noted)
+    origin = origin_of("fake")
+    assert (origin.install, origin.commit, origin.dirty) == ("wheel", "abc", False)
+
+
+@needs_git
+def test_provenance_names_every_distribution_and_genebench_itself(install, checkout, tmp_path):
+    noted = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
+    installed_from(install("fake", ""), noted)
+    (checkout / "code.py").write_text("x = 2\n")
+    file = Plugin("my", "my.py", "0123", lambda: None, file=tmp_path / "my.py", digest="012345")
+    given = [Plugin("fake", "fake", "1.0", lambda: None), file]
+    found = provenance("genebench run", "2026-01-01T00:00:00+00:00", "cpu", given)
+    assert list(found.plugins) == ["fake", "genebench", "my.py"]
+    assert found.plugins["genebench"].install == "built-in"
+    assert found.plugins["my.py"].install == "file"
+    assert found.plugins["my.py"].digest == "012345"
+    assert found.git["fake"] == f"{found.plugins['fake'].commit}-dirty"
+    assert "my.py" not in found.git
+    assert found.versions["fake"] == "1.0"
