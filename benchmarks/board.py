@@ -28,7 +28,7 @@ import numpy as np
 from genebench._util.hashing import key_of
 from genebench.leaderboard import build
 from genebench.results.panels import scores_of
-from genebench.results.record import FORMAT, Code, Identity, PluginOrigin, Provenance, Record
+from genebench.results.record import RECORD_FORMAT, Code, Identity, PluginOrigin, Provenance, Record
 from genebench.results.store import ResultsStore
 
 GENES, TWINS = 9_520, 445
@@ -49,7 +49,7 @@ def identities(runs: int) -> Iterator[Identity]:
                 method=method,
                 params={"layers": one % 3 + 1, "units": 1000 * (one + 1), "lr": 0.001, "cut": 99},
                 seed=seed, protocol=protocol, protocol_version=1, train="geo/train",
-                select="geo/select", test="geo/test", data="0123456789abcdef",
+                validation="geo/validation", test="geo/test", data="0123456789abcdef",
                 code=Code(distribution="genebench-made-up", version="1.0", digest="ab" * 8),
                 numerics=1,
             )  # fmt: skip
@@ -62,8 +62,9 @@ def write(identity: Identity, folder: Path) -> None:
     random = np.random.default_rng(int(key[:8], 16))
     vectors = made_up(identity, 0.3 + 0.01 * place, random)
     record = Record(
-        format=FORMAT, key=key, status="done", identity=identity, dataset="u133", preset="paper",
-        published_data=False, profiles={"train": 88_807, "select": 11_101,
+        format=RECORD_FORMAT, key=key, status="done", identity=identity,
+        dataset="u133", preset="paper",
+        published_data=False, profiles={"train": 88_807, "validation": 11_101,
         "test": PROTOCOLS[identity.protocol]}, genes={"landmark": 943, "target": GENES},
         choices={"epoch": 180}, notes=(), scores=scores_of(vectors), metrics={},
         constant_truth=0, constant_prediction=0, vectors="", predictions="",

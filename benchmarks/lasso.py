@@ -66,7 +66,7 @@ def correlated(profiles: int, landmarks: int, targets: int) -> tuple[Profiles, P
     """Sixty shared factors of falling strength, and noise: a condition number of some thousands.
 
     Returns:
-        Training and selection profiles.
+        Training and validation profiles.
     """
     random = np.random.default_rng(0)
     strength = np.geomspace(1, 0.05, 60)[:, None]
@@ -175,11 +175,13 @@ def compare(train: Profiles, ratios: list[float], fitted: int, names: list[str])
         print(f"| {' | '.join((*cells, f'{gaps.max():.1e}', used, *times))} |", flush=True)
 
 
-def way_down(train: Profiles, selection: Profiles) -> list[float]:
+def way_down(train: Profiles, validation: Profiles) -> list[float]:
     """λ / λ_max of the path that the method goes down with the parameters that it has."""
     spec = next(spec for spec in genebench_methods() if spec.name == "lsr-l1")
     method = LSRL1(**{param.name: param.default for param in spec.params})
-    path = method.fit(train, {"select": selection}, Context())["select"].curves["path"]["lambda"]
+    path = method.fit(train, {"validation": validation}, Context())["validation"].curves["path"][
+        "lambda"
+    ]
     return [penalty / path[0] for penalty in path]
 
 

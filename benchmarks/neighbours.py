@@ -9,7 +9,7 @@ loop over genes does. All sides run in this process with the same number of thre
 smallest of their times counts. Data are generated: 40 directions of common variation and noise.
 
 KNN is timed from queries to predictions for one k; what is searched was built before. KNN-GE is
-timed from profiles to the error of every k in 1 … 50 on a selection set a tenth of the size; the
+timed from profiles to the error of every k in 1 … 50 on a validation set a tenth of the size; the
 loop takes each gene by itself, so it is timed on some genes and multiplied.
 """
 
@@ -31,7 +31,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from threadpoolctl import threadpool_limits
 
 from genebench import Context, Profiles
-from genebench.data.profiles import Units
+from genebench.data.standardisation import Standardiser
 from genebench_knn.averages import Choice
 from genebench_knn.genes import KNNGE
 from genebench_knn.profiles import NearestProfiles, TrainingSet
@@ -57,7 +57,7 @@ def profiles(values: Matrix) -> Profiles:
     return Profiles(
         expression=values,
         rows=np.arange(len(values)),
-        units=Units(np.zeros(values.shape[1]), np.full(values.shape[1], 1 - 1e-3)),
+        standardiser=Standardiser(np.zeros(values.shape[1]), np.full(values.shape[1], 1 - 1e-3)),
         profiles=pd.DataFrame(index=range(len(values))),
         landmark_genes=genes[:LANDMARKS],
         target_genes=genes[LANDMARKS:],
@@ -90,21 +90,21 @@ def by_faiss(train: Profiles, k: int) -> Predict:
     return predict
 
 
-def loop_over_genes(train: Profiles, select: Profiles) -> NDArray[np.float64]:
+def loop_over_genes(train: Profiles, validation: Profiles) -> NDArray[np.float64]:
     """MAE of KNN-GE for k = 1 … 50, each gene by itself."""
     tried = np.arange(1, K_MAX + 1)
     errors = np.zeros(K_MAX)
-    for target, truth in zip(train.targets.T, select.targets.T, strict=True):
+    for target, truth in zip(train.targets.T, validation.targets.T, strict=True):
         distance = ((train.landmarks - target[:, None]) ** 2).sum(axis=0)
         nearest = np.argsort(distance)[:K_MAX]
-        means = select.landmarks[:, nearest].cumsum(axis=1) / tried
+        means = validation.landmarks[:, nearest].cumsum(axis=1) / tried
         errors += np.abs(means - truth[:, None]).mean(axis=0)
     return errors / len(train.target_genes)
 
 
-def path_of_genebench(train: Profiles, select: Profiles) -> NDArray[np.float64]:
+def path_of_genebench(train: Profiles, validation: Profiles) -> NDArray[np.float64]:
     """The same by KNN-GE."""
-    model = KNNGE(k_max=K_MAX).fit(train, {"select": select}, Context())["select"]
+    model = KNNGE(k_max=K_MAX).fit(train, {"validation": validation}, Context())["validation"]
     return np.array(model.curves["path"]["mae"])
 
 

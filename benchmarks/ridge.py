@@ -1,8 +1,8 @@
 """LSR-L2's whole λ path against scikit-learn's Ridge fitted once for each λ.
 
-Both sides fit all targets, judge every λ by MAE on the same selection profiles, and must choose the
-same one. Same process, same threads, float32 input in memory; by turns, the least of a few runs.
-Processor time, best with ``--threads 1``, is what other work disturbs least.
+Both sides fit all targets, judge every λ by MAE on the same validation profiles, and must choose
+the same one. Same process, same threads, float32 input in memory; by turns, the least of a few
+runs. Processor time, best with ``--threads 1``, is what other work disturbs least.
 
 Usage: ``python benchmarks/ridge.py [--profiles 20000 --landmarks 943 --targets 2000 --lambdas 20]``
 """
@@ -26,7 +26,7 @@ SELECTION = 2_000
 
 
 def correlated(profiles: int, landmarks: int, targets: int) -> tuple[Profiles, Profiles]:
-    """Training and selection profiles: forty shared factors and noise, as genes have them."""
+    """Training and validation profiles: forty shared factors and noise, as genes have them."""
     random = np.random.default_rng(0)
     loadings = random.normal(size=(40, landmarks + targets)) / 6
     factors = random.standard_normal((profiles + SELECTION, 40))
@@ -47,18 +47,18 @@ def timed(works: list[Callable[[], float]], repeats: int) -> list[tuple[np.ndarr
     return found
 
 
-def ours(train: Profiles, selection: Profiles, grid: np.ndarray) -> float:
+def ours(train: Profiles, validation: Profiles, grid: np.ndarray) -> float:
     """The path as the plugin does it, moments included."""
     method = LSRL2(lambda_min=grid[0], lambda_max=grid[-1], lambdas=len(grid), per_gene=False)
-    return method.fit(train, {"select": selection}, Context())["select"].choices["lambda"]
+    return method.fit(train, {"validation": validation}, Context())["validation"].choices["lambda"]
 
 
-def theirs(train: Profiles, selection: Profiles, grid: np.ndarray) -> float:
+def theirs(train: Profiles, validation: Profiles, grid: np.ndarray) -> float:
     """One Ridge for each λ."""
     errors = [
         np.abs(
-            Ridge(alpha=penalty).fit(train.landmarks, train.targets).predict(selection.landmarks)
-            - selection.targets
+            Ridge(alpha=penalty).fit(train.landmarks, train.targets).predict(validation.landmarks)
+            - validation.targets
         ).mean()
         for penalty in grid
     ]

@@ -89,9 +89,10 @@ def matrices(folder: Path) -> Scores:
 
 def blocks(folder: Path, *names: str) -> Scores:
     """As a job of genebench scores."""
-    from genebench.data.profiles import Profiles, Units
+    from genebench.data.profiles import Profiles
+    from genebench.data.standardisation import Standardiser
     from genebench.metrics.scoring import score
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
     from genebench.runs.plan import wanted_metrics
 
     truth, prediction = (
@@ -101,12 +102,12 @@ def blocks(folder: Path, *names: str) -> Scores:
     test = Profiles(
         expression=truth,
         rows=np.arange(n_profiles),
-        units=Units.given(n_targets),
+        standardiser=Standardiser.identity(n_targets),
         profiles=pd.DataFrame(index=_names("P", n_profiles)),
         landmark_genes=_genes([]),
         target_genes=_genes(_names("T", n_targets)),
     )
-    offered = catalog()
+    offered = registry()
     chosen = offered.metrics.choose(names) if names else wanted_metrics(offered)
     found = score(test, prediction, chosen)
     assert not found.faults, found.faults
@@ -127,9 +128,9 @@ def measured(work: Callable[..., Scores], *arguments: object) -> Measured:
     import scipy.stats  # noqa: F401  no side's imports are timed
 
     from genebench.metrics import scoring  # noqa: F401
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
 
-    catalog()
+    registry()
     start, processor = time.perf_counter(), time.process_time()
     scores = work(*arguments)
     seconds, processor = time.perf_counter() - start, time.process_time() - processor

@@ -33,9 +33,9 @@ Candidates = dict[float, Predictor]
 
 PARTS = {
     "train": Part(platform="geo", split="train"),
-    "geo select": Part(platform="geo", split="select"),
+    "geo validation": Part(platform="geo", split="validation"),
     "geo test": Part(platform="geo", split="test"),
-    "gtex select": Part(platform="1000g"),
+    "gtex validation": Part(platform="1000g"),
     "gtex test": Part(platform="gtex"),
 }
 PROTOCOLS = ("geo", "gtex")
@@ -101,9 +101,11 @@ def _mean_of(nearest: NDArray[np.intp]) -> Predictor:
     return lambda landmarks: landmarks[:, nearest].mean(axis=1)
 
 
-def chosen(candidates: Candidates, select: Pair) -> Predictor:
-    """The candidate with the smallest error on the selection profiles."""
-    best = min(candidates, key=lambda key: mae(select[1], candidates[key](select[0])).mean())
+def chosen(candidates: Candidates, validation: Pair) -> Predictor:
+    """The candidate with the smallest error on the validation profiles."""
+    best = min(
+        candidates, key=lambda key: mae(validation[1], candidates[key](validation[0])).mean()
+    )
     return candidates[best]
 
 
@@ -123,7 +125,7 @@ def neural_net(parts: dict[str, Pair]) -> dict[str, Predictor]:
             optimiser.step()
         schedule.step()
         for protocol in PROTOCOLS:
-            x, y = parts[f"{protocol} select"]
+            x, y = parts[f"{protocol} validation"]
             error = float(mae(y, _predictor(net)(x)).mean())
             if error < best[protocol][0]:
                 best[protocol] = error, _predictor(copy.deepcopy(net))
@@ -185,7 +187,7 @@ def main(preset: str = "small") -> None:
         "LSR-L2": ridge(parts["train"], tuple(10.0 ** np.arange(-1, 5.5, 0.5))),
     }
     for name, candidates in methods.items():
-        best = [chosen(candidates, parts[f"{protocol} select"]) for protocol in PROTOCOLS]
+        best = [chosen(candidates, parts[f"{protocol} validation"]) for protocol in PROTOCOLS]
         print(row(name, truths, [f(x) for f, (x, _) in zip(best, tests, strict=True)]), flush=True)
         if name in PUBLISHED:
             print(line("*published*", *PUBLISHED[name]))

@@ -339,7 +339,7 @@ def climb(sizes: Sequence[str], repeats: int) -> None:
 
 
 def shape(size: str) -> tuple[int, int]:
-    """Layers and units."""
+    """ProbeMeans and units."""
     layers, units = map(int, size.split("x"))
     return layers, units
 

@@ -19,7 +19,7 @@ from genebench.data.store import Dataset
 from genebench.datasets.library import is_ready, open_dataset, suggested_preset
 from genebench.errors import UserError, unknown
 from genebench.plugins.discovery import load_code
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.results import DEFAULT_RESULTS
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
@@ -39,7 +39,7 @@ class Parts(NamedTuple):
     """The three parts that a protocol uses."""
 
     train: Profiles
-    select: Profiles
+    validation: Profiles
     test: Profiles
 
 
@@ -75,7 +75,7 @@ class Results(NamedTuple):
 def load(
     dataset: str = "sim", protocol: str = "geo", *, preset: str | None = None, mmap: bool = False
 ) -> Parts:
-    """Load a dataset as a protocol sees it: ``.train``, ``.select`` and ``.test``.
+    """Load a dataset as a protocol sees it: ``.train``, ``.validation`` and ``.test``.
 
     Each has ``.landmarks`` and ``.targets`` (float32, profiles × genes, standardised) and the
     tables ``.profiles``, ``.landmark_genes`` and ``.target_genes``. With ``mmap`` the matrices
@@ -84,10 +84,10 @@ def load(
     Raises:
         UserError: an unknown dataset, protocol or preset.
     """
-    spec = catalog().protocols.get(protocol)
-    opened = open_dataset(dataset, catalog().datasets, preset)
+    spec = registry().protocols.get(protocol)
+    opened = open_dataset(dataset, registry().datasets, preset)
     return Parts(
-        *(opened.profiles(part, mmap=mmap) for part in (spec.train, spec.select, spec.test))
+        *(opened.profiles(part, mmap=mmap) for part in (spec.train, spec.validation, spec.test))
     )
 
 
@@ -173,7 +173,7 @@ def _reading_order(record: Record) -> tuple[str, str, str, int, str]:
 
 def is_built(dataset: str, preset: str | None) -> bool:
     """Whether a dataset is there already; one that nobody knows counts as there."""
-    return is_ready(dataset, catalog().datasets, preset)
+    return is_ready(dataset, registry().datasets, preset)
 
 
 def plan_run(
@@ -192,7 +192,7 @@ def plan_run(
     progress: Progress = silent,
 ) -> Plan:
     """Check every name, open (or build) the dataset, and turn the request into jobs."""
-    offered = catalog()
+    offered = registry()
     request = Request(
         methods=_names(methods),
         protocols=_names(protocols),
@@ -222,7 +222,7 @@ def preset_of(dataset: str, preset: str | None) -> str:
     """
     if preset is not None and preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    return preset or suggested_preset(dataset, catalog().datasets)
+    return preset or suggested_preset(dataset, registry().datasets)
 
 
 def plan_suite(
@@ -242,7 +242,7 @@ def plan_suite(
     size = preset_of(name, preset or suite.preset)
 
     def plan(run: Run) -> Plan:
-        methods = [spec.name for spec in catalog().methods.choose(run.methods)]
+        methods = [spec.name for spec in registry().methods.choose(run.methods)]
         settings = run.at(size)
         return plan_run(
             methods,
@@ -263,7 +263,7 @@ def plan_suite(
 
 def check_choices(engine: str, device: str) -> None:
     """Refuse an unknown engine or device before anything is done."""
-    catalog().engines.get(engine)
+    registry().engines.get(engine)
     if device not in get_args(DeviceChoice):
         raise unknown("device", device, get_args(DeviceChoice))
 
@@ -283,7 +283,7 @@ def engine_of(engine: str, *limits: float | None) -> str:
 
 def execute_plan(jobs: list[Job], settings: Settings, engine: str = "local") -> Iterable[Job]:
     """Hand jobs to an engine; yields each once it has ended."""
-    spec = catalog().engines.get(engine)
+    spec = registry().engines.get(engine)
     launch = load_code(spec.code)
     ResultsStore(settings.results).prepare()
     for job in jobs:

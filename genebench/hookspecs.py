@@ -37,37 +37,37 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def genebench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
-    """Called when the catalog is built. Return the datasets this plugin can prepare."""
+    """Called when the registry is built. Return the datasets this plugin can prepare."""
 
 
 @hookspec
 def genebench_formats() -> Iterable[FormatSpec]:  # type: ignore[empty-body]
-    """Called when the catalog is built. Return file formats that expression can be read from."""
+    """Called when the registry is built. Return file formats that expression can be read from."""
 
 
 @hookspec
 def genebench_protocols() -> Iterable[ProtocolSpec]:  # type: ignore[empty-body]
-    """Called when the catalog is built. Return ways to train, select and test."""
+    """Called when the registry is built. Return ways to train, validation and test."""
 
 
 @hookspec
 def genebench_methods() -> Iterable[MethodSpec]:  # type: ignore[empty-body]
-    """Called when the catalog is built. Return inference methods and their parameters."""
+    """Called when the registry is built. Return inference methods and their parameters."""
 
 
 @hookspec
 def genebench_metrics() -> Iterable[MetricSpec]:  # type: ignore[empty-body]
-    """Called when the catalog is built. Return metrics: one value per gene (or per profile)."""
+    """Called when the registry is built. Return metrics: one value per gene (or per profile)."""
 
 
 @hookspec
 def genebench_engines() -> Iterable[EngineSpec]:  # type: ignore[empty-body]
-    """Called when the catalog is built. Return places where jobs can be executed."""
+    """Called when the registry is built. Return places where jobs can be executed."""
 
 
 @hookspec
 def genebench_reporters() -> Iterable[ReporterSpec]:  # type: ignore[empty-body]
-    """Called when the catalog is built. Return output formats of ``genebench report``."""
+    """Called when the registry is built. Return output formats of ``genebench report``."""
 
 
 @hookspec
@@ -88,7 +88,7 @@ def genebench_job_progressed(job: Job, done: int, total: int, message: str) -> N
     """Called where ``job`` runs, when its method reports ``done`` of ``total`` steps.
 
     ``message`` says in words what is being done; a training says its latest errors, each on a
-    selection set followed by its curve so far, in block characters. Nothing is returned, and what
+    validation set followed by its curve so far, in block characters. Nothing is returned, and what
     is raised is logged, and forgotten.
     """
 

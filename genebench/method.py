@@ -42,10 +42,10 @@ class Context:
 
 
 class Model(ABC):
-    """A fitted method, chosen on one selection set.
+    """A fitted method, chosen on one validation set.
 
     Attributes:
-        choices: what the selection set decided (λ, k, the epoch, …); kept in the record.
+        choices: what the validation set decided (λ, k, the epoch, …); kept in the record.
         notes: one-line remarks that a reader of the result should see; kept in the record.
         curves: how it was chosen, by name (``path``, ``learning``, …); kept in the record.
         per_target: name → one number per target (its own λ, a duality gap); kept beside the
@@ -84,19 +84,19 @@ class Method(ABC):
 
     @abstractmethod
     def fit(
-        self, train: Profiles, selections: Mapping[str, Profiles], context: Context
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Fit on the training profiles, once, and choose a model for each selection set.
+        """Fit on the training profiles, once, and choose a model for each validation set.
 
         Args:
             train: the training profiles.
-            selections: selection sets by name. They may be used only to choose: an epoch, λ, k.
+            validation_sets: protocol → its validation set, used only to choose: an epoch, λ, k.
             context: seed, device, progress.
 
         Returns:
-            One model for each name in ``selections``; the same object may serve several. What is
-            chosen on one set must not depend on which others are given: a run that continues
-            asks only for those that are missing.
+            One model for each name in ``validation_sets``. The same object may serve several.
+            The choice on one set must not depend on the other sets, because a run that continues
+            asks only for the missing ones.
         """
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:

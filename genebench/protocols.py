@@ -10,17 +10,17 @@ genebench_contract = CONTRACT
 GEO = ProtocolSpec(
     name="geo",
     title="GEO",
-    summary="train, select and test on parts of the microarray platform",
+    summary="train, validation and test on parts of the microarray platform",
     train=Part(platform="geo", split="train"),
-    select=Part(platform="geo", split="select"),
+    validation=Part(platform="geo", split="validation"),
     test=Part(platform="geo", split="test"),
 )
 GTEX = ProtocolSpec(
     name="gtex",
     title="GEO → 1000 Genomes → GTEx",
-    summary="train on microarrays, select on 1000 Genomes RNA-seq, test on GTEx RNA-seq",
+    summary="train on microarrays, validate on 1000 Genomes RNA-seq, test on GTEx RNA-seq",
     train=Part(platform="geo", split="train"),
-    select=Part(platform="1000g"),
+    validation=Part(platform="1000g"),
     test=Part(platform="gtex"),
 )
 GEO_STRICT = ProtocolSpec(
@@ -28,7 +28,7 @@ GEO_STRICT = ProtocolSpec(
     title="GEO, training statistics",
     summary="geo, with quantiles, means and deviations from the training profiles only",
     train=Part(platform="geo", split="train", statistics="train"),
-    select=Part(platform="geo", split="select", statistics="train"),
+    validation=Part(platform="geo", split="validation", statistics="train"),
     test=Part(platform="geo", split="test", statistics="train"),
     variant_of="geo",
 )
@@ -37,7 +37,7 @@ GTEX_STRICT = ProtocolSpec(
     title="GEO → 1000 Genomes → GTEx, training statistics",
     summary="gtex, with inputs and units of the training profiles on every platform",
     train=Part(platform="geo", split="train", statistics="train"),
-    select=Part(platform="1000g", statistics="train"),
+    validation=Part(platform="1000g", statistics="train"),
     test=Part(platform="gtex", statistics="train"),
     variant_of="gtex",
 )
@@ -46,7 +46,7 @@ GEO_SERIES = ProtocolSpec(
     title="GEO, split by series",
     summary="geo, with every GEO series (group) in one part only",
     train=Part(platform="geo", split="train", by="group"),
-    select=Part(platform="geo", split="select", by="group"),
+    validation=Part(platform="geo", split="validation", by="group"),
     test=Part(platform="geo", split="test", by="group"),
     variant_of="geo",
 )

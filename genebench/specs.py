@@ -17,7 +17,7 @@ Device = Literal["cpu", "cuda"]
 """A device that a method can run on."""
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 """The device that a user asks for; ``auto`` takes CUDA where method and machine have it."""
-Split = Literal["train", "select", "test"]
+Split = Literal["train", "validation", "test"]
 SplitBy = Literal["random", "group"]
 Statistics = Literal["platform", "train"]
 Direction = Literal["lower", "higher"]
@@ -287,7 +287,7 @@ class ProtocolSpec:
     summary: str
     train: Part
     """What methods are fitted on."""
-    select: Part
+    validation: Part
     """What they choose on: an epoch, λ, k."""
     test: Part
     """What they are tested on; it has no profile in common with the others."""
@@ -300,13 +300,13 @@ class ProtocolSpec:
 
     def __post_init__(self) -> None:
         check_name("protocol", self.name)
-        for part in (self.train, *(() if self.is_trial else (self.select,))):
+        for part in (self.train, *(() if self.is_trial else (self.validation,))):
             if self.test.overlaps(part):
                 raise ValueError(f"protocol {self.name}: the test profiles are also used to fit")
 
     def trial(self) -> ProtocolSpec:
-        """The same, scored on the selection profiles: candidates are compared without a test."""
-        return replace(self, test=self.select, is_trial=True)
+        """The same, scored on the validation profiles: candidates are compared without a test."""
+        return replace(self, test=self.validation, is_trial=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

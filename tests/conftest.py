@@ -18,7 +18,7 @@ from hypothesis import settings
 from genebench._util.hashing import key_of
 from genebench.cli import invoke
 from genebench.datasets.library import open_dataset
-from genebench.results.record import FORMAT, Record
+from genebench.results.record import RECORD_FORMAT, Record
 from genebench.specs import Value
 
 # A busy machine is no failure; and what CI finds, it finds again.
@@ -40,9 +40,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def tiny(home: Path):
     """The tiny simulated dataset, prepared."""
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
 
-    return open_dataset("sim", catalog().datasets, "tiny")
+    return open_dataset("sim", registry().datasets, "tiny")
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +106,7 @@ def made_up() -> Callable[..., Record]:
         """``mae`` is the mean over 10 genes, CC is 1 − MAE; None stands for a failure."""
         identity = {
             "method": method, "params": params, "seed": 0, "protocol": "geo",
-            "protocol_version": 1, "train": "geo/train", "select": "geo/select",
+            "protocol_version": 1, "train": "geo/train", "validation": "geo/validation",
             "test": "geo/test", "data": "0123456789abcdef", "numerics": 1,
             "code": {"distribution": "made-up", "version": "1.0", "digest": "0" * 16},
         }  # fmt: skip
@@ -123,10 +123,11 @@ def made_up() -> Callable[..., Record]:
         failure = {"kind": "ValueError", "message": "no luck", "traceback": ""}
         return Record.model_validate(
             {
-                "format": FORMAT, "key": key_of(identity), "dataset": "sim", "preset": "small",
+                "format": RECORD_FORMAT, "key": key_of(identity),
+                "dataset": "sim", "preset": "small",
                 "status": "failed" if mae is None else "done", "identity": identity,
                 "published_data": False, "choices": {}, "notes": (), "scores": scores,
-                "profiles": {"train": 80, "select": 10, "test": 10},
+                "profiles": {"train": 80, "validation": 10, "test": 10},
                 "genes": {"landmark": 5, "target": 10}, "metrics": {}, "constant_truth": 0,
                 "constant_prediction": 0, "vectors": "", "predictions": "", "seconds": {},
                 "shared_fit": (), "peak_memory": 0, "peak_memory_scope": "job",

@@ -50,7 +50,7 @@ def test_a_protocol_has_three_parts_of_float32_profiles_by_genes(protocol):
         assert part.landmarks.dtype == part.targets.dtype == np.float32
         assert np.isfinite(part.landmarks).all()
         assert np.isfinite(part.targets).all()
-    assert parts == (parts.train, parts.select, parts.test)
+    assert parts == (parts.train, parts.validation, parts.test)
 
 
 def test_tables_are_indexed_by_id_in_the_order_of_the_matrices(geo):
@@ -87,7 +87,7 @@ def test_twins_are_one_measurement_on_rnaseq(gtex):
 
 
 def test_each_platform_is_standardised_by_its_own_statistics(gtex):
-    for part in (gtex.select, gtex.test):
+    for part in (gtex.validation, gtex.test):
         for values in (part.landmarks, part.targets):
             np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-4)
             spread = values.std(axis=0)
@@ -103,10 +103,10 @@ def test_the_microarrays_are_standardised_over_all_their_profiles(geo):
 
 def test_no_test_profile_is_among_those_used_to_fit(geo, gtex):
     for parts in (geo, gtex):
-        seen = {*parts.train.profiles.index, *parts.select.profiles.index}
+        seen = {*parts.train.profiles.index, *parts.validation.profiles.index}
         assert not seen & set(parts.test.profiles.index)
-        assert not set(parts.train.profiles.index) & set(parts.select.profiles.index)
-        assert len(seen) == len(parts.train) + len(parts.select)
+        assert not set(parts.train.profiles.index) & set(parts.validation.profiles.index)
+        assert len(seen) == len(parts.train) + len(parts.validation)
 
 
 def test_both_protocols_share_the_training_profiles(geo, gtex):

@@ -15,7 +15,7 @@ import pytest
 
 from genebench import hookspecs
 from genebench.plugins.discovery import FILES, installed
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -53,7 +53,7 @@ def test_every_extra_that_is_named_exists():
     for path in [*PAGES, *(ROOT / "genebench").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]:
         named = re.findall(r"\bgenebench\[(\w+)\]", path.read_text("utf-8"))
         assert set(named) - {"extra"} <= known, path  # which stands for any
-    assert {spec.extra for spec in catalog().formats.specs.values()} - {""} <= known
+    assert {spec.extra for spec in registry().formats.specs.values()} - {""} <= known
 
 
 def test_the_site_is_built_and_every_link_in_it_leads_somewhere(tmp_path):
@@ -138,11 +138,11 @@ def test_a_docstring_becomes_markdown(rendering):
 def every_hook(monkeypatch):
     """The plugin of the reference's examples, loaded by every command of the test."""
     monkeypatch.setenv(FILES, str(DOCS / "examples" / "every_hook.py"))
-    for cached in (installed, catalog):
+    for cached in (installed, registry):
         cached.cache_clear()
     yield
     monkeypatch.undo()
-    for cached in (installed, catalog):
+    for cached in (installed, registry):
         cached.cache_clear()
     sys.modules.pop("every_hook", None)
 

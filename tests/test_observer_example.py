@@ -14,7 +14,7 @@ import pytest
 
 from genebench.api import run
 from genebench.plugins.discovery import installed
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "docs" / "examples" / "observer"
 
@@ -35,10 +35,10 @@ def mlruns(tiny, tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text(f"[genebench]\n{point[1].replace(chr(34), '')}\n")
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("MLFLOW_TRACKING_DIR", str(tmp_path / "mlruns"))
-    for cached in (installed, catalog):
+    for cached in (installed, registry):
         cached.cache_clear()
     yield tmp_path / "mlruns"
-    for cached in (installed, catalog):
+    for cached in (installed, registry):
         cached.cache_clear()
     for name in [name for name in sys.modules if name.startswith("genebench_mlruns")]:
         del sys.modules[name]
@@ -76,7 +76,7 @@ def meta(folder):
     return dict(line.split(": ", 1) for line in (folder / "meta.yaml").read_text().splitlines())
 
 
-def test_a_training_is_logged_as_it_goes_with_the_error_on_each_selection_set(mlruns, tmp_path):
+def test_a_training_is_logged_as_it_goes_with_the_error_on_each_validation_set(mlruns, tmp_path):
     records = trained(tmp_path)
     folder = run_of(mlruns, "dgex")
     done = metric(folder, "progress")

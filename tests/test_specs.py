@@ -42,7 +42,7 @@ def method(*params, **declared):
 def protocol(**parts):
     named = {
         "train": Part(platform="geo", split="train"),
-        "select": Part(platform="geo", split="select"),
+        "validation": Part(platform="geo", split="validation"),
         "test": Part(platform="geo", split="test"),
     }
     return ProtocolSpec(name="p", title="t", summary="s", **(named | parts))
@@ -264,7 +264,7 @@ def test_code_that_is_no_import_string_is_refused(code):
             title="t",
             summary="s",
             train=Part(platform="a"),
-            select=Part(platform="b"),
+            validation=Part(platform="b"),
             test=Part(platform="c"),
         ),
     ],
@@ -284,7 +284,7 @@ def test_a_dataset_offers_known_presets_only():
         DatasetSpec(name="d", title="t", code="m:f", preset="big")
 
 
-@pytest.mark.parametrize("used_to", ["train", "select"])
+@pytest.mark.parametrize("used_to", ["train", "validation"])
 @pytest.mark.parametrize(
     ("fitted", "tested"),
     [("test", "test"), (None, "test"), ("train", None), (None, None)],

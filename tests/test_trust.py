@@ -10,7 +10,7 @@ from genebench.api import records, run
 from genebench.cli import invoke
 from genebench.datasets.library import open_dataset
 from genebench.plugins.discovery import installed
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def fresh_catalog():
 
     def forget():
         installed.cache_clear()
-        catalog.cache_clear()
+        registry.cache_clear()
 
     forget()
     yield forget
@@ -45,14 +45,14 @@ def test_a_method_that_alters_what_it_is_given_alters_no_score(
                 return landmarks[:, :1] * 0 + [0.0] * self.targets
 
         class Meddler(Method):
-            def fit(self, train, selections, context):
+            def fit(self, train, validation_sets, context):
                 model = Zero()
                 model.targets = len(train.target_genes)
                 train.target_genes["twin"] = True
                 train.target_genes["symbol"] = "?"
                 train.target_genes.index = train.target_genes.index[::-1]
                 train.profiles["split"] = "test"
-                return dict.fromkeys(selections, model)
+                return dict.fromkeys(validation_sets, model)
 
         @hookimpl
         def genebench_methods():
@@ -125,7 +125,7 @@ def test_predictions_asked_for_later_are_made_then(tiny, tmp_path):
 @pytest.mark.parametrize("damage", ["truncated", "missing"])
 def test_damaged_data_are_one_line_and_no_result(tmp_path, monkeypatch, capfd, damage):
     monkeypatch.setenv("GENEBENCH_HOME", str(tmp_path / "home"))
-    dataset = open_dataset("sim", catalog().datasets, "tiny")
+    dataset = open_dataset("sim", registry().datasets, "tiny")
     path = dataset.root / "geo" / "expression.npy"
     path.write_bytes(path.read_bytes()[:-400]) if damage == "truncated" else path.unlink()
     folder = tmp_path / "results"
@@ -146,11 +146,11 @@ def test_contradicting_parameters_stop_a_run_before_its_first_job(tiny, tmp_path
 
 def test_a_recipe_of_another_version_builds_the_simulated_dataset_again(tmp_path, monkeypatch):
     monkeypatch.setenv("GENEBENCH_HOME", str(tmp_path))
-    built = open_dataset("sim", catalog().datasets, "tiny")
-    assert open_dataset("sim", catalog().datasets, "tiny").root.stat() == built.root.stat()
+    built = open_dataset("sim", registry().datasets, "tiny")
+    assert open_dataset("sim", registry().datasets, "tiny").root.stat() == built.root.stat()
     path = built.root / "dataset.json"
     path.write_text(path.read_text().replace('"recipe": 1', '"recipe": 0'))
-    again = open_dataset("sim", catalog().datasets, "tiny")
+    again = open_dataset("sim", registry().datasets, "tiny")
     assert again.info["recipe"] == 1
     assert again.verify() == []
 

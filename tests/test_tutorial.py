@@ -14,7 +14,7 @@ from hatchling.build import build_editable
 
 from genebench._util.hashing import code_digest
 from genebench.plugins.discovery import FILES, installed
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 HOW_TO = sorted((DOCS / "howto").glob("*.md"))
@@ -34,7 +34,7 @@ pages = _helper("pages")
 
 def forget(folder):
     """As a new process would: look for plugins again, and import them again."""
-    for cached in (installed, catalog, code_digest):
+    for cached in (installed, registry, code_digest):
         cached.cache_clear()
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None)).startswith(str(folder)):

@@ -41,10 +41,10 @@ def genebench_methods():
 
 
 class ShrunkMean(Method):
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         context.progress(1, 1, "taking means")
         model = Constant(self.params["share"] * train.targets.mean(axis=0))
-        return dict.fromkeys(selections, model)
+        return dict.fromkeys(validation_sets, model)
 
     def restore(self, tensors, context):
         return Constant(tensors["values"])
@@ -89,7 +89,7 @@ def genebench_protocols():
             title="GEO → 1000 Genomes",
             summary="as gtex, with the two RNA-seq platforms the other way round",
             train=Part(platform="geo", split="train"),
-            select=Part(platform="gtex"),
+            validation=Part(platform="gtex"),
             test=Part(platform="1000g"),
         )
     ]
@@ -167,9 +167,9 @@ def keys(report):
 def genebench_commands(app):
     @app.command("protocols", help="Print the name of every protocol.")
     def protocols():
-        from genebench.plugins.registry import catalog
+        from genebench.plugins.registry import registry
 
-        print(*catalog().protocols.specs)
+        print(*registry().protocols.specs)
 
 
 @hookimpl

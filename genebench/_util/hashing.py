@@ -25,9 +25,14 @@ def canonical(content: Any) -> str:
     )
 
 
+def checksum_of(content: Any) -> str:
+    """Return the sha256 of the canonical form of some content, in hexadecimal."""
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+
 def key_of(content: Any) -> str:
-    """The key of some content: 24 hex digits of its canonical form's sha256."""
-    return hashlib.sha256(canonical(content).encode()).hexdigest()[:KEY_LENGTH]
+    """Return the key of some content: the first 24 digits of its checksum."""
+    return checksum_of(content)[:KEY_LENGTH]
 
 
 @cache

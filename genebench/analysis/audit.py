@@ -14,7 +14,7 @@ from genebench._util.hashing import code_digest
 from genebench.analysis.recompute import scored_anew
 from genebench.errors import UserError
 from genebench.hookspecs import PROJECT
-from genebench.plugins.registry import Catalog
+from genebench.plugins.registry import Registry
 from genebench.results.checks import ROUNDING
 from genebench.results.panels import GENE_METRIC, PROFILE_GROUP, PROFILE_METRIC, PROFILE_SHARE
 from genebench.results.record import Record
@@ -38,7 +38,7 @@ class Audit:
     """Why nothing was recomputed."""
 
 
-def audit(results: ResultsStore, catalog: Catalog) -> Iterator[Audit]:
+def audit(results: ResultsStore, registry: Registry) -> Iterator[Audit]:
     """Check every record of a folder, and its predictions where they are kept.
 
     Raises:
@@ -52,7 +52,7 @@ def audit(results: ResultsStore, catalog: Catalog) -> Iterator[Audit]:
             yield Audit(key, (str(error),))
             continue
         if record:
-            yield _audit(record, results, catalog)
+            yield _audit(record, results, registry)
 
 
 def mark(found: Audit, results: ResultsStore) -> None:
@@ -66,7 +66,7 @@ def mark(found: Audit, results: ResultsStore) -> None:
     results.mark(found.key, verified=verified)
 
 
-def _audit(record: Record, results: ResultsStore, catalog: Catalog) -> Audit:
+def _audit(record: Record, results: ResultsStore, registry: Registry) -> Audit:
     if faults := results.verify(record):
         return Audit(record.key, tuple(faults))
     if record.status == "failed":
@@ -75,11 +75,11 @@ def _audit(record: Record, results: ResultsStore, catalog: Catalog) -> Audit:
         return Audit(record.key, not_recomputed="predictions were not kept")
     same_code = {
         spec.name
-        for spec in catalog.metrics.specs.values()
+        for spec in registry.metrics.specs.values()
         if record.metrics.get(spec.name) == code_digest(spec.code)
     }
     try:
-        anew = scored_anew(record, results, catalog).vectors
+        anew = scored_anew(record, results, registry).vectors
     except UserError as error:
         return Audit(record.key, not_recomputed=str(error))
     comparable = sorted(same_code & {_metric(name) for name in anew})

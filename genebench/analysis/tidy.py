@@ -18,9 +18,9 @@ COLUMNS = (
 def tidy(records: Iterable[Record]) -> pd.DataFrame:
     """One row per dataset, protocol, method, parameters, seed, panel and metric.
 
-    ``scored_on`` is ``test``, or ``selection`` for a trial of tuning; ``params`` are the parameters
-    in effect, as JSON. ``mean`` and ``std_genes`` are over the panel's genes. A failed record is
-    one row without panel, metric and value.
+    ``scored_on`` is ``test``, or ``validation`` for a trial of tuning. ``params`` are the
+    parameters in effect, as JSON. ``mean`` and ``std_genes`` are over the panel's genes. A failed
+    record is one row without panel, metric and value.
     """
     rows = [row for record in records for row in _rows(record)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -34,7 +34,7 @@ def _rows(record: Record) -> list[dict[str, object]]:
         "params": canonical(record.identity.params),
         "preset": record.preset,
         "seed": record.identity.seed,
-        "scored_on": "selection" if record.identity.is_trial else "test",
+        "scored_on": "validation" if record.identity.is_trial else "test",
         "status": record.status,
         "key": record.key,
     }

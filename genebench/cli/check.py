@@ -11,7 +11,7 @@ from genebench._util.text import printable
 from genebench.cli.limits import time_limit
 from genebench.cli.options import PluginOption
 from genebench.errors import UserError, unknown
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.specs import PRESETS
 
 if TYPE_CHECKING:
@@ -81,10 +81,10 @@ def check(  # noqa: PLR0917  typer's options are the arguments
 
 def _names(method: str) -> list[str]:
     try:
-        return [spec.name for spec in catalog().methods.choose(method.split(","))]
+        return [spec.name for spec in registry().methods.choose(method.split(","))]
     except UserError as error:
         # A plugin that was set aside offers nothing: its methods are unknown.
-        broken = [plugin.name for plugin in catalog().plugins.broken]
+        broken = [plugin.name for plugin in registry().plugins.broken]
         if not broken:
             raise
         raise UserError(

@@ -51,7 +51,7 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
     The test resamples the differences between test profiles, whole groups at a time where groups
     are known; shares of genes are descriptive.
     """
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
     from genebench.reports.compare import ComparisonReport
     from genebench.reports.compare import compare as compare_methods
     from genebench.reports.figures.drawing import check_drawing
@@ -64,7 +64,7 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
         metric=metric, panel=panel, protocols=protocol, dataset=dataset, results=results,
     )  # fmt: skip
     made = ComparisonReport(
-        found.records, catalog(), colour=sys.stdout.isatty(), width=output.width(), found=found
+        found.records, registry(), colour=sys.stdout.isatty(), width=output.width(), found=found
     )
     print_made(made, format_)
     if genes:

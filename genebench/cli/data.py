@@ -11,7 +11,7 @@ from genebench._util.text import printable
 from genebench.cli import export, fetch, output
 from genebench.cli.progress import bar
 from genebench.errors import UserError, some, unknown
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 
 if TYPE_CHECKING:
     from genebench.data.store import Dataset
@@ -68,7 +68,7 @@ def prepare(
         )
     else:
         _describe(dataset)
-    name = source if source in catalog().datasets.specs else dataset.name
+    name = source if source in registry().datasets.specs else dataset.name
     typer.echo(f"use it: genebench run --dataset {name}")
 
 
@@ -76,7 +76,7 @@ def _already_prepared(source: str, preset: str | None) -> Dataset | None:
     from genebench.datasets.library import find_built
     from genebench.datasets.manifest import find_prepared
 
-    offered = catalog().datasets
+    offered = registry().datasets
     if source in offered.specs:
         return find_built(source, offered, preset)
     return find_prepared(Path(source))
@@ -88,7 +88,7 @@ def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
     from genebench.datasets.published_arrays import PreparedArrays, adopt
     from genebench.preprocessing.recipe import prepare as run_recipe
 
-    offered = catalog().datasets
+    offered = registry().datasets
     with bar(quiet=quiet) as progress:
         if source in offered.specs:
             return open_dataset(source, offered, preset, progress, force=True)
@@ -157,7 +157,7 @@ def _prepared(name: str) -> Dataset:
     from genebench.data.store import DataStore
     from genebench.datasets.library import store_name
 
-    spec = catalog().datasets.specs.get(name)
+    spec = registry().datasets.specs.get(name)
     stored = store_name(spec, spec.preset) if spec else name
     dataset = DataStore().open(stored)
     if dataset is None and spec:

@@ -9,7 +9,7 @@ import typer
 
 from genebench.cli.progress import bar
 from genebench.errors import UserError, unknown
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.specs import Part, Split
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def export(  # noqa: PLR0917  the command line names them
     part: Annotated[
         str,
         typer.Argument(
-            help="A platform, or a part of its split; with --protocol: train, select or test.",
+            help="A platform, or a part of its split; with --protocol: train, validation or test.",
             metavar="PLATFORM[/SPLIT]|PART",
         ),
     ],
@@ -53,7 +53,7 @@ def export(  # noqa: PLR0917  the command line names them
     from genebench.datasets.library import open_dataset
 
     wanted = _part_of_protocol(part, protocol) if protocol else _part(part)
-    opened = open_dataset(dataset, catalog().datasets)
+    opened = open_dataset(dataset, registry().datasets)
     with bar(quiet=quiet) as progress:
         written = write(opened, wanted, file, genes=genes, values=values, progress=progress)
     _tell(written, quiet=quiet)
@@ -89,8 +89,8 @@ def _part(text: str) -> Part:
 
 
 def _part_of_protocol(name: str, protocol: str) -> Part:
-    spec = catalog().protocols.get(protocol)
-    parts = {"train": spec.train, "select": spec.select, "test": spec.test}
+    spec = registry().protocols.get(protocol)
+    parts = {"train": spec.train, "validation": spec.validation, "test": spec.test}
     if name not in parts:
         raise unknown(f"part of protocol {protocol}", name, parts)
     return parts[name]

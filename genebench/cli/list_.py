@@ -12,7 +12,7 @@ from genebench.cli import output
 from genebench.cli.options import PluginOption
 from genebench.errors import UserError, unknown
 from genebench.plugins.discovery import installed
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 
 Rows = list[dict[str, str]]
 
@@ -58,13 +58,13 @@ def list_(
                 typer.echo(f"{line[: len(line) - len(line.lstrip())]}{printable(line)}")
 
 
-def _shelf(kind: str, *details: str) -> Callable[[], Rows]:
+def _registry_of(kind: str, *details: str) -> Callable[[], Rows]:
     def rows() -> Rows:
-        shelf = getattr(catalog(), kind)
+        specs = getattr(registry(), kind)
         return [
-            {"name": name, "plugin": _origin(shelf.plugins[name])}
+            {"name": name, "plugin": _origin(specs.plugins[name])}
             | {detail: _cell(getattr(spec, detail)) for detail in details}
-            for name, spec in shelf.specs.items()
+            for name, spec in specs.specs.items()
         ]
 
     return rows
@@ -84,11 +84,11 @@ def _datasets() -> Rows:
     offered = [
         {
             "name": name,
-            "plugin": _origin(catalog().datasets.plugins[name]),
+            "plugin": _origin(registry().datasets.plugins[name]),
             "sizes": ", ".join(spec.presets),
             "title": spec.title,
         }
-        for name, spec in catalog().datasets.specs.items()
+        for name, spec in registry().datasets.specs.items()
     ]
     return offered + [
         {"name": name, "plugin": "prepared", "sizes": "", "title": title}
@@ -109,12 +109,12 @@ def _plugins() -> Rows:
 
 
 _KINDS: dict[str, Callable[[], Rows]] = {
-    "methods": _shelf("methods", "summary"),
+    "methods": _registry_of("methods", "summary"),
     "datasets": _datasets,
-    "formats": _shelf("formats", "title", "suffixes"),
-    "protocols": _shelf("protocols", "summary"),
-    "metrics": _shelf("metrics", "unit", "direction", "summary"),
-    "engines": _shelf("engines", "title"),
-    "reporters": _shelf("reporters", "title"),
+    "formats": _registry_of("formats", "title", "suffixes"),
+    "protocols": _registry_of("protocols", "summary"),
+    "metrics": _registry_of("metrics", "unit", "direction", "summary"),
+    "engines": _registry_of("engines", "title"),
+    "reporters": _registry_of("reporters", "title"),
     "plugins": _plugins,
 }

@@ -33,10 +33,10 @@ def _load_plugins(files: list[Path] | None) -> list[Path] | None:
     """Load local plugin files before anything is looked up by name."""
     if files:
         from genebench.plugins.discovery import use_files
-        from genebench.plugins.registry import catalog
+        from genebench.plugins.registry import registry
 
         use_files(files)
-        catalog.cache_clear()
+        registry.cache_clear()
     return files
 
 
@@ -85,9 +85,9 @@ def overrides_of(assignments: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def grid_of(axes: Sequence[str], methods: str) -> dict[str, dict[str, list[str]]]:
     """Method → parameter → values, of ``--grid``; without a method, an axis is every method's."""
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
 
-    names = [spec.name for spec in catalog().methods.choose(methods.split(","))]
+    names = [spec.name for spec in registry().methods.choose(methods.split(","))]
     chosen: dict[str, dict[str, list[str]]] = {}
     for axis in axes:
         target, equals, values = axis.partition("=")

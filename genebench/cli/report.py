@@ -74,7 +74,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
         typer.Option(metavar="DIR", help="With --sweep or --suite: heat maps, as SVG and PNG."),
     ] = None,
     trials: Annotated[
-        bool, typer.Option("--trials", help="Also what was tried on selection sets by tune.")
+        bool, typer.Option("--trials", help="Also what was tried on validation sets by tune.")
     ] = False,
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Score the kept predictions anew.")
@@ -85,7 +85,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     from genebench import api
     from genebench.analysis.recompute import recompute as score_anew
     from genebench.analysis.vectors import Readable
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
     from genebench.results.store import ResultsStore
 
     records = api.records(results).records
@@ -99,14 +99,14 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     records = chosen(records, "method", methods, lambda record: record.identity.method)
     if recompute:
         store = ResultsStore(results)
-        records = [score_anew(record, store, catalog()) for record in records]
+        records = [score_anew(record, store, registry()) for record in records]
     _check_one(
         leaks=leaks, curve=curve is not None, suite=suite is not None, sweep=sweep, scaled=scaled,
         ranks=ranks,
     )  # fmt: skip
     shown = metrics_of(records, metrics)
     for name in shown:
-        if name not in catalog().metrics.specs:
+        if name not in registry().metrics.specs:
             typer.echo(f"note: metric {name}: not installed here", err=True)
     if out is not None and not sweep and suite is None:
         raise UserError("--out is for heat maps; ask for them with --sweep or --suite")
@@ -150,9 +150,9 @@ def metrics_of(records: Sequence[Record], names: str | None) -> Sequence[str]:
 
 
 def _check_known(metric: str, scored: Sequence[str]) -> None:
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
 
-    offered = catalog().metrics.specs
+    offered = registry().metrics.specs
     if metric not in offered:
         raise unknown("metric", metric, {*offered, *scored})
 
@@ -239,12 +239,12 @@ def _made(
     kind: Callable[..., Made], records: Sequence[Record], metrics: Sequence[str] | None = None
 ) -> Made:
     """A report of a kind, for the terminal that there is."""
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
     from genebench.reports.report import SHOWN_METRICS
 
     return kind(
         tuple(records),
-        catalog(),
+        registry(),
         colour=sys.stdout.isatty(),
         width=output.width(),
         metrics=metrics or SHOWN_METRICS,
@@ -254,9 +254,9 @@ def _made(
 def print_made(made: Report, format_: str) -> None:
     """Lay out a report with a reporter, and print it."""
     from genebench.plugins.discovery import load_code
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
 
-    reporters = catalog().reporters
+    reporters = registry().reporters
     if format_ not in reporters.specs:
         raise unknown("report format", format_, reporters.specs)
     typer.echo(load_code(reporters.get(format_).code)(made), nl=False)
@@ -273,13 +273,13 @@ def _of_suite(
     name: str, records: list[Record], *, any_protocol: bool
 ) -> tuple[Suite, list[Record]]:
     """A suite by its name, and the records of its protocols."""
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
     from genebench.runs.suite import read_suite
 
     suite = read_suite(name)
     if any_protocol:
         return suite, records
-    wanted = {spec.name for spec in catalog().protocols.choose(suite.protocols)}
+    wanted = {spec.name for spec in registry().protocols.choose(suite.protocols)}
     return suite, [record for record in records if record.identity.protocol in wanted]
 
 
@@ -298,10 +298,10 @@ def _check_curve(records: Sequence[Record], name: str) -> None:
 
 
 def _check_variants(records: Sequence[Record]) -> None:
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
 
     run = {record.identity.protocol for record in records}
-    variants = [spec for spec in catalog().protocols.specs.values() if spec.variant_of]
+    variants = [spec for spec in registry().protocols.specs.values() if spec.variant_of]
     if not any({spec.name, spec.variant_of} <= run for spec in variants):
         names = some([f"{spec.variant_of} with {spec.name}" for spec in variants])
         raise UserError(f"no protocol was run beside its variant; run {names}")

@@ -203,9 +203,9 @@ def schema() -> None:
 
 def _verify(store: ResultsStore, *, mark: bool = False) -> int:
     from genebench.analysis import audit
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
 
-    found = list(audit.audit(store, catalog()))
+    found = list(audit.audit(store, registry()))
     if not found:
         raise UserError(f"{store.root}: no results to verify")
     unsound = [record for record in found if record.faults]
@@ -244,10 +244,10 @@ def _unpacked(bundle: Path) -> Iterator[tuple[ResultsStore, dict[str, str]]]:
 
 def _unmet(store: ResultsStore, records: list[Record], sender: dict[str, str], seeds: int) -> bool:
     """Say which entry conditions are not met; whether there are any."""
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
     from genebench.results.submission import Submission, unmet
 
-    found = unmet(Submission(tuple(records), store, catalog(), sender, seeds))
+    found = unmet(Submission(tuple(records), store, registry(), sender, seeds))
     for condition in found:
         _say(f"not met: {condition}")
     return bool(found)

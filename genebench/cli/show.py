@@ -8,7 +8,7 @@ import typer
 
 from genebench.cli import output
 from genebench.cli.options import PluginOption
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.specs import PRESETS, Param, Value
 
 
@@ -26,8 +26,8 @@ def show(
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> None:
     """Describe a method: what it does, where it comes from, its parameters and their presets."""
-    shelf = catalog().methods
-    spec, origin = shelf.get(method), shelf.plugins[method]
+    methods = registry().methods
+    spec, origin = methods.get(method), methods.plugins[method]
     typer.echo(f"{spec.name}: {spec.summary}")
     typer.echo(
         f"from {origin.distribution} {origin.version}; runs on {', '.join(spec.devices)}; "

@@ -47,7 +47,7 @@ def status(results: ResultsOption = DEFAULT_RESULTS) -> None:
                 f"{record.seconds.get('fit', 0.0):.1f}",
                 record.provenance.started,
                 record.key,
-                "selection" if record.identity.is_trial else "test",
+                "validation" if record.identity.is_trial else "test",
             )
             for record in order
         ],

@@ -122,10 +122,10 @@ def _as_suite(
     axes: Mapping[str, Mapping[str, Sequence[Any]]],
 ) -> Suite:
     """The suite that asks for the same: a sweep is one made up at the command line."""
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
     from genebench.runs.suite import Run, Suite
 
-    names = [spec.name for spec in catalog().methods.choose(methods.split(","))]
+    names = [spec.name for spec in registry().methods.choose(methods.split(","))]
     return Suite(
         title="sweep",
         runs=[

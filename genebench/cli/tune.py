@@ -1,4 +1,4 @@
-"""``genebench tune``: choose parameters on the selection set."""
+"""``genebench tune``: choose parameters on the validation set."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "tune",
-        short_help="Choose parameters on the selection set, then test the choice.",
+        short_help="Choose parameters on the validation set, then test the choice.",
         epilog="Example: genebench tune --method knn --grid k_max=5,10,50 --protocol geo",
     )(tune)
 
@@ -65,12 +65,12 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     results: ResultsOption = DEFAULT_RESULTS,
     quiet: QuietOption = False,
 ) -> int:
-    """Fit every candidate, compare them on the selection set, and test what was chosen.
+    """Fit every candidate, compare them on the validation set, and test what was chosen.
 
     Test profiles are scored once, for the choice. Issue the same command to continue.
     """
     from genebench import api
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
     from genebench.results.store import ResultsStore
     from genebench.runs.jobs import Settings
     from genebench.runs.tune import Search
@@ -78,8 +78,8 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     from genebench.specs import DeviceChoice
 
     api.check_choices(engine, device)
-    spec = catalog().methods.get(method)
-    protocols = [item.name for item in catalog().protocols.choose(protocol.split(","))]
+    spec = registry().methods.get(method)
+    protocols = [item.name for item in registry().protocols.choose(protocol.split(","))]
     settings = Settings(
         results=results, device=cast("DeviceChoice", device), command=command_line()
     )
@@ -115,7 +115,7 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
 
 def _print_trials(tuned: Tuned) -> None:
     for name, trials in tuned.trials.groupby("protocol", sort=False):
-        typer.echo(f"{name}: {len(trials)} trials, by MAE on the selection set")
+        typer.echo(f"{name}: {len(trials)} trials, by MAE on the validation set")
         shown = trials.drop(columns=["protocol", "chosen", "key"]).dropna(axis=1, how="all")
         rows = [
             (*map(str, row[:-1]), f"{row[-1]:.4f}", "chosen" if chosen else "")

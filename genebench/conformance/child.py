@@ -86,12 +86,18 @@ def _main(request: Mapping[str, Any]) -> None:
 
 
 def _fitted(request: Mapping[str, Any]) -> tuple[Mapping[str, Any], float]:
-    from genebench.conformance.subject import Subject, fit, opened, selection_sets, training_set
+    from genebench.conformance.subject import (
+        Subject,
+        fit,
+        open_training_set,
+        open_validation_sets,
+        opened,
+    )
 
     subject = Subject(request["method"])
     # Imports take their time on a busy machine, and are no part of a fit.
     subject.create(request["params"])
-    given = training_set(opened()), selection_sets(opened())
+    given = open_training_set(opened()), open_validation_sets(opened())
     began = time.monotonic()
     models = fit(subject, *given, params=request["params"])
     return models, time.monotonic() - began

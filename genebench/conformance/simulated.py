@@ -15,10 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench._util.files import sha256_of
-from genebench.data.profiles import Matrix, Profiles, Units
+from genebench.data.profiles import Matrix, Profiles
+from genebench.data.standardisation import Standardiser
 from genebench.data.store import (
-    FORMAT,
     RECIPE,
+    STORE_FORMAT,
     Dataset,
     DataStore,
     dataset_digest,
@@ -30,7 +31,7 @@ from genebench.preprocessing.splits import random_split
 
 LANDMARKS, TARGETS, TWINS = 16, 24, 4
 PROFILES = {"geo": 400, "1000g": 40, "gtex": 60}
-"""Platform → profiles; of ``geo``, 80 % train, 10 % select and 10 % test."""
+"""Platform → profiles; of ``geo``, 80 % train, 10 % validation and 10 % test."""
 
 _PROGRAMMES = 4
 """Latent factors; every gene follows one of them."""
@@ -86,7 +87,7 @@ class Simulation:
 
     def _description(self, name: str, contents: dict[str, str]) -> dict[str, Any]:
         return {
-            "format": FORMAT,
+            "format": STORE_FORMAT,
             "recipe": RECIPE,
             "name": name,
             "title": "data to check methods on",
@@ -157,7 +158,7 @@ def with_values(profiles: Profiles, landmarks: Matrix, targets: Matrix) -> Profi
     return Profiles(
         expression=np.hstack([landmarks, targets]),
         rows=np.arange(len(profiles)),
-        units=Units.given(landmarks.shape[1] + targets.shape[1]),
+        standardiser=Standardiser.identity(landmarks.shape[1] + targets.shape[1]),
         profiles=profiles.profiles.copy(),
         landmark_genes=profiles.landmark_genes.copy(),
         target_genes=profiles.target_genes.copy(),
@@ -171,7 +172,7 @@ def with_genes_permuted(
     return Profiles(
         expression=np.hstack([profiles.landmarks[:, landmarks], profiles.targets[:, targets]]),
         rows=np.arange(len(profiles)),
-        units=Units.given(len(landmarks) + len(targets)),
+        standardiser=Standardiser.identity(len(landmarks) + len(targets)),
         profiles=profiles.profiles.copy(),
         landmark_genes=profiles.landmark_genes.iloc[landmarks].copy(),
         target_genes=profiles.target_genes.iloc[targets].copy(),

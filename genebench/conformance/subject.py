@@ -26,7 +26,7 @@ from genebench.errors import UserError, describe, some
 from genebench.method import Context, Method, Model
 from genebench.methods.device import resolve_device
 from genebench.plugins.discovery import load_code
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.results.store import ResultsStore
 from genebench.runs.execute import seed_everything
@@ -51,7 +51,7 @@ class Fit:
     """A fit and what was seen of it.
 
     Attributes:
-        models: by selection set.
+        models: by validation set.
         traces: what it changed in the process.
         altered: which of its inputs it changed.
         reports: how often it said how far it is.
@@ -79,8 +79,8 @@ class Subject:
         Raises:
             UserError: there is no such method or parameter, or a value is out of range.
         """
-        self.spec: MethodSpec = catalog().methods.get(method)
-        self.plugin = catalog().methods.plugins[method]
+        self.spec: MethodSpec = registry().methods.get(method)
+        self.plugin = registry().methods.plugins[method]
         self.preset, self.overrides = preset, dict(overrides or {})
         self.params = self.spec.values(preset, self.overrides)
         _SUBJECTS.add(self)
@@ -164,7 +164,7 @@ class Subject:
     def fit(
         self,
         train: Profiles | None = None,
-        selections: Mapping[str, Profiles] | None = None,
+        validation_sets: Mapping[str, Profiles] | None = None,
         **how: Any,
     ) -> Models:
         """Fit on the easy data, or on others; ``how`` goes to :func:`fit`.
@@ -174,17 +174,17 @@ class Subject:
         """
         assert self.predictions
         if train is None:
-            train = training_set(opened(EASY))
-        if selections is None:
-            selections = selection_sets(opened(EASY))
-        return self._traced_fit(Traces(), train, selections, **how)
+            train = open_training_set(opened(EASY))
+        if validation_sets is None:
+            validation_sets = open_validation_sets(opened(EASY))
+        return self._traced_fit(Traces(), train, validation_sets, **how)
 
     def _traced_fit(
-        self, traces: Traces, train: Profiles, selections: Mapping[str, Profiles], **how: Any
+        self, traces: Traces, train: Profiles, validation_sets: Mapping[str, Profiles], **how: Any
     ) -> Models:
         load_code(self.spec.code)
         with traced(traces, seed=0):
-            return fit(self, train, selections, **how)
+            return fit(self, train, validation_sets, **how)
 
     def first_fit(self) -> Fit:
         """The fit that most checks are about, made once.
@@ -209,8 +209,10 @@ class Subject:
     def _watched_fit(self) -> Fit:
         # As in a job, what is tested on is in the process, where no method has any business.
         assert self.tests
-        train, selections = training_set(opened(EASY)), selection_sets(opened(EASY))
-        given = {"train": train} | {f"selections[{name!r}]": of for name, of in selections.items()}
+        train, validation_sets = open_training_set(opened(EASY)), open_validation_sets(opened(EASY))
+        given = {"train": train} | {
+            f"validation_sets[{name!r}]": of for name, of in validation_sets.items()
+        }
         before = {name: _content(profiles) for name, profiles in given.items()}
         reports = 0
 
@@ -219,7 +221,7 @@ class Subject:
             reports += 1
 
         traces = Traces()
-        models = self._traced_fit(traces, train, selections, progress=count)
+        models = self._traced_fit(traces, train, validation_sets, progress=count)
         altered = [
             f"{name}.{part}"
             for name, profiles in given.items()
@@ -313,7 +315,9 @@ class Subject:
     def _second_fit(self) -> tuple[Traces, Predictions]:
         assert self.first_predictions
         traces = Traces()
-        models = self._traced_fit(traces, training_set(opened()), selection_sets(opened()))
+        models = self._traced_fit(
+            traces, open_training_set(opened()), open_validation_sets(opened())
+        )
         return traces, self.predict_tests(models)
 
     def check_repeatable(self) -> None:
@@ -333,14 +337,14 @@ class Subject:
             preset=self.preset,
             overrides={self.spec.name: self.overrides},
         )
-        plan = make_plan(request, opened(EASY), EASY, catalog(), ResultsStore(results))
+        plan = make_plan(request, opened(EASY), EASY, registry(), ResultsStore(results))
         return next(job for job in plan.jobs if job.method.name == self.spec.name)
 
 
 def fit(
     subject: Subject,
     train: Profiles,
-    selections: Mapping[str, Profiles],
+    validation_sets: Mapping[str, Profiles],
     *,
     params: Params | None = None,
     seed: int = 0,
@@ -355,7 +359,7 @@ def fit(
     context = Context(
         seed=seed, device=device or subject.device, progress=progress, scratch=scratch
     )
-    return subject.create(params).fit(train, dict(selections), context)
+    return subject.create(params).fit(train, dict(validation_sets), context)
 
 
 def opened(name: str = EASY) -> Dataset:
@@ -365,14 +369,14 @@ def opened(name: str = EASY) -> Dataset:
     return dataset
 
 
-def training_set(dataset: Dataset) -> Profiles:
+def open_training_set(dataset: Dataset) -> Profiles:
     """The training profiles, which both protocols share."""
     return dataset.profiles(GEO.train)
 
 
-def selection_sets(dataset: Dataset) -> dict[str, Profiles]:
-    """Selection sets by protocol."""
-    return {name: dataset.profiles(protocol.select) for name, protocol in PROTOCOLS.items()}
+def open_validation_sets(dataset: Dataset) -> dict[str, Profiles]:
+    """Validation sets by protocol."""
+    return {name: dataset.profiles(protocol.validation) for name, protocol in PROTOCOLS.items()}
 
 
 def apart(one: Predictions, other: Predictions) -> float:

@@ -1,6 +1,6 @@
-"""Files that vouch for themselves: what was worked out from a dataset, and is kept with it.
+"""Cache files derived from a dataset.
 
-Each ends in a seal: a stamp of what it was worked out from, and the sha256 of all before.
+Each ends with a fingerprint of its inputs and the SHA-256 checksum of everything before it.
 """
 
 from __future__ import annotations
@@ -13,47 +13,55 @@ from pathlib import Path
 from genebench._util.files import atomic_write
 from genebench._util.npy import Hashed
 
-_DIGEST = hashlib.sha256().digest_size
-_SEAL = 2 * _DIGEST
-_AT_ONCE = 1 << 20
+_SHA256_BYTES = hashlib.sha256().digest_size
+_TRAILER_BYTES = 2 * _SHA256_BYTES
+_CHUNK_BYTES = 1 << 20
 
 
 @contextmanager
-def sealed_write(path: Path, stamp: bytes) -> Iterator[Hashed]:
-    """:func:`atomic_write` of a file that ends in a seal; ``stamp`` is a sha256."""
+def write_checked(path: Path, fingerprint: bytes) -> Iterator[Hashed]:
+    """Write a cache file by :func:`atomic_write`, and end it with its fingerprint and checksum.
+
+    Args:
+        path: the file.
+        fingerprint: a sha256 of the inputs, 32 bytes.
+    """
     with atomic_write(path) as file, Hashed(file) as stream:
         yield stream
-        stream.write(stamp)
+        stream.write(fingerprint)
         file.write(bytes.fromhex(stream.sha256))
 
 
-def bears(path: Path, stamp: bytes, length: int) -> bool:
-    """Whether a file holds ``length`` bytes, worked out from what has that stamp; none is read."""
+def has_fingerprint(path: Path, fingerprint: bytes, length: int) -> bool:
+    """Return whether a file has ``length`` bytes of content, derived from these inputs.
+
+    Only the end of the file is read, because mapped matrices are too large to hash on every open.
+    """
     with path.open("rb") as stream:
         stream.seek(length)
-        seal = stream.read(_SEAL + 1)
-        return len(seal) == _SEAL and seal.startswith(stamp)
+        trailer = stream.read(_TRAILER_BYTES + 1)
+        return len(trailer) == _TRAILER_BYTES and trailer.startswith(fingerprint)
 
 
-def read_sealed(path: Path, stamp: bytes) -> bytes | None:
-    """What a file holds; none where it was changed, or worked out from something else."""
+def read_checked(path: Path, fingerprint: bytes) -> bytes | None:
+    """Return the content of a cache file, or None if it was changed or has other inputs."""
     try:
         content = path.read_bytes()
     except OSError:
         return None
-    data, digest = content[:-_DIGEST], content[-_DIGEST:]
-    sound = data.endswith(stamp) and hashlib.sha256(data).digest() == digest
-    return data[: -len(stamp)] if sound else None
+    data, checksum = content[:-_SHA256_BYTES], content[-_SHA256_BYTES:]
+    sound = data.endswith(fingerprint) and hashlib.sha256(data).digest() == checksum
+    return data[: -len(fingerprint)] if sound else None
 
 
 def is_sound(path: Path) -> bool:
-    """Whether a file is as it was written, whatever it was worked out from; all of it is read."""
-    digest, last = hashlib.sha256(), b""
+    """Return whether a whole cache file matches its checksum, whatever its inputs were."""
+    sha256, last = hashlib.sha256(), b""
     try:
         with path.open("rb") as stream:
-            while data := stream.read(_AT_ONCE):
-                digest.update((last + data)[:-_DIGEST])
-                last = (last + data)[-_DIGEST:]
+            while data := stream.read(_CHUNK_BYTES):
+                sha256.update((last + data)[:-_SHA256_BYTES])
+                last = (last + data)[-_SHA256_BYTES:]
     except OSError:
         return False
-    return last == digest.digest()
+    return last == sha256.digest()

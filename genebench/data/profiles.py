@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
@@ -14,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench._util.npy import NpyWriter, forget_pages
-from genebench.data.cache import bears, sealed_write
-from genebench.data.standardisation import STD_OFFSET, requantile, standardise
+from genebench.data.cache import has_fingerprint, write_checked
+from genebench.data.standardisation import Standardiser
 from genebench.formats.base import BLOCK
 
 Role = Literal["landmarks", "targets"]
@@ -28,42 +27,6 @@ class Block(NamedTuple):
 
     landmarks: Matrix
     targets: Matrix
-
-
-@dataclass(frozen=True)
-class Units:
-    """What expression is standardised by, gene by gene: landmarks, then targets.
-
-    ``quantiles``, where given, is first applied: expression under the first quantile reference
-    (float32, ascending) becomes that under the second. ``std`` is None where the values came
-    standardised: they are taken as they are.
-    """
-
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64] | None
-    quantiles: tuple[NDArray[np.float32], NDArray[np.float64]] | None = None
-
-    @classmethod
-    def given(cls, n_genes: int) -> Units:
-        """Those of values that came standardised."""
-        return cls(mean=np.zeros(n_genes), std=None)
-
-    @property
-    def scale(self) -> NDArray[np.float64]:
-        """What expression less its mean is multiplied by."""
-        if self.std is None:
-            return np.ones(len(self.mean))
-        return 1 / (self.std + STD_OFFSET)
-
-    def levels(self, expression: NDArray[np.float32]) -> NDArray[np.floating]:
-        """Expression in the levels that ``mean`` and ``std`` are of."""
-        return requantile(expression, *self.quantiles) if self.quantiles else expression
-
-    def of(self, expression: NDArray[np.float32], columns: slice) -> Matrix:
-        """Standardise some columns of profiles × genes."""
-        if self.std is None:
-            return expression
-        return standardise(self.levels(expression), self.mean[columns], self.std[columns])
 
 
 class Profiles:
@@ -83,7 +46,7 @@ class Profiles:
         *,
         expression: NDArray[np.float32],
         rows: NDArray[np.intp],
-        units: Units,
+        standardiser: Standardiser,
         profiles: pd.DataFrame,
         landmark_genes: pd.DataFrame,
         target_genes: pd.DataFrame,
@@ -98,7 +61,7 @@ class Profiles:
         """
         self._expression = expression
         self._rows = rows
-        self._units = units
+        self._standardiser = standardiser
         self._cache = cache
         self._mmap = mmap
         self.profiles = profiles
@@ -115,7 +78,7 @@ class Profiles:
         return cls(
             expression=values,
             rows=np.arange(len(values)),
-            units=Units.given(values.shape[1]),
+            standardiser=Standardiser.identity(values.shape[1]),
             profiles=pd.DataFrame(index=[f"P{at}" for at in range(len(values))]),
             landmark_genes=tables[0],
             target_genes=tables[1],
@@ -164,9 +127,9 @@ class Profiles:
         return self._read(self._rows[positions], self._columns("targets"))
 
     @property
-    def units(self) -> Units:
-        """What these profiles are standardised by."""
-        return self._units
+    def standardiser(self) -> Standardiser:
+        """The standardiser that these profiles are read through."""
+        return self._standardiser
 
     def level_blocks(self, size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield expression before it is standardised: profiles × (landmarks, then targets).
@@ -174,12 +137,14 @@ class Profiles:
         It is not to be changed: it may be these profiles' own.
         """
         for rows in self._row_blocks(size):
-            yield self._units.levels(self._in_memory(rows))
+            yield self._standardiser.levels(self._in_memory(rows))
 
     @property
-    def stamp(self) -> bytes:
+    def fingerprint(self) -> bytes:
         """Differs when the units do, or when somebody has touched the file beneath."""
-        digest = hashlib.sha256(self._units.mean.tobytes() + self._units.scale.tobytes())
+        digest = hashlib.sha256(
+            self._standardiser.mean.tobytes() + self._standardiser.scale.tobytes()
+        )
         filename = getattr(self._expression, "filename", None)
         if filename is not None:
             state = Path(filename).stat()
@@ -198,10 +163,10 @@ class Profiles:
         return slice(0, n_landmarks) if role == "landmarks" else slice(n_landmarks, None)
 
     def _read(self, rows: NDArray[np.intp], columns: slice) -> Matrix:
-        return self._units.of(self._raw(rows, columns), columns)
+        return self._standardiser.standardise(self._raw(rows, columns), columns)
 
     def _raw(self, rows: NDArray[np.intp], columns: slice) -> NDArray[np.float32]:
-        values = np.empty((len(rows), len(self._units.mean[columns])), np.float32)
+        values = np.empty((len(rows), len(self._standardiser.mean[columns])), np.float32)
         for start in range(0, len(rows), BLOCK):
             part = slice(start, start + BLOCK)
             values[part] = self._expression[rows[part], columns]
@@ -216,14 +181,14 @@ class Profiles:
         return self._raw(rows, slice(None))
 
     def _whole(self, role: Role) -> Matrix:
-        shape = (len(self), len(self._units.mean[self._columns(role)]))
+        shape = (len(self), len(self._standardiser.mean[self._columns(role)]))
         path = self.cached(f"{role}.npy") if self._mmap else None
         if path is None:
             return self._loaded(role, shape)
-        stamp = self.stamp
-        if not _is_kept(path, shape, stamp):
+        fingerprint = self.fingerprint
+        if not _is_kept(path, shape, fingerprint):
             path.parent.mkdir(exist_ok=True)
-            with sealed_write(path, stamp) as stream:
+            with write_checked(path, fingerprint) as stream:
                 writer = NpyWriter(stream, shape, np.float32)
                 for block in self.column_blocks(role):
                     writer.append(block)
@@ -239,12 +204,12 @@ class Profiles:
         return matrix
 
 
-def _is_kept(path: Path, shape: tuple[int, int], stamp: bytes) -> bool:
+def _is_kept(path: Path, shape: tuple[int, int], fingerprint: bytes) -> bool:
     """Whether a matrix to map was written before, and is neither cut short nor of other values."""
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
         expected = matrix.shape == shape and matrix.dtype == np.float32
-        return expected and bears(path, stamp, matrix.offset + matrix.nbytes)
+        return expected and has_fingerprint(path, fingerprint, matrix.offset + matrix.nbytes)
     except (FileNotFoundError, ValueError, EOFError):
         return False
 

@@ -6,6 +6,7 @@ Ranks and what becomes of them are in :mod:`genebench.preprocessing.ranks`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ STD_OFFSET = 1e-3
 """Added to a gene's standard deviation before dividing by it [D-GEX code]."""
 
 Floats = NDArray[np.float64]
+
+Scale = Literal["expression", "standardised"]
+"""The scale of exported values: log2 expression, or standard deviations of the gene."""
 
 
 def requantile(
@@ -72,3 +76,42 @@ def standardise(
         np.divide(row, offset, out=row)
         out[...] = row
     return standardised
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """The statistics that standardise expression, gene by gene: landmarks, then targets.
+
+    Attributes:
+        mean: mean of each gene.
+        std: standard deviation of each gene, or None for values that came standardised, which are
+            taken as they are.
+        quantiles: a quantile reference (float32, ascending) and the one that replaces it before
+            standardisation, or None.
+    """
+
+    mean: Floats
+    std: Floats | None
+    quantiles: tuple[NDArray[np.float32], Floats] | None = None
+
+    @classmethod
+    def identity(cls, n_genes: int) -> Standardiser:
+        """Return the standardiser of values that came standardised."""
+        return cls(mean=np.zeros(n_genes), std=None)
+
+    @property
+    def scale(self) -> Floats:
+        """The factor of each gene, applied after its mean is subtracted."""
+        if self.std is None:
+            return np.ones(len(self.mean))
+        return 1 / (self.std + STD_OFFSET)
+
+    def levels(self, expression: NDArray[np.float32]) -> NDArray[np.floating]:
+        """Return expression in the levels that ``mean`` and ``std`` describe."""
+        return requantile(expression, *self.quantiles) if self.quantiles else expression
+
+    def standardise(self, expression: NDArray[np.float32], columns: slice) -> NDArray[np.float32]:
+        """Standardise some columns of profiles × genes."""
+        if self.std is None:
+            return expression
+        return standardise(self.levels(expression), self.mean[columns], self.std[columns])

@@ -41,11 +41,12 @@ from numpy.typing import NDArray
 from genebench._util.files import atomic_write, full_disk, sha256_of, sweep, user_errors
 from genebench.data.cache import is_sound
 from genebench.data.home import home
-from genebench.data.profiles import Profiles, Units
+from genebench.data.profiles import Profiles
+from genebench.data.standardisation import Standardiser
 from genebench.errors import UserError, unknown
 from genebench.specs import NAME, Part
 
-FORMAT = 2
+STORE_FORMAT = 3
 """Version of the layout above, and of what the digest is over."""
 
 RECIPE = 1
@@ -139,13 +140,13 @@ class Dataset:
         """
         with self._damage():
             table = self.profile_table(part.platform)
-            expression, units = self.expression(part.platform), self._units(part)
+            expression, standardiser = self.expression(part.platform), self._standardiser(part)
             genes = self.landmark_genes, self.target_genes
         rows = self._rows(table, part)
         return Profiles(
             expression=expression,
             rows=rows,
-            units=units,
+            standardiser=standardiser,
             profiles=table.iloc[rows],
             landmark_genes=genes[0].copy(),
             target_genes=genes[1].copy(),
@@ -193,7 +194,7 @@ class Dataset:
                 f"no expression; {remedy}"
             )
 
-    def _units(self, part: Part) -> Units:
+    def _standardiser(self, part: Part) -> Standardiser:
         if part.statistics == "train":
             self.check_expression(
                 "leave out protocols with statistics of the training profiles (-strict), or "
@@ -202,10 +203,10 @@ class Dataset:
             mean, std, reference = (
                 _load(self.root / f"{name}.train.npy") for name in ("mean", "std", "reference")
             )
-            return Units(mean, std, (self.reference.astype(np.float32), reference))
+            return Standardiser(mean, std, (self.reference.astype(np.float32), reference))
         if self.is_standardised:
-            return Units.given(len(self.landmark_genes) + len(self.target_genes))
-        return Units(*self.statistics(part.platform))
+            return Standardiser.identity(len(self.landmark_genes) + len(self.target_genes))
+        return Standardiser(*self.statistics(part.platform))
 
     def verify(self) -> list[str]:
         """Files that are missing or were changed since the dataset was prepared; none when sound.
@@ -257,7 +258,10 @@ def platform_digest(profiles: pd.DataFrame, expression_sha256: str) -> str:
     """Digest of a platform: profile ids, groups, split, and the sum of ``expression.npy``."""
     digest = hashlib.sha256()
     known = [column for column in DIGESTED if column in profiles]
-    for row in profiles[known].itertuples():
+    # The first releases called the validation set "select". Hashing the old word keeps every
+    # published digest valid.
+    splits = {column: {"validation": "select"} for column in known if column != "group"}
+    for row in profiles[known].replace(splits).itertuples():
         digest.update(json.dumps(list(row)).encode())
     digest.update(expression_sha256.encode())
     return digest.hexdigest()
@@ -298,7 +302,7 @@ class DataStore:
             dataset = Dataset(folder)
         except (OSError, ValueError) as error:
             raise UserError(f"{folder}: damaged ({error}); prepare {name} again") from error
-        if dataset.info.get("format") != FORMAT:
+        if dataset.info.get("format") != STORE_FORMAT:
             raise UserError(f"{folder}: written by another version; prepare {name} again")
         return dataset
 

@@ -36,8 +36,8 @@ _BUSY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_R
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to put up with a server.
+class RetryPolicy:
+    """When to give up on a server.
 
     Args:
         connect: seconds until a connection stands.
@@ -52,7 +52,7 @@ class Patience:
     pause: float = 1.0
 
 
-PATIENCE = Patience()
+DEFAULT_RETRIES = RetryPolicy()
 
 
 class _MirrorError(Exception):
@@ -64,7 +64,11 @@ class _MirrorError(Exception):
 
 
 def fetch(
-    source: Source, folder: Path, progress: Progress = silent, *, patience: Patience = PATIENCE
+    source: Source,
+    folder: Path,
+    progress: Progress = silent,
+    *,
+    retries: RetryPolicy = DEFAULT_RETRIES,
 ) -> Path:
     """Fetch a file into a folder, or accept the one that is there, and return its path.
 
@@ -75,7 +79,7 @@ def fetch(
         source: which file.
         folder: where to; made when missing.
         progress: called with bytes done, bytes in all (at least those done) and the file's name.
-        patience: when to give up on a server.
+        retries: when to give up on a server.
 
     Raises:
         UserError: no mirror gave the file or there is none (the message says which file to put
@@ -91,7 +95,7 @@ def fetch(
             raise UserError(_by_hand(source, path))
         with _alone(path):
             if not path.exists():
-                _download(source, path, progress, patience)
+                _download(source, path, progress, retries)
     return path
 
 
@@ -169,7 +173,7 @@ def _alone(path: Path) -> Iterator[None]:
         lock.unlink(missing_ok=True)
 
 
-def _download(source: Source, path: Path, progress: Progress, patience: Patience) -> None:
+def _download(source: Source, path: Path, progress: Progress, retries: RetryPolicy) -> None:
     """Fetch a file from the first mirror that gives it."""
     part = path.with_name(source.part)
     faults = []
@@ -178,7 +182,7 @@ def _download(source: Source, path: Path, progress: Progress, patience: Patience
             # What two calls or two mirrors gave may be pieces of two files, and nothing would tell.
             part.unlink(missing_ok=True)
         try:
-            _from_mirror(source, url, path, _Continuing(source, part, progress, patience))
+            _from_mirror(source, url, path, _Continuing(source, part, progress, retries))
         except _MirrorError as fault:
             faults.append(f"{urlsplit(url).netloc} {fault}")
         else:
@@ -220,21 +224,23 @@ def _by_hand(source: Source, path: Path, faults: Iterable[str] = ()) -> str:
 class _Continuing:
     """A downloader for pooch that continues where an earlier one stopped."""
 
-    def __init__(self, source: Source, part: Path, progress: Progress, patience: Patience) -> None:
+    def __init__(
+        self, source: Source, part: Path, progress: Progress, retries: RetryPolicy
+    ) -> None:
         self._source = source
         self.part = part
         self._progress = progress
-        self._patience = patience
+        self._retries = retries
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:  # noqa: ARG002
-        for attempt in range(self._patience.attempts):
+        for attempt in range(self._retries.attempts):
             if attempt:
-                time.sleep(self._patience.pause * 2 ** (attempt - 1))
+                time.sleep(self._retries.pause * 2 ** (attempt - 1))
             try:
                 self._continue(url, reached=attempt > 0)
                 break
             except _MirrorError as fault:
-                if not fault.passing or attempt + 1 == self._patience.attempts:
+                if not fault.passing or attempt + 1 == self._retries.attempts:
                     raise
         self.part.replace(output_file)
 
@@ -247,7 +253,7 @@ class _Continuing:
         headers = {"User-Agent": "genebench", "Accept-Encoding": "identity"}
         if have:
             headers["Range"] = f"bytes={have}-"
-        waits = (self._patience.connect, self._patience.stall)
+        waits = (self._retries.connect, self._retries.stall)
         try:
             with requests.get(url, headers=headers, stream=True, timeout=waits) as response:
                 self._receive(response, have)

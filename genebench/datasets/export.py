@@ -11,13 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench._util.progress import Progress, silent
+from genebench.data.standardisation import Scale
 from genebench.data.store import Dataset
 from genebench.formats.base import BLOCK, Content, Reader
 from genebench.formats.opening import write_matrix
 from genebench.specs import Part
 
 Genes = Literal["landmarks", "targets", "all"]
-Values = Literal["expression", "standardised"]
 
 
 def convert(reader: Reader, path: Path, *, progress: Progress = silent) -> list[Path]:
@@ -49,7 +49,7 @@ def export(
     path: Path,
     *,
     genes: Genes = "all",
-    values: Values = "expression",
+    values: Scale = "expression",
     progress: Progress = silent,
 ) -> list[Path]:
     """Write a platform of a prepared dataset, or one part of a split, in the units of the part.
@@ -83,16 +83,16 @@ def export(
         "targets": slice(len(dataset.landmark_genes), None),
         "all": slice(None),
     }[genes]
-    expression, units = dataset.expression(part.platform), profiles.units
+    expression, standardiser = dataset.expression(part.platform), profiles.standardiser
     rows = dataset.profile_table(part.platform).index.get_indexer(profiles.profiles.index)
 
     def blocks() -> Iterator[NDArray[np.floating]]:
         for start in range(0, len(rows), BLOCK):
             block = np.asarray(expression[rows[start : start + BLOCK], columns])
             if values == "expression":
-                yield units.levels(block).astype(np.float32, copy=False)
+                yield standardiser.levels(block).astype(np.float32, copy=False)
             else:
-                yield units.of(block, columns)
+                yield standardiser.standardise(block, columns)
             progress(min(start + BLOCK, len(rows)), len(rows), f"writing {path.name}")
 
     return write_matrix(path, Content(genes=table, profiles=profiles.profiles, blocks=blocks))

@@ -7,7 +7,7 @@ from genebench._util.progress import Progress, silent
 from genebench.data.store import RECIPE, Dataset, DataStore
 from genebench.errors import UserError, unknown
 from genebench.plugins.discovery import load_code
-from genebench.plugins.registry import Shelf
+from genebench.plugins.registry import SpecRegistry
 from genebench.preprocessing.recipe import prepare
 from genebench.specs import PRESETS, DatasetSpec
 
@@ -19,54 +19,56 @@ def store_name(spec: DatasetSpec, preset: str) -> str:
 
 def open_dataset(
     name: str,
-    shelf: Shelf[DatasetSpec],
+    datasets: SpecRegistry[DatasetSpec],
     preset: str | None = None,
     progress: Progress = silent,
     *,
     force: bool = False,
 ) -> Dataset:
-    """Open a dataset that is prepared, or that the catalog can build; ``force`` builds it anew.
+    """Open a dataset that is prepared, or that the registry can build; ``force`` builds it anew.
 
     Raises:
         UserError: there is neither, or it does not come in that size.
     """
-    if name in shelf.specs:
-        return _built(shelf.specs[name], preset, progress, force=force)
+    if name in datasets.specs:
+        return _built(datasets.specs[name], preset, progress, force=force)
     dataset = DataStore().open(name)
     if dataset is None:
-        raise unknown("dataset", name, {*shelf.specs, *DataStore().names()})
+        raise unknown("dataset", name, {*datasets.specs, *DataStore().names()})
     return dataset
 
 
-def suggested_preset(name: str, shelf: Shelf[DatasetSpec]) -> str:
+def suggested_preset(name: str, datasets: SpecRegistry[DatasetSpec]) -> str:
     """The preset that a dataset suggests to methods."""
-    if name in shelf.specs:
-        return shelf.specs[name].preset
+    if name in datasets.specs:
+        return datasets.specs[name].preset
     dataset = DataStore().open(name)
     return str(dataset.info["preset"]) if dataset else "small"
 
 
-def check_new_name(name: str, shelf: Shelf[DatasetSpec]) -> None:
-    """Refuse a name that a dataset of the catalog uses.
+def check_new_name(name: str, datasets: SpecRegistry[DatasetSpec]) -> None:
+    """Refuse a name that a dataset of the registry uses.
 
     Raises:
         UserError: the name is taken.
     """
-    taken = {store_name(spec, size) for spec in shelf.specs.values() for size in PRESETS}
-    if name in taken | set(shelf.specs):
+    taken = {store_name(spec, size) for spec in datasets.specs.values() for size in PRESETS}
+    if name in taken | set(datasets.specs):
         raise UserError(f"dataset name {name!r} belongs to a built-in or plugin; choose another")
 
 
-def find_built(name: str, shelf: Shelf[DatasetSpec], preset: str | None = None) -> Dataset | None:
-    """A dataset that the catalog offers, if it is prepared already and sound."""
-    spec = shelf.specs[name]
+def find_built(
+    name: str, datasets: SpecRegistry[DatasetSpec], preset: str | None = None
+) -> Dataset | None:
+    """A dataset that the registry offers, if it is prepared already and sound."""
+    spec = datasets.specs[name]
     dataset = _ready(spec, preset or spec.preset)
     return dataset if dataset and not dataset.verify() else None
 
 
-def is_ready(name: str, shelf: Shelf[DatasetSpec], preset: str | None) -> bool:
+def is_ready(name: str, datasets: SpecRegistry[DatasetSpec], preset: str | None) -> bool:
     """Whether opening a dataset would not have to build it first."""
-    spec = shelf.specs.get(name)
+    spec = datasets.specs.get(name)
     return spec is None or _ready(spec, preset or spec.preset) is not None
 
 

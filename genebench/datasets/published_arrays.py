@@ -22,9 +22,9 @@ from genebench._util.files import sha256_of
 from genebench._util.npy import Hashed, NpyWriter
 from genebench._util.progress import Progress, silent
 from genebench.data.store import (
-    FORMAT,
     RECIPE,
     STANDARDISED,
+    STORE_FORMAT,
     Dataset,
     DataStore,
     dataset_digest,
@@ -48,7 +48,7 @@ SLAB = 256 << 20
 """Bytes that are read at once: arrays that are stored column by column need long pieces of each."""
 
 _PARTS: Mapping[str, Mapping[str, str]] = {
-    REFERENCE_PLATFORM: {"train": "-tr", "select": "-va", "test": "-te"}
+    REFERENCE_PLATFORM: {"train": "-tr", "validation": "-va", "test": "-te"}
 }
 """Platform → part of its split → how its sources are called; other platforms are whole."""
 
@@ -355,7 +355,7 @@ def _describe(
         for role, table in genes.items()
     }
     return {
-        "format": FORMAT,
+        "format": STORE_FORMAT,
         "recipe": RECIPE,
         "values": STANDARDISED,
         "name": arrays.name,

@@ -22,7 +22,7 @@ from threading import Thread
 from typing import IO, Any
 
 from genebench._util.text import LONGEST, printable
-from genebench.engines import supervisor as keeper
+from genebench.engines import supervisor
 from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError, some
 from genebench.plugins.discovery import installed
@@ -39,7 +39,7 @@ _POLL = 0.1
 _TAIL_BYTES, _TAIL_LINES = 32_768, 40
 """How much is kept of what a job prints last."""
 
-_KEEPER = (sys.executable, "-I", "-S", keeper.__file__)
+_SUPERVISOR = (sys.executable, "-I", "-S", supervisor.__file__)
 """Runs a command, without a look at anything but the standard library."""
 
 Event = dict[str, Any]
@@ -51,7 +51,7 @@ def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:
     Raises:
         UserError: a job says that the user is to blame, or memory cannot be watched here.
     """
-    if settings.memory_limit is not None and not keeper.can_be_watched():
+    if settings.memory_limit is not None and not supervisor.can_be_watched():
         raise UserError("a memory limit needs /proc, which this system lacks; leave it out")
     for job in jobs:
         _contain(job, settings)
@@ -120,7 +120,7 @@ def _tell(hook: str, **arguments: Any) -> None:
 
 
 class Worker:
-    """The process of one job, its keeper, and all processes that it starts.
+    """The process of one job, its supervisor, and all processes that it starts.
 
     Args:
         order: what it is told, as one line.
@@ -144,7 +144,7 @@ class Worker:
         said, say = os.pipe()
         try:
             self._process = subprocess.Popen(  # noqa: S603  this Python, and a module of ours
-                [*_KEEPER, sys.executable, "-P", "-m", module, str(say)],
+                [*_SUPERVISOR, sys.executable, "-P", "-m", module, str(say)],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -190,14 +190,14 @@ class Worker:
 
     def memory(self) -> int:
         """Bytes that the process and those it started hold now; mapped files do not count."""
-        held = keeper.memory_of(self._process.pid)
+        held = supervisor.memory_of(self._process.pid)
         self.peak_memory = max(self.peak_memory, held)
         return held
 
     def stop(self) -> None:
         """Kill what is left of the process and of those that it started."""
         if self._process.returncode is None:
-            if left := keeper.kill(self._process.pid):
+            if left := supervisor.kill(self._process.pid):
                 named = some(map(str, left))
                 log.warning("processes that a job has left cannot be ended: %s", named)
             self._process.wait()

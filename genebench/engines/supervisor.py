@@ -1,6 +1,6 @@
 """A job's process and all that it starts: what they hold, and their end.
 
-Run as a script, before a command, this is the *keeper* of the command's process: it leads their
+Run as a script, before a command, this is the *supervisor* of the command's process: it leads their
 session and, on Linux, becomes the parent of every process below it whose own parent ends. So there
 is no way out: neither a session of its own nor a second fork hides a process. The script needs the
 standard library alone, so that it starts at once.
@@ -43,66 +43,70 @@ class _Process(NamedTuple):
 
 
 def can_be_watched() -> bool:
-    """Whether this system tells what the processes below a keeper hold."""
+    """Whether this system tells what the processes below a supervisor hold."""
     return (_PROC / "self/status").exists()
 
 
-def memory_of(keeper: int) -> int:
-    """Bytes that the processes below a keeper hold now; pages of mapped files do not count."""
-    return sum(map(_own_memory, _below(keeper)))
+def memory_of(supervisor: int) -> int:
+    """Bytes that the processes below a supervisor hold now; pages of mapped files do not count."""
+    return sum(map(_own_memory, _below(supervisor)))
 
 
-def kill(keeper: int) -> list[int]:
-    """Kill a keeper, which must not have been waited for, and all below it.
+def kill(supervisor: int) -> list[int]:
+    """Kill a supervisor, which must not have been waited for, and all below it.
 
     Returns:
         Processes that would not die.
     """
-    left = _clear(keeper)
+    left = _clear(supervisor)
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(keeper, signal.SIGKILL)
+        os.killpg(supervisor, signal.SIGKILL)
     return left
 
 
-def _clear(keeper: int) -> list[int]:
-    """Kill all below a keeper, again and again until none is left; return those that are."""
+def _clear(supervisor: int) -> list[int]:
+    """Kill all below a supervisor, again and again until none is left; return those that are."""
     quiet, until = 0, time.monotonic() + _PATIENCE
     while quiet < _LOOKS:
-        left = _below(keeper)
+        left = _below(supervisor)
         if left and time.monotonic() > until:
             return list(left)
         for pid, process in left.items():
-            _kill(pid, process.group, keeper)
+            _kill(pid, process.group, supervisor)
         quiet = 0 if left else quiet + 1
         time.sleep(_PAUSE)
     return []
 
 
-def _kill(pid: int, group: int, keeper: int) -> None:
+def _kill(pid: int, group: int, supervisor: int) -> None:
     """Kill a process: with its whole group, for one that forks all the time is gone by now."""
     with suppress(ProcessLookupError, PermissionError):
-        if group == keeper:  # and would be without its keeper
+        if group == supervisor:  # and would be without its supervisor
             os.kill(pid, signal.SIGKILL)
         else:
             os.killpg(group, signal.SIGKILL)
 
 
-def _below(keeper: int) -> dict[int, _Process]:
-    """The living processes below a keeper or of its session; none where the system does not tell.
+def _below(supervisor: int) -> dict[int, _Process]:
+    """Return the living processes below a supervisor or of its session.
 
-    The session counts for the case that a job has killed its keeper.
+    Where the system does not tell, there are none.
+
+    The session counts for the case that a job has killed its supervisor.
     """
     processes = dict(_processes())
     children = defaultdict(list)
     for pid, process in processes.items():
         children[process.parent].append(pid)
-    found = {keeper}
-    waiting = [keeper, *(pid for pid in processes if processes[pid].session == keeper)]
+    found = {supervisor}
+    waiting = [supervisor, *(pid for pid in processes if processes[pid].session == supervisor)]
     while waiting:
         pid = waiting.pop()
         found.add(pid)
         waiting += (child for child in children[pid] if child not in found)
-    return {pid: processes[pid] for pid in found - {keeper} if processes[pid].state not in _DEAD}
+    return {
+        pid: processes[pid] for pid in found - {supervisor} if processes[pid].state not in _DEAD
+    }
 
 
 def _processes() -> Iterator[tuple[int, _Process]]:

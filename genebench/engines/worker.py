@@ -100,7 +100,7 @@ class _Warnings(logging.Handler):
 
 
 def _let_go_of_input() -> None:
-    """What runs here reads nothing from standard input: its keeper waits for that to end."""
+    """What runs here reads nothing from standard input: its supervisor waits for that to end."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

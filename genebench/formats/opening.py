@@ -16,7 +16,7 @@ from genebench.formats.delimited import write_profiles
 from genebench.formats.files import as_text, check_readable
 from genebench.formats.text import check_cells
 from genebench.plugins.discovery import load_code
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.specs import FormatSpec
 
 
@@ -130,7 +130,7 @@ def _check_absent(path: Path) -> None:
 
 
 def _suffixes() -> dict[str, FormatSpec]:
-    formats = catalog().formats.specs.values()
+    formats = registry().formats.specs.values()
     return {suffix: spec for spec in formats for suffix in spec.suffixes}
 
 

@@ -55,7 +55,7 @@ from genebench.leaderboard.tables import (
     ranking,
     rows_of,
 )
-from genebench.plugins.registry import Catalog, catalog
+from genebench.plugins.registry import Registry, registry
 from genebench.reports.variants import Variant
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
@@ -112,7 +112,7 @@ def build(
             show. Single records that are damaged are problems, and the rest is built.
     """
     check_place(out)
-    shown = Look(title, tuple(catalog().metrics.choose(metrics)))
+    shown = Look(title, tuple(registry().metrics.choose(metrics)))
     records = sum(len(ResultsStore(folder).keys()) for folder in folders)
     with _workers(records) as everywhere:
         reading = read(folders)
@@ -129,7 +129,7 @@ def build(
         while sound:
             try:
                 with staging(out) as folder:
-                    site = _Site(folder, shown, catalog(), sound, everywhere)
+                    site = _Site(folder, shown, registry(), sound, everywhere)
                     site.write(problems, reading.trials, len(folders))
             except _UnshownError as error:
                 # Rare enough to start anew: without them ranks and pages of others differ too.
@@ -216,7 +216,7 @@ class _Site:
 
     folder: Path
     look: Look
-    catalog: Catalog
+    registry: Registry
     sound: Mapping[str, tuple[Run, Seen]]
     everywhere: Everywhere
 
@@ -226,7 +226,7 @@ class _Site:
 
     @cached_property
     def boards(self) -> list[Board]:
-        return boards_of(self.runs, self.catalog)
+        return boards_of(self.runs, self.registry)
 
     @cached_property
     def rankings(self) -> dict[tuple[str, str, str], Ranking]:
@@ -325,7 +325,7 @@ class _Site:
                 data_page=page_id(run.record.identity.data),
                 environment_page=self._environments[key],
                 params=chosen_params(run.record, self._spec(run.record)),
-                repeat=repeat_command(run.record, self.catalog),
+                repeat=repeat_command(run.record, self.registry),
             )
             for key, (run, seen) in self.sound.items()
         )
@@ -374,11 +374,11 @@ class _Site:
 
     def _spec(self, record: Record) -> MethodSpec | None:
         """What the method's plugin says of it, if it is the one installed here."""
-        identity, shelf = record.identity, self.catalog.methods
-        plugin = shelf.plugins.get(identity.method)
+        identity, methods = record.identity, self.registry.methods
+        plugin = methods.plugins.get(identity.method)
         if plugin is None or plugin.distribution != identity.code.distribution:
             return None
-        return shelf.specs[identity.method]
+        return methods.specs[identity.method]
 
     def _groups(self, method: MethodEntry) -> Iterator[Group]:
         for board in self.boards:
@@ -475,7 +475,7 @@ def _nested(row: Row) -> dict[str, object]:
 def _json(board: Board, rows: Sequence[Mapping[str, object]], metrics: Sequence[MetricSpec]) -> str:
     first = board.first
     about = first.identity.model_dump(
-        include={"protocol", "protocol_version", "train", "select", "test", "data", "numerics"}
+        include={"protocol", "protocol_version", "train", "validation", "test", "data", "numerics"}
     )
     content = {
         "dataset": board.datasets, "preset": board.preset, **about, "profiles": first.profiles,

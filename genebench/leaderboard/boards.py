@@ -8,7 +8,7 @@ from functools import cached_property
 
 from genebench._util.hashing import key_of
 from genebench.leaderboard.reading import Run
-from genebench.plugins.registry import Catalog
+from genebench.plugins.registry import Registry
 from genebench.reports.report import by_preset, comparable
 from genebench.reports.variants import Variant, variants_of
 from genebench.results.panels import PANELS
@@ -36,7 +36,7 @@ class Board:
     id: str
     preset: str
     runs: tuple[Run, ...]
-    catalog: Catalog
+    registry: Registry
 
     @property
     def first(self) -> Record:
@@ -51,7 +51,7 @@ class Board:
     @property
     def protocol_title(self) -> str:
         """Title of the protocol, or its name where it is not installed."""
-        spec = self.catalog.protocols.specs.get(self.first.identity.protocol)
+        spec = self.registry.protocols.specs.get(self.first.identity.protocol)
         return spec.title if spec else self.first.identity.protocol
 
     @cached_property
@@ -65,7 +65,7 @@ class Board:
     @cached_property
     def variants(self) -> list[Variant]:
         """Its rows: one for each method and set of parameters."""
-        found = variants_of([run.record for run in self.runs], self.catalog)
+        found = variants_of([run.record for run in self.runs], self.registry)
         return sorted(found, key=lambda variant: (variant.control, variant.label))
 
     def marks(self, variant: Variant) -> list[str]:
@@ -84,16 +84,16 @@ GOOD_MARKS = ("submitted", "verified")
 """Marks that speak for a run: a row has them when all its runs do."""
 
 
-def boards_of(runs: Iterable[Run], catalog: Catalog) -> list[Board]:
-    """Sort runs into boards, in the order of datasets, protocols (the catalog's) and presets."""
+def boards_of(runs: Iterable[Run], registry: Registry) -> list[Board]:
+    """Sort runs into boards, in the order of datasets, protocols (the registry's) and presets."""
     by_key: dict[str, Run] = {run.key: run for run in runs}
     tests = comparable([run.record for run in by_key.values()])
     boards = [
         board
         for records in tests
-        for board in _by_preset([by_key[record.key] for record in records], catalog)
+        for board in _by_preset([by_key[record.key] for record in records], registry)
     ]
-    protocols = list(catalog.protocols.specs)
+    protocols = list(registry.protocols.specs)
 
     def place(board: Board) -> tuple[str, int, str, int, str]:
         identity = board.first.identity
@@ -110,14 +110,14 @@ def boards_of(runs: Iterable[Run], catalog: Catalog) -> list[Board]:
     return sorted(boards, key=place)
 
 
-def _by_preset(runs: Sequence[Run], catalog: Catalog) -> list[Board]:
+def _by_preset(runs: Sequence[Run], registry: Registry) -> list[Board]:
     """One board for each preset that runs were made with; some runs stand on several."""
     of = {run.key: run for run in runs}
     boards = []
-    for preset, records in by_preset([run.record for run in runs], catalog).items():
+    for preset, records in by_preset([run.record for run in runs], registry).items():
         board_id = page_id([*_test(runs[0].record), preset])
         members = tuple(of[record.key] for record in records)
-        boards.append(Board(board_id, preset, members, catalog))
+        boards.append(Board(board_id, preset, members, registry))
     return boards
 
 
@@ -125,5 +125,6 @@ def _test(record: Record) -> list[object]:
     """What names a test; :func:`comparable` groups by the same."""
     own = record.identity
     return [
-        own.data, own.protocol, own.protocol_version, own.train, own.select, own.test, own.numerics,
+        own.data, own.protocol, own.protocol_version,
+        own.train, own.validation, own.test, own.numerics,
     ]  # fmt: skip

@@ -19,7 +19,7 @@ from genebench.leaderboard.boards import Board
 from genebench.leaderboard.charts import Axis, Dot, Histogram
 from genebench.leaderboard.reading import Run
 from genebench.leaderboard.tables import Place, Row
-from genebench.plugins.registry import Catalog
+from genebench.plugins.registry import Registry
 from genebench.results.panels import PANELS
 from genebench.results.record import Provenance, Record, Score
 from genebench.specs import PRESETS, MethodSpec, MetricSpec, Value
@@ -59,7 +59,7 @@ def command(text: str) -> Markup:
 
 
 def short(value: Value) -> str:
-    """A parameter, or what was selected."""
+    """A parameter, or what was chosen."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.6g}" if isinstance(value, float) else str(value)
@@ -286,17 +286,17 @@ def chosen_params(record: Record, spec: MethodSpec | None) -> dict[str, Value]:
     return {name: v for name, v in record.identity.params.items() if usual.get(name) != v}
 
 
-def repeat_command(record: Record, catalog: Catalog) -> str:
+def repeat_command(record: Record, registry: Registry) -> str:
     """The command that gives this record again, and no more than it must."""
     identity = record.identity
-    spec = catalog.methods.specs.get(identity.method)
+    spec = registry.methods.specs.get(identity.method)
     usual = spec.values(record.preset, {}) if spec and record.preset in PRESETS else {}
     words = ["genebench", "run", "--dataset", record.dataset, "--preset", record.preset]
     for name, origin in record.provenance.plugins.items():
         if origin.install == "file":
             words += ["--plugin", name]
     words += ["--methods", identity.method, "--protocol", identity.protocol]
-    if asked := _asked_metrics(record, catalog):
+    if asked := _asked_metrics(record, registry):
         words += ["--metrics", ",".join(asked)]
     if identity.seed:
         words += ["--seeds", str(identity.seed + 1)]
@@ -306,9 +306,9 @@ def repeat_command(record: Record, catalog: Catalog) -> str:
     return shlex.join(words)
 
 
-def _asked_metrics(record: Record, catalog: Catalog) -> list[str]:
+def _asked_metrics(record: Record, registry: Registry) -> list[str]:
     """Metrics that are not scored unless somebody asks; of one not installed nobody knows."""
-    offered = catalog.metrics.specs
+    offered = registry.metrics.specs
     return [name for name in record.metrics if name not in offered or offered[name].costly]
 
 

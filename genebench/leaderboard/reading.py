@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from genebench.errors import UserError, describe, some
-from genebench.results.checks import differences, identity_faults
+from genebench.results.checks import checksum_faults, differences, key_faults
 from genebench.results.record import Provenance, Record
 from genebench.results.store import ResultsStore
 
@@ -49,7 +49,7 @@ class Reading:
     runs: tuple[Run, ...]
     problems: tuple[str, ...]
     trials: int
-    """Records that were scored on selection profiles: they stand on no board."""
+    """Records that were scored on validation profiles: they stand on no board."""
 
 
 def read(folders: Sequence[Path]) -> Reading:
@@ -84,7 +84,8 @@ def _read_folder(folder: Path) -> tuple[list[Run], list[str]]:
     problems = [fault.line for fault in faults]
     runs = []
     for record in records:
-        fault = next(chain(identity_faults(record), store.seal_faults(record)), "")
+        document = store.written(record.key)
+        fault = next(chain(key_faults(document), checksum_faults(document)), "")
         if fault:
             problems.append(f"{folder}: record {record.key}: {fault}")
         else:

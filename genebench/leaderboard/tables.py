@@ -178,7 +178,7 @@ def _row(
 
 
 def _published(board: Board, variant: Variant, metrics: Sequence[str]) -> dict[str, Published]:
-    spec = board.catalog.methods.specs.get(variant.first.identity.method)
+    spec = board.registry.methods.specs.get(variant.first.identity.method)
     if not (board.first.published_data and spec):
         return {}
     defaults = spec.values("paper", {})

@@ -47,11 +47,11 @@ class TrainMean(Method):
         return Constant(tensors["values"])
 
     def fit(
-        self, train: Profiles, selections: Mapping[str, Profiles], context: Context
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Average the training targets; the selection sets have nothing to choose."""
+        """Average the training targets; the validation sets have nothing to choose."""
         model = Constant(_target_means(train))
-        return dict.fromkeys(selections, model)
+        return dict.fromkeys(validation_sets, model)
 
 
 class CopyTwin(Method):
@@ -62,12 +62,12 @@ class CopyTwin(Method):
         return TwinCopy(tensors["values"], tensors["landmark_of"])
 
     def fit(
-        self, train: Profiles, selections: Mapping[str, Profiles], context: Context
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Find the twins; the selection sets have nothing to choose."""
+        """Find the twins; the validation sets have nothing to choose."""
         landmark_of = train.landmark_genes.index.get_indexer(train.target_genes.index)
         model = TwinCopy(_target_means(train), landmark_of)
-        return dict.fromkeys(selections, model)
+        return dict.fromkeys(validation_sets, model)
 
 
 class Constant(Model):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genebench._util.progress import Progress, silent
-from genebench.data.cache import read_sealed, sealed_write
+from genebench.data.cache import read_checked, write_checked
 from genebench.data.profiles import Profiles
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ def moments(train: Profiles, progress: Progress = silent, *, device: str = "cpu"
         progress: told after each block.
         device: ``cpu`` or ``cuda``; both give the same to some 1e-12.
     """
-    path, stamp = train.cached(f"moments-{VERSION}"), train.stamp
-    found = path and _kept(path, stamp)
+    path, fingerprint = train.cached(f"moments-{VERSION}"), train.fingerprint
+    found = path and _kept(path, fingerprint)
     if not found:
         found = _Pass(train, device).run(progress)
-        _keep(path, found, stamp)
+        _keep(path, found, fingerprint)
     return found
 
 
@@ -83,7 +83,7 @@ class _Pass:
 
         self._train = train
         self._device = torch.device(device)
-        self._centre = self._on_device(train.units.mean).double()
+        self._centre = self._on_device(train.standardiser.mean).double()
         self._left = 1 + len(train.landmark_genes)
         n_columns = self._left + len(train.target_genes)
         self._values = self._zeros(min(len(train), PROFILES_PER_BLOCK), n_columns)
@@ -112,7 +112,7 @@ class _Pass:
 
     def _standardised(self) -> Moments:
         n, p = len(self._train), self._left - 1
-        scale = self._train.units.scale
+        scale = self._train.standardiser.scale
         found, squares = self._products.cpu().numpy(), self._squares.cpu().numpy()
         mean = found[0, 1:] / n
         products = (found[1:, 1:] - n * np.outer(mean[:p], mean)) * np.outer(scale[:p], scale)
@@ -137,18 +137,18 @@ class _Pass:
         return torch.zeros(*shape, dtype=torch.float64, device=self._device)
 
 
-def _kept(path: Path, stamp: bytes) -> Moments | None:
+def _kept(path: Path, fingerprint: bytes) -> Moments | None:
     """Moments that were kept; none when a byte of them, or of what they are of, was changed."""
     from safetensors.numpy import load
 
-    data = read_sealed(path, stamp)
+    data = read_checked(path, fingerprint)
     if data is None:
         return None
     tensors = load(data)
     return Moments(int(tensors.pop("n")[0]), **tensors)
 
 
-def _keep(path: Path | None, found: Moments, stamp: bytes) -> None:
+def _keep(path: Path | None, found: Moments, fingerprint: bytes) -> None:
     """Keep moments, unless there is nowhere to, or the dataset belongs to somebody else."""
     from safetensors.numpy import save
 
@@ -158,7 +158,7 @@ def _keep(path: Path | None, found: Moments, stamp: bytes) -> None:
     data = save(tensors | {"n": np.array([found.n])})
     try:
         path.parent.mkdir(exist_ok=True)
-        with sealed_write(path, stamp) as stream:
+        with write_checked(path, fingerprint) as stream:
             stream.write(data)
     except OSError:
         return

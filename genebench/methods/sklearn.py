@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from genebench.data.profiles import Profiles
 
 Grid = Value | Sequence[Value]
-Values = dict[str, Value]
+ParamValues = dict[str, Value]
 
 _MOST_PROFILES = "max_profiles"
 _FEW_PROFILES = 200
@@ -56,7 +56,7 @@ def sklearn_method(
             parameter of the method, too; at most 200 under the preset ``tiny``.
         params: parameters of the estimator that can be set (``--set pls.n_components=30``). A
             list is a grid: each combination is fitted, and the one with the smallest MAE on the
-            selection set is chosen. All others stay as the estimator has them; what is called
+            validation set is chosen. All others stay as the estimator has them; what is called
             ``random_state``, at any depth, is set to the job's seed.
 
     Raises:
@@ -83,7 +83,7 @@ def sklearn_method(
 
 
 class SklearnMethod(Method):
-    """Fits an estimator once for each candidate, and lets each selection set choose by MAE.
+    """Fits an estimator once for each candidate, and lets each validation set choose by MAE.
 
     Its models are trees of Python objects, which only pickle could save, so they are not saved.
     """
@@ -153,7 +153,7 @@ class SklearnMethod(Method):
         super().__init__(**params)
         self.candidates = list(self._candidates())
 
-    def _candidates(self) -> Iterator[Values]:
+    def _candidates(self) -> Iterator[ParamValues]:
         """Every combination of the grids, the other parameters the same in each."""
         axes = {
             name: _parsed(str(self.params[name]), values, name)
@@ -165,16 +165,16 @@ class SklearnMethod(Method):
             yield fixed | dict(zip(axes, chosen, strict=True))
 
     def fit(
-        self, train: Profiles, selections: Mapping[str, Profiles], context: Context
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Fit every candidate; each selection set keeps the one with its smallest MAE."""
+        """Fit every candidate; each validation set keeps the one with its smallest MAE."""
         landmarks, targets = _drawn(train, self.params.get(_MOST_PROFILES), context.seed)
-        errors: dict[str, list[float]] = {name: [] for name in selections}
+        errors: dict[str, list[float]] = {name: [] for name in validation_sets}
         best: dict[str, Fitted] = {}
         for at, values in enumerate(self.candidates, start=1):
             model = self._fitted(values, landmarks, targets, context.seed)
-            for name, selection in selections.items():
-                error = _mae(model, selection) if len(self.candidates) > 1 else 0.0
+            for name, validation in validation_sets.items():
+                error = _mae(model, validation) if len(self.candidates) > 1 else 0.0
                 if error < min(errors[name], default=float("inf")):
                     best[name] = model
                 errors[name].append(error)
@@ -184,7 +184,7 @@ class SklearnMethod(Method):
         return {name: model.chosen(self._path(errors[name])) for name, model in best.items()}
 
     def _fitted(
-        self, values: Values, landmarks: NDArray[Any], targets: NDArray[Any], seed: int
+        self, values: ParamValues, landmarks: NDArray[Any], targets: NDArray[Any], seed: int
     ) -> Fitted:
         estimator = self._made().set_params(**values)
         estimator.set_params(**dict.fromkeys(_random_states(estimator), seed))
@@ -197,7 +197,7 @@ class SklearnMethod(Method):
         return Fitted(estimator, targets.shape[1], chosen, notes[:_MOST_NOTES])
 
     def _path(self, errors: Sequence[float]) -> Curve:
-        """The grid's numbers, and the MAE of each candidate on a selection set."""
+        """The grid's numbers, and the MAE of each candidate on a validation set."""
         columns = {
             name: [float(values[name]) for values in self.candidates]
             for name, grid in self.grids.items()
@@ -210,7 +210,7 @@ class Fitted(Model):
     """A fitted estimator."""
 
     def __init__(
-        self, estimator: Any, n_targets: int, choices: Values, notes: tuple[str, ...],
+        self, estimator: Any, n_targets: int, choices: ParamValues, notes: tuple[str, ...],
         path: Curve | None = None,
     ) -> None:  # fmt: skip
         self._estimator, self._n_targets = estimator, n_targets
@@ -248,7 +248,7 @@ def _declared(name: str, value: Grid) -> Param:
 
 
 def _parsed(text: str, like: Sequence[Value], name: str) -> list[Value]:
-    """Values of a grid, of the type that the plugin's own have."""
+    """ParamValues of a grid, of the type that the plugin's own have."""
     default = next((value for value in like if isinstance(value, float)), like[0])
     param = Param(name=name, default=default, help="")
     values = [param.parse(part, owner="grid") for part in text.split(",") if part.strip()]

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genebench._util.progress import Progress, silent
+from genebench.data.standardisation import Scale
 from genebench.errors import UserError, some
 from genebench.formats.base import Content, Reader, Rows
 from genebench.formats.opening import write_matrix
 from genebench.models.saved import SavedModel
 from genebench.preprocessing.compendium import REFERENCE_PLATFORM, IdKind
 from genebench.preprocessing.genes import match
-from genebench.preprocessing.probe_means import Layers
+from genebench.preprocessing.probe_means import ProbeMeans
 from genebench.preprocessing.scale_checks import check_level
-
-Values = Literal["expression", "standardised"]
 
 
 def predict(
@@ -28,7 +26,7 @@ def predict(
     path: Path,
     *,
     ids: IdKind,
-    values: Values = "expression",
+    values: Scale = "expression",
     progress: Progress = silent,
 ) -> list[Path]:
     """Write the targets of every profile of a matrix, in the units that its landmarks have.
@@ -51,7 +49,7 @@ def predict(
         UserError: a landmark is missing, a value cannot be read or is not on the scale named, or
             the file cannot be written.
     """
-    if values == "expression" and saved.units.std is None:
+    if values == "expression" and saved.standardiser.std is None:
         raise UserError(
             "the model was fitted on arrays that came standardised, and knows no other units; give "
             "standardised landmarks, and --values standardised"
@@ -65,7 +63,7 @@ def predict(
             f"missing as {ids} ids: {some(missing)}"
         )
 
-    rows = Layers(matched)
+    rows = ProbeMeans(matched)
 
     def blocks() -> Iterator[NDArray[np.floating]]:
         done = 0
@@ -92,12 +90,12 @@ def _check_level(given: NDArray[np.float64], source: str) -> None:
 
 
 def _predicted(
-    saved: SavedModel, given: NDArray[np.floating], values: Values
+    saved: SavedModel, given: NDArray[np.floating], values: Scale
 ) -> NDArray[np.float32]:
     landmarks, targets = slice(len(saved.landmark_genes)), slice(len(saved.landmark_genes), None)
     if values == "standardised":
         return np.asarray(saved.model.predict(given.astype(np.float32)), dtype=np.float32)
-    scale, mean = saved.units.scale, saved.units.mean
+    scale, mean = saved.standardiser.scale, saved.standardiser.mean
     standardised = ((given - mean[landmarks]) * scale[landmarks]).astype(np.float32)
     predicted = np.asarray(saved.model.predict(standardised))
     return (predicted / scale[targets] + mean[targets]).astype(np.float32)

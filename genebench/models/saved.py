@@ -21,19 +21,20 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from genebench._util.hashing import code_digest
-from genebench.data.profiles import Units
+from genebench.data.standardisation import Standardiser
 from genebench.errors import UserError, describe
 from genebench.method import Context, Model
 from genebench.methods.device import resolve_device
 from genebench.plugins.discovery import load_code
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.results.record import Identity
+from genebench.results.upgrades import upgraded_identity
 from genebench.specs import MethodSpec
 
 if TYPE_CHECKING:
     from genebench.data.profiles import Profiles
 
-FORMAT: Literal[1] = 1
+MODEL_FORMAT: Literal[2] = 2
 _HEADER = "genebench"
 _OWN = "model."
 Tensors = dict[str, NDArray[Any]]
@@ -69,11 +70,20 @@ class _Header(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = Field(description="version of this layout")
+    format: Literal[2] = Field(description="version of this layout")
     key: str = Field(description="key of the result that the model gave")
     identity: Identity = Field(description="what was run to get it")
     landmarks: _Genes
     targets: _Genes
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, content: Any) -> Any:
+        """Read a header of layout 1, which has the identity of an older record."""
+        if isinstance(content, dict) and content.get("format") == 1:
+            identity = upgraded_identity(content.get("identity"))
+            return {**content, "format": MODEL_FORMAT, "identity": identity}
+        return content
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ class SavedModel:
         landmark_genes, target_genes: tables with ``symbol`` and ``probes``, indexed by Ensembl
             id, in the order of the model's columns.
         tensors: what the model consists of; ``weights`` and ``bias`` of linear ones.
-        units: what the expression that it was fitted on is standardised by.
+        standardiser: the statistics of the expression that it was fitted on.
         notes: what somebody who uses the model should know.
     """
 
@@ -95,7 +105,7 @@ class SavedModel:
     landmark_genes: pd.DataFrame
     target_genes: pd.DataFrame
     tensors: Mapping[str, NDArray[Any]]
-    units: Units
+    standardiser: Standardiser
     notes: tuple[str, ...] = ()
 
 
@@ -119,14 +129,14 @@ def save_model(path: Path, own: Tensors, identity: Identity, key: str, train: Pr
         OSError: it cannot be written.
     """
     header = _Header(
-        format=FORMAT,
+        format=MODEL_FORMAT,
         key=key,
         identity=identity,
         landmarks=_Genes.of(train.landmark_genes),
         targets=_Genes.of(train.target_genes),
     )
     named = {f"{_OWN}{name}": part for name, part in own.items()}
-    _write(path, named | _statistics(train.units), header)
+    _write(path, named | _statistics(train.standardiser), header)
 
 
 def _write(path: Path, tensors: dict[str, NDArray[Any]], header: _Header) -> None:
@@ -155,11 +165,11 @@ def open_model(path: Path | str, device: str = "auto") -> SavedModel:
     path = Path(path)
     header, tensors = _read(path)
     own = {name.removeprefix(_OWN): part for name, part in tensors.items() if name.startswith(_OWN)}
-    spec = catalog().methods.get(header.identity.method)
+    spec = registry().methods.get(header.identity.method)
     context = Context(seed=header.identity.seed, device=resolve_device(device, spec))
     try:
         model = _restored(header, spec, own, context)
-        units = _units(header, tensors)
+        standardiser = _standardiser(header, tensors)
     except Exception as error:  # a plugin's code, on what anybody may have written
         raise UserError(
             f"{path}: {spec.name} cannot restore its model ({describe(error)})"
@@ -170,7 +180,7 @@ def open_model(path: Path | str, device: str = "auto") -> SavedModel:
         landmark_genes=header.landmarks.table(),
         target_genes=header.targets.table(),
         tensors=own,
-        units=units,
+        standardiser=standardiser,
         notes=_notes(header, code_digest(spec.code)),
     )
 
@@ -190,17 +200,18 @@ def _restored(
     return model
 
 
-def _units(header: _Header, tensors: Mapping[str, NDArray[Any]]) -> Units:
+def _standardiser(header: _Header, tensors: Mapping[str, NDArray[Any]]) -> Standardiser:
     n_genes = len(header.landmarks.ids) + len(header.targets.ids)
     for name in (_MEAN, _STD):
         values = tensors.get(name, np.zeros(n_genes))
         if values.shape != (n_genes,) or not np.isfinite(values).all():
             raise ValueError(f"{name} is not one number for each of {n_genes} genes")
-    return Units(np.asarray(tensors[_MEAN]), tensors.get(_STD))
+    return Standardiser(np.asarray(tensors[_MEAN]), tensors.get(_STD))
 
 
-def _statistics(units: Units) -> dict[str, NDArray[np.float64]]:
-    return {_MEAN: units.mean} | ({} if units.std is None else {_STD: units.std})
+def _statistics(standardiser: Standardiser) -> dict[str, NDArray[np.float64]]:
+    std = {} if standardiser.std is None else {_STD: standardiser.std}
+    return {_MEAN: standardiser.mean} | std
 
 
 def _read(path: Path) -> tuple[_Header, dict[str, NDArray[Any]]]:

@@ -31,7 +31,7 @@ from genebench._util.hashing import code_digest
 from genebench._util.text import escaped_streams
 from genebench.errors import UserError, describe
 from genebench.hookspecs import CONTRACT, PROJECT
-from genebench.plugins.time_limit import Overdue, patience, within
+from genebench.plugins.time_limit import Overdue, call_within, time_limit
 
 BUILT_INS = (
     "genebench.formats",
@@ -91,7 +91,7 @@ class Plugins:
         self.manager = pluggy.PluginManager(PROJECT)
         self.manager.add_hookspecs(hookspecs)
         self.all = list(found)
-        self._patience = patience()
+        self._time_limit = time_limit()
         self._taken: dict[tuple[str, str], str] = {}
         for plugin in self.all:
             self._admit(plugin)
@@ -116,7 +116,7 @@ class Plugins:
     def add_commands(self, app: Any) -> list[str]:
         """Let every plugin add commands to a typer app; return what went wrong, one line each."""
         with escaped_streams():
-            return self._call("genebench_commands", self._patience, through=_add_built, app=app)
+            return self._call("genebench_commands", self._time_limit, through=_add_built, app=app)
 
     def notify(self, hook: str, *, watchers_only: bool = False, **arguments: Any) -> list[str]:
         """Call an observer hook of every plugin; return what went wrong, one line each.
@@ -142,7 +142,7 @@ class Plugins:
                 continue
             given = {name: arguments[name] for name in implementation.argnames}
             try:
-                within(seconds, partial(through, implementation.function, **given))
+                call_within(seconds, partial(through, implementation.function, **given))
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001  the run goes on
@@ -154,7 +154,7 @@ class Plugins:
         trusted = plugin.distribution == PROJECT
         try:
             with escaped_streams():
-                within(0 if trusted else self._patience, partial(self._interview, plugin))
+                call_within(0 if trusted else self._time_limit, partial(self._interview, plugin))
             self._reserve_names(plugin)
         except KeyboardInterrupt:
             raise

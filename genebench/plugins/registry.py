@@ -1,4 +1,4 @@
-"""The catalog: every spec on offer, by name."""
+"""The registry: every spec of every plugin, by name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Spec = TypeVar(
 
 
 @dataclass(frozen=True)
-class Shelf(Generic[Spec]):
+class SpecRegistry(Generic[Spec]):
     """The specs of one kind, and who offers each."""
 
     kind: str
@@ -54,22 +54,22 @@ class Shelf(Generic[Spec]):
         return list(chosen.values())
 
 
-class Catalog:
-    """What is offered, by name, one shelf for each kind."""
+class Registry:
+    """What is offered, by name, one registry for each kind."""
 
     def __init__(self, plugins: Plugins) -> None:
         self.plugins = plugins
-        self.formats: Shelf[FormatSpec] = self._shelf("format")
-        self.datasets: Shelf[DatasetSpec] = self._shelf("dataset")
-        self.protocols: Shelf[ProtocolSpec] = self._shelf("protocol")
-        self.methods: Shelf[MethodSpec] = self._shelf("method")
-        self.metrics: Shelf[MetricSpec] = self._shelf("metric")
-        self.engines: Shelf[EngineSpec] = self._shelf("engine")
-        self.reporters: Shelf[ReporterSpec] = self._shelf("reporter")
+        self.formats: SpecRegistry[FormatSpec] = self._registry_of("format")
+        self.datasets: SpecRegistry[DatasetSpec] = self._registry_of("dataset")
+        self.protocols: SpecRegistry[ProtocolSpec] = self._registry_of("protocol")
+        self.methods: SpecRegistry[MethodSpec] = self._registry_of("method")
+        self.metrics: SpecRegistry[MetricSpec] = self._registry_of("metric")
+        self.engines: SpecRegistry[EngineSpec] = self._registry_of("engine")
+        self.reporters: SpecRegistry[ReporterSpec] = self._registry_of("reporter")
 
-    def _shelf(self, kind: str) -> Shelf[Spec]:
+    def _registry_of(self, kind: str) -> SpecRegistry[Spec]:
         offered = list(self.plugins.specs(f"{kind}s"))
-        return Shelf(
+        return SpecRegistry(
             kind,
             {spec.name: spec for spec, _ in offered},
             {spec.name: plugin for spec, plugin in offered},
@@ -77,6 +77,6 @@ class Catalog:
 
 
 @cache
-def catalog() -> Catalog:
-    """The catalog of this installation, built once."""
-    return Catalog(installed())
+def registry() -> Registry:
+    """The registry of this installation, built once."""
+    return Registry(installed())

@@ -24,7 +24,7 @@ class Overdue(BaseException):
     """Raised in code that takes too long; no ``except Exception`` of that code's swallows it."""
 
 
-def patience() -> float:
+def time_limit() -> float:
     """Seconds that loading one plugin may take, by the environment; 0 is no limit.
 
     Raises:
@@ -40,7 +40,7 @@ def patience() -> float:
     return seconds
 
 
-def within(seconds: float, call: Callable[[], T]) -> T:
+def call_within(seconds: float, call: Callable[[], T]) -> T:
     """Call something, and interrupt it when it takes longer than that; 0 is no limit.
 
     The limit holds in the main thread of a system that has alarms. Code that does not return to

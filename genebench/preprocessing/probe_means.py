@@ -10,7 +10,7 @@ from genebench.preprocessing.compiled import compiled
 from genebench.preprocessing.genes import Matched
 
 
-class Layers:
+class ProbeMeans:
     """The mean of each gene's rows, from rows that come in the order which makes that fast.
 
     Every gene must have been found.

@@ -26,8 +26,8 @@ from genebench._util.threads import in_order
 from genebench.data.standardisation import GeneSums, gene_statistics
 from genebench.data.store import (
     DIGESTED,
-    FORMAT,
     RECIPE,
+    STORE_FORMAT,
     Dataset,
     DataStore,
     dataset_digest,
@@ -40,7 +40,7 @@ from genebench.formats.base import BLOCK, Piece, Rows
 from genebench.preprocessing.compendium import REFERENCE_PLATFORM, Compendium
 from genebench.preprocessing.coverage import KeptGenes, keep_genes
 from genebench.preprocessing.duplicates import find_duplicates
-from genebench.preprocessing.probe_means import Layers
+from genebench.preprocessing.probe_means import ProbeMeans
 from genebench.preprocessing.ranks import (
     Ranked,
     Ranks,
@@ -205,7 +205,7 @@ class _Preparation:
 
         Each is there until the next one is asked for.
         """
-        layers, item = Layers(self.genes.rows[platform]), self._platforms[platform]
+        probe_means, item = ProbeMeans(self.genes.rows[platform]), self._platforms[platform]
         source, level = item.reader.source, item.level
         kept = self.tables[platform].index
         watch = LevelWatch(source=source, platform=platform, level=level, profiles=kept)
@@ -217,13 +217,13 @@ class _Preparation:
             except Empty:
                 room = Room(ROWS, len(self.genes))
             rows = to_log2(block.fetch(), source=source, platform=platform, level=level)
-            means = layers.average(rows, room.array("means", np.float64, len(rows.values)))
+            means = probe_means.average(rows, room.array("means", np.float64, len(rows.values)))
             ranked = rank(means, room)
             return ranked, watch.suspects(means, ranked.ordered), room
 
         with (
-            item.reader.pieces(layers.positions, ROWS) as pieces,
-            closing(in_order(work, self._blocks(platform, layers, pieces))) as results,
+            item.reader.pieces(probe_means.positions, ROWS) as pieces,
+            closing(in_order(work, self._blocks(platform, probe_means, pieces))) as results,
         ):
             for ranked, suspects, room in results:
                 watch.add(suspects)
@@ -231,12 +231,14 @@ class _Preparation:
                 free.put(room)
         watch.judge()
 
-    def _blocks(self, platform: str, layers: Layers, pieces: Iterator[Piece]) -> Iterator[_Block]:
+    def _blocks(
+        self, platform: str, probe_means: ProbeMeans, pieces: Iterator[Piece]
+    ) -> Iterator[_Block]:
         """Blocks that hold profiles to keep, once the level of the first is known."""
         total = sum(len(table) for table in self.tables.values())
         item, every = self._platforms[platform], self._kept[platform]
         first = list(islice(pieces, BLOCK // ROWS))
-        sample = np.concatenate([layers.average(piece.fetch()) for piece in first])
+        sample = np.concatenate([probe_means.average(piece.fetch()) for piece in first])
         check_level(sample, source=item.reader.source, platform=platform, level=item.level)
         for piece in chain(first, pieces):
             kept = every[piece.start : piece.stop]
@@ -332,7 +334,7 @@ def _describe(
 ) -> dict[str, Any]:
     genes = work.genes
     return {
-        "format": FORMAT,
+        "format": STORE_FORMAT,
         "recipe": RECIPE,
         "name": name,
         "title": compendium.title,

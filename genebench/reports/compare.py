@@ -21,7 +21,7 @@ from genebench.analysis.compare import compare as compare_variants
 from genebench.analysis.rank import holm, scores_of
 from genebench.analysis.vectors import Readable, VectorsOf, symbols_of
 from genebench.errors import UserError, some, unknown
-from genebench.plugins.registry import Catalog, catalog
+from genebench.plugins.registry import Registry, registry
 from genebench.reports.report import Report, Row, Section, Table, comparable
 from genebench.reports.variants import Variant, variants_of
 from genebench.results import DEFAULT_RESULTS
@@ -144,7 +144,7 @@ def compare(
     """
     if panel not in PANELS:
         raise unknown("panel", panel, PANELS)
-    spec = catalog().metrics.get(metric)
+    spec = registry().metrics.get(metric)
     store = ResultsStore(Path(results))
     sound, faults = store.sound()
     for fault in faults:
@@ -154,7 +154,7 @@ def compare(
     records = _only(records, "protocol", protocols, lambda record: record.identity.protocol)
     vectors_of, pairs = Readable(store.vectors), []
     for group in _in_order(records):
-        variants = variants_of(group, catalog())
+        variants = variants_of(group, registry())
         chosen = [_whole(_find(name, variants, group[0]), vectors_of) for name in (a, b)]
         if chosen[0] and chosen[1]:
             if chosen[0] == chosen[1]:
@@ -184,7 +184,7 @@ def _only(
 
 
 def _in_order(records: list[Record]) -> list[list[Record]]:
-    return sorted(comparable(records), key=Report((), catalog()).place)
+    return sorted(comparable(records), key=Report((), registry()).place)
 
 
 def _find(name: str, variants: Sequence[Variant], place: Record) -> Variant | None:
@@ -346,14 +346,14 @@ class ComparisonReport(Report):
             f"known; Holm over the comparisons shown ({number}); the interval is of one comparison"
         )
         for pair in pairs:
-            yield from _notes(pair, self.catalog)
+            yield from _notes(pair, self.registry)
 
 
 def _dataset(pair: Comparison[Variant]) -> tuple[str, str]:
     return pair.a.first.dataset, pair.a.first.identity.data
 
 
-def _notes(pair: Comparison[Variant], offered: Catalog) -> Iterator[str]:
+def _notes(pair: Comparison[Variant], offered: Registry) -> Iterator[str]:
     protocol = pair.a.first.identity.protocol
     if pair.difference is None:
         yield f"{protocol}: not tested, no shares of the same test profiles in this metric"

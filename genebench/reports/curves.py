@@ -13,7 +13,7 @@ from genebench.reports.report import Report, Row, Section, Table
 from genebench.results.record import Record
 
 _NOTES = (
-    "MAE on the selection set: what a penalty, a number of neighbours, an epoch was chosen by",
+    "MAE on the validation set: what a penalty, a number of neighbours, an epoch was chosen by",
 )
 
 
@@ -36,7 +36,7 @@ class CurveReport(Report):
 
     def _table(self, record: Record) -> Table:
         curve, identity = record.curves[self.curve], record.identity
-        spec = self.catalog.methods.specs.get(identity.method)
+        spec = self.registry.methods.specs.get(identity.method)
         seed = f", seed {identity.seed}" if spec and spec.stochastic else ""
         return Table(
             title=f"{identity.method}: {identity.protocol}{seed}",

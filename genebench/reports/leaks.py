@@ -35,11 +35,11 @@ class LeakReport(Report):
 
     def values(self) -> pd.DataFrame:
         """The differences as a tidy table."""
-        table = leaks(self.records, self.catalog.protocols.specs.values())
+        table = leaks(self.records, self.registry.protocols.specs.values())
         return table[table["metric"].isin(self.metrics)].reset_index(drop=True)
 
     def _table(self, rows: pd.DataFrame, original: str, variant: str, metric: str) -> Table:
-        spec = self.catalog.metrics.specs.get(metric)
+        spec = self.registry.metrics.specs.get(metric)
         return Table(
             title=f"{spec.title if spec else metric}: {original} → {variant}",
             columns=("method", original, variant, "difference"),
@@ -47,7 +47,7 @@ class LeakReport(Report):
         )
 
     def _row(self, method: str, original: float, variant: float, difference: float) -> Row:
-        spec = self.catalog.methods.specs.get(method)
+        spec = self.registry.methods.specs.get(method)
         cells = (method, f"{original:.4f}", f"{variant:.4f}", f"{difference:+.4f}")
         return Row(cells, control=spec is not None and spec.control)
 

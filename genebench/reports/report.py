@@ -12,7 +12,7 @@ from genebench.analysis.bootstrap import seed_interval
 from genebench.analysis.rank import Standing, caution, named_test, scores_of, standings
 from genebench.analysis.tidy import tidy
 from genebench.analysis.vectors import VectorsOf
-from genebench.plugins.registry import Catalog
+from genebench.plugins.registry import Registry
 from genebench.reports.variants import Variant, variants_of
 from genebench.results.panels import PANELS
 from genebench.results.published import published
@@ -73,14 +73,14 @@ class Report:
 
     Attributes:
         records: every record that the report is about.
-        catalog: titles, units and directions of what was run.
+        registry: titles, units and directions of what was run.
         colour, width: what the terminal can show.
         metrics: those to show; records may hold others.
         vectors_of: where the records' vectors come from; if given, methods are ranked.
     """
 
     records: tuple[Record, ...]
-    catalog: Catalog
+    registry: Registry
     colour: bool = False
     width: int = 100
     metrics: Sequence[str] = SHOWN_METRICS
@@ -95,16 +95,16 @@ class Report:
         """One for each data digest and protocol: a table per metric, and what it cost."""
         for group in sorted(comparable(self.records), key=self.place):
             # A table without ranks has room for every preset; what is ranked is of one.
-            parts = by_preset(group, self.catalog) if self.vectors_of else {"": group}
+            parts = by_preset(group, self.registry) if self.vectors_of else {"": group}
             for preset, records in parts.items():
                 name = preset if len(parts) > 1 else ""
                 yield _Comparison(
-                    records, self.catalog, self.metrics, self.vectors_of, name
+                    records, self.registry, self.metrics, self.vectors_of, name
                 ).section()
 
     def place(self, group: list[Record]) -> tuple[str, int, str]:
-        """Sections stand by dataset and protocol, in the catalog's order."""
-        identity, protocols = group[0].identity, list(self.catalog.protocols.specs)
+        """Sections stand by dataset and protocol, in the registry's order."""
+        identity, protocols = group[0].identity, list(self.registry.protocols.specs)
         known = identity.protocol in protocols
         place = protocols.index(identity.protocol) if known else len(protocols)
         return group[0].dataset, place, identity.data
@@ -115,13 +115,13 @@ def comparable(records: Iterable[Record]) -> list[list[Record]]:
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
         identity = record.identity
-        tested = (identity.protocol, identity.train, identity.select, identity.test)
+        tested = (identity.protocol, identity.train, identity.validation, identity.test)
         key = (identity.data, *tested, str(identity.protocol_version), str(identity.numerics))
         groups.setdefault(key, []).append(record)
     return list(groups.values())
 
 
-def by_preset(records: Iterable[Record], catalog: Catalog) -> dict[str, list[Record]]:
+def by_preset(records: Iterable[Record], registry: Registry) -> dict[str, list[Record]]:
     """Preset → the comparable records that are of it, the largest preset first.
 
     A record whose parameters are also those of another preset (least squares has none) is of both.
@@ -130,15 +130,15 @@ def by_preset(records: Iterable[Record], catalog: Catalog) -> dict[str, list[Rec
     run = {record.preset for record in found}
     presets = [preset for preset in reversed(PRESETS) if preset in run]
     return {
-        preset: [record for record in found if _is_of(preset, record, catalog)]
+        preset: [record for record in found if _is_of(preset, record, registry)]
         for preset in (*presets, *sorted(run.difference(PRESETS)))
     }
 
 
-def _is_of(preset: str, record: Record, catalog: Catalog) -> bool:
+def _is_of(preset: str, record: Record, registry: Registry) -> bool:
     if record.preset == preset:
         return True
-    spec = catalog.methods.specs.get(record.identity.method)
+    spec = registry.methods.specs.get(record.identity.method)
     if spec is None or preset not in PRESETS:
         return False
     return record.identity.params == spec.values(preset, {})
@@ -149,14 +149,14 @@ class _Comparison:
     """Records of one section, ready to be laid out."""
 
     records: list[Record]
-    catalog: Catalog
+    registry: Registry
     metrics: Sequence[str]
     vectors_of: VectorsOf | None
     preset: str
 
     @cached_property
     def variants(self) -> list[Variant]:
-        found = variants_of(self.records, self.catalog)
+        found = variants_of(self.records, self.registry)
         return sorted(found, key=lambda variant: (variant.control, variant.label))
 
     @property
@@ -166,9 +166,9 @@ class _Comparison:
     def section(self) -> Section:
         first = self.first
         names = " = ".join(sorted({record.dataset for record in self.records}))
-        trials = " · trials on its selection set" if first.identity.is_trial else ""
+        trials = " · trials on its validation set" if first.identity.is_trial else ""
         preset = f" · preset {self.preset}" if self.preset else ""
-        metrics = self.catalog.metrics.specs
+        metrics = self.registry.metrics.specs
         scores = [self._scores(spec) for name, spec in metrics.items() if name in self.metrics]
         return Section(
             title=(
@@ -218,13 +218,13 @@ class _Comparison:
         """Metric → who can be told from whom on all targets; nothing unless ranks are wanted."""
         if not self.vectors_of:
             return {}
-        shown = [spec for name, spec in self.catalog.metrics.specs.items() if name in self.metrics]
+        shown = [spec for name, spec in self.registry.metrics.specs.items() if name in self.metrics]
         return {spec.name: standings(self.variants, self.vectors_of, spec) for spec in shown}
 
     def _published(self, variant: Variant, metric: MetricSpec) -> str:
         """The paper's value, beside a run of the published setting."""
         identity = variant.first.identity
-        spec = self.catalog.methods.specs.get(identity.method)
+        spec = self.registry.methods.specs.get(identity.method)
         value = published(identity, metric.name, spec.values("paper", {})) if spec else None
         return str(value) if value else "–"
 
@@ -236,7 +236,7 @@ class _Comparison:
     def _notes(self) -> Iterator[str]:
         profiles, genes = self.first.profiles, self.first.genes
         yield (
-            f"{profiles['train']:,} train, {profiles['select']:,} select, "
+            f"{profiles['train']:,} train, {profiles['validation']:,} validation, "
             f"{profiles['test']:,} test profiles; "
             f"{genes['landmark']:,} landmarks, {genes['target']:,} targets"
         )
@@ -248,7 +248,7 @@ class _Comparison:
         yield from self._over_seeds()
         for name, found in self._standings.items():
             if found:
-                title = self.catalog.metrics.specs[name].title
+                title = self.registry.metrics.specs[name].title
                 yield f"{title} on panel all: {named_test(found)}"
                 if warning := caution(found):
                     yield f"{title} on panel all: {warning}"
@@ -262,7 +262,7 @@ class _Comparison:
         for variant in self.variants:
             limits = [
                 f"{spec.title} {interval[0]:.4f} … {interval[1]:.4f}"
-                for name, spec in self.catalog.metrics.specs.items()
+                for name, spec in self.registry.metrics.specs.items()
                 if name in self.metrics
                 and (interval := seed_interval(scores_of(variant, name, "all")))
             ]

@@ -45,13 +45,13 @@ class ScaledReport(Report):
                 yield Section(
                     f"scaled · {first.dataset} · {first.identity.protocol} · "
                     f"data {first.identity.data}",
-                    tuple(self._tables(rows, variants_of(group, self.catalog))),
+                    tuple(self._tables(rows, variants_of(group, self.registry))),
                     (*_NOTES, *self._exact(rows)),
                 )
 
     def values(self) -> pd.DataFrame:
         """The scaled scores as a tidy table."""
-        directions = {spec.name: spec.direction for spec in self.catalog.metrics.specs.values()}
+        directions = {spec.name: spec.direction for spec in self.registry.metrics.specs.values()}
         table = scaled(self.records, self.everything, directions)
         return table[table["metric"].isin(self.metrics)].reset_index(drop=True)
 
@@ -84,7 +84,7 @@ class ScaledReport(Report):
                 )
 
     def _spec(self, metric: str) -> MetricSpec:
-        return self.catalog.metrics.specs[metric]
+        return self.registry.metrics.specs[metric]
 
 
 def _rank(variant: Variant, means: Mapping[str, float], panel: str) -> tuple[bool, float]:

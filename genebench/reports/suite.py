@@ -55,7 +55,7 @@ class SuiteReport(GridReport):
 
     def _methods(self, run: Run) -> Iterator[str]:
         """Those of a run; controls have a place of their own."""
-        known = self.catalog.methods.specs
+        known = self.registry.methods.specs
         for name in run.methods:
             for method in known if name == ALL else [name]:
                 if method not in known or not known[method].control:
@@ -64,8 +64,8 @@ class SuiteReport(GridReport):
     def _grid(self, run: Run, method: str, preset: str, group: list[Record]) -> Grid:
         given = run.at(preset)
         fixed, axes = texts(given.set), texts(given.grid)
-        if method in self.catalog.methods.specs:
-            return grid_of(self.catalog.methods.get(method), preset, fixed, axes, group)
+        if method in self.registry.methods.specs:
+            return grid_of(self.registry.methods.get(method), preset, fixed, axes, group)
         # A method that is not installed: which parameters were in effect cannot be told.
         values = {name: tuple(typed) for name, typed in axes.items()}
         return Grid(method, fixed, values, dict.fromkeys(product(*values.values()), ()))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from genebench.analysis.sweep import Grid, Point, grids_in, table_of
 from genebench.errors import some
-from genebench.plugins.registry import Catalog
+from genebench.plugins.registry import Registry
 from genebench.reports.grids import (
     PANEL,
     Block,
@@ -52,19 +52,19 @@ class GridReport(Report):
         names: Mapping[str, str] | None = None,
     ) -> Layout:
         """A layout of comparable records; controls are those that were run beside them."""
-        found = variants_of(group, self.catalog)
+        found = variants_of(group, self.registry)
         controls = tuple(variant for variant in found if variant.control)
         return Layout(title, preset, group[0], tuple(grids), controls, names or {})
 
     def shown(self) -> list[MetricSpec]:
         """The metrics to show, as far as they are installed."""
-        known = self.catalog.metrics.specs
+        known = self.registry.metrics.specs
         return [known[name] for name in self.metrics if name in known]
 
     def sections(self) -> Iterator[Section]:
         """One for each data digest, protocol and preset."""
         for layout in self.layouts():
-            yield _Tables(layout, self.catalog, self.shown()).section()
+            yield _Tables(layout, self.registry, self.shown()).section()
 
     def values(self) -> pd.DataFrame:
         """The cells as a tidy table."""
@@ -77,7 +77,7 @@ class _Tables:
     """A layout as tables of text."""
 
     layout: Layout
-    catalog: Catalog
+    registry: Registry
     metrics: list[MetricSpec]
 
     def section(self) -> Section:
@@ -173,7 +173,7 @@ class _Tables:
         self, grid: Grid, point: Point, metric: MetricSpec, look_up: _LookUp
     ) -> Published | None:
         """The paper's value of a cell, run or not: on its data and with its parameters only."""
-        spec = self.catalog.methods.specs.get(grid.method)
+        spec = self.registry.methods.specs.get(grid.method)
         if spec is None or not self.layout.first.published_data:
             return None
         any_cell = next((record.identity.params for record in grid.records), None)
@@ -186,7 +186,7 @@ class _Tables:
         layout = self.layout
         profiles, genes = layout.first.profiles, layout.first.genes
         yield (
-            f"{profiles['train']:,} train, {profiles['select']:,} select, "
+            f"{profiles['train']:,} train, {profiles['validation']:,} validation, "
             f"{profiles['test']:,} test profiles; "
             f"{genes['landmark']:,} landmarks, {genes['target']:,} targets; "
             f"data {layout.first.identity.data}"
@@ -198,7 +198,7 @@ class _Tables:
         if layout.blocks:
             yield (
                 "the best cell of each method is marked as it came out on the test profiles; "
-                "genebench tune chooses on the selection set"
+                "genebench tune chooses on the validation set"
             )
         if layout.first.published_data:
             yield (
@@ -209,7 +209,7 @@ class _Tables:
         if missing := sum(not records for records in cells):
             yield f"–: not run, {missing:,} of {len(cells):,}"
         for grid in layout.grids:
-            if grid.method not in self.catalog.methods.specs:
+            if grid.method not in self.registry.methods.specs:
                 yield f"{layout.label(grid)}: {grid.method} is not installed"
             yield from _grid_notes(grid, layout.label(grid))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
 
-from genebench.plugins.registry import Catalog
+from genebench.plugins.registry import Registry
 from genebench.results.record import Record
 from genebench.specs import MetricSpec, Value
 
@@ -71,7 +71,7 @@ class Variant:
     def _outcome(self, record: Record) -> Iterator[str]:
         if record.choices:
             chosen = (f"{name} = {_short(value)}" for name, value in record.choices.items())
-            yield f"{self.label}: selected {', '.join(chosen)}"
+            yield f"{self.label}: chosen {', '.join(chosen)}"
         if record.constant_prediction and not self.control:
             yield f"{self.label}: CONSTANT prediction of {record.constant_prediction:,} targets"
         for note in record.notes:
@@ -81,7 +81,7 @@ class Variant:
         return [record for record in self.done if panel in record.scores.get(metric, {})]
 
 
-def variants_of(records: list[Record], catalog: Catalog) -> list[Variant]:
+def variants_of(records: list[Record], registry: Registry) -> list[Variant]:
     """Group comparable records by what they are, the seed apart, in the order they come."""
     groups: dict[str, list[Record]] = {}
     for record in records:
@@ -91,7 +91,7 @@ def variants_of(records: list[Record], catalog: Catalog) -> list[Variant]:
         Variant(
             label=_label(group[0], records),
             records=tuple(sorted(group, key=lambda record: record.identity.seed)),
-            control=_is_control(group[0], catalog),
+            control=_is_control(group[0], registry),
         )
         for group in groups.values()
     ]
@@ -115,8 +115,8 @@ def _label(record: Record, others: list[Record]) -> str:
     return f"{own.method} ({', '.join(differing)})" if differing else own.method
 
 
-def _is_control(record: Record, catalog: Catalog) -> bool:
-    spec = catalog.methods.specs.get(record.identity.method)
+def _is_control(record: Record, registry: Registry) -> bool:
+    spec = registry.methods.specs.get(record.identity.method)
     return spec is not None and spec.control
 
 

@@ -30,7 +30,7 @@ from genebench.errors import UserError, some
 from genebench.results.record import Record
 from genebench.results.store import MARK, ResultsStore
 
-FORMAT: Literal[1] = 1
+BUNDLE_FORMAT: Literal[1] = 1
 _MANIFEST = "manifest.json"
 _MOST_MANIFEST = 16 << 20
 _MOST_RATIO = 100
@@ -80,7 +80,7 @@ def write_bundle(
     """
     paths = [path for record in records for path in store.paths(record)]
     manifest = Manifest(
-        format=FORMAT,
+        format=BUNDLE_FORMAT,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         genebench=metadata.version("genebench"),
         files={path.name: sha256_of(path) for path in (store.root / MARK, *paths)},

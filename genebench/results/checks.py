@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genebench._util.hashing import key_of
+from genebench._util.hashing import checksum_of, key_of
 from genebench.results.panels import GENE_METRIC, PROFILE_METRIC, PROFILE_SHARE, agree, scores_of
 from genebench.results.record import LARGEST, Record, Score
+from genebench.results.upgrades import CHECKSUM_KEYS
 from genebench.specs import check_name
 
 ROUNDING = 1e-6
@@ -38,10 +39,24 @@ def name_faults(record: Record) -> Iterator[str]:
                 yield f"{kind} name {_short(name)} is malformed"
 
 
-def identity_faults(record: Record) -> Iterator[str]:
-    """Whether the record is that of its key."""
-    if key_of(record.identity.model_dump()) != record.key:
+def key_faults(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a fault if a record's document has another key than its identity gives.
+
+    The document is the record as it was written. An upgrade renames parts of the identity, so the
+    key of an older record can only be checked before the upgrade.
+    """
+    if key_of(document["identity"]) != document["key"]:
         yield "the key is not that of its identity"
+
+
+def checksum_faults(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a fault if a record's document does not have its checksum. Format 1 has none."""
+    key = CHECKSUM_KEYS.get(document["format"])
+    if key is None:
+        return
+    content = {name: value for name, value in document.items() if name != key}
+    if document.get(key) != checksum_of(content):
+        yield "was edited after it was written: its checksum does not match"
 
 
 def outcome_faults(record: Record) -> Iterator[str]:

@@ -1,12 +1,11 @@
 """The record: what one run of one method under one protocol was and gave.
 
-Every key is documented where it is declared. ``FORMAT`` rises when a key comes, goes or changes
-its meaning; :mod:`genebench.results.upgrades` says how older records become records of today.
+Every key is documented where it is declared. ``RECORD_FORMAT`` rises when a key comes, goes or
+changes its meaning. :mod:`genebench.results.upgrades` turns older records into current ones.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,11 +17,11 @@ from pydantic import (
     model_validator,
 )
 
-from genebench._util.hashing import canonical
+from genebench._util.hashing import checksum_of
 from genebench.results.upgrades import upgraded
 from genebench.specs import Value
 
-FORMAT: Literal[2] = 2
+RECORD_FORMAT: Literal[3] = 3
 
 LARGEST = 1e100
 """No measure is larger: predictions are float32, and the square of this can still be summed."""
@@ -34,7 +33,7 @@ Measure = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Seconds = Annotated[float, Field(ge=0, le=1e10)]
 
-_PARTS = {"profiles": ["train", "select", "test"], "genes": ["landmark", "target"]}
+_PARTS = {"profiles": ["train", "validation", "test"], "genes": ["landmark", "target"]}
 """Keys that these tables always have: every report counts on them."""
 
 
@@ -59,7 +58,7 @@ class Identity(_Part):
     protocol: str = Field(description="name of the protocol")
     protocol_version: Count = Field(description="version of the protocol's definition")
     train: str = Field(description="profiles it trains on, and their units")
-    select: str = Field(description="profiles it selects on, and their units")
+    validation: str = Field(description="profiles of the validation set, and their units")
     test: str = Field(description="profiles it is tested on, and their units")
     data: str = Field(description="digest of the dataset, its split included")
     code: Code = Field(description="the plugin that the method came from")
@@ -67,8 +66,8 @@ class Identity(_Part):
 
     @property
     def is_trial(self) -> bool:
-        """Whether it was scored on the selection profiles, to be compared with other trials."""
-        return self.test == self.select
+        """Whether it was scored on the validation profiles, to be compared with other trials."""
+        return self.test == self.validation
 
 
 class Score(_Part):
@@ -135,7 +134,7 @@ class Provenance(_Part):
 class Record(_Part):
     """One method under one protocol: identity, state, scores, provenance."""
 
-    format: Literal[2] = Field(description="version of this schema")
+    format: Literal[3] = Field(description="version of this schema")
     key: str = Field(description="hash of the identity; the name of the record's files")
     status: Literal["done", "failed"] = Field(description="how the job ended")
     identity: Identity = Field(description="what was run")
@@ -143,14 +142,14 @@ class Record(_Part):
     preset: str = Field(description="preset that the parameters were taken from")
     published_data: bool = Field(description="whether the data are those of the published tables")
     profiles: dict[str, Count] = Field(
-        description="number of train, select and test profiles",
+        description="number of train, validation and test profiles",
         json_schema_extra={"required": [*_PARTS["profiles"]]},
     )
     genes: dict[str, Count] = Field(
         description="number of landmark and target genes",
         json_schema_extra={"required": [*_PARTS["genes"]]},
     )
-    choices: dict[str, Value] = Field(description="what the selection set decided: λ, k, epoch, …")
+    choices: dict[str, Value] = Field(description="what the validation set decided: λ, k, epoch, …")
     notes: tuple[str, ...] = Field(description="remarks of the method that a reader should see")
     curves: dict[str, dict[str, tuple[Measure, ...]]] = Field(
         default={},
@@ -180,17 +179,16 @@ class Record(_Part):
     )
     failure: Failure | None = Field(description="why it failed; null when done")
     provenance: Provenance = Field(description="where, when and with what")
-    seal: str = Field(
+    checksum: str = Field(
         default="",
         description="sha256 of all other keys in canonical form, to find what was edited later; "
         "no proof of who wrote them",
     )
 
-    def sealed(self) -> Record:
-        """The record with the seal of what it says."""
-        content = self.model_dump(mode="json", exclude={"seal"})
-        seal = hashlib.sha256(canonical(content).encode()).hexdigest()
-        return self.model_copy(update={"seal": seal})
+    def with_checksum(self) -> Record:
+        """Return the record with the checksum of its content."""
+        content = self.model_dump(mode="json", exclude={"checksum"})
+        return self.model_copy(update={"checksum": checksum_of(content)})
 
     @field_validator("profiles", "genes")
     @classmethod
@@ -205,7 +203,9 @@ class Record(_Part):
         """Whole numbers of Python know no bounds."""
         for name, value in choices.items():
             if isinstance(value, int | float) and abs(value) > LARGEST:
-                raise ValueError(f"{name[:40]} is larger than anything that is selected")
+                raise ValueError(
+                    f"{name[:40]} is larger than any value that a validation set can choose"
+                )
         return choices
 
     @field_validator("curves")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from genebench.results.record import FORMAT, Record
+from genebench.results.record import RECORD_FORMAT, Record
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -16,4 +16,4 @@ def json_schema() -> dict[str, Any]:
     that of one format.
     """
     schema = Record.model_json_schema(mode="serialization")
-    return {"$schema": DIALECT, "$id": f"urn:genebench:record:{FORMAT}", **schema}
+    return {"$schema": DIALECT, "$id": f"urn:genebench:record:{RECORD_FORMAT}", **schema}

@@ -48,7 +48,8 @@ from genebench._util.hashing import KEY, key_of
 from genebench.errors import UserError
 from genebench.results.annotations import Marks
 from genebench.results.checks import (
-    identity_faults,
+    checksum_faults,
+    key_faults,
     name_faults,
     outcome_faults,
     shape_faults,
@@ -157,9 +158,10 @@ class ResultsStore:
             raise UserError(f"{path}: {fault}; remove the file")
         return record
 
-    def written_format(self, key: str) -> int:
-        """The format that a readable record was written in, before it was read as one of today."""
-        return int(json.loads(self._record_path(key).read_bytes())["format"])
+    def written(self, key: str) -> dict[str, Any]:
+        """Return the document of a readable record as it was written, before any upgrade."""
+        document: dict[str, Any] = json.loads(self._record_path(key).read_bytes())
+        return document
 
     def check_exists(self) -> None:
         """Make sure that the folder is there, and holds results.
@@ -263,7 +265,7 @@ class ResultsStore:
                     write_npz(stream, vectors)
                 digest = sha256_of(self._vectors_path(record.key))
                 record = record.model_copy(update={"vectors": digest})
-            record = record.sealed()
+            record = record.with_checksum()
             with atomic_write(self._record_path(record.key)) as stream:
                 stream.write(record.model_dump_json(indent=1).encode())
         return record
@@ -367,19 +369,13 @@ class ResultsStore:
         return sha256_of(self._record_path(key))
 
     def verify(self, record: Record) -> list[str]:
-        """What is wrong with a record: its key, its files, its scores. Empty when sound."""
-        faults = [*identity_faults(record), *outcome_faults(record)]
+        """Return the faults of a record: its key, its files, its scores. Empty when sound."""
+        document = self.written(record.key)
+        faults = [*key_faults(document), *outcome_faults(record)]
         if record.status == "done":
             faults += self._verify_files(record)
-        # Where another fault says what was edited, the broken seal adds nothing.
-        return faults or list(self.seal_faults(record))
-
-    def seal_faults(self, record: Record) -> Iterator[str]:
-        """Whether anything of a record was edited; those of format 1 bear no seal."""
-        if record.seal == record.sealed().seal:
-            return
-        if record.seal or self.written_format(record.key) > 1:
-            yield "was edited after it was written: its seal is broken"
+        # A more specific fault says already what was edited.
+        return faults or list(checksum_faults(document))
 
     def _verify_files(self, record: Record) -> Iterator[str]:
         for path, digest in {self._vectors_path(record.key): "", **self.files(record)}.items():

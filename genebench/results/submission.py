@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from genebench.errors import UserError, some
 from genebench.hookspecs import PROJECT
-from genebench.plugins.registry import Catalog
+from genebench.plugins.registry import Registry
 from genebench.results.panels import GENE_METRIC, share_name
-from genebench.results.record import FORMAT, Identity, Record
+from genebench.results.record import RECORD_FORMAT, Identity, Record
 from genebench.results.store import ResultsStore
 
 
@@ -20,7 +20,7 @@ class Submission:
 
     records: tuple[Record, ...]
     store: ResultsStore
-    catalog: Catalog
+    registry: Registry
     sender: Mapping[str, str]
     """``name``, ``contact``, ``licence``."""
     seeds: int
@@ -75,7 +75,7 @@ def _is_done(submission: Submission) -> Iterator[str]:
 
 
 def _is_sound(submission: Submission) -> Iterator[str]:
-    """Every record is as it was written: key, digests, scores and seal agree."""
+    """Every record is as it was written: key, digests, scores and checksum agree."""
     for record in submission.records:
         for fault in submission.store.verify(record):
             yield f"{_label(record)}: {fault}"
@@ -84,9 +84,9 @@ def _is_sound(submission: Submission) -> Iterator[str]:
 def _is_current(submission: Submission) -> Iterator[str]:
     """Every record is of the format of today."""
     for record in submission.records:
-        written = submission.store.written_format(record.key)
-        if written != FORMAT:
-            yield f"{_label(record)} has format {written}, not {FORMAT}"
+        written = submission.store.written(record.key)["format"]
+        if written != RECORD_FORMAT:
+            yield f"{_label(record)} has format {written}, not {RECORD_FORMAT}"
 
 
 def _can_be_compared(submission: Submission) -> Iterator[str]:
@@ -108,14 +108,14 @@ def _can_be_compared(submission: Submission) -> Iterator[str]:
 
 def _protocol_is_published(submission: Submission) -> Iterator[str]:
     """Every protocol is one that genebench ships, in the version of today."""
-    shelf = submission.catalog.protocols
+    protocols = submission.registry.protocols
     for record in submission.records:
         identity = record.identity
-        spec = shelf.specs.get(identity.protocol)
-        if spec is None or shelf.plugins[spec.name].distribution != PROJECT:
+        spec = protocols.specs.get(identity.protocol)
+        if spec is None or protocols.plugins[spec.name].distribution != PROJECT:
             yield f"{identity.protocol} is not of genebench"
-        elif (spec.version, str(spec.train), str(spec.select), str(spec.test)) != (
-            identity.protocol_version, identity.train, identity.select, identity.test,
+        elif (spec.version, str(spec.train), str(spec.validation), str(spec.test)) != (
+            identity.protocol_version, identity.train, identity.validation, identity.test,
         ):  # fmt: skip
             yield f"{identity.protocol} is another version"
 
@@ -154,7 +154,7 @@ def _has_every_seed(submission: Submission) -> Iterator[str]:
         first.setdefault(variant, record)
     for variant, found in seeds.items():
         record = first[variant]
-        spec = submission.catalog.methods.specs.get(record.identity.method)
+        spec = submission.registry.methods.specs.get(record.identity.method)
         # Of a method that is not installed, more than one seed shows that it is stochastic.
         stochastic = spec.stochastic if spec else found != {0}
         missing = set(range(submission.seeds if stochastic else 1)) - found

@@ -1,7 +1,7 @@
 """Execute one job here, in this process: fit once, then predict, score and record each protocol.
 
 The one place where plugin code, data and clocks meet. A method is given the training and the
-selection profiles, and later the landmarks of the test profiles; it never receives test targets.
+validation profiles, and later the landmarks of the test profiles; it never receives test targets.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from genebench.methods.training.errors import DivergedError
 from genebench.metrics.scoring import Scoring, score
 from genebench.models.saved import Tensors, save_model, tensors_of
 from genebench.plugins.discovery import installed, load_code
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.results.panels import GENE_MODEL
 from genebench.results.published import is_published
-from genebench.results.record import FORMAT, Failure, Provenance, Record
+from genebench.results.record import RECORD_FORMAT, Failure, Provenance, Record
 from genebench.results.store import UNSAVED, ResultsStore
 from genebench.runs.jobs import Evaluation, Job, Settings
 from genebench.runs.plan import metric_digests, wanted_metrics
@@ -62,8 +62,8 @@ class _Workbench:
     job: Job
     settings: Settings
     train: Profiles
-    selections: dict[str, Profiles]
-    """Protocol → selection set."""
+    validation_sets: dict[str, Profiles]
+    """Protocol → validation set."""
     tests: dict[str, Profiles]
     """Protocol → test profiles, from a dataset that the method never touches."""
     metrics: dict[str, list[MetricSpec]]
@@ -136,8 +136,8 @@ def _set_up(job: Job, settings: Settings) -> _Workbench:
         job=job,
         settings=settings,
         train=given.profiles(job.evaluations[0].protocol.train),
-        selections={
-            item.protocol.name: given.profiles(item.protocol.select) for item in job.evaluations
+        validation_sets={
+            item.protocol.name: given.profiles(item.protocol.validation) for item in job.evaluations
         },
         tests={item.protocol.name: scored.profiles(item.protocol.test) for item in job.evaluations},
         metrics={
@@ -154,9 +154,9 @@ def _set_up(job: Job, settings: Settings) -> _Workbench:
 
 def _metrics(earlier: Record | None, settings: Settings) -> list[MetricSpec]:
     """Those that are wanted, and those of an earlier record: doing it again loses no score."""
-    offered = catalog().metrics.specs
+    offered = registry().metrics.specs
     scored = [name for name in (earlier.metrics if earlier else ()) if name in offered]
-    return wanted_metrics(catalog(), [*settings.metrics, *scored])
+    return wanted_metrics(registry(), [*settings.metrics, *scored])
 
 
 def _check_code(job: Job) -> None:
@@ -220,8 +220,8 @@ def _fit(bench: _Workbench, method: Method, work: Path) -> Mapping[str, Model]:
     job = bench.job
     context = Context(seed=job.seed, device=bench.device, progress=_observed(job), scratch=work)
     with bench.clock.phase("fit"):
-        models = method.fit(bench.train, dict(bench.selections), context)
-    missing = sorted(set(bench.selections) - set(models))
+        models = method.fit(bench.train, dict(bench.validation_sets), context)
+    missing = sorted(set(bench.validation_sets) - set(models))
     if missing:
         raise BadPredictionError(f"fit returned no model for {', '.join(missing)}")
     return models
@@ -386,7 +386,7 @@ def _record(bench: _Workbench, evaluation: Evaluation, **outcome: Any) -> Record
         "predictions": "", "constant_truth": 0, "constant_prediction": 0, "failure": None,
     }  # fmt: skip
     return Record(
-        format=FORMAT,
+        format=RECORD_FORMAT,
         key=evaluation.key,
         status="failed" if outcome.get("failure") else "done",
         identity=evaluation.identity,
@@ -395,7 +395,7 @@ def _record(bench: _Workbench, evaluation: Evaluation, **outcome: Any) -> Record
         published_data=bench.published,
         profiles={
             "train": len(bench.train),
-            "select": len(bench.selections[name]),
+            "validation": len(bench.validation_sets[name]),
             "test": len(test),
         },
         genes={"landmark": len(test.landmark_genes), "target": len(test.target_genes)},
@@ -409,7 +409,7 @@ def _record(bench: _Workbench, evaluation: Evaluation, **outcome: Any) -> Record
 
 
 def _provenance(bench: _Workbench) -> Provenance:
-    shelves = catalog()
+    shelves = registry()
     method = shelves.methods.plugins[bench.job.method.name]
     taking_part = [method, *shelves.metrics.plugins.values()]
     return provenance(bench.settings.command, bench.started, bench.device, taking_part)

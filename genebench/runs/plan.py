@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from genebench._util.hashing import code_digest, key_of
 from genebench.errors import UserError
-from genebench.plugins.registry import Catalog
+from genebench.plugins.registry import Registry
 from genebench.results.record import Code, Identity, Record
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Evaluation, Job, Kept
@@ -42,7 +42,7 @@ class Request:
     metrics: Sequence[str] = ()
     """Costly metrics to score as well; results without them are to be done again."""
     trials: bool = False
-    """Whether to score on the selection profiles only, and leave out the controls."""
+    """Whether to score on the validation profiles only, and leave out the controls."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Plan:
 
 
 def make_plan(
-    request: Request, dataset: Dataset, name: str, catalog: Catalog, results: ResultsStore
+    request: Request, dataset: Dataset, name: str, registry: Registry, results: ResultsStore
 ) -> Plan:
     """Turn a request into jobs, and look up what is already there.
 
@@ -82,18 +82,18 @@ def make_plan(
     Raises:
         UserError: an unknown name or parameter, a value out of range, a missing platform.
     """
-    methods = catalog.methods.choose(request.methods)
-    protocols = catalog.protocols.choose(request.protocols)
+    methods = registry.methods.choose(request.methods)
+    protocols = registry.protocols.choose(request.protocols)
     if request.trials:
         protocols = [protocol.trial() for protocol in protocols]
     else:
-        methods = _with_controls(methods, catalog)
+        methods = _with_controls(methods, registry)
     _check_platforms(protocols, dataset)
     for named in (request.overrides, request.grid):
-        _check_named(named, methods, catalog)
+        _check_named(named, methods, registry)
     if request.seeds < 1:
         raise UserError(f"seeds={request.seeds}: at least one seed is needed")
-    planner = _Planner(request, dataset, name, catalog)
+    planner = _Planner(request, dataset, name, registry)
     jobs = [
         job
         for method in methods
@@ -101,7 +101,7 @@ def make_plan(
         for job in planner.jobs(method, seed, protocols)
     ]
     keys = [evaluation.key for job in jobs for evaluation in job.evaluations]
-    metrics = metric_digests(wanted_metrics(catalog, request.metrics))
+    metrics = metric_digests(wanted_metrics(registry, request.metrics))
     states = {key: _state(results.read(key), metrics, request.keep) for key in keys}
     return merged([Plan(tuple(jobs), states)])
 
@@ -136,7 +136,7 @@ class _Planner:
     request: Request
     dataset: Dataset
     name: str
-    catalog: Catalog
+    registry: Registry
 
     def jobs(
         self, method: MethodSpec, seed: int, protocols: Iterable[ProtocolSpec]
@@ -176,7 +176,7 @@ class _Planner:
         self, method: MethodSpec, params: dict[str, Value], seed: int, protocol: ProtocolSpec
     ) -> Identity:
         """Exactly what the result depends on."""
-        plugin = self.catalog.methods.plugins[method.name]
+        plugin = self.registry.methods.plugins[method.name]
         return Identity(
             method=method.name,
             params=params,
@@ -184,7 +184,7 @@ class _Planner:
             protocol=protocol.name,
             protocol_version=protocol.version,
             train=str(protocol.train),
-            select=str(protocol.select),
+            validation=str(protocol.validation),
             test=str(protocol.test),
             data=self.dataset.digest,
             code=Code(
@@ -200,14 +200,14 @@ def _train(protocol: ProtocolSpec) -> str:
     return str(protocol.train)
 
 
-def _with_controls(methods: list[MethodSpec], catalog: Catalog) -> list[MethodSpec]:
-    controls = [spec for spec in catalog.methods.specs.values() if spec.control]
+def _with_controls(methods: list[MethodSpec], registry: Registry) -> list[MethodSpec]:
+    controls = [spec for spec in registry.methods.specs.values() if spec.control]
     return [*(spec for spec in controls if spec not in methods), *methods]
 
 
 def _check_platforms(protocols: Iterable[ProtocolSpec], dataset: Dataset) -> None:
     for protocol in protocols:
-        for part in (protocol.train, protocol.select, protocol.test):
+        for part in (protocol.train, protocol.validation, protocol.test):
             if part.platform not in dataset.platforms:
                 raise UserError(
                     f"protocol {protocol.name} needs platform {part.platform}, which dataset "
@@ -216,24 +216,24 @@ def _check_platforms(protocols: Iterable[ProtocolSpec], dataset: Dataset) -> Non
 
 
 def _check_named(
-    parameters: Mapping[str, object], methods: Iterable[MethodSpec], catalog: Catalog
+    parameters: Mapping[str, object], methods: Iterable[MethodSpec], registry: Registry
 ) -> None:
     chosen = [method.name for method in methods]
     for name in parameters:
-        if catalog.methods.get(name).name not in chosen:
+        if registry.methods.get(name).name not in chosen:
             raise UserError(f"a parameter of {name} is set, but {name} is not among the methods")
 
 
-def wanted_metrics(catalog: Catalog, asked: Iterable[str] = ()) -> list[MetricSpec]:
+def wanted_metrics(registry: Registry, asked: Iterable[str] = ()) -> list[MetricSpec]:
     """Every metric that is not costly, and those that are asked for (``all``: every one).
 
     Raises:
         UserError: an unknown name.
     """
     names = list(asked)
-    chosen = {spec.name for spec in catalog.metrics.choose(names)} if names else set()
+    chosen = {spec.name for spec in registry.metrics.choose(names)} if names else set()
     return [
-        spec for spec in catalog.metrics.specs.values() if not spec.costly or spec.name in chosen
+        spec for spec in registry.metrics.specs.values() if not spec.costly or spec.name in chosen
     ]
 
 

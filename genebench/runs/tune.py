@@ -1,6 +1,6 @@
-"""Tuning: parameters chosen on the selection set, and a test only for the choice.
+"""Tuning: parameters chosen on the validation set, and a test only for the choice.
 
-Every candidate is fitted and scored on the selection profiles: a *trial*, a record like any other
+Every candidate is fitted and scored on the validation profiles: a *trial*, a record like any other
 that no table shows. The candidate of the smallest MAE there is then run under the protocol itself.
 With successive halving, candidates first train for a fraction of the epochs, and only the best
 third of them goes on to the next round, with three times as many (Jamieson & Talwalkar 2016).
@@ -104,7 +104,7 @@ class Trial:
 
     @property
     def error(self) -> float:
-        """MAE on the selection profiles; infinite for a failure."""
+        """MAE on the validation profiles; infinite for a failure."""
         return self.record.scores["mae"]["all"].mean if self.record.scores else float("inf")
 
 
@@ -114,7 +114,7 @@ class Tuned:
 
     Attributes:
         trials: one row per protocol, round and candidate: ``protocol``, the parameters that were
-            searched (and ``epochs`` when halving), ``selection_mae`` (infinite where it failed),
+            searched (and ``epochs`` when halving), ``validation_mae`` (infinite where it failed),
             ``chosen``, ``key``.
         records: the results of what was chosen, and of the controls.
     """
@@ -197,7 +197,7 @@ def _row(protocol: str, trial: Trial, chosen: bool) -> dict[str, Any]:
         "protocol": protocol,
         **trial.point,
         **trial.added,
-        "selection_mae": trial.error,
+        "validation_mae": trial.error,
         "chosen": chosen,
         "key": trial.record.key,
     }

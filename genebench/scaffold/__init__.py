@@ -20,7 +20,7 @@ from genebench._util.files import user_errors
 from genebench.data.home import prepared_titles
 from genebench.errors import UserError
 from genebench.plugins.discovery import installed
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.specs import check_name
 
 Kind = Literal["method", "dataset", "metric"]
@@ -28,7 +28,7 @@ Kind = Literal["method", "dataset", "metric"]
 _TEMPLATES = Path(__file__).parent
 _SUFFIX = ".tmpl"
 _SUMMARY: dict[Kind, str] = {
-    "method": "ridge regression; the selection set chooses the penalty",
+    "method": "ridge regression; the validation set chooses the penalty",
     "dataset": "simulated expression around common factors",
     "metric": "share of profiles predicted on the right side of the mean",
 }
@@ -109,9 +109,9 @@ def _check(kind: Kind, name: str) -> None:
 
 
 def _check_free(kind: Kind, name: str, words: dict[str, str], folder: Path) -> None:
-    shelf = getattr(catalog(), f"{kind}s")
-    if name in shelf.specs:
-        owner = shelf.plugins[name].distribution
+    specs = getattr(registry(), f"{kind}s")
+    if name in specs.specs:
+        owner = specs.plugins[name].distribution
         raise UserError(f"there is a {kind} {name!r} already, in {owner}; choose another name")
     if kind == "dataset" and name in prepared_titles():
         raise UserError(f"there is a prepared dataset {name!r} already; choose another name")

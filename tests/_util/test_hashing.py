@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from genebench import hookimpl
 from genebench._util.hashing import KEY_LENGTH, canonical, code_digest, key_of
 from genebench.plugins.discovery import Plugin, Plugins
-from genebench.plugins.registry import Catalog
+from genebench.plugins.registry import Registry
 from genebench.results.record import Code, Identity
 from genebench.results.store import ResultsStore
 from genebench.runs.plan import Request, make_plan
@@ -42,7 +42,7 @@ def identity(**changes):
         "protocol": "geo",
         "protocol_version": 1,
         "train": "geo/train",
-        "select": "geo/select",
+        "validation": "geo/validation",
         "test": "geo/test",
         "data": "d1",
         "code": Code(distribution="dist", version="1.0", digest="c1"),
@@ -120,7 +120,7 @@ def test_keys_are_the_same_on_every_machine_and_in_every_version():
 def test_an_identity_holds_exactly_what_a_result_depends_on():
     assert set(Identity.model_fields) == {
         "method", "params", "seed", "data", "code", "numerics",
-        "protocol", "protocol_version", "train", "select", "test",
+        "protocol", "protocol_version", "train", "validation", "test",
     }  # fmt: skip
     assert set(Code.model_fields) == {"distribution", "version", "digest"}
 
@@ -137,7 +137,7 @@ def test_an_identity_holds_exactly_what_a_result_depends_on():
         {"protocol": "gtex"},
         {"protocol_version": 2},
         {"train": "geo/train/by-group"},
-        {"select": "1000g"},
+        {"validation": "1000g"},
         {"test": "gtex"},
         {"numerics": 2},
         {"data": "d2"},
@@ -182,7 +182,7 @@ PROTOCOL = ProtocolSpec(
     title="P",
     summary="s",
     train=Part(platform="geo", split="train"),
-    select=Part(platform="geo", split="select"),
+    validation=Part(platform="geo", split="validation"),
     test=Part(platform="geo", split="test"),
 )
 
@@ -202,11 +202,11 @@ def keys(  # noqa: PLR0917
     module.genebench_contract = 1
     module.genebench_methods = hookimpl(lambda: [method, OTHER])
     module.genebench_protocols = hookimpl(lambda: [protocol])
-    catalog = Catalog(Plugins([Plugin("fake", distribution, version, lambda: module)]))
+    registry = Registry(Plugins([Plugin("fake", distribution, version, lambda: module)]))
     request = Request(
         **({"methods": [method.name], "protocols": ["all"], "preset": "paper"} | asked)
     )
-    plan = make_plan(request, dataset or FakeDataset(), run_as, catalog, ResultsStore(folder))
+    plan = make_plan(request, dataset or FakeDataset(), run_as, registry, ResultsStore(folder))
     return [item.key for job, item in plan.evaluations if job.method.name == method.name]
 
 

@@ -10,7 +10,7 @@ import pytest
 from genebench import api
 from genebench._util.files import sha256_of
 from genebench.analysis.audit import audit, mark
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.results.panels import scores_of
 from genebench.results.store import ResultsStore
 
@@ -33,17 +33,17 @@ def lsr(store):
 
 
 def of(store, record):
-    return next(found for found in audit(store, catalog()) if found.key == record.key)
+    return next(found for found in audit(store, registry()) if found.key == record.key)
 
 
 def test_every_metric_of_a_genuine_record_is_recomputed(store):
-    for found in audit(store, catalog()):
+    for found in audit(store, registry()):
         assert found.faults == ()
         assert set(found.recomputed) == set(store.read(found.key).scores)
 
 
 def test_a_forgery_that_agrees_with_itself_is_found_by_its_predictions(store, lsr):
-    """Scores, vectors, digests and seal made to fit each other: only predictions tell."""
+    """Scores, vectors, digests and checksum made to fit each other: only predictions tell."""
     vectors = store.vectors(lsr)
     forged = {
         name: values * 0.9 if name.startswith(("gene-metric.mae", "profile-share.mae")) else values

@@ -186,7 +186,7 @@ def test_methods_run_on_a_prepared_dataset(genebench, make, tmp_path):
     )
     assert outcome.status == 0
     assert "mini · gtex · data " in outcome.out
-    assert "16 train, 2 select, 2 test" in outcome.out
+    assert "16 train, 2 validation, 2 test" in outcome.out
     assert "published" not in outcome.out
 
 

@@ -29,7 +29,7 @@ def test_export_can_be_quiet(genebench, tiny, tmp_path):
     assert (done.status, done.out, done.err) == (0, "", "")
 
 
-@pytest.mark.parametrize("role", ["train", "select", "test"])
+@pytest.mark.parametrize("role", ["train", "validation", "test"])
 @pytest.mark.parametrize("spec", [GEO, GEO_SERIES, GEO_STRICT, GTEX_STRICT], ids=lambda s: s.name)
 def test_export_writes_parts_of_protocols_in_their_split_and_units(
     genebench, tiny, tmp_path, spec, role

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from genebench.plugins.discovery import FILES, installed
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 
 BIAS = """
 from genebench import Method, Model, hookimpl
@@ -26,8 +26,8 @@ class Flat(Model):
         return {"level": self.level}
 
 class Mean(Method):
-    def fit(self, train, selections, context):
-        return dict.fromkeys(selections, Flat(train.targets.mean(axis=0)))
+    def fit(self, train, validation_sets, context):
+        return dict.fromkeys(validation_sets, Flat(train.targets.mean(axis=0)))
     def restore(self, tensors, context):
         return Flat(tensors["level"])
 
@@ -50,7 +50,7 @@ def forget(monkeypatch):
         monkeypatch.setenv(FILES, "")
         sys.modules.pop("localbias", None)
         installed.cache_clear()
-        catalog.cache_clear()
+        registry.cache_clear()
 
     forget()
     yield forget

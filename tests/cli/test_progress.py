@@ -52,7 +52,7 @@ def train(*, quiet=False):
         observers.genebench_job_progressed(job=Job, done=9, total=80, message=MESSAGE)
 
 
-def test_a_terminal_shows_the_curve_of_each_selection_set_however_narrow(terminal):
+def test_a_terminal_shows_the_curve_of_each_validation_set_however_narrow(terminal):
     stream = terminal("utf-8")
     train()
     assert "█▅▂▁" in stream.shown

@@ -126,8 +126,8 @@ EDITS = {
     drop_a_panel: "mae on panel strict",
     change_the_identity: "the key is not that of its identity",
     change_a_digest: ".npz was changed",
-    change_a_time: "its seal is broken",
-    change_the_preset: "its seal is broken",
+    change_a_time: "its checksum does not match",
+    change_the_preset: "its checksum does not match",
     drop_a_key: "peak_memory: Field required",
     come_from_the_future: "use the genebench that wrote format 99",
     score_nan: "scores.mae.all.mean: Input should be a finite number",
@@ -267,7 +267,7 @@ def test_what_does_not_meet_a_condition_is_not_submitted(genebench, released, tm
     conditions = [line for line in outcome.out.splitlines() if line.startswith("not met: ")]
     assert len(conditions) == 2
     assert "no contact" in conditions[0]
-    assert "its seal is broken" in conditions[1]
+    assert "its checksum does not match" in conditions[1]
     assert not out.exists()
 
 
@@ -280,7 +280,7 @@ def test_only_what_is_named_is_submitted(genebench, released, tmp_path):
 
 def test_trials_stay_out_of_a_submission(genebench, released, tmp_path):
     store, record = ResultsStore(released), record_of(released)
-    identity = record.identity.model_copy(update={"test": record.identity.select})
+    identity = record.identity.model_copy(update={"test": record.identity.validation})
     trial = {"identity": identity, "key": key_of(identity.model_dump()), "predictions": ""}
     store.write(record.model_copy(update=trial), store.vectors(record))
     out = tmp_path / "bundle.zip"

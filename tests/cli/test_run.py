@@ -16,7 +16,7 @@ import pytest
 
 from genebench.cli import invoke
 from genebench.plugins.discovery import installed
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -56,15 +56,15 @@ MOODY = """
 
 
     class Moody(Method):
-        def fit(self, train, selections, context):
+        def fit(self, train, validation_sets, context):
             act("fit")
-            return dict.fromkeys(selections, Constant(train, 0.5))
+            return dict.fromkeys(validation_sets, Constant(train, 0.5))
 
 
     class Dice(Method):
-        def fit(self, train, selections, context):
+        def fit(self, train, validation_sets, context):
             guess = np.random.default_rng(context.seed).random()
-            return dict.fromkeys(selections, Constant(train, guess))
+            return dict.fromkeys(validation_sets, Constant(train, guess))
 
 
     class Constant(Model):
@@ -78,7 +78,7 @@ MOODY = """
 
 
 def forget_plugins() -> None:
-    catalog.cache_clear()
+    registry.cache_clear()
     installed.cache_clear()
     sys.modules.pop("moody", None)
     importlib.invalidate_caches()
@@ -277,7 +277,7 @@ def test_a_dry_run_of_a_dataset_not_yet_built_does_not_build_it(genebench, tmp_p
 def test_a_set_parameter_takes_effect_and_has_its_own_row(run, genebench, tmp_path):
     run("--methods", "knn", "--protocol", "geo")
     outcome = run("--methods", "knn", "--protocol", "geo", "--set", "knn.k_max=1")
-    assert "knn: selected k = 1" in outcome.out
+    assert "knn: chosen k = 1" in outcome.out
     report = genebench("report", "--results", tmp_path / "results").out
     labels = [line.split("  ")[0].strip() for line in report.splitlines()]
     assert "knn (k_max=50)" in labels

@@ -155,7 +155,7 @@ def test_a_failed_point_is_a_failed_cell_and_the_exit_status_says_so(
     genebench, tiny, tmp_path, install, monkeypatch
 ):
     from genebench.plugins.discovery import installed
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
 
     install(
         "genebench_moody",
@@ -166,7 +166,7 @@ def test_a_failed_point_is_a_failed_cell_and_the_exit_status_says_so(
         genebench_contract = 1
 
         class Moody(Method):
-            def fit(self, train_profiles, selections, context):
+            def fit(self, train_profiles, validation_sets, context):
                 raise ValueError(f"not with {self.params['mood']}")
 
         @hookimpl
@@ -176,7 +176,7 @@ def test_a_failed_point_is_a_failed_cell_and_the_exit_status_says_so(
                                code="genebench_moody:Moody", params=(mood,))]
         """,
     )
-    for cached in (installed, catalog):
+    for cached in (installed, registry):
         cached.cache_clear()
     try:
         done = genebench(
@@ -184,7 +184,7 @@ def test_a_failed_point_is_a_failed_cell_and_the_exit_status_says_so(
             "--protocol", "geo", "--results", tmp_path / "results", "--quiet",
         )  # fmt: skip
     finally:
-        for cached in (installed, catalog):
+        for cached in (installed, registry):
             cached.cache_clear()
     assert done.status == 1
     assert done.out.count("failed") >= 4, "two cells of two metrics"

@@ -9,7 +9,7 @@ import pytest
 
 from genebench.conformance.surroundings import settings_kept
 from genebench.plugins.discovery import installed
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +23,10 @@ def dishonest(tmp_path_factory):
     (info / "entry_points.txt").write_text("[genebench]\ndishonest = dishonest\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(site)
-        for cached in (installed, catalog):
+        for cached in (installed, registry):
             cached.cache_clear()
         yield site
-    for cached in (installed, catalog):
+    for cached in (installed, registry):
         cached.cache_clear()
 
 

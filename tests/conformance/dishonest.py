@@ -32,23 +32,23 @@ class Line(Model):
 
 
 class Honest(Method):
-    """Least squares; its other self, ridge, where the selection set says so."""
+    """Least squares; its other self, ridge, where the validation set says so."""
 
     model = Line
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         context.progress(1, 2, "reading")
         models = {
             name: self.chosen(train.landmarks, train.targets, profiles)
-            for name, profiles in selections.items()
+            for name, profiles in validation_sets.items()
         }
         context.progress(2, 2, "done")
         return models
 
-    def chosen(self, x, y, selection):
+    def chosen(self, x, y, validation):
         models = [self.solved(x, y, penalty) for penalty in (0.1, 1e4)]
-        guesses = [Line.predict(model, selection.landmarks) for model in models]
-        best = int(np.argmin([np.abs(guess - selection.targets).mean() for guess in guesses]))
+        guesses = [Line.predict(model, validation.landmarks) for model in models]
+        best = int(np.argmin([np.abs(guess - validation.targets).mean() for guess in guesses]))
         models[best].choices = {"candidate": best}
         return models[best]
 
@@ -65,30 +65,30 @@ class Honest(Method):
 class PeeksAtPlatform(Honest):
     """Standardises by every profile of the platform, which it finds beneath its own."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         everything = train._units.of(np.asarray(train._expression), slice(None))
         n = len(train.landmark_genes)
         x, y = everything[:, :n], everything[:, n:]
-        return {name: self.chosen(x, y, part) for name, part in selections.items()}
+        return {name: self.chosen(x, y, part) for name, part in validation_sets.items()}
 
 
 class PeeksAtStore(Honest):
     """Opens the files of the dataset, and trains on GTEx too."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         x, y = train.landmarks, train.targets
         n = x.shape[1]
         for path in home().glob("datasets/*/*/gtex/expression.npy"):
             values = np.load(path)
             values = (values - values.mean(axis=0)) / values.std(axis=0)
             x, y = np.vstack([x, values[:, :n]]), np.vstack([y, values[:, n:]])
-        return {name: self.chosen(x, y, part) for name, part in selections.items()}
+        return {name: self.chosen(x, y, part) for name, part in validation_sets.items()}
 
 
 class PeeksNextDoor(Honest):
     """Trains on what it finds of GTEx in the folders near its home."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         x, y = train.landmarks, train.targets
         n = x.shape[1]
         near = ("*", "*/*")
@@ -96,18 +96,18 @@ class PeeksNextDoor(Honest):
             values = np.load(path)
             values = (values - values.mean(axis=0)) / values.std(axis=0)
             x, y = np.vstack([x, values[:, :n]]), np.vstack([y, values[:, n:]])
-        return {name: self.chosen(x, y, part) for name, part in selections.items()}
+        return {name: self.chosen(x, y, part) for name, part in validation_sets.items()}
 
 
 class PeeksAtProcess(Honest):
     """Finds the test profiles of GTEx, which somebody else in the process holds."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         held = [one for one in gc.get_objects() if type(one) is Profiles]
         found = [one for one in held if one.profiles.index[0] == "gtex-0"][:1]
         x = np.vstack([train.landmarks, *(one.landmarks for one in found)])
         y = np.vstack([train.targets, *(one.targets for one in found)])
-        return {name: self.chosen(x, y, part) for name, part in selections.items()}
+        return {name: self.chosen(x, y, part) for name, part in validation_sets.items()}
 
 
 class LargeBlockLine(Line):
@@ -150,44 +150,44 @@ class Transductive(Honest):
     model = TransductiveLine
 
 
-class FitsOnSelection(Honest):
-    """Uses the selection profiles as more training profiles."""
+class FitsOnValidation(Honest):
+    """Uses the validation profiles as more training profiles."""
 
-    def chosen(self, x, y, selection):
+    def chosen(self, x, y, validation):
         return super().chosen(
-            np.vstack([x, selection.landmarks]), np.vstack([y, selection.targets]), selection
+            np.vstack([x, validation.landmarks]), np.vstack([y, validation.targets]), validation
         )
 
 
 class FitsInSteps(Honest):
-    """Moves each gene to where the selection targets are, and calls that a choice."""
+    """Moves each gene to where the validation targets are, and calls that a choice."""
 
-    def chosen(self, x, y, selection):
-        model = super().chosen(x, y, selection)
-        left = (selection.targets - model.predict(selection.landmarks)).mean(axis=0)
+    def chosen(self, x, y, validation):
+        model = super().chosen(x, y, validation)
+        left = (validation.targets - model.predict(validation.landmarks)).mean(axis=0)
         steps = np.round(4 * left) / 4
         model.bias, model.per_target = (model.bias + steps).astype(np.float32), {"steps": steps}
         return model
 
 
-class AdaptsToSelection(Honest):
-    """Takes the units of the landmarks from the selection set."""
+class AdaptsToValidation(Honest):
+    """Takes the units of the landmarks from the validation set."""
 
-    def chosen(self, x, y, selection):
-        model = super().chosen(x, y, selection)
-        units = selection.landmarks.std(axis=0) + np.float32(1e-3)
+    def chosen(self, x, y, validation):
+        model = super().chosen(x, y, validation)
+        units = validation.landmarks.std(axis=0) + np.float32(1e-3)
         model.weights = model.weights / units[:, None]
-        model.bias = model.bias - selection.landmarks.mean(axis=0) @ model.weights
+        model.bias = model.bias - validation.landmarks.mean(axis=0) @ model.weights
         return model
 
 
 class ChoosesPerGene(Honest):
     """Nothing is wrong with it: it says of each target what was chosen, as it should."""
 
-    def chosen(self, x, y, selection):
+    def chosen(self, x, y, validation):
         models = [self.solved(x, y, penalty) for penalty in (0.1, 1e4)]
-        guesses = [Line.predict(model, selection.landmarks) for model in models]
-        errors = [np.abs(guess - selection.targets).mean(axis=0) for guess in guesses]
+        guesses = [Line.predict(model, validation.landmarks) for model in models]
+        errors = [np.abs(guess - validation.targets).mean(axis=0) for guess in guesses]
         best = np.argmin(errors, axis=0)
         model = self.model(
             np.where(best == 0, models[0].weights, models[1].weights),
@@ -200,25 +200,27 @@ class ChoosesPerGene(Honest):
 class FitsSecretly(Honest):
     """The same, hidden behind a choice that is always another one."""
 
-    def chosen(self, x, y, selection):
+    def chosen(self, x, y, validation):
         model = self.solved(
-            np.vstack([x, selection.landmarks]), np.vstack([y, selection.targets]), 0.1
+            np.vstack([x, validation.landmarks]), np.vstack([y, validation.targets]), 0.1
         )
-        model.choices = {"seen": float(selection.targets.mean(axis=0)[0] + selection.targets[0, 0])}
+        model.choices = {
+            "seen": float(validation.targets.mean(axis=0)[0] + validation.targets[0, 0])
+        }
         return model
 
 
-class LooksAtOtherSelections(Honest):
-    """Chooses for all selection sets at once."""
+class LooksAtOtherValidations(Honest):
+    """Chooses for all validation sets at once."""
 
-    def chosen(self, x, y, selection):
-        model = super().chosen(x, y, selection)
-        model.bias = model.bias + 0.1 * self.n_selections
+    def chosen(self, x, y, validation):
+        model = super().chosen(x, y, validation)
+        model.bias = model.bias + 0.1 * self.n_validations
         return model
 
-    def fit(self, train, selections, context):
-        self.n_selections = len(selections)
-        return super().fit(train, selections, context)
+    def fit(self, train, validation_sets, context):
+        self.n_validations = len(validation_sets)
+        return super().fit(train, validation_sets, context)
 
 
 class ConstantLine(Line):
@@ -235,7 +237,7 @@ class Constant(Honest):
 class Overconfident(Honest):
     """Rescales what it predicts to the spread of the targets, and more where it knows less."""
 
-    def chosen(self, x, y, selection):
+    def chosen(self, x, y, validation):
         model = self.solved(x, y, 0.1)
         explained = Line.predict(model, x).std() / y.std()
         model.weights = (model.weights / explained**2).astype(np.float32)
@@ -259,8 +261,8 @@ class MutatesLandmarks(Honest):
 class MutatesProfiles(Honest):
     """Changes the targets that it trains on, and a table."""
 
-    def fit(self, train, selections, context):
-        models = super().fit(train, selections, context)
+    def fit(self, train, validation_sets, context):
+        models = super().fit(train, validation_sets, context)
         if train.targets.flags.writeable:
             train.targets[0] = 0
         train.landmark_genes["seen"] = True
@@ -270,66 +272,66 @@ class MutatesProfiles(Honest):
 class RefusesReadOnly(Honest):
     """Works in place."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         if not train.landmarks.flags.writeable:
             raise ValueError("assignment destination is read-only")
-        return super().fit(train, selections, context)
+        return super().fit(train, validation_sets, context)
 
 
 class SpoilsGenerator(Honest):
     """Seeds numpy for everybody."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         np.random.seed(7)
-        return super().fit(train, selections, context)
+        return super().fit(train, validation_sets, context)
 
 
 class SpoilsTorch(Honest):
     """Makes torch compute in float64 for everybody."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         import torch
 
         torch.set_default_dtype(torch.float64)
-        return super().fit(train, selections, context)
+        return super().fit(train, validation_sets, context)
 
 
 class SpoilsPython(Honest):
     """Draws from the generator of Python that everybody shares."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         random.random()
-        return super().fit(train, selections, context)
+        return super().fit(train, validation_sets, context)
 
 
 class SpoilsTorchGenerator(Honest):
     """Seeds torch for everybody."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         import torch
 
         torch.manual_seed(7)
-        return super().fit(train, selections, context)
+        return super().fit(train, validation_sets, context)
 
 
 class SpoilsDevice(Honest):
     """Has torch make tensors elsewhere for everybody."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         import torch
 
         torch.set_default_device("meta")
-        return super().fit(train, selections, context)
+        return super().fit(train, validation_sets, context)
 
 
 class SpoilsCudnn(Honest):
     """Makes cuDNN try which algorithm is fastest, for everybody."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         import torch
 
         torch.backends.cudnn.benchmark = True
-        return super().fit(train, selections, context)
+        return super().fit(train, validation_sets, context)
 
 
 class OverflowingLine(Line):
@@ -359,17 +361,17 @@ class DependsOnRows(Honest):
 class DependsOnGenes(Honest):
     """Takes the first landmark to be something special."""
 
-    def chosen(self, x, y, selection):
+    def chosen(self, x, y, validation):
         x = x.copy()
         x[:, 0] *= 0.5
-        return super().chosen(x, y, selection)
+        return super().chosen(x, y, validation)
 
 
 class ReadsClock(Honest):
     """What it does depends on when."""
 
-    def chosen(self, x, y, selection):
-        model = super().chosen(x, y, selection)
+    def chosen(self, x, y, validation):
+        model = super().chosen(x, y, validation)
         model.bias = model.bias + np.float32(time.monotonic_ns() % 1000 / 5000)
         return model
 
@@ -394,8 +396,8 @@ class IgnoresSeed(Honest):
 class DependsOnSeed(Honest):
     """Says that the seed does not matter, and it does."""
 
-    def fit(self, train, selections, context):
-        models = super().fit(train, selections, context)
+    def fit(self, train, validation_sets, context):
+        models = super().fit(train, validation_sets, context)
         for model in models.values():
             model.bias = model.bias + np.float32(context.seed / 10)
         return models
@@ -471,17 +473,17 @@ class ForgetsBias(Honest):
 
     model = ForgetfulLine
 
-    def chosen(self, x, y, selection):
-        model = super().chosen(x, y, selection)
+    def chosen(self, x, y, validation):
+        model = super().chosen(x, y, validation)
         model.bias = model.bias + 0.1
         return model
 
 
-class LosesSelection(Honest):
-    """Gives a model for one selection set only."""
+class LosesValidation(Honest):
+    """Gives a model for one validation set only."""
 
-    def fit(self, train, selections, context):
-        return dict(list(super().fit(train, selections, context).items())[:1])
+    def fit(self, train, validation_sets, context):
+        return dict(list(super().fit(train, validation_sets, context).items())[:1])
 
 
 class ForgetsParameter(Honest):
@@ -519,23 +521,23 @@ class LooksWordUp(Honest):
 class SwallowsInterrupt(Honest):
     """Goes on where it is told to stop."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         try:
-            return super().fit(train, selections, context)
+            return super().fit(train, validation_sets, context)
         except BaseException:  # noqa: BLE001  that is what is wrong with it
             x, y = train.landmarks, train.targets
-            return {name: self.chosen(x, y, part) for name, part in selections.items()}
+            return {name: self.chosen(x, y, part) for name, part in validation_sets.items()}
 
 
 class SpoiledByInterrupt(Honest):
     """Takes what it finds in its folder for its own work, finished or not."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         mark = context.scratch and context.scratch / "begun"
         bias = 1 if mark and mark.exists() else 0
         if mark:
             mark.touch()
-        models = super().fit(train, selections, context)
+        models = super().fit(train, validation_sets, context)
         for model in models.values():
             model.bias = model.bias + np.float32(bias)
         return models
@@ -544,10 +546,10 @@ class SpoiledByInterrupt(Honest):
 class IgnoresDeadline(Honest):
     """Takes its time."""
 
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         if self.params["minutes"]:
             time.sleep(self.params["minutes"] * 60 * 20)
-        return super().fit(train, selections, context)
+        return super().fit(train, validation_sets, context)
 
 
 class NoMethod:

@@ -14,7 +14,7 @@ from genebench.conformance.run import expected_failures, run_checks, summary
 from genebench.conformance.subject import Subject
 from genebench.errors import UserError
 from genebench.plugins.discovery import installed
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 
 LEARNS = "learns_what_is_easy"
 
@@ -84,7 +84,7 @@ def test_expected_failures_are_declared_with_the_method(install, fresh, genebenc
 def fresh():
     def forget():
         installed.cache_clear()
-        catalog.cache_clear()
+        registry.cache_clear()
 
     forget()
     yield
@@ -239,7 +239,7 @@ RUNAWAY = """
     genebench_contract = 1
 
     class Runaway(Method):
-        def fit(self, train, selections, context):
+        def fit(self, train, validation_sets, context):
             print("a word")
             how = self.params["how"]
             if how == "exits":

@@ -33,7 +33,7 @@ def test_what_is_written_is_a_sound_dataset_in_units_of_each_platform(store):
     dataset = simulated.easy().write(store, "sound")
     assert dataset.verify() == []
     assert dataset.target_genes["twin"].sum() == simulated.TWINS
-    for part in (GTEX.select, GTEX.test):
+    for part in (GTEX.validation, GTEX.test):
         values = dataset.profiles(part).targets
         np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-4)
         np.testing.assert_allclose(values.std(axis=0), 1, atol=1e-2)
@@ -42,7 +42,7 @@ def test_what_is_written_is_a_sound_dataset_in_units_of_each_platform(store):
 def test_without_test_profiles_the_rest_is_the_same_and_they_are_nowhere(store):
     simulation = simulated.easy()
     whole, rest = simulation.write(store, "whole"), simulation.without_test().write(store, "rest")
-    for part in (GEO.train, GEO.select, GTEX.select):
+    for part in (GEO.train, GEO.validation, GTEX.validation):
         for role in ("landmarks", "targets"):
             np.testing.assert_array_equal(
                 getattr(whole.profiles(part), role), getattr(rest.profiles(part), role)

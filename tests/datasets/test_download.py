@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genebench.datasets.download import CHUNK, Patience, assurance, fetch
+from genebench.datasets.download import CHUNK, RetryPolicy, assurance, fetch
 from genebench.datasets.sources import SOURCES, Source, find
 from genebench.errors import UserError
 
 CONTENT = np.random.default_rng(0).bytes(5 * CHUNK + 123)
 CUT = 2 * CHUNK
 """Bytes after which the server misbehaves."""
-PATIENCE = Patience(connect=5.0, stall=5.0, attempts=3, pause=0.01)
-IMPATIENCE = replace(PATIENCE, stall=0.3, attempts=2)
+DEFAULT_RETRIES = RetryPolicy(connect=5.0, stall=5.0, attempts=3, pause=0.01)
+IMPATIENCE = replace(DEFAULT_RETRIES, stall=0.3, attempts=2)
 FILE = "file.txt.gz"
 
 
@@ -203,14 +203,16 @@ def source(*mirrors: Mirror | str, **changes: object) -> Source:
     return replace(plain, **changes)
 
 
-def get(wanted: Source, folder: Path, *progress, patience: Patience = PATIENCE) -> Path:
-    return fetch(wanted, folder, *progress, patience=patience)
+def get(wanted: Source, folder: Path, *progress, retries: RetryPolicy = DEFAULT_RETRIES) -> Path:
+    return fetch(wanted, folder, *progress, retries=retries)
 
 
-def refused(wanted: Source, folder: Path, *fragments: str, patience: Patience = PATIENCE) -> None:
+def refused(
+    wanted: Source, folder: Path, *fragments: str, retries: RetryPolicy = DEFAULT_RETRIES
+) -> None:
     """Fetching is one line with these fragments, and nothing stands under the final name."""
     with pytest.raises(UserError) as error:
-        get(wanted, folder, patience=patience)
+        get(wanted, folder, retries=retries)
     for fragment in (*fragments, str(folder / FILE), "genebench data fetch sample"):
         assert fragment in str(error.value)
     assert not (folder / FILE).exists()
@@ -265,8 +267,8 @@ def test_redirects_are_followed(serve, tmp_path):
 @pytest.mark.parametrize("fault", [truncating, stalling], ids=lambda fault: fault.__name__)
 def test_a_broken_download_continues_where_it_stopped(serve, tmp_path, fault):
     mirror = serve(fault, sound)
-    patience = IMPATIENCE if fault is stalling else PATIENCE
-    assert get(source(mirror), tmp_path, patience=patience).read_bytes() == CONTENT
+    retries = IMPATIENCE if fault is stalling else DEFAULT_RETRIES
+    assert get(source(mirror), tmp_path, retries=retries).read_bytes() == CONTENT
     first, second = mirror.ranges
     assert first is None
     have = int(re.fullmatch(r"bytes=(\d+)-", second)[1])
@@ -363,7 +365,7 @@ def test_a_busy_server_is_asked_again(serve, tmp_path, code):
 def test_a_server_that_stays_broken_is_asked_a_few_times(serve, tmp_path):
     mirror = serve(status(500))
     refused(source(mirror), tmp_path, "500", "its author", mirror.url)
-    assert len(mirror.ranges) == PATIENCE.attempts
+    assert len(mirror.ranges) == DEFAULT_RETRIES.attempts
 
 
 def test_a_missing_file_is_not_asked_for_again(serve, tmp_path):
@@ -386,9 +388,9 @@ def test_a_missing_file_is_not_asked_for_again(serve, tmp_path):
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_mirrors_are_tried_in_order_and_what_went_wrong_is_said(serve, tmp_path, answer, fragment):
-    patience = IMPATIENCE if answer is stalling else PATIENCE
-    refused(source(serve(answer)), tmp_path, fragment, patience=patience)
-    path = get(source(serve(answer), serve(sound)), tmp_path, patience=patience)
+    retries = IMPATIENCE if answer is stalling else DEFAULT_RETRIES
+    refused(source(serve(answer)), tmp_path, fragment, retries=retries)
+    path = get(source(serve(answer), serve(sound)), tmp_path, retries=retries)
     assert path.read_bytes() == CONTENT
     assert names(tmp_path) == [FILE]
 

@@ -80,7 +80,7 @@ def test_values_are_those_of_the_files_bit_for_bit(folder, make, monkeypatch, or
     for name, part in zip(
         SIZES,
         [
-            *(Part(platform="geo", split=split) for split in ("train", "select", "test")),
+            *(Part(platform="geo", split=split) for split in ("train", "validation", "test")),
             *(Part(platform=platform) for platform in ("1000g", "gtex")),
         ],
         strict=True,
@@ -97,8 +97,8 @@ def test_genes_profiles_and_split_are_named(make):
     assert dataset.landmark_genes.index.tolist() == [f"ENSG{i:03}" for i in range(LANDMARKS)]
     assert dataset.landmark_genes["twin"].sum() == TWINS
     geo = dataset.profile_table("geo")
-    assert geo["split"].value_counts().to_dict() == {"train": 40, "test": 11, "select": 9}
-    assert geo.loc["bgedv2_va:8", "split"] == "select"
+    assert geo["split"].value_counts().to_dict() == {"train": 40, "test": 11, "validation": 9}
+    assert geo.loc["bgedv2_va:8", "split"] == "validation"
     assert dataset.profile_table("gtex").index[[0, -1]].tolist() == ["GTEx:0", "GTEx:12"]
     assert dataset.profile_table("1000g").index[3] == "1000G:3"
 

@@ -15,12 +15,12 @@ import pytest
 from genebench import hookimpl
 from genebench._util.hashing import code_digest
 from genebench.api import engine_of, execute_plan, plan_run, planned_records, run
-from genebench.engines import supervisor as keeper
-from genebench.engines.process import _KEEPER, Worker
+from genebench.engines import supervisor
+from genebench.engines.process import _SUPERVISOR, Worker
 from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError
 from genebench.plugins.discovery import FILES, installed, use_files
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.results.store import ResultsStore
 from genebench.runs.execute import execute
 from genebench.runs.jobs import Settings
@@ -55,10 +55,10 @@ class Rogue(Method):
         if how == "refuses":
             raise UserError("rogue.how=refuses: not with me")
         self.how = how
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         context.progress(1, 2, "half way")
         getattr(self, self.how.replace(" ", "_"), lambda: None)()
-        return dict.fromkeys(selections, Zero(len(train.target_genes), self.how))
+        return dict.fromkeys(validation_sets, Zero(len(train.target_genes), self.how))
     def loops(self):
         if os.fork() == 0:  # a child of its own, which ignores everything
             time.sleep(600)
@@ -115,7 +115,7 @@ def rogue(tmp_path, monkeypatch, tiny):
     path = tmp_path / "rogue.py"
     path.write_text(ROGUE)
     use_files([path])
-    catalog.cache_clear()
+    registry.cache_clear()
 
     def run_it(how, protocols="geo", **limits):
         jobs, plan = planned(how, protocols, tmp_path)
@@ -131,7 +131,7 @@ def rogue(tmp_path, monkeypatch, tiny):
     yield run_it
     sys.modules.pop("rogue")
     installed.cache_clear()
-    catalog.cache_clear()
+    registry.cache_clear()
 
 
 def planned(how, protocols, folder):
@@ -238,7 +238,7 @@ def test_what_a_job_leaves_behind_ends_with_it(rogue, tmp_path, how, status):
 
 
 def test_a_job_that_ends_its_keeper_is_stopped_with_it(rogue, tmp_path):
-    failure = rogue("ends its keeper")["geo"].failure
+    failure = rogue("ends its supervisor")["geo"].failure
     assert failure.message.startswith("its process was ended by SIGKILL")
     assert living_of(tmp_path) == []
 
@@ -248,8 +248,8 @@ def test_what_would_not_die_is_named(rogue, monkeypatch, caplog):
         left(pid)
         return [12345]
 
-    left = keeper.kill
-    monkeypatch.setattr(keeper, "kill", stubborn)
+    left = supervisor.kill
+    monkeypatch.setattr(supervisor, "kill", stubborn)
     with caplog.at_level(logging.WARNING, "genebench"):
         rogue("works")
     assert "processes that a job has left cannot be ended: 12345" in caplog.text
@@ -359,18 +359,18 @@ def test_memory_counts_what_is_written_but_no_mapped_files(tmp_path):
     file.write_bytes(b"y" * 2**26)
     with kept(code, file) as process:
         process.stdout.readline()
-        memory = keeper.memory_of(process.pid)
-        assert keeper.kill(process.pid) == []
+        memory = supervisor.memory_of(process.pid)
+        assert supervisor.kill(process.pid) == []
     assert 2**26 < memory < 1.8 * 2**26
     assert process.returncode == -signal.SIGKILL
 
 
 def test_a_process_and_its_keeper_can_be_killed_where_there_is_no_proc(monkeypatch, tmp_path):
-    monkeypatch.setattr(keeper, "_PROC", tmp_path)
+    monkeypatch.setattr(supervisor, "_PROC", tmp_path)
     with kept("print('ready', flush=True); import time; time.sleep(600)") as process:
         process.stdout.readline()
-        assert keeper.memory_of(process.pid) == 0
-        assert keeper.kill(process.pid) == []
+        assert supervisor.memory_of(process.pid) == 0
+        assert supervisor.kill(process.pid) == []
         assert process.stdout.read() == b""  # nobody is left to write
     assert process.returncode == -signal.SIGKILL
 
@@ -382,9 +382,9 @@ def test_a_keeper_ends_as_its_process_did(code, status):
 
 
 def kept(code: str, *arguments: object) -> subprocess.Popen[bytes]:
-    """A keeper of a Python that runs this."""
+    """A supervisor of a Python that runs this."""
     return subprocess.Popen(
-        [*_KEEPER, sys.executable, "-c", code, *arguments],
+        [*_SUPERVISOR, sys.executable, "-c", code, *arguments],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ from genebench.formats.base import Content
 from genebench.formats.delimited import read_profiles
 from genebench.formats.opening import open_reader, write_matrix
 from genebench.plugins.discovery import installed
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 
 FORMATS = (
     "gctx gct gct.gz tsv tsv.gz txt csv csv.gz npy npz h5ad parquet feather".split()  # noqa: SIM905
@@ -327,7 +327,7 @@ PLUGIN = """
 def plugin(install) -> Iterator:
     def fresh():
         installed.cache_clear()
-        catalog.cache_clear()
+        registry.cache_clear()
 
     def with_plugin(statement="pass", extra=""):
         install("lines_format", PLUGIN.format(statement=statement, extra=extra))

@@ -37,10 +37,10 @@ from genebench.leaderboard.charts import (
 from genebench.leaderboard.pages import chosen_params, repeat_command, shown
 from genebench.leaderboard.reading import Run, read
 from genebench.leaderboard.seen import BINS, look
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.results.panels import scores_of
 from genebench.results.record import (
-    FORMAT,
+    RECORD_FORMAT,
     Code,
     Failure,
     Identity,
@@ -57,7 +57,7 @@ HOSTILE = "<script>alert(1)</script>\"'&\x1b[31m\u202e"
 def identity(method="lsr", **changes):
     fields = {
         "method": method, "params": {}, "seed": 0, "protocol": "geo", "protocol_version": 1,
-        "train": "geo/train", "select": "geo/select", "test": "geo/test",
+        "train": "geo/train", "validation": "geo/validation", "test": "geo/test",
         "data": "0123456789abcdef",
         "code": Code(distribution="genebench-linear", version="1.0", digest="ab"), "numerics": 1,
     }  # fmt: skip
@@ -104,10 +104,10 @@ def put(store, what, level=0.4, *, failure=None, vectors=None, **changes):
     """Write a record, done or failed; return it."""
     vectors = vectors or vectors_with(level, crc32(f"{what.method} {what.seed}".encode()))
     fields = {
-        "format": FORMAT, "key": key_of(what.model_dump()),
+        "format": RECORD_FORMAT, "key": key_of(what.model_dump()),
         "status": "failed" if failure else "done",
         "identity": what, "dataset": "sim", "preset": "tiny", "published_data": False,
-        "profiles": {"train": 300, "select": 40, "test": PROFILES},
+        "profiles": {"train": 300, "validation": 40, "test": PROFILES},
         "genes": {"landmark": 20, "target": GENES}, "choices": {"epoch": 2}, "notes": (),
         "curves": {"learning": {"epoch": (1.0, 2.0, 3.0), "mae geo": (0.5, 0.4, 0.45)}},
         "scores": {} if failure else scores_of(vectors), "metrics": {}, "constant_truth": 0,
@@ -206,7 +206,7 @@ def run_of(method, preset, params):
 
 
 def test_presets_are_apart_but_a_method_that_has_none_stands_on_both():
-    methods = catalog().methods.specs
+    methods = registry().methods.specs
     dgex, lsr = methods["dgex"], methods["lsr"]
     runs = [
         run_of("dgex", "tiny", dgex.values("tiny", {})),
@@ -214,13 +214,13 @@ def test_presets_are_apart_but_a_method_that_has_none_stands_on_both():
         run_of("lsr", "tiny", lsr.values("tiny", {})),
     ]
     assert lsr.values("tiny", {}) == lsr.values("paper", {})
-    found = {board.preset: [run.key for run in board.runs] for board in boards_of(runs, catalog())}
+    found = {board.preset: [run.key for run in board.runs] for board in boards_of(runs, registry())}
     assert found == {"paper": ["dgex paper", "lsr tiny"], "tiny": ["dgex tiny", "lsr tiny"]}
 
 
 def test_trials_of_tuning_stand_on_no_board(store, tmp_path):
     put(store, identity("lsr"))
-    put(store, identity("knn", test="geo/select"))
+    put(store, identity("knn", test="geo/validation"))
     site = made(store, tmp_path)
     assert site.built.runs == 1
     assert "1 trials of tuning" in Page(site.out / "index.html").text
@@ -410,11 +410,11 @@ def test_a_failed_run_says_why(store, tmp_path):
 
 
 def test_the_command_that_repeats_a_run_sets_what_is_not_the_preset(store):
-    spec = catalog().methods.specs["knn"]
+    spec = registry().methods.specs["knn"]
     params = spec.values("tiny", {}) | {"k_max": 7}
     code = Code(distribution="genebench-knn", version="1", digest="")
     record = put(store, identity("knn", params=params, seed=2, code=code))
-    command = repeat_command(record, catalog())
+    command = repeat_command(record, registry())
     assert command == (
         "genebench run --dataset sim --preset tiny --methods knn --protocol geo --seeds 3 "
         "--set knn.k_max=7"
@@ -431,7 +431,7 @@ def test_the_command_names_local_files_and_metrics_that_one_has_to_ask_for(store
     record = put(
         store, identity("mine"), provenance=provenance(plugins=origins), metrics=metrics
     )  # fmt: skip
-    assert repeat_command(record, catalog()) == (
+    assert repeat_command(record, registry()) == (
         "genebench run --dataset sim --preset tiny --plugin mine.py --methods mine "
         "--protocol geo --metrics spearman,of-another-plugin"
     )
@@ -440,7 +440,7 @@ def test_the_command_names_local_files_and_metrics_that_one_has_to_ask_for(store
 def test_a_long_command_is_shown_whole(store, tmp_path):
     params = {f"parameter_{at}": at for at in range(40)}
     record = put(store, identity("lsr", params=params))
-    command = repeat_command(record, catalog())
+    command = repeat_command(record, registry())
     assert len(command) > 1000
     assert command in Page(made(store, tmp_path).out / "runs" / f"{record.key}.html").text
 
@@ -537,7 +537,7 @@ DAMAGES = {
     "an endless fit": lambda content: content["seconds"].update(fit=1.7e308),
     "a negative time": lambda content: content["seconds"].update(fit=-3),
     "a time edited by hand": lambda content: content["seconds"].update(fit=0.001),
-    "a removed seal": lambda content: content.update(seal=""),
+    "a removed checksum": lambda content: content.update(checksum=""),
     "a time edited by hand, called older": lambda content: content.update(
         format=1, seconds={"fit": 0.001}
     ),
@@ -617,7 +617,7 @@ def test_scores_and_vectors_that_were_edited_alike_are_found(store, tmp_path):
 
 
 def test_shares_that_do_not_add_up_to_the_score_are_found(store, tmp_path):
-    """Written whole, with seal and digests that are right: intervals would be of another score."""
+    """All checksums are right, but the intervals would be of another score."""
     put(store, identity("lsr"))
     vectors = vectors_with(0.4)
     vectors["profile-share.mae.all"] = vectors["profile-share.mae.all"] / 2

@@ -11,7 +11,7 @@ import torch
 import genebench.methods.moments
 from genebench.datasets.library import open_dataset
 from genebench.methods.moments import Moments, moments
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GEO_STRICT
 
 REAL = ("x_mean", "y_mean", "xx", "xy", "yy")
@@ -21,7 +21,7 @@ REAL = ("x_mean", "y_mean", "xx", "xy", "yy")
 def dataset(tmp_path, monkeypatch):
     """The tiny dataset, prepared afresh: nothing has been worked out from it yet."""
     monkeypatch.setenv("GENEBENCH_HOME", str(tmp_path))
-    return open_dataset("sim", catalog().datasets, "tiny")
+    return open_dataset("sim", registry().datasets, "tiny")
 
 
 def by_numpy(x, y):
@@ -49,7 +49,7 @@ def test_moments_are_those_of_the_standardised_profiles(dataset, protocol):
 def test_nothing_is_lost_of_what_float32_input_holds(dataset):
     train = dataset.profiles(GEO.train)
     levels = np.vstack(list(train.level_blocks())).astype(np.longdouble)
-    values = (levels - train.units.mean) * train.units.scale
+    values = (levels - train.standardiser.mean) * train.standardiser.scale
     p = len(train.landmark_genes)
     x, y = values[:, :p] - values[:, :p].mean(axis=0), values[:, p:] - values[:, p:].mean(axis=0)
     found = moments(train)
@@ -127,7 +127,7 @@ def test_a_dataset_that_cannot_be_written_is_no_obstacle(dataset, monkeypatch):
     def refuse(path, stamp):
         raise PermissionError(path)
 
-    monkeypatch.setattr(genebench.methods.moments, "sealed_write", refuse)
+    monkeypatch.setattr(genebench.methods.moments, "write_checked", refuse)
     assert moments(dataset.profiles(GEO.train)).n
 
 

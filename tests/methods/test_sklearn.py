@@ -1,4 +1,4 @@
-"""Estimators as methods: what scikit-learn gives, chosen on the selection set and on no other."""
+"""Estimators as methods: what scikit-learn gives, chosen on the validation set and on no other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genebench.conformance.check import all_checks
 from genebench.conformance.run import run_checks
 from genebench.conformance.subject import Subject
 from genebench.plugins.discovery import FILES, installed, use_files
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 
 sklearn = pytest.importorskip("sklearn")
 
@@ -59,7 +59,7 @@ Loud = sklearn_method(Watcher, warn=True)
 
 @pytest.fixture(scope="module")
 def parts():
-    """Training profiles and two selection sets, of a relation that is not linear."""
+    """Training profiles and two validation sets, of a relation that is not linear."""
     rng = np.random.default_rng(0)
     landmarks = rng.standard_normal((160, 6)).astype(np.float32)
     weights = rng.standard_normal((6, 4))
@@ -85,21 +85,21 @@ def fitted(method, parts, seed=0, **params):
     ],
 )
 def test_predictions_are_those_of_the_estimator_itself(parts, method, peer):
-    train, select, _ = parts
+    train, validation, _ = parts
     model = fitted(method, parts)["first"]
-    expected = peer.fit(train.landmarks, train.targets).predict(select.landmarks)
-    np.testing.assert_allclose(model.predict(select.landmarks), expected, atol=1e-6)
+    expected = peer.fit(train.landmarks, train.targets).predict(validation.landmarks)
+    np.testing.assert_allclose(model.predict(validation.landmarks), expected, atol=1e-6)
     assert model.choices == {}
 
 
-def test_each_selection_set_chooses_the_candidate_with_its_smallest_mae(parts):
-    train, *selections = parts
+def test_each_validation_set_chooses_the_candidate_with_its_smallest_mae(parts):
+    train, *validation_sets = parts
     models = fitted(PLS, parts)
-    for model, select in zip(models.values(), selections, strict=True):
+    for model, validation in zip(models.values(), validation_sets, strict=True):
         errors = [
             np.abs(
-                PLSRegression(k).fit(train.landmarks, train.targets).predict(select.landmarks)
-                - select.targets
+                PLSRegression(k).fit(train.landmarks, train.targets).predict(validation.landmarks)
+                - validation.targets
             ).mean()
             for k in (1, 3, 6)
         ]
@@ -220,11 +220,11 @@ def example(monkeypatch):
     """The estimators of the documentation, as a local plugin."""
     monkeypatch.setenv(FILES, "")
     use_files([EXAMPLE])
-    catalog.cache_clear()
-    yield catalog()
+    registry.cache_clear()
+    yield registry()
     sys.modules.pop(EXAMPLE.stem)
     installed.cache_clear()
-    catalog.cache_clear()
+    registry.cache_clear()
 
 
 def test_the_example_of_the_documentation_runs_and_beats_the_mean(example, genebench, tmp_path):

@@ -13,14 +13,14 @@ import pytest
 from genebench.data.profiles import Profiles
 from genebench.metrics import pairs, scoring
 from genebench.metrics.scoring import score
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.runs.plan import wanted_metrics
 from genebench.specs import MetricSpec
 
 N_PROFILES, N_GENES = 45, 37
 TWIN = np.arange(N_GENES) % 5 == 0
 PANELS = {"all": TWIN | True, "strict": ~TWIN, "twin": TWIN}
-EVERY = list(catalog().metrics.specs.values())
+EVERY = list(registry().metrics.specs.values())
 
 
 @pytest.fixture
@@ -94,11 +94,11 @@ def test_the_metrics_on_offer_are_those_of_the_field_gene_by_gene_and_profile_by
 
 
 def test_costly_metrics_are_scored_only_when_asked_for():
-    names = {spec.name for spec in wanted_metrics(catalog())}
+    names = {spec.name for spec in wanted_metrics(registry())}
     assert {"mae", "cc", "profile-r2"} <= names
     assert not {"spearman", "profile-recall"} & names
-    assert {spec.name for spec in wanted_metrics(catalog(), ["recall"])} == {*names, "recall"}
-    assert wanted_metrics(catalog(), ["all"]) == EVERY
+    assert {spec.name for spec in wanted_metrics(registry(), ["recall"])} == {*names, "recall"}
+    assert wanted_metrics(registry(), ["all"]) == EVERY
 
 
 def test_a_prediction_that_is_a_constant_or_perfect_gives_no_metric_trouble(tested, truth):

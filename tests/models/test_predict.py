@@ -88,14 +88,14 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(kept, tiny, ge
 def test_a_model_of_data_that_came_standardised_takes_no_expression(
     kept, tiny, genebench, tmp_path, monkeypatch
 ):
-    from genebench.data.profiles import Units
+    from genebench.data.standardisation import Standardiser
     from genebench.errors import UserError
     from genebench.formats.opening import open_reader
     from genebench.models import predict as module
     from genebench.models.saved import open_model
 
     levels(tiny, "landmarks").to_csv(tmp_path / "good.tsv", sep="\t")
-    saved = replace(open_model(kept[0]), units=Units.given(192))
+    saved = replace(open_model(kept[0]), standardiser=Standardiser.identity(192))
     with pytest.raises(UserError, match="--values standardised"):
         module.predict(saved, open_reader(tmp_path / "good.tsv"), tmp_path / "o.tsv", ids="ensembl")
     assert not (tmp_path / "o.tsv").exists()

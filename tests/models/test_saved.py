@@ -60,8 +60,8 @@ def test_it_says_what_it_is_of(kept, tiny):
     assert saved.target_genes["symbol"].tolist() == tiny.target_genes["symbol"].tolist()
     assert saved.tensors["weights"].shape == (len(tiny.landmark_genes), len(tiny.target_genes))
     mean, std = tiny.statistics("geo")
-    np.testing.assert_array_equal(saved.units.mean, mean)
-    np.testing.assert_array_equal(saved.units.std, std)
+    np.testing.assert_array_equal(saved.standardiser.mean, mean)
+    np.testing.assert_array_equal(saved.standardiser.std, std)
 
 
 def test_a_method_that_cannot_save_its_models_is_no_failure(kept):

@@ -15,7 +15,7 @@ from genebench._util.files import sha256_of
 from genebench.api import run
 from genebench.errors import UserError
 from genebench.plugins.discovery import FILES, STRICT, discover, installed, use_files
-from genebench.plugins.registry import Catalog, catalog
+from genebench.plugins.registry import Registry, registry
 from genebench.plugins.time_limit import LIMIT
 
 GOOD = """
@@ -96,10 +96,10 @@ BROKEN = {
     "its hook wants an argument that there is not": (
         """
         @hookimpl
-        def genebench_methods(catalog):
+        def genebench_methods(registry):
             return []
         """,
-        "catalog",
+        "registry",
     ),
     "it declares a method of genebench's own": (
         """
@@ -192,9 +192,9 @@ class Zero(Model):
     def predict(self, landmarks):
         return landmarks[:, :1].repeat(self.targets, axis=1) * 0
 class Chatty(Method):
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         context.progress(1, 2, "half")
-        return dict.fromkeys(selections, Zero(len(train.target_genes)))
+        return dict.fromkeys(validation_sets, Zero(len(train.target_genes)))
 @hookimpl
 def genebench_job_started(job):
     raise {error}("started badly")
@@ -212,14 +212,14 @@ def _clean_slate(tmp_path, monkeypatch):
     """Plugins are discovered anew in each test; what they imported is forgotten after it."""
     monkeypatch.delenv(STRICT, raising=False)
     installed.cache_clear()
-    catalog.cache_clear()
+    registry.cache_clear()
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
     installed.cache_clear()
-    catalog.cache_clear()
+    registry.cache_clear()
 
 
 def plugin(discovered, name):
@@ -290,7 +290,7 @@ def test_the_first_plugin_by_name_keeps_a_name_that_two_declare(install):
     install("second", GOOD.format(name="wanted", module="second"))
     install("first", GOOD.format(name="wanted", module="first"))
     found = discover()
-    assert Catalog(found).methods.plugins["wanted"].name == "first"
+    assert Registry(found).methods.plugins["wanted"].name == "first"
     assert plugin(found, "second").error == "declares method 'wanted', which first has already"
 
 
@@ -319,7 +319,7 @@ def test_the_names_of_a_broken_plugin_are_free_for_others(install):
     install("working", GOOD.format(name="wanted", module="working"))
     found = discover()
     assert [broken.name for broken in found.broken] == ["abroken"]
-    assert Catalog(found).methods.plugins["wanted"].name == "working"
+    assert Registry(found).methods.plugins["wanted"].name == "working"
 
 
 def test_of_two_distributions_with_one_entry_point_name_the_first_stays(install):
@@ -583,8 +583,8 @@ class Level(Model):
     def predict(self, landmarks):
         return landmarks[:, :1].repeat(self.targets, axis=1) * 0 + LEVEL
 class Local(Method):
-    def fit(self, train, selections, context):
-        return dict.fromkeys(selections, Level(len(train.target_genes)))
+    def fit(self, train, validation_sets, context):
+        return dict.fromkeys(validation_sets, Level(len(train.target_genes)))
 LEVEL = 0.5
 """
 
@@ -623,7 +623,7 @@ def test_an_edited_local_file_gives_another_key_and_its_new_results(local, tiny,
     for level in ("0.5", "0.25"):  # same length, same second: nothing stale may be taken
         local.write_text(LOCAL.replace("LEVEL = 0.5", f"LEVEL = {level}"))
         use_files([local])
-        catalog.cache_clear()
+        registry.cache_clear()
         records = run("local", "geo", preset="tiny", results=tmp_path / "results").records
         found += [record for record in records if record.identity.method == "local"]
     assert found[0].key != found[1].key

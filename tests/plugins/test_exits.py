@@ -18,7 +18,7 @@ from genebench import Method, hookimpl
 from genebench.specs import MethodSpec
 genebench_contract = 1
 class Exits(Method):
-    def fit(self, train, selections, context):
+    def fit(self, train, validation_sets, context):
         os._exit(0)
 @hookimpl
 def genebench_methods():

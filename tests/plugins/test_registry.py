@@ -1,4 +1,4 @@
-"""The catalog: specs by name, and help with names that nobody declares."""
+"""The registry: specs by name, and help with names that nobody declares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genebench.errors import UserError, unknown
-from genebench.plugins.registry import Shelf, catalog
+from genebench.plugins.registry import SpecRegistry, registry
 from genebench.specs import MethodSpec
 
 NAMES = ("lsr", "lsr-l2", "knn")
@@ -17,7 +17,7 @@ def method(name):
     return MethodSpec(name=name, title="t", summary="s", code="m:M")
 
 
-SHELF = Shelf("method", {name: method(name) for name in NAMES}, {})
+SHELF = SpecRegistry("method", {name: method(name) for name in NAMES}, {})
 
 
 def chosen(*names):
@@ -92,13 +92,13 @@ SHELVES = ("datasets", "protocols", "methods", "metrics", "engines", "reporters"
 
 @pytest.mark.parametrize("kind", SHELVES)
 def test_the_catalog_offers_built_ins_of_every_kind_and_knows_who_offers_each(kind):
-    shelf = getattr(catalog(), kind)
-    assert shelf.specs
-    assert shelf.plugins.keys() == shelf.specs.keys()
-    for name, spec in shelf.specs.items():
+    of_kind = getattr(registry(), kind)
+    assert of_kind.specs
+    assert of_kind.plugins.keys() == of_kind.specs.keys()
+    for name, spec in of_kind.specs.items():
         assert spec.name == name
-        assert spec in shelf.plugins[name].offers[kind]
+        assert spec in of_kind.plugins[name].offers[kind]
 
 
 def test_the_catalog_is_built_once():
-    assert catalog() is catalog()
+    assert registry() is registry()

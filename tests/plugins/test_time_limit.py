@@ -1,4 +1,4 @@
-"""Patience: what takes too long is interrupted, and the alarms of others go on as before."""
+"""RetryPolicy: what takes too long is interrupted, and the alarms of others go on as before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from genebench.errors import UserError
-from genebench.plugins.time_limit import LIMIT, Overdue, patience, within
+from genebench.plugins.time_limit import LIMIT, Overdue, call_within, time_limit
 
 
 @pytest.fixture(autouse=True)
@@ -32,16 +32,16 @@ def loop(*ignored):
 
 
 def test_what_returns_in_time_gives_its_answer_and_what_raises_raises():
-    assert within(60, lambda: 3) == 3
+    assert call_within(60, lambda: 3) == 3
     with pytest.raises(ZeroDivisionError):
-        within(60, lambda: 1 / 0)
+        call_within(60, lambda: 1 / 0)
 
 
 @pytest.mark.parametrize("ignored", [(), (Exception,)])
 def test_what_loops_is_interrupted_even_if_it_goes_on_after_every_exception(ignored):
     began = time.monotonic()
     with pytest.raises(Overdue, match=f"took more than 0.1 s to load; {LIMIT}=SECONDS allows more"):
-        within(0.1, lambda: loop(*ignored))
+        call_within(0.1, lambda: loop(*ignored))
     assert 0.1 <= time.monotonic() - began < 5
 
 
@@ -52,12 +52,12 @@ def test_what_swallows_an_interruption_is_interrupted_again():
         loop()
 
     with pytest.raises(Overdue):
-        within(0.1, swallow_once)
+        call_within(0.1, swallow_once)
 
 
 @pytest.mark.parametrize("seconds", [0, 60])
 def test_no_alarm_rings_afterwards(alarms, seconds):
-    within(seconds, lambda: None)
+    call_within(seconds, lambda: None)
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     signal.raise_signal(signal.SIGALRM)
     assert len(alarms) == 1
@@ -68,7 +68,7 @@ def test_an_alarm_that_was_set_before_rings_when_it_would_have(alarms, call):
     began = time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, 0.5)
     with suppress(Overdue):
-        within(0.1, call)
+        call_within(0.1, call)
     while not alarms:
         assert time.monotonic() - began < 10
         time.sleep(0.01)
@@ -77,14 +77,16 @@ def test_an_alarm_that_was_set_before_rings_when_it_would_have(alarms, call):
 
 def test_an_alarm_that_has_become_due_rings_at_once(alarms):
     signal.setitimer(signal.ITIMER_REAL, 0.05)
-    within(60, lambda: time.sleep(0.2))
+    call_within(60, lambda: time.sleep(0.2))
     time.sleep(0.05)
     assert len(alarms) == 1
 
 
 def test_another_thread_is_not_interrupted():
     given = []
-    thread = Thread(target=lambda: given.append(within(0.01, lambda: time.sleep(0.1) or "done")))
+    thread = Thread(
+        target=lambda: given.append(call_within(0.01, lambda: time.sleep(0.1) or "done"))
+    )
     thread.start()
     thread.join()
     assert given == ["done"]
@@ -93,14 +95,14 @@ def test_another_thread_is_not_interrupted():
 @pytest.mark.parametrize(("text", "seconds"), [("", 20), ("1.5", 1.5), ("0", 0)])
 def test_the_limit_is_that_of_the_environment(monkeypatch, text, seconds):
     monkeypatch.setenv(LIMIT, text)
-    assert patience() == seconds
+    assert time_limit() == seconds
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf", "1e9"])
 def test_a_limit_that_is_none_is_refused_in_one_line(monkeypatch, text, genebench):
     monkeypatch.setenv(LIMIT, text)
     with pytest.raises(UserError, match=f"{LIMIT}={text}: write it in seconds, such as 60"):
-        patience()
+        time_limit()
 
 
 def test_what_swallows_the_interruption_is_overdue_when_it_is_done():
@@ -110,4 +112,4 @@ def test_what_swallows_the_interruption_is_overdue_when_it_is_done():
         return 1
 
     with pytest.raises(Overdue):
-        within(0.2, stubborn)
+        call_within(0.2, stubborn)

@@ -19,7 +19,7 @@ from genebench.preprocessing.genes import (
     read_gene_map,
     strip_version,
 )
-from genebench.preprocessing.probe_means import Layers
+from genebench.preprocessing.probe_means import ProbeMeans
 
 MAP = pd.DataFrame(
     {"symbol": ["AA", "BB", "CC", "AA"], "probes": ["p1", "p2,p3", "p4, p5 ,p6", "p7"]},
@@ -113,7 +113,7 @@ def test_average_is_the_mean_of_each_gene_s_probes(genes, ids):
     if not kept.positions.size:
         return
     values = np.random.default_rng(0).normal(size=(3, len(ids))).astype(np.float32)
-    layers = Layers(kept)
+    layers = ProbeMeans(kept)
     assert sorted(layers.positions) == sorted(kept.positions)
     means = layers.average(Rows(values, layers.positions))
     picked = layers.average(Rows.of(values[:, layers.positions]))
@@ -125,7 +125,7 @@ def test_average_is_the_mean_of_each_gene_s_probes(genes, ids):
 
 
 def test_rows_of_another_shape_are_refused_before_compiled_code_sees_them():
-    layers = Layers(match(MAP, pd.Index(["p1", "p2", "p4", "p7"]), "probe", source="m"))
+    layers = ProbeMeans(match(MAP, pd.Index(["p1", "p2", "p4", "p7"]), "probe", source="m"))
     values = np.zeros((2, 4))
     assert layers.average(Rows(values, layers.positions)).shape == (2, 4)
     for columns in (layers.positions[:-1], layers.positions + 1, layers.positions - 1):

@@ -138,7 +138,7 @@ def test_series_are_in_one_part_only_and_a_dataset_without_groups_says_so(make):
     dataset = prepare(make(platforms=dict(make().platforms) | {"geo": geo}), store=make.store)
     seen = [
         set(dataset.profiles(part).profiles["group"])
-        for part in (GEO_SERIES.train, GEO_SERIES.select, GEO_SERIES.test)
+        for part in (GEO_SERIES.train, GEO_SERIES.validation, GEO_SERIES.test)
         if (dataset.profile_table("geo")["group_split"] == part.split).any()
     ]
     assert sum(map(len, seen)) == len(set.union(*seen)) == 5
@@ -328,7 +328,7 @@ def test_a_column_with_one_of_our_names_keeps_its_content_under_another(make):
         make(platforms=dict(make().platforms) | {"geo": geo}), store=make.store
     ).profile_table("geo")
     assert list(table["split_given"]) == list(own["split"])
-    assert set(table["split"]) == {"train", "select", "test"}
+    assert set(table["split"]) == {"train", "validation", "test"}
     assert "group" not in table
 
 
@@ -362,7 +362,7 @@ def test_real_data_have_the_genes_and_parts_that_their_readme_tells(u133):
     assert (len(u133.landmark_genes), len(u133.target_genes)) == (877, 7653)
     assert u133.landmark_genes["twin"].sum() == 420
     split = u133.profile_table("geo")["split"].value_counts()
-    assert (split["train"], split["select"], split["test"]) == (473, 59, 60)
+    assert (split["train"], split["validation"], split["test"]) == (473, 59, 60)
     assert u133.profile_table("geo")["group"].nunique() == 22
     assert u133.profile_table("gtex")["group"].nunique() == 202
 

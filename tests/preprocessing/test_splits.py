@@ -16,7 +16,7 @@ from genebench.preprocessing.splits import group_split, random_split
 )
 def test_the_split_has_the_published_sizes(profiles, sizes):
     parts = random_split(profiles, seed=0)
-    assert tuple((parts == part).sum() for part in ("train", "select", "test")) == sizes
+    assert tuple((parts == part).sum() for part in ("train", "validation", "test")) == sizes
 
 
 def test_the_split_is_a_cut_permutation_of_a_generator_that_numpy_never_changes():
@@ -42,7 +42,7 @@ def test_groups_are_split_about_as_published_whatever_their_sizes():
     groups = pd.Series(random.choice([f"GSE{i}" for i in range(60)], 3000))
     shares = pd.Series(group_split(groups, 0)).value_counts(normalize=True)
     assert abs(shares["train"] - 0.8) < 0.03
-    assert abs(shares["select"] - 0.1) < 0.03
+    assert abs(shares["validation"] - 0.1) < 0.03
     assert abs(shares["test"] - 0.1) < 0.03
 
 

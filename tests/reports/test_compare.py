@@ -12,7 +12,7 @@ import genebench
 from genebench import UserError, api
 from genebench._util.hashing import key_of
 from genebench.analysis.bootstrap import seed_interval
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.reports.compare import ComparisonReport, compare
 from genebench.reports.figures import scatter
 from genebench.results.panels import scores_of
@@ -68,13 +68,13 @@ def test_each_score_has_its_interval_over_seeds_alone(results, tmp_path):
     row = found.differences.iloc[0]
     assert (row["seed_low_a"], row["seed_high_a"]) == pytest.approx(seed_interval(scores))
     assert np.isnan([row["seed_low_b"], row["seed_high_b"]]).all()
-    report = ComparisonReport(found.records, catalog(), found=found)
+    report = ComparisonReport(found.records, registry(), found=found)
     notes = [note for section in report.sections() for note in section.notes]
     assert any(f"is {row['seed_low_a']:.4f} … {row['seed_high_a']:.4f}" in n for n in notes)
 
 
 def test_few_profiles_or_groups_are_said_to_make_p_values_rough(found):
-    report = ComparisonReport(found.records, catalog(), found=found)
+    report = ComparisonReport(found.records, registry(), found=found)
     notes = [note for section in report.sections() for note in section.notes]
     assert sum("p-values are rough" in note for note in notes) == len(found.pairs)
 

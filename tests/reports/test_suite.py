@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.reports.suite import SuiteReport
 from genebench.results.published import GRIDS, PUBLISHED, SETTINGS
 from genebench.runs.suite import Run, Suite, read_suite
 
-SPECS = catalog().methods.specs
+SPECS = registry().methods.specs
 PUBLISHED_ROWS = ["LSR", "LSR-L1", "LSR-L2", "KNN-GE", "D-GEX", "GGAN"]
 
 
@@ -21,7 +21,7 @@ def of(made_up, method, mae=0.5, /, preset="paper", params=None, **changes):
 
 def sections(suite, *records, **given):
     suite = suite if isinstance(suite, Suite) else read_suite(suite)
-    return list(SuiteReport(records, catalog(), suite=suite, **given).sections())
+    return list(SuiteReport(records, registry(), suite=suite, **given).sections())
 
 
 def cells(table):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.reports.reporters import markup as text
 from genebench.reports.reporters import terminal
 from genebench.reports.reporters.values import as_csv, as_json
@@ -17,7 +17,7 @@ def net(made_up, mae=0.5, /, layers=1, units=100, dropout=0.1, **changes):
 
 
 def sections(*records):
-    return list(GridReport(records, catalog()).sections())
+    return list(GridReport(records, registry()).sections())
 
 
 def tables(*records, metric="MAE"):
@@ -110,7 +110,7 @@ def test_grids_of_other_data_protocols_and_presets_are_never_in_one_table(made_u
 
 
 def test_trials_of_tuning_are_no_results(made_up):
-    trials = [net(made_up, units=units, test="geo/select") for units in (1, 2)]
+    trials = [net(made_up, units=units, test="geo/validation") for units in (1, 2)]
     assert sections(*trials) == []
 
 
@@ -125,17 +125,17 @@ def test_controls_stand_apart(made_up):
 @pytest.mark.parametrize("layout", [terminal.render, text.markdown, text.latex, as_csv, as_json])
 def test_every_reporter_can_lay_a_grid_out(made_up, layout):
     records = [net(made_up, 0.3, units=units) for units in (10, 20)]
-    shown = layout(GridReport(tuple(records), catalog()))
+    shown = layout(GridReport(tuple(records), registry()))
     assert "units" in shown
     assert "0.3" in shown
 
 
 def test_colours_are_used_only_where_there_are_some_and_else_a_star_marks_the_best(made_up):
     records = tuple(net(made_up, units / 100, units=units) for units in (10, 20))
-    plain = terminal.render(GridReport(records, catalog()))
+    plain = terminal.render(GridReport(records, registry()))
     assert "\x1b" not in plain
     assert "* 0.1000" in plain
     assert "* 0.2000" not in plain
-    coloured = terminal.render(GridReport(records, catalog(), colour=True))
+    coloured = terminal.render(GridReport(records, registry(), colour=True))
     assert "\x1b[1;4;" in coloured, "the best is bold and underlined upon its colour"
     assert "* 0.1000" not in coloured

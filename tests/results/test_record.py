@@ -62,15 +62,15 @@ def test_a_score_that_is_no_finite_number_is_refused(key, value):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"profiles": {"select": 1, "test": 1}}, "has no train"),
-        ({"profiles": {}}, "has no train and no select and no test"),
+        ({"profiles": {"validation": 1, "test": 1}}, "has no train"),
+        ({"profiles": {}}, "has no train and no validation and no test"),
         ({"genes": {"target": 1}}, "has no landmark"),
         ({"genes": {"target": -1, "landmark": 1}}, "greater than or equal to 0"),
         ({"peak_memory": MOST + 1}, "less than or equal"),
         ({"model_parameters": 10**400}, "less than or equal"),
         ({"seconds": {"fit": -1.0}}, "greater than or equal to 0"),
         ({"seconds": {"fit": 1e300}}, "less than or equal"),
-        ({"choices": {"k": 10**400}}, "k is larger than anything"),
+        ({"choices": {"k": 10**400}}, "k is larger than any value"),
         ({"curves": {"path": {"k": (1, 2), "mae": (1,)}}}, "columns of path are empty, or not of"),
         ({"curves": {"path": {"k": (), "mae": ()}}}, "columns of path are empty, or not of"),
         ({"curves": {"path": {"k": (1,), "mae": (1e300,)}}}, "less than or equal"),

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from genebench.results.record import FORMAT, Record
+from genebench.results.record import RECORD_FORMAT, Record
 from genebench.results.schema import json_schema
 
 SCHEMA = json_schema()
@@ -14,8 +14,8 @@ PARTS = {"Record": SCHEMA, **SCHEMA["$defs"]}
 
 
 def test_the_schema_names_its_version():
-    assert SCHEMA["$id"].endswith(f":{FORMAT}")
-    assert SCHEMA["properties"]["format"]["const"] == FORMAT
+    assert SCHEMA["$id"].endswith(f":{RECORD_FORMAT}")
+    assert SCHEMA["properties"]["format"]["const"] == RECORD_FORMAT
 
 
 def test_the_schema_has_every_key_of_a_record():

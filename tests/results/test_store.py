@@ -17,7 +17,7 @@ from genebench._util.files import sha256_of
 from genebench._util.hashing import key_of
 from genebench.errors import UserError
 from genebench.results.panels import summarise
-from genebench.results.record import FORMAT, Code, Identity, Provenance, Record
+from genebench.results.record import RECORD_FORMAT, Code, Identity, Provenance, Record
 from genebench.results.store import ResultsStore
 
 MARK = "genebench-results.json"
@@ -40,7 +40,7 @@ def record(seed=0, **changes) -> Record:
         protocol="geo",
         protocol_version=1,
         train="geo/train",
-        select="geo/select",
+        validation="geo/validation",
         test="geo/test",
         data="d1",
         code=Code(distribution="dist", version="1.0", digest="c1"),
@@ -52,14 +52,14 @@ def record(seed=0, **changes) -> Record:
         if changes.get("status") != "failed"
     }
     content = {
-        "format": FORMAT,
+        "format": RECORD_FORMAT,
         "key": key_of(identity.model_dump()),
         "status": "done",
         "identity": identity,
         "dataset": "sim",
         "preset": "tiny",
         "published_data": False,
-        "profiles": {"train": 8, "select": 1, "test": 3},
+        "profiles": {"train": 8, "validation": 1, "test": 3},
         "genes": {"landmark": 2, "target": 4},
         "choices": {"k": 3},
         "notes": ("a note",),
@@ -304,7 +304,7 @@ def _deep(content):
 
 
 def _future(content):
-    content["format"] = FORMAT + 1
+    content["format"] = RECORD_FORMAT + 1
 
 
 def _not_a_number(content):
@@ -519,14 +519,16 @@ def _edited_choice(content):
     content["choices"]["k"] = 9
 
 
-def _removed_seal(content):
-    content["seal"] = ""
+def _removed_checksum(content):
+    content["checksum"] = ""
 
 
-@pytest.mark.parametrize("change", [_edited_time, _edited_command, _edited_choice, _removed_seal])
-def test_an_edit_of_what_nothing_else_can_check_breaks_the_seal(store, written, change):
+@pytest.mark.parametrize(
+    "change", [_edited_time, _edited_command, _edited_choice, _removed_checksum]
+)
+def test_an_edit_of_what_nothing_else_can_check_breaks_the_checksum(store, written, change):
     faults = store.verify(edit(store, written, change))
-    assert faults == ["was edited after it was written: its seal is broken"]
+    assert faults == ["was edited after it was written: its checksum does not match"]
 
 
 def _failed(content):

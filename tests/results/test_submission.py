@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.results.record import Failure, PluginOrigin
 from genebench.results.submission import CONDITIONS, Submission, unmet
 
@@ -16,7 +16,7 @@ SENDER = {"name": "A. Person", "contact": "a@example.org", "licence": ""}
 def broken(store, *, sender=SENDER, seeds=1) -> list[str]:
     """Conditions that the records of a folder do not meet, by the name of their function."""
     records = tuple(store.records())
-    found = unmet(Submission(records, store, catalog(), sender, seeds))
+    found = unmet(Submission(records, store, registry(), sender, seeds))
     names = {inspect.getdoc(condition): condition.__name__ for condition in CONDITIONS}
     for condition in found:
         assert condition.offenders
@@ -48,7 +48,7 @@ def test_nothing_at_all_is_no_submission(store):
 
 
 def test_a_trial_is_no_result(store, lsr, again):
-    again(store, lsr, test=lsr.identity.select)
+    again(store, lsr, test=lsr.identity.validation)
     assert "_holds_results" in broken(store)
 
 
@@ -66,7 +66,7 @@ def test_an_edited_record_is_not_submitted(store, lsr, edit):
 def test_a_record_of_an_older_format_is_not_submitted(store, lsr, edit):
     def older(content):
         content["format"] = 1
-        del content["seal"], content["model_parameters"], content["provenance"]["plugins"]
+        del content["checksum"], content["model_parameters"], content["provenance"]["plugins"]
 
     edit(store, lsr, older)
     assert "_is_current" in broken(store)

@@ -6,13 +6,15 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genebench.results.record import FORMAT, Record
+from genebench.models.saved import open_model
+from genebench.results.record import RECORD_FORMAT, Record
 from genebench.results.store import ResultsStore
-from genebench.results.upgrades import upgraded
+from genebench.results.upgrades import upgraded, upgraded_identity
 
 EXAMPLES = Path(__file__).parent / "examples"
 BEFORE_CURVES = "404b77ddcd30fb6c2e209f62"
@@ -20,21 +22,32 @@ BEFORE_CURVES = "404b77ddcd30fb6c2e209f62"
 FAILED = "1143632fcaaba4ae1339ad7e"
 
 
+TRIAL, NETWORK = "b145cb662987e33d9a0883a2", "09bfa3dc63c789c7acf8efd3"
+"""Of format 2: a trial of tuning, and a trained network with its model."""
+
+
 @pytest.fixture
 def old(tmp_path) -> ResultsStore:
     return ResultsStore(Path(shutil.copytree(EXAMPLES / "format-1", tmp_path / "results")))
 
 
+@pytest.fixture
+def second(tmp_path) -> ResultsStore:
+    return ResultsStore(Path(shutil.copytree(EXAMPLES / "format-2", tmp_path / "second")))
+
+
 def test_there_are_examples_of_every_older_format():
-    assert {path.name for path in EXAMPLES.iterdir()} == {f"format-{n}" for n in range(1, FORMAT)}
+    assert {path.name for path in EXAMPLES.iterdir()} == {
+        f"format-{n}" for n in range(1, RECORD_FORMAT)
+    }
 
 
 def test_every_older_record_is_read_and_found_sound(old):
     records, faults = old.sound(thorough=True)
     assert faults == []
     assert sorted(record.identity.method for record in records) == ["crash", "lsr", "lsr-l2"]
-    assert {record.format for record in records} == {FORMAT}
-    assert {old.written_format(record.key) for record in records} == {1}
+    assert {record.format for record in records} == {RECORD_FORMAT}
+    assert {old.written(record.key)["format"] for record in records} == {1}
 
 
 def test_an_older_record_says_what_it_said(old):
@@ -42,6 +55,8 @@ def test_an_older_record_says_what_it_said(old):
         written = json.loads((old.root / f"{record.key}.json").read_text())
         read = json.loads(record.model_dump_json())
         del written["format"], read["format"]
+        written["identity"] = upgraded_identity(written["identity"])
+        written["profiles"]["validation"] = written["profiles"].pop("select")
         for key, value in written.items():
             assert value.items() <= read[key].items() if key == "provenance" else value == read[key]
 
@@ -49,7 +64,7 @@ def test_an_older_record_says_what_it_said(old):
 def test_what_an_older_record_did_not_say_stays_unsaid(old):
     for record in old.records():
         assert record.model_parameters is None
-        assert record.seal == ""
+        assert record.checksum == ""
     first = old.read(BEFORE_CURVES)
     assert (first.curves, first.model) == ({}, "")
 
@@ -80,9 +95,11 @@ def test_an_edited_older_record_is_found(old):
 
 
 @pytest.mark.parametrize("kept", ["seal", "model_parameters", "plugins"])
-def test_a_record_of_today_that_says_it_is_older_is_refused(old, kept):
-    """An older record has no seal that could be broken."""
-    document = json.loads(old.read(BEFORE_CURVES).sealed().model_dump_json()) | {"format": 1}
+def test_a_record_of_format_2_that_says_it_is_of_format_1_is_refused(old, kept):
+    """A record of format 1 has no checksum that could show an edit."""
+    document = json.loads((old.root / f"{BEFORE_CURVES}.json").read_text())
+    document |= {"seal": "0" * 64, "model_parameters": 3}
+    document["provenance"]["plugins"] = {}
     newer = {"seal": document, "model_parameters": document, "plugins": document["provenance"]}
     for key, holder in newer.items():
         if key != kept:
@@ -98,16 +115,76 @@ def test_a_record_of_today_is_not_touched(old):
     assert upgraded(document) is document
 
 
+def test_every_record_of_format_2_is_read_and_found_sound(second):
+    records, faults = second.sound(thorough=True)
+    assert faults == []
+    assert sorted(record.identity.method for record in records) == [
+        "crash", "dgex", "knn", "lsr-l2",
+    ]  # fmt: skip
+    assert {second.written(record.key)["format"] for record in records} == {2}
+
+
+def test_a_record_of_format_2_is_read_in_the_words_of_format_3(second):
+    network, trial = second.read(NETWORK), second.read(TRIAL)
+    assert (network.identity.train, network.identity.validation) == ("geo/train", "geo/validation")
+    assert network.profiles == {"train": 320, "validation": 40, "test": 40}
+    assert network.choices.keys() == {"epoch_1", "epoch_2", "validation_mae"}
+    assert trial.identity.is_trial
+    assert not network.identity.is_trial
+
+
+def test_an_older_record_is_copied_as_it_was_written(second, tmp_path):
+    copy = ResultsStore(tmp_path / "copy")
+    copy.prepare()
+    copy.take(second, second.read(NETWORK))
+    assert copy.written(NETWORK) == second.written(NETWORK)
+    assert copy.verify(copy.read(NETWORK)) == []
+
+
+@pytest.mark.parametrize("change", [{"seconds": {"fit": 0.001}}, {"seal": "0" * 64}, {"seal": ""}])
+def test_an_edited_record_of_format_2_is_found_by_its_checksum(second, change):
+    path = second.root / f"{NETWORK}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    [fault] = second.sound(thorough=True)[1]
+    assert "was edited after it was written: its checksum does not match" in fault.line
+
+
+def test_an_edited_identity_of_format_2_is_found_by_its_key(second):
+    path = second.root / f"{NETWORK}.json"
+    document = json.loads(path.read_text())
+    document["identity"]["seed"] = 1
+    path.write_text(json.dumps(document))
+    assert any(
+        "the key is not that of its identity" in f.line for f in second.sound(thorough=True)[1]
+    )
+
+
+def test_a_record_of_format_3_that_says_it_is_of_format_2_is_refused(second):
+    path = second.root / f"{NETWORK}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"checksum": "0" * 64}))
+    [fault] = second.sound(thorough=True)[1]
+    assert "says format 2, which has no checksum: was edited after it was written" in fault.line
+
+
+def test_a_model_saved_beside_a_record_of_format_2_predicts(second):
+    model = open_model(second.root / f"{NETWORK}.model.safetensors")
+    assert model.identity.validation == "geo/validation"
+    landmarks = np.zeros((2, len(model.landmark_genes)), np.float32)
+    assert model.model.predict(landmarks).shape == (2, len(model.target_genes))
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-1, 3) | st.text(max_size=3),
         lambda inner: st.lists(inner) | st.dictionaries(
-            st.sampled_from(["format", "provenance", "git", "versions", "x"]), inner
+            st.sampled_from(
+                ["format", "provenance", "git", "versions", "identity", "profiles", "select", "x"]
+            ), inner
         ),
     )
 )  # fmt: skip
 def test_anything_can_be_upgraded_without_an_error(content):
     """What is no record stays none: the schema says what is wrong with it."""
     again = upgraded(content)
-    if not (isinstance(content, dict) and content.get("format") == 1):
+    if not (isinstance(content, dict) and content.get("format") in (1, 2)):
         assert again is content

@@ -24,7 +24,7 @@ from genebench.errors import UserError
 from genebench.methods.training.errors import DivergedError
 from genebench.metrics import genebench_metrics
 from genebench.plugins.discovery import Plugin, installed
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
@@ -52,8 +52,8 @@ class Fake(Method):
 
     model: type[Model] = Zero
 
-    def fit(self, train, selections, context):
-        return {name: self.model(len(train.target_genes)) for name in selections}
+    def fit(self, train, validation_sets, context):
+        return {name: self.model(len(train.target_genes)) for name in validation_sets}
 
 
 def predicting_with(model: type[Model]) -> type[Fake]:
@@ -76,14 +76,14 @@ class Bench:
         self.module.genebench_methods = hookimpl(lambda: list(methods))
         self.module.genebench_metrics = hookimpl(lambda: list(metrics))
         installed.cache_clear()
-        catalog.cache_clear()
+        registry.cache_clear()
 
     def jobs(self, protocols="geo", seeds=1) -> list[Job]:
         """Jobs of the methods on offer; controls left out."""
         request = Request(
             methods=["all"], protocols=protocols.split(","), preset="tiny", seeds=seeds
         )
-        made = make_plan(request, self.dataset, "sim", catalog(), self.store)
+        made = make_plan(request, self.dataset, "sim", registry(), self.store)
         return [job for job in made.jobs if not job.method.control]
 
     def run(self, method: type[Method], protocols="geo", **settings) -> dict[str, Record]:
@@ -115,7 +115,7 @@ def bench(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("genebench.plugins.discovery._installed", lambda: [fakes])
     yield Bench(module, tiny, tmp_path / "results")
     installed.cache_clear()
-    catalog.cache_clear()
+    registry.cache_clear()
 
 
 def metric(name, function="metric", **declared):
@@ -139,12 +139,12 @@ def metric(name, function="metric", **declared):
 )
 def test_checkpoints_stay_when_another_attempt_may_use_them(bench, error, kept):
     class Trained(Fake):
-        def fit(self, train, selections, context):
+        def fit(self, train, validation_sets, context):
             found.append((context.scratch / "checkpoint").exists())
             (context.scratch / "checkpoint").write_bytes(b"x")
             if error:
                 raise error
-            return super().fit(train, selections, context)
+            return super().fit(train, validation_sets, context)
 
     found = []
     for _ in range(2):
@@ -158,7 +158,7 @@ def test_checkpoints_stay_when_another_attempt_may_use_them(bench, error, kept):
 
 def test_a_record_holds_identity_sizes_scores_and_where_it_came_from(bench, tiny):
     record = bench.run(Fake, command="genebench run")["geo"]
-    parts = {"train": GEO.train, "select": GEO.select, "test": GEO.test}
+    parts = {"train": GEO.train, "validation": GEO.validation, "test": GEO.test}
     assert record.status == "done"
     assert record.failure is None
     assert record.key == key_of(record.identity.model_dump())
@@ -226,7 +226,7 @@ def test_provenance_names_the_distribution_of_a_metric_that_took_part(bench):
 
 def _control_jobs(bench):
     request = Request(methods=["train-mean"], protocols=["geo"], preset="tiny")
-    return make_plan(request, bench.dataset, "sim", catalog(), bench.store).jobs
+    return make_plan(request, bench.dataset, "sim", registry(), bench.store).jobs
 
 
 def test_a_library_that_only_the_method_imports_is_in_the_provenance(bench, tmp_path, monkeypatch):
@@ -241,9 +241,9 @@ def test_protocols_that_train_alike_share_one_fit_and_say_so(bench):
     fits = []
 
     class Counting(Fake):
-        def fit(self, train, selections, context):
-            fits.append(sorted(selections))
-            return super().fit(train, selections, context)
+        def fit(self, train, validation_sets, context):
+            fits.append(sorted(validation_sets))
+            return super().fit(train, validation_sets, context)
 
     records = bench.run(Counting, "geo,gtex")
     assert fits == [["geo", "gtex"]]
@@ -256,8 +256,8 @@ def test_each_protocol_is_predicted_by_the_model_chosen_for_it(bench):
         pass
 
     class Choosing(Fake):
-        def fit(self, train, selections, context):
-            models = {name: Named(len(train.target_genes)) for name in selections}
+        def fit(self, train, validation_sets, context):
+            models = {name: Named(len(train.target_genes)) for name in validation_sets}
             for name, model in models.items():
                 model.choices = {"for": name}
             return models
@@ -273,9 +273,9 @@ def test_parameters_in_effect_seed_and_device_reach_the_method(bench):
     seen = []
 
     class Watching(Fake):
-        def fit(self, train, selections, context):
+        def fit(self, train, validation_sets, context):
             seen.append((self.params, context.seed, context.device))
-            return super().fit(train, selections, context)
+            return super().fit(train, validation_sets, context)
 
     bench.module.Method = Watching
     bench.offer(replace(SPEC, stochastic=True))
@@ -286,8 +286,8 @@ def test_parameters_in_effect_seed_and_device_reach_the_method(bench):
 
 def test_global_generators_are_seeded_by_the_seed_of_the_job(bench):
     class Rolling(Fake):
-        def fit(self, train, selections, context):
-            models = super().fit(train, selections, context)
+        def fit(self, train, validation_sets, context):
+            models = super().fit(train, validation_sets, context)
             for model in models.values():
                 model.choices = {"python": random.random(), "numpy": np.random.rand()}
             return models
@@ -309,8 +309,8 @@ class Zero(Model):
     def predict(self, landmarks):
         return landmarks[:, :1].repeat(self.targets, axis=1) * 0
 class Late(Method):
-    def fit(self, train, selections, context):
-        return dict.fromkeys(selections, Zero(len(train.target_genes)))
+    def fit(self, train, validation_sets, context):
+        return dict.fromkeys(validation_sets, Zero(len(train.target_genes)))
 """
 
 
@@ -337,17 +337,17 @@ def test_torch_is_seeded_even_when_the_method_is_the_first_to_import_it(
 # --- who sees what --------------------------------------------------------------------------------
 
 
-def test_a_method_is_given_training_and_selection_profiles_only(bench, tiny):
+def test_a_method_is_given_training_and_validation_profiles_only(bench, tiny):
     given = []
 
     class Spy(Fake):
-        def fit(self, train, selections, context):
+        def fit(self, train, validation_sets, context):
             given.append(train.profiles.index)
-            given.extend(selection.profiles.index for selection in selections.values())
-            return super().fit(train, selections, context)
+            given.extend(validation.profiles.index for validation in validation_sets.values())
+            return super().fit(train, validation_sets, context)
 
     bench.run(Spy, "geo,gtex")
-    expected = [GEO.train, GEO.select, GTEX.select]
+    expected = [GEO.train, GEO.validation, GTEX.validation]
     assert [list(ids) for ids in given] == [
         list(tiny.profiles(part).profiles.index) for part in expected
     ]
@@ -395,7 +395,7 @@ def failed(record, kind, message):
 
 def raising(error):
     class Raising(Fake):
-        def fit(self, train, selections, context):
+        def fit(self, train, validation_sets, context):
             raise error
 
     return Raising
@@ -453,10 +453,10 @@ def test_the_local_engine_yields_a_job_once_its_records_are_there(bench):
         assert bench.store.read(job.evaluations[0].key).status == "done"
 
 
-def test_a_selection_set_without_a_model_is_named(bench):
+def test_a_validation_set_without_a_model_is_named(bench):
     class Forgetful(Fake):
-        def fit(self, train, selections, context):
-            models = super().fit(train, selections, context)
+        def fit(self, train, validation_sets, context):
+            models = super().fit(train, validation_sets, context)
             del models["gtex"]
             return models
 
@@ -466,7 +466,7 @@ def test_a_selection_set_without_a_model_is_named(bench):
 
 def test_a_fit_that_returns_nothing_is_a_failed_record(bench):
     class Empty(Fake):
-        def fit(self, train, selections, context):
+        def fit(self, train, validation_sets, context):
             return None
 
     assert failed(bench.run(Empty)["geo"], "TypeError", "")
@@ -474,8 +474,8 @@ def test_a_fit_that_returns_nothing_is_a_failed_record(bench):
 
 def test_a_thing_that_is_no_model_is_a_failed_record(bench):
     class Wrong(Fake):
-        def fit(self, train, selections, context):
-            return dict.fromkeys(selections, "a model")
+        def fit(self, train, validation_sets, context):
+            return dict.fromkeys(validation_sets, "a model")
 
     assert failed(bench.run(Wrong)["geo"], "AttributeError", "predict")
 
@@ -488,7 +488,7 @@ def bad_for_gtex(bad: Callable[[np.ndarray], object]):
             return bad(super().predict(landmarks))
 
     class Mixed(Fake):
-        def fit(self, train, selections, context):
+        def fit(self, train, validation_sets, context):
             n_targets = len(train.target_genes)
             return {"geo": Zero(n_targets), "gtex": Bad(n_targets)}
 
@@ -681,7 +681,7 @@ def test_kept_predictions_are_what_the_method_predicted_as_float32(bench, tiny):
 
 def test_scores_computed_anew_from_kept_predictions_are_the_same(bench):
     record = bench.run(Half, keep={"predictions"})["geo"]
-    assert recompute(record, bench.store, catalog()).scores == record.scores
+    assert recompute(record, bench.store, registry()).scores == record.scores
 
 
 def test_keeping_predictions_changes_no_score(bench):
@@ -694,7 +694,7 @@ def test_without_keeping_predictions_nothing_but_record_and_vectors_is_left(benc
     assert bench.files() == {f"{record.key}.json", f"{record.key}.npz"}
     assert bench.store.predictions(record) is None
     with pytest.raises(UserError, match="predictions were not kept"):
-        recompute(record, bench.store, catalog())
+        recompute(record, bench.store, registry())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from genebench import hookimpl
 from genebench._util.hashing import key_of
 from genebench.errors import UserError
 from genebench.plugins.discovery import Plugin, Plugins
-from genebench.plugins.registry import Catalog
+from genebench.plugins.registry import Registry
 from genebench.protocols import GEO, GTEX
 from genebench.runs.plan import Request, make_plan
 from genebench.specs import MethodSpec, Param, Part, ProtocolSpec
@@ -31,7 +31,7 @@ TURNED = ProtocolSpec(
     title="trained on RNA-seq",
     summary="s",
     train=Part(platform="gtex", split="train"),
-    select=Part(platform="gtex", split="select"),
+    validation=Part(platform="gtex", split="validation"),
     test=Part(platform="geo", split="test"),
 )
 
@@ -60,7 +60,7 @@ def catalog_of(*methods):
     module.genebench_contract = 1
     module.genebench_methods = hookimpl(lambda: list(methods))
     module.genebench_protocols = hookimpl(lambda: [GEO, GTEX, TURNED])
-    return Catalog(Plugins([Plugin("fake", "dist", "1.0", lambda: module)]))
+    return Registry(Plugins([Plugin("fake", "dist", "1.0", lambda: module)]))
 
 
 CATALOG = catalog_of(PLAIN, RANDOM, FLOOR)
@@ -70,7 +70,7 @@ def plan(  # noqa: PLR0917
     methods="plain",
     protocols="geo",
     results=None,
-    catalog=CATALOG,
+    registry=CATALOG,
     dataset=None,
     preset="paper",
     **asked,
@@ -78,7 +78,7 @@ def plan(  # noqa: PLR0917
     request = Request(
         methods=methods.split(","), protocols=protocols.split(","), preset=preset, **asked
     )
-    return make_plan(request, dataset or FakeDataset(), "sim", catalog, results or FakeResults())
+    return make_plan(request, dataset or FakeDataset(), "sim", registry, results or FakeResults())
 
 
 def job(made, name, seed=0):
@@ -149,7 +149,7 @@ def test_a_deterministic_method_has_one_seed_however_many_are_asked_for():
 
 
 def test_a_stochastic_control_has_its_seeds_too():
-    jobs = summary(plan("plain", seeds=2, catalog=catalog_of(PLAIN, DICE)))
+    jobs = summary(plan("plain", seeds=2, registry=catalog_of(PLAIN, DICE)))
     assert [job[:2] for job in jobs] == [("dice", 0), ("dice", 1), ("plain", 0)]
 
 

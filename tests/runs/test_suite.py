@@ -7,7 +7,7 @@ import pytest
 
 from genebench import UserError, api
 from genebench.plugins.discovery import load_code
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.runs.suite import Parameters, Run, Suite, read_suite, shipped_suites, texts
 from genebench.specs import PRESETS
 
@@ -145,7 +145,7 @@ ADVERSARY = {"gan", "loss_scale", "disc_units", "disc_rate"}
 
 def in_effect(run, preset):
     """All parameters of a method, those that it does not declare with their fixed values."""
-    spec = catalog().methods.get(run.methods[0])
+    spec = registry().methods.get(run.methods[0])
     return load_code(spec.code)(**spec.values(preset, texts(run.at(preset).set))).params
 
 

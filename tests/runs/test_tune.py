@@ -1,4 +1,4 @@
-"""Tuning: chosen on the selection set, tested once."""
+"""Tuning: chosen on the validation set, tested once."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def of_knn(folder):
     return [record for record in api.records(folder).records if record.identity.method == "knn"]
 
 
-def test_candidates_are_compared_on_the_selection_set_and_only_the_choice_is_tested(folder):
+def test_candidates_are_compared_on_the_validation_set_and_only_the_choice_is_tested(folder):
     records = of_knn(folder)
     trials = [record for record in records if record.identity.is_trial]
     tested = [record for record in records if not record.identity.is_trial]
@@ -100,27 +100,27 @@ def test_candidates_are_compared_on_the_selection_set_and_only_the_choice_is_tes
         tried = {
             record.scores["mae"]["all"].mean: record.identity.params
             for record in trials
-            if record.identity.test == record.identity.select == str(protocol.select)
+            if record.identity.test == record.identity.validation == str(protocol.validation)
         }
         assert len(tried) == 3
         [chosen] = [r for r in tested if r.identity.test == str(protocol.test)]
         assert chosen.identity.params == tried[min(tried)]
 
 
-def test_a_trials_score_is_that_of_the_selection_profiles(folder, tiny):
+def test_a_trials_score_is_that_of_the_validation_profiles(folder, tiny):
     from genebench.method import Context
     from genebench.plugins.discovery import load_code
-    from genebench.plugins.registry import catalog
+    from genebench.plugins.registry import registry
 
     [trial] = [
         record for record in of_knn(folder)
         if record.identity.is_trial and record.identity.params["k_max"] == 2
         and record.identity.protocol == "geo"
     ]  # fmt: skip
-    train, select = tiny.profiles(GEO.train), tiny.profiles(GEO.select)
-    method = load_code(catalog().methods.get("knn").code)(k_max=2)
-    model = method.fit(train, {"geo": select}, Context())["geo"]
-    error = abs(model.predict(select.landmarks) - select.targets).mean()
+    train, validation = tiny.profiles(GEO.train), tiny.profiles(GEO.validation)
+    method = load_code(registry().methods.get("knn").code)(k_max=2)
+    model = method.fit(train, {"geo": validation}, Context())["geo"]
+    error = abs(model.predict(validation.landmarks) - validation.targets).mean()
     assert trial.scores["mae"]["all"].mean == pytest.approx(error, rel=1e-5)
 
 
@@ -142,9 +142,9 @@ def test_trials_stand_in_no_table_unless_they_are_asked_for(folder, genebench):
     assert "trials" not in genebench("report", "--results", folder).out
     table = api.records(folder).table
     scored = table[table["method"] == "knn"].groupby("scored_on")["key"].nunique()
-    assert scored.to_dict() == {"selection": 6, "test": 2}
+    assert scored.to_dict() == {"validation": 6, "test": 2}
     shown = genebench("report", "--results", folder, "--trials").out
-    assert shown.count("trials on its selection set") == 2
+    assert shown.count("trials on its validation set") == 2
     assert ResultsStore(folder).keys()
 
 

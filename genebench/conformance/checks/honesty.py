@@ -16,20 +16,20 @@ from genebench.conformance.subject import (
     CLOSE,
     Subject,
     apart,
+    open_validation_sets,
     opened,
-    selection_sets,
 )
 from genebench.data.profiles import Matrix, Profiles
 from genebench.method import Model
 
 _SECONDS = 300.0
 _SLIGHT = (1e-2, 1e-3, 1e-4)
-"""Shares of something else that are mixed into the selection set."""
+"""Shares of something else that are mixed into the validation set."""
 _MOST = 0.5
 """Share of the genes that may move each time."""
 _UNUSUAL = 5.0
 _FAR, _FOLLOWED = 20.0, 1.0
-"""Standard deviations that selection targets are moved, and predictions may follow at the most:
+"""Standard deviations that validation targets are moved, and predictions may follow at the most:
 candidates know nothing of it, and the one that happens to lie that way is not far off."""
 
 Change = Callable[[Matrix], Matrix]
@@ -73,25 +73,25 @@ def a_profile_is_predicted_by_itself(subject: Subject) -> None:
 
 
 @check
-def selection_targets_only_choose(subject: Subject) -> None:
-    """Changing the selection targets changes what is chosen (λ, k, an epoch) and nothing else."""
+def validation_targets_only_choose(subject: Subject) -> None:
+    """Changing the validation targets changes what is chosen (λ, k, an epoch) and nothing else."""
     subject.check_repeatable()
-    _check_same_choices(subject, _selections(targets=_shuffled), "shuffled targets")
+    _check_same_choices(subject, _validation_sets(targets=_shuffled), "shuffled targets")
     _check_far(subject)
-    _check_slight(subject, lambda share: _selections(targets=_mixed(share, _shuffled)))
+    _check_slight(subject, lambda share: _validation_sets(targets=_mixed(share, _shuffled)))
 
 
 @check
-def selection_landmarks_only_choose(subject: Subject) -> None:
-    """Changing the selection landmarks changes what is chosen and nothing else."""
+def validation_landmarks_only_choose(subject: Subject) -> None:
+    """Changing the validation landmarks changes what is chosen and nothing else."""
     subject.check_repeatable()
-    _check_same_choices(subject, _selections(landmarks=_drawn), "other landmarks")
-    _check_slight(subject, lambda share: _selections(landmarks=_mixed(share, _drawn)))
+    _check_same_choices(subject, _validation_sets(landmarks=_drawn), "other landmarks")
+    _check_slight(subject, lambda share: _validation_sets(landmarks=_mixed(share, _drawn)))
 
 
-def _check_same_choices(subject: Subject, selections: dict[str, Profiles], given: str) -> None:
+def _check_same_choices(subject: Subject, validation_sets: dict[str, Profiles], given: str) -> None:
     """The same choice means the same predictions, whatever profiles it was made by."""
-    models = subject.fit(selections=selections)
+    models = subject.fit(validation_sets=validation_sets)
     for name, test in subject.tests.items():
         before, after = subject.models[name], models[name]
         predicted = subject.predict(after, test.landmarks)
@@ -108,7 +108,9 @@ def _check_far(subject: Subject) -> None:
     n_genes = len(subject.tests["geo"].target_genes)
     way = np.random.default_rng(1).choice([-1.0, 1.0], n_genes)
     models = subject.fit(
-        selections=_selections(targets=lambda real: (real + _FAR * way).astype(np.float32))
+        validation_sets=_validation_sets(
+            targets=lambda real: (real + _FAR * way).astype(np.float32)
+        )
     )
     for name, predicted in subject.predict_tests(models).items():
         followed = float(((predicted - subject.predictions[name]).mean(axis=0) * way).mean())
@@ -123,7 +125,7 @@ def _check_slight(subject: Subject, changed: Callable[[float], dict[str, Profile
     """What is chosen among some candidates stays; what is fitted follows every change."""
     moved = []
     for share in _SLIGHT:
-        models = subject.fit(selections=changed(share))
+        models = subject.fit(validation_sets=changed(share))
         moved.append(_moved(subject.predict_tests(models), subject.predictions))
         # A gene may have two candidates that are all but equal; most have not.
         follow = np.min(moved, axis=0) > subject.wobble
@@ -161,24 +163,24 @@ def _unchanged(values: Matrix) -> Matrix:
     return values
 
 
-def _selections(
+def _validation_sets(
     landmarks: Change = _unchanged, targets: Change = _unchanged
 ) -> dict[str, Profiles]:
-    """The selection sets, their landmarks or their targets changed."""
+    """The validation sets, their landmarks or their targets changed."""
     return {
         name: simulated.with_values(
             profiles, landmarks(profiles.landmarks), targets(profiles.targets)
         )
-        for name, profiles in selection_sets(opened()).items()
+        for name, profiles in open_validation_sets(opened()).items()
     }
 
 
 @check
-def selection_sets_are_apart(subject: Subject) -> None:
-    """What is chosen on one selection set does not depend on which others are given."""
+def validation_sets_are_apart(subject: Subject) -> None:
+    """What is chosen on one validation set does not depend on which others are given."""
     subject.check_repeatable()
     name = "geo"
-    alone = subject.fit(selections={name: selection_sets(opened())[name]})
+    alone = subject.fit(validation_sets={name: open_validation_sets(opened())[name]})
     predicted = subject.predict(alone[name], subject.tests[name].landmarks)
     difference = float(np.abs(predicted - subject.predictions[name]).max())
     if difference > CLOSE:

@@ -12,7 +12,7 @@ from typing import cast
 from genebench.conformance.base import NotApplicable, Violation
 from genebench.conformance.check import check
 from genebench.conformance.child import ChildError, ask
-from genebench.conformance.subject import CLOSE, Subject, apart, opened, training_set
+from genebench.conformance.subject import CLOSE, Subject, apart, open_training_set, opened
 from genebench.hookspecs import hookimpl
 from genebench.models.saved import save_model, tensors_of
 from genebench.plugins.discovery import installed
@@ -34,7 +34,7 @@ _EPOCHS = 1_000_000
 def a_saved_model_predicts_the_same(subject: Subject) -> None:
     """A model that was saved predicts the same in a fresh process."""
     job = subject.job(subject.folder("results"))
-    folder, train = subject.folder("models"), training_set(opened())
+    folder, train = subject.folder("models"), open_training_set(opened())
     paths = {}
     for evaluation in job.evaluations:
         name = evaluation.protocol.name

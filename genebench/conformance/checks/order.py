@@ -8,7 +8,13 @@ from genebench.conformance import simulated
 from genebench.conformance.base import Violation
 from genebench.conformance.check import check
 from genebench.conformance.scores import mae
-from genebench.conformance.subject import CLOSE, Subject, opened, selection_sets, training_set
+from genebench.conformance.subject import (
+    CLOSE,
+    Subject,
+    open_training_set,
+    open_validation_sets,
+    opened,
+)
 from genebench.data.profiles import Matrix
 from genebench.formats.base import BLOCK
 
@@ -58,13 +64,13 @@ def order_of_genes_does_not_matter(subject: Subject) -> None:
     """Permuting landmarks and targets permutes predictions; where they are drawn, MAE is alike."""
     subject.check_repeatable()
     random = np.random.default_rng(0)
-    train, test = training_set(opened()), subject.tests["geo"]
+    train, test = open_training_set(opened()), subject.tests["geo"]
     orders = [random.permutation(len(genes)) for genes in (test.landmark_genes, test.target_genes)]
     models = subject.fit(
         simulated.with_genes_permuted(train, *orders),
         {
             name: simulated.with_genes_permuted(profiles, *orders)
-            for name, profiles in selection_sets(opened()).items()
+            for name, profiles in open_validation_sets(opened()).items()
         },
     )
     predicted = np.empty_like(subject.predictions["geo"])

@@ -38,7 +38,7 @@ def takes_read_only_maps(subject: Subject) -> None:
     dataset = opened()
     models = subject.fit(
         dataset.profiles(GEO.train, mmap=True),
-        {name: dataset.profiles(item.select, mmap=True) for name, item in PROTOCOLS.items()},
+        {name: dataset.profiles(item.validation, mmap=True) for name, item in PROTOCOLS.items()},
     )
     path = subject.folder("maps") / "landmarks.npy"
     np.save(path, subject.tests["geo"].landmarks, allow_pickle=False)

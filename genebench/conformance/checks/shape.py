@@ -17,7 +17,7 @@ _FAR = 20.0
 
 @check
 def fits(subject: Subject) -> None:
-    """Fitting gives one Model for each selection set, by its name."""
+    """Fitting gives one Model for each validation set, by its name."""
     models = subject.first_fit().models
     if not isinstance(models, Mapping):
         raise Violation(f"fit returned {type(models).__name__}.")

@@ -96,7 +96,7 @@ def sources(profiles: Sequence[Profiles], device: str, storage: str) -> list[Sou
     """One source for each set of profiles.
 
     Args:
-        profiles: training and selection profiles.
+        profiles: training and validation profiles.
         device: ``cpu`` or ``cuda``.
         storage: ``resident``, ``streamed``, or ``auto``: resident where all of them fit.
     """

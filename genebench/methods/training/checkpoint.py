@@ -23,7 +23,7 @@ from genebench._util.files import make_readable, sweep
 from genebench.errors import describe, some
 from genebench.methods.training.errors import CheckpointError
 
-FORMAT = "1"
+CHECKPOINT_FORMAT = "1"
 """Version of what the loop puts into a checkpoint."""
 
 
@@ -33,7 +33,7 @@ class Checkpoint:
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.path = folder / "training.safetensors"
         # As JSON returns it, so that what is read compares equal.
-        self._identity = json.loads(json.dumps({**identity, "format": FORMAT}))
+        self._identity = json.loads(json.dumps({**identity, "format": CHECKPOINT_FORMAT}))
 
     def write(self, tensors: Mapping[str, torch.Tensor], course: Mapping[str, Any]) -> None:
         """Replace the checkpoint.

@@ -1,6 +1,6 @@
-"""The loop: epochs of shuffled mini-batches, and the best epoch for each selection set.
+"""The loop: epochs of shuffled mini-batches, and the best epoch for each validation set.
 
-One training serves every selection set. What is chosen on one depends on no other: each has its
+One training serves every validation set. What is chosen on one depends on no other: each has its
 own best epoch, its own patience, its own copy of the weights, and all randomness comes from the
 seed and the epoch. So a run asked for one set only, or continued from a checkpoint, ends with the
 same weights; on the CPU in float32, to the bit. A run may continue on another device than it began
@@ -24,8 +24,8 @@ from genebench.errors import some
 from genebench.method import Context, Curve
 from genebench.methods.training.batches import Source, sources
 from genebench.methods.training.checkpoint import Checkpoint
-from genebench.methods.training.course import Course
 from genebench.methods.training.errors import CheckpointError, DivergedError, memory_advice
+from genebench.methods.training.history import TrainingHistory
 from genebench.methods.training.learner import Learner, generator
 from genebench.specs import Value
 
@@ -43,13 +43,13 @@ Tensors = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gave for one selection set.
+    """What training gave for one validation set.
 
     Attributes:
         weights: for each part, its tensors as they were after its best epoch.
-        choices: the best epoch (of each part) and the selection MAE of the whole.
+        choices: the best epoch (of each part) and the validation MAE of the whole.
         notes: remarks for the reader of the result.
-        curves: ``learning``: epoch, losses, and MAE on the selection set.
+        curves: ``learning``: epoch, losses, and MAE on the validation set.
     """
 
     weights: Sequence[Tensors]
@@ -61,16 +61,16 @@ class Trained:
 def train(
     create: Callable[[], Learner],
     profiles: Profiles,
-    selections: Mapping[str, Profiles],
+    validation_sets: Mapping[str, Profiles],
     context: Context,
     params: Mapping[str, Any],
 ) -> dict[str, Trained]:
-    """Train, and keep the best epoch for each selection set.
+    """Train, and keep the best epoch for each validation set.
 
     Args:
         create: makes the networks; called once.
         profiles: the training profiles.
-        selections: selection sets by name.
+        validation_sets: validation sets by name.
         context: seed, device, progress, and the folder for checkpoints, if any.
         params: the method's parameters; those of ``training_params`` among them.
 
@@ -79,7 +79,7 @@ def train(
         OutOfMemoryError: the device's memory does not hold it.
     """
     with memory_advice(context.device, params):
-        return _Training(create(), profiles, selections, context, params).run()
+        return _Training(create(), profiles, validation_sets, context, params).run()
 
 
 class _Training:
@@ -89,19 +89,21 @@ class _Training:
         self,
         learner: Learner,
         profiles: Profiles,
-        selections: Mapping[str, Profiles],
+        validation_sets: Mapping[str, Profiles],
         context: Context,
         params: Mapping[str, Any],
     ) -> None:
         self.learner, self.context, self.params = learner, context, params
-        self.course = Course.start([_width(part) for part in learner.parts], selections)
+        self.history = TrainingHistory.start(
+            [_width(part) for part in learner.parts], validation_sets
+        )
         self.kept: dict[tuple[int, int], Tensors] = {}
         """(part, epoch) → weights, for every best epoch."""
         self.notes: list[str] = []
         self.checkpoint = _checkpoint(learner, profiles, context, params)
-        every = [profiles, *selections.values()]
+        every = [profiles, *validation_sets.values()]
         self.train, *others = sources(every, context.device, params["storage"])
-        self.selections = dict(zip(selections, others, strict=True))
+        self.validation_sets = dict(zip(validation_sets, others, strict=True))
         self.monitored = _subset(len(profiles), learner.monitored, context.seed)
         self.steps = math.ceil(len(profiles) / params["batch"])
         self._told = self._saved = time.monotonic()
@@ -111,30 +113,30 @@ class _Training:
         self._continue()
         while not self._finished():
             began = time.monotonic()
-            self._epoch(self.course.epoch + 1)
-            self.course.seconds += time.monotonic() - began
+            self._epoch(self.history.epoch + 1)
+            self.history.seconds += time.monotonic() - began
             self._save()
-        return {name: self._trained(name) for name in self.selections}
+        return {name: self._trained(name) for name in self.validation_sets}
 
     def _finished(self) -> bool:
-        done, minutes = self.course.epoch, self.params["minutes"]
-        if minutes and self.course.seconds >= 60 * minutes:
+        done, minutes = self.history.epoch, self.params["minutes"]
+        if minutes and self.history.seconds >= 60 * minutes:
             self.notes.append(f"stopped after epoch {done}: minutes={minutes:g} were up")
             return True
-        return self.course.over or done >= self.params["epochs"]
+        return self.history.over or done >= self.params["epochs"]
 
     def _epoch(self, epoch: int) -> None:
         self.learner.begin_epoch(epoch)
         losses = self._descend(epoch)
         monitored = self._errors(self.train, self.monitored)
-        selected = {
+        validated = {
             name: self._errors(source, torch.arange(len(source)))
-            for name, source in self.selections.items()
+            for name, source in self.validation_sets.items()
         }
-        self._check(epoch, [*losses.values(), *chain(monitored, *selected.values())])
+        self._check(epoch, [*losses.values(), *chain(monitored, *validated.values())])
         self.learner.end_epoch(monitored)
-        self.course.add(losses, monitored, selected, self.params["patience"])
-        self.kept = {at: self.kept.get(at) or self._copy(at[0]) for at in self.course.wanted()}
+        self.history.add(losses, monitored, validated, self.params["patience"])
+        self.kept = {at: self.kept.get(at) or self._copy(at[0]) for at in self.history.wanted()}
         self._tell(epoch, self.steps)
 
     def _descend(self, epoch: int) -> dict[str, float]:
@@ -170,7 +172,7 @@ class _Training:
         self._told = time.monotonic()
         epochs = self.params["epochs"]
         done = (epoch - 1) * self.steps + step
-        message = f"epoch {epoch} of {epochs}, {self.course.message()}"
+        message = f"epoch {epoch} of {epochs}, {self.history.message()}"
         self.context.progress(done, epochs * self.steps, message)
 
     def _save(self) -> None:
@@ -179,7 +181,7 @@ class _Training:
         if self.checkpoint is None or began - self._saved < wait:
             return
         try:
-            self.checkpoint.write(self._tensors(), self.course.stored())
+            self.checkpoint.write(self._tensors(), self.history.stored())
         except OSError as error:
             self._note(f"no checkpoint could be written ({error.strerror or error})")
         self._saved = time.monotonic()
@@ -199,16 +201,16 @@ class _Training:
         return kept | {f"state/{name}": value for name, value in self.learner.state().items()}
 
     def _continue(self) -> None:
-        """Go on from the checkpoint, if it followed every selection set that is asked for."""
+        """Go on from the checkpoint, if it followed every validation set that is asked for."""
         try:
             found = self.checkpoint.read(self.context.device) if self.checkpoint else None
-            course = Course.read(found[1], self.selections) if found else None
+            course = TrainingHistory.read(found[1], self.validation_sets) if found else None
             if found and course:
                 self._restore(found[0], course)
         except CheckpointError as error:
             self._note(f"trained from the start: {error}")
 
-    def _restore(self, tensors: Tensors, course: Course) -> None:
+    def _restore(self, tensors: Tensors, course: TrainingHistory) -> None:
         state = self.learner.state()
         # All is looked up before anything is changed: a start from nothing must stay possible.
         found = _below("state/", tensors, state)
@@ -216,15 +218,15 @@ class _Training:
             (part, epoch): _below(f"kept/{part}/{epoch}/", tensors, self.learner.weights(part))
             for part, epoch in course.wanted()
         }
-        self.course = course
+        self.history = course
         for name, value in state.items():
             value.copy_(found[name])
 
     def _trained(self, name: str) -> Trained:
-        weights = [self.kept[part, best.epoch] for part, best in enumerate(self.course.best[name])]
-        notes = (*self.notes, *self.course.notes(name))
+        weights = [self.kept[part, best.epoch] for part, best in enumerate(self.history.best[name])]
+        notes = (*self.notes, *self.history.notes(name))
         return Trained(
-            weights, self.course.choices(name), notes, {"learning": self.course.learning(name)}
+            weights, self.history.choices(name), notes, {"learning": self.history.learning(name)}
         )
 
 

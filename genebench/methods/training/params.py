@@ -18,7 +18,7 @@ _LOOP = (
     ),
     Param(
         name="patience", default=0, minimum=0,
-        help="stop after this many epochs without a better selection MAE; 0: never",
+        help="stop after this many epochs without a better validation MAE; 0: never",
     ),
     Param(
         name="minutes", default=0.0, minimum=0.0,

@@ -22,15 +22,15 @@ class DGEX(Method):
     """Fully connected tanh networks with a linear output, under squared error."""
 
     def fit(
-        self, train_profiles: Profiles, selections: Mapping[str, Profiles], context: Context
+        self, train_profiles: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Train once; a model of the best epochs for each selection set."""
+        """Train once; a model of the best epochs for each validation set."""
 
         def create() -> Networks:
             genes = len(train_profiles.landmark_genes), len(train_profiles.target_genes)
             return Networks(*genes, self.params, context)
 
-        found = train(create, train_profiles, selections, context, self.params)
+        found = train(create, train_profiles, validation_sets, context, self.params)
         return {name: _model(trained, context.device) for name, trained in found.items()}
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:

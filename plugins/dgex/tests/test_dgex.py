@@ -12,7 +12,7 @@ import torch
 from genebench import Context, Profiles
 from genebench.datasets.library import open_dataset
 from genebench.methods.training import loop
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.training import DivergedError, bernoulli
 from genebench_dgex import genebench_methods
@@ -44,17 +44,17 @@ def batch(n, p, t, seed=0):
 def parts(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENEBENCH_HOME", str(tmp_path_factory.mktemp("home")))
-        tiny = open_dataset("sim", catalog().datasets, "tiny")
+        tiny = open_dataset("sim", registry().datasets, "tiny")
         yield {
             "train": tiny.profiles(GEO.train),
-            "geo": tiny.profiles(GEO.select),
-            "gtex": tiny.profiles(GTEX.select),
+            "geo": tiny.profiles(GEO.validation),
+            "gtex": tiny.profiles(GTEX.validation),
             "test": tiny.profiles(GEO.test),
         }
 
 
 @pytest.fixture
-def selections(parts):
+def validation_sets(parts):
     return {name: parts[name] for name in ("geo", "gtex")}
 
 
@@ -223,9 +223,9 @@ def test_halves_train_as_they_would_alone():
     assert not torch.equal(both.weights(1)["bias.2"], spoilt.weights(1)["bias.2"])
 
 
-def test_better_than_the_mean_and_than_ridge(parts, selections):
+def test_better_than_the_mean_and_than_ridge(parts, validation_sets):
     # By the seed, and at the preset, of `make demo`.
-    models = DGEX(**TINY).fit(parts["train"], selections, Context(seed=0))
+    models = DGEX(**TINY).fit(parts["train"], validation_sets, Context(seed=0))
     test = parts["test"]
     x, y = parts["train"].landmarks.astype(float), parts["train"].targets.astype(float)
 
@@ -245,33 +245,35 @@ def test_better_than_the_mean_and_than_ridge(parts, selections):
     assert found < linear
 
 
-def test_what_a_model_says_of_its_choice(parts, selections):
-    model = DGEX(**QUICK).fit(parts["train"], selections, Context())["geo"]
-    select = parts["geo"]
-    error = np.abs(model.predict(select.landmarks) - select.targets).mean()
-    assert model.choices["selection_mae"] == pytest.approx(error, rel=1e-5)
+def test_what_a_model_says_of_its_choice(parts, validation_sets):
+    model = DGEX(**QUICK).fit(parts["train"], validation_sets, Context())["geo"]
+    validation = parts["geo"]
+    error = np.abs(model.predict(validation.landmarks) - validation.targets).mean()
+    assert model.choices["validation_mae"] == pytest.approx(error, rel=1e-5)
     assert {"epoch_1", "epoch_2"} < set(model.choices)
     assert set(model.curves["learning"]) == {"epoch", "loss", "mae train", "mae geo"}
-    assert DGEX(**QUICK | {"halves": 1}).fit(parts["train"], selections, Context())[
+    assert DGEX(**QUICK | {"halves": 1}).fit(parts["train"], validation_sets, Context())[
         "geo"
-    ].choices.keys() == {"epoch", "selection_mae"}
+    ].choices.keys() == {"epoch", "validation_mae"}
 
 
 def same(model, other, landmarks):
     return np.array_equal(model.predict(landmarks), other.predict(landmarks))
 
 
-def test_the_seed_decides(parts, selections):
+def test_the_seed_decides(parts, validation_sets):
     landmarks = parts["test"].landmarks
-    fitted = [DGEX(**QUICK).fit(parts["train"], selections, Context(seed=s)) for s in (3, 3, 4)]
-    for name in selections:
+    fitted = [
+        DGEX(**QUICK).fit(parts["train"], validation_sets, Context(seed=s)) for s in (3, 3, 4)
+    ]
+    for name in validation_sets:
         assert same(fitted[0][name], fitted[1][name], landmarks)
         assert not same(fitted[0][name], fitted[2][name], landmarks)
     alone = DGEX(**QUICK).fit(parts["train"], {"geo": parts["geo"]}, Context(seed=3))
     assert same(alone["geo"], fitted[0]["geo"], landmarks)
 
 
-def stopped_in_epoch_3(monkeypatch, parts, selections, context, **changes):
+def stopped_in_epoch_3(monkeypatch, parts, validation_sets, context, **changes):
     """A run that ends before its third epoch is in the checkpoint."""
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_RATIO", 0.0)
@@ -281,20 +283,22 @@ def stopped_in_epoch_3(monkeypatch, parts, selections, context, **changes):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        DGEX(**QUICK | changes).fit(parts["train"], selections, replace(context, progress=stop))
+        DGEX(**QUICK | changes).fit(
+            parts["train"], validation_sets, replace(context, progress=stop)
+        )
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_stopped_run_continues_to_the_same_bits(
-    parts, selections, tmp_path, monkeypatch, precision
+    parts, validation_sets, tmp_path, monkeypatch, precision
 ):
     params = QUICK | {"precision": precision}
     before = Context(scratch=tmp_path)
-    stopped_in_epoch_3(monkeypatch, parts, selections, before, precision=precision)
+    stopped_in_epoch_3(monkeypatch, parts, validation_sets, before, precision=precision)
     steps = []
     context = Context(scratch=tmp_path, progress=lambda done, *_: steps.append(done))
-    found = DGEX(**params).fit(parts["train"], selections, context)
-    expected = DGEX(**params).fit(parts["train"], selections, Context())
+    found = DGEX(**params).fit(parts["train"], validation_sets, context)
+    expected = DGEX(**params).fit(parts["train"], validation_sets, Context())
     assert len(steps) == 4
     for name, model in found.items():
         assert model.choices == expected[name].choices
@@ -303,11 +307,11 @@ def test_a_stopped_run_continues_to_the_same_bits(
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_bfloat16_ends_near_float32(parts, selections, device):
+def test_bfloat16_ends_near_float32(parts, validation_sets, device):
     errors = {}
     for precision in ("float32", "bfloat16"):
         params = TINY | {"epochs": 15, "precision": precision}
-        model = DGEX(**params).fit(parts["train"], selections, Context(device=device))["geo"]
+        model = DGEX(**params).fit(parts["train"], validation_sets, Context(device=device))["geo"]
         errors[precision] = np.abs(
             model.predict(parts["test"].landmarks) - parts["test"].targets
         ).mean()
@@ -336,9 +340,9 @@ def near(found, expected, landmarks):
 
 
 @on_cuda
-def test_a_few_epochs_on_cuda_end_as_on_the_cpu(parts, selections, same_masks):
+def test_a_few_epochs_on_cuda_end_as_on_the_cpu(parts, validation_sets, same_masks):
     found, expected = (
-        DGEX(**QUICK).fit(parts["train"], selections, Context(device=device))
+        DGEX(**QUICK).fit(parts["train"], validation_sets, Context(device=device))
         for device in ("cuda", "cpu")
     )
     near(found, expected, parts["test"].landmarks)
@@ -348,37 +352,37 @@ def test_a_few_epochs_on_cuda_end_as_on_the_cpu(parts, selections, same_masks):
 @pytest.mark.usefixtures("same_masks")
 @pytest.mark.parametrize("devices", [("cpu", "cuda"), ("cuda", "cpu")])
 def test_a_run_stopped_on_one_device_continues_on_the_other(
-    parts, selections, tmp_path, monkeypatch, devices
+    parts, validation_sets, tmp_path, monkeypatch, devices
 ):
     first, second = devices
-    stopped_in_epoch_3(monkeypatch, parts, selections, Context(device=first, scratch=tmp_path))
+    stopped_in_epoch_3(monkeypatch, parts, validation_sets, Context(device=first, scratch=tmp_path))
     steps = []
     context = Context(device=second, scratch=tmp_path, progress=lambda done, *_: steps.append(done))
-    found = DGEX(**QUICK).fit(parts["train"], selections, context)
+    found = DGEX(**QUICK).fit(parts["train"], validation_sets, context)
     assert len(steps) == 4
-    expected = DGEX(**QUICK).fit(parts["train"], selections, Context())
+    expected = DGEX(**QUICK).fit(parts["train"], validation_sets, Context())
     near(found, expected, parts["test"].landmarks)
 
 
 @on_cuda
 @pytest.mark.parametrize(("first", "second"), [("cpu", "cuda"), ("cuda", "cpu")])
-def test_a_model_saved_on_one_device_predicts_on_the_other(parts, selections, first, second):
-    model = DGEX(**QUICK).fit(parts["train"], selections, Context(device=first))["geo"]
+def test_a_model_saved_on_one_device_predicts_on_the_other(parts, validation_sets, first, second):
+    model = DGEX(**QUICK).fit(parts["train"], validation_sets, Context(device=first))["geo"]
     restored = DGEX(**QUICK).restore(model.tensors(), Context(device=second))
     near({"geo": restored}, {"geo": model}, parts["test"].landmarks)
 
 
-def test_a_saved_model_predicts_the_same(parts, selections):
-    model = DGEX(**QUICK).fit(parts["train"], selections, Context())["gtex"]
+def test_a_saved_model_predicts_the_same(parts, validation_sets):
+    model = DGEX(**QUICK).fit(parts["train"], validation_sets, Context())["gtex"]
     restored = DGEX(**QUICK).restore(model.tensors(), Context())
     assert same(model, restored, parts["test"].landmarks)
     assert restored.tensors().keys() == model.tensors().keys()
 
 
-def test_a_rate_beyond_stability_diverges_with_advice(parts, selections):
+def test_a_rate_beyond_stability_diverges_with_advice(parts, validation_sets):
     message = r"diverged at epoch \d+: lower lr \(now 10\)"
     with pytest.raises(DivergedError, match=message):
-        DGEX(**QUICK | {"lr": 10.0}).fit(parts["train"], selections, Context())
+        DGEX(**QUICK | {"lr": 10.0}).fit(parts["train"], validation_sets, Context())
 
 
 def test_one_landmark_one_target_one_unit():

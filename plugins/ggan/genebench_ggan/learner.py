@@ -18,7 +18,7 @@ from genebench_ggan.optimisers import OPTIMISERS
 from genebench_ggan.schedule import between
 
 
-class Players(Learner):
+class GGANLearner(Learner):
     """Generator and, where the adversarial loss has a weight, discriminator.
 
     Args:

@@ -19,7 +19,7 @@ divided by 9,520, so that the balance depends neither on the batch nor on the nu
 """
 
 
-class Game(NamedTuple):
+class AdversarialLoss(NamedTuple):
     """An adversarial loss; verdicts are the discriminator's linear outputs."""
 
     discriminator: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -50,7 +50,7 @@ def _bce_generator(fake: torch.Tensor) -> torch.Tensor:
 
 
 GAMES = {
-    "ls": Game(_ls_discriminator, _ls_generator),
-    "bce": Game(_bce_discriminator, _bce_generator),
+    "ls": AdversarialLoss(_ls_discriminator, _ls_generator),
+    "bce": AdversarialLoss(_bce_discriminator, _bce_generator),
 }
 """Least squares (Eq. 13), and cross-entropy (Eq. 4, non-saturating for the generator)."""

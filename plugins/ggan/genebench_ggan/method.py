@@ -15,7 +15,7 @@ from genebench import Context, Method, Model, Profiles, UserError
 from genebench.specs import Value
 from genebench.training import Trained, train
 from genebench_ggan.layers import activation, flow, lengths, views
-from genebench_ggan.learner import Players
+from genebench_ggan.learner import GGANLearner
 
 WITHOUT: dict[str, Value] = {
     "error": "l1",
@@ -44,15 +44,15 @@ class GGAN(Method):
                 raise UserError(f"ggan: {values}; set one of them")
 
     def fit(
-        self, train_profiles: Profiles, selections: Mapping[str, Profiles], context: Context
+        self, train_profiles: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Train once; a model of the best epoch for each selection set."""
+        """Train once; a model of the best epoch for each validation set."""
 
-        def create() -> Players:
+        def create() -> GGANLearner:
             genes = len(train_profiles.landmark_genes), len(train_profiles.target_genes)
-            return Players(*genes, self.params, context)
+            return GGANLearner(*genes, self.params, context)
 
-        found = train(create, train_profiles, selections, context, self.params)
+        found = train(create, train_profiles, validation_sets, context, self.params)
         return {name: self._model(trained, context.device) for name, trained in found.items()}
 
     def _model(self, trained: Trained, device: str) -> Generator:

@@ -18,12 +18,12 @@ from genebench import Context, Profiles, UserError
 from genebench.datasets.library import open_dataset
 from genebench.methods.training import loop
 from genebench.plugins.discovery import load_code
-from genebench.plugins.registry import catalog
+from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.training import DTYPES, DivergedError, bernoulli
 from genebench_ggan import discriminator, genebench_methods, noise
 from genebench_ggan.layers import Layer, shapes, views
-from genebench_ggan.learner import Players
+from genebench_ggan.learner import GGANLearner
 from genebench_ggan.losses import ADVERSARIAL_SCALE, ERRORS, GAMES, consistency
 from genebench_ggan.method import folded
 from genebench_ggan.network import Network
@@ -54,17 +54,17 @@ def float64(monkeypatch):
 def parts(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENEBENCH_HOME", str(tmp_path_factory.mktemp("home")))
-        tiny = open_dataset("sim", catalog().datasets, "tiny")
+        tiny = open_dataset("sim", registry().datasets, "tiny")
         yield {
             "train": tiny.profiles(GEO.train),
-            "geo": tiny.profiles(GEO.select),
-            "gtex": tiny.profiles(GTEX.select),
+            "geo": tiny.profiles(GEO.validation),
+            "gtex": tiny.profiles(GTEX.validation),
             "test": tiny.profiles(GEO.test),
         }
 
 
 @pytest.fixture
-def selections(parts):
+def validation_sets(parts):
     return {name: parts[name] for name in ("geo", "gtex")}
 
 
@@ -80,7 +80,7 @@ def quick(name="ggan", **changes):
 
 
 def players(name="ggan", *, landmarks=7, targets=11, seed=0, **changes):
-    return Players(landmarks, targets, quick(name, **changes).params, Context(seed=seed))
+    return GGANLearner(landmarks, targets, quick(name, **changes).params, Context(seed=seed))
 
 
 def batch(n=10, p=7, t=11, seed=0):
@@ -88,8 +88,8 @@ def batch(n=10, p=7, t=11, seed=0):
     return tuple(torch.from_numpy(random.normal(size=(n, m))) for m in (p, t))
 
 
-def fitted(name, parts, selections, *, context=None, **changes):
-    return quick(name, **changes).fit(parts["train"], selections, context or Context())
+def fitted(name, parts, validation_sets, *, context=None, **changes):
+    return quick(name, **changes).fit(parts["train"], validation_sets, context or Context())
 
 
 def same(model, other, landmarks):
@@ -529,12 +529,12 @@ def test_sgd_descends_on_the_sum_over_targets_with_classical_momentum(float64):
         ("mlp-l1", {"adv": 0.0, "cons": 0.0}),
     ],
 )
-def test_an_ablation_is_ggan_fc_with_something_off(name, off, parts, selections):
-    full = fitted("ggan-fc", parts, selections, **off)
-    ablated = fitted(name, parts, selections)
+def test_an_ablation_is_ggan_fc_with_something_off(name, off, parts, validation_sets):
+    full = fitted("ggan-fc", parts, validation_sets, **off)
+    ablated = fitted(name, parts, validation_sets)
     undeclared = set(SPECS["ggan-fc"].values("tiny", {})) - set(SPECS[name].values("tiny", {}))
     assert undeclared >= set(off)
-    for key in selections:
+    for key in validation_sets:
         assert same(full[key], ablated[key], parts["test"].landmarks)
         assert full[key].curves == ablated[key].curves
 
@@ -571,7 +571,7 @@ def test_listing_needs_no_torch():
 # Fits
 
 
-def test_better_than_the_mean_and_than_ridge(parts, selections):
+def test_better_than_the_mean_and_than_ridge(parts, validation_sets):
     test = parts["test"]
     x, y = parts["train"].landmarks.astype(float), parts["train"].targets.astype(float)
 
@@ -587,34 +587,34 @@ def test_better_than_the_mean_and_than_ridge(parts, selections):
     )
     linear = error(test.landmarks @ best, test)
     # By the seed, and at the preset, of `make demo`.
-    model = method("ggan").fit(parts["train"], selections, Context(seed=0))["geo"]
+    model = method("ggan").fit(parts["train"], validation_sets, Context(seed=0))["geo"]
     found = error(model.predict(test.landmarks), test)
     assert found < 0.6 * error(0.0, test)
     assert found < linear
 
 
-def test_what_a_model_says_of_its_choice(parts, selections):
-    model = fitted("ggan", parts, selections)["geo"]
-    select = parts["geo"]
+def test_what_a_model_says_of_its_choice(parts, validation_sets):
+    model = fitted("ggan", parts, validation_sets)["geo"]
+    validation = parts["geo"]
     # Dropout and mask are off here; were they on in the loop, this would not be its error.
-    error = np.abs(model.predict(select.landmarks) - select.targets).mean()
-    assert model.choices["selection_mae"] == pytest.approx(error, rel=1e-5)
+    error = np.abs(model.predict(validation.landmarks) - validation.targets).mean()
+    assert model.choices["validation_mae"] == pytest.approx(error, rel=1e-5)
     assert set(model.curves["learning"]) == {
         "epoch", "loss", "l1", "cons", "adv", "disc", "mae geo",
     }  # fmt: skip
 
 
-def test_the_seed_decides_and_no_set_touches_another(parts, selections):
+def test_the_seed_decides_and_no_set_touches_another(parts, validation_sets):
     landmarks = parts["test"].landmarks
-    again = [fitted("ggan", parts, selections, context=Context(seed=s)) for s in (3, 3, 4)]
-    for name in selections:
+    again = [fitted("ggan", parts, validation_sets, context=Context(seed=s)) for s in (3, 3, 4)]
+    for name in validation_sets:
         assert same(again[0][name], again[1][name], landmarks)
         assert not same(again[0][name], again[2][name], landmarks)
         alone = fitted("ggan", parts, {name: parts[name]}, context=Context(seed=3))
         assert same(alone[name], again[0][name], landmarks)
 
 
-def stopped_in_epoch_3(monkeypatch, parts, selections, context, **changes):
+def stopped_in_epoch_3(monkeypatch, parts, validation_sets, context, **changes):
     """A run that ends before its third epoch is in the checkpoint."""
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_RATIO", 0.0)
@@ -624,21 +624,21 @@ def stopped_in_epoch_3(monkeypatch, parts, selections, context, **changes):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fitted("ggan", parts, selections, **changes, context=replace(context, progress=stop))
+        fitted("ggan", parts, validation_sets, **changes, context=replace(context, progress=stop))
 
 
 @pytest.mark.parametrize(
     "changes", [{}, {"precision": "bfloat16"}, {"optimiser": "sgd", "lr": 1e-2}]
 )
 def test_a_stopped_run_continues_to_the_same_bits(
-    parts, selections, tmp_path, monkeypatch, changes
+    parts, validation_sets, tmp_path, monkeypatch, changes
 ):
     before = Context(scratch=tmp_path)
-    stopped_in_epoch_3(monkeypatch, parts, selections, before, **changes)
+    stopped_in_epoch_3(monkeypatch, parts, validation_sets, before, **changes)
     epochs = []
     context = Context(scratch=tmp_path, progress=lambda *told: epochs.append(told[2]))
-    found = fitted("ggan", parts, selections, **changes, context=context)
-    expected = fitted("ggan", parts, selections, **changes)
+    found = fitted("ggan", parts, validation_sets, **changes, context=context)
+    expected = fitted("ggan", parts, validation_sets, **changes)
     assert not any(told.startswith(("epoch 1", "epoch 2")) for told in epochs)
     for name, model in found.items():
         assert model.choices == expected[name].choices
@@ -647,11 +647,11 @@ def test_a_stopped_run_continues_to_the_same_bits(
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_bfloat16_ends_near_float32(parts, selections, device):
+def test_bfloat16_ends_near_float32(parts, validation_sets, device):
     test, errors = parts["test"], {}
     for precision in ("float32", "bfloat16"):
         model = quick("ggan", epochs=30, units=32, precision=precision).fit(
-            parts["train"], selections, Context(device=device)
+            parts["train"], validation_sets, Context(device=device)
         )["geo"]
         errors[precision] = np.abs(model.predict(test.landmarks) - test.targets).mean()
     assert errors["bfloat16"] != errors["float32"]
@@ -681,9 +681,9 @@ def near(found, expected, landmarks):
 
 @on_cuda
 @pytest.mark.parametrize("changes", [{}, {"optimiser": "sgd", "lr": 1e-2, "norm": "none"}])
-def test_a_few_epochs_on_cuda_end_as_on_the_cpu(parts, selections, same_masks, changes):
+def test_a_few_epochs_on_cuda_end_as_on_the_cpu(parts, validation_sets, same_masks, changes):
     found, expected = (
-        fitted("ggan", parts, selections, context=Context(device=device), **changes)
+        fitted("ggan", parts, validation_sets, context=Context(device=device), **changes)
         for device in ("cuda", "cpu")
     )
     near(found, expected, parts["test"].landmarks)
@@ -693,21 +693,21 @@ def test_a_few_epochs_on_cuda_end_as_on_the_cpu(parts, selections, same_masks, c
 @pytest.mark.usefixtures("same_masks")
 @pytest.mark.parametrize("devices", [("cpu", "cuda"), ("cuda", "cpu")])
 def test_a_run_stopped_on_one_device_continues_on_the_other(
-    parts, selections, tmp_path, monkeypatch, devices
+    parts, validation_sets, tmp_path, monkeypatch, devices
 ):
     first, second = devices
-    stopped_in_epoch_3(monkeypatch, parts, selections, Context(device=first, scratch=tmp_path))
+    stopped_in_epoch_3(monkeypatch, parts, validation_sets, Context(device=first, scratch=tmp_path))
     told = []
     context = Context(device=second, scratch=tmp_path, progress=lambda *each: told.append(each[2]))
-    found = fitted("ggan", parts, selections, context=context)
+    found = fitted("ggan", parts, validation_sets, context=context)
     assert not any(each.startswith(("epoch 1", "epoch 2")) for each in told)
-    near(found, fitted("ggan", parts, selections), parts["test"].landmarks)
+    near(found, fitted("ggan", parts, validation_sets), parts["test"].landmarks)
 
 
 @on_cuda
 @pytest.mark.parametrize(("first", "second"), [("cpu", "cuda"), ("cuda", "cpu")])
-def test_a_model_saved_on_one_device_predicts_on_the_other(parts, selections, first, second):
-    model = fitted("ggan", parts, selections, context=Context(device=first))["geo"]
+def test_a_model_saved_on_one_device_predicts_on_the_other(parts, validation_sets, first, second):
+    model = fitted("ggan", parts, validation_sets, context=Context(device=first))["geo"]
     restored = quick("ggan").restore(model.tensors(), Context(device=second))
     near({"geo": restored}, {"geo": model}, parts["test"].landmarks)
 
@@ -715,7 +715,7 @@ def test_a_model_saved_on_one_device_predicts_on_the_other(parts, selections, fi
 @pytest.mark.parametrize("norm", ["weight", "none"])
 @pytest.mark.parametrize("name", ["ggan", "ggan-fc"])
 def test_a_model_predicts_as_its_network_did_and_the_same_when_restored(
-    parts, selections, name, norm
+    parts, validation_sets, name, norm
 ):
     learner = players(name, norm=norm, seed=5)
     learner.begin_epoch(1)
@@ -727,19 +727,19 @@ def test_a_model_predicts_as_its_network_did_and_the_same_when_restored(
     np.testing.assert_allclose(
         restored.predict(x.numpy()), learner.predict(x), rtol=1e-5, atol=1e-6
     )
-    model = fitted(name, parts, selections, norm=norm)["geo"]
+    model = fitted(name, parts, validation_sets, norm=norm)["geo"]
     again = quick(name, norm=norm).restore(model.tensors(), Context())
     assert same(model, again, parts["test"].landmarks)
     assert {key.split(".")[0] for key in model.tensors()} == {"weight", "bias"}
 
 
-def test_divergence_says_what_to_turn(parts, selections):
+def test_divergence_says_what_to_turn(parts, validation_sets):
     with pytest.raises(
         DivergedError, match=r"diverged at epoch \d+: lower lr \(now 1e\+36\) or adv"
     ):
-        fitted("ggan", parts, selections, lr=1e36)
+        fitted("ggan", parts, validation_sets, lr=1e36)
     with pytest.raises(DivergedError, match=r"lower lr \(now 1e\+36\)$"):
-        fitted("mlp-l1", parts, selections, lr=1e36)
+        fitted("mlp-l1", parts, validation_sets, lr=1e36)
 
 
 @pytest.mark.parametrize(
@@ -763,10 +763,12 @@ def test_values_out_of_bounds_are_refused(text):
         SPECS["ggan"].values("tiny", {name: value})
 
 
-def test_without_an_adversary_its_settings_do_not_matter(parts, selections):
+def test_without_an_adversary_its_settings_do_not_matter(parts, validation_sets):
     settings = {"adv": 0.0, "gan": "bce", "mask_as_input": True, "loss_scale": "mean"}
-    found = fitted("ggan", parts, selections, **settings)["geo"]
-    assert same(found, fitted("ggan", parts, selections, adv=0.0)["geo"], parts["test"].landmarks)
+    found = fitted("ggan", parts, validation_sets, **settings)["geo"]
+    assert same(
+        found, fitted("ggan", parts, validation_sets, adv=0.0)["geo"], parts["test"].landmarks
+    )
 
 
 def test_one_landmark_one_target_one_unit():

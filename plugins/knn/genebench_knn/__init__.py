@@ -9,7 +9,7 @@ genebench_contract = 1
 
 K_MAX = Param(
     name="k_max", default=50, minimum=1, maximum=1000,
-    help="largest number of neighbours; k is chosen in 1 … k_max by selection MAE",
+    help="largest number of neighbours; k is chosen in 1 … k_max by validation MAE",
 )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def errors_by_k(
 
 @dataclass(frozen=True)
 class Choice:
-    """The k chosen on a selection set, and what a reader of the result should know about it."""
+    """The k chosen on a validation set, and what a reader of the result should know about it."""
 
     k: int
     notes: tuple[str, ...]

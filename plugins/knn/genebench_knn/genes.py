@@ -52,14 +52,14 @@ class KNNGE(Method):
     """k nearest landmark genes, by Euclidean distance over the training profiles."""
 
     def fit(
-        self, train: Profiles, selections: Mapping[str, Profiles], context: Context
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Rank the landmarks of every target once; choose k on each selection set."""
+        """Rank the landmarks of every target once; choose k on each validation set."""
         found = moments(train, context.progress, device=context.device)
         ranked = nearest_landmarks(found, self.params["k_max"])
         models: dict[str, Model] = {}
-        for name, selection in selections.items():
-            choice = Choice.of(mae_by_k(ranked, selection, context), self.params["k_max"])
+        for name, validation in validation_sets.items():
+            choice = Choice.of(mae_by_k(ranked, validation, context), self.params["k_max"])
             models[name] = NearestLandmarks(ranked[:, : choice.k], context.device, choice)
         return models
 
@@ -90,16 +90,16 @@ def _ranked(distance: NDArray[np.float64]) -> Neighbours:
     return np.asarray(np.sort(rank * n_columns + order, axis=1) % n_columns)
 
 
-def mae_by_k(ranked: Neighbours, selection: Profiles, context: Context) -> NDArray[np.float64]:
-    """MAE over profiles and genes of a selection set, for each k from 1 on."""
+def mae_by_k(ranked: Neighbours, validation: Profiles, context: Context) -> NDArray[np.float64]:
+    """MAE over profiles and genes of a validation set, for each k from 1 on."""
     neighbours = torch.tensor(ranked, device=context.device)
     errors, done = np.zeros(ranked.shape[1]), 0
-    for block in selection.blocks():
+    for block in validation.blocks():
         landmarks, truth = (_gene_by_gene(part, neighbours.device) for part in block)
         errors += _summed_errors(landmarks, neighbours, truth)
         done += len(block.targets)
-        context.progress(done, len(selection), "choosing k")
-    return np.asarray(errors / (len(selection) * len(ranked)))
+        context.progress(done, len(validation), "choosing k")
+    return np.asarray(errors / (len(validation) * len(ranked)))
 
 
 def _summed_errors(

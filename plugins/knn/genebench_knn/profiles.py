@@ -77,14 +77,14 @@ class KNN(Method):
     """k nearest training profiles, by Euclidean distance over landmarks."""
 
     def fit(
-        self, train: Profiles, selections: Mapping[str, Profiles], context: Context
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Keep the training set; choose k on each selection set."""
+        """Keep the training set; choose k on each validation set."""
         training = TrainingSet(train, context)
         k_max = self.params["k_max"]
         models: dict[str, Model] = {}
-        for name, selection in selections.items():
-            mae = _mae_by_k(training, selection, min(k_max, len(train)), context)
+        for name, validation in validation_sets.items():
+            mae = _mae_by_k(training, validation, min(k_max, len(train)), context)
             choice = Choice.of(mae, k_max)
             models[name] = NearestProfiles(training, len(train.target_genes), choice)
         return models
@@ -100,16 +100,16 @@ def _told(train: Profiles, progress: Progress) -> Iterator[Matrix]:
 
 
 def _mae_by_k(
-    training: TrainingSet, selection: Profiles, k_max: int, context: Context
+    training: TrainingSet, validation: Profiles, k_max: int, context: Context
 ) -> NDArray[np.float64]:
-    """MAE over profiles and genes of a selection set, for k = 1 … ``k_max``."""
+    """MAE over profiles and genes of a validation set, for k = 1 … ``k_max``."""
     errors, start = np.zeros(k_max), 0
-    for block in selection.blocks():
+    for block in validation.blocks():
         for done, found in _errors_of(training, block, k_max, context):
             errors += found
-            context.progress(start + done, len(selection), "choosing k")
+            context.progress(start + done, len(validation), "choosing k")
         start += len(block.targets)
-    return np.asarray(errors / (len(selection) * len(selection.target_genes)))
+    return np.asarray(errors / (len(validation) * len(validation.target_genes)))
 
 
 def _errors_of(

@@ -9,7 +9,7 @@ import torch
 from sklearn.neighbors import KNeighborsRegressor, NearestNeighbors
 
 from genebench import Context, Profiles
-from genebench.data.profiles import Units
+from genebench.data.standardisation import Standardiser
 from genebench.moments import moments
 from genebench_knn import averages, search
 from genebench_knn.averages import Choice
@@ -30,7 +30,7 @@ def profiles(landmarks, targets):
     return Profiles(
         expression=values,
         rows=np.arange(len(values)),
-        units=Units(np.zeros(values.shape[1]), np.full(values.shape[1], 1 - 1e-3)),
+        standardiser=Standardiser(np.zeros(values.shape[1]), np.full(values.shape[1], 1 - 1e-3)),
         profiles=pd.DataFrame(index=range(len(values))),
         landmark_genes=genes[0],
         target_genes=genes[1],
@@ -45,8 +45,8 @@ def simulated(n, p=20, t=7, seed=0):
     return profiles(values[:, :p], values[:, p:])
 
 
-def fitted(method, train, select, **params):
-    return method(**({"k_max": 12} | params)).fit(train, {"s": select}, Context())["s"]
+def fitted(method, train, validation, **params):
+    return method(**({"k_max": 12} | params)).fit(train, {"s": validation}, Context())["s"]
 
 
 def exact(points):
@@ -83,11 +83,11 @@ REFERENCE = {KNN: peer_knn, KNNGE: naive_knn_ge}
 @pytest.mark.parametrize("shape", [(300, 20, 7), (90, 1, 5), (90, 15, 1), (8, 3, 3)])
 def test_predictions_and_the_path_of_k_are_those_of_the_reference(method, shape):
     n, p, t = shape
-    train, select, test = (simulated(m, p, t, s) for s, m in enumerate((n, 70, 30)))
-    model = fitted(method, train, select)
+    train, validation, test = (simulated(m, p, t, s) for s, m in enumerate((n, 70, 30)))
+    model = fitted(method, train, validation)
     most = min(12, n if method is KNN else p)
     path = [
-        np.abs(REFERENCE[method](train, select.landmarks, k) - select.targets).mean()
+        np.abs(REFERENCE[method](train, validation.landmarks, k) - validation.targets).mean()
         for k in range(1, most + 1)
     ]
     best = 1 + int(np.argmin(path))
@@ -99,15 +99,15 @@ def test_predictions_and_the_path_of_k_are_those_of_the_reference(method, shape)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_each_selection_set_gets_its_own_k_whatever_the_others(method):
+def test_each_validation_set_gets_its_own_k_whatever_the_others(method):
     train = simulated(300)
     sets = {"near": simulated(60, seed=1), "noise": profiles(
         np.random.default_rng(1).normal(size=(60, 20)), np.zeros((60, 7))
     )}  # fmt: skip
     models = method(k_max=12).fit(train, sets, Context())
     assert models["near"].choices["k"] != models["noise"].choices["k"]
-    for name, select in sets.items():
-        assert models[name].curves == fitted(method, train, select).curves
+    for name, validation in sets.items():
+        assert models[name].curves == fitted(method, train, validation).curves
 
 
 def test_neighbours_are_those_of_scikit_learn():
@@ -138,13 +138,13 @@ def test_equally_near_neighbours_are_taken_in_the_order_of_the_data():
 
 
 def test_more_neighbours_than_there_are_means_all_of_them():
-    train, select = simulated(9, 5), simulated(9, 5, seed=1)
-    found = exact(train.landmarks).nearest(select.landmarks, 10_000)
-    np.testing.assert_array_equal(found, brute(train.landmarks, select.landmarks, 9))
+    train, validation = simulated(9, 5), simulated(9, 5, seed=1)
+    found = exact(train.landmarks).nearest(validation.landmarks, 10_000)
+    np.testing.assert_array_equal(found, brute(train.landmarks, validation.landmarks, 9))
     ranked = nearest_landmarks(moments(train), 10_000)
     np.testing.assert_array_equal(np.sort(ranked, axis=1), [np.arange(5)] * 7)
     for method, most in ((KNN, 9), (KNNGE, 5)):
-        model = fitted(method, train, select, k_max=10_000)
+        model = fitted(method, train, validation, k_max=10_000)
         assert model.curves["path"]["k"][-1] == most
 
 
@@ -159,13 +159,13 @@ def test_duplicated_landmarks_are_ranked_in_the_order_of_the_map():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_constant_genes_are_no_trouble(method):
-    train, select = (simulated(80, seed=seed) for seed in (0, 1))
+    train, validation = (simulated(80, seed=seed) for seed in (0, 1))
     landmarks, targets = train.landmarks.copy(), train.targets.copy()
     landmarks[:, :3], targets[:, 0] = 0, 2
     train = profiles(landmarks, targets)
-    model = fitted(method, train, select)
-    expected = REFERENCE[method](train, select.landmarks, model.choices["k"])
-    np.testing.assert_allclose(model.predict(select.landmarks), expected, atol=1e-5)
+    model = fitted(method, train, validation)
+    expected = REFERENCE[method](train, validation.landmarks, model.choices["k"])
+    np.testing.assert_allclose(model.predict(validation.landmarks), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -181,14 +181,16 @@ def test_how_profiles_are_cut_into_blocks_changes_no_bit_of_a_prediction(method)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("size", [1, 5])
 def test_how_the_work_is_cut_changes_the_path_by_rounding_alone(method, size, monkeypatch):
-    train, select = simulated(200), simulated(40, seed=1)
-    whole = fitted(method, train, select)
+    train, validation = simulated(200), simulated(40, seed=1)
+    whole = fitted(method, train, validation)
     monkeypatch.setattr(search, "QUERIES", size)
     monkeypatch.setattr(search, "PAIRS", size)
     monkeypatch.setattr(averages, "TILE", 13)
-    cut = fitted(method, train, select)
+    cut = fitted(method, train, validation)
     np.testing.assert_allclose(cut.curves["path"]["mae"], whole.curves["path"]["mae"], rtol=1e-6)
-    np.testing.assert_array_equal(cut.predict(select.landmarks), whole.predict(select.landmarks))
+    np.testing.assert_array_equal(
+        cut.predict(validation.landmarks), whole.predict(validation.landmarks)
+    )
 
 
 def test_searching_leaves_the_precision_that_others_chose_and_does_not_use_it():
@@ -241,11 +243,13 @@ def test_the_smallest_k_of_equals_is_chosen_and_an_edge_is_said():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("method", METHODS)
 def test_both_devices_agree(method):
-    train, select = simulated(5000, 60), simulated(300, 60, seed=1)
+    train, validation = simulated(5000, 60), simulated(300, 60, seed=1)
     cpu, cuda = (
-        method(k_max=50).fit(train, {"s": select}, Context(device=device))["s"]
+        method(k_max=50).fit(train, {"s": validation}, Context(device=device))["s"]
         for device in ("cpu", "cuda")
     )
     assert cuda.choices == cpu.choices
     np.testing.assert_allclose(cuda.curves["path"]["mae"], cpu.curves["path"]["mae"], rtol=1e-6)
-    np.testing.assert_array_equal(cuda.predict(select.landmarks), cpu.predict(select.landmarks))
+    np.testing.assert_array_equal(
+        cuda.predict(validation.landmarks), cpu.predict(validation.landmarks)
+    )

@@ -29,7 +29,7 @@ def genebench_methods() -> list[MethodSpec]:
         MethodSpec(
             name="lsr-l2",
             title="LSR-L2",
-            summary="ridge regression; λ chosen by selection MAE",
+            summary="ridge regression; λ chosen by validation MAE",
             code="genebench_linear.method:LSRL2",
             devices=DEVICES,
             reference="Wang et al. 2018, Eq. 9; λ is scikit-learn's Ridge alpha",
@@ -52,7 +52,7 @@ def genebench_methods() -> list[MethodSpec]:
         MethodSpec(
             name="lsr-l1",
             title="LSR-L1",
-            summary="lasso; λ chosen by selection MAE on a path from λ_max down",
+            summary="lasso; λ chosen by validation MAE on a path from λ_max down",
             code="genebench_linear.l1:LSRL1",
             devices=DEVICES,
             reference="Wang et al. 2018; λ is 2·n·alpha of scikit-learn's Lasso",
@@ -67,7 +67,7 @@ def genebench_methods() -> list[MethodSpec]:
                 ),
                 Param(
                     name="patience", default=3, minimum=0,
-                    help="end the path once so many λ in a row were no better on any selection "
+                    help="end the path once so many λ in a row were no better on any validation "
                     "set; 0: go down to lambda_min",
                 ),
                 Param(

@@ -1,4 +1,4 @@
-"""LSR-L1: the lasso, its λ chosen on the selection profiles."""
+"""LSR-L1: the lasso, its λ chosen on the validation profiles."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Gaps = dict[float, NDArray[np.float64]]
 
 
 class _Judge:
-    """A selection set, what it has chosen so far, and the model of that.
+    """A validation set, what it has chosen so far, and the model of that.
 
     Every λ reads the set anew: solving for one takes far longer, and a set of any size fits.
     """
 
-    def __init__(self, selection: Profiles, device: str, choice: Choice) -> None:
-        self._selection, self._device, self.choice = selection, device, choice
+    def __init__(self, validation: Profiles, device: str, choice: Choice) -> None:
+        self._validation, self._device, self.choice = validation, device, choice
         self._best: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def offer(
@@ -38,7 +38,7 @@ class _Judge:
         def misses(landmarks: torch.Tensor, targets: torch.Tensor) -> Iterator[torch.Tensor]:
             yield torch.addmm(bias, landmarks, weights).sub_(targets)
 
-        errors = mae(self._selection, self._device, misses)[0]
+        errors = mae(self._validation, self._device, misses)[0]
         self._keep(self.choice.offer(penalty, errors, **facts), weights, bias)
 
     def model(self, grid: NDArray[np.float64]) -> Linear:
@@ -58,7 +58,7 @@ class _Judge:
 
 
 class LSRL1(LinearMethod):
-    """Lasso: the λ with the smallest MAE on the selection profiles, for all genes or for each."""
+    """Lasso: the λ with the smallest MAE on the validation profiles, for all genes or for each."""
 
     def __init__(
         self,
@@ -78,21 +78,21 @@ class LSRL1(LinearMethod):
         self.per_gene = per_gene
 
     def fit(
-        self, train: Profiles, selections: Mapping[str, Profiles], context: Context
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Go down the path, once; offer each of its models to each selection set."""
+        """Go down the path, once; offer each of its models to each validation set."""
         found = moments(train, context.progress, device=context.device)
         judges = {
-            name: _Judge(selection, context.device, self._choice(selection))
-            for name, selection in selections.items()
+            name: _Judge(validation, context.device, self._choice(validation))
+            for name, validation in validation_sets.items()
         }
         gaps = self._descend(found, judges.values(), context)
         # No λ above the first could do better than it: all weights are zero there already.
         grid = np.array([min(gaps), np.inf])
         return {name: self._model(judge.model(grid), gaps) for name, judge in judges.items()}
 
-    def _choice(self, selection: Profiles) -> Choice:
-        n_targets = len(selection.target_genes)
+    def _choice(self, validation: Profiles) -> Choice:
+        n_targets = len(validation.target_genes)
         return Choice(n_targets, per_gene=self.per_gene, patience=self.patience)
 
     def _descend(self, found: Moments, judges: Collection[_Judge], context: Context) -> Gaps:

@@ -65,9 +65,9 @@ class LSR(LinearMethod):
     """Least squares with an unpenalised bias."""
 
     def fit(
-        self, train: Profiles, selections: Mapping[str, Profiles], context: Context
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Solve; the selection sets have nothing to choose."""
+        """Solve; the validation sets have nothing to choose."""
         found = moments(train, context.progress, device=context.device)
         spectrum = Spectrum(found, context.device)
         landmarks = len(found.xx)
@@ -76,11 +76,11 @@ class LSR(LinearMethod):
             rank = f"rank {spectrum.rank} of {landmarks} landmarks from {found.n} profiles"
             notes = (f"under-determined: {rank}; the minimum-norm solution",)
         model = Linear(*spectrum.solution(0.0), notes=notes)
-        return dict.fromkeys(selections, model)
+        return dict.fromkeys(validation_sets, model)
 
 
 class LSRL2(LinearMethod):
-    """Ridge: the λ with the smallest MAE on the selection profiles, for all genes or for each."""
+    """Ridge: the λ with the smallest MAE on the validation profiles, for all genes or for each."""
 
     def __init__(
         self, *, lambda_min: float, lambda_max: float, lambdas: int, per_gene: bool
@@ -91,21 +91,21 @@ class LSRL2(LinearMethod):
         self.per_gene = per_gene
 
     def fit(
-        self, train: Profiles, selections: Mapping[str, Profiles], context: Context
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Decompose once; judge the whole path in one pass over each selection set."""
+        """Decompose once; judge the whole path in one pass over each validation set."""
         found = moments(train, context.progress, device=context.device)
         spectrum = Spectrum(found, context.device)
         return {
-            name: self._chosen(spectrum, selection, context)
-            for name, selection in selections.items()
+            name: self._chosen(spectrum, validation, context)
+            for name, validation in validation_sets.items()
         }
 
-    def _chosen(self, spectrum: Spectrum, selection: Profiles, context: Context) -> Linear:
-        """The model that a selection set chooses."""
-        choice = Choice(len(selection.target_genes), per_gene=self.per_gene)
+    def _chosen(self, spectrum: Spectrum, validation: Profiles, context: Context) -> Linear:
+        """The model that a validation set chooses."""
+        choice = Choice(len(validation.target_genes), per_gene=self.per_gene)
         misses = partial(spectrum.misses, self.grid)
-        errors = mae(selection, context.device, misses, len(self.grid), context.progress)
+        errors = mae(validation, context.device, misses, len(self.grid), context.progress)
         for penalty, of_penalty in zip(self.grid.tolist(), errors, strict=True):
             choice.offer(penalty, of_penalty)
         one = choice.penalties if self.per_gene else float(choice.penalties[0])

@@ -1,4 +1,4 @@
-"""Choosing a penalty: the models of a path are judged on each selection set, block by block."""
+"""Choosing a penalty: the models of a path are judged on each validation set, block by block."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ Misses = Callable[[torch.Tensor, torch.Tensor], Iterable[torch.Tensor]]
 
 
 def mae(
-    selection: Profiles,
+    validation: Profiles,
     device: str,
     misses: Misses,
     models: int = 1,
     progress: Progress = silent,
 ) -> NDArray[np.float64]:
-    """MAE of models on a selection set, models × targets: one pass, in bounded memory.
+    """MAE of models on a validation set, models × targets: one pass, in bounded memory.
 
     Errors are summed in float64 over blocks that are summed in float32.
     """
-    total = torch.zeros(models, len(selection.target_genes), dtype=torch.float64, device=device)
+    total = torch.zeros(models, len(validation.target_genes), dtype=torch.float64, device=device)
     done = 0
-    for block in selection.blocks(PROFILES_PER_BLOCK):
+    for block in validation.blocks(PROFILES_PER_BLOCK):
         landmarks, targets = (on_device(part, device) for part in block)
         for model, missed in enumerate(misses(landmarks, targets)):
             total[model] += missed.abs_().sum(0)
         done += len(targets)
-        progress(done, len(selection), "choosing λ")
-    return np.asarray((total / len(selection)).cpu().numpy())
+        progress(done, len(validation), "choosing λ")
+    return np.asarray((total / len(validation)).cpu().numpy())
 
 
 class Choice:
-    """The best of the penalties that were offered so far, by their errors on a selection set.
+    """The best of the penalties that were offered so far, by their errors on a validation set.
 
     The best is the one of the smallest MAE over profiles and genes; with ``per_gene``, the one
     that is best for each target itself. Of equals, the first stays.

@@ -187,7 +187,7 @@ def sets():
     return train, {"near": near, "noise": noise}
 
 
-def path_of_scikit_learn(train, select, grid):
+def path_of_scikit_learn(train, validation, grid):
     """MAE of each λ (rows) and target (columns)."""
     x, y = train.landmarks.astype(float), train.targets.astype(float)
     errors = []
@@ -195,7 +195,7 @@ def path_of_scikit_learn(train, select, grid):
         warnings.simplefilter("ignore", ConvergenceWarning)
         for penalty in grid:
             peer = Peer(alpha=penalty / (2 * len(x)), tol=1e-8, max_iter=100_000).fit(x, y)
-            errors.append(np.abs(peer.predict(select.landmarks) - select.targets).mean(0))
+            errors.append(np.abs(peer.predict(validation.landmarks) - validation.targets).mean(0))
     return np.array(errors)
 
 
@@ -218,10 +218,10 @@ def test_lambda_is_the_best_of_a_path_from_lambda_max_down():
 
 def test_each_gene_can_have_its_own_lambda():
     train, given = sets()
-    select = given["near"]
-    model = method(per_gene=True).fit(train, {"s": select}, Context())["s"]
-    errors = path_of_scikit_learn(train, select, model.curves["path"]["lambda"])
-    mae = np.abs(model.predict(select.landmarks) - select.targets).mean(0)
+    validation = given["near"]
+    model = method(per_gene=True).fit(train, {"s": validation}, Context())["s"]
+    errors = path_of_scikit_learn(train, validation, model.curves["path"]["lambda"])
+    mae = np.abs(model.predict(validation.landmarks) - validation.targets).mean(0)
     np.testing.assert_allclose(mae, errors.min(0), atol=1e-4)
     assert len(set(model.per_target["lambda"])) > 1
     assert (model.per_target["gap"] <= 1e-6).all()
@@ -231,8 +231,8 @@ def test_each_gene_can_have_its_own_lambda():
 def test_what_one_set_chooses_does_not_depend_on_the_others(patience):
     train, given = sets()
     together = method(patience=patience).fit(train, given, Context())
-    for name, select in given.items():
-        alone = method(patience=patience).fit(train, {name: select}, Context())[name]
+    for name, validation in given.items():
+        alone = method(patience=patience).fit(train, {name: validation}, Context())[name]
         assert alone.curves == together[name].curves
         assert alone.choices == together[name].choices
         assert torch.equal(alone.weights, together[name].weights)

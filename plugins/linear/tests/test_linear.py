@@ -29,8 +29,8 @@ def simulated(n, p, t=4, seed=0):
     return Profiles.from_arrays(x, y)
 
 
-def fitted(method, train, select, **params):
-    return method(**params).fit(train, {"s": select}, Context())["s"]
+def fitted(method, train, validation, **params):
+    return method(**params).fit(train, {"s": validation}, Context())["s"]
 
 
 def awkward(case):
@@ -107,44 +107,54 @@ def test_lsr_l2_predicts_as_scikit_learns_ridge_of_the_same_alpha(n, p, penalty)
     assert model.choices == {"lambda": penalty}
 
 
-def test_lambda_is_the_one_with_the_smallest_mae_on_the_selection_profiles():
-    train, select = simulated(40, 60), simulated(25, 60, seed=2)
+def test_lambda_is_the_one_with_the_smallest_mae_on_the_validation_profiles():
+    train, validation = simulated(40, 60), simulated(25, 60, seed=2)
     grid = np.geomspace(0.01, 1e4, 13)
     x, y = train.landmarks.astype(float), train.targets.astype(float)
     errors = [
-        np.abs(Ridge(alpha=a).fit(x, y).predict(select.landmarks) - select.targets).mean()
+        np.abs(Ridge(alpha=a).fit(x, y).predict(validation.landmarks) - validation.targets).mean()
         for a in grid
     ]
     model = fitted(
-        LSRL2, train, select, lambda_min=0.01, lambda_max=1e4, lambdas=13, per_gene=False
+        LSRL2, train, validation, lambda_min=0.01, lambda_max=1e4, lambdas=13, per_gene=False
     )
     assert model.choices["lambda"] == pytest.approx(grid[np.argmin(errors)])
     assert model.notes == ()
 
 
 def test_with_per_gene_each_target_gets_the_lambda_that_is_best_for_itself():
-    train, select = simulated(40, 60, t=6), simulated(25, 60, t=6, seed=2)
+    train, validation = simulated(40, 60, t=6), simulated(25, 60, t=6, seed=2)
     grid = np.geomspace(0.01, 1e4, 13)
     x, y = train.landmarks.astype(float), train.targets.astype(float)
     peers = [Ridge(alpha=penalty).fit(x, y) for penalty in grid]
-    errors = [np.abs(p.predict(select.landmarks) - select.targets).mean(axis=0) for p in peers]
+    errors = [
+        np.abs(p.predict(validation.landmarks) - validation.targets).mean(axis=0) for p in peers
+    ]
     best = np.argmin(errors, axis=0)
     assert len(set(best)) > 1, "the example must have different ones"
-    model = fitted(LSRL2, train, select, lambda_min=0.01, lambda_max=1e4, lambdas=13, per_gene=True)
+    model = fitted(
+        LSRL2, train, validation, lambda_min=0.01, lambda_max=1e4, lambdas=13, per_gene=True
+    )
     np.testing.assert_allclose(model.per_target["lambda"], grid[best])
     assert model.choices == {"lambda": "one per gene"}
-    expected = np.stack([peers[at].predict(select.landmarks)[:, j] for j, at in enumerate(best)], 1)
-    np.testing.assert_allclose(model.predict(select.landmarks), expected, atol=1e-4)
+    expected = np.stack(
+        [peers[at].predict(validation.landmarks)[:, j] for j, at in enumerate(best)], 1
+    )
+    np.testing.assert_allclose(model.predict(validation.landmarks), expected, atol=1e-4)
 
 
 def test_the_whole_path_is_kept():
-    train, select = simulated(40, 60), simulated(25, 60, seed=2)
-    model = fitted(LSRL2, train, select, lambda_min=0.1, lambda_max=10.0, lambdas=3, per_gene=False)
+    train, validation = simulated(40, 60), simulated(25, 60, seed=2)
+    model = fitted(
+        LSRL2, train, validation, lambda_min=0.1, lambda_max=10.0, lambdas=3, per_gene=False
+    )
     path = model.curves["path"]
     np.testing.assert_allclose(path["lambda"], [0.1, 1, 10])
     x, y = train.landmarks.astype(float), train.targets.astype(float)
     peers = [Ridge(alpha=penalty).fit(x, y) for penalty in path["lambda"]]
-    errors = [np.abs(peer.predict(select.landmarks) - select.targets).mean() for peer in peers]
+    errors = [
+        np.abs(peer.predict(validation.landmarks) - validation.targets).mean() for peer in peers
+    ]
     np.testing.assert_allclose(path["mae"], errors, rtol=1e-5)
 
 
@@ -166,7 +176,7 @@ def test_read_only_landmarks_are_taken_and_left_alone(t):
     assert fitted(LSR, train, train).predict(given).shape == (9, t)
 
 
-def test_each_selection_set_gets_its_own_lambda_from_one_fit():
+def test_each_validation_set_gets_its_own_lambda_from_one_fit():
     train = simulated(40, 60)
     sets = {"near": simulated(25, 60, seed=2), "noise": Profiles.from_arrays(
         np.random.default_rng(1).normal(size=(25, 60)), np.zeros((25, 4))
@@ -211,36 +221,37 @@ class Unkept(Profiles):
 
 
 @pytest.mark.parametrize("method", PATHS)
-def test_a_selection_set_is_never_whole_and_its_blocks_change_nothing(method, monkeypatch):
-    train, select = simulated(40, 60), simulated(25, 60, seed=2)
-    whole = method.fit(train, {"s": select}, Context())["s"]
+def test_a_validation_set_is_never_whole_and_its_blocks_change_nothing(method, monkeypatch):
+    train, validation = simulated(40, 60), simulated(25, 60, seed=2)
+    whole = method.fit(train, {"s": validation}, Context())["s"]
     monkeypatch.setattr(path, "PROFILES_PER_BLOCK", 7)
-    select.__class__ = Unkept
-    blocks = method.fit(train, {"s": select}, Context())["s"]
+    validation.__class__ = Unkept
+    blocks = method.fit(train, {"s": validation}, Context())["s"]
     np.testing.assert_allclose(blocks.curves["path"]["mae"], whole.curves["path"]["mae"], rtol=1e-6)
     assert torch.equal(blocks.weights, whole.weights)
     assert torch.equal(blocks.bias, whole.bias)
 
 
-def test_progress_reaches_the_size_of_the_selection_set():
-    train, select = simulated(40, 60), simulated(25, 60, seed=2)
+def test_progress_reaches_the_size_of_the_validation_set():
+    train, validation = simulated(40, 60), simulated(25, 60, seed=2)
     said = []
     context = Context(progress=lambda *step: said.append(step))
-    PATHS[2].fit(train, {"s": select}, context)
+    PATHS[2].fit(train, {"s": validation}, context)
     assert said[-1] == (25, 25, "choosing λ")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("method", [LSR(), *PATHS])
 def test_both_devices_agree(method):
-    train, select = simulated(2000, 60, t=30), simulated(300, 60, t=30, seed=1)
+    train, validation = simulated(2000, 60, t=30), simulated(300, 60, t=30, seed=1)
     cpu, cuda = (
-        method.fit(train, {"s": select}, Context(device=device))["s"] for device in ("cpu", "cuda")
+        method.fit(train, {"s": validation}, Context(device=device))["s"]
+        for device in ("cpu", "cuda")
     )
     if cpu.curves:
         on_cuda, on_cpu = cuda.curves["path"], cpu.curves["path"]
         np.testing.assert_allclose(on_cuda["lambda"], on_cpu["lambda"], rtol=1e-9)
         np.testing.assert_allclose(on_cuda["mae"], on_cpu["mae"], rtol=1e-5)
     np.testing.assert_allclose(
-        cuda.predict(select.landmarks), cpu.predict(select.landmarks), atol=1e-4
+        cuda.predict(validation.landmarks), cpu.predict(validation.landmarks), atol=1e-4
     )

@@ -35,9 +35,9 @@ class Stopped(Exception):  # noqa: N818  stands for a kill
     """Ends a training from within."""
 
 
-def trained(selections=SETS, *, context=None, learner=None, data=TRAIN, **changes):
+def trained(validation_sets=SETS, *, context=None, learner=None, data=TRAIN, **changes):
     learner = learner or Linear()
-    return train(lambda: learner, data, selections, context or Context(), PARAMS | changes)
+    return train(lambda: learner, data, validation_sets, context or Context(), PARAMS | changes)
 
 
 def stopping_at(epoch, steps=4):
@@ -103,8 +103,8 @@ def test_the_curve_is_the_error_of_what_each_epoch_predicts():
     snapshots = []
     learner.end_epoch = lambda errors: snapshots.append(learner.matrix.numpy().copy())
     found = trained(learner=learner)
-    for name, selection in SETS.items():
-        expected = [np.abs(selection.landmarks @ w - selection.targets).mean() for w in snapshots]
+    for name, validation in SETS.items():
+        expected = [np.abs(validation.landmarks @ w - validation.targets).mean() for w in snapshots]
         assert found[name].curves["learning"][f"mae {name}"] == pytest.approx(expected, rel=1e-5)
         assert found[name].curves["learning"]["epoch"] == [1, 2, 3, 4, 5]
 
@@ -115,10 +115,10 @@ def test_each_part_keeps_the_epoch_that_is_best_for_it_on_each_set():
     learner.end_epoch = lambda errors: snapshots.append(learner.matrix.clone())
     found = trained(learner=learner, epochs=30)
     chosen = set()
-    for name, selection in SETS.items():
+    for name, validation in SETS.items():
         for part, genes in enumerate(learner.parts):
             errors = [
-                np.abs((selection.landmarks @ w.numpy() - selection.targets)[:, genes]).mean()
+                np.abs((validation.landmarks @ w.numpy() - validation.targets)[:, genes]).mean()
                 for w in snapshots
             ]
             best = int(np.argmin(errors))
@@ -131,17 +131,17 @@ def test_each_part_keeps_the_epoch_that_is_best_for_it_on_each_set():
 
 def test_the_error_of_the_choice_is_that_of_its_parts_together():
     found = trained(learner=Linear(lr=0.9), epochs=30)
-    for name, selection in SETS.items():
+    for name, validation in SETS.items():
         matrix = torch.cat([part["matrix"] for part in found[name].weights], dim=1).numpy()
-        error = np.abs(selection.landmarks @ matrix - selection.targets).mean()
-        assert found[name].choices["selection_mae"] == pytest.approx(error, rel=1e-5)
+        error = np.abs(validation.landmarks @ matrix - validation.targets).mean()
+        assert found[name].choices["validation_mae"] == pytest.approx(error, rel=1e-5)
 
 
 def test_what_is_chosen_on_one_set_does_not_depend_on_the_others():
     for changes in ({"epochs": 12}, {"epochs": 60, "patience": 3}):
         both = trained(learner=Linear(lr=0.5), **changes)
-        for name, selection in SETS.items():
-            alone = trained({name: selection}, learner=Linear(lr=0.5), **changes)
+        for name, validation in SETS.items():
+            alone = trained({name: validation}, learner=Linear(lr=0.5), **changes)
             equal({name: both[name]}, alone)
 
 

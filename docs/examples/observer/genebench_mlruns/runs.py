@@ -82,7 +82,7 @@ class Run:
                 why = f"{record.failure.kind}: {record.failure.message}"
                 self._put("tags", f"failure.{protocol}", why)
             for name, value in record.choices.items():
-                self._put("tags", f"selected.{protocol}.{name}", str(value))
+                self._put("tags", f"chosen.{protocol}.{name}", str(value))
             for name, points in _points(record).items():
                 self._log(name, points)
         self._describe(status, self._started(), _now())

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from genebench.methods.training.course import Course
+from genebench.methods.training.history import TrainingHistory
 
 WIDTHS = [1, 3]
 EPOCHS = [
@@ -18,7 +18,7 @@ EPOCHS = [
 
 
 def followed(patience=0, epochs=EPOCHS):
-    course = Course.start(WIDTHS, ["geo", "gtex"])
+    course = TrainingHistory.start(WIDTHS, ["geo", "gtex"])
     for at, errors in enumerate(epochs):
         course.add({"loss": 10.0 - at}, [], errors, patience)
     return course
@@ -28,7 +28,7 @@ def test_the_best_epoch_is_found_for_each_set_and_part():
     course = followed()
     assert course.wanted() == {(0, 4), (1, 3), (0, 1), (1, 2)}
     assert course.choices("geo") == {
-        "epoch_1": 4, "epoch_2": 3, "selection_mae": pytest.approx((0.1 + 3 * 0.6) / 4),
+        "epoch_1": 4, "epoch_2": 3, "validation_mae": pytest.approx((0.1 + 3 * 0.6) / 4),
     }  # fmt: skip
     assert course.notes("geo")
     assert course.notes("gtex") == ()
@@ -58,8 +58,8 @@ def test_equal_errors_keep_the_earlier_epoch():
 def test_json_keeps_all_of_it():
     course = followed(patience=2)
     stored = json.loads(json.dumps(course.stored()))
-    assert Course.read(stored, ["geo", "gtex"]) == course
-    part = Course.read(stored, ["gtex"])
+    assert TrainingHistory.read(stored, ["geo", "gtex"]) == course
+    part = TrainingHistory.read(stored, ["gtex"])
     assert part.learning("gtex") == course.learning("gtex")
     assert set(part.curve) == {"epoch", "loss", "mae gtex"}
-    assert Course.read(stored, ["geo", "geo-strict"]) is None
+    assert TrainingHistory.read(stored, ["geo", "geo-strict"]) is None

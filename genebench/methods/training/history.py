@@ -1,4 +1,4 @@
-"""The course of a training: learning curve, and the best epoch for each selection set."""
+"""The course of a training: learning curve, and the best epoch for each validation set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Errors = Sequence[float]
 
 @dataclass
 class Best:
-    """The best epoch of one part on one selection set."""
+    """The best epoch of one part on one validation set."""
 
     mae: float = math.inf
     epoch: int = 0
@@ -35,7 +35,7 @@ class Best:
 
 
 @dataclass
-class Course:
+class TrainingHistory:
     """What has happened so far: all that a checkpoint holds beside tensors.
 
     Attributes:
@@ -43,8 +43,8 @@ class Course:
         epoch: epochs done.
         seconds: time spent in them.
         curve: one column for each loss, for the monitored training profiles (``mae train``) and
-            for each selection set (``mae <set>``); one row for each epoch.
-        best: selection set → the best epoch of each part.
+            for each validation set (``mae <set>``); one row for each epoch.
+        best: validation set → the best epoch of each part.
     """
 
     widths: Sequence[int]
@@ -54,18 +54,20 @@ class Course:
     best: dict[str, list[Best]] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, widths: Sequence[int], selections: Iterable[str]) -> Course:
+    def start(cls, widths: Sequence[int], validation_sets: Iterable[str]) -> TrainingHistory:
         """Before the first epoch."""
-        return cls(widths, best={name: [Best() for _ in widths] for name in selections})
+        return cls(widths, best={name: [Best() for _ in widths] for name in validation_sets})
 
     @classmethod
-    def read(cls, stored: Mapping[str, Any], selections: Iterable[str]) -> Course | None:
-        """From a checkpoint, for some of its selection sets; None if one of them is not there."""
-        selections = list(selections)
-        if not set(selections) <= set(stored["best"]):
+    def read(
+        cls, stored: Mapping[str, Any], validation_sets: Iterable[str]
+    ) -> TrainingHistory | None:
+        """From a checkpoint, for some of its validation sets; None if one of them is not there."""
+        validation_sets = list(validation_sets)
+        if not set(validation_sets) <= set(stored["best"]):
             return None
-        best = {name: [Best(**one) for one in stored["best"][name]] for name in selections}
-        others = {f"mae {name}" for name in stored["best"] if name not in selections}
+        best = {name: [Best(**one) for one in stored["best"][name]] for name in validation_sets}
+        others = {f"mae {name}" for name in stored["best"] if name not in validation_sets}
         curve = {name: column for name, column in stored["curve"].items() if name not in others}
         return cls(stored["widths"], stored["epoch"], stored["seconds"], curve, best)
 
@@ -77,16 +79,16 @@ class Course:
         self,
         losses: Mapping[str, float],
         monitored: Errors,
-        selected: Mapping[str, Errors],
+        validated: Mapping[str, Errors],
         patience: int,
     ) -> None:
         """Note what an epoch gave."""
         self.epoch += 1
         maes = {"train": monitored} if monitored else {}
-        row = {f"mae {name}": self._whole(errors) for name, errors in {**maes, **selected}.items()}
+        row = {f"mae {name}": self._whole(errors) for name, errors in {**maes, **validated}.items()}
         for column, value in {"epoch": self.epoch, **losses, **row}.items():
             self.curve.setdefault(column, []).append(value)
-        for name, errors in selected.items():
+        for name, errors in validated.items():
             for best, error in zip(self.best[name], errors, strict=True):
                 best.compare(error, self.epoch, patience)
 
@@ -102,7 +104,7 @@ class Course:
         }
 
     def message(self) -> str:
-        """The latest errors, in words, those on selection sets with their curve so far."""
+        """The latest errors, in words, those on validation sets with their curve so far."""
         maes = {name[4:]: column for name, column in self.curve.items() if name.startswith("mae ")}
         told = [
             f"{name} {column[-1]:.4f}" + (f" {sparkline(column)}" if name in self.best else "")
@@ -110,23 +112,23 @@ class Course:
         ]
         return f"MAE {', '.join(told)}" if told else "first epoch"
 
-    def choices(self, selection: str) -> dict[str, Value]:
+    def choices(self, validation: str) -> dict[str, Value]:
         """The best epoch (of each part, where there are several), and the error it gives."""
-        bests = self.best[selection]
+        bests = self.best[validation]
         chosen: dict[str, Value] = {"epoch": bests[0].epoch}
         if len(bests) > 1:
             chosen = {f"epoch_{part}": best.epoch for part, best in enumerate(bests, 1)}
-        return chosen | {"selection_mae": self._whole([best.mae for best in bests])}
+        return chosen | {"validation_mae": self._whole([best.mae for best in bests])}
 
-    def learning(self, selection: str) -> Curve:
-        """The learning curve as far as this selection set was followed, without the others'."""
-        others = {f"mae {name}" for name in self.best if name != selection}
-        length = max(best.over or self.epoch for best in self.best[selection])
+    def learning(self, validation: str) -> Curve:
+        """The learning curve as far as this validation set was followed, without the others'."""
+        others = {f"mae {name}" for name in self.best if name != validation}
+        length = max(best.over or self.epoch for best in self.best[validation])
         return {name: column[:length] for name, column in self.curve.items() if name not in others}
 
-    def notes(self, selection: str) -> tuple[str, ...]:
+    def notes(self, validation: str) -> tuple[str, ...]:
         """Whether training on might help."""
-        last = any(best.epoch == self.epoch for best in self.best[selection])
+        last = any(best.epoch == self.epoch for best in self.best[validation])
         return ("the last epoch is the best; more epochs may do better",) if last else ()
 
     def _whole(self, errors: Errors) -> float:
