@@ -19,7 +19,6 @@ Usage: ``python benchmarks/lasso.py [--profiles 20000 --targets 100 --ratios 0.0
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -33,6 +32,7 @@ from sklearn.linear_model import lasso_path
 from threadpoolctl import threadpool_limits
 
 from genebench import Context, Profiles
+from genebench._util.threads import cpu_count
 from genebench.moments import Moments, moments
 from genebench_linear import genebench_methods
 from genebench_linear.l1 import LSRL1
@@ -194,7 +194,7 @@ if __name__ == "__main__":
     parser.add_argument("--ratios", type=float, nargs="*", default=[0.05, 0.001], help="λ / λ_max")
     parser.add_argument("--path-peers", nargs="*", default=["Gram"], help="also: Lasso, celer")
     parser.add_argument("--peers", nargs="*", default=["Lasso", "Gram", "celer"])
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=cpu_count())
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     parts = correlated(given.profiles, given.landmarks, given.targets)

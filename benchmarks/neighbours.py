@@ -16,7 +16,6 @@ loop takes each gene by itself, so it is timed on some genes and multiplied.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -31,6 +30,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from threadpoolctl import threadpool_limits
 
 from genebench import Context, Profiles
+from genebench._util.threads import cpu_count
 from genebench.data.standardisation import Standardiser
 from genebench_knn.averages import Choice
 from genebench_knn.genes import KNNGE
@@ -170,7 +170,7 @@ if __name__ == "__main__":
     parser.add_argument("--ge-targets", type=int, default=2000)
     parser.add_argument("--loop-targets", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=cpu_count())
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     faiss.omp_set_num_threads(given.threads)

@@ -10,7 +10,6 @@ Usage: ``python benchmarks/ridge.py [--profiles 20000 --landmarks 943 --targets 
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable
 
@@ -20,6 +19,7 @@ from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
 from genebench import Context, Profiles
+from genebench._util.threads import cpu_count
 from genebench_linear.method import LSRL2
 
 SELECTION = 2_000
@@ -72,7 +72,7 @@ if __name__ == "__main__":
     parser.add_argument("--targets", type=int, default=2_000)
     parser.add_argument("--lambdas", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=cpu_count())
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     sets = correlated(given.profiles, given.landmarks, given.targets)

@@ -22,7 +22,7 @@ def in_order(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, N
     more, are under way: memory stays bounded. What ``work`` or ``items`` raises is raised here,
     once what is under way has ended; the rest is not begun.
     """
-    number = _threads()
+    number = min(_MOST, cpu_count())
     with ThreadPoolExecutor(number) as pool:
         under_way: deque[Future[R]] = deque()
         try:
@@ -36,7 +36,7 @@ def in_order(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, N
             pool.shutdown(cancel_futures=True)
 
 
-def _threads() -> int:
-    """As many as the processors that this process may use."""
-    usable = getattr(os, "sched_getaffinity", None)
-    return min(_MOST, len(usable(0)) if usable else os.cpu_count() or 1)
+def cpu_count() -> int:
+    """Return the number of processors that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

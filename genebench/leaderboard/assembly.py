@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
 from genebench._util.text import no_formula
+from genebench._util.threads import cpu_count
 from genebench.analysis.rank import Entry, entries_of
 from genebench.data.store import DataStore
 from genebench.errors import UserError, some
@@ -152,7 +153,7 @@ class _UnshownError(Exception):
 @contextmanager
 def _workers(n_records: int) -> Iterator[Everywhere]:
     """Other processes if there are many records, which start while this one reads."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cpus = cpu_count()
     if n_records < _MANY or cpus == 1:
         yield _here
         return

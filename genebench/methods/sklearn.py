@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from genebench.errors import UserError
 from genebench.method import Context, Curve, Method, Model
+from genebench.methods.predictions import mean_absolute_error
 from genebench.plugins.discovery import load_code
 from genebench.specs import MethodSpec, Param, Value
 
@@ -174,7 +175,7 @@ class SklearnMethod(Method):
         for at, values in enumerate(self.candidates, start=1):
             model = self._fitted(values, landmarks, targets, context.seed)
             for name, validation in validation_sets.items():
-                error = _mae(model, validation) if len(self.candidates) > 1 else 0.0
+                error = mean_absolute_error(model, validation) if len(self.candidates) > 1 else 0.0
                 if error < min(errors[name], default=float("inf")):
                     best[name] = model
                 errors[name].append(error)
@@ -274,15 +275,6 @@ def _drawn(
         at += len(rows)
     landmarks, targets = zip(*parts, strict=True)
     return np.concatenate(landmarks), np.concatenate(targets)
-
-
-def _mae(model: Model, profiles: Profiles) -> float:
-    """Mean absolute error over profiles and targets."""
-    total = sum(
-        float(abs(model.predict(block.landmarks) - block.targets).sum(dtype="float64"))
-        for block in profiles.blocks()
-    )
-    return total / (len(profiles) * len(profiles.target_genes))
 
 
 def _random_states(estimator: Any) -> list[str]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from genebench._util.hashing import code_digest
+from genebench._util.schema import first_fault
 from genebench.data.standardisation import Standardiser
 from genebench.errors import UserError, describe
 from genebench.method import Context, Model
@@ -229,9 +230,7 @@ def _read(path: Path) -> tuple[_Header, dict[str, NDArray[Any]]]:
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: not a safetensors file, or damaged ({error})") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path}: not a model of this version ({where}: {first['msg']})") from None
+        raise UserError(f"{path}: not a model of this version ({first_fault(error)})") from None
 
 
 def _notes(header: _Header, installed: str) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from genebench._util.files import atomic_write, full_disk, sha256_of
 from genebench._util.hashing import KEY
+from genebench._util.schema import first_fault
 from genebench.errors import UserError, some
 from genebench.results.record import Record
 from genebench.results.store import MARK, ResultsStore
@@ -166,10 +167,8 @@ def _manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
         raise UserError(
-            f"{path}: its {_MANIFEST} cannot be understood ({where}: {first['msg']}); {_REMEDY}"
+            f"{path}: its {_MANIFEST} cannot be understood ({first_fault(error)}); {_REMEDY}"
         ) from error
 
 

@@ -45,6 +45,7 @@ from genebench._util.files import (
     user_errors,
 )
 from genebench._util.hashing import KEY, key_of
+from genebench._util.schema import first_fault
 from genebench.errors import UserError
 from genebench.results.annotations import Marks
 from genebench.results.checks import (
@@ -428,8 +429,7 @@ def _whole(path: Path) -> bytes:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    where = ".".join(map(str, first["loc"])) or "the file"
     remedy = "remove the file and run again"
-    if where == "format":
+    if first["loc"] == ("format",):
         remedy = f"use the genebench that wrote format {first['input']!r}"
-    return f"not a record of this version ({where}: {first['msg']}); {remedy}"
+    return f"not a record of this version ({first_fault(error)}); {remedy}"

@@ -26,6 +26,7 @@ from genebench.data.store import Dataset, DataStore
 from genebench.errors import UserError, describe
 from genebench.method import Context, Method, Model
 from genebench.methods.device import resolve_device
+from genebench.methods.predictions import BadPredictionError, predict
 from genebench.methods.training.errors import DivergedError
 from genebench.metrics.scoring import Scoring, score
 from genebench.models.saved import Tensors, save_model, tensors_of
@@ -45,10 +46,6 @@ log = logging.getLogger("genebench")
 _UNSAVED_NOTES = {UNSAVED: ("its model cannot be saved: nothing was kept",)}
 
 Result = TypeVar("Result")
-
-
-class BadPredictionError(Exception):
-    """A method's prediction has the wrong shape, or values that are not finite."""
 
 
 class BadModelError(Exception):
@@ -297,28 +294,12 @@ def _predict(model: Model, test: Profiles, scratch: Path, clock: Stopwatch) -> F
         writer = NpyWriter(stream, shape, np.float32)
         for landmarks in test.landmark_blocks():
             with clock.phase("predict"):
-                block = _attempt(lambda given=landmarks: _checked(model, given, shape[1]))  # type: ignore[misc]
+                block = _attempt(lambda given=landmarks: predict(model, given, shape[1]))  # type: ignore[misc]
             if isinstance(block, Failure):
                 return block
             writer.append(block)
         writer.close()
     return None
-
-
-def _checked(model: Model, landmarks: NDArray[np.float32], n_targets: int) -> NDArray[Any]:
-    predicted = np.asarray(model.predict(landmarks))
-    expected = (len(landmarks), n_targets)
-    if predicted.shape != expected:
-        raise BadPredictionError(
-            f"predicted {predicted.shape} values where {expected} were expected"
-        )
-    if predicted.dtype.kind not in "fiu":
-        raise BadPredictionError(f"predicted values of type {predicted.dtype}, not numbers")
-    with np.errstate(over="ignore"):
-        stored = predicted.astype(np.float32)
-    if not np.isfinite(stored).all():
-        raise BadPredictionError("predicted NaN or infinite values")
-    return stored
 
 
 def _record_success(

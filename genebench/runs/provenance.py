@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlparse
 
+from genebench._util.threads import cpu_count
 from genebench.hookspecs import PROJECT
 from genebench.plugins.discovery import Plugin
 from genebench.results.record import PluginOrigin, Provenance
@@ -45,9 +45,7 @@ def provenance(command: str, started: str, device: str, plugins: Iterable[Plugin
         started=started,
         host=socket.gethostname(),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
-        cpus=len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1,
+        cpus=cpu_count(),
         device=device,
         accelerator=_accelerator(device),
         python=platform.python_version(),

@@ -32,6 +32,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from genebench._util.schema import first_fault
 from genebench.errors import UserError, unknown
 
 SHIPPED = "suites"
@@ -118,21 +119,9 @@ def _parse(source: str, text: bytes) -> Suite:
     try:
         return Suite.model_validate(tomllib.loads(text.decode("utf-8")))
     except ValidationError as error:
-        raise UserError(f"{source}: {_explain(error)}") from None
+        raise UserError(f"{source}: {first_fault(error)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{source}: not TOML: {error}") from None
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {where}"
-    if first["type"] == "too_short":
-        return f"{where}: this list is empty"
-    if first["type"] == "missing":
-        return f"{where}: this key is missing"
-    return f"{where}: {first['msg']}"
 
 
 def _joined(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from genebench._util.hashing import key_of
 from genebench.analysis.recompute import recompute
 from genebench.engines.local import run as run_locally
 from genebench.errors import UserError
+from genebench.methods.predictions import BadPredictionError
 from genebench.methods.training.errors import DivergedError
 from genebench.metrics import genebench_metrics
 from genebench.plugins.discovery import Plugin, installed
@@ -28,7 +29,7 @@ from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
-from genebench.runs.execute import BadPredictionError, execute, resolve_device
+from genebench.runs.execute import execute, resolve_device
 from genebench.runs.jobs import Job, Settings
 from genebench.runs.plan import Request, make_plan
 from genebench.specs import MethodSpec, MetricSpec
