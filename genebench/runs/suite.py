@@ -99,7 +99,7 @@ def read_suite(name: str) -> Suite:
     """
     path = Path(name)
     if path.suffix != ".toml" and name in shipped_suites():
-        source, text = name, (resources.files("genebench") / SHIPPED / f"{name}.toml").read_bytes()
+        source, text = name, (resources.files("genebench.runs") / SHIPPED / f"{name}.toml").read_bytes()
     elif path.is_file():
         source, text = name, path.read_bytes()
     elif path.suffix == ".toml":
@@ -111,7 +111,7 @@ def read_suite(name: str) -> Suite:
 
 def shipped_suites() -> list[str]:
     """Names of the suites in the package."""
-    folder = resources.files("genebench") / SHIPPED
+    folder = resources.files("genebench.runs") / SHIPPED
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
 
 

@@ -13,7 +13,7 @@ from genebench._util.threads import in_order
 
 @pytest.mark.parametrize("number", [1, 2, 5])
 def test_results_come_in_the_order_of_the_items_whoever_ends_first(monkeypatch, number):
-    monkeypatch.setattr(threads, "_threads", lambda: number)
+    monkeypatch.setattr(threads, "cpu_count", lambda: number)
 
     def work(item):
         time.sleep(0.002 * (item % 3 == 0))
@@ -24,13 +24,13 @@ def test_results_come_in_the_order_of_the_items_whoever_ends_first(monkeypatch, 
 
 
 def test_work_is_done_at_the_same_time(monkeypatch):
-    monkeypatch.setattr(threads, "_threads", lambda: 2)
+    monkeypatch.setattr(threads, "cpu_count", lambda: 2)
     together = threading.Barrier(2, timeout=10)
     assert list(in_order(lambda _: together.wait() in (0, 1), range(4))) == [True] * 4
 
 
 def test_few_items_are_under_way_however_many_there_are(monkeypatch):
-    monkeypatch.setattr(threads, "_threads", lambda: 2)
+    monkeypatch.setattr(threads, "cpu_count", lambda: 2)
     drawn = []
     results = in_order(lambda item: item, (drawn.append(item) or item for item in range(100)))
     assert [next(results), next(results)] == [0, 1]

@@ -128,7 +128,7 @@ EDITS = {
     change_a_digest: ".npz was changed",
     change_a_time: "its checksum does not match",
     change_the_preset: "its checksum does not match",
-    drop_a_key: "peak_memory: Field required",
+    drop_a_key: "peak_memory: this key is missing",
     come_from_the_future: "use the genebench that wrote format 99",
     score_nan: "scores.mae.all.mean: Input should be a finite number",
     name_it_hostile: "method name '<script>alert(1)</script>' is malformed",

@@ -221,7 +221,7 @@ def test_an_interrupted_preparation_leaves_the_earlier_dataset_in_force(make):
 def test_neither_threads_nor_the_size_of_blocks_change_a_bit(make, monkeypatch, rows, number):
     expected = prepare(make(), store=make.store)
     monkeypatch.setattr("genebench.preprocessing.recipe.ROWS", rows)
-    monkeypatch.setattr("genebench._util.threads._threads", lambda: number)
+    monkeypatch.setattr("genebench._util.threads.cpu_count", lambda: number)
     found = prepare(make(), name="again", store=make.store)
     assert found.digest == expected.digest
     for platform in ("geo", "gtex"):
