@@ -66,7 +66,7 @@ class PeeksAtPlatform(Honest):
     """Standardises by every profile of the platform, which it finds beneath its own."""
 
     def fit(self, train, validation_sets, context):
-        everything = train._standardiser.of(np.asarray(train._expression), slice(None))
+        everything = train._standardiser.standardise(np.asarray(train._expression), slice(None))
         n = len(train.landmark_genes)
         x, y = everything[:, :n], everything[:, n:]
         return {name: self.chosen(x, y, part) for name, part in validation_sets.items()}
