@@ -26,7 +26,7 @@ from genebench.reports import report
 from genebench.runs import execute as job
 from genebench.runs import plan
 
-PAGE = Path(__file__).with_name("hooks.md")
+PAGE = Path(__file__).parent / "reference" / "hooks.md"
 EXAMPLE = Path(__file__).parent / "examples" / "every_hook.py"
 
 SPECS = (
@@ -54,8 +54,8 @@ names. It declares `genebench_contract = 1`, and any of the functions below, mar
 `@genebench.hookimpl`. A function may leave out arguments that it does not need.
 
 This page is generated from the source. The examples are parts of one plugin,
-[`every_hook.py`](examples/every_hook.py), which a test runs. To learn the matter, follow the
-[tutorial](tutorial.md) and the [how-tos](plugins.md) instead.
+[`every_hook.py`](../examples/every_hook.py), which a test runs. To learn the matter, follow the
+[tutorial](../tutorial.md) and the [how-tos](plugins.md) instead.
 """
 
 

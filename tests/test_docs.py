@@ -76,7 +76,7 @@ def rendering():
 
 
 def test_the_reference_of_hooks_is_that_of_today(rendering):
-    stale = "docs/hooks.md is stale: python docs/render_hooks.py"
+    stale = "docs/reference/hooks.md is stale: python docs/render_hooks.py"
     assert rendering.PAGE.read_text("utf-8") == rendering.page(), stale
 
 

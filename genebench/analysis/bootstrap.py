@@ -234,7 +234,7 @@ def rough(profiles: int, groups: int | None) -> str:
         return ""
     return (
         f"with fewer than {ENOUGH_PROFILES} profiles or {ENOUGH_GROUPS} groups p-values are rough, "
-        "see docs/statistics.md"
+        "see docs/explanation/statistics.md"
     )
 
 

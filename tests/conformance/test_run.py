@@ -300,7 +300,7 @@ def test_the_command_names_plugins_that_were_set_aside(genebench, install, fresh
 
 
 def test_the_guide_tells_of_every_check():
-    guide = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text("utf-8")
+    guide = (Path(__file__).parents[2] / "docs" / "reference" / "conformance.md").read_text("utf-8")
     rows = [f"| {check.group} | `{check.name}` | {check.sentence} |" for check in all_checks()]
     groups = tuple(f"| {check.group} |" for check in all_checks())
     assert [line for line in guide.splitlines() if line.startswith(groups)] == rows

@@ -1,4 +1,4 @@
-"""``docs/data.md`` is true: its manifests and its commands, as they stand there."""
+"""``docs/guides/data.md`` is true: its manifests and its commands, as they stand there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from genebench.datasets.published_arrays import array_files
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-GUIDE = (DOCS / "data.md").read_text("utf-8")
+GUIDE = (DOCS / "guides" / "data.md").read_text("utf-8")
 EXAMPLE, PREPARED = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
 
 

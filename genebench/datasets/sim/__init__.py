@@ -1,6 +1,6 @@
 """The embedded dataset ``sim``: a seeded simulation of the three published platforms.
 
-``docs/simulation.md`` tells the model, its calibration and what it leaves out. Read in this
+``docs/explanation/simulation.md`` tells the model, its calibration and what it leaves out. Read in this
 order: ``model`` (how genes are expressed), ``genome`` (landmarks, targets, probes), ``cohorts``
 (who is sampled), ``platforms`` (how it is measured), ``reader`` (the interface of files).
 """
