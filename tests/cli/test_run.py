@@ -323,7 +323,7 @@ def test_a_failed_job_is_retried_only_when_asked(run, moody, monkeypatch, tmp_pa
 
     again = run("--methods", "moody")
     assert again.status == 1
-    assert "2 failed earlier; --retry-failed tries them again" in again.err
+    assert "2 failed earlier. Try them again with --retry-failed." in again.err
     assert snapshot(tmp_path / "results") == before
 
     retried = run("--methods", "moody", "--retry-failed")

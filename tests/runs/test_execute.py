@@ -21,6 +21,7 @@ from genebench._util.hashing import key_of
 from genebench.analysis.recompute import recompute
 from genebench.engines.local import run as run_locally
 from genebench.errors import UserError
+from genebench.methods.device import resolve_device
 from genebench.methods.predictions import BadPredictionError
 from genebench.methods.training.errors import DivergedError
 from genebench.metrics import genebench_metrics
@@ -29,7 +30,7 @@ from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
-from genebench.runs.execute import execute, resolve_device
+from genebench.runs.execute import execute
 from genebench.runs.jobs import Job, Settings
 from genebench.runs.plan import Request, make_plan
 from genebench.specs import MethodSpec, MetricSpec
@@ -473,6 +474,14 @@ def test_a_fit_that_returns_nothing_is_a_failed_record(bench):
     assert failed(bench.run(Empty)["geo"], "TypeError", "")
 
 
+def test_a_fit_that_returns_names_without_models_is_a_failed_record(bench):
+    class Names(Fake):
+        def fit(self, train, validation_sets, context):
+            return set(validation_sets)
+
+    assert failed(bench.run(Names)["geo"], "TypeError", "")
+
+
 def test_a_thing_that_is_no_model_is_a_failed_record(bench):
     class Wrong(Fake):
         def fit(self, train, validation_sets, context):
@@ -727,7 +736,7 @@ def test_data_that_changed_since_the_plan_are_refused(bench):
     bench.offer(SPEC)
     [job] = bench.jobs()
     for changed in (replace(job, data="0" * 16), replace(job, store="gone")):
-        with pytest.raises(UserError, match="no longer the one that was planned for"):
+        with pytest.raises(UserError, match="has changed since the run was planned"):
             bench.execute(changed)
     assert bench.files() == set()
 

@@ -104,7 +104,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(suite, genebench, tmp_path
     [
         (("tabel2",), "did you mean table2"),
         (("none.toml",), "no such file"),
-        (("table1", "--methods", "lsr"), "leave out --methods"),
+        (("table1", "--methods", "lsr"), "Leave out --methods"),
         (("--methods", "knn", "--grid", "k_max"), "write PARAM=VALUE"),
         (("--methods", "knn", "--grid", "lsr-l2.lambdas=3"), "not among the methods"),
         (("--methods", "knn", "--grid", "k_max=3", "--grid", "k_max=4"), "name it once"),

@@ -58,7 +58,7 @@ def test_halving_trains_a_third_as_long_for_each_round_that_drops_two_thirds(cha
     [
         ({"grid": {"units": ["1"]}}, "one candidate is no choice"),
         ({"number": 10}, "the grid has 9 candidates"),
-        ({"number": 1}, "draw two or more"),
+        ({"number": 1}, "Draw two or more"),
     ],
 )
 def test_a_search_without_a_choice_is_refused(changes, message):
@@ -67,7 +67,7 @@ def test_a_search_without_a_choice_is_refused(changes, message):
 
 
 def test_halving_needs_epochs_that_are_not_searched():
-    with pytest.raises(UserError, match="leave them out"):
+    with pytest.raises(UserError, match="Leave them out"):
         search(halving=True, grid={"epochs": ["1", "2"]}).rounds()
     bare = MethodSpec(name="bare", title="b", summary="s", code="x:y")
     with pytest.raises(UserError, match="bare has no epochs"):
