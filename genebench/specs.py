@@ -373,8 +373,9 @@ class EngineSpec:
     contains: bool = False
     """True if code of a method runs only where its job does, so that it cannot end the run."""
     limits: tuple[Limit, ...] = ()
-    """Limits that this engine can keep. It must stop and record a job that exceeds
-    ``settings.time_limit`` (seconds) or ``settings.memory_limit`` (bytes)."""
+    """Limits that this engine can keep. It stops a job that exceeds ``settings.time_limit``
+    (seconds) or ``settings.memory_limit`` (bytes), and records the failure with
+    :func:`genebench.runs.execute.fail`."""
 
     def __post_init__(self) -> None:
         check_name("engine", self.name)

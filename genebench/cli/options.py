@@ -64,7 +64,7 @@ MetricsOption = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 EngineOption = Annotated[
     str | None,
-    typer.Option(help="Where jobs are executed; the first that keeps the limits unless given."),
+    typer.Option(help="Where jobs are executed. Default: the first engine that keeps the limits."),
 ]
 RetryFailedOption = Annotated[bool, typer.Option("--retry-failed", help="Try failed jobs again.")]
 DryRunOption = Annotated[

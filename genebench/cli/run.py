@@ -61,19 +61,21 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", "--protocols", help="Names, or all; geo,gtex unless given."),
+        typer.Option(
+            "--protocol", "--protocols", help="Comma-separated names, or all. Default: geo,gtex."
+        ),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="A prepared or built-in dataset; sim unless given.")
+        str | None, typer.Option(help="A prepared or built-in dataset. Default: sim.")
     ] = None,
     preset: PresetOption = None,
     set_: SetOption = None,
     grid: Annotated[
         list[str] | None,
-        typer.Option(metavar="[METHOD.]PARAM=VALUE,…", help="Run every combination; repeatable."),
+        typer.Option(metavar="[METHOD.]PARAM=VALUE,…", help="Run every combination. Repeatable."),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(help="Number of seeds of stochastic methods; 1 unless given.")
+        int | None, typer.Option(help="Number of seeds of stochastic methods. Default: 1.")
     ] = None,
     device: DeviceOption = "auto",
     engine: EngineOption = None,

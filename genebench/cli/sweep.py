@@ -57,7 +57,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
         list[str],
         typer.Option(
             metavar="[METHOD.]PARAM=VALUE,…",
-            help="Values of a parameter; repeatable. Rows first, then columns, then tables.",
+            help="Values of a parameter. Repeatable: rows first, then columns, then tables.",
         ),
     ],
     protocol: Annotated[

@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
 def tune(  # noqa: PLR0917  typer's options are the arguments
     method: Annotated[str, typer.Option("--method", "--methods", help="The method to tune.")],
     grid: Annotated[
-        list[str], typer.Option(metavar="PARAM=VALUE,…", help="Values to try; repeatable.")
+        list[str], typer.Option(metavar="PARAM=VALUE,…", help="Values to try. Repeatable.")
     ],
     protocol: Annotated[
         str, typer.Option("--protocol", "--protocols", help="Comma-separated names, or all.")
@@ -53,10 +53,10 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     set_: SetOption = None,
     random: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Draw N candidates; every combination unless given."),
+        typer.Option(metavar="N", help="Draw N candidates at random. Default: every combination."),
     ] = None,
     halving: Annotated[
-        bool, typer.Option("--halving", help="Drop most candidates after a part of the epochs.")
+        bool, typer.Option("--halving", help="Drop most candidates after a fraction of the epochs.")
     ] = False,
     device: DeviceOption = "auto",
     engine: EngineOption = None,

@@ -1,4 +1,4 @@
-"""Tuning: chosen on the validation set, tested once."""
+"""Tuning: parameters are chosen on the validation set, and the choice is tested once."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NET = MethodSpec(
 
 
 def search(**changes):
-    given = {"method": NET, "preset": "paper", "grid": {"units": [str(n) for n in range(9)]}}
-    return Search(**(given | changes))
+    arguments = {"method": NET, "preset": "paper", "grid": {"units": [str(n) for n in range(9)]}}
+    return Search(**(arguments | changes))
 
 
 def test_the_grid_is_every_combination():
@@ -179,11 +179,11 @@ def test_of_candidates_drawn_at_random_the_last_round_of_halving_decides(geneben
     done = genebench(*HALVING, "--results", tmp_path / "results")
     assert done.status == 0, done.err
     assert "geo: 8 trials" in done.out
-    found = [r for r in api.records(tmp_path / "results").records if r.identity.method == "dgex"]
+    records = [r for r in api.records(tmp_path / "results").records if r.identity.method == "dgex"]
     rounds = {
         epochs: {
             record.scores["mae"]["all"].mean: record.identity.params["lr"]
-            for record in found
+            for record in records
             if record.identity.is_trial and record.identity.params["epochs"] == epochs
         }
         for epochs in (3, 9)
@@ -191,7 +191,7 @@ def test_of_candidates_drawn_at_random_the_last_round_of_halving_decides(geneben
     first, last = rounds[3], rounds[9]
     assert len(first) == 6
     assert set(last.values()) == {first[error] for error in sorted(first)[:2]}
-    [tested] = [record.identity for record in found if not record.identity.is_trial]
+    [tested] = [record.identity for record in records if not record.identity.is_trial]
     assert tested.params["lr"] == last[min(last)] != first[min(first)]
     assert tested.params["epochs"] == 9
     assert tested.test == str(GEO.test)
