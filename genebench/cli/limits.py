@@ -22,6 +22,7 @@ MemoryLimitOption = Annotated[
 
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _UNIT_BYTES = {"m": 2**20, "g": 2**30, "t": 2**40}
+# The number, the unit's letter, and what people write after it: 8G, 8 GB, 8GiB.
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]?)(?:i?b)?")
 
 

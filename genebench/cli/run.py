@@ -114,6 +114,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     read = _suite(suite, methods, set_, grid)
     name = dataset or (read.dataset if read else None) or "sim"
     preset = preset or (read.preset if read else None)
+    # Checked before is_known, which does not refuse unknown names.
     api.preset_of(name, preset)
     if dry_run and not is_known(name, preset):
         return 0

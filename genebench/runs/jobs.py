@@ -52,6 +52,7 @@ class Job:
         """Name of the job in messages: method, parameters that differ, seed, dataset, protocols."""
         seed = f" seed {self.seed}" if self.method.stochastic else ""
         protocols = ", ".join(evaluation.protocol.name for evaluation in self.evaluations)
+        # Only what differs from the preset, or a network would fill the line.
         usual = self.method.values(self.preset, {})
         changed = [
             f" {name}={value}" for name, value in self.params.items() if usual[name] != value

@@ -94,6 +94,7 @@ def make_plan(
     """
     methods = registry.methods.choose(request.methods)
     protocols = registry.protocols.choose(request.protocols)
+    # Every table shows its methods between the controls. No table shows a trial.
     if request.trials:
         protocols = [protocol.trial() for protocol in protocols]
     else:

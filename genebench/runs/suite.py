@@ -42,6 +42,7 @@ _Number = bool | int | float | str
 
 
 class _Section(BaseModel):
+    # Strict, or "3" and true would pass for numbers. Unknown keys are typing errors.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 

@@ -36,7 +36,7 @@ Point = Mapping[str, str]
 """A candidate: parameter → value, as typed."""
 
 Planner = Callable[[Point, Sequence[str], bool], Plan]
-"""Function that plans a candidate under the named protocols; with True, as a trial."""
+"""Function that plans a candidate under the named protocols. With True, it plans a trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Search:
         preset: preset of the parameters that are neither searched nor fixed.
         grid: parameter → values to try, as typed.
         fixed: parameter → value in every candidate, as typed.
-        number: how many candidates to draw from the grid at random; None for every combination.
+        number: how many candidates to draw from the grid at random. None takes every combination.
         halving: whether to use successive halving.
         seed: seed of the random draw.
     """
@@ -170,6 +170,7 @@ def tune(
                 f"{search.method.name}: no candidate could be fitted for {name}. "
                 "See genebench report --trials for the failures."
             )
+        # best.point has no epochs of a round: the choice is trained in full.
         chosen = plan(best.point, [name], False)
         execute(chosen)
         results = (store.read(evaluation.key) for _, evaluation in chosen.evaluations)
@@ -196,7 +197,7 @@ def _try_all(
     execute: Callable[[Plan], None],
     store: ResultsStore,
 ) -> dict[str, list[list[Trial]]]:
-    """Run all rounds; return protocol → round → trials."""
+    """Run all rounds, and return protocol → round → trials."""
     remaining: dict[str, list[Point]] = dict.fromkeys(protocols, search.points())
     rounds: dict[str, list[list[Trial]]] = {name: [] for name in protocols}
     for added in search.rounds():
@@ -212,6 +213,7 @@ def _try_all(
                 for point, candidate in zip(remaining[name], plans[name], strict=True)
             ]
             rounds[name].append(trials)
+            # Failures have an infinite error, so they come last.
             ranked = sorted(trials, key=lambda trial: trial.error)
             best = ranked[: max(1, len(ranked) // REDUCTION)]
             remaining[name] = [trial.point for trial in best]
