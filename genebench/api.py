@@ -1,11 +1,11 @@
-"""The Python API; the command line calls the same functions."""
+"""The Python API. The command line calls the same functions."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, get_args
 
 import pandas as pd
 
@@ -25,18 +25,18 @@ from genebench.results.record import Record
 from genebench.results.store import ResultsStore
 from genebench.runs.execute import check
 from genebench.runs.jobs import Job, Kept, Settings
-from genebench.runs.plan import Plan, Request, make_plan, merged, wanted_metrics
+from genebench.runs.plan import Plan, Request, make_plan, merge_plans, wanted_metrics
 from genebench.runs.suite import Run, Suite, texts
 from genebench.specs import PRESETS, DeviceChoice
 
 log = logging.getLogger("genebench")
 
 Names = str | Iterable[str]
-"""Comma-separated names, or a sequence of names; ``all`` stands for every one."""
+"""Comma-separated names, or a sequence of names. ``all`` stands for every one."""
 
 
 class Parts(NamedTuple):
-    """The three parts that a protocol uses."""
+    """The three sets of profiles that a protocol uses."""
 
     train: Profiles
     validation: Profiles
@@ -44,15 +44,15 @@ class Parts(NamedTuple):
 
 
 class Results(NamedTuple):
-    """Records, and tables of what they hold."""
+    """Records, and tables of their content."""
 
     records: list[Record]
     folder: Path = DEFAULT_RESULTS
-    """Where they are."""
+    """The folder that they are in."""
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per dataset, protocol, method, preset, seed, panel and metric."""
+        """Scores: one row per dataset, protocol, method, preset, seed, panel and metric."""
         return tidy(self.records)
 
     @property
@@ -60,26 +60,42 @@ class Results(NamedTuple):
         return vectors.Readable(ResultsStore(self.folder).vectors)
 
     def curve(self, name: str) -> pd.DataFrame:
-        """How λ, k or an epoch was chosen (``path``, ``learning``): one row per point."""
+        """Return the curve by which λ, k or an epoch was chosen, one row per point.
+
+        Args:
+            name: ``path`` (over λ or k), ``learning`` (over epochs), or another of a method.
+        """
         return curves(self.records, name)
 
     def genes(self, metric: str = "mae", *, wide: bool = False) -> pd.DataFrame:
-        """A metric's value per target gene; ``wide``: one row per gene, one column per record."""
+        """Return a metric's value per target gene.
+
+        With ``wide``, there is one row per gene and one column per record.
+        """
         return vectors.genes(self.records, self._vectors_of, metric, wide=wide)
 
     def profiles(self, metric: str = "mae", *, wide: bool = False) -> pd.DataFrame:
-        """A metric's value, or its share in the score, per test profile; ``wide`` as in genes."""
+        """Return a metric's value, or its share in the score, per test profile.
+
+        With ``wide``, there is one row per profile and one column per record.
+        """
         return vectors.profiles(self.records, self._vectors_of, metric, wide=wide)
 
 
 def load(
     dataset: str = "sim", protocol: str = "geo", *, preset: str | None = None, mmap: bool = False
 ) -> Parts:
-    """Load a dataset as a protocol sees it: ``.train``, ``.validation`` and ``.test``.
+    """Load the profiles of a protocol: ``.train``, ``.validation`` and ``.test``.
 
     Each has ``.landmarks`` and ``.targets`` (float32, profiles × genes, standardised) and the
-    tables ``.profiles``, ``.landmark_genes`` and ``.target_genes``. With ``mmap`` the matrices
-    are read-only memory maps, kept in the dataset's cache; otherwise arrays.
+    tables ``.profiles``, ``.landmark_genes`` and ``.target_genes``.
+
+    Args:
+        dataset: a built-in or prepared dataset.
+        protocol: name of the protocol.
+        preset: size of the dataset, where it has several.
+        mmap: whether the matrices are read-only memory maps from the dataset's cache. Otherwise
+            they are arrays.
 
     Raises:
         UserError: an unknown dataset, protocol or preset.
@@ -102,68 +118,67 @@ def run(
     grid: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
     results: Path | str = DEFAULT_RESULTS,
     device: DeviceChoice = "auto",
-    engine: str = "local",
+    engine: str | None = None,
     keep: Names = (),
     metrics: Names = (),
     retry_failed: bool = False,
     time_limit: float | None = None,
     memory_limit: int | None = None,
 ) -> Results:
-    """Evaluate methods under protocols on a dataset; what ``results`` holds is not done again.
+    """Evaluate methods under protocols on a dataset. Results that exist are not computed again.
 
     Args:
-        methods: names, or ``all``; controls are always added.
+        methods: names, or ``all``. Controls are always added.
         protocols: names, or ``all``.
         dataset: a built-in or prepared dataset.
-        preset: ``tiny``, ``small`` or ``paper``; what the dataset suggests unless given.
+        preset: ``tiny``, ``small`` or ``paper``. By default, the dataset suggests one.
         seeds: how many seeds stochastic methods are run with.
-        params: method → parameter → value, where not the preset's.
-        grid: method → parameter → values; the method is run with every combination.
+        params: method → parameter → value, in place of the preset's.
+        grid: method → parameter → values. The method is run with every combination.
         results: folder of the results.
-        device: ``cuda`` and ``auto`` concern the methods that can use a GPU.
-        engine: where jobs are executed.
+        device: ``auto``, ``cpu`` or ``cuda``, for the methods that can use a GPU.
+        engine: where jobs are executed. By default, the first engine that keeps the limits:
+            ``local``, or ``process`` with a limit.
         keep: ``predictions`` (float32, profiles × targets), ``model`` (see :func:`open_model`).
-        metrics: costly metrics to score besides the others; ``all`` for every one.
-        retry_failed: try again what failed earlier.
-        time_limit: seconds after which a job is stopped; with a limit, each job has a process of
-            its own.
+        metrics: costly metrics to score besides the others, or ``all``.
+        retry_failed: whether to try again what failed earlier.
+        time_limit: seconds after which a job is stopped.
         memory_limit: bytes that a job may hold, pages of mapped files not counted.
 
     Returns:
         The records of everything asked for, failed ones included, in the order of the plan.
 
     Raises:
-        UserError: an unknown name or parameter, a value out of range, results not writable.
+        UserError: an unknown name or parameter, a value out of range, a limit that the engine does
+            not support, or results that cannot be written.
     """
-    engine = engine_of(engine, time_limit, memory_limit)
-    check_choices(engine, device)
-    kept, asked = _kept(keep), tuple(_names(metrics))
+    settings = Settings(
+        results=Path(results), device=device_choice(device), keep=_kept(keep),
+        metrics=tuple(_names(metrics)), time_limit=time_limit, memory_limit=memory_limit,
+    )  # fmt: skip
+    engine = choose_engine(engine, settings)
     plan = plan_run(
         methods, protocols, dataset,
         preset=preset, seeds=seeds, overrides=texts(params or {}), grid=texts(grid or {}),
-        results=Path(results), keep=kept, metrics=asked,
-    )  # fmt: skip
-    settings = Settings(
-        results=Path(results), device=device, keep=kept, metrics=asked,
-        time_limit=time_limit, memory_limit=memory_limit,
+        results=settings.results, keep=settings.keep, metrics=settings.metrics,
     )  # fmt: skip
     for _ in execute_plan(plan.remaining(retry_failed=retry_failed), settings, engine):
         pass
-    return Results(planned_records(plan, Path(results)), Path(results))
+    return Results(planned_records(plan, settings.results), settings.results)
 
 
 def records(results: Path | str = DEFAULT_RESULTS) -> Results:
-    """Every record in a results folder, by dataset, protocol, method and seed.
+    """Return every record in a results folder, by dataset, protocol, method, seed and key.
 
     A record that cannot be read is left out, with a warning that names file and fault.
 
     Raises:
         UserError: it is no results folder.
     """
-    found, faults = ResultsStore(Path(results)).sound()
+    sound, faults = ResultsStore(Path(results)).sound()
     for fault in faults:
         log.warning("left out: %s", printable(fault.line))
-    return Results(sorted(found, key=_reading_order), Path(results))
+    return Results(sorted(sound, key=_reading_order), Path(results))
 
 
 def _reading_order(record: Record) -> tuple[str, str, str, int, str]:
@@ -172,7 +187,7 @@ def _reading_order(record: Record) -> tuple[str, str, str, int, str]:
 
 
 def is_built(dataset: str, preset: str | None) -> bool:
-    """Whether a dataset is there already; one that nobody knows counts as there."""
+    """Return whether a dataset is prepared. An unknown one counts, as nothing can be built."""
     return is_ready(dataset, registry().datasets, preset)
 
 
@@ -191,8 +206,26 @@ def plan_run(
     trials: bool = False,
     progress: Progress = silent,
 ) -> Plan:
-    """Check every name, open (or build) the dataset, and turn the request into jobs."""
-    offered = registry()
+    """Check every name, open (or build) the dataset, and turn the request into jobs.
+
+    Args:
+        methods: names, or ``all``.
+        protocols: names, or ``all``.
+        dataset: a built-in or prepared dataset.
+        preset: the preset, or None for the one that the dataset suggests.
+        seeds: how many seeds stochastic methods are run with.
+        overrides: method → parameter → value, as typed.
+        grid: method → parameter → values, as typed.
+        results: folder of the results.
+        keep: files to keep. Results without them are to be done again.
+        metrics: costly metrics to score as well.
+        trials: whether to score on the validation profiles only.
+        progress: called while the dataset is built.
+
+    Raises:
+        UserError: an unknown name or parameter, a value out of range, a missing platform.
+    """
+    specs = registry()
     request = Request(
         methods=_names(methods),
         protocols=_names(protocols),
@@ -204,18 +237,18 @@ def plan_run(
         metrics=_names(metrics),
         trials=trials,
     )
-    # Names first: a typing error should not wait for a dataset to be built.
-    offered.methods.choose(request.methods)
-    offered.protocols.choose(request.protocols)
-    wanted_metrics(offered, request.metrics)
+    # Names first: a typing error should not wait for a dataset to be built, which takes minutes.
+    specs.methods.choose(request.methods)
+    specs.protocols.choose(request.protocols)
+    wanted_metrics(specs, request.metrics)
     store = ResultsStore(results)
     store.check()
-    opened = open_dataset(dataset, offered.datasets, preset, progress)
-    return make_plan(request, opened, dataset, offered, store)
+    opened = open_dataset(dataset, specs.datasets, preset, progress)
+    return make_plan(request, opened, dataset, specs, store)
 
 
 def preset_of(dataset: str, preset: str | None) -> str:
-    """The preset that is asked for, or else what the dataset suggests.
+    """Return the preset that is asked for, or else the one that the dataset suggests.
 
     Raises:
         UserError: there is no such preset, or no such dataset.
@@ -237,73 +270,112 @@ def plan_suite(
     metrics: Names = (),
     progress: Progress = silent,
 ) -> Plan:
-    """The plan of a suite; what is given here goes before what the suite says."""
+    """Plan a suite. Arguments other than None replace the defaults of the suite.
+
+    Raises:
+        UserError: as :func:`plan_run`.
+    """
     name = dataset or suite.dataset or "sim"
     size = preset_of(name, preset or suite.preset)
 
     def plan(run: Run) -> Plan:
         methods = [spec.name for spec in registry().methods.choose(run.methods)]
-        settings = run.at(size)
+        parameters = run.at(size)
         return plan_run(
             methods,
             suite.protocols if protocols is None else protocols,
             name,
             preset=preset or suite.preset,
             seeds=suite.seeds if seeds is None else seeds,
-            overrides=dict.fromkeys(methods, texts(settings.set)) if settings.set else {},
-            grid=dict.fromkeys(methods, texts(settings.grid)) if settings.grid else {},
+            overrides=dict.fromkeys(methods, texts(parameters.set)) if parameters.set else {},
+            grid=dict.fromkeys(methods, texts(parameters.grid)) if parameters.grid else {},
             results=results,
             keep=keep,
             metrics=metrics,
             progress=progress,
         )
 
-    return merged(map(plan, suite.runs))
+    return merge_plans(map(plan, suite.runs))
 
 
-def check_choices(engine: str, device: str) -> None:
-    """Refuse an unknown engine or device before anything is done."""
-    registry().engines.get(engine)
-    if device not in get_args(DeviceChoice):
-        raise unknown("device", device, get_args(DeviceChoice))
-
-
-def engine_of(engine: str, *limits: float | None) -> str:
-    """The engine to use: a limit needs one that can stop a job.
+def device_choice(name: str) -> DeviceChoice:
+    """Return a device that a user may ask for, by name.
 
     Raises:
-        UserError: another one is asked for.
+        UserError: there is no such device.
     """
-    if all(limit is None for limit in limits):
-        return engine
-    if engine not in ("local", "process"):
-        raise UserError(f"engine {engine} keeps no limits; leave them out, or use engine process")
-    return "process"
+    choice: DeviceChoice
+    for choice in get_args(DeviceChoice):
+        if choice == name:
+            return choice
+    raise unknown("device", name, get_args(DeviceChoice))
 
 
-def execute_plan(jobs: list[Job], settings: Settings, engine: str = "local") -> Iterable[Job]:
-    """Hand jobs to an engine; yields each once it has ended."""
-    spec = registry().engines.get(engine)
+def choose_engine(name: str | None, settings: Settings) -> str:
+    """Return the name of the engine to use.
+
+    Args:
+        name: the engine that is asked for. None chooses the first in the registry that keeps the
+            limits. Built-in engines come first there, and ``local`` is the first of them.
+        settings: how jobs are to be executed, limits included.
+
+    Raises:
+        UserError: there is no such engine, or it does not support a limit of the settings.
+    """
+    engines = registry().engines
+    values = {"time": settings.time_limit, "memory": settings.memory_limit}
+    limits = [limit for limit, value in values.items() if value is not None]
+    # Never empty, because a built-in engine keeps every limit.
+    able = [spec.name for spec in engines.specs.values() if set(limits) <= set(spec.limits)]
+    if name is None:
+        return able[0]
+    engine = engines.get(name)
+    missing = [limit for limit in limits if limit not in engine.limits]
+    if missing:
+        options = " and ".join(f"--{limit}-limit" for limit in missing)
+        raise UserError(
+            f"Engine {name} does not support {' or '.join(missing)} limits. "
+            f"Remove {options}, or use --engine {able[0]}."
+        )
+    return name
+
+
+def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None) -> Iterable[Job]:
+    """Hand jobs to an engine. Yield each once it has ended.
+
+    Args:
+        jobs: the jobs, such as :meth:`genebench.runs.plan.Plan.remaining` gives.
+        settings: how they are executed.
+        engine: name of the engine, as in :func:`choose_engine`.
+
+    Raises:
+        UserError: the engine does not support a limit, the results cannot be written, or a job has
+            a mistake of the user's.
+    """
+    spec = registry().engines.get(choose_engine(engine, settings))
     launch = load_code(spec.code)
     ResultsStore(settings.results).prepare()
     for job in jobs:
+        # An engine that contains methods creates them only where their jobs run.
         check(job, settings, create=not spec.contains)
     yield from launch(jobs, settings)
 
 
 def planned_records(plan: Plan, results: Path) -> list[Record]:
-    """The records of a plan's evaluations that exist, in the order of the plan."""
+    """Return the records that exist of a plan's evaluations, in the order of the plan."""
     store = ResultsStore(results)
-    found = (store.read(evaluation.key) for _, evaluation in plan.evaluations)
-    return [record for record in found if record]
+    stored = (store.read(evaluation.key) for _, evaluation in plan.evaluations)
+    return [record for record in stored if record]
 
 
 def _kept(names: Names) -> frozenset[Kept]:
-    wanted, known = _names(names), get_args(Kept)
+    """Return the kinds of files to keep, by name."""
+    kinds: dict[str, Kept] = {kind: kind for kind in get_args(Kept)}
+    wanted = _names(names)
     for name in wanted:
-        if name not in known:
-            raise unknown("thing to keep", name, known)
-    return frozenset(cast("list[Kept]", wanted))
+        if name not in kinds:
+            raise unknown("thing to keep", name, kinds)
+    return frozenset(kinds[name] for name in wanted)
 
 
 def _names(names: Names) -> list[str]:
@@ -315,8 +387,8 @@ __all__ = [
     "Dataset",
     "Parts",
     "Results",
-    "check_choices",
-    "engine_of",
+    "choose_engine",
+    "device_choice",
     "execute_plan",
     "is_built",
     "load",

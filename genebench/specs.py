@@ -355,23 +355,33 @@ class MetricSpec:
             raise ValueError(f"metric {self.name}: form 'terms' is for metrics of genes")
 
 
+Limit = Literal["time", "memory"]
+"""A limit of a job that an engine may keep."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineSpec:
     """A place to execute jobs. ``code`` names ``f(jobs, settings) -> Iterator[Job]``.
 
-    The function sees to it that :func:`genebench.runs.execute.execute` is called with each job
-    and the settings, wherever it likes, and yields each job once it has ended.
+    The function calls :func:`genebench.runs.execute.execute` with each job and the settings, in any
+    process and on any machine. It yields each job once it has ended.
     """
 
     name: str
     title: str
     code: str
     contains: bool = False
-    """Whether no code of a method is run but where its job is, so that it cannot end the run."""
+    """True if code of a method runs only where its job does, so that it cannot end the run."""
+    limits: tuple[Limit, ...] = ()
+    """Limits that this engine can keep. It stops a job that exceeds ``settings.time_limit``
+    (seconds) or ``settings.memory_limit`` (bytes), and records the failure with
+    :func:`genebench.runs.execute.fail`."""
 
     def __post_init__(self) -> None:
         check_name("engine", self.name)
         _check_code(self.name, self.code)
+        for limit in self.limits:
+            _check_choice(f"engine {self.name}: limit", limit, get_args(Limit))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -190,11 +190,11 @@ def test_python_and_the_command_line_continue_each_others_work(done, genebench):
 
 def test_records_reads_what_run_wrote(done):
     folder, results = done
-    found = gb.records(folder)
-    assert {record.key for record in found.records} == {record.key for record in results.records}
+    stored = gb.records(folder)
+    assert {record.key for record in stored.records} == {record.key for record in results.records}
     by_key = {record.key: record for record in results.records}
-    assert all(record == by_key[record.key] for record in found.records)
-    assert len(found.table) == len(results.table) > 0
+    assert all(record == by_key[record.key] for record in stored.records)
+    assert len(stored.table) == len(results.table) > 0
 
 
 def test_the_numbers_follow_from_the_data_and_the_formulas(done, geo):
@@ -222,7 +222,7 @@ def test_parameters_may_be_given_as_python_values(tmp_path):
     assert knn.choices == {"k": 1}
 
 
-def test_a_record_knows_that_python_and_not_a_command_made_it(done):
+def test_the_command_of_a_record_made_from_python_is_python(done):
     _, results = done
     assert {record.provenance.command for record in results.records} == {"python"}
 
@@ -241,9 +241,9 @@ def test_a_record_knows_that_python_and_not_a_command_made_it(done):
     ids=str,
 )
 def test_mistakes_raise_the_users_error_and_write_nothing(tmp_path, arguments):
-    given = {"preset": "tiny", "results": tmp_path / "results"} | arguments
+    mistaken = {"preset": "tiny", "results": tmp_path / "results"} | arguments
     with pytest.raises(gb.UserError):
-        gb.run(**given)
+        gb.run(**mistaken)
     assert not (tmp_path / "results").exists()
 
 

@@ -1,4 +1,4 @@
-"""Limits of a job, as a user writes them: ``90``, ``15m``, ``2h``; ``800M``, ``8G``."""
+"""Limits of a job, as a user writes them: times such as ``15m``, sizes such as ``8G``."""
 
 from __future__ import annotations
 
@@ -20,31 +20,33 @@ MemoryLimitOption = Annotated[
     typer.Option("--memory-limit", metavar="SIZE", help="Stop a job that holds more: 800M, 8G."),
 ]
 
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_BYTES = {"m": 2**20, "g": 2**30, "t": 2**40}
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_UNIT_BYTES = {"m": 2**20, "g": 2**30, "t": 2**40}
+# The number, the unit's letter, and what people write after it: 8G, 8 GB, 8GiB.
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]?)(?:i?b)?")
 
 
 def time_limit(text: str | None) -> float | None:
-    """Seconds.
+    """Return a time in seconds. A number without a unit is in seconds.
 
     Raises:
-        UserError: it is no time.
+        UserError: the text is no time.
     """
-    return None if text is None else _amount(text, _SECONDS, "--time-limit", "90s, 15m or 2h")
+    return None if text is None else _amount(text, _UNIT_SECONDS, "--time-limit", "90s, 15m or 2h")
 
 
 def memory_limit(text: str | None) -> int | None:
-    """Bytes; M, G and T are powers of 1024.
+    """Return a size in bytes. M, G and T are powers of 1024.
 
     Raises:
-        UserError: it is no size.
+        UserError: the text is no size.
     """
-    return None if text is None else int(_amount(text, _BYTES, "--memory-limit", "800M or 8G"))
+    return None if text is None else int(_amount(text, _UNIT_BYTES, "--memory-limit", "800M or 8G"))
 
 
 def _amount(text: str, units: dict[str, int], option: str, examples: str) -> float:
-    found = _AMOUNT.fullmatch(text.strip().lower())
-    if not found or found[2] not in units or float(found[1]) == 0:
-        raise UserError(f"{option} {text}: write it as {examples}")
-    return float(found[1]) * units[found[2]]
+    """Return a number with a unit. A size without a unit is refused: nobody means bytes."""
+    match = _AMOUNT.fullmatch(text.strip().lower())
+    if not match or match[2] not in units or float(match[1]) == 0:
+        raise UserError(f"{option} {text}: this is no limit. Write it as {examples}.")
+    return float(match[1]) * units[match[2]]

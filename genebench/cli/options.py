@@ -62,7 +62,10 @@ MetricsOption = Annotated[
     typer.Option("--metrics", "--metric", help="Comma-separated names, or all; see list metrics."),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-EngineOption = Annotated[str, typer.Option(help="Where jobs are executed.")]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(help="Where jobs are executed. Default: the first engine that keeps the limits."),
+]
 RetryFailedOption = Annotated[bool, typer.Option("--retry-failed", help="Try failed jobs again.")]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")

@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
 
 LINE_SECONDS = 30.0
-"""Least time between lines, where there is no terminal."""
+"""Least time between lines, where there is no terminal. Logs of long runs stay readable."""
 _NO_CURVES = dict.fromkeys(map(ord, BLOCKS), "")
+"""Translation that removes the block characters of curves."""
 _ASCII = str.maketrans(BLOCKS, "_.:-=+*#")
+"""Translation of block characters, lowest to highest, into ASCII."""
 
 
 @contextmanager
 def bar(*, quiet: bool) -> Iterator[Progress]:
-    """A progress callable for one stretch of work; in a terminal it leaves nothing at the end."""
+    """Yield a progress callable for one piece of work. A bar in a terminal vanishes at its end."""
     if quiet:
         yield silent
     elif sys.stderr.isatty():
@@ -45,37 +47,40 @@ def _live() -> Iterator[Progress]:
     from rich.progress import Progress as RichProgress
     from rich.table import Column
 
-    # A column of its own settings, as the usual one cuts off what a narrow terminal has no room
-    # for: the curves, which come last.
+    # The usual column cuts off text that does not fit, which would be the curves at its end. A
+    # plain column wraps.
     text = TextColumn("{task.description}", markup=False, table_column=Column())
-    # Asked now: the live display puts a stream of its own in the place of this one.
-    drawn = _drawn(sys.stderr.encoding)
+    # Before the live display replaces sys.stderr by a stream of its own.
+    translation = _translation(sys.stderr.encoding)
     columns = (text, BarColumn(bar_width=20), TimeRemainingColumn())
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("", total=None)
 
         def progress(done: int, total: int, message: str) -> None:
-            shown.update(task, completed=done, total=total, description=message.translate(drawn))
+            shown.update(
+                task, completed=done, total=total, description=message.translate(translation)
+            )
 
         yield progress
 
 
 class _Lines:
-    """Progress as plain lines: none in the first seconds, and then one now and then."""
+    """Progress as plain lines, at least ``LINE_SECONDS`` apart. Short work prints none."""
 
     def __init__(self) -> None:
-        self._told = time.monotonic()
+        self._last_line = time.monotonic()
 
     def __call__(self, done: int, total: int, message: str) -> None:
-        if time.monotonic() - self._told < LINE_SECONDS:
+        if time.monotonic() - self._last_line < LINE_SECONDS:
             return
-        self._told = time.monotonic()
+        self._last_line = time.monotonic()
         line = f"{message.translate(_NO_CURVES)} ({done / max(total, 1):.0%})"
+        # A curve that was removed leaves a blank before the comma.
         typer.echo(printable(line).replace(" ,", ","), err=True)
 
 
-def _drawn(encoding: str) -> dict[int, int]:
-    """What curves are drawn with where text has an encoding: ASCII if it has no blocks."""
+def _translation(encoding: str) -> dict[int, int]:
+    """Return how to translate curves for an encoding: into ASCII if it has no block characters."""
     try:
         BLOCKS.encode(encoding)
     except UnicodeEncodeError:
@@ -84,34 +89,34 @@ def _drawn(encoding: str) -> dict[int, int]:
 
 
 class JobProgress:
-    """An observer, like any plugin's, that shows where a run is."""
+    """Observer of jobs, like a plugin's, that shows the progress of a run."""
 
     def __init__(self, jobs: int, show: Progress) -> None:
         self._jobs = jobs
         self._show = show
         self._ended = 0
-        self._began = time.perf_counter()
+        self._start = time.perf_counter()
 
     @hookimpl
     def genebench_job_started(self, job: Job) -> None:
-        """Name the job."""
-        self._began = time.perf_counter()
+        """Show the name of the job."""
+        self._start = time.perf_counter()
         self._show(0, 1, self._title(job))
 
     @hookimpl
     def genebench_job_progressed(self, job: Job, done: int, total: int, message: str) -> None:
-        """Show what the method says."""
+        """Show the message of the method."""
         self._show(done, total, printable(f"{self._title(job)}: {message}"))
 
     @hookimpl
     def genebench_job_finished(self, job: Job, records: list[Record]) -> None:
-        """Leave a line for the finished job."""
-        spent = time.perf_counter() - self._began
+        """Print a line for the finished job."""
+        seconds = time.perf_counter() - self._start
         failures = [record.failure for record in records if record.failure]
         outcome = "done"
         if failures:
             outcome = f"failed: {failures[0].kind}: {failures[0].message}"
-        line = f"{self._title(job)}: {outcome} in {spent:.1f} s"
+        line = f"{self._title(job)}: {outcome} in {seconds:.1f} s"
         typer.echo(printable(line), err=True)
         self._ended += 1
 
@@ -121,7 +126,7 @@ class JobProgress:
 
 @contextmanager
 def jobs_shown(jobs: int, *, quiet: bool) -> Iterator[None]:
-    """Show the progress of jobs executed in this process."""
+    """Show the progress of jobs that this process executes, or waits for."""
     if quiet:
         yield
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from genebench.runs.jobs import Kept, Settings
     from genebench.runs.plan import Plan
     from genebench.runs.suite import Suite
-    from genebench.specs import DeviceChoice
 
 JOB_FAILED = 1
+"""Exit status when a job failed, though the command itself did its work."""
 
 
 def register(app: typer.Typer) -> None:
@@ -54,29 +54,31 @@ def register(app: typer.Typer) -> None:
 def run(  # noqa: PLR0917  typer's options are the arguments
     suite: Annotated[
         str | None,
-        typer.Argument(help="A file that says what to run, or the name of a shipped one."),
+        typer.Argument(help="A suite: a TOML file of what to run, or a shipped one by name."),
     ] = None,
     methods: Annotated[
         str | None, typer.Option("--methods", "--method", help="Comma-separated names, or all.")
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", "--protocols", help="Names, or all; geo,gtex unless given."),
+        typer.Option(
+            "--protocol", "--protocols", help="Comma-separated names, or all. Default: geo,gtex."
+        ),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="A prepared or built-in dataset; sim unless given.")
+        str | None, typer.Option(help="A prepared or built-in dataset. Default: sim.")
     ] = None,
     preset: PresetOption = None,
     set_: SetOption = None,
     grid: Annotated[
         list[str] | None,
-        typer.Option(metavar="[METHOD.]PARAM=VALUE,…", help="Run every combination; repeatable."),
+        typer.Option(metavar="[METHOD.]PARAM=VALUE,…", help="Run every combination. Repeatable."),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(help="Number of seeds of stochastic methods; 1 unless given.")
+        int | None, typer.Option(help="Number of seeds of stochastic methods. Default: 1.")
     ] = None,
     device: DeviceOption = "auto",
-    engine: EngineOption = "local",
+    engine: EngineOption = None,
     time_limit_: TimeLimitOption = None,
     memory_limit_: MemoryLimitOption = None,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
@@ -94,18 +96,25 @@ def run(  # noqa: PLR0917  typer's options are the arguments
 ) -> int:
     """Evaluate methods under protocols on a dataset, and print the tables.
 
-    What the results folder holds already is not done again: issue the same command to continue.
+    Results that are in the folder already are not computed again: issue the same command to
+    continue.
     """
     from genebench import api
 
-    keep = _kept(predictions=keep_predictions, model=keep_models)
+    keep: list[Kept] = []
+    if keep_predictions:
+        keep.append("predictions")
+    if keep_models:
+        keep.append("model")
     asked = tuple(metrics.split(",")) if metrics else ()
     engine, settings = settings_of(
-        engine, device, time_limit_, memory_limit_, results=results, keep=keep, metrics=asked
-    )
+        engine, device, time_limit_, memory_limit_,
+        results=results, keep=frozenset(keep), metrics=asked,
+    )  # fmt: skip
     read = _suite(suite, methods, set_, grid)
     name = dataset or (read.dataset if read else None) or "sim"
     preset = preset or (read.preset if read else None)
+    # Checked before is_known, which does not refuse unknown names.
     api.preset_of(name, preset)
     if dry_run and not is_known(name, preset):
         return 0
@@ -136,38 +145,50 @@ def run(  # noqa: PLR0917  typer's options are the arguments
 
 
 def settings_of(
-    engine: str, device: str, time: str | None, memory: str | None, **others: Any
+    engine: str | None,
+    device: str,
+    time: str | None = None,
+    memory: str | None = None,
+    **others: Any,
 ) -> tuple[str, Settings]:
-    """The engine to use, and how to execute jobs, from what was asked for.
+    """Return the engine to use, and how it executes jobs.
+
+    Args:
+        engine: the engine that is asked for, if any.
+        device: the device that is asked for.
+        time: time limit, as typed.
+        memory: memory limit, as typed.
+        others: further fields of the settings.
 
     Raises:
-        UserError: there is no such engine or device, or a limit makes no sense.
+        UserError: there is no such engine or device, a limit is malformed, or the engine does not
+            support it.
     """
     from genebench import api
     from genebench.runs.jobs import Settings
 
-    limits = time_limit(time), memory_limit(memory)
-    engine = api.engine_of(engine, *limits)
-    api.check_choices(engine, device)
     settings = Settings(
-        device=cast("DeviceChoice", device), command=command_line(),
-        time_limit=limits[0], memory_limit=limits[1], **others,
+        device=api.device_choice(device), command=command_line(),
+        time_limit=time_limit(time), memory_limit=memory_limit(memory), **others,
     )  # fmt: skip
-    return engine, settings
+    return api.choose_engine(engine, settings), settings
 
 
 def is_known(dataset: str, preset: str | None) -> bool:
-    """Whether a plan can be shown without building its dataset; says so if not."""
+    """Return whether a plan can be shown without building its dataset. Print so if it cannot."""
     from genebench import api
 
     built = api.is_built(dataset, preset)
     if not built:
-        typer.echo(f"dataset {dataset} would be built first; what would then be done is not known")
+        typer.echo(
+            f"dataset {dataset} is not built yet, so its jobs are not known. "
+            "Run the command without --dry-run to build it."
+        )
     return built
 
 
 def shown_metrics(asked: Sequence[str], records: Sequence[Record]) -> Sequence[str]:
-    """The metrics to print: the published ones, and those that were asked for."""
+    """Return the metrics to print: the published ones, and those that were asked for."""
     from genebench.reports.report import SHOWN_METRICS
 
     names = [name.strip() for name in asked]
@@ -179,7 +200,7 @@ def shown_metrics(asked: Sequence[str], records: Sequence[Record]) -> Sequence[s
 def carry_out(
     plan: Plan, settings: Settings, engine: str, *, retry_failed: bool, quiet: bool
 ) -> list[Record]:
-    """Do what is left to do of a plan; give all its records."""
+    """Execute the jobs of a plan that are left to do. Return all records of the plan."""
     from genebench import api
 
     jobs = plan.remaining(retry_failed=retry_failed)
@@ -191,47 +212,40 @@ def carry_out(
 
 
 def status_of(records: Iterable[Record]) -> int:
-    """The exit status that records call for."""
+    """Return the exit status of a command that made these records: 1 if a job failed, else 0."""
     return JOB_FAILED if any(record.status == "failed" for record in records) else 0
 
 
-def _kept(**wanted: bool) -> frozenset[Kept]:
-    return frozenset(cast("Kept", what) for what, is_wanted in wanted.items() if is_wanted)
-
-
 def _suite(name: str | None, *others: object) -> Suite | None:
+    """Read the suite, if one is named. Refuse options that contradict it."""
     from genebench.runs.suite import read_suite
 
     if name is None:
         return None
     if any(other is not None for other in others):
         raise UserError(
-            f"run {name}: a suite says itself which methods and parameters; leave out --methods, "
-            "--set and --grid"
+            f"run {name}: a suite holds the methods and parameters itself. Leave out --methods, "
+            "--set and --grid."
         )
     return read_suite(name)
 
 
 def _announce(plan: Plan, results: Path, jobs: int, *, retry_failed: bool, quiet: bool) -> None:
+    """Print how much of a plan is done already."""
     if quiet:
         return
     done, failed = plan.count("done"), plan.count("failed")
     if not jobs:
         typer.echo(f"nothing to do: all {done + failed} results are in {results}", err=True)
     elif done:
-        typer.echo(
-            f"{done} results are in {results} already; {_count(jobs, 'job')} to do", err=True
-        )
+        to_do = "1 job" if jobs == 1 else f"{jobs} jobs"
+        typer.echo(f"{done} results are in {results} already. {to_do} to do.", err=True)
     if failed and not retry_failed:
-        typer.echo(f"{failed} failed earlier; --retry-failed tries them again", err=True)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+        typer.echo(f"{failed} failed earlier. Try them again with --retry-failed.", err=True)
 
 
 def show_plan(plan: Plan) -> None:
-    """Print what a plan would do."""
+    """Print the evaluations of a plan, and their states."""
     output.table(
         ("method", "protocol", "seed", "parameters", "state", "key"),
         [

@@ -1,4 +1,4 @@
-"""``genebench sweep``: run a grid of parameters, and show it as one."""
+"""``genebench sweep``: run a grid of parameters, and print it as one table."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "sweep",
-        short_help="Run a grid of parameters, and print it as one.",
+        short_help="Run a grid of parameters, and print it as one table.",
         epilog="Example: genebench sweep --methods dgex,ggan-fc --grid layers=1,2 "
         "--grid units=100,300 --protocol geo",
     )(sweep)
@@ -57,7 +57,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
         list[str],
         typer.Option(
             metavar="[METHOD.]PARAM=VALUE,…",
-            help="Values of a parameter; repeatable. Rows first, then columns, then tables.",
+            help="Values of a parameter. Repeatable: rows first, then columns, then tables.",
         ),
     ],
     protocol: Annotated[
@@ -68,7 +68,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     set_: SetOption = None,
     seeds: Annotated[int, typer.Option(help="Number of seeds of stochastic methods.")] = 1,
     device: DeviceOption = "auto",
-    engine: EngineOption = "local",
+    engine: EngineOption = None,
     time_limit_: TimeLimitOption = None,
     memory_limit_: MemoryLimitOption = None,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
@@ -83,8 +83,8 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
 ) -> int:
     """Run methods with every combination of values, and print parameters against parameters.
 
-    What the results folder holds already is not done again: issue the same command to continue.
-    The best cell is marked after the fact; to choose parameters, genebench tune.
+    Results that are in the folder already are not computed again: issue the same command to
+    continue. The best cell is marked by its test scores. To choose parameters, use genebench tune.
     """
     from genebench import api
 
@@ -96,6 +96,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     if out is not None:
         from genebench.reports.figures.drawing import check_drawing
 
+        # Now: nobody wants to learn after hours of work that nothing can be drawn.
         check_drawing()
     if dry_run and not is_known(dataset, preset):
         return 0
@@ -121,7 +122,7 @@ def _as_suite(
     fixed: Mapping[str, Mapping[str, Any]],
     axes: Mapping[str, Mapping[str, Sequence[Any]]],
 ) -> Suite:
-    """The suite that asks for the same: a sweep is one made up at the command line."""
+    """Return the suite of the same runs, because the tables of suites show sweeps, too."""
     from genebench.plugins.registry import registry
     from genebench.runs.suite import Run, Suite
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,13 +16,12 @@ from genebench.cli.options import (
     QuietOption,
     ResultsOption,
     SetOption,
-    command_line,
     grid_of,
     overrides_of,
 )
 from genebench.cli.progress import bar, jobs_shown
 from genebench.cli.report import print_report
-from genebench.cli.run import JOB_FAILED
+from genebench.cli.run import settings_of, status_of
 from genebench.errors import UserError, some
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def register(app: typer.Typer) -> None:
 def tune(  # noqa: PLR0917  typer's options are the arguments
     method: Annotated[str, typer.Option("--method", "--methods", help="The method to tune.")],
     grid: Annotated[
-        list[str], typer.Option(metavar="PARAM=VALUE,…", help="Values to try; repeatable.")
+        list[str], typer.Option(metavar="PARAM=VALUE,…", help="Values to try. Repeatable.")
     ],
     protocol: Annotated[
         str, typer.Option("--protocol", "--protocols", help="Comma-separated names, or all.")
@@ -54,40 +53,35 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     set_: SetOption = None,
     random: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Draw N candidates; every combination unless given."),
+        typer.Option(metavar="N", help="Draw N candidates at random. Default: every combination."),
     ] = None,
     halving: Annotated[
-        bool, typer.Option("--halving", help="Drop most candidates after a part of the epochs.")
+        bool, typer.Option("--halving", help="Drop most candidates after a fraction of the epochs.")
     ] = False,
     device: DeviceOption = "auto",
-    engine: EngineOption = "local",
+    engine: EngineOption = None,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
     results: ResultsOption = DEFAULT_RESULTS,
     quiet: QuietOption = False,
 ) -> int:
-    """Fit every candidate, compare them on the validation set, and test what was chosen.
+    """Fit every candidate, compare them on the validation set, and test the choice.
 
     Test profiles are scored once, for the choice. Issue the same command to continue.
     """
     from genebench import api
     from genebench.plugins.registry import registry
     from genebench.results.store import ResultsStore
-    from genebench.runs.jobs import Settings
     from genebench.runs.tune import Search
     from genebench.runs.tune import tune as search_and_test
-    from genebench.specs import DeviceChoice
 
-    api.check_choices(engine, device)
+    engine, settings = settings_of(engine, device, results=results)
     spec = registry().methods.get(method)
     protocols = [item.name for item in registry().protocols.choose(protocol.split(","))]
-    settings = Settings(
-        results=results, device=cast("DeviceChoice", device), command=command_line()
-    )
     fixed = overrides_of(set_ or ())
     preset = api.preset_of(dataset, preset)
     axes = grid_of(grid, method)
     if others := axes.keys() - {method}:
-        raise UserError(f"--grid: {some(others)} is not being tuned; leave it out")
+        raise UserError(f"--grid: {some(others)} is not the method to tune. Leave it out.")
     search = Search(
         method=spec, preset=preset, grid=axes.get(method, {}), fixed=fixed.get(method, {}),
         number=random, halving=halving,
@@ -101,8 +95,8 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
                 overrides=fixed | {method: {**search.fixed, **point}},
             )  # fmt: skip
 
-    def execute(made: Plan) -> None:
-        jobs = made.remaining()
+    def execute(candidates: Plan) -> None:
+        jobs = candidates.remaining()
         with jobs_shown(len(jobs), quiet=quiet):
             for _ in api.execute_plan(jobs, settings, engine):
                 pass
@@ -110,10 +104,11 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     tuned = search_and_test(search, protocols, plan, execute, ResultsStore(results))
     _print_trials(tuned)
     print_report(tuned.records)
-    return JOB_FAILED if any(record.status == "failed" for record in tuned.records) else 0
+    return status_of(tuned.records)
 
 
 def _print_trials(tuned: Tuned) -> None:
+    """Print a table of trials for each protocol: the choice first, then by error."""
     for name, trials in tuned.trials.groupby("protocol", sort=False):
         typer.echo(f"{name}: {len(trials)} trials, by MAE on the validation set")
         shown = trials.drop(columns=["protocol", "chosen", "key"]).dropna(axis=1, how="all")

@@ -17,7 +17,7 @@ from genebench.conformance.check import Check, chosen_checks
 from genebench.conformance.run import Outcome, judged, outcome_of
 from genebench.conformance.subject import Subject
 from genebench.engines.process import Event, Worker
-from genebench.engines.worker import hear, leave
+from genebench.engines.worker import end_process, receive_order
 
 SECONDS = 600.0
 """That a check may take unless told otherwise: more than any process that it waits for."""
@@ -93,7 +93,7 @@ def _events(order: bytes, limit: float) -> Iterator[Event]:
 
 
 def _main() -> None:
-    line, say = hear()
+    line, say = receive_order()
     order = TypeAdapter(Order).validate_json(line)
     subject = Subject(order.method, preset=order.preset, overrides=order.overrides)
     checks = {check.name: check for check in chosen_checks(order.checks)}
@@ -105,7 +105,7 @@ def _main() -> None:
                 "detail": outcome.detail, "traceback": outcome.traceback,
             }
         )  # fmt: skip
-    leave()
+    end_process()
 
 
 if __name__ == "__main__":

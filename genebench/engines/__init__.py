@@ -10,7 +10,7 @@ genebench_contract = CONTRACT
 
 @hookimpl
 def genebench_engines() -> list[EngineSpec]:
-    """The engines that need nothing else."""
+    """Return the engines that need nothing else. The first is the default."""
     return [
         EngineSpec(
             name="local",
@@ -22,5 +22,6 @@ def genebench_engines() -> list[EngineSpec]:
             title="jobs one after another, each in a process of its own that can be stopped",
             code="genebench.engines.process:run",
             contains=True,
+            limits=("time", "memory"),
         ),
     ]

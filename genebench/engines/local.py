@@ -11,8 +11,9 @@ from genebench.runs.jobs import Job, Settings
 
 
 def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:
-    """Execute each job here; yield it once it has ended."""
+    """Execute each job in this process. Yield it once it has ended."""
     for job in jobs:
+        # A method may print control sequences, or call os._exit.
         with escaped_output(), no_exit():
             execute(job, settings)
         yield job

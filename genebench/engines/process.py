@@ -1,7 +1,13 @@
-"""The process engine: each job in a process of its own, which cannot take the run with it.
+"""The process engine: each job in its own process, so that a crash or hang cannot stop the run.
 
-A method that loops for ever, ends its process, crashes it or takes all memory becomes a failed
-record, written from here. What it prints is kept for that record and never reaches the terminal.
+A method that loops for ever, ends or crashes its process, or takes all memory becomes a failed
+record. The record is written from here, and holds the last output of the job. Nothing that a job
+prints reaches the terminal.
+
+::
+
+    run (this process) ─── Worker ──► supervisor ──► worker ──► what the method starts
+                       ◄── events (JSON lines through a pipe) ──┘
 """
 
 from __future__ import annotations
@@ -25,51 +31,63 @@ from genebench._util.text import LONGEST, printable
 from genebench.engines import supervisor
 from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError, some
-from genebench.plugins.discovery import installed
 from genebench.results.record import Failure
 from genebench.results.store import ResultsStore
-from genebench.runs.execute import fail
+from genebench.runs.execute import fail, notify
 from genebench.runs.jobs import Job, Settings
 from genebench.runs.provenance import now
 
 log = logging.getLogger("genebench")
 
-_POLL = 0.1
-"""Seconds between two looks at a job."""
-_TAIL_BYTES, _TAIL_LINES = 32_768, 40
-"""How much is kept of what a job prints last."""
+_POLL_SECONDS = 0.1
+"""Longest wait for an event of a job before its limits are checked again."""
+_JOIN_SECONDS = 1
+"""Longest wait for the end of a pipe. A process that would not die may hold it open."""
+_TAIL_BYTES = 32_768
+"""How much of a job's output is kept: the last 32 KiB."""
+_TAIL_LINES = 40
+"""How many of the last lines go into the record."""
 
 _SUPERVISOR = (sys.executable, "-I", "-S", supervisor.__file__)
-"""Runs a command, without a look at anything but the standard library."""
+"""Command that supervises another command. It imports nothing but the standard library."""
 
 Event = dict[str, Any]
+"""A message of a worker: progress, a warning, or the refusal of its order."""
 
 
 def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:
-    """Execute each job in a process of its own, one after another; yield it once it has ended.
+    """Execute each job in its own process, one after another. Yield it once it has ended.
 
     Raises:
-        UserError: a job says that the user is to blame, or memory cannot be watched here.
+        UserError: the user is to blame for the failure of a job, or memory cannot be measured here.
     """
     if settings.memory_limit is not None and not supervisor.can_be_watched():
-        raise UserError("a memory limit needs /proc, which this system lacks; leave it out")
+        raise UserError(
+            "a memory limit needs /proc, which this system lacks. Remove --memory-limit."
+        )
     for job in jobs:
-        _contain(job, settings)
+        _execute_apart(job, settings)
         yield job
 
 
-def _contain(job: Job, settings: Settings) -> None:
+def _execute_apart(job: Job, settings: Settings) -> None:
+    """Execute a job in its own process, and record the evaluations that it left without a record.
+
+    The worker writes its records itself, as it goes. So an evaluation that ended before the process
+    died is kept.
+    """
     store = ResultsStore(settings.results)
     keys = [evaluation.key for evaluation in job.evaluations]
     before = {key: store.read(key) for key in keys}
     started = now()
-    _tell("genebench_job_started", job=job)
+    notify("genebench_job_started", watchers_only=True, job=job)
     worker = Worker(encoded(Order(job, settings)))
     try:
         failure = _watch(worker, job, settings)
     finally:
         worker.stop()
     records = {key: store.read(key) for key in keys}
+    # A record that is retried exists before: it counts as written only when it has changed.
     unwritten = [key for key in keys if records[key] is None or records[key] == before[key]]
     if unwritten:
         left = tuple(item for item in job.evaluations if item.key in unwritten)
@@ -79,54 +97,63 @@ def _contain(job: Job, settings: Settings) -> None:
         )  # fmt: skip
     else:
         written = [record for record in records.values() if record]
-        _tell("genebench_job_finished", job=job, records=written)
+        notify("genebench_job_finished", watchers_only=True, job=job, records=written)
 
 
 def _watch(worker: Worker, job: Job, settings: Settings) -> Failure | None:
-    """Pass on what the job says until its process ends, or has to be stopped: then say why."""
+    """Pass on the events of a job until its process ends or exceeds a limit.
+
+    Returns:
+        The limit that was exceeded, or None when the process has ended by itself.
+    """
     while not worker.has_ended():
+        # Waits for an event, but no longer than _POLL_SECONDS.
         for event in worker.events():
             _pass_on(event, job)
         if settings.time_limit is not None and worker.seconds > settings.time_limit:
             return worker.failure("TimeLimit", f"stopped after {settings.time_limit:g} s")
         memory = worker.memory()
         if settings.memory_limit is not None and memory > settings.memory_limit:
-            held = f"{_mebibytes(memory)} held, {_mebibytes(settings.memory_limit)} allowed"
-            return worker.failure("MemoryLimit", f"stopped: {held}")
+            limit = _mebibytes(settings.memory_limit)
+            message = f"stopped: {_mebibytes(memory)} held, {limit} allowed"
+            return worker.failure("MemoryLimit", message)
+    # First end what the job left behind, so that the pipe has an end. Then read the last events.
     worker.stop()
     for event in worker.events():
         _pass_on(event, job)
     return None
 
 
-def _mebibytes(memory: int) -> str:
-    return f"{memory / 2**20:,.0f} MiB"
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
 
 
 def _pass_on(event: Event, job: Job) -> None:
+    """Show an event to whoever watches here. Events of another shape are ignored.
+
+    Raises:
+        UserError: the worker has refused the job.
+    """
     match event:
         case {"progress": [int(done), int(total), str(message)]}:
-            _tell("genebench_job_progressed", job=job, done=done, total=total, message=message)
+            notify(
+                "genebench_job_progressed", watchers_only=True,
+                job=job, done=done, total=total, message=message,
+            )  # fmt: skip
         case {"warning": str(message)}:
             log.warning(printable(message))
         case {"refused": str(message)}:
             raise UserError(message)
 
 
-def _tell(hook: str, **arguments: Any) -> None:
-    """Tell who watches in this process; observers of plugins are told where the job runs."""
-    for complaint in installed().notify(hook, watchers_only=True, **arguments):
-        log.warning(complaint)
-
-
 class Worker:
-    """The process of one job, its supervisor, and all processes that it starts.
+    """The subprocess of one job, with its supervisor and all processes that the job starts.
 
     Args:
-        order: what it is told, as one line.
-        module: what it runs.
-        environment: on top of ours.
-        output: a file descriptor that it prints to; otherwise what it prints last is kept.
+        order: the order, as one line.
+        module: the module that reads the order and executes it.
+        environment: variables on top of those of this process.
+        output: file descriptor for the output of the job. By default, its end is kept.
     """
 
     def __init__(
@@ -137,88 +164,101 @@ class Worker:
         environment: Mapping[str, str] | None = None,
         output: int = subprocess.PIPE,
     ) -> None:
-        self._began = time.monotonic()
+        self._start = time.monotonic()
         self.peak_memory = 0
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._tail = b""
-        said, say = os.pipe()
+        read_end, write_end = os.pipe()
         try:
             self._process = subprocess.Popen(  # noqa: S603  this Python, and a module of ours
-                [*_SUPERVISOR, sys.executable, "-P", "-m", module, str(say)],
+                # -P: no module in the working directory may stand in for another.
+                [*_SUPERVISOR, sys.executable, "-P", "-m", module, str(write_end)],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                pass_fds=(say,),
+                pass_fds=(write_end,),
+                # A session of its own: its id finds the job's processes even when the job has
+                # killed the supervisor, and Ctrl-C in the terminal does not reach them.
                 start_new_session=True,
                 env=os.environ | {"PYTHONPATH": _import_path()} | dict(environment or {}),
             )
         except BaseException:
-            os.close(said)
+            os.close(read_end)
             raise
         finally:
-            os.close(say)
+            # The worker has its own copy. With ours open, the pipe would never end.
+            os.close(write_end)
         self._readers = [
-            Thread(target=self._read_events, args=(os.fdopen(said, "rb"),), daemon=True),
+            Thread(target=self._read_events, args=(os.fdopen(read_end, "rb"),), daemon=True),
         ]
-        if printed := self._process.stdout:
-            self._readers.append(Thread(target=self._read_output, args=(printed,), daemon=True))
+        if stdout := self._process.stdout:
+            self._readers.append(Thread(target=self._read_output, args=(stdout,), daemon=True))
         for reader in self._readers:
             reader.start()
-        with suppress(BrokenPipeError):  # it has died: has_ended() will tell
+        # A process that has died already breaks the pipe. has_ended() reports its end.
+        with suppress(BrokenPipeError):
             self._input.write(order + b"\n")
             self._input.flush()
 
     @property
     def seconds(self) -> float:
         """Wall time since the process was started."""
-        return time.monotonic() - self._began
+        return time.monotonic() - self._start
 
     def events(self) -> Iterator[Event]:
-        """What the job has said since the last look; wait a little when it says nothing."""
+        """Yield the events that have arrived. Wait a little for the first one."""
         with suppress(Empty):
-            yield self._events.get(timeout=_POLL)
-            # Only what is there by now: who never stops talking is stopped all the same.
+            yield self._events.get(timeout=_POLL_SECONDS)
+            # No more than have arrived by now: a job that sends without end has limits, too.
             for _ in range(self._events.qsize()):
                 yield self._events.get_nowait()
 
     def has_ended(self) -> bool:
-        """Whether the process is no more; it stays a zombie, so that its id is not given away."""
+        """Return whether the process has ended.
+
+        It stays a zombie (WNOWAIT) until :meth:`stop`. So no other process can be given its id, and
+        be killed in its place.
+        """
         how = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return self._process.returncode is not None or bool(
             os.waitid(os.P_PID, self._process.pid, how)
         )
 
     def memory(self) -> int:
-        """Bytes that the process and those it started hold now; mapped files do not count."""
-        held = supervisor.memory_of(self._process.pid)
-        self.peak_memory = max(self.peak_memory, held)
-        return held
+        """Return the bytes that the job's processes hold now. Mapped files do not count."""
+        size = supervisor.memory_of(self._process.pid)
+        self.peak_memory = max(self.peak_memory, size)
+        return size
 
     def stop(self) -> None:
         """Kill what is left of the process and of those that it started."""
         if self._process.returncode is None:
             if left := supervisor.kill(self._process.pid):
-                named = some(map(str, left))
-                log.warning("processes that a job has left cannot be ended: %s", named)
+                log.warning(
+                    "processes that a job has left cannot be ended: %s. End them by hand.",
+                    some(map(str, left)),
+                )
             self._process.wait()
         with suppress(BrokenPipeError):
             self._input.close()
         for reader in self._readers:
-            reader.join(timeout=1)
+            reader.join(timeout=_JOIN_SECONDS)
 
     def death(self) -> Failure:
-        """Why there is no record, when the process ended by itself."""
+        """Return the failure of a process that has ended by itself, without a record."""
         status = self._process.returncode
-        how = (
-            f"ended with exit status {status}" if status >= 0 else f"was ended by {_named(status)}"
-        )
+        if status >= 0:
+            how = f"ended with exit status {status}"
+        else:
+            how = f"was ended by {_signal_name(status)}"
+        # Linux sends SIGKILL when memory is exhausted, and leaves no other trace here.
         hint = " (by the system, when memory is short)" if status == -signal.SIGKILL else ""
         return self.failure("ProcessDied", f"its process {how}{hint}")
 
     def failure(self, kind: str, message: str) -> Failure:
-        """A failure that ends in what the job printed last."""
+        """Return a failure with the last output of the job in place of a traceback."""
         lines = self._tail.decode("utf-8", "replace").splitlines()[-_TAIL_LINES:]
-        shown = [_indented(line) for line in lines if line.strip()]
+        shown = [_printable_line(line) for line in lines if line.strip()]
         return Failure(
             kind=kind,
             message=message,
@@ -230,30 +270,33 @@ class Worker:
         assert self._process.stdin
         return self._process.stdin
 
-    def _read_events(self, said: IO[bytes]) -> None:
-        with said:
-            for line in said:
+    def _read_events(self, pipe: IO[bytes]) -> None:
+        with pipe:
+            for line in pipe:
+                # The method can write to the pipe as well: what is no JSON is ignored.
                 with suppress(ValueError):
                     self._events.put(json.loads(line))
 
     def _read_output(self, output: IO[bytes]) -> None:
+        # Read without a pause, or a job that prints a lot would wait for ever.
         with output:
             while block := os.read(output.fileno(), _TAIL_BYTES):
                 self._tail = (self._tail + block)[-_TAIL_BYTES:]
 
 
 def _import_path() -> str:
-    """What can be imported here can be imported there."""
+    """Return the import path of this process, for its subprocess: it finds the same modules."""
     return os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
 
 
-def _named(status: int) -> str:
-    """The signal that a negative status stands for."""
+def _signal_name(status: int) -> str:
+    """Return the name of the signal of a negative exit status."""
     try:
         return signal.Signals(-status).name
     except ValueError:
         return f"signal {-status}"
 
 
-def _indented(line: str) -> str:
+def _printable_line(line: str) -> str:
+    """Return a line without control characters, cut to a length. Its indentation is kept."""
     return " " * (len(line) - len(line.lstrip(" "))) + printable(line)[:LONGEST]

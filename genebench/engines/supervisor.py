@@ -1,9 +1,17 @@
-"""A job's process and all that it starts: what they hold, and their end.
+"""The supervisor of a job's process: it measures and ends the process and all that it starts.
 
-Run as a script, before a command, this is the *supervisor* of the command's process: it leads their
-session and, on Linux, becomes the parent of every process below it whose own parent ends. So there
-is no way out: neither a session of its own nor a second fork hides a process. The script needs the
-standard library alone, so that it starts at once.
+Run as a script before a command, this is the parent of the command's process. Two ways of hiding a
+process from its parent fail here:
+
+- A session of its own. The supervisor follows parents, not sessions or process groups.
+- A second fork, as daemons do it. When the process between ends, Linux makes the supervisor the new
+  parent (``PR_SET_CHILD_SUBREAPER``, see prctl(2)), and not the first process of the system.
+
+The supervisor is a process of its own, because no other can do this. A method may crash the worker.
+The process of the command line may be killed, and its jobs must end all the same: the supervisor
+notices that its standard input hangs up.
+
+The script needs the standard library alone, so that it starts at once.
 """
 
 from __future__ import annotations
@@ -21,20 +29,25 @@ from threading import Thread
 from typing import NamedTuple, NoReturn
 
 _PROC = Path("/proc")
-_DEAD = ("Z", "X")
-"""States of processes that have ended, and were not yet waited for."""
-_LOOKS = 2
-"""How often in a row nothing must be found: one look may miss a process whose parent just ended."""
-_PATIENCE, _PAUSE = 5.0, 0.01
-"""Seconds that killing may take, and between two looks."""
-_OWN = ("RssAnon", "RssShmem")
-"""Memory that is no page of a mapped file."""
-_SET_CHILD_SUBREAPER = 36
-"""Of Linux's ``prctl``."""
+_DEAD_STATES = ("Z", "X")
+"""States of processes that have ended, and that nobody has waited for yet."""
+_EMPTY_SCANS = 2
+"""How many scans in a row must find no process: one may miss a process whose parent just ended."""
+_KILL_SECONDS = 5.0
+"""How long killing may take. A process in uninterruptible sleep (state D) does not die."""
+_SCAN_SECONDS = 0.01
+"""Pause between two scans: short beside the time in which a killed process ends."""
+_OWN_MEMORY = ("RssAnon", "RssShmem")
+"""Keys of ``/proc/<pid>/status`` of resident memory that is no page of a mapped file, in KiB.
+
+RssFile is left out: a memory-mapped dataset can be read again, so the system frees it at need.
+"""
+_PR_SET_CHILD_SUBREAPER = 36
+"""Option of prctl(2), from linux/prctl.h. Python has no name for it."""
 
 
 class _Process(NamedTuple):
-    """What the system says of a process, in the order of ``/proc/<pid>/stat``."""
+    """A process, by the fields after its name in ``/proc/<pid>/stat`` (see proc(5))."""
 
     state: str
     parent: int
@@ -43,133 +56,159 @@ class _Process(NamedTuple):
 
 
 def can_be_watched() -> bool:
-    """Whether this system tells what the processes below a supervisor hold."""
+    """Return whether this system has ``/proc``, which lists processes and their memory."""
     return (_PROC / "self/status").exists()
 
 
 def memory_of(supervisor: int) -> int:
-    """Bytes that the processes below a supervisor hold now; pages of mapped files do not count."""
-    return sum(map(_own_memory, _below(supervisor)))
+    """Return the bytes that the processes below a supervisor hold now.
+
+    Pages of mapped files do not count. Without ``/proc`` the result is 0.
+    """
+    return sum(map(_own_memory, _descendants(supervisor)))
 
 
 def kill(supervisor: int) -> list[int]:
-    """Kill a supervisor, which must not have been waited for, and all below it.
+    """Kill a supervisor and all processes below it.
+
+    Nobody may have waited for the supervisor yet, or its id could be that of another process.
 
     Returns:
-        Processes that would not die.
+        Ids of processes that would not die.
     """
-    left = _clear(supervisor)
+    left = _kill_descendants(supervisor)
+    # Last, because it adopts what its descendants leave behind.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(supervisor, signal.SIGKILL)
     return left
 
 
-def _clear(supervisor: int) -> list[int]:
-    """Kill all below a supervisor, again and again until none is left; return those that are."""
-    quiet, until = 0, time.monotonic() + _PATIENCE
-    while quiet < _LOOKS:
-        left = _below(supervisor)
-        if left and time.monotonic() > until:
-            return list(left)
-        for pid, process in left.items():
+def _kill_descendants(supervisor: int) -> list[int]:
+    """Kill all processes below a supervisor, again and again until none is left.
+
+    Returns:
+        Ids of processes that would not die.
+    """
+    empty_scans, deadline = 0, time.monotonic() + _KILL_SECONDS
+    while empty_scans < _EMPTY_SCANS:
+        processes = _descendants(supervisor)
+        if processes and time.monotonic() > deadline:
+            return list(processes)
+        for pid, process in processes.items():
             _kill(pid, process.group, supervisor)
-        quiet = 0 if left else quiet + 1
-        time.sleep(_PAUSE)
+        empty_scans = 0 if processes else empty_scans + 1
+        time.sleep(_SCAN_SECONDS)
     return []
 
 
 def _kill(pid: int, group: int, supervisor: int) -> None:
-    """Kill a process: with its whole group, for one that forks all the time is gone by now."""
+    """Kill a process and, where possible, its whole group.
+
+    A process that forks all the time has another id by now. Its group has not.
+    """
     with suppress(ProcessLookupError, PermissionError):
-        if group == supervisor:  # and would be without its supervisor
+        # The supervisor's group includes the supervisor, which is needed until the end.
+        if group == supervisor:
             os.kill(pid, signal.SIGKILL)
         else:
             os.killpg(group, signal.SIGKILL)
 
 
-def _below(supervisor: int) -> dict[int, _Process]:
-    """Return the living processes below a supervisor or of its session.
+def _descendants(supervisor: int) -> dict[int, _Process]:
+    """Return the living processes below a supervisor, or of its session, by id.
 
-    Where the system does not tell, there are none.
-
-    The session counts for the case that a job has killed its supervisor.
+    The session counts for the case that a job has killed its supervisor: the processes then have
+    another parent.
     """
     processes = dict(_processes())
     children = defaultdict(list)
     for pid, process in processes.items():
         children[process.parent].append(pid)
-    found = {supervisor}
+    visited = {supervisor}
     waiting = [supervisor, *(pid for pid in processes if processes[pid].session == supervisor)]
     while waiting:
         pid = waiting.pop()
-        found.add(pid)
-        waiting += (child for child in children[pid] if child not in found)
+        visited.add(pid)
+        waiting += (child for child in children[pid] if child not in visited)
     return {
-        pid: processes[pid] for pid in found - {supervisor} if processes[pid].state not in _DEAD
+        pid: processes[pid]
+        for pid in visited - {supervisor}
+        if processes[pid].state not in _DEAD_STATES
     }
 
 
 def _processes() -> Iterator[tuple[int, _Process]]:
+    """Yield id and properties of each process of the system. Without ``/proc`` there are none."""
     if not can_be_watched():
         return
     for path in _PROC.iterdir():
-        # The name may hold anything, brackets and spaces included.
+        # The name stands in brackets, and may hold spaces and brackets itself. So the fields start
+        # after the last bracket.
         if path.name.isdigit() and (line := _read(int(path.name), "stat").rpartition(")")[2]):
             state, *numbers = line.split()[: len(_Process._fields)]
             yield int(path.name), _Process(state, *map(int, numbers))
 
 
 def _own_memory(pid: int) -> int:
+    """Return the bytes that a process holds, pages of mapped files not counted."""
     lines = _read(pid, "status").splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith(_OWN)) * 1024
+    return sum(int(line.split()[1]) for line in lines if line.startswith(_OWN_MEMORY)) * 1024
 
 
 def _read(pid: int, name: str) -> str:
-    """A file about a process; empty when it has just ended."""
+    """Return a file about a process, or "" when the process has just ended."""
     try:
         return (_PROC / str(pid) / name).read_text("utf-8", "replace")
     except OSError:
         return ""
 
 
-def _keep(command: list[str]) -> NoReturn:
-    """Run a command, end what it leaves behind, and end as it did."""
-    _leave_no_core()
+def _supervise(command: list[str]) -> NoReturn:
+    """Run a command, end what it leaves behind, and end with its exit status."""
+    _disable_core_dumps()
     _adopt_orphans()
     child = os.posix_spawn(command[0], command, os.environ)
     Thread(target=_end_with_parent, daemon=True).start()
+    # Orphans that were adopted end here as well, and must be waited for.
     while (ended := os.wait())[0] != child:
         pass
-    _clear(os.getpid())
+    _kill_descendants(os.getpid())
     status = os.waitstatus_to_exitcode(ended[1])
     if status < 0:
-        with suppress(OSError):  # SIGKILL needs no handler to be taken away
+        # The parent sees a signal only if this process dies of it, so its handler must go.
+        # SIGKILL has no handler, and refuses to be given one.
+        with suppress(OSError):
             signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     os._exit(status)
 
 
-def _leave_no_core() -> None:
+def _disable_core_dumps() -> None:
+    """Keep a crash from writing its memory to the working directory, gigabytes at times."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of what is left below; other systems leave it to their first process."""
+    """Become the parent of descendants whose own parent ends. Only Linux offers this."""
     if sys.platform == "linux":
         import ctypes
 
-        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _end_with_parent() -> None:
-    """Standard input hangs up when the parent ends, however it ends; then so do we all."""
+    """Wait until the parent ends, however it ends, then end everything.
+
+    Standard input is a pipe from the parent, which hangs up when the parent is gone. A poll for no
+    event reports only this: what there is to read is left to the command.
+    """
     lifeline = select.poll()
-    lifeline.register(0, 0)  # what there is to read is for the command
+    lifeline.register(0, 0)
     lifeline.poll()
     kill(os.getpid())
 
 
 if __name__ == "__main__":
-    _keep(sys.argv[1:])
+    _supervise(sys.argv[1:])

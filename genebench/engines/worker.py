@@ -1,4 +1,7 @@
-"""The other end of the process engine: told one job on standard input, says how it goes."""
+"""The subprocess of one job: it reads its order from standard input and sends events back.
+
+Orders and events are lines of JSON. Nothing here loads a pickle.
+"""
 
 from __future__ import annotations
 
@@ -20,90 +23,103 @@ from genebench.plugins.discovery import installed
 from genebench.runs.execute import execute
 from genebench.runs.jobs import Job, Settings
 
-_PAUSE = 0.1
-"""Seconds between two words about progress."""
+_PROGRESS_SECONDS = 0.1
+"""Least time between two events of progress: more often than a person can read."""
+_MESSAGE_CHARACTERS = 500
+"""Most of a message of progress that is sent: an event stays one short line."""
 
-Say = Callable[[dict[str, Any]], None]
+Send = Callable[[dict[str, Any]], None]
+"""Function that sends an event to the process that started this one."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is told: as JSON, for nothing here trusts pickles."""
+    """The order of a worker: one job, and how to execute it."""
 
     job: Job
     settings: Settings
 
 
 def encoded(order: Order) -> bytes:
-    """The order as one line."""
+    """Return the order as one line of JSON."""
     return TypeAdapter(Order).dump_json(order)
 
 
 def main() -> None:
-    """Execute the job of standard input, and say how it goes."""
-    line, say = hear()
+    """Execute the job of standard input, and send its progress, warnings and refusal."""
+    line, send = receive_order()
     order = TypeAdapter(Order).validate_json(line)
-    logging.getLogger("genebench").addHandler(_Warnings(say))
+    logging.getLogger("genebench").addHandler(_WarningSender(send))
     try:
-        installed().manager.register(_Observer(say), name=__name__)
+        installed().manager.register(_ProgressSender(send), name=__name__)
         execute(order.job, order.settings)
     except UserError as error:
-        say({"refused": str(error)})
-    leave()
+        send({"refused": str(error)})
+    end_process()
 
 
-def hear() -> tuple[bytes, Say]:
-    """What a worker is told, and how it answers: through the pipe that its argument names."""
+def receive_order() -> tuple[bytes, Send]:
+    """Return the line of standard input, and the function that sends events.
+
+    Events go through a pipe of their own, whose file descriptor is the first argument. So whatever
+    a method prints cannot be taken for an event.
+    """
+    # On a crash, Python prints the stack: the last output of the job names the line.
     faulthandler.enable()
     pipe = int(sys.argv[1])
+    # A process that the method starts must not hold the pipe open, or the reader waits for it.
     os.set_inheritable(pipe, False)
 
-    def say(event: dict[str, Any]) -> None:
+    def send(event: dict[str, Any]) -> None:
+        # Not buffered: an event must not be lost when the process is killed.
         os.write(pipe, json.dumps(event).encode() + b"\n")
 
     line = sys.stdin.buffer.readline()
-    _let_go_of_input()
-    return line, say
+    # From here on standard input is empty. The pipe stays open for the supervisor, which notices
+    # its end, so a method that reads from it would wait for ever.
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return line, send
 
 
-def leave() -> NoReturn:
-    """End a worker that is done: no thread or exit handler of a plugin may hold it up."""
+def end_process() -> NoReturn:
+    """End a worker that is done, without its threads and exit handlers.
+
+    A thread or an exit handler of a plugin could keep the process alive for ever.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
-class _Observer:
-    """Says how far the method is."""
+class _ProgressSender:
+    """Observer that sends the progress of the method."""
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
-        self._last = 0.0
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._last_seconds = 0.0
 
     @hookimpl
     def genebench_job_progressed(self, done: int, total: int, message: str) -> None:
-        if time.monotonic() - self._last < _PAUSE and done < total:
+        """Send one event, unless the last was sent just now. The final step is always sent."""
+        now = time.monotonic()
+        if now - self._last_seconds < _PROGRESS_SECONDS and done < total:
             return
-        self._last = time.monotonic()
-        self._say({"progress": [int(done), int(total), str(message)[:500]]})
+        self._last_seconds = now
+        self._send({"progress": [int(done), int(total), str(message)[:_MESSAGE_CHARACTERS]]})
 
 
-class _Warnings(logging.Handler):
-    """Sends warnings to who sees the terminal."""
+class _WarningSender(logging.Handler):
+    """Handler that sends warnings to the process that has the terminal."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, send: Send) -> None:
         super().__init__(logging.WARNING)
-        self._say = say
+        self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._say({"warning": record.getMessage()})
-
-
-def _let_go_of_input() -> None:
-    """What runs here reads nothing from standard input: its supervisor waits for that to end."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+        """Send one warning."""
+        self._send({"warning": record.getMessage()})
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""From a request to executed jobs."""
+"""From a request to executed jobs: plan, execute, tune."""

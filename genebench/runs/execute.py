@@ -1,7 +1,7 @@
-"""Execute one job here, in this process: fit once, then predict, score and record each protocol.
+"""One job, executed in this process: fit once, then predict, score and record each protocol.
 
-The one place where plugin code, data and clocks meet. A method is given the training and the
-validation profiles, and later the landmarks of the test profiles; it never receives test targets.
+Plugin code, data and clocks meet only here. A method is given the training and the validation
+profiles, and later the landmarks of the test profiles. It never receives test targets.
 """
 
 from __future__ import annotations
@@ -10,67 +10,38 @@ import logging
 import random
 import shutil
 import sys
-import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genebench._util.hashing import code_digest
 from genebench._util.npy import NpyWriter
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset, DataStore
-from genebench.errors import UserError, describe
+from genebench.errors import UserError
 from genebench.method import Context, Method, Model
 from genebench.methods.device import resolve_device
 from genebench.methods.predictions import BadPredictionError, predict
 from genebench.methods.training.errors import DivergedError
-from genebench.metrics.scoring import Scoring, score
-from genebench.models.saved import Tensors, save_model, tensors_of
+from genebench.metrics.scoring import score
+from genebench.models.saved import save_model, tensors_of
 from genebench.plugins.discovery import installed, load_code
 from genebench.plugins.registry import registry
-from genebench.results.panels import GENE_MODEL
 from genebench.results.published import is_published
 from genebench.results.record import RECORD_FORMAT, Failure, Provenance, Record
 from genebench.results.store import UNSAVED, ResultsStore
+from genebench.runs.failures import MethodFailedError, method_code
 from genebench.runs.jobs import Evaluation, Job, Settings
+from genebench.runs.model_facts import model_facts
 from genebench.runs.plan import metric_digests, wanted_metrics
 from genebench.runs.provenance import Peak, PeakMemory, Stopwatch, now, provenance
 from genebench.specs import MetricSpec
 
 log = logging.getLogger("genebench")
 
-_UNSAVED_NOTES = {UNSAVED: ("its model cannot be saved: nothing was kept",)}
-
-Result = TypeVar("Result")
-
-
-class BadModelError(Exception):
-    """What a model says of itself does not fit the record."""
-
-
-@dataclass
-class _Workbench:
-    """What the steps of one job share."""
-
-    job: Job
-    settings: Settings
-    train: Profiles
-    validation_sets: dict[str, Profiles]
-    """Protocol → validation set."""
-    tests: dict[str, Profiles]
-    """Protocol → test profiles, from a dataset that the method never touches."""
-    metrics: dict[str, list[MetricSpec]]
-    """Protocol → what to score with."""
-    published: bool
-    store: ResultsStore
-    device: str
-    started: str
-    clock: Stopwatch
-    memory: Peak
+_UNSAVED_NOTE = "its model cannot be saved: nothing was kept"
 
 
 def execute(job: Job, settings: Settings) -> list[Record]:
@@ -81,19 +52,21 @@ def execute(job: Job, settings: Settings) -> list[Record]:
 
     Raises:
         UserError: the data are gone, the results cannot be written, or the method refuses its
-            parameters. What a method does wrong is never raised: it becomes a failed record.
+            parameters. A fault of the method is never raised. It becomes a failed record.
     """
     notify("genebench_job_started", job=job)
     _check_code(job)
-    bench = _set_up(job, settings)
-    with bench.store.work(evaluation.key for evaluation in job.evaluations) as work:
-        method = _create(job)
-        models = (
-            method if isinstance(method, Failure) else _attempt(lambda: _fit(bench, method, work))
-        )
-        records = [_evaluate(bench, evaluation, models) for evaluation in job.evaluations]
-        if all(map(_is_settled, records)):
-            shutil.rmtree(work, ignore_errors=True)
+    run = JobRun(job, settings)
+    with run.store.work(evaluation.key for evaluation in job.evaluations) as checkpoints:
+        try:
+            models = run.fit(_create_method(job), checkpoints)
+        except MethodFailedError as error:
+            records = [run.record_failure(item, error.failure) for item in job.evaluations]
+        else:
+            records = [run.evaluate(item, models[item.protocol.name]) for item in job.evaluations]
+        # Checkpoints of an interrupted job stay: Ctrl-C does not get here.
+        if not any(map(_may_continue, records)):
+            shutil.rmtree(checkpoints, ignore_errors=True)
     notify("genebench_job_finished", job=job, records=records)
     return records
 
@@ -102,295 +75,299 @@ def fail(
     job: Job, settings: Settings, failure: Failure,
     *, started: str, seconds: float, peak_memory: int,
 ) -> list[Record]:  # fmt: skip
-    """Write failed records for a job whose process cannot: it was stopped, or it died.
+    """Write failed records for a job whose own process cannot: it was stopped, or it died.
+
+    Args:
+        job: the job, reduced to the evaluations without a record.
+        settings: how it was executed.
+        failure: why it failed.
+        started: when its process was started (UTC, ISO 8601).
+        seconds: wall time of its process.
+        peak_memory: most memory that its process held, in bytes.
 
     Raises:
         UserError: the data are gone, or the results cannot be written.
     """
-    bench = _set_up(job, settings)
-    bench.started = started
-    bench.clock.seconds["process"] = seconds
-    bench.memory = Peak(peak_memory)
-    records = [_record_failure(bench, evaluation, failure) for evaluation in job.evaluations]
+    run = JobRun(
+        job, settings,
+        started=started, clock=Stopwatch({"process": seconds}), memory=Peak(peak_memory),
+    )  # fmt: skip
+    records = [run.record_failure(evaluation, failure) for evaluation in job.evaluations]
     notify("genebench_job_finished", job=job, records=records)
     return records
 
 
-def _is_settled(record: Record) -> bool:
-    """Whether another attempt has no use for checkpoints: it is done, or would diverge again."""
-    return record.failure is None or record.failure.kind == DivergedError.__name__
-
-
-def notify(hook: str, **arguments: Any) -> None:
-    """Tell the observers; their failures are logged, and change nothing."""
-    for complaint in installed().notify(hook, **arguments):
-        log.warning(complaint)
-
-
-def _set_up(job: Job, settings: Settings) -> _Workbench:
-    given, scored, store = _open(job), _open(job), ResultsStore(settings.results)
-    return _Workbench(
-        job=job,
-        settings=settings,
-        train=given.profiles(job.evaluations[0].protocol.train),
-        validation_sets={
-            item.protocol.name: given.profiles(item.protocol.validation) for item in job.evaluations
-        },
-        tests={item.protocol.name: scored.profiles(item.protocol.test) for item in job.evaluations},
-        metrics={
-            item.protocol.name: _metrics(store.read(item.key), settings) for item in job.evaluations
-        },
-        published=is_published(scored),
-        store=store,
-        device=resolve_device(settings.device, job.method),
-        started=now(),
-        clock=Stopwatch(),
-        memory=PeakMemory(),
-    )
-
-
-def _metrics(earlier: Record | None, settings: Settings) -> list[MetricSpec]:
-    """Those that are wanted, and those of an earlier record: doing it again loses no score."""
-    offered = registry().metrics.specs
-    scored = [name for name in (earlier.metrics if earlier else ()) if name in offered]
-    return wanted_metrics(registry(), [*settings.metrics, *scored])
-
-
-def _check_code(job: Job) -> None:
-    """A job may wait, or run in another process: its key must be that of the code that runs."""
-    planned = job.evaluations[0].identity.code.digest
-    if code_digest(job.method.code) != planned:
-        raise UserError(f"method {job.method.name}: its code was edited after planning; run again")
-
-
-def _open(job: Job) -> Dataset:
-    dataset = DataStore().open(job.store)
-    if dataset is None or dataset.digest != job.data:
-        raise UserError(f"dataset {job.dataset}: no longer the one that was planned for; run again")
-    return dataset
-
-
 def check(job: Job, settings: Settings, *, create: bool = True) -> None:
-    """Find a mistake of the user's before the first job starts.
+    """Find mistakes of the user before the first job starts.
 
-    With ``create``, the method is imported and created here, which tells whether it takes its
-    parameters.
+    With ``create``, the method is imported and created here, so that it can refuse its parameters.
 
     Raises:
         UserError: parameters contradict each other, or there is no such device.
     """
     resolve_device(settings.device, job.method)
     if create:
-        _create(job)
+        # A method that fails for any other reason becomes a failed record when its turn comes.
+        with suppress(MethodFailedError):
+            _create_method(job)
 
 
-def _attempt(work: Callable[[], Result]) -> Result | Failure:
-    """Do what a plugin may do wrong; its failure is a result, not the end of the run."""
-    try:
-        return work()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001  a method may raise anything
-        return _failure(error)
+def notify(hook: str, *, watchers_only: bool = False, **arguments: Any) -> None:
+    """Call a hook of all observers. Their failures are logged, and change nothing.
 
-
-def _failure(error: BaseException) -> Failure:
-    kind, _, message = describe(error).partition(": ")
-    return Failure(kind=kind, message=message, traceback="".join(traceback.format_exception(error)))
-
-
-def _create(job: Job) -> Method | Failure:
-    try:
-        code = load_code(job.method.code)
-        # After the import: it may have been the first to bring in torch.
-        seed_everything(job.seed)
-        method: Method = code(**job.params)
-    except (UserError, KeyboardInterrupt):
-        # Parameters that contradict each other are the user's mistake, not a result.
-        raise
-    except BaseException as error:  # noqa: BLE001  a method may raise anything
-        return _failure(error)
-    return method
-
-
-def _fit(bench: _Workbench, method: Method, work: Path) -> Mapping[str, Model]:
-    job = bench.job
-    context = Context(seed=job.seed, device=bench.device, progress=_observed(job), scratch=work)
-    with bench.clock.phase("fit"):
-        models = method.fit(bench.train, dict(bench.validation_sets), context)
-    missing = sorted(set(bench.validation_sets) - set(models))
-    if missing:
-        raise BadPredictionError(f"fit returned no model for {', '.join(missing)}")
-    return models
+    With ``watchers_only``, plugins are left out: they are notified where the job runs.
+    """
+    for complaint in installed().notify(hook, watchers_only=watchers_only, **arguments):
+        log.warning(complaint)
 
 
 def seed_everything(seed: int) -> None:
     """Seed the global generators of Python, of numpy, and of torch where it is in use."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  for methods that use the global generator
+    # Never import torch for this: it costs seconds, and most methods do without.
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
 
 
-def _observed(job: Job) -> Callable[[int, int, str], None]:
-    def progress(done: int, total: int, message: str) -> None:
-        notify("genebench_job_progressed", job=job, done=done, total=total, message=message)
+def _check_code(job: Job) -> None:
+    """Refuse a job whose code has changed since its key was computed.
 
-    return progress
-
-
-def _evaluate(
-    bench: _Workbench, evaluation: Evaluation, models: Mapping[str, Model] | Failure
-) -> Record:
-    if isinstance(models, Failure):
-        return _record_failure(bench, evaluation, models)
-    model = models[evaluation.protocol.name]
-    test = bench.tests[evaluation.protocol.name]
-    clock = Stopwatch()
-    clock.seconds |= bench.clock.seconds
-    with bench.store.scratch(evaluation.key) as scratch:
-        failure = _predict(model, test, scratch, clock)
-        if failure:
-            return _record_failure(bench, evaluation, failure)
-        predictions = np.load(scratch, mmap_mode="r", allow_pickle=False)
-        with clock.phase("score"):
-            scored = score(test, predictions, bench.metrics[evaluation.protocol.name])
-        kept = _keep(bench, evaluation, model, scratch)
-    if isinstance(kept, Failure):
-        return _record_failure(bench, evaluation, kept)
-    done = _attempt(
-        lambda: _record_success(bench, evaluation, model, scored, kept=kept, clock=clock)
-    )
-    if isinstance(done, Failure):
-        return _record_failure(bench, evaluation, done)
-    return bench.store.write(*done)
+    A job may wait, or run in another process. Its record must not name code that did not run.
+    """
+    planned = job.evaluations[0].identity.code.digest
+    if code_digest(job.method.code) != planned:
+        raise UserError(
+            f"method {job.method.name}: its code was edited after planning. Run the command again."
+        )
 
 
-def _keep(
-    bench: _Workbench, evaluation: Evaluation, model: Model, predictions: Path
-) -> dict[str, str] | Failure:
-    """Keep what the user asked to be kept; return the digests of the files."""
-    kept = {}
-    if "predictions" in bench.settings.keep:
-        kept["predictions"] = bench.store.keep(predictions, evaluation.key, "predictions")
-    if "model" in bench.settings.keep:
-        tensors = _attempt(lambda: tensors_of(model))
-        if isinstance(tensors, Failure):
-            return tensors
-        kept["model"] = _keep_model(bench, evaluation, tensors) if tensors else UNSAVED
-    return kept
+def _create_method(job: Job) -> Method:
+    """Import the method, seed the global generators, and create it with its parameters.
+
+    Raises:
+        UserError: parameters contradict each other, which is no result.
+        MethodFailedError: anything else that goes wrong.
+    """
+    with method_code(UserError):
+        code = load_code(job.method.code)
+        # After the import, which may have been the first to bring in torch. Before the creation,
+        # which may draw numbers.
+        seed_everything(job.seed)
+        method: Method = code(**job.params)
+    return method
 
 
-def _keep_model(bench: _Workbench, evaluation: Evaluation, tensors: Tensors) -> str:
-    with bench.store.scratch(evaluation.key) as path:
-        save_model(path, tensors, evaluation.identity, evaluation.key, bench.train)
-        return bench.store.keep(path, evaluation.key, "model")
+def _may_continue(record: Record) -> bool:
+    """Return whether another attempt could continue from checkpoints.
+
+    A training that diverged would diverge again. One that ran out of memory may end well.
+    """
+    return record.failure is not None and record.failure.kind != DivergedError.__name__
 
 
-def _predict(model: Model, test: Profiles, scratch: Path, clock: Stopwatch) -> Failure | None:
-    """Write predictions block by block; only what the model itself does can fail the job."""
-    shape = (len(test), len(test.target_genes))
-    with scratch.open("wb") as stream:
-        writer = NpyWriter(stream, shape, np.float32)
+class JobRun:
+    """One job in execution: its data, its clock, and the records that it writes.
+
+    Attributes:
+        job: the job.
+        settings: how it is executed.
+        store: where its records go.
+        train: the training profiles.
+        validation_sets: protocol → its validation set.
+        tests: protocol → its test profiles, from a dataset object that no method can reach.
+        metrics: protocol → the metrics to score.
+        published: whether the data are those of the published tables.
+        device: device that the method runs on.
+        started: when the job was started (UTC, ISO 8601).
+        clock: wall time of the phases that all evaluations share.
+        memory: peak memory of the job.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        settings: Settings,
+        *,
+        started: str = "",
+        clock: Stopwatch | None = None,
+        memory: Peak | None = None,
+    ) -> None:
+        self.job = job
+        self.settings = settings
+        self.store = ResultsStore(settings.results)
+        # Opened twice: profiles share the arrays and caches of their dataset object, and a method
+        # that reaches into them must not find those that are scored.
+        for_fit, for_scores = _open(job), _open(job)
+        protocols = [evaluation.protocol for evaluation in job.evaluations]
+        self.train = for_fit.profiles(protocols[0].train)
+        self.validation_sets = {item.name: for_fit.profiles(item.validation) for item in protocols}
+        self.tests = {item.name: for_scores.profiles(item.test) for item in protocols}
+        self.metrics = {
+            evaluation.protocol.name: self._metrics(evaluation) for evaluation in job.evaluations
+        }
+        self.published = is_published(for_scores)
+        self.device = resolve_device(settings.device, job.method)
+        # The clock starts last: opening the data is no part of the job.
+        self.started = started or now()
+        self.clock = clock or Stopwatch()
+        self.memory = memory or PeakMemory()
+
+    def _metrics(self, evaluation: Evaluation) -> list[MetricSpec]:
+        """Return the metrics that are wanted, and those of an earlier record of this key.
+
+        The new record replaces the earlier one, and should lose no costly score that it had.
+        """
+        earlier = self.store.read(evaluation.key)
+        offered = registry().metrics.specs
+        scored = [name for name in (earlier.metrics if earlier else ()) if name in offered]
+        return wanted_metrics(registry(), [*self.settings.metrics, *scored])
+
+    def fit(self, method: Method, checkpoints: Path) -> dict[str, Model]:
+        """Fit the method, and return protocol → the model chosen on its validation set.
+
+        Raises:
+            MethodFailedError: the method fails, or leaves out a model.
+        """
+
+        def progress(done: int, total: int, message: str) -> None:
+            notify(
+                "genebench_job_progressed", job=self.job, done=done, total=total, message=message
+            )
+
+        context = Context(
+            seed=self.job.seed, device=self.device, progress=progress, scratch=checkpoints
+        )
+        with method_code():
+            with self.clock.phase("fit"):
+                # A copy: a method that empties its dictionary takes no protocol away.
+                models = method.fit(self.train, dict(self.validation_sets), context)
+            missing = sorted(set(self.validation_sets) - set(models))
+            if missing:
+                raise BadPredictionError(f"fit returned no model for {', '.join(missing)}")
+            return {name: models[name] for name in self.validation_sets}
+
+    def evaluate(self, evaluation: Evaluation, model: Model) -> Record:
+        """Predict, score and record one protocol. A fault of the model is a failed record."""
+        name = evaluation.protocol.name
+        test = self.tests[name]
+        clock = Stopwatch(self.clock.seconds)
+        try:
+            with self.store.scratch(evaluation.key) as path:
+                _write_predictions(model, test, path, clock)
+                # A memory map: 11,101 published test profiles × 9,520 targets are 423 MB.
+                predictions = np.load(path, mmap_mode="r", allow_pickle=False)
+                with clock.phase("score"):
+                    scoring = score(test, predictions, self.metrics[name])
+                files = self._keep_files(evaluation, model, path)
+            with method_code():
+                facts = model_facts(model, len(test.target_genes))
+                unsaved = [_UNSAVED_NOTE] if files.get("model") == UNSAVED else []
+                # A record checks its content, so facts that it cannot hold fail here.
+                record = self._record(
+                    evaluation,
+                    choices=facts.choices,
+                    curves=facts.curves,
+                    model_parameters=facts.n_parameters,
+                    notes=(*facts.notes, *scoring.faults, *unsaved),
+                    scores=scoring.scores(),
+                    constant_truth=scoring.constant_truth,
+                    constant_prediction=scoring.constant_prediction,
+                    seconds=clock.seconds,
+                    **files,
+                )
+        except MethodFailedError as error:
+            return self.record_failure(evaluation, error.failure)
+        return self.store.write(record, scoring.vectors | facts.vectors)
+
+    def record_failure(self, evaluation: Evaluation, failure: Failure) -> Record:
+        """Record that one protocol failed."""
+        record = self._record(evaluation, failure=failure, seconds=self.clock.seconds)
+        return self.store.write(record, {})
+
+    def _keep_files(
+        self, evaluation: Evaluation, model: Model, predictions: Path
+    ) -> dict[str, str]:
+        """Keep the files that the user asked for, and return kind of file → its digest.
+
+        Raises:
+            MethodFailedError: the model cannot list its tensors.
+        """
+        files = {}
+        if "predictions" in self.settings.keep:
+            files["predictions"] = self.store.keep(predictions, evaluation.key, "predictions")
+        if "model" in self.settings.keep:
+            with method_code():
+                tensors = tensors_of(model)
+            files["model"] = UNSAVED
+            if tensors:
+                with self.store.scratch(evaluation.key) as path:
+                    save_model(path, tensors, evaluation.identity, evaluation.key, self.train)
+                    files["model"] = self.store.keep(path, evaluation.key, "model")
+        return files
+
+    def _record(self, evaluation: Evaluation, **outcome: Any) -> Record:
+        """Return a record of one protocol: what all records hold, and its outcome."""
+        name = evaluation.protocol.name
+        test = self.tests[name]
+        # A failed record has these values. A record that is done replaces them.
+        blank: dict[str, Any] = {
+            "choices": {}, "notes": (), "scores": {}, "vectors": "", "model_parameters": None,
+            "predictions": "", "constant_truth": 0, "constant_prediction": 0, "failure": None,
+        }  # fmt: skip
+        return Record(
+            format=RECORD_FORMAT,
+            key=evaluation.key,
+            status="failed" if outcome.get("failure") else "done",
+            identity=evaluation.identity,
+            dataset=self.job.dataset,
+            preset=self.job.preset,
+            published_data=self.published,
+            profiles={
+                "train": len(self.train),
+                "validation": len(self.validation_sets[name]),
+                "test": len(test),
+            },
+            genes={"landmark": len(test.landmark_genes), "target": len(test.target_genes)},
+            metrics=metric_digests(self.metrics[name]),
+            shared_fit=tuple(item.protocol.name for item in self.job.evaluations),
+            peak_memory=self.memory.read(),
+            peak_memory_scope=self.memory.scope,
+            provenance=self._provenance(),
+            **(blank | outcome),
+        )
+
+    def _provenance(self) -> Provenance:
+        """Return where the work was done, and the plugins of the method and of all metrics."""
+        method = registry().methods.plugins[self.job.method.name]
+        plugins = [method, *registry().metrics.plugins.values()]
+        return provenance(self.settings.command, self.started, self.device, plugins)
+
+
+def _open(job: Job) -> Dataset:
+    dataset = DataStore().open(job.store)
+    if dataset is None or dataset.digest != job.data:
+        raise UserError(
+            f"dataset {job.dataset}: it has changed since the run was planned. "
+            "Run the command again."
+        )
+    return dataset
+
+
+def _write_predictions(model: Model, test: Profiles, path: Path, clock: Stopwatch) -> None:
+    """Write the predictions for the test profiles as .npy: float32, profiles × targets.
+
+    No more than one block is in memory. Only the model can fail the job: a full disk is the user's
+    matter, and ends the run.
+
+    Raises:
+        MethodFailedError: the model fails, or predicts another shape or values that are not finite.
+    """
+    n_targets = len(test.target_genes)
+    with path.open("wb") as stream:
+        writer = NpyWriter(stream, (len(test), n_targets), np.float32)
         for landmarks in test.landmark_blocks():
-            with clock.phase("predict"):
-                block = _attempt(lambda given=landmarks: predict(model, given, shape[1]))  # type: ignore[misc]
-            if isinstance(block, Failure):
-                return block
+            with clock.phase("predict"), method_code():
+                block = predict(model, landmarks, n_targets)
             writer.append(block)
         writer.close()
-    return None
-
-
-def _record_success(
-    bench: _Workbench, evaluation: Evaluation, model: Model, scored: Scoring,
-    *, kept: Mapping[str, str], clock: Stopwatch,
-) -> tuple[Record, dict[str, NDArray[Any]]]:  # fmt: skip
-    record = _record(
-        bench,
-        evaluation,
-        choices={name: _plain(value) for name, value in model.choices.items()},
-        curves=_curves(model),
-        model_parameters=_n_parameters(model),
-        notes=(*model.notes, *scored.faults, *_UNSAVED_NOTES.get(kept.get("model", ""), ())),
-        scores=scored.scores(),
-        constant_truth=scored.constant_truth,
-        constant_prediction=scored.constant_prediction,
-        seconds=clock.seconds,
-        **kept,
-    )
-    return record, scored.vectors | _per_target(model, record.genes["target"])
-
-
-def _curves(model: Model) -> dict[str, dict[str, list[float]]]:
-    curves = {
-        name: {column: [float(value) for value in values] for column, values in curve.items()}
-        for name, curve in model.curves.items()
-    }
-    for name, curve in curves.items():
-        if len({len(values) for values in curve.values()}) > 1:
-            raise BadModelError(f"curve {name}: its columns are not of one length")
-    # A table without a point says nothing of how anything was chosen.
-    return {name: curve for name, curve in curves.items() if any(curve.values())}
-
-
-def _n_parameters(model: Model) -> int | None:
-    number = _plain(model.n_parameters)
-    if number is not None and (type(number) is not int or number < 0):
-        raise BadModelError(f"n_parameters: {number!r} is not a number of parameters")
-    return number
-
-
-def _per_target(model: Model, n_targets: int) -> dict[str, NDArray[Any]]:
-    vectors = {f"{GENE_MODEL}{name}": np.asarray(v) for name, v in model.per_target.items()}
-    for name, values in vectors.items():
-        if values.shape != (n_targets,) or values.dtype.kind not in "biuf":
-            raise BadModelError(f"{name}: {values.shape} is not one number for each target")
-    return vectors
-
-
-def _plain(value: Any) -> Any:
-    """A numpy scalar as the Python value it stands for; anything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _record_failure(bench: _Workbench, evaluation: Evaluation, failure: Failure) -> Record:
-    record = _record(bench, evaluation, failure=failure, seconds=bench.clock.seconds)
-    return bench.store.write(record, {})
-
-
-def _record(bench: _Workbench, evaluation: Evaluation, **outcome: Any) -> Record:
-    job, name = bench.job, evaluation.protocol.name
-    test = bench.tests[name]
-    blank: dict[str, Any] = {
-        "choices": {}, "notes": (), "scores": {}, "vectors": "", "model_parameters": None,
-        "predictions": "", "constant_truth": 0, "constant_prediction": 0, "failure": None,
-    }  # fmt: skip
-    return Record(
-        format=RECORD_FORMAT,
-        key=evaluation.key,
-        status="failed" if outcome.get("failure") else "done",
-        identity=evaluation.identity,
-        dataset=job.dataset,
-        preset=job.preset,
-        published_data=bench.published,
-        profiles={
-            "train": len(bench.train),
-            "validation": len(bench.validation_sets[name]),
-            "test": len(test),
-        },
-        genes={"landmark": len(test.landmark_genes), "target": len(test.target_genes)},
-        metrics=metric_digests(bench.metrics[name]),
-        shared_fit=tuple(item.protocol.name for item in job.evaluations),
-        peak_memory=bench.memory.read(),
-        peak_memory_scope=bench.memory.scope,
-        provenance=_provenance(bench),
-        **(blank | outcome),
-    )
-
-
-def _provenance(bench: _Workbench) -> Provenance:
-    shelves = registry()
-    method = shelves.methods.plugins[bench.job.method.name]
-    taking_part = [method, *shelves.metrics.plugins.values()]
-    return provenance(bench.settings.command, bench.started, bench.device, taking_part)

@@ -11,47 +11,48 @@ from genebench.results.record import Identity
 from genebench.specs import DeviceChoice, MethodSpec, ProtocolSpec, Value
 
 Kept = Literal["predictions", "model"]
-"""Files that may be kept of a result besides its scores."""
+"""A file that the user may keep of a result, besides its scores."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One protocol's share of a job: it becomes one record."""
+    """The share of one protocol in a job. It becomes one record."""
 
     protocol: ProtocolSpec
-    """The protocol: its validation set and its test set."""
+    """The protocol, which names the validation set and the test set."""
     identity: Identity
-    """All that its numbers depend on."""
+    """Everything that the scores depend on."""
     key: str
-    """Hash of the identity: the name of the record."""
+    """Hash of the identity, and name of the record."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One fit, and every protocol that is served by it (they share the training profiles)."""
+    """One fit, and every protocol that it serves. They all share the training profiles."""
 
     dataset: str
-    """Name that the user runs it by."""
+    """Name that the user calls the dataset by."""
     store: str
-    """Name it is prepared under."""
+    """Name that the dataset is prepared under."""
     data: str
-    """Its digest."""
+    """Digest of the dataset."""
     preset: str
-    """What values of parameters were taken from."""
+    """Preset that parameters were taken from."""
     method: MethodSpec
-    """What is fitted."""
+    """The method to fit."""
     params: Mapping[str, Value]
-    """Parameters in effect, every one."""
+    """Parameters in effect, all of them."""
     seed: int
-    """Seed; 0 for a deterministic method."""
+    """Seed. It is 0 for a deterministic method."""
     evaluations: tuple[Evaluation, ...]
-    """One for each protocol; all have the same training profiles."""
+    """One for each protocol. All have the same training profiles."""
 
     @property
     def label(self) -> str:
-        """What to call the job in messages."""
+        """Name of the job in messages: method, parameters that differ, seed, dataset, protocols."""
         seed = f" seed {self.seed}" if self.method.stochastic else ""
         protocols = ", ".join(evaluation.protocol.name for evaluation in self.evaluations)
+        # Only what differs from the preset, or a network would fill the line.
         usual = self.method.values(self.preset, {})
         changed = [
             f" {name}={value}" for name, value in self.params.items() if usual[name] != value
@@ -61,15 +62,19 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to execute jobs; nothing here changes a result's key."""
+    """How jobs are executed. Nothing here changes the key of a result."""
 
     results: Path
+    """Folder of the results."""
     device: DeviceChoice = "auto"
+    """Device that the user asks for."""
     keep: frozenset[Kept] = frozenset()
+    """Files to keep besides the scores."""
     metrics: tuple[str, ...] = ()
-    """Costly metrics to score as well."""
+    """Names of costly metrics to score as well."""
     command: str = "python"
+    """The command line, for the record."""
     time_limit: float | None = None
-    """Seconds that a job may take, where the engine can stop it."""
+    """Seconds that a job may take, or None. Only some engines keep it."""
     memory_limit: int | None = None
-    """Bytes of its own that a job may hold, where the engine can stop it."""
+    """Bytes that a job may hold, mapped files not counted, or None. Only some engines keep it."""

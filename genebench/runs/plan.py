@@ -1,4 +1,4 @@
-"""The plan: what to do, as data. Jobs are frozen; their keys say what a result depends on."""
+"""The plan: the jobs that a request means, and which of their results exist already."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ if TYPE_CHECKING:
     from genebench.data.store import Dataset
 
 NUMERICS = 1
-"""Raised when a change of genebench itself (units, moments, training, scoring) changes numbers:
-every key changes with it. Methods and metrics of plugins have digests of their own."""
+"""Version of genebench's own arithmetic (standardisation, moments, training, scoring).
+
+Raise it when a change there changes numbers: every key changes with it. The code of plugins has
+digests, so changes of methods and metrics need no such number.
+"""
 
 State = Literal["done", "failed", "to do"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the user asked for; names are not yet checked."""
+    """The user's request. Its names are not yet checked."""
 
     methods: Sequence[str]
     protocols: Sequence[str]
@@ -36,13 +39,13 @@ class Request:
     overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Method → parameter → value, as typed."""
     grid: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
-    """Method → parameter → values, as typed; the method is run with every combination."""
+    """Method → parameter → values, as typed. The method is run with every combination."""
     keep: frozenset[Kept] = frozenset()
-    """Results without these are to be done again."""
+    """Files to keep. Results without them are to be done again."""
     metrics: Sequence[str] = ()
-    """Costly metrics to score as well; results without them are to be done again."""
+    """Costly metrics to score as well. Results without them are to be done again."""
     trials: bool = False
-    """Whether to score on the validation profiles only, and leave out the controls."""
+    """True to score on the validation profiles only, and to leave out the controls."""
 
 
 @dataclass(frozen=True)
@@ -54,45 +57,54 @@ class Plan:
 
     @property
     def evaluations(self) -> list[tuple[Job, Evaluation]]:
-        """Every job's evaluations, in order."""
+        """Every evaluation with its job, in the order of the jobs."""
         return [(job, evaluation) for job in self.jobs for evaluation in job.evaluations]
 
     def count(self, state: State) -> int:
-        """How many evaluations are in that state."""
+        """Return how many evaluations are in a state."""
         return sum(self.states[evaluation.key] == state for _, evaluation in self.evaluations)
 
     def remaining(self, *, retry_failed: bool = False) -> list[Job]:
-        """Jobs that still have something to do, reduced to just that."""
+        """Return the jobs with evaluations to do, each reduced to just these."""
         wanted = {"to do", "failed"} if retry_failed else {"to do"}
-        reduced = []
+        jobs = []
         for job in self.jobs:
             left = tuple(item for item in job.evaluations if self.states[item.key] in wanted)
             if left:
-                reduced.append(replace(job, evaluations=left))
-        return reduced
+                jobs.append(replace(job, evaluations=left))
+        return jobs
 
 
 def make_plan(
     request: Request, dataset: Dataset, name: str, registry: Registry, results: ResultsStore
 ) -> Plan:
-    """Turn a request into jobs, and look up what is already there.
+    """Turn a request into jobs, and look up which results exist.
 
-    Controls are part of every plan. Nothing is read of the data but what the dataset declares.
+    Controls are part of every plan, except one of trials. No expression is read.
+
+    Args:
+        request: what the user asked for.
+        dataset: the opened dataset.
+        name: the name that the user calls the dataset by.
+        registry: the specs on offer.
+        results: the store of the results.
 
     Raises:
         UserError: an unknown name or parameter, a value out of range, a missing platform.
     """
     methods = registry.methods.choose(request.methods)
     protocols = registry.protocols.choose(request.protocols)
+    # Every table shows its methods between the controls. No table shows a trial.
     if request.trials:
         protocols = [protocol.trial() for protocol in protocols]
     else:
-        methods = _with_controls(methods, registry)
+        controls = [spec for spec in registry.methods.specs.values() if spec.control]
+        methods = [*(spec for spec in controls if spec not in methods), *methods]
     _check_platforms(protocols, dataset)
-    for named in (request.overrides, request.grid):
-        _check_named(named, methods, registry)
+    for parameters in (request.overrides, request.grid):
+        _check_methods_of(parameters, methods, registry)
     if request.seeds < 1:
-        raise UserError(f"seeds={request.seeds}: at least one seed is needed")
+        raise UserError(f"seeds={request.seeds}: at least one seed is needed. Use 1 or more.")
     planner = _Planner(request, dataset, name, registry)
     jobs = [
         job
@@ -103,27 +115,32 @@ def make_plan(
     keys = [evaluation.key for job in jobs for evaluation in job.evaluations]
     metrics = metric_digests(wanted_metrics(registry, request.metrics))
     states = {key: _state(results.read(key), metrics, request.keep) for key in keys}
-    return merged([Plan(tuple(jobs), states)])
+    # A grid may hold one point twice, as in k=3,3.
+    return merge_plans([Plan(tuple(jobs), states)])
 
 
-def merged(plans: Iterable[Plan]) -> Plan:
-    """One plan of several: what more than one of them asks for is done once, and so is a fit."""
+def merge_plans(plans: Iterable[Plan]) -> Plan:
+    """Merge plans: drop duplicate evaluations and group those that can share one fit."""
     jobs: dict[tuple[object, ...], Job] = {}
     states: dict[str, State] = {}
     for plan in plans:
         for job in plan.jobs:
             new = tuple(item for item in job.evaluations if item.key not in states)
             states |= {item.key: plan.states[item.key] for item in new}
-            known = jobs.get(_fit(job))
-            if known:
-                jobs[_fit(job)] = replace(known, evaluations=(*known.evaluations, *new))
+            key = _fit_key(job)
+            if key in jobs:
+                merged = jobs[key]
+                jobs[key] = replace(merged, evaluations=(*merged.evaluations, *new))
             elif new:
-                jobs[_fit(job)] = replace(job, evaluations=new)
+                jobs[key] = replace(job, evaluations=new)
     return Plan(tuple(jobs.values()), states)
 
 
-def _fit(job: Job) -> tuple[object, ...]:
-    """What two jobs have in common when one fit serves both."""
+def _fit_key(job: Job) -> tuple[object, ...]:
+    """Return the properties that two jobs have in common when one fit serves both.
+
+    Trials stay apart, though they train alike: a trial is never run together with a test.
+    """
     protocol = job.evaluations[0].protocol
     params = tuple(sorted(job.params.items()))
     return job.method.name, params, job.seed, job.data, protocol.train, protocol.is_trial
@@ -131,7 +148,7 @@ def _fit(job: Job) -> tuple[object, ...]:
 
 @dataclass(frozen=True)
 class _Planner:
-    """Turns checked names into jobs."""
+    """Factory of jobs from checked names."""
 
     request: Request
     dataset: Dataset
@@ -141,15 +158,15 @@ class _Planner:
     def jobs(
         self, method: MethodSpec, seed: int, protocols: Iterable[ProtocolSpec]
     ) -> Iterator[Job]:
-        """One job for each point of the grid and each set of training profiles."""
+        """Yield one job for each point of the grid and each set of training profiles."""
         preset = self.request.preset
-        shared = [
-            list(sharing) for _, sharing in groupby(sorted(protocols, key=_train), key=_train)
-        ]
-        for overrides, sharing in product(self._points(method), shared):
+        # groupby needs its input sorted. The sort is stable, so protocols keep their order.
+        grouped = groupby(sorted(protocols, key=_train), key=_train)
+        groups = [list(group) for _, group in grouped]
+        for overrides, group in product(self._points(method), groups):
             params = method.values(preset, overrides)
             identities = [
-                (protocol, self.identity(method, params, seed, protocol)) for protocol in sharing
+                (protocol, self.identity(method, params, seed, protocol)) for protocol in group
             ]
             yield Job(
                 dataset=self.name,
@@ -166,7 +183,7 @@ class _Planner:
             )
 
     def _points(self, method: MethodSpec) -> Iterator[dict[str, str]]:
-        """The parameters to set, for every combination that the grid has for a method."""
+        """Yield parameter → value, as typed, for every combination in the method's grid."""
         fixed = self.request.overrides.get(method.name, {})
         grid = self.request.grid.get(method.name, {})
         for values in product(*grid.values()):
@@ -175,7 +192,7 @@ class _Planner:
     def identity(
         self, method: MethodSpec, params: dict[str, Value], seed: int, protocol: ProtocolSpec
     ) -> Identity:
-        """Exactly what the result depends on."""
+        """Return everything that a result depends on, and nothing else."""
         plugin = self.registry.methods.plugins[method.name]
         return Identity(
             method=method.name,
@@ -200,32 +217,36 @@ def _train(protocol: ProtocolSpec) -> str:
     return str(protocol.train)
 
 
-def _with_controls(methods: list[MethodSpec], registry: Registry) -> list[MethodSpec]:
-    controls = [spec for spec in registry.methods.specs.values() if spec.control]
-    return [*(spec for spec in controls if spec not in methods), *methods]
-
-
 def _check_platforms(protocols: Iterable[ProtocolSpec], dataset: Dataset) -> None:
     for protocol in protocols:
         for part in (protocol.train, protocol.validation, protocol.test):
             if part.platform not in dataset.platforms:
                 raise UserError(
                     f"protocol {protocol.name} needs platform {part.platform}, which dataset "
-                    f"{dataset.name} lacks; it has {', '.join(dataset.platforms)}"
+                    f"{dataset.name} lacks. Choose a protocol on the platforms that it has: "
+                    f"{', '.join(dataset.platforms)}"
                 )
 
 
-def _check_named(
+def _check_methods_of(
     parameters: Mapping[str, object], methods: Iterable[MethodSpec], registry: Registry
 ) -> None:
+    """Refuse parameters of methods that are not run: nobody sets them on purpose."""
     chosen = [method.name for method in methods]
     for name in parameters:
         if registry.methods.get(name).name not in chosen:
-            raise UserError(f"a parameter of {name} is set, but {name} is not among the methods")
+            raise UserError(
+                f"a parameter of {name} is set, but {name} is not among the methods. "
+                "Add the method, or remove the parameter."
+            )
 
 
 def wanted_metrics(registry: Registry, asked: Iterable[str] = ()) -> list[MetricSpec]:
-    """Every metric that is not costly, and those that are asked for (``all``: every one).
+    """Return every metric that is not costly, and those that are asked for.
+
+    Args:
+        registry: the specs on offer.
+        asked: names of metrics. ``all`` stands for every one.
 
     Raises:
         UserError: an unknown name.
@@ -238,16 +259,20 @@ def wanted_metrics(registry: Registry, asked: Iterable[str] = ()) -> list[Metric
 
 
 def metric_digests(metrics: Iterable[MetricSpec]) -> dict[str, str]:
-    """Metric → digest of its code."""
+    """Return metric → digest of its code."""
     return {spec.name: code_digest(spec.code) for spec in metrics}
 
 
 def _state(record: Record | None, metrics: Mapping[str, str], keep: Iterable[Kept]) -> State:
-    """A result counts as done when every metric wanted has scored it, by the code of today."""
+    """Return the state of a result.
+
+    It is done when all wanted metrics were scored by their present code, and all wanted files kept.
+    """
     if record is None:
         return "to do"
     if record.status == "failed":
         return "failed"
     scored = metrics.items() <= record.metrics.items()
-    kept = {"predictions": record.predictions, "model": record.model}
-    return "done" if scored and all(kept[what] for what in keep) else "to do"
+    # A model that cannot be saved has "none" for a digest, which counts: it will never be saved.
+    digests = {"predictions": record.predictions, "model": record.model}
+    return "done" if scored and all(digests[kind] for kind in keep) else "to do"

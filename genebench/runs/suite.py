@@ -3,11 +3,11 @@
 ::
 
     title = "What separates D-GEX from GGAN"
-    preset = "small"                     # as far as the command line does not say otherwise
+    preset = "small"                     # a default, which the command line may replace
     protocols = ["geo", "gtex"]
     seeds = 3
 
-    [names]                              # what the tables call methods, where not by name
+    [names]                              # titles of methods in tables
     dgex = "D-GEX"
 
     [[runs]]
@@ -17,7 +17,7 @@
 
     [[runs]]
     methods = ["lsr-l2"]
-    name = "Ridge, many λ"               # of this run, where it has one method
+    name = "Ridge, many λ"               # title of this run, which has one method
     set = { lambdas = 50 }
 """
 
@@ -35,18 +35,19 @@ from pydantic_core import PydanticCustomError
 from genebench._util.schema import first_fault
 from genebench.errors import UserError, unknown
 
-SHIPPED = "suites"
+_SHIPPED = resources.files("genebench.runs") / "suites"
 """Folder of the package with the suites that can be run by name."""
 
 _Number = bool | int | float | str
 
 
 class _Section(BaseModel):
+    # Strict, or "3" and true would pass for numbers. Unknown keys are typing errors.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Parameters(_Section):
-    """Parameters: fixed ones, and a grid of others."""
+    """Parameters: fixed values (``set``) and lists of values (``grid``)."""
 
     set: dict[str, _Number] = Field(default={})
     grid: dict[str, Annotated[list[_Number], Field(min_length=1)]] = Field(default={})
@@ -55,8 +56,9 @@ class Parameters(_Section):
 class Run(Parameters):
     """Methods, and the parameters to run them with.
 
-    ``small`` and ``tiny`` replace values under these presets; as with a method's own parameters,
-    a preset without a value takes that of the next larger one. ``name`` is what tables call it.
+    ``small`` and ``tiny`` replace values under these presets. A preset without a value takes the
+    value of the next larger preset, as with the parameters of a method. ``name`` is the title of
+    the run in tables.
     """
 
     methods: list[str] = Field(min_length=1)
@@ -65,22 +67,30 @@ class Run(Parameters):
     tiny: Parameters = Parameters()
 
     @model_validator(mode="after")
-    def _is_one(self) -> Run:
+    def _check_name(self) -> Run:
         if self.name and len(self.methods) > 1:
-            raise PydanticCustomError("named", "a name is for one method; give each its own run")
+            raise PydanticCustomError(
+                "named", "a name is for one method. Give each method a run of its own."
+            )
         return self
 
     def at(self, preset: str) -> Parameters:
-        """The parameters under a preset."""
-        cheaper = {"small": [self.small], "tiny": [self.small, self.tiny]}.get(preset, [])
+        """Return the parameters under a preset."""
+        parts: list[Parameters] = [self]
+        if preset in ("small", "tiny"):
+            parts.append(self.small)
+        if preset == "tiny":
+            parts.append(self.tiny)
+        # A later value replaces an earlier one but keeps its place: the order of a grid is the
+        # order of jobs and of tables.
         return Parameters(
-            set=_joined([self.set, *(given.set for given in cheaper)]),
-            grid=_joined([self.grid, *(given.grid for given in cheaper)]),
+            set={name: value for part in parts for name, value in part.set.items()},
+            grid={name: values for part in parts for name, values in part.grid.items()},
         )
 
 
 class Suite(_Section):
-    """What to compare; everything but the runs is a default that the command line may replace."""
+    """A comparison. All but the runs are defaults, which the command line may replace."""
 
     title: str = ""
     dataset: str | None = None
@@ -92,45 +102,38 @@ class Suite(_Section):
 
 
 def read_suite(name: str) -> Suite:
-    """Read a suite: a file, or one that is shipped, by its name.
+    """Read a suite: a TOML file, or a shipped suite by its name.
 
     Raises:
-        UserError: there is none of that name, or something in it is wrong.
+        UserError: there is no such suite, or its content is wrong.
     """
     path = Path(name)
     if path.suffix != ".toml" and name in shipped_suites():
-        source, text = name, (resources.files("genebench.runs") / SHIPPED / f"{name}.toml").read_bytes()
+        text = (_SHIPPED / f"{name}.toml").read_bytes()
     elif path.is_file():
-        source, text = name, path.read_bytes()
+        text = path.read_bytes()
     elif path.suffix == ".toml":
-        raise UserError(f"{name}: no such file")
+        raise UserError(f"{name}: no such file. Check the path of the suite.")
     else:
         raise unknown("suite", name, shipped_suites())
-    return _parse(source, text)
-
-
-def shipped_suites() -> list[str]:
-    """Names of the suites in the package."""
-    folder = resources.files("genebench.runs") / SHIPPED
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
-
-
-def _parse(source: str, text: bytes) -> Suite:
     try:
         return Suite.model_validate(tomllib.loads(text.decode("utf-8")))
     except ValidationError as error:
-        raise UserError(f"{source}: {first_fault(error)}") from None
+        raise UserError(f"{name}: {first_fault(error)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{source}: not TOML: {error}") from None
+        raise UserError(f"{name}: not TOML ({error}). Correct the file.") from None
 
 
-def _joined(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """One mapping of several; a later value replaces an earlier one in its place."""
-    return {name: value for part in parts for name, value in part.items()}
+def shipped_suites() -> list[str]:
+    """Return the names of the suites in the package."""
+    return sorted(entry.name.removesuffix(".toml") for entry in _SHIPPED.iterdir())
 
 
 def texts(values: Any) -> Any:
-    """Values of parameters, in mappings and sequences of any kind, as one types them."""
+    """Return values of parameters as the user types them: numbers and truth values become text.
+
+    Mappings and sequences keep their structure, at any depth.
+    """
     if isinstance(values, Mapping):
         return {name: texts(value) for name, value in values.items()}
     if isinstance(values, Iterable) and not isinstance(values, str):

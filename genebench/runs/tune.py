@@ -1,9 +1,11 @@
-"""Tuning: parameters chosen on the validation set, and a test only for the choice.
+"""Tuning: choose parameters on the validation set, and test only the choice.
 
-Every candidate is fitted and scored on the validation profiles: a *trial*, a record like any other
-that no table shows. The candidate of the smallest MAE there is then run under the protocol itself.
-With successive halving, candidates first train for a fraction of the epochs, and only the best
-third of them goes on to the next round, with three times as many (Jamieson & Talwalkar 2016).
+Each candidate is fitted and scored on the validation profiles. This is a *trial*: a record like any
+other, which no table shows. The candidate with the smallest MAE there is then run under the
+protocol itself.
+
+With successive halving (Jamieson & Talwalkar 2016), candidates first train for a fraction of the
+epochs. The best third of them goes on to the next round, with three times as many epochs.
 """
 
 from __future__ import annotations
@@ -12,40 +14,43 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
 
 import pandas as pd
 
 from genebench.errors import UserError
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
-from genebench.runs.plan import Plan, merged
+from genebench.runs.plan import Plan, merge_plans
 from genebench.specs import MethodSpec
 
-FEWER = 3
-"""Of so many candidates, one goes on to the next round of successive halving."""
+REDUCTION = 3
+"""Reduction factor of successive halving (η): one candidate in three goes on to the next round.
+
+Li et al. 2018 (Hyperband) suggest 3 or 4.
+"""
 
 EPOCHS = "epochs"
+"""Name of the parameter that successive halving shortens."""
 
 Point = Mapping[str, str]
 """A candidate: parameter → value, as typed."""
 
 Planner = Callable[[Point, Sequence[str], bool], Plan]
-"""Plans a candidate under protocols, in earnest or (True) as a trial."""
+"""Function that plans a candidate under the named protocols. With True, it plans a trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is searched, and how.
+    """A search for parameters of one method.
 
     Attributes:
         method: the method.
-        preset: where parameters come from that are neither searched nor fixed.
-        grid: parameter → values, as typed.
+        preset: preset of the parameters that are neither searched nor fixed.
+        grid: parameter → values to try, as typed.
         fixed: parameter → value in every candidate, as typed.
-        number: how many candidates to draw from the grid at random; None for every combination.
-        halving: whether most candidates are dropped after a fraction of the epochs.
-        seed: of the drawing.
+        number: how many candidates to draw from the grid at random. None takes every combination.
+        halving: whether to use successive halving.
+        seed: seed of the random draw.
     """
 
     method: MethodSpec
@@ -57,46 +62,59 @@ class Search:
     seed: int = 0
 
     def points(self) -> list[Point]:
-        """The candidates.
+        """Return the candidates.
 
         Raises:
-            UserError: there are not two, or more are to be drawn than there are.
+            UserError: there are fewer than two, or ``number`` is more than the grid has.
         """
-        every: list[Point] = [
+        candidates: list[Point] = [
             dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())
         ]
-        if len(every) < 2:  # noqa: PLR2004  two make a choice
-            raise UserError("--grid: one candidate is no choice; write PARAM=VALUE,VALUE")
+        if len(candidates) < 2:  # noqa: PLR2004  two make a choice
+            raise UserError("--grid: one candidate is no choice. Write PARAM=VALUE,VALUE.")
         if self.number is None:
-            return every
-        if not 1 < self.number <= len(every):
+            return candidates
+        if not 1 < self.number <= len(candidates):
             raise UserError(
-                f"--random {self.number}: the grid has {len(every)} candidates; draw two or more"
+                f"--random {self.number}: the grid has {len(candidates)} candidates. "
+                "Draw two or more of them."
             )
-        return random.Random(self.seed).sample(every, self.number)  # noqa: S311  no secret
+        return random.Random(self.seed).sample(candidates, self.number)  # noqa: S311  no secret
 
     def rounds(self) -> list[Point]:
-        """What each round adds to every candidate: nothing, or a number of epochs.
+        """Return the parameters that each round adds to every candidate.
+
+        Without halving, there is one round, which adds nothing. With it, each adds ``epochs``.
 
         Raises:
-            UserError: halving, and the method has no epochs or they are searched themselves.
+            UserError: with halving, the method has no epochs, or the grid holds them.
         """
         if not self.halving:
             return [{}]
         if EPOCHS in self.grid:
-            raise UserError("--halving: it decides on epochs itself; leave them out of --grid")
+            raise UserError("--halving: it sets the epochs itself. Leave them out of --grid.")
         if EPOCHS not in (param.name for param in self.method.params):
-            raise UserError(f"--halving: {self.method.name} has no epochs to halve")
-        whole, candidates = self.method.values(self.preset, self.fixed)[EPOCHS], len(self.points())
-        shares = [1]
-        while min(candidates, int(whole)) >= FEWER * shares[-1]:
-            shares.append(FEWER * shares[-1])
-        return [{EPOCHS: str(int(whole) // share)} for share in reversed(shares)]
+            raise UserError(
+                f"--halving: {self.method.name} has no epochs to halve. Leave out --halving."
+            )
+        epochs = int(self.method.values(self.preset, self.fixed)[EPOCHS])
+        # Divide while a round would still drop candidates, and the first still has an epoch.
+        most = min(len(self.points()), epochs)
+        divisors = [1]
+        while REDUCTION * divisors[-1] <= most:
+            divisors.append(REDUCTION * divisors[-1])
+        return [{EPOCHS: str(epochs // divisor)} for divisor in reversed(divisors)]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate in a round, under one protocol."""
+    """A candidate in one round, under one protocol.
+
+    Attributes:
+        point: the candidate.
+        added: parameters that the round adds.
+        record: the result on the validation profiles.
+    """
 
     point: Point
     added: Point
@@ -104,19 +122,19 @@ class Trial:
 
     @property
     def error(self) -> float:
-        """MAE on the validation profiles; infinite for a failure."""
+        """MAE on the validation profiles. It is infinite for a failure."""
         return self.record.scores["mae"]["all"].mean if self.record.scores else float("inf")
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What tuning gave.
+    """The result of tuning.
 
     Attributes:
         trials: one row per protocol, round and candidate: ``protocol``, the parameters that were
-            searched (and ``epochs`` when halving), ``validation_mae`` (infinite where it failed),
+            searched (and ``epochs`` with halving), ``validation_mae`` (infinite for a failure),
             ``chosen``, ``key``.
-        records: the results of what was chosen, and of the controls.
+        records: the results of the choices, and of the controls.
     """
 
     trials: pd.DataFrame
@@ -133,27 +151,42 @@ def tune(
     """Try all candidates, choose one for each protocol, and run it under that protocol.
 
     Args:
-        search: what is searched, and how.
+        search: the candidates, and how they are tried.
         protocols: names of the protocols.
         plan: plans a candidate.
-        execute: does what is left to do of a plan; what ``store`` holds is not done again.
+        execute: executes the jobs of a plan whose results ``store`` lacks.
         store: where the results are.
 
     Raises:
         UserError: a parameter is unknown or out of range, or no candidate could be fitted.
     """
-    tried = _try_all(search, protocols, plan, execute, store)
+    trials = _try_all(search, protocols, plan, execute, store)
     records: list[Record] = []
     rows = []
-    for name, rounds in tried.items():
+    for name, rounds in trials.items():
         best = min(rounds[-1], key=lambda trial: trial.error)
         if not best.record.scores:
-            raise UserError(f"{search.method.name}: no candidate could be fitted for {name}")
+            raise UserError(
+                f"{search.method.name}: no candidate could be fitted for {name}. "
+                "See genebench report --trials for the failures."
+            )
+        # best.point has no epochs of a round: the choice is trained in full.
         chosen = plan(best.point, [name], False)
         execute(chosen)
-        found = (store.read(evaluation.key) for _, evaluation in chosen.evaluations)
-        records += [record for record in found if record]
-        rows += [_row(name, trial, trial is best) for trials in rounds for trial in trials]
+        results = (store.read(evaluation.key) for _, evaluation in chosen.evaluations)
+        records += [record for record in results if record]
+        rows += [
+            {
+                "protocol": name,
+                **trial.point,
+                **trial.added,
+                "validation_mae": trial.error,
+                "chosen": trial is best,
+                "key": trial.record.key,
+            }
+            for trials_of_round in rounds
+            for trial in trials_of_round
+        ]
     return Tuned(pd.DataFrame(rows), records)
 
 
@@ -164,40 +197,33 @@ def _try_all(
     execute: Callable[[Plan], None],
     store: ResultsStore,
 ) -> dict[str, list[list[Trial]]]:
-    """Protocol → round → trials. Protocols share the fit of a candidate that both still try."""
-    going: dict[str, list[Point]] = dict.fromkeys(protocols, search.points())
-    tried: dict[str, list[list[Trial]]] = {name: [] for name in protocols}
+    """Run all rounds, and return protocol → round → trials."""
+    remaining: dict[str, list[Point]] = dict.fromkeys(protocols, search.points())
+    rounds: dict[str, list[list[Trial]]] = {name: [] for name in protocols}
     for added in search.rounds():
         plans = {
-            name: [plan({**point, **added}, [name], True) for point in going[name]]
+            name: [plan({**point, **added}, [name], True) for point in remaining[name]]
             for name in protocols
         }
-        execute(merged(one for name in protocols for one in plans[name]))
+        # Merged, so that protocols share the fit of a candidate that both still try.
+        execute(merge_plans(candidate for name in protocols for candidate in plans[name]))
         for name in protocols:
             trials = [
-                Trial(point, added, _records(one, store, search.method.name)[name])
-                for point, one in zip(going[name], plans[name], strict=True)
+                Trial(point, added, _record_of(candidate, store, search.method.name))
+                for point, candidate in zip(remaining[name], plans[name], strict=True)
             ]
-            tried[name].append(trials)
-            best = sorted(trials, key=lambda trial: trial.error)
-            going[name] = [trial.point for trial in best[: max(1, len(best) // FEWER)]]
-    return tried
+            rounds[name].append(trials)
+            # Failures have an infinite error, so they come last.
+            ranked = sorted(trials, key=lambda trial: trial.error)
+            best = ranked[: max(1, len(ranked) // REDUCTION)]
+            remaining[name] = [trial.point for trial in best]
+    return rounds
 
 
-def _records(plan: Plan, store: ResultsStore, method: str) -> dict[str, Record]:
-    return {
-        evaluation.protocol.name: record
-        for job, evaluation in plan.evaluations
-        if job.method.name == method and (record := store.read(evaluation.key))
-    }
-
-
-def _row(protocol: str, trial: Trial, chosen: bool) -> dict[str, Any]:
-    return {
-        "protocol": protocol,
-        **trial.point,
-        **trial.added,
-        "validation_mae": trial.error,
-        "chosen": chosen,
-        "key": trial.record.key,
-    }
+def _record_of(plan: Plan, store: ResultsStore, method: str) -> Record:
+    """Return the record of a candidate that was planned under one protocol."""
+    [evaluation] = [item for job, item in plan.evaluations if job.method.name == method]
+    record = store.read(evaluation.key)
+    if record is None:
+        raise UserError(f"{store.root}: the record of a trial is gone. Run the command again.")
+    return record

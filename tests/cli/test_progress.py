@@ -1,4 +1,4 @@
-"""How long work is shown: on a terminal, off it, and not at all."""
+"""Progress of long work: on a terminal, elsewhere, and with --quiet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MESSAGE = "epoch 9 of 80, MAE train 0.3000, geo 0.4107 █▅▂▁, gtex 0.6543
 
 
 class Terminal(io.TextIOWrapper):
-    """A stream that says it is a terminal, of an encoding."""
+    """A stream of an encoding that counts as a terminal."""
 
     def __init__(self, encoding):
         super().__init__(io.BytesIO(), encoding=encoding, write_through=True)
@@ -45,7 +45,7 @@ def terminal(monkeypatch):
 
 
 def train(*, quiet=False):
-    """What a run does while a job trains."""
+    """Notify observers as a run does while a job trains."""
     with jobs_shown(2, quiet=quiet):
         observers = installed().manager.hook
         observers.genebench_job_started(job=Job)

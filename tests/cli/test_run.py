@@ -1,4 +1,4 @@
-"""genebench run: honest tables, work done once, failures shown, one line for every mistake."""
+"""genebench run: tables, work done once, failures shown, one line for every mistake."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def forget_plugins() -> None:
 
 @pytest.fixture
 def moody(install) -> Iterator[Path]:
-    """Methods `moody`, which behaves as the variable MOOD says, and `dice`, which is stochastic."""
+    """Install the methods `moody`, which follows the variable MOOD, and the stochastic `dice`."""
     site = install("moody", MOODY)
     forget_plugins()
     yield site
@@ -95,7 +95,7 @@ def moody(install) -> Iterator[Path]:
 
 @pytest.fixture
 def run(genebench, tmp_path) -> Callable:
-    """genebench run of the quick methods, unless told others, into this test's own folder."""
+    """Return genebench run with the quick methods as a default, into this test's own folder."""
     return lambda *arguments: genebench(
         "run", *QUICK, "--results", tmp_path / "results", *arguments
     )
@@ -103,7 +103,7 @@ def run(genebench, tmp_path) -> Callable:
 
 @pytest.fixture(scope="module")
 def complete(tiny, tmp_path_factory) -> Path:
-    """A results folder that holds every quick method; nobody writes to it."""
+    """Return a results folder with every quick method. No test writes to it."""
     folder = tmp_path_factory.mktemp("complete") / "results"
     assert invoke(["run", *QUICK, "--quiet", "--results", str(folder)]) == 0
     return folder
@@ -111,7 +111,7 @@ def complete(tiny, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def copied(complete, tmp_path) -> Path:
-    """The complete folder, as this test's own."""
+    """Return a copy of the complete folder, which this test may change."""
     return Path(shutil.copytree(complete, tmp_path / "results"))
 
 
@@ -135,7 +135,7 @@ def in_a_process(site: Path, mood: str, *arguments: object) -> subprocess.Comple
 
 
 def rows(genebench, folder: Path) -> set[tuple[str, str]]:
-    """(protocol, method) of every record in a folder."""
+    """Return (protocol, method) of every record in a folder."""
     table = json.loads(genebench("report", "--format", "json", "--results", folder).out)
     return {(row["protocol"], row["method"]) for row in table}
 
@@ -323,7 +323,7 @@ def test_a_failed_job_is_retried_only_when_asked(run, moody, monkeypatch, tmp_pa
 
     again = run("--methods", "moody")
     assert again.status == 1
-    assert "2 failed earlier; --retry-failed tries them again" in again.err
+    assert "2 failed earlier. Try them again with --retry-failed." in again.err
     assert snapshot(tmp_path / "results") == before
 
     retried = run("--methods", "moody", "--retry-failed")
@@ -486,7 +486,7 @@ COMMAND = ("run", "--preset", "tiny", "--methods", "lsr,moody,knn")
 
 @pytest.fixture
 def uninterrupted(genebench, moody, tmp_path) -> str:
-    """What COMMAND gives when nothing happens, as csv."""
+    """Return the results of COMMAND without an interruption, as csv."""
     genebench(*COMMAND, "--results", tmp_path / "uninterrupted")
     return genebench("report", "--format", "csv", "--results", tmp_path / "uninterrupted").out
 

@@ -1,4 +1,4 @@
-"""genebench sweep, report --sweep and --suite: grids run once, shown whenever they are wanted."""
+"""genebench sweep, report --sweep and --suite: grids are run once, and shown at any time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SWEEP = (
 
 @pytest.fixture(scope="module")
 def folder(tiny, tmp_path_factory):
-    """The results of the sweep; nobody adds to them."""
+    """Return the results of the sweep. No test adds to them."""
     results = tmp_path_factory.mktemp("sweep") / "results"
     assert invoke([*SWEEP, "--quiet", "--results", str(results)]) == 0
     return results

@@ -1,4 +1,4 @@
-"""The process engine: whatever a method does to its process, the run goes on and says so."""
+"""The process engine: whatever a method does to its process, the run goes on and records it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from genebench import hookimpl
 from genebench._util.hashing import code_digest
-from genebench.api import engine_of, execute_plan, plan_run, planned_records, run
+from genebench.api import execute_plan, plan_run, planned_records, run
 from genebench.engines import supervisor
 from genebench.engines.process import _SUPERVISOR, Worker
 from genebench.engines.worker import Order, encoded
@@ -98,7 +98,7 @@ class Rogue(Method):
                 pass
             os._exit(0)
         self.loops()
-    def ends_its_keeper(self):
+    def ends_its_supervisor(self):
         os.kill(os.getppid(), signal.SIGKILL), self.loops()
     def prints(self):
         block = b"\\x1b]0;title\\x07\\xff\\x00" * 2**16
@@ -110,7 +110,7 @@ class Rogue(Method):
 
 @pytest.fixture
 def rogue(tmp_path, monkeypatch, tiny):
-    """Run the rogue, one way: its records by protocol, from processes of their own."""
+    """Run the rogue in one way, each job in its own process: protocol → record."""
     monkeypatch.setenv(FILES, "")
     path = tmp_path / "rogue.py"
     path.write_text(ROGUE)
@@ -144,7 +144,7 @@ def planned(how, protocols, folder):
 
 @pytest.fixture
 def watched():
-    """What an observer of this process sees: the names of hooks, and progress."""
+    """An observer of this process, and the events that it has seen."""
     seen = []
 
     class Watcher:
@@ -198,7 +198,7 @@ def test_a_crash_names_its_signal_and_leads_to_the_line(rogue):
     assert "in crashes" in failure.traceback
 
 
-def test_what_was_recorded_before_a_process_died_is_kept(rogue):
+def test_what_was_recorded_before_a_process_died_is_supervised(rogue):
     records = rogue("dies late", "geo,gtex")
     assert records["geo"].status == "done"
     assert records["gtex"].failure.message == "its process ended with exit status 7"
@@ -206,7 +206,7 @@ def test_what_was_recorded_before_a_process_died_is_kept(rogue):
 
 @pytest.fixture
 def of_the_loop(monkeypatch):
-    """A time limit is of the loop alone: a busy machine takes its time to start a process."""
+    """Count a job's seconds from its first progress: a busy machine starts a process slowly."""
     began = []
 
     class Watcher:
@@ -237,7 +237,7 @@ def test_what_a_job_leaves_behind_ends_with_it(rogue, tmp_path, how, status):
     assert living_of(tmp_path) == []
 
 
-def test_a_job_that_ends_its_keeper_is_stopped_with_it(rogue, tmp_path):
+def test_a_job_that_ends_its_supervisor_is_stopped_with_it(rogue, tmp_path):
     failure = rogue("ends its supervisor")["geo"].failure
     assert failure.message.startswith("its process was ended by SIGKILL")
     assert living_of(tmp_path) == []
@@ -286,7 +286,9 @@ def test_code_that_was_edited_after_planning_is_not_run_under_its_old_key(rogue,
     jobs, _ = planned("works", "geo", tmp_path)
     (tmp_path / "rogue.py").write_text(f"{ROGUE}\n# edited\n")
     code_digest.cache_clear()  # as in a process that starts now
-    with pytest.raises(UserError, match="rogue: its code was edited after planning"):
+    with pytest.raises(
+        UserError, match=r"rogue: its code was edited after planning\. Run the command again\."
+    ):
         execute(jobs[0], Settings(results=tmp_path / "results"))
 
 
@@ -337,19 +339,11 @@ def test_orders_keep_the_types_of_parameters(name, tiny, tmp_path):
         name, "geo", "sim", preset="tiny", seeds=1, overrides={}, results=tmp_path / "results"
     )
     order = Order(plan.jobs[-1], Settings(results=tmp_path))
-    found = TypeAdapter(Order).validate_json(encoded(order))
-    assert found == order
-    assert [type(value) for value in found.job.params.values()] == [
+    read = TypeAdapter(Order).validate_json(encoded(order))
+    assert read == order
+    assert [type(value) for value in read.job.params.values()] == [
         type(value) for value in order.job.params.values()
     ]
-
-
-def test_limits_call_for_the_engine_that_keeps_them():
-    assert engine_of("local", None, None) == "local"
-    assert engine_of("local", 3.0, None) == "process"
-    assert engine_of("process", None, 2**30) == "process"
-    with pytest.raises(UserError, match="engine elsewhere keeps no limits"):
-        engine_of("elsewhere", 3.0, None)
 
 
 def test_memory_counts_what_is_written_but_no_mapped_files(tmp_path):
@@ -357,7 +351,7 @@ def test_memory_counts_what_is_written_but_no_mapped_files(tmp_path):
     code = f"{held}; m[::4096]; b = bytearray(b'x' * 2**26); print('ready', flush=True); input()"
     file = tmp_path / "large"
     file.write_bytes(b"y" * 2**26)
-    with kept(code, file) as process:
+    with supervised(code, file) as process:
         process.stdout.readline()
         memory = supervisor.memory_of(process.pid)
         assert supervisor.kill(process.pid) == []
@@ -365,9 +359,9 @@ def test_memory_counts_what_is_written_but_no_mapped_files(tmp_path):
     assert process.returncode == -signal.SIGKILL
 
 
-def test_a_process_and_its_keeper_can_be_killed_where_there_is_no_proc(monkeypatch, tmp_path):
+def test_a_process_and_its_supervisor_can_be_killed_where_there_is_no_proc(monkeypatch, tmp_path):
     monkeypatch.setattr(supervisor, "_PROC", tmp_path)
-    with kept("print('ready', flush=True); import time; time.sleep(600)") as process:
+    with supervised("print('ready', flush=True); import time; time.sleep(600)") as process:
         process.stdout.readline()
         assert supervisor.memory_of(process.pid) == 0
         assert supervisor.kill(process.pid) == []
@@ -376,13 +370,13 @@ def test_a_process_and_its_keeper_can_be_killed_where_there_is_no_proc(monkeypat
 
 
 @pytest.mark.parametrize(("code", "status"), [("exit(3)", 3), ("import os; os.abort()", -6)])
-def test_a_keeper_ends_as_its_process_did(code, status):
-    with kept(code) as process:
+def test_a_supervisor_ends_as_its_process_did(code, status):
+    with supervised(code) as process:
         assert process.wait() == status
 
 
-def kept(code: str, *arguments: object) -> subprocess.Popen[bytes]:
-    """A supervisor of a Python that runs this."""
+def supervised(code: str, *arguments: object) -> subprocess.Popen[bytes]:
+    """Start a supervisor of a Python that runs some code."""
     return subprocess.Popen(
         [*_SUPERVISOR, sys.executable, "-c", code, *arguments],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
@@ -390,22 +384,22 @@ def kept(code: str, *arguments: object) -> subprocess.Popen[bytes]:
 
 
 def hidden(folder: Path) -> bool:
-    """Whether the rogue has started a daemon."""
+    """Return whether the rogue has started a daemon."""
     return (folder / "hidden").exists()
 
 
 def living_of(folder: Path) -> list[str]:
-    """Command lines of living processes that were told of a folder, other than this one."""
-    found = []
+    """Return the command lines of living processes with a folder in their environment."""
+    living = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            told = str(folder).encode() in (process / "environ").read_bytes()
+            named = str(folder).encode() in (process / "environ").read_bytes()
             state = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
         except OSError:
             continue
-        if told and state not in "ZX" and process.name != str(os.getpid()):
-            found.append((process / "cmdline").read_text())
-    return found
+        if named and state not in "ZX" and process.name != str(os.getpid()):
+            living.append((process / "cmdline").read_text())
+    return living
 
 
 def test_the_limit_of_the_command_line_reaches_the_job(genebench, tmp_path, rogue):
@@ -426,4 +420,4 @@ def test_the_limit_of_the_command_line_reaches_the_job(genebench, tmp_path, rogu
 def test_a_limit_that_is_none_is_refused_with_an_example(genebench, option, limit):
     outcome = genebench("run", f"{option}={limit}", "--dry-run")
     assert outcome.status == 2
-    assert f"{option} {limit}: write it as" in outcome.err
+    assert f"{option} {limit}: this is no limit. Write it as " in outcome.err

@@ -1,4 +1,4 @@
-"""A job: one fit, honest about who sees what; whatever a method does wrong is a failed record."""
+"""Jobs: one fit, test targets out of reach, and a failed record for every fault of a method."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from genebench._util.hashing import key_of
 from genebench.analysis.recompute import recompute
 from genebench.engines.local import run as run_locally
 from genebench.errors import UserError
+from genebench.methods.device import resolve_device
 from genebench.methods.predictions import BadPredictionError
 from genebench.methods.training.errors import DivergedError
 from genebench.metrics import genebench_metrics
@@ -29,7 +30,7 @@ from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
-from genebench.runs.execute import execute, resolve_device
+from genebench.runs.execute import execute
 from genebench.runs.jobs import Job, Settings
 from genebench.runs.plan import Request, make_plan
 from genebench.specs import MethodSpec, MetricSpec
@@ -49,7 +50,7 @@ class Zero(Model):
 
 
 class Fake(Method):
-    """A method that works; each test spoils or watches one thing of it."""
+    """A method that works. Each test spoils or watches one thing of it."""
 
     model: type[Model] = Zero
 
@@ -63,7 +64,7 @@ def predicting_with(model: type[Model]) -> type[Fake]:
 
 @dataclass
 class Bench:
-    """A plugin made of what a test gives, the tiny dataset, and a results folder."""
+    """A plugin with the methods of a test, the tiny dataset, and a results folder."""
 
     module: object
     dataset: object
@@ -80,7 +81,7 @@ class Bench:
         registry.cache_clear()
 
     def jobs(self, protocols="geo", seeds=1) -> list[Job]:
-        """Jobs of the methods on offer; controls left out."""
+        """Plan the methods on offer, and return their jobs without those of controls."""
         request = Request(
             methods=["all"], protocols=protocols.split(","), preset="tiny", seeds=seeds
         )
@@ -88,7 +89,7 @@ class Bench:
         return [job for job in made.jobs if not job.method.control]
 
     def run(self, method: type[Method], protocols="geo", **settings) -> dict[str, Record]:
-        """Execute one method: protocol → record."""
+        """Execute one method, and return protocol → record."""
         self.module.Method = method
         self.offer(replace(SPEC, stochastic=True))
         return self.execute(self.jobs(protocols)[0], **settings)
@@ -141,16 +142,16 @@ def metric(name, function="metric", **declared):
 def test_checkpoints_stay_when_another_attempt_may_use_them(bench, error, kept):
     class Trained(Fake):
         def fit(self, train, validation_sets, context):
-            found.append((context.scratch / "checkpoint").exists())
+            resumed.append((context.scratch / "checkpoint").exists())
             (context.scratch / "checkpoint").write_bytes(b"x")
             if error:
                 raise error
             return super().fit(train, validation_sets, context)
 
-    found = []
+    resumed = []
     for _ in range(2):
         assert bench.run(Trained)["geo"].status == ("failed" if error else "done")
-    assert found == [False, kept]
+    assert resumed == [False, kept]
     assert any(name.endswith(".work") for name in bench.files()) == kept
 
 
@@ -183,20 +184,20 @@ def test_scores_are_means_over_the_panels_of_the_metrics_on_the_test_targets(ben
     error = np.abs(tiny.profiles(GEO.test).targets.astype(np.float64)).mean(axis=0)
     twin = tiny.target_genes["twin"].to_numpy(dtype=bool)
     for panel, mask in {"all": twin | ~twin, "strict": ~twin, "twin": twin}.items():
-        found = record.scores["mae"][panel]
-        assert (found.mean, found.std, found.genes) == pytest.approx(
+        score = record.scores["mae"][panel]
+        assert (score.mean, score.std, score.genes) == pytest.approx(
             (error[mask].mean(), error[mask].std(), mask.sum())
         )
 
 
 def test_choices_and_notes_of_the_model_are_kept(bench):
-    told = {
+    facts = {
         "choices": {"lambda": 0.1, "k": 3, "kind": "ridge", "early": True},
         "notes": ("stopped early",),
     }
-    record = bench.run(predicting_with(type("Choosy", (Zero,), told)))["geo"]
-    assert record.choices == told["choices"]
-    assert record.notes == told["notes"]
+    record = bench.run(predicting_with(type("Choosy", (Zero,), facts)))["geo"]
+    assert record.choices == facts["choices"]
+    assert record.notes == facts["notes"]
 
 
 def test_a_curve_without_a_point_is_none_and_fails_nothing(bench):
@@ -316,7 +317,10 @@ class Late(Method):
 
 
 def run_with_late_torch(bench, tmp_path, monkeypatch):
-    """Run a method whose module is the first to import (a stand-in for) torch; its seeds."""
+    """Run a method whose module is the first to import torch; return the record and the seeds.
+
+    A stand-in for torch collects the seeds.
+    """
     (tmp_path / "late_method.py").write_text(LATE)
     (tmp_path / "torch.py").write_text("seeds = []\nmanual_seed = seeds.append\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -339,30 +343,30 @@ def test_torch_is_seeded_even_when_the_method_is_the_first_to_import_it(
 
 
 def test_a_method_is_given_training_and_validation_profiles_only(bench, tiny):
-    given = []
+    seen = []
 
     class Spy(Fake):
         def fit(self, train, validation_sets, context):
-            given.append(train.profiles.index)
-            given.extend(validation.profiles.index for validation in validation_sets.values())
+            seen.append(train.profiles.index)
+            seen.extend(validation.profiles.index for validation in validation_sets.values())
             return super().fit(train, validation_sets, context)
 
     bench.run(Spy, "geo,gtex")
     expected = [GEO.train, GEO.validation, GTEX.validation]
-    assert [list(ids) for ids in given] == [
+    assert [list(ids) for ids in seen] == [
         list(tiny.profiles(part).profiles.index) for part in expected
     ]
     for part in (GEO.test, GTEX.test):
-        assert set(tiny.profiles(part).profiles.index).isdisjoint(set().union(*given))
+        assert set(tiny.profiles(part).profiles.index).isdisjoint(set().union(*seen))
 
 
 def test_a_model_is_given_blocks_of_the_test_landmarks_and_nothing_else(bench, tiny):
     blocks = []
 
     class Spy(Zero):
-        def predict(self, *given, **named):
+        def predict(self, *arguments, **named):
             assert not named
-            [landmarks] = given
+            [landmarks] = arguments
             assert type(landmarks) is np.ndarray
             blocks.append(landmarks.copy())
             return super().predict(landmarks)
@@ -473,6 +477,14 @@ def test_a_fit_that_returns_nothing_is_a_failed_record(bench):
     assert failed(bench.run(Empty)["geo"], "TypeError", "")
 
 
+def test_a_fit_that_returns_names_without_models_is_a_failed_record(bench):
+    class Names(Fake):
+        def fit(self, train, validation_sets, context):
+            return set(validation_sets)
+
+    assert failed(bench.run(Names)["geo"], "TypeError", "")
+
+
 def test_a_thing_that_is_no_model_is_a_failed_record(bench):
     class Wrong(Fake):
         def fit(self, train, validation_sets, context):
@@ -482,7 +494,7 @@ def test_a_thing_that_is_no_model_is_a_failed_record(bench):
 
 
 def bad_for_gtex(bad: Callable[[np.ndarray], object]):
-    """A method that predicts zeros on geo and ``bad(zeros)`` on gtex."""
+    """Return a method that predicts zeros on geo and ``bad(zeros)`` on gtex."""
 
     class Bad(Zero):
         def predict(self, landmarks):
@@ -651,9 +663,9 @@ def test_a_metric_per_profile_is_scored_over_profiles(bench, tiny):
     record = bench.execute(bench.jobs()[0])["geo"]
     truth = tiny.profiles(GEO.test).targets.astype(np.float64)
     assert set(record.scores["profile-error"]) == {"all"}
-    found = record.scores["profile-error"]["all"]
-    assert found.genes == len(truth)
-    assert found.mean == pytest.approx(np.abs(truth).mean())
+    score = record.scores["profile-error"]["all"]
+    assert score.genes == len(truth)
+    assert score.mean == pytest.approx(np.abs(truth).mean())
 
 
 # --- predictions ----------------------------------------------------------------------------------
@@ -727,20 +739,20 @@ def test_data_that_changed_since_the_plan_are_refused(bench):
     bench.offer(SPEC)
     [job] = bench.jobs()
     for changed in (replace(job, data="0" * 16), replace(job, store="gone")):
-        with pytest.raises(UserError, match="no longer the one that was planned for"):
+        with pytest.raises(UserError, match="has changed since the run was planned"):
             bench.execute(changed)
     assert bench.files() == set()
 
 
 @pytest.fixture
 def cuda(monkeypatch):
-    """Say whether (a stand-in for) torch finds a CUDA device."""
+    """Return a function that sets whether torch, or a stand-in for it, finds a CUDA device."""
 
-    def say(available):
-        found = SimpleNamespace(is_available=lambda: available)
-        monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=found))
+    def set_available(available):
+        devices = SimpleNamespace(is_available=lambda: available)
+        monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=devices))
 
-    return say
+    return set_available
 
 
 BOTH = replace(SPEC, devices=("cpu", "cuda"))
@@ -780,15 +792,15 @@ def test_a_method_is_never_given_a_device_that_it_does_not_declare(cuda, wanted)
 # --- how much a model learnt ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("said", "recorded"), [(None, None), (0, 0), (np.int64(12), 12)])
-def test_how_many_numbers_a_model_learnt_is_recorded(bench, said, recorded):
-    model = type("Counted", (Zero,), {"n_parameters": said})
+@pytest.mark.parametrize(("stated", "recorded"), [(None, None), (0, 0), (np.int64(12), 12)])
+def test_how_many_numbers_a_model_learnt_is_recorded(bench, stated, recorded):
+    model = type("Counted", (Zero,), {"n_parameters": stated})
     assert bench.run(predicting_with(model))["geo"].model_parameters == recorded
 
 
-@pytest.mark.parametrize("said", [-1, 1.5, "many", True])
-def test_a_number_of_parameters_that_is_none_fails_the_job_by_name(bench, said):
-    model = type("Miscounted", (Zero,), {"n_parameters": said})
+@pytest.mark.parametrize("stated", [-1, 1.5, "many", True])
+def test_a_number_of_parameters_that_is_none_fails_the_job_by_name(bench, stated):
+    model = type("Miscounted", (Zero,), {"n_parameters": stated})
     failure = bench.run(predicting_with(model))["geo"].failure
     assert failure.kind == "BadModelError"
     assert "n_parameters" in failure.message

@@ -1,4 +1,4 @@
-"""The plan: which jobs a request means, and which of them are left to do."""
+"""Plans: the jobs of a request, and which of them are left to do."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TURNED = ProtocolSpec(
 
 @dataclass(frozen=True)
 class FakeDataset:
-    """What a plan reads of a dataset."""
+    """A dataset as far as a plan reads it."""
 
     name: str = "store-name"
     digest: str = "d1"
@@ -55,7 +55,7 @@ class FakeResults(dict):
         return SimpleNamespace(status=self[key], metrics=scored, predictions="", model="")
 
 
-def catalog_of(*methods):
+def registry_of(*methods):
     module = ModuleType("fake")
     module.genebench_contract = 1
     module.genebench_methods = hookimpl(lambda: list(methods))
@@ -63,14 +63,14 @@ def catalog_of(*methods):
     return Registry(Plugins([Plugin("fake", "dist", "1.0", lambda: module)]))
 
 
-CATALOG = catalog_of(PLAIN, RANDOM, FLOOR)
+REGISTRY = registry_of(PLAIN, RANDOM, FLOOR)
 
 
 def plan(  # noqa: PLR0917
     methods="plain",
     protocols="geo",
     results=None,
-    registry=CATALOG,
+    registry=REGISTRY,
     dataset=None,
     preset="paper",
     **asked,
@@ -82,12 +82,12 @@ def plan(  # noqa: PLR0917
 
 
 def job(made, name, seed=0):
-    [found] = [job for job in made.jobs if (job.method.name, job.seed) == (name, seed)]
-    return found
+    [match] = [job for job in made.jobs if (job.method.name, job.seed) == (name, seed)]
+    return match
 
 
 def summary(made):
-    """Method, seed and protocols of each job."""
+    """Return method, seed and protocols of each job."""
     return [
         (job.method.name, job.seed, *(item.protocol.name for item in job.evaluations))
         for job in made.jobs
@@ -149,7 +149,7 @@ def test_a_deterministic_method_has_one_seed_however_many_are_asked_for():
 
 
 def test_a_stochastic_control_has_its_seeds_too():
-    jobs = summary(plan("plain", seeds=2, registry=catalog_of(PLAIN, DICE)))
+    jobs = summary(plan("plain", seeds=2, registry=registry_of(PLAIN, DICE)))
     assert [job[:2] for job in jobs] == [("dice", 0), ("dice", 1), ("plain", 0)]
 
 
@@ -166,7 +166,7 @@ def test_a_parameter_set_for_one_method_changes_no_other_jobs_key():
     assert job(changed, "plain").evaluations != job(same, "plain").evaluations
 
 
-def test_a_job_knows_its_dataset_by_both_names_and_its_digest():
+def test_a_job_holds_both_names_and_the_digest_of_its_dataset():
     made = job(plan(), "plain")
     assert (made.dataset, made.store, made.data) == ("sim", "store-name", "d1")
 
@@ -204,7 +204,7 @@ def mixed():
     return plan("plain,random", "geo,gtex", FakeResults(states))
 
 
-def test_a_plan_knows_the_state_of_each_key(mixed):
+def test_a_plan_counts_the_states_of_its_keys(mixed):
     assert (mixed.count("done"), mixed.count("failed"), mixed.count("to do")) == (3, 1, 2)
 
 
@@ -291,4 +291,4 @@ def test_a_platform_that_the_dataset_lacks_is_named_with_those_it_has(
     with pytest.raises(UserError) as caught:
         plan(protocols=protocols, dataset=FakeDataset(platforms=platforms))
     assert f"needs platform {missing}, which dataset store-name lacks" in str(caught.value)
-    assert str(caught.value).endswith(f"it has {', '.join(platforms)}")
+    assert str(caught.value).endswith(f"the platforms that it has: {', '.join(platforms)}")

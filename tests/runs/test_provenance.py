@@ -1,4 +1,4 @@
-"""Provenance: where the code of a result came from, as git and the installer tell it."""
+"""Provenance: the origin of the code of a result, from git and the installer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _anew():
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A git repository of one commit."""
+    """Make a git repository of one commit."""
     folder = tmp_path / "a checkout"
     folder.mkdir()
     (folder / "code.py").write_text("x = 1\n")
@@ -41,16 +41,16 @@ def git(folder, *words):
     return done.stdout.strip()
 
 
-def installed_from(site, noted):
-    """Note where the fake distribution came from, as pip does (PEP 610)."""
+def installed_from(site, direct_url):
+    """Record the origin of the fake distribution, as pip does (PEP 610)."""
     info = site / "fake-1.0.dist-info"
-    (info / "direct_url.json").write_text(json.dumps(noted))
+    (info / "direct_url.json").write_text(json.dumps(direct_url))
 
 
 @needs_git
 def test_an_editable_install_has_the_commit_of_its_checkout(install, checkout):
-    noted = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
-    installed_from(install("fake", ""), noted)
+    direct_url = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
+    installed_from(install("fake", ""), direct_url)
     origin = origin_of("fake")
     assert (origin.version, origin.install, origin.dirty) == ("1.0", "editable", False)
     assert origin.commit == git(checkout, "rev-parse", "HEAD")
@@ -60,8 +60,8 @@ def test_an_editable_install_has_the_commit_of_its_checkout(install, checkout):
 @pytest.mark.parametrize("name", ["code.py", "new.py"])
 def test_a_checkout_with_changed_or_new_files_is_dirty(install, checkout, name):
     (checkout / name).write_text("x = 2\n")
-    noted = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
-    installed_from(install("fake", ""), noted)
+    direct_url = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
+    installed_from(install("fake", ""), direct_url)
     assert origin_of("fake").dirty
 
 
@@ -72,14 +72,17 @@ def test_a_checkout_is_not_dirty_for_what_changes_beside_it(install, checkout):
     git(checkout, "add", ".")
     git(checkout, "commit", "--quiet", "-m", "two")
     (checkout / "code.py").write_text("x = 2\n")
-    noted = {"url": (checkout / "plugin").as_uri(), "dir_info": {"editable": True}}
-    installed_from(install("fake", ""), noted)
+    direct_url = {"url": (checkout / "plugin").as_uri(), "dir_info": {"editable": True}}
+    installed_from(install("fake", ""), direct_url)
     assert not origin_of("fake").dirty
 
 
 @pytest.fixture
 def monorepo(checkout, monkeypatch):
-    """A checkout as genebench's own is, with a plugin: change a file, and see who is dirty."""
+    """Return a function that changes a file of a checkout like genebench's, with a plugin.
+
+    It returns the distributions that are then dirty.
+    """
     paths = ("pyproject.toml", "genebench/job.py", "plugins/fake/code.py", "tests/test_job.py")
     for path in paths:
         (checkout / path).parent.mkdir(parents=True, exist_ok=True)
@@ -117,8 +120,8 @@ def test_genebench_and_a_plugin_of_one_checkout_are_dirty_each_by_itself(
 
 
 def test_an_editable_install_without_git_has_no_commit(install, tmp_path):
-    noted = {"url": (tmp_path / "gone").as_uri(), "dir_info": {"editable": True}}
-    installed_from(install("fake", ""), noted)
+    direct_url = {"url": (tmp_path / "gone").as_uri(), "dir_info": {"editable": True}}
+    installed_from(install("fake", ""), direct_url)
     origin = origin_of("fake")
     assert (origin.install, origin.commit, origin.dirty) == ("editable", "", False)
 
@@ -130,24 +133,24 @@ def test_a_wheel_is_a_wheel_and_clean(install):
 
 
 def test_a_wheel_built_from_a_repository_has_its_commit(install):
-    noted = {"url": "https://example.org/x", "vcs_info": {"vcs": "git", "commit_id": "abc"}}
-    installed_from(install("fake", ""), noted)
+    direct_url = {"url": "https://example.org/x", "vcs_info": {"vcs": "git", "commit_id": "abc"}}
+    installed_from(install("fake", ""), direct_url)
     origin = origin_of("fake")
     assert (origin.install, origin.commit, origin.dirty) == ("wheel", "abc", False)
 
 
 @needs_git
 def test_provenance_names_every_distribution_and_genebench_itself(install, checkout, tmp_path):
-    noted = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
-    installed_from(install("fake", ""), noted)
+    direct_url = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
+    installed_from(install("fake", ""), direct_url)
     (checkout / "code.py").write_text("x = 2\n")
     file = Plugin("my", "my.py", "0123", lambda: None, file=tmp_path / "my.py", digest="012345")
-    given = [Plugin("fake", "fake", "1.0", lambda: None), file]
-    found = provenance("genebench run", "2026-01-01T00:00:00+00:00", "cpu", given)
-    assert list(found.plugins) == ["fake", "genebench", "my.py"]
-    assert found.plugins["genebench"].install == "built-in"
-    assert found.plugins["my.py"].install == "file"
-    assert found.plugins["my.py"].digest == "012345"
-    assert found.git["fake"] == f"{found.plugins['fake'].commit}-dirty"
-    assert "my.py" not in found.git
-    assert found.versions["fake"] == "1.0"
+    plugins = [Plugin("fake", "fake", "1.0", lambda: None), file]
+    result = provenance("genebench run", "2026-01-01T00:00:00+00:00", "cpu", plugins)
+    assert list(result.plugins) == ["fake", "genebench", "my.py"]
+    assert result.plugins["genebench"].install == "built-in"
+    assert result.plugins["my.py"].install == "file"
+    assert result.plugins["my.py"].digest == "012345"
+    assert result.git["fake"] == f"{result.plugins['fake'].commit}-dirty"
+    assert "my.py" not in result.git
+    assert result.versions["fake"] == "1.0"

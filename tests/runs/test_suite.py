@@ -37,8 +37,8 @@ def suite(tmp_path):
     return path
 
 
-def planned(path, results, **given):
-    plan = api.plan_suite(read_suite(str(path)), results=results / "results", **given)
+def planned(path, results, **arguments):
+    plan = api.plan_suite(read_suite(str(path)), results=results / "results", **arguments)
     return [
         (job.method.name, dict(job.params), [item.protocol.name for item in job.evaluations])
         for job in plan.jobs
@@ -104,7 +104,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(suite, genebench, tmp_path
     [
         (("tabel2",), "did you mean table2"),
         (("none.toml",), "no such file"),
-        (("table1", "--methods", "lsr"), "leave out --methods"),
+        (("table1", "--methods", "lsr"), "Leave out --methods"),
         (("--methods", "knn", "--grid", "k_max"), "write PARAM=VALUE"),
         (("--methods", "knn", "--grid", "lsr-l2.lambdas=3"), "not among the methods"),
         (("--methods", "knn", "--grid", "k_max=3", "--grid", "k_max=4"), "name it once"),
@@ -220,11 +220,11 @@ def test_a_preset_takes_its_own_values_and_else_those_of_the_next_larger_one():
     assert dropouts == {"paper": 0.25, "small": 0.25, "tiny": 0.0}
 
 
-@pytest.mark.parametrize(("given", "expected"), [("tiny", [2]), ("small", [4])])
-def test_the_plan_is_that_of_the_preset_in_effect(tiny, tmp_path, given, expected):
+@pytest.mark.parametrize(("preset", "expected"), [("tiny", [2]), ("small", [4])])
+def test_the_plan_is_that_of_the_preset_in_effect(tiny, tmp_path, preset, expected):
     run = {"methods": ["knn"], "grid": {"k_max": [4]}, "tiny": {"grid": {"k_max": [2]}}}
-    suite = Suite(preset=given, protocols=["geo"], runs=[run])
-    plan = api.plan_suite(suite, "sim", preset=given, results=tmp_path / "results")
+    suite = Suite(preset=preset, protocols=["geo"], runs=[run])
+    plan = api.plan_suite(suite, "sim", preset=preset, results=tmp_path / "results")
     jobs = [job for job in plan.jobs if job.method.name == "knn"]
     assert [job.params["k_max"] for job in jobs] == expected
 

@@ -1,4 +1,4 @@
-"""Tuning: chosen on the validation set, tested once."""
+"""Tuning: parameters are chosen on the validation set, and the choice is tested once."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NET = MethodSpec(
 
 
 def search(**changes):
-    given = {"method": NET, "preset": "paper", "grid": {"units": [str(n) for n in range(9)]}}
-    return Search(**(given | changes))
+    arguments = {"method": NET, "preset": "paper", "grid": {"units": [str(n) for n in range(9)]}}
+    return Search(**(arguments | changes))
 
 
 def test_the_grid_is_every_combination():
@@ -58,7 +58,7 @@ def test_halving_trains_a_third_as_long_for_each_round_that_drops_two_thirds(cha
     [
         ({"grid": {"units": ["1"]}}, "one candidate is no choice"),
         ({"number": 10}, "the grid has 9 candidates"),
-        ({"number": 1}, "draw two or more"),
+        ({"number": 1}, "Draw two or more"),
     ],
 )
 def test_a_search_without_a_choice_is_refused(changes, message):
@@ -67,7 +67,7 @@ def test_a_search_without_a_choice_is_refused(changes, message):
 
 
 def test_halving_needs_epochs_that_are_not_searched():
-    with pytest.raises(UserError, match="leave them out"):
+    with pytest.raises(UserError, match="Leave them out"):
         search(halving=True, grid={"epochs": ["1", "2"]}).rounds()
     bare = MethodSpec(name="bare", title="b", summary="s", code="x:y")
     with pytest.raises(UserError, match="bare has no epochs"):
@@ -179,11 +179,11 @@ def test_of_candidates_drawn_at_random_the_last_round_of_halving_decides(geneben
     done = genebench(*HALVING, "--results", tmp_path / "results")
     assert done.status == 0, done.err
     assert "geo: 8 trials" in done.out
-    found = [r for r in api.records(tmp_path / "results").records if r.identity.method == "dgex"]
+    records = [r for r in api.records(tmp_path / "results").records if r.identity.method == "dgex"]
     rounds = {
         epochs: {
             record.scores["mae"]["all"].mean: record.identity.params["lr"]
-            for record in found
+            for record in records
             if record.identity.is_trial and record.identity.params["epochs"] == epochs
         }
         for epochs in (3, 9)
@@ -191,7 +191,7 @@ def test_of_candidates_drawn_at_random_the_last_round_of_halving_decides(geneben
     first, last = rounds[3], rounds[9]
     assert len(first) == 6
     assert set(last.values()) == {first[error] for error in sorted(first)[:2]}
-    [tested] = [record.identity for record in found if not record.identity.is_trial]
+    [tested] = [record.identity for record in records if not record.identity.is_trial]
     assert tested.params["lr"] == last[min(last)] != first[min(first)]
     assert tested.params["epochs"] == 9
     assert tested.test == str(GEO.test)

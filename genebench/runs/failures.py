@@ -1,0 +1,40 @@
+"""Failures of plugin code: results to be recorded, not ends of a run."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from genebench.errors import describe
+from genebench.results.record import Failure
+
+
+class MethodFailedError(Exception):
+    """A method or its model raised an exception. ``failure`` describes it for the record."""
+
+    def __init__(self, error: BaseException) -> None:
+        kind, _, message = describe(error).partition(": ")
+        super().__init__(message)
+        self.failure = Failure(
+            kind=kind, message=message, traceback="".join(traceback.format_exception(error))
+        )
+
+
+@contextmanager
+def method_code(*passed_on: type[BaseException]) -> Iterator[None]:
+    """Run code of a method, and turn whatever it raises into :class:`MethodFailedError`.
+
+    Args:
+        passed_on: exceptions to let through as they are. KeyboardInterrupt always is.
+
+    Raises:
+        MethodFailedError: the code raised anything else, SystemExit included.
+    """
+    let_through: tuple[type[BaseException], ...] = (KeyboardInterrupt, *passed_on)
+    try:
+        yield
+    except let_through:
+        raise
+    except BaseException as error:
+        raise MethodFailedError(error) from error

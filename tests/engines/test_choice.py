@@ -1,0 +1,127 @@
+"""The engine of a run: the one that is named, or the first that keeps the limits asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from genebench import UserError
+from genebench.api import choose_engine, execute_plan, run
+from genebench.plugins.discovery import FILES, installed, use_files
+from genebench.plugins.registry import registry
+from genebench.runs.jobs import Settings
+from genebench.specs import EngineSpec
+
+FARM = """
+from genebench import hookimpl
+from genebench.specs import EngineSpec
+
+genebench_contract = 1
+seen = []
+
+
+@hookimpl
+def genebench_engines():
+    return [EngineSpec(name="farm", title="f", code="farm:run", limits=("time",))]
+
+
+def run(jobs, settings):
+    from genebench.runs.execute import execute
+
+    for job in jobs:
+        seen.append(settings.time_limit)
+        execute(job, settings)
+        yield job
+"""
+
+TIME = {"time_limit": 3.0}
+MEMORY = {"memory_limit": 2**30}
+
+
+@pytest.fixture
+def farm(tmp_path, monkeypatch) -> Iterator[None]:
+    """An engine of a third party, which keeps time limits but no memory limits."""
+    monkeypatch.setenv(FILES, "")
+    path = tmp_path / "farm.py"
+    path.write_text(FARM)
+    use_files([path])
+    registry.cache_clear()
+    yield
+    sys.modules.pop("farm", None)
+    installed.cache_clear()
+    registry.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "limits", "chosen"),
+    [
+        (None, {}, "local"),
+        (None, TIME, "process"),
+        (None, MEMORY, "process"),
+        ("local", {}, "local"),
+        ("process", TIME | MEMORY, "process"),
+        ("farm", {}, "farm"),
+        ("farm", TIME, "farm"),
+    ],
+)
+def test_without_a_name_the_first_engine_that_keeps_the_limits_is_chosen(
+    farm, tmp_path, name, limits, chosen
+):
+    assert choose_engine(name, Settings(results=tmp_path, **limits)) == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "limits", "message"),
+    [
+        ("local", TIME, "does not support time limits. Remove --time-limit, or"),
+        ("local", MEMORY, "does not support memory limits. Remove --memory-limit, or"),
+        (
+            "local", TIME | MEMORY,
+            "does not support time or memory limits. Remove --time-limit and --memory-limit, or",
+        ),
+        ("farm", TIME | MEMORY, "does not support memory limits. Remove --memory-limit, or"),
+    ],
+)  # fmt: skip
+def test_an_engine_that_lacks_a_limit_is_refused_with_one_that_keeps_it(
+    farm, tmp_path, name, limits, message
+):
+    with pytest.raises(UserError) as refused:
+        choose_engine(name, Settings(results=tmp_path, **limits))
+    assert str(refused.value) == f"Engine {name} {message} use --engine process."
+
+
+def test_no_engine_is_given_a_limit_that_it_does_not_keep(farm, tmp_path):
+    with pytest.raises(UserError, match="farm does not support memory limits"):
+        list(execute_plan([], Settings(results=tmp_path / "results", **MEMORY), "farm"))
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_limit_reaches_the_engine_of_a_third_party(farm, tiny, tmp_path):
+    done = run(
+        "train-mean", "geo", preset="tiny", results=tmp_path / "results", engine="farm",
+        time_limit=60.0,
+    )  # fmt: skip
+    assert {record.status for record in done.records} == {"done"}
+    assert set(sys.modules["farm"].seen) == {60.0}
+
+
+@pytest.mark.parametrize("command", ["run", "sweep"])
+def test_the_command_line_refuses_a_limit_in_one_line(genebench, tmp_path, command):
+    grid = ("--grid", "k_max=3,5") if command == "sweep" else ()
+    refused = genebench(
+        command, "--methods", "knn", *grid, "--engine", "local", "--time-limit", "5m",
+        "--results", tmp_path / "results",
+    )  # fmt: skip
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err == (
+        "genebench: error: Engine local does not support time limits. "
+        "Remove --time-limit, or use --engine process.\n"
+    )
+
+
+@pytest.mark.parametrize("limits", [("space",), "time"])
+def test_an_engine_cannot_declare_a_limit_that_does_not_exist(limits):
+    with pytest.raises(ValueError, match="engine e: limit"):
+        EngineSpec(name="e", title="t", code="m:f", limits=limits)
