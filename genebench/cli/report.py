@@ -95,7 +95,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
         metrics=shown, vectors_of=Readable(ResultsStore(results).vectors), argument=argument,
         selection=selection,
     )  # fmt: skip
-    with plugin_errors(f"report {name}", spec.code):
+    with plugin_errors(f"Report {name}", spec.code):
         made.check()
     # Scoring may take minutes, so everything that can be refused is refused above.
     if recompute:

@@ -63,11 +63,11 @@ def make_report(name: str, records: Sequence[Record], **fields: Any) -> Report:
     from genebench.reports.report import Report
 
     spec = registry().reports.get(name)
-    with plugin_errors(f"report {name}", spec.code):
+    with plugin_errors(f"Report {name}", spec.code):
         cls = load_code(spec.code)
         if not (isinstance(cls, type) and issubclass(cls, Report)):
             raise UserError(
-                f"report {name}: {spec.code} is not a subclass of genebench.reports.report.Report. "
+                f"Report {name}: {spec.code} is not a subclass of genebench.reports.report.Report. "
                 "Correct the plugin that offers it."
             )
         return cls(
@@ -87,11 +87,11 @@ def print_report(made: Report, format_: str = "terminal", out: Path | None = Non
     """
     code = reporter_of(format_).code
     name = type(made).__name__
-    with plugin_errors(f"{name} as {format_}", code, type(made).__module__):
+    with plugin_errors(f"Report {name} in format {format_}", code, type(made).__module__):
         text = load_code(code)(made)
     typer.echo(text, nl=False)
     if out:
-        with plugin_errors(f"drawing {name}", type(made).__module__):
+        with plugin_errors(f"Drawing of report {name}", type(made).__module__):
             paths = made.draw(out)
         for path in paths:
             typer.echo(f"drawn: {path}", err=True)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from numpy.typing import NDArray
-
-from genebench.analysis.vectors import VectorsOf
 from genebench.errors import UserError
-from genebench.plugins.registry import Registry
 from genebench.reports.selection import Selection
-from genebench.results.record import Record
+
+# A plugin of one file subclasses Report as soon as it is loaded, even by ``genebench list``.
+# So this module imports neither pandas nor numpy.
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from genebench.analysis.vectors import VectorsOf
+    from genebench.plugins.registry import Registry
+    from genebench.results.record import Record
 
 SHOWN_METRICS = ("mae", "cc")
 """The metrics of the GGAN paper. Reports show them unless the user names others."""
@@ -87,7 +91,8 @@ class Report(ABC):
             profile) by name; empty where they cannot be read.
         argument: the argument on the command line, if the spec of the report names one.
         selection: the filters on the command line; ``records`` are filtered already.
-        colour, width: whether the terminal shows colours, and its width in characters.
+        colour: True if the terminal shows colours.
+        width: the width of the terminal in characters.
     """
 
     records: tuple[Record, ...]
@@ -96,12 +101,12 @@ class Report(ABC):
     metrics: Sequence[str] = SHOWN_METRICS
     vectors_of: VectorsOf = no_vectors
     argument: str = ""
-    selection: Selection = Selection()
+    selection: Selection = field(default_factory=Selection)
     colour: bool = False
     width: int = 100
 
     def check(self) -> None:
-        """Refuse a report without content. Called once before any table is made.
+        """Refuse a report without content. Commands call this before they make any table.
 
         Raises:
             UserError: there is nothing to show. The message says what is wrong, and what to do.

@@ -92,7 +92,7 @@ class ScaledReport(Report):
 
 
 def _rank(variant: Variant, means: Mapping[str, float], panel: str) -> tuple[bool, float]:
-    """Return a key that sorts best first, variants without a value after them, controls last."""
+    """Return a key that sorts best first, then variants without a value, then controls."""
     return variant.control, -means.get(panel, -math.inf)
 
 

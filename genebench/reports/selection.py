@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from genebench.errors import unknown
-from genebench.results.record import Record
 from genebench.specs import ALL
+
+if TYPE_CHECKING:
+    from genebench.results.record import Record
 
 Names = str | Iterable[str] | None
 """Names, comma-separated or as a sequence; None or ``all`` for no filter."""

@@ -37,7 +37,7 @@ class Variant:
         return bool(self._scored(metric, panel))
 
     def rank(self, metric: MetricSpec, panel: str) -> tuple[bool, bool, float]:
-        """Return a key that sorts best first, variants without a score after them, controls last."""
+        """Return a key that sorts best first, then variants without a score, then controls."""
         means = [
             record.scores[metric.name][panel].mean for record in self._scored(metric.name, panel)
         ]

@@ -120,3 +120,13 @@ def test_ranks_stand_in_the_tables_when_asked_for(genebench, results):
     assert places["train-mean"] == places["copy-twin"] == "–"
     assert "rank = 1 + methods that are significantly better" in with_ranks.out
     assert "rank" not in genebench("report", "--results", results, "--format", "markdown").out
+
+
+def test_ranks_are_values_too(genebench, results):
+    rows = json.loads(genebench("report", "ranks", "--results", results, "--format", "json").out)
+    geo = {row["method"]: row for row in rows if (row["protocol"], row["metric"]) == ("geo", "mae")}
+    assert {name: row["rank"] for name, row in geo.items()} == {
+        "lsr": 1, "knn-ge": 2, "train-mean": None, "copy-twin": None,
+    }  # fmt: skip
+    assert geo["lsr"]["low"] < geo["lsr"]["mean"] < geo["lsr"]["high"]
+    assert geo["lsr"]["tied_with"] == ""
