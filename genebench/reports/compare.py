@@ -53,6 +53,7 @@ class Comparisons:
         """P-values, adjusted for the number of comparisons; NaN where nothing was tested."""
         tested = [index for index, pair in enumerate(self.pairs) if pair.difference]
         raw = [pair.difference.p for pair in self.pairs if pair.difference]
+        # Holm counts the tests that were made, so comparisons without a test do not count.
         adjusted = np.full(len(self.pairs), np.nan)
         adjusted[tested] = holm(np.array(raw))
         return [float(p) for p in adjusted]
@@ -155,6 +156,7 @@ def compare(
     for fault in faults:
         log.warning("left out: %s", printable(fault.line))
     records = Selection(dataset=dataset, protocols=protocols).of(sound)
+    # One damaged file must not prevent a comparison: its record is left out with a warning.
     vectors_of, pairs = Readable(store.vectors), []
     for group in in_order(records, registry()):
         variants = variants_of(group, registry())
@@ -163,6 +165,7 @@ def compare(
             if chosen[0] == chosen[1]:
                 raise UserError(f"{a} and {b} are the same method. Name two different ones.")
             pairs.append(compare_variants(chosen[0], chosen[1], vectors_of, spec, panel))
+    # Checked last, because a name need not occur under every protocol.
     for name in (a, b):
         check_name(name, records)
     if not pairs:

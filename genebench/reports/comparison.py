@@ -42,7 +42,7 @@ class ComparisonReport(Report):
     def sections(self) -> Iterator[Section]:
         """Yield a section for each dataset: the differences, then the genes by protocol."""
         rows = zip(self.comparisons.pairs, self.comparisons.p_holm, strict=True)
-        for (dataset, data), part in groupby(rows, lambda row: _dataset(row[0])):
+        for (dataset, data), part in groupby(rows, lambda row: _data_of(row[0])):
             compared = list(part)
             pairs = [pair for pair, _ in compared]
             having = [pair for pair in pairs if len(pair.genes)]
@@ -102,13 +102,13 @@ class ComparisonReport(Report):
         number = sum(pair.difference is not None for pair in self.comparisons.pairs)
         yield (
             "test: two-sided paired wild bootstrap over test profiles, whole groups where they are "
-            f"known; Holm over the comparisons shown ({number}); the interval is of one comparison"
+            f"known. Holm adjusts p for the comparisons shown ({number}), but not the interval"
         )
         for pair in pairs:
             yield from _notes(pair, self.registry)
 
 
-def _dataset(pair: Comparison[Variant]) -> tuple[str, str]:
+def _data_of(pair: Comparison[Variant]) -> tuple[str, str]:
     return pair.a.first.dataset, pair.a.first.identity.data
 
 
@@ -123,6 +123,8 @@ def _notes(pair: Comparison[Variant], installed: Registry) -> Iterator[str]:
     else:
         yield f"{protocol}: {pair.profiles:,} profiles in {pair.groups:,} groups"
     units = pair.profiles if pair.groups is None else pair.groups
+    # Up to mirror images n units have 2^(n − 1) patterns of signs. With fewer than six units even
+    # the smallest p-value is above 5 %.
     if smallest_p(units) > LEVEL:
         yield f"{protocol}: {units} are too few to tell any two methods apart at 5 %"
     elif warning := rough(pair.profiles, pair.groups):
@@ -132,11 +134,11 @@ def _notes(pair: Comparison[Variant], installed: Registry) -> Iterator[str]:
         if interval := interval_over_seeds(pair, variant):
             yield (
                 f"{protocol}: {variant.label} with {len(variant.done)} seeds, their spread "
-                "included; over seeds alone its 95 % t interval is "
+                "included. Over seeds alone its 95 % t interval is "
                 f"{interval[0]:.4f} … {interval[1]:.4f}"
             )
         elif spec and spec.stochastic:
-            yield f"{protocol}: {variant.label} with one seed; the spread over seeds is not tested"
+            yield f"{protocol}: {variant.label} with one seed. The spread over seeds is not tested"
 
 
 def _shares(pairs: Sequence[Comparison[Variant]]) -> Table:
@@ -175,6 +177,7 @@ def _extremes(pair: Comparison[Variant]) -> Table:
 
 
 def _interval(low: float, high: float) -> str:
+    # With few groups no difference is significant, so the interval has no end.
     return (
         f"{low:+.4f} … {high:+.4f}" if np.isfinite(low) and np.isfinite(high) else "too few to tell"
     )

@@ -29,6 +29,7 @@ class CurveReport(Report):
 
     def sections(self) -> Iterator[Section]:
         """Yield a section for each dataset, with a table for each result that has the curve."""
+        # groupby needs neighbours, and records are sorted by dataset.
         having = [record for record in self.records if self.argument in record.curves]
         for dataset, records in groupby(having, key=lambda record: record.dataset):
             tables = tuple(self._table(record) for record in records)

@@ -22,6 +22,7 @@ from genebench.results.record import Identity, Record
 from genebench.specs import MetricSpec, Value
 
 _LookUp = Callable[[Identity, str, Mapping[str, Value]], Published | None]
+"""``published`` (Tables 1 and 3 of the paper) or ``published_in_grid`` (Tables 2 and 4)."""
 
 
 class GridReport(Report):
@@ -98,6 +99,7 @@ class _Tables:
         settings = self.layout.settings
         rows = [self.layout.variant(grid, ()) for grid in settings]
         beside = self.layout.first.published_data and bool(rows)
+        # The paper's values stand beside ours where the data are the same, and only there.
         columns = ["method"]
         for metric in self.metrics:
             columns += [metric.title, "published"] if beside else [metric.title]
@@ -161,6 +163,7 @@ class _Tables:
             best=frozenset(
                 column for column, point in enumerate(points, len(head)) if point in best
             ),
+            # One scale for all grids of a section, so that colours can be compared across methods.
             heat=(
                 *(None for _ in head),
                 *(scale.goodness(loss_of(variant, metric)) for variant in variants),
@@ -193,18 +196,18 @@ class _Tables:
         layout = self.layout
         yield f"{sizes(layout.first)}; data {layout.first.identity.data}"
         yield (
-            "mean ± std over all target genes (metrics of profiles: over profiles); "
-            "genebench report has the panels, and what it cost"
+            "mean ± std over all target genes (metrics of profiles: over profiles). "
+            "genebench report scores shows the other panels, and the costs"
         )
         if layout.blocks:
             yield (
-                "the best cell of each method is marked as it came out on the test profiles; "
-                "genebench tune chooses on the validation set"
+                "the best cell of each method is marked by its test profiles. To choose "
+                "parameters, genebench tune goes by the validation set"
             )
         if layout.first.published_data:
             yield (
-                "published: Wang et al. 2018, for the published parameters, run here or not; their "
-                "split is not ours, and differences below 0.002 may be that of splits"
+                "published: Wang et al. 2018, for the published parameters, run here or not. Their "
+                "split is not ours, and differences below 0.002 may be due to the splits"
             )
         cells = [records for grid in layout.grids for records in grid.cells.values()]
         if missing := sum(not records for records in cells):
@@ -224,7 +227,7 @@ def _grid_notes(grid: Grid, label: str) -> Iterator[str]:
     """Yield remarks on a grid: its seeds, versions, failures and constant predictions."""
     seeds = max((len(records) for records in grid.cells.values()), default=0)
     if seeds > 1:
-        yield f"{label}: mean of {seeds} seeds, failed ones apart"
+        yield f"{label}: mean of {seeds} seeds, without failed ones"
     if len({record.identity.code for record in grid.records}) > 1:
         yield f"{label}: the cells are of more than one version of its code"
     failures: dict[str, list[str]] = {}

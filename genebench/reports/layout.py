@@ -101,6 +101,7 @@ class Scale:
 
     def goodness(self, value: float | None) -> float | None:
         """Return 0 for the worst value, 1 for the best, and None if all values are equal."""
+        # Equal values would divide by zero, and there is nothing to tell apart by colour.
         if value is None or self.worst == self.best:
             return None
         return (self.worst - value) / (self.worst - self.best)
@@ -144,6 +145,7 @@ def _blocks(grids: list[Grid]) -> list[Block]:
     names, values = tuple(grids[0].axes), tuple(grids[0].axes.values())
     if len(names) == 1:
         return [Block(names, (), (None,), values[0], tuple(grids))]
+    # Only combinations that some grid has: the full product may be mostly empty.
     others = {point[2:] for grid in grids for point in grid.cells}
     return [
         Block(names, rest, values[0], values[1], tuple(grids))

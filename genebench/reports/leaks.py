@@ -11,10 +11,13 @@ from genebench.errors import UserError, some
 from genebench.reports.report import Report, Row, Section, Table
 
 _NOTES = (
-    "difference = variant − published protocol, mean over all targets: the gain by the leak",
+    "difference = variant − published protocol, mean over all targets: the worth of the leak",
     "strict: quantiles, means and deviations from the training profiles only",
     "geo-series: every series in one part only",
-    "gtex-strict: MAE in the units of the training profiles, another scale; see train-mean",
+    (
+        "gtex-strict: MAE in the units of the training profiles, which is another scale. Compare the "
+        "difference with that of train-mean"
+    ),
 )
 
 _COLUMNS = ["method", "mean_original", "mean_variant", "difference"]

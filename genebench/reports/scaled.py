@@ -16,12 +16,18 @@ from genebench.results.panels import PANELS
 from genebench.specs import MetricSpec
 
 _EXACT = 1e-6
-"""A ceiling this close to the best value has no noise of measurement in it, but for rounding."""
+"""A ceiling this close to the best value differs from it by rounding only."""
 
 _NOTES = (
-    f"(u − b) / (r − b): b is {FLOOR} on the panel, r is {CEILING} on the twins: means over genes",
-    "1 is as close as a second measurement comes, which is no bound: it is as noisy as the first",
-    "all, strict: as if other genes were measured as well as the twins; of them r is not known",
+    (
+        f"(u − b) / (r − b): u is the method, b is {FLOOR} on the panel, r is {CEILING} on the twins, "
+        "all means over genes"
+    ),
+    (
+        "1 is as close as a second measurement comes. It is no bound, for that measurement is as noisy "
+        "as the first"
+    ),
+    "all, strict: r is not known for these genes, so that of the twins is taken",
 )
 
 
@@ -84,7 +90,7 @@ class ScaledReport(Report):
             if abs(ceiling - spec.best) < _EXACT:
                 yield (
                     f"{spec.title}: the ceiling is perfect agreement, because here a twin and its "
-                    "landmark are one measurement; it says nothing about noise"
+                    "landmark are one measurement. It is no estimate of noise"
                 )
 
     def _spec(self, metric: str) -> MetricSpec:

@@ -143,8 +143,8 @@ class ScoreTables:
         yield sizes(self.records[0])
         yield (
             "mean ± std over target genes (metrics of profiles: over profiles): all, strict (no "
-            "landmark), twin (a landmark too, hence copied on RNA-seq); the "
-            "best mean of a column is marked, not tested"
+            "landmark), twin (a landmark too, hence copied on RNA-seq). The best mean of a column "
+            "is marked, not tested"
         )
         yield from self._seed_intervals()
         for name, places in self.standings.items():
@@ -154,7 +154,7 @@ class ScoreTables:
                 if warning := caution(places):
                     yield f"{title} on panel all: {warning}"
         if constant := max((record.constant_truth for record in self.records), default=0):
-            yield f"{constant:,} targets do not vary in the test profiles; they are counted"
+            yield f"{constant:,} targets do not vary in the test profiles. They are counted"
         for variant in self.variants:
             yield from variant.notes()
 

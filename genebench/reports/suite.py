@@ -48,6 +48,7 @@ class SuiteReport(GridReport):
     def tested(self) -> list[Record]:
         """Return the records without trials, of the suite's protocols unless others are chosen."""
         tested = super().tested()
+        # genebench run may have been told other protocols than the suite's.
         if self.run_suite or self.selection.protocols is not None:
             return tested
         protocols = {spec.name for spec in self.registry.protocols.choose(self.suite.protocols)}

@@ -66,6 +66,7 @@ class Variant:
         for record in self.records:
             if record.failure:
                 yield f"{self.label} failed: {record.failure.kind}: {record.failure.message}"
+        # Choices and remarks of the first seed only: a table has no room for every seed.
         for record in self.done[:1]:
             yield from self._outcome(record)
 
@@ -86,6 +87,7 @@ def variants_of(records: list[Record], registry: Registry) -> list[Variant]:
     """Group comparable records by identity, the seed apart, in the order of their first records."""
     groups: dict[str, list[Record]] = {}
     for record in records:
+        # The identity holds the parameters in effect and the digest of the code, but no label.
         identity = record.identity.model_copy(update={"seed": 0})
         groups.setdefault(identity.model_dump_json(), []).append(record)
     variants = []

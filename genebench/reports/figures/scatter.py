@@ -57,7 +57,7 @@ def scatter(pair: Comparison[Variant]) -> Figure:
             b[mask], a[mask], s=size, color=colour, alpha=0.5, linewidths=0, rasterized=True
         )
     low, high = min(a.min(), b.min()), max(a.max(), b.max())
-    margin = 0.04 * (high - low) or 0.5
+    margin = 0.04 * (high - low) or 0.5  # all values may be equal
     span = low - margin, high + margin
     panel.plot(span, span, color="black", linewidth=0.8)
     panel.set(xlim=span, ylim=span, aspect="equal")
@@ -65,6 +65,7 @@ def scatter(pair: Comparison[Variant]) -> Figure:
         panel, f"{pair.metric.title} of {pair.b.label}", f"{pair.metric.title} of {pair.a.label}"
     )
     above, below = (0.03, 0.97, "left", "top"), (0.97, 0.03, "right", "bottom")
+    # Each share stands on the side of the diagonal where its genes are.
     corners = (above, below) if pair.metric.direction == "higher" else (below, above)
     shares = pair.share(1), pair.share(-1)
     for variant, share, colour, corner in zip(
@@ -79,6 +80,7 @@ def density(pair: Comparison[Variant]) -> Figure:
     from scipy.stats import gaussian_kde
 
     figure, panel = _blank(pair)
+    # One grid for both methods, with a margin for the tails of the kernels.
     columns = pair.genes["a"].to_numpy(), pair.genes["b"].to_numpy()
     low, high = min(map(np.min, columns)), max(map(np.max, columns))
     margin = 0.1 * (high - low) or 0.5

@@ -31,6 +31,7 @@ def _print(section: Section, console: Console, *, colour: bool) -> None:
     for table in section.tables:
         console.print(_grid(table, colour=colour))
     for note in section.notes:
+        # A grid of two columns keeps the wrapped lines of a note to the right of its bullet.
         bulleted = RichTable.grid(padding=(0, 1))
         bulleted.add_row("·", Text(printable(note), style="dim"))
         console.print(bulleted)
