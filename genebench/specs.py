@@ -395,7 +395,8 @@ class ReportSpec:
         _check_code(self.name, self.code)
         if self.argument and not _PARAM_NAME.fullmatch(self.argument):
             raise ValueError(
-                f"report {self.name}: argument {self.argument!r} is malformed: use a-z, 0-9 and '_'"
+                f"report {self.name}: argument {self.argument!r} is malformed. "
+                "Use a-z, 0-9 and '_'."
             )
 
 

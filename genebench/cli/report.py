@@ -10,9 +10,9 @@ import typer
 
 from genebench.cli.options import DEFAULT_RESULTS, MetricsOption, PluginOption, ResultsOption
 from genebench.cli.reporting import (
+    check_report,
     make_report,
     metrics_of,
-    plugin_errors,
     print_report,
     reporter_of,
 )
@@ -95,11 +95,11 @@ def report(  # noqa: PLR0917  typer's options are the arguments
         metrics=shown, vectors_of=Readable(ResultsStore(results).vectors), argument=argument,
         selection=selection,
     )  # fmt: skip
-    with plugin_errors(f"Report {name}", spec.code):
-        made.check()
+    check_report(made)
     # Scoring may take minutes, so everything that can be refused is refused above.
     if recompute:
         made = _rescored(made, results)
+        check_report(made)
     for metric in shown:
         if metric not in registry().metrics.specs:
             typer.echo(f"note: metric {metric}: not installed here", err=True)
@@ -139,10 +139,8 @@ def _rescored(made: Report, results: Path) -> Report:
 
     store = ResultsStore(results)
     rescored = {record.key: recompute(record, store, registry()) for record in made.records}
-    made = replace(
+    return replace(
         made,
         records=tuple(rescored.values()),
         all_records=tuple(rescored.get(record.key, record) for record in made.all_records),
     )
-    made.check()
-    return made

@@ -35,7 +35,7 @@ def print_results(
     Args:
         name: the report in the registry, such as ``scores`` or ``suite``.
         records: the records to show.
-        metrics: names of the metrics to show; None for the published ones.
+        metrics: names of the metrics to show, or None for the published ones.
         out: a folder for figures, if any are wanted.
         fields: other fields of the report's class.
 
@@ -45,7 +45,7 @@ def print_results(
     from genebench.reports.report import SHOWN_METRICS
 
     made = make_report(name, records, metrics=metrics or SHOWN_METRICS, **fields)
-    made.check()
+    check_report(made)
     print_report(made, out=out)
 
 
@@ -77,6 +77,16 @@ def make_report(name: str, records: Sequence[Record], **fields: Any) -> Report:
             width=output.width(),
             **fields,
         )
+
+
+def check_report(made: Report) -> None:
+    """Refuse a report without content.
+
+    Raises:
+        UserError: there is nothing to show, or a plugin is broken.
+    """
+    with plugin_errors(f"Report {type(made).__name__}", type(made).__module__):
+        made.check()
 
 
 def print_report(made: Report, format_: str = "terminal", out: Path | None = None) -> None:
@@ -134,7 +144,7 @@ def plugin_errors(what: str, *code: str) -> Iterator[None]:
 
 
 def metrics_of(records: Sequence[Record], names: str | None) -> Sequence[str]:
-    """Return the metrics that are asked for; the published ones if none is.
+    """Return the metrics to show: those that the user names, else the published ones.
 
     Args:
         records: the records, which must have a score by each of the metrics.

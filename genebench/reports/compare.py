@@ -50,7 +50,7 @@ class Comparisons:
 
     @cached_property
     def p_holm(self) -> list[float]:
-        """P-values, adjusted for the number of comparisons; NaN where nothing was tested."""
+        """P-values, adjusted for the number of comparisons, or NaN where nothing was tested."""
         tested = [index for index, pair in enumerate(self.pairs) if pair.difference]
         raw = [pair.difference.p for pair in self.pairs if pair.difference]
         # Holm counts the tests that were made, so comparisons without a test do not count.
@@ -183,13 +183,13 @@ def compare(
 
 
 def _readable(variant: Variant | None, vectors_of: VectorsOf) -> Variant | None:
-    """Return the variant without seeds whose vectors are damaged; None when no seed is left."""
+    """Return the variant without seeds whose vectors are damaged, or None when no seed is left."""
     records = tuple(record for record in (variant.done if variant else ()) if vectors_of(record))
     return replace(variant, records=records) if variant and records else None
 
 
 def interval_over_seeds(pair: Comparison[Variant], variant: Variant) -> tuple[float, float] | None:
-    """Return the 95 % t interval of a method's score over seeds; None with one seed."""
+    """Return the 95 % t interval of a method's score over seeds, or None with one seed."""
     return seed_interval(scores_of(variant, pair.metric.name, pair.panel))
 
 

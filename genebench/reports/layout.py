@@ -22,7 +22,7 @@ class Block:
     Attributes:
         axes: names of the parameters: rows, columns, then the others.
         rest: the values of the others, which are part of the title.
-        rows, columns: the values of the first two; a grid of one parameter has one row, None.
+        rows, columns: the values of the first two. A grid of one parameter has one row, None.
         grids: one for each method.
     """
 
@@ -50,8 +50,8 @@ class Layout:
     Attributes:
         title: the suite, or ``sweep``.
         preset: the source of the parameters that neither grid nor suite sets.
-        first: any of the records; they agree on data, protocol and profiles.
-        grids: in the order of rows; grids without axes are single settings.
+        first: any of the records. They agree on data, protocol and profiles.
+        grids: in the order of rows. Grids without axes are single settings.
         controls: the rows below all others.
         names: method → its label, where that is not its name.
     """
@@ -119,7 +119,7 @@ def scale_of(layout: Layout, metric: MetricSpec) -> Scale:
 
 
 def loss_of(variant: Variant, metric: MetricSpec) -> float | None:
-    """Return the mean over seeds, negated if higher is better; None without a value."""
+    """Return the mean over seeds, negated if higher is better, or None."""
     if not variant.has(metric.name, PANEL):
         return None
     return variant.rank(metric, PANEL)[-1]

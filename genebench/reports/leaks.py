@@ -15,8 +15,8 @@ _NOTES = (
     "strict: quantiles, means and deviations from the training profiles only",
     "geo-series: every series in one part only",
     (
-        "gtex-strict: MAE in the units of the training profiles, which is another scale. Compare the "
-        "difference with that of train-mean"
+        "gtex-strict: MAE in the units of the training profiles, which is another scale. "
+        "Compare the difference with that of train-mean"
     ),
 )
 

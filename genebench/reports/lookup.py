@@ -15,7 +15,7 @@ _KEY = re.compile(r"[0-9a-f]{6,}")
 
 
 def find(name: str, variants: Sequence[Variant]) -> Variant | None:
-    """Return the variant that a name means, among those of one table; None if there is none.
+    """Return the variant that a name means, among those of one table, or None.
 
     Raises:
         UserError: the name could mean several variants.

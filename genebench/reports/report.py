@@ -45,7 +45,7 @@ class Table:
 
     Attributes:
         title: what the cells are, such as a metric, its direction and its unit.
-        columns: names of the columns; the first one is usually the method.
+        columns: names of the columns. The first one is usually the method.
         rows: one for each method and its parameters, the best first.
     """
 
@@ -83,14 +83,15 @@ class Report(ABC):
     a :class:`genebench.specs.ReportSpec`, and reporters lay it out.
 
     Attributes:
-        records: the records to show, sorted by dataset, protocol, method and seed.
+        records: the records to show.
         registry: titles, units and directions of everything that is installed.
         all_records: every record of the results folder, such as controls outside ``records``.
-        metrics: names of the metrics to show; records may hold others.
+            Trials are among them only if the user asks for trials.
+        metrics: names of the metrics to show. Records may hold others.
         vectors_of: ``vectors_of(record)`` reads the vectors of a record (one value per gene or
-            profile) by name; empty where they cannot be read.
+            profile) by name. The mapping is empty where they cannot be read.
         argument: the argument on the command line, if the spec of the report names one.
-        selection: the filters on the command line; ``records`` are filtered already.
+        selection: the filters on the command line. ``records`` are filtered already.
         colour: True if the terminal shows colours.
         width: the width of the terminal in characters.
     """
@@ -127,5 +128,5 @@ class Report(ABC):
         raise NotImplementedError(f"{type(self).__name__} cannot draw into {folder}")
 
     def of_metrics(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows of a tidy table whose metric is shown; failures have an empty metric."""
+        """Return the rows of a tidy table whose metric is shown, and those of failures."""
         return table[table["metric"].isin([*self.metrics, ""])].reset_index(drop=True)

@@ -20,12 +20,12 @@ _EXACT = 1e-6
 
 _NOTES = (
     (
-        f"(u − b) / (r − b): u is the method, b is {FLOOR} on the panel, r is {CEILING} on the twins, "
-        "all means over genes"
+        f"(u − b) / (r − b): u is the method, b is {FLOOR} on the panel, r is {CEILING} on the "
+        "twins, all means over genes"
     ),
     (
-        "1 is as close as a second measurement comes. It is no bound, for that measurement is as noisy "
-        "as the first"
+        "1 is as close as a second measurement comes. It is no bound, for that measurement is as "
+        "noisy as the first"
     ),
     "all, strict: r is not known for these genes, so that of the twins is taken",
 )

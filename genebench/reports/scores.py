@@ -65,7 +65,7 @@ class ScoreTables:
 
     @cached_property
     def standings(self) -> dict[str, list[Standing[Variant]]]:
-        """Metric → the places of the variants on all targets; empty without ranks."""
+        """Metric → the places of the variants on all targets. It is empty without ranks."""
         if not self.ranked:
             return {}
         return {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from genebench.results.record import Record
 
 Names = str | Iterable[str] | None
-"""Names, comma-separated or as a sequence; None or ``all`` for no filter."""
+"""Names, comma-separated or as a sequence. None and ``all`` stand for no filter."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Selection:
 def _named(
     records: list[Record], kind: str, names: Names, name_of: Callable[[Record], str]
 ) -> list[Record]:
-    """Return the records of these names; every name must occur."""
+    """Return the records of these names, each of which must occur."""
     if names is None or (isinstance(names, str) and names.strip() == ALL):
         return records
     wanted = [name.strip() for name in (names.split(",") if isinstance(names, str) else names)]

@@ -22,9 +22,9 @@ class SuiteReport(GridReport):
     """Every cell of a suite, run or not.
 
     Attributes:
-        run_suite: the suite that was just run, to show all its records; None to read the suite
+        run_suite: the suite that was just run, to show all its records, or None to read the suite
             that ``argument`` names.
-        preset: the preset whose settings to show; None for each preset that was run.
+        preset: the preset whose settings to show, or None for each preset that was run.
     """
 
     run_suite: Suite | None = None

@@ -7,7 +7,7 @@ from genebench.specs import MetricSpec, Value
 
 
 def described(metric: MetricSpec, where: str = "") -> str:
-    """Return a metric's title with its direction and unit; ``where`` follows the title."""
+    """Return a metric's title with its direction and unit. ``where`` follows the title."""
     title = f"{metric.title} {where}" if where else metric.title
     return f"{title} ({metric.direction} is better; unit: {metric.unit})"
 

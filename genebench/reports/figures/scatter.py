@@ -76,7 +76,7 @@ def scatter(pair: Comparison[Variant]) -> Figure:
 
 
 def density(pair: Comparison[Variant]) -> Figure:
-    """Return the density of the metric over genes under each method; dashed lines are means."""
+    """Return the density of the metric over genes under each method, with its mean."""
     from scipy.stats import gaussian_kde
 
     figure, panel = _blank(pair)
