@@ -1,4 +1,4 @@
-"""The report of scores: comparable numbers side by side, the paper's beside ours only where they belong."""
+"""The report of scores: comparable numbers side by side, the paper's only where they belong."""
 
 from __future__ import annotations
 
