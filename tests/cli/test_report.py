@@ -196,15 +196,15 @@ def test_predictions_changed_after_they_were_kept_are_refused(genebench, copied)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["rank"], "did you mean ranks"),
-        (["--format", "markdwn"], "did you mean markdown"),
-        (["--metrics", "maee"], "did you mean mae"),
+        (["rank"], "mean ranks"),
+        (["--format", "markdwn"], "mean markdown"),
+        (["--metrics", "maee"], "mean mae"),
         (["--metrics", "spearman"], "genebench run --metrics spearman"),
-        (["--methods", "lsrr"], "did you mean lsr"),
+        (["--methods", "lsrr"], "mean lsr"),
         (["curve"], "Add it: genebench report curve CURVE"),
-        (["curve", "path"], "there is no curve of these results"),
+        (["curve", "path"], "unknown curve of these results"),
         (["scores", "path"], "takes no argument"),
-        (["suite", "table0"], "did you mean table"),
+        (["suite", "table0"], "mean table"),
         (["leaks"], "No protocol was run beside its variant"),
         (["sweep"], "genebench sweep"),
         (["--out", "figures"], "has no figures"),
@@ -342,7 +342,7 @@ def test_a_report_of_a_plugin_takes_an_argument_and_draws(report, slowest, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["slowst"], "did you mean slowest"),
+        (["slowst"], "mean slowest"),
         (["phase"], "genebench report phase PHASE"),
         (["phase", "fitt"], "There is no phase fitt. Name fit, predict or score."),
         (["raises"], "ValueError: no luck (slowest.py, line 51). Correct the plugin"),

@@ -100,7 +100,7 @@ def test_a_suite_lays_out_what_any_command_has_run(folder, genebench, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("suite", "tabel1"), "did you mean table1"),
+        (("suite", "tabel1"), "mean table1"),
         (("suite", "table2"), "no results of suite table2"),
         (("suite",), "Add it: genebench report suite SUITE"),
         (("sweep", "leaks"), "takes no argument. Remove leaks"),
