@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         MetricSpec,
         ProtocolSpec,
         ReporterSpec,
+        ReportSpec,
     )
 
 PROJECT = "genebench"
@@ -63,6 +64,11 @@ def genebench_metrics() -> Iterable[MetricSpec]:  # type: ignore[empty-body]
 @hookspec
 def genebench_engines() -> Iterable[EngineSpec]:  # type: ignore[empty-body]
     """Called when the registry is built. Return places where jobs can be executed."""
+
+
+@hookspec
+def genebench_reports() -> Iterable[ReportSpec]:  # type: ignore[empty-body]
+    """Called when the registry is built. Return reports: tables made from stored results."""
 
 
 @hookspec

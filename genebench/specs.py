@@ -385,8 +385,34 @@ class EngineSpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ReportSpec:
+    """A report of ``genebench report NAME``.
+
+    ``code`` names a subclass of :class:`genebench.reports.report.Report`.
+    """
+
+    name: str
+    title: str
+    summary: str
+    code: str
+    argument: str = ""
+    """Name of the one argument that the report requires, in lower case; empty if it takes none."""
+    figures: bool = False
+    """True if the report can be drawn: its class has ``draw``, and users may give ``--out``."""
+
+    def __post_init__(self) -> None:
+        check_name("report", self.name)
+        _check_code(self.name, self.code)
+        if self.argument and not _PARAM_NAME.fullmatch(self.argument):
+            raise ValueError(
+                f"report {self.name}: argument {self.argument!r} is malformed. "
+                "Use a-z, 0-9 and '_'."
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ReporterSpec:
-    """An output format.
+    """An output format of reports.
 
     ``code`` names ``f(report) -> str``, given a :class:`genebench.reports.report.Report`.
     """

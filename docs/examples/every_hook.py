@@ -8,6 +8,7 @@ import logging
 from dataclasses import replace
 
 from genebench import Method, Model, hookimpl
+from genebench.reports.report import Report, Row, Section, Table
 from genebench.specs import (
     DatasetSpec,
     EngineSpec,
@@ -18,6 +19,7 @@ from genebench.specs import (
     Part,
     ProtocolSpec,
     ReporterSpec,
+    ReportSpec,
 )
 
 genebench_contract = 1
@@ -152,6 +154,30 @@ def backwards(jobs, settings):
     for job in reversed(list(jobs)):
         execute(job, settings)
         yield job
+
+
+@hookimpl
+def genebench_reports():
+    return [
+        ReportSpec(
+            name="slowest",
+            title="Slowest fits",
+            summary="seconds of fitting, the slowest result first",
+            code="every_hook:SlowestReport",
+        )
+    ]
+
+
+class SlowestReport(Report):
+    def sections(self):
+        rows = [Row((name, f"{seconds:.1f}")) for name, seconds in self.values().to_numpy()]
+        yield Section("slowest fits", (Table("seconds of fitting", ("method", "s"), tuple(rows)),))
+
+    def values(self):
+        import pandas as pd
+
+        rows = [(r.identity.method, r.seconds.get("fit", 0.0)) for r in self.records]
+        return pd.DataFrame(rows, columns=["method", "fit"]).sort_values("fit", ascending=False)
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""``genebench compare``: two methods, how far apart they are and on which genes."""
+"""``genebench compare``: the difference between two methods, over all and for each gene."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from genebench.cli import output
 from genebench.cli.options import DEFAULT_RESULTS, PluginOption, ResultsOption
-from genebench.cli.report import print_made
+from genebench.cli.reporting import print_report, reporter_of
 
 
 def register(app: typer.Typer) -> None:
@@ -26,8 +26,8 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
     a: Annotated[
         str, typer.Argument(help="A method, METHOD:PARAM=VALUE, or the start of a record's key.")
     ],
-    b: Annotated[str, typer.Argument(help="Another.")],
-    metric: Annotated[str, typer.Option(help="What to compare by.")] = "mae",
+    b: Annotated[str, typer.Argument(help="The other method, named in the same ways.")],
+    metric: Annotated[str, typer.Option(help="Metric to compare by.")] = "mae",
     panel: Annotated[str, typer.Option(help="Target genes: all, strict or twin.")] = "all",
     protocol: Annotated[
         str | None, typer.Option("--protocol", "--protocols", help="Only these, comma-separated.")
@@ -49,25 +49,24 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
     """Compare two methods under every protocol that both were run under.
 
     The test resamples the differences between test profiles, whole groups at a time where groups
-    are known; shares of genes are descriptive.
+    are known. Shares of genes are descriptive.
     """
     from genebench.plugins.registry import registry
-    from genebench.reports.compare import ComparisonReport
     from genebench.reports.compare import compare as compare_methods
+    from genebench.reports.comparison import ComparisonReport
     from genebench.reports.figures.drawing import check_drawing
-    from genebench.reports.figures.scatter import draw, write_genes
 
+    reporter_of(format_)
     if out:
         check_drawing()
-    found = compare_methods(
+    comparisons = compare_methods(
         a, b,
         metric=metric, panel=panel, protocols=protocol, dataset=dataset, results=results,
     )  # fmt: skip
     made = ComparisonReport(
-        found.records, registry(), colour=sys.stdout.isatty(), width=output.width(), found=found
-    )
-    print_made(made, format_)
+        comparisons.records, registry(), colour=sys.stdout.isatty(), width=output.width(),
+        comparisons=comparisons,
+    )  # fmt: skip
+    print_report(made, format_, out)
     if genes:
-        write_genes(found, genes)
-    for path in draw(found, out) if out else ():
-        typer.echo(f"drawn: {path}", err=True)
+        made.write_genes(genes)

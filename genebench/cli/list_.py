@@ -31,7 +31,8 @@ def list_(
         str,
         typer.Argument(
             metavar="KIND",
-            help="methods, datasets, formats, protocols, metrics, engines, reporters or plugins.",
+            help="methods, datasets, formats, protocols, metrics, engines, reports, reporters or "
+            "plugins.",
         ),
     ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -115,6 +116,7 @@ _KINDS: dict[str, Callable[[], Rows]] = {
     "protocols": _registry_of("protocols", "summary"),
     "metrics": _registry_of("metrics", "unit", "direction", "summary"),
     "engines": _registry_of("engines", "title"),
+    "reports": _registry_of("reports", "argument", "summary"),
     "reporters": _registry_of("reporters", "title"),
     "plugins": _plugins,
 }

@@ -261,11 +261,9 @@ def _seeds(store: ResultsStore) -> int:
 def _chosen(
     records: list[Record], dataset: str | None, protocol: str | None, methods: str | None
 ) -> list[Record]:
-    from genebench.cli.report import chosen
+    from genebench.reports.selection import Selection
 
-    records = chosen(records, "dataset", dataset, lambda record: record.dataset)
-    records = chosen(records, "protocol", protocol, lambda record: record.identity.protocol)
-    return chosen(records, "method", methods, lambda record: record.identity.method)
+    return Selection(dataset, protocol, methods, trials=True).of(records)
 
 
 def _write(frame: pd.DataFrame, out: Path, form: str) -> None:

@@ -26,7 +26,7 @@ from genebench.cli.options import (
     overrides_of,
 )
 from genebench.cli.progress import bar, jobs_shown
-from genebench.cli.report import metrics_of, print_report, print_suite
+from genebench.cli.reporting import metrics_of, print_results
 from genebench.errors import UserError
 from genebench.specs import ALL
 
@@ -138,9 +138,10 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
     shown = shown_metrics(asked, records)
     if read:
-        print_suite(records, read, api.preset_of(name, preset), metrics=shown)
+        preset = api.preset_of(name, preset)
+        print_results("suite", records, metrics=shown, run_suite=read, preset=preset)
     else:
-        print_report(records, metrics=shown)
+        print_results("scores", records, metrics=shown)
     return status_of(records)
 
 

@@ -1,4 +1,4 @@
-"""``genebench status``: what a results folder holds."""
+"""``genebench status``: the list of records in a results folder."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "status",
-        short_help="List the results that are there.",
+        short_help="List the results of a folder.",
         epilog="Example: genebench status --results results",
     )(status)
 
 
 def status(results: ResultsOption = DEFAULT_RESULTS) -> None:
-    """List every record of a results folder: done or failed, when, and what it took."""
+    """List every record of a results folder with its status, start time and seconds of fitting."""
     from genebench import api
 
     records = api.records(results).records

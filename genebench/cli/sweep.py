@@ -25,7 +25,7 @@ from genebench.cli.options import (
     overrides_of,
 )
 from genebench.cli.progress import bar
-from genebench.cli.report import print_suite
+from genebench.cli.reporting import print_results
 from genebench.cli.run import (
     carry_out,
     is_known,
@@ -110,9 +110,9 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
         show_plan(plan)
         return 0
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
-    print_suite(
-        records, _as_suite(methods, fixed, axes), size, out=out,
-        metrics=shown_metrics(asked, records),
+    print_results(
+        "suite", records, metrics=shown_metrics(asked, records), out=out,
+        run_suite=_as_suite(methods, fixed, axes), preset=size,
     )  # fmt: skip
     return status_of(records)
 

@@ -20,7 +20,7 @@ from genebench.cli.options import (
     overrides_of,
 )
 from genebench.cli.progress import bar, jobs_shown
-from genebench.cli.report import print_report
+from genebench.cli.reporting import print_results
 from genebench.cli.run import settings_of, status_of
 from genebench.errors import UserError, some
 
@@ -103,7 +103,7 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
 
     tuned = search_and_test(search, protocols, plan, execute, ResultsStore(results))
     _print_trials(tuned)
-    print_report(tuned.records)
+    print_results("scores", tuned.records)
     return status_of(tuned.records)
 
 

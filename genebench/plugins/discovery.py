@@ -40,11 +40,21 @@ BUILT_INS = (
     "genebench.methods.controls",
     "genebench.metrics",
     "genebench.engines",
+    "genebench.reports",
     "genebench.reports.reporters",
 )
 """Modules of genebench that register through the same hooks as strangers."""
 
-KINDS = ("formats", "datasets", "protocols", "methods", "metrics", "engines", "reporters")
+KINDS = (
+    "formats",
+    "datasets",
+    "protocols",
+    "methods",
+    "metrics",
+    "engines",
+    "reports",
+    "reporters",
+)
 STRICT = "GENEBENCH_STRICT_PLUGINS"
 FILES = "GENEBENCH_PLUGINS"
 """Local plugin files, as absolute paths: child processes find them again."""

@@ -18,10 +18,19 @@ from genebench.specs import (
     MetricSpec,
     ProtocolSpec,
     ReporterSpec,
+    ReportSpec,
 )
 
 Spec = TypeVar(
-    "Spec", DatasetSpec, EngineSpec, FormatSpec, MethodSpec, MetricSpec, ProtocolSpec, ReporterSpec
+    "Spec",
+    DatasetSpec,
+    EngineSpec,
+    FormatSpec,
+    MethodSpec,
+    MetricSpec,
+    ProtocolSpec,
+    ReporterSpec,
+    ReportSpec,
 )
 
 
@@ -65,6 +74,7 @@ class Registry:
         self.methods: SpecRegistry[MethodSpec] = self._registry_of("method")
         self.metrics: SpecRegistry[MetricSpec] = self._registry_of("metric")
         self.engines: SpecRegistry[EngineSpec] = self._registry_of("engine")
+        self.reports: SpecRegistry[ReportSpec] = self._registry_of("report")
         self.reporters: SpecRegistry[ReporterSpec] = self._registry_of("reporter")
 
     def _registry_of(self, kind: str) -> SpecRegistry[Spec]:

@@ -1,1 +1,61 @@
-"""Reports: what is shown of results."""
+"""Reports: tables and figures made from stored results. The built-in ones register by hook."""
+
+from __future__ import annotations
+
+from genebench.hookspecs import CONTRACT, hookimpl
+from genebench.specs import ReportSpec
+
+genebench_contract = CONTRACT
+
+
+@hookimpl
+def genebench_reports() -> list[ReportSpec]:
+    """Return the built-in reports, the default of ``genebench report`` first."""
+    return [
+        ReportSpec(
+            name="scores",
+            title="Scores",
+            summary="mean ± std of each metric, and what each method cost",
+            code="genebench.reports.scores:ScoresReport",
+        ),
+        ReportSpec(
+            name="ranks",
+            title="Ranks",
+            summary="scores with ranks by a test between methods; ties are shown",
+            code="genebench.reports.ranks:RanksReport",
+        ),
+        ReportSpec(
+            name="scaled",
+            title="Scaled scores",
+            summary="scores between the train mean (0) and the twin ceiling (1)",
+            code="genebench.reports.scaled:ScaledReport",
+        ),
+        ReportSpec(
+            name="leaks",
+            title="Leaks",
+            summary="difference between a protocol and its variants, per method",
+            code="genebench.reports.leaks:LeaksReport",
+        ),
+        ReportSpec(
+            name="curve",
+            title="Curve",
+            summary="how λ, k or an epoch was chosen, such as curve path or curve learning",
+            code="genebench.reports.curve:CurveReport",
+            argument="curve",
+        ),
+        ReportSpec(
+            name="suite",
+            title="Suite",
+            summary="the layout of a suite: a file, or a shipped one such as table1",
+            code="genebench.reports.suite:SuiteReport",
+            argument="suite",
+            figures=True,
+        ),
+        ReportSpec(
+            name="sweep",
+            title="Sweep",
+            summary="grids of the parameters that were varied",
+            code="genebench.reports.sweep:SweepReport",
+            figures=True,
+        ),
+    ]

@@ -1,158 +1,242 @@
-"""How grids are laid out: methods beside methods, parameters against parameters."""
+"""Reports of grids: methods × metrics, and parameters × parameters, cell by cell."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from genebench.analysis.sweep import Grid, Point
-from genebench.reports.variants import Variant
-from genebench.results.record import Record
+import pandas as pd
+
+from genebench.analysis.sweep import Grid, Point, table_of
+from genebench.errors import some
+from genebench.plugins.registry import Registry
+from genebench.reports.figures.heatmap import draw
+from genebench.reports.layout import PANEL, Block, Layout, best_points, cell, loss_of, scale_of
+from genebench.reports.report import Report, Row, Section, Table
+from genebench.reports.variants import Variant, variants_of
+from genebench.reports.wording import described, setting, short, sizes
+from genebench.results.published import Published, published, published_in_grid
+from genebench.results.record import Identity, Record
 from genebench.specs import MetricSpec, Value
 
-PANEL = "all"
-"""The panel that papers report; ``genebench report`` has the others."""
+_LookUp = Callable[[Identity, str, Mapping[str, Value]], Published | None]
+"""``published`` (Tables 1 and 3 of the paper) or ``published_in_grid`` (Tables 2 and 4)."""
+
+
+class GridReport(Report):
+    """The base class of reports of grids. A subclass says which grids there are."""
+
+    @abstractmethod
+    def layouts(self) -> Iterator[Layout]:
+        """Yield the layout of each section."""
+
+    def tested(self) -> list[Record]:
+        """Return the records without trials, which are not scored on test profiles."""
+        return [record for record in self.records if not record.identity.is_trial]
+
+    def layout(
+        self,
+        title: str,
+        preset: str,
+        group: list[Record],
+        grids: Iterable[Grid],
+        names: Mapping[str, str] | None = None,
+    ) -> Layout:
+        """Return a layout of comparable records, with the controls among them."""
+        variants = variants_of(group, self.registry)
+        controls = tuple(variant for variant in variants if variant.control)
+        return Layout(title, preset, group[0], tuple(grids), controls, names or {})
+
+    def shown(self) -> list[MetricSpec]:
+        """Return the metrics to show, as far as they are installed."""
+        installed = self.registry.metrics.specs
+        return [installed[name] for name in self.metrics if name in installed]
+
+    def sections(self) -> Iterator[Section]:
+        """Yield a section for each dataset, protocol, digest of the data and preset."""
+        for layout in self.layouts():
+            yield _Tables(layout, self.registry, self.shown()).section()
+
+    def values(self) -> pd.DataFrame:
+        """Return one row per cell and metric."""
+        return self.of_metrics(table_of(grid for layout in self.layouts() for grid in layout.grids))
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Write a heat map of each section and metric, as SVG and PNG, and return the files.
+
+        Raises:
+            UserError: matplotlib is not installed, or the folder cannot be written to.
+        """
+        return draw(self.layouts(), self.shown(), folder)
 
 
 @dataclass(frozen=True)
-class Block:
-    """Grids over the same parameters, at one value of each parameter but the first two.
+class _Tables:
+    """The tables of one section, made from its layout."""
 
-    Attributes:
-        rest: the values of those others; they are what the block is titled by.
-        rows, columns: the values of the first two; a grid of one parameter has one row.
-    """
+    layout: Layout
+    registry: Registry
+    metrics: list[MetricSpec]
 
-    axes: tuple[str, ...]
-    rest: Point
-    rows: tuple[Value | None, ...]
-    columns: tuple[Value, ...]
-    grids: tuple[Grid, ...]
+    def section(self) -> Section:
+        layout, identity = self.layout, self.layout.first.identity
+        where = (layout.first.dataset, identity.protocol, f"preset {layout.preset}")
+        grids = [
+            self._block(block, metric) for metric in self.metrics for block in layout.blocks
+        ]  # fmt: skip
+        return Section(
+            title=" · ".join(filter(None, (*where, layout.title))),
+            tables=tuple(
+                [self._settings(), *grids] if layout.settings else [*grids, self._settings()]
+            ),
+            notes=tuple(self._notes()),
+        )
 
-    @property
-    def title(self) -> str:
-        """What is crossed with what, and at which values of the others."""
-        crossed = " × ".join(self.axes[:2])
-        return " · ".join([crossed, *map(setting, self.axes[2:], self.rest)])
+    def _settings(self) -> Table:
+        """Return methods × metrics, as in Tables 1 and 3 of the GGAN paper, controls last."""
+        settings = self.layout.settings
+        rows = [self.layout.variant(grid, ()) for grid in settings]
+        beside = self.layout.first.published_data and bool(rows)
+        # The paper's values stand beside ours where the data are the same, and only there.
+        columns = ["method"]
+        for metric in self.metrics:
+            columns += [metric.title, "published"] if beside else [metric.title]
+        best = [_best(rows, metric) for metric in self.metrics]
+        width = 2 if beside else 1
+        return Table(
+            title=f"methods: {', '.join(map(described, self.metrics))}" if rows else "controls",
+            columns=tuple(columns),
+            rows=(
+                *(
+                    Row(
+                        cells=(variant.label, *self._scores(variant, grid, beside=beside)),
+                        best=frozenset(
+                            1 + number * width
+                            for number, winner in enumerate(best)
+                            if winner is variant
+                        ),
+                    )
+                    for variant, grid in zip(rows, settings, strict=True)
+                ),
+                *(
+                    Row((control.label, *self._scores(control, None, beside=beside)), control=True)
+                    for control in self.layout.controls
+                ),
+            ),
+        )
 
-    def point(self, row: Value | None, column: Value) -> Point:
-        """Where a cell is in its grid."""
-        return (column,) if row is None else (row, column, *self.rest)
+    def _scores(self, variant: Variant, grid: Grid | None, *, beside: bool) -> Iterator[str]:
+        for metric in self.metrics:
+            yield cell(variant, metric)
+            if beside:
+                value = self._published(grid, (), metric, published) if grid else None
+                yield str(value or "–")
 
+    def _block(self, block: Block, metric: MetricSpec) -> Table:
+        """Return parameters × parameters, as in Tables 2 and 4, one method below the other."""
+        head = ("method",) if block.rows == (None,) else ("method", block.axes[0])
+        across = block.axes[0] if block.rows == (None,) else block.axes[1]
+        rows = [
+            row
+            for grid in block.grids
+            for value in block.rows
+            for row in self._line(block, grid, value, metric)
+        ]
+        return Table(
+            title=f"{described(metric)}: {block.title}",
+            columns=(*head, *(setting(across, value) for value in block.columns)),
+            rows=tuple(rows),
+        )
 
-@dataclass(frozen=True)
-class Layout:
-    """One section: grids of comparable results under one preset.
+    def _line(
+        self, block: Block, grid: Grid, value: Value | None, metric: MetricSpec
+    ) -> Iterator[Row]:
+        """Yield a row of our values, and below it the paper's values where there are any."""
+        points = [block.point(value, column) for column in block.columns]
+        variants = [self.layout.variant(grid, point) for point in points]
+        best, scale = best_points(self.layout, grid, metric), scale_of(self.layout, metric)
+        head = (self.layout.label(grid), *(() if value is None else (short(value),)))
+        yield Row(
+            cells=(*head, *(cell(variant, metric) for variant in variants)),
+            best=frozenset(
+                column for column, point in enumerate(points, len(head)) if point in best
+            ),
+            # One scale for all grids of a section, so that colours can be compared across methods.
+            heat=(
+                *(None for _ in head),
+                *(scale.goodness(loss_of(variant, metric)) for variant in variants),
+            ),
+        )
+        paper = [self._published(grid, point, metric, published_in_grid) for point in points]
+        if any(paper):
+            label, *rest = head
+            texts = (str(value or "–") for value in paper)
+            yield Row((f"{label}, published", *rest, *texts), control=True)
 
-    Attributes:
-        title: of what this is a table.
-        preset: where the parameters that nobody set come from.
-        first: any of the records; they agree on data, protocol and profiles.
-        grids: in the order of rows; those without axes are single settings.
-        controls: rows below all others.
-        names: method → what to call it, where not by its name.
-    """
+    def _published(
+        self, grid: Grid, point: Point, metric: MetricSpec, look_up: _LookUp
+    ) -> Published | None:
+        """Return the paper's value of a cell, run here or not.
 
-    title: str
-    preset: str
-    first: Record
-    grids: tuple[Grid, ...]
-    controls: tuple[Variant, ...]
-    names: Mapping[str, str]
-
-    @property
-    def settings(self) -> list[Grid]:
-        """Methods that were run with one setting."""
-        return [grid for grid in self.grids if not grid.axes]
-
-    @property
-    def blocks(self) -> list[Block]:
-        """Grids, those over the same parameters and values side by side."""
-        alike: dict[tuple[tuple[str, tuple[Value, ...]], ...], list[Grid]] = {}
-        for grid in self.grids:
-            if grid.axes:
-                alike.setdefault(tuple(grid.axes.items()), []).append(grid)
-        return [block for grids in alike.values() for block in _blocks(grids)]
-
-    def label(self, grid: Grid) -> str:
-        """Its name; else the method, and what was set where another grid is of the same method."""
-        if grid.name:
-            return grid.name
-        name = self.names.get(grid.method, grid.method)
-        others = [other for other in self.grids if other.method == grid.method]
-        if len(others) == 1 or not grid.fixed:
-            return name
-        return f"{name} ({', '.join(map(setting, grid.fixed, grid.fixed.values()))})"
-
-    def variant(self, grid: Grid, point: Point) -> Variant:
-        """What stands in a cell."""
-        return Variant(self.label(grid), grid.cells.get(point, ()))
-
-
-@dataclass(frozen=True)
-class Scale:
-    """From the worst to the best value that a metric has in a section's grids."""
-
-    worst: float
-    best: float
-
-    def goodness(self, value: float | None) -> float | None:
-        """0 is the worst, 1 the best; None without a value, or with nothing to compare it with."""
-        if value is None or self.worst == self.best:
+        Only the published data and the published parameters have one.
+        """
+        spec = self.registry.methods.specs.get(grid.method)
+        if spec is None or not self.layout.first.published_data:
             return None
-        return (self.worst - value) / (self.worst - self.best)
+        # The cells of a grid differ in its axes only, so any cell has the other parameters.
+        any_cell = next((record.identity.params for record in grid.records), None)
+        base = any_cell or spec.values(self.layout.preset, grid.fixed)
+        changes = {"method": grid.method, "params": {**base, **grid.settings(point)}}
+        identity = self.layout.first.identity.model_copy(update=changes)
+        return look_up(identity, metric.name, spec.values("paper", {}))
+
+    def _notes(self) -> Iterator[str]:
+        layout = self.layout
+        yield f"{sizes(layout.first)}; data {layout.first.identity.data}"
+        yield (
+            "mean ± std over all target genes (metrics of profiles: over profiles). "
+            "genebench report scores shows the other panels, and the costs"
+        )
+        if layout.blocks:
+            yield (
+                "the best cell of each method is marked by its test profiles. To choose "
+                "parameters, genebench tune goes by the validation set"
+            )
+        if layout.first.published_data:
+            yield (
+                "published: Wang et al. 2018, for the published parameters, run here or not. Their "
+                "split is not ours, and differences below 0.002 may be due to the splits"
+            )
+        cells = [records for grid in layout.grids for records in grid.cells.values()]
+        if missing := sum(not records for records in cells):
+            yield f"–: not run, {missing:,} of {len(cells):,}"
+        for grid in layout.grids:
+            if grid.method not in self.registry.methods.specs:
+                yield f"{layout.label(grid)}: {grid.method} is not installed"
+            yield from _grid_notes(grid, layout.label(grid))
 
 
-def scale_of(layout: Layout, metric: MetricSpec) -> Scale:
-    """The scale of a metric over all cells of all grids of a section."""
-    losses = [
-        loss
-        for grid in layout.grids
-        for point in grid.cells
-        if grid.axes and (loss := loss_of(layout.variant(grid, point), metric)) is not None
-    ]
-    return Scale(max(losses, default=0.0), min(losses, default=0.0))
+def _best(variants: Iterable[Variant], metric: MetricSpec) -> Variant | None:
+    having = [variant for variant in variants if variant.has(metric.name, PANEL)]
+    return min(having, key=lambda variant: variant.rank(metric, PANEL), default=None)
 
 
-def loss_of(variant: Variant, metric: MetricSpec) -> float | None:
-    """The mean over seeds, turned so that lower is better; None where there is no value."""
-    if not variant.has(metric.name, PANEL):
-        return None
-    return variant.rank(metric, PANEL)[-1]
-
-
-def best_points(layout: Layout, grid: Grid, metric: MetricSpec) -> frozenset[Point]:
-    """Where a grid is at its best: several points where they are equal, none without values."""
-    losses = {
-        point: loss
-        for point in grid.cells
-        if (loss := loss_of(layout.variant(grid, point), metric)) is not None
-    }
-    return frozenset(point for point, loss in losses.items() if loss == min(losses.values()))
-
-
-def cell(variant: Variant, metric: MetricSpec) -> str:
-    """``mean ± std`` over genes, ``failed``, or a dash where nothing was run."""
-    return variant.score(metric.name, PANEL) if variant.records else "–"
-
-
-def setting(name: str, value: Value) -> str:
-    """A parameter and its value."""
-    return f"{name}={short(value)}"
-
-
-def short(value: Value) -> str:
-    """A value as one types it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _blocks(grids: list[Grid]) -> list[Block]:
-    """One for each combination of the third parameter and those after it."""
-    names, values = tuple(grids[0].axes), tuple(grids[0].axes.values())
-    if len(names) == 1:
-        return [Block(names, (), (None,), values[0], tuple(grids))]
-    others = {point[2:] for grid in grids for point in grid.cells}
-    return [
-        Block(names, rest, values[0], values[1], tuple(grids))
-        for rest in sorted(others, key=lambda rest: [*map(tuple.index, values[2:], rest)])
-    ]
+def _grid_notes(grid: Grid, label: str) -> Iterator[str]:
+    """Yield remarks on a grid: its seeds, versions, failures and constant predictions."""
+    seeds = max((len(records) for records in grid.cells.values()), default=0)
+    if seeds > 1:
+        yield f"{label}: mean of {seeds} seeds, without failed ones"
+    if len({record.identity.code for record in grid.records}) > 1:
+        yield f"{label}: the cells are of more than one version of its code"
+    failures: dict[str, list[str]] = {}
+    for point, records in grid.cells.items():
+        settings = " ".join(map(setting, grid.axes, point))
+        for failure in {record.failure for record in records if record.failure}:
+            failures.setdefault(f"{failure.kind}: {failure.message}", []).append(settings)
+    for failure_text, cells in failures.items():
+        where = f" at {some(cells)}" if grid.axes else ""
+        yield f"{label} failed{where}: {failure_text}"
+    if constant := max((record.constant_prediction for record in grid.records), default=0):
+        yield f"{label}: CONSTANT prediction of up to {constant:,} targets"

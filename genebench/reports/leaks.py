@@ -1,29 +1,42 @@
-"""A report of what each leak of the published protocols is worth, per method."""
+"""The report of leaks: how much each method owes to a leak of the published protocols."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pandas as pd
 
 from genebench.analysis.leaks import leaks
+from genebench.errors import UserError, some
 from genebench.reports.report import Report, Row, Section, Table
 
 _NOTES = (
-    "difference = variant − published protocol, mean over all targets: what the leak was worth",
+    "difference = variant − published protocol, mean over all targets: the worth of the leak",
     "strict: quantiles, means and deviations from the training profiles only",
     "geo-series: every series in one part only",
-    "gtex-strict: MAE in the units of the training profiles, another scale; see train-mean",
+    (
+        "gtex-strict: MAE in the units of the training profiles, which is another scale. "
+        "Compare the difference with that of train-mean"
+    ),
 )
 
+_COLUMNS = ["method", "mean_original", "mean_variant", "difference"]
 
-@dataclass(frozen=True)
-class LeakReport(Report):
-    """Tables of differences instead of scores; any reporter of tables can lay it out."""
+
+class LeaksReport(Report):
+    """Differences between a protocol and its variants, each of which closes one leak."""
+
+    def check(self) -> None:
+        """Refuse results without a protocol that was run beside its variant."""
+        super().check()
+        present = {record.identity.protocol for record in self.records}
+        variants = [spec for spec in self.registry.protocols.specs.values() if spec.variant_of]
+        if not any({spec.name, spec.variant_of} <= present for spec in variants):
+            names = some([f"{spec.variant_of} with {spec.name}" for spec in variants])
+            raise UserError(f"No protocol was run beside its variant. Run {names}.")
 
     def sections(self) -> Iterator[Section]:
-        """One for each dataset: a table per variant and metric."""
+        """Yield a section for each dataset, with a table for each variant and metric."""
         for dataset, part in self.values().groupby("dataset", sort=False):
             tables = [
                 self._table(rows, str(original), str(variant), str(metric))
@@ -34,22 +47,18 @@ class LeakReport(Report):
             yield Section(f"leaks · {dataset}", tuple(tables), _NOTES)
 
     def values(self) -> pd.DataFrame:
-        """The differences as a tidy table."""
-        table = leaks(self.records, self.registry.protocols.specs.values())
-        return table[table["metric"].isin(self.metrics)].reset_index(drop=True)
+        """Return one row per dataset, method, metric and variant."""
+        return self.of_metrics(leaks(self.records, self.registry.protocols.specs.values()))
 
     def _table(self, rows: pd.DataFrame, original: str, variant: str, metric: str) -> Table:
         spec = self.registry.metrics.specs.get(metric)
         return Table(
             title=f"{spec.title if spec else metric}: {original} → {variant}",
             columns=("method", original, variant, "difference"),
-            rows=tuple(self._row(*row) for row in rows[_SHOWN].itertuples(index=False)),
+            rows=tuple(self._row(*row) for row in rows[_COLUMNS].itertuples(index=False)),
         )
 
     def _row(self, method: str, original: float, variant: float, difference: float) -> Row:
         spec = self.registry.methods.specs.get(method)
         cells = (method, f"{original:.4f}", f"{variant:.4f}", f"{difference:+.4f}")
         return Row(cells, control=spec is not None and spec.control)
-
-
-_SHOWN = ["method", "mean_original", "mean_variant", "difference"]

@@ -1,44 +1,52 @@
-"""A report of scores between the training mean and the agreement of two measurements."""
+"""The report of scaled scores: 0 is the training mean, 1 the agreement of two measurements."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import pandas as pd
 
 from genebench.analysis.scaled import CEILING, FLOOR, scaled
-from genebench.reports.report import Report, Row, Section, Table, comparable
+from genebench.errors import UserError
+from genebench.reports.grouping import in_order
+from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.variants import Variant, variants_of
 from genebench.results.panels import PANELS
-from genebench.results.record import Record
 from genebench.specs import MetricSpec
 
 _EXACT = 1e-6
-"""Of a ceiling: nearer to the best value there is no noise of measurement in it."""
+"""A ceiling this close to the best value differs from it by rounding only."""
 
 _NOTES = (
-    f"(u − b) / (r − b): b is {FLOOR} on the panel, r is {CEILING} on the twins: means over genes",
-    "1 is as close as a second measurement comes, which is no bound: it is as noisy as the first",
-    "all, strict: as if other genes were measured as well as the twins; of them r is not known",
+    (
+        f"(u − b) / (r − b): u is the method, b is {FLOOR} on the panel, r is {CEILING} on the "
+        "twins, all means over genes"
+    ),
+    (
+        "1 is as close as a second measurement comes. It is no bound, for that measurement is as "
+        "noisy as the first"
+    ),
+    "all, strict: r is not known for these genes, so that of the twins is taken",
 )
 
 
-@dataclass(frozen=True, kw_only=True)
 class ScaledReport(Report):
-    """Tables of scaled scores; any reporter of tables can lay them out.
+    """Scores on a scale between two controls, which are taken from all records."""
 
-    Attributes:
-        everything: where the controls are looked for.
-    """
-
-    everything: tuple[Record, ...] = ()
+    def check(self) -> None:
+        """Refuse results without both ends of the scale."""
+        super().check()
+        if self.values().empty:
+            raise UserError(
+                f"There is nothing to scale. That takes {FLOOR} and {CEILING} under the same test, "
+                "with twins that are better than the mean. genebench run adds both controls."
+            )
 
     def sections(self) -> Iterator[Section]:
-        """One for each data digest and protocol: a table per metric."""
+        """Yield a section for each dataset, protocol and digest, with a table for each metric."""
         values = self.values()
-        for group in sorted(comparable(self.records), key=self.place):
+        for group in in_order(self.records, self.registry):
             rows = values[values["key"].isin([record.key for record in group])]
             if len(rows):
                 first = group[0]
@@ -50,10 +58,9 @@ class ScaledReport(Report):
                 )
 
     def values(self) -> pd.DataFrame:
-        """The scaled scores as a tidy table."""
+        """Return one row per record, panel and metric."""
         directions = {spec.name: spec.direction for spec in self.registry.metrics.specs.values()}
-        table = scaled(self.records, self.everything, directions)
-        return table[table["metric"].isin(self.metrics)].reset_index(drop=True)
+        return self.of_metrics(scaled(self.records, self.all_records, directions))
 
     def _tables(self, rows: pd.DataFrame, variants: list[Variant]) -> Iterator[Table]:
         for metric in rows["metric"].unique():
@@ -74,13 +81,16 @@ class ScaledReport(Report):
             )
 
     def _exact(self, rows: pd.DataFrame) -> Iterator[str]:
-        """Where both rows of a gene are one measurement, as on RNA-seq, copying is perfect."""
+        """Yield a note for each metric whose ceiling is perfect.
+
+        On RNA-seq both rows of a twin gene are one measurement, so copying it makes no error.
+        """
         for metric, ceiling in rows.groupby("metric", sort=False)["ceiling"].first().items():
             spec = self._spec(str(metric))
             if abs(ceiling - spec.best) < _EXACT:
                 yield (
                     f"{spec.title}: the ceiling is perfect agreement, because here a twin and its "
-                    "landmark are one measurement; it says nothing about noise"
+                    "landmark are one measurement. It is no estimate of noise"
                 )
 
     def _spec(self, metric: str) -> MetricSpec:
@@ -88,17 +98,17 @@ class ScaledReport(Report):
 
 
 def _rank(variant: Variant, means: Mapping[str, float], panel: str) -> tuple[bool, float]:
-    """Sorts best first, those without a value after them, controls last."""
+    """Return a key that sorts best first, then variants without a value, then controls."""
     return variant.control, -means.get(panel, -math.inf)
 
 
 def _means(rows: pd.DataFrame, variant: Variant) -> dict[str, float]:
-    """Panel → scaled score, a mean over seeds."""
-    own = rows[rows["key"].isin([record.key for record in variant.records])]
-    means = own.groupby("panel")["scaled"].mean()
+    """Map each panel to a variant's scaled score, a mean over seeds."""
+    seeds = rows[rows["key"].isin([record.key for record in variant.records])]
+    means = seeds.groupby("panel")["scaled"].mean()
     return {str(panel): float(mean) for panel, mean in means.items()}
 
 
 def _cell(value: float | None) -> str:
-    # Adding 0 makes a positive 0 of a negative one.
+    # Adding 0 turns -0.0 into 0.0, so that no cell shows -0.0000.
     return "–" if value is None else f"{round(value, 4) + 0:.4f}"

@@ -1,52 +1,80 @@
-"""A report in the layout of a suite: its methods and its grids, in its order, by its names."""
+"""The report of a suite: its methods and its grids, in its order, by its names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
 from genebench.analysis.sweep import Grid, grid_of
-from genebench.reports.grids import Layout
-from genebench.reports.report import comparable
-from genebench.reports.sweep import GridReport
+from genebench.errors import UserError
+from genebench.reports.grids import GridReport
+from genebench.reports.grouping import in_order
+from genebench.reports.layout import Layout
 from genebench.results.record import Record
-from genebench.runs.suite import Run, Suite, texts
+from genebench.runs.suite import Run, Suite, read_suite, texts
 from genebench.specs import ALL, PRESETS
 
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteReport(GridReport):
-    """What a suite asks for, cell by cell, whether it was run or not.
+    """Every cell of a suite, run or not.
 
     Attributes:
-        suite: what to lay out.
-        preset: which settings to look for; None for those of every preset that was run.
+        run_suite: the suite that was just run, to show all its records, or None to read the suite
+            that ``argument`` names.
+        preset: the preset whose settings to show, or None for each preset that was run.
     """
 
-    suite: Suite
+    run_suite: Suite | None = None
     preset: str | None = None
 
+    @cached_property
+    def suite(self) -> Suite:
+        """The suite to lay out.
+
+        Raises:
+            UserError: there is no suite of that name, or its file is malformed.
+        """
+        return self.run_suite or read_suite(self.argument)
+
+    def check(self) -> None:
+        """Refuse records of which none belongs to the suite."""
+        if next(self.layouts(), None) is None:
+            name = self.argument or self.suite.title
+            raise UserError(f"There are no results of suite {name}. Run it with genebench run.")
+
+    def tested(self) -> list[Record]:
+        """Return the records without trials, of the suite's protocols unless others are chosen."""
+        tested = super().tested()
+        # genebench run may have been told other protocols than the suite's.
+        if self.run_suite or self.selection.protocols is not None:
+            return tested
+        protocols = {spec.name for spec in self.registry.protocols.choose(self.suite.protocols)}
+        return [record for record in tested if record.identity.protocol in protocols]
+
     def layouts(self) -> Iterator[Layout]:
-        """One for each data digest, protocol and preset that something was run of."""
-        tested = [record for record in self.records if not record.identity.is_trial]
-        for group in sorted(comparable(tested), key=self.place):
+        """Yield a layout for each dataset, protocol, digest of the data and preset that was run."""
+        for group in in_order(self.tested(), self.registry):
             yield from self._of_presets(group)
 
     def _of_presets(self, group: list[Record]) -> Iterator[Layout]:
-        run = {record.preset for record in group}
-        presets = [self.preset] if self.preset else [name for name in PRESETS if name in run]
+        present = {record.preset for record in group}
+        presets = [self.preset] if self.preset else [name for name in PRESETS if name in present]
         title, names = self.suite.title, self.suite.names
         layouts = [
             self.layout(title, preset, group, self._grids(group, preset), names)
             for preset in presets
         ]
-        held = [{record.key for grid in one.grids for record in grid.records} for one in layouts]
-        for at, keys in enumerate(held):
-            # Methods without presets stand in the layout of every preset: one will do.
-            repeated = any(keys < other for other in held) or keys in held[:at]
+        shown = [
+            {record.key for grid in layout.grids for record in grid.records} for layout in layouts
+        ]
+        for index, keys in enumerate(shown):
+            # Methods without presets stand in the layout of every preset, but one is enough.
+            repeated = any(keys < other for other in shown) or keys in shown[:index]
             if keys and not repeated:
-                yield layouts[at]
+                yield layouts[index]
 
     def _grids(self, group: list[Record], preset: str) -> Iterator[Grid]:
         for run in self.suite.runs:
@@ -54,18 +82,18 @@ class SuiteReport(GridReport):
                 yield replace(self._grid(run, method, preset, group), name=run.name)
 
     def _methods(self, run: Run) -> Iterator[str]:
-        """Those of a run; controls have a place of their own."""
-        known = self.registry.methods.specs
+        """Yield the methods of a run, without controls: the layout has its own place for them."""
+        installed = self.registry.methods.specs
         for name in run.methods:
-            for method in known if name == ALL else [name]:
-                if method not in known or not known[method].control:
+            for method in installed if name == ALL else [name]:
+                if method not in installed or not installed[method].control:
                     yield method
 
     def _grid(self, run: Run, method: str, preset: str, group: list[Record]) -> Grid:
-        given = run.at(preset)
-        fixed, axes = texts(given.set), texts(given.grid)
+        parameters = run.at(preset)
+        fixed, axes = texts(parameters.set), texts(parameters.grid)
         if method in self.registry.methods.specs:
             return grid_of(self.registry.methods.get(method), preset, fixed, axes, group)
-        # A method that is not installed: which parameters were in effect cannot be told.
+        # Defaults of a method that is not installed are unknown, so no record can be matched.
         values = {name: tuple(typed) for name, typed in axes.items()}
         return Grid(method, fixed, values, dict.fromkeys(product(*values.values()), ()))

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from genebench.plugins.registry import Registry
+from genebench.reports.wording import setting, short
 from genebench.results.record import Record
-from genebench.specs import MetricSpec, Value
+from genebench.specs import MetricSpec
 
 _PHASES = ("fit", "predict", "score")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of a table: what its seeds gave, failed ones included."""
+    """A row of a table: the records of all seeds, failed ones included."""
 
     label: str
     records: tuple[Record, ...]
@@ -32,11 +33,11 @@ class Variant:
         return [record for record in self.records if record.status == "done"]
 
     def has(self, metric: str, panel: str) -> bool:
-        """Whether there is a value."""
+        """Return whether any seed has a score."""
         return bool(self._scored(metric, panel))
 
     def rank(self, metric: MetricSpec, panel: str) -> tuple[bool, bool, float]:
-        """Sorts best first, those without a value after them, controls last."""
+        """Return a key that sorts best first, then variants without a score, then controls."""
         means = [
             record.scores[metric.name][panel].mean for record in self._scored(metric.name, panel)
         ]
@@ -44,7 +45,7 @@ class Variant:
         return self.control, not means, sign * fmean(means) if means else 0.0
 
     def score(self, metric: str, panel: str) -> str:
-        """``mean ± std`` over genes, each averaged over seeds."""
+        """Return ``mean ± std`` over genes, each averaged over seeds."""
         scores = [record.scores[metric][panel] for record in self._scored(metric, panel)]
         if not scores:
             return "–" if self.done else "failed"
@@ -52,25 +53,26 @@ class Variant:
         return f"{mean:.4f} ± {std:.4f}"
 
     def costs(self) -> tuple[str, ...]:
-        """Label, seconds of each phase (mean over seeds), peak memory in MB, device."""
+        """Return label, seconds of each phase (mean over seeds), peak memory in MB, and device."""
         seconds = [fmean(r.seconds.get(phase, 0.0) for r in self.records) for phase in _PHASES]
         peak = max(record.peak_memory for record in self.records) / 1e6
         device = self.first.provenance.device
         return self.label, *(f"{value:.2f}" for value in seconds), f"{peak:,.0f}", device
 
     def notes(self) -> Iterator[str]:
-        """What a reader of the row should know."""
+        """Yield remarks on the row: its seeds, failures, choices and constant predictions."""
         if len(self.done) > 1:
             yield f"{self.label}: mean of {len(self.done)} seeds"
         for record in self.records:
             if record.failure:
                 yield f"{self.label} failed: {record.failure.kind}: {record.failure.message}"
+        # Choices and remarks of the first seed only: a table has no room for every seed.
         for record in self.done[:1]:
             yield from self._outcome(record)
 
     def _outcome(self, record: Record) -> Iterator[str]:
         if record.choices:
-            chosen = (f"{name} = {_short(value)}" for name, value in record.choices.items())
+            chosen = (f"{name} = {short(value)}" for name, value in record.choices.items())
             yield f"{self.label}: chosen {', '.join(chosen)}"
         if record.constant_prediction and not self.control:
             yield f"{self.label}: CONSTANT prediction of {record.constant_prediction:,} targets"
@@ -82,43 +84,38 @@ class Variant:
 
 
 def variants_of(records: list[Record], registry: Registry) -> list[Variant]:
-    """Group comparable records by what they are, the seed apart, in the order they come."""
+    """Group comparable records by identity, the seed apart, in the order of their first records."""
     groups: dict[str, list[Record]] = {}
     for record in records:
+        # The identity holds the parameters in effect and the digest of the code, but no label.
         identity = record.identity.model_copy(update={"seed": 0})
         groups.setdefault(identity.model_dump_json(), []).append(record)
-    return [
-        Variant(
-            label=_label(group[0], records),
-            records=tuple(sorted(group, key=lambda record: record.identity.seed)),
-            control=_is_control(group[0], registry),
+    variants = []
+    for group in groups.values():
+        spec = registry.methods.specs.get(group[0].identity.method)
+        variants.append(
+            Variant(
+                label=_label(group[0], records),
+                records=tuple(sorted(group, key=lambda record: record.identity.seed)),
+                control=spec is not None and spec.control,
+            )
         )
-        for group in groups.values()
-    ]
+    return variants
 
 
 def _label(record: Record, others: list[Record]) -> str:
-    """The method's name, plus whatever tells it from others of that name in the table."""
-    own = record.identity
-    same = [other.identity for other in others if other.identity.method == own.method]
+    """Return the method's name, and what tells it apart from others of that name."""
+    identity = record.identity
+    same = [other.identity for other in others if other.identity.method == identity.method]
     differing = [
-        f"{name}={_short(value)}"
-        for name, value in own.params.items()
+        setting(name, value)
+        for name, value in identity.params.items()
         if any(other.params.get(name) != value for other in same)
     ]
-    if any(other.code.distribution != own.code.distribution for other in same):
-        differing.append(f"from {own.code.distribution}")
-    if any(other.code.version != own.code.version for other in same):
-        differing.append(f"version {own.code.version}")
-    elif any(other.code.digest != own.code.digest for other in same):
-        differing.append(f"code {own.code.digest[:7]}")
-    return f"{own.method} ({', '.join(differing)})" if differing else own.method
-
-
-def _is_control(record: Record, registry: Registry) -> bool:
-    spec = registry.methods.specs.get(record.identity.method)
-    return spec is not None and spec.control
-
-
-def _short(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if any(other.code.distribution != identity.code.distribution for other in same):
+        differing.append(f"from {identity.code.distribution}")
+    if any(other.code.version != identity.code.version for other in same):
+        differing.append(f"version {identity.code.version}")
+    elif any(other.code.digest != identity.code.digest for other in same):
+        differing.append(f"code {identity.code.digest[:7]}")
+    return f"{identity.method} ({', '.join(differing)})" if differing else identity.method

@@ -31,17 +31,17 @@ def test_a_curve_that_nothing_has_is_an_empty_table(results):
 
 def test_the_command_prints_it(results, genebench, tmp_path_factory):
     folder = next(tmp_path_factory.getbasetemp().glob("curves*")) / "results"
-    shown = genebench("report", "--results", folder, "--curve", "path", "--format", "csv")
+    shown = genebench("report", "curve", "path", "--results", folder, "--format", "csv")
     assert shown.status == 0
     header, *rows = shown.out.splitlines()
     assert header.startswith("dataset,protocol,method,preset,seed,key,lambda,mae")
     assert len(rows) == len(results.curve("path"))
     maes = [float(row.split(",")[7]) for row in rows]
     np.testing.assert_allclose(maes, results.curve("path")["mae"], rtol=1e-6)
-    assert "lsr-l2: gtex" in genebench("report", "--results", folder, "--curve", "path").out
+    assert "lsr-l2: gtex" in genebench("report", "curve", "path", "--results", folder).out
 
 
-@pytest.mark.parametrize("arguments", [("--curve", "paths"), ("--curve", "path", "--leaks")])
+@pytest.mark.parametrize("arguments", [("curve", "paths"), ("curve", "path", "leaks")])
 def test_a_wrong_wish_is_one_line(results, genebench, tmp_path_factory, arguments):
     folder = next(tmp_path_factory.getbasetemp().glob("curves*")) / "results"
     refused = genebench("report", "--results", folder, *arguments)

@@ -99,21 +99,21 @@ def test_without_both_controls_of_the_same_test_there_is_no_scale(records, contr
 
 
 def test_the_report_finds_the_controls_though_only_a_method_is_asked_for(genebench, made):
-    outcome = genebench("report", "--results", made, "--scaled", "--methods", "lsr")
+    outcome = genebench("report", "scaled", "--results", made, "--methods", "lsr")
     assert outcome.status == 0, outcome.err
     assert "MAE, scaled (higher is better)" in outcome.out
     assert "train-mean  " not in outcome.out
 
 
 def test_perfect_ceilings_are_pointed_out_where_twins_are_one_measurement(genebench, made):
-    outcome = genebench("report", "--results", made, "--scaled", "--protocol", "gtex")
+    outcome = genebench("report", "scaled", "--results", made, "--protocol", "gtex")
     assert "the ceiling is perfect agreement" in outcome.out
-    outcome = genebench("report", "--results", made, "--scaled", "--protocol", "geo")
+    outcome = genebench("report", "scaled", "--results", made, "--protocol", "geo")
     assert "the ceiling is perfect agreement" not in outcome.out
 
 
 def test_values_of_the_scaled_report_are_made_of_stored_scores(genebench, made, records):
-    shown = genebench("report", "--results", made, "--scaled", "--format", "json").out
+    shown = genebench("report", "scaled", "--results", made, "--format", "json").out
     row = next(
         row
         for row in json.loads(shown)
@@ -132,7 +132,7 @@ def test_results_without_controls_say_so(genebench, made, tmp_path):
     for record in api.records(folder).records:
         if record.identity.method == "copy-twin":
             (folder / f"{record.key}.json").unlink()
-    outcome = genebench("report", "--results", folder, "--scaled")
+    outcome = genebench("report", "scaled", "--results", folder)
     assert outcome.status == 2
     assert "copy-twin" in outcome.err
 

@@ -1,4 +1,4 @@
-"""``genebench compare`` and ``genebench report --ranks``."""
+"""``genebench compare`` and ``genebench report ranks``."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_record_with_damaged_vectors_is_shown_without_a_rank(
     broken = next(r for r in api.records(copy).records if r.identity.method == "lsr")
     (copy / f"{broken.key}.npz").write_bytes(b"")
     done = genebench(
-        "report", "--ranks", "--format", "markdown", "--results", copy,
+        "report", "ranks", "--format", "markdown", "--results", copy,
         "--protocol", broken.identity.protocol,
     )  # fmt: skip
     assert done.status == 0
@@ -111,7 +111,7 @@ def test_a_record_with_damaged_vectors_is_shown_without_a_rank(
 
 
 def test_ranks_stand_in_the_tables_when_asked_for(genebench, results):
-    with_ranks = genebench("report", "--results", results, "--ranks", "--format", "markdown")
+    with_ranks = genebench("report", "ranks", "--results", results, "--format", "markdown")
     tables = with_ranks.out.partition("cost (")[0]
     rows = [line.split("|")[1:3] for line in tables.splitlines() if line.startswith("| ")]
     places = {name.strip(): place.strip() for name, place in reversed(rows)}
@@ -120,3 +120,13 @@ def test_ranks_stand_in_the_tables_when_asked_for(genebench, results):
     assert places["train-mean"] == places["copy-twin"] == "–"
     assert "rank = 1 + methods that are significantly better" in with_ranks.out
     assert "rank" not in genebench("report", "--results", results, "--format", "markdown").out
+
+
+def test_ranks_are_values_too(genebench, results):
+    rows = json.loads(genebench("report", "ranks", "--results", results, "--format", "json").out)
+    geo = {row["method"]: row for row in rows if (row["protocol"], row["metric"]) == ("geo", "mae")}
+    assert {name: row["rank"] for name, row in geo.items()} == {
+        "lsr": 1, "knn-ge": 2, "train-mean": None, "copy-twin": None,
+    }  # fmt: skip
+    assert geo["lsr"]["low"] < geo["lsr"]["mean"] < geo["lsr"]["high"]
+    assert geo["lsr"]["tied_with"] == ""

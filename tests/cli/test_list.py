@@ -16,6 +16,7 @@ KINDS = {
     "protocols": {"geo", "gtex"},
     "metrics": {"mae", "cc", "rmse", "spearman", "recall", "profile-recall"},
     "engines": {"local"},
+    "reports": {"scores", "ranks", "scaled", "leaks", "curve", "suite", "sweep"},
     "reporters": {"terminal", "markdown", "latex", "csv", "json"},
     "plugins": {"linear", "knn", "genebench.methods.controls"},
 }

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from genebench.plugins.discovery import FILES, installed
+from genebench.plugins.registry import registry
 from genebench.results.record import Failure
 from genebench.results.store import ResultsStore
 
@@ -188,6 +191,168 @@ def test_predictions_changed_after_they_were_kept_are_refused(genebench, copied)
     path = copied / f"{record_of(copied).key}.predictions.npy"
     np.save(path, np.load(path) * np.float32(0.5))
     assert_one_line_error(genebench("report", "--recompute", "--results", copied), "changed")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rank"], "mean ranks"),
+        (["--format", "markdwn"], "mean markdown"),
+        (["--metrics", "maee"], "mean mae"),
+        (["--metrics", "spearman"], "genebench run --metrics spearman"),
+        (["--methods", "lsrr"], "mean lsr"),
+        (["curve"], "Add it: genebench report curve CURVE"),
+        (["curve", "path"], "unknown curve of these results"),
+        (["scores", "path"], "takes no argument"),
+        (["suite", "table0"], "mean table"),
+        (["leaks"], "No protocol was run beside its variant"),
+        (["sweep"], "genebench sweep"),
+        (["--out", "figures"], "has no figures"),
+        (["sweep", "leaks", "--out", "figures"], "takes no argument"),
+    ],
+)
+def test_whatever_can_be_refused_is_refused_before_anything_is_recomputed(
+    report, monkeypatch, arguments, message
+):
+    def fail(*_):
+        pytest.fail("scores were recomputed")
+
+    monkeypatch.setattr("genebench.analysis.recompute.recompute", fail)
+    assert_one_line_error(report(*arguments, "--recompute"), message)
+
+
+def test_scaled_scores_are_made_of_recomputed_controls(genebench, copied):
+    genuine = genebench("report", "scaled", "--format", "csv", "--results", copied).out
+    assert genuine.count("\n") > 1
+
+    def flatter(content: dict) -> None:
+        for panel in content["scores"]["mae"].values():
+            panel["mean"] = 0.9
+
+    edit(copied, flatter, method="train-mean")
+    arguments = ("report", "scaled", "--format", "csv", "--methods", "lsr,train-mean,copy-twin")
+    edited = genebench(*arguments, "--results", copied).out
+    assert edited != genuine
+    assert genebench(*arguments, "--recompute", "--results", copied).out == genuine
+
+
+# Reports of plugins
+
+SLOWEST = """
+import pandas as pd
+
+from genebench import UserError, hookimpl
+from genebench.reports.report import Report, Row, Section, Table
+from genebench.specs import ReportSpec
+
+genebench_contract = 1
+
+
+@hookimpl
+def genebench_reports():
+    return [
+        ReportSpec(
+            name="slowest", title="Slowest", summary="the slowest fits first",
+            code="slowest:SlowestReport",
+        ),
+        ReportSpec(
+            name="phase", title="Phase", summary="seconds of a phase", argument="phase",
+            code="slowest:PhaseReport", figures=True,
+        ),
+        ReportSpec(name="raises", title="Raises", summary="s", code="slowest:Raises"),
+        ReportSpec(name="function", title="Function", summary="s", code="slowest:pd"),
+    ]
+
+
+class SlowestReport(Report):
+    def sections(self):
+        rows = [Row((row.method, f"{row.seconds:.1f}")) for row in self.values().itertuples()]
+        yield Section("slowest", (Table("seconds", ("method", "s"), tuple(rows)),))
+
+    def values(self):
+        rows = [(r.identity.method, r.seconds["fit"]) for r in self.records]
+        table = pd.DataFrame(rows, columns=["method", "seconds"])
+        return table.sort_values("seconds", ascending=False)
+
+
+class PhaseReport(SlowestReport):
+    def check(self):
+        if self.argument not in self.records[0].seconds:
+            raise UserError(f"There is no phase {self.argument}. Name fit, predict or score.")
+
+    def draw(self, folder):
+        folder.mkdir()
+        (folder / "phase.svg").write_text("")
+        return [folder / "phase.svg"]
+
+
+class Raises(SlowestReport):
+    def values(self):
+        raise ValueError("no luck")
+"""
+
+
+@pytest.fixture
+def slowest(tmp_path, monkeypatch):
+    """A plugin of one file that offers reports; it is forgotten after the test."""
+
+    def forget() -> None:
+        monkeypatch.setenv(FILES, "")
+        sys.modules.pop("slowest", None)
+        installed.cache_clear()
+        registry.cache_clear()
+
+    forget()
+    path = tmp_path / "slowest.py"
+    path.write_text(SLOWEST)
+    yield path
+    forget()
+
+
+def test_a_report_of_a_plugin_is_listed(genebench, slowest):
+    listed = genebench("list", "reports", "--plugin", slowest).out
+    assert "the slowest fits first" in listed
+    assert listed.count("slowest.py") == 4
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("terminal", "slowest ───"),
+        ("markdown", "| method     |   s |"),
+        ("latex", r"\caption{slowest: seconds}"),
+        ("csv", "method,seconds\n"),
+        ("json", '"seconds": '),
+    ],
+)
+def test_a_report_of_a_plugin_is_printed_in_every_form(report, slowest, form, expected):
+    outcome = report("slowest", "--plugin", slowest, "--format", form, "--protocol", "geo")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert expected in outcome.out
+    assert "train-mean" in outcome.out
+
+
+def test_a_report_of_a_plugin_takes_an_argument_and_draws(report, slowest, tmp_path):
+    folder = tmp_path / "figures"
+    outcome = report("phase", "fit", "--plugin", slowest, "--out", folder)
+    assert outcome.status == 0
+    assert outcome.err == f"drawn: {folder / 'phase.svg'}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["slowst"], "mean slowest"),
+        (["phase"], "genebench report phase PHASE"),
+        (["phase", "fitt"], "There is no phase fitt. Name fit, predict or score."),
+        (["raises"], "ValueError: no luck (slowest.py, line 51). Correct the plugin"),
+        (["raises", "--format", "csv"], "ValueError: no luck (slowest.py, line 51)"),
+        (["function"], "slowest:pd is not a subclass of genebench.reports.report.Report"),
+        (["slowest", "--out", "figures"], "has no figures"),
+    ],
+)
+def test_an_error_in_a_report_of_a_plugin_is_one_line(report, slowest, arguments, message):
+    assert_one_line_error(report(*arguments, "--plugin", slowest), message)
 
 
 # What somebody else wrote

@@ -1,4 +1,4 @@
-"""genebench sweep, report --sweep and --suite: grids are run once, and shown at any time."""
+"""genebench sweep, report sweep and report suite: grids run once, shown whenever wanted."""
 
 from __future__ import annotations
 
@@ -57,23 +57,23 @@ def test_a_wider_grid_adds_only_its_own_points(folder, genebench):
 
 
 def test_the_stored_grids_are_shown_again_in_every_format(folder, genebench):
-    shown = genebench("report", "--sweep", "--results", folder)
+    shown = genebench("report", "sweep", "--results", folder)
     assert shown.status == 0, shown.err
     assert shown.out.replace("lambda_max × lambdas", "").count("k_max=5") == 4, "MAE, CC; twice"
-    rows = genebench("report", "--sweep", "--results", folder, "--format", "csv").out
+    rows = genebench("report", "sweep", "--results", folder, "--format", "csv").out
     parsed = list(csv.DictReader(io.StringIO(rows)))
     points = {(row["method"], row["grid.k_max"], row["grid.lambdas"]) for row in parsed}
     assert len(points) == 2 + 2
     assert {row["metric"] for row in parsed} == {"mae", "cc"}
     for layout in ("markdown", "latex", "json"):
-        outcome = genebench("report", "--sweep", "--results", folder, "--format", layout)
+        outcome = genebench("report", "sweep", "--results", folder, "--format", layout)
         assert "k_max" in outcome.out.replace("\\", "")
 
 
 def test_heat_maps_are_drawn_where_there_is_a_folder(folder, genebench, tmp_path):
     pytest.importorskip("matplotlib")
     drawn = genebench(
-        "report", "--sweep", "--results", folder, "--out", tmp_path / "figures",
+        "report", "sweep", "--results", folder, "--out", tmp_path / "figures",
         "--protocol", "geo", "--metrics", "mae",
     )  # fmt: skip
     assert drawn.status == 0, drawn.err
@@ -87,26 +87,26 @@ def test_a_suite_lays_out_what_any_command_has_run(folder, genebench, tmp_path):
         'title = "Mine"\nprotocols = ["geo"]\n[names]\nknn = "Neighbours"\n'
         '[[runs]]\nmethods = ["knn"]\ngrid = { k_max = [3, 9] }\n'
     )
-    shown = genebench("report", "--suite", suite, "--results", folder)
+    shown = genebench("report", "suite", suite, "--results", folder)
     assert shown.status == 0, shown.err
     assert "Neighbours" in shown.out
     assert "k_max=9" in shown.out
     assert "–: not run, 1 of 2" in shown.out
     assert "gtex" not in shown.out
-    everywhere = genebench("report", "--suite", suite, "--results", folder, "--protocol", "all")
+    everywhere = genebench("report", "suite", suite, "--results", folder, "--protocol", "all")
     assert "sim · gtex" in everywhere.out
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--suite", "tabel1"), "did you mean table1"),
-        (("--suite", "table2"), "no results of suite table2"),
-        (("--suite", "table1", "--sweep"), "ask for one at a time"),
-        (("--sweep", "--leaks"), "ask for one at a time"),
-        (("--out", "figures"), "--sweep or --suite"),
-        (("--sweep", "--methods", "train-mean"), "genebench sweep does that"),
-        (("--sweep", "--format", "pdf"), "unknown report format"),
+        (("suite", "tabel1"), "mean table1"),
+        (("suite", "table2"), "no results of suite table2"),
+        (("suite",), "Add it: genebench report suite SUITE"),
+        (("sweep", "leaks"), "takes no argument. Remove leaks"),
+        (("--out", "figures"), "ask for one of suite, sweep"),
+        (("sweep", "--methods", "train-mean"), "Run some with genebench sweep"),
+        (("sweep", "--format", "pdf"), "unknown report format"),
     ],
 )
 def test_a_report_that_cannot_be_made_is_one_line(folder, genebench, arguments, message):

@@ -87,7 +87,7 @@ def test_one_unknown_name_among_others_is_refused():
         SHELF.choose(["knn", "lsr2"])
 
 
-SHELVES = ("datasets", "protocols", "methods", "metrics", "engines", "reporters")
+SHELVES = ("datasets", "protocols", "methods", "metrics", "engines", "reports", "reporters")
 
 
 @pytest.mark.parametrize("kind", SHELVES)

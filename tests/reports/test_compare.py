@@ -13,7 +13,8 @@ from genebench import UserError, api
 from genebench._util.hashing import key_of
 from genebench.analysis.bootstrap import seed_interval
 from genebench.plugins.registry import registry
-from genebench.reports.compare import ComparisonReport, compare
+from genebench.reports.compare import compare
+from genebench.reports.comparison import ComparisonReport
 from genebench.reports.figures import scatter
 from genebench.results.panels import scores_of
 from genebench.results.store import ResultsStore
@@ -68,13 +69,13 @@ def test_each_score_has_its_interval_over_seeds_alone(results, tmp_path):
     row = found.differences.iloc[0]
     assert (row["seed_low_a"], row["seed_high_a"]) == pytest.approx(seed_interval(scores))
     assert np.isnan([row["seed_low_b"], row["seed_high_b"]]).all()
-    report = ComparisonReport(found.records, registry(), found=found)
+    report = ComparisonReport(found.records, registry(), comparisons=found)
     notes = [note for section in report.sections() for note in section.notes]
     assert any(f"is {row['seed_low_a']:.4f} … {row['seed_high_a']:.4f}" in n for n in notes)
 
 
 def test_few_profiles_or_groups_are_said_to_make_p_values_rough(found):
-    report = ComparisonReport(found.records, registry(), found=found)
+    report = ComparisonReport(found.records, registry(), comparisons=found)
     notes = [note for section in report.sections() for note in section.notes]
     assert sum("p-values are rough" in note for note in notes) == len(found.pairs)
 
@@ -135,10 +136,10 @@ def test_the_start_of_a_key_means_its_variant_under_its_protocol(results):
     ("a", "b", "message"),
     [
         ("lrs", "knn:k_max=1", "unknown method among these results 'lrs'; did you mean lsr"),
-        ("lsr", "lsr", "one and the same"),
-        ("lsr", "knn:k_max=7", "no result of knn has k_max=7; its parameters are k_max"),
-        ("lsr", "knn:k=1", "its parameters are k_max"),
-        ("lsr", "knn:k_max=one", "no result of knn has k_max=one"),
+        ("lsr", "lsr", "are the same method"),
+        ("lsr", "knn:k_max=7", "No result of knn has k_max=7. Its parameters are k_max"),
+        ("lsr", "knn:k=1", "Its parameters are k_max"),
+        ("lsr", "knn:k_max=one", "No result of knn has k_max=one"),
         ("lsr", "0123456789ab", "unknown method among these results '0123456789ab'"),
     ],
 )
@@ -234,7 +235,8 @@ def test_a_density_is_scipys_and_holds_every_gene(found):
 
 
 def test_genes_are_written_as_csv(found, tmp_path):
-    scatter.write_genes(found, tmp_path / "genes.csv")
+    report = ComparisonReport(found.records, registry(), comparisons=found)
+    report.write_genes(tmp_path / "genes.csv")
     read = pd.read_csv(tmp_path / "genes.csv")
     assert list(read.columns) == list(found.genes.columns)
     assert read["gain"].to_numpy() == pytest.approx(found.genes["gain"].to_numpy())

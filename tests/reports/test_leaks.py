@@ -18,7 +18,7 @@ def results(tiny, tmp_path_factory):
 
 def test_a_difference_is_the_variants_score_minus_the_originals(results, genebench):
     differences = json.loads(
-        genebench("report", "--results", results, "--leaks", "--format", "json").out
+        genebench("report", "leaks", "--results", results, "--format", "json").out
     )
     values = json.loads(genebench("report", "--results", results, "--format", "json").out)
     score = {
@@ -36,16 +36,16 @@ def test_a_difference_is_the_variants_score_minus_the_originals(results, geneben
 
 
 def test_every_method_has_a_row_under_each_variant(results, genebench):
-    shown = genebench("report", "--results", results, "--leaks").out
+    shown = genebench("report", "leaks", "--results", results).out
     for title in ("MAE: geo → geo-strict", "CC: gtex → gtex-strict", "MAE: geo → geo-series"):
         assert title in shown
     assert shown.count("\n lsr ") == 6
 
 
 def test_without_a_pair_to_compare_it_says_what_to_run(results, genebench):
-    outcome = genebench("report", "--results", results, "--leaks", "--protocol", "geo")
+    outcome = genebench("report", "leaks", "--results", results, "--protocol", "geo")
     assert outcome.status == 2
-    assert "run geo with geo-strict" in outcome.err
+    assert "Run geo with geo-strict" in outcome.err
     assert outcome.err.count("\n") == 1
 
 

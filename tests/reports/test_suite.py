@@ -21,7 +21,7 @@ def of(made_up, method, mae=0.5, /, preset="paper", params=None, **changes):
 
 def sections(suite, *records, **given):
     suite = suite if isinstance(suite, Suite) else read_suite(suite)
-    return list(SuiteReport(records, registry(), suite=suite, **given).sections())
+    return list(SuiteReport(records, registry(), run_suite=suite, **given).sections())
 
 
 def cells(table):

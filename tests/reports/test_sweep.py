@@ -8,7 +8,7 @@ from genebench.plugins.registry import registry
 from genebench.reports.reporters import markup as text
 from genebench.reports.reporters import terminal
 from genebench.reports.reporters.values import as_csv, as_json
-from genebench.reports.sweep import GridReport
+from genebench.reports.sweep import SweepReport
 
 
 def net(made_up, mae=0.5, /, layers=1, units=100, dropout=0.1, **changes):
@@ -17,7 +17,7 @@ def net(made_up, mae=0.5, /, layers=1, units=100, dropout=0.1, **changes):
 
 
 def sections(*records):
-    return list(GridReport(records, registry()).sections())
+    return list(SweepReport(records, registry()).sections())
 
 
 def tables(*records, metric="MAE"):
@@ -125,17 +125,17 @@ def test_controls_stand_apart(made_up):
 @pytest.mark.parametrize("layout", [terminal.render, text.markdown, text.latex, as_csv, as_json])
 def test_every_reporter_can_lay_a_grid_out(made_up, layout):
     records = [net(made_up, 0.3, units=units) for units in (10, 20)]
-    shown = layout(GridReport(tuple(records), registry()))
+    shown = layout(SweepReport(tuple(records), registry()))
     assert "units" in shown
     assert "0.3" in shown
 
 
 def test_colours_are_used_only_where_there_are_some_and_else_a_star_marks_the_best(made_up):
     records = tuple(net(made_up, units / 100, units=units) for units in (10, 20))
-    plain = terminal.render(GridReport(records, registry()))
+    plain = terminal.render(SweepReport(records, registry()))
     assert "\x1b" not in plain
     assert "* 0.1000" in plain
     assert "* 0.2000" not in plain
-    coloured = terminal.render(GridReport(records, registry(), colour=True))
+    coloured = terminal.render(SweepReport(records, registry(), colour=True))
     assert "\x1b[1;4;" in coloured, "the best is bold and underlined upon its colour"
     assert "* 0.1000" not in coloured

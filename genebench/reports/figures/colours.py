@@ -1,4 +1,4 @@
-"""Colours of heat maps: cividis, which is the same to people with and without colour vision."""
+"""Colours of heat maps: cividis, which reads alike with and without colour vision."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ _STOPS = (
 
 
 def paint(heat: float) -> str:
-    """The colour of a value between 0 (dark, the worst) and 1 (light, the best)."""
+    """Return the colour of a value between 0 (dark, the worst) and 1 (light, the best)."""
     return "#" + "".join(f"{round(part):02x}" for part in _rgb(heat))
 
 
 def ink(heat: float) -> str:
-    """Black or white, whichever reads better upon :func:`paint`."""
-    return "black" if _luminance(_rgb(heat)) > _EVEN else "white"
+    """Return black or white, whichever reads better upon :func:`paint`."""
+    return "black" if _luminance(_rgb(heat)) > _EQUAL_CONTRAST else "white"
 
 
-_EVEN = 0.179
+_EQUAL_CONTRAST = 0.179
 """Relative luminance upon which black and white have the same contrast (WCAG 2)."""
 
 
 def _rgb(heat: float) -> list[float]:
     steps = list(pairwise(_STOPS))
     position = min(max(heat, 0.0), 1.0) * len(steps)
-    at = min(int(position), len(steps) - 1)
-    return [a + (b - a) * (position - at) for a, b in zip(*steps[at], strict=True)]
+    step = min(int(position), len(steps) - 1)
+    return [a + (b - a) * (position - step) for a, b in zip(*steps[step], strict=True)]
 
 
 def _luminance(rgb: list[float]) -> float:
+    # Relative luminance of sRGB, as WCAG 2 defines it.
     linear = (
         part / 255 / 12.92 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4  # noqa: PLR2004
         for part in rgb

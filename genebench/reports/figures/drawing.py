@@ -1,4 +1,4 @@
-"""Figures as files, SVG and PNG: the same bytes whenever they are drawn, under plain names."""
+"""Figures as SVG and PNG files, byte by byte the same whenever they are drawn."""
 
 from __future__ import annotations
 
@@ -19,21 +19,24 @@ FORMATS = ("svg", "png")
 
 _DPI = 150
 _LETTERS = 60
-"""That a part of a file's name may have."""
+"""Letters that a part of a file's name may have. File systems allow 255 for the whole name."""
 
 
 def check_drawing() -> None:
-    """Refuse to draw where matplotlib is not installed.
+    """Refuse to draw without matplotlib.
 
     Raises:
-        UserError: it is not.
+        UserError: matplotlib is not installed.
     """
     if find_spec("matplotlib") is None:
-        raise UserError("figures need matplotlib; pip install 'genebench[report]', or leave --out")
+        raise UserError(
+            "Figures need matplotlib. Install it with pip install 'genebench[report]', or leave "
+            "out --out."
+        )
 
 
 def write_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> list[Path]:
-    """Write each figure in every format; return the files. Those of one name are numbered.
+    """Write each figure in every format, and return the files. Equal names are numbered.
 
     Raises:
         UserError: matplotlib is not installed, or the folder cannot be written to.
@@ -53,14 +56,14 @@ def write_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> list[P
 
 
 def file_name(*parts: str) -> str:
-    """A name of nothing but letters, digits and dashes, whatever the parts are."""
+    """Return a file name of letters, digits and dashes, whatever the parts are."""
     return "-".join(
         re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-")[:_LETTERS] for part in parts
     )
 
 
 def shown(text: str, letters: int = _LETTERS) -> str:
-    """Text from a record, safe to print and no longer than a figure has room for."""
+    """Return text from a record, safe to print and cut to the room that a figure has."""
     line = printable(text)
     return line if len(line) <= letters else f"{line[:letters]}…"
 
@@ -68,7 +71,7 @@ def shown(text: str, letters: int = _LETTERS) -> str:
 def _save(figure: Figure, path: Path) -> None:
     from matplotlib import rc_context
 
-    # Nothing of a file may depend on when it was drawn.
+    # Neither date, version nor random ids: the same figure must be the same bytes.
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
     with rc_context({"svg.hashsalt": "genebench"}), atomic_write(path) as stream:
         figure.savefig(stream, format=path.suffix[1:], dpi=_DPI, metadata=metadata)

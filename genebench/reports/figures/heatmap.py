@@ -1,15 +1,15 @@
-"""Heat maps of grids as files: the values printed in the cells, lighter being better."""
+"""Heat maps of grids as files. Values are printed in the cells, and lighter is better."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from genebench.analysis.sweep import Grid
 from genebench.reports.figures.colours import ink, paint
 from genebench.reports.figures.drawing import file_name, shown, write_figures
-from genebench.reports.grids import (
+from genebench.reports.layout import (
     Block,
     Layout,
     Scale,
@@ -17,52 +17,57 @@ from genebench.reports.grids import (
     cell,
     loss_of,
     scale_of,
-    setting,
-    short,
 )
-from genebench.reports.sweep import GridReport
+from genebench.reports.wording import setting, short
 from genebench.specs import MetricSpec, Value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_CELL = (1.0, 0.6)
-"""Width and height of a cell, inches."""
-_MARGIN = (1.1, 0.7)
-_WIDEST = 200.0
-"""Inches; cells of grids with more columns are narrower."""
+_CELL_INCHES = (1.0, 0.6)
+"""Width and height of a cell."""
+_MARGIN_INCHES = (1.1, 0.7)
+"""Width and height that ticks, labels and title of a panel take."""
+_LARGEST_INCHES = 200.0
+"""Largest width and height of a figure. Cells of larger grids are smaller."""
 _LETTERS = 120
+"""Letters of a title that are shown."""
 _MISSING = "#d9d9d9"
+"""Grey, for cells without a value: it is no colour of the scale."""
 
 
-def draw(report: GridReport, folder: Path) -> list[Path]:
-    """Write a heat map of each section and metric, as SVG and as PNG; return the files.
+def draw(layouts: Iterable[Layout], metrics: Sequence[MetricSpec], folder: Path) -> list[Path]:
+    """Write a heat map of each layout and metric, as SVG and as PNG, and return the files.
 
     Raises:
         UserError: matplotlib is not installed, or the folder cannot be written to.
     """
-    return write_figures(_figures(report), folder)
+    return write_figures(_figures(layouts, metrics), folder)
 
 
-def _figures(report: GridReport) -> Iterator[tuple[str, Figure]]:
-    for layout in report.layouts():
+def _figures(
+    layouts: Iterable[Layout], metrics: Sequence[MetricSpec]
+) -> Iterator[tuple[str, Figure]]:
+    for layout in layouts:
         identity = layout.first.identity
         where = (layout.first.dataset, identity.protocol, layout.preset, identity.data[:8])
-        for metric in report.shown() if layout.blocks else ():
+        for metric in metrics if layout.blocks else ():
             yield file_name("heat", *where, metric.name), _figure(layout, metric)
 
 
 def _figure(layout: Layout, metric: MetricSpec) -> Figure:
-    """A panel for each method, side by side, and a row of panels for each block."""
+    """Return a figure with a panel for each method, and a row of panels for each block."""
     from matplotlib.figure import Figure
 
     blocks, scale = layout.blocks, scale_of(layout, metric)
     across = max(len(block.grids) for block in blocks)
-    width = across * (max(len(block.columns) for block in blocks) * _CELL[0] + _MARGIN[0])
-    heights = [len(block.rows) * _CELL[1] + _MARGIN[1] for block in blocks]
+    width = across * (
+        max(len(block.columns) for block in blocks) * _CELL_INCHES[0] + _MARGIN_INCHES[0]
+    )
+    heights = [len(block.rows) * _CELL_INCHES[1] + _MARGIN_INCHES[1] for block in blocks]
     figure = Figure(
-        figsize=(min(max(width, 5.0), _WIDEST), min(sum(heights) + 0.7, _WIDEST)),
+        figsize=(min(max(width, 5.0), _LARGEST_INCHES), min(sum(heights) + 0.7, _LARGEST_INCHES)),
         layout="constrained",
     )
     panels = figure.subplots(
@@ -89,7 +94,7 @@ def _figure(layout: Layout, metric: MetricSpec) -> Figure:
 
 
 class _Cell(NamedTuple):
-    """A cell of a panel: where it is, and what it shows."""
+    """A cell of a panel: its column, row, text, colour and whether it is the best."""
 
     x: int
     y: int
@@ -111,29 +116,26 @@ def _cells_of(
 
 
 def _cells(panel: Axes, cells: Iterable[_Cell]) -> None:
-    for one in cells:
-        _square(panel, one)
+    from matplotlib.patches import Rectangle
+
+    for square in cells:
+        colour = _MISSING if square.heat is None else paint(square.heat)
+        # The best cell lies on top, or its neighbours would hide half of its frame.
+        edge, line, order = ("black", 2.0, 2) if square.best else ("white", 1.0, 1)
+        corner = (square.x - 0.5, square.y - 0.5)
+        panel.add_patch(
+            Rectangle(corner, 1, 1, facecolor=colour, edgecolor=edge, linewidth=line, zorder=order)
+        )
         panel.text(
-            one.x, one.y, one.text.replace(" ± ", "\n± "),
+            square.x, square.y, square.text.replace(" ± ", "\n± "),
             ha="center", va="center", fontsize=8, parse_math=False,
-            color="black" if one.heat is None else ink(one.heat),
-            weight="bold" if one.best else "normal",
+            color="black" if square.heat is None else ink(square.heat),
+            weight="bold" if square.best else "normal",
         )  # fmt: skip
 
 
-def _square(panel: Axes, one: _Cell) -> None:
-    from matplotlib.patches import Rectangle
-
-    colour = _MISSING if one.heat is None else paint(one.heat)
-    edge, line, order = ("black", 2.0, 2) if one.best else ("white", 1.0, 1)
-    corner = (one.x - 0.5, one.y - 0.5)
-    panel.add_patch(
-        Rectangle(corner, 1, 1, facecolor=colour, edgecolor=edge, linewidth=line, zorder=order)
-    )
-
-
 def _ticks(panel: Axes, block: Block) -> None:
-    """Names of parameters and their values at the edges."""
+    """Write the names of parameters and their values at the edges of a panel."""
     rows = [] if block.rows == (None,) else [_tick(row) for row in block.rows]
     panel.set_xticks(range(len(block.columns)), [_tick(value) for value in block.columns])
     panel.set_yticks(range(len(rows)), rows)
@@ -146,5 +148,5 @@ def _ticks(panel: Axes, block: Block) -> None:
 
 
 def _tick(value: Value | None) -> str:
-    # Ticks know no parse_math: a lone dollar is no formula.
+    # Labels of ticks have no parse_math=False. Without the backslash a $ would start a formula.
     return shown(short(value), _LETTERS).replace("$", r"\$") if value is not None else ""

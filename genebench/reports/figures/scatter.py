@@ -1,4 +1,4 @@
-"""Figures of a comparison: gene against gene, and how the metric is spread over genes."""
+"""Figures of a comparison: gene against gene, and the density of the metric over genes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genebench._util.files import atomic_write, user_errors
 from genebench.analysis.compare import Comparison
 from genebench.reports.compare import Comparisons
 from genebench.reports.figures.drawing import file_name, shown, write_figures
-from genebench.reports.reporters.values import csv_of
 from genebench.reports.variants import Variant
 
 if TYPE_CHECKING:
@@ -20,35 +18,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = "#0072b2", "#d55e00"
-"""Of the two methods (Okabe & Ito: alike to people with and without colour vision)."""
-_SIZE = 4.8
-_POINTS = 256
-_FEWEST = 3
-"""Different values that a density needs."""
+"""Colours of the two methods: blue and vermillion of Okabe and Ito, safe for colour-blind eyes."""
+_SIZE_INCHES = 4.8
+_GRID_POINTS = 256
+"""Points at which a density is drawn."""
+_FEWEST_VALUES = 3
+"""Different values that a density estimate needs: with fewer its covariance may be singular."""
 
 
-def draw(found: Comparisons, folder: Path) -> list[Path]:
-    """Write a scatter and a density plot for each comparison, SVG and PNG; return the files.
+def draw(comparisons: Comparisons, folder: Path) -> list[Path]:
+    """Write a scatter and a density plot for each comparison, SVG and PNG, and return the files.
 
     Raises:
         UserError: matplotlib is not installed, or the folder cannot be written to.
     """
-    return write_figures(_figures(found), folder)
+    return write_figures(_figures(comparisons), folder)
 
 
-def write_genes(found: Comparisons, path: Path) -> None:
-    """Write every gene of every comparison as CSV.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
-    table = csv_of(found.genes)
-    with user_errors(path, "choose another file with --genes"), atomic_write(path) as stream:
-        stream.write(table.encode())
-
-
-def _figures(found: Comparisons) -> Iterator[tuple[str, Figure]]:
-    for pair in found.pairs:
+def _figures(comparisons: Comparisons) -> Iterator[tuple[str, Figure]]:
+    for pair in comparisons.pairs:
         if pair.genes.empty:
             continue
         where = pair.a.first.dataset, pair.a.first.identity.protocol
@@ -58,55 +46,62 @@ def _figures(found: Comparisons) -> Iterator[tuple[str, Figure]]:
 
 
 def scatter(pair: Comparison[Variant]) -> Figure:
-    """Each gene's metric under ``b`` (across) and ``a`` (up), with the diagonal of equals."""
+    """Return each gene's metric under ``b`` (x) and ``a`` (y), with the diagonal of equals."""
     figure, panel = _blank(pair)
     a, b = pair.genes["a"].to_numpy(), pair.genes["b"].to_numpy()
     gain = pair.genes["gain"].to_numpy()
+    # Points shrink with the number of genes, so that 10,000 do not cover each other.
     size = float(np.clip(4000 / len(a), 2, 24))
     for mask, colour in ((gain > 0, _COLOURS[0]), (gain < 0, _COLOURS[1]), (gain == 0, "grey")):
         panel.scatter(
             b[mask], a[mask], s=size, color=colour, alpha=0.5, linewidths=0, rasterized=True
         )
     low, high = min(a.min(), b.min()), max(a.max(), b.max())
-    margin = 0.04 * (high - low) or 0.5
+    margin = 0.04 * (high - low) or 0.5  # all values may be equal
     span = low - margin, high + margin
     panel.plot(span, span, color="black", linewidth=0.8)
     panel.set(xlim=span, ylim=span, aspect="equal")
-    _name_axes(panel, _axis(pair, pair.b), _axis(pair, pair.a))
+    _name_axes(
+        panel, f"{pair.metric.title} of {pair.b.label}", f"{pair.metric.title} of {pair.a.label}"
+    )
     above, below = (0.03, 0.97, "left", "top"), (0.97, 0.03, "right", "bottom")
+    # Each share stands on the side of the diagonal where its genes are.
     corners = (above, below) if pair.metric.direction == "higher" else (below, above)
     shares = pair.share(1), pair.share(-1)
-    for one, share, colour, corner in zip((pair.a, pair.b), shares, _COLOURS, corners, strict=True):
-        _write(panel, corner, f"{shown(one.label)} better: {share:.1%}", colour)
+    for variant, share, colour, corner in zip(
+        (pair.a, pair.b), shares, _COLOURS, corners, strict=True
+    ):
+        _write(panel, corner, f"{shown(variant.label)} better: {share:.1%}", colour)
     return figure
 
 
 def density(pair: Comparison[Variant]) -> Figure:
-    """How the metric is spread over genes under each method; dashed lines are the means."""
+    """Return the density of the metric over genes under each method, with its mean."""
     from scipy.stats import gaussian_kde
 
     figure, panel = _blank(pair)
+    # One grid for both methods, with a margin for the tails of the kernels.
     columns = pair.genes["a"].to_numpy(), pair.genes["b"].to_numpy()
     low, high = min(map(np.min, columns)), max(map(np.max, columns))
     margin = 0.1 * (high - low) or 0.5
-    grid = np.linspace(low - margin, high + margin, _POINTS)
+    grid = np.linspace(low - margin, high + margin, _GRID_POINTS)
     for values, colour in zip(columns, _COLOURS, strict=True):
-        if len(np.unique(values)) >= _FEWEST:
+        if len(np.unique(values)) >= _FEWEST_VALUES:
             heights = gaussian_kde(values)(grid)
             panel.fill_between(grid, heights, color=colour, alpha=0.2, linewidth=0)
             panel.plot(grid, heights, color=colour, linewidth=1.5)
         panel.axvline(values.mean(), color=colour, linestyle="--", linewidth=1)
     panel.set(xlim=(grid[0], grid[-1]), ylim=(0, None))
     _name_axes(panel, f"{pair.metric.title} ({pair.metric.unit})", "density of genes")
-    for line, (one, colour) in enumerate(zip((pair.a, pair.b), _COLOURS, strict=True)):
-        _write(panel, (0.97, 0.96 - 0.07 * line, "right", "top"), shown(one.label), colour)
+    for line, (variant, colour) in enumerate(zip((pair.a, pair.b), _COLOURS, strict=True)):
+        _write(panel, (0.97, 0.96 - 0.07 * line, "right", "top"), shown(variant.label), colour)
     return figure
 
 
 def _blank(pair: Comparison[Variant]) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(_SIZE, _SIZE), layout="constrained")
+    figure = Figure(figsize=(_SIZE_INCHES, _SIZE_INCHES), layout="constrained")
     panel = figure.subplots()
     panel.spines[["top", "right"]].set_visible(False)
     first, genes = pair.a.first, f"{len(pair.genes):,} target genes ({pair.panel})"
@@ -121,10 +116,6 @@ def _write(panel: Axes, corner: tuple[float, float, str, str], text: str, colour
         x, y, text, color=colour, transform=panel.transAxes,
         ha=across, va=up, fontsize=9, parse_math=False,
     )  # fmt: skip
-
-
-def _axis(pair: Comparison[Variant], one: Variant) -> str:
-    return f"{pair.metric.title} of {one.label}"
 
 
 def _name_axes(panel: Axes, x: str, y: str) -> None:

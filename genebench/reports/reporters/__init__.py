@@ -1,4 +1,4 @@
-"""Reporters, as hooks: how results look."""
+"""Reporters: the formats in which any report is printed. The built-in ones register by hook."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ genebench_contract = CONTRACT
 
 @hookimpl
 def genebench_reporters() -> list[ReporterSpec]:
-    """Tables for people, and tidy values for programs."""
+    """Return formats of tables for people, and of tidy values for programs."""
     return [
         ReporterSpec(name=name, title=title, code=f"genebench.reports.reporters.{code}")
         for name, title, code in (

@@ -20,12 +20,12 @@ _LATEX = {
 
 
 def markdown(report: Report) -> str:
-    """Pipe tables, the best value of a column in bold."""
+    """Return pipe tables, the best value of a column in bold."""
     return "\n".join(_markdown_section(section) for section in report.sections())
 
 
 def latex(report: Report) -> str:
-    r"""``table`` environments with booktabs rules (``\usepackage{booktabs}``)."""
+    r"""Return ``table`` environments with booktabs rules (``\usepackage{booktabs}``)."""
     return "\n".join(
         _latex_table(section, table, last=table is section.tables[-1])
         for section in report.sections()
@@ -67,14 +67,15 @@ def _latex_table(section: Section, table: Table, *, last: bool) -> str:
 def _cells(table: Table, escape: Callable[[str], str], bold: str) -> list[list[str]]:
     return [
         [
-            bold.format(escape(cell)) if at in row.best else escape(cell)
-            for at, cell in enumerate(row.cells)
+            bold.format(escape(cell)) if column in row.best else escape(cell)
+            for column, cell in enumerate(row.cells)
         ]
         for row in table.rows
     ]
 
 
 def _markdown_text(text: str) -> str:
+    # HTML first: its escapes hold no letter that Markdown would escape again.
     return re.sub(r"([\\`*_|\[\]])", r"\\\1", html.escape(printable(text), quote=False))
 
 

@@ -1,4 +1,4 @@
-"""Tables in a terminal."""
+"""The reporter of tables for a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from genebench.reports.report import Report, Row, Section, Table
 
 
 def render(report: Report) -> str:
-    """All tables, as wide as the terminal; styled when it shows colours."""
+    """Return all tables, as wide as the terminal, and styled if it shows colours."""
     out = StringIO()
     console = Console(
         file=out, width=report.width, force_terminal=report.colour, highlight=False, emoji=False,
@@ -31,6 +31,7 @@ def _print(section: Section, console: Console, *, colour: bool) -> None:
     for table in section.tables:
         console.print(_grid(table, colour=colour))
     for note in section.notes:
+        # A grid of two columns keeps the wrapped lines of a note to the right of its bullet.
         bulleted = RichTable.grid(padding=(0, 1))
         bulleted.add_row("·", Text(printable(note), style="dim"))
         console.print(bulleted)
@@ -42,20 +43,17 @@ def _grid(table: Table, *, colour: bool) -> RichTable:
         box=SIMPLE_HEAD, pad_edge=False,
         title=Text(printable(table.title), style="bold"), title_justify="left",
     )  # fmt: skip
-    for at, column in enumerate(table.columns):
-        grid.add_column(Text(printable(column)), justify="left" if at == 0 else "right")
+    for index, column in enumerate(table.columns):
+        grid.add_column(Text(printable(column)), justify="left" if index == 0 else "right")
     for row in table.rows:
-        grid.add_row(*_cells(row, colour=colour))
+        cells = [_cell(row, column, text, colour=colour) for column, text in enumerate(row.cells)]
+        grid.add_row(*cells)
     return grid
 
 
-def _cells(row: Row, *, colour: bool) -> list[Text]:
-    return [_cell(row, at, text, colour=colour) for at, text in enumerate(row.cells)]
-
-
-def _cell(row: Row, at: int, text: str, *, colour: bool) -> Text:
-    best, heat = at in row.best, row.heat[at] if row.heat else None
-    # In a heat map every cell has a colour: without colours, the best still has to stand out.
+def _cell(row: Row, column: int, text: str, *, colour: bool) -> Text:
+    best, heat = column in row.best, row.heat[column] if row.heat else None
+    # A heat map shows the best cell by its colour. Without colours, a star marks it.
     starred = best and bool(row.heat) and not colour
     return Text(f"* {printable(text)}" if starred else printable(text), _style(row, best, heat))
 

@@ -1,4 +1,4 @@
-"""Tidy values for programs: one row, or one object, per value."""
+"""The reporters of tidy values for programs: one row, or one object, per value."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from genebench.reports.report import Report
 
 
 def as_csv(report: Report) -> str:
-    """Comma-separated values with a header; numbers in full precision."""
+    """Return comma-separated values with a header, and numbers in full precision."""
     return csv_of(report.values())
 
 
 def csv_of(table: pd.DataFrame) -> str:
-    """A table as comma-separated values, in which no text is a formula to a spreadsheet."""
+    """Return a table as comma-separated values without text that spreadsheets run as formulas."""
     texts = table.select_dtypes(exclude=["number", "bool"])
     safe = table.assign(**{str(name): texts[name].map(no_formula) for name in texts})
     return safe.to_csv(index=False, lineterminator="\n")
 
 
 def as_json(report: Report) -> str:
-    """A JSON array of objects; numbers in full precision, ``null`` where there is none."""
+    """Return a JSON array of objects: numbers in full precision, ``null`` for missing values."""
+    # As objects, missing numbers can become None. JSON has no NaN.
     table = report.values().astype(object)
     rows = table.where(table.notna(), None).to_dict("records")
     return json.dumps(rows, indent=1) + "\n"

@@ -10,8 +10,7 @@ import pytest
 from genebench import UserError
 from genebench.plugins.registry import registry
 from genebench.reports.figures import drawing as figures
-from genebench.reports.figures import heatmap
-from genebench.reports.sweep import GridReport
+from genebench.reports.sweep import SweepReport
 
 pytest.importorskip("matplotlib")
 
@@ -34,7 +33,7 @@ def texts_of(figure):
 def drawn(records, monkeypatch, folder):
     found = {}
     monkeypatch.setattr(figures, "_save", lambda figure, path: found.setdefault(path.name, figure))
-    heatmap.draw(GridReport(records, registry()), folder)
+    SweepReport(records, registry()).draw(folder)
     return found
 
 
@@ -59,7 +58,7 @@ def test_the_best_is_the_lightest_whichever_way_a_metric_points(records, monkeyp
 
 
 def test_a_figure_for_each_metric_as_svg_and_png(records, tmp_path):
-    written = heatmap.draw(GridReport(records, registry()), tmp_path / "new" / "folder")
+    written = SweepReport(records, registry()).draw(tmp_path / "new" / "folder")
     assert [path.name for path in written] == [
         f"heat-sim-geo-small-01234567-{metric}.{suffix}"
         for metric in ("mae", "cc")
@@ -73,9 +72,9 @@ def test_a_figure_for_each_metric_as_svg_and_png(records, tmp_path):
 
 
 def test_drawing_again_gives_the_same_bytes(records, tmp_path):
-    report = GridReport(records, registry(), metrics=("mae",))
-    first = [path.read_bytes() for path in heatmap.draw(report, tmp_path)]
-    assert [path.read_bytes() for path in heatmap.draw(report, tmp_path)] == first
+    report = SweepReport(records, registry(), metrics=("mae",))
+    first = [path.read_bytes() for path in report.draw(tmp_path)]
+    assert [path.read_bytes() for path in report.draw(tmp_path)] == first
 
 
 def test_one_parameter_and_three_can_be_drawn(made_up, tmp_path):
@@ -83,15 +82,13 @@ def test_one_parameter_and_three_can_be_drawn(made_up, tmp_path):
     records += [
         made_up("cube", {"a": a, "b": b, "c": c}, 0.1) for a in "xy" for b in "xy" for c in "xy"
     ]
-    assert (
-        len(heatmap.draw(GridReport(tuple(records), registry(), metrics=("mae",)), tmp_path)) == 2
-    )
+    assert len(SweepReport(tuple(records), registry(), metrics=("mae",)).draw(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("name", ["<script>", "../../x", "$\\frac$", "x" * 10_000])
 def test_a_hostile_record_bends_neither_file_names_nor_the_drawing(made_up, tmp_path, name):
     records = tuple(made_up(name, {"$k": f"${k}"}, 0.1, dataset=name, protocol=name) for k in "ab")
-    written = heatmap.draw(GridReport(records, registry()), tmp_path / "figures")
+    written = SweepReport(records, registry()).draw(tmp_path / "figures")
     for path in written:
         assert path.parent == tmp_path / "figures"
         assert re.fullmatch(r"heat-[a-z0-9-]{0,200}\.(svg|png)", path.name)
@@ -102,7 +99,7 @@ def test_figures_that_would_have_one_name_get_two(made_up, tmp_path):
     records = tuple(
         made_up("net", {"k": k}, numerics=numerics) for numerics in (1, 2) for k in (1, 2)
     )
-    written = heatmap.draw(GridReport(records, registry()), tmp_path)
+    written = SweepReport(records, registry()).draw(tmp_path)
     assert len({path.name for path in written}) == 8
 
 
@@ -111,11 +108,11 @@ def test_without_matplotlib_one_line_says_what_to_install(records, tmp_path, mon
         figures, "find_spec", lambda name: None if name == "matplotlib" else util.find_spec(name)
     )
     with pytest.raises(UserError, match=r"genebench\[report\]"):
-        heatmap.draw(GridReport(records, registry()), tmp_path / "figures")
+        SweepReport(records, registry()).draw(tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
 
 
 def test_a_folder_that_cannot_be_written_to_is_the_users_error(records, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
-        heatmap.draw(GridReport(records, registry()), tmp_path / "file")
+        SweepReport(records, registry()).draw(tmp_path / "file")

@@ -1,4 +1,4 @@
-"""The report: comparable numbers side by side, the paper's beside ours only where they belong."""
+"""The report of scores: comparable numbers side by side, the paper's only where they belong."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from scipy import stats
 from genebench import api
 from genebench.plugins.registry import registry
 from genebench.preprocessing.genes import read_gene_map
-from genebench.reports.report import Report
+from genebench.reports.ranks import RanksReport
 from genebench.reports.reporters import markup as text
 from genebench.reports.reporters import terminal
 from genebench.reports.reporters.values import as_csv
+from genebench.reports.scores import ScoresReport
 from genebench.results.published import PUBLISHED, is_published
 from genebench.results.record import Failure, Score
 
@@ -53,7 +54,7 @@ def failed(record):
 
 
 def sections(*records):
-    return list(Report(tuple(records), registry()).sections())
+    return list(ScoresReport(tuple(records), registry()).sections())
 
 
 def table(section, start="MAE"):
@@ -233,7 +234,7 @@ def test_published_values_are_for_the_published_parameters_only(lsr):
     published = lsr.model_copy(update={"published_data": True})
     knn = with_identity(published, method="knn-ge", params={"k_max": 50})
     other = with_identity(published, method="knn-ge", params={"k_max": 3})
-    shown = text.markdown(Report((published, knn, other), registry()))
+    shown = text.markdown(ScoresReport((published, knn, other), registry()))
     assert shown.count("0.3763 ± 0.0844") == 1
     assert shown.count("0.5866 ± 0.0698") == 1
 
@@ -300,7 +301,7 @@ def test_the_simulated_dataset_is_not_the_published_one(tiny):
 
 
 def test_a_narrow_terminal_still_shows_every_method_and_no_line_is_wider(records):
-    report = Report(tuple(records), registry(), width=60)
+    report = ScoresReport(tuple(records), registry(), width=60)
     shown = terminal.render(report)
     assert max(map(len, shown.splitlines())) <= 60
     for method in ("lsr", "train-mean", "copy-twin"):
@@ -308,21 +309,21 @@ def test_a_narrow_terminal_still_shows_every_method_and_no_line_is_wider(records
 
 
 def test_colour_is_used_only_when_there_is_some(records):
-    report = Report(tuple(records), registry(), width=100)
+    report = ScoresReport(tuple(records), registry(), width=100)
     assert "\x1b" not in terminal.render(report)
     assert terminal.render(replace(report, colour=True)).count("\x1b") > 0
 
 
 @pytest.mark.parametrize("method", ["a|b", "a*b*", "[x](http://y)", "`code`", "<b>"])
 def test_markup_in_a_name_does_not_become_markup(lsr, method):
-    shown = text.markdown(Report((with_identity(lsr, method=method),), registry()))
+    shown = text.markdown(ScoresReport((with_identity(lsr, method=method),), registry()))
     row = next(line for line in shown.splitlines() if line.startswith("| a") or "0." in line)
     assert "<b>" not in row
     assert row.replace(r"\|", "").count("|") == 5, "label, all, strict, twin"
 
 
 def test_no_text_in_csv_is_a_formula_to_a_spreadsheet(made_up):
-    report = Report((made_up("net", {}, 0.3, dataset="=1+1"),), registry())
+    report = ScoresReport((made_up("net", {}, 0.3, dataset="=1+1"),), registry())
     rows = csv.DictReader(io.StringIO(as_csv(report)))
     assert {row["dataset"] for row in rows} == {"'=1+1"}
 
@@ -352,7 +353,7 @@ def test_presets_are_ranked_apart_and_what_has_none_stands_among_both(made_up):
         mean = record.scores["mae"]["all"].mean
         return vectors | {"profile-share.mae.all": mean + shares - shares.mean()}
 
-    ranked = list(Report(runs, registry(), vectors_of=vectors_of).sections())
+    ranked = list(RanksReport(runs, registry(), vectors_of=vectors_of).sections())
     assert [section.title.split(" · ")[2] for section in ranked] == ["preset small", "preset tiny"]
     assert [column(section, "rank") for section in ranked] == [
         {"net": "1", "lsr": "2"},

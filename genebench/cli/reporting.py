@@ -1,0 +1,175 @@
+"""Printing of reports, for every command that prints one."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from genebench.cli import output
+from genebench.errors import UserError, describe, unknown
+from genebench.plugins.discovery import load_code
+from genebench.plugins.registry import registry
+from genebench.specs import ALL, ReporterSpec
+
+if TYPE_CHECKING:
+    from genebench.reports.report import Report
+    from genebench.results.record import Record
+
+
+def print_results(
+    name: str,
+    records: Sequence[Record],
+    *,
+    metrics: Sequence[str] | None = None,
+    out: Path | None = None,
+    **fields: Any,
+) -> None:
+    """Print a report of records that were just run.
+
+    Args:
+        name: the report in the registry, such as ``scores`` or ``suite``.
+        records: the records to show.
+        metrics: names of the metrics to show, or None for the published ones.
+        out: a folder for figures, if any are wanted.
+        fields: other fields of the report's class.
+
+    Raises:
+        UserError: there is nothing to show, or the folder cannot be written to.
+    """
+    from genebench.reports.report import SHOWN_METRICS
+
+    made = make_report(name, records, metrics=metrics or SHOWN_METRICS, **fields)
+    check_report(made)
+    print_report(made, out=out)
+
+
+def make_report(name: str, records: Sequence[Record], **fields: Any) -> Report:
+    """Return a report by its name in the registry, for the terminal that there is.
+
+    Args:
+        name: the report, such as ``scores``.
+        records: the records to show.
+        fields: other fields of the report's class.
+
+    Raises:
+        UserError: there is no such report, or its plugin is broken.
+    """
+    from genebench.reports.report import Report
+
+    spec = registry().reports.get(name)
+    with plugin_errors(f"Report {name}", spec.code):
+        cls = load_code(spec.code)
+        if not (isinstance(cls, type) and issubclass(cls, Report)):
+            raise UserError(
+                f"Report {name}: {spec.code} is not a subclass of genebench.reports.report.Report. "
+                "Correct the plugin that offers it."
+            )
+        return cls(
+            tuple(records),
+            registry(),
+            colour=sys.stdout.isatty(),
+            width=output.width(),
+            **fields,
+        )
+
+
+def check_report(made: Report) -> None:
+    """Refuse a report without content.
+
+    Raises:
+        UserError: there is nothing to show, or a plugin is broken.
+    """
+    with plugin_errors(f"Report {type(made).__name__}", type(made).__module__):
+        made.check()
+
+
+def print_report(made: Report, format_: str = "terminal", out: Path | None = None) -> None:
+    """Lay out a report with a reporter, print it, and draw its figures into a folder.
+
+    Raises:
+        UserError: there is no such format, the folder cannot be written to, or a plugin is broken.
+    """
+    code = reporter_of(format_).code
+    name = type(made).__name__
+    with plugin_errors(f"Report {name} in format {format_}", code, type(made).__module__):
+        text = load_code(code)(made)
+    typer.echo(text, nl=False)
+    if out:
+        with plugin_errors(f"Drawing of report {name}", type(made).__module__):
+            paths = made.draw(out)
+        for path in paths:
+            typer.echo(f"drawn: {path}", err=True)
+
+
+def reporter_of(format_: str) -> ReporterSpec:
+    """Return the reporter of a format.
+
+    Raises:
+        UserError: there is no such format.
+    """
+    reporters = registry().reporters.specs
+    if format_ not in reporters:
+        raise unknown("report format", format_, reporters)
+    return reporters[format_]
+
+
+@contextmanager
+def plugin_errors(what: str, *code: str) -> Iterator[None]:
+    """Turn an exception in code of a plugin into one line that names the file and the line.
+
+    Args:
+        what: the thing that was attempted, for the message.
+        code: the modules or import strings that are executed. Exceptions in genebench itself stay
+            as they are, because their traceback is needed.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if all(name.startswith("genebench.") for name in code):
+            raise
+        # Authors of plugins read this line: the last frame is the place that raised.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}, line {frame.lineno}"
+        raise UserError(
+            f"{what} failed: {describe(error)} ({place}). Correct the plugin that offers it."
+        ) from error
+
+
+def metrics_of(records: Sequence[Record], names: str | None) -> Sequence[str]:
+    """Return the metrics to show: those that the user names, else the published ones.
+
+    Args:
+        records: the records, which must have a score by each of the metrics.
+        names: comma-separated names, ``all``, or None.
+
+    Raises:
+        UserError: an unknown name, or one that no record was scored by.
+    """
+    from genebench.reports.report import SHOWN_METRICS
+
+    if names is None:
+        return SHOWN_METRICS
+    scored = list(dict.fromkeys(name for record in records for name in record.scores))
+    if names.strip() == ALL:
+        return scored
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if not wanted:
+        raise UserError(f"There is no metric in --metrics. These results have {', '.join(scored)}.")
+    installed = registry().metrics.specs
+    for name in wanted:
+        if name not in scored and name not in installed:
+            raise unknown("metric", name, {*installed, *scored})
+        if name not in scored:
+            raise UserError(
+                f"No result has a score by {name}. Run them again with "
+                f"genebench run --metrics {name}."
+            )
+    return wanted

@@ -1,0 +1,189 @@
+"""The tables of a comparison: differences, shares of genes, and the most different genes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genebench._util.files import atomic_write, user_errors
+from genebench.analysis.bootstrap import LEVEL, rough, smallest_p
+from genebench.analysis.compare import Comparison
+from genebench.plugins.registry import Registry
+from genebench.reports.compare import Comparisons, gene_table, interval_over_seeds
+from genebench.reports.figures.scatter import draw
+from genebench.reports.report import Report, Row, Section, Table
+from genebench.reports.reporters.values import csv_of
+from genebench.reports.variants import Variant
+from genebench.reports.wording import described
+
+TOP = 8
+"""Number of genes shown at each end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonReport(Report):
+    """The report of ``genebench compare``. It takes two methods, so it is in no registry.
+
+    Attributes:
+        comparisons: the comparison under each protocol.
+    """
+
+    comparisons: Comparisons
+
+    def values(self) -> pd.DataFrame:
+        """Return one row per comparison."""
+        return self.comparisons.differences
+
+    def sections(self) -> Iterator[Section]:
+        """Yield a section for each dataset: the differences, then the genes by protocol."""
+        rows = zip(self.comparisons.pairs, self.comparisons.p_holm, strict=True)
+        for (dataset, data), part in groupby(rows, lambda row: _data_of(row[0])):
+            compared = list(part)
+            pairs = [pair for pair, _ in compared]
+            having = [pair for pair in pairs if len(pair.genes)]
+            yield Section(
+                title=f"{pairs[0].a.label} against {pairs[0].b.label} · {dataset} · data {data}",
+                tables=(
+                    self._differences(compared),
+                    *([_shares(having)] if having else []),
+                    *map(_extremes, having),
+                ),
+                notes=tuple(self._notes(pairs)),
+            )
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Write a scatter and a density plot for each comparison, SVG and PNG.
+
+        Raises:
+            UserError: matplotlib is not installed, or the folder cannot be written to.
+        """
+        return draw(self.comparisons, folder)
+
+    def write_genes(self, path: Path) -> None:
+        """Write every gene of every comparison as CSV.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        text = csv_of(self.comparisons.genes)
+        with user_errors(path, "choose another file with --genes"), atomic_write(path) as stream:
+            stream.write(text.encode())
+
+    def _differences(self, compared: list[tuple[Comparison[Variant], float]]) -> Table:
+        first = compared[0][0]
+        names = first.a.label, first.b.label
+        rows = [self._row(pair, p_holm) for pair, p_holm in compared]
+        return Table(
+            described(first.metric, f"on panel {first.panel}"),
+            ("protocol", *names, "difference", "95 % interval", "p", "p, Holm", "verdict"),
+            tuple(rows),
+        )
+
+    def _row(self, pair: Comparison[Variant], p_holm: float) -> Row:
+        estimate = pair.difference
+        difference = pair.scores[0] - pair.scores[1]
+        cells = (
+            pair.a.first.identity.protocol,
+            *(f"{score:.4f}" for score in pair.scores),
+            f"{difference:+.4f}",
+            _interval(estimate.low, estimate.high) if estimate else "–",
+            _p(estimate.p) if estimate else "–",
+            _p(p_holm) if estimate else "–",
+            self.comparisons.verdict(pair, p_holm),
+        )
+        return Row(cells)
+
+    def _notes(self, pairs: Sequence[Comparison[Variant]]) -> Iterator[str]:
+        number = sum(pair.difference is not None for pair in self.comparisons.pairs)
+        yield (
+            "test: two-sided paired wild bootstrap over test profiles, whole groups where they are "
+            f"known. Holm adjusts p for the comparisons shown ({number}), but not the interval"
+        )
+        for pair in pairs:
+            yield from _notes(pair, self.registry)
+
+
+def _data_of(pair: Comparison[Variant]) -> tuple[str, str]:
+    return pair.a.first.dataset, pair.a.first.identity.data
+
+
+def _notes(pair: Comparison[Variant], installed: Registry) -> Iterator[str]:
+    """Yield what was resampled under a protocol, and how far the test can be relied upon."""
+    protocol = pair.a.first.identity.protocol
+    if pair.difference is None:
+        yield f"{protocol}: not tested, no shares of the same test profiles in this metric"
+        return
+    if pair.groups is None:
+        yield f"{protocol}: {pair.profiles:,} profiles, taken as independent: no groups are known"
+    else:
+        yield f"{protocol}: {pair.profiles:,} profiles in {pair.groups:,} groups"
+    units = pair.profiles if pair.groups is None else pair.groups
+    # Up to mirror images n units have 2^(n − 1) patterns of signs. With fewer than six units even
+    # the smallest p-value is above 5 %.
+    if smallest_p(units) > LEVEL:
+        yield f"{protocol}: {units} are too few to tell any two methods apart at 5 %"
+    elif warning := rough(pair.profiles, pair.groups):
+        yield f"{protocol}: {warning}"
+    for variant in (pair.a, pair.b):
+        spec = installed.methods.specs.get(variant.first.identity.method)
+        if interval := interval_over_seeds(pair, variant):
+            yield (
+                f"{protocol}: {variant.label} with {len(variant.done)} seeds, their spread "
+                "included. Over seeds alone its 95 % t interval is "
+                f"{interval[0]:.4f} … {interval[1]:.4f}"
+            )
+        elif spec and spec.stochastic:
+            yield f"{protocol}: {variant.label} with one seed. The spread over seeds is not tested"
+
+
+def _shares(pairs: Sequence[Comparison[Variant]]) -> Table:
+    a, b = pairs[0].a.label, pairs[0].b.label
+    return Table(
+        "share of genes (descriptive: genes are correlated, so Wilcoxon's p is no test of methods)",
+        ("protocol", "genes", f"{a} better", "same", f"{b} better", "Wilcoxon p"),
+        tuple(
+            Row(
+                (
+                    pair.a.first.identity.protocol,
+                    f"{len(pair.genes):,}",
+                    *(f"{pair.share(which):.2%}" for which in (1, 0, -1)),
+                    _p(pair.wilcoxon()),
+                )
+            )
+            for pair in pairs
+        ),
+    )
+
+
+def _extremes(pair: Comparison[Variant]) -> Table:
+    """Return the genes of the largest gains and losses, or every gene when there are few."""
+    genes = gene_table(pair)
+    few = len(genes) <= 2 * TOP
+    shown = genes if few else pd.concat([genes.head(TOP), genes.tail(TOP)])
+    columns = ["gene", "symbol", "a", "b", "gain"]
+    return Table(
+        f"{pair.a.first.identity.protocol}: genes where {pair.a.label} gains and loses most",
+        ("gene", "symbol", pair.a.label, pair.b.label, "gain"),
+        tuple(
+            Row((gene, str(symbol), f"{a:.4f}", f"{b:.4f}", f"{gain:+.4f}"))
+            for gene, symbol, a, b, gain in shown[columns].itertuples(index=False)
+        ),
+    )
+
+
+def _interval(low: float, high: float) -> str:
+    # With few groups no difference is significant, so the interval has no end.
+    return (
+        f"{low:+.4f} … {high:+.4f}" if np.isfinite(low) and np.isfinite(high) else "too few to tell"
+    )
+
+
+def _p(p: float) -> str:
+    if np.isnan(p):
+        return "–"
+    return f"{p:.4f}" if p >= 1e-4 else "< 0.0001"  # noqa: PLR2004

@@ -1,0 +1,60 @@
+"""Groups of records whose scores may be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from genebench.plugins.registry import Registry
+from genebench.results.record import Record
+from genebench.specs import PRESETS
+
+
+def comparable(records: Iterable[Record]) -> list[list[Record]]:
+    """Group records that may stand in one table: those whose tests are the same."""
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        identity = record.identity
+        tested = (identity.protocol, identity.train, identity.validation, identity.test)
+        # Scores depend on the data, the version of the protocol and that of the numerics too.
+        key = (identity.data, *tested, str(identity.protocol_version), str(identity.numerics))
+        groups.setdefault(key, []).append(record)
+    return list(groups.values())
+
+
+def in_order(records: Iterable[Record], registry: Registry) -> list[list[Record]]:
+    """Return the comparable groups by dataset, protocol (in the registry's order) and data."""
+    protocols = list(registry.protocols.specs)
+
+    def place(group: list[Record]) -> tuple[str, int, str]:
+        identity = group[0].identity
+        installed = identity.protocol in protocols
+        # Protocols that are not installed come last.
+        number = protocols.index(identity.protocol) if installed else len(protocols)
+        return group[0].dataset, number, identity.data
+
+    return sorted(comparable(records), key=place)
+
+
+def by_preset(records: Iterable[Record], registry: Registry) -> dict[str, list[Record]]:
+    """Map each preset to its records among comparable ones, the largest preset first.
+
+    A record belongs to every preset that has its parameters. Least squares has no parameters, so
+    its records belong to each preset.
+    """
+    group = list(records)
+    present = {record.preset for record in group}
+    presets = [preset for preset in reversed(PRESETS) if preset in present]
+    return {
+        preset: [record for record in group if _is_of(preset, record, registry)]
+        for preset in (*presets, *sorted(present.difference(PRESETS)))
+    }
+
+
+def _is_of(preset: str, record: Record, registry: Registry) -> bool:
+    """Return whether a record has the parameters of a preset."""
+    if record.preset == preset:
+        return True
+    spec = registry.methods.specs.get(record.identity.method)
+    if spec is None or preset not in PRESETS:
+        return False
+    return record.identity.params == spec.values(preset, {})

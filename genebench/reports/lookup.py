@@ -1,0 +1,81 @@
+"""Variants by name: a method, METHOD:PARAM=VALUE, or the start of a record's key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from genebench.errors import UserError, some, unknown
+from genebench.reports.variants import Variant
+from genebench.results.record import Record
+from genebench.specs import Value
+
+_KEY = re.compile(r"[0-9a-f]{6,}")
+"""The start of a record's key. A shorter one is likely to fit several records."""
+
+
+def find(name: str, variants: Sequence[Variant]) -> Variant | None:
+    """Return the variant that a name means, among those of one table, or None.
+
+    Raises:
+        UserError: the name could mean several variants.
+    """
+    meant = [variant for variant in variants if variant.done and _is_meant(name, variant)]
+    if len(meant) < 2:  # noqa: PLR2004
+        return meant[0] if meant else None
+    first = meant[0].first
+    choices = some((f"{variant.label} = {variant.first.key[:8]}" for variant in meant), 6)
+    raise UserError(
+        f"{name} is {len(meant)} variants on {first.dataset} under {first.identity.protocol}. "
+        f"Name one by METHOD:PARAM=VALUE or by its key: {choices}."
+    )
+
+
+def check_name(name: str, records: Sequence[Record]) -> None:
+    """Refuse a name that means no record at all.
+
+    Raises:
+        UserError: no record is of that method or key, or none has these parameters.
+    """
+    method, colon, settings = name.partition(":")
+    identities = [record.identity for record in records if record.identity.method == method]
+    if not identities and not any(_is_key_of(name, record) for record in records):
+        raise unknown(
+            "method among these results", method, {record.identity.method for record in records}
+        )
+    if colon and not any(_has_all(identity.params, settings) for identity in identities):
+        parameters = sorted({name for identity in identities for name in identity.params})
+        raise UserError(
+            f"No result of {method} has {settings}. Its parameters are {some(parameters, 12)}."
+        )
+
+
+def _is_meant(name: str, variant: Variant) -> bool:
+    identity = variant.first.identity
+    method, _, settings = name.partition(":")
+    if method == identity.method:
+        return _has_all(identity.params, settings)
+    return any(_is_key_of(name, record) for record in variant.records)
+
+
+def _is_key_of(name: str, record: Record) -> bool:
+    return _KEY.fullmatch(name) is not None and record.key.startswith(name)
+
+
+def _has_all(params: Mapping[str, Value], settings: str) -> bool:
+    """Return whether parameters have the values of ``PARAM=VALUE,PARAM=VALUE``."""
+    return all(_has(params, setting) for setting in settings.split(",") if setting)
+
+
+def _has(params: Mapping[str, Value], setting: str) -> bool:
+    name, _, text = setting.partition("=")
+    name, text = name.strip(), text.strip()
+    if name not in params:
+        return False
+    value = params[name]
+    if isinstance(value, bool | str):
+        return str(value).lower() == text.lower()
+    try:
+        return float(text) == float(value)
+    except ValueError:
+        return False

@@ -1,0 +1,171 @@
+"""The report of scores: a table for each metric, and one of costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from genebench.analysis.bootstrap import seed_interval
+from genebench.analysis.rank import Standing, caution, named_test, scores_of, standings
+from genebench.analysis.tidy import tidy
+from genebench.reports.grouping import in_order
+from genebench.reports.report import Report, Row, Section, Table
+from genebench.reports.variants import Variant, variants_of
+from genebench.reports.wording import described, sizes
+from genebench.results.panels import PANELS
+from genebench.results.published import published
+from genebench.results.record import Record
+from genebench.specs import MetricSpec
+
+
+class ScoresReport(Report):
+    """Scores of every panel, and the costs, beside the paper's values where they apply."""
+
+    def sections(self) -> Iterable[Section]:
+        """Return a section for each dataset, protocol and digest of the data."""
+        return [
+            ScoreTables(group, self).section() for group in in_order(self.records, self.registry)
+        ]
+
+    def values(self) -> pd.DataFrame:
+        """Return one row per record, panel and metric."""
+        return self.of_metrics(tidy(self.records))
+
+
+@dataclass(frozen=True)
+class ScoreTables:
+    """The tables of one group of comparable records.
+
+    Attributes:
+        records: the group.
+        report: the registry and the metrics to show.
+        preset: named in the title where a group is split by preset.
+        ranked: True to test methods against each other, and to show their places.
+    """
+
+    records: list[Record]
+    report: Report
+    preset: str = ""
+    ranked: bool = False
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        """The rows by label, controls last."""
+        variants = variants_of(self.records, self.report.registry)
+        return sorted(variants, key=lambda variant: (variant.control, variant.label))
+
+    @cached_property
+    def metrics(self) -> list[MetricSpec]:
+        """The metrics to show, in the registry's order."""
+        specs = self.report.registry.metrics.specs.values()
+        return [spec for spec in specs if spec.name in self.report.metrics]
+
+    @cached_property
+    def standings(self) -> dict[str, list[Standing[Variant]]]:
+        """Metric → the places of the variants on all targets. It is empty without ranks."""
+        if not self.ranked:
+            return {}
+        return {
+            metric.name: standings(self.variants, self.report.vectors_of, metric)
+            for metric in self.metrics
+        }
+
+    def section(self) -> Section:
+        """Return the section: a table per metric, one of costs, and notes."""
+        first = self.records[0]
+        names = " = ".join(sorted({record.dataset for record in self.records}))
+        trials = " · trials on its validation set" if first.identity.is_trial else ""
+        preset = f" · preset {self.preset}" if self.preset else ""
+        # A metric that no record has is left out, but where every job failed the rows must stay.
+        failed = not any(variant.done for variant in self.variants)
+        scores = [
+            table for table in map(self._scores, self.metrics) if len(table.columns) > 1 or failed
+        ]
+        return Section(
+            title=(
+                f"{names} · {first.identity.protocol}{preset}{trials} · data {first.identity.data}"
+            ),
+            tables=(*scores, self._costs()),
+            notes=tuple(self._notes()),
+        )
+
+    def _scores(self, metric: MetricSpec) -> Table:
+        panels = [
+            panel
+            for panel in PANELS
+            if any(variant.has(metric.name, panel) for variant in self.variants)
+        ]
+        ordered = sorted(self.variants, key=lambda variant: variant.rank(metric, "all"))
+        best = [min(ordered, key=lambda variant: variant.rank(metric, panel)) for panel in panels]
+        has_published = self.records[0].published_data
+        # Variants hold records, which cannot be hashed: identity tells them apart.
+        places = {
+            id(standing.variant): standing.place for standing in self.standings.get(metric.name, ())
+        }
+        rank = ["rank"] if places else []
+        rows = [
+            Row(
+                cells=(
+                    variant.label,
+                    *(places.get(id(variant), "–") for _ in rank),
+                    *(variant.score(metric.name, panel) for panel in panels),
+                    *([self._published(variant, metric)] if has_published else []),
+                ),
+                control=variant.control,
+                best=frozenset(
+                    column for column, winner in enumerate(best, 1 + len(rank)) if winner is variant
+                ),
+            )
+            for variant in ordered
+        ]
+        return Table(
+            title=described(metric),
+            columns=("method", *rank, *panels, *(["published"] if has_published else [])),
+            rows=tuple(rows),
+        )
+
+    def _published(self, variant: Variant, metric: MetricSpec) -> str:
+        """Return the paper's value of a method with the published parameters, or a dash."""
+        identity = variant.first.identity
+        spec = self.report.registry.methods.specs.get(identity.method)
+        value = published(identity, metric.name, spec.values("paper", {})) if spec else None
+        return str(value) if value else "–"
+
+    def _costs(self) -> Table:
+        rows = tuple(Row(variant.costs(), variant.control) for variant in self.variants)
+        columns = ("method", "fit s", "predict s", "score s", "peak memory MB", "device")
+        return Table("cost (a fit is shared by protocols that train alike)", columns, rows)
+
+    def _notes(self) -> Iterator[str]:
+        yield sizes(self.records[0])
+        yield (
+            "mean ± std over target genes (metrics of profiles: over profiles): all, strict (no "
+            "landmark), twin (a landmark too, hence copied on RNA-seq). The best mean of a column "
+            "is marked, not tested"
+        )
+        yield from self._seed_intervals()
+        for name, places in self.standings.items():
+            if places:
+                title = self.report.registry.metrics.specs[name].title
+                yield f"{title} on panel all: {named_test(places)}"
+                if warning := caution(places):
+                    yield f"{title} on panel all: {warning}"
+        if constant := max((record.constant_truth for record in self.records), default=0):
+            yield f"{constant:,} targets do not vary in the test profiles. They are counted"
+        for variant in self.variants:
+            yield from variant.notes()
+
+    def _seed_intervals(self) -> Iterator[str]:
+        """Yield the interval of each variant's mean over seeds, where it has several."""
+        for variant in self.variants:
+            limits = [
+                f"{metric.title} {interval[0]:.4f} … {interval[1]:.4f}"
+                for metric in self.metrics
+                if (interval := seed_interval(scores_of(variant, metric.name, "all")))
+            ]
+            if limits:
+                number = len(variant.done)
+                yield f"{variant.label}: 95 % t interval over {number} seeds: {', '.join(limits)}"
