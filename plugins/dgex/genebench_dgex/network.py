@@ -1,8 +1,8 @@
 """One D-GEX network: landmarks → tanh layers → targets, and its step of gradient descent.
 
 The gradient is written by hand instead of left to autograd. Classical momentum is
-``v ← μ v − lr · g``, and the gradient of a weight matrix is ``g = δᵀ h``. So an update is one matrix
-product that adds into ``v``, and no gradient is ever stored.
+``v ← μ v − lr · g``, and the gradient of a weight matrix is ``g = δᵀ h``. So an update is one
+matrix product that adds into ``v``, and no gradient is ever stored.
 
 The measured gain, from ``benchmarks/README.md``: 943 landmarks, 9,520 targets, two networks of
 3 × 3000, batches of 200, two virtual cores of an Intel Xeon with AMX, torch 2.13.0. A step is 1.4

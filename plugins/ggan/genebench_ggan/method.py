@@ -104,7 +104,7 @@ class Generator(Model):
 
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return profiles × targets for profiles × landmarks, in float32."""
-        # torch takes no read-only or strided array without a copy or a warning.
+        # torch warns of arrays that are read-only, and refuses negative strides.
         array = np.require(landmarks, requirements=["C", "W"])
         inputs = torch.from_numpy(array).to(self._device)
         outputs = forward(self._layers, self._dense, self._activate, inputs)
