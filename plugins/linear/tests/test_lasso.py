@@ -61,7 +61,7 @@ def solved(x, y, ratio, *, start=None, gap=FINE, iterations=100_000, **options):
 
 
 def centred(x, y):
-    """What the moments are of: float32 input, in float64, less its means."""
+    """Return the values that moments are taken of: float32 input, in float64, less its means."""
     x, y = (part.astype(np.float32).astype(float) for part in (x, y))
     return x - x.mean(0), y - y.mean(0)
 
