@@ -173,7 +173,7 @@ def family_rejections(scenario: Scenario, methods: int, nulls: int) -> int:
 
 def affordable(scenario: Scenario, nulls: int) -> int:
     """Return a quarter of the simulations for scenarios of thousands of profiles."""
-    return nulls // 4 if scenario.profiles > 1000 else nulls  # noqa: PLR2004
+    return max(1, nulls // 4) if scenario.profiles > 1000 else nulls  # noqa: PLR2004
 
 
 def shown(count: int, nulls: int) -> str:
