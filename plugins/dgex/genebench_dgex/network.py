@@ -43,7 +43,7 @@ class Network:
         rate: learning rate at the start.
         momentum: μ.
         dropout: share of hidden units that are zeroed.
-        dtype: float32 or bfloat16; float64 in tests.
+        dtype: float32 or bfloat16 (float64 in tests).
         device: ``cpu`` or ``cuda``.
         random: a generator on the CPU for the first weights, so that they are the same on any
             device.

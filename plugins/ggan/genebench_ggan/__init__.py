@@ -46,6 +46,7 @@ DENSE = (
     ),
 )  # fmt: skip
 CONSISTENCY = (
+    # With 10, on small data, the generator hardly responds to its input (README.md).
     Param(
         name="cons", default=10.0, minimum=0.0,
         help="weight λ of the consistency of two dropout passes (0: one pass, no consistency loss)",
@@ -61,6 +62,7 @@ ADVERSARY = (
         name="gan", default="ls", choices=("ls", "bce"),
         help="adversarial loss: least squares, or cross-entropy (non-saturating)",
     ),
+    # As printed, the adversarial loss outweighs the absolute one on small data (README.md).
     Param(
         name="loss_scale", default="paper", choices=("paper", "batchmean", "mean"),
         help="scale of the adversarial loss: as printed (summed over the batch, while the others "
@@ -91,6 +93,7 @@ MASK = (
         help="give the discriminator the mask as further inputs",
     ),
 )  # fmt: skip
+# Learning rates, epochs and batch of the paper are those of §4.1.4.
 TRAINING = (
     Param(
         name="optimiser", default="adam", choices=("adam", "sgd"),

@@ -88,7 +88,7 @@ class Network:
         dense: for each layer, whether it is densely connected.
         activate: activation of hidden units.
         norm: ``weight`` or ``none``.
-        dtype: float32 or bfloat16; float64 in tests.
+        dtype: float32 or bfloat16 (float64 in tests).
         device: ``cpu`` or ``cuda``.
         random: a generator on the CPU for the first weights, so that they are the same on any
             device.

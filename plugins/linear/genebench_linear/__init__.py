@@ -34,6 +34,7 @@ def genebench_methods() -> list[MethodSpec]:
             devices=DEVICES,
             reference="Wang et al. 2018, Eq. 9, where λ is scikit-learn's Ridge alpha",
             params=(
+                # Four λ for each power of ten.
                 Param(
                     name="lambda_min", default=0.1, minimum=1e-12,
                     help="smallest λ of the logarithmic grid",

@@ -70,10 +70,10 @@ class Solution:
     """Weights for one λ.
 
     Attributes:
-        weights: W, landmarks × targets; exact zeros where a landmark is not used.
-        pull: ``Xᵀr`` clipped to ±λ/2, the multiplier of each weight; landmarks × targets.
-        gap: duality gap relative to ``yy``, an upper bound of P's distance from its minimum; one
-            per target, float64.
+        weights: W, landmarks × targets, with exact zeros where a landmark is not used.
+        pull: ``Xᵀr`` clipped to ±λ/2, the multiplier of each weight, landmarks × targets.
+        gap: duality gap relative to ``yy``, an upper bound of P's distance from its minimum.
+            One per target, float64.
     """
 
     weights: Tensor
