@@ -1,12 +1,12 @@
-"""How long a large leaderboard takes to build, and how large it is.
+"""Time to build a large leaderboard, and its size.
 
     python benchmarks/board.py                     500 runs of each of 10 methods
     python benchmarks/board.py --runs 50           500 runs in all
 
 Goal: 5,000 runs in under 20 s on two cores, and under 15 MB besides the shared script. The records
-are made up, but whole: 9,520 genes, 60 to 300 test profiles in groups, every vector that a run
-writes today, curves of those methods that have some. All five protocols, ten sets of parameters
-for each method, and the rest seeds.
+are made up, but complete: 9,520 genes, 60 to 300 test profiles in groups, every vector that a run
+writes, and curves of the methods that have some. There are all five protocols, ten sets of
+parameters for each method, and as many seeds as the number of runs needs.
 """
 
 from __future__ import annotations
@@ -41,13 +41,15 @@ PROFILE_METRICS = ("profile-mae", "profile-cc", "profile-rmse", "profile-pearson
 
 
 def identities(runs: int) -> Iterator[Identity]:
-    """What was run: so many runs of each method."""
+    """Yield the identity of each run: this many runs of each method."""
     points = product(PROTOCOLS, range(-(-runs // (len(PROTOCOLS) * SETS))), range(SETS))
-    for (protocol, seed, one), _ in zip(points, range(runs), strict=False):
+    for (protocol, seed, number), _ in zip(points, range(runs), strict=False):
         for method in METHODS:
             yield Identity(
                 method=method,
-                params={"layers": one % 3 + 1, "units": 1000 * (one + 1), "lr": 0.001, "cut": 99},
+                params={
+                    "layers": number % 3 + 1, "units": 1000 * (number + 1), "lr": 0.001, "cut": 99
+                },
                 seed=seed, protocol=protocol, protocol_version=1, train="geo/train",
                 validation="geo/validation", test="geo/test", data="0123456789abcdef",
                 code=Code(distribution="genebench-made-up", version="1.0", digest="ab" * 8),
@@ -56,7 +58,7 @@ def identities(runs: int) -> Iterator[Identity]:
 
 
 def write(identity: Identity, folder: Path) -> None:
-    """A record with vectors that give its scores."""
+    """Write a record, with vectors that give its scores."""
     key = key_of(identity.model_dump())
     place = METHODS.index(identity.method) + 0.3 * float(identity.params["units"]) / 10_000
     random = np.random.default_rng(int(key[:8], 16))
@@ -77,15 +79,18 @@ def write(identity: Identity, folder: Path) -> None:
 
 
 def made_up(identity: Identity, level: float, random: np.random.Generator) -> dict[str, np.ndarray]:
-    """Vectors of the published size; a profile's share is the mean of what its genes add."""
+    """Make up vectors of the published size.
+
+    A profile's share of a score is the mean of what its genes add.
+    """
     n = PROTOCOLS[identity.protocol]
     truth = np.random.default_rng(0).gamma(8, 0.125, n)  # hard profiles are hard for all
     twin = np.arange(GENES) < TWINS
     vectors: dict[str, np.ndarray] = {
-        "gene.id": np.array([f"ENSG{at:011d}" for at in range(GENES)]),
+        "gene.id": np.array([f"ENSG{i:011d}" for i in range(GENES)]),
         "gene.twin": twin,
-        "profile.id": np.array([f"GSM{at:07d}" for at in range(n)]),
-        "profile.group": np.array([f"GSE{at // 4:05d}" for at in range(n)]),
+        "profile.id": np.array([f"GSM{i:07d}" for i in range(n)]),
+        "profile.group": np.array([f"GSE{i // 4:05d}" for i in range(n)]),
     }
     for metric in GENE_METRICS:
         centre = level if metric in ("mae", "rmse") else 1 - level
@@ -101,20 +106,25 @@ def made_up(identity: Identity, level: float, random: np.random.Generator) -> di
 
 
 def curves(identity: Identity) -> dict[str, dict[str, tuple[float, ...]]]:
-    """A learning curve of two hundred epochs, or a path of thirty penalties, or none."""
+    """Make up a learning curve of 200 epochs, or a path of 30 penalties, or no curve."""
     if identity.method == "lsr":
         return {}
     if identity.method.startswith(("lsr", "knn")):
-        at = np.logspace(-1, 4, 30)
-        return {"path": {"lambda": tuple(at), "mae": tuple(0.4 + 0.01 * np.log10(at) ** 2)}}
-    at = np.arange(1.0, 201)
+        path = np.logspace(-1, 4, 30)
+        mae = 0.4 + 0.01 * np.log10(path) ** 2
+        return {"path": {"lambda": tuple(path), "mae": tuple(mae)}}
+    epochs = np.arange(1.0, 201)
     return {
-        "learning": {"epoch": tuple(at), "loss": tuple(9 / at), "mae geo": tuple(0.3 + 0.5 / at)}
+        "learning": {
+            "epoch": tuple(epochs),
+            "loss": tuple(9 / epochs),
+            "mae geo": tuple(0.3 + 0.5 / epochs),
+        }
     }
 
 
 def provenance() -> Provenance:
-    """A machine, and the commands of ten days."""
+    """Return the provenance that all records share."""
     return Provenance(
         command="genebench run --dataset u133 --preset paper --methods all --protocol all",
         started="2026-01-01T00:00:00+00:00", host="node17", platform="Linux 6.8 x86_64", cpus=32,
@@ -125,13 +135,13 @@ def provenance() -> Provenance:
 
 
 def size_of(site: Path) -> int:
-    """Bytes of all files, the shared script apart."""
+    """Return the bytes of all files, without the shared script."""
     files = (path for path in site.rglob("*") if path.is_file() and path.name != "board.js")
     return sum(path.stat().st_size for path in files)
 
 
 def main() -> None:
-    """Make records up, build the board, print what it took."""
+    """Make up records, build the board, and print its time and size."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

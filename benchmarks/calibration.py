@@ -1,11 +1,11 @@
-"""How often the comparison of methods finds a difference where there is none.
+"""False-positive rates of the comparison of methods.
 
 Two methods of equal expected error on correlated genes are simulated, profile by profile, with
-groups (studies, donors) that are harder for one method or the other; every scenario is simulated
-many times, and a test that holds its level rejects in 5 % of them. Compared are the wild bootstrap
-of group sums that genebench uses, and what one might do instead: the percentile bootstrap of
-groups, and the naive one of profiles. Then families of seven methods under Holm, where any false
-difference counts, methods with three seeds, and the same questions of methods that do differ.
+groups (studies, donors) that are harder for one method or the other. Every scenario is simulated
+many times, and a test that holds its level rejects in 5 % of them. Three tests are compared: the
+wild bootstrap of group sums that genebench uses, the percentile bootstrap of groups, and the naive
+percentile bootstrap of profiles. Further tables show families of seven methods under Holm, where
+any false difference counts, methods with three seeds, and methods that do differ.
 
 Usage: ``python benchmarks/calibration.py [--nulls 2000]``
 """
@@ -29,29 +29,31 @@ Values = NDArray[np.float64]
 
 GENES, FACTORS = 40, 5
 RESAMPLES = 1_000
-"""Enough to judge a level; a comparison takes more."""
+"""Resamples of one test. They are enough for a rate; a comparison of genebench takes more."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Test profiles, and how they hang together."""
+    """Test profiles, their groups, and the errors of the methods on them."""
 
     name: str
     profiles: int
     groups: int | None
-    """None: every profile is on its own."""
+    """Number of groups. None: every profile is a group."""
     spread: float = 0.3
     """Deviation of the log error of a method between groups."""
     skew: float = 0.0
-    """If given, the spread of the first method's error, while the others are steady: differences
-    between groups are skewed, the more the larger it is."""
+    """Spread of the first method's error, while that of the others is 0. 0: ``spread`` for all.
+
+    Differences between groups are skewed, the more the larger it is.
+    """
     concordance: bool = False
-    """Whether methods are compared by CC; otherwise by MAE."""
+    """True if methods are compared by CC, False by MAE."""
     seeds: int = 1
     seed_spread: float = 0.0
     """Deviation of the log error of a method between seeds."""
     better: float = 0.0
-    """By how much the first is better, as a share of the error."""
+    """Advantage of the first method, as a share of the error."""
 
 
 SCENARIOS = [
@@ -85,7 +87,7 @@ class Simulation:
         self.loadings = self.random.normal(size=(FACTORS, GENES)) / np.sqrt(FACTORS)
 
     def groups(self) -> NDArray[np.intp]:
-        """Group of each profile; sizes are as unequal as those of studies, none is empty."""
+        """Draw the group of each profile, of sizes as unequal as those of studies."""
         n, groups = self.scenario.profiles, self.scenario.groups
         if groups is None:
             return np.arange(n)
@@ -94,7 +96,7 @@ class Simulation:
         return np.concatenate([np.arange(groups), extra])
 
     def draw(self, methods: int) -> tuple[list[Sample], NDArray[np.str_]]:
-        """Samples of methods of equal expected error, and the groups of their profiles."""
+        """Draw samples of methods of equal expected error, and the groups of their profiles."""
         groups = self.groups()
         truth = self._correlated(len(groups))
         samples = [self._sample(truth, groups, number) for number in range(methods)]
@@ -111,18 +113,18 @@ class Simulation:
         return Sample(seeds.mean(axis=0), tuple(seeds.mean(axis=1)))
 
     def _shares(self, truth: Values, scale: Values) -> Values:
-        """What each profile has in the score of predictions that err by so much."""
+        """Draw each profile's share of the score, for errors of this scale."""
         errors = scale[:, np.newaxis] * self._correlated(len(truth))
         if not self.scenario.concordance:
             return np.abs(errors).mean(axis=1)
         return concordance_terms(truth, 0.8 * truth + errors).mean(axis=1)
 
     def _unit_mean(self, spread: float, size: int) -> Values:
-        """Log-normal factors whose expectation is 1."""
+        """Draw log-normal factors whose expectation is 1."""
         return self.random.lognormal(-(spread**2) / 2, spread, size)
 
     def _correlated(self, profiles: int) -> Values:
-        """Profiles × genes that vary together: a few factors and noise."""
+        """Draw profiles × genes of a few factors and noise."""
         factors = self.random.normal(size=(profiles, FACTORS)) @ self.loadings
         return factors + 0.5 * self.random.normal(size=factors.shape)
 
@@ -130,7 +132,7 @@ class Simulation:
 def percentile_p(
     differences: Values, groups: NDArray[np.intp], random: np.random.Generator
 ) -> float:
-    """Two-sided p-value of the plain percentile bootstrap that resamples groups."""
+    """Return the two-sided p-value of the percentile bootstrap that resamples groups."""
     sums, sizes = np.bincount(groups, differences), np.bincount(groups)
     drawn = random.integers(0, len(sizes), (RESAMPLES, len(sizes)), dtype=np.int32)
     means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
@@ -138,9 +140,9 @@ def percentile_p(
 
 
 def rejections(scenario: Scenario, nulls: int) -> dict[str, int]:
-    """How many of the simulations each test calls a difference."""
+    """Count the simulations in which each test finds a difference."""
     simulation = Simulation(scenario, seed=1)
-    found = dict.fromkeys(("genebench", "percentile, groups", "percentile, profiles"), 0)
+    counts = dict.fromkeys(("genebench", "percentile, groups", "percentile, profiles"), 0)
     for _ in range(nulls):
         (a, b), labels = simulation.draw(2)
         differences = a.shares - b.shares
@@ -152,36 +154,36 @@ def rejections(scenario: Scenario, nulls: int) -> dict[str, int]:
             percentile_p(differences, numbers, simulation.random),
             percentile_p(differences, alone, simulation.random),
         )
-        for name, p in zip(found, p_values, strict=True):
-            found[name] += p <= LEVEL
-    return found
+        for name, p in zip(counts, p_values, strict=True):
+            counts[name] += p <= LEVEL
+    return counts
 
 
 def family_rejections(scenario: Scenario, methods: int, nulls: int) -> int:
-    """How many tables of equal methods show at least one difference, by Holm's procedure."""
-    simulation, found = Simulation(scenario, seed=2), 0
+    """Count the tables of equal methods with at least one difference, by Holm's procedure."""
+    simulation, rejected = Simulation(scenario, seed=2), 0
     for _ in range(nulls):
         samples, labels = simulation.draw(methods)
         bootstrap = PairedBootstrap(samples, labels)
         pairs = combinations(range(methods), 2)
         adjusted = holm(np.array([bootstrap.p_value(*pair) for pair in pairs]))
-        found += adjusted.min() <= LEVEL
-    return found
+        rejected += adjusted.min() <= LEVEL
+    return rejected
 
 
 def affordable(scenario: Scenario, nulls: int) -> int:
-    """A quarter of the simulations where there are thousands of profiles."""
-    return nulls // 4 if scenario.profiles > 1000 else nulls  # noqa: PLR2004
+    """Return a quarter of the simulations for scenarios of thousands of profiles."""
+    return max(1, nulls // 4) if scenario.profiles > 1000 else nulls  # noqa: PLR2004
 
 
 def shown(count: int, nulls: int) -> str:
-    """A rate in percent, with its exact 95 % interval."""
+    """Format a rate in percent, with its exact 95 % interval."""
     interval = stats.binomtest(count, nulls).proportion_ci()
     return f"{count / nulls:.1%} ({interval.low:.1%}–{interval.high:.1%})"
 
 
 def table(title: str, scenarios: Sequence[Scenario], nulls: int) -> Iterator[str]:
-    """Rows of Markdown: how often each test rejects."""
+    """Yield rows of Markdown: how often each test rejects."""
     yield f"\n{title}, of {nulls:,} simulations (a quarter of them for 2,921 profiles)\n"
     for number, scenario in enumerate(scenarios):
         times = affordable(scenario, nulls)
@@ -192,7 +194,7 @@ def table(title: str, scenarios: Sequence[Scenario], nulls: int) -> Iterator[str
 
 
 def seeded(scenario: Scenario, spread: float) -> Scenario:
-    """The same with three seeds."""
+    """Return the same scenario with three seeds."""
     name = f"{scenario.name}, 3 seeds ± {spread:.1%}"
     return replace(scenario, name=name, seeds=3, seed_spread=spread)
 
@@ -201,22 +203,24 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nulls", type=int, default=2_000)
     parser.add_argument("--methods", type=int, default=7)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     named = {scenario.name: scenario for scenario in SCENARIOS}
     chosen = [named[name] for name in ("280 profiles", "280 profiles of 70 groups")]
     with_seeds = [seeded(scenario, spread) for scenario in chosen for spread in (0.002, 0.05)]
-    plain = [one for one in SCENARIOS if not (one.skew or one.concordance)]
-    better = [replace(one, better=0.1) for one in plain]
-    for line in table("Differences found where there are none (at 5 %)", SCENARIOS, given.nulls):
+    plain = [scenario for scenario in SCENARIOS if not (scenario.skew or scenario.concordance)]
+    better = [replace(scenario, better=0.1) for scenario in plain]
+    for line in table(
+        "Differences found where there are none (at 5 %)", SCENARIOS, arguments.nulls
+    ):
         print(line, flush=True)
-    for line in table("The same, of methods with seeds", with_seeds, given.nulls):
+    for line in table("The same, of methods with seeds", with_seeds, arguments.nulls):
         print(line, flush=True)
-    for line in table("Differences found where one is 10 % better", better, given.nulls // 4):
+    for line in table("Differences found where one is 10 % better", better, arguments.nulls // 4):
         print(line, flush=True)
-    nulls = given.nulls // 2
-    print(f"\nAny difference among {given.methods} equal methods, Holm, of {nulls:,} tables\n")
+    nulls = arguments.nulls // 2
+    print(f"\nAny difference among {arguments.methods} equal methods, Holm, of {nulls:,} tables\n")
     print("| | tables |\n|---|---|")
     for scenario in plain:
         times = affordable(scenario, nulls)
-        count = family_rejections(scenario, given.methods, times)
+        count = family_rejections(scenario, arguments.methods, times)
         print(f"| {scenario.name} | {shown(count, times)} |", flush=True)

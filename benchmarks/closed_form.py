@@ -1,9 +1,9 @@
 """The closed-form methods at the published size, both protocols: time and memory of each.
 
-Runs the command that a user would (``genebench run --dataset sim --preset paper``) in a process of
-its own for each method, with a data folder of the caller's choosing; the first run there generates
-and prepares the dataset. With fewer profiles (``--profiles``) of the same genes, the peaks tell
-whether memory grows with them.
+Runs the command that a user would (``genebench run --dataset sim --preset paper``), in a process of
+its own for each method. The caller chooses the data folder. The first run there generates and
+prepares the dataset. With fewer profiles (``--profiles``) of the same genes, the peaks show whether
+memory grows with them.
 
 Usage: ``GENEBENCH_HOME=DIR python benchmarks/closed_form.py [--profiles 111009] [METHOD ...]``
 """
@@ -28,7 +28,7 @@ PHASES = ("fit", "predict", "score")
 
 
 def prepared(preset: str, profiles: int) -> str:
-    """The name of the simulated dataset with so many profiles on its reference platform."""
+    """Prepare the simulated dataset with this many profiles, unless it exists; return its name."""
     name = f"sim-{preset}-{profiles}"
     if DataStore().open(name) is None:
         prepare(build(preset, replace(SIZES[preset], geo=profiles)), name=name)
@@ -36,7 +36,7 @@ def prepared(preset: str, profiles: int) -> str:
 
 
 def command(*words: str) -> float:
-    """Seconds that a command takes."""
+    """Run a command, and return its seconds."""
     start = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "genebench", *words], check=True, stdout=subprocess.DEVNULL
@@ -61,9 +61,9 @@ if __name__ == "__main__":
     parser.add_argument("methods", nargs="*", default=METHODS)
     parser.add_argument("--preset", choices=SIZES, default="paper")
     parser.add_argument("--profiles", type=int)
-    given = parser.parse_args()
-    profiles = given.profiles or SIZES[given.preset].geo
-    dataset = prepared(given.preset, profiles)
+    arguments = parser.parse_args()
+    profiles = arguments.profiles or SIZES[arguments.preset].geo
+    dataset = prepared(arguments.preset, profiles)
     print(f"{profiles:,} profiles before the split\n")
     with tempfile.TemporaryDirectory() as folder:
         words = ("--dataset", dataset, "--results", folder, "--quiet")
@@ -72,5 +72,5 @@ if __name__ == "__main__":
             "| method | fit s | predict s | score s | whole command s | peak MB | MAE geo | gtex |"
         )
         print("|---|---|---|---|---|---|---|---|")
-        for name in given.methods:
+        for name in arguments.methods:
             measure(name, words, Path(folder))

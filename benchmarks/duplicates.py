@@ -2,11 +2,11 @@
 
     python benchmarks/duplicates.py [--profiles 4000 ...] [--probes 22268] [--kmeans]
 
-Claim: the exact rule costs little more than the two passes of the reader that it makes, and its
-peak memory does not grow with the profiles (but for 0.5 kB each).
-The file is generated: 50 directions of common variation plus noise, and one profile in seven a
-near copy of an earlier one, as in the published data. Each row of the table is a process of its own
-and finds the file in the page cache; its peak memory counts the interpreter and its libraries.
+Claim: the exact rule costs little more than its two passes of the reader. Its peak memory does not
+grow with the profiles (but for 0.5 kB each).
+The file is generated: 50 directions of common variation plus noise. One profile in seven is a near
+copy of an earlier one, as in the published data. Each row of the table is a process of its own that
+reads the file from the page cache. Its peak memory counts the interpreter and its libraries.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def profiles(n_profiles: int, n_probes: int) -> Iterator[NDArray[np.float32]]:
-    """Blocks of log2 expression; copies are 0.5 from a profile of the same block."""
+    """Yield blocks of log2 expression. Copies are at distance 0.5 from a profile of their block."""
     random = np.random.default_rng(0)
     loadings = random.normal(size=(FACTORS, n_probes)) * np.geomspace(0.5, 0.05, FACTORS)[:, None]
     mean = random.normal(8, 2, n_probes)
@@ -51,7 +51,7 @@ def profiles(n_profiles: int, n_probes: int) -> Iterator[NDArray[np.float32]]:
 
 
 def generate(path: Path, n_profiles: int, n_probes: int) -> int:
-    """Write a GCTX file, unpacked as the published one; return the number of planted copies."""
+    """Write an uncompressed GCTX file, and return the number of planted copies."""
     planted = start = 0
     with h5py.File(path, "w") as file:
         file["0/META/ROW/id"] = [f"probe{i}" for i in range(n_probes)]
@@ -65,7 +65,7 @@ def generate(path: Path, n_profiles: int, n_probes: int) -> int:
 
 
 def merely_read(path: Path) -> int:
-    """Read the file once, block by block; it has no duplicates to tell."""
+    """Read the file once, block by block, and return 0 duplicates."""
     with h5py.File(path) as file:
         matrix = file[MATRIX]
         for start in range(0, len(matrix), BLOCK):
@@ -74,7 +74,7 @@ def merely_read(path: Path) -> int:
 
 
 def read_as_genebench(path: Path) -> int:
-    """Read the file once by genebench, which refuses missing values; no duplicates either."""
+    """Read the file once by genebench, which checks values too, and return 0 duplicates."""
     reader = GctxReader(path)
     for _ in reader.blocks(np.arange(len(reader.gene_ids))):
         pass
@@ -82,12 +82,12 @@ def read_as_genebench(path: Path) -> int:
 
 
 def find(path: Path, rule: Rule) -> int:
-    """The number of profiles that a rule removes."""
+    """Return the number of profiles that a rule removes."""
     return int(find_duplicates(GctxReader(path), rule, folder=path.parent).sum())
 
 
 def measured(work: Callable[..., int], *arguments: object) -> tuple[float, float, int]:
-    """Seconds, peak memory in MB and result of some work, in this process."""
+    """Do some work in this process, and return its seconds, peak memory in MB, and result."""
     start = time.perf_counter()
     result = work(*arguments)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES_PER_UNIT
@@ -95,13 +95,13 @@ def measured(work: Callable[..., int], *arguments: object) -> tuple[float, float
 
 
 def apart(work: Callable[..., int], *arguments: object) -> tuple[float, float, int]:
-    """The same, in a fresh process."""
+    """Do some work in a fresh process, and return the same as :func:`measured`."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measured, work, *arguments).result()
 
 
 def compare(n_profiles: int, n_probes: int, rules: list[Rule]) -> pd.DataFrame:
-    """Reading and each rule, on one generated file."""
+    """Measure reading and each rule, on one generated file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "generated.gctx"
         planted = apart(generate, path, n_profiles, n_probes)[2]
@@ -119,7 +119,7 @@ if __name__ == "__main__":
     parser.add_argument("--profiles", type=int, nargs="+", default=[2048, 4096])
     parser.add_argument("--probes", type=int, default=22_268)
     parser.add_argument("--kmeans", action="store_true", help="the published rule, too")
-    given = parser.parse_args()
-    chosen: list[Rule] = ["exact", "kmeans"] if given.kmeans else ["exact"]
-    tables = [compare(number, given.probes, chosen) for number in given.profiles]
+    arguments = parser.parse_args()
+    chosen: list[Rule] = ["exact", "kmeans"] if arguments.kmeans else ["exact"]
+    tables = [compare(number, arguments.probes, chosen) for number in arguments.profiles]
     print(pd.concat(tables).to_string(float_format="{:.1f}".format))

@@ -1,17 +1,17 @@
 """LSR-L1's solver against one lasso for each target: scikit-learn, with and without Gram, celer.
 
-Two questions: single λ, sought from zero weights; and the path that the method goes down,
-warm-started from λ_max to where its patience ends on other profiles. Every side may use the same
-threads and stops at a duality gap of 1e-4 of ``‖y‖²`` by its own dual point (the peers halve the
-objective, so their ``tol`` is half of it). What each one returns is judged here in one way for all:
-by how far its objective is above the best lower bound that the dual points of all sides give.
+There are two questions. The first is the time for single λ, from zero weights. The second is the
+time for the method's path, warm-started from λ_max to where its patience ends on other profiles.
+Every side may use the same threads. It stops at a duality gap of 1e-4 of ``‖y‖²`` by its own dual
+point (the peers halve the objective, so their ``tol`` is half of it). All results are compared in
+one way: by how far the objective is above the best lower bound from the dual points of all sides.
 
-Ours gets float32 profiles and its time, the least of three runs, includes the moments. "Products
-given" compares solving alone: without our moments and the peers' Gram matrix, but with the products
-of landmarks and a target, which the peers form themselves for each. The peers get centred float64
-columns in the order that they like best, need no intercept and copy nothing; they fit the first few
-targets, and their time is scaled up to all (Gram matrix: once). λ is 2·n·alpha. Processor time,
-best with ``--threads 1``, is what other work disturbs least.
+Ours gets float32 profiles. Its time, the least of three runs, includes the moments. "Products
+given" compares solving alone. It leaves out our moments and the peers' Gram matrix, but counts the
+products of landmarks and a target, which the peers form for each target. The peers get centred
+float64 columns in the order that suits them best, need no intercept and copy nothing. They fit the
+first few targets, and their time is scaled up to all (Gram matrix: once). λ is 2·n·alpha. Processor
+time, best with ``--threads 1``, is disturbed least by other work.
 
 Usage: ``python benchmarks/lasso.py [--profiles 20000 --targets 100 --ratios 0.05 0.001]``
 """
@@ -39,20 +39,22 @@ from genebench_linear.l1 import LSRL1
 from genebench_linear.lasso import Lasso, Products, Solution, relative_gap
 
 GAP = 1e-4
-MOST = 10_000
-SELECTION = 2_000
+MAX_ITERATIONS = 10_000
+VALIDATION_PROFILES = 2_000
 Array = NDArray[np.float64]
 Seconds = NDArray[np.float64]
-"""Of the clock and of processors."""
+"""Seconds of the clock, and of processors."""
 
 
 class Side(NamedTuple):
-    """What one side took for all targets and gave for those that it fitted.
+    """One side of the comparison.
 
     Attributes:
-        weights: λ × landmarks × targets.
-        products: of the seconds, those that the Gram matrix took, or all moments.
-        gaps: what it certifies itself, λ × targets; None where its residuals tell.
+        name: as printed.
+        seconds: its time for all targets.
+        weights: λ × landmarks × targets, of the targets that it fitted.
+        products: the part of ``seconds`` for the Gram matrix, or for all moments.
+        gaps: its own duality gaps, λ × targets. None: they are computed from its residuals.
     """
 
     name: str
@@ -63,7 +65,7 @@ class Side(NamedTuple):
 
 
 def correlated(profiles: int, landmarks: int, targets: int) -> tuple[Profiles, Profiles]:
-    """Sixty shared factors of falling strength, and noise: a condition number of some thousands.
+    """Generate profiles of 60 shared factors and noise, with a condition number of some thousands.
 
     Returns:
         Training and validation profiles.
@@ -71,7 +73,7 @@ def correlated(profiles: int, landmarks: int, targets: int) -> tuple[Profiles, P
     random = np.random.default_rng(0)
     strength = np.geomspace(1, 0.05, 60)[:, None]
     loadings = strength * random.normal(size=(60, landmarks + targets)) / 2
-    values = random.standard_normal((profiles + SELECTION, 60)) @ loadings
+    values = random.standard_normal((profiles + VALIDATION_PROFILES, 60)) @ loadings
     values += 0.25 * random.standard_normal(values.shape)
     values /= values.std(0)
     parts = values[:profiles], values[profiles:]
@@ -79,47 +81,49 @@ def correlated(profiles: int, landmarks: int, targets: int) -> tuple[Profiles, P
 
 
 def clock(work: Callable[[], Any]) -> tuple[Seconds, Any]:
-    """Seconds and result."""
+    """Do some work, and return its seconds and its result."""
     start = np.array([time.perf_counter(), time.process_time()])
     result = work()
     return np.array([time.perf_counter(), time.process_time()]) - start, result
 
 
 def ours(train: Profiles, ratios: list[float]) -> Side:
-    """Moments, then all targets at once, from one λ to the next."""
+    """Compute the moments, then solve for all targets at once, from one λ to the next."""
 
-    def solve(found: Moments) -> list[Solution]:
-        lasso = Lasso(found, gap=GAP)
+    def solve(train_moments: Moments) -> list[Solution]:
+        lasso = Lasso(train_moments, gap=GAP)
         solutions = [lasso.zero()]
         for ratio in ratios:
             solutions.append(lasso.solve(ratio * lasso.penalty_max, solutions[-1]))
         return solutions[1:]
 
-    before, found = min((clock(lambda: moments(train)) for _ in range(3)), key=by_processor)
-    after, solutions = min((clock(lambda: solve(found)) for _ in range(3)), key=by_processor)
+    before, train_moments = min((clock(lambda: moments(train)) for _ in range(3)), key=by_processor)
+    after, solutions = min(
+        (clock(lambda: solve(train_moments)) for _ in range(3)), key=by_processor
+    )
     weights = np.stack([solution.weights.double().numpy() for solution in solutions])
     gaps = np.stack([solution.gap.numpy() for solution in solutions])
     return Side("`lsr-l1`", before + after, weights, before, gaps)
 
 
 def by_processor(run: tuple[Seconds, Any]) -> float:
-    """Processor seconds of what was clocked."""
+    """Return the processor seconds of a run."""
     return float(run[0][1])
 
 
 def by_scikit_learn(x: Array, y: Array, alphas: Array, gram: Array | bool) -> Array:
-    """What ``Lasso.fit`` runs: landmarks × λ for one target."""
-    options = {"copy_X": False, "tol": GAP / 2, "max_iter": MOST}
+    """Call the function that ``Lasso.fit`` calls, and return landmarks × λ for one target."""
+    options = {"copy_X": False, "tol": GAP / 2, "max_iter": MAX_ITERATIONS}
     return lasso_path(x, y, alphas=alphas, precompute=gram, **options)[1]
 
 
 def by_celer(x: Array, y: Array, alphas: Array) -> Array:
-    """The same by celer."""
-    return celer.celer_path(x, y, "lasso", alphas=alphas, tol=GAP / 2, max_iter=MOST)[1]
+    """Return the same by celer."""
+    return celer.celer_path(x, y, "lasso", alphas=alphas, tol=GAP / 2, max_iter=MAX_ITERATIONS)[1]
 
 
 def peers(x: Array, y: Array, alphas: Array, fitted: int, names: list[str]) -> list[Side]:
-    """Each peer on a few targets, one by one."""
+    """Run each peer on a few targets, one by one."""
     nothing = np.zeros(2)
     once, gram = clock(lambda: x.T @ x)
     sides = {
@@ -127,30 +131,30 @@ def peers(x: Array, y: Array, alphas: Array, fitted: int, names: list[str]) -> l
         "Gram": ("the same with `precompute=Gram`", partial(by_scikit_learn, gram=gram), once),
         "celer": ("celer", by_celer, nothing),
     }
-    by_celer(x[:50, :5].copy(order="F"), y[:50, 0], alphas)  # compiles nothing twice
-    given = []
+    by_celer(x[:50, :5].copy(order="F"), y[:50, 0], alphas)  # so that compiling is not timed
+    results = []
     for name, path, before in (sides[name] for name in names):
         runs = [clock(lambda p=path, t=t: p(x, y[:, t], alphas=alphas)) for t in range(fitted)]
         mean = np.mean([seconds for seconds, _ in runs], axis=0)
         weights = np.stack([weights.T for _, weights in runs], axis=2)
-        given.append(Side(name, before + mean * y.shape[1], weights, before))
-    return given
+        results.append(Side(name, before + mean * y.shape[1], weights, before))
+    return results
 
 
 def above_the_best_bound(products: Products, penalties: Array, sides: list[Side]) -> Array:
-    """How far each side's objective is above its minimum at most: sides × λ × targets, of ‖y‖²."""
+    """Return how far each objective is above its minimum at most: sides × λ × targets, of ‖y‖²."""
     fitted = min(side.weights.shape[2] for side in sides)
     few = products.only(torch.arange(fitted))
     objectives, bounds = [], []
     for side in sides:
-        for at, penalty in enumerate(penalties):
-            weights = torch.from_numpy(side.weights[at, :, :fitted])
+        for step, penalty in enumerate(penalties):
+            weights = torch.from_numpy(side.weights[step, :, :fitted])
             square = few.yy + (weights * (few.xx @ weights - 2 * few.xy)).sum(0)
             objectives.append(((square + penalty * weights.abs().sum(0)) / few.yy).numpy())
             if side.gaps is None:
                 gap = relative_gap(few, float(penalty), weights, weights).numpy()
             else:
-                gap = side.gaps[at, :fitted]
+                gap = side.gaps[step, :fitted]
             bounds.append(objectives[-1] - gap)
     shape = len(sides), len(penalties), fitted
     return np.reshape(objectives, shape) - np.reshape(bounds, shape).max(axis=0)
@@ -176,7 +180,7 @@ def compare(train: Profiles, ratios: list[float], fitted: int, names: list[str])
 
 
 def way_down(train: Profiles, validation: Profiles) -> list[float]:
-    """λ / λ_max of the path that the method goes down with the parameters that it has."""
+    """Return λ / λ_max of the method's path with its default parameters."""
     spec = next(spec for spec in genebench_methods() if spec.name == "lsr-l1")
     method = LSRL1(**{param.name: param.default for param in spec.params})
     path = method.fit(train, {"validation": validation}, Context())["validation"].curves["path"][
@@ -195,17 +199,17 @@ if __name__ == "__main__":
     parser.add_argument("--path-peers", nargs="*", default=["Gram"], help="also: Lasso, celer")
     parser.add_argument("--peers", nargs="*", default=["Lasso", "Gram", "celer"])
     parser.add_argument("--threads", type=int, default=cpu_count())
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    parts = correlated(given.profiles, given.landmarks, given.targets)
-    number = min(given.peer_targets, given.targets)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    parts = correlated(arguments.profiles, arguments.landmarks, arguments.targets)
+    number = min(arguments.peer_targets, arguments.targets)
     print(
         "| λ/λ_max | | s | processor s | worst gap | not zero | × ours | in processor s "
         "| products given |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    with threadpool_limits(given.threads):
-        for ratio in given.ratios:
-            compare(parts[0], [ratio], number, given.peers)
-        if given.path_peers:
-            compare(parts[0], way_down(*parts), number, given.path_peers)
+    with threadpool_limits(arguments.threads):
+        for ratio in arguments.ratios:
+            compare(parts[0], [ratio], number, arguments.peers)
+        if arguments.path_peers:
+            compare(parts[0], way_down(*parts), number, arguments.path_peers)

@@ -4,13 +4,13 @@
                                     [--ge-profiles 20000] [--ge-targets 2000] [--loop-targets 100]
 
 Claims: KNN is at least twice as fast as scikit-learn's brute force and about as fast as the exact
-index of faiss, which it also agrees with; KNN-GE tries every k at least fifty times as fast as a
-loop over genes does. All sides run in this process with the same number of threads, in turns; the
-smallest of their times counts. Data are generated: 40 directions of common variation and noise.
+index of faiss, and it agrees with both. KNN-GE tries every k at least fifty times as fast as a loop
+over genes. All sides run in this process with the same number of threads, in turns, and the least
+of their times counts. Data are generated: 40 directions of common variation and noise.
 
-KNN is timed from queries to predictions for one k; what is searched was built before. KNN-GE is
-timed from profiles to the error of every k in 1 … 50 on a validation set a tenth of the size; the
-loop takes each gene by itself, so it is timed on some genes and multiplied.
+KNN is timed from queries to predictions for one k, with the index built before. KNN-GE is timed
+from profiles to the error of every k in 1 … 50, on a validation set a tenth of the size. The loop
+takes one gene after the other, so it is timed on some genes and multiplied.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Predict = Callable[[Matrix], NDArray[Any]]
 
 
 def expression(n_profiles: int, n_genes: int, seed: int) -> Matrix:
-    """Generated expression, profiles × genes, of about unit variance."""
+    """Generate expression of about unit variance: profiles × genes."""
     loadings = np.random.default_rng(99).normal(size=(FACTORS, n_genes)).astype(np.float32)
     loadings *= np.geomspace(3, 0.3, FACTORS, dtype=np.float32)[:, None] / FACTORS**0.5
     random = np.random.default_rng(seed)
@@ -52,7 +52,7 @@ def expression(n_profiles: int, n_genes: int, seed: int) -> Matrix:
 
 
 def profiles(values: Matrix) -> Profiles:
-    """Profiles around an array, taken as it is."""
+    """Return profiles around an array, whose values are taken as they are."""
     genes = pd.DataFrame({"twin": False}, index=range(values.shape[1]))
     return Profiles(
         expression=values,
@@ -65,19 +65,19 @@ def profiles(values: Matrix) -> Profiles:
 
 
 def by_genebench(train: Profiles, k: int) -> Predict:
-    """KNN for a given k."""
+    """Return the predictions of KNN for one k."""
     training = TrainingSet(train, Context())
     return NearestProfiles(training, len(train.target_genes), Choice(k, (), {})).predict
 
 
 def by_scikit_learn(train: Profiles, k: int) -> Predict:
-    """The same by scikit-learn."""
+    """Return the same by scikit-learn."""
     peer = KNeighborsRegressor(k, algorithm="brute").fit(train.landmarks, train.targets)
     return peer.predict  # type: ignore[no-any-return]
 
 
 def by_faiss(train: Profiles, k: int) -> Predict:
-    """Neighbours by faiss, then their average."""
+    """Return the same by faiss, which gives the neighbours, and numpy."""
     index = faiss.IndexFlatL2(LANDMARKS)
     index.add(train.landmarks)
 
@@ -91,7 +91,7 @@ def by_faiss(train: Profiles, k: int) -> Predict:
 
 
 def loop_over_genes(train: Profiles, validation: Profiles) -> NDArray[np.float64]:
-    """MAE of KNN-GE for k = 1 … 50, each gene by itself."""
+    """Return the MAE of KNN-GE for k = 1 … 50, one gene after the other."""
     tried = np.arange(1, K_MAX + 1)
     errors = np.zeros(K_MAX)
     for target, truth in zip(train.targets.T, validation.targets.T, strict=True):
@@ -103,7 +103,7 @@ def loop_over_genes(train: Profiles, validation: Profiles) -> NDArray[np.float64
 
 
 def path_of_genebench(train: Profiles, validation: Profiles) -> NDArray[np.float64]:
-    """The same by KNN-GE."""
+    """Return the same by the plugin."""
     model = KNNGE(k_max=K_MAX).fit(train, {"validation": validation}, Context())["validation"]
     return np.array(model.curves["path"]["mae"])
 
@@ -111,51 +111,51 @@ def path_of_genebench(train: Profiles, validation: Profiles) -> NDArray[np.float
 def fastest(
     sides: Mapping[str, Callable[[], NDArray[Any]]], repeats: int
 ) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
-    """The smallest seconds of each side, taken in turns, and what it gave."""
-    seconds, gave = dict.fromkeys(sides, np.inf), {}
+    """Return the least seconds of each side, taken in turns, and its result."""
+    seconds, results = dict.fromkeys(sides, np.inf), {}
     for _ in range(repeats):
         for name, work in sides.items():
             start = time.perf_counter()
-            gave[name] = work()
+            results[name] = work()
             seconds[name] = min(seconds[name], time.perf_counter() - start)
-    return seconds, gave
+    return seconds, results
 
 
-def compare_knn(given: argparse.Namespace) -> list[list[object]]:
-    """KNN, scikit-learn and faiss."""
-    train = profiles(expression(given.profiles, LANDMARKS + given.targets, 0))
+def compare_knn(arguments: argparse.Namespace) -> list[list[object]]:
+    """Return the rows of KNN, scikit-learn and faiss."""
+    train = profiles(expression(arguments.profiles, LANDMARKS + arguments.targets, 0))
     _ = train.landmarks, train.targets
-    queries = expression(given.queries, LANDMARKS, 1)
+    queries = expression(arguments.queries, LANDMARKS, 1)
     works = {"`knn`": by_genebench, "scikit-learn": by_scikit_learn, "faiss": by_faiss}
-    sides = {name: partial(build(train, given.k), queries) for name, build in works.items()}
-    seconds, predicted = fastest(sides, given.repeats)
-    what = f"n = {given.profiles:,}, {given.queries:,} queries, k = {given.k}"
+    sides = {name: partial(build(train, arguments.k), queries) for name, build in works.items()}
+    seconds, predicted = fastest(sides, arguments.repeats)
+    what = f"n = {arguments.profiles:,}, {arguments.queries:,} queries, k = {arguments.k}"
     return _rows(what, seconds, predicted)
 
 
-def compare_knn_ge(given: argparse.Namespace) -> list[list[object]]:
-    """KNN-GE and the loop over genes, on as many genes as the loop takes and on all."""
-    values = expression(given.ge_profiles * 11 // 10, LANDMARKS + given.ge_targets, 2)
-    some = values[:, : LANDMARKS + given.loop_targets]
-    n = given.ge_profiles
+def compare_knn_ge(arguments: argparse.Namespace) -> list[list[object]]:
+    """Return the rows of KNN-GE and of the loop over genes, its time scaled up to all genes."""
+    values = expression(arguments.ge_profiles * 11 // 10, LANDMARKS + arguments.ge_targets, 2)
+    some = values[:, : LANDMARKS + arguments.loop_targets]
+    n = arguments.ge_profiles
     few = [profiles(part) for part in (some[:n], some[n:])]
     _ = [(part.landmarks, part.targets) for part in few]
     loop, path = fastest(
         {"`knn-ge`": lambda: path_of_genebench(*few), "loop": lambda: loop_over_genes(*few)}, 1
     )
     parts = profiles(values[:n]), profiles(values[n:])
-    seconds, _ = fastest({"`knn-ge`": lambda: path_of_genebench(*parts)}, given.repeats)
-    seconds["loop over genes"] = loop["loop"] * given.ge_targets / given.loop_targets
+    seconds, _ = fastest({"`knn-ge`": lambda: path_of_genebench(*parts)}, arguments.repeats)
+    seconds["loop over genes"] = loop["loop"] * arguments.ge_targets / arguments.loop_targets
     path["loop over genes"] = path.pop("loop")
-    return _rows(f"n = {n:,}, t = {given.ge_targets:,}, k to {K_MAX}", seconds, path)
+    return _rows(f"n = {n:,}, t = {arguments.ge_targets:,}, k to {K_MAX}", seconds, path)
 
 
 def _rows(
-    what: str, seconds: Mapping[str, float], gave: Mapping[str, NDArray[Any]]
+    what: str, seconds: Mapping[str, float], results: Mapping[str, NDArray[Any]]
 ) -> list[list[object]]:
     ours, *_ = seconds
     return [
-        [what, name, spent, spent / seconds[ours], np.abs(gave[name] - gave[ours]).max()]
+        [what, name, spent, spent / seconds[ours], np.abs(results[name] - results[ours]).max()]
         for name, spent in seconds.items()
     ]
 
@@ -171,12 +171,12 @@ if __name__ == "__main__":
     parser.add_argument("--loop-targets", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=cpu_count())
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    faiss.omp_set_num_threads(given.threads)
-    with threadpool_limits(given.threads):
-        rows = [*compare_knn(given), *compare_knn_ge(given)]
-    columns = ["at", "side", "s", "× genebench", "largest difference"]
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    faiss.omp_set_num_threads(arguments.threads)
+    with threadpool_limits(arguments.threads):
+        rows = [*compare_knn(arguments), *compare_knn_ge(arguments)]
+    columns = ["size", "side", "s", "× genebench", "largest difference"]
     print(
         pd.DataFrame(rows, columns=columns).to_markdown(
             index=False, floatfmt=("", "", ".2f", ".2f", ".1e")

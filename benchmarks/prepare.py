@@ -7,9 +7,9 @@ eight probes each in the published numbers, one profile in seven a near copy of 
 - peak resident memory stays below 2 GB and does not grow with the number of profiles;
 - mapping RNA-seq to quantiles is at least 100 times as fast as the published per-value search.
 
-``warm``: the file is in the page cache, and a disk of any speed looks infinitely fast; ``cold``:
-it was dropped from the cache first. Times are the least of several rounds, both sides in turn, each
-in a process of its own. ``keep`` and ``exact`` are the rules for duplicates.
+``warm`` means that the file is in the page cache, so that the speed of the disk does not count.
+``cold`` means that it was dropped from the cache first. Times are the least of several rounds, both
+sides in turn, each in a process of its own. ``keep`` and ``exact`` are the rules for duplicates.
 
 Usage: ``python benchmarks/prepare.py [PROFILES ...] [--files plain gzip] [--rules keep exact]``;
 the published number is 129158.
@@ -35,10 +35,10 @@ from genebench.preprocessing.ranks import reference_ranks
 
 PROBES, LANDMARKS = 22_268, 943
 TARGETS = {1: 5766, 2: 2203, 3: 975, 4: 380, 5: 120, 6: 48, 7: 12, 8: 16}
-"""Probes of a target gene → how many targets have so many."""
+"""Number of probes → number of target genes that have as many."""
 GENES = LANDMARKS + sum(TARGETS.values())
 FACTORS = 40
-"""Directions that profiles differ along most, as those of real compendia do."""
+"""Directions of common variation, as in real compendia."""
 SLAB = 1024
 FILES = {
     "plain": {},
@@ -60,30 +60,30 @@ print(json.dumps({"seconds": seconds, "peak": peak}))
 
 READ = """
 import json, sys, time, h5py
-start = time.perf_counter()
+began = time.perf_counter()
 with h5py.File(sys.argv[1]) as file:
     matrix = file["0/DATA/0/matrix"]
-    for at in range(0, len(matrix), 1024):
-        matrix[at : at + 1024]
-print(json.dumps({"seconds": time.perf_counter() - start, "peak": 0}))
+    for start in range(0, len(matrix), 1024):
+        matrix[start : start + 1024]
+print(json.dumps({"seconds": time.perf_counter() - began, "peak": 0}))
 """
 
 
 def write_compendium(folder: Path, profiles: int, **options: object) -> None:
-    """A GCTX file of the published width, gene maps for it, and a manifest for each rule."""
+    """Write a GCTX file of the published width, its gene maps, and a manifest for each rule."""
     random = np.random.default_rng(0)
     path = folder / "arrays.gctx"
     with h5py.File(path, "w") as file:
         matrix = file.create_dataset("0/DATA/0/matrix", (profiles, PROBES), "f4", **options)
         level = random.normal(8, 2, PROBES).astype(np.float32)
         loadings = random.normal(0, 0.15, (FACTORS, PROBES)).astype(np.float32)
-        for at in range(0, profiles, SLAB):
-            rows = min(SLAB, profiles - at)
+        for start in range(0, profiles, SLAB):
+            rows = min(SLAB, profiles - start)
             block = level + random.standard_normal((rows, FACTORS), np.float32) @ loadings
             block += random.standard_normal((rows, PROBES), np.float32) / 2
             copies = len(block) // 7
             block[len(block) - copies :] = block[:copies] + np.float32(0.5 / PROBES**0.5)
-            matrix[at : at + SLAB] = block
+            matrix[start : start + SLAB] = block
         file["0/META/ROW/id"] = [f"p{i}" for i in range(PROBES)]
         file["0/META/COL/id"] = [f"s{i}" for i in range(profiles)]
     probes = iter(random.permutation(PROBES))
@@ -101,27 +101,27 @@ def write_compendium(folder: Path, profiles: int, **options: object) -> None:
 def _write_map(path: Path, numbers: np.ndarray, first: int, probes: Iterator[int]) -> None:
     lines = []
     for gene, number in enumerate(numbers, start=first):
-        own = ",".join(f"p{next(probes)}" for _ in range(number))
-        lines.append(f"G{gene}\tENSG{gene:011d}\t{own}\n")
+        ids = ",".join(f"p{next(probes)}" for _ in range(number))
+        lines.append(f"G{gene}\tENSG{gene:011d}\t{ids}\n")
     path.write_text("".join(lines))
 
 
 def measured(code: str, *arguments: Path) -> dict[str, float]:
-    """Run code in a process of its own; it prints what it measured."""
+    """Run code in a process of its own, and return the measurements that it prints."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
 
 def forget(path: Path) -> None:
-    """Drop a file from the page cache, where the system has a way."""
+    """Drop a file from the page cache."""
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
         os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def least(folder: Path, rules: list[str], rounds: int, *, cold: bool) -> dict[str, dict]:
-    """The least seconds and the greatest peak of reading and of preparing by each rule."""
+    """Return the least seconds and the greatest peak of reading, and of preparing by each rule."""
     path = folder / "arrays.gctx"
     sides = {"read": (READ, path)}
     sides |= {rule: (PREPARE, folder / f"{rule}.toml", folder / "home") for rule in rules}
@@ -139,7 +139,7 @@ def least(folder: Path, rules: list[str], rounds: int, *, cold: bool) -> dict[st
 
 
 def compare_preparation(profiles: int, file: str, rules: list[str], rounds: int) -> None:
-    """One row for each rule: preparing against reading."""
+    """Print one row for each rule: preparing against reading."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_compendium(folder, profiles, **FILES[file])
@@ -148,8 +148,8 @@ def compare_preparation(profiles: int, file: str, rules: list[str], rounds: int)
         cold = least(folder, rules, rounds, cold=True) if hasattr(os, "posix_fadvise") else None
     for rule in rules:
         row = [f"{profiles:,}", file, rule]
-        for found in (warm, cold):
-            row += _cells(found["read"]["seconds"], found[rule]["seconds"]) if found else [""] * 3
+        for times in (warm, cold):
+            row += _cells(times["read"]["seconds"], times[rule]["seconds"]) if times else [""] * 3
         print(f"| {' | '.join(row)} | {warm[rule]['peak']:,.0f} |", flush=True)
 
 
@@ -158,23 +158,23 @@ def _cells(read: float, ours: float) -> list[str]:
 
 
 def published_search(profile: np.ndarray, n_genes: int) -> list[int]:
-    """The published way: look up each value in the list of the profile's distinct values."""
+    """Rank the published way: search each value in the list of the profile's distinct values."""
     distinct = sorted(set(profile.tolist()))
     return [int((distinct.index(v) + 1.0) / len(distinct) * n_genes) - 1 for v in profile.tolist()]
 
 
 def compare_mapping() -> None:
-    """RNA-seq mapping of a few profiles, ours against the published search."""
+    """Time the RNA-seq mapping of a few profiles, ours against the published search."""
     profiles = np.random.default_rng(0).lognormal(2, 2, (4, GENES)).round(3)
     start = time.perf_counter()
     expected = [published_search(profile, profiles.shape[1]) for profile in profiles]
     theirs = time.perf_counter() - start
-    found = reference_ranks(profiles)  # its loops are compiled now
+    ranked = reference_ranks(profiles)  # compiles the loops, so that compiling is not timed
     start = time.perf_counter()
     for _ in range(10):
         reference_ranks(profiles)
     ours = (time.perf_counter() - start) / 10
-    assert found.ranks.tolist() == expected
+    assert ranked.ranks.tolist() == expected
     print(f"\nRNA-seq mapping, {len(profiles)} profiles: {theirs / ours:,.0f} times as fast")
 
 
@@ -184,12 +184,12 @@ if __name__ == "__main__":
     parser.add_argument("--files", nargs="+", choices=FILES, default=list(FILES))
     parser.add_argument("--rules", nargs="+", choices=("keep", "exact"), default=["keep", "exact"])
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     print(
         "| profiles | file | duplicates | warm: h5py s | prepare s | ratio "
         "| cold: h5py s | prepare s | ratio | peak MB |\n|---|---|---|---|---|---|---|---|---|---|"
     )
-    for number in given.profiles:
-        for kind in given.files:
-            compare_preparation(number, kind, given.rules, given.rounds)
+    for number in arguments.profiles:
+        for kind in arguments.files:
+            compare_preparation(number, kind, arguments.rules, arguments.rounds)
     compare_mapping()

@@ -5,10 +5,10 @@
 Claim: MAE and CC of 11,101 profiles × 9,520 targets, with what each profile adds to them, at least
 five times as fast as a loop over genes with numpy and ``scipy.stats``, in less than 1 GB.
 Truth and prediction are generated as float32 ``.npy`` files (423 MB each) in TMPDIR. Every side is
-a process of its own and finds the files in the page cache; it loads them as people do (the loop and
-whole-matrix numpy) or maps them (genebench). Sides take turns; the table has the least of their
-times, imports left out. Processor time is given too: on a busy machine it is disturbed less. Peak
-memory counts the interpreter and its libraries. All sides must find the same scores.
+a process of its own that reads the files from the page cache. It loads them (the loop and
+whole-matrix numpy) or maps them (genebench). Sides take turns, and the table has the least of their
+times, without imports. Processor time is disturbed less by other work. Peak memory counts the
+interpreter and its libraries. All sides must give the same scores.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from tabulate import tabulate
 BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024
 ROWS = 512
 TOLERANCE = 1e-5
-"""Of scores worked out in float32."""
+"""Largest difference of scores computed in float32."""
 
 Scores = dict[str, float]
 
 
 class Measured(NamedTuple):
-    """What one side took, and found."""
+    """Time, memory and scores of one side."""
 
     seconds: float
     processor: float
@@ -63,7 +63,7 @@ def generate(folder: Path, n_profiles: int, n_targets: int) -> Scores:
 
 
 def loop(folder: Path) -> Scores:
-    """One gene after the other, as it is usually written."""
+    """Score one gene after the other, as it is usually written."""
     from scipy.stats import pearsonr
 
     truth, prediction = np.load(folder / "truth.npy"), np.load(folder / "prediction.npy")
@@ -78,7 +78,7 @@ def loop(folder: Path) -> Scores:
 
 
 def matrices(folder: Path) -> Scores:
-    """Whole matrices at once, in numpy."""
+    """Score whole matrices at once, in numpy."""
     y, guess = np.load(folder / "truth.npy"), np.load(folder / "prediction.npy")
     mae = np.abs(guess - y).mean(axis=0)
     a, b = y - y.mean(axis=0), guess - guess.mean(axis=0)
@@ -88,7 +88,7 @@ def matrices(folder: Path) -> Scores:
 
 
 def blocks(folder: Path, *names: str) -> Scores:
-    """As a job of genebench scores."""
+    """Score as a job of genebench does."""
     from genebench.data.profiles import Profiles
     from genebench.data.standardisation import Standardiser
     from genebench.metrics.scoring import score
@@ -109,13 +109,13 @@ def blocks(folder: Path, *names: str) -> Scores:
     )
     offered = registry()
     chosen = offered.metrics.choose(names) if names else wanted_metrics(offered)
-    found = score(test, prediction, chosen)
-    assert not found.faults, found.faults
-    return {name: panels["all"].mean for name, panels in found.scores().items()}
+    scored = score(test, prediction, chosen)
+    assert not scored.faults, scored.faults
+    return {name: panels["all"].mean for name, panels in scored.scores().items()}
 
 
 def _names(letter: str, number: int) -> list[str]:
-    return [f"{letter}{at}" for at in range(number)]
+    return [f"{letter}{i}" for i in range(number)]
 
 
 def _genes(ids: list[str]) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def _genes(ids: list[str]) -> pd.DataFrame:
 
 
 def measured(work: Callable[..., Scores], *arguments: object) -> Measured:
-    """Do some work in this process."""
+    """Do some work in this process, and measure it."""
     import scipy.stats  # noqa: F401  no side's imports are timed
 
     from genebench.metrics import scoring  # noqa: F401
@@ -139,13 +139,13 @@ def measured(work: Callable[..., Scores], *arguments: object) -> Measured:
 
 
 def apart(work: Callable[..., Scores], *arguments: object) -> Measured:
-    """The same, in a fresh process."""
+    """Do some work in a fresh process, and measure it there."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measured, work, *arguments).result()
 
 
 def compare(folder: Path, repeats: int, *, everything: bool) -> str:
-    """Every side by turns, as a table in Markdown."""
+    """Run every side by turns, and return a table in Markdown."""
     sides: dict[str, tuple[object, ...]] = {
         "genebench, MAE and CC with shares": (blocks, folder, "mae", "cc"),
         "whole matrices, numpy": (matrices, folder),
@@ -167,8 +167,8 @@ def compare(folder: Path, repeats: int, *, everything: bool) -> str:
 
 
 def _table(runs: dict[str, list[Measured]]) -> str:
-    seconds = {name: min(run.seconds for run in found) for name, found in runs.items()}
-    processor = {name: min(run.processor for run in found) for name, found in runs.items()}
+    seconds = {name: min(run.seconds for run in side) for name, side in runs.items()}
+    processor = {name: min(run.processor for run in side) for name, side in runs.items()}
     first = next(iter(runs))
     rows = [
         (
@@ -177,9 +177,9 @@ def _table(runs: dict[str, list[Measured]]) -> str:
             f"{seconds[name] / seconds[first]:.1f} ×",
             f"{processor[name]:.1f}",
             f"{processor[name] / processor[first]:.1f} ×",
-            f"{max(run.peak for run in found):,.0f}",
+            f"{max(run.peak for run in side):,.0f}",
         )
-        for name, found in runs.items()
+        for name, side in runs.items()
     ]
     return tabulate(rows, ("side", "s", "", "processor s", "", "peak MB"), "pipe")
 
@@ -190,8 +190,8 @@ if __name__ == "__main__":
     parser.add_argument("--targets", type=int, default=9_520)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--all", action="store_true", help="other metrics of genebench, too")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        # Apart, too: a process starts with the peak memory of the one that started it.
-        apart(generate, Path(scratch), given.profiles, given.targets)
-        print(compare(Path(scratch), given.repeats, everything=given.all))
+        # In a process of its own too: a process starts with the peak memory of its parent.
+        apart(generate, Path(scratch), arguments.profiles, arguments.targets)
+        print(compare(Path(scratch), arguments.repeats, everything=arguments.all))

@@ -2,8 +2,8 @@
 
     python benchmarks/sim_calibration.py [preset]
 
-Every number is the mean ± standard deviation over target genes. The reference for what the
-simulation should look like is the table published with GGAN (Wang et al. 2018).
+Every number is the mean ± standard deviation over target genes. The simulation should resemble the
+table published with GGAN (Wang et al. 2018).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ EPOCHS, UNITS, BATCH = 60, 500, 100
 
 
 def read(size: sim.Size, name: str) -> dict[str, Pair]:
-    """Prepare a simulation of ``size`` by the published recipe and read its parts."""
+    """Prepare a simulation of ``size`` by the published recipe, and read its parts."""
     with tempfile.TemporaryDirectory() as folder:
         dataset = prepare(sim.build(name, size), store=DataStore(Path(folder)))
         parts = {key: dataset.profiles(part) for key, part in PARTS.items()}
@@ -57,12 +57,12 @@ def read(size: sim.Size, name: str) -> dict[str, Pair]:
 
 
 def mae(truth: Matrix, prediction: Matrix) -> Matrix:
-    """Mean absolute error of each gene."""
+    """Return the mean absolute error of each gene."""
     return np.asarray(abs(truth - prediction).mean(axis=0))
 
 
 def concordance(truth: Matrix, prediction: Matrix) -> Matrix:
-    """Lin's concordance of each gene."""
+    """Return Lin's concordance of each gene."""
     covariance = ((truth - truth.mean(0)) * (prediction - prediction.mean(0))).mean(0)
     spread = truth.var(0) + prediction.var(0) + (truth.mean(0) - prediction.mean(0)) ** 2
     return np.asarray(2 * covariance / spread)
@@ -75,7 +75,7 @@ def train_mean(train: Pair) -> Candidates:
 
 
 def ridge(train: Pair, penalties: tuple[float, ...]) -> Candidates:
-    """Linear models with an unpenalised bias, by penalty."""
+    """Fit linear models with an unpenalised bias, by penalty."""
     x, y = (part.astype(np.float64) for part in train)
     centre, mean = x.mean(0), y.mean(0)
     gram, cross = (x - centre).T @ (x - centre), (x - centre).T @ (y - mean)
@@ -90,7 +90,7 @@ def _linear(weights: Matrix, centre: Matrix, mean: Matrix) -> Predictor:
 
 
 def knn_ge(train: Pair) -> Candidates:
-    """The mean of the k landmark genes nearest to the target over training profiles."""
+    """Predict the mean of the k landmark genes nearest to the target over training profiles."""
     x, y = train
     distance = (x**2).sum(0)[:, None] + (y**2).sum(0) - 2 * x.T @ y
     nearest = distance.argsort(axis=0)
@@ -102,7 +102,7 @@ def _mean_of(nearest: NDArray[np.intp]) -> Predictor:
 
 
 def chosen(candidates: Candidates, validation: Pair) -> Predictor:
-    """The candidate with the smallest error on the validation profiles."""
+    """Return the candidate with the smallest error on the validation profiles."""
     best = min(
         candidates, key=lambda key: mae(validation[1], candidates[key](validation[0])).mean()
     )
@@ -110,7 +110,7 @@ def chosen(candidates: Candidates, validation: Pair) -> Predictor:
 
 
 def neural_net(parts: dict[str, Pair]) -> dict[str, Predictor]:
-    """A net of two hidden layers trained by L1 once; the best epoch for each protocol."""
+    """Train a net of two hidden layers by L1 once, and return each protocol's best epoch."""
     torch.manual_seed(0)
     landmarks, targets = (torch.from_numpy(np.ascontiguousarray(p)) for p in parts["train"])
     net = _net(landmarks.shape[1], targets.shape[1])
@@ -150,14 +150,14 @@ def _predictor(net: torch.nn.Sequential) -> Predictor:
 
 
 def noise_floor(quiet: Matrix, truth: Matrix) -> Matrix:
-    """What noise-free expression tells: each gene regressed on itself without noise."""
+    """Return each gene regressed on itself without noise: the best that a method could do."""
     shift = quiet - quiet.mean(0)
     slope = (shift * truth).mean(0) / (shift**2).mean(0)
     return np.asarray(shift * slope + truth.mean(0))
 
 
 def row(name: str, truths: list[Matrix], predictions: list[Matrix]) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     cells = [
         f"{values.mean():.4f} ± {values.std():.4f}"
         for truth, prediction in zip(truths, predictions, strict=True)
@@ -167,7 +167,7 @@ def row(name: str, truths: list[Matrix], predictions: list[Matrix]) -> str:
 
 
 def line(*cells: str) -> str:
-    """Cells between bars."""
+    """Return cells between bars."""
     return f"| {' | '.join(cells)} |"
 
 

@@ -1,7 +1,7 @@
 """Start-up of the command line against its nearest peer: importing what every run needs anyway.
 
 Claim: ``genebench --help`` and ``genebench list methods`` cost a small share of importing pandas
-and torch, because they import neither; and twenty plugins more keep listing below 0.8 s.
+and torch, because they import neither. Twenty plugins more keep listing below 0.8 s.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ MODULE = """
 from genebench import hookimpl
 from genebench.specs import MethodSpec, Param
 genebench_contract = 1
-PARAMS = tuple(Param(name=f"p{{at}}", default=1.0, minimum=0, help="h") for at in range(5))
+PARAMS = tuple(Param(name=f"p{{i}}", default=1.0, minimum=0, help="h") for i in range(5))
 @hookimpl
 def genebench_methods():
     return [
-        MethodSpec(name=f"{name}-{{at}}", title="t", summary="s", code="{name}:M", params=PARAMS)
-        for at in range(3)
+        MethodSpec(name=f"{name}-{{i}}", title="t", summary="s", code="{name}:M", params=PARAMS)
+        for i in range(3)
     ]
 """
 
 
 def install(site: Path, name: str) -> None:
-    """Put a distribution on disk as an installer does: a package, and its entry point."""
+    """Write a distribution as an installer does: a package, and its entry point."""
     package, info = site / name, site / f"{name}-1.0.dist-info"
     package.mkdir()
     (package / "__init__.py").write_text(MODULE.format(name=name))
@@ -49,7 +49,7 @@ def install(site: Path, name: str) -> None:
 
 
 def seconds(code: str, site: str) -> tuple[float, float]:
-    """Median wall and processor time of a fresh interpreter that runs the code."""
+    """Return the median wall and processor time of a fresh interpreter that runs the code."""
     wall, processor = [], []
     command = [sys.executable, "-c", code]
     for _ in range(RUNS):
@@ -69,11 +69,11 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         for number in range(PLUGINS):
             install(Path(folder), f"plugin{number}")
-        found = {
+        times = {
             name: seconds(code, folder if "plugins more" in name else "")
             for name, code in COMMANDS.items()
         }
-    peer = found["import pandas, torch"][1]
-    for name, (wall, processor) in found.items():
+    peer = times["import pandas, torch"][1]
+    for name, (wall, processor) in times.items():
         share = processor / peer
         print(f"{name:29} {wall:5.2f} s, processor {processor:5.2f} s: {share:5.2f} of the imports")

@@ -1,24 +1,25 @@
 """Time of a training step, beside a plain PyTorch loop and beside the device's own limits.
 
-943 landmarks → 9,520 targets, batches of 200: D-GEX (two networks of the sizes given) and GGAN (a
-dense generator of that size, a discriminator of 3000 units). For each: the time of a step in
-float32 and in bfloat16; its FLOP and the bytes it cannot avoid moving; and the share reached of the
-*floor*, the longer of the two at the speed that this device showed in the same run (one large
-product, one large copy). ``plain`` is what most would write: float32 autograd, torch's own
-optimiser, weight norm, two dropout passes one after the other, and a ``DataLoader``; the same
-networks and batches. Times are the least of several, taken by turns.
+Steps are of 943 landmarks, 9,520 targets and batches of 200: D-GEX (two networks of the size given)
+and GGAN (a dense generator of that size, a discriminator of 3000 units). The table has the time of
+a step in float32 and in bfloat16, its FLOP, and the bytes that it must move. The *floor* is the
+time that FLOP or bytes take, whichever is longer, at the speed of this device in the same run (one
+large product, one large copy). The table shows the step's share of it. ``plain`` is what most would
+write: float32 autograd, torch's own optimiser, weight norm, two dropout passes one after the other,
+and a ``DataLoader``, with the same networks and batches. Times are the least of several, by turns.
 
     python benchmarks/training.py 1x3000 3x3000
     python benchmarks/training.py --ladder 3x3000
 
-``--ladder`` goes from the plain loop of GGAN to ours one idea at a time, in the order of what they
-save on a large network: profiles on the device, both passes as one batch, weight norm folded into
-products, gradients a few rows at a time into fused Adam, bfloat16. All of them are in memory at
-once. Three ideas were left out. Moments in bfloat16 would save a third of the bytes, but the second
-one would stand still: 0.999 of it rounds to itself. CUDA graphs, or a compiler, for narrow networks
-save the time of launching kernels; on a CPU, and with wide networks anywhere, that is not what
-limits a step. Several narrow networks in one batched product would serve sweeps, but tie together
-jobs that are each resumed, stopped early and kept by themselves.
+``--ladder`` goes from the plain loop of GGAN to ours, one idea at a time: profiles on the device,
+both passes as one batch, weight norm folded into products, gradients a few rows at a time into
+fused Adam, bfloat16. All of these variants are in memory at once.
+
+Three ideas were left out. Moments in bfloat16 would save a third of the bytes, but the second
+moment would not decay, because 0.999 of it rounds to itself. CUDA graphs, or a compiler, for narrow
+networks save the time of launching kernels. On a CPU, and with wide networks anywhere, that does
+not limit a step. Several narrow networks in one batched product would serve sweeps. But they would
+tie together jobs that are resumed, stopped early and kept one by one.
 """
 
 from __future__ import annotations
@@ -38,37 +39,43 @@ from torch.utils.data import DataLoader, TensorDataset
 from genebench import Context
 from genebench.training import DTYPES, Weight
 from genebench_dgex import genebench_methods as dgex_methods
-from genebench_dgex.method import Networks
+from genebench_dgex.method import DGEXLearner
 from genebench_ggan import genebench_methods as ggan_methods
-from genebench_ggan.layers import Gradient
-from genebench_ggan.learner import Players
+from genebench_ggan.fast_linear import Gradient
+from genebench_ggan.learner import GGANLearner
 from genebench_ggan.method import DenseGGAN
 
-LANDMARKS, TARGETS, BATCH, HALVES, CRITICS = 943, 9_520, 200, 2, 3000
+LANDMARKS, TARGETS, BATCH, HALVES, DISCRIMINATOR_UNITS = 943, 9_520, 200, 2, 3000
 SGD_BYTES = {"float32": 24, "bfloat16": 18}
-"""Per weight and step. float32: forward 4, backward 4, velocity 8, weight 8. bfloat16: forward 2,
-backward 2, velocity 4, master 8, its copy 2."""
+"""Bytes per weight and step of D-GEX.
+
+float32: forward 4, backward 4, velocity 8, weight 8. bfloat16: forward 2, backward 2, velocity 4,
+float32 weight 8, its copy 2.
+"""
 ADAM_BYTES = {"float32": 32, "bfloat16": 30}
-"""Per weight and step. float32: forward 4, backward 4, weight 8, two moments 16. bfloat16: forward
-2, backward 2, master 8, its copy 2, moments 16. Gradients need never leave the caches."""
+"""Bytes per weight and step of GGAN.
+
+float32: forward 4, backward 4, weight 8, two moments 16. bfloat16: forward 2, backward 2, float32
+weight 8, its copy 2, moments 16. Gradients need never leave the caches.
+"""
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 Step = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the device can do: FLOP/s of products, bytes/s of copies."""
+    """Speed of the device: FLOP/s of products, bytes/s of copies."""
 
     flops: float
     bytes: float
 
     def floor(self, flop: float, moved: float) -> float:
-        """Least seconds for so much work."""
+        """Return the least seconds for this many FLOP and bytes."""
         return max(flop / self.flops, moved / self.bytes)
 
 
 def seconds(work: Step) -> float:
-    """Time of one call."""
+    """Return the seconds of one call."""
     if DEVICE == "cuda":
         torch.cuda.synchronize()
     start = time.perf_counter()
@@ -79,18 +86,18 @@ def seconds(work: Step) -> float:
 
 
 def least(works: dict[str, Step], repeats: int) -> dict[str, float]:
-    """Least time of each, by turns, after one call each to warm up."""
+    """Return the least seconds of each, by turns, after one call each to warm up."""
     for work in works.values():
         work()
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
             times[name].append(seconds(work))
-    return {name: min(found) for name, found in times.items()}
+    return {name: min(spent) for name, spent in times.items()}
 
 
 def limits(precision: str) -> Limits:
-    """Measure the device."""
+    """Measure the speed of the device."""
     n = 4096 if DEVICE == "cpu" else 16384
     matrix = torch.randn(n, n, device=DEVICE).to(DTYPES[precision])
     out, whole = torch.empty_like(matrix), torch.empty(1 << 27, device=DEVICE)
@@ -99,46 +106,49 @@ def limits(precision: str) -> Limits:
         "product": lambda: torch.mm(matrix, matrix, out=out),
         "copy": lambda: copied.copy_(whole),
     }
-    found = least(works, 5)
-    return Limits(2 * n**3 / found["product"], 2 * whole.nbytes / found["copy"])
+    times = least(works, 5)
+    return Limits(2 * n**3 / times["product"], 2 * whole.nbytes / times["copy"])
 
 
 def halves_of(layers: int, units: int) -> list[int]:
-    """Elements of every weight matrix of one of D-GEX's two networks."""
+    """Return the elements of each weight matrix of one of D-GEX's two networks."""
     sizes = [LANDMARKS, *[units] * layers, TARGETS // HALVES]
     return [i * o for i, o in pairwise(sizes)]
 
 
 def dense_of(layers: int, units: int) -> list[int]:
-    """Elements of every weight matrix of a generator whose layers see all before them."""
+    """Return the elements of each weight matrix of a densely connected generator."""
     seen = [LANDMARKS + units * layer for layer in range(layers + 1)]
     return [i * o for i, o in zip(seen, [*[units] * layers, TARGETS], strict=True)]
 
 
 def dgex_cost(layers: int, units: int, precision: str) -> tuple[float, float]:
-    """FLOP and bytes of a step: three products for each weight, two for those of the landmarks."""
+    """Return FLOP and bytes of a step.
+
+    A step takes three products for each weight, and two for those of the landmarks.
+    """
     weights = halves_of(layers, units)
     flop = HALVES * 2 * BATCH * (3 * sum(weights) - weights[0])
     return flop, HALVES * sum(weights) * SGD_BYTES[precision]
 
 
 def ggan_cost(layers: int, units: int, precision: str) -> tuple[float, float]:
-    """FLOP and bytes of both players' steps.
+    """Return FLOP and bytes of the steps of generator and discriminator.
 
-    The generator sees two passes; the discriminator real and inferred profiles, forward and back,
-    and then inferred ones for the generator, forward and back to its inputs.
+    The generator does two passes. The discriminator takes real and inferred profiles forward and
+    back, and then, for the generator, inferred profiles forward and back to its inputs.
     """
     generator = sum(dense_of(layers, units))
-    critic = CRITICS * (LANDMARKS + TARGETS + 1)
-    flop = 2 * BATCH * (2 * 3 * generator + (2 * 3 + 2) * critic)
-    return flop, (generator + critic) * ADAM_BYTES[precision]
+    discriminator = DISCRIMINATOR_UNITS * (LANDMARKS + TARGETS + 1)
+    flop = 2 * BATCH * (2 * 3 * generator + (2 * 3 + 2) * discriminator)
+    return flop, (generator + discriminator) * ADAM_BYTES[precision]
 
 
 def dgex(layers: int, units: int, precision: str) -> Step:
-    """A step of D-GEX."""
+    """Return a step of D-GEX by the plugin."""
     params = dgex_methods()[0].values("paper", {})
     params |= {"layers": layers, "units": units, "precision": precision, "lr": 1e-6}
-    learner = Networks(LANDMARKS, TARGETS, params, Context(device=DEVICE))
+    learner = DGEXLearner(LANDMARKS, TARGETS, params, Context(device=DEVICE))
     learner.begin_epoch(1)
     x, y = torch.randn(BATCH, LANDMARKS), torch.randn(BATCH, TARGETS)
     x, y = x.to(DEVICE), y.to(DEVICE)
@@ -146,14 +156,20 @@ def dgex(layers: int, units: int, precision: str) -> Step:
 
 
 def ggan(layers: int, units: int, precision: str, *, whole: bool = False) -> Step:
-    """A step of both of GGAN's players; by whole gradients and torch's Adam, or by our own."""
+    """Return a step of GGAN by the plugin, or with whole gradients and torch's Adam (``whole``)."""
     params = ggan_methods()[0].values("paper", {})
-    params |= {"layers": layers, "units": units, "precision": precision, "disc_units": CRITICS}
-    learner = Players(LANDMARKS, TARGETS, DenseGGAN(**params).params, Context(device=DEVICE))
+    params |= {
+        "layers": layers,
+        "units": units,
+        "precision": precision,
+        "disc_units": DISCRIMINATOR_UNITS,
+    }
+    learner = GGANLearner(LANDMARKS, TARGETS, DenseGGAN(**params).params, Context(device=DEVICE))
     if whole:
-        learner._optimiser = _Whole(learner.network.learnt)  # noqa: SLF001  for this row alone
-        critic = learner.discriminator
-        critic._adam = _Whole(critic.network.learnt)  # noqa: SLF001
+        # This row of the ladder swaps the optimisers, for which there is no public way.
+        learner._optimiser = _WholeAdam(learner.network.trainable)  # noqa: SLF001
+        discriminator = learner.discriminator
+        discriminator._optimiser = _WholeAdam(discriminator.network.trainable)  # noqa: SLF001
     learner.begin_epoch(250)
     x, y = torch.randn(BATCH, LANDMARKS), torch.randn(BATCH, TARGETS)
     x, y = x.to(DEVICE), y.to(DEVICE)
@@ -161,11 +177,11 @@ def ggan(layers: int, units: int, precision: str, *, whole: bool = False) -> Ste
 
 
 def plain_dgex(layers: int, units: int) -> Step:
-    """A step of D-GEX as most would write it."""
+    """Return a step of D-GEX as most would write it."""
     networks = [_tanh(layers, units).to(DEVICE) for _ in range(HALVES)]
-    every = [parameter for network in networks for parameter in network.parameters()]
-    optimiser = torch.optim.SGD(every, lr=1e-6, momentum=0.5)
-    batches = _loaded()
+    parameters = [parameter for network in networks for parameter in network.parameters()]
+    optimiser = torch.optim.SGD(parameters, lr=1e-6, momentum=0.5)
+    batches = _loaded_batches()
 
     def step() -> None:
         x, y = (values.to(DEVICE) for values in next(batches))
@@ -175,37 +191,45 @@ def plain_dgex(layers: int, units: int) -> Step:
     return step
 
 
-class _Whole:
-    """Adam as torch has it, of gradients that are worked out whole."""
+class _WholeAdam:
+    """Torch's own Adam, on gradients that are computed whole."""
 
     def __init__(self, weights: Sequence[Weight]) -> None:
         self._masters = [weight.master for weight in weights]
         self._adam = torch.optim.Adam(self._masters, 1e-6)
 
-    def step(self, gradients: Sequence[Gradient], rate: float) -> None:  # noqa: ARG002  its own
-        """Descend along gradients, one for each weight."""
+    def step(self, gradients: Sequence[Gradient], rate: float) -> None:  # noqa: ARG002  torch's Adam has its own
+        """Update every weight along its gradient."""
         for master, gradient in zip(self._masters, gradients, strict=True):
             master.grad = gradient(slice(None))
         self._adam.step()
 
 
 def plain_ggan(layers: int, units: int, *, resident: bool = False, stacked: bool = False) -> Step:
-    """A step of GGAN as most would write it; with profiles on the device, both passes as one."""
-    made, critic = _Dense(layers, units).to(DEVICE), _critic().to(DEVICE)
-    creating = torch.optim.Adam(made.parameters(), 1e-6)
-    judging = torch.optim.Adam(critic.parameters(), 1e-6)
-    batches = _held() if resident else _loaded()
+    """Return a step of GGAN as most would write it.
+
+    Args:
+        layers: hidden layers.
+        units: units of each.
+        resident: keep the profiles on the device.
+        stacked: do both dropout passes as one batch.
+    """
+    generator, discriminator = _Dense(layers, units).to(DEVICE), _discriminator().to(DEVICE)
+    generator_adam = torch.optim.Adam(generator.parameters(), 1e-6)
+    discriminator_adam = torch.optim.Adam(discriminator.parameters(), 1e-6)
+    batches = _resident_batches() if resident else _loaded_batches()
 
     def step() -> None:
         x, y = (values.to(DEVICE) for values in next(batches))
-        one, two = made(x.repeat(2, 1)).chunk(2) if stacked else (made(x), made(x))
+        passes = generator(x.repeat(2, 1)).chunk(2) if stacked else (generator(x), generator(x))
+        first, second = passes
         mask = torch.bernoulli(torch.full_like(y, 0.5)) / 0.5
-        real = critic(torch.cat([x, y * mask], dim=1))
-        fake = critic(torch.cat([x, one.detach() * mask], dim=1))
-        _descend(((real - 1).square() + fake.square()).mean() / 2, judging)
-        verdict = critic(torch.cat([x, one * mask], dim=1))
-        error, apart = (one - y).abs().mean(), (one - two).square().mean()
-        _descend(error + 10 * apart + 0.02 * (verdict - 1).square().mean(), creating)
+        real = discriminator(torch.cat([x, y * mask], dim=1))
+        fake = discriminator(torch.cat([x, first.detach() * mask], dim=1))
+        _descend(((real - 1).square() + fake.square()).mean() / 2, discriminator_adam)
+        fake = discriminator(torch.cat([x, first * mask], dim=1))
+        l1, consistency = (first - y).abs().mean(), (first - second).square().mean()
+        _descend(l1 + 10 * consistency + 0.02 * (fake - 1).square().mean(), generator_adam)
 
     return step
 
@@ -217,7 +241,7 @@ def _descend(loss: torch.Tensor, optimiser: torch.optim.Optimizer) -> None:
 
 
 class _Dense(torch.nn.Module):
-    """A generator whose layers see all before them."""
+    """A densely connected generator: every layer sees the landmarks and all layers before it."""
 
     def __init__(self, layers: int, units: int) -> None:
         super().__init__()
@@ -227,7 +251,7 @@ class _Dense(torch.nn.Module):
         self.layers = torch.nn.ModuleList(map(weight_norm, linear))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Landmarks to targets."""
+        """Return profiles × targets for profiles × landmarks."""
         seen = dropout(x, 0.1)
         *hidden, last = self.layers
         for layer in hidden:
@@ -235,11 +259,11 @@ class _Dense(torch.nn.Module):
         return last(seen)
 
 
-def _critic() -> torch.nn.Sequential:
+def _discriminator() -> torch.nn.Sequential:
     return torch.nn.Sequential(
-        weight_norm(torch.nn.Linear(LANDMARKS + TARGETS, CRITICS)),
+        weight_norm(torch.nn.Linear(LANDMARKS + TARGETS, DISCRIMINATOR_UNITS)),
         torch.nn.LeakyReLU(0.2),
-        weight_norm(torch.nn.Linear(CRITICS, 1)),
+        weight_norm(torch.nn.Linear(DISCRIMINATOR_UNITS, 1)),
     )
 
 
@@ -253,13 +277,13 @@ def _tanh(layers: int, units: int) -> torch.nn.Sequential:
     return torch.nn.Sequential(*hidden, torch.nn.Linear(units, TARGETS // HALVES))
 
 
-def _loaded() -> Iterator[list[torch.Tensor]]:
+def _loaded_batches() -> Iterator[list[torch.Tensor]]:
     profiles = TensorDataset(torch.randn(4 * BATCH, LANDMARKS), torch.randn(4 * BATCH, TARGETS))
     while True:
         yield from DataLoader(profiles, batch_size=BATCH, shuffle=True)
 
 
-def _held() -> Iterator[list[torch.Tensor]]:
+def _resident_batches() -> Iterator[list[torch.Tensor]]:
     return repeat([torch.randn(BATCH, n).to(DEVICE) for n in (LANDMARKS, TARGETS)])
 
 
@@ -287,38 +311,38 @@ LADDER: dict[str, Callable[[int, int], Step]] = {
     "+ fused Adam, a few rows at a time": partial(ggan, precision="float32"),
     "+ bfloat16": partial(ggan, precision="bfloat16"),
 }
-"""GGAN's step; each has what those above it have."""
+"""Steps of GGAN. Each has the ideas of those above it."""
 
 
 def ladder(layers: int, units: int, repeats: int) -> Iterator[str]:
-    """Lines of the table of one idea after the other."""
-    found = least({name: make(layers, units) for name, make in LADDER.items()}, repeats)
-    plain = before = next(iter(found.values()))
-    for name, spent in found.items():
+    """Yield the lines of the table of ideas."""
+    spent_by_step = least({name: make(layers, units) for name, make in LADDER.items()}, repeats)
+    plain = before = next(iter(spent_by_step.values()))
+    for name, spent in spent_by_step.items():
         times = f"{before / spent:.2f} | {plain / spent:.2f}"
         yield f"| {layers} × {units} | {name} | {1e3 * spent:.1f} | {times} |"
         before = spent
 
 
 def rows(
-    subject: Subject, layers: int, units: int, known: dict[str, Limits], repeats: int
+    subject: Subject, layers: int, units: int, measured: dict[str, Limits], repeats: int
 ) -> Iterator[str]:
-    """Lines of the table for one size."""
-    works = {precision: subject.ours(layers, units, precision) for precision in known}
-    found = least({"plain": subject.plain(layers, units), **works}, repeats)
+    """Yield the lines of the table for one size."""
+    works = {precision: subject.ours(layers, units, precision) for precision in measured}
+    spent = least({"plain": subject.plain(layers, units), **works}, repeats)
     name = f"{subject.title} {layers} × {units}"
-    yield f"| {name} | plain | {1e3 * found['plain']:.1f} | | | | 1 |"
-    for precision, device in known.items():
+    yield f"| {name} | plain | {1e3 * spent['plain']:.1f} | | | | 1 |"
+    for precision, device in measured.items():
         flop, moved = subject.cost(layers, units, precision)
-        share = device.floor(flop, moved) / found[precision]
+        share = device.floor(flop, moved) / spent[precision]
         yield (
-            f"| {name} | {precision} | {1e3 * found[precision]:.1f} | {flop / 1e9:,.0f} "
-            f"| {moved / 1e9:.2f} | {share:.0%} | {found['plain'] / found[precision]:.1f} |"
+            f"| {name} | {precision} | {1e3 * spent[precision]:.1f} | {flop / 1e9:,.0f} "
+            f"| {moved / 1e9:.2f} | {share:.0%} | {spent['plain'] / spent[precision]:.1f} |"
         )
 
 
 def compare(methods: Sequence[str], sizes: Sequence[str], repeats: int) -> None:
-    """Print what the device can do, and the table of methods."""
+    """Print the speed of the device, and the table of methods."""
     measured = {precision: limits(precision) for precision in DTYPES}
     for precision, device in measured.items():
         speed = f"{device.flops / 1e12:.2f} TFLOP/s, {device.bytes / 1e9:.0f} GB/s"
@@ -339,7 +363,7 @@ def climb(sizes: Sequence[str], repeats: int) -> None:
 
 
 def shape(size: str) -> tuple[int, int]:
-    """ProbeMeans and units."""
+    """Return layers and units of a size such as ``3x3000``."""
     layers, units = map(int, size.split("x"))
     return layers, units
 
@@ -351,8 +375,8 @@ if __name__ == "__main__":
     parser.add_argument("--methods", nargs="+", choices=SUBJECTS, default=list(SUBJECTS))
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--ladder", action="store_true", help="GGAN's step, one idea at a time")
-    given = parser.parse_args()
-    if given.ladder:
-        climb(given.sizes, given.repeats)
+    arguments = parser.parse_args()
+    if arguments.ladder:
+        climb(arguments.sizes, arguments.repeats)
     else:
-        compare(given.methods, given.sizes, given.repeats)
+        compare(arguments.methods, arguments.sizes, arguments.repeats)

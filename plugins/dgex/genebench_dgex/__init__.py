@@ -19,11 +19,11 @@ PARAMS = (
     ),
     Param(
         name="dropout", default=0.1, minimum=0.0, maximum=0.95,
-        help="share of hidden units zeroed in each step; the landmarks never are",
+        help="share of hidden units zeroed in each step, never of landmarks",
     ),
     Param(
         name="lr", default=0.0, minimum=0.0, presets={"tiny": 2e-3, "small": 1e-4},
-        help="learning rate at the start; 0: 5e-4 for one hidden layer, 3e-4 for more",
+        help="learning rate at the start (0: 5e-4 for one hidden layer, 3e-4 for more)",
     ),
     Param(
         name="momentum", default=0.5, minimum=0.0, maximum=0.999,
@@ -31,21 +31,21 @@ PARAMS = (
     ),
     Param(
         name="halves", default=2, choices=(1, 2),
-        help="networks, each for its share of the targets; 2 is published, 1 trains faster",
+        help="networks, each for its share of the targets (2 as published, 1 trains faster)",
     ),
 )  # fmt: skip
 
 
 @hookimpl
 def genebench_methods() -> list[MethodSpec]:
-    """D-GEX."""
+    """Return D-GEX."""
     return [
         MethodSpec(
             name="dgex",
             title="D-GEX",
-            summary="tanh networks under squared error, two of them, each for half of the targets",
+            summary="two tanh networks under squared error, each for half of the targets",
             code="genebench_dgex.method:DGEX",
-            reference="Chen et al. 2016; details as in the authors' published code",
+            reference="Chen et al. 2016, with details as in the authors' published code",
             params=(
                 *PARAMS,
                 *training_params(

@@ -15,7 +15,7 @@ from genebench.training import DTYPES, Learner, Trained, generator, train
 from genebench_dgex.network import Network
 
 MONITORED = 5000
-"""Training profiles whose error decides on the learning rate."""
+"""Training profiles whose error decides on the learning rate, as in the published code."""
 
 
 class DGEX(Method):
@@ -24,17 +24,18 @@ class DGEX(Method):
     def fit(
         self, train_profiles: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Train once; a model of the best epochs for each validation set."""
+        """Train once, and return the model of the best epochs for each validation set."""
 
-        def create() -> Networks:
-            genes = len(train_profiles.landmark_genes), len(train_profiles.target_genes)
-            return Networks(*genes, self.params, context)
+        def create() -> DGEXLearner:
+            n_landmarks = len(train_profiles.landmark_genes)
+            n_targets = len(train_profiles.target_genes)
+            return DGEXLearner(n_landmarks, n_targets, self.params, context)
 
-        found = train(create, train_profiles, validation_sets, context, self.params)
-        return {name: _model(trained, context.device) for name, trained in found.items()}
+        results = train(create, train_profiles, validation_sets, context, self.params)
+        return {name: _model(trained, context.device) for name, trained in results.items()}
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
-        """The model of these tensors."""
+        """Return the model of these tensors, on the context's device."""
         loaded = {
             name: torch.from_numpy(np.array(value)).to(context.device)
             for name, value in tensors.items()
@@ -42,16 +43,15 @@ class DGEX(Method):
         return Perceptrons(loaded, context.device)
 
 
-class Networks(Learner):
-    """The networks of one D-GEX, side by side: nothing is shared but the order of profiles."""
+class DGEXLearner(Learner):
+    """The networks of one D-GEX in training. They share nothing but the order of profiles."""
 
     monitored = MONITORED
 
     def __init__(
         self, n_landmarks: int, n_targets: int, params: Mapping[str, Any], context: Context
     ) -> None:
-        """Create networks for so many landmarks and targets."""
-        self.parts = _halves(n_targets, params["halves"])
+        self.parts = _target_slices(n_targets, params["halves"])
         self._context = context
         self._networks = [
             Network(
@@ -61,23 +61,23 @@ class Networks(Learner):
                 dropout=params["dropout"],
                 dtype=DTYPES[params["precision"]],
                 device=context.device,
-                random=generator(context.seed, f"weights {at}"),
+                random=generator(context.seed, f"weights {index}"),
             )
-            for at, part in enumerate(self.parts)
+            for index, part in enumerate(self.parts)
         ]
         self.advice = (
-            f"lower lr (now {learning_rate(params):g}); the loss sums over the targets, so what "
-            "is stable depends on their number"
+            f"lower lr (now {learning_rate(params):g}). The loss sums over the targets, so the "
+            "largest stable rate depends on their number"
         )
 
     def begin_epoch(self, epoch: int) -> None:
         """Seed dropout."""
         seed, device = self._context.seed, self._context.device
-        for at, network in enumerate(self._networks):
-            network.begin_epoch(generator(seed, f"dropout {at} {epoch}", device))
+        for index, network in enumerate(self._networks):
+            network.begin_epoch(generator(seed, f"dropout {index} {epoch}", device))
 
     def step(self, landmarks: torch.Tensor, targets: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Let every network descend on its targets."""
+        """Update each network on its targets, and return the summed squared error."""
         losses = [
             network.step(landmarks, targets[:, part])
             for network, part in zip(self._networks, self.parts, strict=True)
@@ -85,24 +85,24 @@ class Networks(Learner):
         return {"loss": torch.stack(losses).sum()}
 
     def predict(self, landmarks: torch.Tensor) -> torch.Tensor:
-        """Profiles × landmarks → profiles × targets."""
+        """Return profiles × targets for profiles × landmarks."""
         return torch.cat([network.predict(landmarks) for network in self._networks], dim=1)
 
     def end_epoch(self, errors: Sequence[float]) -> None:
-        """Let every network see to its learning rate."""
+        """Adapt each network's learning rate to its own error."""
         for network, error in zip(self._networks, errors, strict=True):
             network.end_epoch(error)
 
     def state(self) -> Mapping[str, torch.Tensor]:
-        """Every network's state."""
+        """Return references to every network's state."""
         return {
-            f"{at}.{name}": value
-            for at, network in enumerate(self._networks)
+            f"{index}.{name}": value
+            for index, network in enumerate(self._networks)
             for name, value in network.state().items()
         }
 
     def weights(self, part: int) -> Mapping[str, torch.Tensor]:
-        """One network's weights and biases."""
+        """Return references to one network's weights and biases."""
         return self._networks[part].parameters()
 
 
@@ -116,32 +116,34 @@ class Perceptrons(Model):
         networks = 1 + max(int(name.split(".")[0]) for name in tensors)
         layers = 1 + max(int(name.split(".")[2]) for name in tensors)
         self._networks = [
-            [(tensors[f"{at}.weight.{k}"], tensors[f"{at}.bias.{k}"]) for k in range(layers)]
-            for at in range(networks)
+            [(tensors[f"{index}.weight.{k}"], tensors[f"{index}.bias.{k}"]) for k in range(layers)]
+            for index in range(networks)
         ]
 
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Profiles × landmarks → profiles × targets, in float32."""
-        given = torch.from_numpy(np.require(landmarks, requirements=["C", "W"])).to(self._device)
-        inferred = torch.cat([_forward(layers, given) for layers in self._networks], dim=1)
-        values: NDArray[np.float32] = inferred.cpu().numpy()
+        """Return profiles × targets for profiles × landmarks, in float32."""
+        # torch warns of arrays that are read-only, and refuses negative strides.
+        array = np.require(landmarks, requirements=["C", "W"])
+        inputs = torch.from_numpy(array).to(self._device)
+        outputs = torch.cat([_forward(layers, inputs) for layers in self._networks], dim=1)
+        values: NDArray[np.float32] = outputs.cpu().numpy()
         return values
 
     def tensors(self) -> Mapping[str, NDArray[Any]]:
-        """Weights and biases."""
+        """Return weights and biases."""
         return {name: value.cpu().numpy() for name, value in self._tensors.items()}
 
 
 def learning_rate(params: Mapping[str, Any]) -> float:
-    """The learning rate at the start: as given, else the published one for the depth."""
+    """Return the learning rate at the start: ``lr``, or the published one where ``lr`` is 0."""
     published = 5e-4 if params["layers"] == 1 else 3e-4
     return float(params["lr"] or published)
 
 
 def _model(trained: Trained, device: str) -> Perceptrons:
     tensors = {
-        f"{at}.{name}": value
-        for at, weights in enumerate(trained.weights)
+        f"{index}.{name}": value
+        for index, weights in enumerate(trained.weights)
         for name, value in weights.items()
     }
     model = Perceptrons(tensors, device)
@@ -149,8 +151,9 @@ def _model(trained: Trained, device: str) -> Perceptrons:
     return model
 
 
-def _halves(n_targets: int, halves: int) -> tuple[slice, ...]:
-    cuts = [n_targets * at // halves for at in range(halves + 1)]
+def _target_slices(n_targets: int, networks: int) -> tuple[slice, ...]:
+    """Return each network's targets. There are fewer networks where there are fewer targets."""
+    cuts = [n_targets * index // networks for index in range(networks + 1)]
     return tuple(slice(start, stop) for start, stop in pairwise(cuts) if stop > start)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.training import DivergedError, bernoulli
 from genebench_dgex import genebench_methods
-from genebench_dgex.method import DGEX, Networks
-from genebench_dgex.network import Network, count
+from genebench_dgex.method import DGEX, DGEXLearner
+from genebench_dgex.network import Network
 
 SPEC = genebench_methods()[0]
 TINY = SPEC.values("tiny", {})
@@ -58,9 +59,14 @@ def validation_sets(parts):
     return {name: parts[name] for name in ("geo", "gtex")}
 
 
+def count(sizes):
+    """Weights and biases of a network of these sizes."""
+    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
+
+
 def test_the_published_networks_have_213_million_parameters_each():
     assert count([943, 9000, 9000, 9000, 4760]) == pytest.approx(213.3e6, rel=5e-4)
-    # Counted apart from the tensors of a small one.
+    # The formula agrees with the tensors of a small network.
     made = network([7, 5, 3, 2])
     assert count([7, 5, 3, 2]) == sum(value.numel() for value in made.parameters().values())
 
@@ -74,9 +80,9 @@ def test_the_paper_preset_is_the_published_setting():
     assert published.items() <= paper.items()
     rates = {1: 5e-4, 2: 3e-4, 3: 3e-4}
     for layers, rate in rates.items():
-        learner = Networks(4, 6, paper | {"layers": layers, "units": 3}, Context())
+        learner = DGEXLearner(4, 6, paper | {"layers": layers, "units": 3}, Context())
         assert {float(value) for name, value in learner.state().items() if "rate" in name} == {rate}
-    learner = Networks(4, 6, paper | {"units": 3, "lr": 0.01}, Context())
+    learner = DGEXLearner(4, 6, paper | {"units": 3, "lr": 0.01}, Context())
     assert float(learner.state()["1.rate"]) == 0.01
 
 
@@ -108,14 +114,14 @@ def numpy_steps(made, batches, *, masks, rate, momentum=0.5):
         losses.append(((out - y) ** 2).sum())
         grads_w, grads_b = [], []
         delta = 2 * (out - y) / len(x)
-        for at in reversed(range(len(weights))):
-            grads_w.insert(0, delta.T @ layers[at])
+        for index in reversed(range(len(weights))):
+            grads_w.insert(0, delta.T @ layers[index])
             grads_b.insert(0, delta.sum(axis=0))
-            if at:
-                delta = (delta @ weights[at]) * kept[at - 1] * (1 - tanhs[at - 1] ** 2)
+            if index:
+                delta = (delta @ weights[index]) * kept[index - 1] * (1 - tanhs[index - 1] ** 2)
         rates = [rate, *[3 * rate] * (len(weights) - 1), *[rate] * len(biases)]
-        for at, gradient in enumerate([*grads_w, *grads_b]):
-            moving[at] = momentum * moving[at] - rates[at] * gradient
+        for index, gradient in enumerate([*grads_w, *grads_b]):
+            moving[index] = momentum * moving[index] - rates[index] * gradient
         for value, move in zip([*weights, *biases], moving, strict=True):
             np.add(value, move, out=value)
     return losses, weights, biases
@@ -128,8 +134,8 @@ def test_steps_are_those_written_in_numpy(layers):
     batches = [batch(n, 6, 4, seed) for seed, n in enumerate((8, 8, 3))]
     masks = [[1.0] * layers] * 3
     losses, weights, biases = numpy_steps(made, batches, masks=masks, rate=3e-4)
-    found = [float(made.step(*map(torch.from_numpy, each))) for each in batches]
-    np.testing.assert_allclose(found, losses, rtol=1e-12)
+    steps = [float(made.step(*map(torch.from_numpy, each))) for each in batches]
+    np.testing.assert_allclose(steps, losses, rtol=1e-12)
     for ours, theirs in zip(made.weights, weights, strict=True):
         np.testing.assert_allclose(ours.master, theirs, rtol=1e-9, atol=1e-15)
     for ours, theirs in zip(made.biases, biases, strict=True):
@@ -184,8 +190,8 @@ def test_the_rate_drops_when_the_training_error_rose_and_has_a_floor():
         made.end_epoch(error)
         rates.append(float(made.rate))
     assert rates == pytest.approx([3e-4, 3e-4, 2.7e-4, 2.7e-4, 2.7e-4, 2.43e-4])
-    for at in range(60):
-        made.end_epoch(1.0 + at)
+    for epoch in range(60):
+        made.end_epoch(1.0 + epoch)
     assert float(made.rate) == pytest.approx(1e-5)
     slow = network([2, 2, 2], rate=2e-6)
     slow.end_epoch(0.1)
@@ -194,27 +200,27 @@ def test_the_rate_drops_when_the_training_error_rose_and_has_a_floor():
 
 
 def test_every_network_drops_its_own_rate():
-    learner = Networks(3, 4, QUICK | {"lr": 3e-4}, Context())
+    learner = DGEXLearner(3, 4, QUICK | {"lr": 3e-4}, Context())
     learner.end_epoch([0.5, 0.5])
     learner.end_epoch([0.4, 0.6])
-    rates = [float(learner.state()[f"{at}.rate"]) for at in range(2)]
+    rates = [float(learner.state()[f"{index}.rate"]) for index in range(2)]
     assert rates == pytest.approx([3e-4, 2.7e-4])
 
 
 @pytest.mark.parametrize(("targets", "widths"), [(160, [80, 80]), (7, [3, 4]), (1, [1])])
 def test_networks_share_out_the_targets(targets, widths):
-    learner = Networks(3, targets, QUICK, Context())
+    learner = DGEXLearner(3, targets, QUICK, Context())
     assert [part.stop - part.start for part in learner.parts] == widths
     assert np.r_[learner.parts].tolist() == list(range(targets))
     assert learner.predict(torch.zeros(2, 3)).shape == (2, targets)
 
 
 def test_halves_train_as_they_would_alone():
-    both = Networks(3, 8, QUICK, Context())
+    both = DGEXLearner(3, 8, QUICK, Context())
     x, y = (torch.from_numpy(each).float() for each in batch(8, 3, 8))
     both.begin_epoch(1)
     both.step(x, y)
-    spoilt = Networks(3, 8, QUICK, Context())
+    spoilt = DGEXLearner(3, 8, QUICK, Context())
     spoilt.begin_epoch(1)
     y[:, 4:] = 7.0
     spoilt.step(x, y)
@@ -240,9 +246,9 @@ def test_better_than_the_mean_and_than_ridge(parts, validation_sets):
         key=lambda weights: error(parts["geo"].landmarks @ weights, parts["geo"]),
     )
     linear = error(test.landmarks @ best, test)
-    found = error(models["geo"].predict(test.landmarks), test)
-    assert found < 0.6 * error(0.0, test)
-    assert found < linear
+    dgex = error(models["geo"].predict(test.landmarks), test)
+    assert dgex < 0.6 * error(0.0, test)
+    assert dgex < linear
 
 
 def test_what_a_model_says_of_its_choice(parts, validation_sets):
@@ -297,10 +303,10 @@ def test_a_stopped_run_continues_to_the_same_bits(
     stopped_in_epoch_3(monkeypatch, parts, validation_sets, before, precision=precision)
     steps = []
     context = Context(scratch=tmp_path, progress=lambda done, *_: steps.append(done))
-    found = DGEX(**params).fit(parts["train"], validation_sets, context)
+    continued = DGEX(**params).fit(parts["train"], validation_sets, context)
     expected = DGEX(**params).fit(parts["train"], validation_sets, Context())
     assert len(steps) == 4
-    for name, model in found.items():
+    for name, model in continued.items():
         assert model.choices == expected[name].choices
         assert model.curves == expected[name].curves
         assert same(model, expected[name], parts["test"].landmarks)
@@ -333,19 +339,19 @@ def same_masks(monkeypatch):
     monkeypatch.setattr("genebench_dgex.network.bernoulli", drawn)
 
 
-def near(found, expected, landmarks):
-    for name, model in found.items():
-        ours, theirs = (each.predict(landmarks) for each in (model, expected[name]))
+def near(models, expected, landmarks):
+    for name, model in models.items():
+        ours, theirs = (fit.predict(landmarks) for fit in (model, expected[name]))
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
 
 
 @on_cuda
 def test_a_few_epochs_on_cuda_end_as_on_the_cpu(parts, validation_sets, same_masks):
-    found, expected = (
+    models, expected = (
         DGEX(**QUICK).fit(parts["train"], validation_sets, Context(device=device))
         for device in ("cuda", "cpu")
     )
-    near(found, expected, parts["test"].landmarks)
+    near(models, expected, parts["test"].landmarks)
 
 
 @on_cuda
@@ -358,10 +364,10 @@ def test_a_run_stopped_on_one_device_continues_on_the_other(
     stopped_in_epoch_3(monkeypatch, parts, validation_sets, Context(device=first, scratch=tmp_path))
     steps = []
     context = Context(device=second, scratch=tmp_path, progress=lambda done, *_: steps.append(done))
-    found = DGEX(**QUICK).fit(parts["train"], validation_sets, context)
+    models = DGEX(**QUICK).fit(parts["train"], validation_sets, context)
     assert len(steps) == 4
     expected = DGEX(**QUICK).fit(parts["train"], validation_sets, Context())
-    near(found, expected, parts["test"].landmarks)
+    near(models, expected, parts["test"].landmarks)
 
 
 @on_cuda

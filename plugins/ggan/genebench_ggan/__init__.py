@@ -1,4 +1,4 @@
-"""GGAN (Wang et al. 2018), and the networks that lead up to it, one ingredient at a time."""
+"""GGAN (Wang et al. 2018), and its ablations: networks with only some of its ingredients."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ NETWORK = (
     ),
     Param(
         name="drop_input", default=True,
-        help="whether dropout takes landmarks too, or hidden units alone",
+        help="apply dropout to landmarks too, not only to hidden units",
     ),
     Param(
         name="activation", default="leaky", choices=("leaky", "tanh"),
-        help="of hidden units: leaky ReLU, or tanh as in D-GEX",
+        help="activation of hidden units: leaky ReLU, or tanh as in D-GEX",
     ),
     Param(
         name="slope", default=0.2, minimum=0.0, maximum=1.0,
-        help="of the leaky ReLU below zero",
+        help="slope of the leaky ReLU below zero",
     ),
     Param(
         name="norm", default="weight", choices=("weight", "none"),
@@ -42,29 +42,31 @@ NETWORK = (
 DENSE = (
     Param(
         name="output_sees", default="all", choices=("all", "last"),
-        help="the output layer sees the landmarks and every hidden layer, or the last one alone",
+        help="layers that the output layer sees: landmarks and all hidden ones, or the last alone",
     ),
 )  # fmt: skip
 CONSISTENCY = (
+    # With 10, on small data, the generator hardly responds to its input (README.md).
     Param(
         name="cons", default=10.0, minimum=0.0,
-        help="weight λ of the consistency of two dropout passes; 0: one pass is made",
+        help="weight λ of the consistency of two dropout passes (0: one pass, no consistency loss)",
         presets={"small": 0.1},
     ),
 )  # fmt: skip
 ADVERSARY = (
     Param(
         name="adv", default=1.0, minimum=0.0,
-        help="weight λ of the adversarial loss; 0: there is no discriminator",
+        help="weight λ of the adversarial loss (0: no discriminator)",
     ),
     Param(
         name="gan", default="ls", choices=("ls", "bce"),
         help="adversarial loss: least squares, or cross-entropy (non-saturating)",
     ),
+    # As printed, the adversarial loss outweighs the absolute one on small data (README.md).
     Param(
         name="loss_scale", default="paper", choices=("paper", "batchmean", "mean"),
-        help="adversarial loss against the others: as printed (summed over the batch; they over "
-        "genes), averaged over the batch, or all of them averaged over both",
+        help="scale of the adversarial loss: as printed (summed over the batch, while the others "
+        "are summed over genes), averaged over the batch, or all averaged over both",
         presets={"small": "batchmean"},
     ),
     Param(
@@ -73,7 +75,7 @@ ADVERSARY = (
     ),
     Param(
         name="disc_rate", default=1.0, minimum=0.0,
-        help="learning rate of the discriminator over the generator's",
+        help="learning rate of the discriminator, as a multiple of the generator's",
         presets={"tiny": 1.0, "small": 0.1},
     ),
 )  # fmt: skip
@@ -84,18 +86,19 @@ MASK = (
     ),
     Param(
         name="mask_end", default=1.0, minimum=0.001, maximum=1.0,
-        help="and in the last; linear in between, and constant where both are the same",
+        help="share of target genes that it is shown in the last epoch, linear in between",
     ),
     Param(
         name="mask_as_input", default=False,
-        help="whether the discriminator is told which genes it is shown",
+        help="give the discriminator the mask as further inputs",
     ),
 )  # fmt: skip
+# Learning rates, epochs and batch of the paper are those of §4.1.4.
 TRAINING = (
     Param(
         name="optimiser", default="adam", choices=("adam", "sgd"),
-        help="of the generator: Adam, or gradient descent as in D-GEX, with momentum 0.5 along the "
-        "loss summed over targets; that takes a lower lr, about D-GEX's",
+        help="optimiser of the generator: Adam, or gradient descent as in D-GEX, with momentum 0.5 "
+        "on the loss summed over targets (which needs a lower lr, about D-GEX's)",
     ),
     Param(
         name="lr", default=5e-4, minimum=0.0,
@@ -103,7 +106,7 @@ TRAINING = (
     ),
     Param(
         name="lr_end", default=1e-5, minimum=0.0,
-        help="and of the last; linear in between",
+        help="learning rate of the last epoch, linear in between",
     ),
     *training_params(
         epochs={"tiny": 40, "small": 80, "paper": 500},
@@ -114,12 +117,12 @@ TRAINING = (
 
 @hookimpl
 def genebench_methods() -> list[MethodSpec]:
-    """GGAN, fully connected GGAN, and what leads up to it, one ingredient at a time."""
+    """Return GGAN, fully connected GGAN, and the ablations of the latter."""
     return [
         _spec(
             "ggan",
             "GGAN",
-            "densely connected: every layer sees the landmarks and all before it",
+            "densely connected: every layer sees the landmarks and all layers before it",
             (*DENSE, *CONSISTENCY, *ADVERSARY, *MASK),
             code="DenseGGAN",
         ),
@@ -132,15 +135,15 @@ def genebench_methods() -> list[MethodSpec]:
         ),
         _spec("mlp-l1-adv", "MLP L1 + adv", "absolute error and adversarial loss", ADVERSARY),
         _spec("mlp-l1-cons", "MLP L1 + cons", "absolute error and consistency loss", CONSISTENCY),
-        _spec("mlp-l1", "MLP L1", "absolute error alone; the rest as in GGAN (fc)", ()),
+        _spec("mlp-l1", "MLP L1", "absolute error alone, otherwise as GGAN (fc)", ()),
         _spec(
-            "mlp-mse", "MLP MSE", "squared error; the rest as in GGAN (fc)", (), code="SquaredError"
+            "mlp-mse", "MLP MSE", "squared error, otherwise as GGAN (fc)", (), code="SquaredError"
         ),
     ]
 
 
 def _spec(
-    name: str, title: str, summary: str, own: tuple[Param, ...], *, code: str = "GGAN"
+    name: str, title: str, summary: str, ingredients: tuple[Param, ...], *, code: str = "GGAN"
 ) -> MethodSpec:
     published = name.startswith("ggan")
     return MethodSpec(
@@ -149,7 +152,7 @@ def _spec(
         summary=summary,
         code=f"genebench_ggan.method:{code}",
         reference="Wang et al. 2018, §3 and §4.1.4" if published else "an ablation of GGAN",
-        params=(*NETWORK, *own, *TRAINING),
+        params=(*NETWORK, *ingredients, *TRAINING),
         stochastic=True,
         devices=("cpu", "cuda"),
     )

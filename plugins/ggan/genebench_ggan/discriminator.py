@@ -1,4 +1,4 @@
-"""The discriminator: tells real target expression from inferred, given the landmarks."""
+"""The discriminator D(x, y·m): it separates real from inferred targets, given the landmarks."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import torch
 
 from genebench import Context
 from genebench.training import DTYPES, bernoulli, generator
-from genebench_ggan.layers import activation
-from genebench_ggan.losses import GAMES
-from genebench_ggan.network import Network, Tape
+from genebench_ggan.fast_linear import LayerCache
+from genebench_ggan.losses import ADVERSARIAL_LOSSES
+from genebench_ggan.network import Network, activation
 from genebench_ggan.optimisers import Adam
-from genebench_ggan.schedule import between
 
 
 class Discriminator:
-    """One hidden layer over landmarks and masked targets; its output is linear.
+    """A network of one hidden layer over landmarks and masked targets, with one linear output.
 
     Args:
-        n_landmarks, n_targets: what a profile consists of.
+        n_landmarks: landmarks of a profile.
+        n_targets: targets of a profile.
         params: parameters in effect.
         context: seed and device.
     """
@@ -29,30 +29,32 @@ class Discriminator:
         self, n_landmarks: int, n_targets: int, params: Mapping[str, Any], context: Context
     ) -> None:
         self._params, self._context = params, context
-        self._game = GAMES[params["gan"]]
+        self._losses = ADVERSARIAL_LOSSES[params["gan"]]
         n_inputs = n_landmarks + n_targets * (2 if params["mask_as_input"] else 1)
         self.network = Network(
             [n_inputs, params["disc_units"], 1],
-            sees_all=[False, False],
+            dense=[False, False],
             activate=activation(params),
             norm=params["norm"],
             dtype=DTYPES[params["precision"]],
             device=context.device,
             random=generator(context.seed, "discriminator"),
         )
-        self._adam = Adam(self.network.learnt)
+        self._optimiser = Adam(self.network.trainable)
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the share of targets that is shown; seed the masks."""
-        params, context = self._params, self._context
-        start, end, epochs = params["mask_start"], params["mask_end"], params["epochs"]
-        self.shown = between(start, end, epoch, epochs)
-        self._random = generator(context.seed, f"mask {epoch}", context.device)
+    def begin_epoch(self, epoch: int, share_shown: float) -> None:
+        """Seed the masks of an epoch, and set the share of targets that they show."""
+        self.share_shown = share_shown
+        self._random = generator(self._context.seed, f"mask {epoch}", self._context.device)
         self.network.refresh()
 
     def mask(self, targets: torch.Tensor) -> torch.Tensor:
-        """A fresh mask: each gene of each profile is shown or not; what is shown is scaled up."""
-        return bernoulli(targets.shape, self.shown, self._random, self.network.dtype)
+        """Return a fresh mask m of Eq. 4, profiles × targets, drawn gene by gene.
+
+        Its values are 0, and 1/q where q is the share shown, so that inputs keep their scale. The
+        text prints 1/p_mask. There, p_mask is the share of zeros, which would not keep it.
+        """
+        return bernoulli(targets.shape, self.share_shown, self._random, self.network.dtype)
 
     def step(
         self,
@@ -62,28 +64,34 @@ class Discriminator:
         mask: torch.Tensor,
         rate: float,
     ) -> torch.Tensor:
-        """Learn to tell real targets from inferred ones, shown under the same mask; its loss."""
-        shown = [self._shown(landmarks, targets, mask) for targets in (real, fake)]
-        tape: Tape = []
-        verdicts = self.network(torch.cat(shown), tape)
-        loss = self._game.discriminator(*verdicts.chunk(2))
-        gradients = self.network.gradients(loss, tape)
-        self._adam.step(gradients, rate * self._params["disc_rate"])
+        """Update D once on real and inferred targets under the same mask, and return its loss.
+
+        This is line 5 of Algorithm 1. The paper ascends on Eq. 4. Both losses here are written to
+        be descended on.
+        """
+        inputs = [self._inputs(landmarks, targets, mask) for targets in (real, fake)]
+        caches: list[LayerCache] = []
+        outputs = self.network(torch.cat(inputs), caches)
+        loss = self._losses.discriminator(*outputs.chunk(2))
+        gradients = self.network.gradients(loss, caches)
+        self._optimiser.step(gradients, rate * self._params["disc_rate"])
         return loss.detach()
 
-    def loss(self, landmarks: torch.Tensor, fake: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """What the generator loses by not being taken for real."""
-        return self._game.generator(self.network(self._shown(landmarks, fake, mask)))
+    def generator_loss(
+        self, landmarks: torch.Tensor, fake: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the generator's adversarial loss. Its gradient flows back to ``fake``."""
+        return self._losses.generator(self.network(self._inputs(landmarks, fake, mask)))
 
-    def _shown(
+    def _inputs(
         self, landmarks: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor
     ) -> torch.Tensor:
-        given = [landmarks.to(mask.dtype), targets.to(mask.dtype) * mask]
+        parts = [landmarks.to(mask.dtype), targets.to(mask.dtype) * mask]
         if self._params["mask_as_input"]:
-            given.append((mask > 0).to(mask.dtype))
-        return torch.cat(given, dim=1)
+            parts.append((mask > 0).to(mask.dtype))
+        return torch.cat(parts, dim=1)
 
     def state(self) -> dict[str, torch.Tensor]:
-        """All that its training depends on, as references."""
-        adam = {f"adam.{name}": value for name, value in self._adam.state().items()}
-        return self.network.parameters() | adam
+        """Return references to every tensor that its training depends on."""
+        optimiser = {f"adam.{name}": value for name, value in self._optimiser.state().items()}
+        return self.network.parameters() | optimiser

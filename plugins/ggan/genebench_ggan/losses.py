@@ -1,4 +1,8 @@
-"""What generator and discriminator are to make small; each a mean over profiles (and genes)."""
+"""Losses of generator and discriminator. Equation numbers are those of Wang et al. 2018.
+
+Each loss is a mean over profiles (and over genes). :data:`ADVERSARIAL_SCALE` restores the balance
+of the printed sums.
+"""
 
 from __future__ import annotations
 
@@ -9,48 +13,59 @@ import torch
 from torch.nn.functional import l1_loss, mse_loss, softplus
 
 ERRORS = {"l1": l1_loss, "mse": mse_loss}
-"""How far predictions are from the truth."""
+"""Loss of predictions against truth: absolute error (Eq. 5), or squared error (D-GEX's)."""
 ADVERSARIAL_SCALE = {"paper": 200 / 9520, "batchmean": 1 / 9520, "mean": 1.0}
-"""Times the mean adversarial loss, when the others are means over profiles and genes.
+"""Factor of the mean adversarial loss, beside absolute error and consistency averaged over genes.
 
-As printed, the others are means over the batch of sums over 9,520 genes (Eqs. 5, 6), and the
-adversarial loss is a sum over a batch of 200 (Eq. 13); ``batchmean`` takes its mean. All of it is
-divided by 9,520, so that the balance depends neither on the batch nor on the number of genes.
+As printed, Eqs. 5 and 6 are means over the batch of sums over 9,520 genes, and Eq. 13 is a sum over
+a batch of 200. ``paper`` divides all of them by 9,520. ``batchmean`` also takes the batch's mean of
+Eq. 13. ``mean`` averages everything. So the balance depends neither on the batch nor on the number
+of genes.
 """
 
 
+def consistency(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared difference of two dropout passes (Eq. 6)."""
+    return mse_loss(first, second)
+
+
 class AdversarialLoss(NamedTuple):
-    """An adversarial loss; verdicts are the discriminator's linear outputs."""
+    """An adversarial loss of the discriminator's linear outputs.
+
+    Attributes:
+        discriminator: loss of the outputs for real and for inferred profiles.
+        generator: loss of the outputs for inferred profiles.
+    """
 
     discriminator: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    """Of the verdicts on real and on inferred profiles."""
     generator: Callable[[torch.Tensor], torch.Tensor]
-    """Of the verdicts on inferred profiles."""
 
 
-def consistency(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """How far two passes are apart (Eq. 6)."""
-    return mse_loss(one, other)
-
-
-def _ls_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+def _least_squares_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """Return ½ (D(real) − 1)² + ½ D(fake)², averaged: the first line of Eq. 13."""
     return ((real - 1).square().mean() + fake.square().mean()) / 2
 
 
-def _ls_generator(fake: torch.Tensor) -> torch.Tensor:
+def _least_squares_generator(fake: torch.Tensor) -> torch.Tensor:
+    """Return (D(fake) − 1)², averaged: the second line of Eq. 13."""
     return (fake - 1).square().mean()
 
 
-def _bce_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+def _cross_entropy_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """Return −log σ(D(real)) − log(1 − σ(D(fake))), averaged: Eq. 4 with its sign reversed.
+
+    ``softplus(−d)`` is ``−log σ(d)`` and does not overflow.
+    """
     return softplus(-real).mean() + softplus(fake).mean()
 
 
-def _bce_generator(fake: torch.Tensor) -> torch.Tensor:
+def _cross_entropy_generator(fake: torch.Tensor) -> torch.Tensor:
+    """Return −log σ(D(fake)), averaged: the non-saturating form (Goodfellow et al. 2014)."""
     return softplus(-fake).mean()
 
 
-GAMES = {
-    "ls": AdversarialLoss(_ls_discriminator, _ls_generator),
-    "bce": AdversarialLoss(_bce_discriminator, _bce_generator),
+ADVERSARIAL_LOSSES = {
+    "ls": AdversarialLoss(_least_squares_discriminator, _least_squares_generator),
+    "bce": AdversarialLoss(_cross_entropy_discriminator, _cross_entropy_generator),
 }
-"""Least squares (Eq. 13), and cross-entropy (Eq. 4, non-saturating for the generator)."""
+"""Least squares (Eq. 13) and cross-entropy (Eq. 4). Both networks descend on their loss."""

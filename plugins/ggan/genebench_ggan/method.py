@@ -1,4 +1,7 @@
-"""GGAN and its ablations: one method, of which ingredients that are not declared are left out."""
+"""GGAN and its ablations: one method, whose ingredients are on where their parameters are declared.
+
+Sections and equations are those of Wang et al. 2018.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ from torch.nn.functional import linear
 from genebench import Context, Method, Model, Profiles, UserError
 from genebench.specs import Value
 from genebench.training import Trained, train
-from genebench_ggan.layers import activation, flow, lengths, views
+from genebench_ggan.fast_linear import row_norms
 from genebench_ggan.learner import GGANLearner
+from genebench_ggan.network import activation, dense_layers, forward
 
 WITHOUT: dict[str, Value] = {
     "error": "l1",
@@ -28,7 +32,7 @@ WITHOUT: dict[str, Value] = {
     "mask_end": 1.0,
     "mask_as_input": False,
 }
-"""What a parameter is where a method does not declare it."""
+"""Values of parameters that a method does not declare. Each turns one ingredient off."""
 
 
 class GGAN(Method):
@@ -40,28 +44,31 @@ class GGAN(Method):
         super().__init__(**(self.fixed | params))
         for low, high in (("mask_start", "mask_end"), ("lr_end", "lr")):
             if self.params[low] > self.params[high]:
-                values = f"{low}={self.params[low]:g} is above {high}={self.params[high]:g}"
-                raise UserError(f"ggan: {values}; set one of them")
+                raise UserError(
+                    f"ggan: {low}={self.params[low]:g} is above {high}={self.params[high]:g}. "
+                    f"Lower {low} or raise {high}."
+                )
 
     def fit(
         self, train_profiles: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Train once; a model of the best epoch for each validation set."""
+        """Train once, and return the model of the best epoch for each validation set."""
 
         def create() -> GGANLearner:
-            genes = len(train_profiles.landmark_genes), len(train_profiles.target_genes)
-            return GGANLearner(*genes, self.params, context)
+            n_landmarks = len(train_profiles.landmark_genes)
+            n_targets = len(train_profiles.target_genes)
+            return GGANLearner(n_landmarks, n_targets, self.params, context)
 
-        found = train(create, train_profiles, validation_sets, context, self.params)
-        return {name: self._model(trained, context.device) for name, trained in found.items()}
+        results = train(create, train_profiles, validation_sets, context, self.params)
+        return {name: self._model(trained, context.device) for name, trained in results.items()}
 
     def _model(self, trained: Trained, device: str) -> Generator:
-        model = Generator(folded(trained.weights[0]), self.params, device)
+        model = Generator(plain_weights(trained.weights[0]), self.params, device)
         model.choices, model.notes, model.curves = trained.choices, trained.notes, trained.curves
         return model
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
-        """The model of these tensors."""
+        """Return the model of these tensors, on the context's device."""
         loaded = {
             name: torch.from_numpy(np.array(value)).to(context.device)
             for name, value in tensors.items()
@@ -70,48 +77,54 @@ class GGAN(Method):
 
 
 class DenseGGAN(GGAN):
-    """Every layer sees the landmarks and all hidden layers before it."""
+    """A generator whose layers see the landmarks and all hidden layers before them (§4.1.4)."""
 
     fixed = WITHOUT | {"dense": True}
 
 
 class SquaredError(GGAN):
-    """Under squared error in place of absolute error."""
+    """A generator under squared error in place of absolute error."""
 
     fixed = WITHOUT | {"error": "mse"}
 
 
 class Generator(Model):
-    """A trained generator: ``weight.<layer>`` (outputs × inputs), ``bias.<layer>``."""
+    """A trained generator: ``weight.<layer>`` (outputs × inputs) and ``bias.<layer>``."""
 
     def __init__(
         self, tensors: Mapping[str, torch.Tensor], params: Mapping[str, Any], device: str
     ) -> None:
         self._tensors, self._device = tensors, device
         self.n_parameters = sum(tensor.numel() for tensor in tensors.values())
-        self._sees_all, self._activate = views(params), activation(params)
+        self._dense, self._activate = dense_layers(params), activation(params)
         self._layers = [
-            partial(linear, weight=tensors[f"weight.{at}"], bias=tensors[f"bias.{at}"])
-            for at in range(len(self._sees_all))
+            partial(linear, weight=tensors[f"weight.{index}"], bias=tensors[f"bias.{index}"])
+            for index in range(len(self._dense))
         ]
 
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Profiles × landmarks → profiles × targets, in float32."""
-        given = torch.from_numpy(np.require(landmarks, requirements=["C", "W"])).to(self._device)
-        found = flow(self._layers, self._sees_all, self._activate, given)
-        values: NDArray[np.float32] = found.cpu().numpy()
+        """Return profiles × targets for profiles × landmarks, in float32."""
+        # torch warns of arrays that are read-only, and refuses negative strides.
+        array = np.require(landmarks, requirements=["C", "W"])
+        inputs = torch.from_numpy(array).to(self._device)
+        outputs = forward(self._layers, self._dense, self._activate, inputs)
+        values: NDArray[np.float32] = outputs.cpu().numpy()
         return values
 
     def tensors(self) -> Mapping[str, NDArray[Any]]:
-        """Weights, normalised where they are to be, and biases."""
+        """Return plain weights, with weight normalisation multiplied in, and biases."""
         return {name: value.cpu().numpy() for name, value in self._tensors.items()}
 
 
-def folded(learnt: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Plain weights and biases: ``g v / ‖v‖`` where there are gains, to float32's rounding."""
-    gains = {name: value for name, value in learnt.items() if name.startswith("gain")}
-    plain = {name: value for name, value in learnt.items() if name not in gains}
+def plain_weights(parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return plain weights and biases: ``w = g v / ‖v‖`` where there are gains.
+
+    A layer of ``w`` gives what the layer in training gives, to float32's rounding.
+    """
+    gains = {name: value for name, value in parameters.items() if name.startswith("gain")}
+    plain = {name: value for name, value in parameters.items() if name not in gains}
     for name, gain in gains.items():
         weight = name.replace("gain", "weight")
-        plain[weight] = learnt[weight] * (gain / lengths(learnt[weight]))[:, None]
+        v = parameters[weight]
+        plain[weight] = v * (gain / row_norms(v))[:, None]
     return plain

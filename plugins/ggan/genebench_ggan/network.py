@@ -1,113 +1,184 @@
-"""A network in training: generator or discriminator."""
+"""The architecture of generator and discriminator, and a network in training."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import torch
+from torch.nn.functional import leaky_relu
 
-from genebench.training import Weight
-from genebench_ggan.layers import Function, Gradient, Layer, Passed, flow, shapes
+from genebench.training import Weight, bernoulli
+from genebench_ggan.fast_linear import FastLinear, Gradient, LayerCache
 
-Tape = list[Passed]
-"""What went through each layer."""
+Function = Callable[[torch.Tensor], torch.Tensor]
+"""Profiles × inputs → profiles × outputs."""
+
+
+def activation(params: Mapping[str, Any]) -> Function:
+    """Return the activation of hidden units."""
+    if params["activation"] == "tanh":
+        return torch.tanh
+    return partial(leaky_relu, negative_slope=params["slope"])
+
+
+def dense_layers(params: Mapping[str, Any]) -> tuple[bool, ...]:
+    """Return for each layer of the generator whether it is densely connected.
+
+    A densely connected layer sees the landmarks and all layers before it (DenseNet, §4.1.4). Any
+    other layer sees only the one before it.
+    """
+    return (*[params["dense"]] * params["layers"], params["output_sees"] == "all")
+
+
+def layer_shapes(widths: Sequence[int], dense: Sequence[bool]) -> list[tuple[int, int]]:
+    """Return outputs × inputs of each layer.
+
+    Args:
+        widths: inputs of the network, units of each hidden layer, outputs.
+        dense: for each layer, whether it is densely connected.
+    """
+    return [
+        (width, sum(widths[:layer]) if is_dense else widths[layer - 1])
+        for layer, (width, is_dense) in enumerate(zip(widths[1:], dense, strict=True), start=1)
+    ]
+
+
+def forward(
+    layers: Sequence[Function],
+    dense: Sequence[bool],
+    activate: Function,
+    inputs: torch.Tensor,
+) -> torch.Tensor:
+    """Return the network's outputs. ``activate`` follows every layer but the last."""
+    *hidden, output = layers
+    seen = [inputs]
+    for layer, is_dense in zip(hidden, dense[:-1], strict=True):
+        seen.append(activate(layer(_layer_input(seen, is_dense))))
+    return output(_layer_input(seen, dense[-1]))
+
+
+def _layer_input(seen: Sequence[torch.Tensor], is_dense: bool) -> torch.Tensor:
+    return torch.cat(list(seen), dim=1) if is_dense and len(seen) > 1 else seen[-1]
+
+
+class Dropout:
+    """Inverted dropout: a share of values becomes zero, and the others are scaled up."""
+
+    def __init__(self, share: float, random: torch.Generator) -> None:
+        self._kept_share, self._random = 1 - share, random
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        """Return values under a fresh mask."""
+        if self._kept_share == 1:
+            return values
+        return values * bernoulli(values.shape, self._kept_share, self._random, values.dtype)
 
 
 class Network:
-    """Linear layers, each under weight normalisation or not, and an activation between them.
+    """Linear layers, with or without weight normalisation, and an activation between them.
 
-    Products and activations are of type ``dtype``; all that is learnt adds up in float32 (in
-    float64 where ``dtype`` is that).
+    Products and activations are of type ``dtype``. Weights, biases and gains are updated in float32
+    (in float64 where ``dtype`` is that).
 
     Args:
         widths: inputs, units of each hidden layer, outputs.
-        sees_all: for each layer, whether it sees the input and all layers before it.
+        dense: for each layer, whether it is densely connected.
         activate: activation of hidden units.
         norm: ``weight`` or ``none``.
-        dtype: float32, bfloat16; float64 to compare with.
-        device: where it lives.
-        random: a generator of the CPU, for the first weights: they are the same on any device.
+        dtype: float32 or bfloat16 (float64 in tests).
+        device: ``cpu`` or ``cuda``.
+        random: a generator on the CPU for the first weights, so that they are the same on any
+            device.
     """
 
     def __init__(
         self,
         widths: Sequence[int],
         *,
-        sees_all: Sequence[bool],
+        dense: Sequence[bool],
         activate: Function,
         norm: str,
         dtype: torch.dtype,
         device: str,
         random: torch.Generator,
     ) -> None:
-        self.sees_all, self.activate, self.dtype = sees_all, activate, dtype
-        kind = torch.promote_types(dtype, torch.float32)
+        self.dense, self.activate, self.dtype = dense, activate, dtype
+        exact = torch.promote_types(dtype, torch.float32)
         self.layers = [
-            Layer(_xavier(shape, kind, random).to(device), norm, dtype)
-            for shape in shapes(widths, sees_all)
+            FastLinear(_xavier(shape, exact, random).to(device), norm, dtype)
+            for shape in layer_shapes(widths, dense)
         ]
 
     @property
-    def learnt(self) -> list[Weight]:
-        """All that is learnt, in the order of :meth:`gradients`."""
-        return [weight for layer in self.layers for weight in layer.learnt.values()]
+    def trainable(self) -> list[Weight]:
+        """Weights, biases and gains of all layers, in the order of :meth:`gradients`."""
+        return [weight for layer in self.layers for weight in layer.trainable.values()]
 
     def __call__(
-        self, inputs: torch.Tensor, tape: Tape | None = None, drop: Function | None = None
+        self,
+        inputs: torch.Tensor,
+        caches: list[LayerCache] | None = None,
+        dropout: Function | None = None,
     ) -> torch.Tensor:
-        """Profiles × inputs → profiles × outputs, float32 (or float64).
+        """Return profiles × outputs in float32 (or float64), for profiles × inputs.
 
         Args:
             inputs: profiles × inputs.
-            tape: takes what :meth:`gradients` needs; without one the network is a constant.
-            drop: dropout of hidden units. What is dropped of one is so for all that see it.
+            caches: a list that receives each layer's cache, for :meth:`gradients`. Without it,
+                gradients by the inputs still flow through the network.
+            dropout: dropout of hidden units. Every layer that sees a unit sees it dropped or kept
+                alike.
         """
-        layers = [self._function(layer, tape) for layer in self.layers]
-        found = flow(layers, self.sees_all, self._hidden(drop), inputs.to(self.dtype))
-        return found.to(torch.promote_types(self.dtype, torch.float32))
 
-    def _hidden(self, drop: Function | None) -> Function:
-        return (lambda values: drop(self.activate(values))) if drop else self.activate
+        def activate(values: torch.Tensor) -> torch.Tensor:
+            active = self.activate(values)
+            return dropout(active) if dropout else active
 
-    @staticmethod
-    def _function(layer: Layer, tape: Tape | None) -> Function:
-        def through(x: torch.Tensor) -> torch.Tensor:
-            passed = layer(x)
-            if tape is not None:
-                passed.y.requires_grad_()
-                tape.append(passed)
-            return passed.y
+        layers = [partial(_apply, layer, caches) for layer in self.layers]
+        outputs = forward(layers, self.dense, activate, inputs.to(self.dtype))
+        return outputs.to(torch.promote_types(self.dtype, torch.float32))
 
-        return through
+    def gradients(self, loss: torch.Tensor, caches: Sequence[LayerCache]) -> list[Gradient]:
+        """Return the gradients of a loss, in the order of :attr:`trainable`.
 
-    def gradients(self, loss: torch.Tensor, tape: Tape) -> list[Gradient]:
-        """Gradients of a loss by all that is learnt, in the order of :attr:`learnt`.
-
-        They are worked out when asked for, from weights of now: for a weight, before it is changed.
+        They are computed when called, from the weights of that moment. So a weight's gradient must
+        be read before the weight is changed.
         """
-        errors = torch.autograd.grad(loss, [passed.y for passed in tape])
+        dys = torch.autograd.grad(loss, [cache.y for cache in caches])
         return [
             gradient
-            for layer, passed, error in zip(self.layers, tape, errors, strict=True)
-            for gradient in layer.gradients(passed, error)
+            for layer, cache, dy in zip(self.layers, caches, dys, strict=True)
+            for gradient in layer.gradients(cache, dy)
         ]
 
     def refresh(self) -> None:
-        """Make what products read agree with what was restored."""
-        for weight in self.learnt:
+        """Update the copies that products read from weights that a checkpoint restored."""
+        for weight in self.trainable:
             weight.refresh()
 
     def parameters(self) -> dict[str, torch.Tensor]:
-        """All that is learnt by name and layer (``weight.0``, …), as references."""
+        """Return references to weights, biases and gains by name and layer (``weight.0``, …)."""
         return {
-            f"{name}.{at}": weight.master
-            for at, layer in enumerate(self.layers)
-            for name, weight in layer.learnt.items()
+            f"{name}.{index}": weight.master
+            for index, layer in enumerate(self.layers)
+            for name, weight in layer.trainable.items()
         }
 
 
-def _xavier(shape: tuple[int, int], kind: torch.dtype, random: torch.Generator) -> torch.Tensor:
-    """Uniform on ±√(6 / (inputs + outputs)) (Glorot & Bengio 2010)."""
+def _apply(layer: FastLinear, caches: list[LayerCache] | None, x: torch.Tensor) -> torch.Tensor:
+    cache = layer(x)
+    if caches is not None:
+        # Autograd differentiates down to each y, and the layer does the rest by hand. The first
+        # layer's y depends on no tensor that autograd follows, so it is marked here.
+        cache.y.requires_grad_()
+        caches.append(cache)
+    return cache.y
+
+
+def _xavier(shape: tuple[int, int], dtype: torch.dtype, random: torch.Generator) -> torch.Tensor:
+    """Return weights uniform on ±√(6 / (inputs + outputs)) (Glorot & Bengio 2010)."""
     bound = math.sqrt(6 / sum(shape))
-    return torch.empty(shape, dtype=kind).uniform_(-bound, bound, generator=random)
+    return torch.empty(shape, dtype=dtype).uniform_(-bound, bound, generator=random)

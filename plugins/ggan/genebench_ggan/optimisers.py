@@ -1,4 +1,4 @@
-"""Adam (Kingma & Ba 2015) and momentum, in one pass over memory whatever products' precision."""
+"""Adam (Kingma & Ba 2015) and momentum, a few rows at a time, with state in float32."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import torch
 from torch.optim.adam import adam
 
 from genebench.training import Weight
-from genebench_ggan.layers import Gradient
+from genebench_ggan.fast_linear import Gradient
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+"""Adam's constants (§4.1.4)."""
 MOMENTUM = 0.5
-"""D-GEX's."""
-_PIECE = {"cpu": 1 << 22, "cuda": 1 << 24}
-"""Elements updated at a time: few enough for caches to hold their gradient, enough for its product
-to be fast."""
+"""The momentum of D-GEX (Chen et al. 2016)."""
+# A piece is small enough for caches to hold its gradient. It is large enough for the gradient's
+# product to be fast: in many small pieces the threads wait for each other after each.
+_PIECE_ELEMENTS = {"cpu": 1 << 22, "cuda": 1 << 24}
 
 
 class Optimiser(ABC):
-    """Updates of some weights, and what is remembered between them.
+    """Updates of some weights, and the state kept between them.
 
-    What is remembered is float32 also where products are bfloat16.
+    The state is float32 even where products are bfloat16.
     """
 
     def __init__(self, weights: Sequence[Weight]) -> None:
@@ -30,49 +31,54 @@ class Optimiser(ABC):
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Gradient], rate: float) -> None:
-        """Descend along gradients, one for each weight, at a learning rate."""
-        for at, (weight, gradient) in enumerate(zip(self._weights, gradients, strict=True)):
+        """Update every weight along its gradient, at a learning rate."""
+        for index, (weight, gradient) in enumerate(zip(self._weights, gradients, strict=True)):
+            # Gradient, update and copy of a piece follow each other while caches hold it. A whole
+            # gradient would be new memory in each step, which a CPU gets at 1.2 GB/s
+            # (benchmarks/README.md).
             for rows in _pieces(weight.master):
                 master = weight.master[rows]
-                self._update(at, rows, master, gradient(rows).to(master.dtype), rate)
+                self._update(index, rows, master, gradient(rows).to(master.dtype), rate)
                 if weight.fast is not weight.master:
                     weight.fast[rows] = master
 
     @abstractmethod
     def _update(
-        self, at: int, rows: slice, master: torch.Tensor, gradient: torch.Tensor, rate: float
+        self, index: int, rows: slice, master: torch.Tensor, gradient: torch.Tensor, rate: float
     ) -> None:
-        """Move some rows of a weight; the gradient may be written over."""
+        """Update some rows of one weight in place. The gradient may be overwritten."""
 
     @abstractmethod
     def state(self) -> dict[str, torch.Tensor]:
-        """All that it remembers, as references."""
+        """Return references to the optimiser's state."""
 
-    def _remembered(self) -> list[torch.Tensor]:
+    def _zeros(self) -> list[torch.Tensor]:
         return [torch.zeros_like(weight.master) for weight in self._weights]
 
 
 class Adam(Optimiser):
-    """Steps by the running mean of gradients over that of their squares.
+    """Adam with torch's fused kernel.
 
-    In bfloat16's few digits the second moment would not move, as 0.999 of it rounds to itself.
+    Both moments are float32. In bfloat16 the second moment would not decay, as 0.999 times a
+    bfloat16 number rounds to the number itself.
     """
 
     def __init__(self, weights: Sequence[Weight]) -> None:
         super().__init__(weights)
-        self._first, self._second = self._remembered(), self._remembered()
+        self._first, self._second = self._zeros(), self._zeros()
         self._steps = torch.zeros((), device=weights[0].master.device)
 
     def step(self, gradients: Sequence[Gradient], rate: float) -> None:
-        """Descend along gradients, one for each weight, at a learning rate."""
+        """Update every weight along its gradient, at a learning rate."""
         super().step(gradients, rate)
         self._steps += 1
 
     def _update(
-        self, at: int, rows: slice, master: torch.Tensor, gradient: torch.Tensor, rate: float
+        self, index: int, rows: slice, master: torch.Tensor, gradient: torch.Tensor, rate: float
     ) -> None:
-        first, second = self._first[at][rows], self._second[at][rows]
-        # The function counts the step, in the tensor that it is given.
+        first, second = self._first[index][rows], self._second[index][rows]
+        # The kernel increments the step count that it is given. It is called once for each piece,
+        # so it gets a copy.
         adam(
             [master], [gradient], [first], [second], [], [self._steps.clone()],
             fused=True, amsgrad=False, beta1=BETA1, beta2=BETA2, lr=rate, weight_decay=0.0,
@@ -80,34 +86,34 @@ class Adam(Optimiser):
         )  # fmt: skip
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Both moments, and the number of steps."""
-        first = {f"first.{at}": value for at, value in enumerate(self._first)}
-        second = {f"second.{at}": value for at, value in enumerate(self._second)}
+        """Return references to both moments and to the number of steps."""
+        first = {f"first.{index}": value for index, value in enumerate(self._first)}
+        second = {f"second.{index}": value for index, value in enumerate(self._second)}
         return first | second | {"steps": self._steps}
 
 
 class Momentum(Optimiser):
-    """Classical momentum: ``v ← μ v − rate · gradient``, ``w ← w + v``."""
+    """Gradient descent with classical momentum: ``v ← μ v − rate · gradient``, ``w ← w + v``."""
 
     def __init__(self, weights: Sequence[Weight]) -> None:
         super().__init__(weights)
-        self._velocities = self._remembered()
+        self._velocities = self._zeros()
 
     def _update(
-        self, at: int, rows: slice, master: torch.Tensor, gradient: torch.Tensor, rate: float
+        self, index: int, rows: slice, master: torch.Tensor, gradient: torch.Tensor, rate: float
     ) -> None:
-        master += self._velocities[at][rows].mul_(MOMENTUM).add_(gradient, alpha=-rate)
+        master += self._velocities[index][rows].mul_(MOMENTUM).add_(gradient, alpha=-rate)
 
     def state(self) -> dict[str, torch.Tensor]:
-        """The velocities."""
-        return {f"velocity.{at}": value for at, value in enumerate(self._velocities)}
+        """Return references to the velocities."""
+        return {f"velocity.{index}": value for index, value in enumerate(self._velocities)}
 
 
 OPTIMISERS: dict[str, type[Optimiser]] = {"adam": Adam, "sgd": Momentum}
-"""By the name that the parameter has for them."""
+"""Optimisers by their name in the parameter ``optimiser``."""
 
 
-def _pieces(whole: torch.Tensor) -> Iterator[slice]:
-    """Rows that are updated at a time."""
-    size = max(1, _PIECE[whole.device.type] * len(whole) // whole.numel())
-    return (slice(start, start + size) for start in range(0, len(whole), size))
+def _pieces(tensor: torch.Tensor) -> Iterator[slice]:
+    """Yield the rows that are updated at a time."""
+    size = max(1, _PIECE_ELEMENTS[tensor.device.type] * len(tensor) // tensor.numel())
+    return (slice(start, start + size) for start in range(0, len(tensor), size))

@@ -1,4 +1,4 @@
-"""GGAN against plain autograd and numpy; its masks, schedules, counts; what it ends up as."""
+"""GGAN: steps against plain autograd, masks, schedules, parameter counts, trained models."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from reference import ReferenceGGAN
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -21,13 +22,12 @@ from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.training import DTYPES, DivergedError, bernoulli
-from genebench_ggan import discriminator, genebench_methods, noise
-from genebench_ggan.layers import Layer, shapes, views
+from genebench_ggan import genebench_methods
+from genebench_ggan.fast_linear import FastLinear
 from genebench_ggan.learner import GGANLearner
-from genebench_ggan.losses import ADVERSARIAL_SCALE, ERRORS, GAMES, consistency
-from genebench_ggan.method import folded
-from genebench_ggan.network import Network
-from genebench_ggan.noise import Dropout
+from genebench_ggan.losses import ADVERSARIAL_LOSSES, ADVERSARIAL_SCALE, ERRORS, consistency
+from genebench_ggan.method import plain_weights
+from genebench_ggan.network import Dropout, Network, dense_layers, layer_shapes
 from genebench_ggan.optimisers import OPTIMISERS
 
 SPECS = {spec.name: spec for spec in genebench_methods()}
@@ -70,16 +70,16 @@ def validation_sets(parts):
 
 def method(name="ggan", preset="tiny", **changes):
     spec = SPECS[name]
-    known = {param.name for param in spec.params}
-    given = {key: value for key, value in changes.items() if key in known}
-    return load_code(spec.code)(**spec.values(preset, {}) | given)
+    declared = {param.name for param in spec.params}
+    changed = {name: value for name, value in changes.items() if name in declared}
+    return load_code(spec.code)(**spec.values(preset, {}) | changed)
 
 
 def quick(name="ggan", **changes):
     return method(name, **SMALL | changes)
 
 
-def players(name="ggan", *, landmarks=7, targets=11, seed=0, **changes):
+def learner_of(name="ggan", *, landmarks=7, targets=11, seed=0, **changes):
     return GGANLearner(landmarks, targets, quick(name, **changes).params, Context(seed=seed))
 
 
@@ -106,63 +106,63 @@ def normalised(seed=0):
         torch.randn(size, generator=random, dtype=torch.float64)
         for size in ((5, 4), (3, 4), (3,), (3,), (5, 3))
     )
-    layer = Layer(v, "weight", torch.float64)
-    layer.learnt["gain"].master.copy_(g)
-    layer.learnt["bias"].master.copy_(b)
+    layer = FastLinear(v, "weight", torch.float64)
+    layer.trainable["gain"].master.copy_(g)
+    layer.trainable["bias"].master.copy_(b)
     return x.requires_grad_(), layer, lambda y: (y.sin() * weights).sum()
 
 
 def gradients(x, layer, loss):
-    """Of x, then of what is learnt, by name."""
-    passed = layer(x)
-    dx, dy = torch.autograd.grad(loss(passed.y), (x, passed.y))
-    found = zip(layer.learnt, layer.gradients(passed, dy), strict=True)
-    # Two rows at a time, which three do not divide into.
-    whole = {name: torch.cat([of(slice(0, 2)), of(slice(2, 4))]) for name, of in found}
+    """By name: of x, then of the layer's weight, bias and gain."""
+    cache = layer(x)
+    dx, dy = torch.autograd.grad(loss(cache.y), (x, cache.y))
+    by_name = zip(layer.trainable, layer.gradients(cache, dy), strict=True)
+    # Two rows at a time, which three rows do not divide into.
+    whole = {name: torch.cat([of(slice(0, 2)), of(slice(2, 4))]) for name, of in by_name}
     return {"x": dx} | whole
 
 
 def test_gradients_under_weight_norm_are_numerically_right():
     x, layer, loss = normalised()
-    values = {"x": x.detach()} | {name: w.master for name, w in layer.learnt.items()}
+    values = {"x": x.detach()} | {name: w.master for name, w in layer.trainable.items()}
     for name, gradient in gradients(x, layer, loss).items():
         flat, step = values[name].view(-1), 1e-6
-        for at, found in enumerate(gradient.view(-1).tolist()):
-            start, ends = float(flat[at]), []
-            for end in (start + step, start - step):
-                flat[at] = end
+        for index, slope in enumerate(gradient.view(-1).tolist()):
+            start, losses = float(flat[index]), []
+            for moved in (start + step, start - step):
+                flat[index] = moved
                 with torch.no_grad():
-                    ends.append(float(loss(layer(values["x"]).y)))
-            flat[at] = start
-            assert found == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-8)
+                    losses.append(float(loss(layer(values["x"]).y)))
+            flat[index] = start
+            assert slope == pytest.approx((losses[0] - losses[1]) / (2 * step), abs=1e-8)
 
 
 def test_weight_norm_is_that_of_torch():
     x, layer, loss = normalised(1)
     peer = weight_norm(nn.Linear(4, 3).double(), dim=0)
-    norm, learnt = peer.parametrizations.weight, layer.learnt
+    norm, trainable = peer.parametrizations.weight, layer.trainable
     with torch.no_grad():
-        norm.original0.copy_(learnt["gain"].master[:, None])
-        norm.original1.copy_(learnt["weight"].master)
-        peer.bias.copy_(learnt["bias"].master)
+        norm.original0.copy_(trainable["gain"].master[:, None])
+        norm.original1.copy_(trainable["weight"].master)
+        peer.bias.copy_(trainable["bias"].master)
     torch.testing.assert_close(layer(x).y, peer(x))
     leaves = {"x": x, "weight": norm.original1, "gain": norm.original0, "bias": peer.bias}
     expected = torch.autograd.grad(loss(peer(x)), list(leaves.values()))
-    found = gradients(x, layer, loss)
+    ours = gradients(x, layer, loss)
     for name, gradient in zip(leaves, expected, strict=True):
-        torch.testing.assert_close(found[name], gradient.view_as(found[name]))
+        torch.testing.assert_close(ours[name], gradient.view_as(ours[name]))
 
 
-def test_a_network_without_a_tape_is_a_constant_that_passes_gradients_through():
-    network = players().network
+def test_without_caches_a_network_gives_the_same_values_and_the_same_gradients_of_its_inputs():
+    network = learner_of().network
     x = torch.randn(4, 7, requires_grad=True)
-    tape = []
-    free, noted = network(x), network(x, tape)
-    torch.testing.assert_close(free, noted)
-    assert len(tape) == len(network.layers)
-    through, again = (torch.autograd.grad(y.square().sum(), x)[0] for y in (free, noted))
-    torch.testing.assert_close(through, again)
-    assert through.any()
+    caches = []
+    without, cached = network(x), network(x, caches)
+    torch.testing.assert_close(without, cached)
+    assert len(caches) == len(network.layers)
+    dx, same_dx = (torch.autograd.grad(y.square().sum(), x)[0] for y in (without, cached))
+    torch.testing.assert_close(dx, same_dx)
+    assert dx.any()
 
 
 # Losses
@@ -170,16 +170,16 @@ def test_a_network_without_a_tape_is_a_constant_that_passes_gradients_through():
 
 def test_losses_are_those_printed_divided_by_the_number_of_genes():
     random = np.random.default_rng(0)
-    truth, one, other = random.normal(size=(3, 200, 9520))
+    truth, first_pass, second_pass = random.normal(size=(3, 200, 9520))
     verdicts = random.normal(size=200)
-    l1 = np.abs(truth - one).sum(axis=1).mean()
-    cons = ((one - other) ** 2).sum(axis=1).mean()
-    tensors = map(torch.from_numpy, (truth, one, other, verdicts))
+    l1 = np.abs(truth - first_pass).sum(axis=1).mean()
+    cons = ((first_pass - second_pass) ** 2).sum(axis=1).mean()
+    tensors = map(torch.from_numpy, (truth, first_pass, second_pass, verdicts))
     y, first, second, fake = tensors
     found_l1, found_cons = ERRORS["l1"](first, y), consistency(first, second)
     assert float(found_l1) == pytest.approx(l1 / 9520)
     assert float(found_cons) == pytest.approx(cons / 9520)
-    adversarial = float(GAMES["ls"].generator(fake))
+    adversarial = float(ADVERSARIAL_LOSSES["ls"].generator(fake))
     for scale, printed in (
         ("paper", ((verdicts - 1) ** 2).sum() / 9520),
         ("batchmean", ((verdicts - 1) ** 2).mean() / 9520),
@@ -187,7 +187,7 @@ def test_losses_are_those_printed_divided_by_the_number_of_genes():
     ):
         assert ADVERSARIAL_SCALE[scale] * adversarial == pytest.approx(printed)
     squares = float(ERRORS["mse"](first, y))
-    assert squares == pytest.approx(((truth - one) ** 2).mean())
+    assert squares == pytest.approx(((truth - first_pass) ** 2).mean())
 
 
 def test_adversarial_losses_follow_their_formulas():
@@ -208,20 +208,22 @@ def test_adversarial_losses_follow_their_formulas():
     }
     verdicts = [torch.from_numpy(values) for values in (real, fake)]
     for name, (of_discriminator, of_generator) in expected.items():
-        assert float(GAMES[name].discriminator(*verdicts)) == pytest.approx(of_discriminator)
-        assert float(GAMES[name].generator(verdicts[1])) == pytest.approx(of_generator)
+        assert float(ADVERSARIAL_LOSSES[name].discriminator(*verdicts)) == pytest.approx(
+            of_discriminator
+        )
+        assert float(ADVERSARIAL_LOSSES[name].generator(verdicts[1])) == pytest.approx(of_generator)
 
 
 @pytest.mark.parametrize("name", ["ggan", "ggan-fc", "mlp-mse", "mlp-l1-cons"])
 def test_the_loss_is_the_weighted_sum_of_its_terms(name):
-    learner = players(name, cons=3.0, adv=5.0, loss_scale="batchmean")
+    learner = learner_of(name, cons=3.0, adv=5.0, loss_scale="batchmean")
     learner.begin_epoch(1)
-    found = {
+    losses = {
         key: float(value) for key, value in learner.step(*map(torch.Tensor.float, batch())).items()
     }
     weights = {"l1": 1, "mse": 1, "cons": 3.0, "adv": 5.0 / 9520, "disc": 0}
-    whole = sum(weights[key] * value for key, value in found.items() if key != "loss")
-    assert found["loss"] == pytest.approx(whole, rel=1e-5)
+    whole = sum(weights[key] * value for key, value in losses.items() if key != "loss")
+    assert losses["loss"] == pytest.approx(whole, rel=1e-5)
 
 
 # Randomness
@@ -237,7 +239,7 @@ def test_dropout_is_unbiased_and_none_at_zero():
 
 
 def test_real_and_fake_are_shown_under_the_same_mask_which_is_fresh_in_each_step(monkeypatch):
-    learner = players(mask_start=0.3, mask_end=0.3, mask_as_input=True)
+    learner = learner_of(mask_start=0.3, mask_end=0.3, mask_as_input=True)
     seen = []
     network = learner.discriminator.network
     original = Network.__call__
@@ -268,16 +270,16 @@ def test_real_and_fake_are_shown_under_the_same_mask_which_is_fresh_in_each_step
 
 
 def test_rate_and_mask_go_from_end_to_end_in_straight_lines():
-    learner = players(epochs=500, lr=5e-4, lr_end=1e-5, mask_start=0.1, mask_end=1.0)
-    found = []
+    learner = learner_of(epochs=500, lr=5e-4, lr_end=1e-5, mask_start=0.1, mask_end=1.0)
+    by_epoch = []
     for epoch in (1, 2, 250, 500):
         learner.begin_epoch(epoch)
-        found.append((learner.rate, learner.discriminator.shown))
-    rates, shares = zip(*found, strict=True)
+        by_epoch.append((learner.rate, learner.discriminator.share_shown))
+    rates, shares = zip(*by_epoch, strict=True)
     share = [0, 1 / 499, 249 / 499, 1]
-    assert rates == pytest.approx([5e-4 - 4.9e-4 * at for at in share])
-    assert shares == pytest.approx([0.1 + 0.9 * at for at in share])
-    learner = players(epochs=1)
+    assert rates == pytest.approx([5e-4 - 4.9e-4 * done for done in share])
+    assert shares == pytest.approx([0.1 + 0.9 * done for done in share])
+    learner = learner_of(epochs=1)
     learner.begin_epoch(1)
     assert learner.rate == learner._params["lr"]
 
@@ -288,26 +290,26 @@ def test_rate_and_mask_go_from_end_to_end_in_straight_lines():
 def test_the_published_generator_has_534_5_million_parameters():
     paper = method(preset="paper").params
     widths = [943, *[paper["units"]] * paper["layers"], 9520]
-    made = shapes(widths, views(paper))
+    made = layer_shapes(widths, dense_layers(paper))
     assert made == [(9000, 943), (9000, 9943), (9000, 18943), (9520, 27943)]
     assert sum(o * (i + 1) for o, i in made) == pytest.approx(534.5e6, rel=1e-4)
     connected = method("ggan-fc", preset="paper").params
-    assert shapes(widths, views(connected)) == [
+    assert layer_shapes(widths, dense_layers(connected)) == [
         (9000, 943),
         (9000, 9000),
         (9000, 9000),
         (9520, 9000),
     ]
-    # A real one, made the same way, has these shapes.
-    small = players(layers=3, units=5, landmarks=4, targets=6)
-    names = [f"weight.{at}" for at in range(4)]
+    # A learner, made the same way, has these shapes.
+    small = learner_of(layers=3, units=5, landmarks=4, targets=6)
+    names = [f"weight.{index}" for index in range(4)]
     tensors = small.weights(0)
-    expected = shapes([4, 5, 5, 5, 6], [True] * 4)
+    expected = layer_shapes([4, 5, 5, 5, 6], [True] * 4)
     assert [tuple(tensors[name].shape) for name in names] == expected
 
 
 def test_the_output_may_see_the_last_layer_alone():
-    shape = players(output_sees="last", layers=3, units=5).weights(0)["weight.3"].shape
+    shape = learner_of(output_sees="last", layers=3, units=5).weights(0)["weight.3"].shape
     assert tuple(shape) == (11, 5)
 
 
@@ -329,91 +331,21 @@ def test_the_paper_preset_is_what_the_paper_and_its_gaps_were_filled_with():
 
 
 def test_first_weights_are_xavier_uniform_with_gains_of_their_length():
-    made = players(units=60, landmarks=40, targets=50, layers=1)
+    made = learner_of(units=60, landmarks=40, targets=50, layers=1)
     for network in (made.network, made.discriminator.network):
         tensors = network.parameters()
-        for at in range(2):
-            weight = tensors[f"weight.{at}"].numpy()
+        for index in range(2):
+            weight = tensors[f"weight.{index}"].numpy()
             bound = math.sqrt(6 / sum(weight.shape))
             assert np.abs(weight).max() <= bound
             if weight.size > 1000:
                 assert weight.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
             length = np.sqrt((weight.astype(float) ** 2).sum(axis=1))
-            np.testing.assert_allclose(tensors[f"gain.{at}"], length, rtol=1e-6)
-            assert not tensors[f"bias.{at}"].any()
+            np.testing.assert_allclose(tensors[f"gain.{index}"], length, rtol=1e-6)
+            assert not tensors[f"bias.{index}"].any()
 
 
 # Steps
-
-
-class Plain(nn.Module):
-    """The same networks from torch's own layers, weight norm materialised."""
-
-    def __init__(self, tensors, sees_all, slope, norm):
-        super().__init__()
-        self.sees_all, self.slope = sees_all, slope
-        self.layers = nn.ModuleList()
-        for at in range(len(sees_all)):
-            weight = tensors[f"weight.{at}"].clone()
-            layer = nn.Linear(weight.shape[1], weight.shape[0]).double()
-            with torch.no_grad():
-                layer.weight.copy_(weight)
-                layer.bias.zero_()
-            self.layers.append(weight_norm(layer, dim=0) if norm == "weight" else layer)
-
-    def forward(self, x, masks):
-        masks = iter(masks)
-        seen = [x * next(masks)]
-        for at, layer in enumerate(self.layers):
-            value = layer(torch.cat(seen, dim=1) if self.sees_all[at] else seen[-1])
-            if at == len(self.layers) - 1:
-                return value
-            seen.append(torch.where(value > 0, value, self.slope * value) * next(masks))
-        return None
-
-
-class Reference:
-    """GGAN's steps as the formulas have them, with the masks that ours drew."""
-
-    def __init__(self, learner):
-        self.params = learner._params
-        norm, slope = self.params["norm"], self.params["slope"]
-        self.g = Plain(learner.weights(0), views(self.params), slope, norm)
-        network = learner.discriminator.network
-        self.d = Plain(network.parameters(), [False, False], slope, norm)
-        self.of_g, self.of_d = (
-            torch.optim.Adam(net.parameters(), lr=0.0) for net in (self.g, self.d)
-        )
-
-    def judge(self, x, y, m):
-        extra = [(m > 0).double()] if self.params["mask_as_input"] else []
-        return self.d(torch.cat([x, y * m, *extra], dim=1), [1.0, 1.0])
-
-    def d_loss(self, real, fake):
-        if self.params["gan"] == "ls":
-            return 0.5 * ((real - 1) ** 2 + fake**2).mean()
-        return -(torch.sigmoid(real).log() + (1 - torch.sigmoid(fake)).log()).mean()
-
-    def g_loss(self, fake):
-        if self.params["gan"] == "ls":
-            return ((fake - 1) ** 2).mean()
-        return -torch.sigmoid(fake).log().mean()
-
-    def step(self, x, y, drawn, rate):
-        *dropped, m = drawn
-        n = len(x)
-        halves = [[mask[:n] for mask in dropped], [mask[n:] for mask in dropped]]
-        self.of_g.param_groups[0]["lr"] = rate
-        self.of_d.param_groups[0]["lr"] = rate * self.params["disc_rate"]
-        one, two = (self.g(x, masks) for masks in halves)
-        self.of_d.zero_grad()
-        self.d_loss(self.judge(x, y, m), self.judge(x, one.detach(), m)).backward()
-        self.of_d.step()
-        self.of_g.zero_grad()
-        adversarial = self.g_loss(self.judge(x, one, m)) * 200 / 9520
-        l1, cons = (one - y).abs().mean(), ((one - two) ** 2).mean()
-        (l1 + self.params["cons"] * cons + self.params["adv"] * adversarial).backward()
-        self.of_g.step()
 
 
 @pytest.fixture
@@ -424,8 +356,8 @@ def drawn(monkeypatch):
         masks.append(bernoulli(*args))
         return masks[-1]
 
-    monkeypatch.setattr(noise, "bernoulli", record)
-    monkeypatch.setattr(discriminator, "bernoulli", record)
+    monkeypatch.setattr("genebench_ggan.network.bernoulli", record)
+    monkeypatch.setattr("genebench_ggan.discriminator.bernoulli", record)
     return masks
 
 
@@ -443,24 +375,27 @@ STRONG = {"adv": 20.0, "loss_scale": "paper", "cons": 0.5, "dropout": 0.2}
     ],
 )
 def test_steps_are_those_of_plain_autograd(name, changes, float64, drawn):
-    learner = players(name, **STRONG | changes)
-    peer = Reference(learner)
+    learner = learner_of(name, **STRONG | changes)
+    peer = ReferenceGGAN(learner)
     for epoch in (1, 2):
         learner.begin_epoch(epoch)
-        for at in range(2):
-            x, y = batch(10 - 3 * at, seed=10 * epoch + at)
+        for index in range(2):
+            x, y = batch(10 - 3 * index, seed=10 * epoch + index)
             learner.step(x, y)
             peer.step(x, y, drawn, learner.rate)
             drawn.clear()
-    pairs = ((learner.network, peer.g), (learner.discriminator.network, peer.d))
+    pairs = (
+        (learner.network, peer.generator),
+        (learner.discriminator.network, peer.discriminator),
+    )
     for ours, theirs in pairs:
-        plain = folded(ours.parameters())
-        for at, layer in enumerate(theirs.layers):
+        plain = plain_weights(ours.parameters())
+        for index, layer in enumerate(theirs.layers):
             torch.testing.assert_close(
-                plain[f"weight.{at}"], layer.weight.detach(), rtol=1e-7, atol=1e-9
+                plain[f"weight.{index}"], layer.weight.detach(), rtol=1e-7, atol=1e-9
             )
             torch.testing.assert_close(
-                plain[f"bias.{at}"], layer.bias.detach(), rtol=1e-7, atol=1e-9
+                plain[f"bias.{index}"], layer.bias.detach(), rtol=1e-7, atol=1e-9
             )
 
 
@@ -470,36 +405,36 @@ def test_steps_are_those_of_plain_autograd(name, changes, float64, drawn):
     [("adam", torch.optim.Adam), ("sgd", partial(torch.optim.SGD, momentum=0.5))],
 )
 def test_optimisers_are_those_of_torch_however_they_are_cut(name, theirs, dtype, monkeypatch):
-    monkeypatch.setattr("genebench_ggan.optimisers._PIECE", {"cpu": 7})
+    monkeypatch.setattr("genebench_ggan.optimisers._PIECE_ELEMENTS", {"cpu": 7})
     network = Network(
-        [6, 5, 4], sees_all=[False, False], activate=torch.tanh, norm="weight", dtype=dtype,
+        [6, 5, 4], dense=[False, False], activate=torch.tanh, norm="weight", dtype=dtype,
         device="cpu", random=torch.Generator().manual_seed(0),
     )  # fmt: skip
-    ours = OPTIMISERS[name](network.learnt)
-    peers = [nn.Parameter(weight.master.clone()) for weight in network.learnt]
+    ours = OPTIMISERS[name](network.trainable)
+    peers = [nn.Parameter(weight.master.clone()) for weight in network.trainable]
     peer = theirs(peers, lr=0.01)
     random = torch.Generator().manual_seed(1)
     for _ in range(5):
         grads = [
             torch.randn(weight.master.shape, generator=random).to(weight.fast.dtype)
-            for weight in network.learnt
+            for weight in network.trainable
         ]
         ours.step([grad.__getitem__ for grad in grads], 0.01)
         for parameter, grad in zip(peers, grads, strict=True):
             parameter.grad = grad.float()
         peer.step()
-    for weight, expected in zip(network.learnt, peers, strict=True):
+    for weight, expected in zip(network.trainable, peers, strict=True):
         torch.testing.assert_close(weight.master, expected.detach())
         assert torch.equal(weight.fast, weight.master.to(weight.fast.dtype))
 
 
 def test_sgd_descends_on_the_sum_over_targets_with_classical_momentum(float64):
     """``v ← v / 2 - rate · gradient``, ``w ← w + v``, for a tanh network under squared error."""
-    learner = players(
+    learner = learner_of(
         "mlp-mse", layers=1, activation="tanh", optimiser="sgd", norm="none", dropout=0.0
     )
-    w, b, u, c = (learner.weights(0)[f"{kind}.{at}"].numpy().copy()
-                  for at in (0, 1) for kind in ("weight", "bias"))  # fmt: skip
+    w, b, u, c = (learner.weights(0)[f"{kind}.{index}"].numpy().copy()
+                  for index in (0, 1) for kind in ("weight", "bias"))  # fmt: skip
     velocities = [np.zeros_like(value) for value in (w, b, u, c)]
     for epoch in (1, 2, 3):
         learner.begin_epoch(epoch)
@@ -541,21 +476,21 @@ def test_an_ablation_is_ggan_fc_with_something_off(name, off, parts, validation_
 
 def test_what_has_no_weight_is_not_done(drawn):
     x, y = (value.float() for value in batch())
-    learner = players("ggan", adv=0.0, cons=0.0)
+    learner = learner_of("ggan", adv=0.0, cons=0.0)
     learner.begin_epoch(1)
     assert set(learner.step(x, y)) == {"loss", "l1"}
     assert learner.discriminator is None
     assert [len(mask) for mask in drawn] == [10] * 3
-    learner = players("ggan", adv=0.0, dropout=0.0)
+    learner = learner_of("ggan", adv=0.0, dropout=0.0)
     learner.begin_epoch(1)
     assert set(learner.step(x, y)) == {"loss", "l1"}
-    squares = players("mlp-mse")
+    squares = learner_of("mlp-mse")
     squares.begin_epoch(1)
     assert set(squares.step(x, y)) == {"loss", "mse"}
 
 
 def test_landmarks_may_be_spared_from_dropout(drawn):
-    learner = players("mlp-l1", drop_input=False)
+    learner = learner_of("mlp-l1", drop_input=False)
     learner.begin_epoch(1)
     learner.step(*(value.float() for value in batch()))
     assert [tuple(mask.shape) for mask in drawn] == [(10, 12), (10, 12)]
@@ -588,9 +523,9 @@ def test_better_than_the_mean_and_than_ridge(parts, validation_sets):
     linear = error(test.landmarks @ best, test)
     # By the seed, and at the preset, of `make demo`.
     model = method("ggan").fit(parts["train"], validation_sets, Context(seed=0))["geo"]
-    found = error(model.predict(test.landmarks), test)
-    assert found < 0.6 * error(0.0, test)
-    assert found < linear
+    ggan = error(model.predict(test.landmarks), test)
+    assert ggan < 0.6 * error(0.0, test)
+    assert ggan < linear
 
 
 def test_what_a_model_says_of_its_choice(parts, validation_sets):
@@ -635,12 +570,12 @@ def test_a_stopped_run_continues_to_the_same_bits(
 ):
     before = Context(scratch=tmp_path)
     stopped_in_epoch_3(monkeypatch, parts, validation_sets, before, **changes)
-    epochs = []
-    context = Context(scratch=tmp_path, progress=lambda *told: epochs.append(told[2]))
-    found = fitted("ggan", parts, validation_sets, **changes, context=context)
+    messages = []
+    context = Context(scratch=tmp_path, progress=lambda *report: messages.append(report[2]))
+    continued = fitted("ggan", parts, validation_sets, **changes, context=context)
     expected = fitted("ggan", parts, validation_sets, **changes)
-    assert not any(told.startswith(("epoch 1", "epoch 2")) for told in epochs)
-    for name, model in found.items():
+    assert not any(message.startswith(("epoch 1", "epoch 2")) for message in messages)
+    for name, model in continued.items():
         assert model.choices == expected[name].choices
         assert model.curves == expected[name].curves
         assert same(model, expected[name], parts["test"].landmarks)
@@ -669,24 +604,24 @@ def same_masks(monkeypatch):
         host = torch.Generator().manual_seed(random.initial_seed())
         return bernoulli(shape, share, host, dtype).to(random.device)
 
-    monkeypatch.setattr(noise, "bernoulli", draw)
-    monkeypatch.setattr(discriminator, "bernoulli", draw)
+    monkeypatch.setattr("genebench_ggan.network.bernoulli", draw)
+    monkeypatch.setattr("genebench_ggan.discriminator.bernoulli", draw)
 
 
-def near(found, expected, landmarks):
-    for name, model in found.items():
-        ours, theirs = (each.predict(landmarks) for each in (model, expected[name]))
+def near(models, expected, landmarks):
+    for name, model in models.items():
+        ours, theirs = (fit.predict(landmarks) for fit in (model, expected[name]))
         np.testing.assert_allclose(ours, theirs, rtol=1e-2, atol=1e-2)
 
 
 @on_cuda
 @pytest.mark.parametrize("changes", [{}, {"optimiser": "sgd", "lr": 1e-2, "norm": "none"}])
 def test_a_few_epochs_on_cuda_end_as_on_the_cpu(parts, validation_sets, same_masks, changes):
-    found, expected = (
+    models, expected = (
         fitted("ggan", parts, validation_sets, context=Context(device=device), **changes)
         for device in ("cuda", "cpu")
     )
-    near(found, expected, parts["test"].landmarks)
+    near(models, expected, parts["test"].landmarks)
 
 
 @on_cuda
@@ -697,11 +632,13 @@ def test_a_run_stopped_on_one_device_continues_on_the_other(
 ):
     first, second = devices
     stopped_in_epoch_3(monkeypatch, parts, validation_sets, Context(device=first, scratch=tmp_path))
-    told = []
-    context = Context(device=second, scratch=tmp_path, progress=lambda *each: told.append(each[2]))
-    found = fitted("ggan", parts, validation_sets, context=context)
-    assert not any(each.startswith(("epoch 1", "epoch 2")) for each in told)
-    near(found, fitted("ggan", parts, validation_sets), parts["test"].landmarks)
+    messages = []
+    context = Context(
+        device=second, scratch=tmp_path, progress=lambda *report: messages.append(report[2])
+    )
+    models = fitted("ggan", parts, validation_sets, context=context)
+    assert not any(message.startswith(("epoch 1", "epoch 2")) for message in messages)
+    near(models, fitted("ggan", parts, validation_sets), parts["test"].landmarks)
 
 
 @on_cuda
@@ -717,12 +654,12 @@ def test_a_model_saved_on_one_device_predicts_on_the_other(parts, validation_set
 def test_a_model_predicts_as_its_network_did_and_the_same_when_restored(
     parts, validation_sets, name, norm
 ):
-    learner = players(name, norm=norm, seed=5)
+    learner = learner_of(name, norm=norm, seed=5)
     learner.begin_epoch(1)
     x, y = (value.float() for value in batch())
     for _ in range(3):
         learner.step(x, y)
-    plain = {key: value.numpy() for key, value in folded(learner.weights(0)).items()}
+    plain = {key: value.numpy() for key, value in plain_weights(learner.weights(0)).items()}
     restored = quick(name, norm=norm).restore(plain, Context())
     np.testing.assert_allclose(
         restored.predict(x.numpy()), learner.predict(x), rtol=1e-5, atol=1e-6
@@ -745,8 +682,11 @@ def test_divergence_says_what_to_turn(parts, validation_sets):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"mask_start": 0.9, "mask_end": 0.2}, r"ggan: mask_start=0.9 is above mask_end=0.2"),
-        ({"lr": 1e-6}, r"ggan: lr_end=1e-05 is above lr=1e-06"),
+        (
+            {"mask_start": 0.9, "mask_end": 0.2},
+            r"ggan: mask_start=0\.9 is above mask_end=0\.2\. Lower",
+        ),
+        ({"lr": 1e-6}, r"ggan: lr_end=1e-05 is above lr=1e-06\. Lower lr_end"),
     ],
 )
 def test_schedules_that_go_the_wrong_way_are_refused(changes, message):
@@ -765,9 +705,9 @@ def test_values_out_of_bounds_are_refused(text):
 
 def test_without_an_adversary_its_settings_do_not_matter(parts, validation_sets):
     settings = {"adv": 0.0, "gan": "bce", "mask_as_input": True, "loss_scale": "mean"}
-    found = fitted("ggan", parts, validation_sets, **settings)["geo"]
+    model = fitted("ggan", parts, validation_sets, **settings)["geo"]
     assert same(
-        found, fitted("ggan", parts, validation_sets, adv=0.0)["geo"], parts["test"].landmarks
+        model, fitted("ggan", parts, validation_sets, adv=0.0)["geo"], parts["test"].landmarks
     )
 
 

@@ -9,20 +9,20 @@ genebench_contract = 1
 
 K_MAX = Param(
     name="k_max", default=50, minimum=1, maximum=1000,
-    help="largest number of neighbours; k is chosen in 1 … k_max by validation MAE",
+    help="largest number of neighbours (k is chosen in 1 … k_max by validation MAE)",
 )  # fmt: skip
 
 
 @hookimpl
 def genebench_methods() -> list[MethodSpec]:
-    """Both readings of the papers' nearest-neighbour baseline."""
+    """Return both readings of the papers' nearest-neighbour baseline."""
     return [
         MethodSpec(
             name="knn-ge",
             title="KNN-GE",
             summary="mean of the k landmark genes nearest to the target over training profiles",
             code="genebench_knn.genes:KNNGE",
-            reference="Chen et al. 2016; the method behind the published numbers",
+            reference="Chen et al. 2016, the method behind the published numbers",
             params=(K_MAX,),
             devices=("cpu", "cuda"),
         ),

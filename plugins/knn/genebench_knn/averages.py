@@ -1,8 +1,8 @@
-"""What both methods do with neighbours: average them for every k at once, and choose k."""
+"""Averages of neighbours for every k at once, and the choice of k. Both methods use them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from genebench.method import Curve
+SUMS_PER_TILE = 30_000
+"""Sums computed at a time.
 
-TILE = 30_000
-"""Sums worked on at a time: they stay in the cache, and are so few that torch leaves them to the
-thread that asks, which need not wait for others at every step."""
+They stay in a processor's cache. They are also too few for torch to spread over threads, which
+would wait for each other after every addition.
+"""
 
 Result = TypeVar("Result")
 
@@ -23,12 +24,12 @@ Result = TypeVar("Result")
 def in_tiles(
     work: Callable[[slice], Result], length: int, width: int
 ) -> Iterator[tuple[slice, Result]]:
-    """Do some work on all rows of a matrix, a few at a time, in as many threads as torch uses.
+    """Do some work on all rows of a matrix, a few rows at a time, in as many threads as torch uses.
 
     Yields:
-        Which rows, and what the work gave, in order.
+        The rows of each tile with the result for them, in order.
     """
-    size = max(1, TILE // max(width, 1))
+    size = max(1, SUMS_PER_TILE // max(width, 1))
     tiles = [slice(start, start + size) for start in range(0, length, size)]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         yield from zip(tiles, pool.map(work, tiles), strict=True)
@@ -37,24 +38,24 @@ def in_tiles(
 def running_sums(rows: torch.Tensor, neighbours: torch.Tensor) -> Iterator[torch.Tensor]:
     """Yield the sum of the first neighbour, of the first two, and so on.
 
-    Terms are added in the order of the neighbours and element by element, so a sum does not depend
-    on what else is computed beside it.
+    Terms are added in the order of the neighbours, element by element. So a sum does not depend on
+    what else is computed beside it.
 
     Args:
-        rows: m × w, what is summed.
-        neighbours: r × k, positions in ``rows``, nearest first.
+        rows: the terms, m × w.
+        neighbours: r × k indices of ``rows``, nearest first.
 
     Yields:
         k times the same r × w tensor, updated.
     """
     total = rows.new_zeros(len(neighbours), rows.shape[1])
-    for position in neighbours.T:
-        total += rows.index_select(0, position)
+    for index in neighbours.T:
+        total += rows.index_select(0, index)
         yield total
 
 
 def mean_of(rows: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
-    """The mean of all k neighbours: m × w and r × k in, r × w out."""
+    """Return the mean of all k neighbours: r × w, for m × w rows and r × k neighbours."""
     *_, total = running_sums(rows, neighbours)
     return total / neighbours.shape[1]
 
@@ -62,30 +63,39 @@ def mean_of(rows: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
 def errors_by_k(
     rows: torch.Tensor, neighbours: torch.Tensor, truth: torch.Tensor
 ) -> NDArray[np.float64]:
-    """Summed absolute error of the mean of k neighbours against ``truth`` (r × w), for each k."""
+    """Return the summed absolute error of the mean of k neighbours, for each k.
+
+    Args:
+        rows: the terms, m × w.
+        neighbours: r × k indices of ``rows``, nearest first.
+        truth: r × w.
+    """
     errors = truth.new_zeros(neighbours.shape[1], dtype=torch.float64)
-    for at, total in enumerate(running_sums(rows, neighbours)):
-        # |total / k − y| = |total − k·y| / k, which is one pass less.
-        apart = torch.sub(total, truth, alpha=at + 1).abs_()
-        errors[at] = apart.sum(1).sum(dtype=torch.float64) / (at + 1)
+    for k, total in enumerate(running_sums(rows, neighbours), start=1):
+        # |total / k − y| = |total − k·y| / k, which is one pass over memory less.
+        difference = torch.sub(total, truth, alpha=k).abs_()
+        errors[k - 1] = difference.sum(1).sum(dtype=torch.float64) / k
     return errors.cpu().numpy()
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The k chosen on a validation set, and what a reader of the result should know about it."""
+    """The k with the smallest MAE on one validation set, and the path of k that was tried.
+
+    Attributes:
+        k: number of neighbours.
+        notes: a remark if a larger k might be better.
+        curves: ``path``: k, and MAE on the validation set.
+    """
 
     k: int
     notes: tuple[str, ...]
-    curves: Mapping[str, Curve]
+    curves: Mapping[str, Mapping[str, Sequence[float]]]
 
     @classmethod
     def of(cls, mae: NDArray[np.float64], k_max: int) -> Choice:
-        """The k with the smallest MAE, the smaller one of equals; ``mae`` starts at k = 1.
-
-        There is a remark when k is the largest that was asked for: a larger one might be better.
-        """
+        """Return the choice from the MAE of k = 1, 2, …. Of equals, the smallest k is chosen."""
         k = 1 + int(np.argmin(mae))
-        notes = (f"k is the largest tried; raise k_max above {k_max}",) if k == k_max > 1 else ()
+        notes = (f"k={k} is the largest tried. Raise k_max.",) if k == k_max > 1 else ()
         tried = list(range(1, len(mae) + 1))
         return cls(k, notes, {"path": {"k": tried, "mae": mae.tolist()}})

@@ -1,4 +1,4 @@
-"""KNN-GE: a target gene is the mean of the landmark genes nearest to it."""
+"""KNN-GE (Chen et al. 2016): a target gene is the mean of the landmark genes nearest to it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from genebench.moments import Moments, moments
 from genebench_knn.averages import Choice, errors_by_k, in_tiles, mean_of
 
 Neighbours = NDArray[np.intp]
-"""Targets × k: positions of the nearest landmarks, nearest first."""
+"""Targets × k: indices of the nearest landmarks, nearest first."""
 
-SAME = 1e-9
-"""Distances this near to each other, as a share of the largest, are the same: moments are rounded.
+TIE_TOLERANCE = 1e-9
+"""Largest difference of tied distances, relative to the largest distance of the target.
+
+Distances come from moments, which are sums with rounding.
 """
 
 
 class NearestLandmarks(Model):
-    """Averages, for each target, its k nearest landmarks within the profile itself."""
+    """The mean of each target's k nearest landmarks within the profile itself."""
 
     def __init__(self, neighbours: Neighbours, device: str, choice: Choice | None = None) -> None:
         self.neighbours = torch.tensor(neighbours, dtype=torch.int64, device=device)
@@ -32,31 +34,31 @@ class NearestLandmarks(Model):
             self.curves = choice.curves
 
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Profiles × landmarks → profiles × targets."""
-        given = _gene_by_gene(landmarks, self.neighbours.device)
+        """Return profiles × targets for profiles × landmarks."""
+        by_gene = _genes_by_profiles(landmarks, self.neighbours.device)
         predicted = np.empty((len(self.neighbours), len(landmarks)), np.float32)
 
         def mean(targets: slice) -> torch.Tensor:
-            return mean_of(given, self.neighbours[targets])
+            return mean_of(by_gene, self.neighbours[targets])
 
         for targets, means in in_tiles(mean, *predicted.shape):
             predicted[targets] = means.cpu().numpy()
         return predicted.T
 
     def tensors(self) -> Mapping[str, NDArray[Any]]:
-        """The landmarks of each target, targets × k."""
+        """Return the landmarks of each target as ``neighbours``, targets × k."""
         return {"neighbours": self.neighbours.to("cpu", torch.int32).numpy()}
 
 
 class KNNGE(Method):
-    """k nearest landmark genes, by Euclidean distance over the training profiles."""
+    """The k nearest landmark genes, by Euclidean distance over the training profiles."""
 
     def fit(
         self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Rank the landmarks of every target once; choose k on each validation set."""
-        found = moments(train, context.progress, device=context.device)
-        ranked = nearest_landmarks(found, self.params["k_max"])
+        """Rank the landmarks of every target once, and choose k on each validation set."""
+        train_moments = moments(train, context.progress, device=context.device)
+        ranked = nearest_landmarks(train_moments, self.params["k_max"])
         models: dict[str, Model] = {}
         for name, validation in validation_sets.items():
             choice = Choice.of(mae_by_k(ranked, validation, context), self.params["k_max"])
@@ -64,38 +66,38 @@ class KNNGE(Method):
         return models
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
-        """The model that these neighbours belong to."""
+        """Return the model of these neighbours, on the context's device."""
         return NearestLandmarks(tensors["neighbours"], context.device)
 
 
-def nearest_landmarks(found: Moments, k_max: int) -> Neighbours:
-    """Landmarks nearest to each target; ties go to the landmark that comes first in the map."""
-    # Σ (x − y)² = Σx² + Σy² − 2Σxy; Σy² is the same for all landmarks of a target.
-    n, x_mean, y_mean = found.n, found.x_mean, found.y_mean
-    x_squares = np.diag(found.xx) + n * x_mean**2
-    products = found.xy + n * np.outer(x_mean, y_mean)
+def nearest_landmarks(train_moments: Moments, k_max: int) -> Neighbours:
+    """Return the landmarks nearest to each target. Of ties, the first in the gene map is first."""
+    # Σ (x − y)² = Σx² + Σy² − 2Σxy, and Σy² is the same for all landmarks of a target.
+    n, x_mean, y_mean = train_moments.n, train_moments.x_mean, train_moments.y_mean
+    x_squares = np.diag(train_moments.xx) + n * x_mean**2
+    products = train_moments.xy + n * np.outer(x_mean, y_mean)
     distance = (x_squares[:, None] - 2 * products).T
     return _ranked(distance)[:, :k_max]
 
 
 def _ranked(distance: NDArray[np.float64]) -> Neighbours:
-    """Columns by ascending distance, row by row; those of the same distance by position."""
+    """Return the columns of each row by ascending distance, and ties by column."""
     order = np.argsort(distance, axis=1)
     steps = np.diff(np.take_along_axis(distance, order, axis=1), axis=1)
-    apart = steps > SAME * np.abs(distance).max(axis=1, keepdims=True)
+    is_larger = steps > TIE_TOLERANCE * np.abs(distance).max(axis=1, keepdims=True)
     rank = np.zeros_like(order)
-    np.cumsum(apart, axis=1, out=rank[:, 1:])
-    # Rank, then position, as one number.
+    np.cumsum(is_larger, axis=1, out=rank[:, 1:])
+    # Sorting rank · n + column as one number orders ties by column.
     n_columns = distance.shape[1]
     return np.asarray(np.sort(rank * n_columns + order, axis=1) % n_columns)
 
 
 def mae_by_k(ranked: Neighbours, validation: Profiles, context: Context) -> NDArray[np.float64]:
-    """MAE over profiles and genes of a validation set, for each k from 1 on."""
+    """Return the MAE over profiles and genes of a validation set, for each k from 1 on."""
     neighbours = torch.tensor(ranked, device=context.device)
     errors, done = np.zeros(ranked.shape[1]), 0
     for block in validation.blocks():
-        landmarks, truth = (_gene_by_gene(part, neighbours.device) for part in block)
+        landmarks, truth = (_genes_by_profiles(part, neighbours.device) for part in block)
         errors += _summed_errors(landmarks, neighbours, truth)
         done += len(block.targets)
         context.progress(done, len(validation), "choosing k")
@@ -105,14 +107,14 @@ def mae_by_k(ranked: Neighbours, validation: Profiles, context: Context) -> NDAr
 def _summed_errors(
     landmarks: torch.Tensor, neighbours: torch.Tensor, truth: torch.Tensor
 ) -> NDArray[np.float64]:
-    """Absolute error over a block of genes × profiles, for each k."""
+    """Return the summed absolute error over a block of genes × profiles, for each k."""
 
     def errors(targets: slice) -> NDArray[np.float64]:
         return errors_by_k(landmarks, neighbours[targets], truth[targets])
 
-    return np.asarray(sum(found for _, found in in_tiles(errors, *truth.shape)))
+    return np.asarray(sum(tile_errors for _, tile_errors in in_tiles(errors, *truth.shape)))
 
 
-def _gene_by_gene(block: NDArray[np.float32], device: torch.device) -> torch.Tensor:
-    """Genes × profiles: to gather a neighbour is then to copy a row."""
+def _genes_by_profiles(block: NDArray[np.float32], device: torch.device) -> torch.Tensor:
+    """Return a block transposed in memory, so that reading a neighbour copies one row."""
     return torch.tensor(block, device=device).T.contiguous()

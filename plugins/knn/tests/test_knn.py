@@ -139,8 +139,8 @@ def test_equally_near_neighbours_are_taken_in_the_order_of_the_data():
 
 def test_more_neighbours_than_there_are_means_all_of_them():
     train, validation = simulated(9, 5), simulated(9, 5, seed=1)
-    found = exact(train.landmarks).nearest(validation.landmarks, 10_000)
-    np.testing.assert_array_equal(found, brute(train.landmarks, validation.landmarks, 9))
+    neighbours = exact(train.landmarks).nearest(validation.landmarks, 10_000)
+    np.testing.assert_array_equal(neighbours, brute(train.landmarks, validation.landmarks, 9))
     ranked = nearest_landmarks(moments(train), 10_000)
     np.testing.assert_array_equal(np.sort(ranked, axis=1), [np.arange(5)] * 7)
     for method, most in ((KNN, 9), (KNNGE, 5)):
@@ -174,7 +174,9 @@ def test_how_profiles_are_cut_into_blocks_changes_no_bit_of_a_prediction(method)
     model = fitted(method, train, simulated(40, seed=1))
     whole = model.predict(test.landmarks)
     for size in (1, 7, 256):
-        parts = [model.predict(test.landmarks[at : at + size]) for at in range(0, 600, size)]
+        parts = [
+            model.predict(test.landmarks[start : start + size]) for start in range(0, 600, size)
+        ]
         np.testing.assert_array_equal(np.vstack(parts), whole)
 
 
@@ -183,9 +185,9 @@ def test_how_profiles_are_cut_into_blocks_changes_no_bit_of_a_prediction(method)
 def test_how_the_work_is_cut_changes_the_path_by_rounding_alone(method, size, monkeypatch):
     train, validation = simulated(200), simulated(40, seed=1)
     whole = fitted(method, train, validation)
-    monkeypatch.setattr(search, "QUERIES", size)
-    monkeypatch.setattr(search, "PAIRS", size)
-    monkeypatch.setattr(averages, "TILE", 13)
+    monkeypatch.setattr(search, "QUERIES_PER_BLOCK", size)
+    monkeypatch.setattr(search, "PAIRS_PER_BLOCK", size)
+    monkeypatch.setattr(averages, "SUMS_PER_TILE", 13)
     cut = fitted(method, train, validation)
     np.testing.assert_allclose(cut.curves["path"]["mae"], whole.curves["path"]["mae"], rtol=1e-6)
     np.testing.assert_array_equal(
@@ -198,11 +200,11 @@ def test_searching_leaves_the_precision_that_others_chose_and_does_not_use_it():
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
-        found = exact(points).nearest(queries, 9)
+        neighbours = exact(points).nearest(queries, 9)
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
-    np.testing.assert_array_equal(found, brute(points, queries, 9))
+    np.testing.assert_array_equal(neighbours, brute(points, queries, 9))
 
 
 def test_a_restored_knn_ge_predicts_the_same():
@@ -221,11 +223,11 @@ def test_knn_says_that_it_cannot_be_saved():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_work_is_told_of_up_to_its_end(method):
-    said = []
-    context = Context(progress=lambda done, total, what: said.append((what, done, total)))
+def test_progress_reaches_the_size_of_the_validation_set(method):
+    steps = []
+    context = Context(progress=lambda done, total, what: steps.append((what, done, total)))
     method(k_max=3).fit(simulated(90), {"s": simulated(1100, seed=1)}, context)
-    choosing = [(done, total) for what, done, total in said if what == "choosing k"]
+    choosing = [(done, total) for what, done, total in steps if what == "choosing k"]
     assert choosing[-1] == (1100, 1100)
     assert choosing == sorted(set(choosing))
     assert len(choosing) > 1
@@ -234,7 +236,7 @@ def test_work_is_told_of_up_to_its_end(method):
 def test_the_smallest_k_of_equals_is_chosen_and_an_edge_is_said():
     assert Choice.of(np.array([2.0, 1.0, 1.0]), 3).k == 2
     assert Choice.of(np.array([2.0, 1.0, 1.0]), 3).notes == ()
-    assert "above 2" in Choice.of(np.array([2.0, 1.0]), 2).notes[0]
+    assert "k=2 is the largest tried" in Choice.of(np.array([2.0, 1.0]), 2).notes[0]
     # One neighbour was asked for, or there are no more: nothing to raise.
     assert Choice.of(np.array([2.0]), 1).notes == ()
     assert Choice.of(np.array([2.0, 1.0]), 50).notes == ()

@@ -1,4 +1,4 @@
-"""LSR-L1: the lasso, its λ chosen on the validation profiles."""
+"""LSR-L1 (Wang et al. 2018, Eq. 10): the lasso, with λ chosen on the validation set."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ Gaps = dict[float, NDArray[np.float64]]
 """λ → relative duality gap of each target."""
 
 
-class _Judge:
-    """A validation set, what it has chosen so far, and the model of that.
+class _BestModel:
+    """The best model of the path so far, by MAE on one validation set.
 
-    Every λ reads the set anew: solving for one takes far longer, and a set of any size fits.
+    Each λ reads the set again. Solving for a λ takes far longer, and so a set of any size fits in
+    memory.
     """
 
     def __init__(self, validation: Profiles, device: str, choice: Choice) -> None:
@@ -29,36 +30,34 @@ class _Judge:
         self._best: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def offer(
-        self, penalty: float, weights: torch.Tensor, bias: torch.Tensor, **facts: float
+        self, penalty: float, weights: torch.Tensor, bias: torch.Tensor, **columns: float
     ) -> None:
-        """Judge the model of a penalty, unless the choice is made."""
+        """Compare the model of a penalty with the best so far, unless the choice is over."""
         if self.choice.over:
             return
 
-        def misses(landmarks: torch.Tensor, targets: torch.Tensor) -> Iterator[torch.Tensor]:
+        def residuals(landmarks: torch.Tensor, targets: torch.Tensor) -> Iterator[torch.Tensor]:
             yield torch.addmm(bias, landmarks, weights).sub_(targets)
 
-        errors = mae(self._validation, self._device, misses)[0]
-        self._keep(self.choice.offer(penalty, errors, **facts), weights, bias)
-
-    def model(self, grid: NDArray[np.float64]) -> Linear:
-        """The model that was chosen, from penalties between the ends of ``grid``."""
-        assert self._best is not None, "nothing was offered"
-        return self.choice.model(*self._best, grid)
-
-    def _keep(self, better: NDArray[np.bool_], weights: torch.Tensor, bias: torch.Tensor) -> None:
+        errors = mae(self._validation, self._device, residuals)[0]
+        better = self.choice.offer(penalty, errors, **columns)
         if better.all() or self._best is None:
             self._best = weights, bias
         elif better.any():
-            columns = torch.from_numpy(better).to(weights.device)
+            improved = torch.from_numpy(better).to(weights.device)
             self._best = (
-                torch.where(columns, weights, self._best[0]),
-                torch.where(columns, bias, self._best[1]),
+                torch.where(improved, weights, self._best[0]),
+                torch.where(improved, bias, self._best[1]),
             )
+
+    def model(self, grid: NDArray[np.float64]) -> Linear:
+        """Return the best model. ``grid`` holds the two ends of the path."""
+        assert self._best is not None, "nothing was offered"
+        return self.choice.model(*self._best, grid)
 
 
 class LSRL1(LinearMethod):
-    """Lasso: the λ with the smallest MAE on the validation profiles, for all genes or for each."""
+    """Lasso: the λ with the smallest MAE on the validation set, for all genes or for each."""
 
     def __init__(
         self,
@@ -80,64 +79,64 @@ class LSRL1(LinearMethod):
     def fit(
         self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Go down the path, once; offer each of its models to each validation set."""
-        found = moments(train, context.progress, device=context.device)
-        judges = {
-            name: _Judge(validation, context.device, self._choice(validation))
+        """Solve the path once, and choose one of its models on each validation set."""
+        train_moments = moments(train, context.progress, device=context.device)
+        best_models = {
+            name: _BestModel(validation, context.device, self._choice(validation))
             for name, validation in validation_sets.items()
         }
-        gaps = self._descend(found, judges.values(), context)
-        # No λ above the first could do better than it: all weights are zero there already.
+        gaps = self._solve_path(train_moments, best_models.values(), context)
+        # No λ above the first can be better: there, all weights are zero already. So the upper end
+        # is infinite, and only a choice at the lower end gets a note.
         grid = np.array([min(gaps), np.inf])
-        return {name: self._model(judge.model(grid), gaps) for name, judge in judges.items()}
+        return {name: self._with_gaps(best.model(grid), gaps) for name, best in best_models.items()}
 
     def _choice(self, validation: Profiles) -> Choice:
         n_targets = len(validation.target_genes)
         return Choice(n_targets, per_gene=self.per_gene, patience=self.patience)
 
-    def _descend(self, found: Moments, judges: Collection[_Judge], context: Context) -> Gaps:
-        lasso = Lasso(found, context.device, gap=self.gap, iterations=self.iterations)
+    def _solve_path(
+        self, train_moments: Moments, best_models: Collection[_BestModel], context: Context
+    ) -> Gaps:
+        """Solve for one λ after another, and offer each model to every validation set."""
+        lasso = Lasso(train_moments, context.device, gap=self.gap, iterations=self.iterations)
         solution, gaps = lasso.zero(), Gaps()
         path = (lasso.penalty_max or 1.0) * np.geomspace(1, self.lambda_min, self.lambdas)
-        for at, penalty in enumerate(path.tolist(), start=1):
+        for step, penalty in enumerate(path.tolist(), start=1):
             solution = lasso.solve(penalty, solution)
-            bias = bias_of(solution.weights.double(), found).float()
+            bias = bias_of(solution.weights.double(), train_moments).float()
             gaps[penalty] = gap = solution.gap.cpu().numpy()
-            facts = {
+            used = int(torch.count_nonzero(solution.weights))
+            columns = {
                 "gap_worst": float(gap.max()),
                 "gap_mean": float(gap.mean()),
-                "nonzero": _share_used(solution.weights),
+                "nonzero": used / max(solution.weights.numel(), 1),
             }
-            for judge in judges:
-                judge.offer(penalty, solution.weights.float(), bias, **facts)
-            context.progress(at, self.lambdas, "going down λ")
-            if all(judge.choice.over for judge in judges):
+            for best in best_models:
+                best.offer(penalty, solution.weights.float(), bias, **columns)
+            context.progress(step, self.lambdas, "going down λ")
+            if all(best.choice.over for best in best_models):
                 break
         return gaps
 
-    def _model(self, chosen: Linear, gaps: Gaps) -> Linear:
-        """The same model, with the gaps of its targets at the λ that they have."""
+    def _with_gaps(self, model: Linear, gaps: Gaps) -> Linear:
+        """Add the duality gap of each target, at its chosen λ, to a model."""
         if self.per_gene:
-            penalties = chosen.per_target["lambda"].tolist()
-            gap = np.array([gaps[penalty][at] for at, penalty in enumerate(penalties)])
+            penalties = model.per_target["lambda"].tolist()
+            gap = np.array([gaps[penalty][target] for target, penalty in enumerate(penalties)])
         else:
-            gap = gaps[float(chosen.choices["lambda"])]
-        chosen.per_target = {**chosen.per_target, "gap": gap}
-        chosen.choices = {
-            **chosen.choices,
+            gap = gaps[float(model.choices["lambda"])]
+        model.per_target = {**model.per_target, "gap": gap}
+        model.choices = {
+            **model.choices,
             "gap_worst": float(gap.max()),
             "gap_mean": float(gap.mean()),
         }
-        chosen.notes = (*chosen.notes, *self._gap_notes(gap))
-        return chosen
-
-    def _gap_notes(self, gap: NDArray[np.float64]) -> tuple[str, ...]:
-        short = int((gap > self.gap).sum())
-        if not short:
-            return ()
-        what = f"{short} of {len(gap)} genes stopped at {self.iterations} iterations"
-        return (f"{what}, above the duality gap of {self.gap:g}: {gap.max():.1e} at worst",)
-
-
-def _share_used(weights: torch.Tensor) -> float:
-    return int(torch.count_nonzero(weights)) / max(weights.numel(), 1)
+        above = int((gap > self.gap).sum())
+        if above:
+            note = (
+                f"{above} of {len(gap)} genes stopped at {self.iterations} iterations, above the "
+                f"duality gap of {self.gap:g} (the worst: {gap.max():.1e}). Raise iterations."
+            )
+            model.notes = (*model.notes, note)
+        return model

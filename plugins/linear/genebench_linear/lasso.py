@@ -4,14 +4,14 @@ For each target, with its weights w (one per landmark)::
 
     minimise  P(w) = ‖y − Xw‖² + λ‖w‖₁ = yy − 2 wᵀxy + wᵀ xx w + λ‖w‖₁
 
-The alternating direction method of multipliers (Boyd et al. 2011, section 6.4) keeps a smooth copy
-of w, which solves a ridge problem, and a sparse one, which is shrunk towards zero. All targets
+The alternating direction method of multipliers (Boyd et al. 2011, section 6.4) keeps two copies of
+w. The smooth copy solves a ridge problem, and the sparse copy is shrunk towards zero. All targets
 share the matrix of the ridge problem, so an iteration is one matrix product for all of them.
 
-A target is finished when its duality gap is small enough. With a residual ``r`` of any weights and
-``c = Xᵀr``, each ``s·r`` with ``0 ≤ s ≤ λ / (2 max|c|)`` is feasible in the dual problem and bounds
-the minimum from below by ``D = 2s yᵀr − s²‖r‖²``; all of it follows from the moments. Both copies
-of w give such a bound and the better one counts.
+A target is finished when its duality gap is small enough. Let ``r`` be the residual of any weights,
+and ``c = Xᵀr``. Each ``s·r`` with ``0 ≤ s ≤ λ / (2 max|c|)`` is feasible in the dual problem. It
+bounds the minimum from below by ``D = 2s yᵀr − s²‖r‖²``, which follows from the moments. Both
+copies of w give such a bound, and the larger one counts.
 """
 
 from __future__ import annotations
@@ -26,14 +26,19 @@ from torch import Tensor
 from genebench.moments import Moments
 
 COUPLING = 4.0
-"""Strength ρ that ties the two copies together, at λ_max and relative to the landmarks' mean
-scatter; it falls with √λ. Found by trial: a third of it, or three times, takes twice as long."""
+"""Coupling ρ of the two copies at λ_max, relative to the landmarks' mean scatter.
+
+It falls with √λ. The value was found by trial: a third of it, or three times, takes twice as long.
+"""
 OVER_RELAXATION = 1.6
+"""Over-relaxation α of ADMM. Boyd et al. (2011, section 3.4.3) report that 1.5 to 1.8 helps."""
 ITERATIONS_PER_CHECK = 10
+"""Iterations between checks of the gap. A check takes two products in float64, an iteration one."""
 TARGETS_PER_TILE = 2048
-"""How many targets are worked on at once: bounds memory."""
+"""Targets solved at once. It bounds memory."""
 SINGLE_PRECISION_GAP = 1e-5
-"""For smaller gaps the iterations run in float64. The gap itself is always float64."""
+"""The smallest gap for iterations in float32. Below it they run in float64, as the gap always does.
+"""
 
 
 class Products(NamedTuple):
@@ -50,14 +55,14 @@ class Products(NamedTuple):
     yy: Tensor
 
     @classmethod
-    def of(cls, found: Moments, device: str) -> Self:
-        """Those of moments, on a device."""
-        given = (found.xx, found.xy, found.yy)
-        return cls(*(torch.from_numpy(part).to(device, torch.float64) for part in given))
+    def of(cls, train_moments: Moments, device: str) -> Self:
+        """Return the products of some moments, on a device."""
+        parts = (train_moments.xx, train_moments.xy, train_moments.yy)
+        return cls(*(torch.from_numpy(part).to(device, torch.float64) for part in parts))
 
-    def only(self, which: Tensor) -> Products:
-        """Those of some targets: positions, or a mask."""
-        return Products(self.xx, self.xy[:, which], self.yy[which])
+    def only(self, targets: Tensor) -> Products:
+        """Return the products of some targets, given as indices or as a mask."""
+        return Products(self.xx, self.xy[:, targets], self.yy[targets])
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,10 @@ class Solution:
     """Weights for one λ.
 
     Attributes:
-        weights: W, landmarks × targets; exact zeros where a landmark is not used.
-        pull: what the penalty holds against each weight, ``Xᵀr`` cut to ±λ/2; landmarks × targets.
-        gap: how far P is from its minimum at most, relative to ``yy``; one per target, float64.
+        weights: W, landmarks × targets, with exact zeros where a landmark is not used.
+        pull: ``Xᵀr`` clipped to ±λ/2, the multiplier of each weight, landmarks × targets.
+        gap: duality gap relative to ``yy``, an upper bound of P's distance from its minimum.
+            One per target, float64.
     """
 
     weights: Tensor
@@ -77,22 +83,35 @@ class Solution:
 
 @dataclass(frozen=True)
 class _Ridge:
-    """The ridge problem that the iterations for one λ share."""
+    """The ridge problem that all iterations for one λ share.
+
+    Attributes:
+        penalty: λ.
+        coupling: ρ.
+        inverse: inverse of the landmarks' scatter with ρ added to its diagonal.
+    """
 
     penalty: float
     coupling: float
     inverse: Tensor
-    """Of the landmarks' scatter with the coupling added to its diagonal."""
 
     @property
     def bound(self) -> float:
-        """The largest multiplier that the penalty can hold against."""
+        """Bound of the scaled multipliers, λ / 2ρ: the threshold of the shrinkage."""
         return self.penalty / (2 * self.coupling)
 
 
 @dataclass(frozen=True)
-class _Work:
-    """Targets that are not finished, as columns; ``free`` is their plain ridge solution."""
+class _Unfinished:
+    """The targets of a tile that are not finished, as columns.
+
+    Attributes:
+        position: index of each target in the solution.
+        products: products of these targets.
+        free: the plain ridge solution.
+        sparse: the sparse copy of the weights.
+        multiplier: the scaled multiplier, ``Xᵀr / ρ`` at the optimum.
+    """
 
     position: Tensor
     products: Products
@@ -100,17 +119,19 @@ class _Work:
     sparse: Tensor
     multiplier: Tensor
 
-    def only(self, which: Tensor) -> _Work:
-        columns = (part[:, which] for part in (self.free, self.sparse, self.multiplier))
-        return _Work(self.position[which], self.products.only(which), *columns)
+    def only(self, targets: Tensor) -> _Unfinished:
+        columns = (part[:, targets] for part in (self.free, self.sparse, self.multiplier))
+        return _Unfinished(self.position[targets], self.products.only(targets), *columns)
 
     def iterate(self, shrink: Tensor, bound: float) -> Tensor:
-        """A few iterations in place; returns the smooth copy of the weights."""
+        """Do a few iterations in place, and return the smooth copy of the weights."""
         sparse, multiplier = self.sparse, self.multiplier
         smooth = torch.empty_like(sparse)
         for _ in range(ITERATIONS_PER_CHECK):
             torch.addmm(self.free, shrink, sparse - multiplier, out=smooth)
             multiplier.add_(smooth, alpha=OVER_RELAXATION).add_(sparse, alpha=1 - OVER_RELAXATION)
+            # Soft thresholding: what exceeds the bound is the new sparse copy, and the rest is the
+            # new multiplier.
             sparse.copy_(multiplier)
             multiplier.clamp_(-bound, bound)
             sparse.sub_(multiplier)
@@ -118,7 +139,7 @@ class _Work:
 
 
 class Lasso:
-    """All targets of some moments, for one λ after another.
+    """The lasso of all targets of some moments, for one λ after another.
 
     Attributes:
         penalty_max: the smallest λ for which all weights of all targets are zero.
@@ -126,40 +147,49 @@ class Lasso:
 
     def __init__(
         self,
-        found: Moments,
+        train_moments: Moments,
         device: str = "cpu",
         *,
         gap: float = 1e-4,
         iterations: int = 1000,
         tile: int = TARGETS_PER_TILE,
     ) -> None:
-        """Take up the moments.
+        """Copy the moments to the device.
 
         Args:
-            found: moments of the training profiles.
+            train_moments: moments of the training profiles.
             device: ``cpu`` or ``cuda``.
             gap: the duality gap, relative to ``yy``, at which a target is finished.
-            iterations: how many a target may take for one λ, rounded down to tens.
-            tile: targets worked on at once.
+            iterations: most iterations of a target for one λ, rounded down to tens.
+            tile: targets solved at once.
         """
-        self._products = Products.of(found, device)
+        self._products = Products.of(train_moments, device)
         self._gap, self._checks, self._tile = gap, iterations // ITERATIONS_PER_CHECK, tile
         self._dtype = torch.float32 if gap >= SINGLE_PRECISION_GAP else torch.float64
         self._scatter = float(self._products.xx.diagonal().mean()) or 1.0
         self.penalty_max = 2 * float(self._products.xy.abs().max())
 
     def zero(self) -> Solution:
-        """All weights zero: where a path begins."""
+        """Return the solution at λ_max, where all weights are zero."""
         nothing = torch.zeros_like(self._products.xy, dtype=self._dtype)
         return Solution(nothing, nothing, torch.zeros_like(self._products.yy))
 
     def solve(self, penalty: float, start: Solution) -> Solution:
-        """The solution for a penalty λ > 0, sought from one for another λ."""
+        """Return the solution for a penalty λ > 0, starting from the one for another λ."""
         ridge = self._ridge(penalty)
         solution = Solution(*map(torch.empty_like, (start.weights, start.pull, start.gap)))
         targets = torch.arange(len(start.gap), device=start.gap.device)
         for tile in torch.split(targets, self._tile):
-            self._solve(self._begin(tile, ridge, start), ridge, solution)
+            products = self._products.only(tile)
+            multiplier = (start.pull[:, tile] / ridge.coupling).clamp_(-ridge.bound, ridge.bound)
+            unfinished = _Unfinished(
+                position=tile,
+                products=products,
+                free=(ridge.inverse @ products.xy).to(self._dtype),
+                sparse=start.weights[:, tile],
+                multiplier=multiplier,
+            )
+            self._solve_tile(unfinished, ridge, solution)
         return solution
 
     def _ridge(self, penalty: float) -> _Ridge:
@@ -170,44 +200,35 @@ class Lasso:
         coupled.diagonal().add_(coupling)
         return _Ridge(penalty, coupling, torch.cholesky_inverse(torch.linalg.cholesky(coupled)))
 
-    def _begin(self, tile: Tensor, ridge: _Ridge, start: Solution) -> _Work:
-        products = self._products.only(tile)
-        return _Work(
-            position=tile,
-            products=products,
-            free=(ridge.inverse @ products.xy).to(self._dtype),
-            sparse=start.weights[:, tile],
-            multiplier=(start.pull[:, tile] / ridge.coupling).clamp_(-ridge.bound, ridge.bound),
-        )
-
-    def _solve(self, work: _Work, ridge: _Ridge, solution: Solution) -> None:
+    def _solve_tile(self, unfinished: _Unfinished, ridge: _Ridge, solution: Solution) -> None:
         """Iterate, and write each target to ``solution`` as soon as it is finished."""
         shrink = (ridge.coupling * ridge.inverse).to(self._dtype)
-        smooth = work.sparse
-        for left in range(self._checks, -1, -1):
-            gap = relative_gap(work.products, ridge.penalty, work.sparse, smooth)
-            finished = gap <= (self._gap if left else math.inf)
-            ended = work.only(finished)
-            solution.weights[:, ended.position] = ended.sparse
-            solution.pull[:, ended.position] = ended.multiplier * ridge.coupling
-            solution.gap[ended.position] = gap[finished]
-            work = work.only(~finished)
-            if not len(work.position):
+        smooth = unfinished.sparse
+        for checks_left in range(self._checks, -1, -1):
+            gap = relative_gap(unfinished.products, ridge.penalty, unfinished.sparse, smooth)
+            # The last check ends every target, whatever its gap.
+            finished = gap <= (self._gap if checks_left else math.inf)
+            done = unfinished.only(finished)
+            solution.weights[:, done.position] = done.sparse
+            solution.pull[:, done.position] = done.multiplier * ridge.coupling
+            solution.gap[done.position] = gap[finished]
+            unfinished = unfinished.only(~finished)
+            if not len(unfinished.position):
                 return
-            smooth = work.iterate(shrink, ridge.bound)
+            smooth = unfinished.iterate(shrink, ridge.bound)
 
 
 def relative_gap(products: Products, penalty: float, weights: Tensor, other: Tensor) -> Tensor:
-    """Duality gap of weights, divided by ``yy``: one per target, float64.
+    """Return the duality gap of weights, divided by ``yy``.
 
     Args:
-        products: of the targets.
+        products: products of the targets.
         penalty: λ.
         weights: landmarks × targets.
-        other: weights whose residual may give the better lower bound; of the same shape.
+        other: other weights of the same shape, whose residual may give a better lower bound.
 
     Returns:
-        The gap of each target; zero for one that never varies.
+        The gap of each target, float64. It is zero for a target that never varies.
     """
     square, along, correlation = _residual(products, weights)
     lower = _lower_bound(penalty, square, along, correlation)
@@ -218,7 +239,7 @@ def relative_gap(products: Products, penalty: float, weights: Tensor, other: Ten
 
 
 def _residual(products: Products, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """``‖r‖²``, ``yᵀr`` and ``Xᵀr`` of the residual r."""
+    """Return ``‖r‖²``, ``yᵀr`` and ``Xᵀr`` of the residual r."""
     weights = weights.double()
     correlation = torch.addmm(products.xy, products.xx, weights, alpha=-1)
     along = products.yy - (weights * products.xy).sum(0)
@@ -226,7 +247,7 @@ def _residual(products: Products, weights: Tensor) -> tuple[Tensor, Tensor, Tens
 
 
 def _lower_bound(penalty: float, square: Tensor, along: Tensor, correlation: Tensor) -> Tensor:
-    """D of the residual, scaled as is best within what is feasible."""
+    """Return the dual value D of ``s·r``, for the best feasible s."""
     tiny = torch.finfo(square.dtype).tiny
     feasible = penalty / (2 * correlation.abs().amax(0))
     scale = torch.minimum(along / square.clamp(min=tiny), feasible).clamp(min=0)

@@ -1,8 +1,8 @@
-"""The model that all linear methods end in."""
+"""The model of all linear methods."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from genebench import Context, Method, Model
-from genebench.method import Curve
 from genebench.moments import Moments
 
 
@@ -29,7 +28,7 @@ class Linear(Model):
         *,
         choices: Mapping[str, float | str] | None = None,
         notes: tuple[str, ...] = (),
-        curves: Mapping[str, Curve] | None = None,
+        curves: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
         per_target: Mapping[str, NDArray[np.float64]] | None = None,
     ) -> None:
         self.weights = weights
@@ -41,12 +40,12 @@ class Linear(Model):
         self.per_target = per_target or {}
 
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Profiles × landmarks → profiles × targets."""
-        given = on_device(landmarks, self.weights.device)
-        return torch.addmm(self.bias, given, self.weights).cpu().numpy()
+        """Return profiles × targets for profiles × landmarks."""
+        x = on_device(landmarks, self.weights.device)
+        return torch.addmm(self.bias, x, self.weights).cpu().numpy()
 
     def tensors(self) -> Mapping[str, NDArray[Any]]:
-        """``weights`` and ``bias``: why a prediction is what it is."""
+        """Return ``weights`` and ``bias``, from which each prediction follows."""
         return {"weights": self.weights.cpu().numpy(), "bias": self.bias.cpu().numpy()}
 
 
@@ -54,18 +53,28 @@ class LinearMethod(Method):
     """A method whose models are linear."""
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Linear:
-        """The model with these weights and this bias."""
+        """Return the model with these weights and this bias, on the context's device."""
         return Linear(*(on_device(tensors[name], context.device) for name in ("weights", "bias")))
 
 
 def on_device(values: NDArray[Any], device: torch.device | str) -> torch.Tensor:
-    """An array as a tensor; shared where it is on the CPU and torch may take it, else copied."""
+    """Return an array as a tensor.
+
+    On the CPU the tensor shares the array's memory if the array is writable. A read-only array is
+    copied, because torch warns of those.
+    """
     return torch.from_numpy(np.require(values, requirements="W")).to(device)
 
 
-def bias_of(weights: torch.Tensor, found: Moments) -> torch.Tensor:
-    """The unpenalised bias ``ȳ − x̄ W`` that goes with weights; float64 in, float64 out."""
+def bias_of(weights: torch.Tensor, train_moments: Moments) -> torch.Tensor:
+    """Return the unpenalised bias ``ȳ − x̄ W`` of some weights, in float64.
+
+    Args:
+        weights: W, landmarks × targets, float64.
+        train_moments: moments of the training profiles.
+    """
     x_mean, y_mean = (
-        torch.from_numpy(mean).to(weights.device) for mean in (found.x_mean, found.y_mean)
+        torch.from_numpy(mean).to(weights.device)
+        for mean in (train_moments.x_mean, train_moments.y_mean)
     )
     return y_mean - x_mean @ weights

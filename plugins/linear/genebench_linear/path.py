@@ -1,4 +1,4 @@
-"""Choosing a penalty: the models of a path are judged on each validation set, block by block."""
+"""The choice of a penalty: the models of a path are compared on each validation set."""
 
 from __future__ import annotations
 
@@ -14,85 +14,93 @@ from genebench.progress import Progress, silent
 from genebench_linear.model import Linear, on_device
 
 PROFILES_PER_BLOCK = 512
-"""Enough for matrix products to run at full speed, and few in memory."""
+"""Profiles predicted at a time: enough for fast matrix products, and few in memory."""
 
-Misses = Callable[[torch.Tensor, torch.Tensor], Iterable[torch.Tensor]]
-"""Landmarks and targets of some profiles → for each model, its predictions less the targets."""
+Residuals = Callable[[torch.Tensor, torch.Tensor], Iterable[torch.Tensor]]
+"""Landmarks and targets of some profiles → predictions less targets, for each model."""
 
 
 def mae(
     validation: Profiles,
     device: str,
-    misses: Misses,
+    residuals: Residuals,
     models: int = 1,
     progress: Progress = silent,
 ) -> NDArray[np.float64]:
-    """MAE of models on a validation set, models × targets: one pass, in bounded memory.
+    """Return the MAE of models on a validation set: models × targets.
 
-    Errors are summed in float64 over blocks that are summed in float32.
+    All models are evaluated in one pass over the set, on the device, in bounded memory. Errors are
+    summed in float32 within a block, and in float64 over blocks.
     """
     total = torch.zeros(models, len(validation.target_genes), dtype=torch.float64, device=device)
     done = 0
     for block in validation.blocks(PROFILES_PER_BLOCK):
         landmarks, targets = (on_device(part, device) for part in block)
-        for model, missed in enumerate(misses(landmarks, targets)):
-            total[model] += missed.abs_().sum(0)
+        for model, residual in enumerate(residuals(landmarks, targets)):
+            total[model] += residual.abs_().sum(0)
         done += len(targets)
         progress(done, len(validation), "choosing λ")
     return np.asarray((total / len(validation)).cpu().numpy())
 
 
 class Choice:
-    """The best of the penalties that were offered so far, by their errors on a validation set.
+    """The best penalty so far, by MAE on one validation set, and the path that was tried.
 
-    The best is the one of the smallest MAE over profiles and genes; with ``per_gene``, the one
-    that is best for each target itself. Of equals, the first stays.
+    The best penalty has the smallest MAE over profiles and genes. With ``per_gene`` each target has
+    its own. Of equals, the first stays.
 
     Attributes:
-        penalties: λ of the best so far, one per target.
+        penalties: the best λ so far, one per target.
     """
 
     def __init__(self, n_targets: int, *, per_gene: bool = False, patience: int = 0) -> None:
-        """After ``patience`` offers in a row that were better for no target, it is over.
+        """Start without a penalty.
 
-        0 is endless.
+        Args:
+            n_targets: number of targets.
+            per_gene: choose a λ for each target.
+            patience: offers in a row, better for no target, after which the choice is over. 0 means
+                that it never is.
         """
         self._per_gene = per_gene
         self._errors = np.full(n_targets, np.inf)
         self.penalties = np.zeros(n_targets)
         self._path: dict[str, list[float]] = defaultdict(list)
-        self._patience, self._worse = patience, 0
+        self._patience, self._worse_in_a_row = patience, 0
 
     @property
     def over(self) -> bool:
-        """Whether patience has run out."""
-        return 0 < self._patience <= self._worse
+        """True when patience has run out."""
+        return 0 < self._patience <= self._worse_in_a_row
 
     def offer(
-        self, penalty: float, errors: NDArray[np.float64], **facts: float
+        self, penalty: float, errors: NDArray[np.float64], **columns: float
     ) -> NDArray[np.bool_]:
-        """Take up a penalty by the MAE of each target; say for which targets it is the best now.
+        """Compare a penalty with the best so far, and return for which targets it is better.
 
-        ``facts`` about it go to the path that is recorded.
+        Args:
+            penalty: λ.
+            errors: its MAE, one per target.
+            columns: further values of this λ for the recorded path.
         """
-        for name, value in {"lambda": penalty, "mae": float(errors.mean()), **facts}.items():
+        for name, value in {"lambda": penalty, "mae": float(errors.mean()), **columns}.items():
             self._path[name].append(value)
         if self._per_gene:
             better = errors < self._errors
         else:
             better = np.full(len(errors), errors.mean() < self._errors.mean())
-        self._worse = 0 if better.any() else self._worse + 1
+        self._worse_in_a_row = 0 if better.any() else self._worse_in_a_row + 1
         self.penalties[better] = penalty
         self._errors[better] = errors[better]
         return better
 
     def model(self, weights: torch.Tensor, bias: torch.Tensor, grid: NDArray[np.float64]) -> Linear:
-        """A model of the chosen penalties, with what is to be known of their choice.
+        """Return the model of the chosen penalties, with its choice, path and notes.
 
         Args:
-            weights: of the model, landmarks × targets.
-            bias: of the model.
-            grid: ends of the path; it is said when one of them was chosen.
+            weights: weights of the model, landmarks × targets.
+            bias: bias of the model, one per target.
+            grid: the penalties of the path, or its two ends. A note says so when an end was chosen.
         """
         chosen = self.penalties
         return Linear(
@@ -112,7 +120,7 @@ def _edge_notes(chosen: NDArray[np.float64], grid: NDArray[np.float64]) -> list[
     for bound, edge in (("lambda_min", grid.min()), ("lambda_max", grid.max())):
         share = (chosen == edge).mean()
         if share == 1:
-            notes.append(f"λ is at the edge of its grid; move {bound}")
+            notes.append(f"λ is at the edge of its grid. Move {bound}.")
         elif share:
             notes.append(f"λ of {share:.1%} of the genes is at the edge of its grid ({bound})")
     return notes

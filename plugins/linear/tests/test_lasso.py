@@ -54,14 +54,14 @@ SIZES = [(120, 30, 6), (20, 60, 6), (60, 60, 3), (120, 30, 1), (80, 1, 4), (25, 
 
 
 def solved(x, y, ratio, *, start=None, gap=FINE, iterations=100_000, **options):
-    found = moments(Profiles.from_arrays(x, y))
-    lasso = Lasso(found, gap=gap, iterations=iterations, **options)
+    train_moments = moments(Profiles.from_arrays(x, y))
+    lasso = Lasso(train_moments, gap=gap, iterations=iterations, **options)
     solution = lasso.solve(ratio * lasso.penalty_max, start or lasso.zero())
     return solution, ratio * lasso.penalty_max, lasso
 
 
 def centred(x, y):
-    """What the moments are of: float32 input, in float64, less its means."""
+    """Return the values that moments are taken of: float32 input, in float64, less its means."""
     x, y = (part.astype(np.float32).astype(float) for part in (x, y))
     return x - x.mean(0), y - y.mean(0)
 
@@ -124,8 +124,8 @@ def test_the_gap_is_that_of_the_residuals(penalty):
     dual = (y**2).sum(0) - ((y - scale * residual) ** 2).sum(0)
     primal = (residual**2).sum(0) + penalty * np.abs(weights).sum(0)
     tensor = torch.from_numpy(weights)
-    found = relative_gap(products(x, y), penalty, tensor, tensor)
-    np.testing.assert_allclose(found, (primal - dual) / (y**2).sum(0), rtol=1e-9)
+    gap = relative_gap(products(x, y), penalty, tensor, tensor)
+    np.testing.assert_allclose(gap, (primal - dual) / (y**2).sum(0), rtol=1e-9)
 
 
 def test_other_weights_can_only_narrow_the_gap():
@@ -200,25 +200,27 @@ def path_of_scikit_learn(train, validation, grid):
 
 
 def test_lambda_is_the_best_of_a_path_from_lambda_max_down():
-    train, given = sets()
-    model = method().fit(train, {"s": given["near"]}, Context())["s"]
+    train, validation_sets = sets()
+    model = method().fit(train, {"s": validation_sets["near"]}, Context())["s"]
     path = model.curves["path"]
     x, y = centred(train.landmarks, train.targets)
     np.testing.assert_allclose(
         path["lambda"], 2 * np.abs(x.T @ y).max() * np.geomspace(1, 3e-3, 7), rtol=1e-6
     )
-    errors = path_of_scikit_learn(train, given["near"], path["lambda"]).mean(1)
+    errors = path_of_scikit_learn(train, validation_sets["near"], path["lambda"]).mean(1)
     np.testing.assert_allclose(path["mae"], errors, atol=1e-4)
     assert 0 < np.argmin(errors) < 6
     assert model.choices["lambda"] == path["lambda"][np.argmin(errors)]
-    mae = np.abs(model.predict(given["near"].landmarks) - given["near"].targets).mean()
+    mae = np.abs(
+        model.predict(validation_sets["near"].landmarks) - validation_sets["near"].targets
+    ).mean()
     assert mae == pytest.approx(min(path["mae"]), abs=1e-6)
     assert model.notes == ()
 
 
 def test_each_gene_can_have_its_own_lambda():
-    train, given = sets()
-    validation = given["near"]
+    train, validation_sets = sets()
+    validation = validation_sets["near"]
     model = method(per_gene=True).fit(train, {"s": validation}, Context())["s"]
     errors = path_of_scikit_learn(train, validation, model.curves["path"]["lambda"])
     mae = np.abs(model.predict(validation.landmarks) - validation.targets).mean(0)
@@ -229,9 +231,9 @@ def test_each_gene_can_have_its_own_lambda():
 
 @pytest.mark.parametrize("patience", [0, 1])
 def test_what_one_set_chooses_does_not_depend_on_the_others(patience):
-    train, given = sets()
-    together = method(patience=patience).fit(train, given, Context())
-    for name, validation in given.items():
+    train, validation_sets = sets()
+    together = method(patience=patience).fit(train, validation_sets, Context())
+    for name, validation in validation_sets.items():
         alone = method(patience=patience).fit(train, {name: validation}, Context())[name]
         assert alone.curves == together[name].curves
         assert alone.choices == together[name].choices
@@ -240,9 +242,9 @@ def test_what_one_set_chooses_does_not_depend_on_the_others(patience):
 
 
 def test_the_path_ends_once_patience_runs_out():
-    train, given = sets()
+    train, validation_sets = sets()
     whole, short = (
-        method(patience=patience, lambdas=20).fit(train, given, Context())["near"]
+        method(patience=patience, lambdas=20).fit(train, validation_sets, Context())["near"]
         for patience in (0, 2)
     )
     errors = short.curves["path"]["mae"]
@@ -253,8 +255,8 @@ def test_the_path_ends_once_patience_runs_out():
 
 
 def test_weights_grow_in_number_and_gaps_are_kept_along_the_path():
-    train, given = sets()
-    model = method().fit(train, given, Context())["near"]
+    train, validation_sets = sets()
+    model = method().fit(train, validation_sets, Context())["near"]
     path = model.curves["path"]
     assert path["nonzero"][0] == 0
     assert path["nonzero"][-1] > path["nonzero"][2] > 0
@@ -264,8 +266,8 @@ def test_weights_grow_in_number_and_gaps_are_kept_along_the_path():
 
 
 def test_genes_that_did_not_reach_the_gap_are_counted():
-    train, given = sets()
-    model = method(iterations=10, lambdas=3).fit(train, given, Context())["near"]
+    train, validation_sets = sets()
+    model = method(iterations=10, lambdas=3).fit(train, validation_sets, Context())["near"]
     short = int((model.per_target["gap"] > 1e-6).sum())
     assert short > 0
     assert f"{short} of 6 genes stopped at 10 iterations" in model.notes[-1]

@@ -65,8 +65,8 @@ def test_scikit_learn_predicts_the_same_of_awkward_landmarks(penalty, case, t):
     if penalty is None:
         peer, model = LinearRegression(), fitted(LSR, train, train)
     else:
-        one = {"lambda_min": penalty, "lambda_max": penalty, "lambdas": 1, "per_gene": False}
-        peer, model = Ridge(alpha=penalty), fitted(LSRL2, train, train, **one)
+        grid = {"lambda_min": penalty, "lambda_max": penalty, "lambdas": 1, "per_gene": False}
+        peer, model = Ridge(alpha=penalty), fitted(LSRL2, train, train, **grid)
     peer.fit(train.landmarks.astype(float), train.targets.astype(float))
     expected = peer.predict(test.astype(float)).reshape(len(test), t)
     np.testing.assert_allclose(model.predict(test), expected, atol=1e-4)
@@ -138,7 +138,7 @@ def test_with_per_gene_each_target_gets_the_lambda_that_is_best_for_itself():
     np.testing.assert_allclose(model.per_target["lambda"], grid[best])
     assert model.choices == {"lambda": "one per gene"}
     expected = np.stack(
-        [peers[at].predict(validation.landmarks)[:, j] for j, at in enumerate(best)], 1
+        [peers[i].predict(validation.landmarks)[:, target] for target, i in enumerate(best)], 1
     )
     np.testing.assert_allclose(model.predict(validation.landmarks), expected, atol=1e-4)
 
@@ -171,9 +171,9 @@ def test_a_restored_model_predicts_the_same(method):
 @pytest.mark.parametrize("t", [1, 3])
 def test_read_only_landmarks_are_taken_and_left_alone(t):
     train = simulated(40, 6, t=t)
-    given = simulated(9, 6, t=t, seed=1).landmarks
-    given.setflags(write=False)
-    assert fitted(LSR, train, train).predict(given).shape == (9, t)
+    landmarks = simulated(9, 6, t=t, seed=1).landmarks
+    landmarks.setflags(write=False)
+    assert fitted(LSR, train, train).predict(landmarks).shape == (9, t)
 
 
 def test_each_validation_set_gets_its_own_lambda_from_one_fit():
@@ -234,10 +234,10 @@ def test_a_validation_set_is_never_whole_and_its_blocks_change_nothing(method, m
 
 def test_progress_reaches_the_size_of_the_validation_set():
     train, validation = simulated(40, 60), simulated(25, 60, seed=2)
-    said = []
-    context = Context(progress=lambda *step: said.append(step))
+    steps = []
+    context = Context(progress=lambda *step: steps.append(step))
     PATHS[2].fit(train, {"s": validation}, context)
-    assert said[-1] == (25, 25, "choosing λ")
+    assert steps[-1] == (25, 25, "choosing λ")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
