@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,8 +21,7 @@ import pytest
 from genebench._util.hashing import key_of
 from genebench.analysis.bootstrap import seed_interval
 from genebench.errors import UserError
-from genebench.leaderboard import build, pages
-from genebench.leaderboard.assembly import _one_thread_each
+from genebench.leaderboard import build, run_pages
 from genebench.leaderboard.boards import boards_of
 from genebench.leaderboard.charts import (
     Axis,
@@ -34,9 +34,10 @@ from genebench.leaderboard.charts import (
     scatter,
     thinned,
 )
-from genebench.leaderboard.pages import chosen_params, repeat_command, shown
 from genebench.leaderboard.reading import Run, read
-from genebench.leaderboard.seen import BINS, look
+from genebench.leaderboard.run_pages import chosen_params, repeat_command
+from genebench.leaderboard.templating import shown
+from genebench.leaderboard.vectors import BINS, summarise
 from genebench.plugins.registry import registry
 from genebench.results.panels import scores_of
 from genebench.results.record import (
@@ -447,16 +448,16 @@ def test_a_long_command_is_shown_whole(store, tmp_path):
 
 def test_the_histogram_counts_every_gene(store):
     record = put(store, identity("lsr"))
-    seen = look(Run(record, store.root), ["mae"])
-    assert len(seen.spreads["mae"].counts) == BINS
-    assert sum(seen.spreads["mae"].counts) == GENES
+    summary = summarise(Run(record, store.root), ["mae"])
+    assert len(summary.spreads["mae"].counts) == BINS
+    assert sum(summary.spreads["mae"].counts) == GENES
 
 
 def test_the_digest_of_the_split_is_that_of_the_test_profiles(store):
-    one = look(Run(put(store, identity("lsr")), store.root), ["mae"])
+    one = summarise(Run(put(store, identity("lsr")), store.root), ["mae"])
     vectors = vectors_with(0.4)
     vectors["profile.id"] = vectors["profile.id"][::-1].copy()
-    other = look(Run(put(store, identity("knn"), vectors=vectors), store.root), ["mae"])
+    other = summarise(Run(put(store, identity("knn"), vectors=vectors), store.root), ["mae"])
     assert one.test_profiles != other.test_profiles
 
 
@@ -644,12 +645,12 @@ def test_what_nobody_foresaw_in_vectors_costs_their_record(store, tmp_path, monk
 def test_a_page_that_cannot_be_made_costs_its_run_and_not_the_board(store, tmp_path, monkeypatch):
     put(store, identity("lsr"))
     bad = put(store, identity("knn"), 0.3)
-    page = pages.run_page
+    page = run_pages.run_page
 
-    def some(task, look):
-        return 1 / 0 if task.run.key == bad.key else page(task, look)
+    def some(task, options):
+        return 1 / 0 if task.run.key == bad.key else page(task, options)
 
-    monkeypatch.setattr(pages, "run_page", some)
+    monkeypatch.setattr(run_pages, "run_page", some)
     site = made(store, tmp_path)
     (problem,) = site.built.problems
     assert problem.endswith(f"{bad.key}: cannot be shown (ZeroDivisionError: division by zero)")
@@ -661,8 +662,8 @@ def test_a_page_that_cannot_be_made_costs_its_run_and_not_the_board(store, tmp_p
 
 def test_a_board_of_runs_that_all_fail_to_be_shown_is_none(store, tmp_path, monkeypatch):
     bad = put(store, identity("knn"), 0.3)
-    monkeypatch.setattr(pages, "run_page", lambda *_: 1 / 0)
-    with pytest.raises(UserError, match=f"nothing to make a board of: .*{bad.key}"):
+    monkeypatch.setattr(run_pages, "run_page", lambda *_: 1 / 0)
+    with pytest.raises(UserError, match=f"no record to make a board of: .*{bad.key}"):
         made(store, tmp_path)
     assert not (tmp_path / "site").exists()
 
@@ -734,7 +735,7 @@ def test_a_folder_of_something_else_is_named_and_the_rest_is_built(store, tmp_pa
 
 
 def test_no_record_at_all_is_the_users_mistake(store, tmp_path):
-    with pytest.raises(UserError, match="nothing to make a board of"):
+    with pytest.raises(UserError, match="no record to make a board of"):
         made(store, tmp_path)
     assert not (tmp_path / "site").exists()
 
@@ -747,7 +748,7 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_alone(store, tmp
     out = tmp_path / "site"
     out.mkdir()
     (out / "thesis.tex").write_text("years")
-    with pytest.raises(UserError, match="no board"):
+    with pytest.raises(UserError, match="other files than a board"):
         made(store, tmp_path)
     assert [path.name for path in out.iterdir()] == ["thesis.tex"]
 
@@ -776,7 +777,7 @@ def test_a_build_that_fails_leaves_the_earlier_board(store, tmp_path, monkeypatc
     put(store, identity("lsr"))
     out = made(store, tmp_path).out
     before = (out / "index.html").read_text()
-    monkeypatch.setattr("genebench.leaderboard.assembly.board_page", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("genebench.leaderboard.site.board_page", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         made(store, tmp_path)
     assert (out / "index.html").read_text() == before
@@ -795,20 +796,37 @@ def test_several_processes_make_the_same_pages_as_one(store, tmp_path, monkeypat
     for method in ("lsr", "knn", "ggan"):
         put(store, identity(method))
     alone = {path: path.read_bytes() for path in made(store, tmp_path).out.rglob("*.*")}
-    monkeypatch.setattr("genebench.leaderboard.assembly._MANY", 1)
+    monkeypatch.setattr("genebench.leaderboard.pool.PARALLEL_FROM_TASKS", 1)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
     together = {path: path.read_bytes() for path in made(store, tmp_path).out.rglob("*.*")}
     assert alone == together
 
 
-def test_processes_are_told_to_use_one_thread_and_what_was_said_before_stays(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    with _one_thread_each():
-        assert os.environ["OMP_NUM_THREADS"] == "1"
-    assert os.environ.pop("OMP_NUM_THREADS") == "7"
-    with _one_thread_each():
-        assert os.environ["OMP_NUM_THREADS"] == "1"
-    assert "OMP_NUM_THREADS" not in os.environ
+SCRIPT = """
+import sys
+from pathlib import Path
+
+print("the script runs")
+from genebench.leaderboard import build, pool
+
+pool.PARALLEL_FROM_TASKS = 1
+pool.cpu_count = lambda: 2
+print(build([Path(sys.argv[1])], Path(sys.argv[2])).runs)
+"""
+
+
+@pytest.mark.parametrize("as_file", [True, False], ids=["a file", "standard input"])
+def test_a_script_without_a_guard_builds_in_several_processes_and_runs_once(
+    store, tmp_path, as_file
+):
+    put(store, identity("lsr"))
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, script if as_file else "-", store.root, tmp_path / "site"],
+        input=None if as_file else SCRIPT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("the script runs\n1\n", "")
 
 
 # The command
