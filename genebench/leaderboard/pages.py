@@ -22,13 +22,15 @@ from genebench.specs import PRESETS, MethodSpec, MetricSpec
 
 PANEL_TITLES = {
     "all": "all targets",
-    "strict": "strict: no landmark",
-    "twin": "twin: a landmark too",
+    "strict": "strict: not landmarks",
+    "twin": "twin: also landmarks",
 }
 PANEL_NOTES = {
     "all": "All targets, comparable with the published tables.",
-    "strict": "Targets that are no landmark: what has to be inferred.",
-    "twin": "Targets that are a landmark too: on RNA-seq both are one measurement, to be copied.",
+    "strict": "Targets that are not landmarks, and so have to be inferred.",
+    "twin": (
+        "Targets that are also landmarks. On RNA-seq both are one measurement, which can be copied."
+    ),
 }
 
 _LEAST_COST_SECONDS = 1e-3
