@@ -60,7 +60,7 @@ class VectorSummary:
 def claims_of(run: Run, metrics: Sequence[str]) -> Run:
     """Return a run with no more of its record than :func:`summarise` needs.
 
-    Thousands of runs are sent to worker processes, and whole records would take seconds.
+    Thousands of runs are sent to worker processes, and whole records take longer to send.
     """
     record = run.record
     scores = {name: record.scores[name] for name in metrics if name in record.scores}
@@ -109,7 +109,7 @@ def _summarise(run: Run, metrics: Sequence[str]) -> VectorSummary:
 def share_ids(summaries: Iterable[VectorSummary]) -> list[VectorSummary]:
     """Return the same summaries, with equal arrays of profile ids replaced by one array.
 
-    All runs of a board have the same ids. Thousands of copies would fill the memory.
+    All runs of a board have the same ids, and each worker process sends its own copy of them.
     """
     arrays: dict[bytes, NDArray[Any]] = {}
     shared = []

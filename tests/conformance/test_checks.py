@@ -88,8 +88,8 @@ def outcomes(name, wanted):
 def test_what_breaks_the_contract_is_caught_by_the_check_meant_for_it(dishonest, name, monkeypatch):
     if "leaves_settings_alone" in CAUGHT_BY[name]:
         pytest.importorskip("torch")
-    monkeypatch.setattr("genebench.conformance.checks.life._GRACE", 0.5)
-    monkeypatch.setattr("genebench.conformance.checks.life._DEADLINE", 0.001)
+    monkeypatch.setattr("genebench.conformance.checks.life._GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("genebench.conformance.checks.life._DEADLINE_MINUTES", 0.001)
     cheap = {check.name for check in all_checks()} - PROCESSES
     found = outcomes(name, cheap | CAUGHT_BY[name])
     failed = {one.check.name: one.detail for one in found if one.status == "failed"}

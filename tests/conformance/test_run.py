@@ -24,15 +24,15 @@ def outcome_of(method, check, expected=None):
     return found
 
 
-def test_every_check_says_in_one_sentence_what_a_method_does():
+def test_every_check_states_its_rule_in_one_sentence():
     checks = all_checks()
     for check in checks:
-        assert re.fullmatch(r"[A-Z][^.]*\.([A-Z]\w+[^.]*\.)?", check.sentence), check.sentence
-    assert len({check.sentence for check in checks}) == len({check.name for check in checks})
+        assert re.fullmatch(r"[A-Z][^.]*\.([A-Z]\w+[^.]*\.)?", check.rule), check.rule
+    assert len({check.rule for check in checks}) == len({check.name for check in checks})
 
 
-def test_the_error_is_the_sentence_and_what_the_method_does_instead(dishonest):
-    with pytest.raises(CheckError, match=r"^Where landmarks tell .* But its MAE is \d\.\d+, that"):
+def test_the_error_is_the_rule_and_what_the_method_does_instead(dishonest):
+    with pytest.raises(CheckError, match=r"^Err clearly less .* But its MAE is \d\.\d+, that"):
         chosen_checks([LEARNS])[0](Subject("constant"))
 
 
@@ -101,7 +101,7 @@ def test_the_last_line_counts_and_gives_reasons(dishonest):
     )
 
 
-def test_a_plugin_that_imports_torch_with_its_hooks_is_told(install, fresh):
+def test_a_plugin_that_imports_torch_with_its_hooks_fails_the_check(install, fresh):
     install(
         "heavy",
         """
@@ -118,7 +118,7 @@ def test_a_plugin_that_imports_torch_with_its_hooks_is_told(install, fresh):
     )
     found = outcome_of("heavy", "starts_without_torch")
     assert found.status == "failed"
-    assert "heavy does; keep what needs torch in the module" in found.detail
+    assert "heavy imports it. Move the code that needs torch to the module" in found.detail
 
 
 def test_the_users_own_data_and_generators_are_left_alone(home, dishonest):
@@ -132,7 +132,7 @@ def test_the_users_own_data_and_generators_are_left_alone(home, dishonest):
 def test_nothing_is_left_on_disk(dishonest):
     subject = Subject("honest")
     list(run_checks(subject, chosen_checks(["fits"]), {}))
-    root = subject.root
+    root = subject.home.root
     assert root.exists()
     del subject
     assert not root.exists()
@@ -222,7 +222,7 @@ def test_the_command_takes_parameters_and_refuses_what_is_wrong(genebench, disho
     for arguments, said in (
         (["constnat"], "did you mean constant"),
         (["constant", "--only", "lerning"], "did you mean learning"),
-        (["constant", "--param", "depth"], "write PARAM=VALUE"),
+        (["constant", "--param", "depth"], "Write PARAM=VALUE"),
         (["refusesquietly", "--param", "depth=10"], "the largest allowed is 9"),
         (["refusesquietly", "--param", "deptj=1"], "did you mean depth"),
         (["constant", "--preset", "huge"], "unknown preset"),
@@ -292,15 +292,15 @@ def test_a_method_that_calls_exit_fails_the_check_that_it_is_called_in(runaway):
     assert found.detail.endswith("os._exit(0) was called, and would have ended genebench")
 
 
-def test_the_command_names_plugins_that_were_set_aside(genebench, install, fresh):
+def test_the_command_names_plugins_that_could_not_be_loaded(genebench, install, fresh):
     install("sad", "raise ValueError('no')")
     done = genebench("check", "sad")
     assert done.status == 2
-    assert "plugins that were set aside: sad" in done.err
+    assert "Plugins that could not be loaded: sad" in done.err
 
 
-def test_the_guide_tells_of_every_check():
+def test_the_guide_lists_every_check():
     guide = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text("utf-8")
-    rows = [f"| {check.group} | `{check.name}` | {check.sentence} |" for check in all_checks()]
+    rows = [f"| {check.group} | `{check.name}` | {check.rule} |" for check in all_checks()]
     groups = tuple(f"| {check.group} |" for check in all_checks())
     assert [line for line in guide.splitlines() if line.startswith(groups)] == rows
