@@ -67,8 +67,8 @@ class Board:
     @cached_property
     def variants(self) -> list[Variant]:
         """The rows: one for each method and set of parameters."""
-        found = variants_of([run.record for run in self.runs], self.registry)
-        return sorted(found, key=lambda variant: (variant.control, variant.label))
+        variants = variants_of([run.record for run in self.runs], self.registry)
+        return sorted(variants, key=lambda variant: (variant.control, variant.label))
 
     def marks(self, variant: Variant) -> list[str]:
         """Return the good marks that every run of a row has, and the warnings that any run has."""
@@ -119,11 +119,11 @@ def _by_preset(runs: Sequence[Run], registry: Registry) -> list[Board]:
     A method without values of its own for a preset stands on the boards of several presets.
     """
     by_key = {run.key: run for run in runs}
-    own = runs[0].record.identity
+    first = runs[0].record.identity
     # What reports.report.comparable groups records by.
     test = [
-        own.data, own.protocol, own.protocol_version,
-        own.train, own.validation, own.test, own.numerics,
+        first.data, first.protocol, first.protocol_version,
+        first.train, first.validation, first.test, first.numerics,
     ]  # fmt: skip
     boards = []
     for preset, records in by_preset([run.record for run in runs], registry).items():

@@ -1,4 +1,4 @@
-"""The leaderboard: what is ranked together, what a page holds, and what bad input gets."""
+"""The leaderboard: groups that are ranked together, the content of pages, and bad input."""
 
 from __future__ import annotations
 
@@ -75,16 +75,16 @@ def provenance(**changes):
 
 
 def vectors_with(level, seed=0):
-    """Vectors of a method whose errors are around a level; profiles are as hard for all methods."""
+    """Return vectors of a method with errors around a level. All methods find a profile as hard."""
     hardness = np.random.default_rng(1).gamma(8, 0.125, (PROFILES, 1))
     noise = np.random.default_rng(seed).normal(1, 0.05, (PROFILES, GENES))
     errors = level * hardness * noise
     twin = np.arange(GENES) < 10
     vectors = {
-        "gene.id": np.array([f"ENSG{at:011d}" for at in range(GENES)]),
+        "gene.id": np.array([f"ENSG{number:011d}" for number in range(GENES)]),
         "gene.twin": twin,
-        "profile.id": np.array([f"GSM{at}" for at in range(PROFILES)]),
-        "profile.group": np.array([f"GSE{at // 2}" for at in range(PROFILES)]),
+        "profile.id": np.array([f"GSM{number}" for number in range(PROFILES)]),
+        "profile.group": np.array([f"GSE{number // 2}" for number in range(PROFILES)]),
         "gene-metric.mae": errors.mean(axis=0),
         "gene-metric.cc": 1 - errors.mean(axis=0),
     }
@@ -102,7 +102,7 @@ def store(tmp_path):
 
 
 def put(store, what, level=0.4, *, failure=None, vectors=None, **changes):
-    """Write a record, done or failed; return it."""
+    """Write a record, done or failed, and return it."""
     vectors = vectors or vectors_with(level, crc32(f"{what.method} {what.seed}".encode()))
     fields = {
         "format": RECORD_FORMAT, "key": key_of(what.model_dump()),
@@ -124,7 +124,7 @@ FAILED = Failure(kind="ValueError", message="no luck", traceback="Traceback\n  l
 
 
 class Page(HTMLParser):
-    """What a page has: tags with attributes, cells by row, text."""
+    """The content of a page: tags with attributes, cells by row, and text."""
 
     def __init__(self, path):
         super().__init__()
@@ -157,12 +157,12 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
     def links(self):
-        found = [a.get("href", "") for a in (*self.all("a"), *self.all("link"))]
-        return [*found, *(script["src"] for script in self.all("script"))]
+        links = [a.get("href", "") for a in (*self.all("a"), *self.all("link"))]
+        return [*links, *(script["src"] for script in self.all("script"))]
 
 
 def made(store, tmp_path, *more, **options):
-    """Build a board; its folder, and what was said."""
+    """Build a site, and return its folder and the result."""
     out = tmp_path / "site"
     built = build([store.root, *more], out, **options)
     return SimpleNamespace(out=out, built=built)
@@ -173,11 +173,11 @@ def boards(out):
 
 
 def labels(page):
-    """First and second cell of each row of the table of standings that has a method."""
+    """Return the first and second cell of each row of the standings that has a method."""
     return [(row[0].strip(), row[1].strip()) for row in page.rows[1:] if len(row) > 2]
 
 
-# What is ranked together
+# Groups that are ranked together
 
 
 @pytest.mark.parametrize(
@@ -194,8 +194,8 @@ def test_runs_that_differ_in_what_they_were_tested_on_have_boards_of_their_own(
     put(store, identity("lsr"))
     put(store, identity("knn", **changes), 0.3)
     site = made(store, tmp_path)
-    found = [labels(Page(board / "all.html")) for board in boards(site.out)]
-    assert sorted(found) == [[("1", "knn")], [("1", "lsr")]]
+    tables = [labels(Page(board / "all.html")) for board in boards(site.out)]
+    assert sorted(tables) == [[("1", "knn")], [("1", "lsr")]]
 
 
 def run_of(method, preset, params):
@@ -215,8 +215,8 @@ def test_presets_are_apart_but_a_method_that_has_none_stands_on_both():
         run_of("lsr", "tiny", lsr.values("tiny", {})),
     ]
     assert lsr.values("tiny", {}) == lsr.values("paper", {})
-    found = {board.preset: [run.key for run in board.runs] for board in boards_of(runs, registry())}
-    assert found == {"paper": ["dgex paper", "lsr tiny"], "tiny": ["dgex tiny", "lsr tiny"]}
+    keys = {board.preset: [run.key for run in board.runs] for board in boards_of(runs, registry())}
+    assert keys == {"paper": ["dgex paper", "lsr tiny"], "tiny": ["dgex tiny", "lsr tiny"]}
 
 
 def test_trials_of_tuning_stand_on_no_board(store, tmp_path):
@@ -246,9 +246,9 @@ def test_a_row_has_scores_with_intervals_costs_and_coverage(store, tmp_path):
     site = made(store, tmp_path)
     (row,) = [row for row in Page(boards(site.out)[0] / "all.html").rows if "lsr" in row[1:2]]
     mae = record.scores["mae"]["all"].mean
-    found = re.fullmatch(r"([\d.]+) \[([\d.]+), ([\d.]+)\]", row[2].strip())
-    assert found, row[2]
-    score, low, high = map(float, found.groups())
+    match = re.fullmatch(r"([\d.]+) \[([\d.]+), ([\d.]+)\]", row[2].strip())
+    assert match, row[2]
+    score, low, high = map(float, match.groups())
     assert score == pytest.approx(mae, abs=5e-5)
     assert low < mae < high
     assert [cell.strip() for cell in row[4:]] == ["2.5", "0.250", "400", "1,234", "1 (0)", "60"]
@@ -320,7 +320,7 @@ def test_no_text_of_a_download_is_a_formula_to_a_spreadsheet(store, tmp_path):
     assert json.loads((folder / "board.json").read_text())["rows"][0]["distribution"] == formula
 
 
-def test_few_groups_are_said_to_make_p_values_rough(store, tmp_path):
+def test_a_board_of_few_groups_warns_of_rough_p_values(store, tmp_path):
     put(store, identity("lsr"))
     put(store, identity("knn"), 0.3)
     assert "p-values are rough" in Page(boards(made(store, tmp_path).out)[0] / "all.html").text
@@ -347,7 +347,7 @@ def test_the_first_metric_that_is_asked_for_is_what_ranks(store, tmp_path):
         (PluginOrigin(version="1", install="wheel"), ""),
     ],
 )
-def test_code_that_nobody_else_has_is_marked(store, tmp_path, origin, mark):
+def test_a_run_of_unpublished_code_is_marked(store, tmp_path, origin, mark):
     put(store, identity("lsr"), provenance=provenance(plugins={"genebench-linear": origin}))
     site = made(store, tmp_path)
     assert labels(Page(boards(site.out)[0] / "all.html")) == [("1", f"lsr {mark}".strip())]
@@ -439,7 +439,7 @@ def test_the_command_names_local_files_and_metrics_that_one_has_to_ask_for(store
 
 
 def test_a_long_command_is_shown_whole(store, tmp_path):
-    params = {f"parameter_{at}": at for at in range(40)}
+    params = {f"parameter_{number}": number for number in range(40)}
     record = put(store, identity("lsr", params=params))
     command = repeat_command(record, registry())
     assert len(command) > 1000
@@ -491,7 +491,7 @@ def test_hostile_text_is_shown_as_text_and_never_a_path(store, tmp_path):
     assert "<script>alert(1)" in Page(out / "index.html").text
 
 
-def test_a_text_is_cut_where_nobody_reads_on():
+def test_a_long_text_is_cut():
     assert len(str(shown("x" * 10_000))) < 400
     assert shown("a\nb\x00c") == "a b�c"
     assert shown(3) == 3
@@ -618,7 +618,7 @@ def test_scores_and_vectors_that_were_edited_alike_are_found(store, tmp_path):
 
 
 def test_shares_that_do_not_add_up_to_the_score_are_found(store, tmp_path):
-    """All checksums are right, but the intervals would be of another score."""
+    """All checksums are right, but the intervals would belong to another score."""
     put(store, identity("lsr"))
     vectors = vectors_with(0.4)
     vectors["profile-share.mae.all"] = vectors["profile-share.mae.all"] / 2
@@ -627,15 +627,15 @@ def test_shares_that_do_not_add_up_to_the_score_are_found(store, tmp_path):
     assert "do not add up" in problem
 
 
-def test_what_nobody_foresaw_in_vectors_costs_their_record(store, tmp_path, monkeypatch):
+def test_an_unforeseen_error_in_vectors_costs_their_record_alone(store, tmp_path, monkeypatch):
     put(store, identity("lsr"))
     bad = put(store, identity("knn"))
     vectors = ResultsStore.vectors
 
-    def some(store, record, names=None):
+    def fail_for_one(store, record, names=None):
         return vectors(store, record, names) if record.key != bad.key else {}[record.key]
 
-    monkeypatch.setattr(ResultsStore, "vectors", some)
+    monkeypatch.setattr(ResultsStore, "vectors", fail_for_one)
     site = made(store, tmp_path)
     (problem,) = site.built.problems
     assert problem == f"{store.root}: record {bad.key}: cannot be shown (KeyError: '{bad.key}')"
@@ -647,10 +647,10 @@ def test_a_page_that_cannot_be_made_costs_its_run_and_not_the_board(store, tmp_p
     bad = put(store, identity("knn"), 0.3)
     page = run_pages.run_page
 
-    def some(task, options):
+    def fail_for_one(task, options):
         return 1 / 0 if task.run.key == bad.key else page(task, options)
 
-    monkeypatch.setattr(run_pages, "run_page", some)
+    monkeypatch.setattr(run_pages, "run_page", fail_for_one)
     site = made(store, tmp_path)
     (problem,) = site.built.problems
     assert problem.endswith(f"{bad.key}: cannot be shown (ZeroDivisionError: division by zero)")
@@ -690,7 +690,7 @@ def test_different_records_under_one_key_are_named_and_the_first_is_shown(store,
 
 
 def verify(store, record):
-    """Mark a record as it would be marked once its predictions were scored again."""
+    """Mark a record as verified."""
     mark = {"record": store.digest(record.key), "when": "", "genebench": "1", "metrics": ("mae",)}
     store.mark(record.key, verified=mark)
 
@@ -740,7 +740,7 @@ def test_no_record_at_all_is_the_users_mistake(store, tmp_path):
     assert not (tmp_path / "site").exists()
 
 
-# Where it is written
+# The folder of the site
 
 
 def test_a_folder_that_holds_something_else_is_refused_and_left_alone(store, tmp_path):
