@@ -278,7 +278,7 @@ def scatter(dots: Sequence[Dot], x: str, y: str, *, lower_is_better: bool) -> Ma
     path = _path((across(dot.cost), up(dot.error)) for dot in front)
     return _drawing(
         f'<svg viewBox="0 0 {width} {height}" role=img aria-label="{y_label} against {x_label}, '
-        f'{len(dots)} methods; the numbers stand in the table">{_axes(across, up)}'
+        f'{len(dots)} methods. The table has the numbers.">{_axes(across, up)}'
         f'<path class=front d="{path}"/>{marks}{"".join(_names(dots, front, across, up))}'
         f"<text x={(width + _LEFT) // 2} y={height} dy=-4 class=m>{x_label}</text>"
         f"<text x=4 y=12>{y_label}</text></svg>"

@@ -114,10 +114,13 @@ def _start_worker() -> subprocess.Popen[bytes]:
     # An entry of sys.path may be relative, or '' for the current folder.
     path = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
     return subprocess.Popen(
+        # -P leaves the current folder out of sys.path, because its files could shadow modules.
         [sys.executable, "-P", "-m", "genebench.leaderboard.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | _ONE_THREAD | {"PYTHONPATH": path},
+        # Ctrl-C must not reach the workers: this process alone decides when the work ends.
+        start_new_session=True,
     )
 
 

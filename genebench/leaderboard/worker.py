@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import sys
 import traceback
 from typing import Any
 
 
 def _main() -> None:
-    # Ctrl-C reaches the whole process group. The parent alone decides when the work ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests = sys.stdin.buffer
     responses = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # Code that prints must not write between two responses.

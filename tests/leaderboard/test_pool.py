@@ -58,6 +58,13 @@ def test_tasks_that_have_not_started_are_dropped_when_the_pool_closes(tmp_path):
     assert len(list(tmp_path.iterdir())) < 5_000
 
 
+def test_a_worker_ends_when_its_input_ends():
+    """So no worker outlives a process that is killed."""
+    workers = WorkerPool(2)
+    workers.close()
+    assert [worker.returncode for worker in workers._workers] == [0, 0]
+
+
 def test_few_tasks_stay_in_this_process():
     with pool_for(3) as chosen:
         assert isinstance(chosen, ThisProcess)
