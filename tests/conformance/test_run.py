@@ -129,6 +129,18 @@ def test_the_users_own_data_and_generators_are_left_alone(home, dishonest):
     assert (sorted(home.rglob("*")), random.getstate()) == before
 
 
+def test_a_subject_writes_and_fits_nothing_before_its_first_check(dishonest, tmp_path):
+    Subject("honest")
+    assert list(tmp_path.glob("genebench-check-*")) == []
+
+
+def test_a_failure_holds_the_rule_and_the_observation_apart(dishonest):
+    with pytest.raises(CheckError) as caught:
+        chosen_checks([LEARNS])[0](Subject("constant"))
+    assert caught.value.rule == chosen_checks([LEARNS])[0].rule
+    assert str(caught.value) == f"{caught.value.rule} But {caught.value.observation}"
+
+
 def test_nothing_is_left_on_disk(dishonest):
     subject = Subject("honest")
     list(run_checks(subject, chosen_checks(["fits"]), {}))
