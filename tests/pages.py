@@ -1,7 +1,7 @@
-"""Following a page of the documentation step by step.
+"""Execution of pages of the documentation: files to write, commands to type, lines printed.
 
 A reader writes each block of Python to the file that the text before it names, and types each line
-after ``$``. :func:`follow` does the same, in order, and compares the output with the page.
+after ``$``. :func:`follow` does so in order, and compares what is printed with the page.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _BLOCK = re.compile(r"```(python|console)\n(.*?)```", re.DOTALL)
 _FILE = re.compile(r"`([\w./-]+\.py)`")
 _NUMBER = re.compile(r"-?\d+\.\d+")
 TOLERANCE = 0.02
-"""Relative difference allowed between a printed number and the page's: processors round."""
+"""Relative difference allowed between a printed number and the page's. Processors differ."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Type:
-    """A command to type, and the lines that it prints."""
+    """A command to type, and lines that it prints."""
 
     words: list[str]
     printed: list[str]
@@ -39,7 +39,7 @@ def steps(page: Path) -> Iterator[Write | Type]:
     """Yield the steps of a reader of the page, in order.
 
     Raises:
-        ValueError: the text before a block of Python names no file.
+        ValueError: nothing before a block of Python names a file.
     """
     text = page.read_text("utf-8")
     before = 0
@@ -47,10 +47,10 @@ def steps(page: Path) -> Iterator[Write | Type]:
         if block[1] == "console":
             yield from _commands(block[2])
         else:
-            names = _FILE.findall(text, before, block.start())
-            if not names:
+            named = _FILE.findall(text, before, block.start())
+            if not named:
                 raise ValueError(f"{page}: no file is named before {block[2].splitlines()[0]!r}")
-            yield Write(names[-1], block[2])
+            yield Write(named[-1], block[2])
         before = block.end()
 
 
@@ -61,13 +61,7 @@ def _commands(block: str) -> Iterator[Type]:
 
 
 def follow(page: Path, folder: Path, execute: Callable[[list[str]], str]) -> None:
-    """Follow the steps of a page in a folder, and check the output of each command.
-
-    Args:
-        page: the page, in Markdown.
-        folder: where files are written.
-        execute: runs the words of a command, and returns its output.
-    """
+    """Do the steps of a page in a folder. ``execute`` returns the output of a command."""
     for step in steps(page):
         if isinstance(step, Write):
             path = folder / step.path
@@ -82,13 +76,12 @@ def follow(page: Path, folder: Path, execute: Callable[[list[str]], str]) -> Non
 
 
 def _agree(expected: list[str], printed: list[str]) -> bool:
-    """Return whether the expected words occur in a row. ``…`` stands for any word."""
+    """Return whether the words are printed in a row. ``…`` stands for any word."""
     starts = range(len(printed) - len(expected) + 1)
     return any(all(map(_same, expected, printed[start:])) for start in starts)
 
 
 def _same(expected: str, printed: str) -> bool:
-    """Return whether two words are equal, or are numbers that differ by rounding alone."""
     if _NUMBER.fullmatch(expected) and _NUMBER.fullmatch(printed):
         return abs(float(expected) - float(printed)) <= TOLERANCE * abs(float(expected))
     return bool(re.fullmatch(re.escape(expected).replace("…", ".*"), printed))
