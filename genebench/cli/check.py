@@ -1,4 +1,4 @@
-"""``genebench check``: whether a method keeps the contract."""
+"""The command ``genebench check``: check that a method keeps the contract."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from genebench.conformance.run import Outcome
 
 CHECK_FAILED = 1
+"""Exit status if a check failed."""
+
 _INDENT = " " * 15
-_SHOWN = {"passed": "pass", "failed": "FAIL", "skipped": "skip", "expected": "xfail"}
+_LABELS = {"passed": "pass", "failed": "FAIL", "skipped": "skip", "expected": "xfail"}
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command to the application."""
     app.command(
         "check",
         short_help="Check that a method keeps the contract.",
@@ -33,42 +35,49 @@ def register(app: typer.Typer) -> None:
 
 def check(  # noqa: PLR0917  typer's options are the arguments
     method: Annotated[
-        str, typer.Argument(help="A method, or several by commas, or all.", metavar="METHOD")
+        str, typer.Argument(help="A method, several with commas, or all.", metavar="METHOD")
     ],
     preset: Annotated[str, typer.Option(help="tiny, small or paper.")] = "tiny",
     param: Annotated[
         list[str] | None,
-        typer.Option("--param", metavar="PARAM=VALUE", help="Set a parameter; repeatable."),
+        typer.Option("--param", metavar="PARAM=VALUE", help="Set a parameter. Repeatable."),
     ] = None,
     only: Annotated[
-        str, typer.Option(help="Only these checks or groups, by commas: honesty,life.")
+        str, typer.Option(help="Run only these checks or groups, with commas: honesty,life.")
     ] = "",
-    traceback: Annotated[bool, typer.Option("--traceback", help="Show where it failed.")] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show the traceback of each failure.")
+    ] = False,
     limit: Annotated[
         str | None,
         typer.Option(
-            "--time-limit", metavar="TIME", help="Stop a check after so long; 10m unless given."
+            "--time-limit", metavar="TIME", help="Stop a check after this time. The default is 10m."
         ),
     ] = None,
-    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only failures and sums.")] = False,
+    plugin: PluginOption = None,  # noqa: ARG001  the option itself loads plugins
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show only failures and the summary.")
+    ] = False,
 ) -> int:
-    """Check a method: shapes, purity, honesty, learning, saving, … on small data of its own.
+    """Check a method: shapes, purity, honesty, learning, saving, … on small simulated data.
 
-    Each line is what a method that conforms does. A process of their own makes the checks: one
-    that ends it, or takes too long, has failed. Exit status 1: a check failed.
+    Each line is a rule for methods. The checks run in a subprocess. A check that ends the
+    subprocess or takes too long has failed. Exit status 1: a check failed.
     """
     from genebench.conformance.check import chosen_checks
-    from genebench.conformance.contained import SECONDS, run_contained
+    from genebench.conformance.contained import TIME_LIMIT_SECONDS, run_contained
     from genebench.conformance.run import expected_failures, summary
     from genebench.conformance.subject import Subject
 
-    overrides, seconds = _overrides(param or ()), time_limit(limit) or SECONDS
+    overrides = _overrides(param or ())
+    seconds = time_limit(limit) or TIME_LIMIT_SECONDS
     checks = chosen_checks(name for name in map(str.strip, only.split(",")) if name)
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    # All are created before the first check runs, so that a wrong name is an error at once.
+    subjects = [Subject(name, preset=preset, overrides=overrides) for name in _names(method)]
     failed = False
-    for subject in [
-        Subject(name, preset=_preset(preset), overrides=overrides) for name in _names(method)
-    ]:
+    for subject in subjects:
         outcomes = []
         for outcome in run_contained(subject, checks, expected_failures(subject), seconds):
             outcomes.append(outcome)
@@ -83,19 +92,14 @@ def _names(method: str) -> list[str]:
     try:
         return [spec.name for spec in registry().methods.choose(method.split(","))]
     except UserError as error:
-        # A plugin that was set aside offers nothing: its methods are unknown.
+        # A plugin that cannot be loaded offers no method, so this may be the reason.
         broken = [plugin.name for plugin in registry().plugins.broken]
         if not broken:
             raise
         raise UserError(
-            f"{error}; plugins that were set aside: {', '.join(broken)} (genebench list plugins)"
+            f"{error} (Plugins that could not be loaded: {', '.join(broken)}. "
+            "See: genebench list plugins)"
         ) from error
-
-
-def _preset(name: str) -> str:
-    if name not in PRESETS:
-        raise unknown("preset", name, PRESETS)
-    return name
 
 
 def _overrides(assignments: Iterable[str]) -> dict[str, str]:
@@ -103,18 +107,20 @@ def _overrides(assignments: Iterable[str]) -> dict[str, str]:
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not (name.strip() and equals):
-            raise UserError(f"--param {assignment}: write PARAM=VALUE, as in k_max=30")
+            raise UserError(
+                f"--param {assignment}: the value is missing. Write PARAM=VALUE, as in k_max=30."
+            )
         chosen[name.strip()] = value
     return chosen
 
 
 def _show(outcome: Outcome, *, traceback: bool) -> None:
-    made = outcome.check
-    typer.echo(f"{_SHOWN[outcome.status]:5} {made.group:8} {made.sentence}")
+    check = outcome.check
+    typer.echo(f"{_LABELS[outcome.status]:5} {check.group:8} {check.rule}")
     if outcome.status == "passed":
         return
-    detail = outcome.detail.removeprefix(made.sentence).strip()
-    typer.echo(f"{_INDENT}{printable(f'{detail} [{made.name}]')}")
+    typer.echo(f"{_INDENT}{printable(f'{outcome.detail} [{check.name}]')}")
     for line in outcome.traceback.splitlines() if traceback else ():
+        # printable() joins white space, so the indentation is put back.
         depth = len(line) - len(line.lstrip())
         typer.echo(f"{_INDENT}{' ' * depth}{printable(line)}")

@@ -1,4 +1,4 @@
-"""``genebench leaderboard``: results as a site."""
+"""The command ``genebench leaderboard``: build a static site of results."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from genebench._util.text import printable
 from genebench.cli.options import DEFAULT_RESULTS, PluginOption
 from genebench.errors import UserError
 
-_MOST = 20
-"""Problems that are named on standard error; the site's own page has them all."""
+_MOST_PROBLEMS = 20
+"""Problems that are printed on standard error. A page of the site lists all of them."""
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command to the application."""
     app.command(
         "leaderboard",
-        short_help="Make a site of results: ranks, runs, methods.",
+        short_help="Build a site of results: ranks, runs, methods.",
         epilog="Example: genebench leaderboard results --out site",
     )(leaderboard)
 
@@ -31,25 +31,25 @@ def leaderboard(
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the site.")] = Path("site"),
     metrics: Annotated[
-        str, typer.Option(help="Columns of scores; methods are ranked by the first.")
+        str, typer.Option(help="Columns of scores, with commas. The first one ranks the methods.")
     ] = "mae,cc",
-    title: Annotated[str, typer.Option(help="What the site is called.")] = "genebench leaderboard",
-    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
+    title: Annotated[str, typer.Option(help="Title of the site.")] = "genebench leaderboard",
+    plugin: PluginOption = None,  # noqa: ARG001  the option itself loads plugins
 ) -> None:
-    """Make a static site of one or more results folders; it opens from disk, offline.
+    """Build a static site of one or more results folders. It opens from disk, offline.
 
-    A record that cannot be shown is named, and the rest is built.
+    Records that cannot be shown are named on standard error. All others are shown.
     """
     try:
         from genebench.leaderboard import build
     except ModuleNotFoundError as error:
         if error.name not in ("jinja2", "markupsafe"):
             raise
-        raise UserError("a site needs jinja2; pip install 'genebench[report]'") from None
-    made = build(results or [DEFAULT_RESULTS], out, metrics=metrics.split(","), title=title)
-    for problem in made.problems[:_MOST]:
+        raise UserError("A site needs jinja2. Run: pip install 'genebench[report]'") from None
+    built = build(results or [DEFAULT_RESULTS], out, metrics=metrics.split(","), title=title)
+    for problem in built.problems[:_MOST_PROBLEMS]:
         typer.echo(f"genebench: not shown: {printable(problem)}", err=True)
-    if len(made.problems) > _MOST:
-        more = len(made.problems) - _MOST
-        typer.echo(f"genebench: {more:,} more; see {out / 'problems.html'}", err=True)
-    typer.echo(f"{made.index}: {made.boards:,} boards of {made.runs:,} runs")
+    if len(built.problems) > _MOST_PROBLEMS:
+        more = len(built.problems) - _MOST_PROBLEMS
+        typer.echo(f"genebench: {more:,} more. See {out / 'problems.html'}", err=True)
+    typer.echo(f"{built.index}: {built.boards:,} boards of {built.runs:,} runs")

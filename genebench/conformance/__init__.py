@@ -26,14 +26,14 @@ def parametrize_with_checks(
 ) -> Any:
     """Run a pytest function with each check of some installed methods.
 
-    The function takes ``check`` and ``method``, and calls ``check(method)``. What cannot be
-    checked is skipped with its reason; an expected failure is a strict xfail.
+    The function takes ``check`` and ``method``, and calls ``check(method)``. A check that does
+    not apply is skipped with its reason. An expected failure is a strict xfail.
 
     Args:
-        methods: names, or one.
-        preset: what parameters are taken from.
-        params: parameter → value, where not the preset's.
-        expected: name of a check → why it fails, on top of the specs' ``expected_failures``.
+        methods: a name, or several.
+        preset: the preset of the parameters.
+        params: parameter → value, where it is not the preset's.
+        expected: name of a check → why it fails, besides the specs' ``expected_failures``.
 
     Returns:
         A decorator.

@@ -21,7 +21,16 @@ Landmarks = Mapping[str, NDArray[np.float32]]
 
 
 class CheckError(AssertionError):
-    """A method breaks a rule. The message states the rule and the behaviour that was seen."""
+    """A method breaks a rule.
+
+    Attributes:
+        rule: the rule, one sentence.
+        observation: the behaviour that was seen instead.
+    """
+
+    def __init__(self, rule: str, observation: str) -> None:
+        super().__init__(f"{rule} But {observation}")
+        self.rule, self.observation = rule, observation
 
 
 class Violation(Exception):  # noqa: N818  a finding, which becomes a CheckError

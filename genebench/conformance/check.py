@@ -1,4 +1,4 @@
-"""What a check is: a function whose one-sentence docstring is its name and its error."""
+"""A check: a rule for methods, and a function that finds whether a method keeps it."""
 
 from __future__ import annotations
 
@@ -15,69 +15,64 @@ GROUPS = (
     "spec", "shape", "purity", "order", "honesty", "learning", "repeat", "life", "device",
     "failure",
 )  # fmt: skip
-"""Groups of checks, in the order that they are run in; each is a module of ``checks``."""
+"""Groups of checks, in the order that they run in. Each is a module of ``checks``."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check of one method. Call it with a :class:`Subject`.
+    """One check. Call it with a :class:`Subject`.
 
     Attributes:
-        name: what expected failures and ``--only`` call it.
-        group: what it is about.
-        sentence: what a method that conforms does.
+        name: its name, for expected failures and ``--only``.
+        group: its group.
+        rule: the rule, one sentence that tells the author of a method what the method must do.
+        function: raises an exception if the method breaks the rule.
     """
 
     name: str
     group: str
-    sentence: str
+    rule: str
     function: Callable[[Subject], None]
 
     def __call__(self, subject: Subject) -> None:
-        """Make the check.
+        """Run the check.
 
         Raises:
-            CheckError: the method does not conform.
-            NotApplicable: nothing can be said of it.
+            CheckError: the method breaks the rule.
+            NotApplicable: the rule does not apply to this method, or not on this machine.
         """
         try:
-            with subject.at_home(), no_exit():
+            with subject.home.active(), no_exit():
                 self.function(subject)
         except NotApplicable:
             raise
         except Violation as violation:
-            raise CheckError(f"{self.sentence} But {violation}") from violation
+            raise CheckError(self.rule, str(violation)) from violation
         except (Exception, SystemExit) as error:
-            raise CheckError(f"{self.sentence} But it raised {describe(error)}") from error
-
-
-_KNOWN: dict[str, Check] = {}
+            raise CheckError(self.rule, f"it raised {describe(error)}") from error
 
 
 def check(function: Callable[[Subject], None]) -> Check:
-    """Make a check of a function; its module is its group, its docstring what it says."""
+    """Turn a function into a check. Its docstring is the rule, its module the group."""
     group = function.__module__.rpartition(".")[2]
-    sentence = " ".join((function.__doc__ or "").split())
-    made = Check(function.__name__, group, sentence, function)
-    _KNOWN[made.name] = made
-    return made
+    rule = " ".join((function.__doc__ or "").split())
+    return Check(function.__name__, group, rule, function)
 
 
 def all_checks() -> list[Check]:
-    """Every check, group by group."""
-    for group in GROUPS:
-        import_module(f"genebench.conformance.checks.{group}")
-    return sorted(_KNOWN.values(), key=lambda check: GROUPS.index(check.group))
+    """Return every check, group by group, in the order of definition."""
+    modules = [import_module(f"genebench.conformance.checks.{group}") for group in GROUPS]
+    return [item for module in modules for item in vars(module).values() if isinstance(item, Check)]
 
 
 def chosen_checks(names: Iterable[str]) -> list[Check]:
-    """The checks of these names or groups; every one when there are none.
+    """Return the checks of some names or groups, or all checks if there are no names.
 
     Raises:
         UserError: there is no such check or group.
     """
-    wanted, every = set(names), all_checks()
-    known = {*GROUPS, *(check.name for check in every)}
+    wanted, checks = set(names), all_checks()
+    known = {*GROUPS, *(check.name for check in checks)}
     for name in wanted - known:
         raise unknown("check", name, known)
-    return [check for check in every if not wanted or wanted & {check.name, check.group}]
+    return [check for check in checks if not wanted or wanted & {check.name, check.group}]

@@ -1,7 +1,7 @@
-"""Work that a check needs done in a process of its own.
+"""Subprocesses of checks: a fit in another home, or a saved model in a fresh process.
 
-The parent names the work in one JSON argument, and sends landmarks through standard input once they
-are asked for: they are nowhere in the files of the process while it fits.
+The parent sends a request as one JSON argument. It sends the landmarks of the test profiles through
+standard input, which the child reads only after the fit. So they are in no file during the fit.
 """
 
 from __future__ import annotations
@@ -19,95 +19,106 @@ from typing import Any
 
 import numpy as np
 
-from genebench.conformance.base import Landmarks, Predictions
+from genebench.conformance.base import Landmarks, Models, Predictions
 
 
 class ChildError(Exception):
-    """A process came to another end than it should have; the message says how."""
+    """A child process failed or exceeded its time. The message is the reason."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a process gave: predictions by test set, and the seconds that fitting took."""
+    """The result of a child process.
+
+    Attributes:
+        predictions: test set → predictions, profiles × targets.
+        seconds: wall time of the fit, 0 if there was none.
+    """
 
     predictions: Predictions
     seconds: float
 
 
 def ask(home: Path, request: Mapping[str, Any], landmarks: Landmarks, timeout: float) -> Result:
-    """Have a process with a home of its own fit or open a model, then predict.
+    """Fit a method or open a saved model in a child process, and return its predictions.
+
+    Args:
+        home: the genebench home of the child.
+        request: ``method`` and ``params`` to fit, or ``model`` and ``device`` to open.
+        landmarks: test set → landmarks to predict from, profiles × landmarks.
+        timeout: seconds that the child may take.
 
     Raises:
-        ChildError: it failed, or was not done in time.
+        ChildError: the child failed, or was not done in time.
     """
     answer = home / "answer.npz"
     answer.unlink(missing_ok=True)
-    given = io.BytesIO()
-    np.savez(given, allow_pickle=False, **landmarks)
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **landmarks)
     try:
         done = run_python(
             ["-m", __name__, json.dumps({**request, "answer": str(answer)})],
-            timeout=timeout, home=home, given=given.getvalue(),
+            timeout=timeout, home=home, stdin=stream.getvalue(),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise ChildError(f"it was not done after {timeout:.0f} seconds") from None
     if done.returncode or not answer.exists():
-        raise ChildError(_last_line(done.stderr) or f"it ended with status {done.returncode}")
-    with np.load(answer, allow_pickle=False) as found:
-        predictions = {name: found[name] for name in landmarks}
-        return Result(predictions, float(found["seconds"]))
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        # The last line of a traceback is the error.
+        raise ChildError(lines[-1] if lines else f"it ended with status {done.returncode}")
+    with np.load(answer, allow_pickle=False) as arrays:
+        predictions = {name: arrays[name] for name in landmarks}
+        return Result(predictions, float(arrays["seconds"]))
 
 
 def run_python(
-    arguments: list[str], *, timeout: float, home: Path | None = None, given: bytes = b""
+    arguments: list[str], *, timeout: float, home: Path | None = None, stdin: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a Python that finds the modules that this one finds."""
-    # The folder of a script or '' stands for a place that only this process knows how to resolve.
+    """Run a Python process that imports from the same folders as this one.
+
+    Raises:
+        subprocess.TimeoutExpired: it was not done in time.
+    """
+    # An entry of sys.path may be relative, or '' for the current folder.
     path = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
-    surroundings = os.environ | {"PYTHONPATH": path}
+    environment = os.environ | {"PYTHONPATH": path}
     if home:
-        surroundings["GENEBENCH_HOME"] = str(home)
+        environment["GENEBENCH_HOME"] = str(home)
     return subprocess.run(  # noqa: S603  this Python, and modules that it has already
         [sys.executable, *arguments],
-        input=given, capture_output=True, timeout=timeout, env=surroundings, check=False,
+        input=stdin, capture_output=True, timeout=timeout, env=environment, check=False,
     )  # fmt: skip
 
 
-def _last_line(stderr: bytes) -> str:
-    lines = stderr.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else ""
-
-
 def _main(request: Mapping[str, Any]) -> None:
-    models, seconds = (_opened if "model" in request else _fitted)(request)
+    if "model" in request:
+        models, seconds = _open_models(request), 0.0
+    else:
+        models, seconds = _fit(request)
     with np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False) as sent:
         predictions = {name: np.asarray(models[name].predict(sent[name])) for name in sent.files}
     np.savez(request["answer"], allow_pickle=False, seconds=seconds, **predictions)
 
 
-def _fitted(request: Mapping[str, Any]) -> tuple[Mapping[str, Any], float]:
-    from genebench.conformance.subject import (
-        Subject,
-        fit,
-        open_training_set,
-        open_validation_sets,
-        opened,
-    )
+def _fit(request: Mapping[str, Any]) -> tuple[Models, float]:
+    """Fit a method, and return its models and the seconds that the fit took."""
+    from genebench.conformance.checked import CheckedMethod
+    from genebench.conformance.home import open_training_set, open_validation_sets
 
-    subject = Subject(request["method"])
-    # Imports take their time on a busy machine, and are no part of a fit.
-    subject.create(request["params"])
-    given = open_training_set(opened()), open_validation_sets(opened())
+    method = CheckedMethod(request["method"])
+    # Importing torch takes seconds on a busy machine, and is not part of the fit.
+    method.create(request["params"])
+    train, validation_sets = open_training_set(), open_validation_sets()
     began = time.monotonic()
-    models = fit(subject, *given, params=request["params"])
+    models = method.fit(train, validation_sets, request["params"])
     return models, time.monotonic() - began
 
 
-def _opened(request: Mapping[str, Any]) -> tuple[Mapping[str, Any], float]:
+def _open_models(request: Mapping[str, Any]) -> Models:
     from genebench.models.saved import open_model
 
     paths, device = request["model"], request["device"]
-    return {name: open_model(path, device).model for name, path in paths.items()}, 0.0
+    return {name: open_model(path, device).model for name, path in paths.items()}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Checks made in a process of their own, which a method may end, crash or never return from.
+"""Checks that run in a subprocess, because a method may end, crash or block its process.
 
-Run as a module, this is that process: it is told a method and its checks, and answers with what
-came of each. What the method prints goes to standard error.
+Run as a module, this is the subprocess. It receives a method and the names of checks, and sends
+the outcome of each. Whatever the method prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from genebench.conformance.subject import Subject
 from genebench.engines.process import Event, Worker
 from genebench.engines.worker import end_process, receive_order
 
-SECONDS = 600.0
-"""That a check may take unless told otherwise: more than any process that it waits for."""
+TIME_LIMIT_SECONDS = 600.0
+"""Default time limit of one check. The processes that checks wait for are given at most 300 s."""
+
 _STDERR = 2
+"""File descriptor of standard error."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What the process is told: as JSON."""
+    """The request to the subprocess, sent as JSON."""
 
     method: str
     preset: str
@@ -35,57 +37,69 @@ class Order:
 
 
 class Ended(Exception):  # noqa: N818  a finding, which becomes an outcome
-    """The process said nothing of a check; the message is why."""
+    """The subprocess ended or was stopped during a check. The message is the reason."""
 
 
 def run_contained(
-    subject: Subject, checks: Iterable[Check], expected: Mapping[str, str], limit: float = SECONDS
+    subject: Subject,
+    checks: Iterable[Check],
+    expected: Mapping[str, str],
+    time_limit: float = TIME_LIMIT_SECONDS,
 ) -> Iterator[Outcome]:
-    """Make checks, each within so many seconds; yield the outcome of each as soon as it is known.
+    """Run checks in a subprocess, and yield the outcome of each as soon as it has run.
 
-    A check that ends the process, or takes longer, has failed, though another failure of it be
-    expected; those after it are skipped.
+    A check that ends the process or exceeds the time limit has failed, even if it was expected
+    to fail for another reason. The checks after it are skipped.
+
+    Args:
+        subject: the method.
+        checks: the checks.
+        expected: name of a check → why it fails.
+        time_limit: seconds that each check may take.
     """
     left = deque(checks)
+    method = subject.method
+    names = [check.name for check in left]
+    order = Order(method.spec.name, method.preset, method.overrides, names)
     try:
-        for event in _events(_order(subject, left), limit):
+        for event in _events(TypeAdapter(Order).dump_json(order), time_limit):
             match event:
-                case {"check": name, "status": status, "detail": str(detail), "traceback": str(at)}:
+                case {
+                    "check": name,
+                    "status": status,
+                    "detail": str(detail),
+                    "traceback": str(lines),
+                }:
                     if left and name == left[0].name:
-                        yield judged(Outcome(left.popleft(), status, detail, at), expected)
+                        yield judged(Outcome(left.popleft(), status, detail, lines), expected)
             if not left:
                 return
     except Ended as why:
         stopped = left.popleft()
-        yield Outcome(stopped, "failed", f"{stopped.sentence} But {why}.")
+        yield Outcome(stopped, "failed", f"But {why}.")
         for check in left:
             yield Outcome(check, "skipped", f"{stopped.name} ended the process of the checks")
 
 
-def _order(subject: Subject, checks: Iterable[Check]) -> bytes:
-    names = [check.name for check in checks]
-    order = Order(subject.spec.name, subject.preset, subject.overrides, names)
-    return TypeAdapter(Order).dump_json(order)
-
-
-def _events(order: bytes, limit: float) -> Iterator[Event]:
-    """What the process says.
+def _events(order: bytes, time_limit: float) -> Iterator[Event]:
+    """Yield the events of the subprocess.
 
     Raises:
-        Ended: it says no more, or nothing for so long.
+        Ended: the process ended, or sent nothing within the time limit.
     """
-    # Whatever the process writes for itself goes when it does, however it ends.
-    with tempfile.TemporaryDirectory(prefix="genebench-check-", ignore_cleanup_errors=True) as own:
-        worker = Worker(order, __name__, environment={"TMPDIR": own}, output=_STDERR)
+    # A check may leave temporary files behind, however it ends. They are removed with this folder.
+    with tempfile.TemporaryDirectory(prefix="genebench-check-", ignore_cleanup_errors=True) as tmp:
+        worker = Worker(order, __name__, environment={"TMPDIR": tmp}, output=_STDERR)
         try:
-            spoke = worker.seconds
+            last_event = worker.seconds
             while not worker.has_ended():
                 for event in worker.events():
-                    spoke = worker.seconds
+                    last_event = worker.seconds
                     yield event
-                if worker.seconds - spoke > limit:
-                    raise Ended(f"it was stopped after {limit:g} s")
+                if worker.seconds - last_event > time_limit:
+                    raise Ended(f"it was stopped after {time_limit:g} s")
             worker.stop()
+            # The last events may have arrived after the last look.
             yield from worker.events()
             raise Ended(worker.death().message)
         finally:

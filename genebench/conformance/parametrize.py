@@ -1,4 +1,4 @@
-"""Checks as parameters of a pytest function."""
+"""Checks as the parameters of a pytest function."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genebench.runs.suite import texts
 
 
 class _PytestCheck(Check):
-    """A check that skips its test where it does not apply."""
+    """A check that skips its test if it does not apply."""
 
     def __call__(self, subject: Subject) -> None:
         import pytest
@@ -32,7 +32,7 @@ def parametrized(
     params: Mapping[str, Any],
     expected: Mapping[str, str],
 ) -> Any:
-    """The decorator that :func:`genebench.conformance.parametrize_with_checks` returns."""
+    """Return the decorator of :func:`genebench.conformance.parametrize_with_checks`."""
     import pytest
 
     subjects = [Subject(name, preset=preset, overrides=texts(params)) for name in methods]

@@ -1,4 +1,4 @@
-"""Checks run one by one, and what came of each."""
+"""Running checks one by one, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ Status = Literal["passed", "failed", "skipped", "expected"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a check.
+    """The outcome of one check.
 
     Attributes:
-        status: ``expected`` is a failure that was declared.
-        detail: why it failed or was skipped, in one sentence; of an expected failure, the reason
-            that was declared.
-        traceback: of a failure.
+        check: the check.
+        status: the result. ``expected`` is a failure that was declared.
+        detail: the behaviour that broke the rule, or the reason why the check was skipped. For an
+            expected failure it is the declared reason.
+        traceback: the traceback of a failure.
     """
 
     check: Check
@@ -35,12 +36,12 @@ class Outcome:
 
 
 def expected_failures(subject: Subject, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Check → why it fails, as the spec declares and as is said here.
+    """Return check → reason of each failure that is expected: those of the spec, and more.
 
     Raises:
-        UserError: there is no such check.
+        UserError: an expected failure names no check.
     """
-    expected = {**subject.spec.expected_failures, **(more or {})}
+    expected = {**subject.method.spec.expected_failures, **(more or {})}
     known = {check.name for check in all_checks()}
     for name in expected:
         if name not in known:
@@ -51,54 +52,58 @@ def expected_failures(subject: Subject, more: Mapping[str, str] | None = None) -
 def run_checks(
     subject: Subject, checks: Iterable[Check], expected: Mapping[str, str]
 ) -> Iterator[Outcome]:
-    """Make checks, and yield the outcome of each as soon as it is known."""
+    """Run checks, and yield the outcome of each as soon as it has run."""
     for check in checks:
         yield judged(outcome_of(subject, check), expected)
 
 
 def outcome_of(subject: Subject, check: Check) -> Outcome:
-    """Make a check, and say what came of it."""
+    """Run a check, and return its outcome."""
     try:
         with escaped_output():
             check(subject)
     except NotApplicable as reason:
         return Outcome(check, "skipped", str(reason))
     except CheckError as error:
-        return Outcome(check, "failed", str(error), "".join(traceback.format_exception(error)))
+        lines = traceback.format_exception(error)
+        return Outcome(check, "failed", f"But {error.observation}", "".join(lines))
     return Outcome(check, "passed")
 
 
 def judged(outcome: Outcome, expected: Mapping[str, str]) -> Outcome:
-    """The outcome in the light of which checks are expected to fail, and why."""
+    """Return the outcome with expected failures taken into account.
+
+    An expected failure that passes is a failure: the declaration is out of date.
+    """
     reason = expected.get(outcome.check.name)
     if reason is None:
         return outcome
     if outcome.status == "failed":
         return Outcome(outcome.check, "expected", reason, outcome.traceback)
     if outcome.status == "passed":
-        stale = f"It was expected to fail ({reason}), and passes: declare that no more."
+        stale = f"But it was expected to fail ({reason}), and passes. Remove the declaration."
         return Outcome(outcome.check, "failed", stale)
     return outcome
 
 
 def summary(outcomes: Iterable[Outcome]) -> str:
-    """How many checks ran and passed, were skipped and why, and failed as expected and why."""
-    every = list(outcomes)
-    ran = [outcome for outcome in every if outcome.status != "skipped"]
+    """Return one line: the numbers of checks by status, and the reasons of skips."""
+    listed = list(outcomes)
+    ran = [outcome for outcome in listed if outcome.status != "skipped"]
     passed = sum(outcome.status == "passed" for outcome in ran)
     failed = sum(outcome.status == "failed" for outcome in ran)
     parts = [
-        f"{len(ran)} of {len(every)} checks ran",
+        f"{len(ran)} of {len(listed)} checks ran",
         f"{passed} passed",
         *([f"{failed} failed"] if failed else []),
-        *_reasons(every, "skipped", "skipped"),
-        *_reasons(every, "expected", "failed as expected"),
+        *_reasons(listed, "skipped", "skipped"),
+        *_reasons(listed, "expected", "failed as expected"),
     ]
     return ", ".join(parts)
 
 
-def _reasons(outcomes: Iterable[Outcome], status: Status, said: str) -> Iterator[str]:
+def _reasons(outcomes: Iterable[Outcome], status: Status, label: str) -> Iterator[str]:
     reasons = Counter(outcome.detail for outcome in outcomes if outcome.status == status)
     if reasons:
-        told = "; ".join(f"{number} × {reason}" for reason, number in reasons.items())
-        yield f"{reasons.total()} {said} ({told})"
+        counted = "; ".join(f"{number} × {reason}" for reason, number in reasons.items())
+        yield f"{reasons.total()} {label} ({counted})"

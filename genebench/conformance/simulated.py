@@ -1,7 +1,7 @@
-"""The data that methods are checked on: small, easy or without any signal, in a store of their own.
+"""Simulated datasets for checks: small, and either easy or pure noise.
 
-The platforms have the names that the published protocols ask for. A store can be written without
-its test profiles: they are then nowhere in its files.
+The platforms have the names of the published protocols. A dataset can be written without its test
+profiles. Then no file of the store holds them.
 """
 
 from __future__ import annotations
@@ -31,17 +31,25 @@ from genebench.preprocessing.splits import random_split
 
 LANDMARKS, TARGETS, TWINS = 16, 24, 4
 PROFILES = {"geo": 400, "1000g": 40, "gtex": 60}
-"""Platform → profiles; of ``geo``, 80 % train, 10 % validation and 10 % test."""
+"""Platform → number of profiles. Of ``geo`` 80 % train, 10 % validate and 10 % test."""
 
 _PROGRAMMES = 4
-"""Latent factors; every gene follows one of them."""
+"""Latent factors. Every gene follows one of them."""
+
 _NOISE = 0.3
-"""Of an easy gene, in units of what its programme does to it."""
+"""Standard deviation of the noise of an easy gene. That of its programme is about 1."""
 
 
 @dataclass(frozen=True)
 class Platform:
-    """Expression (profiles × landmarks, then targets), its statistics, and the profile table."""
+    """The expression of one platform.
+
+    Attributes:
+        expression: profiles × (landmarks, then targets).
+        mean: mean of each gene over all profiles.
+        std: standard deviation of each gene over all profiles.
+        table: the profile table.
+    """
 
     expression: NDArray[np.float32]
     mean: NDArray[np.float64]
@@ -49,26 +57,29 @@ class Platform:
     table: pd.DataFrame
 
     def without_test(self) -> Platform:
-        """The same in the same units, its test profiles gone."""
+        """Return the platform without its test profiles, with the same statistics.
+
+        The statistics stay, so that a fit meets the same standardised values.
+        """
         kept = (self.table["split"] != "test").to_numpy()
         return Platform(self.expression[kept], self.mean, self.std, self.table[kept])
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """A whole dataset in memory."""
+    """A dataset in memory."""
 
     landmark_genes: pd.DataFrame
     target_genes: pd.DataFrame
     platforms: dict[str, Platform]
 
     def without_test(self) -> Simulation:
-        """What a method may know: neither the test part of ``geo`` nor ``gtex``."""
+        """Return the dataset without the test part of ``geo`` and without ``gtex``."""
         kept = {"geo": self.platforms["geo"].without_test(), "1000g": self.platforms["1000g"]}
         return Simulation(self.landmark_genes, self.target_genes, kept)
 
     def write(self, store: DataStore, name: str) -> Dataset:
-        """Write it to a store, under a name."""
+        """Write the dataset to a store under a name, and return it."""
         with store.staging(name) as folder:
             write_table(self.landmark_genes, folder / "landmark_genes.tsv", "ensembl")
             write_table(self.target_genes, folder / "target_genes.tsv", "ensembl")
@@ -102,7 +113,10 @@ class Simulation:
 
 
 def easy(seed: int = 1) -> Simulation:
-    """Targets that landmarks tell: every gene follows one of a few programmes, with some noise."""
+    """Return a dataset whose landmarks determine the targets.
+
+    Every gene follows one of a few programmes, with some noise.
+    """
     random = np.random.default_rng(seed)
     programme = np.arange(LANDMARKS + TARGETS) % _PROGRAMMES
     gain = random.uniform(0.8, 1.2, LANDMARKS + TARGETS)
@@ -116,17 +130,17 @@ def easy(seed: int = 1) -> Simulation:
 
 
 def noise(seed: int = 2) -> Simulation:
-    """Targets that nothing tells: every value is drawn by itself."""
+    """Return a dataset of pure noise: every value is drawn independently."""
     random = np.random.default_rng(seed)
     drawn = {name: random.normal(size=(n, LANDMARKS + TARGETS)) for name, n in PROFILES.items()}
     return _simulation(drawn, random)
 
 
 def _simulation(drawn: dict[str, NDArray[np.float64]], random: np.random.Generator) -> Simulation:
-    landmarks = [f"ENSG{at:011d}" for at in range(LANDMARKS)]
+    landmarks = [f"ENSG{number:011d}" for number in range(LANDMARKS)]
     targets = [
         *landmarks[-TWINS:],
-        *(f"ENSG{at:011d}" for at in range(LANDMARKS, LANDMARKS + TARGETS - TWINS)),
+        *(f"ENSG{number:011d}" for number in range(LANDMARKS, LANDMARKS + TARGETS - TWINS)),
     ]
     level = random.uniform(6, 10, LANDMARKS + TARGETS)
     spread = random.uniform(0.5, 2, LANDMARKS + TARGETS)
@@ -139,10 +153,13 @@ def _simulation(drawn: dict[str, NDArray[np.float64]], random: np.random.Generat
 
 def _platform(name: str, values: NDArray[np.float64]) -> Platform:
     expression = values.astype(np.float32)
+    # The statistics are those of the values as they are stored.
     exact = expression.astype(np.float64)
-    index = pd.Index([f"{name}-{at}" for at in range(len(values))], name="profile")
-    # Groups of four profiles: a series, a donor.
-    table = pd.DataFrame({"group": [f"{name}-group-{at // 4}" for at in range(len(values))]}, index)
+    index = pd.Index([f"{name}-{number}" for number in range(len(values))], name="profile")
+    # Groups of four profiles stand for a series or a donor.
+    table = pd.DataFrame(
+        {"group": [f"{name}-group-{number // 4}" for number in range(len(values))]}, index
+    )
     if name == "geo":
         table["split"] = random_split(len(values), seed=0)
     return Platform(expression, exact.mean(axis=0), exact.std(axis=0), table)
@@ -154,7 +171,13 @@ def _genes(ids: list[str]) -> pd.DataFrame:
 
 
 def with_values(profiles: Profiles, landmarks: Matrix, targets: Matrix) -> Profiles:
-    """The same profiles and genes with other (standardised) values."""
+    """Return the same profiles and genes with other values.
+
+    Args:
+        profiles: the profiles.
+        landmarks: their new standardised landmarks, profiles × landmarks.
+        targets: their new standardised targets, profiles × targets.
+    """
     return Profiles(
         expression=np.hstack([landmarks, targets]),
         rows=np.arange(len(profiles)),
@@ -168,7 +191,13 @@ def with_values(profiles: Profiles, landmarks: Matrix, targets: Matrix) -> Profi
 def with_genes_permuted(
     profiles: Profiles, landmarks: NDArray[np.intp], targets: NDArray[np.intp]
 ) -> Profiles:
-    """The same profiles, their landmarks and targets in other orders, tables and all."""
+    """Return the same profiles with genes in another order, in matrices and tables.
+
+    Args:
+        profiles: the profiles.
+        landmarks: the new order of the landmarks, as positions.
+        targets: the new order of the targets, as positions.
+    """
     return Profiles(
         expression=np.hstack([profiles.landmarks[:, landmarks], profiles.targets[:, targets]]),
         rows=np.arange(len(profiles)),
@@ -177,6 +206,3 @@ def with_genes_permuted(
         landmark_genes=profiles.landmark_genes.iloc[landmarks].copy(),
         target_genes=profiles.target_genes.iloc[targets].copy(),
     )
-
-
-__all__ = ["Simulation", "easy", "noise", "with_genes_permuted", "with_values"]

@@ -1,4 +1,4 @@
-"""What all code in a process shares: the global generators, and settings of numpy and torch."""
+"""The shared state of a process: global random generators, and settings of numpy and torch."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ from genebench.runs.execute import seed_everything
 
 
 class _Shared(NamedTuple):
-    """Something that a process has one of."""
+    """A state that a process has once.
+
+    Attributes:
+        read: returns the state.
+        write: sets the state.
+        fresh: the state right after the import of torch, or None if that depends on the machine.
+    """
 
     read: Callable[[], Any]
     write: Callable[[Any], object]
     fresh: Any = None
-    """What it is when torch has just been imported; None where that depends."""
 
 
-_Values = dict[str, Any]
-"""What was read, by name."""
+_States = dict[str, Any]
+"""Name → state."""
 
 
 @dataclass
 class Traces:
-    """What a piece of code has changed for everybody else, by name."""
+    """The names of generators and settings that a piece of code changed for the whole process."""
 
     generators: list[str] = field(default_factory=list)
     settings: list[str] = field(default_factory=list)
@@ -37,8 +42,8 @@ class Traces:
 
 @contextmanager
 def traced(traces: Traces, seed: int) -> Iterator[None]:
-    """Seed everything as a job does, note what the code inside changes, and put it right again."""
-    own = _read(_generators())
+    """Seed everything as a job does, record the changes by the block, and undo them."""
+    before = _read(_generators())
     with settings_kept(traces):
         seed_everything(seed)
         seeded = _read(_generators())
@@ -46,18 +51,18 @@ def traced(traces: Traces, seed: int) -> Iterator[None]:
             yield
         finally:
             traces.generators += _changed(seeded, _read(_generators()))
-            _write(_generators(), own)
+            _write(_generators(), before)
 
 
 @contextmanager
 def settings_kept(traces: Traces | None = None) -> Iterator[None]:
-    """Put settings right again, whatever the code inside does to them; note what it did."""
+    """Record the changes of settings by the block, and undo them."""
     before = _read(_settings())
     try:
         yield
     finally:
-        # Torch may have been imported by the very code that is watched.
-        fresh = {name: one.fresh for name, one in _settings().items() if one.fresh is not None}
+        # The block may have imported torch. Then torch's settings before it are the fresh ones.
+        fresh = {name: item.fresh for name, item in _settings().items() if item.fresh is not None}
         settings = fresh | before
         changed = _changed(settings, _read(_settings()))
         _write(_settings(), {name: settings[name] for name in changed})
@@ -65,45 +70,46 @@ def settings_kept(traces: Traces | None = None) -> Iterator[None]:
             traces.settings += changed
 
 
-def _read(shared: dict[str, _Shared]) -> _Values:
-    return {name: one.read() for name, one in shared.items()}
+def _read(shared: dict[str, _Shared]) -> _States:
+    return {name: item.read() for name, item in shared.items()}
 
 
-def _write(shared: dict[str, _Shared], values: _Values) -> None:
+def _write(shared: dict[str, _Shared], values: _States) -> None:
     for name, value in values.items():
         shared[name].write(value)
 
 
-def _changed(before: _Values, after: _Values) -> list[str]:
+def _changed(before: _States, after: _States) -> list[str]:
     return [name for name, value in before.items() if not _same(after[name], value)]
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether states are the same, arrays and tensors in them too."""
-    if isinstance(one, tuple | list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool((one == other).all() if hasattr(one, "shape") else one == other)
+def _same(first: Any, second: Any) -> bool:
+    """Return whether two states are equal, including arrays and tensors in them."""
+    if isinstance(first, tuple | list):
+        return len(first) == len(second) and all(map(_same, first, second))
+    equal = first == second
+    return bool(equal.all() if hasattr(first, "shape") else equal)
 
 
 def _generators() -> dict[str, _Shared]:
-    found = {
+    generators = {
         "random": _Shared(random.getstate, random.setstate),
         "numpy.random": _Shared(np.random.get_state, np.random.set_state),
     }
     if torch := _torch():
-        found["torch"] = _Shared(torch.get_rng_state, torch.set_rng_state)
-        # Whoever asks before it is in use starts CUDA.
+        generators["torch"] = _Shared(torch.get_rng_state, torch.set_rng_state)
+        # Reading the state of an unused GPU would start CUDA.
         if torch.cuda.is_initialized():
             cuda = torch.cuda
-            found["torch.cuda"] = _Shared(cuda.get_rng_state_all, cuda.set_rng_state_all)
-    return found
+            generators["torch.cuda"] = _Shared(cuda.get_rng_state_all, cuda.set_rng_state_all)
+    return generators
 
 
 def _settings() -> dict[str, _Shared]:
-    found = {"floating-point errors of numpy": _Shared(np.geterr, lambda how: np.seterr(**how))}
+    settings = {"floating-point errors of numpy": _Shared(np.geterr, lambda how: np.seterr(**how))}
     if torch := _torch():
-        found |= _settings_of(torch)
-    return found
+        settings |= _settings_of(torch)
+    return settings
 
 
 def _settings_of(torch: Any) -> dict[str, _Shared]:
@@ -114,7 +120,7 @@ def _settings_of(torch: Any) -> dict[str, _Shared]:
         ),
         "default device of torch": _Shared(
             torch.get_default_device,
-            # With no default, torch need not look at every call.
+            # With a default device, even the CPU, torch intercepts every call.
             lambda device: torch.set_default_device(None if device.type == "cpu" else device),
             torch.device("cpu"),
         ),
@@ -137,5 +143,5 @@ def _attribute(owner: Any, name: str, *, fresh: Any) -> _Shared:
 
 
 def _torch() -> Any:
-    """Torch, where somebody has imported it: only then does it have a state."""
+    """Return torch if it has been imported. Otherwise it has no state."""
     return sys.modules.get("torch")

@@ -1,4 +1,4 @@
-"""Boards: runs that may be ranked together, and the tables that they make."""
+"""Boards: groups of runs that may be ranked together."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from genebench.results.record import Record
 from genebench.specs import PRESETS
 
 _ID_LENGTH = 10
+"""Digits of a page's name. 40 bits make a collision among thousands of pages improbable."""
 
 
 def page_id(content: object) -> str:
-    """The name of a page: a hash, so that no name of a plugin or a file becomes a path."""
+    """Return the name of a page: a hash, so that no name of a plugin or a file becomes a path."""
     return key_of(content)[:_ID_LENGTH]
 
 
 @dataclass(frozen=True)
 class Board:
-    """One preset of one protocol on one dataset: what is on it was tested alike.
+    """The runs of one protocol on one dataset with one preset: all were tested alike.
 
     Attributes:
         id: name of its folder.
-        preset: preset that the parameters are those of.
-        runs: runs by key.
+        preset: the preset of the parameters.
+        runs: the runs in the order of their keys.
+        registry: the installed methods and protocols.
     """
 
     id: str
@@ -40,23 +42,23 @@ class Board:
 
     @property
     def first(self) -> Record:
-        """Any record of it: they agree on the data, the protocol and the units."""
+        """The first record. All agree on the data, the protocol and the units."""
         return self.runs[0].record
 
     @property
     def datasets(self) -> str:
-        """Names of the dataset."""
+        """The dataset's names. One digest may have several."""
         return " = ".join(sorted({run.record.dataset for run in self.runs}))
 
     @property
     def protocol_title(self) -> str:
-        """Title of the protocol, or its name where it is not installed."""
+        """The protocol's title, or its name if it is not installed."""
         spec = self.registry.protocols.specs.get(self.first.identity.protocol)
         return spec.title if spec else self.first.identity.protocol
 
     @cached_property
     def panels(self) -> list[str]:
-        """Panels that some run has scores on; all, if every run failed."""
+        """The panels that some run has scores on, or ``all`` if every run failed."""
         scored = {
             panel for run in self.runs for panels in run.record.scores.values() for panel in panels
         }
@@ -64,16 +66,16 @@ class Board:
 
     @cached_property
     def variants(self) -> list[Variant]:
-        """Its rows: one for each method and set of parameters."""
-        found = variants_of([run.record for run in self.runs], self.registry)
-        return sorted(found, key=lambda variant: (variant.control, variant.label))
+        """The rows: one for each method and set of parameters."""
+        variants = variants_of([run.record for run in self.runs], self.registry)
+        return sorted(variants, key=lambda variant: (variant.control, variant.label))
 
     def marks(self, variant: Variant) -> list[str]:
-        """Marks that every run of a row has, and warnings that any has."""
-        given = [self._marks[record.key] for record in variant.records]
-        every = set(given[0]).intersection(*given[1:])
-        some = {mark for marks in given for mark in marks if mark not in GOOD_MARKS}
-        return sorted(every | some)
+        """Return the good marks that every run of a row has, and the warnings that any run has."""
+        by_run = [set(self._marks[record.key]) for record in variant.records]
+        on_every_run = set.intersection(*by_run)
+        warnings = set.union(*by_run).difference(GOOD_MARKS)
+        return sorted(on_every_run | warnings)
 
     @cached_property
     def _marks(self) -> dict[str, tuple[str, ...]]:
@@ -81,11 +83,11 @@ class Board:
 
 
 GOOD_MARKS = ("submitted", "verified")
-"""Marks that speak for a run: a row has them when all its runs do."""
+"""Marks that add trust to a run. A row has them only if all its runs do."""
 
 
 def boards_of(runs: Iterable[Run], registry: Registry) -> list[Board]:
-    """Sort runs into boards, in the order of datasets, protocols (the registry's) and presets."""
+    """Group runs into boards, in the order of datasets, protocols (the registry's) and presets."""
     by_key: dict[str, Run] = {run.key: run for run in runs}
     tests = comparable([run.record for run in by_key.values()])
     boards = [
@@ -95,36 +97,36 @@ def boards_of(runs: Iterable[Run], registry: Registry) -> list[Board]:
     ]
     protocols = list(registry.protocols.specs)
 
-    def place(board: Board) -> tuple[str, int, str, int, str]:
+    def sort_key(board: Board) -> tuple[str, int, str, int, str]:
         identity = board.first.identity
-        known = identity.protocol in protocols
+        installed = identity.protocol in protocols
         preset = PRESETS.index(board.preset) if board.preset in PRESETS else len(PRESETS)
         return (
             board.datasets,
-            protocols.index(identity.protocol) if known else len(protocols),
+            protocols.index(identity.protocol) if installed else len(protocols),
             identity.protocol,
+            # The largest preset first: its results matter most.
             -preset,
             board.id,
         )
 
-    return sorted(boards, key=place)
+    return sorted(boards, key=sort_key)
 
 
 def _by_preset(runs: Sequence[Run], registry: Registry) -> list[Board]:
-    """One board for each preset that runs were made with; some runs stand on several."""
-    of = {run.key: run for run in runs}
+    """Return one board for each preset of some runs that were tested alike.
+
+    A method without values of its own for a preset stands on the boards of several presets.
+    """
+    by_key = {run.key: run for run in runs}
+    first = runs[0].record.identity
+    # What reports.report.comparable groups records by.
+    test = [
+        first.data, first.protocol, first.protocol_version,
+        first.train, first.validation, first.test, first.numerics,
+    ]  # fmt: skip
     boards = []
     for preset, records in by_preset([run.record for run in runs], registry).items():
-        board_id = page_id([*_test(runs[0].record), preset])
-        members = tuple(of[record.key] for record in records)
-        boards.append(Board(board_id, preset, members, registry))
+        members = tuple(by_key[record.key] for record in records)
+        boards.append(Board(page_id([*test, preset]), preset, members, registry))
     return boards
-
-
-def _test(record: Record) -> list[object]:
-    """What names a test; :func:`comparable` groups by the same."""
-    own = record.identity
-    return [
-        own.data, own.protocol, own.protocol_version,
-        own.train, own.validation, own.test, own.numerics,
-    ]  # fmt: skip

@@ -1,6 +1,8 @@
 """Drawings as inline SVG: small, without scripts, in the colours of the page.
 
-Every word that reaches a drawing goes through :func:`escape`; the rest are numbers, placed here.
+A site has thousands of drawings. So coordinates are whole pixels and moves are relative, which
+need fewer characters, and the style sheet holds whatever drawings share.
+Every word in a drawing goes through :func:`escape`. Everything else is a number.
 """
 
 from __future__ import annotations
@@ -15,17 +17,39 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 
 MOST_POINTS = 16
-"""Points of a curve that are drawn; the record holds them all."""
+"""Points of a curve that are drawn. The record holds all of them."""
 
-_BIN = 24
-"""Width of a bin, which the sheet knows too."""
+_BIN_PIXELS = 24
+"""Width of a bin of a histogram. The style sheet stretches histograms by the same factor."""
 
-_LEFT, _BOTTOM, _TOP, _RIGHT = 44, 30, 12, 8
+_LEFT, _TOP = 44, 12
+"""Margins for the labels of an axis, in pixels."""
+
+_SMALL_WIDTH, _SMALL_HEIGHT = 316, 80
+"""Pixels of a curve. A histogram is as high."""
+
+_NAME_PIXELS, _LINE_PIXELS = 6.2, 12
+"""Width of a character and height of a line of the labels in the plot, in pixels.
+
+The style sheet sets their font. No browser is at hand to measure text, so this is an estimate.
+"""
+
+_LONGEST_NAME = 28
+"""Characters of a label in the plot."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Places numbers on a stretch of pixels, linearly or by their logarithm."""
+    """A map from numbers to pixels, linear or logarithmic.
+
+    Attributes:
+        low: the number at ``start``.
+        high: the number at ``stop``.
+        start: the pixel of ``low``.
+        stop: the pixel of ``high``.
+        log: True for a logarithmic axis.
+        wanted: the approximate number of ticks.
+    """
 
     low: float
     high: float
@@ -33,10 +57,9 @@ class Axis:
     stop: float
     log: bool = False
     wanted: int = 3
-    """Ticks, more or less."""
 
     def __call__(self, value: float) -> float:
-        """Where a number is, in pixels."""
+        """Return the pixel of a number."""
         low, high = self._ends
         share = (self._scale(value) - low) / (high - low) if high > low else 0.5
         return round(self.start + share * (self.stop - self.start), 1)
@@ -49,19 +72,25 @@ class Axis:
         return math.log10(value) if self.log else value
 
     def ticks(self) -> list[float]:
-        """A few round numbers within."""
+        """Return a few round numbers on the axis."""
         if self.log:
             return _decades(self.low, self.high)
-        found = self._at_every(_round_step((self.high - self.low) / self.wanted))
-        # One tick is no scale; at twice as many wanted there are two of any range.
-        return found if len(found) > 1 else self._at_every(_round_step((self.high - self.low) / 6))
+        ticks = self._multiples(_round_step((self.high - self.low) / self.wanted))
+        if len(ticks) > 1:
+            return ticks
+        # One tick shows no scale. With six wanted, any range has at least two.
+        return self._multiples(_round_step((self.high - self.low) / 6))
 
-    def _at_every(self, step: float) -> list[float]:
+    def _multiples(self, step: float) -> list[float]:
+        """Return the multiples of a step on the axis."""
         first = math.ceil(self.low / step)
-        return [at * step for at in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        # Rounding may put the end of the axis a little below a multiple.
+        last = math.floor(self.high / step + 1e-9)
+        return [number * step for number in range(first, last + 1)]
 
 
 def _round_step(rough: float) -> float:
+    """Return the next 1, 2 or 5 times a power of ten."""
     if rough <= 0:
         return 1.0
     power: float = 10.0 ** math.floor(math.log10(rough))
@@ -69,19 +98,20 @@ def _round_step(rough: float) -> float:
 
 
 def _decades(low: float, high: float) -> list[float]:
+    """Return at most three powers of ten in a range, or its ends if there is none or one."""
     powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
-    every = max(1, -(-len(powers) // 3))
-    inside = [10.0**power for power in powers][::every]
+    stride = max(1, math.ceil(len(powers) / 3))
+    inside = [10.0**power for power in powers][::stride]
     return inside if len(inside) > 1 else [low, high]
 
 
 def tick(value: float) -> str:
-    """A tick's label, as short as it can be."""
+    """Return the label of a tick, as short as possible."""
     return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
 
 
 def whisker(axis: Axis, mean: float, low: float, high: float) -> Markup:
-    """A mean and its interval on one line, for a cell of a table."""
+    """Return a mean and its interval as a drawing of one line, for a cell of a table."""
     return _drawing(
         f'<svg class=ci viewBox="0 0 96 12" aria-hidden=true><path d="M{round(axis(low))} '
         f'6H{round(axis(high))}"/><circle cx={round(axis(mean))} cy=6 r=2.5 /></svg>'
@@ -90,7 +120,13 @@ def whisker(axis: Axis, mean: float, low: float, high: float) -> Markup:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of genes in equal bins, the ends taking in what lies beyond them."""
+    """Counts of genes in bins of equal width. The outer bins also count values beyond them.
+
+    Attributes:
+        low: lower end of the first bin.
+        high: upper end of the last bin.
+        counts: number of genes in each bin.
+    """
 
     low: float
     high: float
@@ -98,28 +134,28 @@ class Histogram:
 
 
 def histogram(bars: Histogram, title: str) -> Markup:
-    """How a metric's values spread over genes."""
-    height = 80
-    across = Axis(bars.low, bars.high, 0, _BIN * len(bars.counts))
+    """Return the spread of a metric over genes as a drawing."""
+    height = _SMALL_HEIGHT
+    across = Axis(bars.low, bars.high, 0, _BIN_PIXELS * len(bars.counts))
     up = Axis(0, max(bars.counts, default=0) or 1, height, _TOP)
-    of = escape(title)
+    name = escape(title)
     return _drawing(
         f'<svg viewBox="-14 0 {round(across.stop) + 28} {height + 18}" role=img '
-        f'aria-label="{of} over genes"><path d="{_steps(bars.counts, up)}"/>'
-        f"{_ticks(across)}<text y=10>{of}</text></svg>"
+        f'aria-label="{name} over genes"><path d="{_steps(bars.counts, up)}"/>'
+        f"{_ticks(across)}<text y=10>{name}</text></svg>"
     )
 
 
 def _steps(counts: Sequence[int], up: Axis) -> str:
-    """An outline over bins, from the ground to the ground, by relative moves, which are short.
+    """Return the outline of bars as the moves of a path. It starts and ends on the ground.
 
-    A bin is one unit wide here: the sheet draws it wider, by ``_BIN``.
+    A bin is one unit wide here. The style sheet draws it wider, by ``_BIN_PIXELS``.
     """
     ground = round(up.start)
     moves, height = [], ground
-    for now, bins in groupby(round(up(count)) for count in counts):
-        moves.append(f"v{now - height}h{len(list(bins))}")
-        height = now
+    for level, bins in groupby(round(up(count)) for count in counts):
+        moves.append(f"v{level - height}h{len(list(bins))}")
+        height = level
     return f"M0 {ground}{''.join(moves)}V{ground}"
 
 
@@ -127,8 +163,15 @@ def curve(
     columns: Sequence[tuple[str, Sequence[float]]], x: tuple[str, Sequence[float]],
     chosen: float | None, title: str,
 ) -> Markup:  # fmt: skip
-    """Numbers along an epoch, λ or k; what was chosen is a dashed line."""
-    width, height = 316, 80
+    """Return values along an epoch, λ or k as a drawing.
+
+    Args:
+        columns: (name, values) of each line.
+        x: (name, values) of the axis.
+        chosen: the value on the axis that was chosen. A dashed line marks it.
+        title: description of the drawing, for screen readers.
+    """
+    width, height = _SMALL_WIDTH, _SMALL_HEIGHT
     xs = x[1]
     values = [value for _, column in columns for value in column]
     log = min(xs) > 0 and max(xs) / min(xs) >= 100  # noqa: PLR2004  two decades
@@ -136,8 +179,9 @@ def curve(
     up = Axis(*_spread(values), height, _TOP + 10)
     kept = thinned(len(xs))
     lines = "".join(
-        f'<path class=line{at or ""} d="{_trace([(across(xs[i]), up(column[i])) for i in kept])}"/>'
-        for at, (_, column) in enumerate(columns)
+        f"<path class=line{number or ''} "
+        f'd="{_trace([(across(xs[i]), up(column[i])) for i in kept])}"/>'
+        for number, (_, column) in enumerate(columns)
     )
     inside = chosen is not None and across.low <= chosen <= across.high
     mark = (
@@ -155,22 +199,24 @@ def curve(
 def _legend(names: Sequence[str], x: str) -> str:
     if len(names) == 1:
         return f"<text x=36 y=10>{escape(names[0])} by {escape(x)}</text>"
+    # A key is 8 pixels wide, with gaps around it, and a character about 6.
     offsets = accumulate((6 * len(name) + 22 for name in names), initial=36)
     words = [*names[:-1], f"{names[-1]}, by {x}"]
     return "".join(
-        f"<rect class=key{at} x={left} y=2 width=8 height=8 />"
+        f"<rect class=key{number} x={left} y=2 width=8 height=8 />"
         f"<text x={left + 12} y=10>{escape(word)}</text>"
-        for at, (word, left) in enumerate(zip(words, offsets, strict=False))
+        for number, (word, left) in enumerate(zip(words, offsets, strict=False))
     )
 
 
 def _trace(points: Sequence[tuple[float, float]]) -> str:
-    """A line through points, to the pixel, by relative moves."""
+    """Return a line through points as the moves of a path, in whole pixels."""
     rounded = [(round(x), round(y)) for x, y in points]
     bends = [rounded[0]]
-    for at, point in enumerate(rounded[1:], 1):
+    for index, point in enumerate(rounded[1:], 1):
+        # A point inside a level stretch adds nothing to the line.
         level = point[1] == bends[-1][1]
-        if not level or at == len(rounded) - 1 or rounded[at + 1][1] != point[1]:
+        if not level or index == len(rounded) - 1 or rounded[index + 1][1] != point[1]:
             bends.append(point)
     moves = "".join(
         (f"h{x - left}" if y == top else f"l{x - left} {y - top}").replace(" -", "-")
@@ -180,15 +226,26 @@ def _trace(points: Sequence[tuple[float, float]]) -> str:
 
 
 def thinned(length: int) -> list[int]:
-    """Positions of the points to draw: all of a few, else evenly spaced ones with both ends."""
+    """Return the positions of the points of a curve to draw.
+
+    A long curve is drawn at evenly spaced points, with both ends.
+    """
     if length <= MOST_POINTS:
         return list(range(length))
-    return sorted({round(at * (length - 1) / (MOST_POINTS - 1)) for at in range(MOST_POINTS)})
+    last = length - 1
+    return sorted({round(step * last / (MOST_POINTS - 1)) for step in range(MOST_POINTS)})
 
 
 @dataclass(frozen=True)
 class Dot:
-    """One method in the plot of error against cost."""
+    """One method in the plot of error against cost.
+
+    Attributes:
+        label: its label.
+        cost: seconds of fitting and predicting.
+        error: its mean score.
+        control: True for a control, which is drawn as a ring.
+    """
 
     label: str
     cost: float
@@ -197,30 +254,39 @@ class Dot:
 
 
 def scatter(dots: Sequence[Dot], x: str, y: str, *, lower_is_better: bool) -> Markup:
-    """Error against cost, with the front of methods that none beats in both."""
+    """Return the plot of error against cost.
+
+    A dashed line is the Pareto front: no method on it is beaten in both.
+
+    Args:
+        dots: the methods.
+        x: label of the axis of costs.
+        y: label of the axis of errors.
+        lower_is_better: True if a lower ``error`` is better.
+    """
     width, height = 720, 320
     across = Axis(*_decade_spread([dot.cost for dot in dots]), _LEFT + 12, width - 70, log=True)
     up = Axis(*_spread([dot.error for dot in dots]), height - 40, 22, wanted=5)
     front = _front(dots, lower_is_better=lower_is_better)
-    wide, high = escape(x), escape(y)
+    x_label, y_label = escape(x), escape(y)
     marks = "".join(
         f"<circle class={'ring' if dot.control else 'dot'} cx={_n(across(dot.cost))} "
-        f"cy={_n(up(dot.error))} r=4.5><title>{escape(dot.label)}: {high} {dot.error:.4f}, "
-        f"{wide} {dot.cost:.3g}</title></circle>"
+        f"cy={_n(up(dot.error))} r=4.5><title>{escape(dot.label)}: {y_label} {dot.error:.4f}, "
+        f"{x_label} {dot.cost:.3g}</title></circle>"
         for dot in dots
     )
     path = _path((across(dot.cost), up(dot.error)) for dot in front)
     return _drawing(
-        f'<svg viewBox="0 0 {width} {height}" role=img aria-label="{high} against {wide}, '
-        f'{len(dots)} methods; the numbers stand in the table">{_axes(across, up)}'
+        f'<svg viewBox="0 0 {width} {height}" role=img aria-label="{y_label} against {x_label}, '
+        f'{len(dots)} methods. The table has the numbers.">{_axes(across, up)}'
         f'<path class=front d="{path}"/>{marks}{"".join(_names(dots, front, across, up))}'
-        f"<text x={(width + _LEFT) // 2} y={height} dy=-4 class=m>{wide}</text>"
-        f"<text x=4 y=12>{high}</text></svg>"
+        f"<text x={(width + _LEFT) // 2} y={height} dy=-4 class=m>{x_label}</text>"
+        f"<text x=4 y=12>{y_label}</text></svg>"
     )
 
 
 def _front(dots: Sequence[Dot], *, lower_is_better: bool) -> list[Dot]:
-    """Methods, cheapest first, each better than every cheaper one."""
+    """Return the methods that are better than every cheaper one, the cheapest first."""
     sign = 1 if lower_is_better else -1
     front: list[Dot] = []
     for dot in sorted(dots, key=lambda dot: (dot.cost, sign * dot.error)):
@@ -230,30 +296,32 @@ def _front(dots: Sequence[Dot], *, lower_is_better: bool) -> list[Dot]:
 
 
 class _Spot(NamedTuple):
-    """Where words are, or a dot that they must not stand on."""
+    """The place of a label, or of a dot that no label may cover."""
 
     left: float
     right: float
     base: float
     anchor: str = ""
 
-    def meets(self, other: _Spot) -> bool:
-        """Whether one would lie on the other."""
+    def overlaps(self, other: _Spot) -> bool:
+        """Return whether two places overlap."""
         beside = self.left >= other.right or self.right <= other.left
-        return not beside and abs(self.base - other.base) < 12  # noqa: PLR2004  a line's height
+        return not beside and abs(self.base - other.base) < _LINE_PIXELS
 
 
 def _names(
     dots: Sequence[Dot], front: Sequence[Dot], across: Axis, up: Axis
 ) -> Iterator[str]:  # fmt: skip
-    """Labels of as many dots as have room, those of the front first."""
+    """Yield labels of as many dots as there is room for, those of the front first."""
     places = [(across(dot.cost), up(dot.error)) for dot in dots]
     taken = [_Spot(x - 5, x + 5, y + 3) for x, y in places]
     for dot in [*front, *(dot for dot in dots if dot not in front)]:
-        label = dot.label if len(dot.label) <= 28 else f"{dot.label[:27]}…"  # noqa: PLR2004
-        for spot in _spots(across(dot.cost), up(dot.error), 6.2 * len(label)):
+        long = len(dot.label) > _LONGEST_NAME
+        label = f"{dot.label[: _LONGEST_NAME - 1]}…" if long else dot.label
+        for spot in _spots(across(dot.cost), up(dot.error), _NAME_PIXELS * len(label)):
+            # A label may reach into the margins of the drawing, but not out of it.
             inside = across.start - 12 < spot.left and spot.right < across.stop + 66
-            if inside and not any(map(spot.meets, taken)):
+            if inside and not any(map(spot.overlaps, taken)):
                 taken.append(spot)
                 x = _n(spot.right if spot.anchor else spot.left)
                 words = escape(label)
@@ -262,7 +330,7 @@ def _names(
 
 
 def _spots(x: float, y: float, width: float) -> Iterator[_Spot]:
-    """Where a label may stand: right or left of its dot, above or below."""
+    """Yield places for the label of a dot: right and left of it, above and below."""
     for base in (y - 6, y + 14):
         yield _Spot(x + 7, x + 7 + width, base)
         yield _Spot(x - 9 - width, x - 9, base, " e")
@@ -275,34 +343,38 @@ def _axes(across: Axis, up: Axis) -> str:
 
 
 def _ticks(across: Axis, moved: str = "") -> str:
-    texts = (f"<text x={round(across(at))}>{tick(at)}</text>" for at in across.ticks())
+    texts = (f"<text x={round(across(value))}>{tick(value)}</text>" for value in across.ticks())
     return _group(texts, "m", moved)
 
 
 def _labels(up: Axis, moved: str = "") -> str:
-    texts = (f"<text y={round(up(at)) + 4}>{tick(at)}</text>" for at in up.ticks())
+    texts = (f"<text y={round(up(value)) + 4}>{tick(value)}</text>" for value in up.ticks())
     return _group(texts, "e", moved)
 
 
 def _group(texts: Iterable[str], name: str, moved: str) -> str:
-    """Texts that share an anchor and a coordinate: in a small drawing that which the sheet says."""
-    to = f' transform="translate({moved})"' if moved else ""
-    return f"<g class={name}{to}>{''.join(texts)}</g>"
+    """Return texts that share an anchor and a coordinate as one group.
+
+    Without ``moved`` the style sheet gives the coordinate, as all small drawings have the same.
+    """
+    transform = f' transform="translate({moved})"' if moved else ""
+    return f"<g class={name}{transform}>{''.join(texts)}</g>"
 
 
 def _drawing(svg: str) -> Markup:
-    """A drawing that is finished."""
+    """Return a finished drawing as markup, which templates do not escape."""
     return Markup(svg)  # noqa: S704  words in it went through escape()
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float]:
-    """A range with a little room around the values."""
+    """Return the range of values with a margin of 6 %, or around a single value 5 % of it."""
     low, high = min(values), max(values)
     room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     return low - room, high + room
 
 
 def _decade_spread(values: Sequence[float]) -> tuple[float, float]:
+    """Return the range of values with a margin, for a logarithmic axis."""
     return min(values) / 1.5, max(values) * 1.5
 
 
@@ -311,5 +383,5 @@ def _path(points: Iterable[tuple[float, float]]) -> str:
 
 
 def _n(value: float) -> str:
-    """A coordinate with no digit to spare."""
+    """Return a coordinate to a tenth of a pixel, without a trailing zero."""
     return f"{value:.1f}".removesuffix(".0")

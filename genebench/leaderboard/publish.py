@@ -1,4 +1,4 @@
-"""A site appears whole or not at all: it is made beside its place, then put there by renaming."""
+"""Publication of a site: it is written beside its place, then renamed, so it appears whole."""
 
 from __future__ import annotations
 
@@ -14,33 +14,35 @@ from genebench.errors import UserError, some
 
 MARK = "genebench-board.json"
 LAYOUT = 1
-_REMEDY = "name another folder with --out"
+"""Version of the layout of the file that marks a site."""
+
+_REMEDY = "Name another folder with --out."
 
 
 def check_place(out: Path) -> None:
-    """Make sure that a site may be put there: nothing is there, or an older site and no more.
+    """Check that a site may be published here: there is nothing, or an older site and nothing else.
 
     Raises:
-        UserError: it is a file, or holds what no board made.
+        UserError: the path is a file, or the folder holds files of somebody else.
     """
     with user_errors(out, _REMEDY):
         if out.exists() and not out.is_dir():
-            raise UserError(f"{out}: a file, not a folder; {_REMEDY}")
+            raise UserError(f"{out}: this is a file, not a folder. {_REMEDY}")
         present = {path.name for path in out.iterdir()} if out.is_dir() else set()
     if not present:
         return
     if MARK not in present:
-        raise UserError(f"{out}: holds something that is no board; {_REMEDY}")
-    foreign = sorted(present - _made(out / MARK))
+        raise UserError(f"{out}: the folder holds other files than a board's. {_REMEDY}")
+    foreign = sorted(present - _listed(out / MARK))
     if foreign:
         raise UserError(
-            f"{out}: holds {some(foreign)} beside a board, which a new one would replace; move "
-            f"that away, or {_REMEDY}"
+            f"{out}: a new board would delete {some(foreign)}, which the old one did not write. "
+            f"Move that away. {_REMEDY}"
         )
 
 
-def _made(mark: Path) -> set[str]:
-    """Names at the top of the site that is there."""
+def _listed(mark: Path) -> set[str]:
+    """Return the names at the top of an existing site, as its mark lists them."""
     try:
         return {MARK, *map(str, json.loads(mark.read_text("utf-8"))["files"])}
     except (OSError, ValueError, KeyError, TypeError):
@@ -49,7 +51,7 @@ def _made(mark: Path) -> set[str]:
 
 @contextmanager
 def staging(out: Path) -> Iterator[Path]:
-    """A new folder that takes the place of ``out`` at the end, unless something fails."""
+    """Yield a new folder that replaces ``out`` at the end, unless an exception is raised."""
     out = out.resolve()
     check_place(out)
     with user_errors(out, _REMEDY):
@@ -60,20 +62,18 @@ def staging(out: Path) -> Iterator[Path]:
             site = work / "new"
             site.mkdir()
             yield site
-            _sign(site)
+            names = sorted(path.name for path in site.iterdir())
+            mark = {"genebench-board": LAYOUT, "files": names}
+            (site / MARK).write_text(json.dumps(mark), "utf-8")
+            # Building took a while, and somebody may have put a file there meanwhile.
             check_place(out)
             _swap(site, out, work / "old")
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _sign(site: Path) -> None:
-    names = sorted(path.name for path in site.iterdir())
-    (site / MARK).write_text(json.dumps({"genebench-board": LAYOUT, "files": names}), "utf-8")
-
-
 def _swap(site: Path, out: Path, old: Path) -> None:
-    """Put the new site in the place of the old one; if that fails, the old one stays."""
+    """Rename the new site into place. If that fails, the old site stays."""
     if not out.exists():
         site.rename(out)
         return

@@ -1,4 +1,4 @@
-"""What a board is made of: the runs of some results folders, and what is wrong with the others."""
+"""Reading of results folders: the runs that a site shows, and one line for each problem."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from genebench.results.store import ResultsStore
 
 @dataclass(frozen=True)
 class Run:
-    """One record, where it lies, and what marks it has."""
+    """One record of a results folder.
+
+    Attributes:
+        record: the record.
+        folder: its results folder.
+        marks: its marks, such as ``verified``, and warnings about the origin of its code.
+    """
 
     record: Record
     folder: Path
@@ -23,59 +29,67 @@ class Run:
 
     @property
     def key(self) -> str:
-        """Its key, which is the name of its page."""
+        """The record's key, which is also the name of its page."""
         return self.record.key
 
     @property
     def store(self) -> ResultsStore:
-        """The results folder that it is in."""
+        """The results folder as a store."""
         return ResultsStore(self.folder)
 
     def problem(self, error: Exception) -> str:
-        """One line for what could not be foreseen, and keeps it from being shown."""
+        """Return one line about an unforeseen error that keeps the run from being shown."""
         return f"{self.folder}: record {self.key}: cannot be shown ({describe(error)})"
 
     def limited_to(self, metrics: Collection[str]) -> Run:
-        """The same with scores in these metrics alone: thousands of them go to other processes."""
-        scores = {name: found for name, found in self.record.scores.items() if name in metrics}
+        """Return the run with the scores of these metrics alone.
+
+        Thousands of runs are sent to worker processes, and a record may hold a dozen metrics.
+        """
+        scores = {name: panels for name, panels in self.record.scores.items() if name in metrics}
         record = self.record.model_copy(update={"scores": scores, "metrics": {}})
         return replace(self, record=record)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Runs in the order of their keys, and one line for everything that is not shown."""
+    """The content of some results folders.
+
+    Attributes:
+        runs: the runs in the order of their keys.
+        problems: one line for each record or folder that is not shown.
+        trials: number of records that were scored on validation profiles. They stand on no board.
+    """
 
     runs: tuple[Run, ...]
     problems: tuple[str, ...]
     trials: int
-    """Records that were scored on validation profiles: they stand on no board."""
 
 
 def read(folders: Sequence[Path]) -> Reading:
-    """Read every record that can be read.
+    """Read every sound record of some results folders.
 
     Raises:
-        UserError: there is no record to show at all.
+        UserError: there is no sound record.
     """
-    found: dict[str, Run] = {}
+    by_key: dict[str, Run] = {}
     problems: list[str] = []
     for folder in folders:
         runs, faults = _read_folder(folder)
         problems += faults
         for run in runs:
-            known = found.get(run.key)
-            problems += _conflict(known, run) if known else ()
-            found[run.key] = _preferred(known, run) if known else run
-    if not found:
-        first = problems[0] if problems else f"{folders[0]}: no results yet; run some"
-        raise UserError(f"nothing to make a board of: {first}")
-    runs = [run for _, run in sorted(found.items()) if not run.record.identity.is_trial]
-    return Reading(tuple(runs), tuple(problems), len(found) - len(runs))
+            earlier = by_key.get(run.key)
+            problems += _conflict(earlier, run) if earlier else ()
+            by_key[run.key] = _preferred(earlier, run) if earlier else run
+    if not by_key:
+        reason = problems[0] if problems else f"{folders[0]}: no results yet. Run a benchmark."
+        raise UserError(f"There is no record to make a board of: {reason}")
+    runs = [run for _, run in sorted(by_key.items()) if not run.record.identity.is_trial]
+    return Reading(tuple(runs), tuple(problems), len(by_key) - len(runs))
 
 
 def _read_folder(folder: Path) -> tuple[list[Run], list[str]]:
-    """Its runs, and what is wrong with it or with some of its records."""
+    """Return the runs of a folder, and one line for each problem."""
     store = ResultsStore(folder)
     try:
         records, faults = store.sound()
@@ -95,7 +109,7 @@ def _read_folder(folder: Path) -> tuple[list[Run], list[str]]:
 
 
 def origin_marks(provenance: Provenance) -> Iterator[str]:
-    """What a reader should know of where the code came from."""
+    """Yield warnings about code that nobody else has."""
     origins = provenance.plugins.values()
     if any(origin.install == "file" for origin in origins):
         yield "local file"
@@ -103,24 +117,27 @@ def origin_marks(provenance: Provenance) -> Iterator[str]:
         yield "dirty checkout"
 
 
-def _preferred(known: Run, other: Run) -> Run:
-    """Of two records of one key the one that is done, else the first.
+def _preferred(earlier: Run, later: Run) -> Run:
+    """Return the run to show of two with the same key: one that is done, else the earlier.
 
-    A mark speaks for the file that it was given to: those of both hold only where the files are
-    the same to the byte.
+    A mark holds for the file that was marked. So the marks of both are merged only if the files
+    are the same to the byte.
     """
-    later = known.record.status == "failed" and other.record.status == "done"
-    kept = other if later else known
-    if known.store.digest(known.key) != other.store.digest(other.key):
+    only_later = earlier.record.status == "failed" and later.record.status == "done"
+    kept = later if only_later else earlier
+    if earlier.store.digest(earlier.key) != later.store.digest(later.key):
         return kept
-    return replace(kept, marks=tuple(dict.fromkeys([*known.marks, *other.marks])))
+    return replace(kept, marks=tuple(dict.fromkeys([*earlier.marks, *later.marks])))
 
 
-def _conflict(known: Run, other: Run) -> Iterator[str]:
-    """Two records of one key should have the same scores: it covers all that they depend on."""
-    differing = list(differences(known.record, other.record))
+def _conflict(earlier: Run, later: Run) -> Iterator[str]:
+    """Yield a problem if two records of one key differ.
+
+    The key covers everything that scores depend on, so their scores should be the same.
+    """
+    differing = list(differences(earlier.record, later.record))
     if differing:
         yield (
-            f"{other.folder}: record {other.key} differs from that of {known.folder}, which is "
-            f"the one shown: {some(differing, 1)}"
+            f"{later.folder}: record {later.key} differs from the one in {earlier.folder}, which "
+            f"is shown: {some(differing, 1)}"
         )

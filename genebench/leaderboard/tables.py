@@ -1,4 +1,4 @@
-"""The rows of a board on one panel: who stands where, at what cost, and how sure that is."""
+"""The rows of a board on one panel: scores with intervals, ranks and costs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,28 @@ from genebench.results.published import Published, published
 from genebench.results.record import Record
 from genebench.specs import MetricSpec
 
-TARGETS, LANDMARKS = 9520, 943
-"""Genes of the published maps: what coverage is a share of."""
+TARGETS = 9520
+"""Target genes of the published maps (Chen et al., 2016). Coverage is a share of them."""
 
 Part = Literal["ranked", "control", "failed"]
 
 _LIMITS = ("low", "high", "seed_low", "seed_high")
+"""Ends of intervals: fields of a :class:`Place`, and suffixes of columns."""
 
 
 class Place(NamedTuple):
-    """A score of one row, and where it stands: a :class:`Standing` without its records."""
+    """A row's score by one metric, and its place: a :class:`Standing` without its records.
+
+    Attributes:
+        text: the place as it is printed, such as ``1 =``.
+        rank: the place as a number, or None if the row is not ranked.
+        tied: labels of rows that do not differ significantly.
+        mean: mean score over genes and seeds.
+        low: lower end of the 95 % interval over test profiles and seeds.
+        high: its upper end.
+        seed_low: lower end of the 95 % interval over seeds alone.
+        seed_high: its upper end.
+    """
 
     text: str
     rank: int | None
@@ -39,27 +51,36 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Ranking:
-    """Standings by one metric on one panel: number of the variant → its place, best first."""
+    """The ranking by one metric on one panel.
+
+    Attributes:
+        places: number of a variant → its place, best first.
+        note: the statistical test, in words.
+        caution: the reason to take p-values with care, or empty.
+    """
 
     places: Mapping[int, Place]
     note: str
-    """The test, in words."""
     caution: str = ""
-    """Why to take its p-values with care, if there is a reason."""
 
 
 class Contender(NamedTuple):
-    """A variant without its records: thousands of them would have to go to another process."""
+    """A variant without its records, to be sent to a worker process.
+
+    Attributes:
+        number: position among the board's variants.
+        label: its label.
+        control: True if it takes part in no test. It has an interval all the same.
+    """
 
     number: int
     label: str
     control: bool
-    """Whether it has no part in any test; it has an interval all the same."""
 
 
 @dataclass(frozen=True)
 class RankTask:
-    """What a ranking is made of; it can be sent to another process."""
+    """The scores and the evidence of a ranking. It can be sent to a worker process."""
 
     entries: Sequence[Entry[Contender]]
     metric: MetricSpec
@@ -67,110 +88,131 @@ class RankTask:
 
 def ranking(task: RankTask) -> Ranking:
     """Rank the variants of a board."""
-    found = ranked(task.entries, task.metric)
-    places = {one.variant.number: _place(one) for one in found}
-    return Ranking(places, named_test(found), caution(found))
+    standings = ranked(task.entries, task.metric)
+    places = {standing.variant.number: _place(standing) for standing in standings}
+    return Ranking(places, named_test(standings), caution(standings))
 
 
-def _place(one: Standing[Contender]) -> Place:
-    tied = tuple(other.label for other in one.tied_with)
-    over_seeds = one.seed_low, one.seed_high
-    return Place(one.place, one.rank, tied, one.mean, one.low, one.high, *over_seeds)
+def _place(standing: Standing[Contender]) -> Place:
+    return Place(
+        text=standing.place,
+        rank=standing.rank,
+        tied=tuple(other.label for other in standing.tied_with),
+        mean=standing.mean,
+        low=standing.low,
+        high=standing.high,
+        seed_low=standing.seed_low,
+        seed_high=standing.seed_high,
+    )
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method with its parameters: its places, one per metric, and costs."""
+    """One method with its parameters: its places and its costs.
+
+    Attributes:
+        variant: the method with its parameters, and the records of its seeds.
+        places: metric → place, for metrics that it was scored by.
+        stds: metric → standard deviation over genes, averaged over seeds.
+        published: metric → the paper's value, if the row is a run of the published setting.
+        marks: the marks of its runs.
+        part: the part of the table that it stands in.
+    """
 
     variant: Variant
     places: Mapping[str, Place]
-    """Metric → place; those that it has a score of."""
     stds: Mapping[str, float]
-    """Metric → standard deviation over genes, averaged over seeds."""
     published: Mapping[str, Published]
-    """Metric → the paper's value, where the row is a run of the published setting."""
     marks: Sequence[str]
     part: Part
 
     @property
     def first(self) -> Record:
-        """The record of its first seed."""
+        """The record of the first seed."""
         return self.variant.first
 
     @cached_property
     def method_page(self) -> str:
-        """The name of its method's page."""
+        """The name of the method's page."""
         return method_id(self.first)
 
     @property
     def failed(self) -> int:
-        """How many of its seeds failed."""
+        """Number of seeds that failed."""
         return len(self.variant.records) - len(self.variant.done)
 
     @property
     def seeds(self) -> str:
-        """How many seeds it is of, and how many were tried if some failed."""
-        done, tried = len(self.variant.done), len(self.variant.records)
-        return str(done) if done == tried else f"{done} of {tried}"
+        """Number of seeds that are done, and of all seeds if some failed, such as ``1 of 2``."""
+        done, total = len(self.variant.done), len(self.variant.records)
+        return str(done) if done == total else f"{done} of {total}"
 
     def seconds(self, phase: str) -> float | None:
-        """Wall time of a phase, mean over seeds that were done."""
+        """Return the wall time of a phase in seconds, the mean over seeds that are done."""
         spent = [record.seconds[phase] for record in self.variant.done if phase in record.seconds]
         return fmean(spent) if spent else None
 
     @property
     def cost(self) -> float | None:
-        """Seconds of fitting and predicting."""
+        """Seconds of fitting and predicting, or None if either is not recorded."""
         fit, predict = self.seconds("fit"), self.seconds("predict")
         return None if fit is None or predict is None else fit + predict
 
     @property
     def memory(self) -> int:
-        """Peak memory of any seed, bytes."""
+        """Largest peak memory of any seed, in bytes."""
         return max(record.peak_memory for record in self.variant.records)
 
     @property
     def memory_is_bound(self) -> bool:
-        """Whether the peak may be that of an earlier job in the process."""
+        """True if the peak may be that of an earlier job in the same process."""
         return any(record.peak_memory_scope == "process" for record in self.variant.records)
 
     @property
     def parameters(self) -> int | None:
-        """Numbers that the model learnt."""
+        """Number of parameters that the model learnt, or None if it is not recorded."""
         return next((r.model_parameters for r in self.variant.done), None)
 
 
 def method_id(record: Record) -> str:
-    """The name of a method's page: a method is its name and who it comes from."""
+    """Return the name of a method's page.
+
+    A method is a name and a distribution: two plugins may each have a method of one name.
+    """
     return page_id([record.identity.method, record.identity.code.distribution])
 
 
 def rows_of(
     board: Board, panel: str, metrics: Sequence[MetricSpec], rankings: Mapping[str, Ranking]
 ) -> list[Row]:
-    """Rows of a panel, best first by the first metric; then controls, then what failed."""
+    """Return the rows of a panel: the ranked ones, then controls, then those that failed.
+
+    Within each part the best by the first metric comes first.
+    """
     order = list(rankings[metrics[0].name].places)
-    order += [at for at in range(len(board.variants)) if at not in set(order)]
-    rows = [_row(board, at, panel, metrics, rankings) for at in order]
+    placed = set(order)
+    order += [number for number in range(len(board.variants)) if number not in placed]
+    rows = [_row(board, number, panel, metrics, rankings) for number in order]
     parts = ("ranked", "control", "failed")
     return sorted(rows, key=lambda row: parts.index(row.part))
 
 
 def _row(
-    board: Board, at: int, panel: str, metrics: Sequence[MetricSpec],
+    board: Board, number: int, panel: str, metrics: Sequence[MetricSpec],
     rankings: Mapping[str, Ranking],
 ) -> Row:  # fmt: skip
-    variant = board.variants[at]
+    variant = board.variants[number]
     names = [metric.name for metric in metrics]
     part: Part = "control" if variant.control else "ranked" if variant.done else "failed"
     return Row(
         variant=variant,
-        places={n: place for n in names if (place := rankings[n].places.get(at))},
+        places={n: place for n in names if (place := rankings[n].places.get(number))},
         stds={
             name: fmean(record.scores[name][panel].std for record in scored)
             for name in names
             if (scored := [r for r in variant.done if panel in r.scores.get(name, {})])
         },
+        # The papers have one number for all targets, and none for other panels.
         published=_published(board, variant, names) if panel == "all" else {},
         marks=board.marks(variant),
         part=part,
@@ -182,18 +224,21 @@ def _published(board: Board, variant: Variant, metrics: Sequence[str]) -> dict[s
     if not (board.first.published_data and spec):
         return {}
     defaults = spec.values("paper", {})
-    found = {name: published(variant.first.identity, name, defaults) for name in metrics}
-    return {name: value for name, value in found.items() if value}
+    values = {name: published(variant.first.identity, name, defaults) for name in metrics}
+    return {name: value for name, value in values.items() if value}
 
 
 def flat(tables: Mapping[str, Row], metrics: Sequence[MetricSpec]) -> dict[str, object]:
-    """A variant's rows, panel → row, as one line of CSV; what there is not is None."""
+    """Return a variant's rows (panel → row) as one line of CSV: column → value.
+
+    A value that is missing is None.
+    """
     row = next(iter(tables.values()))
     identity = row.first.identity
     scores = {
         f"{name}_{panel}": value
-        for panel, one in tables.items()
-        for name, value in _flat_scores(one, metrics).items()
+        for panel, panel_row in tables.items()
+        for name, value in _flat_scores(panel_row, metrics).items()
     }
     return {
         "label": row.variant.label,
@@ -216,20 +261,20 @@ def flat(tables: Mapping[str, Row], metrics: Sequence[MetricSpec]) -> dict[str, 
 
 
 def _flat_scores(row: Row, metrics: Sequence[MetricSpec]) -> dict[str, object]:
-    """Rank and scores on one panel."""
+    """Return the rank and the scores on one panel: column → value."""
     first = row.places.get(metrics[0].name)
     values: dict[str, object] = {"rank": first.rank if first else None}
     for metric in metrics:
         place = row.places.get(metric.name)
-        found = {"": "mean", **{f"_{part}": part for part in _LIMITS}}
-        known = {part: getattr(place, name, None) for part, name in found.items()}
-        known["_std_genes"] = row.stds.get(metric.name)
-        values |= {f"{metric.name}{part}": _rounded(value) for part, value in known.items()}
+        values[metric.name] = _rounded(place.mean if place else None)
+        for limit in _LIMITS:
+            values[f"{metric.name}_{limit}"] = _rounded(getattr(place, limit, None))
+        values[f"{metric.name}_std_genes"] = _rounded(row.stds.get(metric.name))
     return values
 
 
 def _rounded(value: float | None) -> float | None:
-    """Six digits: more than any score is known to."""
+    """Return a value to six digits, which is more than the precision of any score."""
     return None if value is None else float(f"{value:.6g}")
 
 

@@ -14,7 +14,7 @@ from genebench.plugins.registry import registry
 
 @pytest.fixture(scope="module")
 def dishonest(tmp_path_factory):
-    """Install ``dishonest.py`` as a distribution; afterwards nobody knows it."""
+    """Install ``dishonest.py`` as a distribution, and remove it afterwards."""
     site = tmp_path_factory.mktemp("site-packages")
     shutil.copy(Path(__file__).with_name("dishonest.py"), site)
     info = site / "dishonest-1.0.dist-info"
@@ -32,12 +32,12 @@ def dishonest(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _apart(tmp_path, monkeypatch):
-    """What is written for a check is not near that of others, who test at the same time."""
+    """Keep the temporary files of a test apart from those of tests that run at the same time."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
 
 @pytest.fixture(autouse=True)
 def _settings_kept():
-    """What dishonest methods do to torch ends with the test."""
+    """Undo the changes of dishonest methods to torch after each test."""
     with settings_kept():
         yield

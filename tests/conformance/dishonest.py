@@ -1,4 +1,4 @@
-"""A plugin of methods that each break the contract in one way, and of one that keeps it."""
+"""A plugin of methods that each break one rule of the contract, and of two that keep it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Line(Model):
 
 
 class Honest(Method):
-    """Least squares; its other self, ridge, where the validation set says so."""
+    """Least squares or ridge regression, chosen on the validation set."""
 
     model = Line
 
@@ -63,7 +63,7 @@ class Honest(Method):
 
 
 class PeeksAtPlatform(Honest):
-    """Standardises by every profile of the platform, which it finds beneath its own."""
+    """Trains on all profiles of the platform, which lie in the file of the training profiles."""
 
     def fit(self, train, validation_sets, context):
         everything = train._standardiser.standardise(np.asarray(train._expression), slice(None))
@@ -100,13 +100,13 @@ class PeeksNextDoor(Honest):
 
 
 class PeeksAtProcess(Honest):
-    """Finds the test profiles of GTEx, which somebody else in the process holds."""
+    """Trains on the test profiles of GTEx, which it finds in the memory of the process."""
 
     def fit(self, train, validation_sets, context):
-        held = [one for one in gc.get_objects() if type(one) is Profiles]
-        found = [one for one in held if one.profiles.index[0] == "gtex-0"][:1]
-        x = np.vstack([train.landmarks, *(one.landmarks for one in found)])
-        y = np.vstack([train.targets, *(one.targets for one in found)])
+        held = [item for item in gc.get_objects() if type(item) is Profiles]
+        tests = [item for item in held if item.profiles.index[0] == "gtex-0"][:1]
+        x = np.vstack([train.landmarks, *(test.landmarks for test in tests)])
+        y = np.vstack([train.targets, *(test.targets for test in tests)])
         return {name: self.chosen(x, y, part) for name, part in validation_sets.items()}
 
 
@@ -117,7 +117,7 @@ class LargeBlockLine(Line):
 
 
 class AdaptsToLargeBlocks(Honest):
-    """Centres a block of test profiles, where there are enough of them."""
+    """Centres each large block of profiles."""
 
     model = LargeBlockLine
 
@@ -132,7 +132,7 @@ class FirstBlockLine(Line):
 
 
 class AdaptsToFirstBlock(Honest):
-    """Centres all test profiles by the first that it sees."""
+    """Centres all profiles by the mean of the first block."""
 
     model = FirstBlockLine
 
@@ -160,7 +160,7 @@ class FitsOnValidation(Honest):
 
 
 class FitsInSteps(Honest):
-    """Moves each gene to where the validation targets are, and calls that a choice."""
+    """Shifts each gene towards the validation targets, and records the shift as a choice."""
 
     def chosen(self, x, y, validation):
         model = super().chosen(x, y, validation)
@@ -182,7 +182,7 @@ class AdaptsToValidation(Honest):
 
 
 class ChoosesPerGene(Honest):
-    """Nothing is wrong with it: it says of each target what was chosen, as it should."""
+    """An honest method that chooses for each target, and records each choice."""
 
     def chosen(self, x, y, validation):
         models = [self.solved(x, y, penalty) for penalty in (0.1, 1e4)]
@@ -198,7 +198,7 @@ class ChoosesPerGene(Honest):
 
 
 class FitsSecretly(Honest):
-    """The same, hidden behind a choice that is always another one."""
+    """Fits on the validation profiles, and records a choice that always differs."""
 
     def chosen(self, x, y, validation):
         model = self.solved(
@@ -235,7 +235,7 @@ class Constant(Honest):
 
 
 class Overconfident(Honest):
-    """Rescales what it predicts to the spread of the targets, and more where it knows less."""
+    """Scales predictions up, and the more the less they explain."""
 
     def chosen(self, x, y, validation):
         model = self.solved(x, y, 0.1)
@@ -270,7 +270,7 @@ class MutatesProfiles(Honest):
 
 
 class RefusesReadOnly(Honest):
-    """Works in place."""
+    """Refuses read-only arrays, because it works in place."""
 
     def fit(self, train, validation_sets, context):
         if not train.landmarks.flags.writeable:
@@ -279,7 +279,7 @@ class RefusesReadOnly(Honest):
 
 
 class SpoilsGenerator(Honest):
-    """Seeds numpy for everybody."""
+    """Seeds the global generator of numpy."""
 
     def fit(self, train, validation_sets, context):
         np.random.seed(7)
@@ -287,7 +287,7 @@ class SpoilsGenerator(Honest):
 
 
 class SpoilsTorch(Honest):
-    """Makes torch compute in float64 for everybody."""
+    """Sets the default dtype of torch."""
 
     def fit(self, train, validation_sets, context):
         import torch
@@ -297,7 +297,7 @@ class SpoilsTorch(Honest):
 
 
 class SpoilsPython(Honest):
-    """Draws from the generator of Python that everybody shares."""
+    """Draws from the global generator of Python."""
 
     def fit(self, train, validation_sets, context):
         random.random()
@@ -305,7 +305,7 @@ class SpoilsPython(Honest):
 
 
 class SpoilsTorchGenerator(Honest):
-    """Seeds torch for everybody."""
+    """Seeds the global generator of torch."""
 
     def fit(self, train, validation_sets, context):
         import torch
@@ -315,7 +315,7 @@ class SpoilsTorchGenerator(Honest):
 
 
 class SpoilsDevice(Honest):
-    """Has torch make tensors elsewhere for everybody."""
+    """Sets the default device of torch."""
 
     def fit(self, train, validation_sets, context):
         import torch
@@ -325,7 +325,7 @@ class SpoilsDevice(Honest):
 
 
 class SpoilsCudnn(Honest):
-    """Makes cuDNN try which algorithm is fastest, for everybody."""
+    """Sets the benchmark mode of cuDNN."""
 
     def fit(self, train, validation_sets, context):
         import torch
@@ -341,7 +341,7 @@ class OverflowingLine(Line):
 
 
 class SpoilsErrors(Honest):
-    """Has numpy say nothing of overflow to anybody."""
+    """Turns off the warnings of numpy about overflow."""
 
     model = OverflowingLine
 
@@ -353,13 +353,13 @@ class RowLine(Line):
 
 
 class DependsOnRows(Honest):
-    """Depends on where in the block a profile is."""
+    """Predicts by the position of a profile in its block."""
 
     model = RowLine
 
 
 class DependsOnGenes(Honest):
-    """Takes the first landmark to be something special."""
+    """Treats the first landmark in another way than the others."""
 
     def chosen(self, x, y, validation):
         x = x.copy()
@@ -368,7 +368,7 @@ class DependsOnGenes(Honest):
 
 
 class ReadsClock(Honest):
-    """What it does depends on when."""
+    """Fits by the clock."""
 
     def chosen(self, x, y, validation):
         model = super().chosen(x, y, validation)
@@ -384,17 +384,17 @@ class DrawingLine(Line):
 
 
 class DrawsPredictions(Honest):
-    """Draws its predictions, as dropout does that was left on."""
+    """Draws random numbers to predict, like dropout that was left on."""
 
     model = DrawingLine
 
 
 class IgnoresSeed(Honest):
-    """Says that the seed matters, and it does not."""
+    """Is declared as stochastic, but does not use the seed."""
 
 
 class DependsOnSeed(Honest):
-    """Says that the seed does not matter, and it does."""
+    """Is declared as deterministic, but uses the seed."""
 
     def fit(self, train, validation_sets, context):
         models = super().fit(train, validation_sets, context)
@@ -409,7 +409,7 @@ class SqueezedLine(Line):
 
 
 class SqueezesOne(Honest):
-    """One profile gives a vector."""
+    """Predicts a vector for a block of one profile."""
 
     model = SqueezedLine
 
@@ -422,7 +422,7 @@ class PickyLine(Line):
 
 
 class RefusesNone(Honest):
-    """A block of no profiles is an error."""
+    """Raises an error for a block of no profiles."""
 
     model = PickyLine
 
@@ -446,19 +446,19 @@ class NotANumberLine(Line):
 
 
 class NotANumber(Honest):
-    """Predicts NaN far out."""
+    """Predicts NaN for landmarks far from zero."""
 
     model = NotANumberLine
 
 
 class LayoutLine(Line):
     def predict(self, landmarks):
-        given = landmarks.ravel(order="K").reshape(landmarks.shape)
-        return super().predict(given)
+        misread = landmarks.ravel(order="K").reshape(landmarks.shape)
+        return super().predict(misread)
 
 
 class ReadsMemory(Honest):
-    """Takes numbers in the order that they lie in memory."""
+    """Reads landmarks in the order of the memory."""
 
     model = LayoutLine
 
@@ -469,7 +469,7 @@ class ForgetfulLine(Line):
 
 
 class ForgetsBias(Honest):
-    """Saves its weights alone."""
+    """Saves its weights, but not its bias."""
 
     model = ForgetfulLine
 
@@ -480,21 +480,21 @@ class ForgetsBias(Honest):
 
 
 class LosesValidation(Honest):
-    """Gives a model for one validation set only."""
+    """Returns a model for one validation set only."""
 
     def fit(self, train, validation_sets, context):
         return dict(list(super().fit(train, validation_sets, context).items())[:1])
 
 
 class ForgetsParameter(Honest):
-    """Declares a parameter, and does not take it."""
+    """Declares a parameter, but does not accept it."""
 
     def __init__(self):
         super().__init__()
 
 
 class RefusesQuietly(Honest):
-    """Refuses a value within the bounds that it declared, and does not say which."""
+    """Refuses a value within its declared bounds, and does not name the parameter."""
 
     def __init__(self, depth):
         super().__init__(depth=depth)
@@ -503,7 +503,7 @@ class RefusesQuietly(Honest):
 
 
 class DividesByParameter(Honest):
-    """Takes any number, it says, and means the positive ones."""
+    """Declares a parameter without bounds, but fails for zero."""
 
     def __init__(self, share):
         super().__init__(share=share)
@@ -511,7 +511,7 @@ class DividesByParameter(Honest):
 
 
 class LooksWordUp(Honest):
-    """Takes any word, it says, and knows two."""
+    """Declares a parameter without choices, but accepts two words only."""
 
     def __init__(self, kernel):
         super().__init__(kernel=kernel)
@@ -519,7 +519,7 @@ class LooksWordUp(Honest):
 
 
 class SwallowsInterrupt(Honest):
-    """Goes on where it is told to stop."""
+    """Continues after an interrupt."""
 
     def fit(self, train, validation_sets, context):
         try:
@@ -530,7 +530,7 @@ class SwallowsInterrupt(Honest):
 
 
 class SpoiledByInterrupt(Honest):
-    """Takes what it finds in its folder for its own work, finished or not."""
+    """Continues from an unfinished checkpoint as if it were finished."""
 
     def fit(self, train, validation_sets, context):
         mark = context.scratch and context.scratch / "begun"
@@ -544,7 +544,7 @@ class SpoiledByInterrupt(Honest):
 
 
 class IgnoresDeadline(Honest):
-    """Takes its time."""
+    """Takes twenty times its deadline."""
 
     def fit(self, train, validation_sets, context):
         if self.params["minutes"]:
@@ -553,16 +553,16 @@ class IgnoresDeadline(Honest):
 
 
 class NoMethod:
-    """Derives from nothing."""
+    """A class that does not derive from Method."""
 
     def __init__(self, **params):
         self.inner = Honest(**params)
 
-    def fit(self, *given):
-        return self.inner.fit(*given)
+    def fit(self, *arguments):
+        return self.inner.fit(*arguments)
 
-    def restore(self, *given):
-        return self.inner.restore(*given)
+    def restore(self, *arguments):
+        return self.inner.restore(*arguments)
 
 
 DECLARED = {

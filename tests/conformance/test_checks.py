@@ -1,7 +1,7 @@
-"""The test of the tests: methods that break the contract are caught, each by what is meant for it.
+"""Tests of the checks: each method that breaks a rule is caught by the check of that rule.
 
-Checks that start a process take seconds: they are made of the honest method, and of those that they
-are meant for.
+Checks that start a process take seconds. They run on the honest method, and on the methods that
+they should catch.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ CAUGHT_BY = {
     "spoiledbyinterrupt": {"an_interrupted_fit_is_continued"},
     "ignoresdeadline": {"keeps_to_its_deadline"},
 }  # fmt: skip
-"""Method → every check that finds fault with it."""
+"""Method → every check that it fails."""
 
 
 def outcomes(name, wanted):
@@ -85,21 +85,23 @@ def outcomes(name, wanted):
 
 
 @pytest.mark.parametrize("name", CAUGHT_BY)
-def test_what_breaks_the_contract_is_caught_by_the_check_meant_for_it(dishonest, name, monkeypatch):
+def test_a_method_that_breaks_a_rule_is_caught_by_the_check_of_the_rule(
+    dishonest, name, monkeypatch
+):
     if "leaves_settings_alone" in CAUGHT_BY[name]:
         pytest.importorskip("torch")
-    monkeypatch.setattr("genebench.conformance.checks.life._GRACE", 0.5)
-    monkeypatch.setattr("genebench.conformance.checks.life._DEADLINE", 0.001)
+    monkeypatch.setattr("genebench.conformance.checks.life._GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("genebench.conformance.checks.life._DEADLINE_MINUTES", 0.001)
     cheap = {check.name for check in all_checks()} - PROCESSES
-    found = outcomes(name, cheap | CAUGHT_BY[name])
-    failed = {one.check.name: one.detail for one in found if one.status == "failed"}
+    results = outcomes(name, cheap | CAUGHT_BY[name])
+    failed = {o.check.name: o.detail for o in results if o.status == "failed"}
     assert set(failed) == CAUGHT_BY[name], failed
 
 
 def test_an_honest_method_passes_every_check(dishonest):
-    found = outcomes("honest", {check.name for check in all_checks()})
-    assert [one for one in found if one.status == "failed"] == []
-    skipped = {one.check.name: one.detail for one in found if one.status == "skipped"}
+    results = outcomes("honest", {check.name for check in all_checks()})
+    assert [o for o in results if o.status == "failed"] == []
+    skipped = {o.check.name: o.detail for o in results if o.status == "skipped"}
     assert skipped.pop("the_gpu_gives_what_the_cpu_gives") == "it declares one device"
     skipped.pop("the_cpu_is_enough_when_asked_for", None)
     assert skipped == {
@@ -108,7 +110,7 @@ def test_an_honest_method_passes_every_check(dishonest):
     }
 
 
-def test_every_check_is_shown_to_find_fault_with_something():
+def test_every_check_catches_some_method():
     caught = set().union(*CAUGHT_BY.values())
     elsewhere = {"starts_without_torch"}
     need_a_gpu = {"the_gpu_gives_what_the_cpu_gives", "the_cpu_is_enough_when_asked_for"}

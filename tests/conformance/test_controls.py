@@ -1,4 +1,4 @@
-"""The methods inside genebench keep the contract, as plugins do."""
+"""The built-in methods pass the conformance checks, as plugins do."""
 
 from __future__ import annotations
 

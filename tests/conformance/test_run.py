@@ -1,4 +1,4 @@
-"""What becomes of outcomes: expected failures, the last line, pytest, the command."""
+"""Outcomes of checks: expected failures, the summary, pytest, the command."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ LEARNS = "learns_what_is_easy"
 
 
 def outcome_of(method, check, expected=None):
-    (found,) = run_checks(Subject(method), chosen_checks([check]), expected or {})
-    return found
+    (outcome,) = run_checks(Subject(method), chosen_checks([check]), expected or {})
+    return outcome
 
 
-def test_every_check_says_in_one_sentence_what_a_method_does():
+def test_every_check_states_its_rule_in_one_sentence():
     checks = all_checks()
     for check in checks:
-        assert re.fullmatch(r"[A-Z][^.]*\.([A-Z]\w+[^.]*\.)?", check.sentence), check.sentence
-    assert len({check.sentence for check in checks}) == len({check.name for check in checks})
+        assert re.fullmatch(r"[A-Z][^.]*\.([A-Z]\w+[^.]*\.)?", check.rule), check.rule
+    assert len({check.rule for check in checks}) == len({check.name for check in checks})
 
 
-def test_the_error_is_the_sentence_and_what_the_method_does_instead(dishonest):
-    with pytest.raises(CheckError, match=r"^Where landmarks tell .* But its MAE is \d\.\d+, that"):
+def test_the_error_is_the_rule_and_what_the_method_does_instead(dishonest):
+    with pytest.raises(CheckError, match=r"^Err clearly less .* But its MAE is \d\.\d+, that"):
         chosen_checks([LEARNS])[0](Subject("constant"))
 
 
@@ -42,14 +42,14 @@ def test_what_cannot_be_checked_says_why():
 
 
 def test_a_failure_that_was_expected_is_none_and_gives_its_reason(dishonest):
-    found = outcome_of("constant", LEARNS, {LEARNS: "a constant cannot learn"})
-    assert (found.status, found.detail) == ("expected", "a constant cannot learn")
+    outcome = outcome_of("constant", LEARNS, {LEARNS: "a constant cannot learn"})
+    assert (outcome.status, outcome.detail) == ("expected", "a constant cannot learn")
 
 
 def test_an_expected_failure_that_passes_is_a_failure(dishonest):
-    found = outcome_of("honest", LEARNS, {LEARNS: "was broken once"})
-    assert found.status == "failed"
-    assert "(was broken once), and passes" in found.detail
+    outcome = outcome_of("honest", LEARNS, {LEARNS: "was broken once"})
+    assert outcome.status == "failed"
+    assert "(was broken once), and passes" in outcome.detail
 
 
 def test_expected_failures_are_declared_with_the_method(install, fresh, genebench):
@@ -94,14 +94,14 @@ def fresh():
 def test_the_last_line_counts_and_gives_reasons(dishonest):
     subject = Subject("constant")
     checks = chosen_checks(["learning", "fits", "keeps_to_its_deadline", "failure"])
-    found = list(run_checks(subject, checks, {LEARNS: "it cannot"}))
-    assert summary(found) == (
+    outcomes = list(run_checks(subject, checks, {LEARNS: "it cannot"}))
+    assert summary(outcomes) == (
         "3 of 5 checks ran, 2 passed, 2 skipped (1 × it has no parameter minutes; "
         "1 × it has no parameters), 1 failed as expected (1 × it cannot)"
     )
 
 
-def test_a_plugin_that_imports_torch_with_its_hooks_is_told(install, fresh):
+def test_a_plugin_that_imports_torch_with_its_hooks_fails_the_check(install, fresh):
     install(
         "heavy",
         """
@@ -116,9 +116,9 @@ def test_a_plugin_that_imports_torch_with_its_hooks_is_told(install, fresh):
             return [MethodSpec(name="heavy", title="h", summary="s", code=code)]
         """,
     )
-    found = outcome_of("heavy", "starts_without_torch")
-    assert found.status == "failed"
-    assert "heavy does; keep what needs torch in the module" in found.detail
+    outcome = outcome_of("heavy", "starts_without_torch")
+    assert outcome.status == "failed"
+    assert "heavy imports it. Move the code that needs torch to the module" in outcome.detail
 
 
 def test_the_users_own_data_and_generators_are_left_alone(home, dishonest):
@@ -129,10 +129,22 @@ def test_the_users_own_data_and_generators_are_left_alone(home, dishonest):
     assert (sorted(home.rglob("*")), random.getstate()) == before
 
 
+def test_a_subject_writes_and_fits_nothing_before_its_first_check(dishonest, tmp_path):
+    Subject("honest")
+    assert list(tmp_path.glob("genebench-check-*")) == []
+
+
+def test_a_failure_holds_the_rule_and_the_observation_apart(dishonest):
+    with pytest.raises(CheckError) as caught:
+        chosen_checks([LEARNS])[0](Subject("constant"))
+    assert caught.value.rule == chosen_checks([LEARNS])[0].rule
+    assert str(caught.value) == f"{caught.value.rule} But {caught.value.observation}"
+
+
 def test_nothing_is_left_on_disk(dishonest):
     subject = Subject("honest")
     list(run_checks(subject, chosen_checks(["fits"]), {}))
-    root = subject.root
+    root = subject.home.root
     assert root.exists()
     del subject
     assert not root.exists()
@@ -219,17 +231,17 @@ def test_the_command_shows_where_it_failed(genebench, dishonest):
 
 def test_the_command_takes_parameters_and_refuses_what_is_wrong(genebench, dishonest):
     assert genebench("check", "refusesquietly", "--only", "fits", "--param", "depth=5").status == 0
-    for arguments, said in (
+    for arguments, message in (
         (["constnat"], "did you mean constant"),
         (["constant", "--only", "lerning"], "did you mean learning"),
-        (["constant", "--param", "depth"], "write PARAM=VALUE"),
+        (["constant", "--param", "depth"], "Write PARAM=VALUE"),
         (["refusesquietly", "--param", "depth=10"], "the largest allowed is 9"),
         (["refusesquietly", "--param", "deptj=1"], "did you mean depth"),
         (["constant", "--preset", "huge"], "unknown preset"),
     ):
         done = genebench("check", *arguments)
         assert done.status == 2, arguments
-        assert said in done.err
+        assert message in done.err
 
 
 RUNAWAY = """
@@ -262,20 +274,20 @@ def runaway(install, fresh):
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "reason"),
     [
         ("loops", "But it was stopped after 3 s. [fits]"),
         ("exits in c", "But its process ended with exit status 0. [fits]"),
     ],
 )
 def test_a_method_that_ends_the_process_of_its_checks_or_never_returns_has_failed(
-    genebench, runaway, tmp_path, how, said
+    genebench, runaway, tmp_path, how, reason
 ):
     only = "--only", "describes_itself,shape"
     done = genebench("check", "runaway", "--param", f"how={how}", "--time-limit", "3", *only)
     assert done.status == 1
     first, failed, why, *_, last = done.out.splitlines()
-    assert (first[:4], failed[:4], why.strip()) == ("pass", "FAIL", said)
+    assert (first[:4], failed[:4], why.strip()) == ("pass", "FAIL", reason)
     assert last == (
         "runaway: 2 of 7 checks ran, 1 passed, 1 failed, "
         "5 skipped (5 × fits ended the process of the checks)"
@@ -285,22 +297,22 @@ def test_a_method_that_ends_the_process_of_its_checks_or_never_returns_has_faile
 
 
 def test_a_method_that_calls_exit_fails_the_check_that_it_is_called_in(runaway):
-    (found,) = run_checks(
+    (outcome,) = run_checks(
         Subject("runaway", overrides={"how": "exits"}), chosen_checks(["fits"]), {}
     )
-    assert found.status == "failed"
-    assert found.detail.endswith("os._exit(0) was called, and would have ended genebench")
+    assert outcome.status == "failed"
+    assert outcome.detail.endswith("os._exit(0) was called, and would have ended genebench")
 
 
-def test_the_command_names_plugins_that_were_set_aside(genebench, install, fresh):
+def test_the_command_names_plugins_that_could_not_be_loaded(genebench, install, fresh):
     install("sad", "raise ValueError('no')")
     done = genebench("check", "sad")
     assert done.status == 2
-    assert "plugins that were set aside: sad" in done.err
+    assert "Plugins that could not be loaded: sad" in done.err
 
 
-def test_the_guide_tells_of_every_check():
+def test_the_guide_lists_every_check():
     guide = (Path(__file__).parents[2] / "docs" / "reference" / "conformance.md").read_text("utf-8")
-    rows = [f"| {check.group} | `{check.name}` | {check.sentence} |" for check in all_checks()]
+    rows = [f"| {check.group} | `{check.name}` | {check.rule} |" for check in all_checks()]
     groups = tuple(f"| {check.group} |" for check in all_checks())
     assert [line for line in guide.splitlines() if line.startswith(groups)] == rows

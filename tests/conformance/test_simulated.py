@@ -1,4 +1,4 @@
-"""The data that methods are checked on."""
+"""The simulated datasets of the checks."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def r2(simulation, store, name):
     return fitted.score(test.landmarks, test.targets)
 
 
-def test_easy_targets_are_told_by_landmarks_and_noise_is_not(store):
+def test_landmarks_determine_easy_targets_and_not_noise(store):
     assert r2(simulated.easy(), store, "easy") > 0.7
     assert r2(simulated.noise(), store, "noise") < 0.05
 
 
-def test_what_is_written_is_a_sound_dataset_in_units_of_each_platform(store):
+def test_a_written_dataset_is_sound_and_standardised_by_platform(store):
     dataset = simulated.easy().write(store, "sound")
     assert dataset.verify() == []
     assert dataset.target_genes["twin"].sum() == simulated.TWINS
@@ -62,5 +62,5 @@ def test_permuted_genes_are_the_same_genes_with_the_same_values(store):
     orders = [np.random.default_rng(0).permutation(n) for n in (16, 24)]
     moved = simulated.with_genes_permuted(train, *orders)
     for role, genes in (("landmarks", "landmark_genes"), ("targets", "target_genes")):
-        at = getattr(moved, genes).index.get_indexer(getattr(train, genes).index)
-        np.testing.assert_array_equal(getattr(moved, role)[:, at], getattr(train, role))
+        positions = getattr(moved, genes).index.get_indexer(getattr(train, genes).index)
+        np.testing.assert_array_equal(getattr(moved, role)[:, positions], getattr(train, role))

@@ -1,4 +1,4 @@
-"""What a process shares is put right again, and what was done to it is told."""
+"""Changes to the shared state of a process are recorded and undone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ torch = pytest.importorskip("torch")
 def test_the_generators_of_cuda_count_once_it_is_in_use(monkeypatch):
     states = [torch.zeros(4)]
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: [one.clone() for one in states])
+    monkeypatch.setattr(
+        torch.cuda, "get_rng_state_all", lambda: [state.clone() for state in states]
+    )
     monkeypatch.setattr(torch.cuda, "set_rng_state_all", lambda to: states.__setitem__(0, to[0]))
     traces = Traces()
     with traced(traces, seed=0):

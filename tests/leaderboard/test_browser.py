@@ -1,7 +1,7 @@
-"""The leaderboard in a real browser: sorted, filtered, followed, read with a keyboard and a phone.
+"""The leaderboard in a real browser: sorting, filters, links, keyboard, and a phone's screen.
 
-A Chromium is needed: ``GENEBENCH_CHROMIUM``, else the first on PATH. Without one these tests are
-skipped, or fail where ``GENEBENCH_REQUIRE_BROWSER`` is set, as it is in CI that has one.
+The tests need a Chromium: that of ``GENEBENCH_CHROMIUM``, else the first one on PATH. Without one
+they are skipped. They fail if ``GENEBENCH_REQUIRE_BROWSER`` is set, for CI with a browser.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ ARGUMENTS = [
 ]  # fmt: skip
 PHONE = {"width": 360, "height": 740}
 READABLE = 4.5
-"""Contrast that WCAG 2.1 (AA) asks of text."""
+"""Least contrast of text by WCAG 2.1, level AA."""
 
 
 @pytest.fixture(scope="module")
 def site(tiny, tmp_path_factory):
-    """A board of real runs, one of which failed."""
+    """Build a board of real runs, one of which failed."""
     folder = tmp_path_factory.mktemp("browser")
     results = folder / "results"
     done = api.run(
@@ -65,7 +65,7 @@ def playwright():
 
 
 def lack(what):
-    """Skip what needs a browser, or fail where there is to be one."""
+    """Skip a test that needs a browser, or fail if a browser is required."""
     if os.environ.get("GENEBENCH_REQUIRE_BROWSER"):
         pytest.fail(f"{what}, or unset GENEBENCH_REQUIRE_BROWSER")
     pytest.skip(what)
@@ -98,7 +98,7 @@ def browser():
 
 @pytest.fixture
 def visit(browser, site):
-    """Open a page of the site; at the end, nothing but its own files may have been asked for."""
+    """Open a page of the site. At the end, only files of the site may have been requested."""
     asked, complaints, contexts = [], [], []
 
     def open_page(path="index.html", **options):
@@ -121,7 +121,7 @@ def visit(browser, site):
 
 @pytest.fixture
 def board(site):
-    """The board of protocol geo, relative to the site."""
+    """Return the path of the board of protocol geo, relative to the site."""
     (found,) = [
         path.relative_to(site)
         for path in (site / "boards").glob("*/all.html")
@@ -135,7 +135,7 @@ def every_page(site):
 
 
 def column(page, number):
-    """Texts of one column of the ranked methods."""
+    """Return the texts of one column of the ranked methods."""
     return page.locator(
         f"#standings tbody:first-of-type tr > :nth-child({number})"
     ).all_inner_texts()
@@ -238,7 +238,7 @@ def test_no_page_asks_for_anything_but_files_of_the_site_or_complains(visit, sit
 
 
 def test_a_request_to_a_network_would_be_seen_and_is_forbidden_by_the_page(browser, site):
-    """The test of the test: what it looks for does show up, and does not get out."""
+    """A foreign request is refused by the policy of the page, and seen by the fixture."""
     page = browser.new_page()
     said = []
     page.on("console", lambda message: said.append(message.text))
@@ -295,7 +295,7 @@ def inside(part, whole):
 
 @pytest.mark.parametrize("viewport", [{"width": 1180, "height": 820}, PHONE])
 def test_bars_fill_their_drawing_and_ticks_stand_below(visit, site, viewport):
-    """Sheet and drawing share out who says what is where; only a browser puts them together."""
+    """The style sheet and the drawing each hold a part of the geometry. A browser combines them."""
     run = next(path for path in site.glob("runs/*.html") if "lsr-l2</a>" in path.read_text("utf-8"))
     drawings = visit(run.relative_to(site), viewport=viewport).evaluate(DRAWN)
     assert [(len(one["bars"]), len(one["lines"])) for one in drawings] == [(1, 0), (1, 0), (0, 1)]

@@ -1,13 +1,14 @@
-"""The leaderboard: what is ranked together, what a page holds, and what bad input gets."""
+"""The leaderboard: groups that are ranked together, the content of pages, and bad input."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import os
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,8 +21,7 @@ import pytest
 from genebench._util.hashing import key_of
 from genebench.analysis.bootstrap import seed_interval
 from genebench.errors import UserError
-from genebench.leaderboard import build, pages
-from genebench.leaderboard.assembly import _one_thread_each
+from genebench.leaderboard import build, run_pages
 from genebench.leaderboard.boards import boards_of
 from genebench.leaderboard.charts import (
     Axis,
@@ -34,9 +34,10 @@ from genebench.leaderboard.charts import (
     scatter,
     thinned,
 )
-from genebench.leaderboard.pages import chosen_params, repeat_command, shown
 from genebench.leaderboard.reading import Run, read
-from genebench.leaderboard.seen import BINS, look
+from genebench.leaderboard.run_pages import chosen_params, repeat_command
+from genebench.leaderboard.templating import shown
+from genebench.leaderboard.vectors import BINS, summarise
 from genebench.plugins.registry import registry
 from genebench.results.panels import scores_of
 from genebench.results.record import (
@@ -74,16 +75,16 @@ def provenance(**changes):
 
 
 def vectors_with(level, seed=0):
-    """Vectors of a method whose errors are around a level; profiles are as hard for all methods."""
+    """Return vectors of a method with errors around a level. All methods find a profile as hard."""
     hardness = np.random.default_rng(1).gamma(8, 0.125, (PROFILES, 1))
     noise = np.random.default_rng(seed).normal(1, 0.05, (PROFILES, GENES))
     errors = level * hardness * noise
     twin = np.arange(GENES) < 10
     vectors = {
-        "gene.id": np.array([f"ENSG{at:011d}" for at in range(GENES)]),
+        "gene.id": np.array([f"ENSG{number:011d}" for number in range(GENES)]),
         "gene.twin": twin,
-        "profile.id": np.array([f"GSM{at}" for at in range(PROFILES)]),
-        "profile.group": np.array([f"GSE{at // 2}" for at in range(PROFILES)]),
+        "profile.id": np.array([f"GSM{number}" for number in range(PROFILES)]),
+        "profile.group": np.array([f"GSE{number // 2}" for number in range(PROFILES)]),
         "gene-metric.mae": errors.mean(axis=0),
         "gene-metric.cc": 1 - errors.mean(axis=0),
     }
@@ -101,7 +102,7 @@ def store(tmp_path):
 
 
 def put(store, what, level=0.4, *, failure=None, vectors=None, **changes):
-    """Write a record, done or failed; return it."""
+    """Write a record, done or failed, and return it."""
     vectors = vectors or vectors_with(level, crc32(f"{what.method} {what.seed}".encode()))
     fields = {
         "format": RECORD_FORMAT, "key": key_of(what.model_dump()),
@@ -123,7 +124,7 @@ FAILED = Failure(kind="ValueError", message="no luck", traceback="Traceback\n  l
 
 
 class Page(HTMLParser):
-    """What a page has: tags with attributes, cells by row, text."""
+    """The content of a page: tags with attributes, cells by row, and text."""
 
     def __init__(self, path):
         super().__init__()
@@ -156,12 +157,12 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
     def links(self):
-        found = [a.get("href", "") for a in (*self.all("a"), *self.all("link"))]
-        return [*found, *(script["src"] for script in self.all("script"))]
+        links = [a.get("href", "") for a in (*self.all("a"), *self.all("link"))]
+        return [*links, *(script["src"] for script in self.all("script"))]
 
 
 def made(store, tmp_path, *more, **options):
-    """Build a board; its folder, and what was said."""
+    """Build a site, and return its folder and the result."""
     out = tmp_path / "site"
     built = build([store.root, *more], out, **options)
     return SimpleNamespace(out=out, built=built)
@@ -172,11 +173,11 @@ def boards(out):
 
 
 def labels(page):
-    """First and second cell of each row of the table of standings that has a method."""
+    """Return the first and second cell of each row of the standings that has a method."""
     return [(row[0].strip(), row[1].strip()) for row in page.rows[1:] if len(row) > 2]
 
 
-# What is ranked together
+# Groups that are ranked together
 
 
 @pytest.mark.parametrize(
@@ -193,8 +194,8 @@ def test_runs_that_differ_in_what_they_were_tested_on_have_boards_of_their_own(
     put(store, identity("lsr"))
     put(store, identity("knn", **changes), 0.3)
     site = made(store, tmp_path)
-    found = [labels(Page(board / "all.html")) for board in boards(site.out)]
-    assert sorted(found) == [[("1", "knn")], [("1", "lsr")]]
+    tables = [labels(Page(board / "all.html")) for board in boards(site.out)]
+    assert sorted(tables) == [[("1", "knn")], [("1", "lsr")]]
 
 
 def run_of(method, preset, params):
@@ -214,8 +215,8 @@ def test_presets_are_apart_but_a_method_that_has_none_stands_on_both():
         run_of("lsr", "tiny", lsr.values("tiny", {})),
     ]
     assert lsr.values("tiny", {}) == lsr.values("paper", {})
-    found = {board.preset: [run.key for run in board.runs] for board in boards_of(runs, registry())}
-    assert found == {"paper": ["dgex paper", "lsr tiny"], "tiny": ["dgex tiny", "lsr tiny"]}
+    keys = {board.preset: [run.key for run in board.runs] for board in boards_of(runs, registry())}
+    assert keys == {"paper": ["dgex paper", "lsr tiny"], "tiny": ["dgex tiny", "lsr tiny"]}
 
 
 def test_trials_of_tuning_stand_on_no_board(store, tmp_path):
@@ -245,9 +246,9 @@ def test_a_row_has_scores_with_intervals_costs_and_coverage(store, tmp_path):
     site = made(store, tmp_path)
     (row,) = [row for row in Page(boards(site.out)[0] / "all.html").rows if "lsr" in row[1:2]]
     mae = record.scores["mae"]["all"].mean
-    found = re.fullmatch(r"([\d.]+) \[([\d.]+), ([\d.]+)\]", row[2].strip())
-    assert found, row[2]
-    score, low, high = map(float, found.groups())
+    match = re.fullmatch(r"([\d.]+) \[([\d.]+), ([\d.]+)\]", row[2].strip())
+    assert match, row[2]
+    score, low, high = map(float, match.groups())
     assert score == pytest.approx(mae, abs=5e-5)
     assert low < mae < high
     assert [cell.strip() for cell in row[4:]] == ["2.5", "0.250", "400", "1,234", "1 (0)", "60"]
@@ -319,7 +320,7 @@ def test_no_text_of_a_download_is_a_formula_to_a_spreadsheet(store, tmp_path):
     assert json.loads((folder / "board.json").read_text())["rows"][0]["distribution"] == formula
 
 
-def test_few_groups_are_said_to_make_p_values_rough(store, tmp_path):
+def test_a_board_of_few_groups_warns_of_rough_p_values(store, tmp_path):
     put(store, identity("lsr"))
     put(store, identity("knn"), 0.3)
     assert "p-values are rough" in Page(boards(made(store, tmp_path).out)[0] / "all.html").text
@@ -346,7 +347,7 @@ def test_the_first_metric_that_is_asked_for_is_what_ranks(store, tmp_path):
         (PluginOrigin(version="1", install="wheel"), ""),
     ],
 )
-def test_code_that_nobody_else_has_is_marked(store, tmp_path, origin, mark):
+def test_a_run_of_unpublished_code_is_marked(store, tmp_path, origin, mark):
     put(store, identity("lsr"), provenance=provenance(plugins={"genebench-linear": origin}))
     site = made(store, tmp_path)
     assert labels(Page(boards(site.out)[0] / "all.html")) == [("1", f"lsr {mark}".strip())]
@@ -438,7 +439,7 @@ def test_the_command_names_local_files_and_metrics_that_one_has_to_ask_for(store
 
 
 def test_a_long_command_is_shown_whole(store, tmp_path):
-    params = {f"parameter_{at}": at for at in range(40)}
+    params = {f"parameter_{number}": number for number in range(40)}
     record = put(store, identity("lsr", params=params))
     command = repeat_command(record, registry())
     assert len(command) > 1000
@@ -447,16 +448,16 @@ def test_a_long_command_is_shown_whole(store, tmp_path):
 
 def test_the_histogram_counts_every_gene(store):
     record = put(store, identity("lsr"))
-    seen = look(Run(record, store.root), ["mae"])
-    assert len(seen.spreads["mae"].counts) == BINS
-    assert sum(seen.spreads["mae"].counts) == GENES
+    summary = summarise(Run(record, store.root), ["mae"])
+    assert len(summary.spreads["mae"].counts) == BINS
+    assert sum(summary.spreads["mae"].counts) == GENES
 
 
 def test_the_digest_of_the_split_is_that_of_the_test_profiles(store):
-    one = look(Run(put(store, identity("lsr")), store.root), ["mae"])
+    one = summarise(Run(put(store, identity("lsr")), store.root), ["mae"])
     vectors = vectors_with(0.4)
     vectors["profile.id"] = vectors["profile.id"][::-1].copy()
-    other = look(Run(put(store, identity("knn"), vectors=vectors), store.root), ["mae"])
+    other = summarise(Run(put(store, identity("knn"), vectors=vectors), store.root), ["mae"])
     assert one.test_profiles != other.test_profiles
 
 
@@ -490,7 +491,7 @@ def test_hostile_text_is_shown_as_text_and_never_a_path(store, tmp_path):
     assert "<script>alert(1)" in Page(out / "index.html").text
 
 
-def test_a_text_is_cut_where_nobody_reads_on():
+def test_a_long_text_is_cut():
     assert len(str(shown("x" * 10_000))) < 400
     assert shown("a\nb\x00c") == "a b�c"
     assert shown(3) == 3
@@ -617,7 +618,7 @@ def test_scores_and_vectors_that_were_edited_alike_are_found(store, tmp_path):
 
 
 def test_shares_that_do_not_add_up_to_the_score_are_found(store, tmp_path):
-    """All checksums are right, but the intervals would be of another score."""
+    """All checksums are right, but the intervals would belong to another score."""
     put(store, identity("lsr"))
     vectors = vectors_with(0.4)
     vectors["profile-share.mae.all"] = vectors["profile-share.mae.all"] / 2
@@ -626,15 +627,15 @@ def test_shares_that_do_not_add_up_to_the_score_are_found(store, tmp_path):
     assert "do not add up" in problem
 
 
-def test_what_nobody_foresaw_in_vectors_costs_their_record(store, tmp_path, monkeypatch):
+def test_an_unforeseen_error_in_vectors_costs_their_record_alone(store, tmp_path, monkeypatch):
     put(store, identity("lsr"))
     bad = put(store, identity("knn"))
     vectors = ResultsStore.vectors
 
-    def some(store, record, names=None):
+    def fail_for_one(store, record, names=None):
         return vectors(store, record, names) if record.key != bad.key else {}[record.key]
 
-    monkeypatch.setattr(ResultsStore, "vectors", some)
+    monkeypatch.setattr(ResultsStore, "vectors", fail_for_one)
     site = made(store, tmp_path)
     (problem,) = site.built.problems
     assert problem == f"{store.root}: record {bad.key}: cannot be shown (KeyError: '{bad.key}')"
@@ -644,12 +645,12 @@ def test_what_nobody_foresaw_in_vectors_costs_their_record(store, tmp_path, monk
 def test_a_page_that_cannot_be_made_costs_its_run_and_not_the_board(store, tmp_path, monkeypatch):
     put(store, identity("lsr"))
     bad = put(store, identity("knn"), 0.3)
-    page = pages.run_page
+    page = run_pages.run_page
 
-    def some(task, look):
-        return 1 / 0 if task.run.key == bad.key else page(task, look)
+    def fail_for_one(task, options):
+        return 1 / 0 if task.run.key == bad.key else page(task, options)
 
-    monkeypatch.setattr(pages, "run_page", some)
+    monkeypatch.setattr(run_pages, "run_page", fail_for_one)
     site = made(store, tmp_path)
     (problem,) = site.built.problems
     assert problem.endswith(f"{bad.key}: cannot be shown (ZeroDivisionError: division by zero)")
@@ -661,8 +662,8 @@ def test_a_page_that_cannot_be_made_costs_its_run_and_not_the_board(store, tmp_p
 
 def test_a_board_of_runs_that_all_fail_to_be_shown_is_none(store, tmp_path, monkeypatch):
     bad = put(store, identity("knn"), 0.3)
-    monkeypatch.setattr(pages, "run_page", lambda *_: 1 / 0)
-    with pytest.raises(UserError, match=f"nothing to make a board of: .*{bad.key}"):
+    monkeypatch.setattr(run_pages, "run_page", lambda *_: 1 / 0)
+    with pytest.raises(UserError, match=f"no record to make a board of: .*{bad.key}"):
         made(store, tmp_path)
     assert not (tmp_path / "site").exists()
 
@@ -689,7 +690,7 @@ def test_different_records_under_one_key_are_named_and_the_first_is_shown(store,
 
 
 def verify(store, record):
-    """Mark a record as it would be marked once its predictions were scored again."""
+    """Mark a record as verified."""
     mark = {"record": store.digest(record.key), "when": "", "genebench": "1", "metrics": ("mae",)}
     store.mark(record.key, verified=mark)
 
@@ -734,12 +735,12 @@ def test_a_folder_of_something_else_is_named_and_the_rest_is_built(store, tmp_pa
 
 
 def test_no_record_at_all_is_the_users_mistake(store, tmp_path):
-    with pytest.raises(UserError, match="nothing to make a board of"):
+    with pytest.raises(UserError, match="no record to make a board of"):
         made(store, tmp_path)
     assert not (tmp_path / "site").exists()
 
 
-# Where it is written
+# The folder of the site
 
 
 def test_a_folder_that_holds_something_else_is_refused_and_left_alone(store, tmp_path):
@@ -747,7 +748,7 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_alone(store, tmp
     out = tmp_path / "site"
     out.mkdir()
     (out / "thesis.tex").write_text("years")
-    with pytest.raises(UserError, match="no board"):
+    with pytest.raises(UserError, match="other files than a board"):
         made(store, tmp_path)
     assert [path.name for path in out.iterdir()] == ["thesis.tex"]
 
@@ -776,7 +777,7 @@ def test_a_build_that_fails_leaves_the_earlier_board(store, tmp_path, monkeypatc
     put(store, identity("lsr"))
     out = made(store, tmp_path).out
     before = (out / "index.html").read_text()
-    monkeypatch.setattr("genebench.leaderboard.assembly.board_page", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("genebench.leaderboard.site.board_page", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         made(store, tmp_path)
     assert (out / "index.html").read_text() == before
@@ -795,20 +796,37 @@ def test_several_processes_make_the_same_pages_as_one(store, tmp_path, monkeypat
     for method in ("lsr", "knn", "ggan"):
         put(store, identity(method))
     alone = {path: path.read_bytes() for path in made(store, tmp_path).out.rglob("*.*")}
-    monkeypatch.setattr("genebench.leaderboard.assembly._MANY", 1)
+    monkeypatch.setattr("genebench.leaderboard.pool.PARALLEL_FROM_TASKS", 1)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
     together = {path: path.read_bytes() for path in made(store, tmp_path).out.rglob("*.*")}
     assert alone == together
 
 
-def test_processes_are_told_to_use_one_thread_and_what_was_said_before_stays(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    with _one_thread_each():
-        assert os.environ["OMP_NUM_THREADS"] == "1"
-    assert os.environ.pop("OMP_NUM_THREADS") == "7"
-    with _one_thread_each():
-        assert os.environ["OMP_NUM_THREADS"] == "1"
-    assert "OMP_NUM_THREADS" not in os.environ
+SCRIPT = """
+import sys
+from pathlib import Path
+
+print("the script runs")
+from genebench.leaderboard import build, pool
+
+pool.PARALLEL_FROM_TASKS = 1
+pool.cpu_count = lambda: 2
+print(build([Path(sys.argv[1])], Path(sys.argv[2])).runs)
+"""
+
+
+@pytest.mark.parametrize("as_file", [True, False], ids=["a file", "standard input"])
+def test_a_script_without_a_guard_builds_in_several_processes_and_runs_once(
+    store, tmp_path, as_file
+):
+    put(store, identity("lsr"))
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, script if as_file else "-", store.root, tmp_path / "site"],
+        input=None if as_file else SCRIPT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("the script runs\n1\n", "")
 
 
 # The command

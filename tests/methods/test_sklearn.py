@@ -252,7 +252,7 @@ def test_the_example_conforms(example, name):
     here = [check for check in all_checks() if check.name not in PROCESSES]
     failed = [one.detail for one in run_checks(subject, here, {}) if one.status == "failed"]
     assert failed == []
-    assert subject.first_fit().models
+    assert subject.fits.first().models
 
 
 def test_listing_the_example_does_not_import_scikit_learn(tmp_path):

@@ -1,1 +1,1 @@
-"""The checks, a module for each group; their docstrings are what they say."""
+"""The checks, one module for each group. The docstring of a check is the rule that users see."""

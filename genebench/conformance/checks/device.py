@@ -1,4 +1,4 @@
-"""Whether a method runs on the devices that it declares."""
+"""Checks that a method runs on the devices that it declares."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from genebench.conformance.check import check
 from genebench.conformance.scores import mae
 from genebench.conformance.subject import Subject
 
-_SCORES_APART = 0.1
-"""Of the MAE: rounding may send training another way, but not to another place."""
+_MAE_TOLERANCE = 0.1
+"""Share of the MAE on the CPU by which the MAE on CUDA may differ. Rounding changes the way that
+training takes, but should not change how good its end is."""
 
 
 @check
 def the_gpu_gives_what_the_cpu_gives(subject: Subject) -> None:
-    """Fitted on CUDA it errs as much as fitted on the CPU."""
-    if set(subject.spec.devices) != {"cpu", "cuda"}:
+    """Err as much after a fit on CUDA as after a fit on the CPU."""
+    if set(subject.method.spec.devices) != {"cpu", "cuda"}:
         raise NotApplicable("it declares one device")
     _check_cuda()
-    test, cpu = subject.tests["geo"], subject.predictions["geo"]
-    gpu = subject.predict(subject.fit(device="cuda")["geo"], test.landmarks)
+    fits = subject.fits
+    test, cpu = fits.test_sets()["geo"], fits.predictions()["geo"]
+    gpu = fits.predict(fits.again(device="cuda")["geo"], test.landmarks)
     before, after = mae(test, cpu), mae(test, gpu)
-    if abs(after - before) > _SCORES_APART * before:
+    if abs(after - before) > _MAE_TOLERANCE * before:
         raise Violation(f"its MAE is {before:.3f} on the CPU and {after:.3f} on CUDA.")
 
 
 @check
 def the_cpu_is_enough_when_asked_for(subject: Subject) -> None:
-    """Told to use the CPU, it leaves the GPU alone."""
-    if "cpu" not in subject.spec.devices:
+    """Leave the GPU alone when the CPU is requested."""
+    if "cpu" not in subject.method.spec.devices:
         raise NotApplicable("it does not run on the CPU")
     if "torch" not in sys.modules:
         raise NotApplicable("it does not use torch")
@@ -37,14 +39,15 @@ def the_cpu_is_enough_when_asked_for(subject: Subject) -> None:
     import torch
 
     torch.cuda.reset_peak_memory_stats()
-    used = torch.cuda.memory_allocated()
-    subject.predict_tests(subject.fit(device="cpu"))
-    taken = torch.cuda.max_memory_allocated() - used
+    before = torch.cuda.memory_allocated()
+    subject.fits.predict_tests(subject.fits.again(device="cpu"))
+    taken = torch.cuda.max_memory_allocated() - before
     if taken > 0:
-        raise Violation(f"{taken} bytes of its memory are taken.")
+        raise Violation(f"the method takes {taken} bytes of its memory.")
 
 
 def _check_cuda() -> None:
+    """Raise NotApplicable if there is no CUDA device."""
     import torch
 
     if not torch.cuda.is_available():

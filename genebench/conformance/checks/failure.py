@@ -1,4 +1,4 @@
-"""Whether a method says what is wrong when its parameters are."""
+"""Checks that a method names the parameter whose value it refuses."""
 
 from __future__ import annotations
 
@@ -12,31 +12,29 @@ from genebench.specs import Param, Value
 
 _WORDS = ("", "no-such-word")
 _NUMBERS = (0, -1, 10**18)
-"""The last is so large that what would need as much memory is refused at once."""
+"""The last is so large that the system refuses at once to allocate as much memory."""
 
 
 @check
 def names_a_bad_parameter(subject: Subject) -> None:
-    """Any value within a parameter's bounds is taken, or refused by a UserError that names it."""
-    if not subject.spec.params:
+    """Accept any value within a parameter's bounds, or refuse it with a UserError that names it."""
+    method = subject.method
+    if not method.spec.params:
         raise NotApplicable("it has no parameters")
-    for param in subject.spec.params:
+    for param in method.spec.params:
         for value in _extremes(param):
-            _try(subject, param, value)
-
-
-def _try(subject: Subject, param: Param, value: Value) -> None:
-    try:
-        subject.create({**subject.params, param.name: value})
-    except UserError as error:
-        if param.name not in str(error):
-            raise Violation(f"{param.name}={value} is refused by {str(error)!r}.") from error
-    except Exception as error:
-        raise Violation(f"{param.name}={value} raises {describe(error)}.") from error
+            try:
+                method.create({**method.params, param.name: value})
+            except UserError as error:
+                if param.name not in str(error):
+                    message = f"{param.name}={value} is refused by {str(error)!r}."
+                    raise Violation(message) from error
+            except Exception as error:
+                raise Violation(f"{param.name}={value} raises {describe(error)}.") from error
 
 
 def _extremes(param: Param) -> Iterator[Value]:
-    """What a parameter may be at the most; where nothing bounds it, what few expect."""
+    """Yield the extreme values of a parameter, and unexpected ones if it has no bounds."""
     if param.type is bool:
         yield from (False, True)
     elif param.choices:

@@ -1,8 +1,8 @@
-"""Whether what a method predicts comes from what it may know."""
+"""Checks that predictions come only from the data that a method may use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,150 +12,173 @@ from genebench.conformance import simulated
 from genebench.conformance.base import Predictions, Violation
 from genebench.conformance.check import check
 from genebench.conformance.child import ChildError, ask
-from genebench.conformance.subject import (
-    CLOSE,
-    Subject,
-    apart,
-    open_validation_sets,
-    opened,
-)
+from genebench.conformance.fits import CLOSE, Fits, largest_difference
+from genebench.conformance.home import open_validation_sets
+from genebench.conformance.subject import Subject
 from genebench.data.profiles import Matrix, Profiles
 from genebench.method import Model
 
-_SECONDS = 300.0
+_CHILD_SECONDS = 300.0
+"""Time limit of a child process."""
+
 _SLIGHT = (1e-2, 1e-3, 1e-4)
-"""Shares of something else that are mixed into the validation set."""
-_MOST = 0.5
-"""Share of the genes that may move each time."""
+"""Shares of other values that are mixed into the validation set."""
+
+_MOST_GENES = 0.5
+"""Share of the genes whose predictions may move with each share of other values."""
+
 _UNUSUAL = 5.0
+"""Standard deviations of every landmark of a profile that looks like no other."""
+
 _FAR, _FOLLOWED = 20.0, 1.0
-"""Standard deviations that validation targets are moved, and predictions may follow at the most:
-candidates know nothing of it, and the one that happens to lie that way is not far off."""
+"""Standard deviations that validation targets are moved by, and that predictions may follow.
+
+The candidates were fitted without these targets. The chosen one may lie in their direction by
+chance, but not far off."""
 
 Change = Callable[[Matrix], Matrix]
 
 
 @check
 def fits_without_test_files(subject: Subject) -> None:
-    """A process without any test profile in its files ends with the same model."""
-    subject.check_repeatable()
-    landmarks = {name: test.landmarks for name, test in subject.tests.items()}
-    request = {"method": subject.spec.name, "params": subject.params}
-    before = subject.predictions
+    """Fit the same model when no file on disk holds a test profile."""
+    fits, method = subject.fits, subject.method
+    fits.require_repeatable()
+    landmarks = {name: test.landmarks for name, test in fits.test_sets().items()}
+    request = {"method": method.spec.name, "params": method.params}
+    before = fits.predictions()
     try:
-        with subject.home_without_test() as home:
-            found = ask(home, request, landmarks, _SECONDS)
+        with subject.home.without_test_profiles() as home:
+            result = ask(home, request, landmarks, _CHILD_SECONDS)
     except ChildError as error:
         raise Violation(f"the fit fails without them: {error}") from error
-    difference = apart(found.predictions, before)
+    difference = largest_difference(result.predictions, before)
     if difference > CLOSE:
         raise Violation(
-            f"predictions differ by up to {difference:.2g} standard deviations: what is tested "
-            "on was used to fit."
+            f"predictions differ by up to {difference:.2g} standard deviations: test "
+            "profiles were used to fit."
         )
 
 
 @check
 def a_profile_is_predicted_by_itself(subject: Subject) -> None:
-    """Changing the landmarks of one profile changes only the prediction of that profile."""
-    for name, predicted in subject.predictions.items():
-        landmarks = subject.tests[name].landmarks.copy()
+    """Predict each profile from its own landmarks alone."""
+    fits = subject.fits
+    for name, predicted in fits.predictions().items():
+        landmarks = fits.test_sets()[name].landmarks.copy()
         changed = len(landmarks) // 2
         landmarks[changed] = _UNUSUAL
         others = np.arange(len(landmarks)) != changed
-        found = subject.predict(subject.models[name], landmarks)
-        difference = float(np.abs(found - predicted)[others].max())
+        after = fits.predict(fits.models()[name], landmarks)
+        difference = float(np.abs(after - predicted)[others].max())
         if difference > CLOSE:
             raise Violation(
-                f"the others change by up to {difference:.2g} standard deviations: statistics of "
-                "the block were used."
+                f"another profile changes predictions by up to {difference:.2g} standard "
+                "deviations: statistics of the block were used."
             )
 
 
 @check
 def validation_targets_only_choose(subject: Subject) -> None:
-    """Changing the validation targets changes what is chosen (λ, k, an epoch) and nothing else."""
-    subject.check_repeatable()
-    _check_same_choices(subject, _validation_sets(targets=_shuffled), "shuffled targets")
-    _check_far(subject)
-    _check_slight(subject, lambda share: _validation_sets(targets=_mixed(share, _shuffled)))
+    """Use validation targets only to choose (λ, k, an epoch), and never to fit."""
+    fits = subject.fits
+    fits.require_repeatable()
+    _check_same_choices(fits, _validation_sets(targets=_shuffled), "shuffled targets")
+    _check_far(fits)
+    _check_slight(fits, lambda share: _validation_sets(targets=_mixed(share, _shuffled)))
 
 
 @check
 def validation_landmarks_only_choose(subject: Subject) -> None:
-    """Changing the validation landmarks changes what is chosen and nothing else."""
-    subject.check_repeatable()
-    _check_same_choices(subject, _validation_sets(landmarks=_drawn), "other landmarks")
-    _check_slight(subject, lambda share: _validation_sets(landmarks=_mixed(share, _drawn)))
+    """Use validation landmarks only to choose, and never to fit."""
+    fits = subject.fits
+    fits.require_repeatable()
+    _check_same_choices(fits, _validation_sets(landmarks=_drawn), "other landmarks")
+    _check_slight(fits, lambda share: _validation_sets(landmarks=_mixed(share, _drawn)))
 
 
-def _check_same_choices(subject: Subject, validation_sets: dict[str, Profiles], given: str) -> None:
-    """The same choice means the same predictions, whatever profiles it was made by."""
-    models = subject.fit(validation_sets=validation_sets)
-    for name, test in subject.tests.items():
-        before, after = subject.models[name], models[name]
-        predicted = subject.predict(after, test.landmarks)
-        difference = float(np.abs(predicted - subject.predictions[name]).max())
-        if _choice_of(before) == _choice_of(after) and difference > CLOSE:
+def _check_same_choices(
+    fits: Fits, validation_sets: dict[str, Profiles], change: str
+) -> None:  # fmt: skip
+    """Raise Violation if the same choices come with other predictions.
+
+    A method that only chooses predicts the same whenever it makes the same choices.
+    """
+    models = fits.again(validation_sets=validation_sets)
+    for name, test in fits.test_sets().items():
+        before, after = fits.models()[name], models[name]
+        predicted = fits.predict(after, test.landmarks)
+        difference = float(np.abs(predicted - fits.predictions()[name]).max())
+        if _choices_of(before) == _choices_of(after) and difference > CLOSE:
+            choices = ", ".join(f"{key}={value}" for key, value in before.choices.items())
             raise Violation(
-                f"with {given} it makes the same choices ({_told(before.choices)}), and "
+                f"with {change} it makes the same choices ({choices or 'none'}), and "
                 f"predictions differ by up to {difference:.2g} standard deviations."
             )
 
 
-def _check_far(subject: Subject) -> None:
-    """What is fitted follows the level of the targets, up or down for each gene, however far."""
-    n_genes = len(subject.tests["geo"].target_genes)
-    way = np.random.default_rng(1).choice([-1.0, 1.0], n_genes)
-    models = subject.fit(
+def _check_far(fits: Fits) -> None:
+    """Raise Violation if predictions follow validation targets that are moved far.
+
+    A fit follows the level of its targets, however far. So each gene is moved far up or down.
+    """
+    n_genes = len(fits.test_sets()["geo"].target_genes)
+    direction = np.random.default_rng(1).choice([-1.0, 1.0], n_genes)
+    models = fits.again(
         validation_sets=_validation_sets(
-            targets=lambda real: (real + _FAR * way).astype(np.float32)
+            targets=lambda real: (real + _FAR * direction).astype(np.float32)
         )
     )
-    for name, predicted in subject.predict_tests(models).items():
-        followed = float(((predicted - subject.predictions[name]).mean(axis=0) * way).mean())
+    for name, predicted in fits.predict_tests(models).items():
+        shift = (predicted - fits.predictions()[name]).mean(axis=0)
+        followed = float((shift * direction).mean())
         if followed > _FOLLOWED:
             raise Violation(
                 f"predictions follow them: moved by {_FAR:g} standard deviations, up or down, "
-                f"they take predictions {followed:.2g} along."
+                f"they move predictions by {followed:.2g}."
             )
 
 
-def _check_slight(subject: Subject, changed: Callable[[float], dict[str, Profiles]]) -> None:
-    """What is chosen among some candidates stays; what is fitted follows every change."""
+def _check_slight(fits: Fits, changed: Callable[[float], dict[str, Profiles]]) -> None:
+    """Raise Violation if predictions follow every slight change of the validation set.
+
+    A choice among some candidates stays the same after a slight change. A fit never does.
+    """
     moved = []
     for share in _SLIGHT:
-        models = subject.fit(validation_sets=changed(share))
-        moved.append(_moved(subject.predict_tests(models), subject.predictions))
-        # A gene may have two candidates that are all but equal; most have not.
-        follow = np.min(moved, axis=0) > subject.wobble
-        if follow.mean() <= _MOST:
+        models = fits.again(validation_sets=changed(share))
+        moved.append(_moved(fits.predict_tests(models), fits.predictions()))
+        # A gene may have two candidates that are almost equal. Most genes have not.
+        follow = np.min(moved, axis=0) > fits.repeat_difference()
+        if follow.mean() <= _MOST_GENES:
             return
-    told = (
-        f"mixing in {share:.2%} moves them by {by.max():.1g}"
-        for share, by in zip(_SLIGHT, moved, strict=True)
+    effects = (
+        f"mixing in {share:.2%} moves them by {genes.max():.1g}"
+        for share, genes in zip(_SLIGHT, moved, strict=True)
     )
     raise Violation(
-        f"predictions follow the slightest change of them: {', '.join(told)} standard deviations."
+        f"predictions follow the slightest change of them: {', '.join(effects)} standard "
+        "deviations."
     )
 
 
-def _moved(one: Predictions, other: Predictions) -> NDArray[np.float32]:
-    """How far the predictions of each gene are apart at the most, protocol by protocol."""
-    return np.concatenate([np.abs(one[name] - other[name]).max(axis=0) for name in one])
+def _moved(after: Predictions, before: Predictions) -> NDArray[np.float32]:
+    """Return the largest difference of each gene's predictions, protocol by protocol."""
+    return np.concatenate([np.abs(after[name] - before[name]).max(axis=0) for name in after])
 
 
 def _shuffled(values: Matrix) -> Matrix:
-    """The same rows in another order."""
+    """Return the same rows in another order."""
     return values[np.random.default_rng(0).permutation(len(values))]
 
 
 def _drawn(values: Matrix) -> Matrix:
-    """Values of another level and spread."""
+    """Return values of another level and spread."""
     return np.random.default_rng(0).normal(1, 2, values.shape).astype(np.float32)
 
 
 def _mixed(share: float, other: Change) -> Change:
+    """Return a change that mixes a share of changed values into the real ones."""
     return lambda real: ((1 - share) * real + share * other(real)).astype(np.float32)
 
 
@@ -166,35 +189,32 @@ def _unchanged(values: Matrix) -> Matrix:
 def _validation_sets(
     landmarks: Change = _unchanged, targets: Change = _unchanged
 ) -> dict[str, Profiles]:
-    """The validation sets, their landmarks or their targets changed."""
+    """Return the validation sets with their landmarks or their targets changed."""
     return {
         name: simulated.with_values(
             profiles, landmarks(profiles.landmarks), targets(profiles.targets)
         )
-        for name, profiles in open_validation_sets(opened()).items()
+        for name, profiles in open_validation_sets().items()
     }
 
 
 @check
 def validation_sets_are_apart(subject: Subject) -> None:
-    """What is chosen on one validation set does not depend on which others are given."""
-    subject.check_repeatable()
+    """Choose on each validation set without regard to the others."""
+    fits = subject.fits
+    fits.require_repeatable()
     name = "geo"
-    alone = subject.fit(validation_sets={name: open_validation_sets(opened())[name]})
-    predicted = subject.predict(alone[name], subject.tests[name].landmarks)
-    difference = float(np.abs(predicted - subject.predictions[name]).max())
+    alone = fits.again(validation_sets={name: open_validation_sets()[name]})
+    predicted = fits.predict(alone[name], fits.test_sets()[name].landmarks)
+    difference = float(np.abs(predicted - fits.predictions()[name]).max())
     if difference > CLOSE:
         raise Violation(
-            f"with that of {name} alone, predictions of {name} differ by up to {difference:.2g} "
-            "standard deviations."
+            f"with the validation set of {name} alone, predictions of {name} differ by up to "
+            f"{difference:.2g} standard deviations."
         )
 
 
-def _choice_of(model: Model) -> dict[str, Any]:
-    """What was chosen, for all targets or for each, comparable by ``==``."""
+def _choices_of(model: Model) -> dict[str, Any]:
+    """Return all choices of a model, for all targets and for each, comparable by ``==``."""
     each = {name: np.asarray(values).tobytes() for name, values in model.per_target.items()}
     return {**model.choices, "per target": each}
-
-
-def _told(choices: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in choices.items()) or "none"

@@ -1,4 +1,4 @@
-"""Whether a method bears what happens to it: being saved, interrupted, short of time."""
+"""Checks of models that are saved, and of fits that are interrupted or short of time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import cast
 from genebench.conformance.base import NotApplicable, Violation
 from genebench.conformance.check import check
 from genebench.conformance.child import ChildError, ask
-from genebench.conformance.subject import CLOSE, Subject, apart, open_training_set, opened
+from genebench.conformance.fits import CLOSE, largest_difference
+from genebench.conformance.home import open_training_set
+from genebench.conformance.subject import Subject
 from genebench.hookspecs import hookimpl
 from genebench.models.saved import save_model, tensors_of
 from genebench.plugins.discovery import installed
@@ -21,46 +23,52 @@ from genebench.runs.execute import execute
 from genebench.runs.jobs import Settings
 from genebench.specs import DeviceChoice
 
-_SECONDS = 300.0
-_DEADLINE = 0.01
-"""Minutes that a method with a deadline is given."""
-_FACTOR, _GRACE = 5.0, 5.0
-"""What it may take: a multiple of them, and seconds on top for a busy machine."""
+_CHILD_SECONDS = 300.0
+"""Time limit of a child process."""
+
+_DEADLINE_MINUTES = 0.01
+"""The value of the parameter ``minutes``."""
+
+_DEADLINE_FACTOR, _GRACE_SECONDS = 5.0, 5.0
+"""A fit may take a multiple of its deadline, and some seconds more on a busy machine."""
+
 _EPOCHS = 1_000_000
-"""More than there is time for."""
+"""More epochs than fit into the deadline."""
 
 
 @check
 def a_saved_model_predicts_the_same(subject: Subject) -> None:
-    """A model that was saved predicts the same in a fresh process."""
-    job = subject.job(subject.folder("results"))
-    folder, train = subject.folder("models"), open_training_set(opened())
+    """Save models that predict the same in a fresh process."""
+    fits = subject.fits
+    job = subject.method.job(subject.home.new_folder("results"))
+    folder, train = subject.home.new_folder("models"), open_training_set()
     paths = {}
     for evaluation in job.evaluations:
         name = evaluation.protocol.name
-        tensors = tensors_of(subject.models[name])
+        tensors = tensors_of(fits.models()[name])
         if not tensors:
             raise NotApplicable("its models have no tensors(), and cannot be saved")
         paths[name] = str(folder / f"{name}.safetensors")
         save_model(folder / f"{name}.safetensors", tensors, evaluation.identity, "check", train)
-    landmarks = {name: test.landmarks for name, test in subject.tests.items()}
-    request = {"model": paths, "device": subject.device}
+    landmarks = {name: test.landmarks for name, test in fits.test_sets().items()}
+    request = {"model": paths, "device": subject.method.device}
     try:
-        found = ask(subject.home, request, landmarks, _SECONDS)
+        opened = ask(subject.home.path(), request, landmarks, _CHILD_SECONDS)
     except ChildError as error:
-        raise Violation(f"it cannot be opened: {error}") from error
-    difference = apart(found.predictions, subject.predictions)
+        raise Violation(f"the saved model cannot be opened: {error}") from error
+    difference = largest_difference(opened.predictions, fits.predictions())
     if difference > CLOSE:
         raise Violation(f"predictions differ by up to {difference:.2g} standard deviations.")
 
 
 @check
 def an_interrupted_fit_leaves_no_record(subject: Subject) -> None:
-    """An interrupt ends the fit, and a fit that was interrupted leaves no record."""
-    for at in sorted({1, _reports(subject)}):
-        results = subject.folder("results")
+    """Stop when the fit is interrupted, so that no record is written."""
+    # At the first report of progress all work is still to do, at the last one none is.
+    for number in sorted({1, _reports(subject)}):
+        results = subject.home.new_folder("results")
         ResultsStore(results).prepare()
-        interrupted = _interrupted(subject, at, results)
+        interrupted = _interrupt_job(subject, number, results)
         for record in ResultsStore(results).records():
             if interrupted:
                 raise Violation(f"there is a record, {record.status}.")
@@ -68,12 +76,13 @@ def an_interrupted_fit_leaves_no_record(subject: Subject) -> None:
                 raise Violation(f"the job failed: {record.failure.kind}: {record.failure.message}.")
 
 
-def _interrupted(subject: Subject, at: int, results: Path) -> bool:
-    """Run a job that its n-th report of progress interrupts; whether it came to that."""
-    job = subject.job(results)
-    with _interrupting(at) as raised:
+def _interrupt_job(subject: Subject, number: int, results: Path) -> bool:
+    """Run a job, interrupt it at a report of progress, and return whether that ended it."""
+    job = subject.method.job(results)
+    device = cast("DeviceChoice", subject.method.device)
+    with _interrupting(number) as raised:
         try:
-            execute(job, Settings(results=results, device=cast("DeviceChoice", subject.device)))
+            execute(job, Settings(results=results, device=device))
         except KeyboardInterrupt:
             return True
         if raised:
@@ -83,59 +92,66 @@ def _interrupted(subject: Subject, at: int, results: Path) -> bool:
 
 @check
 def an_interrupted_fit_is_continued(subject: Subject) -> None:
-    """A fit that is done again after an interrupt, its checkpoints there, predicts the same."""
-    subject.check_repeatable()
-    middle, scratch = max(_reports(subject) // 2, 1), subject.folder("scratch")
-    seen = count(1)
+    """Predict the same when an interrupted fit is done again with its checkpoints."""
+    fits = subject.fits
+    fits.require_repeatable()
+    middle, scratch = max(_reports(subject) // 2, 1), subject.home.new_folder("scratch")
+    reports = count(1)
 
     def interrupt(*_: object) -> None:
-        if next(seen) == middle:
+        if next(reports) == middle:
             raise KeyboardInterrupt
 
     with suppress(KeyboardInterrupt):
-        subject.fit(progress=interrupt, scratch=scratch)
-    difference = apart(subject.predict_tests(subject.fit(scratch=scratch)), subject.predictions)
+        fits.again(progress=interrupt, scratch=scratch)
+    continued = fits.predict_tests(fits.again(scratch=scratch))
+    difference = largest_difference(continued, fits.predictions())
     if difference > CLOSE:
         raise Violation(f"predictions differ by up to {difference:.2g} standard deviations.")
 
 
 @check
 def keeps_to_its_deadline(subject: Subject) -> None:
-    """A method with a parameter minutes ends its fit soon after they are up."""
-    names = {param.name for param in subject.spec.params}
+    """End the fit soon after the time that the parameter minutes sets."""
+    method = subject.method
+    names = {param.name for param in method.spec.params}
     if "minutes" not in names:
         raise NotApplicable("it has no parameter minutes")
-    params = {**subject.params, "minutes": _DEADLINE}
+    params = {**method.params, "minutes": _DEADLINE_MINUTES}
     if "epochs" in names:
-        params["epochs"] = int(subject.spec.param("epochs").maximum or _EPOCHS)
-    request = {"method": subject.spec.name, "params": params}
-    landmarks = {name: test.landmarks for name, test in subject.tests.items()}
-    allowed = _FACTOR * 60 * _DEADLINE + _GRACE
+        params["epochs"] = int(method.spec.param("epochs").maximum or _EPOCHS)
+    request = {"method": method.spec.name, "params": params}
+    landmarks = {name: test.landmarks for name, test in subject.fits.test_sets().items()}
+    seconds = 60 * _DEADLINE_MINUTES
+    allowed = _DEADLINE_FACTOR * seconds + _GRACE_SECONDS
     try:
-        took = ask(subject.home, request, landmarks, _SECONDS).seconds
+        taken = ask(subject.home.path(), request, landmarks, _CHILD_SECONDS).seconds
     except ChildError as error:
-        raise Violation(f"given {60 * _DEADLINE:.1f} seconds: {error}.") from error
-    if took > allowed:
-        raise Violation(f"given {60 * _DEADLINE:.1f} seconds, it took {took:.1f}.")
+        raise Violation(f"with a deadline of {seconds:.1f} seconds, {error}.") from error
+    if taken > allowed:
+        raise Violation(f"with a deadline of {seconds:.1f} seconds, it took {taken:.1f}.")
 
 
 def _reports(subject: Subject) -> int:
-    """How often the first fit said how far it is."""
-    reports = subject.made.reports
+    """Return the number of reports of progress of the first fit."""
+    reports = subject.fits.usable().reports
     if not reports:
-        raise NotApplicable("it calls no progress, so there is no moment to interrupt it at")
+        raise NotApplicable("it never calls context.progress, so it cannot be interrupted")
     return reports
 
 
 @contextmanager
-def _interrupting(at: int) -> Iterator[list[int]]:
-    """Have the n-th report of a job's progress interrupt it, as Ctrl-C would; yields its number."""
-    seen = count(1)
+def _interrupting(number: int) -> Iterator[list[int]]:
+    """Interrupt a job at a report of progress, as Ctrl-C would.
+
+    Yield a list that holds the number of the report once the interrupt was raised.
+    """
+    reports = count(1)
     raised: list[int] = []
 
     def genebench_job_progressed() -> None:
-        if next(seen) == at:
-            raised.append(at)
+        if next(reports) == number:
+            raised.append(number)
             raise KeyboardInterrupt
 
     observer = SimpleNamespace(genebench_job_progressed=hookimpl(genebench_job_progressed))

@@ -1,4 +1,4 @@
-"""Whether a method leaves everything as it found it but its own model."""
+"""Checks that a method changes nothing but its own model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 
 from genebench.conformance.base import Violation
 from genebench.conformance.check import check
-from genebench.conformance.subject import PROTOCOLS, Subject, opened
+from genebench.conformance.fits import Fits
+from genebench.conformance.home import PROTOCOLS, open_dataset
+from genebench.conformance.subject import Subject
 from genebench.conformance.surroundings import Traces, traced
 from genebench.errors import some
 from genebench.protocols import GEO
@@ -16,61 +18,68 @@ from genebench.protocols import GEO
 
 @check
 def fit_leaves_profiles_alone(subject: Subject) -> None:
-    """Fitting changes no value and no table of the profiles that it is given."""
-    altered = subject.made.altered
+    """Leave the values and the tables of all profiles unchanged when fitting."""
+    altered = subject.fits.usable().altered
     if altered:
         raise Violation(f"it changes {some(altered)}.")
 
 
 @check
 def predict_leaves_landmarks_alone(subject: Subject) -> None:
-    """Predicting does not change the landmarks that it is given."""
-    for name, model in subject.models.items():
-        given = subject.tests[name].landmarks.copy()
-        model.predict(given)
-        if not np.array_equal(given, subject.tests[name].landmarks):
-            raise Violation("it does.")
+    """Leave the landmarks unchanged when predicting."""
+    fits = subject.fits
+    for name, model in fits.models().items():
+        original = fits.test_sets()[name].landmarks
+        passed = original.copy()
+        model.predict(passed)
+        if not np.array_equal(passed, original):
+            raise Violation("predict changes them.")
 
 
 @check
 def takes_read_only_maps(subject: Subject) -> None:
-    """Profiles that are read-only memory maps will do, to fit and to predict."""
-    dataset = opened()
-    models = subject.fit(
+    """Accept read-only memory maps, to fit and to predict."""
+    fits, dataset = subject.fits, open_dataset()
+    models = fits.again(
         dataset.profiles(GEO.train, mmap=True),
-        {name: dataset.profiles(item.validation, mmap=True) for name, item in PROTOCOLS.items()},
+        {
+            name: dataset.profiles(protocol.validation, mmap=True)
+            for name, protocol in PROTOCOLS.items()
+        },
     )
-    path = subject.folder("maps") / "landmarks.npy"
-    np.save(path, subject.tests["geo"].landmarks, allow_pickle=False)
+    path = subject.home.new_folder("maps") / "landmarks.npy"
+    np.save(path, fits.test_sets()["geo"].landmarks, allow_pickle=False)
     models["geo"].predict(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 @check
 def leaves_generators_alone(subject: Subject) -> None:
-    """Fitting and predicting leave the global random generators as they were."""
-    # Of a second fit: what is imported by the first may draw, and is no doing of the method's.
-    used = _changed(subject, "generators", subject.second_traces)
+    """Leave the global random generators unchanged when fitting and predicting."""
+    # The second fit counts. Modules that the first one imports may draw, and the method cannot
+    # prevent that.
+    used = _changed(subject.fits, "generators", subject.fits.traces_of_second())
     if used:
         raise Violation(
-            f"they change {some(used)}; draw from a generator of your own, such as "
-            "numpy.random.default_rng(context.seed), or put the state back."
+            f"they change {some(used)}. Draw from a generator of your own, such as "
+            "numpy.random.default_rng(context.seed), or restore the state."
         )
 
 
 @check
 def leaves_settings_alone(subject: Subject) -> None:
-    """Fitting and predicting leave the settings of numpy and torch as they were."""
-    changed = _changed(subject, "settings", subject.made.traces)
+    """Leave the settings of numpy and torch unchanged when fitting and predicting."""
+    changed = _changed(subject.fits, "settings", subject.fits.usable().traces)
     if changed:
-        raise Violation(f"they change {some(changed)}; put it back.")
+        raise Violation(f"they change {some(changed)}. Restore it.")
 
 
 def _changed(
-    subject: Subject, what: Literal["generators", "settings"], fitting: Traces
-) -> list[str]:
-    """What a fit, or predicting, changes for everybody else."""
+    fits: Fits, kind: Literal["generators", "settings"], fitting: Traces
+) -> list[str]:  # fmt: skip
+    """Return the generators or settings that a fit changed, or that predicting changes."""
+    # Predictions that fail are not compared.
+    fits.first_predictions()
     predicting = Traces()
-    assert subject.first_predictions
     with traced(predicting, seed=0):
-        subject.predict_tests(subject.models)
-    return sorted({*getattr(fitting, what), *getattr(predicting, what)})
+        fits.predict_tests(fits.models())
+    return sorted({*getattr(fitting, kind), *getattr(predicting, kind)})

@@ -1,4 +1,4 @@
-"""Whether a method gives models, and models the numbers that they were asked for."""
+"""Checks of the models that a fit returns, and of the shape of their predictions."""
 
 from __future__ import annotations
 
@@ -8,64 +8,74 @@ import numpy as np
 
 from genebench.conformance.base import Violation
 from genebench.conformance.check import check
-from genebench.conformance.subject import CLOSE, PROTOCOLS, Subject
+from genebench.conformance.fits import CLOSE
+from genebench.conformance.home import PROTOCOLS
+from genebench.conformance.subject import Subject
 from genebench.method import Model
 
 _FAR = 20.0
-"""Standard deviations: such values occur where a gene is silent in all training profiles."""
+"""Standard deviations. Such values occur where a gene is silent in all training profiles."""
 
 
 @check
 def fits(subject: Subject) -> None:
-    """Fitting gives one Model for each validation set, by its name."""
-    models = subject.first_fit().models
+    """Return one Model for each validation set, by its name."""
+    models = subject.fits.first().models
     if not isinstance(models, Mapping):
         raise Violation(f"fit returned {type(models).__name__}.")
     if missing := sorted(set(PROTOCOLS) - set(models)):
-        raise Violation(f"fit returned none for {', '.join(missing)}.")
+        raise Violation(f"fit returned no model for {', '.join(missing)}.")
     for name, model in models.items():
         if not isinstance(model, Model):
-            raise Violation(f"that of {name} is a {type(model).__name__}, not a genebench.Model.")
+            raise Violation(
+                f"the model for {name} is a {type(model).__name__}, not a genebench.Model."
+            )
 
 
 @check
 def predicts_many_profiles(subject: Subject) -> None:
-    """Predictions of a block are finite numbers, profiles × targets."""
-    for name, model in subject.models.items():
-        subject.predict(model, subject.tests[name].landmarks)
+    """Predict finite numbers for a block, profiles × targets."""
+    fits = subject.fits
+    for name, model in fits.models().items():
+        fits.predict(model, fits.test_sets()[name].landmarks)
 
 
 @check
 def predicts_one_profile(subject: Subject) -> None:
-    """A block of one profile gives 1 × targets."""
-    for name, model in subject.models.items():
-        subject.predict(model, subject.tests[name].landmarks[:1])
+    """Predict 1 × targets for a block of one profile."""
+    fits = subject.fits
+    for name, model in fits.models().items():
+        fits.predict(model, fits.test_sets()[name].landmarks[:1])
 
 
 @check
 def predicts_no_profile(subject: Subject) -> None:
-    """A block of no profiles gives 0 × targets."""
-    for name, model in subject.models.items():
-        subject.predict(model, subject.tests[name].landmarks[:0])
+    """Predict 0 × targets for a block of no profiles."""
+    fits = subject.fits
+    for name, model in fits.models().items():
+        fits.predict(model, fits.test_sets()[name].landmarks[:0])
 
 
 @check
 def predicts_profiles_far_out(subject: Subject) -> None:
-    """Predictions stay finite where landmarks are far from anything that was trained on."""
-    for name, model in subject.models.items():
-        landmarks = subject.tests[name].landmarks
+    """Predict finite numbers even where landmarks are far from all training profiles."""
+    fits = subject.fits
+    for name, model in fits.models().items():
+        landmarks = fits.test_sets()[name].landmarks
         for value in (-_FAR, _FAR):
-            subject.predict(model, np.full_like(landmarks, value))
+            fits.predict(model, np.full_like(landmarks, value))
 
 
 @check
 def predicts_any_layout(subject: Subject) -> None:
-    """How a block lies in memory (column by column, every other row) does not matter."""
-    for name, model in subject.models.items():
-        landmarks = subject.tests[name].landmarks
-        doubled = np.repeat(landmarks, 2, axis=0)[::2]
-        for layout in (np.asfortranarray(landmarks), doubled):
+    """Predict the same for any memory layout of a block (column by column, every other row)."""
+    fits = subject.fits
+    for name, model in fits.models().items():
+        landmarks = fits.test_sets()[name].landmarks
+        every_other_row = np.repeat(landmarks, 2, axis=0)[::2]
+        for layout in (np.asfortranarray(landmarks), every_other_row):
+            # Not fits.predict(), which would copy the block to the usual layout.
             predicted = np.asarray(model.predict(layout))
-            difference = float(np.abs(predicted - subject.predictions[name]).max())
+            difference = float(np.abs(predicted - fits.predictions()[name]).max())
             if difference > CLOSE:
                 raise Violation(f"predictions differ by {difference:.2g} standard deviations.")

@@ -1,4 +1,4 @@
-"""Whether a method declares itself as the contract asks."""
+"""Checks of the declaration of a method."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _IMPORT_SECONDS = 120.0
 
 @check
 def describes_itself(subject: Subject) -> None:
-    """Title, summary and the help of every parameter are one line of text each."""
-    spec = subject.spec
+    """Write the title, the summary and the help of every parameter as one line of text each."""
+    spec = subject.method.spec
     texts = {"title": spec.title, "summary": spec.summary}
     texts |= {f"the help of {param.name}": param.help for param in spec.params}
     for name, text in texts.items():
@@ -27,33 +27,34 @@ def describes_itself(subject: Subject) -> None:
 
 @check
 def names_a_method(subject: Subject) -> None:
-    """The spec's code names a subclass of genebench.Method."""
-    code = load_code(subject.spec.code)
+    """Name a subclass of genebench.Method as the code of the spec."""
+    path = subject.method.spec.code
+    code = load_code(path)
     if not (isinstance(code, type) and issubclass(code, Method)):
-        raise Violation(f"{subject.spec.code} is {code!r}.")
+        raise Violation(f"{path} is {code!r}.")
 
 
 @check
 def starts_without_torch(subject: Subject) -> None:
-    """Importing the plugin's hooks does not import torch."""
-    module = subject.plugin.load().__name__
+    """Import torch with the method itself, and not with the plugin's hooks."""
+    module = subject.method.plugin.load().__name__
     finished = run_python(
         ["-c", f"import sys, {module}; print('torch' in sys.modules)"], timeout=_IMPORT_SECONDS
     )
     if finished.returncode:
-        raise NotApplicable(f"{module} is no module that another process can import")
+        raise NotApplicable(f"another process cannot import {module}")
     if finished.stdout.split()[-1:] == [b"True"]:
         raise Violation(
-            f"{module} does; keep what needs torch in the module that the spec's code names, so "
-            "that genebench list stays fast."
+            f"{module} imports it. Move the code that needs torch to the module that the spec's "
+            "code names, so that genebench list stays fast."
         )
 
 
 @check
 def takes_every_preset(subject: Subject) -> None:
-    """The method can be created with the values that each preset gives to its parameters."""
+    """Accept the values that each preset gives to the parameters."""
     for preset in PRESETS:
         try:
-            subject.create(subject.spec.values(preset, {}))
+            subject.method.create(subject.method.spec.values(preset, {}))
         except (UserError, TypeError, ValueError) as error:
-            raise Violation(f"preset {preset} is refused: {error}") from error
+            raise Violation(f"the method refuses preset {preset}: {error}") from error

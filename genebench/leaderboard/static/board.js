@@ -1,12 +1,12 @@
-// Sorting and filtering of tables. Pages are complete without it.
+// Sort and filter tables. Pages are complete without this script.
 "use strict";
 
 const number = (text) => {
-  const found = text.replaceAll(",", "").match(/^[≤<]?\s*([−-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?![\w.])/i);
-  return found ? Number(found[1].replace("−", "-")) : NaN;
+  const match = text.replaceAll(",", "").match(/^[≤<]?\s*([−-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?![\w.])/i);
+  return match ? Number(match[1].replace("−", "-")) : NaN;
 };
 
-// What a cell sorts by: a number where it begins with one, else its words. Blanks come last.
+// Return the sort key of a cell: its leading number if it has one, else its text. Blanks come last.
 const value = (row, column) => {
   const cell = row.cells[column];
   const text = cell ? (cell.dataset.v ?? cell.textContent).trim() : "";
@@ -49,7 +49,7 @@ function makeFilterable(table, id) {
   const box = document.createElement("div");
   box.className = "filter";
   box.innerHTML = `<label for="${id}">Filter</label><input id="${id}" type="search" autocomplete="off"><output for="${id}"></output>`;
-  const [, input, said] = box.children;
+  const [, input, count] = box.children;
   const rows = [...table.tBodies].flatMap((body) => [...body.rows]).filter((row) => !row.querySelector(".group"));
   const show = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -57,14 +57,15 @@ function makeFilterable(table, id) {
       const text = row.textContent.toLowerCase();
       row.hidden = !words.every((word) => text.includes(word));
     }
-    const left = rows.filter((row) => !row.hidden).length;
-    said.textContent = words.length ? `${left} of ${rows.length} rows` : "";
+    const visible = rows.filter((row) => !row.hidden).length;
+    count.textContent = words.length ? `${visible} of ${rows.length} rows` : "";
   };
   input.addEventListener("input", show);
   table.closest(".scroll").before(box);
 }
 
-document.querySelectorAll("table.sortable").forEach((table, at) => {
+document.querySelectorAll("table.sortable").forEach((table, index) => {
   makeSortable(table);
-  if (table.rows.length > 4) makeFilterable(table, `filter-${at}`);
+  // A table of a few rows needs no filter.
+  if (table.rows.length > 4) makeFilterable(table, `filter-${index}`);
 });

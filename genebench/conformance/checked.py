@@ -1,0 +1,121 @@
+"""The method under check: its spec, its parameters, and how to create and fit it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from genebench._util.progress import Progress, silent
+from genebench.conformance.base import Models, NotApplicable, Params
+from genebench.conformance.home import EASY, PROTOCOLS, open_dataset
+from genebench.data.profiles import Profiles
+from genebench.errors import UserError
+from genebench.method import Context, Method
+from genebench.methods.device import resolve_device
+from genebench.plugins.discovery import load_code
+from genebench.plugins.registry import registry
+from genebench.results.store import ResultsStore
+from genebench.runs.execute import seed_everything
+from genebench.runs.jobs import Job
+from genebench.runs.plan import Request, make_plan
+from genebench.specs import MethodSpec
+
+
+class FitOptions(TypedDict, total=False):
+    """Options of a fit. The defaults are those of :class:`genebench.method.Context`."""
+
+    seed: int
+    device: str
+    progress: Progress
+    scratch: Path | None
+
+
+class CheckedMethod:
+    """A method with certain parameters, as it is checked.
+
+    Attributes:
+        spec: its spec.
+        plugin: the plugin that offers it.
+        preset: the preset of its parameters.
+        overrides: parameter → value as typed, where it is not the preset's.
+        params: the parameters in effect.
+    """
+
+    def __init__(
+        self, name: str, *, preset: str = "tiny", overrides: Mapping[str, str] | None = None
+    ) -> None:
+        """Find an installed method.
+
+        Args:
+            name: its name.
+            preset: the preset of its parameters.
+            overrides: parameter → value, as typed.
+
+        Raises:
+            UserError: there is no such method or parameter, or a value is out of range.
+        """
+        self.spec: MethodSpec = registry().methods.get(name)
+        self.plugin = registry().methods.plugins[name]
+        self.preset, self.overrides = preset, dict(overrides or {})
+        self.params = self.spec.values(preset, self.overrides)
+
+    @cached_property
+    def device(self) -> str:
+        """The CPU if the method runs on it, else CUDA.
+
+        Raises:
+            NotApplicable: this machine has no device that the method runs on.
+        """
+        try:
+            return resolve_device("cpu" if "cpu" in self.spec.devices else "auto", self.spec)
+        except UserError as error:
+            raise NotApplicable(str(error)) from error
+
+    def create(self, params: Params | None = None) -> Method:
+        """Return a new method with its parameters, or with others.
+
+        Raises:
+            Exception: whatever the method raises.
+        """
+        method: Method = load_code(self.spec.code)(**(self.params if params is None else params))
+        return method
+
+    def fit(
+        self,
+        train: Profiles,
+        validation_sets: Mapping[str, Profiles],
+        params: Params | None = None,
+        **options: Unpack[FitOptions],
+    ) -> Models:
+        """Create the method and fit it, as a job does.
+
+        Raises:
+            Exception: whatever the method raises.
+        """
+        load_code(self.spec.code)
+        # Only now: the import of the method may be the first one of torch, which has a generator.
+        seed_everything(options.get("seed", 0))
+        context = Context(
+            seed=options.get("seed", 0),
+            device=options.get("device") or self.device,
+            progress=options.get("progress", silent),
+            scratch=options.get("scratch"),
+        )
+        return self.create(params).fit(train, dict(validation_sets), context)
+
+    def job(self, results: Path) -> Job:
+        """Return the job that ``genebench run`` would plan for this method.
+
+        Args:
+            results: the results folder, which must be prepared.
+        """
+        request = Request(
+            methods=[self.spec.name],
+            protocols=list(PROTOCOLS),
+            preset=self.preset,
+            overrides={self.spec.name: self.overrides},
+        )
+        plan = make_plan(request, open_dataset(EASY), EASY, registry(), ResultsStore(results))
+        return next(job for job in plan.jobs if job.method.name == self.spec.name)

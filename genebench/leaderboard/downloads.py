@@ -1,0 +1,58 @@
+"""The downloads of a board: its tables as CSV and as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from genebench._util.text import no_formula
+from genebench.leaderboard.boards import Board
+from genebench.leaderboard.tables import Row, flat
+from genebench.specs import MetricSpec
+
+Tables = Mapping[str, Sequence[Row]]
+"""Panel → rows of a board."""
+
+
+def board_csv(tables: Tables, metrics: Sequence[MetricSpec]) -> str:
+    """Return a board as CSV: one line for each variant, with all panels.
+
+    No text begins as a formula would in a spreadsheet.
+    """
+    lines = [flat(rows, metrics) for rows in _by_variant(tables)]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: no_formula(value) for name, value in line.items()} for line in lines)
+    return stream.getvalue()
+
+
+def board_json(board: Board, tables: Tables, metrics: Sequence[MetricSpec]) -> str:
+    """Return a board as JSON: its test setting, the lines of the CSV, and the runs' keys."""
+    lines = []
+    for rows in _by_variant(tables):
+        row = next(iter(rows.values()))
+        keys = [record.key for record in row.variant.records]
+        lines.append(
+            {**flat(rows, metrics), "params": row.first.identity.params, "keys": keys}
+        )  # fmt: skip
+    first = board.first
+    setting = first.identity.model_dump(
+        include={"protocol", "protocol_version", "train", "validation", "test", "data", "numerics"}
+    )
+    content = {
+        "dataset": board.datasets, "preset": board.preset, **setting, "profiles": first.profiles,
+        "genes": first.genes, "ranked_by": metrics[0].name,
+        "rows": lines,
+    }  # fmt: skip
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)
+
+
+def _by_variant(tables: Tables) -> Iterator[dict[str, Row]]:
+    """Yield panel → row for each variant, in the order of the first panel."""
+    first = next(iter(tables.values()))
+    rows = {(panel, id(row.variant)): row for panel, part in tables.items() for row in part}
+    for row in first:
+        yield {panel: rows[panel, id(row.variant)] for panel in tables}
