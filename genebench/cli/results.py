@@ -216,7 +216,7 @@ def _verify(store: ResultsStore, *, mark: bool = False) -> int:
     _say_why_not(found)
     if mark:
         for record in recomputed:
-            audit.mark(record, store)
+            audit.annotate(record, store)
     marked = ", and marked as verified" if mark and recomputed else ""
     _say(
         f"{len(found) - len(unsound)} of {len(found)} records are sound; {len(recomputed)} "

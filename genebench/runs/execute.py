@@ -34,8 +34,8 @@ from genebench.plugins.discovery import installed, load_code
 from genebench.plugins.registry import registry
 from genebench.results.panels import GENE_MODEL
 from genebench.results.published import is_published
-from genebench.results.record import RECORD_FORMAT, Failure, Provenance, Record
-from genebench.results.store import UNSAVED, ResultsStore
+from genebench.results.record import RECORD_FORMAT, UNSAVED, Failure, Provenance, Record
+from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Evaluation, Job, Settings
 from genebench.runs.plan import metric_digests, wanted_metrics
 from genebench.runs.provenance import Peak, PeakMemory, Stopwatch, now, provenance

@@ -51,7 +51,7 @@ def memory(request, monkeypatch):
     """All blocks and correlations at once, and in several parts of each."""
     if request.param == "in parts":
         monkeypatch.setattr(pairs_module, "BLOCK_BYTES", 7 * 4 * 30)
-        monkeypatch.setattr(recall, "MEMORY", 11 * 4 * 30)
+        monkeypatch.setattr(recall, "CORRELATION_BYTES", 11 * 4 * 30)
         monkeypatch.setattr(recall, "_ROWS", 4)
 
 

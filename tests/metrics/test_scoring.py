@@ -65,7 +65,7 @@ def fake(monkeypatch):
 def test_scores_do_not_depend_on_how_the_data_are_cut(tested, prediction, monkeypatch):
     whole = score(tested, prediction, EVERY)
     monkeypatch.setattr(pairs, "BLOCK_BYTES", 4 * N_PROFILES * 8)
-    monkeypatch.setattr(scoring, "PIECE", N_PROFILES * 3)
+    monkeypatch.setattr(scoring, "PIECE_VALUES", N_PROFILES * 3)
     cut = score(tested, prediction, EVERY)
     assert cut.faults == whole.faults == []
     assert cut.vectors.keys() == whole.vectors.keys()
