@@ -124,7 +124,9 @@ class PairedBootstrap:
         self.sizes = np.bincount(numbers).astype(np.float64)
         self.groups = len(self.sizes)
         # Sums over the profiles of each group: groups × methods.
-        sums = np.column_stack([np.bincount(numbers, weights=sample.shares) for sample in samples])
+        sums: Matrix = np.column_stack(
+            [np.bincount(numbers, weights=sample.shares) for sample in samples]
+        )
         # Group sizes are one more column: their flipped sum counts profiles that keep their sign.
         columns = np.column_stack([sums, self.sizes])
         flipped = np.concatenate(

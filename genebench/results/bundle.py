@@ -56,7 +56,10 @@ _UNREADABLE = (
 
 _ANOTHER_COPY = "Ask its sender for another copy."
 
-Text = Annotated[str, Field(max_length=200)]
+SENDER_LETTERS = 200
+"""Largest length of a text about the sender: each is shown on one line."""
+
+Text = Annotated[str, Field(max_length=SENDER_LETTERS)]
 
 
 class Manifest(BaseModel):

@@ -68,7 +68,7 @@ def test_an_edited_record_that_says_it_is_of_an_older_format_is_named(genebench,
 def test_what_run_wrote_is_sound(genebench, made):
     outcome = genebench("results", "verify", "--results", made)
     assert outcome.status == 0
-    assert outcome.out == "6 of 6 records are sound; 6 recomputed from their predictions\n"
+    assert outcome.out == "6 of 6 records are sound, 6 recomputed from their predictions\n"
 
 
 def change_a_score(content: dict) -> None:
@@ -245,7 +245,7 @@ def test_a_submission_is_verified_with_one_command(genebench, bundle):
     outcome = genebench("results", "verify", bundle)
     assert outcome.status == 0
     assert "submitted by A. Person <a@example.org>" in outcome.out
-    assert "6 of 6 records are sound; 6 recomputed from their predictions" in outcome.out
+    assert "6 of 6 records are sound, 6 recomputed from their predictions" in outcome.out
     assert outcome.out.endswith("every entry condition is met\n")
 
 
