@@ -61,6 +61,12 @@ def scaled(
     return table.loc[better, list(COLUMNS)].reset_index(drop=True)
 
 
+def _test(record: Record) -> tuple[object, ...]:
+    """Return what a method and its controls must have in common: data, protocol, arithmetic."""
+    of = record.identity
+    return of.data, of.protocol, of.protocol_version, of.train, of.validation, of.test, of.numerics
+
+
 def _floors_and_ceilings(
     records: Iterable[Record], controls: Iterable[Record]
 ) -> Iterator[tuple[str, str, str, float, float]]:
@@ -83,9 +89,3 @@ def _floors_and_ceilings(
                 floor = floors.get(metric, {}).get(panel)
                 if floor and ceiling:
                     yield record.key, panel, metric, floor.mean, ceiling.mean
-
-
-def _test(record: Record) -> tuple[object, ...]:
-    """Return what a method and its controls must have in common: data, protocol, arithmetic."""
-    of = record.identity
-    return of.data, of.protocol, of.protocol_version, of.train, of.validation, of.test, of.numerics
