@@ -77,8 +77,8 @@ def verify(
         return _verify(ResultsStore(results), mark=mark)
     if mark:
         raise UserError(
-            "--mark is for a folder, not for a bundle. Merge the bundle first, then verify the folder "
-            "with --mark."
+            "--mark is for a folder, not for a bundle. Merge the bundle first, then verify the "
+            "folder with --mark."
         )
     with _unpacked(bundle) as (store, sender):
         unsound = _verify(store)

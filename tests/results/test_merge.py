@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -211,20 +209,3 @@ def test_who_submitted_goes_along_and_that_it_was_verified_elsewhere_does_not(st
     annotations = empty.annotations.read(lsr.key)
     assert annotations.names == ["submitted"]
     assert annotations.submitted.model_dump() == submitted
-
-
-def test_an_annotation_of_a_record_that_changed_since_no_longer_holds(store, lsr, change):
-    store.annotations.add(
-        lsr.key,
-        verified={"record": store.digest(lsr.key), "when": "", "genebench": "", "metrics": ()},
-    )
-    assert store.annotations.read(lsr.key).names == ["verified"]
-    change(store, lsr, notes=("edited",))
-    assert store.annotations.read(lsr.key).names == []
-
-
-@pytest.mark.parametrize("content", ["", "{", '{"verified": 1}', json.dumps({"winner": {}})])
-def test_annotations_that_cannot_be_read_are_none(store, lsr, content):
-    (store.root / f"{lsr.key}.marks.json").write_text(content)
-    assert store.annotations.read(lsr.key).names == []
-    assert store.sound(thorough=True)[1] == []
