@@ -163,8 +163,8 @@ def submit(  # noqa: PLR0917  the command line names them
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="The bundle to write.")
     ] = Path("genebench-submission.zip"),
-    name: Annotated[str, typer.Option(help="Who submits.")] = "",
-    contact: Annotated[str, typer.Option(help="How to reach them.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the sender.")] = "",
+    contact: Annotated[str, typer.Option(help="Address of the sender.")] = "",
     licence: Annotated[
         str, typer.Option("--license", "--licence", help="Licence of the results, as CC-BY-4.0.")
     ] = "",

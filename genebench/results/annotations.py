@@ -22,10 +22,10 @@ class _Annotation(BaseModel):
 class Submitted(_Annotation):
     """The sender of the bundle that the record came in."""
 
-    name: str = Field(description="who submitted it")
-    contact: str = Field(description="how to reach them")
-    licence: str = Field(description="licence of the results; empty when none was named")
-    created: str = Field(description="when the bundle was made, UTC, ISO 8601")
+    name: str = Field(description="name of the sender")
+    contact: str = Field(description="address of the sender")
+    licence: str = Field(description="licence of the results, empty if none was named")
+    created: str = Field(description="time when the bundle was made, UTC, ISO 8601")
     bundle: str = Field(description="sha256 of the bundle")
 
 
@@ -33,7 +33,7 @@ class Verified(_Annotation):
     """The recomputation of the record's scores, here, from its predictions and the dataset."""
 
     record: str = Field(description="sha256 of the record's file as it was then")
-    when: str = Field(description="when, UTC, ISO 8601")
+    when: str = Field(description="time of the recomputation, UTC, ISO 8601")
     genebench: str = Field(description="version of genebench that recomputed")
     metrics: tuple[str, ...] = Field(description="metrics that were recomputed")
 

@@ -68,10 +68,10 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal[1] = Field(description="version of the layout of bundles")
-    name: Text = Field(description="who submits")
-    contact: Text = Field(description="how to reach them")
-    licence: Text = Field(description="licence of the results; empty when none is named")
-    created: Text = Field(description="when the bundle was made, UTC, ISO 8601")
+    name: Text = Field(description="name of the sender")
+    contact: Text = Field(description="address of the sender")
+    licence: Text = Field(description="licence of the results, empty if none is named")
+    created: Text = Field(description="time when the bundle was made, UTC, ISO 8601")
     genebench: Text = Field(description="version of genebench that made the bundle")
     files: dict[str, str] = Field(description="name of every other file → its sha256")
 

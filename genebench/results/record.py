@@ -59,7 +59,7 @@ class Identity(_Part):
 
     method: str = Field(description="name of the method")
     params: dict[str, Value] = Field(description="parameters in effect, every one")
-    seed: Count = Field(description="seed; 0 for a deterministic method")
+    seed: Count = Field(description="seed, 0 for a deterministic method")
     protocol: str = Field(description="name of the protocol")
     protocol_version: Count = Field(description="version of the protocol's definition")
     train: str = Field(description="profiles it trains on, and their units")
@@ -79,7 +79,7 @@ class Score(_Part):
     """The summary of a metric over one panel of genes."""
 
     mean: Measure = Field(description="mean over the panel's genes (or over profiles)")
-    std: Measure = Field(description="standard deviation over the same, ddof 0; never over seeds")
+    std: Measure = Field(description="standard deviation over the same genes or profiles, ddof 0")
     genes: Count = Field(description="how many genes (or profiles) the mean is over")
 
     def agrees_with(self, other: Score, tolerance: float = 1e-9) -> bool:
@@ -109,13 +109,13 @@ class PluginOrigin(_Part):
         description="wheel: an ordinary install; editable: runs from a checkout; file: a Python "
         "file named on the command line; built-in: part of genebench"
     )
-    commit: str = Field(default="", description="git commit of the checkout; empty without one")
+    commit: str = Field(default="", description="git commit of the checkout, empty without one")
     dirty: bool = Field(
         default=False,
-        description="whether the checkout had changes to its files that no commit holds",
+        description="true if the checkout had changes to its files that no commit holds",
     )
     digest: str = Field(
-        default="", description="digest of its source files; empty when they were not read"
+        default="", description="digest of its source files, empty if they were not read"
     )
 
 
@@ -128,7 +128,7 @@ class Provenance(_Part):
     platform: str = Field(description="operating system and processor")
     cpus: int = Field(description="processors that the process may use")
     device: str = Field(description="device that the method had to use")
-    accelerator: str = Field(description="name of the GPU in use; empty on the CPU")
+    accelerator: str = Field(description="name of the GPU in use, empty on the CPU")
     python: str = Field(description="version of Python")
     versions: dict[str, str] = Field(description="version of every distribution that took part")
     git: dict[str, str] = Field(
@@ -144,7 +144,7 @@ class Record(_Part):
     """One method under one protocol: identity, state, scores, provenance."""
 
     format: Literal[3] = Field(description="version of this schema")
-    key: str = Field(description="hash of the identity; the name of the record's files")
+    key: str = Field(description="hash of the identity, and the name of the record's files")
     status: Literal["done", "failed"] = Field(description="how the job ended")
     identity: Identity = Field(description="what was run")
     dataset: str = Field(description="name that the dataset was run by")
@@ -173,15 +173,15 @@ class Record(_Part):
     )
     constant_truth: Count = Field(description="target genes whose truth does not vary in the test")
     constant_prediction: Count = Field(description="target genes predicted by one constant value")
-    vectors: str = Field(description="sha256 of the .npz of per-gene values; empty when failed")
-    predictions: str = Field(description="sha256 of the kept predictions; empty when not kept")
+    vectors: str = Field(description="sha256 of the .npz of per-gene values, empty if the job failed")
+    predictions: str = Field(description="sha256 of the kept predictions, empty if they were not kept")
     model: str = Field(
         default="",
-        description="sha256 of the saved model; empty when not kept, 'none' when it cannot be",
+        description="sha256 of the saved model, empty if it was not kept, 'none' if it cannot be",
     )
     model_parameters: Count | None = Field(
         default=None,
-        description="number of fitted parameters; null when the method does not report it",
+        description="number of fitted parameters, null if the method does not report it",
     )
     seconds: dict[str, Seconds] = Field(description="wall time of each phase: fit, predict, score")
     shared_fit: tuple[str, ...] = Field(description="protocols that shared this fit")
@@ -189,7 +189,7 @@ class Record(_Part):
     peak_memory_scope: Literal["job", "process"] = Field(
         description="job: the peak of this job alone; process: the peak of the process so far"
     )
-    failure: Failure | None = Field(description="why it failed; null when done")
+    failure: Failure | None = Field(description="reason of a failure, null if the job is done")
     provenance: Provenance = Field(description="where, when and with what")
     checksum: str = Field(
         default="",

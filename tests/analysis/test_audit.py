@@ -34,13 +34,13 @@ def lsr(store):
 
 
 def of(store, record):
-    return next(found for found in audit(store, registry()) if found.key == record.key)
+    return next(outcome for outcome in audit(store, registry()) if outcome.key == record.key)
 
 
 def test_every_metric_of_a_genuine_record_is_recomputed(store):
-    for found in audit(store, registry()):
-        assert found.faults == ()
-        assert set(found.recomputed) == set(store.read(found.key).scores)
+    for outcome in audit(store, registry()):
+        assert outcome.faults == ()
+        assert set(outcome.recomputed) == set(store.read(outcome.key).scores)
 
 
 def test_a_forgery_that_agrees_with_itself_is_found_by_its_predictions(store, lsr):
@@ -81,10 +81,10 @@ def test_shares_that_changed_places_are_found(store, lsr):
 def test_groups_that_are_not_those_of_the_dataset_are_found(store, lsr, groups):
     """Profiles passed off as independent make small p-values of nothing."""
     vectors = store.vectors(lsr)
-    own = vectors.pop("profile.group")
+    labels = vectors.pop("profile.group")
     if groups:
         vectors["profile.group"] = (
-            vectors["profile.id"] if groups == "each its own" else own[:1].repeat(len(own))
+            vectors["profile.id"] if groups == "each its own" else labels[:1].repeat(len(labels))
         )
     store.write(lsr, vectors)
     assert verify(store.paths, store.read(lsr.key)) == []
@@ -116,17 +116,17 @@ def test_other_predictions_with_a_digest_to_fit_are_found(store, lsr):
 )
 def test_what_cannot_be_recomputed_says_why_and_is_no_fault(store, lsr, change, why):
     store.write(lsr.model_copy(update=change), store.vectors(lsr))
-    found = of(store, lsr)
-    assert found.faults == ()
-    assert found.recomputed == ()
-    assert why in found.not_recomputed
+    outcome = of(store, lsr)
+    assert outcome.faults == ()
+    assert outcome.recomputed == ()
+    assert why in outcome.not_recomputed
 
 
 def test_a_dataset_that_is_not_here_is_no_fault(store, lsr, monkeypatch):
     monkeypatch.setattr("genebench.data.store.DataStore.find", lambda *_: None)
-    found = of(store, lsr)
-    assert found.faults == ()
-    assert "is not prepared here" in found.not_recomputed
+    outcome = of(store, lsr)
+    assert outcome.faults == ()
+    assert "is not prepared here" in outcome.not_recomputed
 
 
 def test_an_annotation_says_what_was_recomputed_and_of_which_record(store, lsr):

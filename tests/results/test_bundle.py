@@ -181,8 +181,8 @@ def test_a_bundle_that_is_not_there_is_one_line(tmp_path):
 def test_damage_anywhere_is_refused_or_harmless(bundle, data):
     """A flipped byte is found, or is one that says nothing about the content."""
     content = bytearray(bundle.read_bytes())
-    at = data.draw(st.integers(0, len(content) - 1))
-    content[at] ^= data.draw(st.integers(1, 255))
+    position = data.draw(st.integers(0, len(content) - 1))
+    content[position] ^= data.draw(st.integers(1, 255))
     path = bundle.with_name("damaged.zip")
     path.write_bytes(content)
     try:

@@ -119,9 +119,9 @@ def test_a_record_that_kept_its_predictions_replaces_one_that_did_not(store, oth
     change(store, lsr, predictions="")
     [line] = merge([other.root], store.root).replaced
     assert line.endswith("also holds predictions")
-    found = store.read(lsr.key)
-    assert verify(store.paths, found) == []
-    np.testing.assert_array_equal(store.predictions(found), other.predictions(found))
+    ours = store.read(lsr.key)
+    assert verify(store.paths, ours) == []
+    np.testing.assert_array_equal(store.predictions(ours), other.predictions(ours))
 
 
 def _better_score(content):

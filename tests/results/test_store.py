@@ -168,7 +168,7 @@ def test_a_record_written_again_replaces_the_first(store, written):
 
 def test_records_come_in_the_order_of_their_keys(store):
     keys = [store.write(record(seed), VECTORS).key for seed in range(5)]
-    assert [found.key for found in store.records()] == sorted(keys)
+    assert [stored.key for stored in store.records()] == sorted(keys)
 
 
 def test_vectors_and_predictions_are_never_unpickled(store, written):
@@ -429,8 +429,8 @@ def test_copying_one_folder_into_another_merges_them(tmp_path):
             store.write(record(seed), VECTORS)
     shutil.copytree(stores[1].root, stores[0].root, dirs_exist_ok=True)
     merged = list(stores[0].records())
-    assert sorted(found.identity.seed for found in merged) == [0, 1, 2]
-    assert [fault for found in merged for fault in verify(stores[0].paths, found)] == []
+    assert sorted(stored.identity.seed for stored in merged) == [0, 1, 2]
+    assert [fault for stored in merged for fault in verify(stores[0].paths, stored)] == []
 
 
 # --- verification ---------------------------------------------------------------------------------
@@ -564,9 +564,9 @@ def test_a_record_whose_outcome_was_edited_is_found(store, written):
 )
 def test_vectors_that_cannot_be_the_records_are_found(store, vectors, said):
     """Written whole, with a digest that is right, yet not what the record says."""
-    found = verify(store.paths, store.write(record(), VECTORS | vectors))
-    assert len(found) == 1
-    assert said in found[0]
+    faults = verify(store.paths, store.write(record(), VECTORS | vectors))
+    assert len(faults) == 1
+    assert said in faults[0]
 
 
 @pytest.mark.parametrize("values", [np.zeros(3), np.array([0.1, 0.2, 0.3, np.nan])])
@@ -637,7 +637,7 @@ def test_a_hostile_name_is_refused_in_one_short_line(store, written, name, place
         VECTORS,
     )  # fmt: skip
     records, [fault] = store.sound()
-    assert [found.key for found in records] == [written.key]
+    assert [stored.key for stored in records] == [written.key]
     assert fault.key == hostile.key
     assert f"{place} name" in fault.line
     assert len(fault.line) < 400
