@@ -91,6 +91,7 @@ def compare(
     scores = [scores_of(variant, metric.name, panel) for variant in (a, b)]
     if not all(scores):
         return None
+    # Scores alone can be shown side by side. A test needs shares of the same profiles.
     of_a, of_b = (evidence_of(variant, vectors_of, metric.name, panel) for variant in (a, b))
     difference, profiles, groups = None, 0, None
     if of_a and of_b and of_a.is_paired_with(of_b):

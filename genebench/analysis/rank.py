@@ -230,6 +230,7 @@ def evidence_of(
     ]
     if not seeds or len(seeds) < len(scored) or not all(map(seeds[0].is_paired_with, seeds)):
         return None
+    # Averaged over seeds before resampling: seeds are no further profiles.
     shares = np.mean([seed.sample.shares for seed in seeds], axis=0)
     scores = tuple(score for seed in seeds for score in seed.sample.scores)
     return replace(seeds[0], sample=Sample(shares, scores))

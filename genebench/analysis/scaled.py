@@ -56,9 +56,10 @@ def scaled(
     table = scores.merge(ends, on=["key", "panel", "metric"])
     room = table["ceiling"] - table["floor"]
     table["scaled"] = (table["score"] - table["floor"]) / room
-    way = table["metric"].map(directions)
-    better = ((way == "higher") & (room > 0)) | ((way == "lower") & (room < 0))
-    return table.loc[better, list(COLUMNS)].reset_index(drop=True)
+    direction = table["metric"].map(directions)
+    # A ceiling that is no better than the floor would turn the scale round.
+    usable = ((direction == "higher") & (room > 0)) | ((direction == "lower") & (room < 0))
+    return table.loc[usable, list(COLUMNS)].reset_index(drop=True)
 
 
 def _test(record: Record) -> tuple[object, ...]:

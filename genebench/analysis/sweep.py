@@ -72,6 +72,7 @@ def grid_of(
         for name, texts in axes.items()
     }
     of_method = [record for record in records if record.identity.method == spec.name]
+    # Records hold every parameter in effect, so that points are compared with all of them.
     base = spec.values(preset, fixed)
     cells = {}
     for point in product(*values.values()):

@@ -39,6 +39,7 @@ class Readable:
         try:
             return self.vectors_of(record)
         except UserError as error:
+            # A table asks for each record once per metric and panel. One warning is enough.
             if record.key not in self._warned:
                 log.warning("left out: %s", printable(str(error)))
             self._warned.add(record.key)

@@ -52,6 +52,7 @@ def _recall(blocks: Callable[[], Iterable[Pair]], number: int) -> Values:
 
     ``blocks`` starts a new pass over the data: one for means, and one for each part.
     """
+    # Means come from a pass of their own: sums of squares of uncentred float32 would cancel.
     measured, predicted = _ColumnStatistics(number), _ColumnStatistics(number)
     for truth, prediction in blocks():
         measured.add(truth)

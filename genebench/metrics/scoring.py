@@ -176,7 +176,7 @@ class _Column:
         try:
             return work()
         except KeyboardInterrupt:
-            raise
+            raise  # the user's, not the metric's
         except BaseException as error:  # noqa: BLE001  a metric may raise anything
             return _Part(fault=f"metric {self.metric.name} failed: {describe(error)}")
 

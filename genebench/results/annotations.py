@@ -66,6 +66,7 @@ class AnnotationFiles:
             annotations = Annotations.model_validate_json(content)
         except (OSError, ValidationError):
             return Annotations()
+        # A record may be run again, or edited, after it was verified.
         record = self._paths.record(key)
         if annotations.verified and not (
             record.exists() and sha256_of(record) == annotations.verified.record

@@ -103,11 +103,13 @@ def write_bundle(
     with full_disk(out, "name another file with --out"):
         if not out.parent.is_dir():
             raise UserError(f"{out}: there is no folder {out.parent}. Make it first.")
+        # The manifest comes first, so that a reader can stop before it unpacks anything else.
         with atomic_write(out) as stream, zipfile.ZipFile(stream, "w") as archive:
             archive.writestr(_entry(_MANIFEST), manifest.model_dump_json(indent=1))
             for name in manifest.files:
                 with (
                     (store.root / name).open("rb") as source,
+                    # Predictions of many profiles can exceed the limit of a plain zip entry.
                     archive.open(_entry(name), "w", force_zip64=True) as target,
                 ):
                     shutil.copyfileobj(source, target)

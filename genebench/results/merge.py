@@ -111,6 +111,7 @@ def _merge_record(
         _copy(source, destination, theirs)
         merged.added.append(key)
         return
+    # Ours must be sound itself before it can show that theirs is the same result.
     if fault := next(iter(verify(destination.paths, ours)), None):
         raise UserError(
             f"{destination.root}: {_label(ours)}: {fault}. Remove {key}.json there and merge again."
@@ -158,6 +159,7 @@ def _gain(ours: Record, theirs: Record) -> str:
     """Return why their record should replace ours, or nothing if it should not."""
     if theirs.status != ours.status:
         return "done replaces failed" if theirs.status == "done" else ""
+    # Only a true superset replaces ours: of two records that each hold more, neither is lost.
     have, offered = _contents(ours), _contents(theirs)
     return f"also holds {', '.join(sorted(offered - have))}" if offered > have else ""
 

@@ -126,6 +126,7 @@ def published(identity: Identity, metric: str, defaults: Mapping[str, Value]) ->
         defaults: default of every parameter of the method.
     """
     key = identity.protocol, identity.method
+    # A value of the paper beside a run with other parameters would be no comparison.
     if dict(identity.params) != {**defaults, **SETTINGS.get(key, {})}:
         return None
     return PUBLISHED.get((*key, metric))

@@ -173,8 +173,12 @@ class Record(_Part):
     )
     constant_truth: Count = Field(description="target genes whose truth does not vary in the test")
     constant_prediction: Count = Field(description="target genes predicted by one constant value")
-    vectors: str = Field(description="sha256 of the .npz of per-gene values, empty if the job failed")
-    predictions: str = Field(description="sha256 of the kept predictions, empty if they were not kept")
+    vectors: str = Field(
+        description="sha256 of the .npz of per-gene values, empty if the job failed"
+    )
+    predictions: str = Field(
+        description="sha256 of the kept predictions, empty if they were not kept"
+    )
     model: str = Field(
         default="",
         description="sha256 of the saved model, empty if it was not kept, 'none' if it cannot be",

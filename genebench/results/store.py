@@ -146,10 +146,12 @@ class ResultsStore:
             ) from error
         except ValidationError as error:
             raise UserError(f"{path}: {_explain(error)}") from error
+        # A copy of a record under another name must not count as a second result.
         if record.key != key:
             raise UserError(
                 f"{path}: holds the record of key {record.key}. Rename it to {record.key}.json."
             )
+        # Here rather than in verify: every reader shows names, and few verify first.
         for fault in name_faults(record):
             raise UserError(f"{path}: {fault}. Remove the file.")
         return record
@@ -234,6 +236,7 @@ class ResultsStore:
         path = self.paths.kept(record.key, "predictions")
         if not record.predictions or not path.exists():
             return None
+        # A memory map is read later, piece by piece, so the whole file is checked before.
         if sha256_of(path) != record.predictions:
             raise UserError(f"{path}: was changed after it was written. {RUN_AGAIN}")
         matrix: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -257,6 +260,8 @@ class ResultsStore:
                     write_npz(stream, vectors)
                 record = record.model_copy(update={"vectors": sha256_of(path)})
             record = record.with_checksum()
+            # Last of all files: a crash before this line leaves a key without a record, which runs
+            # again, and never a record without its files.
             with atomic_write(self.paths.record(record.key)) as stream:
                 stream.write(record.model_dump_json(indent=1).encode())
         return record
