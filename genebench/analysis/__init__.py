@@ -1,1 +1,1 @@
-"""Analysis: what records mean."""
+"""Analysis of records: tables, comparisons and ranks, grids, scales, leaks, audits."""

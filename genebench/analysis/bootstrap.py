@@ -1,16 +1,22 @@
 """Paired comparison of methods over test profiles: a wild bootstrap of whole groups.
 
-Every method is scored on the same profiles, so what is resampled is their *differences*, profile by
-profile. Profiles of one group (series, donor) resemble each other, so a group's differences are
-taken together: their sum S_g gets one random sign, and the test asks how often a table with random
-signs is as far from 0 as the true one. That is the wild cluster bootstrap with Rademacher weights
-and the null imposed (Cameron, Gelbach & Miller 2008), and at once the sign-flip test of the group
-sums: exact when these are symmetric about 0 under the null, however few the groups are and however
-unequal their sizes. The percentile bootstrap that resamples groups is not: with ten of them it
-rejects a true null twice as often as it says (``benchmarks/calibration.py``).
+All methods are scored on the same profiles, so their *differences* are resampled. Let d_i be the
+difference of two methods in profile i, and n the number of profiles. Profiles of one group (a GEO
+series, a donor) resemble each other, so their differences are added: ``S_g = Σ_{i in g} d_i``. Each
+sum gets one random sign ε_g = ±1. The p-value is the share of draws with
+
+    |Σ_g ε_g S_g| ≥ |Σ_g S_g|,
+
+where the true signs are one of the draws. A difference beyond the reach of the draws has a proven
+bound instead (:data:`_TAIL`). This is the wild cluster bootstrap with Rademacher
+weights and the null imposed (Cameron, Gelbach & Miller 2008, Review of Economics and Statistics 90,
+414–427). It is also the sign-flip test of the group sums. The test is exact if the sums are
+symmetric about 0 under the null, for any number and sizes of groups. The percentile bootstrap of
+groups is not: with ten groups it rejects a true null twice as often as stated
+(``benchmarks/calibration.py``).
 
 The interval is the set of differences that the same test does not reject, so that interval and
-p-value never contradict each other.
+p-value never contradict each other. Reasons and error rates are in ``docs/statistics.md``.
 """
 
 from __future__ import annotations
@@ -27,32 +33,39 @@ from scipy import special
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Index = int | NDArray[np.intp]
+"""One method, or one method of each of several pairs, by its position among the samples."""
 
 LEVEL = 0.05
-"""A difference is called significant below this p-value; intervals hold 1 − this."""
+"""Largest p-value of a significant difference. Intervals have the confidence 1 − LEVEL."""
 
 ENOUGH_PROFILES, ENOUGH_GROUPS = 60, 20
-"""With fewer a stated 5 % was seen to be up to 11 (``benchmarks/calibration.py``): CC is not linear
-enough in few profiles, and sums of very skewed differences over few groups are not symmetric."""
+"""Numbers from which error rates were found to be near the stated 5 %.
+
+With fewer the rate was up to 11 % (``benchmarks/calibration.py``). CC is not linear enough in few
+profiles, and sums of very skewed differences over few groups are not symmetric."""
 
 RESAMPLES = 5_000
-"""Random signs, unless there are so few groups that every combination can be tried."""
+"""Draws of random signs. If 2 to the power groups − 1 is smaller, all combinations are used."""
 
-_BLOCK = 4_000_000
-"""Signs in memory at a time."""
+_SIGNS_IN_MEMORY = 4_000_000
+"""Signs drawn at a time: 32 MB in float64."""
 
-_PAIRS = 32
+_PAIRS_AT_ONCE = 32
 """Pairs tested at a time: few enough that their flipped sums stay in a processor's cache."""
 
 _TAIL = 3.18
-"""P(|Σ ε a| ≥ x ‖a‖) ≤ this × P(|Z| ≥ x) for random signs ε (Bentkus & Dzindzalieta 2015)."""
+"""Constant of a proven bound: ``P(|Σ ε a| ≥ x ‖a‖) ≤ 3.18 P(|Z| ≥ x)`` for random signs ε and a
+standard normal Z (Bentkus & Dzindzalieta 2015, Bernoulli 21, 1231–1237)."""
 
 _TIE = 1 - 1e-9
-"""Sums that are equal but for rounding are equal."""
+"""Factor below 1, so that sums that are equal but for rounding count as equal."""
 
 
 class Estimate(NamedTuple):
-    """A value, the limits of its 95 % interval (infinite when nothing can be said), its p-value."""
+    """An estimate with its 95 % interval and two-sided p-value.
+
+    A limit is infinite if there are too few groups to give one.
+    """
 
     value: float
     low: float
@@ -65,8 +78,8 @@ class Sample:
     """One method's score, as a mean over test profiles and over seeds.
 
     Attributes:
-        shares: one value per test profile, averaged over seeds; their mean is the score.
-        scores: the score of each seed; one where the method was run once.
+        shares: one value per test profile, averaged over seeds. Their mean is the score.
+        scores: the score of each seed.
     """
 
     shares: Vector
@@ -74,7 +87,7 @@ class Sample:
 
     @cached_property
     def seed_variance(self) -> tuple[float, int] | None:
-        """Variance of the mean over seeds, and its degrees of freedom; None with one seed."""
+        """Variance of the mean over seeds, and its degrees of freedom. None with one seed."""
         if len(self.scores) == 1:
             return None
         return float(np.var(self.scores, ddof=1)) / len(self.scores), len(self.scores) - 1
@@ -83,19 +96,19 @@ class Sample:
 class PairedBootstrap:
     """Methods scored on the same test profiles, resampled together.
 
-    Signs are drawn for whole groups, the same for all methods. A method with several seeds has a
-    second level: other seeds would have given other scores. Then the difference must pass a t test
-    too, in which the variances over groups of profiles and over each method's seeds add up
-    (degrees of freedom after Satterthwaite, as in Welch's test). What seeds and profiles do jointly
-    is in both variances, so that the test errs on the careful side, as does Owen's pigeonhole
-    bootstrap (2007); it can only widen what the first level says. With one seed nothing is known
-    of others, and the test is about that fit.
+    Signs are drawn for whole groups, the same for all methods. Several seeds of a method are a
+    second level of chance: other seeds would have given other scores. The difference must then pass
+    a t test too. Its variance is the sum of the variances over groups of profiles and over each
+    method's seeds, with degrees of freedom after Satterthwaite, as in Welch's test. The joint
+    effect of seeds and profiles is part of both variances. The test is therefore conservative, as
+    is the pigeonhole bootstrap (Owen 2007), and can only widen the interval of the first level.
+    With one seed the test is about that fit.
 
     Args:
-        samples: one for each method; ``shares`` are of the same profiles.
-        groups: label of each profile's group; the empty label is a group of its own.
-        resamples: how many signs to draw.
-        seed: of the signs.
+        samples: one for each method. All ``shares`` are of the same profiles, in the same order.
+        groups: label of each profile's group. A profile with an empty label is its own group.
+        resamples: number of draws of signs.
+        seed: seed of the draws.
     """
 
     def __init__(
@@ -110,126 +123,155 @@ class PairedBootstrap:
         self.profiles = len(numbers)
         self.sizes = np.bincount(numbers).astype(np.float64)
         self.groups = len(self.sizes)
-        shares = np.column_stack([sample.shares for sample in samples])
-        sums = _sums(shares, numbers)
+        # Sums over the profiles of each group: groups × methods.
+        sums: Matrix = np.column_stack(
+            [np.bincount(numbers, weights=sample.shares) for sample in samples]
+        )
+        # Group sizes are one more column: their flipped sum counts profiles that keep their sign.
         columns = np.column_stack([sums, self.sizes])
         flipped = np.concatenate(
             [signs @ columns for signs in _signs(self.groups, resamples, seed)]
         )
-        # A row for each method, each in one piece, or a big table takes ten times as long.
+        # One contiguous row for each method: differences of rows are taken for every pair, and
+        # strided rows make a big table ten times as slow.
         self._sums = np.ascontiguousarray(sums.T)
         self._flipped, self._kept = np.ascontiguousarray(flipped[:, :-1].T), flipped[:, -1]
-        known = [sample.seed_variance for sample in samples]
-        self._has_seeds = np.array([one is not None for one in known])
-        self._seed_variance, self._seed_freedom = np.array([one or (0.0, 1) for one in known]).T
+        seed_variances = [sample.seed_variance for sample in samples]
+        self._has_seeds = np.array([variance is not None for variance in seed_variances])
+        self._seed_variance, self._seed_freedom = np.array(
+            [variance or (0.0, 1) for variance in seed_variances]
+        ).T
 
-    def score(self, one: int) -> Estimate:
-        """A method's own score; its interval is over profiles and seeds."""
-        return self._estimate(self._sums[one], self._flipped[one], [one])
+    def score(self, method: int) -> Estimate:
+        """Return a method's own score. Its interval is over profiles and seeds."""
+        return self._estimate(self._sums[method], self._flipped[method], [method])
 
-    def difference(self, one: int, other: int) -> Estimate:
-        """The score of one minus that of the other, with a two-sided p-value."""
-        sums = self._sums[one] - self._sums[other]
-        return self._estimate(sums, self._flipped[one] - self._flipped[other], [one, other])
+    def difference(self, a: int, b: int) -> Estimate:
+        """Return the score of ``a`` minus that of ``b``, with a two-sided p-value."""
+        sums = self._sums[a] - self._sums[b]
+        return self._estimate(sums, self._flipped[a] - self._flipped[b], [a, b])
 
-    def p_value(self, one: int, other: int) -> float:
-        """The p-value of the difference alone, which takes less time than the whole."""
-        return float(self.p_values([one, other])[0])
+    def p_value(self, a: int, b: int) -> float:
+        """Return the p-value of a difference. This is faster than :meth:`difference`."""
+        return float(self.p_values([a, b])[0])
 
     def p_values(self, methods: Sequence[int]) -> Vector:
-        """P-values of the differences of all pairs, in the order of ``itertools.combinations``."""
-        chosen = np.array(methods, dtype=np.intp)
-        one, other = (chosen[at] for at in np.triu_indices(len(chosen), 1))
-        blocks = [slice(start, start + _PAIRS) for start in range(0, len(one), _PAIRS)]
+        """Return p-values of all pairs, in the order of ``itertools.combinations``."""
+        positions = np.array(methods, dtype=np.intp)
+        a, b = (positions[index] for index in np.triu_indices(len(positions), 1))
+        blocks = [
+            slice(start, start + _PAIRS_AT_ONCE) for start in range(0, len(a), _PAIRS_AT_ONCE)
+        ]
         return np.concatenate(
-            [np.empty(0), *(self._p_values(one[some], other[some]) for some in blocks)]
+            [np.empty(0), *(self._p_values(a[pairs], b[pairs]) for pairs in blocks)]
         )
 
-    def _p_values(self, one: NDArray[np.intp], other: NDArray[np.intp]) -> Vector:
-        sums = self._sums[one] - self._sums[other]
+    def _p_values(self, a: NDArray[np.intp], b: NDArray[np.intp]) -> Vector:
+        """Return the p-value of each pair of ``a[i]`` and ``b[i]``."""
+        sums = self._sums[a] - self._sums[b]
         by_signs = _bound(sums)
-        # The true signs are among the flipped: where the bound is below their share, it decides.
-        open_ = by_signs > 1 / self._flipped.shape[1]
-        flipped = self._flipped[one[open_]] - self._flipped[other[open_]]
-        by_signs[open_] = np.minimum(by_signs[open_], _reached(sums[open_], flipped))
-        return np.maximum(by_signs, _p_of_t(*self._over_seeds(sums, [one, other])))
+        # The true signs are one of the draws, so no share is below 1 / draws. Where the bound is,
+        # it is the p-value, and the draws need not be looked at.
+        undecided = by_signs > 1 / self._flipped.shape[1]
+        flipped = self._flipped[a[undecided]] - self._flipped[b[undecided]]
+        shares = _share_reached(sums[undecided], flipped)
+        by_signs[undecided] = np.minimum(by_signs[undecided], shares)
+        return np.maximum(by_signs, _p_of_t(*self._over_seeds(sums, [a, b])))
 
     def _estimate(self, sums: Vector, flipped: Vector, methods: Sequence[int]) -> Estimate:
+        """Return the estimate of a mean from its sums over groups, and its flipped totals."""
         low, high = self._limits(sums.sum(), flipped)
         row = sums[np.newaxis]
         over_seeds = self._over_seeds(row, methods)
         value, error, freedom = (float(x[0]) for x in over_seeds)
-        reach = float(special.stdtrit(freedom, 1 - LEVEL / 2)) * error
-        by_signs = min(_bound(row)[0], _reached(row, flipped[np.newaxis])[0])
+        half_width = float(special.stdtrit(freedom, 1 - LEVEL / 2)) * error
+        by_signs = min(_bound(row)[0], _share_reached(row, flipped[np.newaxis])[0])
+        # The difference must pass both tests: the larger p-value, and the wider interval.
         p = float(max(by_signs, _p_of_t(*over_seeds)[0]))
-        return Estimate(value, min(low, value - reach), max(high, value + reach), p)
+        return Estimate(value, min(low, value - half_width), max(high, value + half_width), p)
 
     def _over_seeds(
         self, sums: Matrix, methods: Sequence[Index]
     ) -> tuple[Vector, Vector, Vector]:  # fmt: skip
-        """Values, their standard errors over groups and seeds, and the degrees of freedom.
+        """Return means, their standard errors over groups and seeds, and degrees of freedom.
 
-        The error is 0 where nothing is known of other seeds: no test over them is made.
+        The variance is ``V = V_groups + Σ_m V_m`` over the methods m. Its degrees of freedom are
+        ``V² / (V_groups² / (G − 1) + Σ_m V_m² / (s_m − 1))`` for G groups and s_m seeds
+        (Satterthwaite 1946). The error is 0 where each method has one seed: no test is made then.
         """
         value = sums.sum(axis=-1) / self.profiles
         groups = self._group_variance(sums, value)
-        variance = groups + sum(self._seed_variance[at] for at in methods)
+        variance = groups + sum(self._seed_variance[method] for method in methods)
         squares = groups**2 / max(self.groups - 1, 1) + sum(
-            self._seed_variance[at] ** 2 / self._seed_freedom[at] for at in methods
+            self._seed_variance[method] ** 2 / self._seed_freedom[method] for method in methods
         )
-        known = np.any([np.broadcast_to(self._has_seeds[at], len(sums)) for at in methods], axis=0)
+        has_seeds = np.any(
+            [np.broadcast_to(self._has_seeds[method], len(sums)) for method in methods], axis=0
+        )
         freedom = np.divide(variance**2, squares, out=np.ones_like(squares), where=squares > 0)
-        return value, np.where(known, np.sqrt(variance), 0.0), freedom
+        return value, np.where(has_seeds, np.sqrt(variance), 0.0), freedom
 
     def _group_variance(self, sums: Matrix, value: Vector) -> Vector:
-        """Variance of each mean over groups; 0 with one group, of which none is known."""
+        """Return the variance of each mean over groups, 0 with a single group.
+
+        This is the cluster-robust variance ``G / (G − 1) Σ_g (S_g − n_g mean)² / n²`` for G groups
+        of n_g profiles, n in all.
+        """
         if self.groups == 1:
             return np.zeros(len(sums))
         spread: Vector = np.square(sums - value[:, np.newaxis] * self.sizes).sum(axis=-1)
         return spread * (self.groups / (self.groups - 1) / self.profiles**2)
 
     def _limits(self, total: float, flipped: Vector) -> tuple[float, float]:
-        """Differences δ for which more than LEVEL of the flips are as far out as the truth.
+        """Return the least and the largest difference δ that the test does not reject.
 
-        |flipped − δ kept| ≥ |total − δ profiles| holds for δ between two roots, one on each side
-        of the estimate, so the limits are order statistics of the roots.
+        δ is rejected if at most LEVEL of the draws reach the true total after δ was subtracted from
+        each profile: ``|flipped − δ kept| ≥ |total − δ profiles|``. For each draw this holds for δ
+        between two roots, one on each side of the estimate. The limits are therefore order
+        statistics of the roots.
         """
-        against, along = self._moved
-        least, most = (total - flipped) / against, (total + flipped) / along
-        low, high = np.minimum(least, most), np.maximum(least, most)
-        low[self._unmoved], high[self._unmoved] = -np.inf, np.inf
-        at = int(LEVEL * len(flipped))
-        return float(np.partition(low, at)[at]), float(-np.partition(-high, at)[at])
+        flipped_count, kept_count = self._twice_counts
+        first, second = (total - flipped) / flipped_count, (total + flipped) / kept_count
+        low, high = np.minimum(first, second), np.maximum(first, second)
+        low[self._uninformative], high[self._uninformative] = -np.inf, np.inf
+        index = int(LEVEL * len(flipped))
+        return float(np.partition(low, index)[index]), float(-np.partition(-high, index)[index])
 
     @cached_property
-    def _unmoved(self) -> NDArray[np.bool_]:
-        """Which signs say nothing of an interval: all groups keep theirs, or all lose it."""
+    def _uninformative(self) -> NDArray[np.bool_]:
+        """True for draws in which all groups have the same sign: no δ changes the comparison."""
         return np.asarray(abs(self._kept) == self.profiles)
 
     @cached_property
-    def _moved(self) -> tuple[Vector, Vector]:
-        """How many profiles lose their sign, and keep it, twice; 1 where nothing moves."""
-        against, along = self.profiles - self._kept, self.profiles + self._kept
-        return np.where(self._unmoved, 1.0, against), np.where(self._unmoved, 1.0, along)
+    def _twice_counts(self) -> tuple[Vector, Vector]:
+        """Twice the numbers of profiles that lose and keep their sign, 1 in uninformative draws."""
+        flipped, kept = self.profiles - self._kept, self.profiles + self._kept
+        return (
+            np.where(self._uninformative, 1.0, flipped),
+            np.where(self._uninformative, 1.0, kept),
+        )
 
 
 def seed_interval(scores: Sequence[float]) -> tuple[float, float] | None:
-    """The 95 % t interval of a score over seeds alone; None with fewer than two."""
+    """Return Student's 95 % interval of a score over seeds alone, or None with one seed."""
     if len(scores) < 2:  # noqa: PLR2004
         return None
     error = np.std(scores, ddof=1) / len(scores) ** 0.5
-    reach = float(special.stdtrit(len(scores) - 1, 1 - LEVEL / 2) * error)
+    half_width = float(special.stdtrit(len(scores) - 1, 1 - LEVEL / 2) * error)
     mean = float(np.mean(scores))
-    return mean - reach, mean + reach
+    return mean - half_width, mean + half_width
 
 
 def smallest_p(groups: int) -> float:
-    """The least p-value that signs of so few groups can give."""
+    """Return the smallest p-value that the sign-flip test of so many groups can give.
+
+    Of the ``2^groups`` combinations, two reach the true total: the true signs and their opposites.
+    """
     return float(0.5 ** (groups - 1))
 
 
 def rough(profiles: int, groups: int | None) -> str:
-    """A warning where calibration found p-values to be no more than rough; else nothing."""
+    """Return a warning if there are too few profiles or groups for p-values to be trusted."""
     if profiles >= ENOUGH_PROFILES and (groups is None or groups >= ENOUGH_GROUPS):
         return ""
     return (
@@ -239,47 +281,52 @@ def rough(profiles: int, groups: int | None) -> str:
 
 
 def group_numbers(groups: NDArray[np.str_]) -> NDArray[np.intp]:
-    """Number of each profile's group, from 0; profiles without a label are groups by themselves."""
+    """Return the number of each profile's group, from 0.
+
+    A profile with an empty label is its own group.
+    """
     _, numbers = np.unique(groups, return_inverse=True)
-    alone = groups == ""
-    numbers[alone] = numbers.max(initial=0) + 1 + np.arange(alone.sum())
+    unlabelled = groups == ""
+    numbers[unlabelled] = numbers.max(initial=0) + 1 + np.arange(unlabelled.sum())
     return np.unique(numbers, return_inverse=True)[1]
 
 
-def _sums(shares: Matrix, numbers: NDArray[np.intp]) -> Matrix:
-    """Sums over the profiles of each group: groups × methods."""
-    return np.column_stack([np.bincount(numbers, weights=column) for column in shares.T])
-
-
 def _signs(groups: int, resamples: int, seed: int) -> Iterator[Matrix]:
-    """Rows of signs, the true ones first; every one (up to mirror images) if they are few."""
+    """Yield blocks of signs, draws × groups. The true signs, all +1, are the first draw.
+
+    Few groups have all combinations instead. A combination and its opposite have totals of the same
+    size, so half of them are enough.
+    """
     if groups <= resamples.bit_length():
         bits = np.arange(2 ** (groups - 1))[:, np.newaxis] >> np.arange(groups) & 1
         yield (1 - 2 * bits).astype(np.float64)
         return
     yield np.ones((1, groups))
     random = np.random.default_rng(seed)
-    rows = max(1, _BLOCK // groups)
+    rows = max(1, _SIGNS_IN_MEMORY // groups)
     for start in range(1, resamples, rows):
         size = (min(rows, resamples - start), groups)
         yield random.integers(0, 2, size, dtype=np.int8) * np.float64(2) - 1
 
 
-def _reached(sums: Matrix, flipped: Matrix) -> Vector:
-    """For each row, the share of flipped sums that are as far from 0 as the true one."""
+def _share_reached(sums: Matrix, flipped: Matrix) -> Vector:
+    """Return, for each row, the share of flipped totals that are as far from 0 as the true one."""
     total = abs(sums.sum(axis=-1, keepdims=True))
     share: Vector = np.mean(np.abs(flipped) >= total * _TIE, axis=-1)
     return share
 
 
 def _bound(sums: Matrix) -> Vector:
-    """What the p-value of each row cannot exceed: sharper than any share far out."""
+    """Return an upper bound of the p-value of each row (see :data:`_TAIL`).
+
+    A share of 5,000 draws is never below 1 / 5,000. Far from 0 this bound is.
+    """
     total, length = abs(sums.sum(axis=-1)), np.linalg.norm(sums, axis=-1)
-    far = np.divide(total, length, out=np.zeros_like(total), where=length > 0)
-    return np.where(length > 0, _TAIL * 2 * special.ndtr(-far), 1.0)
+    distance = np.divide(total, length, out=np.zeros_like(total), where=length > 0)
+    return np.where(length > 0, _TAIL * 2 * special.ndtr(-distance), 1.0)
 
 
 def _p_of_t(value: Vector, error: Vector, freedom: Vector) -> Vector:
-    """Two-sided p-values of t tests; 0 where nothing is known of the error."""
-    far = np.divide(abs(value), error, out=np.zeros_like(error), where=error > 0)
-    return np.where(error > 0, 2 * special.stdtr(freedom, -far), 0.0)
+    """Return two-sided p-values of t tests, and 0 where there is no standard error."""
+    t = np.divide(abs(value), error, out=np.zeros_like(error), where=error > 0)
+    return np.where(error > 0, 2 * special.stdtr(freedom, -t), 0.0)

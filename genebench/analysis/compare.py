@@ -1,4 +1,4 @@
-"""Two methods side by side: how far apart they are, how sure that is, and on which genes."""
+"""Comparison of two methods: the difference, its interval and p-value, and the genes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Generic
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from genebench.analysis.bootstrap import Estimate, PairedBootstrap
-from genebench.analysis.rank import E, evidence_of, scored_records, scores_of
+from genebench.analysis.rank import E, evidence_of, scores_of
 from genebench.analysis.vectors import VectorsOf
+from genebench.results.filters import filter_records
 from genebench.results.panels import GENE_METRIC
 from genebench.specs import MetricSpec
 
@@ -24,14 +24,15 @@ class Comparison(Generic[E]):
 
     Attributes:
         a, b: the methods.
-        metric, panel: what they are compared by.
-        scores: the score of each, a mean over genes and seeds.
-        difference: score of ``a`` − score of ``b``, its interval and p-value; None where the
-            records hold nothing to resample by, or not of the same profiles.
-        profiles, groups: what was resampled; ``groups`` is None where no groups are known.
-        genes: one row per gene of the panel, indexed by its id: ``twin``, ``a`` and ``b`` (the
-            metric, averaged over seeds) and ``gain``, by how much ``a`` is better; largest gain
-            first. Empty for metrics of profiles.
+        metric, panel: the metric and the panel of genes.
+        scores: the score of each method, a mean over genes and seeds.
+        difference: score of ``a`` − score of ``b``, its interval and p-value. None if the records
+            have no shares of profiles, or shares of other profiles.
+        profiles, groups: numbers of profiles and groups that were resampled. ``groups`` is None
+            if the platform has no groups.
+        genes: one row per gene of the panel, indexed by its id, largest gain first. Columns are
+            ``twin``, ``a`` and ``b`` (the metric, averaged over seeds) and ``gain``, by how much
+            ``a`` is better. Empty for metrics of profiles.
     """
 
     a: E
@@ -46,18 +47,22 @@ class Comparison(Generic[E]):
 
     @property
     def sign(self) -> int:
-        """What turns a difference into a gain of ``a``."""
+        """Factor that turns a difference into a gain of ``a``: −1 if lower scores are better."""
         return -1 if self.metric.direction == "lower" else 1
 
     def share(self, which: int) -> float:
-        """Share of genes where ``a`` is better (1), worse (-1) or the same (0); descriptive."""
+        """Return the share of genes where ``a`` is better (1), worse (-1) or the same (0).
+
+        This is a description and no test. It is NaN without genes.
+        """
         gains = self.genes["gain"]
         return float((np.sign(gains) == which).mean()) if len(gains) else float("nan")
 
     def wilcoxon(self) -> float:
-        """P-value of Wilcoxon's signed-rank test over genes; descriptive, NaN without genes.
+        """Return the p-value of Wilcoxon's signed-rank test over genes, or NaN without genes.
 
-        Genes are correlated: thousands of them are not thousands of trials.
+        This is a description and no test of the methods. Genes are correlated, so that thousands
+        of them are not thousands of independent trials.
         """
         from scipy import stats
 
@@ -65,31 +70,34 @@ class Comparison(Generic[E]):
         if not gains.any():
             return float("nan")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # few genes, or ties: no more than a description
+            # scipy warns of few genes and of ties, which a description may have.
+            warnings.simplefilter("ignore")
             return float(stats.wilcoxon(gains).pvalue)
 
 
 def compare(
     a: E, b: E, vectors_of: VectorsOf, metric: MetricSpec, panel: str = "all"
 ) -> Comparison[E] | None:
-    """Compare two methods that were tested alike; None where one has no such score.
+    """Compare two methods of the same test, or return None if one has no such score.
 
     Args:
-        a: the records of one method, one for each seed.
-        b: those of the other.
-        vectors_of: where the vectors of records come from.
-        metric: gene-wise, or of profiles (then ``panel`` is ``all`` and there are no genes).
+        a: a method, with one record for each seed.
+        b: the other method.
+        vectors_of: returns the vectors of a record.
+        metric: a gene-wise metric, or one of profiles. The latter needs panel ``all``, and its
+            comparison has no genes.
         panel: ``all``, ``strict`` or ``twin``.
     """
-    scores = [scores_of(one, metric.name, panel) for one in (a, b)]
+    scores = [scores_of(variant, metric.name, panel) for variant in (a, b)]
     if not all(scores):
         return None
-    held = [evidence_of(one, vectors_of, metric.name, panel) for one in (a, b)]
+    # Scores alone can be shown side by side. A test needs shares of the same profiles.
+    of_a, of_b = (evidence_of(variant, vectors_of, metric.name, panel) for variant in (a, b))
     difference, profiles, groups = None, 0, None
-    if held[0] and held[1] and held[0].is_paired_with(held[1]):
-        bootstrap = PairedBootstrap([held[0].sample, held[1].sample], held[0].labels)
+    if of_a and of_b and of_a.is_paired_with(of_b):
+        bootstrap = PairedBootstrap([of_a.sample, of_b.sample], of_a.labels)
         difference, profiles = bootstrap.difference(0, 1), bootstrap.profiles
-        groups = None if held[0].groups is None else bootstrap.groups
+        groups = None if of_a.groups is None else bootstrap.groups
     return Comparison(
         a=a,
         b=b,
@@ -100,27 +108,26 @@ def compare(
         profiles=profiles,
         groups=groups,
         genes=_side_by_side(
-            *(_genes(one, vectors_of, metric, panel) for one in (a, b)), metric=metric
+            *(_genes(variant, vectors_of, metric, panel) for variant in (a, b)), metric=metric
         ),
     )
 
 
-def _genes(one: E, vectors_of: VectorsOf, metric: MetricSpec, panel: str) -> pd.DataFrame:
-    """The metric of each gene, averaged over seeds: columns ``twin`` and ``value``."""
+def _genes(variant: E, vectors_of: VectorsOf, metric: MetricSpec, panel: str) -> pd.DataFrame:
+    """Return the metric of each gene, averaged over seeds: columns ``twin`` and ``value``."""
     if metric.axis != "gene":
         return pd.DataFrame({"twin": [], "value": []})
-    seeds = [vectors_of(record) for record in scored_records(one, metric.name, panel)]
+    records = filter_records(variant.records, metric=metric.name, panel=panel)
+    seeds = [vectors_of(record) for record in records]
     values = [pd.Series(v[f"{GENE_METRIC}{metric.name}"], v["gene.id"]) for v in seeds]
     twin = pd.Series(seeds[0]["gene.twin"], seeds[0]["gene.id"])
     table = pd.DataFrame({"twin": twin, "value": pd.concat(values, axis=1).mean(axis=1)})
-    return table[_on_panel(seeds[0]["gene.twin"], panel)]
-
-
-def _on_panel(twin: NDArray[np.bool_], panel: str) -> NDArray[np.bool_]:
-    return {"strict": ~twin, "twin": twin}.get(panel, np.ones_like(twin))
+    is_twin = seeds[0]["gene.twin"]
+    return table[{"strict": ~is_twin, "twin": is_twin}.get(panel, np.ones_like(is_twin))]
 
 
 def _side_by_side(a: pd.DataFrame, b: pd.DataFrame, *, metric: MetricSpec) -> pd.DataFrame:
+    """Return the genes of both methods, with the gain of ``a``, largest gain first."""
     both = a.rename(columns={"value": "a"}).join(b["value"].rename("b"), how="inner")
     gain = both["b"] - both["a"] if metric.direction == "lower" else both["a"] - both["b"]
     table = both.assign(gain=gain).rename_axis("gene")

@@ -1,4 +1,4 @@
-"""Curves of records as a tidy table: how λ, k or an epoch was chosen."""
+"""Curves of records as a tidy table: the values by which λ, k or an epoch was chosen."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pandas as pd
 from genebench.results.record import Record
 
 LABELS = ("dataset", "protocol", "method", "preset", "seed", "key")
+"""Columns that identify the record of a row."""
 
 
 def labels_of(record: Record) -> dict[str, object]:
-    """What tells a record's rows from those of others, by the names of ``LABELS``."""
+    """Return the values of the columns :data:`LABELS` of a record's rows."""
     identity = record.identity
     return {
         "dataset": record.dataset,
@@ -25,16 +26,16 @@ def labels_of(record: Record) -> dict[str, object]:
 
 
 def curves(records: Iterable[Record], name: str) -> pd.DataFrame:
-    """One row per point of the curve of that name, of every record that has one.
+    """Return one row per point of the named curve, of every record that has one.
 
     Columns: ``dataset``, ``protocol``, ``method``, ``preset``, ``seed``, ``key``, then those of
-    the curves (``lambda`` and ``mae`` of a ``path``); empty where a method's has no such column.
+    the curves, such as ``lambda`` and ``mae`` of a ``path``. A value is empty if a record's curve
+    has no such column.
     """
-    frames = [_frame(record, name) for record in records if name in record.curves]
+    frames = []
+    for record in records:
+        if name in record.curves:
+            curve = record.curves[name]
+            points = range(max(map(len, curve.values()), default=0))
+            frames.append(pd.DataFrame(labels_of(record) | dict(curve), index=points))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(LABELS))
-
-
-def _frame(record: Record, name: str) -> pd.DataFrame:
-    curve = record.curves[name]
-    points = range(max(map(len, curve.values()), default=0))
-    return pd.DataFrame(labels_of(record) | dict(curve), index=points)

@@ -1,4 +1,4 @@
-"""What each leak of the published protocols is worth: a protocol beside its variants."""
+"""The effect of each leak of the published protocols: a protocol beside its variants."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from genebench.results.record import Record
 from genebench.specs import ProtocolSpec
 
 KEYS = ["dataset", "method", "metric"]
+"""Columns that a protocol and its variant have in common."""
 
 
 def leaks(records: Iterable[Record], protocols: Iterable[ProtocolSpec]) -> pd.DataFrame:
-    """One row per dataset, method, metric and variant that was run beside its original.
+    """Return one row per dataset, method, metric and variant that was run beside its original.
 
-    Columns ``original`` and ``variant`` name the protocols, ``mean_original`` and
-    ``mean_variant`` are means over all targets (and over seeds, or whatever else was run twice),
-    ``difference`` is variant − original: what the method owed to the leak.
+    Columns ``original`` and ``variant`` name the protocols. ``mean_original`` and ``mean_variant``
+    are means over all targets, and over seeds or whatever else was run twice. ``difference`` is
+    variant − original: the part of the score that came from the leak.
     """
     table = tidy(records)
     done = table[(table["panel"] == "all") & (table["status"] == "done")]
@@ -30,11 +31,15 @@ def leaks(records: Iterable[Record], protocols: Iterable[ProtocolSpec]) -> pd.Da
 
 
 def _pair(means: pd.Series[float], original: str, variant: str) -> pd.DataFrame:
-    columns = {"mean_original": _of(means, original), "mean_variant": _of(means, variant)}
-    both = pd.concat(columns, axis=1).dropna()
+    """Return the rows of a protocol and one variant, where both were run."""
+    columns = {"mean_original": original, "mean_variant": variant}
+    by_protocol = means.index.get_level_values("protocol")
+    both = pd.concat(
+        {
+            column: means[by_protocol == protocol].droplevel("protocol")
+            for column, protocol in columns.items()
+        },
+        axis=1,
+    ).dropna()
     both["difference"] = both["mean_variant"] - both["mean_original"]
     return both.reset_index().assign(original=original, variant=variant)
-
-
-def _of(means: pd.Series[float], protocol: str) -> pd.Series[float]:
-    return means[means.index.get_level_values("protocol") == protocol].droplevel("protocol")

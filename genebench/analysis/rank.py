@@ -1,4 +1,8 @@
-"""Ranks that admit ties: a method is behind another only where a test says so."""
+"""Ranks with ties: a method ranks behind another only if their difference is significant.
+
+All pairs of a table are tested by :class:`~genebench.analysis.bootstrap.PairedBootstrap`, with
+Holm's procedure. Reasons are in ``docs/statistics.md``.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +25,15 @@ from genebench.analysis.bootstrap import (
     smallest_p,
 )
 from genebench.analysis.vectors import VectorsOf
+from genebench.results.filters import filter_records
 from genebench.results.panels import PROFILE_GROUP, PROFILE_METRIC, share_name
 from genebench.results.record import Record
+from genebench.results.vectors import Vectors
 from genebench.specs import MetricSpec
 
 
 class Named(Protocol):
-    """What is ranked: a method with its parameters, by its name."""
+    """A method with its parameters, as it is ranked."""
 
     @property
     def label(self) -> str: ...  # noqa: D102
@@ -36,7 +42,7 @@ class Named(Protocol):
 
 
 class Entrant(Named, Protocol):
-    """What is ranked, with its records, one for each seed."""
+    """A method with its records, one for each seed."""
 
     @property
     def records(self) -> tuple[Record, ...]: ...  # noqa: D102
@@ -48,21 +54,20 @@ E = TypeVar("E", bound=Entrant)
 
 @dataclass(frozen=True, kw_only=True)
 class Standing(Generic[N]):
-    """Where a method stands in a table.
+    """The place of a method in a table.
 
     Attributes:
         variant: the method.
         mean: the score, a mean over the panel's genes and over seeds.
         rank: 1 + the number of methods that are significantly better, but never before a method
-            with a better mean; None for controls, and for methods whose records hold too little
-            to be tested.
-        tied_with: ranked methods that it cannot be told from.
-        low, high: 95 % interval of the score over test profiles and seeds; None when untested or
-            when there are too few groups to tell.
-        seeds: how many seeds the mean is over.
-        seed_low, seed_high: 95 % t interval of the score over seeds alone; None with one seed.
-        profiles: how many test profiles were resampled; 0 when untested.
-        groups: how many groups they are of; None where no groups are known.
+            with a better mean. None for controls, and for methods without shares of profiles.
+        tied_with: ranked methods whose difference from this one is not significant.
+        low, high: 95 % interval of the score over test profiles and seeds. None if the method was
+            not tested, or if there are too few groups.
+        seeds: number of seeds.
+        seed_low, seed_high: 95 % t interval of the score over seeds alone. None with one seed.
+        profiles: number of test profiles that were resampled, 0 if the method was not tested.
+        groups: number of groups of these profiles. None if the platform has no groups.
     """
 
     variant: N
@@ -79,7 +84,7 @@ class Standing(Generic[N]):
 
     @property
     def place(self) -> str:
-        """The rank as it is shown: ``1 =`` where it is tied with another, ``–`` without a rank."""
+        """The rank as shown: ``1 =`` if the method is tied with another, ``–`` without a rank."""
         if self.rank is None:
             return "–"
         return f"{self.rank} =" if self.tied_with else str(self.rank)
@@ -87,23 +92,21 @@ class Standing(Generic[N]):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What records of one method hold for a test: a sample, and the profiles it is of."""
+    """The data of one method for a test: its sample, and the profiles of the sample."""
 
     sample: Sample
     profiles: NDArray[np.str_]
     groups: NDArray[np.str_] | None
-    """Label of each profile's group; None where the platform has none."""
+    """Label of each profile's group. None if the platform has no groups."""
 
     @property
     def labels(self) -> NDArray[np.str_]:
-        """Labels to resample by: empty ones where no groups are known."""
+        """Label of each profile's group, empty if the platform has no groups."""
         return np.full(len(self.profiles), "") if self.groups is None else self.groups
 
     def is_paired_with(self, other: Evidence) -> bool:
-        """Whether both are of the same test profiles, in the same order and groups.
-
-        Mostly they share the very arrays.
-        """
+        """Return whether both are of the same test profiles, in the same order and groups."""
+        # Comparing identity first saves time: records of one test mostly share these arrays.
         same_groups = self.groups is other.groups or np.array_equal(self.labels, other.labels)
         return same_groups and (
             self.profiles is other.profiles or np.array_equal(self.profiles, other.profiles)
@@ -112,7 +115,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Entry(Generic[N]):
-    """All that a rank is made of: the score of each seed, and what a test can go by."""
+    """The data of one method for a rank: the score of each seed, and the evidence for a test."""
 
     variant: N
     scores: Sequence[float]
@@ -124,13 +127,13 @@ def standings(
 ) -> list[Standing[E]]:
     """Rank methods by a metric on a panel: ranked ones best first, then untested, then controls.
 
-    Every pair is tested by :class:`PairedBootstrap`; Holm's procedure over all pairs of the table
-    keeps the chance of even one false difference at 5 %. Methods without a score are left out.
+    Every pair is tested by :class:`PairedBootstrap`. Holm's procedure over all pairs of the table
+    keeps the probability of any false difference at 5 %. Methods without a score are left out.
 
     Args:
         variants: methods that were tested on the same profiles.
-        vectors_of: where the vectors of their records come from; asked once for each record.
-        metric: the metric, whose direction says which way is better.
+        vectors_of: returns the vectors of a record. It is called once for each record.
+        metric: the metric.
         panel: ``all``, ``strict`` or ``twin``.
     """
     return ranked(entries_of(variants, vectors_of, metric.name, panel), metric)
@@ -139,7 +142,7 @@ def standings(
 def entries_of(
     variants: Iterable[E], vectors_of: VectorsOf, metric: str, panel: str
 ) -> list[Entry[E]]:  # fmt: skip
-    """Those of the methods that have a score, with what their ranks are made of."""
+    """Return an entry for each method that has a score."""
     return [
         Entry(variant, scores, evidence_of(variant, vectors_of, metric, panel))
         for variant in variants
@@ -148,73 +151,97 @@ def entries_of(
 
 
 def ranked(entries: Sequence[Entry[N]], metric: MetricSpec) -> list[Standing[N]]:
-    """What :func:`standings` does once records were read."""
+    """Return the standings of entries, as :func:`standings` does for methods."""
     sign = 1 if metric.direction == "lower" else -1
-    found = [
-        Standing(variant=entry.variant, mean=fmean(entry.scores), **_over_seeds(entry.scores))
-        for entry in entries
-    ]
-    tested = _paired([entry.evidence for entry in entries])
+    table = []
+    for entry in entries:
+        low, high = seed_interval(entry.scores) or (None, None)
+        table.append(
+            Standing(
+                variant=entry.variant,
+                mean=fmean(entry.scores),
+                seeds=len(entry.scores),
+                seed_low=low,
+                seed_high=high,
+            )
+        )
+    # Methods are tested together with the first that can be, if they are of the same profiles.
+    evidence = [entry.evidence for entry in entries]
+    first = next(filter(None, evidence), None)
+    tested = {
+        row: of_row
+        for row, of_row in enumerate(evidence)
+        if of_row and first and of_row.is_paired_with(first)
+    }
     if tested:
-        for at, told in _test(found, tested, sign).items():
-            found[at] = replace(found[at], **told)
-    found.sort(key=lambda one: (one.variant.control, one.rank is None, sign * one.mean))
-    return _never_decreasing(found)
+        for row, outcome in _test(table, tested, sign).items():
+            table[row] = replace(table[row], **outcome)
+    table.sort(key=lambda row: (row.variant.control, row.rank is None, sign * row.mean))
+    # A noisy method may be much worse, and not significantly so. Its rank is raised to that of the
+    # rows above, so that ranks never decrease down the table.
+    ranks = accumulate((row.rank or 0 for row in table), max)
+    return [replace(row, rank=row.rank and rank) for row, rank in zip(table, ranks, strict=True)]
 
 
-def named_test(found: Sequence[Standing[N]]) -> str:
-    """What was tested and how, in one line to stand under the table."""
-    ranked = [one for one in found if one.rank is not None]
+def named_test(table: Sequence[Standing[N]]) -> str:
+    """Return one line for below the table: the test, and the profiles that it resampled."""
+    ranked = [row for row in table if row.rank is not None]
     if not ranked:
-        return "not ranked: these records hold no shares of test profiles in this metric"
+        return "not ranked: these records have no shares of test profiles in this metric"
     pairs, first = math.comb(len(ranked), 2), ranked[0]
-    of = f"{first.profiles:,} test profiles"
+    profiles = f"{first.profiles:,} test profiles"
     units = first.profiles if first.groups is None else first.groups
-    of += f" in {units:,} groups" if first.groups is not None else ", no groups known"
+    profiles += f" in {units:,} groups" if first.groups is not None else ", no groups known"
+    # Holm multiplies the smallest p-value by the number of pairs.
     if pairs and smallest_p(units) * pairs > LEVEL:
-        return f"not to be told apart: {of} are too few to tell at 5 % ({pairs} pairs)"
-    tie = "; all are tied: the data cannot tell" if all(one.rank == 1 for one in ranked) else ""
+        return f"all are tied: {profiles} are too few for a significant difference of {pairs} pairs"
+    all_tied = pairs and all(row.rank == 1 for row in ranked)
     return (
-        f"rank = 1 + methods that are significantly better (5 %, paired wild bootstrap over {of}; "
-        f"Holm, pairs: {pairs}), never before a better mean; '=' cannot be told from another"
-        f"{tie if pairs else ''}"
+        "rank = 1 + methods that are significantly better, but never before a better mean. "
+        f"'=' marks a tie. Test: paired wild bootstrap over {profiles}, 5 %, Holm, pairs: {pairs}."
+        f"{' All are tied: the data cannot tell.' if all_tied else ''}"
     )
 
 
-def caution(found: Sequence[Standing[N]]) -> str:
-    """What to stand below the test where calibration does not cover so few units; else nothing."""
-    ranked = [one for one in found if one.rank is not None]
+def caution(table: Sequence[Standing[N]]) -> str:
+    """Return a warning for below the test if it has too few profiles or groups to be exact."""
+    ranked = [row for row in table if row.rank is not None]
     return rough(ranked[0].profiles, ranked[0].groups) if len(ranked) > 1 else ""
 
 
-def scored_records(variant: Entrant, metric: str, panel: str) -> list[Record]:
-    """The records, one for each seed, that have such a score."""
-    return [record for record in variant.records if panel in record.scores.get(metric, {})]
-
-
 def scores_of(variant: Entrant, metric: str, panel: str) -> list[float]:
-    """The score of each seed that has one."""
-    records = scored_records(variant, metric, panel)
+    """Return the score of each seed that has one."""
+    records = filter_records(variant.records, metric=metric, panel=panel)
     return [record.scores[metric][panel].mean for record in records]
 
 
 def evidence_of(
     variant: Entrant, vectors_of: VectorsOf, metric: str, panel: str
 ) -> Evidence | None:
-    """What the records of a method hold for a test; None where one of them holds too little."""
-    done = scored_records(variant, metric, panel)
+    """Return the data of a method for a test, averaged over seeds.
+
+    None if a seed has no shares of profiles, or if seeds are of different profiles.
+    """
+    scored = filter_records(variant.records, metric=metric, panel=panel)
     seeds = [
-        evidence for record in done if (evidence := _of_record(vectors_of(record), metric, panel))
+        evidence
+        for record in scored
+        if (evidence := _evidence_in(vectors_of(record), metric, panel))
     ]
-    if not seeds or len(seeds) < len(done) or not all(map(seeds[0].is_paired_with, seeds)):
+    if not seeds or len(seeds) < len(scored) or not all(map(seeds[0].is_paired_with, seeds)):
         return None
+    # Averaged over seeds before resampling: seeds are no further profiles.
     shares = np.mean([seed.sample.shares for seed in seeds], axis=0)
     scores = tuple(score for seed in seeds for score in seed.sample.scores)
     return replace(seeds[0], sample=Sample(shares, scores))
 
 
 def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """P-values that were adjusted for their number (Holm 1979), in the order given."""
+    """Return p-values adjusted for their number, in the given order.
+
+    Of m p-values, sorted, the i-th becomes ``max_{j ≤ i} (m − j + 1) p_j``, at most 1 (Holm 1979,
+    Scandinavian Journal of Statistics 6, 65–70).
+    """
     order = np.argsort(p_values)
     steps = p_values[order] * np.arange(len(p_values), 0, -1)
     adjusted = np.empty_like(steps)
@@ -222,13 +249,10 @@ def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
-def _over_seeds(scores: Sequence[float]) -> dict[str, Any]:
-    low, high = seed_interval(scores) or (None, None)
-    return {"seeds": len(scores), "seed_low": low, "seed_high": high}
-
-
-def _of_record(vectors: Mapping[str, NDArray[Any]], metric: str, panel: str) -> Evidence | None:
+def _evidence_in(vectors: Vectors, metric: str, panel: str) -> Evidence | None:
+    """Return the data of one record for a test, or None without shares of profiles."""
     shares = vectors.get(share_name(metric, panel))
+    # A metric of profiles is its own share: its score is the mean over profiles.
     if shares is None and panel == "all":
         shares = vectors.get(f"{PROFILE_METRIC}{metric}")
     if shares is None or "profile.id" not in vectors:
@@ -237,53 +261,43 @@ def _of_record(vectors: Mapping[str, NDArray[Any]], metric: str, panel: str) -> 
     return Evidence(Sample(shares, (float(shares.mean()),)), vectors["profile.id"], groups)
 
 
-def _paired(held: Sequence[Evidence | None]) -> dict[int, Evidence]:
-    """Those that can be tested against the first, by their place."""
-    first = next(filter(None, held), None)
-    return {at: one for at, one in enumerate(held) if one and first and one.is_paired_with(first)}
-
-
 def _test(
-    found: Sequence[Standing[N]], tested: Mapping[int, Evidence], sign: int
+    table: Sequence[Standing[N]], tested: Mapping[int, Evidence], sign: int
 ) -> dict[int, dict[str, Any]]:
-    """What the test tells of each method: attributes of its standing, by its place."""
+    """Test all pairs of rows, and return the attributes of each tested row's standing.
+
+    Args:
+        table: one row for each method.
+        tested: row → evidence.
+        sign: 1 if lower scores are better, else −1.
+    """
     first = next(iter(tested.values()))
-    bootstrap = PairedBootstrap([one.sample for one in tested.values()], first.labels)
-    column = {at: number for number, at in enumerate(tested)}
-    ranked = [at for at in tested if not found[at].variant.control]
-    differ = _significant(bootstrap, [column[at] for at in ranked])
-    told: dict[int, dict[str, Any]] = {}
-    for at in tested:
-        estimate = bootstrap.score(column[at])
-        told[at] = {
+    bootstrap = PairedBootstrap([evidence.sample for evidence in tested.values()], first.labels)
+    position = {row: number for number, row in enumerate(tested)}
+    outcomes: dict[int, dict[str, Any]] = {}
+    for row in tested:
+        estimate = bootstrap.score(position[row])
+        outcomes[row] = {
             "low": _finite(estimate.low),
             "high": _finite(estimate.high),
             "profiles": bootstrap.profiles,
             "groups": None if first.groups is None else bootstrap.groups,
         }
-    for at, differs in zip(ranked, differ.tolist(), strict=True):
-        apart = [other for other, it_does in zip(ranked, differs, strict=True) if it_does]
-        ahead = [other for other in apart if sign * (found[other].mean - found[at].mean) < 0]
-        tied = sorted({*ranked} - {at, *apart})
-        ties = tuple(found[other].variant for other in tied)
-        told[at] |= {"rank": 1 + len(ahead), "tied_with": ties}
-    return told
-
-
-def _never_decreasing(found: Sequence[Standing[N]]) -> list[Standing[N]]:
-    """Standings, best first, in which nobody has a smaller rank than a method with a better mean.
-
-    A method with much noise may be worse by far, and yet by nothing that can be proven.
-    """
-    ranks = accumulate((one.rank or 0 for one in found), max)
-    return [replace(one, rank=one.rank and rank) for one, rank in zip(found, ranks, strict=True)]
-
-
-def _significant(bootstrap: PairedBootstrap, columns: Sequence[int]) -> NDArray[np.bool_]:
-    """Methods × methods: which differ, by Holm's procedure over all pairs."""
-    differ = np.zeros((len(columns), len(columns)), dtype=np.bool_)
-    differ[np.triu_indices(len(columns), 1)] = holm(bootstrap.p_values(columns)) <= LEVEL
-    return differ | differ.T
+    # Controls have intervals, but no ranks: each further method costs the others power.
+    ranked = [row for row in tested if not table[row].variant.control]
+    significant = np.zeros((len(ranked), len(ranked)), dtype=np.bool_)
+    p_values = bootstrap.p_values([position[row] for row in ranked])
+    significant[np.triu_indices(len(ranked), 1)] = holm(p_values) <= LEVEL
+    significant |= significant.T
+    for row, is_significant in zip(ranked, significant.tolist(), strict=True):
+        differing = [
+            other for other, differs in zip(ranked, is_significant, strict=True) if differs
+        ]
+        better = [other for other in differing if sign * (table[other].mean - table[row].mean) < 0]
+        tied = sorted({*ranked} - {row, *differing})
+        ties = tuple(table[other].variant for other in tied)
+        outcomes[row] |= {"rank": 1 + len(better), "tied_with": ties}
+    return outcomes
 
 
 def _finite(limit: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Scores computed anew from kept predictions and the dataset, to be held against the record."""
+"""Scores computed again from kept predictions and the dataset, to be compared with the record."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from genebench.results.store import ResultsStore
 
 
 def recompute(record: Record, results: ResultsStore, registry: Registry) -> Record:
-    """The record with the scores that its kept predictions have; a failed one as it is.
+    """Return the record with the scores of its kept predictions. A failed one stays as it is.
 
     Raises:
-        UserError: predictions were not kept, were changed, or the dataset is no longer here.
+        UserError: predictions were not kept, were changed, or the dataset is not prepared here.
     """
     if record.status == "failed":
         return record
@@ -23,29 +23,38 @@ def recompute(record: Record, results: ResultsStore, registry: Registry) -> Reco
 
 
 def scored_anew(record: Record, results: ResultsStore, registry: Registry) -> Scoring:
-    """What scoring gives the kept predictions of a done record, by the metrics that it holds.
+    """Score the kept predictions of a done record again, with those of its metrics installed here.
 
     Raises:
-        UserError: predictions were not kept, were changed, or the dataset is no longer here.
+        UserError: predictions were not kept, were changed, or the dataset is not prepared here.
     """
     label = f"{record.identity.method} under {record.identity.protocol} ({record.key})"
     predictions = results.predictions(record)
     if predictions is None:
-        raise UserError(f"{label}: predictions were not kept; run again with --keep-predictions")
+        raise UserError(f"{label}: predictions were not kept. Run again with --keep-predictions.")
     test = _test_profiles(record, registry, label)
-    if predictions.shape != (len(test), len(test.target_genes)):
-        raise UserError(f"{label}: the kept predictions have the wrong shape {predictions.shape}")
+    expected = len(test), len(test.target_genes)
+    if predictions.shape != expected:
+        raise UserError(
+            f"{label}: the kept predictions have shape {predictions.shape}, not {expected}. Remove "
+            "the record and run again."
+        )
     metrics = [spec for spec in registry.metrics.specs.values() if spec.name in record.scores]
     return score(test, predictions, metrics)
 
 
 def _test_profiles(record: Record, registry: Registry, label: str) -> Profiles:
+    """Return the test profiles of a record: those of its dataset's digest and its protocol."""
     identity = record.identity
     dataset = DataStore().find(identity.data)
     if dataset is None:
-        raise UserError(f"{label}: dataset {record.dataset} is not prepared here any more")
+        raise UserError(
+            f"{label}: dataset {record.dataset} is not prepared here. Prepare it again."
+        )
     protocol = registry.protocols.get(identity.protocol)
     test = (protocol.trial() if identity.is_trial else protocol).test
     if str(test) != identity.test:
-        raise UserError(f"{label}: protocol {protocol.name} is another version by now")
+        raise UserError(
+            f"{label}: protocol {protocol.name} has changed since. Use the genebench that ran it."
+        )
     return dataset.profiles(test)

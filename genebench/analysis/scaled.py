@@ -1,10 +1,9 @@
 """Scores on a scale from the training mean (0) to the agreement of two measurements (1).
 
-445 of the published targets are landmarks too, and on a microarray the landmark is another probe
-set of the same gene: how well it agrees with the target over the test profiles is how well the
-platform agrees with itself. That is what the control ``copy-twin`` scores on the twin panel. With
-it as the ceiling r, and the control ``train-mean`` as the floor b, a method's score u becomes
-``(u − b) / (r − b)``.
+445 of the published targets are landmarks too. On a microarray the landmark is another probe set of
+the same gene, so the agreement of both over the test profiles is that of the platform with itself.
+The control ``copy-twin`` has this score on the twin panel. It is the ceiling r, and the score of
+the control ``train-mean`` is the floor b. A method's score u becomes ``(u − b) / (r − b)``.
 """
 
 from __future__ import annotations
@@ -14,82 +13,80 @@ from collections.abc import Iterable, Iterator, Mapping
 import pandas as pd
 
 from genebench.analysis.tidy import tidy
+from genebench.results.filters import filter_records
 from genebench.results.record import Record
 from genebench.specs import Direction
 
 FLOOR, CEILING = "train-mean", "copy-twin"
-"""Controls that are 0 and 1 of the scale."""
+"""Controls whose scores are 0 and 1 of the scale."""
 
 CEILING_PANEL = "twin"
-"""The genes that are measured twice."""
+"""Panel of the ceiling: the genes that are measured twice."""
 
 COLUMNS = (
     "dataset", "protocol", "method", "params", "preset", "seed", "panel", "metric",
     "score", "floor", "ceiling", "scaled", "key",
 )  # fmt: skip
 
-_Ends = Mapping[str, Record]
-"""``FLOOR`` and ``CEILING`` → the control's record."""
-
 
 def scaled(
     records: Iterable[Record], controls: Iterable[Record], directions: Mapping[str, Direction]
 ) -> pd.DataFrame:
-    """One row per record, panel and metric that has both ends of its scale, controls included.
+    """Return one row per record, panel and metric that has a floor and a ceiling.
 
-    The floor is that of the panel; the ceiling is that of the twins, whatever the panel: of other
-    genes there is no second measurement. Both are means over genes: the ratio of a single gene,
-    which may have next to no room between its ends, would tell little.
+    Controls have rows too. The floor is that of the panel. The ceiling is always that of the twin
+    panel, because other genes have no second measurement. Both are means over genes. Ratios of
+    single genes would be unstable, because floor and ceiling of a gene can be nearly equal.
 
     Args:
-        records: those to be scaled; failed ones, and trials, have no row.
-        controls: where ``train-mean`` and ``copy-twin`` are looked for, of the same test.
-        directions: metric → which way is better. Others, and any whose ceiling is no better than
-            its floor, have no row.
+        records: records to scale. Failed ones, and trials, have no row.
+        controls: records among which are ``train-mean`` and ``copy-twin`` of the same test.
+        directions: metric → direction of better scores. Other metrics have no row, and neither
+            has one whose ceiling is no better than its floor.
     """
-    tested = [record for record in records if not record.identity.is_trial]
+    tested = filter_records(records, trials=False)
     scores = tidy(tested).query("status == 'done'").rename(columns={"mean": "score"})
     ends = pd.DataFrame(
-        [row for record, found in _with_ends(tested, controls) for row in _ends(record, found)],
+        list(_floors_and_ceilings(tested, controls)),
         columns=["key", "panel", "metric", "floor", "ceiling"],
     )
-    # Without any row, pandas would take the numbers for text, or for anything.
+    # Without any row, pandas would not know the types of the columns, and could not merge them.
     ends = ends.astype({"key": "str", "panel": "str", "metric": "str"})
     ends = ends.astype({"floor": float, "ceiling": float})
     table = scores.merge(ends, on=["key", "panel", "metric"])
     room = table["ceiling"] - table["floor"]
     table["scaled"] = (table["score"] - table["floor"]) / room
-    way = table["metric"].map(directions)
-    better = ((way == "higher") & (room > 0)) | ((way == "lower") & (room < 0))
-    return table.loc[better, list(COLUMNS)].reset_index(drop=True)
-
-
-def _with_ends(
-    records: Iterable[Record], controls: Iterable[Record]
-) -> Iterator[tuple[Record, _Ends]]:
-    """Records whose floor and ceiling were run under the same test."""
-    ends: dict[tuple[object, ...], dict[str, Record]] = {}
-    # Where a control was run by several versions of its code, the last one holds.
-    for control in sorted(controls, key=lambda control: control.provenance.started):
-        if control.status == "done" and control.identity.method in (FLOOR, CEILING):
-            ends.setdefault(_test(control), {})[control.identity.method] = control
-    for record in records:
-        found = ends.get(_test(record), {})
-        if found.keys() == {FLOOR, CEILING}:
-            yield record, found
+    direction = table["metric"].map(directions)
+    # A ceiling that is no better than the floor would turn the scale round.
+    usable = ((direction == "higher") & (room > 0)) | ((direction == "lower") & (room < 0))
+    return table.loc[usable, list(COLUMNS)].reset_index(drop=True)
 
 
 def _test(record: Record) -> tuple[object, ...]:
-    """What a method and its controls have in common."""
+    """Return what a method and its controls must have in common: data, protocol, arithmetic."""
     of = record.identity
     return of.data, of.protocol, of.protocol_version, of.train, of.validation, of.test, of.numerics
 
 
-def _ends(record: Record, ends: _Ends) -> Iterator[tuple[str, str, str, float, float]]:
-    floors, ceilings = ends[FLOOR].scores, ends[CEILING].scores
-    for metric, panels in record.scores.items():
-        ceiling = ceilings.get(metric, {}).get(CEILING_PANEL)
-        for panel in panels:
-            floor = floors.get(metric, {}).get(panel)
-            if floor and ceiling:
-                yield record.key, panel, metric, floor.mean, ceiling.mean
+def _floors_and_ceilings(
+    records: Iterable[Record], controls: Iterable[Record]
+) -> Iterator[tuple[str, str, str, float, float]]:
+    """Yield key, panel, metric, floor and ceiling of each score that has both controls."""
+    controls_of: dict[tuple[object, ...], dict[str, Record]] = {}
+    # In the order of time: of a control that several versions of its code ran, the last one counts.
+    for control in sorted(
+        filter_records(controls, status="done"), key=lambda control: control.provenance.started
+    ):
+        if control.identity.method in (FLOOR, CEILING):
+            controls_of.setdefault(_test(control), {})[control.identity.method] = control
+    for record in records:
+        ends = controls_of.get(_test(record), {})
+        if ends.keys() != {FLOOR, CEILING}:
+            continue
+        floors, ceilings = ends[FLOOR].scores, ends[CEILING].scores
+        for metric, panels in record.scores.items():
+            ceiling = ceilings.get(metric, {}).get(CEILING_PANEL)
+            for panel in panels:
+                floor = floors.get(metric, {}).get(panel)
+                if floor and ceiling:
+                    yield record.key, panel, metric, floor.mean, ceiling.mean

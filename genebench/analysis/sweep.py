@@ -1,13 +1,14 @@
-"""Grids: what a method gave at every combination of some of its parameters."""
+"""Grids: the results of a method at every combination of some of its parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, product
+from itertools import product
 
 import pandas as pd
 
+from genebench.results.filters import filter_records
 from genebench.results.record import Record
 from genebench.specs import MethodSpec, Value
 
@@ -17,14 +18,17 @@ Point = tuple[Value, ...]
 
 @dataclass(frozen=True)
 class Grid:
-    """A method under one protocol, point by point; without axes it is a single setting.
+    """The results of a method under one protocol, point by point.
+
+    A grid without axes is a single setting.
 
     Attributes:
-        method: its name.
+        method: name of the method.
         fixed: parameters that were set to one value, as typed.
-        axes: parameter → its values; rows first, then columns, then what parts tables.
-        cells: point → its records, one for each seed; none where nothing was run.
-        name: what to call it, where not by its method.
+        axes: parameter → its values. The first axis gives rows, the second columns, and each
+            combination of the others a table.
+        cells: point → its records, one for each seed. Empty if nothing was run there.
+        name: title of the grid, if not the name of the method.
     """
 
     method: str
@@ -35,11 +39,11 @@ class Grid:
 
     @property
     def records(self) -> list[Record]:
-        """Those of every point."""
+        """Records of all points."""
         return [record for cell in self.cells.values() for record in cell]
 
     def settings(self, point: Point) -> dict[str, Value]:
-        """Parameter → value at a point."""
+        """Return parameter → value at a point."""
         return dict(zip(self.axes, point, strict=True))
 
 
@@ -50,81 +54,86 @@ def grid_of(
     axes: Mapping[str, Sequence[str]],
     records: Iterable[Record],
 ) -> Grid:
-    """What a grid that was asked for gave: every point has a cell, be it empty.
+    """Return the grid with the given axes. Every point has a cell, which may be empty.
 
     Args:
         spec: the method.
-        preset: where the parameters that nobody set come from.
+        preset: preset of the parameters that are neither fixed nor on an axis.
         fixed: parameter → value, as typed.
         axes: parameter → values, as typed.
-        records: where to look; they must be comparable. A record belongs to the point whose
-            parameters in effect are exactly its own.
+        records: comparable records. A record belongs to a point if its parameters in effect are
+            exactly those of the point.
 
     Raises:
-        UserError: an unknown parameter, or a value out of range.
+        UserError: a parameter is unknown, or a value out of range.
     """
     values = {
         name: tuple(dict.fromkeys(spec.param(name).parse(text, owner=spec.name) for text in texts))
         for name, texts in axes.items()
     }
-    own = [record for record in records if record.identity.method == spec.name]
+    of_method = [record for record in records if record.identity.method == spec.name]
+    # Records hold every parameter in effect, so that points are compared with all of them.
     base = spec.values(preset, fixed)
     cells = {}
     for point in product(*values.values()):
         params = base | dict(zip(values, point, strict=True))
-        cells[point] = _newest(record for record in own if record.identity.params == params)
+        cells[point] = _newest(record for record in of_method if record.identity.params == params)
     return Grid(spec.name, fixed, values, cells)
 
 
 def grids_in(records: Iterable[Record]) -> list[Grid]:
-    """The grids that comparable records of one preset hold, found by what differs among them.
+    """Return the grids in comparable records of one preset, one for each method.
 
-    Axes come in the order that the method declares its parameters in. Methods that were run with
-    one setting have none.
+    Axes are the parameters that differ among a method's records, in the order in which the method
+    declares them. A method that was run with one setting only has no grid.
     """
-    ordered = sorted(records, key=_method)
-    found = (_grid_in(method, list(own)) for method, own in groupby(ordered, key=_method))
-    return [grid for grid in found if grid.axes]
+    by_method: dict[str, list[Record]] = {}
+    for record in records:
+        by_method.setdefault(record.identity.method, []).append(record)
+    grids = (_grid_in(method, by_method[method]) for method in sorted(by_method))
+    return [grid for grid in grids if grid.axes]
 
 
 def _grid_in(method: str, records: list[Record]) -> Grid:
+    """Return the grid of one method's records."""
     declared = dict.fromkeys(name for record in records for name in record.identity.params)
-    held = {
+    values_of = {
         name: {record.identity.params[name] for record in records if name in record.identity.params}
         for name in declared
     }
-    axes = {name: _in_order(values) for name, values in held.items() if len(values) > 1}
+    axes = {name: _sorted(values) for name, values in values_of.items() if len(values) > 1}
     cells: dict[Point, list[Record]] = {}
     for record in records:
         params = record.identity.params
         # A version of the method that did not have the parameter yet has no place in the grid.
         if axes.keys() <= params.keys():
             cells.setdefault(tuple(params[name] for name in axes), []).append(record)
-    return Grid(method, {}, axes, {point: _newest(found) for point, found in cells.items()})
+    newest = {point: _newest(at_point) for point, at_point in cells.items()}
+    return Grid(method, {}, axes, newest)
 
 
 def table_of(grids: Iterable[Grid]) -> pd.DataFrame:
-    """One row for each point, panel and metric; means over the seeds that are done.
+    """Return one row for each point, panel and metric, with means over the seeds that are done.
 
-    Columns: dataset, protocol, preset, method, ``set.<parameter>`` for what was set for the whole
+    Columns: dataset, protocol, preset, method, ``set.<parameter>`` for the values of the whole
     grid, ``grid.<parameter>`` for its axes, seeds, status (``done``, ``failed`` or ``missing``),
-    panel, metric, ``mean`` and ``std_genes``; these are empty where nothing is done.
+    panel, metric, ``mean`` and ``std_genes``. The last four are empty if no seed is done.
     """
     return pd.DataFrame([row for grid in grids for row in _rows(grid)])
 
 
-def _in_order(values: Iterable[Value]) -> tuple[Value, ...]:
-    """Numbers by size, then words."""
+def _sorted(values: Iterable[Value]) -> tuple[Value, ...]:
+    """Return numbers by size, then words by the alphabet."""
     return tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
 
 
-def _rows(grid: Grid) -> Iterable[dict[str, object]]:
+def _rows(grid: Grid) -> Iterator[dict[str, object]]:
     for point, records in grid.cells.items():
-        done = [record for record in records if record.status == "done"]
-        some: dict[str, object] = {
-            "dataset": _only({record.dataset for record in grid.records}),
-            "protocol": _only({record.identity.protocol for record in grid.records}),
-            "preset": _only({record.preset for record in grid.records}),
+        done = filter_records(records, status="done")
+        common: dict[str, object] = {
+            "dataset": _joined({record.dataset for record in grid.records}),
+            "protocol": _joined({record.identity.protocol for record in grid.records}),
+            "preset": _joined({record.preset for record in grid.records}),
             "method": grid.method,
             **{f"set.{name}": text for name, text in grid.fixed.items()},
             **{f"grid.{name}": value for name, value in grid.settings(point).items()},
@@ -142,23 +151,20 @@ def _rows(grid: Grid) -> Iterable[dict[str, object]]:
         )
         means = scores.groupby(["panel", "metric"], sort=False).mean().reset_index()
         if means.empty:
-            yield some | {"panel": "", "metric": "", "mean": None, "std_genes": None}
+            yield common | {"panel": "", "metric": "", "mean": None, "std_genes": None}
         for score in means.to_dict("records"):
-            yield some | {str(name): value for name, value in score.items()}
+            yield common | {str(name): value for name, value in score.items()}
 
 
-def _only(names: set[str]) -> str:
+def _joined(names: set[str]) -> str:
+    """Return names, joined by `` = ``: records of equal data may have several."""
     return " = ".join(sorted(names))
 
 
-def _method(record: Record) -> str:
-    return record.identity.method
-
-
 def _newest(records: Iterable[Record]) -> tuple[Record, ...]:
-    """Those of the code that ran last, by seed: other code is another method."""
-    started: dict[str, list[Record]] = {}
+    """Return the records of the code that ran last, by seed. Other code is another method."""
+    by_code: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.provenance.started):
-        started.setdefault(record.identity.code.model_dump_json(), []).append(record)
-    newest = max(started.values(), key=lambda group: group[-1].provenance.started, default=[])
+        by_code.setdefault(record.identity.code.model_dump_json(), []).append(record)
+    newest = max(by_code.values(), key=lambda group: group[-1].provenance.started, default=[])
     return tuple(sorted(newest, key=lambda record: record.identity.seed))

@@ -16,11 +16,11 @@ COLUMNS = (
 
 
 def tidy(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per dataset, protocol, method, parameters, seed, panel and metric.
+    """Return one row per dataset, protocol, method, parameters, seed, panel and metric.
 
     ``scored_on`` is ``test``, or ``validation`` for a trial of tuning. ``params`` are the
     parameters in effect, as JSON. ``mean`` and ``std_genes`` are over the panel's genes. A failed
-    record is one row without panel, metric and value.
+    record has one row without panel, metric and value.
     """
     rows = [row for record in records for row in _rows(record)]
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -1,4 +1,4 @@
-"""``genebench results``: look after results, take them elsewhere, bring them together."""
+"""``genebench results``: verify, merge, export and submit results."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from genebench.errors import UserError, unknown
 if TYPE_CHECKING:
     import pandas as pd
 
-    from genebench.analysis.audit import Audit
     from genebench.results.record import Record
     from genebench.results.store import ResultsStore
 
 UNSOUND = 1
+"""Exit status if a record is unsound, or was not taken."""
 
 _FORMATS = ("csv", "json", "parquet")
 
@@ -38,13 +38,13 @@ MethodsOption = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(
-        help="Look after results, export them, bring them together, submit them.",
+        help="Verify results, merge them, export them, submit them.",
         epilog="Example: genebench results verify --results results",
         no_args_is_help=True,
     )
     for command, short_help, example in (
-        (verify, "Name records that were edited.", "verify --results results"),
-        (merge, "Bring several folders and bundles together.", "merge other/results bundle.zip"),
+        (verify, "Find records that were edited.", "verify --results results"),
+        (merge, "Merge several folders and bundles.", "merge other/results bundle.zip"),
         (export, "Write a table for other programs.", "export --out scores.csv"),
         (submit, "Write a bundle that others can verify.", "submit --name Me --contact me@here"),
         (schema, "Print the JSON Schema of a record.", "schema > record.schema.json"),
@@ -63,23 +63,30 @@ def verify(
     ] = None,
     results: ResultsOption = DEFAULT_RESULTS,
     mark: Annotated[
-        bool, typer.Option("--mark", help="Mark as verified what was recomputed and agreed.")
+        bool,
+        typer.Option("--mark", help="Mark records as verified whose scores were recomputed."),
     ] = False,
 ) -> int:
-    """Recompute keys, digests and scores of every record, and name those that were edited.
+    """Recompute keys, digests and scores of every record, and list those that were edited.
 
-    Where predictions were kept and the dataset is prepared here, they are scored again.
+    Kept predictions are scored again if their dataset is prepared here.
     """
     from genebench.results.store import ResultsStore
 
     if bundle is None:
         return _verify(ResultsStore(results), mark=mark)
     if mark:
-        raise UserError("--mark is for a folder; merge the bundle first, then verify --mark")
+        raise UserError(
+            "--mark is for a folder, not for a bundle. Merge the bundle first, then verify the "
+            "folder with --mark."
+        )
     with _unpacked(bundle) as (store, sender):
         unsound = _verify(store)
-        unmet = _unmet(store, list(store.sound()[0]), sender, _seeds(store))
-        _say("every entry condition is met" if not unmet else "it does not meet every condition")
+        records = store.sound()[0]
+        # The number of seeds is no part of a bundle. What one method has, the others must have too.
+        seeds = 1 + max((record.identity.seed for record in records), default=0)
+        unmet = _unmet(store, records, sender, seeds)
+        _echo("not every entry condition is met" if unmet else "every entry condition is met")
     return UNSOUND if unsound or unmet else 0
 
 
@@ -89,19 +96,19 @@ def merge(
     ],
     results: ResultsOption = DEFAULT_RESULTS,
 ) -> int:
-    """Take the records of other results folders, and of bundles, into one.
+    """Copy the records of other results folders, and of bundles, into one folder.
 
-    Nothing that is there is lost: the same result is left as it is, a finished record replaces a
-    failed one, and of two different results under one key neither is taken for the other.
+    No result is lost. A result that is there already stays as it is. A finished record replaces a
+    failed one. Two different results under one key are a conflict, and the one here stays.
     """
-    from genebench.results.merge import merge as take
+    from genebench.results.merge import merge as merge_results
 
-    merged = take(sources, results)
+    merged = merge_results(sources, results)
     for line in merged.replaced:
-        _say(f"replaced: {line}")
+        _echo(f"replaced: {line}")
     for line in merged.refused:
-        _say(f"not taken: {line}")
-    _say(
+        _echo(f"not taken: {line}")
+    _echo(
         f"{len(merged.added)} new, {len(merged.replaced)} replaced, {len(merged.same)} there "
         f"already, {len(merged.refused)} not taken, in {results}"
     )
@@ -113,13 +120,15 @@ def export(  # noqa: PLR0917  the command line names them
     results: ResultsOption = DEFAULT_RESULTS,
     format_: Annotated[
         str | None,
-        typer.Option("--format", help="csv, json or parquet; what FILE ends with unless given."),
+        typer.Option("--format", help="csv, json or parquet. The default is the ending of FILE."),
     ] = None,
     table: Annotated[
         Literal["scores", "genes", "profiles"],
         typer.Option(help="Scores on panels, or a metric's value per gene or per test profile."),
     ] = "scores",
-    metric: Annotated[str, typer.Option(help="Which metric, per gene or per profile.")] = "mae",
+    metric: Annotated[
+        str, typer.Option(help="The metric, for tables of genes or profiles.")
+    ] = "mae",
     wide: Annotated[
         bool, typer.Option("--wide", help="One column per record, instead of one row per value.")
     ] = False,
@@ -134,31 +143,33 @@ def export(  # noqa: PLR0917  the command line names them
     if form not in _FORMATS:
         raise unknown("export format", form, _FORMATS)
     if wide and table == "scores":
-        raise UserError("--wide is for --table genes and --table profiles")
-    found = api.records(results)
-    chosen = found._replace(records=_chosen(found.records, dataset, protocol, methods))
-    if not chosen.records:
-        raise UserError(f"{results}: no results to export")
+        raise UserError(
+            "--wide is for --table genes and --table profiles. Remove it, or add one of them."
+        )
+    outcome = api.records(results)
+    outcome = outcome._replace(records=_chosen(outcome.records, dataset, protocol, methods))
+    if not outcome.records:
+        raise UserError(f"{results}: no results to export. Make some with genebench run.")
     if table == "scores":
-        frame = chosen.table
+        frame = outcome.table
     else:
-        make = chosen.genes if table == "genes" else chosen.profiles
+        make = outcome.genes if table == "genes" else outcome.profiles
         frame = make(metric, wide=wide)
     _write(frame, out, form)
-    _say(f"wrote {len(frame):,} rows to {out}")
+    _echo(f"wrote {len(frame):,} rows to {out}")
 
 
 def submit(  # noqa: PLR0917  the command line names them
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="The bundle to write.")
     ] = Path("genebench-submission.zip"),
-    name: Annotated[str, typer.Option(help="Who submits.")] = "",
-    contact: Annotated[str, typer.Option(help="How to reach them.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the sender.")] = "",
+    contact: Annotated[str, typer.Option(help="Address of the sender.")] = "",
     licence: Annotated[
         str, typer.Option("--license", "--licence", help="Licence of the results, as CC-BY-4.0.")
     ] = "",
     seeds: Annotated[
-        int, typer.Option(min=1, help="How many seeds every stochastic method is to have.")
+        int, typer.Option(min=1, help="Number of seeds that every stochastic method must have.")
     ] = 3,
     results: ResultsOption = DEFAULT_RESULTS,
     dataset: DatasetOption = None,
@@ -167,95 +178,87 @@ def submit(  # noqa: PLR0917  the command line names them
 ) -> int:
     """Check the entry conditions, and write the results to a bundle that others can verify.
 
-    Trials of tuning stay out. Predictions and models go along where they were kept: with
-    predictions, whoever has the dataset can recompute every score.
+    Trials of tuning are left out. Kept predictions and models are included. With predictions,
+    everybody who has the dataset can recompute every score.
     """
-    from genebench.results.bundle import write_bundle
+    from genebench.results.bundle import SENDER_LETTERS, write_bundle
+    from genebench.results.filters import filter_records
     from genebench.results.store import ResultsStore
 
     store = ResultsStore(results)
     readable, faults = store.sound()
     for fault in faults:
-        _say(f"left out: {fault.line}")
-    records = [
-        record
-        for record in _chosen(readable, dataset, protocol, methods)
-        if not record.identity.is_trial
-    ]
+        _echo(f"left out: {fault.line}")
+    records = filter_records(_chosen(readable, dataset, protocol, methods), trials=False)
     sender = {"name": name, "contact": contact, "licence": licence}
-    for what, text in sender.items():
-        if len(text) > 200:  # noqa: PLR2004  what a manifest has room for
-            raise UserError(f"--{what}: {len(text)} letters are too many; 200 are allowed")
+    for key, text in sender.items():
+        if len(text) > SENDER_LETTERS:
+            raise UserError(
+                f"--{key}: {len(text)} letters are too many. Use at most {SENDER_LETTERS}."
+            )
     if _unmet(store, records, sender, seeds):
         return UNSOUND
     manifest = write_bundle(out, store, records, sender)
-    _say(f"wrote {len(records)} records, {len(manifest.files)} files, to {out}")
-    _say(f"anybody can verify it: genebench results verify {out}")
+    _echo(f"wrote {len(records)} records, {len(manifest.files)} files, to {out}")
+    _echo(f"to verify it: genebench results verify {out}")
     return 0
 
 
 def schema() -> None:
-    """Print the JSON Schema of a record; every key has its description."""
+    """Print the JSON Schema of a record, with a description of every key."""
     from genebench.results.schema import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=1, ensure_ascii=False))
 
 
 def _verify(store: ResultsStore, *, mark: bool = False) -> int:
+    """Audit a folder, print the faults and a summary, and return the exit status."""
     from genebench.analysis import audit
     from genebench.plugins.registry import registry
 
-    found = list(audit.audit(store, registry()))
-    if not found:
-        raise UserError(f"{store.root}: no results to verify")
-    unsound = [record for record in found if record.faults]
+    audits = list(audit.audit(store, registry()))
+    if not audits:
+        raise UserError(f"{store.root}: no results to verify. Make some with genebench run.")
+    unsound = [record for record in audits if record.faults]
     for record in unsound:
         for fault in record.faults:
-            _say(f"{record.key}: {fault}")
-    recomputed = [record for record in found if record.recomputed and not record.faults]
-    _say_why_not(found)
+            _echo(f"{record.key}: {fault}")
+    recomputed = [record for record in audits if record.recomputed and not record.faults]
+    reasons = Counter(record.not_recomputed for record in audits if record.not_recomputed)
+    for reason, number in reasons.items():
+        _echo(f"{number} not recomputed: {reason}")
     if mark:
         for record in recomputed:
-            audit.mark(record, store)
+            audit.annotate(record, store)
     marked = ", and marked as verified" if mark and recomputed else ""
-    _say(
-        f"{len(found) - len(unsound)} of {len(found)} records are sound; {len(recomputed)} "
+    _echo(
+        f"{len(audits) - len(unsound)} of {len(audits)} records are sound, {len(recomputed)} "
         f"recomputed from their predictions{marked}"
     )
     return UNSOUND if unsound else 0
 
 
-def _say_why_not(found: list[Audit]) -> None:
-    reasons = Counter(record.not_recomputed for record in found if record.not_recomputed)
-    for reason, number in reasons.items():
-        _say(f"{number} not recomputed: {reason}")
-
-
 @contextmanager
 def _unpacked(bundle: Path) -> Iterator[tuple[ResultsStore, dict[str, str]]]:
+    """Provide a bundle's records in a temporary folder, and its sender, who is printed."""
     from genebench.results.bundle import opened
 
     with opened(bundle) as (manifest, store):
         sender = {"name": manifest.name, "contact": manifest.contact, "licence": manifest.licence}
         licence = f", licence {manifest.licence}" if manifest.licence else ""
-        _say(f"submitted by {manifest.name} <{manifest.contact}>, {manifest.created}{licence}")
+        _echo(f"submitted by {manifest.name} <{manifest.contact}>, {manifest.created}{licence}")
         yield store, sender
 
 
 def _unmet(store: ResultsStore, records: list[Record], sender: dict[str, str], seeds: int) -> bool:
-    """Say which entry conditions are not met; whether there are any."""
+    """Print the entry conditions that are not met, and return whether there are any."""
     from genebench.plugins.registry import registry
     from genebench.results.submission import Submission, unmet
 
-    found = unmet(Submission(tuple(records), store, registry(), sender, seeds))
-    for condition in found:
-        _say(f"not met: {condition}")
-    return bool(found)
-
-
-def _seeds(store: ResultsStore) -> int:
-    """As many seeds as any method of a bundle has: the others must have them too."""
-    return 1 + max((record.identity.seed for record in store.sound()[0]), default=0)
+    violations = unmet(Submission(tuple(records), store, registry(), sender, seeds))
+    for violation in violations:
+        _echo(f"not met: {violation}")
+    return bool(violations)
 
 
 def _chosen(
@@ -267,6 +270,7 @@ def _chosen(
 
 
 def _write(frame: pd.DataFrame, out: Path, form: str) -> None:
+    """Write a table in the given format."""
     from genebench._util.files import atomic_write, user_errors
     from genebench.reports.reporters.values import csv_of
 
@@ -280,8 +284,10 @@ def _write(frame: pd.DataFrame, out: Path, form: str) -> None:
             try:
                 frame.to_parquet(stream, index=False)
             except ImportError:
-                raise UserError("parquet needs pyarrow: pip install 'genebench[arrow]'") from None
+                raise UserError(
+                    "parquet needs pyarrow. Install it with pip install 'genebench[arrow]'."
+                ) from None
 
 
-def _say(line: str) -> None:
+def _echo(line: str) -> None:
     typer.echo(printable(line))

@@ -103,7 +103,7 @@ def _read_folder(folder: Path) -> tuple[list[Run], list[str]]:
         if fault:
             problems.append(f"{folder}: record {record.key}: {fault}")
         else:
-            marks = (*store.marks(record.key), *origin_marks(record.provenance))
+            marks = (*store.annotations.read(record.key).names, *origin_marks(record.provenance))
             runs.append(Run(record, folder, marks))
     return runs, problems
 

@@ -1,4 +1,4 @@
-"""Metrics, as hooks: one value per gene, or per profile."""
+"""The built-in metrics, declared through the hook: one value per gene, or per profile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RECALL = "genebench.metrics.recall"
 
 @hookimpl
 def genebench_metrics() -> list[MetricSpec]:
-    """The two published metrics, others of the field, and all of them per profile."""
+    """Return the two published metrics, others of the field, and all of them per profile."""
     return [
         _error(
             name="mae",
@@ -125,8 +125,10 @@ def genebench_metrics() -> list[MetricSpec]:
 
 
 def _error(**declared: Any) -> MetricSpec:
+    """Return the spec of an error: in units of the data, 0 is best."""
     return MetricSpec(unit=STANDARDISED, direction="lower", best=0.0, **declared)
 
 
 def _agreement(**declared: Any) -> MetricSpec:
+    """Return the spec of a measure of agreement: without unit, 1 is best."""
     return MetricSpec(unit=NO_UNIT, direction="higher", best=1.0, **declared)

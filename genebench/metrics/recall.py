@@ -1,8 +1,8 @@
-"""LINCS's recall: is a gene's prediction closest to that very gene?
+"""The recall of LINCS: how often a gene's prediction is closest to that very gene.
 
-Subramanian et al. 2017 (Cell 171, 1437) judged the inference of a gene by where the correlation of
-its inferred with its measured expression stands among the correlations of the inferred gene with
-every other measured gene; and the same of profiles.
+Subramanian et al. 2017 (Cell 171, 1437–1452) judged the inference of a gene by one correlation
+among many: that of its inferred with its measured expression, among those of the inferred gene with
+every other measured gene. :func:`profile_recall` does the same with profiles.
 """
 
 from __future__ import annotations
@@ -10,59 +10,63 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from genebench.metrics.pairs import Expression, Pair, Pairs
+from genebench.metrics.pairs import Expression, Pair, Pairs, Values
 
-MEMORY = 384 << 20
-"""Bytes of correlations that are held at once. More are had by reading the data once again for
-each further part: 9,520 genes take one part, 11,101 profiles two."""
+CORRELATION_BYTES = 384 << 20
+"""Bytes of correlations in memory. Where all need more, the data are read again for each part.
+
+9,520 genes take one part, 11,101 profiles two."""
 
 TIE = 1e-6
-"""Correlations that are closer than this are tied: they come from float32 products."""
+"""Correlations that differ by less are tied: they are sums of float32 products."""
 
 _ROWS = 512
-"""Rows of correlations that are worked on at once."""
-
-Values = NDArray[np.float64]
+"""Rows of correlations that are worked on together."""
 
 
 def gene_recall(pairs: Pairs) -> Values:
-    """Recall of each gene: the share of other genes that its prediction is less correlated with.
+    """Return, for each gene, the share of other genes that its prediction correlates less with.
 
-    ``r_jk`` is Pearson's correlation, over test profiles, of predicted gene j with measured gene
-    k; recall is the share of k ≠ j with ``r_jk < r_jj``, ties counting half. 1 is best, ½ is
-    chance. A correlation with a constant is 0, so a constant prediction has recall ½; and so has
-    a gene without competitors. Memory: :data:`MEMORY`, and a few blocks of the data.
+    Let ``r_jk`` be Pearson's correlation, over test profiles, of predicted gene j with measured
+    gene k. Recall is the share of k ≠ j with ``r_jk < r_jj``. Ties count half. 1 is best, ½ is
+    chance. A correlation with a constant is 0, so a constant prediction has recall ½. A gene
+    without competitors has ½ too.
+
+    Memory: :data:`CORRELATION_BYTES`, and a few blocks of the data.
     """
     return _recall(pairs.by_profiles, pairs.shape[1])
 
 
 def profile_recall(pairs: Pairs) -> Values:
-    """Recall of each profile: the same, with correlations over target genes."""
+    """Return the recall of each profile: the same, with correlations over target genes."""
 
-    def turned() -> Iterable[Pair]:
+    def transposed() -> Iterable[Pair]:
         return ((truth.T, prediction.T) for truth, prediction in pairs.by_genes())
 
-    return _recall(turned, pairs.shape[0])
+    return _recall(transposed, pairs.shape[0])
 
 
 def _recall(blocks: Callable[[], Iterable[Pair]], number: int) -> Values:
-    """Recall of ``number`` competitors, the columns of every block."""
-    truth_at, prediction_at = _Columns(number), _Columns(number)
+    """Return the recall of each of ``number`` competitors, the columns of every block.
+
+    ``blocks`` starts a new pass over the data: one for means, and one for each part.
+    """
+    # Means come from a pass of their own: sums of squares of uncentred float32 would cancel.
+    measured, predicted = _ColumnStatistics(number), _ColumnStatistics(number)
     for truth, prediction in blocks():
-        truth_at.add(truth)
-        prediction_at.add(prediction)
-    size = max(1, MEMORY // (number * np.dtype(np.float32).itemsize))
+        measured.add(truth)
+        predicted.add(prediction)
+    size = max(1, CORRELATION_BYTES // (number * np.dtype(np.float32).itemsize))
     recall = np.empty(number)
     for start in range(0, number, size):
         part = slice(start, min(start + size, number))
-        recall[part] = _percentiles(_correlations(blocks, truth_at, prediction_at, part), start)
+        recall[part] = _percentiles(_correlations(blocks, measured, predicted, part), start)
     return recall
 
 
-class _Columns:
-    """Mean and range of each column, of any number of blocks."""
+class _ColumnStatistics:
+    """Mean and range of each column, over any number of blocks of rows."""
 
     def __init__(self, number: int) -> None:
         self.rows = 0
@@ -70,33 +74,40 @@ class _Columns:
         self.low, self.high = np.full(number, np.inf), np.full(number, -np.inf)
 
     def add(self, block: Expression) -> None:
+        """Add the rows of a block."""
         self.rows += len(block)
         self.total += block.sum(axis=0, dtype=np.float64)
         np.minimum(self.low, block.min(axis=0), out=self.low)
         np.maximum(self.high, block.max(axis=0), out=self.high)
 
     def centred(self, block: Expression, part: slice = slice(None)) -> Expression:
-        """Columns of a block less their means; 0 where a column is constant."""
+        """Return columns of a block minus their means, and 0 where a column is constant."""
         mean = (self.total / self.rows)[part].astype(np.float32)
         values = block[:, part] - mean
+        # The rounded mean of a constant need not be the constant: its rests would correlate.
         values[:, (self.low == self.high)[part]] = 0
         return values
 
 
 def _correlations(
-    blocks: Callable[[], Iterable[Pair]], truth_at: _Columns, prediction_at: _Columns, part: slice
+    blocks: Callable[[], Iterable[Pair]],
+    measured: _ColumnStatistics,
+    predicted: _ColumnStatistics,
+    part: slice,
 ) -> Expression:
-    """Correlations of a part of the predicted columns with every measured one."""
-    n_predicted, n_measured = part.stop - part.start, len(truth_at.total)
+    """Return correlations of a part of the predicted columns with every measured column."""
+    n_predicted, n_measured = part.stop - part.start, len(measured.total)
     products = np.zeros((n_predicted, n_measured), np.float32)
     squares = np.zeros(n_predicted), np.zeros(n_measured)
     for truth, prediction in blocks():
-        given = prediction_at.centred(prediction, part), truth_at.centred(truth)
-        for squared, values in zip(squares, given, strict=True):
+        centred = predicted.centred(prediction, part), measured.centred(truth)
+        for squared, values in zip(squares, centred, strict=True):
             np.add(squared, np.einsum("ij,ij->j", values, values), out=squared)
+        # In parts of rows, or the product of a block would need as much memory again.
         for start in range(0, n_predicted, _ROWS):
             rows = slice(start, start + _ROWS)
-            products[rows] += given[0][:, rows].T @ given[1]
+            products[rows] += centred[0][:, rows].T @ centred[1]
+    # 1 / norm, and 0 for constants, whose correlations are 0 then.
     scales = [np.zeros_like(total) for total in squares]
     for scale, total in zip(scales, squares, strict=True):
         np.divide(1, np.sqrt(total), out=scale, where=total > 0)
@@ -106,16 +117,17 @@ def _correlations(
 
 
 def _percentiles(correlations: Expression, offset: int) -> Values:
-    """Where entry (i, offset + i) stands among the others of row i."""
+    """Return the share of the others in row i that entry (i, offset + i) exceeds."""
     others = correlations.shape[1] - 1
     if not others:
         return np.full(1, 0.5)
-    found = np.empty(len(correlations))
+    shares = np.empty(len(correlations))
     for start in range(0, len(correlations), _ROWS):
         rows = correlations[start : start + _ROWS]
-        at = np.arange(len(rows))
-        apart = rows - rows[at, offset + start + at][:, None]
-        below = (apart < -TIE).sum(axis=1)
-        tied = (apart <= TIE).sum(axis=1) - below - 1
-        found[start : start + _ROWS] = (below + tied / 2) / others
-    return found
+        index = np.arange(len(rows))
+        difference = rows - rows[index, offset + start + index][:, None]
+        below = (difference < -TIE).sum(axis=1)
+        # The entry itself is tied with itself: one less.
+        tied = (difference <= TIE).sum(axis=1) - below - 1
+        shares[start : start + _ROWS] = (below + tied / 2) / others
+    return shares

@@ -1,4 +1,10 @@
-"""Score predictions with metrics, in blocks of genes or of profiles, several at once."""
+"""Scoring of predictions, in blocks of genes or of profiles, in several threads.
+
+Blocks bound the memory: truth and predictions of the published size are 423 MB each. A block is cut
+into pieces that fit the processor's cache, because metrics are limited by memory bandwidth. numpy
+releases the interpreter's lock, so threads work on several blocks at once. Results are added in the
+order of the blocks, so that scores do not depend on the number of threads.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +20,7 @@ from genebench._util.threads import in_order
 from genebench.data.profiles import Profiles
 from genebench.errors import describe
 from genebench.metrics.agreement import varies
-from genebench.metrics.pairs import Expression, Pair, Pairs
+from genebench.metrics.pairs import Expression, Pair, Pairs, Values
 from genebench.plugins.discovery import load_code
 from genebench.results.panels import (
     GENE_METRIC,
@@ -27,53 +33,53 @@ from genebench.results.panels import (
 from genebench.results.record import Score
 from genebench.specs import Axis, MetricSpec
 
-PIECE = 1 << 18
-"""Values that metrics are given at once: 2 MiB, so that what they work out stays in the cache."""
-
-Values = NDArray[np.float64]
+PIECE_VALUES = 1 << 18
+"""Values in one piece: 2 MiB of float64, so that a metric's intermediates stay in the cache."""
 
 
 @dataclass
 class Scoring:
-    """What scoring gave: per-gene (or per-profile) vectors, and what a reader should know."""
+    """The outcome of scoring: vectors per gene or per profile, and notes for the reader."""
 
     vectors: dict[str, NDArray[Any]]
-    """``gene-metric.<name>``, ``profile-metric.<name>`` → values; ``profile-share.<name>.<panel>``
-    → what each profile adds to a score; ``gene.id``, ``gene.twin``, ``profile.id`` and, where the
-    platform has groups, ``profile.group`` → what they are of."""
+    """``gene-metric.<name>``, ``profile-metric.<name>`` → values. ``profile-share.<name>.<panel>``
+    → contribution of each profile to a score. ``gene.id``, ``gene.twin``, ``profile.id`` and, where
+    the platform has groups, ``profile.group`` → the genes and profiles of the values."""
     constant_truth: int = 0
+    """Number of genes whose truth is the same in all test profiles."""
     constant_prediction: int = 0
+    """Number of genes whose prediction is the same in all test profiles."""
     faults: list[str] = field(default_factory=list)
-    """Metrics that failed, one line each; they have no vector."""
+    """One line for each metric that failed. It has no vector."""
 
     def scores(self) -> dict[str, dict[str, Score]]:
-        """Metric → panel → score."""
+        """Return metric → panel → score."""
         return scores_of(self.vectors)
 
 
 def score(test: Profiles, predictions: Expression, metrics: Iterable[MetricSpec]) -> Scoring:
-    """Score predictions (profiles × targets, standardised) of the test profiles.
+    """Score predictions of the test profiles.
 
-    Truth and predictions are read once for all gene-wise metrics, and once for all profile-wise
-    ones if there are any; ``whole`` metrics read them as they like. A metric that raises costs its
-    own column and nothing else.
+    Truth and predictions are read once for all gene-wise metrics, and once more if there are
+    profile-wise ones. A ``whole`` metric reads them itself. If a metric raises, only its own
+    vectors are missing.
 
     Args:
         test: the test profiles.
-        predictions: float32, profiles × targets; may be a memory map.
-        metrics: those to score with.
+        predictions: float32, profiles × targets, standardised. May be a memory map.
+        metrics: metrics to score with.
     """
     pairs = Pairs(test, predictions)
     scoring = Scoring(_subjects(test))
     panels = panels_of(scoring.vectors["gene.twin"])
     columns = [_Column(metric, panels) for metric in metrics]
-    _score_genes(pairs, _of(columns, "gene"), scoring)
-    if by_profile := _of(columns, "profile"):
-        for found in in_order(partial(_profile_block, columns=by_profile), pairs.by_profiles()):
-            _take(by_profile, found)
+    _score_genes(pairs, _of_axis(columns, "gene"), scoring)
+    if by_profile := _of_axis(columns, "profile"):
+        for parts in in_order(partial(_profile_block, columns=by_profile), pairs.by_profiles()):
+            _add_parts(by_profile, parts)
     for column in columns:
         if column.metric.form == "whole":
-            column.take(column.whole(pairs))
+            column.add(column.whole(pairs))
         scoring.vectors |= column.vectors()
         if column.fault:
             scoring.faults.append(column.fault)
@@ -81,7 +87,7 @@ def score(test: Profiles, predictions: Expression, metrics: Iterable[MetricSpec]
 
 
 def _subjects(test: Profiles) -> dict[str, NDArray[Any]]:
-    """What the vectors are of."""
+    """Return the ids of genes and profiles, the twins, and the groups of profiles."""
     genes, profiles = test.target_genes, test.profiles
     subjects = {
         "gene.id": genes.index.to_numpy().astype(str),
@@ -94,40 +100,44 @@ def _subjects(test: Profiles) -> dict[str, NDArray[Any]]:
 
 
 class _Part(NamedTuple):
-    """What a metric gave for one block."""
+    """The outcome of a metric on one piece."""
 
     values: Values | None = None
     shares: Values | None = None
-    """Of form ``terms``: sums over the genes of each panel, profiles × panels."""
+    """For form ``terms``: sums over the genes of each panel, profiles × panels."""
     fault: str = ""
-    """Why there are no values."""
+    """Reason why there are no values."""
 
 
 class _Column:
-    """One metric's values, block after block, until it fails."""
+    """One metric's values, collected piece by piece until the metric fails."""
 
     def __init__(self, metric: MetricSpec, panels: Mapping[str, NDArray[np.bool_]]) -> None:
         self.metric = metric
         self.fault = ""
         self._axis = 1 if metric.axis == "gene" else 0
         self._panels = panels
+        # Genes × panels, 0 or 1: a product with it sums terms over the genes of every panel.
         self._members = np.stack(list(panels.values()), axis=1).astype(np.float64)
         self._values: list[Values] = []
         self._shares: Values | None = None
 
     def block(self, truth: Values, prediction: Values, genes: slice = slice(None)) -> _Part:
-        """Score one block, in any thread."""
+        """Score one piece. Any thread may call this: it changes nothing.
+
+        ``genes`` are the positions of the piece's genes among all targets.
+        """
         if self.fault:
             return _Part()
         return self._attempt(lambda: self._block(truth, prediction, genes))
 
     def whole(self, pairs: Pairs) -> _Part:
-        """Score everything."""
+        """Score all profiles and genes at once."""
         number = pairs.shape[self._axis]
         return self._attempt(lambda: _Part(_finite(_shaped(self._code()(pairs), (number,)))))
 
-    def take(self, part: _Part) -> None:
-        """Add what the next block gave."""
+    def add(self, part: _Part) -> None:
+        """Add the outcome of the next piece. Only the main thread calls this, in order."""
         if self.fault:
             return
         self.fault = part.fault
@@ -137,7 +147,7 @@ class _Column:
             self._shares = part.shares if self._shares is None else self._shares + part.shares
 
     def vectors(self) -> dict[str, NDArray[Any]]:
-        """Its vectors by name; none when it failed."""
+        """Return the metric's vectors by name, or none if it failed."""
         if self.fault:
             return {}
         prefix = GENE_METRIC if self.metric.axis == "gene" else PROFILE_METRIC
@@ -151,72 +161,79 @@ class _Column:
         return vectors
 
     def _block(self, truth: Values, prediction: Values, genes: slice) -> _Part:
-        given = self._code()(truth, prediction)
+        result = self._code()(truth, prediction)
         if self.metric.form == "terms":
-            terms = _shaped(given, truth.shape)
-            # The means are finite only if every term is.
+            terms = _shaped(result, truth.shape)
+            # The means are finite only if every term is, and are fewer to check.
             return _Part(_finite(terms.mean(axis=0)), terms @ self._members[genes])
-        return _Part(_finite(_shaped(given, (truth.shape[self._axis],))))
+        return _Part(_finite(_shaped(result, (truth.shape[self._axis],))))
 
     def _code(self) -> Any:
         return load_code(self.metric.code)
 
     def _attempt(self, work: Callable[[], _Part]) -> _Part:
+        """Return the outcome of the work, with a fault if the plugin's code raised."""
         try:
             return work()
         except KeyboardInterrupt:
-            raise
+            raise  # the user's, not the metric's
         except BaseException as error:  # noqa: BLE001  a metric may raise anything
             return _Part(fault=f"metric {self.metric.name} failed: {describe(error)}")
 
 
-def _of(columns: Iterable[_Column], axis: Axis) -> list[_Column]:
-    """Columns that take blocks along an axis."""
-    inside = (column for column in columns if column.metric.form != "whole")
-    return [column for column in inside if column.metric.axis == axis]
+def _of_axis(columns: Iterable[_Column], axis: Axis) -> list[_Column]:
+    """Return the columns whose metrics take blocks along an axis."""
+    return [
+        column for column in columns if column.metric.form != "whole" and column.metric.axis == axis
+    ]
 
 
-def _take(columns: Sequence[_Column], found: Iterable[Sequence[_Part]]) -> None:
-    for parts in found:
+def _add_parts(columns: Sequence[_Column], pieces: Iterable[Sequence[_Part]]) -> None:
+    for parts in pieces:
         for column, part in zip(columns, parts, strict=True):
-            column.take(part)
+            column.add(part)
 
 
 class _GeneBlock(NamedTuple):
-    """What a block of genes gave: constants, and each column's parts, piece after piece."""
+    """The outcome of a block of genes."""
 
     constant_truth: int
     constant_prediction: int
-    parts: list[list[_Part]]
+    pieces: list[list[_Part]]
+    """For each piece, one part for each column."""
 
 
 def _score_genes(pairs: Pairs, columns: Sequence[_Column], scoring: Scoring) -> None:
-    def placed() -> Iterator[tuple[int, Pair]]:
+    """Score all blocks of genes, and count constant genes."""
+
+    def blocks_with_start() -> Iterator[tuple[int, Pair]]:
         start = 0
         for pair in pairs.by_genes():
             yield start, pair
             start += pair[0].shape[1]
 
-    for found in in_order(partial(_gene_block, columns=columns), placed()):
-        scoring.constant_truth += found.constant_truth
-        scoring.constant_prediction += found.constant_prediction
-        _take(columns, found.parts)
+    for block in in_order(partial(_gene_block, columns=columns), blocks_with_start()):
+        scoring.constant_truth += block.constant_truth
+        scoring.constant_prediction += block.constant_prediction
+        _add_parts(columns, block.pieces)
 
 
-def _gene_block(placed: tuple[int, Pair], columns: Sequence[_Column]) -> _GeneBlock:
-    """Score a block of genes that begins at some position."""
-    at, (truth, prediction) = placed
+def _gene_block(start_and_pair: tuple[int, Pair], columns: Sequence[_Column]) -> _GeneBlock:
+    """Score a block of genes, whose first gene is the ``start``-th of all."""
+    start, (truth, prediction) = start_and_pair
     constants, parts = np.zeros(2, dtype=int), []
     for piece in _pieces(truth.shape[1], len(truth)):
-        # Each gene's values side by side: sums over profiles are quick, and the same in any block.
+        # Each gene's values side by side: sums over profiles are quick, and numpy adds them in the
+        # same order whatever the size of the block.
         pair = _locked(truth[:, piece].T).T, _locked(prediction[:, piece].T).T
         constants += [int((~varies(values)).sum()) for values in pair]
-        genes = slice(at + piece.start, at + piece.stop)
+        genes = slice(start + piece.start, start + piece.stop)
         parts.append([column.block(pair[0], pair[1], genes) for column in columns])
     return _GeneBlock(int(constants[0]), int(constants[1]), parts)
 
 
 def _profile_block(pair: Pair, columns: Sequence[_Column]) -> list[list[_Part]]:
+    """Score a block of profiles: for each piece, one part for each column."""
     truth, prediction = pair
     parts = []
     for piece in _pieces(*truth.shape):
@@ -226,13 +243,16 @@ def _profile_block(pair: Pair, columns: Sequence[_Column]) -> list[list[_Part]]:
 
 
 def _pieces(number: int, other: int) -> Iterator[slice]:
-    """Cut an axis so that a piece, as long as the other axis, has about :data:`PIECE` values."""
-    size = max(1, PIECE // other)
+    """Yield parts of an axis of ``number``, such that a piece has about :data:`PIECE_VALUES`.
+
+    A piece is as long as the other axis.
+    """
+    size = max(1, PIECE_VALUES // other)
     return (slice(start, min(start + size, number)) for start in range(0, number, size))
 
 
 def _locked(values: Expression) -> Values:
-    """A copy in float64, row by row, that no metric can spoil for the next."""
+    """Return a copy in float64, row by row, that no metric can change for the next one."""
     copy = np.array(values, dtype=np.float64, order="C")
     copy.flags.writeable = False
     return copy

@@ -1,8 +1,8 @@
-"""Results: records, their per-gene vectors and kept predictions, on disk."""
+"""Results on disk: records, their per-gene vectors, kept predictions and models."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 DEFAULT_RESULTS = Path("results")
-"""Where results go unless the user names a folder."""
+"""The results folder, unless the user names another one."""

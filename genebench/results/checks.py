@@ -1,42 +1,73 @@
-"""What can be wrong with a record, judged from the record and its vectors alone."""
+"""Checks of a record, from its document, its files and its vectors.
+
+A check yields one line for each fault. A fault names what is wrong. Callers add the file's name and
+the remedy, which depends on the command.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genebench._util.files import sha256_of
 from genebench._util.hashing import checksum_of, key_of
+from genebench.errors import UserError
 from genebench.results.panels import GENE_METRIC, PROFILE_METRIC, PROFILE_SHARE, agree, scores_of
+from genebench.results.paths import ResultPaths
 from genebench.results.record import LARGEST, Record, Score
 from genebench.results.upgrades import CHECKSUM_KEYS
+from genebench.results.vectors import Vectors, read_vectors
 from genebench.specs import check_name
 
 ROUNDING = 1e-6
-"""How far numbers may lie apart that were summed in another order, or on another machine."""
+"""Largest relative difference between two sums of the same numbers, in another order or on another
+machine. Scores are sums of float32 predictions, whose own precision is 6e-8."""
 
-SUBJECTS = ("gene.id", "gene.twin")
-"""Vectors that every record has."""
+REQUIRED_VECTORS = ("gene.id", "gene.twin")
+"""Vectors that every done record has."""
 
-_NUMBERS = (GENE_METRIC, PROFILE_METRIC, PROFILE_SHARE)
+_NUMERIC_PREFIXES = (GENE_METRIC, PROFILE_METRIC, PROFILE_SHARE)
+
+_SHOWN_LETTERS = 40
+"""Letters of a hostile name that a message repeats."""
+
+
+def verify(paths: ResultPaths, record: Record) -> list[str]:
+    """Return the faults of a record: its key, its outcome, its files, its scores, its checksum.
+
+    Reads all files of the record. The list is empty if the record is sound.
+    """
+    document = json.loads(paths.record(record.key).read_bytes())
+    faults = [*key_faults(document), *outcome_faults(record)]
+    if record.status == "done":
+        faults += _file_faults(paths, record)
+    # Any edit breaks the checksum, but the faults above name the part that was edited.
+    return faults or list(checksum_faults(document))
 
 
 def name_faults(record: Record) -> Iterator[str]:
-    """Names that genebench would not have let anybody declare; they end up in pages and files."""
+    """Yield the names in a record that no plugin could have declared.
+
+    Names end up in web pages and in file names, so a stranger's record must not choose them freely.
+    """
     names = {
         "method": [record.identity.method],
         "protocol": [record.identity.protocol],
         "metric": list(record.scores),
     }
-    for kind, given in names.items():
-        for name in given:
+    for kind, values in names.items():
+        for name in values:
             try:
                 check_name(kind, name)
             except ValueError:
-                yield f"{kind} name {_short(name)} is malformed"
+                shown = repr(name[:_SHOWN_LETTERS])
+                if len(name) > _SHOWN_LETTERS:
+                    shown = f"{shown}… ({len(name):,} letters)"
+                yield f"{kind} name {shown} is malformed"
 
 
 def key_faults(document: Mapping[str, Any]) -> Iterator[str]:
@@ -60,59 +91,84 @@ def checksum_faults(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def outcome_faults(record: Record) -> Iterator[str]:
-    """Whether what it says of its end fits together."""
+    """Yield a fault if a record's status contradicts its scores or its failure."""
     failed = record.status == "failed"
     if failed != (record.failure is not None) or (failed and record.scores):
         yield f"says {record.status}, but holds what a record that ended otherwise holds"
 
 
-def vector_faults(record: Record, vectors: Mapping[str, NDArray[Any]]) -> Iterator[str]:
-    """Whether vectors have the record's lengths, hold numbers, and give the record's scores."""
+def _file_faults(paths: ResultPaths, record: Record) -> Iterator[str]:
+    # A done record has vectors, even if its own list of files was edited to have none.
+    required = {paths.vectors(record.key): ""}
+    for path, digest in {**required, **paths.digests(record)}.items():
+        if not path.exists():
+            yield f"{path.name} is missing"
+        elif sha256_of(path) != digest:
+            yield f"{path.name} was changed after it was written"
+        elif path.suffix == ".npz":
+            try:
+                vectors = read_vectors(path, digest)
+            except UserError as error:
+                yield str(error)
+            else:
+                yield from vector_faults(record, vectors)
+
+
+def vector_faults(record: Record, vectors: Vectors) -> Iterator[str]:
+    """Yield faults of vectors: their lengths, their values, and the record's scores from them."""
     faults = list(shape_faults(record, vectors))
-    faults += [f"vector {name} is missing" for name in SUBJECTS if name not in vectors]
-    # Each check rests on the one before: shares on scores, scores on whole vectors.
+    faults += [f"vector {name} is missing" for name in REQUIRED_VECTORS if name not in vectors]
+    # Scores can only be computed from whole vectors, and shares only be compared with sound scores.
     faults = faults or list(_score_faults(record.scores, scores_of(vectors)))
     yield from faults or share_faults(record, vectors)
 
 
-def shape_faults(record: Record, vectors: Mapping[str, NDArray[Any]]) -> Iterator[str]:
-    """Whether each vector, of however many were read, has the record's length and holds numbers."""
+def shape_faults(record: Record, vectors: Vectors) -> Iterator[str]:
+    """Yield a fault for each vector of a wrong length or without numbers.
+
+    The vectors may be any part of the record's.
+    """
     for name, values in vectors.items():
-        yield from _shape_faults(record, name, values)
-
-
-def _shape_faults(record: Record, name: str, values: NDArray[Any]) -> Iterator[str]:
-    of, length = "test profiles", record.profiles.get("test")
-    if name.startswith("gene"):
-        of, length = "target genes", record.genes.get("target")
-    if values.shape != (length,):
-        yield f"vector {name} has shape {values.shape}, not one value for each of {length} {of}"
-    elif name == "gene.twin" and values.dtype != np.bool_:
-        yield f"vector {name} does not say yes or no"
-    elif name.startswith(_NUMBERS) and not _holds_measures(values):
-        yield f"vector {name} holds what is no finite number, or none that can be summed"
+        subject, length = "test profiles", record.profiles.get("test")
+        if name.startswith("gene"):
+            subject, length = "target genes", record.genes.get("target")
+        if values.shape != (length,):
+            yield (
+                f"vector {name} has shape {values.shape}, not one value for each of "
+                f"{length} {subject}"
+            )
+        elif name == "gene.twin" and values.dtype != np.bool_:
+            yield f"vector {name} does not say yes or no"
+        elif name.startswith(_NUMERIC_PREFIXES) and not _holds_measures(values):
+            yield f"vector {name} holds a value that is no finite number below {LARGEST:g}"
 
 
 def _holds_measures(values: NDArray[Any]) -> bool:
-    """Whether all are numbers that a score may be; NaN is within no bounds."""
+    """Return whether all values are floating-point numbers within the bounds of a score.
+
+    Any NaN makes both the minimum and the maximum NaN, and comparisons with NaN are false.
+    """
     if values.dtype.kind != "f":
         return False
     return bool(values.min(initial=0) >= -LARGEST and values.max(initial=0) <= LARGEST)
 
 
 def _score_faults(
-    given: Mapping[str, Mapping[str, Score]], expected: Mapping[str, Mapping[str, Score]]
+    scores: Mapping[str, Mapping[str, Score]], expected: Mapping[str, Mapping[str, Score]]
 ) -> Iterator[str]:
-    for metric in sorted(expected.keys() ^ given.keys()):
+    for metric in sorted(expected.keys() ^ scores.keys()):
         yield f"{metric} is in the record or in its vectors, but not in both"
-    for metric in sorted(expected.keys() & given.keys()):
-        for panel in sorted({*given[metric], *expected[metric]}):
-            if not agree(given[metric].get(panel), expected[metric].get(panel)):
+    for metric in sorted(expected.keys() & scores.keys()):
+        for panel in sorted({*scores[metric], *expected[metric]}):
+            if not agree(scores[metric].get(panel), expected[metric].get(panel)):
                 yield f"{metric} on panel {panel} is not what its vector gives"
 
 
-def share_faults(record: Record, vectors: Mapping[str, NDArray[Any]]) -> Iterator[str]:
-    """Whether the shares of profiles, as far as they were read, add up to the record's scores."""
+def share_faults(record: Record, vectors: Vectors) -> Iterator[str]:
+    """Yield a fault for each vector of shares whose mean is not the record's score.
+
+    Only the vectors that were read are checked.
+    """
     for name in sorted(vectors):
         metric, _, panel = name.removeprefix(PROFILE_SHARE).rpartition(".")
         if not name.startswith(PROFILE_SHARE):
@@ -124,18 +180,13 @@ def share_faults(record: Record, vectors: Mapping[str, NDArray[Any]]) -> Iterato
             yield f"the shares of profiles in {metric} on panel {panel} do not add up to its score"
 
 
-def differences(one: Record, other: Record) -> Iterator[str]:
-    """Scores that both records have, and that rounding does not explain."""
-    close: Callable[[Score, Score], bool] = partial(Score.agrees_with, tolerance=ROUNDING)
-    for metric in sorted(one.scores.keys() & other.scores.keys()):
-        ours, theirs = one.scores[metric], other.scores[metric]
+def differences(here: Record, there: Record) -> Iterator[str]:
+    """Yield the scores that both records have and that differ by more than rounding."""
+    for metric in sorted(here.scores.keys() & there.scores.keys()):
+        ours, theirs = here.scores[metric], there.scores[metric]
         for panel in sorted(ours.keys() & theirs.keys()):
-            if not close(ours[panel], theirs[panel]):
+            if not ours[panel].agrees_with(theirs[panel], tolerance=ROUNDING):
                 yield (
                     f"{metric} on panel {panel} is {ours[panel].mean:.6g} here and "
                     f"{theirs[panel].mean:.6g} there"
                 )
-
-
-def _short(name: str) -> str:
-    return repr(name) if len(name) <= 40 else f"{name[:40]!r}… ({len(name):,} letters)"  # noqa: PLR2004

@@ -1,78 +1,71 @@
-"""Results of several folders and bundles in one: nothing that is there gets worse, nothing is lost.
+"""Merging results of several folders and bundles into one folder. No record is lost or gets worse.
 
-Two machines run the same controls and the same deterministic methods, so one key in two folders is
-the rule. Their scores say whether it is one result; times and hosts of course differ.
+Two machines run the same controls and the same deterministic methods, so the same key in two
+folders is common. Equal scores show that it is one result. Times and hosts may differ.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from genebench._util.files import sha256_of
+from genebench._util.files import make_readable, sha256_of, user_errors
 from genebench.errors import UserError
 from genebench.results.annotations import Submitted
 from genebench.results.bundle import opened
-from genebench.results.checks import differences
-from genebench.results.record import Record
-from genebench.results.store import MARK, UNSAVED, ResultsStore
+from genebench.results.checks import differences, verify
+from genebench.results.paths import OTHER_FOLDER, ResultPaths
+from genebench.results.record import UNSAVED, Record
+from genebench.results.store import ResultsStore
 
 
 @dataclass
 class Merged:
-    """What became of every record of the sources."""
+    """The outcome of a merge, for every record of the sources."""
 
     added: list[str] = field(default_factory=list)
     """Keys that were new."""
     same: list[str] = field(default_factory=list)
     """Keys whose result was there already."""
     replaced: list[str] = field(default_factory=list)
-    """One line for each record that gave way to one that holds more."""
+    """One line for each record that was replaced by one that holds more."""
     refused: list[str] = field(default_factory=list)
     """One line for each record that is in conflict, or unsound, with the remedy."""
 
 
 def merge(sources: Iterable[Path], results: Path) -> Merged:
-    """Take the records of result folders and bundles into a folder; again is no different.
+    """Copy the records of result folders and bundles into a folder. A second merge adds nothing.
 
     Raises:
-        UserError: a source, or the destination, is something else; nothing was merged then.
+        UserError: a source, or the destination, is something else. Nothing was merged then.
     """
     paths = list(sources)
     destination = ResultsStore(results)
+    # All sources are checked first, so that a typing error in the last one leaves no half merge.
     for path in paths:
-        _check(path)
+        if path.is_file():
+            with opened(path):
+                continue
+        if not ResultPaths(path).layout.is_file():
+            raise UserError(
+                f"{path}: neither a results folder nor a bundle, so nothing was merged. Check the "
+                "path."
+            )
+        ResultsStore(path).check()
     destination.prepare()
     merged = Merged()
     for path in paths:
-        with _source(path) as (store, submitted):
-            _merge(store, destination, submitted, str(path), merged)
+        with _opened_source(path) as (source, submitted):
+            _merge(source, destination, submitted, str(path), merged)
     return merged
 
 
-def label(record: Record) -> str:
-    """What to call a record in messages."""
-    identity = record.identity
-    return (
-        f"{identity.method} seed {identity.seed} on {record.dataset} under {identity.protocol} "
-        f"({record.key})"
-    )
-
-
-def _check(path: Path) -> None:
-    if path.is_file():
-        with opened(path):
-            return
-    if not (path / MARK).is_file():
-        raise UserError(f"{path}: neither a results folder nor a bundle; nothing was merged")
-    ResultsStore(path).check()
-
-
 @contextmanager
-def _source(path: Path) -> Iterator[tuple[ResultsStore, Submitted | None]]:
-    """A source as a folder, and who submitted it if it is a bundle."""
+def _opened_source(path: Path) -> Iterator[tuple[ResultsStore, Submitted | None]]:
+    """Provide a source as a folder, and the sender if it is a bundle."""
     if not path.is_file():
         yield ResultsStore(path), None
         return
@@ -96,53 +89,90 @@ def _merge(
     name: str,
     merged: Merged,
 ) -> None:
+    """Merge one source, called ``name`` in messages, and note the outcome in ``merged``."""
     records, faults = source.sound(thorough=True)
     merged.refused += [fault.line for fault in faults]
     for record in records:
         try:
-            _take(source, destination, record, name, merged)
+            _merge_record(source, destination, record, name, merged)
         except UserError as error:
             merged.refused.append(str(error))
             continue
-        # What was there before the bundle came is this folder's own.
+        # A record that was here before the bundle came was not submitted with it.
         if submitted and record.key in merged.added:
-            destination.mark(record.key, submitted=submitted.model_dump())
+            destination.annotations.add(record.key, submitted=submitted)
 
 
-def _take(
-    source: ResultsStore, destination: ResultsStore, record: Record, name: str, merged: Merged
+def _merge_record(
+    source: ResultsStore, destination: ResultsStore, theirs: Record, name: str, merged: Merged
 ) -> None:
-    key, ours = record.key, destination.read(record.key)
+    key, ours = theirs.key, destination.read(theirs.key)
     if ours is None:
-        destination.take(source, record)
+        _copy(source, destination, theirs)
         merged.added.append(key)
         return
-    if fault := next(iter(destination.verify(ours)), None):
+    # Ours must be sound itself before it can show that theirs is the same result.
+    if fault := next(iter(verify(destination.paths, ours)), None):
         raise UserError(
-            f"{destination.root}: {label(ours)}: {fault}; remove {key}.json there and merge again"
+            f"{destination.root}: {_label(ours)}: {fault}. Remove {key}.json there and merge again."
         )
-    if ours.status == record.status == "done" and (
-        difference := next(differences(ours, record), None)
+    if ours.status == theirs.status == "done" and (
+        difference := next(differences(ours, theirs), None)
     ):
         raise UserError(
-            f"conflict: {label(record)}: {difference}, in {name}; run it again, and remove "
-            f"{key}.json from the folder that is wrong"
+            f"conflict: {_label(theirs)}: {difference}, in {name}. Run it again, and remove "
+            f"{key}.json from the folder that is wrong."
         )
-    if reason := _gain(ours, record):
-        destination.take(source, record)
-        merged.replaced.append(f"{label(record)}: {reason}")
+    if reason := _gain(ours, theirs):
+        _copy(source, destination, theirs)
+        merged.replaced.append(f"{_label(theirs)}: {reason}")
     else:
         merged.same.append(key)
 
 
+def _copy(source: ResultsStore, destination: ResultsStore, record: Record) -> None:
+    """Copy a record, its files and its sender. Files of that key in the destination are replaced.
+
+    All files are copied to temporary names first, and renamed when every copy is whole.
+    """
+    key, paths = record.key, destination.paths
+    with user_errors(destination.root, OTHER_FOLDER), ExitStack() as cleanup:
+        copies = {}
+        for path in source.paths.files(record):
+            copy = paths.temporary(key)
+            cleanup.callback(copy.unlink, missing_ok=True)
+            shutil.copyfile(path, copy)
+            make_readable(copy)
+            copies[destination.root / path.name] = copy
+        # A crash between here and the last rename leaves a key without a record, which the next
+        # merge mends. It must never leave a record beside files of another.
+        paths.record(key).unlink(missing_ok=True)
+        paths.annotations(key).unlink(missing_ok=True)
+        for path, copy in copies.items():
+            copy.replace(path)
+    # "verified" stays behind: it describes the dataset and predictions of the other folder.
+    if submitted := source.annotations.read(key).submitted:
+        destination.annotations.add(key, submitted=submitted)
+
+
 def _gain(ours: Record, theirs: Record) -> str:
-    """Why their record is better to have than ours; empty when it is not."""
+    """Return why their record should replace ours, or nothing if it should not."""
     if theirs.status != ours.status:
         return "done replaces failed" if theirs.status == "done" else ""
-    have, offered = _holdings(ours), _holdings(theirs)
+    # Only a true superset replaces ours: of two records that each hold more, neither is lost.
+    have, offered = _contents(ours), _contents(theirs)
     return f"also holds {', '.join(sorted(offered - have))}" if offered > have else ""
 
 
-def _holdings(record: Record) -> set[str]:
+def _contents(record: Record) -> set[str]:
+    """Return the names of a record's metrics and kept files."""
     kept = {"predictions": record.predictions, "a model": record.model}
-    return {*record.scores, *(what for what, digest in kept.items() if digest not in ("", UNSAVED))}
+    return {*record.scores, *(kind for kind, digest in kept.items() if digest not in ("", UNSAVED))}
+
+
+def _label(record: Record) -> str:
+    identity = record.identity
+    return (
+        f"{identity.method} seed {identity.seed} on {record.dataset} under {identity.protocol} "
+        f"({record.key})"
+    )

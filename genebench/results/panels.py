@@ -1,7 +1,8 @@
-"""From a metric's vector to its scores on the panels of target genes.
+"""Panels of target genes, and the score of a metric's vector on each panel.
 
-445 of the 943 published landmarks are targets too, and on RNA-seq both come from one measurement:
-there a target's value can be copied. So every gene-wise metric is reported on three panels.
+445 of the 943 published landmarks are target genes too. On RNA-seq both come from one measurement,
+so a method could copy the target's value. Every gene-wise metric is therefore reported on three
+panels.
 """
 
 from __future__ import annotations
@@ -15,43 +16,47 @@ from numpy.typing import NDArray
 from genebench.results.record import Score
 
 GENE_METRIC, PROFILE_METRIC = "gene-metric.", "profile-metric."
-"""What the names of metric vectors begin with, by what their values are of."""
+"""Prefixes of the names of metric vectors: one value per gene, or per profile."""
 
 PROFILE_SHARE = "profile-share."
-"""What the names of vectors begin with that say what each test profile adds to a score.
+"""Prefix of the names of share vectors: how much each test profile adds to a score.
 
-The mean over profiles of ``profile-share.<metric>.<panel>`` is the metric's mean over the panel,
-and the mean under other weights of the profiles is, to first order, the score under those weights:
-exactly so for a mean over profiles such as MAE."""
+The mean over profiles of ``profile-share.<metric>.<panel>`` is the metric's score on the panel.
+A weighted mean is, to first order, the score under those weights. For a mean over profiles, such as
+MAE, it is exactly that score."""
 
 PROFILE_GROUP = "profile.group"
-"""Name of the vector that says which profiles belong together: a GEO series, a donor."""
+"""Name of the vector with each profile's group: a GEO series, or a donor."""
 
 GENE_MODEL = "gene-model."
-"""What the names of vectors begin with that a model says of its targets."""
+"""Prefix of the names of vectors that a model reports about its targets."""
 
 PANELS = ("all", "strict", "twin")
-"""``all`` targets (comparable with papers); ``strict``: those that are no landmark; ``twin``."""
+"""``all``: every target, comparable with papers. ``strict``: targets that are no landmark.
+``twin``: targets that are landmarks too."""
 
 
 def share_name(metric: str, panel: str) -> str:
-    """Name of the vector of what each profile adds to a metric's score on a panel."""
+    """Return the name of the share vector of a metric on a panel."""
     return f"{PROFILE_SHARE}{metric}.{panel}"
 
 
 def panels_of(twin: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-    """Panel → which targets are in it; panels without a gene are left out."""
+    """Return the mask of targets of each panel. Panels without a gene are left out."""
     masks = {"all": np.ones_like(twin), "strict": ~twin, "twin": twin}
     return {panel: mask for panel, mask in masks.items() if mask.any()}
 
 
 def summarise(values: NDArray[np.float64], twin: NDArray[np.bool_]) -> dict[str, Score]:
-    """Score per panel of a gene-wise metric."""
+    """Return the score of a gene-wise metric on each panel."""
     return {panel: _score(values[mask]) for panel, mask in panels_of(twin).items()}
 
 
 def scores_of(vectors: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Score]]:
-    """Metric → panel → score, from a record's vectors; profile-wise ones have panel ``all``."""
+    """Return metric → panel → score, from a record's vectors.
+
+    Profile-wise metrics have the panel ``all`` only.
+    """
     scores: dict[str, dict[str, Score]] = {}
     for name, values in vectors.items():
         if name.startswith(GENE_METRIC):
@@ -61,10 +66,11 @@ def scores_of(vectors: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Score]
     return scores
 
 
-def agree(given: Score | None, expected: Score | None) -> bool:
-    """Whether two scores are the same, rounding apart; a missing one agrees with none."""
-    return given is not None and expected is not None and given.agrees_with(expected)
+def agree(score: Score | None, expected: Score | None) -> bool:
+    """Return whether two scores are the same but for rounding. A missing one agrees with none."""
+    return score is not None and expected is not None and score.agrees_with(expected)
 
 
 def _score(values: NDArray[np.float64]) -> Score:
+    # ddof 0, as in the ± of Wang et al. 2018: the spread over these very genes, no estimate.
     return Score(mean=float(values.mean()), std=float(values.std()), genes=len(values))

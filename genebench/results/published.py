@@ -1,4 +1,4 @@
-"""The published numbers, and how to tell that a dataset is the one they are about."""
+"""Published values of Wang et al. 2018, and the check that a dataset is the published one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from genebench.specs import Value
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from genebench.data.store import Dataset
     from genebench.results.record import Identity
 
 
 class Published(NamedTuple):
-    """Mean ± standard deviation over target genes (Wang et al. 2018)."""
+    """A published mean ± standard deviation over target genes (Wang et al. 2018)."""
 
     mean: float
     std: float
@@ -57,15 +55,15 @@ PUBLISHED: dict[tuple[str, str, str], Published] = {
 }
 """Tables 1 and 3: (protocol, method, metric) → value on all targets.
 
-D-GEX is the rerun of the GGAN paper.
+The values of D-GEX are those that the GGAN paper got with its own run of D-GEX.
 """
 
 SETTINGS: dict[tuple[str, str], Mapping[str, Value]] = {
     ("gtex", "dgex"): {"layers": 2, "dropout": 0.25},
 }
-"""What the paper ran in Tables 1 and 3 where it is not the method's own default.
+"""Parameters of Tables 1 and 3 that differ from the method's own defaults.
 
-On GTEx the best D-GEX had two hidden layers, and the dropout of Chen et al.'s GTEx tables.
+On GTEx the best D-GEX had two hidden layers, and the dropout of the GTEx tables of Chen et al.
 """
 
 _LAYERS, _UNITS = (1, 2, 3), (3000, 6000, 9000)
@@ -97,30 +95,38 @@ GRIDS: dict[tuple[str, str], dict[tuple[Value, Value], Published]] = {
 }
 """Tables 2 and 4, MAE: (protocol, method) → (hidden layers, units of each) → value.
 
-The method column of Table 4 is flattened in the text: its first three rows are D-GEX, its best
-being the value of Table 3, and the others GGAN. D-GEX's values are Chen et al.'s own.
+The text of the paper does not show which rows of Table 4 belong to which method. The best of the
+first three rows is the value of D-GEX in Table 3, so these rows are D-GEX, and the others GGAN.
+The values of D-GEX are those of Chen et al.
 """
 
 _GRID_SETTINGS: dict[tuple[str, str], Mapping[str, Value]] = {
     ("gtex", "dgex"): {"dropout": 0.25},
 }
+"""Parameters of Tables 2 and 4 that differ from the method's own defaults."""
 
 GENES = ("0662e11e8fb1c698", "8cc67b8cd86715bf")
 """Digests of the Ensembl ids of the published 943 landmarks and 9,520 targets, in map order."""
 
 PROFILES = {"geo": range(105_000, 115_000), "1000g": range(462, 463), "gtex": range(2921, 2922)}
-"""Profiles per platform. Duplicates were removed unseeded: others got 112,171, not 111,009."""
+"""Platform → accepted numbers of profiles.
+
+The published number of GEO profiles is 111,009. Removal of duplicates was not seeded, and others
+who repeated it kept 112,171, so GEO has a range."""
 
 
 def published(identity: Identity, metric: str, defaults: Mapping[str, Value]) -> Published | None:
-    """The value of Tables 1 and 3 for a run, if its parameters are those of the paper.
+    """Return the value of Tables 1 and 3 for a run, or None with other parameters.
+
+    The caller checks the dataset, see :func:`is_published`.
 
     Args:
-        identity: what was run; on which data, the caller knows.
+        identity: the identity of the run.
         metric: name of the metric, over all targets.
-        defaults: parameter → default of the method, every one.
+        defaults: default of every parameter of the method.
     """
     key = identity.protocol, identity.method
+    # A value of the paper beside a run with other parameters would be no comparison.
     if dict(identity.params) != {**defaults, **SETTINGS.get(key, {})}:
         return None
     return PUBLISHED.get((*key, metric))
@@ -129,7 +135,11 @@ def published(identity: Identity, metric: str, defaults: Mapping[str, Value]) ->
 def published_in_grid(
     identity: Identity, metric: str, defaults: Mapping[str, Value]
 ) -> Published | None:
-    """The same for Tables 2 and 4, whose layers and units may be any of theirs."""
+    """Return the value of Tables 2 and 4 for a run, or None with other parameters.
+
+    Hidden layers and their units may be those of any cell. Arguments are those of
+    :func:`published`.
+    """
     key, params = (identity.protocol, identity.method), identity.params
     layers, units = params.get("layers", 0), params.get("units", 0)
     setting = {**defaults, **_GRID_SETTINGS.get(key, {}), "layers": layers, "units": units}
@@ -139,15 +149,19 @@ def published_in_grid(
 
 
 def is_published(dataset: Dataset) -> bool:
-    """Whether a dataset is the published one: measured, its genes, and its numbers of profiles."""
+    """Return whether a dataset is the published one.
+
+    The data must be measured, the genes those of the paper, in its order, and the numbers of
+    profiles within :data:`PROFILES`.
+    """
     info = dataset.info
     sizes = {name: platform["profiles"] for name, platform in info["platforms"].items()}
+    genes = tuple(
+        hashlib.sha256("\n".join(table.index).encode()).hexdigest()[:16]
+        for table in (dataset.landmark_genes, dataset.target_genes)
+    )
     return (
         info["origin"].get("kind") == "measured"
         and all(sizes.get(name, 0) in expected for name, expected in PROFILES.items())
-        and (_digest(dataset.landmark_genes), _digest(dataset.target_genes)) == GENES
+        and genes == GENES
     )
-
-
-def _digest(genes: pd.DataFrame) -> str:
-    return hashlib.sha256("\n".join(genes.index).encode()).hexdigest()[:16]

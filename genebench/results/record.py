@@ -1,7 +1,7 @@
-"""The record: what one run of one method under one protocol was and gave.
+"""The record: the identity, state, scores and provenance of one method under one protocol.
 
-Every key is documented where it is declared. ``RECORD_FORMAT`` rises when a key comes, goes or
-changes its meaning. :mod:`genebench.results.upgrades` turns older records into current ones.
+Every key is documented where it is declared. ``RECORD_FORMAT`` rises when a key is added, removed
+or changes its meaning. :mod:`genebench.results.upgrades` turns older records into current ones.
 """
 
 from __future__ import annotations
@@ -23,18 +23,23 @@ from genebench.specs import Value
 
 RECORD_FORMAT: Literal[3] = 3
 
+UNSAVED = "none"
+"""Stands for the digest of a model that its method cannot save."""
+
 LARGEST = 1e100
-"""No measure is larger: predictions are float32, and the square of this can still be summed."""
+"""Upper limit of a measure. Errors of float32 predictions stay far below. Its square, 1e200, can
+still be summed in float64, whose largest number is 1.8e308."""
 
 MOST = 2**53
-"""No count is larger: up to here every program reads whole numbers exactly."""
+"""Upper limit of a count. Up to here a float64 holds every whole number, so that programs that read
+JSON numbers as float64, such as JavaScript, read each count exactly."""
 
 Measure = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Seconds = Annotated[float, Field(ge=0, le=1e10)]
 
 _PARTS = {"profiles": ["train", "validation", "test"], "genes": ["landmark", "target"]}
-"""Keys that these tables always have: every report counts on them."""
+"""Table → the keys that it always has. Every report reads them."""
 
 
 class _Part(BaseModel):
@@ -42,19 +47,19 @@ class _Part(BaseModel):
 
 
 class Code(_Part):
-    """Which code of which distribution."""
+    """The code of a plugin."""
 
     distribution: str = Field(description="name of the installed distribution")
-    version: str = Field(description="its version")
+    version: str = Field(description="version of the distribution")
     digest: str = Field(description="digest of the package's source files")
 
 
 class Identity(_Part):
-    """Exactly what the key is a hash of."""
+    """The content that the key is a hash of."""
 
     method: str = Field(description="name of the method")
     params: dict[str, Value] = Field(description="parameters in effect, every one")
-    seed: Count = Field(description="seed; 0 for a deterministic method")
+    seed: Count = Field(description="seed, 0 for a deterministic method")
     protocol: str = Field(description="name of the protocol")
     protocol_version: Count = Field(description="version of the protocol's definition")
     train: str = Field(description="profiles it trains on, and their units")
@@ -66,26 +71,30 @@ class Identity(_Part):
 
     @property
     def is_trial(self) -> bool:
-        """Whether it was scored on the validation profiles, to be compared with other trials."""
+        """True if the model was scored on the validation set, to be compared with other trials."""
         return self.test == self.validation
 
 
 class Score(_Part):
-    """A metric summarised over one panel."""
+    """The summary of a metric over one panel of genes."""
 
     mean: Measure = Field(description="mean over the panel's genes (or over profiles)")
-    std: Measure = Field(description="standard deviation over the same, ddof 0; never over seeds")
+    std: Measure = Field(description="standard deviation over the same genes or profiles, ddof 0")
     genes: Count = Field(description="how many genes (or profiles) the mean is over")
 
     def agrees_with(self, other: Score, tolerance: float = 1e-9) -> bool:
-        """Whether both are the same, rounding apart."""
+        """Return whether both scores are the same but for rounding.
+
+        The default suits sums of the same numbers in the same order. Other orders, or other
+        machines, need :data:`genebench.results.checks.ROUNDING`.
+        """
         return self.genes == other.genes and all(
             abs(a - b) <= tolerance for a, b in ((self.mean, other.mean), (self.std, other.std))
         )
 
 
 class Failure(_Part):
-    """Why a job failed."""
+    """The reason for a job's failure."""
 
     kind: str = Field(description="class of the exception")
     message: str = Field(description="its message")
@@ -93,33 +102,33 @@ class Failure(_Part):
 
 
 class PluginOrigin(_Part):
-    """Where a distribution whose code took part came from."""
+    """The origin of a distribution whose code took part."""
 
-    version: str = Field(description="its version")
+    version: str = Field(description="version of the distribution")
     install: Literal["wheel", "editable", "file", "built-in"] = Field(
         description="wheel: an ordinary install; editable: runs from a checkout; file: a Python "
         "file named on the command line; built-in: part of genebench"
     )
-    commit: str = Field(default="", description="git commit of the checkout; empty without one")
+    commit: str = Field(default="", description="git commit of the checkout, empty without one")
     dirty: bool = Field(
         default=False,
-        description="whether the checkout had changes to its files that no commit holds",
+        description="true if the checkout had changes to its files that no commit holds",
     )
     digest: str = Field(
-        default="", description="digest of its source files; empty when they were not read"
+        default="", description="digest of its source files, empty if they were not read"
     )
 
 
 class Provenance(_Part):
-    """Where, when and with what the work was done."""
+    """The place, time and software of the work."""
 
     command: str = Field(description="the command line, or 'python' when run from Python")
     started: str = Field(description="start of the job, UTC, ISO 8601")
     host: str = Field(description="name of the machine")
     platform: str = Field(description="operating system and processor")
     cpus: int = Field(description="processors that the process may use")
-    device: str = Field(description="device that the method was told to use")
-    accelerator: str = Field(description="name of the GPU in use; empty on the CPU")
+    device: str = Field(description="device that the method had to use")
+    accelerator: str = Field(description="name of the GPU in use, empty on the CPU")
     python: str = Field(description="version of Python")
     versions: dict[str, str] = Field(description="version of every distribution that took part")
     git: dict[str, str] = Field(
@@ -135,12 +144,12 @@ class Record(_Part):
     """One method under one protocol: identity, state, scores, provenance."""
 
     format: Literal[3] = Field(description="version of this schema")
-    key: str = Field(description="hash of the identity; the name of the record's files")
+    key: str = Field(description="hash of the identity, and the name of the record's files")
     status: Literal["done", "failed"] = Field(description="how the job ended")
     identity: Identity = Field(description="what was run")
     dataset: str = Field(description="name that the dataset was run by")
     preset: str = Field(description="preset that the parameters were taken from")
-    published_data: bool = Field(description="whether the data are those of the published tables")
+    published_data: bool = Field(description="true if the data are those of the published tables")
     profiles: dict[str, Count] = Field(
         description="number of train, validation and test profiles",
         json_schema_extra={"required": [*_PARTS["profiles"]]},
@@ -149,11 +158,14 @@ class Record(_Part):
         description="number of landmark and target genes",
         json_schema_extra={"required": [*_PARTS["genes"]]},
     )
-    choices: dict[str, Value] = Field(description="what the validation set decided: λ, k, epoch, …")
-    notes: tuple[str, ...] = Field(description="remarks of the method that a reader should see")
+    choices: dict[str, Value] = Field(
+        description="values chosen on the validation set: λ, k, epoch, …"
+    )
+    notes: tuple[str, ...] = Field(description="remarks of the method for the reader")
     curves: dict[str, dict[str, tuple[Measure, ...]]] = Field(
         default={},
-        description="how it was chosen: name of a table → column → numbers, columns of one length",
+        description="curves behind the choices: name of a table → column → numbers, "
+        "columns of one length",
     )
     scores: dict[str, dict[str, Score]] = Field(description="metric → panel → score")
     metrics: dict[str, str] = Field(
@@ -161,28 +173,32 @@ class Record(_Part):
     )
     constant_truth: Count = Field(description="target genes whose truth does not vary in the test")
     constant_prediction: Count = Field(description="target genes predicted by one constant value")
-    vectors: str = Field(description="sha256 of the .npz of per-gene values; empty when failed")
-    predictions: str = Field(description="sha256 of the kept predictions; empty when not kept")
+    vectors: str = Field(
+        description="sha256 of the .npz of per-gene values, empty if the job failed"
+    )
+    predictions: str = Field(
+        description="sha256 of the kept predictions, empty if they were not kept"
+    )
     model: str = Field(
         default="",
-        description="sha256 of the saved model; empty when not kept, 'none' when it cannot be",
+        description="sha256 of the saved model, empty if it was not kept, 'none' if it cannot be",
     )
     model_parameters: Count | None = Field(
         default=None,
-        description="how many numbers the model learnt; null when its method does not say",
+        description="number of fitted parameters, null if the method does not report it",
     )
     seconds: dict[str, Seconds] = Field(description="wall time of each phase: fit, predict, score")
     shared_fit: tuple[str, ...] = Field(description="protocols that shared this fit")
     peak_memory: Count = Field(description="peak resident memory while the job ran, bytes")
     peak_memory_scope: Literal["job", "process"] = Field(
-        description="whether the peak is the job's own or that of the process so far"
+        description="job: the peak of this job alone; process: the peak of the process so far"
     )
-    failure: Failure | None = Field(description="why it failed; null when done")
+    failure: Failure | None = Field(description="reason of a failure, null if the job is done")
     provenance: Provenance = Field(description="where, when and with what")
     checksum: str = Field(
         default="",
-        description="sha256 of all other keys in canonical form, to find what was edited later; "
-        "no proof of who wrote them",
+        description="sha256 of all other keys in canonical form. It shows later edits, and is no "
+        "proof of who wrote the record",
     )
 
     def with_checksum(self) -> Record:
@@ -192,15 +208,16 @@ class Record(_Part):
 
     @field_validator("profiles", "genes")
     @classmethod
-    def _has_its_parts(cls, table: dict[str, int], info: ValidationInfo) -> dict[str, int]:
+    def _check_counts(cls, table: dict[str, int], info: ValidationInfo) -> dict[str, int]:
+        """Refuse a table without a number that reports read."""
         if missing := [name for name in _PARTS[str(info.field_name)] if name not in table]:
             raise ValueError(f"has no {' and no '.join(missing)}")
         return table
 
     @field_validator("choices")
     @classmethod
-    def _can_be_drawn(cls, choices: dict[str, Value]) -> dict[str, Value]:
-        """Whole numbers of Python know no bounds."""
+    def _check_choices(cls, choices: dict[str, Value]) -> dict[str, Value]:
+        """Refuse numbers that no figure can draw: Python's whole numbers have no upper limit."""
         for name, value in choices.items():
             if isinstance(value, int | float) and abs(value) > LARGEST:
                 raise ValueError(
@@ -210,9 +227,10 @@ class Record(_Part):
 
     @field_validator("curves")
     @classmethod
-    def _can_be_read_along(
+    def _check_curves(
         cls, curves: dict[str, dict[str, tuple[float, ...]]]
     ) -> dict[str, dict[str, tuple[float, ...]]]:
+        """Refuse curves whose columns cannot be read row by row."""
         for name, table in curves.items():
             lengths = {len(column) for column in table.values()}
             if len(lengths) > 1 or 0 in lengths:
@@ -221,6 +239,6 @@ class Record(_Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_today(cls, content: Any) -> Any:
-        """Older records are read as if they had been written today."""
+    def _upgrade(cls, content: Any) -> Any:
+        """Return the content of an older record in the current format."""
         return upgraded(content)

@@ -10,10 +10,10 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema of a record as it is written today; every key has its description.
+    """Return the JSON Schema of a record in the current format. Every key has a description.
 
-    Readers of older records should go through :mod:`genebench.results.upgrades`: the schema is
-    that of one format.
+    The schema describes one format only. Read older records through
+    :mod:`genebench.results.upgrades`.
     """
     schema = Record.model_json_schema(mode="serialization")
     return {"$schema": DIALECT, "$id": f"urn:genebench:record:{RECORD_FORMAT}", **schema}

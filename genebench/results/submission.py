@@ -1,22 +1,26 @@
-"""Entry conditions of a submission. Each is one function, and its docstring is the condition."""
+"""Entry conditions of a submission.
+
+A condition is a sentence, a function that yields what does not meet it, and a remedy.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from genebench.errors import UserError, some
 from genebench.hookspecs import PROJECT
 from genebench.plugins.registry import Registry
+from genebench.results.checks import verify
+from genebench.results.filters import filter_records
 from genebench.results.panels import GENE_METRIC, share_name
-from genebench.results.record import RECORD_FORMAT, Identity, Record
+from genebench.results.record import RECORD_FORMAT, Record
 from genebench.results.store import ResultsStore
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What is to be submitted, and by whom."""
+    """The records to submit, and their sender."""
 
     records: tuple[Record, ...]
     store: ResultsStore
@@ -24,90 +28,93 @@ class Submission:
     sender: Mapping[str, str]
     """``name``, ``contact``, ``licence``."""
     seeds: int
-    """How many seeds a stochastic method is to have."""
+    """Number of seeds that a stochastic method must have."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """An entry condition of a submission."""
+
+    text: str
+    """The condition, as a sentence."""
+    offenders: Callable[[Submission], Iterator[str]]
+    """Yields the records, protocols or values that do not meet it, repetitions included."""
+    remedy: str
+    """Advice on how to meet it, as a sentence."""
 
 
 @dataclass(frozen=True)
 class Unmet:
-    """A condition that is not met."""
+    """An entry condition that a submission does not meet."""
 
-    condition: str
-    """The condition, as a sentence."""
+    condition: Condition
     offenders: tuple[str, ...]
-    """What does not meet it."""
-    remedy: str
+    """Records, protocols or values that do not meet it."""
 
     def __str__(self) -> str:
-        return f"{self.condition} Not so: {some(self.offenders)}. {self.remedy}"
+        condition = self.condition
+        return f"{condition.text} Not so: {some(self.offenders)}. {condition.remedy}"
 
 
 def unmet(submission: Submission) -> list[Unmet]:
-    """The entry conditions that a submission does not meet; empty when it may go."""
-    found = []
-    for condition, remedy in CONDITIONS.items():
-        offenders = tuple(dict.fromkeys(condition(submission)))
-        if offenders:
-            found.append(Unmet(inspect.getdoc(condition) or "", offenders, remedy))
-    return found
+    """Return the entry conditions that a submission does not meet. None means it can be sent."""
+    return [
+        Unmet(condition, offenders)
+        for condition in CONDITIONS
+        if (offenders := tuple(dict.fromkeys(condition.offenders(submission))))
+    ]
 
 
-def _says_who(submission: Submission) -> Iterator[str]:
-    """A submission says who made it, and how to reach them."""
-    for what in ("name", "contact"):
-        if not submission.sender.get(what, "").strip():
-            yield f"no {what}"
+def _without_sender(submission: Submission) -> Iterator[str]:
+    for key in ("name", "contact"):
+        if not submission.sender.get(key, "").strip():
+            yield f"no {key}"
 
 
-def _holds_results(submission: Submission) -> Iterator[str]:
-    """There is something to submit, and all of it was scored on test profiles."""
+def _no_results(submission: Submission) -> Iterator[str]:
     if not submission.records:
         yield "no record at all"
-    for record in submission.records:
-        if record.identity.is_trial:
-            yield f"{_label(record)} is a trial"
+    for record in filter_records(submission.records, trials=True):
+        yield f"{_label(record)} is a trial"
 
 
-def _is_done(submission: Submission) -> Iterator[str]:
-    """Every job of the submission is done."""
+def _failed(submission: Submission) -> Iterator[str]:
     for record in submission.records:
         if record.failure:
             yield f"{_label(record)} failed ({record.failure.kind})"
 
 
-def _is_sound(submission: Submission) -> Iterator[str]:
-    """Every record is as it was written: key, digests, scores and checksum agree."""
+def _unsound(submission: Submission) -> Iterator[str]:
     for record in submission.records:
-        for fault in submission.store.verify(record):
+        for fault in verify(submission.store.paths, record):
             yield f"{_label(record)}: {fault}"
 
 
-def _is_current(submission: Submission) -> Iterator[str]:
-    """Every record is of the format of today."""
+def _old_format(submission: Submission) -> Iterator[str]:
     for record in submission.records:
         written = submission.store.written(record.key)["format"]
         if written != RECORD_FORMAT:
             yield f"{_label(record)} has format {written}, not {RECORD_FORMAT}"
 
 
-def _can_be_compared(submission: Submission) -> Iterator[str]:
-    """Every record has MAE and CC per gene, and the share of each test profile in them."""
-    for record in _done(submission):
+def _incomparable(submission: Submission) -> Iterator[str]:
+    # A leaderboard ranks by MAE and CC, and tests their shares of profiles.
+    required = [
+        name
+        for metric in ("mae", "cc")
+        for name in (f"{GENE_METRIC}{metric}", share_name(metric, "all"))
+    ]
+    for record in filter_records(submission.records, status="done"):
         try:
             vectors = submission.store.vectors(record)
         except UserError:
-            continue  # said by _is_sound
-        wanted = [
-            name
-            for metric in ("mae", "cc")
-            for name in (f"{GENE_METRIC}{metric}", share_name(metric, "all"))
-        ]
-        missing = [name for name in (*wanted, "profile.id") if name not in vectors]
+            continue  # _unsound names it
+        missing = [name for name in (*required, "profile.id") if name not in vectors]
         if missing:
             yield f"{_label(record)} lacks {', '.join(missing)}"
 
 
-def _protocol_is_published(submission: Submission) -> Iterator[str]:
-    """Every protocol is one that genebench ships, in the version of today."""
+def _unpublished_protocol(submission: Submission) -> Iterator[str]:
     protocols = submission.registry.protocols
     for record in submission.records:
         identity = record.identity
@@ -120,70 +127,98 @@ def _protocol_is_published(submission: Submission) -> Iterator[str]:
             yield f"{identity.protocol} is another version"
 
 
-def _code_can_be_had(submission: Submission) -> Iterator[str]:
-    """All code that took part can be had by others: no local file, no checkout without a commit."""
+def _unavailable_code(submission: Submission) -> Iterator[str]:
     for record in submission.records:
         for name, origin in record.provenance.plugins.items():
             if origin.install == "file":
                 yield f"{name} is a local file"
             if origin.install == "editable" and not origin.commit:
-                yield f"{name} runs from a folder that no commit is known of"
+                yield f"{name} runs from a folder without a git commit"
             if origin.dirty:
                 yield f"{name} has uncommitted changes"
 
 
-def _origin_is_known(submission: Submission) -> Iterator[str]:
-    """Every record says which genebench and which plugin it is of, where, when and how."""
+def _unknown_origin(submission: Submission) -> Iterator[str]:
     for record in submission.records:
         provenance = record.provenance
         for name in (PROJECT, record.identity.code.distribution):
             if name not in provenance.plugins:
-                yield f"{_label(record)} does not say where {name} came from"
-        for what in ("command", "started", "host", "python"):
-            if not getattr(provenance, what):
-                yield f"{_label(record)} does not say its {what}"
+                yield f"{_label(record)} lacks the origin of {name}"
+        for key in ("command", "started", "host", "python"):
+            if not getattr(provenance, key):
+                yield f"{_label(record)} lacks its {key}"
 
 
-def _has_every_seed(submission: Submission) -> Iterator[str]:
-    """A stochastic method has every seed from 0 up to the number asked for; others have seed 0."""
-    seeds: dict[str, set[int]] = {}
-    first: dict[str, Record] = {}
+def _missing_seeds(submission: Submission) -> Iterator[str]:
+    # Records whose identities differ in the seed only are of one variant of a method.
+    variants: dict[str, list[Record]] = {}
     for record in submission.records:
-        variant = _variant(record.identity)
-        seeds.setdefault(variant, set()).add(record.identity.seed)
-        first.setdefault(variant, record)
-    for variant, found in seeds.items():
-        record = first[variant]
-        spec = submission.registry.methods.specs.get(record.identity.method)
-        # Of a method that is not installed, more than one seed shows that it is stochastic.
-        stochastic = spec.stochastic if spec else found != {0}
-        missing = set(range(submission.seeds if stochastic else 1)) - found
+        variant = record.identity.model_copy(update={"seed": 0}).model_dump_json()
+        variants.setdefault(variant, []).append(record)
+    for records in variants.values():
+        identity = records[0].identity
+        seeds = {record.identity.seed for record in records}
+        spec = submission.registry.methods.specs.get(identity.method)
+        # The spec of a method that is not installed is missing. More than one seed, or another
+        # seed than 0, shows that it is stochastic.
+        stochastic = spec.stochastic if spec else seeds != {0}
+        missing = set(range(submission.seeds if stochastic else 1)) - seeds
         if missing:
             listed = ", ".join(map(str, sorted(missing)))
-            yield f"{record.identity.method} under {record.identity.protocol} lacks seed {listed}"
+            yield f"{identity.method} under {identity.protocol} lacks seed {listed}"
 
 
-CONDITIONS: Mapping[Callable[[Submission], Iterable[str]], str] = {
-    _says_who: "Give --name and --contact.",
-    _holds_results: "Name others with --methods, --protocol or --dataset.",
-    _is_done: "Run it again with --retry-failed, or name the other methods with --methods.",
-    _is_sound: "Remove the record and run it again.",
-    _is_current: "Remove the record and run it again.",
-    _can_be_compared: "Remove the record and run it again.",
-    _protocol_is_published: "Name the others with --protocol, or run again.",
-    _code_can_be_had: "Commit the changes, or release the plugin, and run again.",
-    _origin_is_known: "Remove the record and run it again.",
-    _has_every_seed: "Run again with --seeds, or say how many with --seeds here.",
-}
-"""Condition → what to do when it is not met."""
+_RUN_AGAIN = "Remove the record and run it again."
 
-
-def _done(submission: Submission) -> list[Record]:
-    return [record for record in submission.records if record.status == "done"]
-
-
-def _variant(identity: Identity) -> str:
-    return identity.model_copy(update={"seed": 0}).model_dump_json()
+CONDITIONS = (
+    Condition(
+        "A submission has the name of its sender, and a contact.",
+        _without_sender,
+        "Give --name and --contact.",
+    ),
+    Condition(
+        "There is something to submit, and all of it was scored on test profiles.",
+        _no_results,
+        "Name others with --methods, --protocol or --dataset.",
+    ),
+    Condition(
+        "Every job of the submission is done.",
+        _failed,
+        "Run it again with --retry-failed, or name the other methods with --methods.",
+    ),
+    Condition(
+        "Every record is as it was written: key, digests, scores and checksum agree.",
+        _unsound,
+        _RUN_AGAIN,
+    ),
+    Condition("Every record has the current format.", _old_format, _RUN_AGAIN),
+    Condition(
+        "Every record has MAE and CC per gene, and the share of each test profile in them.",
+        _incomparable,
+        _RUN_AGAIN,
+    ),
+    Condition(
+        "Every protocol is one that genebench ships, in its current version.",
+        _unpublished_protocol,
+        "Name the others with --protocol, or run again.",
+    ),
+    Condition(
+        "All code that took part is available to others: no local file, no uncommitted changes.",
+        _unavailable_code,
+        "Commit the changes, or release the plugin, and run again.",
+    ),
+    Condition(
+        "Every record has the origin of genebench and of its plugin, its command, time and host.",
+        _unknown_origin,
+        _RUN_AGAIN,
+    ),
+    Condition(
+        "A stochastic method has every seed from 0 up to the number of --seeds, another seed 0.",
+        _missing_seeds,
+        "Run again with --seeds, or give the number of seeds with --seeds here.",
+    ),
+)
+"""All entry conditions, in the order in which they are checked and printed."""
 
 
 def _label(record: Record) -> str:

@@ -30,8 +30,8 @@ from genebench.models.saved import save_model, tensors_of
 from genebench.plugins.discovery import installed, load_code
 from genebench.plugins.registry import registry
 from genebench.results.published import is_published
-from genebench.results.record import RECORD_FORMAT, Failure, Provenance, Record
-from genebench.results.store import UNSAVED, ResultsStore
+from genebench.results.record import RECORD_FORMAT, UNSAVED, Failure, Provenance, Record
+from genebench.results.store import ResultsStore
 from genebench.runs.failures import MethodFailedError, method_code
 from genebench.runs.jobs import Evaluation, Job, Settings
 from genebench.runs.model_facts import model_facts

@@ -9,8 +9,9 @@ import pytest
 
 from genebench import api
 from genebench._util.files import sha256_of
-from genebench.analysis.audit import audit, mark
+from genebench.analysis.audit import annotate, audit
 from genebench.plugins.registry import registry
+from genebench.results.checks import verify
 from genebench.results.panels import scores_of
 from genebench.results.store import ResultsStore
 
@@ -33,13 +34,13 @@ def lsr(store):
 
 
 def of(store, record):
-    return next(found for found in audit(store, registry()) if found.key == record.key)
+    return next(outcome for outcome in audit(store, registry()) if outcome.key == record.key)
 
 
 def test_every_metric_of_a_genuine_record_is_recomputed(store):
-    for found in audit(store, registry()):
-        assert found.faults == ()
-        assert set(found.recomputed) == set(store.read(found.key).scores)
+    for outcome in audit(store, registry()):
+        assert outcome.faults == ()
+        assert set(outcome.recomputed) == set(store.read(outcome.key).scores)
 
 
 def test_a_forgery_that_agrees_with_itself_is_found_by_its_predictions(store, lsr):
@@ -50,7 +51,7 @@ def test_a_forgery_that_agrees_with_itself_is_found_by_its_predictions(store, ls
         for name, values in vectors.items()
     }
     store.write(lsr.model_copy(update={"scores": scores_of(forged)}), forged)
-    assert store.verify(store.read(lsr.key)) == []
+    assert verify(store.paths, store.read(lsr.key)) == []
     [fault] = of(store, lsr).faults
     assert fault.startswith("mae is not what its kept predictions give")
 
@@ -62,7 +63,7 @@ def test_values_that_changed_places_are_found(store, lsr):
     for name in ("gene-metric.mae",):
         vectors[name][strict] = np.roll(vectors[name][strict], 1)
     store.write(lsr.model_copy(update={"scores": scores_of(vectors)}), vectors)
-    assert store.verify(store.read(lsr.key)) == []
+    assert verify(store.paths, store.read(lsr.key)) == []
     assert of(store, lsr).faults
 
 
@@ -71,7 +72,7 @@ def test_shares_that_changed_places_are_found(store, lsr):
     vectors = store.vectors(lsr)
     vectors["profile-share.cc.strict"] = np.roll(vectors["profile-share.cc.strict"], 1)
     store.write(lsr, vectors)
-    assert store.verify(store.read(lsr.key)) == []
+    assert verify(store.paths, store.read(lsr.key)) == []
     [fault] = of(store, lsr).faults
     assert fault.startswith("the share of profiles in cc is not what")
 
@@ -80,13 +81,13 @@ def test_shares_that_changed_places_are_found(store, lsr):
 def test_groups_that_are_not_those_of_the_dataset_are_found(store, lsr, groups):
     """Profiles passed off as independent make small p-values of nothing."""
     vectors = store.vectors(lsr)
-    own = vectors.pop("profile.group")
+    labels = vectors.pop("profile.group")
     if groups:
         vectors["profile.group"] = (
-            vectors["profile.id"] if groups == "each its own" else own[:1].repeat(len(own))
+            vectors["profile.id"] if groups == "each its own" else labels[:1].repeat(len(labels))
         )
     store.write(lsr, vectors)
-    assert store.verify(store.read(lsr.key)) == []
+    assert verify(store.paths, store.read(lsr.key)) == []
     assert of(store, lsr).faults == ("profile.group is not that of the dataset",)
 
 
@@ -115,21 +116,21 @@ def test_other_predictions_with_a_digest_to_fit_are_found(store, lsr):
 )
 def test_what_cannot_be_recomputed_says_why_and_is_no_fault(store, lsr, change, why):
     store.write(lsr.model_copy(update=change), store.vectors(lsr))
-    found = of(store, lsr)
-    assert found.faults == ()
-    assert found.recomputed == ()
-    assert why in found.not_recomputed
+    outcome = of(store, lsr)
+    assert outcome.faults == ()
+    assert outcome.recomputed == ()
+    assert why in outcome.not_recomputed
 
 
 def test_a_dataset_that_is_not_here_is_no_fault(store, lsr, monkeypatch):
     monkeypatch.setattr("genebench.data.store.DataStore.find", lambda *_: None)
-    found = of(store, lsr)
-    assert found.faults == ()
-    assert "is not prepared here" in found.not_recomputed
+    outcome = of(store, lsr)
+    assert outcome.faults == ()
+    assert "is not prepared here" in outcome.not_recomputed
 
 
-def test_a_mark_says_what_was_recomputed_and_of_which_record(store, lsr):
-    mark(of(store, lsr), store)
-    verified = store.marks(lsr.key)["verified"]
-    assert verified["record"] == sha256_of(store.root / f"{lsr.key}.json")
-    assert {"mae", "cc"} <= set(verified["metrics"])
+def test_an_annotation_says_what_was_recomputed_and_of_which_record(store, lsr):
+    annotate(of(store, lsr), store)
+    verified = store.annotations.read(lsr.key).verified
+    assert verified.record == sha256_of(store.root / f"{lsr.key}.json")
+    assert {"mae", "cc"} <= set(verified.metrics)

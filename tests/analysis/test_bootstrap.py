@@ -78,9 +78,9 @@ def test_the_interval_holds_exactly_the_differences_that_the_test_does_not_rejec
     random = np.random.default_rng(5)
     groups = np.repeat(np.arange(10).astype(str), random.integers(1, 9, 10))
     shares = random.normal(0.5, 1.0, len(groups)) + random.normal(size=10)[groups.astype(int)]
-    found = against_nothing(shares, groups).difference(0, 1)
+    estimate = against_nothing(shares, groups).difference(0, 1)
     step = 1e-6
-    for inside, limit in ((step, found.low), (-step, found.high)):
+    for inside, limit in ((step, estimate.low), (-step, estimate.high)):
         assert against_nothing(shares - limit - inside, groups).p_value(0, 1) > LEVEL
         assert against_nothing(shares - limit + inside, groups).p_value(0, 1) <= LEVEL
 
@@ -108,17 +108,21 @@ def test_equal_methods_differ_by_nothing_for_certain(differences):
 @pytest.mark.parametrize("groups", [1, 2, 5])
 def test_with_too_few_groups_nothing_can_be_told(groups):
     labels = (np.arange(60) % groups).astype(str)
-    found = against_nothing(np.random.default_rng(0).normal(5.0, 0.1, 60), labels).difference(0, 1)
-    assert found.p == pytest.approx(smallest_p(groups))
-    assert found.p > LEVEL
-    assert (found.low, found.high) == (-np.inf, np.inf)
+    estimate = against_nothing(np.random.default_rng(0).normal(5.0, 0.1, 60), labels).difference(
+        0, 1
+    )
+    assert estimate.p == pytest.approx(smallest_p(groups))
+    assert estimate.p > LEVEL
+    assert (estimate.low, estimate.high) == (-np.inf, np.inf)
 
 
 def test_six_groups_are_enough_for_a_plain_difference():
     labels = (np.arange(60) % 6).astype(str)
-    found = against_nothing(np.random.default_rng(0).normal(5.0, 0.1, 60), labels).difference(0, 1)
-    assert found.p == pytest.approx(1 / 32)
-    assert 4 < found.low < 5 < found.high < 6
+    estimate = against_nothing(np.random.default_rng(0).normal(5.0, 0.1, 60), labels).difference(
+        0, 1
+    )
+    assert estimate.p == pytest.approx(1 / 32)
+    assert 4 < estimate.low < 5 < estimate.high < 6
 
 
 def test_far_out_the_p_value_is_a_bound_and_not_the_number_of_resamples():
@@ -154,35 +158,35 @@ def test_seeds_alone_are_judged_by_students_t():
     """Where every profile says the same, all that is left is a t test over seeds."""
     scores = (0.9, 1.0, 1.3, 1.1)
     methods = [sample(np.full(500, np.mean(scores)), scores), sample(np.zeros(500))]
-    found = PairedBootstrap(methods, alone(500)).difference(0, 1)
+    estimate = PairedBootstrap(methods, alone(500)).difference(0, 1)
     expected = stats.ttest_1samp(scores, 0)
-    assert found.p == pytest.approx(expected.pvalue)
-    assert found[1:3] == pytest.approx(tuple(expected.confidence_interval()))
+    assert estimate.p == pytest.approx(expected.pvalue)
+    assert estimate[1:3] == pytest.approx(tuple(expected.confidence_interval()))
 
 
 def test_seeds_of_two_methods_are_judged_by_welchs_test():
     ours, theirs = (0.9, 1.0, 1.3, 1.1), (0.2, 0.9, 0.7)
     methods = [sample(np.full(500, np.mean(scores)), scores) for scores in (ours, theirs)]
-    found = PairedBootstrap(methods, alone(500)).difference(0, 1)
+    estimate = PairedBootstrap(methods, alone(500)).difference(0, 1)
     expected = stats.ttest_ind(ours, theirs, equal_var=False)
-    assert found.p == pytest.approx(expected.pvalue)
-    assert found[1:3] == pytest.approx(tuple(expected.confidence_interval()))
+    assert estimate.p == pytest.approx(expected.pvalue)
+    assert estimate[1:3] == pytest.approx(tuple(expected.confidence_interval()))
 
 
 def test_the_p_values_of_all_pairs_are_those_of_each_pair():
     random = np.random.default_rng(5)
     hard = random.gamma(8, 0.125, 60)
-    shares = [hard * (1 + 0.05 * random.normal(size=60)) + 0.005 * at for at in range(12)]
+    shares = [hard * (1 + 0.05 * random.normal(size=60)) + 0.005 * number for number in range(12)]
     samples = [
-        Sample(one, tuple(one.mean() + 0.01 * random.normal(size=1 + at % 3)))
-        for at, one in enumerate(shares)
+        Sample(values, tuple(values.mean() + 0.01 * random.normal(size=1 + number % 3)))
+        for number, values in enumerate(shares)
     ]
     bootstrap = PairedBootstrap(samples, alone(60))
     pairs = list(combinations([3, *range(5, 12), 0, 1], 2))  # more than are tested at a time
     expected = [bootstrap.difference(*pair).p for pair in pairs]
-    found = bootstrap.p_values([3, *range(5, 12), 0, 1])
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
-    assert found.min() < 1 / RESAMPLES < found.max()
+    p_values = bootstrap.p_values([3, *range(5, 12), 0, 1])
+    np.testing.assert_allclose(p_values, expected, rtol=1e-12)
+    assert p_values.min() < 1 / RESAMPLES < p_values.max()
 
 
 def test_the_p_value_alone_is_that_of_the_difference():

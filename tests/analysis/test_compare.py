@@ -14,7 +14,7 @@ from genebench.results.record import Score
 
 METRICS = {spec.name: spec for spec in genebench_metrics()}
 TWIN = np.array([False, False, True, False, True, False, False, False])
-GENES = np.array([f"g{at}" for at in range(len(TWIN))])
+GENES = np.array([f"g{gene}" for gene in range(len(TWIN))])
 
 
 def method(label, errors, *, metric="mae"):
@@ -53,65 +53,65 @@ def shift():
 
 
 @pytest.fixture
-def found(shift):
+def comparison(shift):
     return compared(method("a", [errors(shift)]), method("b", [errors(0)]))
 
 
-def test_the_difference_is_that_of_the_scores(found):
+def test_the_difference_is_that_of_the_scores(comparison):
     expected = errors(np.array([-0.3, -0.2, -0.1, 0.2, 0.0, -0.4, 0.1, -0.05])).mean()
-    assert found.scores[0] == pytest.approx(expected)
-    assert found.difference.value == pytest.approx(found.scores[0] - found.scores[1])
-    assert found.difference.low < found.difference.value < found.difference.high < 0
+    assert comparison.scores[0] == pytest.approx(expected)
+    assert comparison.difference.value == pytest.approx(comparison.scores[0] - comparison.scores[1])
+    assert comparison.difference.low < comparison.difference.value < comparison.difference.high < 0
 
 
-def test_genes_stand_by_gain_the_greatest_first(found, shift):
-    assert list(found.genes.index) == [f"g{at}" for at in np.argsort(shift, kind="stable")]
-    assert found.genes["gain"].to_numpy() == pytest.approx(np.sort(-shift)[::-1], abs=1e-9)
-    assert found.genes.loc["g2", "twin"]
+def test_genes_stand_by_gain_the_greatest_first(comparison, shift):
+    assert list(comparison.genes.index) == [f"g{gene}" for gene in np.argsort(shift, kind="stable")]
+    assert comparison.genes["gain"].to_numpy() == pytest.approx(np.sort(-shift)[::-1], abs=1e-9)
+    assert comparison.genes.loc["g2", "twin"]
 
 
-def test_shares_of_genes_count_better_same_and_worse(found):
-    assert [found.share(which) for which in (1, 0, -1)] == [5 / 8, 1 / 8, 2 / 8]
+def test_shares_of_genes_count_better_same_and_worse(comparison):
+    assert [comparison.share(which) for which in (1, 0, -1)] == [5 / 8, 1 / 8, 2 / 8]
 
 
-def test_wilcoxon_is_scipys_over_genes(found, shift):
-    gains = found.genes["gain"].to_numpy()
-    assert found.wilcoxon() == pytest.approx(stats.wilcoxon(gains).pvalue)
+def test_wilcoxon_is_scipys_over_genes(comparison, shift):
+    gains = comparison.genes["gain"].to_numpy()
+    assert comparison.wilcoxon() == pytest.approx(stats.wilcoxon(gains).pvalue)
 
 
 def test_where_higher_is_better_a_gain_is_the_other_way_round(shift):
     a, b = (method(n, [errors(s)], metric="cc") for n, s in (("a", shift), ("b", 0)))
-    found = compared(a, b, "cc")
-    assert found.genes.index[0] == "g3"
-    assert found.share(1) == 2 / 8
+    comparison = compared(a, b, "cc")
+    assert comparison.genes.index[0] == "g3"
+    assert comparison.share(1) == 2 / 8
 
 
 @pytest.mark.parametrize(("panel", "genes"), [("strict", 6), ("twin", 2)])
 def test_a_panel_is_of_its_own_genes_and_shares(shift, panel, genes):
     a, b = method("a", [errors(shift)]), method("b", [errors(0)])
-    found = compared(a, b, panel=panel)
-    assert len(found.genes) == genes
-    assert found.difference.value == pytest.approx(-found.genes["gain"].mean())
+    comparison = compared(a, b, panel=panel)
+    assert len(comparison.genes) == genes
+    assert comparison.difference.value == pytest.approx(-comparison.genes["gain"].mean())
 
 
 def test_genes_are_averaged_over_seeds():
     both = errors(0.1, seed=1), errors(0.3, seed=2)
-    found = compared(method("a", both), method("b", [errors(0)]))
+    comparison = compared(method("a", both), method("b", [errors(0)]))
     expected = np.mean([one.mean(axis=0) for one in both], axis=0)
-    assert found.genes.loc[GENES, "a"].to_numpy() == pytest.approx(expected)
+    assert comparison.genes.loc[GENES, "a"].to_numpy() == pytest.approx(expected)
 
 
 def test_records_without_shares_are_compared_descriptively(shift):
     a, b = method("a", [errors(shift)]), method("b", [errors(0)])
     del a.records[0].vectors["profile-share.mae.all"]
-    found = compared(a, b)
-    assert found.difference is None
-    assert found.share(1) == 5 / 8
+    comparison = compared(a, b)
+    assert comparison.difference is None
+    assert comparison.share(1) == 5 / 8
 
 
 def test_other_profiles_are_no_pairs(shift):
-    found = compared(method("a", [errors(shift)]), method("b", [errors(0, profiles=50)]))
-    assert found.difference is None
+    comparison = compared(method("a", [errors(shift)]), method("b", [errors(0, profiles=50)]))
+    assert comparison.difference is None
 
 
 def test_a_method_without_the_score_cannot_be_compared(shift):
@@ -120,6 +120,6 @@ def test_a_method_without_the_score_cannot_be_compared(shift):
 
 
 def test_equal_methods_have_no_wilcoxon(shift):
-    found = compared(method("a", [errors(shift)]), method("b", [errors(shift)]))
-    assert np.isnan(found.wilcoxon())
-    assert found.difference.p == 1
+    comparison = compared(method("a", [errors(shift)]), method("b", [errors(shift)]))
+    assert np.isnan(comparison.wilcoxon())
+    assert comparison.difference.p == 1

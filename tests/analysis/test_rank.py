@@ -22,12 +22,20 @@ class Table:
         self.random = np.random.default_rng(0)
         self.hard = self.random.normal(size=profiles)
         """How hard each profile is, for every method alike."""
-        self.ids = np.array([f"p{at}" for at in range(profiles)])
+        self.ids = np.array([f"p{number}" for number in range(profiles)])
         self.groups = groups
         self.vectors, self.variants, self.reads = {}, [], []
 
     def add(
-        self, label, error, *, seeds=(0.0,), noise=0.05, control=False, metric="mae", held=True
+        self,
+        label,
+        error,
+        *,
+        seeds=(0.0,),
+        noise=0.05,
+        control=False,
+        metric="mae",
+        has_shares=True,
     ):
         records = []
         for number, drift in enumerate(seeds):
@@ -38,7 +46,7 @@ class Table:
             vectors = {"profile.id": self.ids}
             if self.groups is not None:
                 vectors["profile.group"] = self.groups
-            if held:
+            if has_shares:
                 vectors[f"profile-share.{metric}.all"] = shares
             self.vectors[key] = vectors
             score = Score(mean=shares.mean(), std=0.1, genes=10)
@@ -54,7 +62,7 @@ class Table:
         return standings(self.variants, self.vectors_of, METRICS[metric])
 
     def places(self, metric="mae"):
-        return {one.variant.label: one.place for one in self.standings(metric)}
+        return {row.variant.label: row.place for row in self.standings(metric)}
 
 
 def test_methods_that_can_be_told_apart_have_ranks_of_their_own_best_first():
@@ -65,7 +73,7 @@ def test_methods_that_can_be_told_apart_have_ranks_of_their_own_best_first():
 def test_equals_share_a_rank_and_the_next_one_counts_them_both():
     table = Table().add("a", 0.3001).add("b", 0.3).add("c", 0.5)
     assert table.places() == {"b": "1 =", "a": "1 =", "c": "3"}
-    ties = {one.variant.label: [o.label for o in one.tied_with] for one in table.standings()}
+    ties = {row.variant.label: [o.label for o in row.tied_with] for row in table.standings()}
     assert ties == {"a": ["b"], "b": ["a"], "c": []}
 
 
@@ -90,21 +98,21 @@ def test_pairing_finds_a_difference_that_is_small_against_the_spread_of_profiles
 
 def test_controls_come_last_without_a_rank_and_nobody_is_behind_them():
     table = Table().add("copy", 0.1, control=True).add("lsr", 0.4)
-    found = table.standings()
-    assert [(one.variant.label, one.rank) for one in found] == [("lsr", 1), ("copy", None)]
-    assert found[1].low < 0.1 < found[1].high
+    rows = table.standings()
+    assert [(row.variant.label, row.rank) for row in rows] == [("lsr", 1), ("copy", None)]
+    assert rows[1].low < 0.1 < rows[1].high
 
 
 def test_records_without_shares_are_shown_but_not_ranked():
-    table = Table().add("old", 0.1, held=False).add("a", 0.3).add("b", 0.5)
-    found = table.standings()
-    assert [(one.variant.label, one.place) for one in found] == [
+    table = Table().add("old", 0.1, has_shares=False).add("a", 0.3).add("b", 0.5)
+    rows = table.standings()
+    assert [(row.variant.label, row.place) for row in rows] == [
         ("a", "1"),
         ("b", "2"),
         ("old", "–"),
     ]
-    assert found[2].mean == pytest.approx(0.1)
-    assert found[2].low is None
+    assert rows[2].mean == pytest.approx(0.1)
+    assert rows[2].low is None
 
 
 def test_a_seed_without_shares_leaves_its_method_unranked():
@@ -133,7 +141,7 @@ def test_a_table_of_nothing_has_no_standings():
 
 
 def test_undeclared_copies_would_part_what_groups_leave_tied():
-    groups = np.repeat([f"donor{at}" for at in range(6)], 20)
+    groups = np.repeat([f"donor{number}" for number in range(6)], 20)
     shift = np.repeat([0.03, -0.02, 0.02, -0.01, 0.03, -0.01], 20)
     apart = {}
     for known in (None, groups):
@@ -145,16 +153,16 @@ def test_undeclared_copies_would_part_what_groups_leave_tied():
 
 
 def test_seeds_are_averaged_and_their_interval_stands_apart():
-    (one,) = Table().add("a", 0.3, seeds=(-0.01, 0.0, 0.01)).standings()
-    assert (one.seeds, one.mean) == (3, pytest.approx(0.3))
-    assert one.mean - one.seed_low == pytest.approx(one.seed_high - one.mean)
-    assert one.seed_high - one.mean == pytest.approx(4.3027 * 0.01 / np.sqrt(3), rel=1e-4)
+    (row,) = Table().add("a", 0.3, seeds=(-0.01, 0.0, 0.01)).standings()
+    assert (row.seeds, row.mean) == (3, pytest.approx(0.3))
+    assert row.mean - row.seed_low == pytest.approx(row.seed_high - row.mean)
+    assert row.seed_high - row.mean == pytest.approx(4.3027 * 0.01 / np.sqrt(3), rel=1e-4)
 
 
 def test_seeds_that_disagree_tie_what_one_seed_would_part():
-    one = Table().add("a", 0.30).add("b", 0.32)
+    row = Table().add("a", 0.30).add("b", 0.32)
     many = Table().add("a", 0.30, seeds=(-0.03, 0, 0.03)).add("b", 0.32)
-    assert one.places() == {"a": "1", "b": "2"}
+    assert row.places() == {"a": "1", "b": "2"}
     assert many.places() == {"a": "1 =", "b": "1 ="}
 
 
@@ -182,7 +190,7 @@ def test_holm_multiplies_the_least_by_all_the_next_by_one_fewer_and_never_falls(
 
 
 def groups_of(number, size):
-    return np.repeat([f"donor{at}" for at in range(number)], size)
+    return np.repeat([f"donor{number}" for number in range(number)], size)
 
 
 @pytest.mark.parametrize(
@@ -196,8 +204,8 @@ def groups_of(number, size):
     ids=["covered", "few groups", "few profiles in many groups", "few profiles"],
 )
 def test_tables_of_fewer_units_than_were_calibrated_say_so(groups, is_rough):
-    found = Table(len(groups), groups).add("a", 0.3).add("b", 0.5).standings()
-    assert ("rough" in caution(found)) is is_rough
+    rows = Table(len(groups), groups).add("a", 0.3).add("b", 0.5).standings()
+    assert ("rough" in caution(rows)) is is_rough
 
 
 def test_where_nothing_is_compared_there_is_nothing_to_take_care_of():

@@ -28,7 +28,7 @@ def params(layers=1, units=300, dropout=0.1):
 def test_a_grid_has_a_cell_for_every_point_be_it_empty(made_up):
     records = [made_up("net", params(1, 10)), made_up("net", params(2, 20), None)]
     grid = grid_of(SPEC, "small", {}, {"layers": ["1", "2"], "units": ["10", "20"]}, records)
-    statuses = {point: [one.status for one in cell] for point, cell in grid.cells.items()}
+    statuses = {point: [record.status for record in cell] for point, cell in grid.cells.items()}
     assert statuses == {(1, 10): ["done"], (1, 20): [], (2, 10): [], (2, 20): ["failed"]}
     assert grid.axes == {"layers": (1, 2), "units": (10, 20)}
 

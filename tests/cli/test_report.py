@@ -438,7 +438,7 @@ def test_a_damaged_record_is_named_with_the_remedy_and_the_others_are_shown(
     assert "train-mean" in outcome.out
     [warning] = caplog.messages
     assert f"{key}.json" in warning
-    assert "remove the file" in warning
+    assert "Remove the file" in warning
 
 
 # Status

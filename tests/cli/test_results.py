@@ -62,13 +62,13 @@ def test_an_edited_record_that_says_it_is_of_an_older_format_is_named(genebench,
     done = genebench("results", "verify", "--results", copied)
     assert done.status == 1
     assert f"{key}: " in done.out
-    assert "says format 1, which has no seal: was edited after it was written" in done.out
+    assert "format 1 has no model_parameters, so the record was edited" in done.out
 
 
 def test_what_run_wrote_is_sound(genebench, made):
     outcome = genebench("results", "verify", "--results", made)
     assert outcome.status == 0
-    assert outcome.out == "6 of 6 records are sound; 6 recomputed from their predictions\n"
+    assert outcome.out == "6 of 6 records are sound, 6 recomputed from their predictions\n"
 
 
 def change_a_score(content: dict) -> None:
@@ -129,7 +129,7 @@ EDITS = {
     change_a_time: "its checksum does not match",
     change_the_preset: "its checksum does not match",
     drop_a_key: "peak_memory: this key is missing",
-    come_from_the_future: "use the genebench that wrote format 99",
+    come_from_the_future: "Use the genebench that wrote format 99",
     score_nan: "scores.mae.all.mean: Input should be a finite number",
     name_it_hostile: "method name '<script>alert(1)</script>' is malformed",
 }
@@ -172,7 +172,7 @@ def test_what_was_recomputed_is_marked_on_request_and_only_that(genebench, copie
     assert outcome.status == 1
     assert "5 recomputed from their predictions, and marked as verified" in outcome.out
     store = ResultsStore(copied)
-    marked = {name: "verified" in store.marks(name) for name in store.keys()}  # noqa: SIM118
+    marked = {name: bool(store.annotations.read(name).verified) for name in store.keys()}  # noqa: SIM118
     assert marked == {name: name != key for name in marked}
 
 
@@ -245,7 +245,7 @@ def test_a_submission_is_verified_with_one_command(genebench, bundle):
     outcome = genebench("results", "verify", bundle)
     assert outcome.status == 0
     assert "submitted by A. Person <a@example.org>" in outcome.out
-    assert "6 of 6 records are sound; 6 recomputed from their predictions" in outcome.out
+    assert "6 of 6 records are sound, 6 recomputed from their predictions" in outcome.out
     assert outcome.out.endswith("every entry condition is met\n")
 
 
@@ -256,7 +256,7 @@ def test_a_submission_is_merged_and_then_marked(genebench, bundle, tmp_path):
     assert genebench("results", "verify", "--mark", "--results", board).status == 0
     store = ResultsStore(board)
     for key in store.keys():  # noqa: SIM118  not a mapping
-        assert set(store.marks(key)) == {"submitted", "verified"}
+        assert store.annotations.read(key).names == ["submitted", "verified"]
 
 
 def test_what_does_not_meet_a_condition_is_not_submitted(genebench, released, tmp_path):

@@ -451,7 +451,7 @@ def test_a_results_folder_of_another_layout_is_refused_and_left_alone(run, copie
 def test_a_record_cut_short_is_named_with_the_remedy(run, copied):
     record = next(copied.glob("????????????????????????.json"))
     record.write_bytes(record.read_bytes()[:100])
-    assert_one_line_error(run(), record.name, "remove the file")
+    assert_one_line_error(run(), record.name, "Remove the file")
     record.unlink()
     assert "11 results are in" in run().err
 

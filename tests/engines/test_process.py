@@ -21,6 +21,7 @@ from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError
 from genebench.plugins.discovery import FILES, installed, use_files
 from genebench.plugins.registry import registry
+from genebench.results.checks import verify
 from genebench.results.store import ResultsStore
 from genebench.runs.execute import execute
 from genebench.runs.jobs import Settings
@@ -177,7 +178,7 @@ def test_a_method_that_works_gives_the_same_as_in_this_process(rogue, tmp_path, 
             assert (other.key, other.scores) == (record.key, record.scores)
             assert other.provenance.plugins == record.provenance.plugins
             assert other.provenance.plugins["rogue.py"].install == "file"
-            assert ResultsStore(tmp_path / "results").verify(other) == []
+            assert verify(ResultsStore(tmp_path / "results").paths, other) == []
 
 
 def test_a_method_that_ends_its_process_is_a_failed_record_with_its_last_words(rogue, watched):

@@ -359,12 +359,12 @@ def test_a_row_is_verified_when_all_of_its_runs_are(store, tmp_path):
     verified = {
         "record": store.digest(record.key), "when": "2026", "genebench": "1", "metrics": ("mae",)
     }  # fmt: skip
-    store.mark(record.key, verified=verified)
+    store.annotations.add(record.key, verified=verified)
     site = made(store, tmp_path)
     assert labels(Page(boards(site.out)[0] / "all.html")) == [("1", "ggan")]
     assert "verified" in Page(site.out / "runs" / f"{record.key}.html").text
     (first,) = set(store.keys()) - {record.key}
-    store.mark(first, verified={**verified, "record": store.digest(first)})
+    store.annotations.add(first, verified={**verified, "record": store.digest(first)})
     site = made(store, tmp_path)
     assert labels(Page(boards(site.out)[0] / "all.html")) == [("1", "ggan verified")]
 
@@ -692,7 +692,7 @@ def test_different_records_under_one_key_are_named_and_the_first_is_shown(store,
 def verify(store, record):
     """Mark a record as verified."""
     mark = {"record": store.digest(record.key), "when": "", "genebench": "1", "metrics": ("mae",)}
-    store.mark(record.key, verified=mark)
+    store.annotations.add(record.key, verified=mark)
 
 
 def test_a_mark_does_not_pass_to_another_record_of_the_same_key(store, tmp_path):

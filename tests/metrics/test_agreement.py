@@ -86,11 +86,11 @@ def test_a_measure_of_profiles_is_that_of_the_transposed_matrices(measure, pair)
 
 def test_cc_is_the_published_formula(pair):
     truth, prediction = pair
-    for j, found in enumerate(concordance_correlation(truth, prediction)):
+    for j, result in enumerate(concordance_correlation(truth, prediction)):
         y, guess = truth[:, j], prediction[:, j]
         rho = np.corrcoef(y, guess)[0, 1]
         spread = np.var(y) + np.var(guess) + (np.mean(y) - np.mean(guess)) ** 2
-        assert found == pytest.approx(2 * rho * np.std(y) * np.std(guess) / spread, abs=1e-6)
+        assert result == pytest.approx(2 * rho * np.std(y) * np.std(guess) / spread, abs=1e-6)
 
 
 @given(pairs())
@@ -206,8 +206,8 @@ def test_the_terms_of_cc_answer_to_a_small_change_of_weights_up_to_its_square(pa
     errors = []
     for step in (1e-3, 1e-4):
         weights = (1 + step * change) / 60
-        found = weights @ concordance_terms(truth, prediction)
-        errors.append(np.abs(found - reweighted_cc(truth, prediction, weights)).max())
+        result = weights @ concordance_terms(truth, prediction)
+        errors.append(np.abs(result - reweighted_cc(truth, prediction, weights)).max())
     assert errors[0] < 1e-5
     assert errors[1] == pytest.approx(errors[0] / 100, rel=0.1)
 
@@ -217,12 +217,12 @@ def test_the_terms_of_cc_are_the_infinitesimal_jackknife(pair):
     truth, prediction = pair
     cc = concordance_correlation(truth, prediction)
     step = 1e-5
-    for at in range(len(truth)):
-        towards = np.eye(len(truth))[at] - 1 / 60
+    for profile in range(len(truth)):
+        towards = np.eye(len(truth))[profile] - 1 / 60
         ahead, behind = (
             reweighted_cc(truth, prediction, 1 / 60 + sign * step * towards) for sign in (1, -1)
         )
-        influence = concordance_terms(truth, prediction)[at] - cc
+        influence = concordance_terms(truth, prediction)[profile] - cc
         np.testing.assert_allclose(influence, (ahead - behind) / (2 * step), atol=1e-7)
 
 

@@ -22,13 +22,13 @@ def made(truth, prediction):
 def naive(truth, prediction):
     """Recall of each column."""
     number = truth.shape[1]
-    found = []
+    result = []
     for j in range(number):
         r = np.array([_correlation(prediction[:, j], truth[:, k]) for k in range(number)])
         others = np.delete(r, j)
         tied = np.isclose(others, r[j], atol=1e-6, rtol=0)
-        found.append(((others < r[j]) & ~tied).mean() + tied.mean() / 2)
-    return np.array(found)
+        result.append(((others < r[j]) & ~tied).mean() + tied.mean() / 2)
+    return np.array(result)
 
 
 def _correlation(a, b):
@@ -51,7 +51,7 @@ def memory(request, monkeypatch):
     """All blocks and correlations at once, and in several parts of each."""
     if request.param == "in parts":
         monkeypatch.setattr(pairs_module, "BLOCK_BYTES", 7 * 4 * 30)
-        monkeypatch.setattr(recall, "MEMORY", 11 * 4 * 30)
+        monkeypatch.setattr(recall, "CORRELATION_BYTES", 11 * 4 * 30)
         monkeypatch.setattr(recall, "_ROWS", 4)
 
 
@@ -98,8 +98,8 @@ def test_a_gene_without_competitors_is_recalled_by_chance():
 
 def test_pairs_give_every_value_once_in_either_direction(pair, monkeypatch):
     monkeypatch.setattr(pairs_module, "BLOCK_BYTES", 7 * 4 * 30)
-    found = made(*pair)
-    for blocks, axis in ((found.by_genes(), 1), (found.by_profiles(), 0)):
+    result = made(*pair)
+    for blocks, axis in ((result.by_genes(), 1), (result.by_profiles(), 0)):
         parts = list(blocks)
         assert len(parts) > 2
         for which, whole in enumerate(pair):

@@ -65,7 +65,7 @@ def fake(monkeypatch):
 def test_scores_do_not_depend_on_how_the_data_are_cut(tested, prediction, monkeypatch):
     whole = score(tested, prediction, EVERY)
     monkeypatch.setattr(pairs, "BLOCK_BYTES", 4 * N_PROFILES * 8)
-    monkeypatch.setattr(scoring, "PIECE", N_PROFILES * 3)
+    monkeypatch.setattr(scoring, "PIECE_VALUES", N_PROFILES * 3)
     cut = score(tested, prediction, EVERY)
     assert cut.faults == whole.faults == []
     assert cut.vectors.keys() == whole.vectors.keys()
@@ -87,9 +87,9 @@ def test_every_metric_on_offer_has_one_finite_value_for_each_gene_or_profile(tes
 
 def test_the_metrics_on_offer_are_those_of_the_field_gene_by_gene_and_profile_by_profile():
     names = {"mae", "cc", "rmse", "pearson", "spearman", "r2", "recall"}
-    found = {spec.name: spec for spec in EVERY}
-    assert names | {f"profile-{name}" for name in names} <= set(found)
-    costly = {name for name, spec in found.items() if spec.costly}
+    result = {spec.name: spec for spec in EVERY}
+    assert names | {f"profile-{name}" for name in names} <= set(result)
+    costly = {name for name, spec in result.items() if spec.costly}
     assert costly == {"spearman", "recall", "profile-spearman", "profile-recall"}
 
 
@@ -109,8 +109,8 @@ def test_a_prediction_that_is_a_constant_or_perfect_gives_no_metric_trouble(test
 def test_constants_are_counted(tested, truth, prediction):
     prediction[:, 3:7] = 0.1
     truth[:, 30] = -2.5
-    found = score(profiles_of(truth), prediction, EVERY[:1])
-    assert (found.constant_prediction, found.constant_truth) == (4, 1)
+    result = score(profiles_of(truth), prediction, EVERY[:1])
+    assert (result.constant_prediction, result.constant_truth) == (4, 1)
 
 
 # --- shares ---------------------------------------------------------------------------------------
@@ -119,18 +119,18 @@ def test_constants_are_counted(tested, truth, prediction):
 @pytest.mark.parametrize("metric", ["mae", "cc"])
 @pytest.mark.parametrize("panel", PANELS)
 def test_the_mean_of_the_shares_of_profiles_is_the_score(tested, prediction, metric, panel):
-    found = score(tested, prediction, EVERY)
-    share = found.vectors[f"profile-share.{metric}.{panel}"]
+    result = score(tested, prediction, EVERY)
+    share = result.vectors[f"profile-share.{metric}.{panel}"]
     assert share.shape == (N_PROFILES,)
     assert share.dtype == np.float64
-    assert share.mean() == pytest.approx(found.scores()[metric][panel].mean, abs=1e-12)
+    assert share.mean() == pytest.approx(result.scores()[metric][panel].mean, abs=1e-12)
 
 
 @pytest.mark.parametrize("panel", PANELS)
 def test_shares_of_mae_are_each_profiles_mean_absolute_error(tested, truth, prediction, panel):
-    found = score(tested, prediction, EVERY).vectors[f"profile-share.mae.{panel}"]
+    result = score(tested, prediction, EVERY).vectors[f"profile-share.mae.{panel}"]
     errors = np.abs(prediction.astype(np.float64) - truth)[:, PANELS[panel]]
-    np.testing.assert_allclose(found, errors.mean(axis=1))
+    np.testing.assert_allclose(result, errors.mean(axis=1))
 
 
 @pytest.mark.parametrize("metric", ["mae", "cc"])
@@ -159,10 +159,10 @@ def test_a_panel_without_genes_has_no_shares(truth, prediction):
 
 def test_a_strangers_metric_has_shares_by_giving_its_terms(tested, truth, prediction, fake):
     metric = fake(lambda truth, prediction: (prediction - truth) ** 2, form="terms")
-    found = score(tested, prediction, [metric])
+    result = score(tested, prediction, [metric])
     squares = (prediction.astype(np.float64) - truth) ** 2
-    np.testing.assert_allclose(found.vectors["gene-metric.fake"], squares.mean(axis=0))
-    np.testing.assert_allclose(found.vectors["profile-share.fake.all"], squares.mean(axis=1))
+    np.testing.assert_allclose(result.vectors["gene-metric.fake"], squares.mean(axis=0))
+    np.testing.assert_allclose(result.vectors["profile-share.fake.all"], squares.mean(axis=1))
 
 
 # --- groups ---------------------------------------------------------------------------------------
@@ -170,11 +170,11 @@ def test_a_strangers_metric_has_shares_by_giving_its_terms(tested, truth, predic
 
 def test_groups_of_profiles_are_kept_where_there_are_some(tested, prediction):
     assert "profile.group" not in score(tested, prediction, EVERY[:1]).vectors
-    groups = [f"GSE{at // 10}" for at in range(N_PROFILES)]
+    groups = [f"GSE{profile // 10}" for profile in range(N_PROFILES)]
     tested.profiles = pd.DataFrame({"group": groups}, index=tested.profiles.index)
-    found = score(tested, prediction, EVERY[:1]).vectors["profile.group"]
-    assert found.dtype.kind == "U"
-    assert found.tolist() == groups
+    result = score(tested, prediction, EVERY[:1]).vectors["profile.group"]
+    assert result.dtype.kind == "U"
+    assert result.tolist() == groups
 
 
 # --- what metrics may do wrong --------------------------------------------------------------------
@@ -196,13 +196,13 @@ def test_a_bad_metric_costs_its_own_vectors_and_nothing_else(  # noqa: PLR0917
     tested, prediction, fake, function, form, fault
 ):
     bad = fake(function, form=form)
-    found = score(tested, prediction, [bad, *EVERY])
-    [line] = found.faults
+    result = score(tested, prediction, [bad, *EVERY])
+    [line] = result.faults
     assert line.startswith("metric fake failed: ")
     assert fault in line
     expected = score(tested, prediction, EVERY).vectors
-    assert found.vectors.keys() == expected.keys()
-    np.testing.assert_array_equal(found.vectors["gene-metric.mae"], expected["gene-metric.mae"])
+    assert result.vectors.keys() == expected.keys()
+    np.testing.assert_array_equal(result.vectors["gene-metric.mae"], expected["gene-metric.mae"])
 
 
 @pytest.mark.parametrize("axis", ["gene", "profile"])
@@ -215,9 +215,9 @@ def test_a_metric_cannot_change_what_the_next_one_is_given(tested, prediction, f
         return np.zeros(truth.shape[1 if axis == "gene" else 0])
 
     expected = score(tested, prediction, EVERY).vectors
-    found = score(tested, prediction, [fake(spoil, axis=axis), *EVERY]).vectors
+    result = score(tested, prediction, [fake(spoil, axis=axis), *EVERY]).vectors
     for name, values in expected.items():
-        np.testing.assert_array_equal(found[name], values)
+        np.testing.assert_array_equal(result[name], values)
 
 
 def test_terms_are_of_genes_only(fake):

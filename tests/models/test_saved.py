@@ -14,7 +14,9 @@ import pytest
 from genebench import UserError, api
 from genebench.models.saved import open_model
 from genebench.protocols import GEO
-from genebench.results.store import UNSAVED, ResultsStore
+from genebench.results.checks import verify
+from genebench.results.record import UNSAVED
+from genebench.results.store import ResultsStore
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,7 @@ def test_a_method_that_cannot_save_its_models_is_no_failure(kept):
     assert records["knn"].model == UNSAVED
     assert "cannot be saved" in records["knn"].notes[-1]
     assert store.model_path(records["knn"]) is None
-    assert store.verify(records["knn"]) == []
+    assert verify(store.paths, records["knn"]) == []
 
 
 def test_results_with_models_are_not_done_again_and_those_without_are(kept, tiny, tmp_path):
@@ -94,7 +96,9 @@ def test_a_changed_model_is_found(kept, tmp_path):
     path = store.model_path(records["copy-twin"])
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert store.verify(records["copy-twin"]) == [f"{path.name} was changed after it was written"]
+    assert verify(store.paths, records["copy-twin"]) == [
+        f"{path.name} was changed after it was written"
+    ]
     path.write_bytes(content)
 
 

@@ -74,19 +74,19 @@ def test_every_key_of_a_manifest_is_described():
     assert all(field.description for field in Manifest.model_fields.values())
 
 
-def test_a_merged_bundle_is_marked_as_submitted(bundle, tmp_path):
+def test_a_merged_bundle_is_annotated_as_submitted(bundle, tmp_path):
     results = ResultsStore(tmp_path / "board")
     merged = merge([bundle], results.root)
     assert len(merged.added) == 3
     for key in merged.added:
-        mark = results.marks(key)["submitted"]
-        assert mark["name"] == "A. Person"
-        assert mark["bundle"] == hashlib.sha256(bundle.read_bytes()).hexdigest()
+        submitted = results.annotations.read(key).submitted
+        assert submitted.name == "A. Person"
+        assert submitted.bundle == hashlib.sha256(bundle.read_bytes()).hexdigest()
 
 
-def test_what_was_here_before_a_bundle_is_not_marked_as_submitted(store, bundle, lsr):
+def test_what_was_here_before_a_bundle_is_not_annotated_as_submitted(store, bundle, lsr):
     assert len(merge([bundle], store.root).same) == 3
-    assert store.marks(lsr.key) == {}
+    assert store.annotations.read(lsr.key).names == []
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_name_that_comes_twice_is_refused(bundle):
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(bundle, monkeypatch):
-    monkeypatch.setattr("genebench.results.bundle._FREE", 1 << 20)
+    monkeypatch.setattr("genebench.results.bundle._SMALL_BYTES", 1 << 20)
     zeros = {"0123456789abcdef01234567.npz": bytes(200 * bundle.stat().st_size)}
     path = rewritten(
         bundle, lambda content: declared(content | zeros), compression=zipfile.ZIP_DEFLATED
@@ -130,7 +130,7 @@ def test_a_file_that_is_not_what_the_manifest_says_is_refused(bundle, lsr):
     def change(content):
         return content | {f"{lsr.key}.npz": content[f"{lsr.key}.npz"] + b"x"}
 
-    assert "is not what the manifest says" in refused(rewritten(bundle, change))
+    assert "is not the file of the manifest" in refused(rewritten(bundle, change))
 
 
 @pytest.mark.parametrize("suffix", [".json", ".npz", ".predictions.npy"])
@@ -181,8 +181,8 @@ def test_a_bundle_that_is_not_there_is_one_line(tmp_path):
 def test_damage_anywhere_is_refused_or_harmless(bundle, data):
     """A flipped byte is found, or is one that says nothing about the content."""
     content = bytearray(bundle.read_bytes())
-    at = data.draw(st.integers(0, len(content) - 1))
-    content[at] ^= data.draw(st.integers(1, 255))
+    position = data.draw(st.integers(0, len(content) - 1))
+    content[position] ^= data.draw(st.integers(1, 255))
     path = bundle.with_name("damaged.zip")
     path.write_bytes(content)
     try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from genebench.errors import UserError
+from genebench.results.checks import verify
 from genebench.results.merge import merge
 from genebench.results.record import Failure
 from genebench.results.store import ResultsStore
@@ -59,7 +58,7 @@ def test_the_same_result_of_two_machines_is_one_result(store, other, lsr, change
         ),
         vectors,
     )
-    assert other.verify(changed) == []
+    assert verify(other.paths, changed) == []
     before = snapshot(store)
     merged = merge([other.root], store.root)
     assert len(merged.same) == 3
@@ -81,7 +80,7 @@ def conflicting(other, lsr):
         for name, values in vectors.items()
     }
     changed = lsr.model_copy(update={"scores": _scores_of(vectors), "predictions": ""})
-    assert other.verify(other.write(changed, vectors)) == []
+    assert verify(other.paths, other.write(changed, vectors)) == []
     return other
 
 
@@ -113,16 +112,16 @@ def test_a_finished_record_replaces_a_failed_one_and_never_the_other_way(store, 
     assert "lsr" in line
     assert line.endswith("done replaces failed")
     assert other.read(lsr.key) == lsr
-    assert other.verify(lsr) == []
+    assert verify(other.paths, lsr) == []
 
 
 def test_a_record_that_kept_its_predictions_replaces_one_that_did_not(store, other, lsr, change):
     change(store, lsr, predictions="")
     [line] = merge([other.root], store.root).replaced
     assert line.endswith("also holds predictions")
-    found = store.read(lsr.key)
-    assert store.verify(found) == []
-    np.testing.assert_array_equal(store.predictions(found), other.predictions(found))
+    ours = store.read(lsr.key)
+    assert verify(store.paths, ours) == []
+    np.testing.assert_array_equal(store.predictions(ours), other.predictions(ours))
 
 
 def _better_score(content):
@@ -158,7 +157,7 @@ def test_what_is_damaged_here_is_named_and_not_written_over(store, other, lsr, e
     edit(store, lsr, _better_score)
     before = snapshot(store)
     merged = merge([other.root], store.root)
-    assert f"remove {lsr.key}.json there and merge again" in merged.refused[0]
+    assert f"Remove {lsr.key}.json there and merge again" in merged.refused[0]
     assert snapshot(store) == before
 
 
@@ -204,24 +203,9 @@ def test_a_destination_that_is_something_else_is_not_written_to(tmp_path, store)
 def test_who_submitted_goes_along_and_that_it_was_verified_elsewhere_does_not(store, empty, lsr):
     submitted = {"name": "A", "contact": "a@b", "licence": "", "created": "now", "bundle": "0"}
     verified = {"record": store.digest(lsr.key), "when": "now", "genebench": "1", "metrics": ()}
-    store.mark(lsr.key, submitted=submitted, verified=verified)
-    assert set(store.marks(lsr.key)) == {"submitted", "verified"}
+    store.annotations.add(lsr.key, submitted=submitted, verified=verified)
+    assert store.annotations.read(lsr.key).names == ["submitted", "verified"]
     merge([store.root], empty.root)
-    assert empty.marks(lsr.key) == {"submitted": submitted}
-
-
-def test_a_mark_of_a_record_that_changed_since_no_longer_holds(store, lsr, change):
-    store.mark(
-        lsr.key,
-        verified={"record": store.digest(lsr.key), "when": "", "genebench": "", "metrics": ()},
-    )
-    assert "verified" in store.marks(lsr.key)
-    change(store, lsr, notes=("edited",))
-    assert store.marks(lsr.key) == {}
-
-
-@pytest.mark.parametrize("content", ["", "{", '{"verified": 1}', json.dumps({"winner": {}})])
-def test_marks_that_cannot_be_read_are_none(store, lsr, content):
-    (store.root / f"{lsr.key}.marks.json").write_text(content)
-    assert store.marks(lsr.key) == {}
-    assert store.sound(thorough=True)[1] == []
+    annotations = empty.annotations.read(lsr.key)
+    assert annotations.names == ["submitted"]
+    assert annotations.submitted.model_dump() == submitted

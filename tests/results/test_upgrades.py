@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genebench.models.saved import open_model
+from genebench.results.checks import verify
+from genebench.results.merge import merge
 from genebench.results.record import RECORD_FORMAT, Record
 from genebench.results.store import ResultsStore
 from genebench.results.upgrades import upgraded, upgraded_identity
@@ -107,7 +109,7 @@ def test_a_record_of_format_2_that_says_it_is_of_format_1_is_refused(old, kept):
     document["seconds"]["fit"] = 0.001
     (old.root / f"{BEFORE_CURVES}.json").write_text(json.dumps(document))
     [fault] = old.sound(thorough=True)[1]
-    assert f"says format 1, which has no {kept}: was edited after it was written" in fault.line
+    assert f"format 1 has no {kept}, so the record was edited after it was written" in fault.line
 
 
 def test_a_record_of_today_is_not_touched(old):
@@ -135,10 +137,9 @@ def test_a_record_of_format_2_is_read_in_the_words_of_format_3(second):
 
 def test_an_older_record_is_copied_as_it_was_written(second, tmp_path):
     copy = ResultsStore(tmp_path / "copy")
-    copy.prepare()
-    copy.take(second, second.read(NETWORK))
+    assert NETWORK in merge([second.root], copy.root).added
     assert copy.written(NETWORK) == second.written(NETWORK)
-    assert copy.verify(copy.read(NETWORK)) == []
+    assert verify(copy.paths, copy.read(NETWORK)) == []
 
 
 @pytest.mark.parametrize("change", [{"seconds": {"fit": 0.001}}, {"seal": "0" * 64}, {"seal": ""}])
@@ -163,7 +164,7 @@ def test_a_record_of_format_3_that_says_it_is_of_format_2_is_refused(second):
     path = second.root / f"{NETWORK}.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"checksum": "0" * 64}))
     [fault] = second.sound(thorough=True)[1]
-    assert "says format 2, which has no checksum: was edited after it was written" in fault.line
+    assert "format 2 has no checksum, so the record was edited after it was written" in fault.line
 
 
 def test_a_model_saved_beside_a_record_of_format_2_predicts(second):

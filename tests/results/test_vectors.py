@@ -38,10 +38,10 @@ def path(tmp_path, request):
 
 @pytest.mark.parametrize("name", VECTORS)
 def test_an_array_is_the_one_that_numpy_reads(path, name):
-    found = read_npz(path, {name}, most=1 << 20)[name]
+    array = read_npz(path, {name}, most=1 << 20)[name]
     with np.load(path) as arrays:
-        np.testing.assert_array_equal(found, arrays[name], strict=True)
-    assert found.flags.writeable
+        np.testing.assert_array_equal(array, arrays[name], strict=True)
+    assert array.flags.writeable
 
 
 def test_all_are_read_unless_some_are_named(path):
@@ -51,7 +51,7 @@ def test_all_are_read_unless_some_are_named(path):
 
 def test_what_hardly_shrinks_is_not_packed_and_the_rest_is(tmp_path):
     noise = np.random.default_rng(0).normal(size=5000)
-    ids = np.array([f"ENSG{at:011d}" for at in range(5000)])
+    ids = np.array([f"ENSG{number:011d}" for number in range(5000)])
     with (tmp_path / "vectors.npz").open("wb") as stream:
         write_npz(stream, {"noise": noise, "ids": ids})
     with zipfile.ZipFile(tmp_path / "vectors.npz") as archive:

@@ -28,6 +28,7 @@ from genebench.metrics import genebench_metrics
 from genebench.plugins.discovery import Plugin, installed
 from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
+from genebench.results.checks import verify
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
 from genebench.runs.execute import execute
@@ -176,7 +177,7 @@ def test_a_record_holds_identity_sizes_scores_and_where_it_came_from(bench, tiny
 def test_the_record_in_the_folder_is_the_one_that_is_returned(bench):
     record = bench.run(Fake)["geo"]
     assert bench.store.read(record.key) == record
-    assert bench.store.verify(record) == []
+    assert verify(bench.store.paths, record) == []
 
 
 def test_scores_are_means_over_the_panels_of_the_metrics_on_the_test_targets(bench, tiny):
@@ -413,7 +414,7 @@ def test_a_fit_that_raises_is_a_failed_record_for_every_protocol(bench):
         assert failed(record, "ZeroDivisionError", "singular")
         assert "raise error" in record.failure.traceback
         assert bench.store.read(record.key) == record
-        assert bench.store.verify(record) == []
+        assert verify(bench.store.paths, record) == []
         assert set(record.seconds) == {"fit"}
 
 
@@ -621,7 +622,7 @@ def test_a_bad_metric_costs_its_own_column_only_and_is_noted(bench, function, fa
     [note] = record.notes
     assert note.startswith("metric bad failed: ")
     assert fault in note
-    assert bench.store.verify(record) == []
+    assert verify(bench.store.paths, record) == []
 
 
 def test_a_metric_whose_code_is_missing_costs_its_own_column_only(bench):
@@ -689,7 +690,7 @@ def test_kept_predictions_are_what_the_method_predicted_as_float32(bench, tiny):
     expected = Halving(len(test.target_genes)).predict(test.landmarks).astype(np.float32)
     assert kept.dtype == np.float32
     np.testing.assert_array_equal(kept, expected)
-    assert bench.store.verify(record) == []
+    assert verify(bench.store.paths, record) == []
 
 
 def test_scores_computed_anew_from_kept_predictions_are_the_same(bench):
