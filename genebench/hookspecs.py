@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         MetricSpec,
         ProtocolSpec,
         ReporterSpec,
+        SplitSpec,
     )
 
 PROJECT = "genebench"
@@ -43,6 +44,11 @@ def genebench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
 @hookspec
 def genebench_formats() -> Iterable[FormatSpec]:  # type: ignore[empty-body]
     """Called when the registry is built. Return file formats that expression can be read from."""
+
+
+@hookspec
+def genebench_splits() -> Iterable[SplitSpec]:  # type: ignore[empty-body]
+    """Called when the registry is built. Return ways to split the profiles of a platform."""
 
 
 @hookspec

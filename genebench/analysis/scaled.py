@@ -82,7 +82,10 @@ def _with_ends(
 def _test(record: Record) -> tuple[object, ...]:
     """What a method and its controls have in common."""
     of = record.identity
-    return of.data, of.protocol, of.protocol_version, of.train, of.validation, of.test, of.numerics
+    return (
+        of.data, of.protocol, of.protocol_version, of.train, of.validation, of.test, of.numerics,
+        *sorted(of.splits.items()),
+    )  # fmt: skip
 
 
 def _ends(record: Record, ends: _Ends) -> Iterator[tuple[str, str, str, float, float]]:

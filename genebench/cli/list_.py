@@ -31,7 +31,7 @@ def list_(
         str,
         typer.Argument(
             metavar="KIND",
-            help="methods, datasets, formats, protocols, metrics, engines, reporters or plugins.",
+            help="methods, datasets, formats, splits, protocols, metrics, engines, reporters or plugins.",
         ),
     ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -112,6 +112,7 @@ _KINDS: dict[str, Callable[[], Rows]] = {
     "methods": _registry_of("methods", "summary"),
     "datasets": _datasets,
     "formats": _registry_of("formats", "title", "suffixes"),
+    "splits": _registry_of("splits", "summary"),
     "protocols": _registry_of("protocols", "summary"),
     "metrics": _registry_of("metrics", "unit", "direction", "summary"),
     "engines": _registry_of("engines", "title"),

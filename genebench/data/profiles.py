@@ -141,10 +141,15 @@ class Profiles:
 
     @property
     def fingerprint(self) -> bytes:
-        """Differs when the units do, or when somebody has touched the file beneath."""
+        """SHA-256 of the statistics, the rows, and the size and time of change of the file.
+
+        It is the fingerprint of cache files derived from these profiles.
+        """
         digest = hashlib.sha256(
             self._standardiser.mean.tobytes() + self._standardiser.scale.tobytes()
         )
+        # The rows, because a plugin's split can put other profiles into a part of the same name.
+        digest.update(self._rows.astype("<i8").tobytes())
         filename = getattr(self._expression, "filename", None)
         if filename is not None:
             state = Path(filename).stat()

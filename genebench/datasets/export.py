@@ -75,7 +75,7 @@ def export(
             standardised and no expression, or the file cannot be written.
     """
     if values == "expression":
-        dataset.check_expression("write it with --values standardised")
+        dataset.check_expression("Write it with --values standardised.")
     profiles = dataset.profiles(part)
     table = _genes(dataset, genes)
     columns = {

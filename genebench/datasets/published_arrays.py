@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 from genebench._util.files import sha256_of
 from genebench._util.npy import Hashed, NpyWriter
 from genebench._util.progress import Progress, silent
+from genebench.data.digests import dataset_digest, platform_digest
 from genebench.data.store import (
     RECIPE,
     STANDARDISED,
     STORE_FORMAT,
     Dataset,
     DataStore,
-    dataset_digest,
-    platform_digest,
     write_table,
 )
 from genebench.datasets.sources import Source, find

@@ -476,7 +476,16 @@ def _nested(row: Row) -> dict[str, object]:
 def _json(board: Board, rows: Sequence[Mapping[str, object]], metrics: Sequence[MetricSpec]) -> str:
     first = board.first
     about = first.identity.model_dump(
-        include={"protocol", "protocol_version", "train", "validation", "test", "data", "numerics"}
+        include={
+            "protocol",
+            "protocol_version",
+            "train",
+            "validation",
+            "test",
+            "data",
+            "numerics",
+            "splits",
+        }  # fmt: skip
     )
     content = {
         "dataset": board.datasets, "preset": board.preset, **about, "profiles": first.profiles,

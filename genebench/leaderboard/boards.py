@@ -127,4 +127,6 @@ def _test(record: Record) -> list[object]:
     return [
         own.data, own.protocol, own.protocol_version,
         own.train, own.validation, own.test, own.numerics,
+        # Only where there are any: pages of other boards keep their addresses.
+        *([own.splits] if own.splits else []),
     ]  # fmt: skip

@@ -36,6 +36,7 @@ from genebench.plugins.time_limit import Overdue, call_within, time_limit
 BUILT_INS = (
     "genebench.formats",
     "genebench.datasets",
+    "genebench.preprocessing",
     "genebench.protocols",
     "genebench.methods.controls",
     "genebench.metrics",
@@ -44,7 +45,9 @@ BUILT_INS = (
 )
 """Modules of genebench that register through the same hooks as strangers."""
 
-KINDS = ("formats", "datasets", "protocols", "methods", "metrics", "engines", "reporters")
+KINDS = (
+    "formats", "datasets", "splits", "protocols", "methods", "metrics", "engines", "reporters",
+)  # fmt: skip
 STRICT = "GENEBENCH_STRICT_PLUGINS"
 FILES = "GENEBENCH_PLUGINS"
 """Local plugin files, as absolute paths: child processes find them again."""

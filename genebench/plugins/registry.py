@@ -18,10 +18,19 @@ from genebench.specs import (
     MetricSpec,
     ProtocolSpec,
     ReporterSpec,
+    SplitSpec,
 )
 
 Spec = TypeVar(
-    "Spec", DatasetSpec, EngineSpec, FormatSpec, MethodSpec, MetricSpec, ProtocolSpec, ReporterSpec
+    "Spec",
+    DatasetSpec,
+    EngineSpec,
+    FormatSpec,
+    MethodSpec,
+    MetricSpec,
+    ProtocolSpec,
+    ReporterSpec,
+    SplitSpec,
 )
 
 
@@ -61,6 +70,7 @@ class Registry:
         self.plugins = plugins
         self.formats: SpecRegistry[FormatSpec] = self._registry_of("format")
         self.datasets: SpecRegistry[DatasetSpec] = self._registry_of("dataset")
+        self.splits: SpecRegistry[SplitSpec] = self._registry_of("split")
         self.protocols: SpecRegistry[ProtocolSpec] = self._registry_of("protocol")
         self.methods: SpecRegistry[MethodSpec] = self._registry_of("method")
         self.metrics: SpecRegistry[MetricSpec] = self._registry_of("metric")

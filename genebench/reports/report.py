@@ -116,7 +116,8 @@ def comparable(records: Iterable[Record]) -> list[list[Record]]:
     for record in records:
         identity = record.identity
         tested = (identity.protocol, identity.train, identity.validation, identity.test)
-        key = (identity.data, *tested, str(identity.protocol_version), str(identity.numerics))
+        versions = identity.protocol_version, identity.numerics, sorted(identity.splits.items())
+        key = (identity.data, *tested, *map(str, versions))
         groups.setdefault(key, []).append(record)
     return list(groups.values())
 

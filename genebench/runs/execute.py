@@ -37,7 +37,7 @@ from genebench.results.published import is_published
 from genebench.results.record import RECORD_FORMAT, Failure, Provenance, Record
 from genebench.results.store import UNSAVED, ResultsStore
 from genebench.runs.jobs import Evaluation, Job, Settings
-from genebench.runs.plan import metric_digests, wanted_metrics
+from genebench.runs.plan import metric_digests, split_digests, wanted_metrics
 from genebench.runs.provenance import Peak, PeakMemory, Stopwatch, now, provenance
 from genebench.specs import MetricSpec
 
@@ -129,6 +129,7 @@ def notify(hook: str, **arguments: Any) -> None:
 
 def _set_up(job: Job, settings: Settings) -> _Workbench:
     given, scored, store = _open(job), _open(job), ResultsStore(settings.results)
+    _check_splits(job, scored)
     return _Workbench(
         job=job,
         settings=settings,
@@ -161,6 +162,16 @@ def _check_code(job: Job) -> None:
     planned = job.evaluations[0].identity.code.digest
     if code_digest(job.method.code) != planned:
         raise UserError(f"method {job.method.name}: its code was edited after planning; run again")
+
+
+def _check_splits(job: Job, dataset: Dataset) -> None:
+    """Check that the splits of plugins are those that the keys were made with."""
+    for evaluation in job.evaluations:
+        protocol = evaluation.protocol
+        if split_digests(protocol, dataset, registry()) != evaluation.identity.splits:
+            raise UserError(
+                f"protocol {protocol.name}: a split was edited after planning. Run again."
+            )
 
 
 def _open(job: Job) -> Dataset:
@@ -392,5 +403,7 @@ def _record(bench: _Workbench, evaluation: Evaluation, **outcome: Any) -> Record
 def _provenance(bench: _Workbench) -> Provenance:
     shelves = registry()
     method = shelves.methods.plugins[bench.job.method.name]
-    taking_part = [method, *shelves.metrics.plugins.values()]
+    names = {name for item in bench.job.evaluations for name in item.identity.splits}
+    splits = [shelves.splits.plugins[name] for name in sorted(names)]
+    taking_part = [method, *shelves.metrics.plugins.values(), *splits]
     return provenance(bench.settings.command, bench.started, bench.device, taking_part)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby, product
 from typing import TYPE_CHECKING, Literal
 
-from genebench._util.hashing import code_digest, key_of
+from genebench._util.hashing import checksum_of, code_digest, key_of
 from genebench.errors import UserError
+from genebench.hookspecs import PROJECT
 from genebench.plugins.registry import Registry
 from genebench.results.record import Code, Identity, Record
 from genebench.results.store import ResultsStore
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 NUMERICS = 1
 """Raised when a change of genebench itself (units, moments, training, scoring) changes numbers:
 every key changes with it. Methods and metrics of plugins have digests of their own."""
+
+_DIGEST_DIGITS = 16
 
 State = Literal["done", "failed", "to do"]
 
@@ -88,7 +91,7 @@ def make_plan(
         protocols = [protocol.trial() for protocol in protocols]
     else:
         methods = _with_controls(methods, registry)
-    _check_platforms(protocols, dataset)
+    _check_parts(protocols, dataset, registry)
     for named in (request.overrides, request.grid):
         _check_named(named, methods, registry)
     if request.seeds < 1:
@@ -193,6 +196,7 @@ class _Planner:
                 digest=code_digest(method.code),
             ),
             numerics=NUMERICS,
+            splits=split_digests(protocol, self.dataset, self.registry),
         )
 
 
@@ -205,9 +209,31 @@ def _with_controls(methods: list[MethodSpec], registry: Registry) -> list[Method
     return [*(spec for spec in controls if spec not in methods), *methods]
 
 
-def _check_platforms(protocols: Iterable[ProtocolSpec], dataset: Dataset) -> None:
+def split_digests(protocol: ProtocolSpec, dataset: Dataset, registry: Registry) -> dict[str, str]:
+    """Return a digest for each split of a plugin that a protocol uses; none for built-in ones.
+
+    It covers the split's code, the split seed, and the profile tables that it splits: the digest
+    of the dataset leaves out most of their columns.
+
+    Raises:
+        UserError: there is no such split, or the dataset is damaged.
+    """
+    digests = {}
+    for name in sorted({part.by for part in protocol.parts if part.split}):
+        code = registry.splits.get(name).code
+        if registry.splits.plugins[name].distribution == PROJECT:
+            continue
+        platforms = sorted({part.platform for part in protocol.parts if part.by == name})
+        tables = {platform: dataset.table_checksum(platform) for platform in platforms}
+        content = [code, code_digest(code), dataset.split_seed, tables]
+        digests[name] = checksum_of(content)[:_DIGEST_DIGITS]
+    return digests
+
+
+def _check_parts(protocols: Iterable[ProtocolSpec], dataset: Dataset, registry: Registry) -> None:
     for protocol in protocols:
-        for part in (protocol.train, protocol.validation, protocol.test):
+        for part in protocol.parts:
+            registry.splits.get(part.by)
             if part.platform not in dataset.platforms:
                 raise UserError(
                     f"protocol {protocol.name} needs platform {part.platform}, which dataset "
