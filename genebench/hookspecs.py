@@ -48,7 +48,7 @@ def genebench_formats() -> Iterable[FormatSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def genebench_splits() -> Iterable[SplitSpec]:  # type: ignore[empty-body]
-    """Called when the registry is built. Return ways to split the profiles of a platform."""
+    """Return ways to split the profiles of a platform. Called when the registry is built."""
 
 
 @hookspec

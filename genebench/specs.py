@@ -191,16 +191,16 @@ class MethodSpec:
 class DatasetSpec:
     """A dataset.
 
-    ``code`` names ``f(preset: str)``; it returns
-    :class:`genebench.preprocessing.compendium.Compendium`.
-    The compendium holds raw platforms; the published recipe and the store are genebench's work.
+    ``code`` names ``f(preset: str)``. It returns a
+    :class:`genebench.preprocessing.compendium.Compendium` of raw platforms. genebench runs the
+    published recipe on it and stores the result.
     """
 
     name: str
     title: str
     code: str
     presets: tuple[str, ...] = ()
-    """Sizes on offer, cheapest first; empty when the dataset comes in one size."""
+    """Sizes on offer, cheapest first. Empty if the dataset comes in one size."""
     preset: str = "small"
     """The preset that methods take on this dataset unless the user says otherwise."""
 
@@ -242,7 +242,7 @@ class FormatSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """Profiles of one platform, and the units they are read in.
+    """Profiles of one platform, and the statistics that they are standardised by.
 
     Protocols whose training parts are equal share the training.
     """
@@ -250,7 +250,7 @@ class Part:
     platform: str
     """Name of the platform: ``geo``, ``1000g``, ``gtex``, or another of the dataset's."""
     split: Split | None = None
-    """One part of the platform's split; None for all profiles."""
+    """One part of the split, or None for all profiles of the platform."""
     by: str = "random"
     """Name of the split: ``random`` splits single profiles, ``group`` whole groups (GEO series).
     Plugins offer others."""

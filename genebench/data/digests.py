@@ -36,7 +36,8 @@ def dataset_digest(
     """Return the digest of a dataset, 16 hexadecimal digits.
 
     Args:
-        landmarks, targets: gene tables in column order. The digest covers their ids.
+        landmarks: table of landmark genes in column order. The digest covers their ids.
+        targets: table of target genes, likewise.
         platforms: platform → its digest.
     """
     content = [list(landmarks.index), list(targets.index), dict(sorted(platforms.items()))]

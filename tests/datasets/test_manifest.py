@@ -97,7 +97,7 @@ BAD = {
     "recipe is a section": ("[[recipe]]\n" + MANIFEST, "recipe: must be 'dgex' or 'prepared', not"),
     "a list of platforms": (
         'platforms = ["geo"]\n' + MANIFEST.partition("[platforms")[0],
-        'platforms: must be a table, not "[\'geo\']"; a list of platforms goes with recipe = "prep',
+        'platforms: must be a table, not "[\'geo\']". A list of platforms goes with recipe = "prep',
     ),
     "ids": (change('"symbol"', '"refseq"'), "platforms.1000g.ids: must be 'probe', "),
     "type": (change('"tiny"', "5"), "name: must be text, not '5'"),
