@@ -151,7 +151,8 @@ def test_bad_file_of_a_manifest(manifest, name, content, words):
 def test_columns_that_matrix_and_table_share(manifest):
     text = change('ids = "symbol"', 'ids = "symbol"\nprofiles = "lcl.tsv"')
     with pytest.raises(
-        UserError, match=r"profiles: .*lcl\.tsv: donor: the matrix has such .*rename"
+        UserError,
+        match=r"profiles: .*lcl\.tsv: the matrix has columns of the same name: donor\. Rename",
     ):
         read_manifest(manifest(text, {"m/lcl.tsv": "id\tdonor\nX\td9\n"}))
 
