@@ -129,7 +129,7 @@ class Profiles:
 
     def target_columns(self, start: int, stop: int) -> Matrix:
         """Return targets ``start`` to ``stop`` of every profile: profiles × (stop − start)."""
-        offset = len(self.landmark_genes)
+        offset = len(self.landmark_genes)  # targets follow the landmarks
         return self._read(self._rows, slice(offset + start, offset + stop))
 
     def target_rows(self, positions: NDArray[np.intp]) -> Matrix:

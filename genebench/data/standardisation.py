@@ -49,7 +49,7 @@ class GeneSums:
     def __add__(self, other: GeneSums) -> GeneSums:
         """Return the sums over the profiles of both (Chan, Golub & LeVeque 1983).
 
-        The sum of squares less the squared sum would cancel digits where means are large; this
+        The sum of squares less the squared sum would cancel digits where means are large. This
         update does not.
         """
         if not other.count:

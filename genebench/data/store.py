@@ -95,7 +95,7 @@ class Dataset:
 
     @property
     def split_seed(self) -> int:
-        """Seed of its splits; 0 for arrays that came with their split."""
+        """Seed of its splits. It is 0 for arrays that came with their split."""
         return int(self.info.get("split_seed", 0))
 
     @property
@@ -277,10 +277,10 @@ class Dataset:
             return self.checksums().get(f"{platform}/profiles.tsv", "")
 
     def verify(self) -> list[str]:
-        """Return the files that are missing or changed since preparation; none if it is sound.
+        """Return the files that are missing or changed since preparation.
 
-        Every file is read. If all are sound, the digest of the content is computed again, and
-        ``digest`` is returned as a fault if it differs from the dataset's.
+        Every file is read. If all are sound, the digest of the content is computed again. If it
+        differs from that of the dataset, the fault is called ``digest``.
         """
         try:
             checksums = self.checksums()
@@ -341,6 +341,7 @@ class DataStore:
             digest = (self.root / name / "current").read_text("utf-8").strip()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        # The last part alone: an edited file must not lead out of the store.
         folder = self.root / name / Path(digest).name
         try:
             dataset = Dataset(folder)
@@ -388,6 +389,7 @@ class DataStore:
         _write_sums(staged, sums or {})
         digest = Dataset(staged).digest
         final = self.root / name / digest
+        # mkdtemp lets only the owner read, but a store may be shared.
         staged.chmod(0o755)
         try:
             staged.rename(final)
@@ -416,11 +418,11 @@ class DataStore:
         shutil.rmtree(self.root / name)
 
 
-def _write_sums(folder: Path, known: Mapping[str, str]) -> None:
+def _write_sums(folder: Path, sums: Mapping[str, str]) -> None:
     """Write the sha256 of every file of a folder, as sha256sum does."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = [path.relative_to(folder).as_posix() for path in files]
-    lines = [f"{known.get(name) or sha256_of(folder / name)}  {name}\n" for name in names]
+    lines = [f"{sums.get(name) or sha256_of(folder / name)}  {name}\n" for name in names]
     (folder / SUMS).write_text("".join(lines), "utf-8")
 
 
@@ -440,5 +442,5 @@ def write_table(table: pd.DataFrame, path: Path, index: str) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table written by :func:`write_table`; every cell is text."""
+    """Read a table that :func:`write_table` wrote. Every cell is text."""
     return pd.read_csv(path, sep="\t", index_col=0, dtype=str, keep_default_na=False)

@@ -100,7 +100,7 @@ def fetch(
 
 
 def assurance(source: Source, folder: Path) -> str:
-    """Return a sentence about the integrity of a fetched file: how it was verified."""
+    """Return a phrase about the integrity of a fetched file: how it was verified."""
     if source.sha256:
         return "sha256 as published"
     recorded = f"its sha256 {_recorded(folder / source.file)} is recorded beside it"
@@ -262,6 +262,7 @@ class _Continuing:
         headers = {"User-Agent": "genebench", "Accept-Encoding": "identity"}
         if have:
             headers["Range"] = f"bytes={have}-"
+        # requests counts the second wait anew after each byte, so that it limits stalls, not sizes.
         waits = (self._retries.connect, self._retries.stall)
         try:
             with requests.get(url, headers=headers, stream=True, timeout=waits) as response:

@@ -30,7 +30,7 @@ def open_dataset(
     Args:
         name: name of an offered or a prepared dataset.
         datasets: the datasets on offer.
-        preset: size of an offered dataset; None for the size that it suggests.
+        preset: size of an offered dataset, or None for the size that it suggests.
         progress: called after each block while the dataset is built.
         force: whether to build an offered dataset even if it is ready.
 
@@ -84,6 +84,7 @@ def find_built(
     """Return an offered dataset if it is prepared and every file of it is sound, else None."""
     spec = datasets.specs[name]
     dataset = _ready(spec, preset or spec.preset)
+    # verify reads every file. Preparing is asked for to mend a store, so it does not trust dates.
     return dataset if dataset and not dataset.verify() else None
 
 
@@ -101,5 +102,6 @@ def _ready(spec: DatasetSpec, size: str) -> Dataset | None:
         return None
     if dataset is None:
         return None
+    # Code that was edited, or another recipe, would give other numbers under the same name.
     made_by = dataset.info["origin"].get("code"), dataset.info.get("recipe")
     return dataset if made_by == (code_digest(spec.code), RECIPE) else None

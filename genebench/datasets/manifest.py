@@ -103,6 +103,7 @@ class _Prepared(_Head):
 
     arrays: str = "."
     """Folder of the arrays."""
+    # Not strict, because TOML has lists and no tuples.
     platforms: tuple[ArrayPlatform, ...] = Field(default=PLATFORMS, strict=False)
     level: ArrayLevel = "standardised"
     genes: _Maps
@@ -205,6 +206,7 @@ def _parse(path: Path) -> _Manifest | _Prepared:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not TOML: {error}. Correct the file.") from None
+    # The recipe decides which model checks the rest. A missing or wrong one is found by _Manifest.
     model = _Prepared if content.get("recipe") == "prepared" else _Manifest
     try:
         return model.model_validate(content)

@@ -335,6 +335,7 @@ class _Array:
                 f"{self._genes.index[column]}) is {values[row, column]:g}: missing, or not finite "
                 "in float32. Mend the file: arrays are used as they are."
             )
+        # In the order of memory ("K"), so that arrays stored column by column are not copied.
         flat = values.ravel(order="K").astype(np.float64, copy=False)
         self._sum += float(flat.sum())
         self._squares += float(flat @ flat)

@@ -16,7 +16,7 @@ class Source:
         name: name that it is fetched by.
         title: description in a line.
         file: name on disk, as published.
-        urls: mirrors in order of preference; none if the file is not public.
+        urls: mirrors in order of preference. There are none if the file is not public.
         sha256: published checksum in hexadecimal, or None.
         md5: published checksum, if the publisher states no SHA-256.
         size: bytes, or None if unknown.

@@ -38,6 +38,7 @@ MODEL_FORMAT: Literal[2] = 2
 """Version of this layout. Layout 1 had the identity of records of formats 1 and 2."""
 _HEADER = "genebench"
 _OWN = "model."
+"""Prefix of the model's own tensors, so that no name of a plugin meets one of genebench's."""
 Tensors = dict[str, NDArray[Any]]
 _MEAN, _STD = "units.mean", "units.std"
 
@@ -127,12 +128,12 @@ def tensors_of(model: Model) -> Tensors:
     return tensors
 
 
-def save_model(path: Path, own: Tensors, identity: Identity, key: str, train: Profiles) -> None:
+def save_model(path: Path, tensors: Tensors, identity: Identity, key: str, train: Profiles) -> None:
     """Write a model.
 
     Args:
         path: the file.
-        own: tensors of the model, as :func:`tensors_of` returns them.
+        tensors: tensors of the model, as :func:`tensors_of` returns them.
         identity: method, parameters and data of the fit.
         key: key of the result that the model gave.
         train: the training profiles, for genes and statistics.
@@ -147,15 +148,15 @@ def save_model(path: Path, own: Tensors, identity: Identity, key: str, train: Pr
         landmarks=_Genes.of(train.landmark_genes),
         targets=_Genes.of(train.target_genes),
     )
-    tensors = {f"{_OWN}{name}": part for name, part in own.items()}
-    tensors[_MEAN] = train.standardiser.mean
+    named = {f"{_OWN}{name}": part for name, part in tensors.items()}
+    named[_MEAN] = train.standardiser.mean
     if train.standardiser.std is not None:
-        tensors[_STD] = train.standardiser.std
-    _write(path, tensors, header)
+        named[_STD] = train.standardiser.std
+    _write(path, named, header)
 
 
 def _write(path: Path, tensors: dict[str, NDArray[Any]], header: _Header) -> None:
-    """Write tensors and header; an OSError has the error number of the system."""
+    """Write tensors and header. An OSError has the error number of the system."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
@@ -180,11 +181,13 @@ def open_model(path: Path | str, device: str = "auto") -> SavedModel:
     """
     path = Path(path)
     header, tensors = _read(path)
-    own = {name.removeprefix(_OWN): part for name, part in tensors.items() if name.startswith(_OWN)}
+    of_model = {
+        name.removeprefix(_OWN): part for name, part in tensors.items() if name.startswith(_OWN)
+    }
     spec = registry().methods.get(header.identity.method)
     context = Context(seed=header.identity.seed, device=resolve_device(device, spec))
     try:
-        model = _restored(header, spec, own, context)
+        model = _restored(header, spec, of_model, context)
         standardiser = _standardiser(header, tensors)
     except Exception as error:  # a plugin's code, on what anybody may have written
         raise UserError(
@@ -196,21 +199,22 @@ def open_model(path: Path | str, device: str = "auto") -> SavedModel:
         identity=header.identity,
         landmark_genes=header.landmarks.table(),
         target_genes=header.targets.table(),
-        tensors=own,
+        tensors=of_model,
         standardiser=standardiser,
         notes=_notes(header, code_digest(spec.code)),
     )
 
 
 def _restored(
-    header: _Header, spec: MethodSpec, own: Mapping[str, NDArray[Any]], context: Context
+    header: _Header, spec: MethodSpec, tensors: Mapping[str, NDArray[Any]], context: Context
 ) -> Model:
     """Restore the model, and check that it predicts finite targets for a profile of zeros."""
-    for name, values in own.items():
+    for name, values in tensors.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ValueError(f"{name} holds NaN or infinite values")
-    model: Model = load_code(spec.code)(**header.identity.params).restore(own, context)
+    model: Model = load_code(spec.code)(**header.identity.params).restore(tensors, context)
     landmarks, targets = header.landmarks.ids, header.targets.ids
+    # Anybody may have written the file: tensors of wrong shapes show on the first prediction.
     predicted = np.asarray(model.predict(np.zeros((1, len(landmarks)), np.float32)))
     if predicted.shape != (1, len(targets)) or not np.isfinite(predicted).all():
         raise ValueError(f"it predicts {predicted.shape} values for {len(targets)} targets")

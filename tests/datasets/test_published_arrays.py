@@ -136,7 +136,7 @@ def test_strict_protocols_are_refused(make, part):
 
 def test_a_split_by_series_is_refused(make):
     with pytest.raises(
-        UserError, match="split group .* cannot split platform geo: .* no column group"
+        UserError, match=r"split group .* cannot split platform geo: .* no column group"
     ):
         make().profiles(GEO_SERIES.train)
 
@@ -219,7 +219,7 @@ BAD = {
     "too much for float32": (change("GTEx_Y", put(1e300)), "is 1e+300: missing, or not finite in"),
     "a column less": (
         change("GTEx_Y", lambda y: y[:, 1:]),
-        "GTEx_Y_float64.npy: it has shape (13, 29), but the target map names 30 genes. Give the map",
+        "GTEx_Y_float64.npy: it has shape (13, 29), but the target map names 30 genes. Give the",
     ),
     "transposed": (change("GTEx_Y", lambda y: y.T), "target map names 30 genes. Transpose it."),
     "one profile less": (
@@ -227,7 +227,7 @@ BAD = {
         "bgedv2_X_tr_float64.npy: it has 40 profiles, but bgedv2_Y_tr_float64.npy has 39",
     ),
     "no profile": (change("GTEx_Y", lambda y: y[:0]), "GTEx_Y_float64.npy: there is no pr"),
-    "a vector": (change("GTEx_Y", lambda y: y[0]), "it has shape (30,), but the target map names 30"),
+    "a vector": (change("GTEx_Y", lambda y: y[0]), "it has shape (30,), but the target map"),
     "objects": (change("GTEx_Y", lambda y: y.astype(object)), "Python objects, which are never un"),
     "complex numbers": (change("GTEx_Y", lambda y: y + 1j), "complex128, not real numbers"),
     "truncated": (cut, "GTEx_Y_float64.npy: not a sound .npy file of numbers (it has not the size"),

@@ -55,7 +55,8 @@ class SimulatedReader(Reader):
         self._laboratory = laboratory
 
     def blocks(self, genes: Ints, size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
-        """Yield profiles × genes, float32; see :meth:`Reader.blocks`."""
+        """Yield profiles × genes, float32, as :meth:`Reader.blocks` describes."""
+        # Whole blocks of one seed are made and cut to the size afterwards.
         numbers = range(-(-len(self.profiles) // SEEDED))
         blocks = (self._laboratory.block(number)[genes].T for number in numbers)
         return rechunk(blocks, size)
