@@ -20,8 +20,8 @@ from genebench.specs import (
     Param,
     Part,
     ProtocolSpec,
-    SplitSpec,
     ReporterSpec,
+    SplitSpec,
     check_name,
 )
 
@@ -296,7 +296,7 @@ def test_a_protocol_that_tests_on_profiles_it_fits_on_is_refused(used_to, fitted
         used_to: Part(platform="gtex", split=fitted),
         "test": Part(platform="gtex", split=tested),
     }
-    with pytest.raises(ValueError, match="can share profiles with .*, which is used to fit"):
+    with pytest.raises(ValueError, match=r"can share profiles with .*, which is used to fit"):
         protocol(**parts)
 
 

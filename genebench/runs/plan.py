@@ -210,10 +210,11 @@ def _with_controls(methods: list[MethodSpec], registry: Registry) -> list[Method
 
 
 def split_digests(protocol: ProtocolSpec, dataset: Dataset, registry: Registry) -> dict[str, str]:
-    """Return a digest for each split of a plugin that a protocol uses; none for built-in ones.
+    """Return split → digest, for each split of a plugin that a protocol uses.
 
-    It covers the split's code, the split seed, and the profile tables that it splits: the digest
-    of the dataset leaves out most of their columns.
+    The digest covers the code of the split, the split seed, and the profile tables that it splits.
+    The digest of the dataset leaves out most columns of these tables. Built-in splits have no
+    digest: a change of theirs raises :data:`NUMERICS`.
 
     Raises:
         UserError: there is no such split, or the dataset is damaged.
