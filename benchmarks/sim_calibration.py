@@ -1,4 +1,4 @@
-"""Print the calibration table of ``docs/explanation/simulation.md``: simple methods on ``sim``, by protocol.
+"""Print the calibration table of ``docs/explanation/simulation.md``: simple methods on ``sim``.
 
     python benchmarks/sim_calibration.py [preset]
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ProtocolSpec,
         ReporterSpec,
         ReportSpec,
+        SplitSpec,
     )
 
 PROJECT = "genebench"
@@ -44,6 +45,11 @@ def genebench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
 @hookspec
 def genebench_formats() -> Iterable[FormatSpec]:  # type: ignore[empty-body]
     """Called when the registry is built. Return file formats that expression can be read from."""
+
+
+@hookspec
+def genebench_splits() -> Iterable[SplitSpec]:  # type: ignore[empty-body]
+    """Return ways to split the profiles of a platform. Called when the registry is built."""
 
 
 @hookspec

@@ -18,7 +18,6 @@ Device = Literal["cpu", "cuda"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 """The device that a user asks for; ``auto`` takes CUDA where method and machine have it."""
 Split = Literal["train", "validation", "test"]
-SplitBy = Literal["random", "group"]
 Statistics = Literal["platform", "train"]
 Direction = Literal["lower", "higher"]
 Axis = Literal["gene", "profile"]
@@ -192,16 +191,16 @@ class MethodSpec:
 class DatasetSpec:
     """A dataset.
 
-    ``code`` names ``f(preset: str)``; it returns
-    :class:`genebench.preprocessing.compendium.Compendium`.
-    The compendium holds raw platforms; the published recipe and the store are genebench's work.
+    ``code`` names ``f(preset: str)``. It returns a
+    :class:`genebench.preprocessing.compendium.Compendium` of raw platforms. genebench runs the
+    published recipe on it and stores the result.
     """
 
     name: str
     title: str
     code: str
     presets: tuple[str, ...] = ()
-    """Sizes on offer, cheapest first; empty when the dataset comes in one size."""
+    """Sizes on offer, cheapest first. Empty if the dataset comes in one size."""
     preset: str = "small"
     """The preset that methods take on this dataset unless the user says otherwise."""
 
@@ -243,7 +242,7 @@ class FormatSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """Profiles of one platform, and the units they are read in.
+    """Profiles of one platform, and the statistics that they are standardised by.
 
     Protocols whose training parts are equal share the training.
     """
@@ -251,61 +250,99 @@ class Part:
     platform: str
     """Name of the platform: ``geo``, ``1000g``, ``gtex``, or another of the dataset's."""
     split: Split | None = None
-    """One part of the platform's split; None for all profiles."""
-    by: SplitBy = "random"
-    """Whether single profiles are split, or whole groups (GEO series)."""
+    """One part of the split, or None for all profiles of the platform."""
+    by: str = "random"
+    """Name of the split: ``random`` splits single profiles, ``group`` whole groups (GEO series).
+    Plugins offer others."""
     statistics: Statistics = "platform"
-    """Whether quantiles, means and deviations come from all profiles of the platform, as
-    published, or from the training profiles alone (of the random split)."""
+    """Profiles that give quantiles, means and deviations: all of the platform, as published, or
+    the training profiles of the random split alone."""
 
     def __post_init__(self) -> None:
         check_name("platform", self.platform)
         _check_choice(f"part of {self.platform}", self.split, (*get_args(Split), None))
-        _check_choice(f"part of {self.platform}: by", self.by, get_args(SplitBy))
+        check_name("split", self.by)
         _check_choice(f"part of {self.platform}", self.statistics, get_args(Statistics))
-        if self.by == "group" and self.statistics == "train":
-            raise ValueError("training statistics are those of the random split, not of groups")
+        # Preparation stores the statistics of one set of training profiles: those of this split.
+        if self.by != "random" and self.statistics == "train":
+            raise ValueError(
+                f"part of {self.platform}: training statistics are those of the random split, not "
+                f"of split {self.by!r}"
+            )
 
     def overlaps(self, other: Part) -> bool:
-        """Whether a profile can be in both."""
+        """Return whether a profile can be in both. Parts of two splits can share profiles."""
         apart = None not in (self.split, other.split) and self.split != other.split
         return self.platform == other.platform and not (apart and self.by == other.by)
 
     def __str__(self) -> str:
         split = f"/{self.split}" if self.split else ""
-        by = "/by-group" if self.by == "group" else ""
+        by = "" if self.by == "random" else f"/by-{self.by}"
         units = "/training-units" if self.statistics == "train" else ""
         return f"{self.platform}{split}{by}{units}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SplitSpec:
+    """A split of a platform's profiles into training, validation and test profiles.
+
+    ``code`` names ``f(profiles: pd.DataFrame, seed: int)``. It returns one of ``"train"``,
+    ``"validation"`` and ``"test"`` for each profile, in the order of the table. The table is the
+    profile table of the dataset: one row per profile, indexed by profile id, every cell text, with
+    a column ``group`` where the dataset declares groups. The seed is the split seed of the dataset.
+    The same arguments must always give the same split.
+    """
+
+    name: str
+    """Name that a :class:`Part` gives as ``by``."""
+    title: str
+    summary: str
+    code: str
+
+    def __post_init__(self) -> None:
+        check_name("split", self.name)
+        _check_code(self.name, self.code)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ProtocolSpec:
-    """Where a method trains, chooses and is tested. Raise ``version`` when the meaning changes."""
+    """The parts that a method trains on, chooses on and is tested on.
+
+    Raise ``version`` when the meaning changes.
+    """
 
     name: str
     title: str
     summary: str
     train: Part
-    """What methods are fitted on."""
+    """Training set: methods are fitted on it."""
     validation: Part
-    """What they choose on: an epoch, λ, k."""
+    """Validation set: methods choose an epoch, λ or k on it."""
     test: Part
-    """What they are tested on; it has no profile in common with the others."""
+    """Test set. It has no profile in common with the others."""
     version: int = 1
-    """Part of every key: results of an earlier version are not those of today."""
+    """Part of every key, so that results of an earlier version are not taken for current ones."""
     variant_of: str = ""
-    """The protocol that this one differs from in one respect; a report shows what it is worth."""
+    """Name of the protocol that this one differs from in one respect. A report compares the two."""
     is_trial: bool = False
-    """Whether it stops short of the test: see :meth:`trial`."""
+    """True if methods are scored on the validation set: see :meth:`trial`."""
 
     def __post_init__(self) -> None:
         check_name("protocol", self.name)
         for part in (self.train, *(() if self.is_trial else (self.validation,))):
             if self.test.overlaps(part):
-                raise ValueError(f"protocol {self.name}: the test profiles are also used to fit")
+                raise ValueError(
+                    f"protocol {self.name}: its test set {self.test} can share profiles with "
+                    f"{part}, which is used to fit. Test on other profiles."
+                )
+
+    @property
+    def parts(self) -> tuple[Part, Part, Part]:
+        """Training, validation and test set."""
+        return self.train, self.validation, self.test
 
     def trial(self) -> ProtocolSpec:
-        """The same, scored on the validation profiles: candidates are compared without a test."""
+        """Return the same protocol, scored on the validation set, to compare candidates."""
         return replace(self, test=self.validation, is_trial=True)
 
 

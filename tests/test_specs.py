@@ -21,6 +21,7 @@ from genebench.specs import (
     Part,
     ProtocolSpec,
     ReporterSpec,
+    SplitSpec,
     check_name,
 )
 
@@ -295,7 +296,7 @@ def test_a_protocol_that_tests_on_profiles_it_fits_on_is_refused(used_to, fitted
         used_to: Part(platform="gtex", split=fitted),
         "test": Part(platform="gtex", split=tested),
     }
-    with pytest.raises(ValueError, match="test profiles are also used to fit"):
+    with pytest.raises(ValueError, match=r"can share profiles with .*, which is used to fit"):
         protocol(**parts)
 
 
@@ -303,9 +304,44 @@ def test_a_protocol_may_use_different_parts_of_one_platform():
     assert protocol().test == Part(platform="geo", split="test")
 
 
-@pytest.mark.parametrize(("split", "text"), [(None, "geo"), ("train", "geo/train")])
-def test_a_part_is_written_as_platform_and_split(split, text):
-    assert str(Part(platform="geo", split=split)) == text
+@pytest.mark.parametrize("by", ["random", "group", "tissue"])
+def test_parts_of_different_splits_can_share_profiles(by):
+    others = [name for name in ("random", "group", "tissue") if name != by]
+    test = Part(platform="geo", split="test", by=by)
+    parts = {name: Part(platform="geo", split=name, by=by) for name in ("train", "validation")}
+    assert protocol(**parts, test=test).test == test
+    for other in others:
+        with pytest.raises(ValueError, match="can share profiles with"):
+            protocol(**parts, test=Part(platform="geo", split="test", by=other))
+
+
+@pytest.mark.parametrize(
+    ("declared", "text"),
+    [
+        ({}, "geo"),
+        ({"split": "train"}, "geo/train"),
+        ({"split": "train", "by": "group"}, "geo/train/by-group"),
+        ({"split": "test", "by": "tissue"}, "geo/test/by-tissue"),
+        ({"split": "test", "statistics": "train"}, "geo/test/training-units"),
+    ],
+)
+def test_a_part_is_written_as_platform_split_and_units(declared, text):
+    assert str(Part(platform="geo", **declared)) == text
+
+
+@pytest.mark.parametrize("by", ["group", "tissue"])
+def test_training_statistics_are_those_of_the_random_split_alone(by):
+    with pytest.raises(ValueError, match=f"of the random split, not of split '{by}'"):
+        Part(platform="geo", split="train", by=by, statistics="train")
+
+
+def test_a_split_has_a_name_that_fits_into_the_name_of_a_part():
+    with pytest.raises(ValueError, match="split name 'By Tissue' is malformed"):
+        Part(platform="geo", split="train", by="By Tissue")
+    with pytest.raises(ValueError, match="split name 'a/b' is malformed"):
+        SplitSpec(name="a/b", title="t", summary="s", code="m:f")
+    with pytest.raises(ValueError, match="is not an import string"):
+        SplitSpec(name="tissue", title="t", summary="s", code="m.f")
 
 
 # --- a method's parameters in effect --------------------------------------------------------------

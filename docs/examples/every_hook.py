@@ -20,6 +20,7 @@ from genebench.specs import (
     ProtocolSpec,
     ReporterSpec,
     ReportSpec,
+    SplitSpec,
 )
 
 genebench_contract = 1
@@ -81,6 +82,24 @@ def genebench_metrics():
 
 def bias(truth, prediction):
     return abs((prediction - truth).mean(axis=0))
+
+
+@hookimpl
+def genebench_splits():
+    return [
+        SplitSpec(
+            name="tissue",
+            title="By tissue",
+            summary="the first two tissues for validation and test, the others for training",
+            code="every_hook:by_tissue",
+        )
+    ]
+
+
+def by_tissue(profiles, seed):
+    tissues = sorted(set(profiles["tissue"]))
+    held_out = {tissues[0]: "validation", tissues[1]: "test"}
+    return [held_out.get(tissue, "train") for tissue in profiles["tissue"]]
 
 
 @hookimpl

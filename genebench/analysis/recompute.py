@@ -9,6 +9,7 @@ from genebench.metrics.scoring import Scoring, score
 from genebench.plugins.registry import Registry
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
+from genebench.runs.plan import split_digests
 
 
 def recompute(record: Record, results: ResultsStore, registry: Registry) -> Record:
@@ -52,8 +53,10 @@ def _test_profiles(record: Record, registry: Registry, label: str) -> Profiles:
             f"{label}: dataset {record.dataset} is not prepared here. Prepare it again."
         )
     protocol = registry.protocols.get(identity.protocol)
-    test = (protocol.trial() if identity.is_trial else protocol).test
-    if str(test) != identity.test:
+    protocol = protocol.trial() if identity.is_trial else protocol
+    test = protocol.test
+    splits = split_digests(protocol, dataset, registry)
+    if str(test) != identity.test or splits != identity.splits:
         raise UserError(
             f"{label}: protocol {protocol.name} has changed since. Use the genebench that ran it."
         )

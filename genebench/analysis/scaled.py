@@ -65,7 +65,10 @@ def scaled(
 def _test(record: Record) -> tuple[object, ...]:
     """Return what a method and its controls must have in common: data, protocol, arithmetic."""
     of = record.identity
-    return of.data, of.protocol, of.protocol_version, of.train, of.validation, of.test, of.numerics
+    return (
+        of.data, of.protocol, of.protocol_version, of.train, of.validation, of.test, of.numerics,
+        *sorted(of.splits.items()),
+    )  # fmt: skip
 
 
 def _floors_and_ceilings(

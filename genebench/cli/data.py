@@ -1,9 +1,9 @@
-"""``genebench data``: prepare datasets and look after them."""
+"""``genebench data``: prepare, describe, verify and remove datasets."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from genebench.data.store import Dataset
 
 DAMAGED = 1
+"""Exit status if a file of a dataset is damaged."""
 
 MISSING_SHOWN = 5
-"""Missing genes that are named, of each role on each platform; ``--json`` has all."""
+"""Number of missing genes that are named, of each role on each platform. ``--json`` has all."""
 
 DatasetArgument = Annotated[str, typer.Argument(help="A dataset.", metavar="DATASET")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the group of commands."""
+    """Add the group ``data`` of commands."""
     group = typer.Typer(
-        help="Prepare datasets and look after them.",
+        help="Prepare, describe, verify and remove datasets.",
         epilog="Example: genebench data prepare u133.toml",
         no_args_is_help=True,
     )
@@ -51,38 +52,38 @@ def prepare(
     force: Annotated[
         bool, typer.Option("--force", help="Prepare again what is prepared already.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
 ) -> None:
     """Prepare a dataset for use.
 
-    Genes are matched and profiles normalised by the published recipe, split, and stored. Nothing
-    is done where the same manifest and the same files, or the same plugin, gave the dataset before.
+    Genes are matched, profiles are normalised by the published recipe, split, and stored. Nothing
+    is done if the same manifest and files, or the same plugin, gave the dataset before.
     """
-    found = None if force else _already_prepared(source, preset)
-    dataset = found or _prepare(source, preset, quiet=quiet)
-    if quiet:
-        return
-    if found:
-        typer.echo(
-            f"{dataset.name}: already prepared (digest {dataset.digest}); --force prepares it again"
-        )
-    else:
-        _describe(dataset)
-    name = source if source in registry().datasets.specs else dataset.name
-    typer.echo(f"use it: genebench run --dataset {name}")
-
-
-def _already_prepared(source: str, preset: str | None) -> Dataset | None:
     from genebench.datasets.library import find_built
     from genebench.datasets.manifest import find_prepared
 
     offered = registry().datasets
-    if source in offered.specs:
-        return find_built(source, offered, preset)
-    return find_prepared(Path(source))
+    ready = None
+    if not force and source in offered.specs:
+        ready = find_built(source, offered, preset)
+    elif not force:
+        ready = find_prepared(Path(source))
+    dataset = ready or _prepare(source, preset, quiet=quiet)
+    if quiet:
+        return
+    if ready:
+        typer.echo(
+            f"{dataset.name}: already prepared (digest {dataset.digest}). To prepare it again, use "
+            "--force."
+        )
+    else:
+        _describe(dataset)
+    name = source if source in offered.specs else dataset.name
+    typer.echo(f"To use it: genebench run --dataset {name}")
 
 
 def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
+    """Prepare an offered dataset, or that of a manifest."""
     from genebench.datasets.library import check_new_name, open_dataset
     from genebench.datasets.manifest import read_manifest
     from genebench.datasets.published_arrays import PreparedArrays, adopt
@@ -92,11 +93,11 @@ def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
     with bar(quiet=quiet) as progress:
         if source in offered.specs:
             return open_dataset(source, offered, preset, progress, force=True)
-        given = read_manifest(Path(source))
-        check_new_name(given.name, offered)
-        if isinstance(given, PreparedArrays):
-            return adopt(given, progress=progress)
-        return run_recipe(given, progress=progress)
+        manifest = read_manifest(Path(source))
+        check_new_name(manifest.name, offered)
+        if isinstance(manifest, PreparedArrays):
+            return adopt(manifest, progress=progress)
+        return run_recipe(manifest, progress=progress)
 
 
 def list_() -> None:
@@ -114,10 +115,13 @@ def list_() -> None:
 def info(
     dataset: DatasetArgument,
     json: Annotated[
-        bool, typer.Option("--json", help="Print all that is known, every missing gene, as JSON.")
+        bool,
+        typer.Option(
+            "--json", help="Print the whole description, with every missing gene, as JSON."
+        ),
     ] = False,
 ) -> None:
-    """Describe a prepared dataset: platforms, genes found and missing, policy, digest."""
+    """Describe a prepared dataset: platforms, genes found and missing, settings, digest."""
     opened = _prepared(dataset)
     if json:
         output.as_json(opened.info)
@@ -126,25 +130,25 @@ def info(
 
 
 def verify(dataset: DatasetArgument) -> int:
-    """Check every file of a prepared dataset against what was written, and its digest."""
+    """Check every file of a prepared dataset against its checksum, and the digest."""
     opened = _prepared(dataset)
     faults, in_cache = opened.verify(), opened.verify_cache()
     state = "content and digest agree"
     for fault in in_cache:
         typer.echo(
-            f"{opened.root / fault}: changed since it was worked out; remove it, and it is worked "
-            "out again when it is asked for"
+            f"{opened.root / fault}: this cache file was changed. Remove it: it is derived again "
+            "when it is needed."
         )
-        state = "DAMAGED cache: remove what is named above; content and digest agree"
+        state = "DAMAGED cache. Remove the files above. Content and digest agree."
     for fault in faults:
         typer.echo(f"{opened.root / fault}: missing or changed")
-        state = "DAMAGED: prepare it again"
+        state = "DAMAGED. Prepare it again."
     typer.echo(f"{opened.name} {opened.digest}: {state}")
     return DAMAGED if faults or in_cache else 0
 
 
 def remove(dataset: DatasetArgument) -> None:
-    """Remove a prepared dataset from the store; results made with it stay."""
+    """Remove a prepared dataset from the store. Results that were made with it stay."""
     from genebench.data.store import DataStore
 
     name = _prepared(dataset).name
@@ -153,7 +157,7 @@ def remove(dataset: DatasetArgument) -> None:
 
 
 def _prepared(name: str) -> Dataset:
-    """A dataset that is prepared already; nothing is built."""
+    """Open a dataset that is prepared. Nothing is built."""
     from genebench.data.store import DataStore
     from genebench.datasets.library import store_name
 
@@ -161,13 +165,14 @@ def _prepared(name: str) -> Dataset:
     stored = store_name(spec, spec.preset) if spec else name
     dataset = DataStore().open(stored)
     if dataset is None and spec:
-        raise UserError(f"{name} is not prepared yet; genebench data prepare {name} does it")
+        raise UserError(f"{name} is not prepared yet. Run genebench data prepare {name}.")
     if dataset is None:
         raise unknown("prepared dataset", name, DataStore().names())
     return dataset
 
 
 def _row(name: str) -> tuple[str, ...]:
+    """Return the row of a dataset in the list."""
     from genebench.data.store import DataStore
 
     try:
@@ -175,7 +180,7 @@ def _row(name: str) -> tuple[str, ...]:
     except UserError as error:
         return name, "damaged", "", "", str(error)
     if dataset is None:
-        return name, "gone", "", "", ""
+        return name, "gone", "", "", ""  # removed since the names were listed
     info = dataset.info
     sizes = [f"{name} ({part['profiles']:,})" for name, part in info["platforms"].items()]
     genes = f"{info['landmarks']:,} + {info['targets']:,}"
@@ -183,15 +188,23 @@ def _row(name: str) -> tuple[str, ...]:
 
 
 def _describe(dataset: Dataset) -> None:
+    """Print digest, sizes, settings, platforms and missing genes of a dataset."""
     from genebench.preprocessing.scale_checks import BY_RANK
 
     info = dataset.info
     typer.echo(f"{dataset.name}: {info['title']}")
+    settings = "values and split as they came"
+    if not dataset.is_standardised:
+        settings = f"missing genes: {info['missing_genes']}; split seed {info['split_seed']}"
     typer.echo(
         f"digest {dataset.digest}; {info['landmarks']:,} landmarks, {info['targets']:,} targets, "
-        f"{info['twins']:,} of them twins; {_policy(dataset)}"
+        f"{info['twins']:,} of them twins; {settings}"
     )
-    _describe_duplicates(info.get("duplicates", {}))
+    duplicates = info.get("duplicates", {"rule": "keep"})
+    if duplicates["rule"] != "keep":
+        removed = duplicates["removed"]
+        shown = f" ({some(removed)})" if removed else ""
+        typer.echo(f"duplicates removed by the {duplicates['rule']} rule: {len(removed):,}{shown}")
     output.table(
         (
             "platform", "profiles", "ids", "units", "landmarks found", "targets found", "partly",
@@ -205,7 +218,7 @@ def _describe(dataset: Dataset) -> None:
 
 
 def _describe_missing(dataset: Dataset) -> None:
-    """Which genes of the maps a platform lacks: the first few, by platform and role."""
+    """Print the first few genes of the maps that are missing, by platform and role."""
     for name, platform in dataset.info["platforms"].items():
         for role in ("landmarks", "targets"):
             missing = platform["coverage"][role]["missing"]
@@ -217,33 +230,16 @@ def _describe_missing(dataset: Dataset) -> None:
             typer.echo(printable(f"{role} missing on {name}: {shown}"))
 
 
-def _policy(dataset: Dataset) -> str:
-    if dataset.is_standardised:
-        return "values and split as they came"
-    info = dataset.info
-    return f"missing genes: {info['missing_genes']}; split seed {info['split_seed']}"
-
-
-def _describe_duplicates(duplicates: dict[str, Any]) -> None:
-    if duplicates.get("rule", "keep") == "keep":
-        return
-    removed = duplicates["removed"]
-    shown = f" ({some(removed)})" if removed else ""
-    typer.echo(f"duplicates removed by the {duplicates['rule']} rule: {len(removed):,}{shown}")
-
-
 def _platform_row(dataset: Dataset, name: str) -> tuple[str, ...]:
-    platform = dataset.info["platforms"][name]
-    roles = [platform["coverage"][role] for role in ("landmarks", "targets")]
-    found = (f"{role['found']:,} of {role['in_map']:,}" for role in roles)
-    partly = sum(len(role["partial"]) for role in roles)
-    profiles, group = f"{platform['profiles']:,}", platform["group"] or ""
-    return name, profiles, platform["ids"], _unit(dataset, name), *found, f"{partly:,}", group
-
-
-def _unit(dataset: Dataset, platform: str) -> str:
+    """Return the row of a platform in the description of a dataset."""
     from genebench.preprocessing.scale_checks import units
 
-    if dataset.is_standardised:
-        return "standardised"
-    return units(platform, dataset.info["platforms"][platform].get("level", "log2"))
+    platform = dataset.info["platforms"][name]
+    roles = [platform["coverage"][role] for role in ("landmarks", "targets")]
+    counts = (f"{role['found']:,} of {role['in_map']:,}" for role in roles)
+    partly = sum(len(role["partial"]) for role in roles)
+    profiles, group = f"{platform['profiles']:,}", platform["group"] or ""
+    unit = "standardised"
+    if not dataset.is_standardised:
+        unit = units(name, platform.get("level", "log2"))
+    return name, profiles, platform["ids"], unit, *counts, f"{partly:,}", group

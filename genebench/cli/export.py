@@ -1,4 +1,4 @@
-"""``genebench data export`` and ``genebench data convert``: matrices out, in any format."""
+"""``genebench data export`` and ``genebench data convert``: write matrices in any format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from genebench.specs import Part, Split
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")]
 
 
 def register(group: typer.Typer) -> None:
@@ -29,22 +29,23 @@ def export(  # noqa: PLR0917  the command line names them
     part: Annotated[
         str,
         typer.Argument(
-            help="A platform, or a part of its split; with --protocol: train, validation or test.",
+            help="A platform, or a part of its random split. With --protocol: train, validation "
+            "or test.",
             metavar="PLATFORM[/SPLIT]|PART",
         ),
     ],
-    file: Annotated[Path, typer.Argument(help="File to write; its name says the format.")],
+    file: Annotated[Path, typer.Argument(help="File to write. Its suffix gives the format.")],
     genes: Annotated[
         Literal["landmarks", "targets", "all"],
-        typer.Option(help="Rows to write; of all, ids are landmark:ENSG… and target:ENSG…."),
+        typer.Option(help="Genes to write. With all, ids are landmark:ENSG… and target:ENSG…."),
     ] = "all",
     values: Annotated[
         Literal["expression", "standardised"],
-        typer.Option(help="Normalised log2 expression, or that in standard deviations."),
+        typer.Option(help="Normalised log2 expression, or standard deviations of the gene."),
     ] = "expression",
     protocol: Annotated[
         str | None,
-        typer.Option(help="Write a part of this protocol, in its split and its units."),
+        typer.Option(help="Write a part of this protocol, with its split and its statistics."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -56,16 +57,16 @@ def export(  # noqa: PLR0917  the command line names them
     opened = open_dataset(dataset, registry().datasets)
     with bar(quiet=quiet) as progress:
         written = write(opened, wanted, file, genes=genes, values=values, progress=progress)
-    _tell(written, quiet=quiet)
+    _print_written(written, quiet=quiet)
 
 
 def convert(
     source: Annotated[Path, typer.Argument(help="File to read.", metavar="IN")],
     file: Annotated[
-        Path, typer.Argument(help="File to write; its name says the format.", metavar="OUT")
+        Path, typer.Argument(help="File to write. Its suffix gives the format.", metavar="OUT")
     ],
     orientation: Annotated[
-        Literal["genes", "profiles"], typer.Option(help="What the rows of a table in IN are.")
+        Literal["genes", "profiles"], typer.Option(help="Meaning of the rows of a table in IN.")
     ] = "genes",
     quiet: Quiet = False,
 ) -> None:
@@ -75,10 +76,11 @@ def convert(
 
     with bar(quiet=quiet) as progress:
         written = write(open_reader(source, orientation), file, progress=progress)
-    _tell(written, quiet=quiet)
+    _print_written(written, quiet=quiet)
 
 
 def _part(text: str) -> Part:
+    """Return the part of a command line: ``PLATFORM`` or ``PLATFORM/SPLIT``."""
     platform, slash, split = text.partition("/")
     if slash and split not in get_args(Split):
         raise unknown("split", split, get_args(Split))
@@ -89,6 +91,7 @@ def _part(text: str) -> Part:
 
 
 def _part_of_protocol(name: str, protocol: str) -> Part:
+    """Return the training, validation or test set of a protocol."""
     spec = registry().protocols.get(protocol)
     parts = {"train": spec.train, "validation": spec.validation, "test": spec.test}
     if name not in parts:
@@ -96,7 +99,8 @@ def _part_of_protocol(name: str, protocol: str) -> Part:
     return parts[name]
 
 
-def _tell(written: Iterable[Path], *, quiet: bool) -> None:
+def _print_written(written: Iterable[Path], *, quiet: bool) -> None:
+    """Print the files that were written, the matrix first."""
     *others, matrix = written
     if quiet:
         return

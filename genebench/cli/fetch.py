@@ -1,4 +1,4 @@
-"""``genebench data fetch``: download the known public files, or say where to get them."""
+"""``genebench data fetch``: download the known public files, or tell where to get them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from genebench.datasets.sources import Source
 from genebench.errors import UserError
 
 FAILED = 1
+"""Exit status if a download failed."""
 
-MEGABYTE = 1_000_000
+_MEGABYTE_BYTES = 1_000_000
 
 
 def register(group: typer.Typer) -> None:
@@ -27,12 +28,12 @@ def fetch(
     name: Annotated[
         str, typer.Argument(help="A source, its file, all, or list.", metavar="NAME|all|list")
     ] = "list",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
 ) -> int:
     """Download known public files and verify them.
 
-    An interrupted download continues with the same command. Files that you put into the folder
-    yourself are verified and used.
+    The same command continues an interrupted download. Files that you put into the folder yourself
+    are verified and used.
     """
     from genebench.datasets import sources
 
@@ -47,13 +48,14 @@ def fetch(
 
 
 def downloads() -> Path:
-    """Where fetched files are kept."""
+    """Return the folder of fetched files."""
     from genebench.data.home import home
 
     return home() / "downloads"
 
 
 def _list(folder: Path) -> None:
+    """Print every known source and its state in the folder."""
     from genebench.datasets.sources import SOURCES
 
     output.table(
@@ -63,11 +65,11 @@ def _list(folder: Path) -> None:
             for source in SOURCES
         ],
     )
-    typer.echo(f"in {folder}; what you put there yourself is checked by fetch")
+    typer.echo(f"in {folder}. fetch also verifies files that you put there yourself.")
 
 
 def _fetch_all(folder: Path, *, quiet: bool) -> int:
-    """Fetch what can be; name what has to be asked for, and what failed."""
+    """Fetch every public file. Name those that have to be asked for, and those that failed."""
     from genebench.datasets.sources import SOURCES
 
     missing, failed = [], []
@@ -82,8 +84,8 @@ def _fetch_all(folder: Path, *, quiet: bool) -> int:
             typer.echo(f"genebench: {printable(f'{source.name}: {error}')}", err=True)
     if missing and not quiet:
         typer.echo(
-            f"not served in public: {', '.join(missing)}; "
-            "genebench data fetch NAME says where to ask for one"
+            f"not served in public: {', '.join(missing)}. To see where to ask for one, run "
+            "genebench data fetch NAME."
         )
     if failed:
         typer.echo(f"genebench: failed: {', '.join(failed)}", err=True)
@@ -91,6 +93,7 @@ def _fetch_all(folder: Path, *, quiet: bool) -> int:
 
 
 def _fetch(source: Source, folder: Path, *, quiet: bool) -> None:
+    """Fetch one file, and print its licence and how it was verified."""
     from genebench.datasets.download import assurance
     from genebench.datasets.download import fetch as fetch_file
 
@@ -103,6 +106,7 @@ def _fetch(source: Source, folder: Path, *, quiet: bool) -> None:
 
 
 def _state(source: Source, folder: Path) -> str:
+    """Return the state of a source in the folder, in words."""
     part = folder / source.part
     if (folder / source.file).exists():
         return "here"
@@ -112,7 +116,5 @@ def _state(source: Source, folder: Path) -> str:
 
 
 def _size(size: int | None) -> str:
-    """A number of bytes to read."""
-    if size is None:
-        return "unknown"
-    return f"{size / MEGABYTE:,.2f} MB"
+    """Return a number of bytes in megabytes, for people."""
+    return "unknown" if size is None else f"{size / _MEGABYTE_BYTES:,.2f} MB"

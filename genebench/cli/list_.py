@@ -31,7 +31,7 @@ def list_(
         str,
         typer.Argument(
             metavar="KIND",
-            help="methods, datasets, formats, protocols, metrics, engines, reports, reporters or "
+            help="methods, datasets, formats, splits, protocols, metrics, engines, reports, reporters or "
             "plugins.",
         ),
     ] = "",
@@ -113,6 +113,7 @@ _KINDS: dict[str, Callable[[], Rows]] = {
     "methods": _registry_of("methods", "summary"),
     "datasets": _datasets,
     "formats": _registry_of("formats", "title", "suffixes"),
+    "splits": _registry_of("splits", "summary"),
     "protocols": _registry_of("protocols", "summary"),
     "metrics": _registry_of("metrics", "unit", "direction", "summary"),
     "engines": _registry_of("engines", "title"),

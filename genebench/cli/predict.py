@@ -23,36 +23,36 @@ def register(app: typer.Typer) -> None:
 
 def predict(  # noqa: PLR0917  the command line names them
     model: Annotated[Path, typer.Argument(help="A model that genebench run --keep-models kept.")],
-    matrix: Annotated[Path, typer.Argument(help="Profiles with all landmarks; any format.")],
-    file: Annotated[Path, typer.Argument(help="File to write; its name says the format.")],
+    matrix: Annotated[Path, typer.Argument(help="Profiles with all landmarks, in any format.")],
+    file: Annotated[Path, typer.Argument(help="File to write. Its suffix gives the format.")],
     ids: Annotated[
-        Literal["probe", "ensembl", "symbol"], typer.Option(help="What the ids of MATRIX are.")
+        Literal["probe", "ensembl", "symbol"], typer.Option(help="Kind of the gene ids of MATRIX.")
     ] = "ensembl",
     values: Annotated[
         Literal["expression", "standardised"],
-        typer.Option(help="Normalised log2 expression, or that in standard deviations."),
+        typer.Option(help="Normalised log2 expression, or standard deviations of the gene."),
     ] = "expression",
     orientation: Annotated[
-        Literal["genes", "profiles"], typer.Option(help="What the rows of a table are.")
+        Literal["genes", "profiles"], typer.Option(help="Meaning of the rows of a table.")
     ] = "genes",
     device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run it.")
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Device to run the model on.")
     ] = "auto",
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
 ) -> None:
-    """Infer the target genes of new profiles; they come out in the units of the landmarks.
+    """Infer the target genes of new profiles, in the units of the landmarks.
 
     Expression must be normalised to the quantiles of the arrays that the model was fitted on, as
-    genebench data export writes it. RNA-seq: standardise by its own statistics, as protocols do,
-    and give --values standardised.
+    genebench data export writes it. Standardise RNA-seq by its own statistics, as protocols do, and
+    give --values standardised.
     """
     from genebench.formats.opening import open_reader
     from genebench.models.predict import predict as write
     from genebench.models.saved import open_model
 
     if file.exists():
-        raise UserError(f"{file}: is there already; remove it, or name another file")
+        raise UserError(f"{file}: is there already. Remove it, or name another file.")
     saved = open_model(model, device)
     for note in () if quiet else saved.notes:
         typer.echo(f"note: {note}", err=True)

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench._util.files import sha256_of
+from genebench.data.digests import dataset_digest, platform_digest
 from genebench.data.profiles import Matrix, Profiles
 from genebench.data.standardisation import Standardiser
 from genebench.data.store import (
@@ -22,8 +23,6 @@ from genebench.data.store import (
     STORE_FORMAT,
     Dataset,
     DataStore,
-    dataset_digest,
-    platform_digest,
     write_table,
     write_vectors,
 )
@@ -161,7 +160,7 @@ def _platform(name: str, values: NDArray[np.float64]) -> Platform:
         {"group": [f"{name}-group-{number // 4}" for number in range(len(values))]}, index
     )
     if name == "geo":
-        table["split"] = random_split(len(values), seed=0)
+        table["split"] = random_split(table, seed=0)
     return Platform(expression, exact.mean(axis=0), exact.std(axis=0), table)
 
 

@@ -1,1 +1,1 @@
-"""Data: from any file to profiles, through the published recipe."""
+"""Prepared datasets on disk, and the profiles that methods are given of them."""

@@ -20,15 +20,19 @@ _CHUNK_BYTES = 1 << 20
 
 @contextmanager
 def write_checked(path: Path, fingerprint: bytes) -> Iterator[Hashed]:
-    """Write a cache file by :func:`atomic_write`, and end it with its fingerprint and checksum.
+    """Write a cache file atomically, and end it with its fingerprint and checksum.
 
     Args:
         path: the file.
-        fingerprint: a sha256 of the inputs, 32 bytes.
+        fingerprint: a SHA-256 of the inputs, 32 bytes.
+
+    Raises:
+        OSError: the file cannot be written.
     """
     with atomic_write(path) as file, Hashed(file) as stream:
         yield stream
         stream.write(fingerprint)
+        # Past the hashing stream: the checksum covers all bytes before it, not itself.
         file.write(bytes.fromhex(stream.sha256))
 
 
@@ -36,15 +40,19 @@ def has_fingerprint(path: Path, fingerprint: bytes, length: int) -> bool:
     """Return whether a file has ``length`` bytes of content, derived from these inputs.
 
     Only the end of the file is read, because mapped matrices are too large to hash on every open.
+
+    Raises:
+        OSError: the file cannot be read.
     """
     with path.open("rb") as stream:
         stream.seek(length)
+        # One byte more than a trailer has, so that a longer file is noticed.
         trailer = stream.read(_TRAILER_BYTES + 1)
         return len(trailer) == _TRAILER_BYTES and trailer.startswith(fingerprint)
 
 
 def read_checked(path: Path, fingerprint: bytes) -> bytes | None:
-    """Return the content of a cache file, or None if it was changed or has other inputs."""
+    """Return the content of a cache file, or None if it is gone, changed, or of other inputs."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -55,11 +63,15 @@ def read_checked(path: Path, fingerprint: bytes) -> bytes | None:
 
 
 def is_sound(path: Path) -> bool:
-    """Return whether a whole cache file matches its checksum, whatever its inputs were."""
+    """Return whether a whole cache file matches its checksum, whatever its inputs were.
+
+    The file is read in chunks. A file that cannot be read is not sound.
+    """
     sha256, last = hashlib.sha256(), b""
     try:
         with path.open("rb") as stream:
             while data := stream.read(_CHUNK_BYTES):
+                # The last 32 bytes read so far may be the checksum: they are held back.
                 sha256.update((last + data)[:-_SHA256_BYTES])
                 last = (last + data)[-_SHA256_BYTES:]
     except OSError:

@@ -1,4 +1,4 @@
-"""Profiles: what a method is given. Standardisation is applied on read, block by block."""
+"""Profiles: the data that a method is given. They are standardised on read, block by block."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ class Block(NamedTuple):
 class Profiles:
     """One part of a platform: landmark and target expression, and tables about both axes.
 
-    Values are float32 in standard deviations of the gene (zero mean, unit variance over the
-    platform). Nothing is read before it is asked for, and blocks keep memory bounded.
+    Values are float32 in standard deviations of the gene: zero mean and unit variance over the
+    platform. Values are read when they are needed, and blocks keep memory bounded.
 
     Attributes:
-        profiles: one row per profile, indexed by profile id; what is known about it.
-        landmark_genes, target_genes: one row per gene, indexed by Ensembl id where known;
-            columns ``symbol``, ``probes`` and ``twin`` (the gene is both landmark and target).
+        profiles: table with one row per profile, indexed by profile id, with the columns of the
+            dataset.
+        landmark_genes, target_genes: tables with one row per gene, indexed by Ensembl id where
+            known; columns ``symbol``, ``probes`` and ``twin`` (the gene is both landmark and
+            target).
     """
 
     def __init__(
@@ -53,11 +55,17 @@ class Profiles:
         cache: Path | None = None,
         mmap: bool = False,
     ) -> None:
-        """Tie a store's matrix (all profiles × landmarks, then targets) to some of its ``rows``.
+        """Tie a matrix to some of its rows.
 
-        ``cache`` (a path without suffix) is where what is worked out from these very profiles may
-        be kept. With ``mmap``, whole matrices are memory maps of files there, written when first
-        asked for; without it they are in memory.
+        Args:
+            expression: all profiles × (landmarks, then targets), not standardised.
+            rows: positions of these profiles.
+            standardiser: statistics that they are read through.
+            profiles: table of these profiles.
+            landmark_genes: table of the landmark genes, in column order.
+            target_genes: table of the target genes, in column order.
+            cache: path without suffix for files derived from these profiles, or None for no files.
+            mmap: whether whole matrices are memory maps of cache files, not arrays in memory.
         """
         self._expression = expression
         self._rows = rows
@@ -70,18 +78,20 @@ class Profiles:
 
     @classmethod
     def from_arrays(cls, landmarks: NDArray[np.floating], targets: NDArray[np.floating]) -> Self:
-        """Profiles of arrays (profiles × genes) that are standardised already: to try a method."""
+        """Return profiles of standardised arrays, to try a method without a dataset.
+
+        Args:
+            landmarks: profiles × landmarks, standardised.
+            targets: profiles × targets, standardised.
+        """
         values = np.hstack([landmarks, targets]).astype(np.float32)
-        tables = [
-            _unnamed(array.shape[1], role) for array, role in ((landmarks, "L"), (targets, "T"))
-        ]
         return cls(
             expression=values,
             rows=np.arange(len(values)),
             standardiser=Standardiser.identity(values.shape[1]),
-            profiles=pd.DataFrame(index=[f"P{at}" for at in range(len(values))]),
-            landmark_genes=tables[0],
-            target_genes=tables[1],
+            profiles=pd.DataFrame(index=[f"P{number}" for number in range(len(values))]),
+            landmark_genes=_unnamed_genes(landmarks.shape[1], "L"),
+            target_genes=_unnamed_genes(targets.shape[1], "T"),
         )
 
     def __len__(self) -> int:
@@ -93,16 +103,16 @@ class Profiles:
 
     @cached_property
     def landmarks(self) -> Matrix:
-        """Landmark expression, profiles × landmarks."""
+        """Landmark expression, profiles × landmarks, standardised."""
         return self._whole("landmarks")
 
     @cached_property
     def targets(self) -> Matrix:
-        """Target expression, profiles × targets."""
+        """Target expression, profiles × targets, standardised."""
         return self._whole("targets")
 
     def blocks(self, size: int = BLOCK) -> Iterator[Block]:
-        """Yield all profiles in order, at most ``size`` at a time."""
+        """Yield landmarks and targets of all profiles in order, at most ``size`` at a time."""
         n_landmarks = len(self.landmark_genes)
         for rows in self._row_blocks(size):
             values = self._read(rows, slice(None))
@@ -118,33 +128,38 @@ class Profiles:
         return (self._read(rows, columns) for rows in self._row_blocks(size))
 
     def target_columns(self, start: int, stop: int) -> Matrix:
-        """Targets ``start`` to ``stop`` of every profile: profiles × (stop − start)."""
-        offset = len(self.landmark_genes)
+        """Return targets ``start`` to ``stop`` of every profile: profiles × (stop − start)."""
+        offset = len(self.landmark_genes)  # targets follow the landmarks
         return self._read(self._rows, slice(offset + start, offset + stop))
 
     def target_rows(self, positions: NDArray[np.intp]) -> Matrix:
-        """Targets of some profiles, in any order: positions × targets."""
+        """Return the targets of the profiles at some positions: positions × targets."""
         return self._read(self._rows[positions], self._columns("targets"))
 
     @property
     def standardiser(self) -> Standardiser:
-        """The standardiser that these profiles are read through."""
+        """Statistics that these profiles are read through."""
         return self._standardiser
 
     def level_blocks(self, size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
-        """Yield expression before it is standardised: profiles × (landmarks, then targets).
+        """Yield expression before standardisation: profiles × (landmarks, then targets).
 
-        It is not to be changed: it may be these profiles' own.
+        Do not write to a block: it can be a view of the profiles themselves.
         """
         for rows in self._row_blocks(size):
             yield self._standardiser.levels(self._in_memory(rows))
 
     @property
     def fingerprint(self) -> bytes:
-        """Differs when the units do, or when somebody has touched the file beneath."""
+        """SHA-256 of the statistics, the rows, and the size and time of change of the file.
+
+        It is the fingerprint of cache files derived from these profiles.
+        """
         digest = hashlib.sha256(
             self._standardiser.mean.tobytes() + self._standardiser.scale.tobytes()
         )
+        # The rows, because a plugin's split can put other profiles into a part of the same name.
+        digest.update(self._rows.astype("<i8").tobytes())
         filename = getattr(self._expression, "filename", None)
         if filename is not None:
             state = Path(filename).stat()
@@ -152,41 +167,50 @@ class Profiles:
         return digest.digest()
 
     def cached(self, suffix: str) -> Path | None:
-        """Where something worked out from these very profiles may be kept; None for nowhere."""
+        """Return the path of a cache file derived from these profiles, or None for no file."""
         return self._cache and self._cache.with_name(f"{self._cache.name}.{suffix}")
 
     def _row_blocks(self, size: int) -> Iterator[NDArray[np.intp]]:
-        return (self._rows[at : at + size] for at in range(0, len(self), size))
+        return (self._rows[start : start + size] for start in range(0, len(self), size))
 
     def _columns(self, role: Role) -> slice:
         n_landmarks = len(self.landmark_genes)
         return slice(0, n_landmarks) if role == "landmarks" else slice(n_landmarks, None)
 
     def _read(self, rows: NDArray[np.intp], columns: slice) -> Matrix:
+        """Read and standardise some rows and columns of the matrix."""
         return self._standardiser.standardise(self._raw(rows, columns), columns)
 
     def _raw(self, rows: NDArray[np.intp], columns: slice) -> NDArray[np.float32]:
+        """Read some rows and columns of the matrix, and release the pages that were read."""
         values = np.empty((len(rows), len(self._standardiser.mean[columns])), np.float32)
         for start in range(0, len(rows), BLOCK):
             part = slice(start, start + BLOCK)
             values[part] = self._expression[rows[part], columns]
+            # Pages of a memory map count as memory of the job until they are released.
             forget_pages(self._expression)
         return values
 
     def _in_memory(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """All genes of some profiles; no copy where they are in memory, one after another."""
+        """Return all genes of some profiles, without a copy if they lie together in memory."""
         is_mapped = isinstance(self._expression, np.memmap)
         if self._expression.flags.writeable and not is_mapped and (np.diff(rows) == 1).all():
             return self._expression[rows[0] : rows[-1] + 1]
         return self._raw(rows, slice(None))
 
     def _whole(self, role: Role) -> Matrix:
+        """Return a whole matrix: in memory, or mapped from a cache file, which is written first."""
         shape = (len(self), len(self._standardiser.mean[self._columns(role)]))
         path = self.cached(f"{role}.npy") if self._mmap else None
         if path is None:
-            return self._loaded(role, shape)
+            loaded = np.empty(shape, np.float32)
+            start = 0
+            for block in self.column_blocks(role):
+                loaded[start : start + len(block)] = block
+                start += len(block)
+            return loaded
         fingerprint = self.fingerprint
-        if not _is_kept(path, shape, fingerprint):
+        if not _is_cached(path, shape, fingerprint):
             path.parent.mkdir(exist_ok=True)
             with write_checked(path, fingerprint) as stream:
                 writer = NpyWriter(stream, shape, np.float32)
@@ -196,16 +220,9 @@ class Profiles:
         matrix: Matrix = np.load(path, mmap_mode="r", allow_pickle=False)
         return matrix
 
-    def _loaded(self, role: Role, shape: tuple[int, int]) -> Matrix:
-        matrix, at = np.empty(shape, np.float32), 0
-        for block in self.column_blocks(role):
-            matrix[at : at + len(block)] = block
-            at += len(block)
-        return matrix
 
-
-def _is_kept(path: Path, shape: tuple[int, int], fingerprint: bytes) -> bool:
-    """Whether a matrix to map was written before, and is neither cut short nor of other values."""
+def _is_cached(path: Path, shape: tuple[int, int], fingerprint: bytes) -> bool:
+    """Return whether a file holds a matrix of this shape, whole and derived from these inputs."""
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
         expected = matrix.shape == shape and matrix.dtype == np.float32
@@ -214,6 +231,7 @@ def _is_kept(path: Path, shape: tuple[int, int], fingerprint: bytes) -> bool:
         return False
 
 
-def _unnamed(number: int, letter: str) -> pd.DataFrame:
-    ids = [f"{letter}{at}" for at in range(number)]
+def _unnamed_genes(number: int, letter: str) -> pd.DataFrame:
+    """Return a table of genes called by a letter and a number."""
+    ids = [f"{letter}{position}" for position in range(number)]
     return pd.DataFrame({"symbol": ids, "probes": "", "twin": False}, index=ids)

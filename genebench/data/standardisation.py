@@ -1,6 +1,6 @@
-"""The published normalisation, on blocks of profiles × genes (REFERENCE: Chen et al. 2016).
+"""Standardisation per gene, as published (Chen et al. 2016), on blocks of profiles × genes.
 
-Ranks and what becomes of them are in :mod:`genebench.preprocessing.ranks`.
+Quantile normalisation, the step before it, is in :mod:`genebench.preprocessing.ranks`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 STD_OFFSET = 1e-3
-"""Added to a gene's standard deviation before dividing by it [D-GEX code]."""
+"""Number that is added to a gene's standard deviation before dividing by it [D-GEX code]."""
 
 Floats = NDArray[np.float64]
 
@@ -23,18 +23,18 @@ Scale = Literal["expression", "standardised"]
 def requantile(
     expression: NDArray[np.float32], old: NDArray[np.float32], new: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Expression under another quantile reference: ``old[rank]`` becomes ``new[rank]``."""
+    """Return expression under another quantile reference: ``old[rank]`` becomes ``new[rank]``."""
     return new[np.searchsorted(old, expression)]
 
 
 @dataclass(frozen=True)
 class GeneSums:
-    """What the mean and standard deviation of each gene follow from, over some profiles.
+    """Sums over some profiles that give the mean and standard deviation of each gene.
 
     Attributes:
-        count: how many profiles.
-        mean: of each gene.
-        squares: sum of squared deviations from it.
+        count: number of profiles.
+        mean: mean of each gene.
+        squares: sum of squared deviations from the mean, of each gene.
     """
 
     count: int
@@ -43,11 +43,15 @@ class GeneSums:
 
     @classmethod
     def none(cls, n_genes: int) -> GeneSums:
-        """Those of no profile."""
+        """Return the sums over no profile."""
         return cls(0, np.zeros(n_genes), np.zeros(n_genes))
 
     def __add__(self, other: GeneSums) -> GeneSums:
-        """The same over the profiles of both (Chan, Golub & LeVeque 1983)."""
+        """Return the sums over the profiles of both (Chan, Golub & LeVeque 1983).
+
+        The sum of squares less the squared sum would cancel digits where means are large. This
+        update does not.
+        """
         if not other.count:
             return self
         count = self.count + other.count
@@ -60,15 +64,18 @@ class GeneSums:
 
 
 def gene_statistics(over: GeneSums) -> tuple[Floats, Floats]:
-    """Mean and standard deviation (ddof 0) of each gene."""
+    """Return mean and standard deviation (ddof 0) of each gene."""
     return over.mean, np.sqrt(over.squares / over.count)
 
 
 def standardise(
     expression: NDArray[np.floating], mean: NDArray[np.float64], std: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """``(x − mean) / (std + 1e-3)`` per gene; profiles × genes in, the same out."""
-    # Profile by profile: what float64 needs then stays in the processor's cache.
+    """Return ``(x − mean) / (std + 1e-3)`` per gene, profiles × genes.
+
+    The arithmetic is float64, the result float32.
+    """
+    # Profile by profile, so that the one float64 row stays in the processor's cache.
     standardised = np.empty(expression.shape, np.float32)
     offset, row = std + STD_OFFSET, np.empty(len(std))
     for profile, out in zip(expression, standardised, strict=True):
@@ -84,10 +91,10 @@ class Standardiser:
 
     Attributes:
         mean: mean of each gene.
-        std: standard deviation of each gene, or None for values that came standardised, which are
-            taken as they are.
-        quantiles: a quantile reference (float32, ascending) and the one that replaces it before
-            standardisation, or None.
+        std: standard deviation of each gene. None for values that came standardised: they are not
+            changed.
+        quantiles: a quantile reference (float32, ascending) and the reference that replaces it
+            before standardisation. None for no replacement.
     """
 
     mean: Floats

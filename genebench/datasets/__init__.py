@@ -1,4 +1,4 @@
-"""Built-in datasets, as hooks."""
+"""Datasets by name, manifests, downloads, exports. The built-in dataset, as a hook."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ genebench_contract = CONTRACT
 
 @hookimpl
 def genebench_datasets() -> list[DatasetSpec]:
-    """The embedded dataset; whatever a manifest describes is prepared by the user."""
+    """Return the embedded simulation. Users prepare other datasets from manifests."""
     return [
         DatasetSpec(
             name="sim",

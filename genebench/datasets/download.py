@@ -1,8 +1,8 @@
-"""Known public files, fetched: continued where a download stopped, verified, never half there.
+"""Downloads of public files. They are continued after a break, and verified.
 
-A file under its final name is whole and has the published checksum. While it is on its way it is
-``<file>.part``, which the next call continues. Beside a file whose sha256 nobody publishes,
-``<file>.sha256`` records what came first, so that a later change is noticed.
+A file under its final name is whole and has the published checksum. An unfinished download is
+``<file>.part``, and the next call continues it. If no SHA-256 is published, ``<file>.sha256``
+records that of the first download, so that a later change is noticed.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from genebench._util.progress import Progress, silent
 from genebench.datasets.sources import Source
 from genebench.errors import UserError
 
-CHUNK = 1 << 16
-"""Bytes written at a time; a stalled connection loses at most that many."""
+CHUNK_BYTES = 1 << 16
+"""Bytes that are written at a time. A broken connection loses at most as many."""
 
 _BUSY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
-"""Client errors that pass by themselves."""
+"""Client errors that pass by themselves, so that asking again can help."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """When to give up on a server.
+    """Limits after which a server is given up.
 
     Args:
-        connect: seconds until a connection stands.
+        connect: seconds to wait for a connection.
         stall: seconds without a byte before the connection counts as dead.
-        attempts: how often one mirror is asked before the next.
-        pause: seconds before the second attempt; doubled before each later one.
+        attempts: number of requests to one mirror before the next one is asked.
+        pause: seconds before the second attempt, doubled before each later one.
     """
 
     connect: float = 10.0
@@ -56,7 +56,7 @@ DEFAULT_RETRIES = RetryPolicy()
 
 
 class _MirrorError(Exception):
-    """Why a mirror did not give the file, and whether asking it again may help."""
+    """A mirror did not give the file. If ``passing``, asking it again may help."""
 
     def __init__(self, reason: str, *, passing: bool = False) -> None:
         super().__init__(reason)
@@ -72,18 +72,18 @@ def fetch(
 ) -> Path:
     """Fetch a file into a folder, or accept the one that is there, and return its path.
 
-    A file that is there, whoever put it there, is verified and never overwritten. Several
-    processes and threads may fetch the same file: one does, the others wait for it.
+    A file that is there is verified and never overwritten, even if the user put it there. If
+    several processes or threads fetch the same file, one downloads it and the others wait.
 
     Args:
-        source: which file.
-        folder: where to; made when missing.
+        source: the file.
+        folder: destination. It is made if it is missing.
         progress: called with bytes done, bytes in all (at least those done) and the file's name.
-        retries: when to give up on a server.
+        retries: limits after which a server is given up.
 
     Raises:
-        UserError: no mirror gave the file or there is none (the message says which file to put
-            where), the file there is another one, or the folder cannot be written.
+        UserError: no mirror gave the file, there is no mirror, the file there is another one, or
+            the folder cannot be written. The message tells how to get the file by hand.
     """
     path = folder / source.file
     with user_errors(folder, "set GENEBENCH_HOME to another folder"):
@@ -100,7 +100,7 @@ def fetch(
 
 
 def assurance(source: Source, folder: Path) -> str:
-    """What is known of the integrity of a fetched file, for its user to read."""
+    """Return a phrase about the integrity of a fetched file: how it was verified."""
     if source.sha256:
         return "sha256 as published"
     recorded = f"its sha256 {_recorded(folder / source.file)} is recorded beside it"
@@ -114,20 +114,20 @@ def assurance(source: Source, folder: Path) -> str:
 
 def _verify(source: Source, path: Path) -> None:
     """Refuse a file that is not the published one, or no longer the one first seen."""
-    remedy = f"move it away and run: genebench data fetch {source.name}"
+    remedy = f"Move it away and run: genebench data fetch {source.name}"
     if not path.is_file():
-        raise UserError(f"{path}: not a file; {remedy}")
+        raise UserError(f"{path}: not a file. {remedy}")
     size = path.stat().st_size
     if not size or (source.size and size != source.size):
         expected = f"{source.size:,}" if source.size else "more"
-        raise UserError(f"{path}: {size:,} bytes, expected {expected}; {remedy}")
+        raise UserError(f"{path}: {size:,} bytes, expected {expected}. {remedy}")
     if source.checksum:
         algorithm, _, expected = source.checksum.partition(":")
-        found = pooch.file_hash(str(path), alg=algorithm)
-        if found != expected:
+        checksum = pooch.file_hash(str(path), alg=algorithm)
+        if checksum != expected:
             raise UserError(
                 f"{path}: another file than published "
-                f"({algorithm} {found}, expected {expected}); {remedy}"
+                f"({algorithm} {checksum}, expected {expected}). {remedy}"
             )
     if source.sha256:
         return
@@ -136,18 +136,20 @@ def _verify(source: Source, path: Path) -> None:
         _record(path)
     elif recorded != sha256_of(path):
         raise UserError(
-            f"{path}: changed since it was first seen (its sha256 is no longer {recorded}); "
-            f"{remedy}, or delete {_record_of(path).name} if the change is yours"
+            f"{path}: changed since it was first seen (its sha256 is no longer {recorded}). "
+            f"If the change is yours, delete {_record_of(path).name}. Otherwise, move the file "
+            f"away and run: genebench data fetch {source.name}"
         )
 
 
 def _record(path: Path) -> None:
-    """Write down the sha256 of a file for which none is published, as sha256sum does."""
+    """Record the sha256 of a file for which none is published, as sha256sum writes it."""
     with atomic_write(_record_of(path)) as stream:
         stream.write(f"{sha256_of(path)}  {path.name}\n".encode())
 
 
 def _recorded(path: Path) -> str | None:
+    """Return the sha256 that was recorded beside a file, or None."""
     try:
         return _record_of(path).read_text("utf-8").split()[0]
     except (FileNotFoundError, IndexError, UnicodeDecodeError):
@@ -163,13 +165,13 @@ def _record_of(path: Path) -> Path:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Wait until nobody else, in this process or another, is fetching the file."""
+    """Wait until no other thread or process is fetching the file."""
     lock = path.with_name(f".{path.name}.lock")
     with lock.open("w") as stream:
         with suppress(OSError):  # some network file systems know no locks
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield
-        # Only now that the file is there: whoever waited, or comes anew, has nothing to do.
+        # Only now that the file is there. A process that takes a new lock finds it.
         lock.unlink(missing_ok=True)
 
 
@@ -179,7 +181,7 @@ def _download(source: Source, path: Path, progress: Progress, retries: RetryPoli
     faults = []
     for url in source.urls:
         if not source.checksum:
-            # What two calls or two mirrors gave may be pieces of two files, and nothing would tell.
+            # Without a checksum, nothing shows that two mirrors gave pieces of different files.
             part.unlink(missing_ok=True)
         try:
             _from_mirror(source, url, path, _Continuing(source, part, progress, retries))
@@ -199,25 +201,28 @@ def _from_mirror(source: Source, url: str, path: Path, downloader: _Continuing) 
     for continued in (downloader.part.exists(), False):
         try:
             pooch.retrieve(url, source.checksum, path.name, path.parent, downloader=downloader)
-        except ValueError as error:  # so does pooch say that the checksum differs
+        except ValueError as error:  # pooch raises it if the checksum differs
             if not continued:
                 raise _MirrorError("gives another file: its checksum differs") from error
-            # What an earlier download left may be to blame: once more, from the start.
+            # The rest of an earlier download may be to blame: once more, from the start.
         else:
             return
 
 
 def _by_hand(source: Source, path: Path, faults: Iterable[str] = ()) -> str:
-    """What went wrong, and how to do without a download."""
+    """Return a message: what went wrong, and how to get the file without a download."""
     marks = [f"{source.size:,} bytes"] if source.size else []
     marks += [source.checksum.replace(":", " ")] if source.checksum else []
     place = f"{path} ({', '.join(marks)})" if marks else str(path)
-    again = f"and run again: genebench data fetch {source.name}"
+    again = f"run again: genebench data fetch {source.name}"
     if not source.urls:
-        return f"{source.file}: not served in public; ask {source.ask}; put it at {place} {again}"
+        return (
+            f"{source.file}: not served in public. Ask {source.ask}. Put the file at {place} and "
+            f"{again}"
+        )
     return (
-        f"{source.file}: not downloaded ({', '.join(faults)}); try again later, or get it by other "
-        f"means from {source.urls[0]} or {source.ask}, put it at {place} {again}"
+        f"{source.file}: not downloaded ({', '.join(faults)}). Try again later. Or put the file, "
+        f"from {source.urls[0]} or {source.ask}, at {place} and {again}"
     )
 
 
@@ -233,6 +238,7 @@ class _Continuing:
         self._retries = retries
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:  # noqa: ARG002
+        """Download a file to ``output_file``. Faults that may pass are tried again."""
         for attempt in range(self._retries.attempts):
             if attempt:
                 time.sleep(self._retries.pause * 2 ** (attempt - 1))
@@ -245,7 +251,10 @@ class _Continuing:
         self.part.replace(output_file)
 
     def _continue(self, url: str, *, reached: bool) -> None:
-        """Ask for what is missing of the file and append it."""
+        """Request the missing part of the file and append it.
+
+        A connection that fails is worth another attempt only if the server was reached before.
+        """
         have = self._have()
         if have and have == self._source.size:
             return
@@ -253,6 +262,7 @@ class _Continuing:
         headers = {"User-Agent": "genebench", "Accept-Encoding": "identity"}
         if have:
             headers["Range"] = f"bytes={have}-"
+        # requests counts the second wait anew after each byte, so that it limits stalls, not sizes.
         waits = (self._retries.connect, self._retries.stall)
         try:
             with requests.get(url, headers=headers, stream=True, timeout=waits) as response:
@@ -267,7 +277,7 @@ class _Continuing:
             raise _MirrorError(f"cannot be asked ({type(error).__name__})") from error
 
     def _have(self) -> int:
-        """Bytes that are there already; more than the file has are none."""
+        """Return the number of bytes that are there. A part longer than the file is discarded."""
         have = self.part.stat().st_size if self.part.exists() else 0
         if self._source.size and have > self._source.size:
             self.part.unlink()
@@ -275,7 +285,7 @@ class _Continuing:
         return have
 
     def _receive(self, response: requests.Response, have: int) -> None:
-        """Append the body of an answer to the part file."""
+        """Append the body of a response to the part file."""
         start, total = self._announced(response, have)
         size = self._source.size
         if size and total and total != size:
@@ -284,8 +294,8 @@ class _Continuing:
         with self.part.open("ab") as stream:
             stream.truncate(start)
             self._progress(done, max(most or 0, done), self._source.file)
-            # Raw: a .gz that is declared as an encoding must stay the file that it is.
-            for chunk in response.raw.stream(CHUNK, decode_content=False):
+            # Raw bytes: a server may declare .gz as an encoding, but the file must stay compressed.
+            for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
                 stream.write(chunk)
                 done += len(chunk)
                 if most and done > most:
@@ -297,9 +307,9 @@ class _Continuing:
             raise _MirrorError(f"broke off after {done:,} of {most:,} bytes", passing=True)
 
     def _announced(self, response: requests.Response, have: int) -> tuple[int, int | None]:
-        """Where in the file the answer starts, and the size of the whole file if it is told."""
+        """Return the offset at which a response starts, and the size of the file if announced."""
         status = response.status_code
-        if status == HTTPStatus.OK:  # also of servers that know no ranges
+        if status == HTTPStatus.OK:  # a server without ranges sends the whole file
             return 0, _number(response.headers.get("Content-Length"))
         if status == HTTPStatus.PARTIAL_CONTENT:
             start, total = _content_range(response.headers.get("Content-Range", ""))
@@ -313,9 +323,9 @@ class _Continuing:
 
 
 def _content_range(header: str) -> tuple[int | None, int | None]:
-    """First byte and size of the whole file from ``bytes 5-9/10``."""
-    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", header.strip())
-    return (int(found[1]), _number(found[2])) if found else (None, None)
+    """Return the first byte and the size of the whole file from ``bytes 5-9/10``."""
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", header.strip())
+    return (int(match[1]), _number(match[2])) if match else (None, None)
 
 
 def _number(text: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""Matrices out again: a prepared dataset, or any file that can be read, in any format."""
+"""Export of matrices: a prepared dataset, or any file that can be read, in any format."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ Genes = Literal["landmarks", "targets", "all"]
 
 
 def convert(reader: Reader, path: Path, *, progress: Progress = silent) -> list[Path]:
-    """Write all that a reader has (genes, profiles, values as they are) to another file.
+    """Write all genes and profiles of a reader to another file, values unchanged.
 
     Values keep their precision, so that a dataset prepared from the copy has the same digest.
+
+    Args:
+        reader: matrix to read.
+        path: file to write. Its suffix gives the format.
+        progress: called after each block.
 
     Returns:
         The files written, the matrix last (see :func:`write_matrix`).
@@ -52,30 +57,31 @@ def export(
     values: Scale = "expression",
     progress: Progress = silent,
 ) -> list[Path]:
-    """Write a platform of a prepared dataset, or one part of a split, in the units of the part.
+    """Write a platform of a prepared dataset, or one part of a split.
 
-    Landmarks alone, and targets alone, have their Ensembl ids. Of ``all``, the ids say which they
-    are (``landmark:ENSG…``, ``target:ENSG…``): a twin is both, with other probes on a microarray.
+    Landmarks alone, and targets alone, have their Ensembl ids. With ``all``, ids have a prefix
+    (``landmark:ENSG…``, ``target:ENSG…``), because a twin is both, with other probes on a
+    microarray.
 
     Args:
         dataset: the dataset.
         part: profiles to write.
-        path: file to write; its name says the format.
-        genes: which rows of the dataset.
-        values: ``expression``, normalised log2 expression as it is stored (in the quantiles of
-            the training profiles where the part has their statistics), or ``standardised``, as
-            methods get it.
-        progress: told after each block.
+        path: file to write. Its suffix gives the format.
+        genes: genes to write.
+        values: ``expression`` for normalised log2 expression, in the quantiles of the training
+            profiles if the part has their statistics. ``standardised`` for standard deviations of
+            the gene, as methods get them.
+        progress: called after each block.
 
     Returns:
         The files written, the matrix last.
 
     Raises:
-        UserError: there is no such platform or part, the dataset has values that came
-            standardised and no expression, or the file cannot be written.
+        UserError: there is no such platform or part, the dataset has no expression because its
+            arrays came standardised, or the file cannot be written.
     """
     if values == "expression":
-        dataset.check_expression("write it with --values standardised")
+        dataset.check_expression("Write it with --values standardised.")
     profiles = dataset.profiles(part)
     table = _genes(dataset, genes)
     columns = {
@@ -86,6 +92,7 @@ def export(
     expression, standardiser = dataset.expression(part.platform), profiles.standardiser
     rows = dataset.profile_table(part.platform).index.get_indexer(profiles.profiles.index)
 
+    # Not through Profiles: it reads both roles, and an export may want one of them alone.
     def blocks() -> Iterator[NDArray[np.floating]]:
         for start in range(0, len(rows), BLOCK):
             block = np.asarray(expression[rows[start : start + BLOCK], columns])
@@ -99,7 +106,7 @@ def export(
 
 
 def _genes(dataset: Dataset, genes: Genes) -> pd.DataFrame:
-    """The table of the genes to write: their ids, and their symbols."""
+    """Return the table of the genes to write: their ids, and their symbols."""
     roles = {"landmark": dataset.landmark_genes, "target": dataset.target_genes}
     if genes != "all":
         return roles[genes.removesuffix("s")][["symbol"]]

@@ -1,4 +1,4 @@
-"""Datasets by name: opened when prepared, built first when a plugin offers them."""
+"""Datasets by name: those that are prepared, and those that a plugin offers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genebench.specs import PRESETS, DatasetSpec
 
 
 def store_name(spec: DatasetSpec, preset: str) -> str:
-    """Name that a dataset is prepared under; one that comes in sizes has one for each."""
+    """Return the name that a dataset is prepared under: one for each size that it comes in."""
     return f"{spec.name}-{preset}" if spec.presets else spec.name
 
 
@@ -25,21 +25,40 @@ def open_dataset(
     *,
     force: bool = False,
 ) -> Dataset:
-    """Open a dataset that is prepared, or that the registry can build; ``force`` builds it anew.
+    """Open a dataset. One that the registry offers is built first, unless it is ready.
+
+    Args:
+        name: name of an offered or a prepared dataset.
+        datasets: the datasets on offer.
+        preset: size of an offered dataset, or None for the size that it suggests.
+        progress: called after each block while the dataset is built.
+        force: whether to build an offered dataset even if it is ready.
 
     Raises:
-        UserError: there is neither, or it does not come in that size.
+        UserError: there is no such dataset, or it does not come in that size.
     """
-    if name in datasets.specs:
-        return _built(datasets.specs[name], preset, progress, force=force)
-    dataset = DataStore().open(name)
-    if dataset is None:
-        raise unknown("dataset", name, {*datasets.specs, *DataStore().names()})
-    return dataset
+    if name not in datasets.specs:
+        dataset = DataStore().open(name)
+        if dataset is None:
+            raise unknown("dataset", name, {*datasets.specs, *DataStore().names()})
+        return dataset
+    spec = datasets.specs[name]
+    size = preset or spec.preset
+    if spec.presets and size not in spec.presets:
+        raise unknown(f"size of dataset {spec.name}", size, spec.presets)
+    ready = None if force else _ready(spec, size)
+    if ready:
+        return ready
+    return prepare(
+        load_code(spec.code)(size),
+        name=store_name(spec, size),
+        code=code_digest(spec.code),
+        progress=progress,
+    )
 
 
 def suggested_preset(name: str, datasets: SpecRegistry[DatasetSpec]) -> str:
-    """The preset that a dataset suggests to methods."""
+    """Return the preset that a dataset suggests to methods."""
     if name in datasets.specs:
         return datasets.specs[name].preset
     dataset = DataStore().open(name)
@@ -54,44 +73,35 @@ def check_new_name(name: str, datasets: SpecRegistry[DatasetSpec]) -> None:
     """
     taken = {store_name(spec, size) for spec in datasets.specs.values() for size in PRESETS}
     if name in taken | set(datasets.specs):
-        raise UserError(f"dataset name {name!r} belongs to a built-in or plugin; choose another")
+        raise UserError(
+            f"dataset name {name!r} belongs to a built-in dataset or a plugin. Choose another name."
+        )
 
 
 def find_built(
     name: str, datasets: SpecRegistry[DatasetSpec], preset: str | None = None
 ) -> Dataset | None:
-    """A dataset that the registry offers, if it is prepared already and sound."""
+    """Return an offered dataset if it is prepared and every file of it is sound, else None."""
     spec = datasets.specs[name]
     dataset = _ready(spec, preset or spec.preset)
+    # verify reads every file. Preparing is asked for to mend a store, so it does not trust dates.
     return dataset if dataset and not dataset.verify() else None
 
 
 def is_ready(name: str, datasets: SpecRegistry[DatasetSpec], preset: str | None) -> bool:
-    """Whether opening a dataset would not have to build it first."""
+    """Return whether a dataset can be opened without building it first."""
     spec = datasets.specs.get(name)
     return spec is None or _ready(spec, preset or spec.preset) is not None
 
 
-def _built(spec: DatasetSpec, preset: str | None, progress: Progress, *, force: bool) -> Dataset:
-    size = preset or spec.preset
-    if spec.presets and size not in spec.presets:
-        raise unknown(f"size of dataset {spec.name}", size, spec.presets)
-    ready = None if force else _ready(spec, size)
-    if ready:
-        return ready
-    compendium = load_code(spec.code)(size)
-    return prepare(
-        compendium, name=store_name(spec, size), code=code_digest(spec.code), progress=progress
-    )
-
-
 def _ready(spec: DatasetSpec, size: str) -> Dataset | None:
-    """The prepared dataset, unless it is damaged or was made by other code."""
+    """Return the prepared dataset, or None if it is damaged or was made by other code."""
     try:
         dataset = DataStore().open(store_name(spec, size))
     except UserError:
         return None
     if dataset is None:
         return None
+    # Code that was edited, or another recipe, would give other numbers under the same name.
     made_by = dataset.info["origin"].get("code"), dataset.info.get("recipe")
     return dataset if made_by == (code_digest(spec.code), RECIPE) else None

@@ -1,4 +1,4 @@
-"""Datasets from a manifest: a TOML file that names the gene maps and the platforms."""
+"""Datasets from manifests: TOML files that name the gene maps and the platforms."""
 
 from __future__ import annotations
 
@@ -41,29 +41,39 @@ from genebench.specs import PRESETS, check_name
 
 
 class _Section(BaseModel):
+    """A table of a manifest."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class _Maps(_Section):
+    """The gene maps, as paths."""
+
     landmarks: str
     targets: str
 
 
 class _Genes(_Maps):
+    """The gene maps, and a table of Entrez ids."""
+
     aliases: str | None = None
 
 
 class _Platform(_Section):
+    """One platform of the published recipe."""
+
     matrix: str
     ids: IdKind
     orientation: Orientation = "genes"
-    """What the rows of ``matrix`` are, where it is a table (TSV, CSV, parquet, feather)."""
+    """Meaning of the rows of ``matrix`` if it is a table (TSV, CSV, parquet, feather)."""
     level: Level = "log2"
     profiles: str | None = None
     group: str | None = None
 
 
 class _Head(_Section):
+    """Keys that every manifest has."""
+
     name: str
     title: str = ""
     recipe: Literal["dgex", "prepared"]
@@ -71,7 +81,7 @@ class _Head(_Section):
 
 
 class _Manifest(_Head):
-    """Raw platforms, for the published recipe."""
+    """A manifest of raw platforms, for the published recipe."""
 
     missing_genes: MissingGenes = "drop"
     duplicates: Duplicates = "exact"
@@ -80,7 +90,7 @@ class _Manifest(_Head):
     platforms: dict[str, _Platform]
 
     def files(self, folder: Path) -> Iterator[Path]:
-        """Every file that it names."""
+        """Return every file that the manifest names, relative to its folder."""
         genes = self.genes
         named = [genes.landmarks, genes.targets, genes.aliases]
         for platform in self.platforms.values():
@@ -89,30 +99,31 @@ class _Manifest(_Head):
 
 
 class _Prepared(_Head):
-    """The published prepared arrays."""
+    """A manifest of the published prepared arrays."""
 
     arrays: str = "."
-    """The folder that holds them."""
+    """Folder of the arrays."""
+    # Not strict, because TOML has lists and no tuples.
     platforms: tuple[ArrayPlatform, ...] = Field(default=PLATFORMS, strict=False)
     level: ArrayLevel = "standardised"
     genes: _Maps
 
     def files(self, folder: Path) -> Iterator[Path]:
-        """Every file that it names."""
+        """Yield every file that the manifest names, relative to its folder."""
         yield from (folder / self.genes.landmarks, folder / self.genes.targets)
         yield from array_files(folder / self.arrays, self.platforms)
 
 
 def read_manifest(path: Path) -> Compendium | PreparedArrays:
-    """Read a manifest and open what it names; its paths are relative to its own folder.
+    """Read a manifest and open the files that it names, relative to its own folder.
 
-    Gene maps and profile tables are read, matrices are opened: their values are not yet read.
+    Gene maps and profile tables are read. Matrices are opened, but their values are not read.
 
     Returns:
-        What the recipe takes: raw platforms (``dgex``) or prepared arrays (``prepared``).
+        Input of the recipe: raw platforms (``dgex``) or prepared arrays (``prepared``).
 
     Raises:
-        UserError: names the manifest, the key, and what is wrong with it or with its file.
+        UserError: a key or a file is at fault. The message names manifest, key and fault.
     """
     manifest = _parse(path)
     _check(path, manifest)
@@ -120,7 +131,7 @@ def read_manifest(path: Path) -> Compendium | PreparedArrays:
         "name": manifest.name,
         "title": manifest.title or manifest.name,
         "preset": manifest.preset,
-        # Before anything is read: a file that changes meanwhile is another one next time.
+        # Before any file is read, so that a file that changes meanwhile counts as changed later.
         "origin": {
             "kind": "measured",
             "manifest": path.name,
@@ -148,9 +159,14 @@ def read_manifest(path: Path) -> Compendium | PreparedArrays:
 
 
 def find_prepared(path: Path, store: DataStore | None = None) -> Dataset | None:
-    """The sound dataset in force that this manifest and these very files gave, or None.
+    """Return the sound dataset that this manifest and these files gave before, or None.
 
-    Files count as the same while their size and time of change are; the dataset is verified.
+    A file counts as unchanged if its size and time of change are. Every file of the dataset is
+    verified.
+
+    Args:
+        path: the manifest.
+        store: where to look, if not in the user's own store.
 
     Raises:
         UserError: the manifest cannot be read.
@@ -159,7 +175,7 @@ def find_prepared(path: Path, store: DataStore | None = None) -> Dataset | None:
     try:
         dataset = (store or DataStore()).open(manifest.name)
     except UserError:
-        return None  # damaged, or of another version
+        return None  # damaged, or written by another version
     if dataset is None or dataset.info.get("recipe") != RECIPE:
         return None
     same = dataset.info["origin"].get("fingerprint") == _fingerprint(path, manifest)
@@ -167,7 +183,7 @@ def find_prepared(path: Path, store: DataStore | None = None) -> Dataset | None:
 
 
 def _fingerprint(path: Path, manifest: _Manifest | _Prepared) -> str:
-    """Digest of a manifest's text, and of the size and time of change of every file it names."""
+    """Return a digest of a manifest's text, and of size and time of change of its files."""
     digest = hashlib.sha256(path.read_bytes())
     for named in manifest.files(path.parent):
         for file in _with_companions(named):
@@ -177,9 +193,9 @@ def _fingerprint(path: Path, manifest: _Manifest | _Prepared) -> str:
 
 
 def _with_companions(path: Path) -> list[Path]:
-    """A file, and those beside it with the same stem: an array's lists of ids are such."""
+    """Return a file and those beside it with the same stem, such as an array's lists of ids."""
     stem = glob.escape(path.name.partition(".")[0])
-    with suppress(OSError, ValueError):  # what is wrong with it, its reader says
+    with suppress(OSError, ValueError):  # the reader of the file reports its faults
         return sorted(file for file in path.parent.glob(f"{stem}.*") if file.is_file())
     return []
 
@@ -189,7 +205,8 @@ def _parse(path: Path) -> _Manifest | _Prepared:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML: {error}") from None
+        raise UserError(f"{path}: not TOML: {error}. Correct the file.") from None
+    # The recipe decides which model checks the rest. A missing or wrong one is found by _Manifest.
     model = _Prepared if content.get("recipe") == "prepared" else _Manifest
     try:
         return model.model_validate(content)
@@ -204,16 +221,20 @@ _KINDS = {
     "dict_type": "a table",
     "model_type": "a table",
 }
-"""Pydantic's faults of type → what a manifest must hold there."""
+"""Type of a fault, as pydantic calls it → content that the manifest must have there."""
 
 _OTHER_RECIPE = {
-    (_Prepared, "platforms"): '; [platforms.NAME] goes with recipe = "dgex"',
-    (_Manifest, "platforms"): '; a list of platforms goes with recipe = "prepared"',
+    (_Prepared, "platforms"): ' [platforms.NAME] goes with recipe = "dgex".',
+    (_Manifest, "platforms"): ' A list of platforms goes with recipe = "prepared".',
 }
+"""Model and key → remedy, if the key is written as the other recipe has it."""
 
 
 def _explain(error: ValidationError, model: type[_Head]) -> str:
-    """The fault that tells most among those that pydantic found, in our words."""
+    """Return the most useful of the faults that pydantic found, with a remedy.
+
+    Unlike :func:`genebench._util.schema.first_fault`, it suggests names for unknown keys.
+    """
     fault = min(error.errors(), key=_precedence)
     *section, key = map(str, fault["loc"])
     if fault["type"] == "extra_forbidden":
@@ -221,25 +242,25 @@ def _explain(error: ValidationError, model: type[_Head]) -> str:
         return f"{where}{unknown('key', key, _keys(model, section))}"
     where = ".".join([*section, key])
     if fault["type"] == "missing":
-        return f"{where}: this key is missing"
-    given = "a table" if isinstance(fault["input"], dict) else repr(str(fault["input"])[:40])
-    return f"{where}: {_must_be(fault)}, not {given}{_OTHER_RECIPE.get((model, where), '')}"
+        return f"{where}: this key is missing. Add it."
+    content = "a table" if isinstance(fault["input"], dict) else repr(str(fault["input"])[:40])
+    if fault["type"] in _KINDS:
+        must_be = f"must be {_KINDS[fault['type']]}"
+    else:
+        must_be = fault["msg"].replace("Input should be", "must be")
+    return f"{where}: {must_be}, not {content}.{_OTHER_RECIPE.get((model, where), '')}"
 
 
 def _precedence(fault: ErrorDetails) -> int:
-    """Which keys there are follows from the recipe; a key that is missing may be misspelt."""
+    """Return the rank of a fault: the lower, the sooner it is reported."""
+    # The recipe decides which keys are allowed, and a missing key may be one that is misspelt.
     if fault["loc"] == ("recipe",) and fault["type"] != "missing":
         return 0
     return 1 if fault["type"] == "extra_forbidden" else 2
 
 
-def _must_be(fault: ErrorDetails) -> str:
-    if fault["type"] in _KINDS:
-        return f"must be {_KINDS[fault['type']]}"
-    return fault["msg"].replace("Input should be", "must be")
-
-
 def _keys(model: type[_Head], section: list[str]) -> Mapping[str, Any]:
+    """Return the keys that a section of a manifest may have."""
     if section[:1] == ["platforms"]:
         return _Platform.model_fields
     if section:
@@ -248,6 +269,11 @@ def _keys(model: type[_Head], section: list[str]) -> Mapping[str, Any]:
 
 
 def _check(path: Path, manifest: _Manifest | _Prepared) -> None:
+    """Check names and rules that pydantic does not see.
+
+    Raises:
+        UserError: a name is malformed or unknown, or a platform or table is missing.
+    """
     try:
         check_name("dataset", manifest.name)
         for name in manifest.platforms:
@@ -257,26 +283,21 @@ def _check(path: Path, manifest: _Manifest | _Prepared) -> None:
     if manifest.preset not in PRESETS:
         raise UserError(f"{path}: {unknown('preset', manifest.preset, PRESETS)}")
     if REFERENCE_PLATFORM not in manifest.platforms:
-        raise UserError(f"{path}: platforms: {_no_reference(manifest)}")
-    if isinstance(manifest, _Manifest):
-        _check_entrez(path, manifest)
-
-
-def _no_reference(manifest: _Manifest | _Prepared) -> str:
-    if isinstance(manifest, _Prepared):
-        return f"{REFERENCE_PLATFORM} is not among them, which every method is trained on"
-    return (
-        f"there is no [platforms.{REFERENCE_PLATFORM}], "
-        "the microarrays that the other platforms are fitted to"
-    )
-
-
-def _check_entrez(path: Path, manifest: _Manifest) -> None:
+        if isinstance(manifest, _Prepared):
+            fault = f"{REFERENCE_PLATFORM} is missing. Add it: every method is trained on it."
+        else:
+            fault = (
+                f"there is no [platforms.{REFERENCE_PLATFORM}]. Add it: the other platforms take "
+                "their quantiles from these microarrays."
+            )
+        raise UserError(f"{path}: platforms: {fault}")
+    if isinstance(manifest, _Prepared) or manifest.genes.aliases is not None:
+        return
     for name, platform in manifest.platforms.items():
-        if platform.ids == "entrez" and manifest.genes.aliases is None:
+        if platform.ids == "entrez":
             raise UserError(
-                f"{path}: platforms.{name}.ids: the gene maps have no Entrez ids; write aliases = "
-                '"…" in [genes], the file of a table: Entrez id, tab, Ensembl id or symbol'
+                f"{path}: platforms.{name}.ids: the gene maps have no Entrez ids. Write "
+                'aliases = "FILE" in [genes], a table of Entrez id, tab, Ensembl id or symbol.'
             )
 
 
@@ -293,6 +314,7 @@ def _aliases(manifest: Path, name: str | None, genes: pd.DataFrame) -> pd.Series
 
 
 def _open(manifest: Path, name: str, entry: _Platform) -> Platform:
+    """Open the matrix of a platform, and read its profile table."""
     key = f"platforms.{name}"
     with _blame(manifest, f"{key}.matrix"):
         reader = open_reader(manifest.parent / entry.matrix, entry.orientation)
@@ -300,37 +322,37 @@ def _open(manifest: Path, name: str, entry: _Platform) -> Platform:
     if entry.profiles is not None:
         with _blame(manifest, f"{key}.profiles"):
             profiles = _profiles_of(reader, manifest.parent / entry.profiles)
-    with _blame(manifest, f"{key}.group"):
-        _check_group(entry.group, reader, profiles)
+    columns = [*reader.profiles.columns, *(() if profiles is None else profiles.columns)]
+    if entry.group is not None and entry.group not in columns:
+        with _blame(manifest, f"{key}.group"):
+            raise unknown("column of the profile table", entry.group, columns)
     return Platform(
         reader=reader, ids=entry.ids, level=entry.level, profiles=profiles, group=entry.group
     )
 
 
 def _profiles_of(reader: Reader, path: Path) -> pd.DataFrame:
-    """The rows of a profile table for the profiles of a matrix, in its order."""
+    """Return the rows of a profile table for the profiles of a matrix, in its order."""
     table = read_profiles(path)
     ids = reader.profiles.index
     missing = ids.difference(table.index, sort=False)
     if len(missing):
         raise UserError(
             f"{path}: {len(missing)} of the {len(ids)} profiles of {reader.source} are missing: "
-            f"{some(missing)}"
+            f"{some(missing)}. Add a row for each."
         )
     shared = table.columns.intersection(reader.profiles.columns)
     if len(shared):
-        raise UserError(f"{path}: {some(shared)}: the matrix has such columns too; rename these")
+        raise UserError(
+            f"{path}: the matrix has columns of the same name: {some(shared)}. Rename them in the "
+            "table."
+        )
     return table.loc[ids]
-
-
-def _check_group(group: str | None, reader: Reader, profiles: pd.DataFrame | None) -> None:
-    columns = [*reader.profiles.columns, *(() if profiles is None else profiles.columns)]
-    if group is not None and group not in columns:
-        raise unknown("column of the profile table", group, columns)
 
 
 @contextmanager
 def _blame(manifest: Path, key: str) -> Iterator[None]:
+    """Put manifest and key in front of the message of a fault."""
     try:
         yield
     except UserError as error:

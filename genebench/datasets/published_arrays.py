@@ -1,9 +1,9 @@
-"""The published prepared arrays: used as they are, with a store made around them.
+"""Datasets from the published prepared arrays. Their values are stored as they are.
 
-``bgedv2_X_tr_float64.npy`` and its like hold profiles × genes, standardised per gene: landmarks (X)
-and targets (Y) of three parts of ``geo``, of ``1000g`` and of ``gtex``. They say nothing of genes,
-profiles or groups: gene maps in the order of their columns name the genes, and a profile is named
-by its file and its row from 0 on (``bgedv2_tr:0``, ``GTEx:17``).
+Files such as ``bgedv2_X_tr_float64.npy`` hold profiles × genes, standardised per gene: landmarks
+(X) and targets (Y) of three parts of ``geo``, of ``1000g`` and of ``gtex``. They have no ids. Gene
+maps in the order of the columns name the genes. A profile is named by its file and its row, from 0
+on (``bgedv2_tr:0``, ``GTEx:17``).
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 from genebench._util.files import sha256_of
 from genebench._util.npy import Hashed, NpyWriter
 from genebench._util.progress import Progress, silent
+from genebench.data.digests import dataset_digest, platform_digest
 from genebench.data.store import (
     RECIPE,
     STANDARDISED,
     STORE_FORMAT,
     Dataset,
     DataStore,
-    dataset_digest,
-    platform_digest,
     write_table,
 )
 from genebench.datasets.sources import Source, find
@@ -38,39 +37,40 @@ from genebench.formats.npy import map_npy
 from genebench.preprocessing.compendium import REFERENCE_PLATFORM
 
 ArrayPlatform = Literal["geo", "1000g", "gtex"]
-"""Platforms that there are arrays of."""
+"""Platforms of the published arrays."""
 
 PLATFORMS: tuple[ArrayPlatform, ...] = get_args(ArrayPlatform)
 
 ArrayLevel = Literal["standardised", "any"]
 
-SLAB = 256 << 20
-"""Bytes that are read at once: arrays that are stored column by column need long pieces of each."""
+SLAB_BYTES = 256 << 20
+"""Bytes that are read at once. Arrays stored column by column need long pieces of each column."""
 
 _PARTS: Mapping[str, Mapping[str, str]] = {
     REFERENCE_PLATFORM: {"train": "-tr", "validation": "-va", "test": "-te"}
 }
-"""Platform → part of its split → how its sources are called; other platforms are whole."""
+"""Platform → part of its split → ending of its sources' names. Other platforms are whole."""
 
 _FAR_FROM_ZERO = 0.25
 _USUAL_STD = 0.5, 2.0
-"""Of all values of a file. Standardised ones have mean 0 and deviation 1, but for chance, genes
-without variance, and parts that differ from the whole."""
+"""Bounds for the mean and the standard deviation of all values of a file. Those of standardised
+values are 0 and 1, but for chance, genes without variance, and parts that differ from the whole."""
 
 _TWIN_TOLERANCE = 1e-3
+"""Difference, in standard deviations, up to which two values of a gene count as the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedArrays:
-    """Arrays that were prepared elsewhere, and what their columns are.
+    """Arrays that were prepared elsewhere, and the genes of their columns.
 
     Attributes:
-        folder: where the files are, under their published names.
+        folder: folder of the files, under their published names.
         landmarks, targets: gene maps in the order of the columns, indexed by Ensembl id, columns
             ``symbol`` and ``probes``.
-        platforms: which to take; ``geo`` is among them.
-        level: ``any`` takes values and columns unchecked.
-        origin: where they come from, for the record.
+        platforms: platforms to take. They include ``geo``.
+        level: ``standardised`` to check values and columns, ``any`` to take them unchecked.
+        origin: source of the data, for the description of the dataset.
     """
 
     name: str
@@ -85,7 +85,7 @@ class PreparedArrays:
 
 
 def array_files(folder: Path, platforms: Sequence[str]) -> list[Path]:
-    """Every file that the arrays of some platforms consist of, whether it is there or not."""
+    """Return every file that the arrays of some platforms consist of, present or missing."""
     return [
         folder / source.file
         for platform in platforms
@@ -97,14 +97,19 @@ def array_files(folder: Path, platforms: Sequence[str]) -> list[Path]:
 def adopt(
     arrays: PreparedArrays, *, progress: Progress = silent, store: DataStore | None = None
 ) -> Dataset:
-    """Put prepared arrays in the store, atomically: their values as float32, nothing else done.
+    """Put prepared arrays in the store, atomically. Their values become float32, nothing else.
 
-    Memory: some :data:`SLAB` bytes twice, however long the arrays are.
+    Memory use is about twice :data:`SLAB_BYTES`, however long the arrays are.
+
+    Args:
+        arrays: the arrays.
+        progress: called after each block.
+        store: destination, if not the user's own store.
 
     Raises:
-        UserError: a file is missing, damaged, holds no numbers or no finite ones, does not fit the
-            maps or its counterpart, or does not look standardised; or the disk is full. The store
-            is as before.
+        UserError: a file is missing or damaged, holds values that are not finite numbers, does not
+            fit the maps or its counterpart, or does not look standardised. Or the disk is full.
+            The store is unchanged.
     """
     store = store or DataStore()
     _check_present(arrays)
@@ -128,7 +133,7 @@ def adopt(
 
 
 def _sources(platform: str) -> dict[str, tuple[Source, Source]]:
-    """Part of the platform → its landmarks (X) and targets (Y)."""
+    """Return part of the platform → sources of its landmarks (X) and targets (Y)."""
     return {
         part: (find(f"prepared-{platform}-x{ending}"), find(f"prepared-{platform}-y{ending}"))
         for part, ending in _PARTS.get(platform, {"": ""}).items()
@@ -136,11 +141,16 @@ def _sources(platform: str) -> dict[str, tuple[Source, Source]]:
 
 
 def _check_present(arrays: PreparedArrays) -> None:
+    """Check that every array is there.
+
+    Raises:
+        UserError: the folder or a file is missing.
+    """
     if not arrays.folder.is_dir():
         fault = "a file, not a folder" if arrays.folder.exists() else "no such folder"
         raise UserError(
-            f"{arrays.folder}: {fault}; the key arrays of the manifest names the folder that holds "
-            "the arrays"
+            f"{arrays.folder}: {fault}. Name the folder of the arrays by the key arrays of the "
+            "manifest."
         )
     missing = [path for path in array_files(arrays.folder, arrays.platforms) if not path.exists()]
     if not missing:
@@ -150,15 +160,15 @@ def _check_present(arrays: PreparedArrays) -> None:
         for name in arrays.platforms
         if not set(missing) & set(array_files(arrays.folder, [name]))
     ]
-    remedy = "genebench data fetch FILE says where to ask for one"
+    remedy = "To see where to ask for one, run genebench data fetch FILE."
     if REFERENCE_PLATFORM in whole:
-        remedy += f"; platforms = {json.dumps(whole)} in the manifest does without"
+        remedy += f" To do without, write platforms = {json.dumps(whole)} in the manifest."
     names = ", ".join(path.name for path in missing)
-    raise UserError(f"{arrays.folder}: {len(missing)} of the arrays are missing: {names}; {remedy}")
+    raise UserError(f"{arrays.folder}: {len(missing)} of the arrays are missing: {names}. {remedy}")
 
 
 class _Platform:
-    """The arrays of one platform, opened: shapes are checked, values not yet read."""
+    """Arrays of one platform, opened. Shapes are checked, values are read later."""
 
     def __init__(self, arrays: PreparedArrays, name: str) -> None:
         self._arrays = arrays
@@ -171,11 +181,18 @@ class _Platform:
 
     @property
     def files(self) -> list[Path]:
-        """Its files."""
+        """Files of the platform."""
         return array_files(self._arrays.folder, [self._name])
 
     def write(self, home: Path, done: int, total: int, progress: Progress) -> str:
-        """Fill the platform's folder; return the sha256 of the matrix there."""
+        """Fill the platform's folder, and return the sha256 of the matrix in it.
+
+        Args:
+            home: the folder. It is made.
+            done: profiles of other platforms that are done.
+            total: profiles of all platforms.
+            progress: called after each block.
+        """
         home.mkdir()
         write_table(self.table, home / "profiles.tsv", "profile")
         shape = (len(self.table), len(self._arrays.landmarks) + len(self._arrays.targets))
@@ -189,6 +206,7 @@ class _Platform:
         return stream.sha256
 
     def _blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Yield profiles × (landmarks, then targets), part after part, and check them."""
         for pair in self._pairs.values():
             yield from pair.blocks()
             if self._arrays.level == STANDARDISED:
@@ -197,6 +215,7 @@ class _Platform:
                     pair.check_twins()
 
     def _profile_table(self) -> pd.DataFrame:
+        """Return the profile table. That of ``geo`` has the published split."""
         ids = [profile for pair in self._pairs.values() for profile in pair.profiles()]
         table = pd.DataFrame(index=pd.Index(ids, dtype="str"))
         if self._name == REFERENCE_PLATFORM:
@@ -214,8 +233,8 @@ class _Pair:
         self._y = _Array(y, arrays.targets, "target")
         if len(self._x) != len(self._y):
             raise UserError(
-                f"{x}: it has {len(self._x)} profiles, {y.name} has {len(self._y)}; they must be "
-                "of the same profiles"
+                f"{x}: it has {len(self._x)} profiles, but {y.name} has {len(self._y)}. Give "
+                "arrays of the same profiles."
             )
         place = arrays.targets.index.get_indexer(arrays.landmarks.index)
         self._twins = np.flatnonzero(place >= 0), place[place >= 0]
@@ -225,46 +244,47 @@ class _Pair:
         return len(self._x)
 
     def profiles(self) -> Iterator[str]:
-        """Ids of the profiles: file and row."""
+        """Return the ids of the profiles: file and row."""
         stem = self._x.path.name.removesuffix("_float64.npy").replace("_X", "")
         return (f"{stem}:{row}" for row in range(len(self)))
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yield profiles × (landmarks, then targets)."""
-        at_once = max(1, SLAB // (self._x.row_bytes + self._y.row_bytes))
-        split = self._x.n_genes
-        for start in range(0, len(self), at_once):
-            stop = min(start + at_once, len(self))
-            block = np.empty((stop - start, split + self._y.n_genes), np.float32)
-            self._x.read_into(block[:, :split], start)
-            self._y.read_into(block[:, split:], start)
+        size = max(1, SLAB_BYTES // (self._x.row_bytes + self._y.row_bytes))
+        n_landmarks = self._x.n_genes
+        for start in range(0, len(self), size):
+            stop = min(start + size, len(self))
+            block = np.empty((stop - start, n_landmarks + self._y.n_genes), np.float32)
+            self._x.read_into(block[:, :n_landmarks], start)
+            self._y.read_into(block[:, n_landmarks:], start)
             landmark, target = self._twins
-            distance = np.abs(block[:, landmark] - block[:, split + target])
+            distance = np.abs(block[:, landmark] - block[:, n_landmarks + target])
             self._differing |= (distance > _TWIN_TOLERANCE).any(axis=0)
             yield block
 
     def check_level(self) -> None:
-        """Refuse values that were not standardised, once all have been read."""
+        """Refuse values that are not standardised. Call it once all blocks are read."""
         self._x.check_level()
         self._y.check_level()
 
     def check_twins(self) -> None:
-        """Refuse columns that are not the maps' genes, once all have been read.
+        """Refuse columns that are not the maps' genes. Call it once all blocks are read.
 
-        RNA-seq measures a gene once: one that is both landmark and target has the same values in
-        both arrays, if the maps are in the order of their columns.
+        RNA-seq measures a gene once. If the maps are in the order of the columns, a gene that is
+        both landmark and target has the same values in both arrays.
         """
+        # Half of the twins: a map in another order spoils nearly all, rounding only a few.
         if self._differing.sum() > len(self._differing) / 2:
             raise UserError(
                 f"{self._x.path}: of {len(self._differing)} genes that are both landmark and "
                 f"target, {self._differing.sum()} have other values here than in "
-                f"{self._y.path.name}, though RNA-seq measures a gene once; put both maps in the "
-                'order of the columns, or, if they are, write level = "any"'
+                f"{self._y.path.name}, though RNA-seq measures a gene once. Put both maps in the "
+                'order of the columns. If they are, write level = "any".'
             )
 
 
 class _Array:
-    """One file: profiles × the genes of a map."""
+    """One file of profiles × the genes of a map."""
 
     def __init__(self, path: Path, genes: pd.DataFrame, role: str) -> None:
         check_readable(path)
@@ -272,11 +292,11 @@ class _Array:
         if matrix.ndim != 2 or matrix.shape[1] != len(genes):  # noqa: PLR2004  rows and columns
             turned = matrix.shape[:1] == (len(genes),)
             raise UserError(
-                f"{path}: it has shape {matrix.shape}, the {role} map names {len(genes)} genes; "
-                + ("transpose it" if turned else "give the map that it was made with")
+                f"{path}: it has shape {matrix.shape}, but the {role} map names {len(genes)} "
+                "genes. " + ("Transpose it." if turned else "Give the map that it was made with.")
             )
         if not len(matrix):
-            raise UserError(f"{path}: there is no profile in it; fetch or make it again")
+            raise UserError(f"{path}: there is no profile in it. Fetch or make it again.")
         self.path = path
         self._genes = genes
         self._shape: tuple[int, int] = matrix.shape
@@ -290,16 +310,20 @@ class _Array:
 
     @property
     def n_genes(self) -> int:
-        """Columns."""
+        """Number of columns."""
         return self._shape[1]
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a profile."""
+        """Number of bytes of a profile in the file."""
         return self._shape[1] * self._dtype.itemsize
 
     def read_into(self, block: NDArray[np.float32], start: int) -> None:
-        """Fill a block with the profiles from ``start`` on, and keep account of their values."""
+        """Fill a block with the profiles from ``start`` on, and add up their values.
+
+        Raises:
+            UserError: a value is missing, or is not finite in float32.
+        """
         values = self._read(start, len(block))
         with np.errstate(over="ignore"):
             block[...] = values
@@ -309,14 +333,19 @@ class _Array:
             raise UserError(
                 f"{self.path}: row {start + row}, column {column} (from 0 on; gene "
                 f"{self._genes.index[column]}) is {values[row, column]:g}: missing, or not finite "
-                "in float32; arrays are used as they are, so mend the file"
+                "in float32. Mend the file: arrays are used as they are."
             )
+        # In the order of memory ("K"), so that arrays stored column by column are not copied.
         flat = values.ravel(order="K").astype(np.float64, copy=False)
         self._sum += float(flat.sum())
         self._squares += float(flat @ flat)
 
     def check_level(self) -> None:
-        """Refuse values whose mean and deviation are far from 0 and 1."""
+        """Refuse values whose mean and standard deviation are far from 0 and 1.
+
+        Raises:
+            UserError: they are.
+        """
         number = self._shape[0] * self._shape[1]
         mean = self._sum / number
         std = max(self._squares / number - mean**2, 0.0) ** 0.5
@@ -324,21 +353,20 @@ class _Array:
         if abs(mean) > _FAR_FROM_ZERO or not low <= std <= high:
             raise UserError(
                 f"{self.path}: these do not look standardised per gene: all values together have "
-                f"mean {mean:.3g} and standard deviation {std:.3g}, not about 0 and 1; prepare "
-                'unstandardised expression by recipe = "dgex", or, if the values are right, write '
-                'level = "any"'
+                f"mean {mean:.3g} and standard deviation {std:.3g}, not about 0 and 1. Prepare "
+                'unstandardised expression by recipe = "dgex". If the values are right, write '
+                'level = "any".'
             )
 
     def _read(self, start: int, number: int) -> NDArray[Any]:
-        """Profiles from ``start`` on × genes.
-
-        Plain reads: what a memory map has touched would count as memory in use.
-        """
+        """Return the profiles from ``start`` on × genes."""
+        # Plain reads, because pages of a memory map would count as memory in use.
         rows, columns = self._shape
         with self.path.open("rb", buffering=0) as stream:
             if self._by_row:
                 stream.seek(self._offset + start * self.row_bytes)
                 return np.fromfile(stream, self._dtype, number * columns).reshape(number, columns)
+            # Stored column by column: one piece of each column, then transposed.
             turned = np.empty((columns, number), self._dtype)
             for column in range(columns):
                 stream.seek(self._offset + (column * rows + start) * self._dtype.itemsize)

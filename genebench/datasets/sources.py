@@ -1,4 +1,4 @@
-"""The public files that the published protocols are made of: where they are, how to know them."""
+"""Public files of the published protocols: addresses, checksums, licences."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ class Source:
     """One public file.
 
     Args:
-        name: what it is fetched by.
-        title: what it is.
-        file: its name on disk, kept as published.
-        urls: where it is served, mirrors in order of preference; none when it has to be asked for.
-        sha256: the published checksum, in hexadecimal; None where nobody published one.
-        md5: likewise, for publishers that state no other; None where there is none either.
-        size: bytes; None where unknown.
-        licence: under which terms it may be used, and what to cite.
-        ask: where to ask when there is no address, or none answers.
+        name: name that it is fetched by.
+        title: description in a line.
+        file: name on disk, as published.
+        urls: mirrors in order of preference. There are none if the file is not public.
+        sha256: published checksum in hexadecimal, or None.
+        md5: published checksum, if the publisher states no SHA-256.
+        size: bytes, or None if unknown.
+        licence: terms of use, and the paper to cite.
+        ask: place to ask if there is no address, or none responds.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Source:
 
     @property
     def part(self) -> str:
-        """Its name on disk while it is on its way."""
+        """Name on disk of an unfinished download."""
         return f"{self.file}.part"
 
     @property
     def checksum(self) -> str | None:
-        """The strongest published checksum as ``algorithm:digest``; None where there is none."""
+        """Strongest published checksum as ``algorithm:digest``, or None."""
         if self.sha256:
             return f"sha256:{self.sha256}"
         return f"md5:{self.md5}" if self.md5 else None
@@ -89,7 +89,7 @@ def _prepared(platform: str, role: str, split: str = "") -> Source:
         size=None,
         licence=f"{_NO_LICENCE}; {_DGEX}",
         ask=(
-            f"{_AUTHORS}; or prepare the originals (geo, geuvadis, gtex) yourself; a manifest with "
+            f"{_AUTHORS}. Or prepare the originals (geo, geuvadis, gtex) yourself. A manifest with "
             'recipe = "prepared" makes a dataset of all of them'
         ),
     )
@@ -157,10 +157,10 @@ SOURCES: tuple[Source, ...] = (
 
 
 def find(name: str) -> Source:
-    """The source of a name, or of a file's name.
+    """Return the source of a name, or of a file's name.
 
     Raises:
-        UserError: there is none; the message has near misses.
+        UserError: there is no such source. The message has near misses.
     """
     for source in SOURCES:
         if name in (source.name, source.file):

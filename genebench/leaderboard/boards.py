@@ -120,10 +120,12 @@ def _by_preset(runs: Sequence[Run], registry: Registry) -> list[Board]:
     """
     by_key = {run.key: run for run in runs}
     first = runs[0].record.identity
-    # What reports.report.comparable groups records by.
+    # The same keys as in reports.grouping.comparable.
     test = [
         first.data, first.protocol, first.protocol_version,
         first.train, first.validation, first.test, first.numerics,
+        # Only if there are any, so that pages of other boards keep their addresses.
+        *([first.splits] if first.splits else []),
     ]  # fmt: skip
     boards = []
     for preset, records in by_preset([run.record for run in runs], registry).items():

@@ -40,7 +40,16 @@ def board_json(board: Board, tables: Tables, metrics: Sequence[MetricSpec]) -> s
         )  # fmt: skip
     first = board.first
     setting = first.identity.model_dump(
-        include={"protocol", "protocol_version", "train", "validation", "test", "data", "numerics"}
+        include={
+            "protocol",
+            "protocol_version",
+            "train",
+            "validation",
+            "test",
+            "data",
+            "numerics",
+            "splits",
+        }
     )
     content = {
         "dataset": board.datasets, "preset": board.preset, **setting, "profiles": first.profiles,

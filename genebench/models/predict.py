@@ -1,4 +1,4 @@
-"""Predict target genes of new profiles with a saved model."""
+"""Predictions of a saved model: the target genes of new profiles."""
 
 from __future__ import annotations
 
@@ -33,26 +33,27 @@ def predict(
 
     Args:
         saved: the model.
-        reader: profiles with all its landmarks, in any order, among whatever else.
-        path: file to write, profiles × targets by Ensembl id; its name says the format.
-        ids: the kind of ids that ``reader`` has.
-        values: ``expression``, log2 and normalised to the quantiles of the arrays that the model
-            was fitted on, as the store has it (``genebench data export``); or ``standardised`` per
-            gene. The model's own statistics are those of its training platform: of profiles from
-            another one (RNA-seq), standardise by that platform's, as the protocols do.
-        progress: told after each block.
+        reader: profiles with all landmarks of the model, in any order, among other genes.
+        path: file to write, profiles × targets by Ensembl id. Its suffix gives the format.
+        ids: kind of ids of ``reader``.
+        values: ``expression`` for log2 expression normalised to the quantiles of the arrays that
+            the model was fitted on, as ``genebench data export`` writes it. ``standardised`` for
+            standard deviations of the gene. The statistics of the model are those of its training
+            platform. Standardise profiles of another platform (RNA-seq) by the statistics of that
+            platform, as the protocols do.
+        progress: called after each block.
 
     Returns:
         The files written, the matrix last.
 
     Raises:
-        UserError: a landmark is missing, a value cannot be read or is not on the scale named, or
+        UserError: a landmark is missing, a value cannot be read or is not on the named scale, or
             the file cannot be written.
     """
     if values == "expression" and saved.standardiser.std is None:
         raise UserError(
-            "the model was fitted on arrays that came standardised, and knows no other units; give "
-            "standardised landmarks, and --values standardised"
+            "the model was fitted on arrays that came standardised, so it cannot read expression. "
+            "Give standardised landmarks, and --values standardised."
         )
     landmarks = saved.landmark_genes
     matched = match(landmarks, reader.gene_ids, ids, source=reader.source)
@@ -60,7 +61,7 @@ def predict(
         missing = landmarks.index[~matched.found]
         raise UserError(
             f"{reader.source}: {len(missing)} of the {len(landmarks)} landmarks of the model are "
-            f"missing as {ids} ids: {some(missing)}"
+            f"missing as {ids} ids: {some(missing)}. Add them, or name the kind of ids by --ids."
         )
 
     rows = ProbeMeans(matched)
@@ -68,10 +69,11 @@ def predict(
     def blocks() -> Iterator[NDArray[np.floating]]:
         done = 0
         for block in reader.read(rows.positions):
-            given = rows.average(Rows.of(block))
+            means = rows.average(Rows.of(block))
+            # The first block is sample enough: a file has one scale.
             if values == "expression" and not done:
-                _check_level(given, reader.source)
-            yield _predicted(saved, given, values)
+                _check_level(means, reader.source)
+            yield _predicted(saved, means, values)
             done += len(block)
             progress(done, len(reader.profiles), "predicting")
 
@@ -90,12 +92,13 @@ def _check_level(given: NDArray[np.float64], source: str) -> None:
 
 
 def _predicted(
-    saved: SavedModel, given: NDArray[np.floating], values: Scale
+    saved: SavedModel, expression: NDArray[np.floating], values: Scale
 ) -> NDArray[np.float32]:
+    """Return the targets of profiles × landmarks, on the scale of the landmarks."""
     landmarks, targets = slice(len(saved.landmark_genes)), slice(len(saved.landmark_genes), None)
     if values == "standardised":
-        return np.asarray(saved.model.predict(given.astype(np.float32)), dtype=np.float32)
+        return np.asarray(saved.model.predict(expression.astype(np.float32)), dtype=np.float32)
     scale, mean = saved.standardiser.scale, saved.standardiser.mean
-    standardised = ((given - mean[landmarks]) * scale[landmarks]).astype(np.float32)
+    standardised = ((expression - mean[landmarks]) * scale[landmarks]).astype(np.float32)
     predicted = np.asarray(saved.model.predict(standardised))
     return (predicted / scale[targets] + mean[targets]).astype(np.float32)

@@ -1,10 +1,9 @@
-"""Saved models: they predict in a fresh process, on another device, without the training data.
+"""Saved models, which predict in a fresh process without the training data.
 
-A safetensors file holds the model's own tensors (``model.…``), what expression is standardised by
-(``units.mean``, ``units.std``: landmarks, then targets; no ``std`` where the data came
-standardised) and, as JSON in its header, which method
-with which parameters made it from which data, and the ids and symbols of its genes. Nothing in it
-is code: the method is looked up by name among those installed.
+A safetensors file holds the model's own tensors (``model.…``) and the statistics of expression
+(``units.mean``, ``units.std``: landmarks, then targets). There is no ``units.std`` if the data came
+standardised. The header, as JSON, names method, parameters, data and genes. The file holds no code:
+the method is found by name among the installed ones.
 """
 
 from __future__ import annotations
@@ -36,13 +35,17 @@ if TYPE_CHECKING:
     from genebench.data.profiles import Profiles
 
 MODEL_FORMAT: Literal[2] = 2
+"""Version of this layout. Layout 1 had the identity of records of formats 1 and 2."""
 _HEADER = "genebench"
 _OWN = "model."
+"""Prefix of the model's own tensors, so that no name of a plugin meets one of genebench's."""
 Tensors = dict[str, NDArray[Any]]
 _MEAN, _STD = "units.mean", "units.std"
 
 
 class _Genes(BaseModel):
+    """The genes of one role, in the order of the model's columns."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ids: list[str]
@@ -57,17 +60,19 @@ class _Genes(BaseModel):
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> _Genes:
+        """Return the genes of a gene table."""
         return cls(
             ids=list(table.index), symbols=list(table["symbol"]), probes=list(table["probes"])
         )
 
     def table(self) -> pd.DataFrame:
+        """Return a gene table, indexed by Ensembl id."""
         columns = {"symbol": self.symbols, "probes": self.probes}
         return pd.DataFrame(columns, index=pd.Index(self.ids, name="ensembl"), dtype="str")
 
 
 class _Header(BaseModel):
-    """What the file says about its model."""
+    """The header of the file, which describes the model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -92,13 +97,13 @@ class SavedModel:
     """A saved model, opened.
 
     Attributes:
-        model: predicts standardised targets from standardised landmarks.
-        identity: the method, its parameters, and the data that it was fitted on.
+        model: the model, which predicts standardised targets from standardised landmarks.
+        identity: method, parameters and data of the fit.
         landmark_genes, target_genes: tables with ``symbol`` and ``probes``, indexed by Ensembl
             id, in the order of the model's columns.
-        tensors: what the model consists of; ``weights`` and ``bias`` of linear ones.
-        standardiser: the statistics of the expression that it was fitted on.
-        notes: what somebody who uses the model should know.
+        tensors: tensors of the model. Linear models have ``weights`` and ``bias``.
+        standardiser: statistics of the expression that it was fitted on.
+        notes: remarks for users of the model.
     """
 
     model: Model
@@ -111,10 +116,10 @@ class SavedModel:
 
 
 def tensors_of(model: Model) -> Tensors:
-    """What a model consists of, ready to be saved; nothing when it cannot be.
+    """Return the tensors of a model as contiguous arrays. There are none if it cannot be saved.
 
     Raises:
-        ValueError: a tensor is no array of numbers.
+        ValueError: a tensor does not hold numbers.
     """
     tensors = {name: np.ascontiguousarray(part) for name, part in model.tensors().items()}
     for name, part in tensors.items():
@@ -123,11 +128,18 @@ def tensors_of(model: Model) -> Tensors:
     return tensors
 
 
-def save_model(path: Path, own: Tensors, identity: Identity, key: str, train: Profiles) -> None:
-    """Write a model, by its tensors.
+def save_model(path: Path, tensors: Tensors, identity: Identity, key: str, train: Profiles) -> None:
+    """Write a model.
+
+    Args:
+        path: the file.
+        tensors: tensors of the model, as :func:`tensors_of` returns them.
+        identity: method, parameters and data of the fit.
+        key: key of the result that the model gave.
+        train: the training profiles, for genes and statistics.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     header = _Header(
         format=MODEL_FORMAT,
@@ -136,65 +148,73 @@ def save_model(path: Path, own: Tensors, identity: Identity, key: str, train: Pr
         landmarks=_Genes.of(train.landmark_genes),
         targets=_Genes.of(train.target_genes),
     )
-    named = {f"{_OWN}{name}": part for name, part in own.items()}
-    _write(path, named | _statistics(train.standardiser), header)
+    named = {f"{_OWN}{name}": part for name, part in tensors.items()}
+    named[_MEAN] = train.standardiser.mean
+    if train.standardiser.std is not None:
+        named[_STD] = train.standardiser.std
+    _write(path, named, header)
 
 
 def _write(path: Path, tensors: dict[str, NDArray[Any]], header: _Header) -> None:
+    """Write tensors and header. An OSError has the error number of the system."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     try:
         save_file(tensors, path, {_HEADER: header.model_dump_json()})
     except SafetensorError as error:
-        # The library wraps what the system says; the caller asks for a full disk by its number.
+        # The library wraps the error of the system, but callers find a full disk by its number.
         full = f"code: {errno.ENOSPC}" in str(error)
         raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
 
 
 def open_model(path: Path | str, device: str = "auto") -> SavedModel:
-    """Open a saved model; the plugin of its method must be installed.
+    """Open a saved model. The plugin of its method must be installed.
 
     Args:
         path: the file.
-        device: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one.
+        device: ``cpu``, ``cuda``, or ``auto`` for a GPU if there is one.
 
     Raises:
-        UserError: no such file, no saved model, or its method is not installed or cannot
-            restore it.
+        UserError: the file is missing or holds no saved model, or the method is not installed or
+            cannot restore the model.
     """
     path = Path(path)
     header, tensors = _read(path)
-    own = {name.removeprefix(_OWN): part for name, part in tensors.items() if name.startswith(_OWN)}
+    of_model = {
+        name.removeprefix(_OWN): part for name, part in tensors.items() if name.startswith(_OWN)
+    }
     spec = registry().methods.get(header.identity.method)
     context = Context(seed=header.identity.seed, device=resolve_device(device, spec))
     try:
-        model = _restored(header, spec, own, context)
+        model = _restored(header, spec, of_model, context)
         standardiser = _standardiser(header, tensors)
     except Exception as error:  # a plugin's code, on what anybody may have written
         raise UserError(
-            f"{path}: {spec.name} cannot restore its model ({describe(error)})"
+            f"{path}: {spec.name} cannot restore its model ({describe(error)}). "
+            "Install the version of the plugin that made it, or run again with --keep-models."
         ) from error
     return SavedModel(
         model=model,
         identity=header.identity,
         landmark_genes=header.landmarks.table(),
         target_genes=header.targets.table(),
-        tensors=own,
+        tensors=of_model,
         standardiser=standardiser,
         notes=_notes(header, code_digest(spec.code)),
     )
 
 
 def _restored(
-    header: _Header, spec: MethodSpec, own: Mapping[str, NDArray[Any]], context: Context
+    header: _Header, spec: MethodSpec, tensors: Mapping[str, NDArray[Any]], context: Context
 ) -> Model:
-    """The model, once it has predicted a profile of zeros as a sound one would."""
-    for name, values in own.items():
+    """Restore the model, and check that it predicts finite targets for a profile of zeros."""
+    for name, values in tensors.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ValueError(f"{name} holds NaN or infinite values")
-    model: Model = load_code(spec.code)(**header.identity.params).restore(own, context)
+    model: Model = load_code(spec.code)(**header.identity.params).restore(tensors, context)
     landmarks, targets = header.landmarks.ids, header.targets.ids
+    # Anybody may have written the file: tensors of wrong shapes show on the first prediction.
     predicted = np.asarray(model.predict(np.zeros((1, len(landmarks)), np.float32)))
     if predicted.shape != (1, len(targets)) or not np.isfinite(predicted).all():
         raise ValueError(f"it predicts {predicted.shape} values for {len(targets)} targets")
@@ -202,6 +222,7 @@ def _restored(
 
 
 def _standardiser(header: _Header, tensors: Mapping[str, NDArray[Any]]) -> Standardiser:
+    """Return the statistics of a file, once their shape and values are checked."""
     n_genes = len(header.landmarks.ids) + len(header.targets.ids)
     for name in (_MEAN, _STD):
         values = tensors.get(name, np.zeros(n_genes))
@@ -210,32 +231,42 @@ def _standardiser(header: _Header, tensors: Mapping[str, NDArray[Any]]) -> Stand
     return Standardiser(np.asarray(tensors[_MEAN]), tensors.get(_STD))
 
 
-def _statistics(standardiser: Standardiser) -> dict[str, NDArray[np.float64]]:
-    std = {} if standardiser.std is None else {_STD: standardiser.std}
-    return {_MEAN: standardiser.mean} | std
-
-
 def _read(path: Path) -> tuple[_Header, dict[str, NDArray[Any]]]:
+    """Read header and tensors of a file."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "numpy") as file:
             text = (file.metadata() or {}).get(_HEADER)
             if text is None:
-                raise UserError(f"{path}: no model that genebench saved")
+                raise UserError(
+                    f"{path}: genebench did not save this file. Give a model that genebench run "
+                    "--keep-models wrote."
+                )
             header = _Header.model_validate_json(text)
             return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; genebench run --keep-models saves models") from None
+        raise UserError(
+            f"{path}: no such file. To save models, run genebench run --keep-models."
+        ) from None
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: not a safetensors file, or damaged ({error})") from None
+        raise UserError(
+            f"{path}: not a safetensors file, or damaged ({error}). Give another file."
+        ) from None
     except ValidationError as error:
-        raise UserError(f"{path}: not a model of this version ({first_fault(error)})") from None
+        raise UserError(
+            f"{path}: not a model of this version ({first_fault(error)}). Run again with "
+            "--keep-models."
+        ) from None
 
 
 def _notes(header: _Header, installed: str) -> tuple[str, ...]:
+    """Return a note if the installed code of the method, by its digest, did not make the model."""
     code = header.identity.code
     if code.digest == installed:
         return ()
-    made = f"{code.distribution} {code.version} made this model"
-    return (f"{made}; the code of {header.identity.method} that is installed differs",)
+    note = (
+        f"{code.distribution} {code.version} made this model. The installed code of "
+        f"{header.identity.method} differs."
+    )
+    return (note,)

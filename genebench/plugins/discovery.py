@@ -36,6 +36,7 @@ from genebench.plugins.time_limit import Overdue, call_within, time_limit
 BUILT_INS = (
     "genebench.formats",
     "genebench.datasets",
+    "genebench.preprocessing",
     "genebench.protocols",
     "genebench.methods.controls",
     "genebench.metrics",
@@ -48,6 +49,7 @@ BUILT_INS = (
 KINDS = (
     "formats",
     "datasets",
+    "splits",
     "protocols",
     "methods",
     "metrics",

@@ -19,6 +19,7 @@ from genebench.specs import (
     ProtocolSpec,
     ReporterSpec,
     ReportSpec,
+    SplitSpec,
 )
 
 Spec = TypeVar(
@@ -31,6 +32,7 @@ Spec = TypeVar(
     ProtocolSpec,
     ReporterSpec,
     ReportSpec,
+    SplitSpec,
 )
 
 
@@ -70,6 +72,7 @@ class Registry:
         self.plugins = plugins
         self.formats: SpecRegistry[FormatSpec] = self._registry_of("format")
         self.datasets: SpecRegistry[DatasetSpec] = self._registry_of("dataset")
+        self.splits: SpecRegistry[SplitSpec] = self._registry_of("split")
         self.protocols: SpecRegistry[ProtocolSpec] = self._registry_of("protocol")
         self.methods: SpecRegistry[MethodSpec] = self._registry_of("method")
         self.metrics: SpecRegistry[MetricSpec] = self._registry_of("metric")

@@ -1,1 +1,30 @@
-"""From raw platforms to normalised expression."""
+"""Preprocessing: from raw platforms to normalised expression, split. The built-in splits, as hooks.
+
+The functions are in :mod:`genebench.preprocessing.splits`, so that listing imports no numpy.
+"""
+
+from __future__ import annotations
+
+from genebench.hookspecs import CONTRACT, hookimpl
+from genebench.specs import SplitSpec
+
+genebench_contract = CONTRACT
+
+
+@hookimpl
+def genebench_splits() -> list[SplitSpec]:
+    """Return the published split, and the one that keeps groups together."""
+    return [
+        SplitSpec(
+            name="random",
+            title="Random",
+            summary="single profiles, 80 % train, 10 % validation, 10 % test, as published",
+            code="genebench.preprocessing.splits:random_split",
+        ),
+        SplitSpec(
+            name="group",
+            title="By group",
+            summary="whole groups of the profile table (GEO series, donors), about 80/10/10",
+            code="genebench.preprocessing.splits:group_split",
+        ),
+    ]

@@ -23,15 +23,13 @@ from numpy.typing import NDArray
 from genebench._util.npy import Drafts, Hashed, NpyWriter
 from genebench._util.progress import Progress, silent
 from genebench._util.threads import in_order
+from genebench.data.digests import DIGESTED, dataset_digest, platform_digest
 from genebench.data.standardisation import GeneSums, gene_statistics
 from genebench.data.store import (
-    DIGESTED,
     RECIPE,
     STORE_FORMAT,
     Dataset,
     DataStore,
-    dataset_digest,
-    platform_digest,
     write_table,
     write_vectors,
 )
@@ -323,9 +321,9 @@ def _profile_table(compendium: Compendium, name: str, kept: NDArray[np.bool_]) -
     if groups is not None:
         table = table.assign(group=groups.astype(str))
     if name == REFERENCE_PLATFORM:
-        table = table.assign(split=random_split(len(table), compendium.split_seed))
+        table = table.assign(split=random_split(table, compendium.split_seed))
         if platform.group:
-            table = table.assign(group_split=group_split(table["group"], compendium.split_seed))
+            table = table.assign(group_split=group_split(table, compendium.split_seed))
     return table
 
 

@@ -1,4 +1,7 @@
-"""Splits into 80 % training, 10 % validation and 10 % test profiles: published, or by group."""
+"""The built-in splits: 80 % training, 10 % validation and 10 % test profiles, or groups of them.
+
+Both functions are of the kind that :class:`genebench.specs.SplitSpec` describes.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from genebench.errors import UserError
 
-def random_split(n_profiles: int, seed: int) -> NDArray[np.str_]:
-    """The part (``train``, ``validation`` or ``test``) of each profile: a seeded permutation, cut.
+SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+"""Part → share of the profiles that it is to have."""
 
-    The cuts are at ``int(0.8 n)`` and ``int(0.9 n)``, as published (111,009 profiles give 88,807 /
-    11,101 / 11,101). The legacy generator is used because numpy guarantees its stream for ever.
+
+def random_split(profiles: pd.DataFrame, seed: int) -> NDArray[np.str_]:
+    """Return the part of each profile: a seeded permutation of all profiles, cut twice.
+
+    The cuts are at ``int(0.8 n)`` and ``int(0.9 n)``, as published: 111,009 profiles give 88,807 /
+    11,101 / 11,101 (Chen et al. 2016).
     """
+    n_profiles = len(profiles)
+    # The legacy generator: numpy guarantees that its stream never changes.
     order = np.random.RandomState(seed).permutation(n_profiles)
     parts = np.empty(n_profiles, dtype="<U10")
     first_cut, second_cut = int(0.8 * n_profiles), int(0.9 * n_profiles)
@@ -22,20 +32,26 @@ def random_split(n_profiles: int, seed: int) -> NDArray[np.str_]:
     return parts
 
 
-SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+def group_split(profiles: pd.DataFrame, seed: int) -> NDArray[np.str_]:
+    """Return the part of each profile, whole groups (GEO series) being in one part.
 
-
-def group_split(groups: pd.Series[str], seed: int) -> NDArray[np.str_]:
-    """The part of each profile when whole groups (GEO series) are split.
-
-    Groups come in a seeded random order; each goes to the part that lacks most of its share, so
+    Groups come in a seeded random order. Each goes to the part that lacks most of its share, so
     that parts are about 80/10/10 as far as the sizes of the groups allow.
+
+    Raises:
+        UserError: the profile table has no column ``group``.
     """
+    if "group" not in profiles:
+        raise UserError(
+            "its profile table has no column group. Name one in the manifest by group = COLUMN."
+        )
+    groups = profiles["group"]
+    # Sorted by name, so that the split does not depend on the order of the profiles.
     sizes = groups.value_counts().sort_index()
     lacking = {part: share * len(groups) for part, share in SHARES.items()}
     chosen = {}
-    for at in np.random.RandomState(seed).permutation(len(sizes)):
+    for position in np.random.RandomState(seed).permutation(len(sizes)):
         part = max(lacking, key=lambda part: lacking[part] / SHARES[part])
-        chosen[sizes.index[at]] = part
-        lacking[part] -= sizes.iloc[at]
+        chosen[sizes.index[position]] = part
+        lacking[part] -= sizes.iloc[position]
     return np.array([chosen[group] for group in groups])

@@ -15,8 +15,9 @@ def comparable(records: Iterable[Record]) -> list[list[Record]]:
     for record in records:
         identity = record.identity
         tested = (identity.protocol, identity.train, identity.validation, identity.test)
-        # Scores depend on the data, the version of the protocol and that of the numerics too.
-        key = (identity.data, *tested, str(identity.protocol_version), str(identity.numerics))
+        # Scores also depend on the data, the code of splits, and two versions.
+        versions = identity.protocol_version, identity.numerics, sorted(identity.splits.items())
+        key = (identity.data, *tested, *map(str, versions))
         groups.setdefault(key, []).append(record)
     return list(groups.values())
 

@@ -68,6 +68,13 @@ class Identity(_Part):
     data: str = Field(description="digest of the dataset, its split included")
     code: Code = Field(description="the plugin that the method came from")
     numerics: Count = Field(description="version of genebench's own arithmetic")
+    # Left out if it is empty, so that keys of protocols with built-in splits stay as they were.
+    splits: dict[str, str] = Field(
+        default={},
+        exclude_if=lambda splits: not splits,
+        description="split of a plugin that the protocol uses → digest of its code and of the "
+        "profile tables that it splits. Absent if every split is built in",
+    )
 
     @property
     def is_trial(self) -> bool:

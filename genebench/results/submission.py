@@ -121,8 +121,10 @@ def _unpublished_protocol(submission: Submission) -> Iterator[str]:
         spec = protocols.specs.get(identity.protocol)
         if spec is None or protocols.plugins[spec.name].distribution != PROJECT:
             yield f"{identity.protocol} is not of genebench"
-        elif (spec.version, str(spec.train), str(spec.validation), str(spec.test)) != (
+        # Published protocols use built-in splits alone: no split of a plugin has a digest.
+        elif (spec.version, str(spec.train), str(spec.validation), str(spec.test), {}) != (
             identity.protocol_version, identity.train, identity.validation, identity.test,
+            identity.splits,
         ):  # fmt: skip
             yield f"{identity.protocol} is another version"
 

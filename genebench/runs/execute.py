@@ -35,7 +35,7 @@ from genebench.results.store import ResultsStore
 from genebench.runs.failures import MethodFailedError, method_code
 from genebench.runs.jobs import Evaluation, Job, Settings
 from genebench.runs.model_facts import model_facts
-from genebench.runs.plan import metric_digests, wanted_metrics
+from genebench.runs.plan import metric_digests, split_digests, wanted_metrics
 from genebench.runs.provenance import Peak, PeakMemory, Stopwatch, now, provenance
 from genebench.specs import MetricSpec
 
@@ -142,6 +142,17 @@ def _check_code(job: Job) -> None:
         )
 
 
+def _check_splits(job: Job, dataset: Dataset) -> None:
+    """Refuse a job if a plugin's split has changed since the key was computed."""
+    for evaluation in job.evaluations:
+        protocol = evaluation.protocol
+        if split_digests(protocol, dataset, registry()) != evaluation.identity.splits:
+            raise UserError(
+                f"protocol {protocol.name}: a split was edited after planning. "
+                "Run the command again."
+            )
+
+
 def _create_method(job: Job) -> Method:
     """Import the method, seed the global generators, and create it with its parameters.
 
@@ -199,6 +210,7 @@ class JobRun:
         # Opened twice: profiles share the arrays and caches of their dataset object, and a method
         # that reaches into them must not find those that are scored.
         for_fit, for_scores = _open(job), _open(job)
+        _check_splits(job, for_scores)
         protocols = [evaluation.protocol for evaluation in job.evaluations]
         self.train = for_fit.profiles(protocols[0].train)
         self.validation_sets = {item.name: for_fit.profiles(item.validation) for item in protocols}
@@ -340,7 +352,12 @@ class JobRun:
     def _provenance(self) -> Provenance:
         """Return where the work was done, and the plugins of the method and of all metrics."""
         method = registry().methods.plugins[self.job.method.name]
-        plugins = [method, *registry().metrics.plugins.values()]
+        splits = {name for item in self.job.evaluations for name in item.identity.splits}
+        plugins = [
+            method,
+            *registry().metrics.plugins.values(),
+            *(registry().splits.plugins[name] for name in sorted(splits)),
+        ]
         return provenance(self.settings.command, self.started, self.device, plugins)
 
 

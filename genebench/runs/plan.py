@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby, product
 from typing import TYPE_CHECKING, Literal
 
-from genebench._util.hashing import code_digest, key_of
+from genebench._util.hashing import checksum_of, code_digest, key_of
 from genebench.errors import UserError
+from genebench.hookspecs import PROJECT
 from genebench.plugins.registry import Registry
 from genebench.results.record import Code, Identity, Record
 from genebench.results.store import ResultsStore
@@ -24,6 +25,8 @@ NUMERICS = 1
 Raise it when a change there changes numbers: every key changes with it. The code of plugins has
 digests, so changes of methods and metrics need no such number.
 """
+
+_DIGEST_DIGITS = 16
 
 State = Literal["done", "failed", "to do"]
 
@@ -100,7 +103,7 @@ def make_plan(
     else:
         controls = [spec for spec in registry.methods.specs.values() if spec.control]
         methods = [*(spec for spec in controls if spec not in methods), *methods]
-    _check_platforms(protocols, dataset)
+    _check_parts(protocols, dataset, registry)
     for parameters in (request.overrides, request.grid):
         _check_methods_of(parameters, methods, registry)
     if request.seeds < 1:
@@ -210,6 +213,7 @@ class _Planner:
                 digest=code_digest(method.code),
             ),
             numerics=NUMERICS,
+            splits=split_digests(protocol, self.dataset, self.registry),
         )
 
 
@@ -217,9 +221,32 @@ def _train(protocol: ProtocolSpec) -> str:
     return str(protocol.train)
 
 
-def _check_platforms(protocols: Iterable[ProtocolSpec], dataset: Dataset) -> None:
+def split_digests(protocol: ProtocolSpec, dataset: Dataset, registry: Registry) -> dict[str, str]:
+    """Return split → digest, for each split of a plugin that a protocol uses.
+
+    The digest covers the code of the split, the split seed, and the profile tables that it splits.
+    The digest of the dataset leaves out most columns of these tables. Built-in splits have no
+    digest: a change of theirs raises :data:`NUMERICS`.
+
+    Raises:
+        UserError: there is no such split, or the dataset is damaged.
+    """
+    digests = {}
+    for name in sorted({part.by for part in protocol.parts if part.split}):
+        code = registry.splits.get(name).code
+        if registry.splits.plugins[name].distribution == PROJECT:
+            continue
+        platforms = sorted({part.platform for part in protocol.parts if part.by == name})
+        tables = {platform: dataset.table_checksum(platform) for platform in platforms}
+        content = [code, code_digest(code), dataset.split_seed, tables]
+        digests[name] = checksum_of(content)[:_DIGEST_DIGITS]
+    return digests
+
+
+def _check_parts(protocols: Iterable[ProtocolSpec], dataset: Dataset, registry: Registry) -> None:
     for protocol in protocols:
-        for part in (protocol.train, protocol.validation, protocol.test):
+        for part in protocol.parts:
+            registry.splits.get(part.by)
             if part.platform not in dataset.platforms:
                 raise UserError(
                     f"protocol {protocol.name} needs platform {part.platform}, which dataset "

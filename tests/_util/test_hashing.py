@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genebench import hookimpl
+from genebench import hookimpl, preprocessing
 from genebench._util.hashing import KEY_LENGTH, canonical, code_digest, key_of
 from genebench.plugins.discovery import Plugin, Plugins
 from genebench.plugins.registry import Registry
@@ -120,7 +120,7 @@ def test_keys_are_the_same_on_every_machine_and_in_every_version():
 def test_an_identity_holds_exactly_what_a_result_depends_on():
     assert set(Identity.model_fields) == {
         "method", "params", "seed", "data", "code", "numerics",
-        "protocol", "protocol_version", "train", "validation", "test",
+        "protocol", "protocol_version", "train", "validation", "test", "splits",
     }  # fmt: skip
     assert set(Code.model_fields) == {"distribution", "version", "digest"}
 
@@ -140,6 +140,7 @@ def test_an_identity_holds_exactly_what_a_result_depends_on():
         {"validation": "1000g"},
         {"test": "gtex"},
         {"numerics": 2},
+        {"splits": {"tissue": "s1"}},
         {"data": "d2"},
         {"code": Code(distribution="other", version="1.0", digest="c1")},
         {"code": Code(distribution="dist", version="1.1", digest="c1")},
@@ -202,7 +203,9 @@ def keys(  # noqa: PLR0917
     module.genebench_contract = 1
     module.genebench_methods = hookimpl(lambda: [method, OTHER])
     module.genebench_protocols = hookimpl(lambda: [protocol])
-    registry = Registry(Plugins([Plugin("fake", distribution, version, lambda: module)]))
+    built_in = Plugin("splits", "genebench", "1.0", lambda: preprocessing)
+    fake = Plugin("fake", distribution, version, lambda: module)
+    registry = Registry(Plugins([built_in, fake]))
     request = Request(
         **({"methods": [method.name], "protocols": ["all"], "preset": "paper"} | asked)
     )

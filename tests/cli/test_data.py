@@ -212,7 +212,9 @@ def test_what_is_prepared_already_is_prepared_again_by_force_only(genebench, mak
     before, digest = written(own_home), stored(own_home, "").name
     again = genebench("data", "prepare", manifest)
     assert again.status == 0
-    assert f"mini: already prepared (digest {digest}); --force prepares it again" in again.out
+    assert (
+        f"mini: already prepared (digest {digest}). To prepare it again, use --force." in again.out
+    )
     assert "genebench run --dataset mini" in again.out
     assert genebench("data", "prepare", manifest, "--quiet").out == ""
     assert written(own_home) == before
@@ -299,7 +301,7 @@ def test_an_offered_dataset_is_built_again_by_force_only(genebench, tiny, own_ho
     assert description.stat().st_mtime_ns == before
     outcome = genebench(*command, "--force")
     assert "already" not in outcome.out
-    assert "use it: genebench run --dataset sim\n" in outcome.out
+    assert "To use it: genebench run --dataset sim\n" in outcome.out
     assert description.stat().st_mtime_ns > before
 
 
@@ -356,7 +358,7 @@ def test_a_damaged_file_is_noticed(genebench, make, own_home, name, damage):
     outcome = genebench("data", "verify", "mini")
     assert outcome.status == 1
     assert "DAMAGED" in outcome.out
-    assert "prepare it again" in outcome.out
+    assert "Prepare it again." in outcome.out
 
 
 @pytest.mark.parametrize("name", ["geo-train.targets.npy", f"geo-train.moments-{VERSION}"])
@@ -382,7 +384,7 @@ def test_a_damaged_file_of_the_cache_is_named_and_worked_out_again_once_removed(
 
     assert damaged.status == 1
     named, state = damaged.out.splitlines()
-    assert named.startswith(f"{path}: changed since it was worked out; remove it")
+    assert named.startswith(f"{path}: this cache file was changed. Remove it")
     assert "DAMAGED cache" in state
     assert "prepare" not in state
     path.unlink()
@@ -393,7 +395,7 @@ def test_a_damaged_file_of_the_cache_is_named_and_worked_out_again_once_removed(
 def test_a_dataset_without_its_description_is_one_line(genebench, make, own_home):
     genebench("data", "prepare", make(), "--quiet")
     stored(own_home, "dataset.json").write_text("{")
-    assert_one_line_error(genebench("data", "verify", "mini"), "mini", "prepare mini again")
+    assert_one_line_error(genebench("data", "verify", "mini"), "mini", "Prepare mini again.")
 
 
 def test_a_damaged_dataset_does_not_hide_the_others_in_the_list(genebench, make, own_home):
@@ -422,7 +424,7 @@ def test_a_damaged_built_in_dataset_is_built_again(genebench, tiny, own_home, tm
 @pytest.mark.parametrize("name", ["sim", "sim-tiny", "sim-paper"])
 def test_the_name_of_a_built_in_dataset_is_refused(genebench, make, own_home, name):
     outcome = genebench("data", "prepare", make(name=name))
-    assert_one_line_error(outcome, name, "choose another")
+    assert_one_line_error(outcome, name, "Choose another name.")
     assert files(own_home) == {}
 
 

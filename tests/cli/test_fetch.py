@@ -159,7 +159,7 @@ def test_the_list_of_the_published_sources_needs_no_network(genebench):
 def test_a_file_to_ask_for_is_one_line_with_its_place(genebench, known, downloads):
     known()
     outcome = genebench("data", "fetch", "asked")
-    assert_one_line_error(outcome, "ask somebody", str(downloads / "asked.gctx"))
+    assert_one_line_error(outcome, "Ask somebody.", str(downloads / "asked.gctx"))
 
 
 def test_a_file_that_is_gone_is_one_line_with_its_place(genebench, known, mirror, downloads):

@@ -13,6 +13,7 @@ from genebench.cli import build_app
 KINDS = {
     "methods": {"lsr", "lsr-l2", "knn", "knn-ge", "train-mean", "copy-twin"},
     "datasets": {"sim"},
+    "splits": {"random", "group"},
     "protocols": {"geo", "gtex"},
     "metrics": {"mae", "cc", "rmse", "spearman", "recall", "profile-recall"},
     "engines": {"local"},

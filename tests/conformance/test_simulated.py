@@ -53,7 +53,7 @@ def test_without_test_profiles_the_rest_is_the_same_and_they_are_nowhere(store):
     ids = {path: path.read_text() for path in rest.root.rglob("*.tsv")}
     assert not any(f"{name}\t" in text for text in ids.values() for name in tested.profiles.index)
     assert rest.platforms == ["geo", "1000g"]
-    with pytest.raises(UserError, match="no profile in geo/test"):
+    with pytest.raises(UserError, match="no profile of platform geo into test"):
         rest.profiles(GEO.test)
 
 

@@ -110,7 +110,7 @@ def test_levels_of_profiles_in_memory_are_copied_only_where_they_must_be(rows, o
     some = Profiles(
         expression=expression,
         rows=np.arange(11)[rows],
-        units=given.standardiser,
+        standardiser=given.standardiser,
         profiles=given.profiles.iloc[rows],
         landmark_genes=given.landmark_genes,
         target_genes=given.target_genes,

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genebench.datasets.download import CHUNK, RetryPolicy, assurance, fetch
+from genebench.datasets.download import CHUNK_BYTES, RetryPolicy, assurance, fetch
 from genebench.datasets.sources import SOURCES, Source, find
 from genebench.errors import UserError
 
-CONTENT = np.random.default_rng(0).bytes(5 * CHUNK + 123)
-CUT = 2 * CHUNK
+CONTENT = np.random.default_rng(0).bytes(5 * CHUNK_BYTES + 123)
+CUT = 2 * CHUNK_BYTES
 """Bytes after which the server misbehaves."""
 DEFAULT_RETRIES = RetryPolicy(connect=5.0, stall=5.0, attempts=3, pause=0.01)
 IMPATIENCE = replace(DEFAULT_RETRIES, stall=0.3, attempts=2)
@@ -420,7 +420,7 @@ def test_offline_says_which_file_to_put_where(tmp_path, unreachable):
 
 
 def test_a_file_that_nobody_serves_says_whom_to_ask_and_where_to_put_it(tmp_path):
-    refused(source(), tmp_path, "not served in public", "ask its author", "bytes")
+    refused(source(), tmp_path, "not served in public", "Ask its author.", "bytes")
     assert names(tmp_path) == []
 
 

@@ -72,5 +72,5 @@ def test_the_manifest_of_prepared_arrays_makes_a_dataset(genebench, folder):
     strict = genebench("run", "--dataset", "dgex", "--methods", "knn", "--protocol", "geo-strict")
     assert strict.status == 2
     assert strict.err.count("\n") == 1
-    assert "leave out protocols with statistics of the training profiles (-strict)" in strict.err
+    assert "Leave out protocols with statistics of the training profiles (-strict)" in strict.err
     assert genebench("data", "remove", "dgex").status == 0

@@ -97,7 +97,7 @@ BAD = {
     "recipe is a section": ("[[recipe]]\n" + MANIFEST, "recipe: must be 'dgex' or 'prepared', not"),
     "a list of platforms": (
         'platforms = ["geo"]\n' + MANIFEST.partition("[platforms")[0],
-        'platforms: must be a table, not "[\'geo\']"; a list of platforms goes with recipe = "prep',
+        'platforms: must be a table, not "[\'geo\']". A list of platforms goes with recipe = "prep',
     ),
     "ids": (change('"symbol"', '"refseq"'), "platforms.1000g.ids: must be 'probe', "),
     "type": (change('"tiny"', "5"), "name: must be text, not '5'"),
@@ -151,7 +151,8 @@ def test_bad_file_of_a_manifest(manifest, name, content, words):
 def test_columns_that_matrix_and_table_share(manifest):
     text = change('ids = "symbol"', 'ids = "symbol"\nprofiles = "lcl.tsv"')
     with pytest.raises(
-        UserError, match=r"profiles: .*lcl\.tsv: donor: the matrix has such .*rename"
+        UserError,
+        match=r"profiles: .*lcl\.tsv: the matrix has columns of the same name: donor\. Rename",
     ):
         read_manifest(manifest(text, {"m/lcl.tsv": "id\tdonor\nX\td9\n"}))
 

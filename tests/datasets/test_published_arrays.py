@@ -73,7 +73,7 @@ def given(folder, name):
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("slab", [1, 3000, 1 << 20])
 def test_values_are_those_of_the_files_bit_for_bit(folder, make, monkeypatch, order, slab):
-    monkeypatch.setattr(genebench.datasets.published_arrays, "SLAB", slab)
+    monkeypatch.setattr(genebench.datasets.published_arrays, "SLAB_BYTES", slab)
     for path in folder.glob("*.npy"):
         np.save(path, np.asarray(np.load(path), order=order))
     dataset = make()
@@ -130,18 +130,20 @@ def test_the_order_of_bytes_in_files_is_not_part_of_the_digest_but_values_are(fo
 
 @pytest.mark.parametrize("part", [GEO_STRICT.train, GTEX_STRICT.test])
 def test_strict_protocols_are_refused(make, part):
-    with pytest.raises(UserError, match=r"dgex: it was made of .* leave out protocols .*-strict"):
+    with pytest.raises(UserError, match=r"dgex: its arrays came .* Leave out protocols .*-strict"):
         make().profiles(part)
 
 
 def test_a_split_by_series_is_refused(make):
-    with pytest.raises(UserError, match="geo has no group split"):
+    with pytest.raises(
+        UserError, match=r"split group .* cannot split platform geo: .* no column group"
+    ):
         make().profiles(GEO_SERIES.train)
 
 
 def test_they_are_exported_as_standardised_values_only(folder, make):
     dataset, part = make(), Part(platform="geo", split="test")
-    with pytest.raises(UserError, match=r"no expression; write it with --values standardised$"):
+    with pytest.raises(UserError, match=r"no expression\. Write it with --values standardised\.$"):
         export(dataset, part, folder / "out.gctx")
     export(dataset, part, folder / "out.gctx", values="standardised")
     reader = open_reader(folder / "out.gctx")
@@ -154,8 +156,8 @@ def test_rna_seq_may_be_left_out_when_told(folder, make):
     (folder / "1000G_Y_float64.npy").unlink()
     with pytest.raises(
         UserError,
-        match=r"2 of the arrays are missing: 1000G_Y_float64.npy, GTEx_X_float64.npy; "
-        r'genebench data fetch FILE says .*; platforms = \["geo"\] in the manifest does without$',
+        match=r"2 of the arrays are missing: 1000G_Y_float64.npy, GTEx_X_float64.npy\. "
+        r'.* genebench data fetch FILE\. .* write platforms = \["geo"\] in the manifest\.$',
     ):
         make()
     assert make('platforms = ["geo"]\n').platforms == ["geo"]
@@ -217,15 +219,15 @@ BAD = {
     "too much for float32": (change("GTEx_Y", put(1e300)), "is 1e+300: missing, or not finite in"),
     "a column less": (
         change("GTEx_Y", lambda y: y[:, 1:]),
-        "GTEx_Y_float64.npy: it has shape (13, 29), the target map names 30 genes; give the map",
+        "GTEx_Y_float64.npy: it has shape (13, 29), but the target map names 30 genes. Give the",
     ),
-    "transposed": (change("GTEx_Y", lambda y: y.T), "target map names 30 genes; transpose it"),
+    "transposed": (change("GTEx_Y", lambda y: y.T), "target map names 30 genes. Transpose it."),
     "one profile less": (
         change("bgedv2_Y_tr", lambda y: y[1:]),
-        "bgedv2_X_tr_float64.npy: it has 40 profiles, bgedv2_Y_tr_float64.npy has 39",
+        "bgedv2_X_tr_float64.npy: it has 40 profiles, but bgedv2_Y_tr_float64.npy has 39",
     ),
     "no profile": (change("GTEx_Y", lambda y: y[:0]), "GTEx_Y_float64.npy: there is no pr"),
-    "a vector": (change("GTEx_Y", lambda y: y[0]), "it has shape (30,), the target map names 30"),
+    "a vector": (change("GTEx_Y", lambda y: y[0]), "it has shape (30,), but the target map"),
     "objects": (change("GTEx_Y", lambda y: y.astype(object)), "Python objects, which are never un"),
     "complex numbers": (change("GTEx_Y", lambda y: y + 1j), "complex128, not real numbers"),
     "truncated": (cut, "GTEx_Y_float64.npy: not a sound .npy file of numbers (it has not the size"),
@@ -237,9 +239,9 @@ BAD = {
     ),
     "scaled to 0…1": (
         change("bgedv2_Y_te", lambda y: (y - y.min()) / (y.max() - y.min())),
-        'not about 0 and 1; prepare unstandardised expression by recipe = "dgex", or, if the',
+        'not about 0 and 1. Prepare unstandardised expression by recipe = "dgex". If the values',
     ),
-    "another map": (other_map, "shape (40, 12), the landmark map names 11 genes"),
+    "another map": (other_map, "shape (40, 12), but the landmark map names 11 genes"),
     "maps in another order": (
         other_order,
         "of 5 genes that are both landmark and target, 5 have other values here than in 1000G_Y",
@@ -267,18 +269,18 @@ def test_what_only_looks_bad_is_taken_when_told(folder, make, case):
 
 BAD_MANIFEST = {
     "a platform that there is not": ('platforms = ["geo", "tcga"]', "platforms.1: must be"),
-    "no geo": ('platforms = ["gtex"]', "platforms: geo is not among them"),
+    "no geo": ('platforms = ["gtex"]', "platforms: geo is missing. Add it"),
     "a key of the other recipe": ("duplicates = 'exact'", "unknown key 'duplicates'"),
     "platforms as text": ('platforms = "geo"', 'platforms: must be a list, such as ["geo"'),
     "platforms as tables": (
         'platforms.geo.matrix = "geo.gct"',
-        'not a table; [platforms.NAME] goes with recipe = "dgex"',
+        'not a table. [platforms.NAME] goes with recipe = "dgex"',
     ),
     "a file for the folder": (
         'arrays = "dgex.toml"',
-        "dgex.toml: a file, not a folder; the key arr",
+        "dgex.toml: a file, not a folder. Name the folder",
     ),
-    "no such folder": ('arrays = "none"', "none: no such folder; the key arrays"),
+    "no such folder": ('arrays = "none"', "none: no such folder. Name the folder of the arrays"),
     "a level of the other recipe": ('level = "log2"', "level: must be 'standardised' or "),
 }
 
@@ -295,7 +297,7 @@ def test_memory_is_bounded_by_the_slab(folder, make, monkeypatch, order):
     values = np.random.default_rng(0).standard_normal((40_000, TARGETS))
     np.save(folder / "bgedv2_Y_tr_float64.npy", np.asarray(values, order=order))
     np.save(folder / "bgedv2_X_tr_float64.npy", np.asarray(values[:, :LANDMARKS], order=order))
-    monkeypatch.setattr(genebench.datasets.published_arrays, "SLAB", 1 << 20)
+    monkeypatch.setattr(genebench.datasets.published_arrays, "SLAB_BYTES", 1 << 20)
     stored = values.nbytes
     del values
     manifest = read_manifest(folder / "dgex.toml")

@@ -184,9 +184,9 @@ def labels(page):
     "changes",
     [
         {"data": "f" * 16}, {"protocol_version": 2}, {"protocol": "gtex"}, {"numerics": 2},
-        {"test": "gtex"},
+        {"test": "gtex"}, {"splits": {"tissue": "d"}},
     ],
-    ids=["data", "protocol version", "protocol", "arithmetic", "test profiles"],
+    ids=["data", "protocol version", "protocol", "arithmetic", "test profiles", "split"],
 )  # fmt: skip
 def test_runs_that_differ_in_what_they_were_tested_on_have_boards_of_their_own(
     store, tmp_path, changes

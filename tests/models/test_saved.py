@@ -130,7 +130,7 @@ def rename(metadata):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda metadata: metadata.pop("genebench"), "no model that genebench saved"),
+        (lambda metadata: metadata.pop("genebench"), "genebench did not save this file"),
         (spoil("format", 7), r"not a model of this version \(format"),
         (spoil("surprise", 1), r"surprise"),
         (rename, "unknown method 'os.system'"),

@@ -223,7 +223,7 @@ CORPUS = {
     ),
     "Entrez ids without aliases": case(
         change("bad.toml", AS_ENTREZ) | {"gtex.tsv": ENTREZ},
-        "platforms.gtex.ids: the gene maps have no Entrez ids; write aliases",
+        "platforms.gtex.ids: the gene maps have no Entrez ids. Write aliases",
     ),
     "aliases of no gene": case(
         change("bad.toml", WITH_ALIASES) | {"aliases.tsv": "ENSG00000000001\t700\n"},

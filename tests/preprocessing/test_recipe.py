@@ -143,7 +143,7 @@ def test_series_are_in_one_part_only_and_a_dataset_without_groups_says_so(make):
     ]
     assert sum(map(len, seen)) == len(set.union(*seen)) == 5
     plain = prepare(make(), name="plain", store=make.store)
-    with pytest.raises(UserError, match="plain: platform geo has no group split"):
+    with pytest.raises(UserError, match=r"plain: split group .* platform geo: .* no column group"):
         plain.profiles(GEO_SERIES.train)
 
 

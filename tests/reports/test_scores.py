@@ -88,8 +88,9 @@ def test_protocols_are_never_in_one_table(records, lsr):
         lambda record: with_identity(record, protocol_version=2),
         lambda record: with_identity(record, test="1000g"),
         lambda record: with_identity(record, numerics=2),
+        lambda record: with_identity(record, splits={"tissue": "d"}),
     ],
-    ids=["data digest", "protocol version", "test profiles", "numerics"],
+    ids=["data digest", "protocol version", "test profiles", "numerics", "split"],
 )
 def test_what_cannot_be_compared_is_never_in_one_table(lsr, other):
     split = sections(lsr, other(lsr))

@@ -78,7 +78,8 @@ def test_a_record_that_cannot_be_compared_is_not_submitted(store, lsr, missing):
 
 
 @pytest.mark.parametrize(
-    "identity", [{"protocol": "mine"}, {"protocol_version": 99}, {"train": "geo"}]
+    "identity",
+    [{"protocol": "mine"}, {"protocol_version": 99}, {"train": "geo"}, {"splits": {"group": "d"}}],
 )
 def test_a_protocol_that_is_not_the_published_one_is_not_submitted(store, lsr, again, identity):
     again(store, lsr, **identity)

@@ -67,6 +67,7 @@ def test_what_an_older_record_did_not_say_stays_unsaid(old):
     for record in old.records():
         assert record.model_parameters is None
         assert record.checksum == ""
+        assert record.identity.splits == {}
     first = old.read(BEFORE_CURVES)
     assert (first.curves, first.model) == ({}, "")
 

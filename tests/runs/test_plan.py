@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from genebench import hookimpl
+from genebench import hookimpl, preprocessing
 from genebench._util.hashing import key_of
 from genebench.errors import UserError
 from genebench.plugins.discovery import Plugin, Plugins
@@ -60,7 +60,8 @@ def registry_of(*methods):
     module.genebench_contract = 1
     module.genebench_methods = hookimpl(lambda: list(methods))
     module.genebench_protocols = hookimpl(lambda: [GEO, GTEX, TURNED])
-    return Registry(Plugins([Plugin("fake", "dist", "1.0", lambda: module)]))
+    built_in = Plugin("splits", "genebench", "1.0", lambda: preprocessing)
+    return Registry(Plugins([built_in, Plugin("fake", "dist", "1.0", lambda: module)]))
 
 
 REGISTRY = registry_of(PLAIN, RANDOM, FLOOR)

@@ -1,8 +1,8 @@
 """The embedded dataset ``sim``: a seeded simulation of the three published platforms.
 
-``docs/explanation/simulation.md`` tells the model, its calibration and what it leaves out. Read in this
-order: ``model`` (how genes are expressed), ``genome`` (landmarks, targets, probes), ``cohorts``
-(who is sampled), ``platforms`` (how it is measured), ``reader`` (the interface of files).
+``docs/explanation/simulation.md`` describes the model, its calibration and its limits. Read the modules in
+this order: ``model`` (expression), ``genome`` (landmarks, targets, probes), ``cohorts`` (sampled
+profiles), ``platforms`` (measurement), ``reader`` (the interface of files).
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ PRESETS = ("tiny", "small", "paper")
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How much is simulated: profiles of each platform, genes by role, latent dimensions.
+    """Size of a simulation: profiles of each platform, genes by role, latent dimensions.
 
-    ``twins`` of the landmarks are targets too. ``noise`` scales the noise of genes and instruments
-    so that least squares errs as published; 0 tells what a perfect method would know.
+    Attributes:
+        geo, lcl, gtex: numbers of profiles.
+        landmarks, targets: numbers of genes.
+        twins: number of landmarks that are targets too.
+        pathways, tissues: latent dimensions.
+        noise: factor of the noise of genes and instruments. 0 gives values without noise.
+        seed: root of every stream of random numbers.
     """
 
     geo: int
@@ -39,6 +44,7 @@ class Size:
     seed: int = 2018
 
 
+# The noise is calibrated: least squares is to err as published (docs/explanation/simulation.md).
 SIZES = {
     "tiny": Size(
         geo=400, lcl=40, gtex=60, landmarks=32, targets=160, twins=15, pathways=6, tissues=6,
@@ -56,7 +62,9 @@ SIZES = {
 
 
 def compendium(preset: str) -> Compendium:
-    """The simulated compendium, raw: genes are drawn here, profiles when a platform is read.
+    """Return the simulated compendium of a preset: raw platforms.
+
+    Genes are drawn here, profiles when a platform is read.
 
     Raises:
         UserError: there is no such preset.
@@ -67,7 +75,7 @@ def compendium(preset: str) -> Compendium:
 
 
 def build(preset: str, size: Size) -> Compendium:
-    """A compendium of any size, to be called ``preset``."""
+    """Return a compendium of any size, called ``preset``."""
     genes = size.landmarks + size.targets - size.twins
     tissues = model.draw_tissues(size.tissues, size.pathways, _stream(size, 0))
     regulation = model.draw_regulation(genes, size.pathways, _stream(size, 1))
@@ -103,5 +111,5 @@ def build(preset: str, size: Size) -> Compendium:
 
 
 def _stream(size: Size, number: int) -> np.random.Generator:
-    """A stream for each kind of constant: none depends on how many others are drawn."""
+    """Return the stream of one kind of constant, independent of how many others are drawn."""
     return np.random.default_rng([size.seed, number])

@@ -1,4 +1,4 @@
-"""Who is sampled: the profiles of a platform, their tissues and their groups."""
+"""Cohorts: the sampled profiles of a platform, their tissues and their groups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from genebench.datasets.sim import model
 from genebench.datasets.sim.model import Floats, Ints, Tissues
 
 MIXING = 0.4
-"""Dirichlet concentration of cell states in a sample: low, so that one state dominates."""
+"""Dirichlet concentration of cell states in a sample. It is low, so that one state dominates."""
 MAIN_TISSUE_SHARE = 0.85
 """Share of a series' profiles that come from the tissue it studies."""
 TECHNICAL_FACTORS = 4
@@ -28,12 +28,12 @@ class Cohort:
     """The profiles of one platform.
 
     Attributes:
-        name: of the platform.
-        profiles: the profile table: ids, tissue, and the group's label where there is one.
+        name: name of the platform.
+        profiles: profile table: ids, tissue, and the label of the group if there are groups.
         tissue, group: positions, one per profile.
-        shift: groups × pathways, what the profiles of a group have in common in biology.
-        technical: groups × factors, what they have in common in the laboratory.
-        states: how many of a tissue's cell states a sample mixes; a cultured line has two.
+        shift: groups × pathways, the biology that the profiles of a group share.
+        technical: groups × factors, the laboratory effects that they share.
+        states: number of a tissue's cell states that a sample mixes. A cultured line has two.
     """
 
     name: str
@@ -45,7 +45,10 @@ class Cohort:
     states: int = model.STATES_PER_TISSUE
 
     def pathways(self, rows: slice, tissues: Tissues, rng: np.random.Generator) -> Floats:
-        """Pathways × profiles: tissue, its mixture of cell states, group and individual."""
+        """Return pathway activities, pathways × profiles.
+
+        They add up tissue, its mixture of cell states, group and individual.
+        """
         tissue, group = self.tissue[rows], self.group[rows]
         mixture = rng.gamma(MIXING, size=(len(tissue), model.STATES_PER_TISSUE))
         mixture[:, self.states :] = 0
@@ -54,13 +57,13 @@ class Cohort:
         activity = tissues.mean[tissue] + self.shift[group]
         for position in range(model.STATES_PER_TISSUE):
             activity += states[:, position] * mixture[:, position, None].astype(np.float32)
-        own = rng.standard_normal(activity.shape, dtype=np.float32)
-        activity += np.float32(model.INDIVIDUAL_SPREAD) * own
+        individual = rng.standard_normal(activity.shape, dtype=np.float32)
+        activity += np.float32(model.INDIVIDUAL_SPREAD) * individual
         return np.ascontiguousarray(activity.T)
 
 
 def series(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
-    """Microarrays as deposited: series of very unequal size, each about one tissue."""
+    """Draw microarrays as deposited: series of very unequal size, each about one tissue."""
     group = _groups_of_unequal_size(count, PROFILES_PER_SERIES, rng)
     frequency = _tissue_frequency(len(tissues.mean))
     studied = rng.choice(len(frequency), group[-1] + 1, p=frequency)
@@ -70,27 +73,29 @@ def series(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
 
 
 def donors(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
-    """Post-mortem donors, each giving several tissues, all tissues about equally often."""
+    """Draw post-mortem donors. Each gives several tissues, all tissues about equally often."""
     group = _groups_of_unequal_size(count, PROFILES_PER_DONOR, rng)
     tissue = rng.integers(0, len(tissues.mean), count)
     return _cohort("gtex", tissue, group, tissues, rng, label={"donor": "SIMDONOR"})
 
 
 def lymphoblasts(count: int, tissues: Tissues, rng: np.random.Generator) -> Cohort:
-    """One cell line from everyone: no groups, one tissue."""
+    """Draw one cell line from each person: no groups, one tissue."""
     tissue = np.full(count, LCL, dtype=np.intp)
     line = _cohort("1000g", tissue, np.arange(count), tissues, rng, label={})
     return replace(line, states=2)
 
 
 def _groups_of_unequal_size(count: int, mean: int, rng: np.random.Generator) -> Ints:
-    """Group of each profile, 0, 0, …, 1, 1, …: sizes are log-normal with about that mean."""
+    """Return the group of each profile, 0, 0, …, 1, 1, …. Sizes are log-normal."""
+    # exp(μ + σ²/2) is the mean of a log-normal: with σ = 1, μ = ln(mean) − 0.5 gives the mean.
     sizes = 1 + rng.lognormal(np.log(mean) - 0.5, 1.0, count).astype(np.intp)
     return np.repeat(np.arange(count), sizes)[:count]
 
 
 def _tissue_frequency(tissues: int) -> NDArray[np.float64]:
-    """A few tissues are studied most (Zipf); the cell line is neither common nor rare."""
+    """Return the share of each tissue among studies: a few are studied most (Zipf)."""
+    # Rolled by half, so that the cell line, tissue 0, is neither common nor rare.
     frequency = np.roll(1 / np.arange(2.0, tissues + 2), tissues // 2)
     return np.asarray(frequency / frequency.sum())
 

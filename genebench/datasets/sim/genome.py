@@ -1,4 +1,4 @@
-"""Which genes exist, which are landmarks and targets, and which probes measure them."""
+"""The simulated genes: landmarks, targets, and the probes that measure them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from genebench.datasets.sim.model import Ints, Regulation
 PROBES_PER_TARGET = (5765, 2201, 975, 380, 123, 48, 12, 8, 3, 3, 1, 0, 1)
 """Target genes of the real map with 1, 2, 3, … probes: 9,520 in all."""
 EXPRESSED = 2.0
-"""Level, log2 RPKM, that a landmark must have: clearly above the array's background."""
+"""Least level of a landmark, log2 RPKM: clearly above the array's background."""
 VERSIONED = 10
-"""One in so many RNA-seq ids carries an Ensembl version, as all do in real files."""
+"""One RNA-seq id in so many carries an Ensembl version. In real files, all do."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Genome:
     """The simulated genes: positions 0 … genes − 1 are the rows of the RNA-seq platforms.
 
     Attributes:
-        ids: Ensembl-like id of every gene, as RNA-seq files have them: some with a version.
-        landmarks, targets: gene maps, as the compendium has them.
+        ids: Ensembl-like id of every gene, as in RNA-seq files: some with a version.
+        landmarks, targets: gene maps, as in the compendium.
         probes: probe ids, one per row of the array.
         probed: the gene that each probe measures.
     """
@@ -36,15 +36,16 @@ class Genome:
 
 
 def choose_landmarks(count: int, regulation: Regulation) -> Ints:
-    """Genes that tell most about the pathways: the clearest of each pathway in turn, sorted.
+    """Choose landmarks: the clearest gene of each pathway in turn. Return positions, sorted.
 
-    A gene is clear when one regulator stands out over its noise and it is expressed at all.
+    A gene is clear if one regulator stands out over its noise and the gene is expressed.
     """
     loadings = abs(regulation.loadings.toarray())
     pathway = regulation.pathway[loadings.argmax(axis=1), 0]
     clarity = loadings.max(axis=1) / regulation.noise
     clarity[regulation.level < EXPRESSED] = 0
     order = np.lexsort([-clarity, pathway])
+    # Rank of each gene among those of its pathway: sorting by it takes pathways in turn.
     turn = np.arange(len(order)) - np.searchsorted(pathway[order], pathway[order])
     return np.sort(order[np.argsort(turn, kind="stable")[:count]])
 
@@ -74,16 +75,18 @@ def build(regulation: Regulation, landmarks: int, twins: int, rng: np.random.Gen
 
 
 def probe_counts(targets: int, rng: np.random.Generator) -> Ints:
-    """Probes of each target gene, in the shares of the real map."""
+    """Return the number of probes of each target gene, in the shares of the real map."""
     share = np.cumsum(PROBES_PER_TARGET) / sum(PROBES_PER_TARGET)
     return rng.permutation(1 + np.searchsorted(share, (np.arange(targets) + 0.5) / targets))
 
 
 def _join(probes: pd.Index, each: Ints) -> list[str]:
+    """Return the probe ids of each gene, joined by commas, from the number of probes of each."""
     return [",".join(part) for part in np.split(probes.to_numpy(), np.cumsum(each)[:-1])]
 
 
 def _versioned(ids: pd.Index) -> pd.Index:
+    """Return ids of which one in :data:`VERSIONED` has a version."""
     return pd.Index(
         [f"{gene}.{number % 17 + 1}" if number % VERSIONED == 0 else gene
          for number, gene in enumerate(ids)]

@@ -1,7 +1,7 @@
-"""How a cell expresses its genes: pathways → regulators → genes, saturating at every step.
+"""The model of expression: pathways → regulators → genes, saturating at every step.
 
-Arrays are genes (or pathways, regulators) × profiles here, float32: the layout in which a sparse
-product adds whole rows, always in the same order, so that values do not depend on threads.
+Arrays are genes (or pathways, regulators) × profiles here, float32. In this layout a sparse product
+adds whole rows, always in the same order, so that values do not depend on threads.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ INDIVIDUAL_SPREAD = 0.35
 """Standard deviation of a pathway's activity at each level of the hierarchy."""
 
 GATED_SHARE = 0.9
-"""Share of regulators that a second pathway gates: this is what no linear method can follow."""
+"""Share of regulators that a second pathway gates. No linear method can follow the product."""
 REPRESSED_SHARE = 0.15
 AMPLITUDE = 1.4
 """Mean effect of a regulator on a gene, log2."""
 NOISE = 0.33
-"""Typical standard deviation, log2, of what is a gene's own."""
+"""Typical standard deviation of a gene's own noise, log2."""
 SILENT_SHARE = 0.03
 """Share of genes that are hardly expressed: background on the array, zeros in RNA-seq."""
 
 
 @dataclass(frozen=True)
 class Tissues:
-    """Pathway activity of tissues and of the cell states that a tissue sample mixes.
+    """Pathway activity of tissues, and of the cell states that a sample of a tissue mixes.
 
     Attributes:
         mean: tissues × pathways.
@@ -51,16 +51,16 @@ class Tissues:
 
 @dataclass(frozen=True)
 class Regulation:
-    """What every gene listens to.
+    """Regulation of every gene.
 
-    A regulator follows one pathway by a Hill curve, and most of them are gated by a second one:
-    it must be active too (AND) or inactive (antagonist). A gene adds up a few regulators.
+    A regulator follows one pathway by a Hill curve. Most are gated by a second pathway, which must
+    be active too (AND) or inactive (antagonist). A gene adds up a few regulators.
 
     Attributes:
         pathway: regulators × 2, the pathway followed and the gating one.
-        threshold, slope: regulators × 2; a negative slope in the gate is an antagonist.
-        gate: regulators, 1 where gated, else 0.
-        loadings: genes × regulators, log2 units at full activity; sparse, heavy-tailed.
+        threshold, slope: regulators × 2. A negative slope in the gate is an antagonist.
+        gate: regulators, 1 if gated, else 0.
+        loadings: genes × regulators, log2 units at full activity, sparse and heavy-tailed.
         level: genes, log2 RPKM with half-active regulators.
         noise: genes, standard deviation (log2) of what no pathway explains.
     """
@@ -74,9 +74,10 @@ class Regulation:
     noise: Floats
 
     def activity(self, pathways: Floats) -> Floats:
-        """Regulators × profiles in 0…1, from pathways × profiles."""
+        """Return regulator activity in 0…1, regulators × profiles, from pathways × profiles."""
         main = self._hill(pathways, 0)
         gating = self._hill(pathways, 1)
+        # 1 + gate · (gating − 1): an ungated regulator is multiplied by 1.
         gating -= 1
         gating *= self.gate[:, None]
         gating += 1
@@ -84,7 +85,8 @@ class Regulation:
         return main
 
     def _hill(self, pathways: Floats, which: int) -> Floats:
-        """In the logarithm of a concentration, the Hill curve is the logistic one."""
+        """Return the Hill curve of pathway ``which`` of each regulator, regulators × profiles."""
+        # In the logarithm of a concentration, the Hill curve is the logistic function.
         signal = pathways[self.pathway[:, which]]
         signal -= self.threshold[:, which, None]
         signal *= -self.slope[:, which, None]
@@ -93,26 +95,27 @@ class Regulation:
         return np.reciprocal(signal, out=signal)
 
     def expression(self, pathways: Floats, rng: np.random.Generator, noise: float) -> Floats:
-        """Genes × profiles, log2 RPKM, with the genes' own noise times ``noise``."""
+        """Return expression, genes × profiles, log2 RPKM, with gene noise times ``noise``."""
         activity = self.activity(pathways)
-        activity -= 0.5
+        activity -= 0.5  # levels are those at half activity
         expression: Floats = self.loadings @ activity
         expression += self.level[:, None]
-        own = rng.standard_normal(expression.shape, dtype=np.float32)
-        own *= self.noise[:, None] * np.float32(noise)
-        expression += own
+        error = rng.standard_normal(expression.shape, dtype=np.float32)
+        error *= self.noise[:, None] * np.float32(noise)
+        expression += error
         return expression
 
 
 def draw_tissues(tissues: int, pathways: int, rng: np.random.Generator) -> Tissues:
-    """Constants of all tissues; means have heavy tails, as tissues specialise."""
+    """Draw the constants of all tissues. Means have heavy tails, as tissues specialise."""
+    # A Laplace distribution of scale 0.71 ≈ 1/√2 has standard deviation 1.
     mean = TISSUE_SPREAD * rng.laplace(0, 0.71, (tissues, pathways))
     state = STATE_SPREAD * rng.standard_normal((tissues, STATES_PER_TISSUE, pathways))
     return Tissues(mean.astype(np.float32), state.astype(np.float32))
 
 
 def draw_regulation(genes: int, pathways: int, rng: np.random.Generator) -> Regulation:
-    """Constants of all genes."""
+    """Draw the constants of all genes."""
     regulators = REGULATORS_PER_PATHWAY * pathways
     slope = rng.lognormal(1.0, 0.4, (regulators, 2))
     slope[:, 1] *= rng.choice([-1, 1], regulators)
@@ -130,14 +133,15 @@ def draw_regulation(genes: int, pathways: int, rng: np.random.Generator) -> Regu
 
 
 def _draw_pairs(regulators: int, pathways: int, rng: np.random.Generator) -> Ints:
-    """Every pathway drives equally many regulators; the gating one is any other."""
+    """Draw the two pathways of each regulator. Every pathway drives equally many regulators."""
     main = np.arange(regulators) % pathways
+    # An offset of at least 1, so that no pathway gates itself.
     other = (main + rng.integers(1, pathways, regulators)) % pathways
     return np.stack([main, other], axis=1)
 
 
 def _draw_loadings(genes: int, regulators: int, rng: np.random.Generator) -> sparse.csr_array:
-    """A few regulators for every gene; one or two of them dominate."""
+    """Draw a few regulators for every gene. One or two of them dominate."""
     shape = (genes, REGULATORS_PER_GENE)
     size = rng.exponential(AMPLITUDE, shape)
     size[rng.random(shape) < REPRESSED_SHARE] *= -1

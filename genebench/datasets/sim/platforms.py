@@ -1,4 +1,4 @@
-"""How expression is measured: probes on an array, counts from a sequencer."""
+"""Instruments: the probes of an array, and the counts of a sequencer."""
 
 from __future__ import annotations
 
@@ -11,24 +11,31 @@ from genebench.datasets.sim.cohorts import TECHNICAL_FACTORS
 from genebench.datasets.sim.model import Floats, Ints
 
 BAD_PROBES = 0.06
-"""Share of probes that bind an eighth of what others do: little of them is above background."""
+"""Share of probes that bind an eighth as much as others. Most of their signal is background."""
 PROBE_NOISE = 0.15
 BATCH = 0.15
 DEGRADATION = 0.15
-"""Typical effects, log2: of chance on a probe, of a factor of a batch, of one of degradation."""
+"""Typical effects, log2: chance on a probe, a factor of a batch, a factor of degradation."""
 READS_PER_RPKM = 8.0
-"""Reads from one kilobase at 1 RPKM in the median library: its depth in millions."""
+"""Reads from one kilobase at 1 RPKM in the median library, which is its depth in millions."""
 DISPERSION = 0.03
 """Typical over-dispersion of counts: variance = mean + dispersion · mean²."""
 
 
 class Instrument(Protocol):
-    """Turns expression into what a file holds."""
+    """An instrument: it turns expression into the values of a file."""
 
     def measure(
         self, expression: Floats, technical: Floats, rng: np.random.Generator, noise: float
     ) -> Floats:
-        """Rows × profiles from genes × profiles (log2 RPKM) and profiles × technical factors."""
+        """Return measured values, rows of the file × profiles.
+
+        Args:
+            expression: genes × profiles, log2 RPKM.
+            technical: profiles × technical factors.
+            rng: stream of random numbers.
+            noise: factor of the instrument's noise.
+        """
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Array:
     """A microarray: probes with their own affinity, background, saturation and batch effect.
 
     Attributes:
-        gene: probes, the gene each one measures.
+        gene: probes, position of the gene that each measures.
         affinity: probes, log2 intensity per RPKM.
         background, noise: probes, intensity and log2.
         batch: probes × technical factors, log2.
@@ -53,7 +60,7 @@ class Array:
     def measure(
         self, expression: Floats, technical: Floats, rng: np.random.Generator, noise: float
     ) -> Floats:
-        """Log2 intensity, probes × profiles."""
+        """Return log2 intensity, probes × profiles."""
         signal = expression[self.gene]
         signal += self.affinity[:, None]
         np.exp2(signal, out=signal)
@@ -74,7 +81,7 @@ class Sequencer:
     Attributes:
         kilobases: genes, length of the transcript.
         dispersion: genes.
-        degradation: genes × technical factors, log2: what ischaemia, decay and GC content do.
+        degradation: genes × technical factors, log2: effects of ischaemia, decay and GC content.
     """
 
     kilobases: Floats
@@ -84,13 +91,14 @@ class Sequencer:
     def measure(
         self, expression: Floats, technical: Floats, rng: np.random.Generator, noise: float
     ) -> Floats:
-        """RPKM, genes × profiles; zero where no read was counted."""
+        """Return RPKM, genes × profiles. Genes without a counted read are 0."""
         rpkm: Floats = np.exp2(expression + _low_rank(self.degradation, technical))
         if noise == 0:
             return rpkm
         library = rng.lognormal(np.log(READS_PER_RPKM), 0.4, len(technical))
         reads = self.kilobases[:, None] * library.astype(np.float32)
         dispersion = np.broadcast_to(self.dispersion[:, None], rpkm.shape)
+        # A Poisson count with a gamma-distributed rate is negative binomial.
         varied = rpkm * dispersion * rng.standard_gamma(1 / dispersion, dtype=np.float32)
         counts = rng.poisson(varied * reads)
         measured: Floats = counts.astype(np.float32) / reads
@@ -98,7 +106,7 @@ class Sequencer:
 
 
 def _low_rank(loadings: Floats, factors: Floats) -> Floats:
-    """``loadings @ factors.T``, summed in a fixed order whatever the number of threads."""
+    """Return ``loadings @ factors.T``, summed in one order whatever the number of threads."""
     total: Floats = np.outer(loadings[:, 0], factors[:, 0])
     for position in range(1, loadings.shape[1]):
         total += np.outer(loadings[:, position], factors[:, position])
@@ -106,7 +114,7 @@ def _low_rank(loadings: Floats, factors: Floats) -> Floats:
 
 
 def draw_array(gene: Ints, rng: np.random.Generator) -> Array:
-    """Constants of the probes that measure ``gene``, one each."""
+    """Draw the constants of the probes that measure ``gene``, one probe for each position."""
     probes = len(gene)
     affinity = rng.normal(5.2, 0.8, probes)
     affinity[rng.random(probes) < BAD_PROBES] -= 3
@@ -120,7 +128,7 @@ def draw_array(gene: Ints, rng: np.random.Generator) -> Array:
 
 
 def draw_sequencer(genes: int, rng: np.random.Generator) -> Sequencer:
-    """Constants of a sequencing protocol; both RNA-seq platforms share it."""
+    """Draw the constants of a sequencing protocol. Both RNA-seq platforms share it."""
     loadings = DEGRADATION * rng.standard_normal((genes, TECHNICAL_FACTORS))
     return Sequencer(
         kilobases=rng.lognormal(np.log(2.5), 0.6, genes).astype(np.float32),

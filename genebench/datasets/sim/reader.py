@@ -15,16 +15,17 @@ from genebench.datasets.sim.platforms import Instrument
 from genebench.formats.base import BLOCK, Reader
 
 SEEDED = 256
-"""Profiles made from one seed: fixed, so that values do not depend on the block size asked for."""
+"""Profiles that are made from one seed. It is fixed, so that values do not depend on the size of
+the blocks that are read."""
 
 
 @dataclass(frozen=True)
 class Laboratory:
-    """Everything that makes the values of one platform.
+    """Cohort, biology and instrument, which together make the values of one platform.
 
     Attributes:
         seed: root of one stream of random numbers per :data:`SEEDED` profiles.
-        noise: 1, or 0 for what would be measured without noise of genes and instruments.
+        noise: factor of the noise of genes and instruments. 0 gives values without noise.
     """
 
     cohort: Cohort
@@ -35,7 +36,7 @@ class Laboratory:
     noise: float = 1.0
 
     def block(self, number: int) -> Floats:
-        """Rows × at most :data:`SEEDED` profiles."""
+        """Return block ``number``: rows of the file × at most :data:`SEEDED` profiles."""
         rng = np.random.default_rng([*self.seed, number])
         rows = slice(number * SEEDED, (number + 1) * SEEDED)
         pathways = self.cohort.pathways(rows, self.tissues, rng)
@@ -45,7 +46,7 @@ class Laboratory:
 
 
 class SimulatedReader(Reader):
-    """A matrix that is computed when it is read, always to the same values."""
+    """A matrix that is computed on read, always to the same values."""
 
     def __init__(self, source: str, gene_ids: pd.Index, laboratory: Laboratory) -> None:
         self.source = source
@@ -54,14 +55,15 @@ class SimulatedReader(Reader):
         self._laboratory = laboratory
 
     def blocks(self, genes: Ints, size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
-        """Yield profiles × genes, float32; see :meth:`Reader.blocks`."""
+        """Yield profiles × genes, float32, as :meth:`Reader.blocks` describes."""
+        # Whole blocks of one seed are made and cut to the size afterwards.
         numbers = range(-(-len(self.profiles) // SEEDED))
-        made = (self._laboratory.block(number)[genes].T for number in numbers)
-        return rechunk(made, size)
+        blocks = (self._laboratory.block(number)[genes].T for number in numbers)
+        return rechunk(blocks, size)
 
 
 def rechunk(blocks: Iterable[Floats], size: int) -> Iterator[Floats]:
-    """Cut the rows of ``blocks`` anew, into blocks of ``size`` rows; the last may be shorter."""
+    """Yield the rows of ``blocks`` in blocks of ``size`` rows. The last may be shorter."""
     held: list[Floats] = []
     for block in blocks:
         held.append(block)

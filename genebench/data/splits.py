@@ -1,0 +1,69 @@
+"""The part of each profile under a split: stored with the dataset, or computed by a plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from genebench.errors import UserError, describe
+from genebench.plugins.discovery import load_code
+from genebench.plugins.registry import registry
+from genebench.specs import Split
+
+STORED = {"random": "split", "group": "group_split"}
+"""Split → column of the profile table that holds it. Preparation stores both for ``geo``."""
+
+
+def split_profiles(
+    name: str, profiles: pd.DataFrame, seed: int, *, dataset: str, platform: str
+) -> NDArray[np.str_]:
+    """Compute the part of each profile of a platform under a split.
+
+    Args:
+        name: the split, a name of the registry.
+        profiles: the profile table of the platform.
+        seed: the split seed of the dataset.
+        dataset: its name, for messages.
+        platform: the platform's name, for messages.
+
+    Returns:
+        ``train``, ``validation`` or ``test``, one per profile.
+
+    Raises:
+        UserError: there is no such split, its code cannot be loaded or fails, or it returns
+            anything but one part per profile.
+    """
+    splits = registry().splits
+    spec = splits.get(name)
+    owner = f"dataset {dataset}: split {name} of plugin {splits.plugins[name].name}"
+    try:
+        split: Callable[..., Any] = load_code(spec.code)
+        # A copy: the function must not change what the dataset and later splits read.
+        parts = np.asarray(split(profiles.copy(), seed))
+    except KeyboardInterrupt:
+        raise
+    except UserError as error:
+        raise UserError(f"{owner} cannot split platform {platform}: {error}") from error
+    except BaseException as error:  # a plugin may raise anything
+        raise UserError(
+            f"{owner} failed on platform {platform}: {describe(error)}. Correct the plugin, or "
+            "run other protocols."
+        ) from error
+    remedy = f"Return one of {', '.join(get_args(Split))} for each profile."
+    if parts.shape != (len(profiles),):
+        raise UserError(
+            f"{owner} returned an array of shape {parts.shape} for the {len(profiles)} profiles of "
+            f"platform {platform}. {remedy}"
+        )
+    wrong = ~pd.Series(parts).isin(get_args(Split)).to_numpy()
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise UserError(
+            f"{owner} returned {str(parts[first])[:40]!r} for profile {profiles.index[first]} of "
+            f"platform {platform}. {remedy}"
+        )
+    return parts.astype(np.str_)
