@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from genebench import hookspecs
-from genebench.plugins.discovery import FILES, installed
+from genebench.plugins.discovery import installed
+from genebench.plugins.files import FILES
 from genebench.plugins.registry import registry
 
 ROOT = Path(__file__).resolve().parents[1]

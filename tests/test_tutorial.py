@@ -13,7 +13,8 @@ import pytest
 from hatchling.build import build_editable
 
 from genebench._util.hashing import code_digest
-from genebench.plugins.discovery import FILES, installed
+from genebench.plugins.discovery import installed
+from genebench.plugins.files import FILES
 from genebench.plugins.registry import registry
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

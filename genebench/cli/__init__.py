@@ -28,7 +28,7 @@ from genebench.cli import (
 )
 from genebench.errors import UserError
 from genebench.plugins.discovery import installed
-from genebench.plugins.exits import no_exit
+from genebench.plugins.guards import no_exit
 
 OK, JOB_FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 

@@ -12,7 +12,8 @@ from genebench import Context, Profiles, UserError, sklearn_method
 from genebench.conformance.check import all_checks
 from genebench.conformance.run import run_checks
 from genebench.conformance.subject import Subject
-from genebench.plugins.discovery import FILES, installed, use_files
+from genebench.plugins.discovery import installed, use_files
+from genebench.plugins.files import FILES
 from genebench.plugins.registry import registry
 
 sklearn = pytest.importorskip("sklearn")

@@ -14,7 +14,9 @@ import pytest
 from genebench._util.files import sha256_of
 from genebench.api import run
 from genebench.errors import UserError
-from genebench.plugins.discovery import FILES, STRICT, discover, installed, use_files
+from genebench.plugins.discovery import discover, installed, use_files
+from genebench.plugins.files import FILES
+from genebench.plugins.manager import STRICT
 from genebench.plugins.registry import Registry, registry
 from genebench.plugins.time_limit import LIMIT
 
@@ -107,7 +109,7 @@ BROKEN = {
         def genebench_methods():
             return [method(), method("train-mean")]
         """,
-        "declares method 'train-mean', which genebench.methods.controls has already",
+        "declares method 'train-mean', which plugin genebench.methods.controls declares already. Rename it.",
     ),
     "it declares a method twice": (
         """
@@ -115,7 +117,7 @@ BROKEN = {
         def genebench_methods():
             return [method("twice"), method("twice")]
         """,
-        "declares method 'twice', which sick has already",
+        "declares method 'twice', which plugin sick declares already. Rename it.",
     ),
     "it declares a malformed name": (
         """
@@ -135,11 +137,11 @@ BROKEN = {
     ),
     "it was written for another contract": (
         "genebench_contract = 2",
-        "declares contract version 2; this genebench needs genebench_contract = 1",
+        "declares contract version 2. This genebench needs genebench_contract = 1.",
     ),
     "it declares no contract": (
         "del genebench_contract",
-        "declares no contract version; this genebench needs genebench_contract = 1",
+        "declares no contract version. This genebench needs genebench_contract = 1.",
     ),
     "its hook returns something that is no spec": (
         """
@@ -291,7 +293,9 @@ def test_the_first_plugin_by_name_keeps_a_name_that_two_declare(install):
     install("first", GOOD.format(name="wanted", module="first"))
     found = discover()
     assert Registry(found).methods.plugins["wanted"].name == "first"
-    assert plugin(found, "second").error == "declares method 'wanted', which first has already"
+    assert plugin(found, "second").error == (
+        "declares method 'wanted', which plugin first declares already. Rename it."
+    )
 
 
 def test_a_method_and_a_metric_may_have_the_same_name(install):
@@ -469,7 +473,7 @@ LOOPS = {
         del genebench_contract
         """,
 }
-OVERDUE = f"took more than 0.5 s to load; {LIMIT}=SECONDS allows more"
+OVERDUE = f"took more than 0.5 s to load. Set {LIMIT} to allow more seconds."
 
 
 @pytest.mark.parametrize("source", LOOPS.values(), ids=LOOPS)
@@ -528,7 +532,7 @@ def genebench_commands(app):
         ("raise SystemExit(3)", "genebench_commands raised SystemExit: 3"),
         ("print('hello')", "hello"),
         ("app.command()(use)", "genebench_commands raised RuntimeError: Type not yet supported"),
-        ("app.command(name='run')(lambda: 1)", "adds the command 'run', which there is already"),
+        ("app.command(name='run')(lambda: 1)", "adds the command 'run', which exists already. Rename it."),
     ],
 )
 def test_no_plugin_spoils_the_commands_of_others(install, does, complaint):
@@ -659,9 +663,9 @@ def test_a_broken_local_file_is_the_users_error_in_one_line(local, genebench, so
     ("name", "error"),
     [
         ("absent.py", "there is no such file"),
-        ("my-method.py", "name the file as a Python module"),
-        ("class.py", "name the file as a Python module"),
-        ("method.txt", "name the file as a Python module"),
+        ("my-method.py", "this is not the name of a Python module. Rename the file"),
+        ("class.py", "this is not the name of a Python module. Rename the file"),
+        ("method.txt", "this is not the name of a Python module. Rename the file"),
         ("numpy.py", "there is a module 'numpy' already"),
         ("json.py", "there is a module 'json' already"),
     ],

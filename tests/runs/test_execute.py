@@ -24,7 +24,8 @@ from genebench.errors import UserError
 from genebench.methods.predictions import BadPredictionError
 from genebench.methods.training.errors import DivergedError
 from genebench.metrics import genebench_metrics
-from genebench.plugins.discovery import Plugin, installed
+from genebench.plugins.discovery import installed
+from genebench.plugins.plugin import Plugin
 from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.results.record import Record

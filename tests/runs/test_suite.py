@@ -80,7 +80,7 @@ def test_a_grid_on_the_command_line_is_the_same(suite, genebench, tiny, tmp_path
     [
         (("grid", "gird"), "unknown key runs.0.gird"),
         (('methods = ["lsr-l2"]', "methods = []"), "runs.1.methods"),
-        (('methods = ["lsr-l2"]', 'methods = ["lsr-l3"]'), "did you mean lsr-l2"),
+        (('methods = ["lsr-l2"]', 'methods = ["lsr-l3"]'), "Did you mean lsr-l2"),
         (("k_max = [3, 5]", "kmax = [3, 5]"), "k_max"),
         (("[3, 5]", '["x"]'), "whole number"),
         (("[[runs]]", "[[runs"), "not TOML"),
@@ -102,7 +102,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(suite, genebench, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("tabel2",), "did you mean table2"),
+        (("tabel2",), "Did you mean table2"),
         (("none.toml",), "no such file"),
         (("table1", "--methods", "lsr"), "leave out --methods"),
         (("--methods", "knn", "--grid", "k_max"), "write PARAM=VALUE"),
