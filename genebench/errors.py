@@ -49,7 +49,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     if close:
         hint = f"Did you mean {' or '.join(close)}?"
     elif names:
-        hint = f"Known names: {some(names, _MOST_KNOWN)}"
+        hint = f"Known: {some(names, _MOST_KNOWN)}"
     else:
         hint = f"There is no {kind}."
     return UserError(f"unknown {kind} {name!r}. {hint}")

@@ -332,5 +332,5 @@ def test_an_override_out_of_range_names_method_and_parameter():
 
 
 def test_a_method_without_parameters_says_that_it_has_none():
-    with pytest.raises(UserError, match="there is no parameter of m at all"):
+    with pytest.raises(UserError, match="There is no parameter of m"):
         method().values("tiny", {"layers": "2"})

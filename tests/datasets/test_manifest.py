@@ -122,7 +122,7 @@ BAD = {
     ),
     "group of the matrix": (
         change('"donor"', '"tissue"'),
-        "platforms.1000g.group: unknown column of the profile table 'tissue'. Known names: donor",
+        "platforms.1000g.group: unknown column of the profile table 'tissue'. Known: donor",
     ),
 }
 

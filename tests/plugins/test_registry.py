@@ -33,7 +33,7 @@ def test_a_spec_is_found_by_its_name():
     [
         ("lsrl2", "Did you mean lsr-l2 or lsr?"),
         ("kn", "Did you mean knn?"),
-        ("zzz", "Known names: knn, lsr, lsr-l2"),
+        ("zzz", "Known: knn, lsr, lsr-l2"),
     ],
 )
 def test_an_unknown_name_gets_near_misses_or_all_names(name, hint):

@@ -767,7 +767,7 @@ def test_a_method_runs_on_cuda_when_it_can_and_may_and_there_is_one(
 
 def test_cuda_that_is_asked_for_and_absent_is_the_users_error(cuda):
     cuda(available=False)
-    with pytest.raises(UserError, match="--device cuda: torch finds no CUDA device here"):
+    with pytest.raises(UserError, match="--device cuda: torch finds no CUDA device"):
         resolve_device("cuda", BOTH)
 
 
