@@ -21,7 +21,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Any
 
-from genebench._util.text import LONGEST, printable
+from genebench._util.text import MAX_CHARACTERS, printable
 from genebench.engines import supervisor
 from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError, some
@@ -256,4 +256,4 @@ def _named(status: int) -> str:
 
 
 def _indented(line: str) -> str:
-    return " " * (len(line) - len(line.lstrip(" "))) + printable(line)[:LONGEST]
+    return " " * (len(line) - len(line.lstrip(" "))) + printable(line)[:MAX_CHARACTERS]
