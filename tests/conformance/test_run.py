@@ -223,7 +223,7 @@ def test_the_command_takes_parameters_and_refuses_what_is_wrong(genebench, disho
         (["constnat"], "Did you mean constant"),
         (["constant", "--only", "lerning"], "Did you mean learning"),
         (["constant", "--param", "depth"], "write PARAM=VALUE"),
-        (["refusesquietly", "--param", "depth=10"], "the largest allowed is 9"),
+        (["refusesquietly", "--param", "depth=10"], "The largest value is 9"),
         (["refusesquietly", "--param", "deptj=1"], "Did you mean depth"),
         (["constant", "--preset", "huge"], "unknown preset"),
     ):
