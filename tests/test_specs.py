@@ -322,7 +322,7 @@ def test_parameters_in_effect_are_every_one_with_overrides_before_presets():
 
 
 def test_an_unknown_parameter_is_refused_with_near_misses():
-    with pytest.raises(UserError, match="unknown parameter of m 'layer'. Did you mean layers"):
+    with pytest.raises(UserError, match=r"unknown parameter of m 'layer'\. Did you mean layers"):
         method(LAYERS, RATE).values("tiny", {"layer": "2"})
 
 

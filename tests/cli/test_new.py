@@ -16,7 +16,7 @@ KINDS = ("method", "dataset", "metric")
 
 @pytest.fixture
 def new(genebench, tmp_path):
-    """Write a package; give its folder."""
+    """Return a function that writes a package, and returns its folder."""
 
     def make(kind, name):
         outcome = genebench("new", kind, name, "--out", tmp_path / "out")

@@ -199,7 +199,7 @@ def test_a_spec_follows_from_the_variable_and_can_say_otherwise():
 
 
 def test_a_method_without_a_name_in_its_module_is_refused():
-    with pytest.raises(ValueError, match="has no name. Assign it to a variable of"):
+    with pytest.raises(ValueError, match=r"has no name\. Assign it to a variable of"):
         sklearn_method(SklearnRidge).spec()
 
 
