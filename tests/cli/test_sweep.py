@@ -121,7 +121,7 @@ def test_a_report_that_cannot_be_made_is_one_line(folder, genebench, arguments, 
     [
         (("--methods", "knn"), "--grid"),
         (("--grid", "k_max=3"), "--methods"),
-        (("--methods", "knn", "--grid", "k_max"), "write PARAM=VALUE"),
+        (("--methods", "knn", "--grid", "k_max"), "Write PARAM=VALUE"),
         (("--methods", "knn", "--grid", "kmax=3"), "Did you mean k_max"),
         (("--methods", "knn", "--grid", "k_max=0"), "out of range"),
         (("--methods", "knn", "--grid", "lsr-l2.lambdas=3"), "not among the methods"),

@@ -105,9 +105,9 @@ def test_a_mistake_is_one_line_and_nothing_is_written(suite, genebench, tmp_path
         (("tabel2",), "Did you mean table2"),
         (("none.toml",), "no such file"),
         (("table1", "--methods", "lsr"), "leave out --methods"),
-        (("--methods", "knn", "--grid", "k_max"), "write PARAM=VALUE"),
+        (("--methods", "knn", "--grid", "k_max"), "Write PARAM=VALUE"),
         (("--methods", "knn", "--grid", "lsr-l2.lambdas=3"), "not among the methods"),
-        (("--methods", "knn", "--grid", "k_max=3", "--grid", "k_max=4"), "name it once"),
+        (("--methods", "knn", "--grid", "k_max=3", "--grid", "k_max=4"), "Give it one --grid"),
     ],
 )
 def test_a_wrong_command_is_one_line(genebench, tmp_path, arguments, message):
