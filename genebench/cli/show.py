@@ -30,8 +30,8 @@ def show(
     spec, origin = methods.get(method), methods.plugins[method]
     typer.echo(f"{spec.name}: {spec.summary}")
     typer.echo(
-        f"from {origin.distribution} {origin.version}; runs on {', '.join(spec.devices)}; "
-        f"{'depends on the seed' if spec.stochastic else 'deterministic'}"
+        f"From {origin.distribution} {origin.version}. Runs on {', '.join(spec.devices)}. "
+        f"{'Results depend on the seed.' if spec.stochastic else 'Deterministic.'}"
     )
     if spec.reference:
         typer.echo(spec.reference)

@@ -231,7 +231,7 @@ def test_a_record_that_cannot_be_replaced_stays_as_it_was(store, written, failin
 
 def test_a_full_disk_is_the_users_error_with_a_remedy(store, failing_rename):
     failing_rename(".json", OSError(errno.ENOSPC, "No space left on device"))
-    with pytest.raises(UserError, match=r"no space left to write\. Free some space, or name another"):
+    with pytest.raises(UserError, match=r"no space left to write\. Free some space, or name"):
         store.write(record(), VECTORS)
 
 

@@ -14,23 +14,23 @@ _LOOP = (
     ),
     Param(
         name="batch", default=200, minimum=1,
-        help="profiles in a mini-batch; the last one of an epoch may be shorter",
+        help="profiles in a mini-batch, except for the last one of an epoch",
     ),
     Param(
         name="patience", default=0, minimum=0,
-        help="stop after this many epochs without a better validation MAE; 0: never",
+        help="stop after this many epochs without a better validation MAE (0: never)",
     ),
     Param(
         name="minutes", default=0.0, minimum=0.0,
-        help="stop at the end of the epoch in which this many minutes are up; 0: never",
+        help="stop after the epoch in which this many minutes are up (0: never)",
     ),
     Param(
         name="precision", default="float32", choices=("float32", "bfloat16"),
-        help="of matrix products; weights are kept in float32",
+        help="type of numbers in matrix products (weights are always float32)",
     ),
     Param(
         name="storage", default="auto", choices=("auto", "resident", "streamed"),
-        help="profiles held on the device, or read batch by batch; auto: held where they fit",
+        help="hold profiles on the device, or read them by batch (auto: hold them if they fit)",
     ),
 )  # fmt: skip
 
