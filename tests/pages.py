@@ -1,7 +1,7 @@
-"""Pages of the documentation that can be followed: what to write, what to type, what is printed.
+"""Execution of pages of the documentation: files to write, commands to type, lines printed.
 
 A reader writes each block of Python to the file that the text before it names, and types each line
-after ``$``. So does :func:`follow`, in order, and holds what is printed against the page.
+after ``$``. :func:`follow` does so in order, and compares what is printed with the page.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _BLOCK = re.compile(r"```(python|console)\n(.*?)```", re.DOTALL)
 _FILE = re.compile(r"`([\w./-]+\.py)`")
 _NUMBER = re.compile(r"-?\d+\.\d+")
 TOLERANCE = 0.02
-"""By how much a printed number may differ from the page's, relatively: processors round."""
+"""Relative difference allowed between a printed number and the page's. Processors differ."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Type:
 
 
 def steps(page: Path) -> Iterator[Write | Type]:
-    """What a reader of the page does, in order.
+    """Yield the steps of a reader of the page, in order.
 
     Raises:
         ValueError: nothing before a block of Python names a file.
@@ -61,7 +61,7 @@ def _commands(block: str) -> Iterator[Type]:
 
 
 def follow(page: Path, folder: Path, execute: Callable[[list[str]], str]) -> None:
-    """Do what the page says, in a folder; ``execute`` gives what a command prints."""
+    """Do the steps of a page in a folder. ``execute`` returns the output of a command."""
     for step in steps(page):
         if isinstance(step, Write):
             path = folder / step.path
@@ -76,9 +76,9 @@ def follow(page: Path, folder: Path, execute: Callable[[list[str]], str]) -> Non
 
 
 def _agree(expected: list[str], printed: list[str]) -> bool:
-    """Whether the words stand there in a row; they may be rounded, and ``…`` is any word."""
-    places = range(len(printed) - len(expected) + 1)
-    return any(all(map(_same, expected, printed[at:])) for at in places)
+    """Return whether the words are printed in a row. ``…`` stands for any word."""
+    starts = range(len(printed) - len(expected) + 1)
+    return any(all(map(_same, expected, printed[start:])) for start in starts)
 
 
 def _same(expected: str, printed: str) -> bool:

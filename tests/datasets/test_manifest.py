@@ -89,7 +89,7 @@ BAD = {
         change('ids = "probe"', 'id = "probe"'),
         "in platforms.geo: unknown key 'id'. Did you mean ids?",
     ),
-    "unknown genes key": (change("targets =", "target ="), "in genes: unknown key 'target'; did"),
+    "unknown genes key": (change("targets =", "target ="), "in genes: unknown key 'target'. Did"),
     "missing key": (change('recipe = "dgex"', ""), "recipe: this key is missing"),
     "missing section": (change("[genes]", "[platforms.x]"), "unknown key 'landmarks'"),
     "recipe": (change('"dgex"', '"other"'), "recipe: must be 'dgex' or 'prepared', "),
