@@ -95,6 +95,7 @@ class Param:
                     f"parameter {self.name}: preset {preset!r} is not one of {PRESETS}"
                 )
         for value in (self.default, *self.presets.values()):
+            # type(), because isinstance(True, int) holds, and numpy's float64 is a float.
             if type(value) not in (bool, int, float, str):
                 raise ValueError(
                     f"parameter {self.name}: {value!r} is not a bool, int, float or str"
@@ -127,6 +128,7 @@ class Param:
 
     def _convert(self, text: str, owner: str) -> Value:
         try:
+            # bool("false") would be True.
             if self.type is bool:
                 return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
             value: Value = self.type(text)
@@ -141,6 +143,7 @@ class Param:
             raise UserError(f"{name}: choose one of {', '.join(map(str, self.choices))}.")
         if isinstance(value, str):
             return
+        # NaN passes every comparison with a bound, and has no canonical form for a key.
         if not math.isfinite(value):
             raise UserError(f"{name}: expected a finite number.")
         if self.minimum is not None and value < self.minimum:
