@@ -28,7 +28,7 @@ Kind = Literal["method", "dataset", "metric"]
 _TEMPLATES = Path(__file__).parent
 _SUFFIX = ".tmpl"
 _SUMMARY: dict[Kind, str] = {
-    "method": "ridge regression with a penalty chosen on the validation set",
+    "method": "ridge regression with a penalty chosen by validation",
     "dataset": "simulated expression around common factors",
     "metric": "share of profiles predicted on the right side of the mean",
 }
