@@ -271,7 +271,10 @@ def test_other_data_are_to_do_anew():
             {"overrides": {"plain": {"kk": "3"}}},
             r"unknown parameter of plain 'kk'. Did you mean k\?",
         ),
-        ({"overrides": {"plain": {"k": "10"}}}, r"plain\.k=10: out of range\. The largest value is 9"),
+        (
+            {"overrides": {"plain": {"k": "10"}}},
+            r"plain\.k=10: out of range\. The largest value is 9",
+        ),
         ({"overrides": {"plain": {"k": "x"}}}, r"plain\.k=x: expected a whole number"),
         ({"overrides": {"floor": {"k": "3"}}}, "There is no parameter of floor"),
     ],
