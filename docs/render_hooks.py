@@ -1,9 +1,9 @@
-"""Writes hooks.md, the reference of hooks and specs, from their own declarations.
+"""Generator of hooks.md, the reference of hooks and specs, from their declarations.
 
     python docs/render_hooks.py
 
-What is documented is said once, in the source. ``undocumented`` names what the source leaves out,
-and a test fails on it, and on a page that is not that of today.
+The docstrings of the source are the only place of the documentation. A test fails if the page is
+stale, or if :func:`undocumented` finds a field, argument or hook without a description.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ PAGE = Path(__file__).parent / "reference" / "hooks.md"
 EXAMPLE = Path(__file__).parent / "examples" / "every_hook.py"
 
 SPECS = (
-    specs.MethodSpec, specs.Param, specs.MetricSpec, specs.ProtocolSpec, specs.Part, specs.SplitSpec,
-    specs.DatasetSpec, specs.FormatSpec, specs.EngineSpec, specs.ReportSpec, specs.ReporterSpec,
+    specs.MethodSpec, specs.Param, specs.MetricSpec, specs.ProtocolSpec, specs.Part,
+    specs.SplitSpec, specs.DatasetSpec, specs.FormatSpec, specs.EngineSpec, specs.ReportSpec, specs.ReporterSpec,
 )  # fmt: skip
 OTHERS = (
     method.Method, method.Model, method.Context, profiles.Profiles, pairs.Pairs,
@@ -40,43 +40,44 @@ OTHERS = (
     report.Table, report.Row,
 )  # fmt: skip
 COMMON = {
-    "name": "what commands, tables and keys call it: lower case, digits, single `-` or `.`",
-    "title": "what it is called where there is room",
-    "summary": "what it does, in one line",
-    "code": "import string `package.module:name` of what is described here; imported when needed",
+    "name": "name in commands, tables and keys: lower case, digits, single `-` or `.`",
+    "title": "longer name, for headings",
+    "summary": "description in one line",
+    "code": "import string `package.module:name` of the code, which is imported when it is needed",
 }
+"""Fields that most specs have, documented once at the top of the page."""
 INTRODUCTION = """\
 <!-- Written by docs/render_hooks.py: change the docstrings of genebench, not this page. -->
 # Hooks
 
 A plugin is a module that an entry point of group `genebench` names, or a file that `--plugin`
-names. It declares `genebench_contract = 1`, and any of the functions below, marked with
+names. It sets `genebench_contract = 1`, and defines any of the functions below, marked with
 `@genebench.hookimpl`. A function may leave out arguments that it does not need.
 
 This page is generated from the source. The examples are parts of one plugin,
-[`every_hook.py`](../examples/every_hook.py), which a test runs. To learn the matter, follow the
-[tutorial](../tutorial.md) and the [how-tos](plugins.md) instead.
+[`every_hook.py`](../examples/every_hook.py), which a test runs. For an introduction, follow the
+[tutorial](../tutorial.md) and the [how-tos](plugins.md).
 """
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page as Markdown."""
     parts = [INTRODUCTION, "## The hooks", *map(_hook, hooks()), "## Specs"]
     common = [f"- `{name}`: {text}" for name, text in COMMON.items()]
-    header = "What hooks return. They are frozen, checked when made, and take keywords only."
+    header = "Hooks return specs. They are frozen, checked when created, and take keywords only."
     parts += [f"{header} Most have:", "\n".join(common)]
-    parts += [*map(_described, SPECS), "## What plugins are given, and subclass"]
-    parts += map(_described, OTHERS)
+    parts += [*map(_section_of, SPECS), "## Arguments and base classes of plugins"]
+    parts += map(_section_of, OTHERS)
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def hooks() -> list[Any]:
-    """Every hook, in the order of its declaration."""
+    """Return every hook, in the order of the source."""
     return [value for name, value in vars(hookspecs).items() if name.startswith("genebench_")]
 
 
 def undocumented() -> list[str]:
-    """What this page would show without a word about it."""
+    """Return the names of hooks, arguments, classes and fields without documentation."""
     return list(_undocumented())
 
 
@@ -90,17 +91,15 @@ def _undocumented() -> Iterator[str]:
             yield f"{hook.__name__}: example"
         if not hook.__name__.startswith("genebench_job"):
             continue
-        yield from (f"{hook.__name__}: {p}" for p in _arguments(hook) if f"`{p}`" not in text)
+        for argument in inspect.signature(hook).parameters:
+            if f"`{argument}`" not in text:
+                yield f"{hook.__name__}: {argument}"
     for item in (*SPECS, *OTHERS):
         if not _markdown(_own_doc(item)):
             yield item.__name__
         elif isinstance(item, type):
             yield from (f"{item.__name__}.{name}" for name, _, text in _fields(item) if not text)
             yield from (f"{item.__name__}.{m.name}" for m in _methods(item) if not _doc(m))
-
-
-def _arguments(function: Any) -> list[str]:
-    return list(inspect.signature(function).parameters)
 
 
 def _hook(hook: Any) -> str:
@@ -112,17 +111,18 @@ def _hook(hook: Any) -> str:
 
 
 def _examples() -> dict[str, str]:
-    """Hook → its part of the example: up to the next hook."""
+    """Return hook → its part of the example, which ends where the next hook begins."""
     text = EXAMPLE.read_text("utf-8")
-    found = {}
+    examples = {}
     for part in re.split(r"^(?=@hookimpl$)", text, flags=re.MULTILINE)[1:]:
         name = re.search(r"^def (\w+)", part, re.MULTILINE)
         if name:
-            found[name[1]] = part.strip()
-    return found
+            examples[name[1]] = part.strip()
+    return examples
 
 
-def _described(item: Any) -> str:
+def _section_of(item: Any) -> str:
+    """Return the section of a class or function: signature, docstring, fields and methods."""
     name = item.__name__
     where = f"`{item.__module__}.{name}`"
     if not isinstance(item, type):
@@ -142,19 +142,21 @@ def _described(item: Any) -> str:
 
 
 def _own_doc(item: Any) -> str:
-    """The docstring that was written; dataclasses without one are given their signature."""
-    written = inspect.getdoc(item) or ""
-    return "" if written.startswith(f"{item.__name__}(") else written
+    """Return the docstring from the source. Empty if there is none."""
+    doc = inspect.getdoc(item) or ""
+    # Python gives a dataclass without a docstring its signature as one.
+    return "" if doc.startswith(f"{item.__name__}(") else doc
 
 
 def _fields(item: type) -> Iterator[tuple[str, str, str]]:
-    """Name, type with default, and documentation of each public field."""
+    """Yield (name, type with default, documentation) of each public field."""
     documented = _attributes(_own_doc(item))
     declared: dict[str, tuple[str, str]] = {}
     body = _class(item).body
-    for at, node in enumerate(body):
+    for index, node in enumerate(body):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            after = body[at + 1] if at + 1 < len(body) else None
+            # The string below a field is its documentation. Only the source shows it.
+            after = body[index + 1] if index + 1 < len(body) else None
             default = f" = {ast.unparse(node.value)}" if node.value else ""
             kind = _spelt_out(item, ast.unparse(node.annotation)) + _FACTORY.sub("", default)
             declared[node.target.id] = kind, _string(after)
@@ -169,18 +171,18 @@ _FACTORY = re.compile(r" = field\(default_factory=.*\)")
 
 
 def _spelt_out(item: type, annotation: str) -> str:
-    """An annotation with the choices of a Literal in place of its name."""
+    """Return an annotation with the values of a Literal in place of its name."""
     names = vars(sys.modules[item.__module__])
 
-    def choices(found: re.Match[str]) -> str:
-        known = names.get(found[0])
-        return " | ".join(map(repr, get_args(known))) if get_origin(known) is Literal else found[0]
+    def choices(word: re.Match[str]) -> str:
+        value = names.get(word[0])
+        return " | ".join(map(repr, get_args(value))) if get_origin(value) is Literal else word[0]
 
     return re.sub(r"\b[A-Z]\w+\b", choices, annotation)
 
 
 def _string(node: ast.stmt | None) -> str:
-    """A docstring that stands alone."""
+    """Return the text of a string that stands alone. Empty for any other statement."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return inspect.cleandoc(str(node.value.value))
     return ""
@@ -222,7 +224,7 @@ _SECTION = re.compile(r"^(Args|Attributes|Returns|Raises):\n((?:(?: {4}.*)?\n)*)
 
 
 def _attributes(doc: str) -> dict[str, str]:
-    """Name → text of the section of a docstring that lists attributes."""
+    """Return name → text, from the section ``Attributes`` of a docstring."""
     for section in _SECTION.finditer(f"{doc}\n"):
         if section[1] == "Attributes":
             return {
@@ -234,33 +236,33 @@ def _attributes(doc: str) -> dict[str, str]:
 
 
 def _without_attributes(doc: str) -> str:
-    return _SECTION.sub(lambda found: "" if found[1] == "Attributes" else found[0], f"{doc}\n")
+    return _SECTION.sub(lambda part: "" if part[1] == "Attributes" else part[0], f"{doc}\n")
 
 
 def _entries(body: str) -> list[tuple[str, str]]:
-    """Names and text of each entry; what follows is indented further."""
+    """Return (names, text) of each entry. Lines that continue an entry are indented further."""
     joined = re.sub(r"\n {5,}", " ", textwrap.indent(textwrap.dedent(body), "    "))
     pairs = (line.strip().partition(": ") for line in joined.splitlines() if line.strip())
     return [(name, text) for name, _, text in pairs]
 
 
 def _markdown(doc: str | None) -> str:
-    """A docstring as Markdown."""
+    """Return a docstring as Markdown."""
     text = _SECTION.sub(_section, f"{inspect.cleandoc(doc or '')}\n")
     text = re.sub(r":(?:class|meth|func|data|mod):`~?([^`]+)`", r"`\1`", text)
     text = text.replace("``", "`").strip()
     return re.sub(r"`(?:[a-z_]+\.)*(\w+)`", _link, text)
 
 
-def _link(found: re.Match[str]) -> str:
-    """The code as it stands, as a link where this page tells of it."""
-    known = {item.__name__ for item in (*SPECS, *OTHERS)}
-    return f"[{found[0]}](#{found[1].lower()})" if found[1] in known else found[0]
+def _link(code: re.Match[str]) -> str:
+    """Return the code as a link, if this page has a section on it."""
+    names = {item.__name__ for item in (*SPECS, *OTHERS)}
+    return f"[{code[0]}](#{code[1].lower()})" if code[1] in names else code[0]
 
 
-def _section(found: re.Match[str]) -> str:
-    title, body = {"Args": "Arguments"}.get(found[1], found[1]), found[2]
-    if found[1] == "Returns":
+def _section(section: re.Match[str]) -> str:
+    title, body = {"Args": "Arguments"}.get(section[1], section[1]), section[2]
+    if section[1] == "Returns":
         return f"**{title}:** {' '.join(body.split())}\n\n"
     lines = [f"- `{name}`: {text}" for name, text in _entries(body)]
     return "\n".join([f"**{title}**", "", *lines, "", ""])

@@ -1,8 +1,8 @@
-"""Screenshots of a leaderboard, for the documentation: ``make docs`` where there are results.
+"""Screenshots of a leaderboard for the documentation: ``python docs/screenshots.py RESULTS``.
 
-Usage: ``python docs/screenshots.py RESULTS``; a Chromium is on PATH, or ``GENEBENCH_CHROMIUM`` is
-its path. The pictures in ``docs/images`` are of ``u133``: the published methods, three seeds of
-those that depend on one (``make u133-results``).
+Chromium must be on PATH, or its path in ``GENEBENCH_CHROMIUM``. ``make docs`` runs this script if
+there are results. The pictures in ``docs/images`` show the dataset ``u133`` with the published
+methods, and three seeds of each stochastic one (``make u133-results``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 
 
 class Picture(NamedTuple):
-    """One screenshot: the title of a board's protocol, and how it is looked at."""
+    """One screenshot: the title of a board's protocol, window size in pixels, and colours."""
 
     name: str
     protocol: str
@@ -39,7 +39,7 @@ PICTURES = (
 
 
 def take(browser: Browser, site: Path, picture: Picture) -> None:
-    """Look at a board and keep the picture."""
+    """Open a board, and save the picture."""
     page = browser.new_page(
         viewport={"width": picture.size[0], "height": picture.size[1]},
         color_scheme="dark" if picture.dark else "light",
@@ -57,7 +57,7 @@ def main(results: str) -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         site = Path(folder) / "site"
         command = ["-m", "genebench", "leaderboard", results, "--out", str(site)]
-        subprocess.run([sys.executable, *command], check=True)  # noqa: S603  ours
+        subprocess.run([sys.executable, *command], check=True)  # noqa: S603  a command of genebench
         browser = play.chromium.launch(executable_path=chromium, args=FLAGS)
         for picture in PICTURES:
             take(browser, site, picture)

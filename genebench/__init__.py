@@ -1,4 +1,4 @@
-"""genebench: fair comparisons of methods that infer target genes from landmark genes."""
+"""Fair comparisons of methods that infer target genes from landmark genes."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ __all__ = [
     "specs",
 ]
 
+# Imported on first use: these need numpy and pandas, and ``genebench --help`` must start fast.
 _LAZY = {
     "Profiles": "genebench.data.profiles",
     "Record": "genebench.results.record",
@@ -48,7 +49,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs numpy and pandas only when asked for: the command line starts fast."""
+    """Import a public name from its module."""
     if name == "specs":
         return import_module("genebench.specs")
     if name in _LAZY:

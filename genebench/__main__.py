@@ -1,4 +1,4 @@
-"""``python -m genebench`` is ``genebench``."""
+"""Command line as a module: ``python -m genebench``."""
 
 from genebench.cli import main
 

@@ -1,20 +1,33 @@
-"""The two kinds of failure: the user's (one line, exit status 2) and ours (a traceback)."""
+"""Error for mistakes of the user, and helpers that word messages.
+
+A :class:`UserError` ends a command with one line and exit status 2. Every other exception is a
+fault of genebench, and shows a traceback.
+"""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
+_MOST_KNOWN = 12
+"""Names that an error lists when none is similar to the unknown one."""
+
 
 class UserError(Exception):
-    """A mistake the user can mend: the message names what, where and the remedy, on one line."""
+    """A mistake that the user can correct.
+
+    The message says on one line what is wrong (file, value), and then what to do.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
 
 
 def describe(error: BaseException) -> str:
-    """Class and message of an exception on one line; even its message may raise."""
+    """Return the class and the message of an exception on one line.
+
+    Exceptions of plugins may raise when they are printed. A fixed text replaces their message.
+    """
     try:
         message = " ".join(str(error).split())
     except Exception:  # noqa: BLE001  exceptions of plugins can be anything
@@ -23,19 +36,20 @@ def describe(error: BaseException) -> str:
 
 
 def some(names: Iterable[str], most: int = 3) -> str:
-    """The first few names, and whether there are more."""
+    """Return the first few names, separated by commas, with an ellipsis if there are more."""
     listed = [str(name) for name in names]
     return ", ".join(listed[:most]) + (", …" if len(listed) > most else "")
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name nobody declares, with near misses (or all names when there are few)."""
+    """Return the error for an unknown name, with similar names, or else with the known ones."""
     names = sorted(known)
+    # 0.5 finds "lsr-l2" for "lsrl2" and "knn" for "kn", and nothing for unrelated words.
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if close:
-        hint = f"did you mean {' or '.join(close)}?"
+        hint = f"Did you mean {' or '.join(close)}?"
     elif names:
-        hint = f"known: {some(names, 12)}"
+        hint = f"Known: {some(names, _MOST_KNOWN)}"
     else:
-        hint = f"there is no {kind} at all"
-    return UserError(f"unknown {kind} {name!r}; {hint}")
+        hint = f"There is no {kind}."
+    return UserError(f"unknown {kind} {name!r}. {hint}")

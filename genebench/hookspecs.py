@@ -1,8 +1,9 @@
-"""Every hook on one screen: when it is called, and what to return.
+"""Hooks that a plugin may implement.
 
-A plugin is a module named by an entry point of group ``genebench``. It declares
-``genebench_contract = 1`` and any of these functions, marked with ``@genebench.hookimpl``.
-Hooks return cheap specs; code is named by import string, so listing imports nothing heavy.
+A plugin is a module that an entry point of group ``genebench`` names. It sets
+``genebench_contract = 1``, and defines any of these functions, marked with
+``@genebench.hookimpl``. Hooks return specs, which name code by import string. Listing what a
+plugin offers therefore imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 PROJECT = "genebench"
 CONTRACT = 1
-"""Version of this page. A plugin declares the one it was written for; others are isolated."""
+"""Version of these hooks and specs. A plugin that declares another version is not used."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -39,12 +40,12 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def genebench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
-    """Called when the registry is built. Return the datasets this plugin can prepare."""
+    """Return the datasets that this plugin offers. Called once, when the registry is built."""
 
 
 @hookspec
 def genebench_formats() -> Iterable[FormatSpec]:  # type: ignore[empty-body]
-    """Called when the registry is built. Return file formats that expression can be read from."""
+    """Return file formats to read expression from. Called once, when the registry is built."""
 
 
 @hookspec
@@ -54,22 +55,28 @@ def genebench_splits() -> Iterable[SplitSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def genebench_protocols() -> Iterable[ProtocolSpec]:  # type: ignore[empty-body]
-    """Called when the registry is built. Return ways to train, validation and test."""
+    """Return protocols: on which profiles to train, validate and test.
+
+    Called once, when the registry is built.
+    """
 
 
 @hookspec
 def genebench_methods() -> Iterable[MethodSpec]:  # type: ignore[empty-body]
-    """Called when the registry is built. Return inference methods and their parameters."""
+    """Return inference methods and their parameters. Called once, when the registry is built."""
 
 
 @hookspec
 def genebench_metrics() -> Iterable[MetricSpec]:  # type: ignore[empty-body]
-    """Called when the registry is built. Return metrics: one value per gene (or per profile)."""
+    """Return metrics, each with one value for every gene or every profile.
+
+    Called once, when the registry is built.
+    """
 
 
 @hookspec
 def genebench_engines() -> Iterable[EngineSpec]:  # type: ignore[empty-body]
-    """Called when the registry is built. Return places where jobs can be executed."""
+    """Return engines, which execute jobs. Called once, when the registry is built."""
 
 
 @hookspec
@@ -79,36 +86,39 @@ def genebench_reports() -> Iterable[ReportSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def genebench_reporters() -> Iterable[ReporterSpec]:  # type: ignore[empty-body]
-    """Called when the registry is built. Return output formats of ``genebench report``."""
+    """Return output formats of ``genebench report``. Called once, when the registry is built."""
 
 
 @hookspec
 def genebench_commands(app: typer.Typer) -> None:
-    """Called once when the command line starts. Add subcommands to ``app``."""
+    """Add subcommands to ``app``. Called once, when the command line starts."""
 
 
 @hookspec
 def genebench_job_started(job: Job) -> None:
-    """Called in the process that executes ``job``, before it reads data.
+    """Observe the start of ``job``. Called in the process that executes it, before it reads data.
 
-    Nothing is returned. An observer never fails a run: what it raises is logged, and forgotten.
+    The return value is ignored. An observer never fails a run: an exception is logged, and the job
+    goes on.
     """
 
 
 @hookspec
 def genebench_job_progressed(job: Job, done: int, total: int, message: str) -> None:
-    """Called where ``job`` runs, when its method reports ``done`` of ``total`` steps.
+    """Observe that the method of ``job`` has done ``done`` of ``total`` steps.
 
-    ``message`` says in words what is being done; a training says its latest errors, each on a
-    validation set followed by its curve so far, in block characters. Nothing is returned, and what
-    is raised is logged, and forgotten.
+    Called in the process that executes the job. ``message`` describes the present step. For a
+    training it holds the latest errors, such as ``MAE train 0.4012, geo 0.4107``. A sparkline of
+    all epochs follows each error on a validation set. The return value is ignored, and an exception
+    is logged.
     """
 
 
 @hookspec
 def genebench_job_finished(job: Job, records: list[Record]) -> None:
-    """Called once the ``records`` of ``job`` are written, one for each protocol, failed ones too.
+    """Observe the end of ``job``. Called when its ``records`` are written.
 
-    This is where the job ran, or, if its process died, where the run was started. Nothing is
-    returned, and what is raised is logged, and forgotten.
+    There is one record for each protocol, also if the job failed. The call is in the process that
+    executed the job, or, if that process died, in the one that started the run. The return value is
+    ignored, and an exception is logged.
     """

@@ -1,4 +1,4 @@
-"""What a method is: the classes that plugins subclass."""
+"""Base classes of methods and models, which plugins subclass."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from genebench.data.profiles import Profiles
 
 Curve = Mapping[str, Sequence[float]]
-"""A table of numbers by column, all of one length: the λ path, the learning curve."""
+"""Table of numbers: column → values, all of the same length. Examples: λ path, learning curve."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a job tells its method besides the data.
+    """Settings of a job for its method.
 
     Attributes:
-        seed: seeds everything random; the global generators of Python, numpy and torch are
+        seed: seed of all random numbers. The global generators of Python, numpy and torch are
             seeded with it already.
-        device: ``cpu`` or ``cuda``; never one that the method's spec does not declare.
-        progress: call it now and then with steps done, steps in all, and a few words.
-        scratch: a folder of this job's own for checkpoints, which a killed job finds again when
-            the same command is issued, and so does one that failed; None where nothing can be kept.
+        device: ``cpu`` or ``cuda``, and always a device that the method's spec declares.
+        progress: callback for steps done, steps in all, and a short description.
+        scratch: the job's folder for checkpoints. It is still there when a killed or failed job
+            is run again by the same command. None if nothing can be kept.
     """
 
     seed: int = 0
@@ -42,16 +42,16 @@ class Context:
 
 
 class Model(ABC):
-    """A fitted method, chosen on one validation set.
+    """A fitted method, with choices made on one validation set.
 
     Attributes:
-        choices: what the validation set decided (λ, k, the epoch, …); kept in the record.
-        notes: one-line remarks that a reader of the result should see; kept in the record.
-        curves: how it was chosen, by name (``path``, ``learning``, …); kept in the record.
-        per_target: name → one number per target (its own λ, a duality gap); kept beside the
+        choices: values chosen on the validation set (λ, k, the epoch, …). Kept in the record.
+        notes: one-line remarks for the reader of the result. Kept in the record.
+        curves: name → errors of all candidates (``path``, ``learning``, …). Kept in the record.
+        per_target: name → one number per target, such as a λ or a duality gap. Kept beside the
             record.
-        n_parameters: how many numbers were learnt from the training profiles; None where that
-            says nothing about the model. Kept in the record.
+        n_parameters: number of values learnt from the training profiles. None if that does not
+            describe the model. Kept in the record.
     """
 
     choices: Mapping[str, Value] = {}
@@ -62,21 +62,26 @@ class Model(ABC):
 
     @abstractmethod
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
-        """Infer targets: profiles × landmarks in, profiles × targets out, all standardised.
+        """Return predicted targets, profiles × targets, standardised.
 
-        Profiles come in blocks of any size; a profile's prediction depends on it alone.
+        Args:
+            landmarks: profiles × landmarks, standardised, in blocks of any size. The prediction of
+                a profile may depend on that profile only.
         """
 
     def tensors(self) -> Mapping[str, NDArray[Any]]:
-        """All that :meth:`predict` needs, as named arrays; none when it cannot be saved."""
+        """Return the arrays that :meth:`predict` needs, by name.
+
+        An empty result means that the model cannot be saved.
+        """
         return {}
 
 
 class Method(ABC):
-    """An inference method. Created with its parameters in effect as keyword arguments.
+    """An inference method, created with its parameters in effect as keyword arguments.
 
-    Each value is within the bounds of its declaration. Values that contradict each other are
-    refused here, with :class:`genebench.UserError`.
+    Each value is within the bounds of its declaration. ``__init__`` may refuse values that
+    contradict each other, with :class:`genebench.UserError`.
     """
 
     def __init__(self, **params: Any) -> None:
@@ -86,23 +91,23 @@ class Method(ABC):
     def fit(
         self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Fit on the training profiles, once, and choose a model for each validation set.
+        """Fit once on the training profiles, and choose a model for each validation set.
 
         Args:
             train: the training profiles.
-            validation_sets: protocol → its validation set, used only to choose: an epoch, λ, k.
+            validation_sets: protocol → its validation set, only for choices such as an epoch or λ.
             context: seed, device, progress.
 
         Returns:
-            One model for each name in ``validation_sets``. The same object may serve several.
-            The choice on one set must not depend on the other sets, because a run that continues
-            asks only for the missing ones.
+            One model for each name in ``validation_sets``. The same object may serve several sets.
+            The choice on one set must not depend on other sets, because a run that continues
+            passes only the missing sets.
         """
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
-        """The model that gave these :meth:`Model.tensors`, on the context's device.
+        """Return the model that had these :meth:`Model.tensors`, on the context's device.
 
         Raises:
-            NotImplementedError: this method's models cannot be saved.
+            NotImplementedError: the models of this method cannot be saved.
         """
         raise NotImplementedError(f"models of {type(self).__name__} cannot be saved")

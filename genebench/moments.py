@@ -1,4 +1,4 @@
-"""Moments of the training profiles: what plugin authors may import, promised to stay."""
+"""Moments of the training profiles. Plugins may rely on this import path."""
 
 from __future__ import annotations
 

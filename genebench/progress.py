@@ -1,4 +1,4 @@
-"""Progress of long work: what plugin authors may import, promised to stay."""
+"""Progress of long work. Plugins may rely on this import path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two published protocols, and variants of them that each close one leak."""
+"""The two published protocols, and variants that each remove one of their leaks."""
 
 from __future__ import annotations
 
@@ -54,5 +54,5 @@ GEO_SERIES = ProtocolSpec(
 
 @hookimpl
 def genebench_protocols() -> list[ProtocolSpec]:
-    """Return the protocols of Chen et al. 2016 and Wang et al. 2018, then their variants."""
+    """Return the published protocols (Chen et al. 2016, Wang et al. 2018), then their variants."""
     return [GEO, GTEX, GEO_STRICT, GTEX_STRICT, GEO_SERIES]

@@ -1,4 +1,4 @@
-"""Frozen specs: what plugins declare. Cheap to build, free of heavy imports, checked at once."""
+"""Specs that plugins declare: frozen, cheap to build, and checked when they are created."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Value = bool | int | float | str
 Device = Literal["cpu", "cuda"]
 """A device that a method can run on."""
 DeviceChoice = Literal["auto", "cpu", "cuda"]
-"""The device that a user asks for; ``auto`` takes CUDA where method and machine have it."""
+"""A device that a user chooses. ``auto`` is CUDA if method and machine support it."""
 Split = Literal["train", "validation", "test"]
 Statistics = Literal["platform", "train"]
 Direction = Literal["lower", "higher"]
@@ -24,33 +24,36 @@ Axis = Literal["gene", "profile"]
 Form = Literal["block", "terms", "whole"]
 
 PRESETS = ("tiny", "small", "paper")
-"""Presets in order of cost. ``paper`` is the published setting: a parameter's default."""
+"""Presets in order of cost. ``paper`` is the published setting, which is a parameter's default."""
 
 NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 _PARAM_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SUFFIX = re.compile(r"(\.[a-z0-9]+)+")
 _IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _MAX_NAME = 40
+"""Characters of a name. Names are part of file names, and of columns of tables."""
 ALL = "all"
-"""Stands for every name, so nothing may be called so."""
+"""Word for every name on the command line. No spec may have it as its name."""
 
 
 def check_name(kind: str, name: str) -> None:
-    """Names are part of commands, keys and file names: lower case, digits, single ``-`` or ``.``.
+    """Check a name, which becomes part of commands, keys and file names.
+
+    Allowed are lower-case letters, digits, and single ``-`` or ``.`` between them.
 
     Raises:
         ValueError: the name is malformed.
     """
     if len(name) > _MAX_NAME or name == ALL or not NAME.fullmatch(name):
         raise ValueError(
-            f"{kind} name {name!r} is malformed: use up to {_MAX_NAME} of a-z, 0-9 and single "
-            "'-' or '.' between them"
+            f"{kind} name {name!r} is malformed. Use up to {_MAX_NAME} of a-z, 0-9 and single "
+            "'-' or '.' between them."
         )
 
 
-def _check_choice(owner: str, given: object, allowed: tuple[object, ...]) -> None:
-    if given not in allowed:
-        raise ValueError(f"{owner}: {given!r} is not one of {allowed}")
+def _check_choice(owner: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{owner}: {value!r} is not one of {allowed}")
 
 
 def _check_code(owner: str, code: str) -> None:
@@ -60,49 +63,53 @@ def _check_code(owner: str, code: str) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Param:
-    """One parameter of a method: the single source for flags, grids, checks and docs.
+    """One parameter of a method.
 
-    ``default`` is the published value (preset ``paper``). ``presets`` gives cheaper values; a
-    preset without one takes the value of the next larger preset.
+    Command line, grids, checks and documentation all follow from it. ``default`` is the published
+    value (preset ``paper``), and ``presets`` has cheaper values. A preset without a value takes
+    that of the next larger preset.
     """
 
     name: str
-    """Of a-z, 0-9 and ``_``: the method is given its value as a keyword argument."""
+    """Name of the method's keyword argument: a-z, 0-9 and ``_``."""
     default: Value
-    """The published value; its type is the parameter's."""
+    """The published value. Its type is the type of the parameter."""
     help: str
-    """What it does, in a few words."""
+    """A few words on its effect."""
     minimum: float | None = None
     """The smallest value allowed."""
     maximum: float | None = None
     """The largest value allowed."""
     choices: tuple[Value, ...] = ()
-    """The only values allowed; empty where any in bounds will do."""
+    """The only values allowed. Empty if every value within the bounds is."""
     presets: Mapping[str, Value] = field(default_factory=dict)
-    """Preset → value, where it is cheaper than the default."""
+    """Preset → value cheaper than the default."""
 
     def __post_init__(self) -> None:
         if not _PARAM_NAME.fullmatch(self.name):
-            raise ValueError(f"parameter name {self.name!r} is malformed: use a-z, 0-9 and '_'")
+            raise ValueError(f"parameter name {self.name!r} is malformed. Use a-z, 0-9 and '_'.")
         for preset in self.presets:
             if preset not in PRESETS:
                 raise ValueError(
                     f"parameter {self.name}: preset {preset!r} is not one of {PRESETS}"
                 )
         for value in (self.default, *self.presets.values()):
+            # type(), because isinstance(True, int) holds, and numpy's float64 is a float.
             if type(value) not in (bool, int, float, str):
-                raise ValueError(f"parameter {self.name}: {value!r} is no bool, int, float or str")
+                raise ValueError(
+                    f"parameter {self.name}: {value!r} is not a bool, int, float or str"
+                )
             if type(value) is not self.type:
                 raise ValueError(f"parameter {self.name}: {value!r} is not a {self.type.__name__}")
             self._check_range(value, owner="parameter")
 
     @property
     def type(self) -> type:
-        """bool, int, float or str: the type of the default."""
+        """Type of the default: bool, int, float or str."""
         return type(self.default)
 
     def value_for(self, preset: str) -> Value:
-        """The value this parameter takes under ``preset``."""
+        """Return the value of this parameter under a preset."""
         for name in PRESETS[PRESETS.index(preset) :]:
             if name in self.presets:
                 return self.presets[name]
@@ -112,7 +119,7 @@ class Param:
         """Read a value from the command line or a file, and check it.
 
         Raises:
-            UserError: not of the parameter's type, or out of range.
+            UserError: the value is not of the parameter's type, or out of range.
         """
         value = self._convert(text.strip(), owner)
         self._check_range(value, owner)
@@ -120,48 +127,50 @@ class Param:
 
     def _convert(self, text: str, owner: str) -> Value:
         try:
+            # bool("false") would be True.
             if self.type is bool:
                 return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
             value: Value = self.type(text)
         except (KeyError, ValueError):
             kinds = {bool: "true or false", int: "a whole number", float: "a number"}
-            raise UserError(f"{owner}.{self.name}={text}: expected {kinds[self.type]}") from None
+            raise UserError(f"{owner}.{self.name}={text}: expected {kinds[self.type]}.") from None
         return value
 
     def _check_range(self, value: Value, owner: str) -> None:
         name = f"{owner}.{self.name}={value}"
         if self.choices and value not in self.choices:
-            raise UserError(f"{name}: choose one of {', '.join(map(str, self.choices))}")
+            raise UserError(f"{name}: choose one of {', '.join(map(str, self.choices))}.")
         if isinstance(value, str):
             return
+        # NaN passes every comparison with a bound, and has no canonical form for a key.
         if not math.isfinite(value):
-            raise UserError(f"{name}: must be a finite number")
+            raise UserError(f"{name}: expected a finite number.")
         if self.minimum is not None and value < self.minimum:
-            raise UserError(f"{name}: out of range, the smallest allowed is {self.minimum:g}")
+            raise UserError(f"{name}: out of range. The smallest value is {self.minimum:g}.")
         if self.maximum is not None and value > self.maximum:
-            raise UserError(f"{name}: out of range, the largest allowed is {self.maximum:g}")
+            raise UserError(f"{name}: out of range. The largest value is {self.maximum:g}.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MethodSpec:
-    """An inference method. ``code`` names a subclass of :class:`genebench.Method`."""
+    """Spec of an inference method. ``code`` names a subclass of :class:`genebench.Method`."""
 
     name: str
     title: str
     summary: str
     code: str
     params: tuple[Param, ...] = ()
-    """What can be set."""
+    """Parameters that users can set."""
     stochastic: bool = False
-    """Whether results depend on the seed; a deterministic method is run once, with seed 0."""
+    """True if results depend on the seed. A deterministic method is run once, with seed 0."""
     devices: tuple[Device, ...] = ("cpu",)
-    """Where it can run; it is never told to use another."""
+    """Devices that it can run on. It is never run on another."""
     control: bool = False
-    """Controls bound the scale of a table: they are shown apart and never ranked."""
+    """True for a control, which every table shows for scale. Controls are never ranked."""
     reference: str = ""
-    """Where the method comes from: paper, equation, code."""
+    """Source of the method: paper, equation, code."""
     expected_failures: Mapping[str, str] = field(default_factory=dict)
-    """Conformance check → why the method fails it, where that is as it should be."""
+    """Conformance check → the reason why the method rightly fails it."""
 
     def __post_init__(self) -> None:
         check_name("method", self.name)
@@ -173,14 +182,22 @@ class MethodSpec:
             raise ValueError(f"method {self.name}: a parameter is declared twice")
 
     def param(self, name: str) -> Param:
-        """The parameter called ``name``; an unknown one raises UserError with near misses."""
+        """Return the parameter of a name.
+
+        Raises:
+            UserError: the name is unknown. The message lists similar names.
+        """
         for param in self.params:
             if param.name == name:
                 return param
         raise unknown(f"parameter of {self.name}", name, [param.name for param in self.params])
 
     def values(self, preset: str, overrides: Mapping[str, str]) -> dict[str, Value]:
-        """Parameters in effect: the overrides, else the preset's value, else the default."""
+        """Return the parameters in effect: overrides, else the preset's values, else defaults.
+
+        Raises:
+            UserError: an override has an unknown name, or a value that is not allowed.
+        """
         chosen = {
             name: self.param(name).parse(text, owner=self.name) for name, text in overrides.items()
         }
@@ -214,22 +231,22 @@ class DatasetSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FormatSpec:
-    """A file format of expression, recognised by how a file's name ends.
+    """Spec of a file format of expression, recognised by the end of the file's name.
 
-    ``reader`` names ``f(path: Path) -> genebench.formats.base.Reader``; ``writer``, where
-    the format can be written, ``f(path: Path, content: genebench.formats.base.Content)``.
+    ``reader`` names ``f(path: Path) -> genebench.formats.base.Reader``. ``writer`` names
+    ``f(path: Path, content: genebench.formats.base.Content)``, if the format can be written.
     """
 
     name: str
     title: str
     suffixes: tuple[str, ...]
-    """Lower case, with the dot, such as ``.gct.gz``."""
+    """Ends of file names, lower case, with the dot, such as ``.gct.gz``."""
     reader: str
-    """Import string of what opens a file."""
+    """Import string of the function that opens a file."""
     writer: str = ""
-    """Import string of what writes one; empty where the format is only read."""
+    """Import string of the function that writes a file. Empty if the format is only read."""
     extra: str = ""
-    """The extra of genebench (``pip install 'genebench[extra]'``) that it needs, if any."""
+    """Extra of genebench that it needs (``pip install 'genebench[extra]'``). Empty if none."""
 
     def __post_init__(self) -> None:
         check_name("format", self.name)
@@ -348,21 +365,23 @@ class ProtocolSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MetricSpec:
-    """A metric: one value per gene, or per profile. ``code`` is pure, and called in threads.
+    """Spec of a metric: one value per gene, or per profile.
 
-    Of form ``block`` it names ``f(truth, prediction) -> values``. Both arguments are read-only
-    float64 arrays, profiles × genes: every test profile and a block of genes for ``axis="gene"``,
-    a block of profiles and every target gene for ``axis="profile"``. Columns (for
-    ``axis="profile"``, rows) are contiguous.
+    ``code`` names a pure function, which is called in several threads. ``form`` is one of:
 
-    Of form ``terms``, for ``axis="gene"``, it is given the same, and what it returns are profiles
-    × genes: the values are their means over profiles, and their means under other weights of the
-    profiles are, to first order, the values under those weights. So two methods can be compared by
-    resampling profiles. For a mean over profiles these are its terms; for other statistics, the
-    value plus the influence of the profile on it.
+    ``block``: ``f(truth, prediction) -> values``. Both arguments are read-only float64 arrays,
+    profiles × genes. For ``axis="gene"`` they hold every test profile and a block of genes, with
+    contiguous columns. For ``axis="profile"`` they hold a block of profiles and every target gene,
+    with contiguous rows.
 
-    Of form ``whole`` it names ``f(pairs) -> values``, given
-    :class:`genebench.metrics.pairs.Pairs`: for what a block alone cannot tell.
+    ``terms``: ``f(truth, prediction) -> terms``, for ``axis="gene"`` only. The arguments are the
+    same. The terms are profiles × genes, and the values are their means over profiles. Their means
+    under other weights of the profiles must be, to first order, the values under those weights.
+    Comparisons of two methods resample profiles in this way. For a mean over profiles the terms are
+    its summands. For another statistic they are the value plus the influence of the profile on it.
+
+    ``whole``: ``f(pairs) -> values``, with :class:`genebench.metrics.pairs.Pairs`, for metrics
+    that need more than a block at a time.
     """
 
     name: str
@@ -370,17 +389,17 @@ class MetricSpec:
     summary: str
     code: str
     unit: str
-    """Unit of its values, shown above tables."""
+    """Unit of the values, shown above tables."""
     direction: Direction
-    """Which way is better."""
+    """``lower`` or ``higher``: the better direction."""
     best: float
     """The value of a perfect prediction."""
     axis: Axis = "gene"
-    """Whether it gives one value for each target gene, or for each test profile."""
+    """``gene``: one value for each target gene. ``profile``: one for each test profile."""
     form: Form = "block"
-    """What ``code`` is given and returns, as above."""
+    """Form of the function, as described above."""
     costly: bool = False
-    """Whether it is scored only when the user asks for it."""
+    """True if it is computed only on request."""
 
     def __post_init__(self) -> None:
         check_name("metric", self.name)

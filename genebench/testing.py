@@ -1,4 +1,4 @@
-"""Conformance checks in a plugin's own tests: what plugin authors may import, promised to stay.
+"""Conformance checks for the tests of plugins. Plugins may rely on this import path.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Text of plugins and files, made safe to print: what plugin authors may import."""
+"""Text of plugins and files, made safe to print. Plugins may rely on this import path."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Training by gradient: what plugin authors may import, promised to stay.
+"""Training by gradient. Plugins may rely on this import path.
 
-The code is in :mod:`genebench.methods.training`. Names are imported when they are first used,
-because a plugin declares its parameters with :func:`training_params` before torch is needed.
+The code is in :mod:`genebench.methods.training`. Names are imported on first use. A plugin
+declares its parameters with :func:`training_params`, and listing it must not import torch.
 """
 
 from __future__ import annotations

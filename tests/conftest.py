@@ -21,7 +21,7 @@ from genebench.datasets.library import open_dataset
 from genebench.results.record import RECORD_FORMAT, Record
 from genebench.specs import Value
 
-# A busy machine is no failure; and what CI finds, it finds again.
+# No deadline: on a busy machine any example may take long. In CI, examples are the same each time.
 settings.register_profile("genebench", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("genebench")
 
@@ -30,7 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A data folder for the whole session: the user's own is never touched."""
+    """Set a data folder for the whole session, so that the user's own is never touched."""
     folder = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENEBENCH_HOME", str(folder))
@@ -39,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def tiny(home: Path):
-    """The tiny simulated dataset, prepared."""
+    """Prepare the tiny simulated dataset."""
     from genebench.plugins.registry import registry
 
     return open_dataset("sim", registry().datasets, "tiny")
@@ -47,7 +47,7 @@ def tiny(home: Path):
 
 @pytest.fixture(scope="session")
 def realdata() -> Path:
-    """The folder of real files; tests that need it are skipped, visibly, where it is absent."""
+    """Return the folder of real files, or skip the test."""
     folder = Path(os.environ.get("GENEBENCH_REALDATA", REPOSITORY.parent / "shared" / "data"))
     if not (folder / "u133.toml").exists():
         pytest.skip(f"no real data in {folder}; set GENEBENCH_REALDATA")
@@ -56,7 +56,7 @@ def realdata() -> Path:
 
 @dataclass
 class Outcome:
-    """What a command gave."""
+    """Exit status and output of a command."""
 
     status: int
     out: str

@@ -152,9 +152,9 @@ def test_a_part_describes_itself(geo):
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
     [
-        ({"dataset": "simm"}, "did you mean sim"),
-        ({"protocol": "geoo"}, "did you mean geo"),
-        ({"preset": "tinyy"}, "did you mean tiny"),
+        ({"dataset": "simm"}, "Did you mean sim"),
+        ({"protocol": "geoo"}, "Did you mean geo"),
+        ({"preset": "tinyy"}, "Did you mean tiny"),
     ],
 )
 def test_unknown_names_raise_the_users_error_with_near_misses(arguments, fragment):

@@ -24,41 +24,42 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = "genebench"
 
 ROOMS = """
-    errors                           the two kinds of failure
+    errors                           the error for mistakes of the user
     _util                            helpers that any room may use
-    specs                            the contract: what plugins declare
+    specs                            the contract: specs that plugins declare
     results.upgrades                 records of older formats
-    results.record                   the contract: what a record holds
-    runs.jobs                        the contract: what engines and observers are given
+    results.record                   the contract: one evaluation, as stored
+    runs.jobs                        the contract: one job, as engines and observers receive it
     hookspecs                        the contract: every hook
     protocols                        the built-in protocols
-    plugins                          discovery, and the registry of specs
+    plugins                          discovery, isolation, and the registry of specs
     formats                          readers and writers of expression files
     data                             prepared datasets on disk, and the profiles of a part
     preprocessing                    from raw platforms to normalised expression
     datasets                         datasets by name, manifests, downloads, the simulation
-    method                           the contract: what a method is
+    method                           the contract: base classes of methods and models
     methods                          built-in methods, and tools that methods share
     results                          records on disk
     metrics                          from predictions to scores
     models                           saved models, and their predictions
     runs                             from a request to executed jobs
     engines                          where jobs are executed
-    analysis                         what results mean
-    reports                          what is shown of results
+    analysis                         statistics of results
+    reports                          tables and figures of results
     leaderboard                      the static site
-    api                              all of it, from Python
+    api                              the Python interface
     conformance                      the checks for methods of third parties
-    scaffold                         packages to start a plugin from
+    scaffold                         packages for new plugins
     progress text moments training testing    import paths that are promised to plugin authors
     genebench                        the public names, imported lazily
-    cli                              all of it, from a shell
+    cli                              the command line
     __main__                         python -m genebench
 """
 """A module may import from its own room and from rooms above it.
 
-A line names rooms. A room is a package or a module below ``genebench``, with all that is in it.
-The record and the job are in rooms of their own stage, but belong to the contract: hooks name them.
+A line names rooms. A room is a package or a module below ``genebench``, with everything in it. The
+record and the job lie in the packages of their stages. They belong to the contract, because hooks
+receive them.
 """
 
 NO_TORCH = (
@@ -80,7 +81,7 @@ class Import(NamedTuple):
     module: str
     line: int
     at_import: bool
-    """Whether it happens when the importing module is imported."""
+    """True if it happens when the importing module is imported."""
 
 
 def sources() -> dict[str, Path]:
@@ -273,7 +274,7 @@ SHOW = "print('\\n', *sorted({name.split('.')[0] for name in sys.modules}))"
 
 
 def loaded(statement: str) -> set[str]:
-    """Top-level packages that a fresh process has imported after a statement."""
+    """Return the top-level packages that a new process has imported after a statement."""
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{statement}\n{SHOW}"],
         capture_output=True,
@@ -307,7 +308,7 @@ def test_planning_reporting_and_the_command_line_do_without_torch():
     shutil.which("git") is None or not (REPOSITORY / ".git").exists(), reason="no git checkout"
 )
 def test_no_source_is_hidden_from_git():
-    """A pattern meant for outputs (``results/``) must not keep sources out of a fresh clone."""
+    """A pattern for outputs (``results/``) must not keep sources out of a fresh clone."""
     paths = [*SOURCES.values(), *(REPOSITORY / "tests").rglob("*.py")]
     paths += [path for path in (REPOSITORY / "plugins").rglob("*.py") if "build" not in path.parts]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Documents that cannot rot: no placeholder, no dead link, every command and hook is real."""
+"""Documents stay true: no placeholder, no dead link, every command and hook exists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from genebench import hookspecs
-from genebench.plugins.discovery import FILES, installed
+from genebench.plugins.discovery import installed
+from genebench.plugins.files import FILES
 from genebench.plugins.registry import registry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,7 +48,7 @@ def test_commands_on_a_page_exist(page, genebench):
 
 
 def test_every_extra_that_is_named_exists():
-    """Those of messages, docstrings and pages, and those that formats say they need."""
+    """Check the extras that messages, docstrings, pages and specs of formats name."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     known = set(declared["optional-dependencies"])
     for path in [*PAGES, *(ROOT / "genebench").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]:
@@ -57,7 +58,7 @@ def test_every_extra_that_is_named_exists():
 
 
 def test_the_site_is_built_and_every_link_in_it_leads_somewhere(tmp_path):
-    """Pages, anchors and the navigation; links to other sites are not followed."""
+    """Check pages, anchors and the navigation. Links to other sites are not followed."""
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path / "site"],
         cwd=ROOT, capture_output=True, text=True, check=False,
@@ -68,14 +69,14 @@ def test_the_site_is_built_and_every_link_in_it_leads_somewhere(tmp_path):
 
 @pytest.fixture(scope="module")
 def rendering():
-    """The module that writes the reference of hooks."""
+    """Import the module that writes the reference of hooks."""
     spec = importlib.util.spec_from_file_location("render_hooks", DOCS / "render_hooks.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_the_reference_of_hooks_is_that_of_today(rendering):
+def test_the_reference_of_hooks_is_up_to_date(rendering):
     stale = "docs/reference/hooks.md is stale: python docs/render_hooks.py"
     assert rendering.PAGE.read_text("utf-8") == rendering.page(), stale
 
@@ -136,7 +137,7 @@ def test_a_docstring_becomes_markdown(rendering):
 
 @pytest.fixture
 def every_hook(monkeypatch):
-    """The plugin of the reference's examples, loaded by every command of the test."""
+    """Load the plugin of the reference's examples in every command of the test."""
     monkeypatch.setenv(FILES, str(DOCS / "examples" / "every_hook.py"))
     for cached in (installed, registry):
         cached.cache_clear()
@@ -169,8 +170,8 @@ def test_methods_metrics_protocols_datasets_engines_and_observers_of_the_example
     assert outcome.status == 0, outcome.err
     assert "sim-copy · lcl" in outcome.out
     assert "Bias (lower is better" in outcome.out
-    said = [record.getMessage() for record in caplog.records]
-    assert said[:3] == [
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages[:3] == [
         "shrunk-mean on sim-copy (lcl): started",
         "shrunk-mean on sim-copy (lcl): 1 of 1, taking means",
         "shrunk-mean on sim-copy (lcl): done",

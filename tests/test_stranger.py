@@ -1,5 +1,7 @@
-"""A stranger's way: genebench and a new package, both wheels in a clean environment; checked, run,
-on a board."""
+"""The way of a third party: genebench and a new package as wheels in a clean environment.
+
+The package is checked, run and put on a board.
+"""
 
 from __future__ import annotations
 
@@ -19,27 +21,28 @@ Genebench = Callable[..., str]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SECONDS = 600
-"""For any one command, on a machine with much else to do."""
+"""Time limit of one command, on a busy machine."""
 
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
-    """An empty folder to work in."""
+    """Return an empty folder to work in."""
     return tmp_path_factory.mktemp("stranger")
 
 
 @pytest.fixture(scope="module")
 def wheel(workplace) -> Path:
-    """Genebench, as it would be released."""
+    """Build the wheel of genebench, as for a release."""
     return built(REPOSITORY, workplace)
 
 
 @pytest.fixture(scope="module")
 def python(wheel, workplace) -> Path:
-    """The Python of an environment that holds that wheel.
+    """Return the Python of an environment that holds that wheel.
 
-    Its dependencies, and our plugins, stand beside it by a ``.pth`` file, since no package can be
-    downloaded here. What is beside comes after: no other genebench is imported.
+    Dependencies and our plugins come from the packages of this environment by a ``.pth`` file,
+    because no package can be downloaded here. They come later on the path than the wheel, so that
+    no other genebench is imported.
     """
     environment = workplace / "environment"
     venv.create(environment, symlinks=True)
@@ -54,7 +57,7 @@ def python(wheel, workplace) -> Path:
 
 @pytest.fixture(scope="module")
 def stranger(python, workplace) -> Genebench:
-    """Its command line, once it has a package that ``genebench new`` made: a wheel, too."""
+    """Return its command line, with a package of ``genebench new`` installed as a wheel."""
 
     def genebench(*words: object) -> str:
         return call(python, "-m", "genebench", *words, cwd=workplace)

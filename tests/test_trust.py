@@ -1,4 +1,4 @@
-"""What keeps a number trustworthy: nothing a method does, nothing that changed, goes unnoticed."""
+"""Trust in numbers: neither a method nor a changed file alters a score unnoticed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from genebench.plugins.registry import registry
 
 
 @pytest.fixture
-def fresh_catalog():
-    """Plugins installed by a test are found in it, and forgotten after it."""
+def fresh_registry():
+    """Discover plugins anew in a test, and again after it."""
 
     def forget():
         installed.cache_clear()
@@ -31,7 +31,7 @@ def changed(folder):
 
 
 def test_a_method_that_alters_what_it_is_given_alters_no_score(
-    install, fresh_catalog, tiny, tmp_path
+    install, fresh_registry, tiny, tmp_path
 ):
     install(
         "meddler",
@@ -86,13 +86,13 @@ def genebench_metrics():
 
 
 def test_a_new_or_changed_metric_scores_what_was_done_before(
-    install, fresh_catalog, tiny, tmp_path, monkeypatch
+    install, fresh_registry, tiny, tmp_path, monkeypatch
 ):
     folder = tmp_path / "results"
     run("lsr", "geo", "sim", preset="tiny", results=folder)
     before = changed(folder)
     site = install("rootmean", METRIC.format(body="1 / 0"))
-    fresh_catalog()
+    fresh_registry()
     broken = run("lsr", "geo", "sim", preset="tiny", results=folder)
     assert all("metric root-mean failed" in found.notes[-1] for found in broken.records)
     assert "root-mean" not in set(broken.table["metric"])
@@ -103,7 +103,7 @@ def test_a_new_or_changed_metric_scores_what_was_done_before(
     from genebench._util.hashing import code_digest
 
     code_digest.cache_clear()
-    fresh_catalog()
+    fresh_registry()
     mended = run("lsr", "geo", "sim", preset="tiny", results=folder)
     assert {"mae", "cc", "root-mean"} <= set(mended.table["metric"])
     assert changed(folder).keys() == before.keys()

@@ -1,4 +1,4 @@
-"""The tutorial and the how-tos, followed command by command: a page that misleads fails here."""
+"""The tutorial and the how-tos, executed command by command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 from hatchling.build import build_editable
 
 from genebench._util.hashing import code_digest
-from genebench.plugins.discovery import FILES, installed
+from genebench.plugins.discovery import installed
+from genebench.plugins.files import FILES
 from genebench.plugins.registry import registry
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -21,7 +22,7 @@ HOW_TO = sorted((DOCS / "howto").glob("*.md"))
 
 
 def _helper(name):
-    """A module beside the tests, which are no package."""
+    """Import a module of this folder, which is not a package."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
@@ -33,7 +34,7 @@ pages = _helper("pages")
 
 
 def forget(folder):
-    """As a new process would: look for plugins again, and import them again."""
+    """Make this process discover and import plugins again, as a new process would."""
     for cached in (installed, registry, code_digest):
         cached.cache_clear()
     for name, module in list(sys.modules.items()):
@@ -43,13 +44,13 @@ def forget(folder):
 
 @pytest.fixture
 def shell(genebench, tiny, tmp_path, monkeypatch):
-    """Execute what a reader types, in a folder that is empty at first.
+    """Return an empty folder, and a function that executes a command in it.
 
-    Three commands are not executed as they stand. ``genebench`` runs in this process, which has
-    imported what a process of its own would import anew. ``export`` sets a variable of this
-    process. And ``python -m pip install --editable`` would change the developer's environment:
-    the wheel that the package's build backend makes for it is unpacked in a folder of the test, and
-    ``PYTHONPATH`` does what the wheel's ``.pth`` file would.
+    Three commands are executed in another way. ``genebench`` runs in this process, because a new
+    one would import everything again. ``export`` sets a variable of this process.
+    ``python -m pip install --editable`` would change the developer's environment. So the wheel that
+    the package's build backend makes for it is unpacked in a folder of the test. ``PYTHONPATH``
+    replaces the wheel's ``.pth`` file.
     """
     folder = tmp_path / "empty"
     site = tmp_path / "site-packages"
@@ -120,7 +121,7 @@ def test_a_how_to_works_as_it_stands(page, shell):
         ("lsr", "lsr-l2", False),
     ],
 )
-def test_what_is_printed_is_held_against_the_page(expected, printed, agrees):
+def test_printed_lines_are_compared_with_the_page(expected, printed, agrees):
     assert pages._agree(expected.split(), printed.split()) is agrees
 
 

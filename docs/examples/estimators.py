@@ -1,4 +1,7 @@
-"""Estimators of scikit-learn as methods: genebench run --plugin estimators.py --methods pls."""
+"""Estimators of scikit-learn as methods.
+
+Try it with ``genebench run --plugin estimators.py --methods pls``.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ KernelRidge = sklearn_method(
 
 
 def boosting() -> Any:
-    """One ensemble of trees for each target gene."""
+    """Return one ensemble of trees for each target gene."""
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.multioutput import MultiOutputRegressor
 
@@ -35,5 +38,5 @@ Boosting = sklearn_method(boosting, estimator__max_iter=100, estimator__learning
 
 @hookimpl
 def genebench_methods() -> list[MethodSpec]:
-    """Return what is on offer."""
+    """Return the methods of this plugin."""
     return [PLS.spec(), RandomForest.spec(), KernelRidge.spec(), Boosting.spec()]

@@ -1,4 +1,7 @@
-"""Every hook of genebench, each in a few lines: genebench list plugins --plugin every_hook.py."""
+"""Every hook of genebench, each in a few lines.
+
+Try it with ``genebench list plugins --plugin every_hook.py``.
+"""
 # ruff: noqa: ANN001, ANN201, ANN202, ANN204, ARG001, ARG002, D101, D102, D103, T201
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files written so that nothing half-written is ever seen: a temporary name, then a rename."""
+"""Files that are never seen half-written: they get a temporary name first, and then are renamed."""
 
 from __future__ import annotations
 
@@ -15,41 +15,58 @@ from typing import IO
 
 from genebench.errors import UserError
 
-_DAY = 24 * 3600
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DAY_SECONDS = 24 * 3600
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Codes for a full disk, a used-up quota, and a file larger than the system allows."""
 
 
 @contextmanager
 def full_disk(where: Path, remedy: str) -> Iterator[None]:
-    """Turn a full disk into one line with a remedy."""
+    """Turn the error of a full disk into a UserError.
+
+    Args:
+        where: the file or folder that is written to.
+        remedy: end of the sentence "Free some space, or …".
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
-            raise UserError(f"{where}: no space left to write; free some, or {remedy}") from error
+        if error.errno in _DISK_FULL:
+            raise UserError(
+                f"{where}: no space left to write. Free some space, or {remedy}."
+            ) from error
         raise
 
 
 @contextmanager
 def user_errors(where: Path, remedy: str) -> Iterator[None]:
-    """Turn the system's refusals to write (full disk, no permission) into one line."""
+    """Turn every error of the system while writing (full disk, no permission) into a UserError.
+
+    Args:
+        where: the file or folder that is written to.
+        remedy: a request without a full stop, which also ends "Free some space, or …".
+    """
     try:
         with full_disk(where, remedy):
             yield
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise UserError(f"{where}: cannot write there ({reason}); {remedy}") from error
+        request = f"{remedy[0].upper()}{remedy[1:]}"
+        raise UserError(f"{where}: cannot write there ({reason}). {request}.") from error
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside ``path``; on success it replaces ``path``, else it is gone."""
+    """Open a temporary file that replaces ``path`` if the block succeeds, and else is removed."""
+    # In the same folder, because a rename is atomic only within one file system.
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
             stream.flush()
+            # The rename may reach the disk before the data. After a power failure the file would
+            # then be empty.
             os.fsync(stream.fileno())
         make_readable(temporary)
         temporary.replace(path)
@@ -58,22 +75,26 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def sha256_of(path: Path) -> str:
-    """Digest of a file's bytes."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sweep(folder: Path, pattern: str, days: float = 1) -> None:
-    """Remove what a killed process left behind: files and folders not changed for that long."""
+    """Remove files and folders that a killed process left, if unchanged for some days.
+
+    A younger one may belong to a process that is still writing.
+    """
     for path in folder.glob(pattern):
-        # Another process may be sweeping too.
+        # Another process may remove the same path at the same time.
         with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > days * _DAY:
+            if time.time() - path.stat().st_mtime > days * _DAY_SECONDS:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def make_readable(temporary: Path) -> None:
-    """Give a temporary file (private by default) the permissions of any new file."""
+    """Give a temporary file the permissions of any new file. ``mkstemp`` makes it private."""
+    # The mask can only be read by setting it.
     umask = os.umask(0)
     os.umask(umask)
     temporary.chmod(0o666 & ~umask)

@@ -1,4 +1,4 @@
-"""Keys: a hash of the canonical form of exactly what a result depends on."""
+"""Keys: hashes of the canonical form of exactly the content that a result depends on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 KEY_LENGTH = 24
+"""Hexadecimal digits of a key: 96 bits, short enough for file names."""
 KEY = re.compile(f"[0-9a-f]{{{KEY_LENGTH}}}")
 
 
 def canonical(content: Any) -> str:
-    """JSON with sorted keys and no spaces: equal content gives equal text on every machine.
+    """Return JSON with sorted keys and no spaces. Equal content gives equal text everywhere.
 
     Raises:
         ValueError: a number is not finite.
@@ -26,7 +27,7 @@ def canonical(content: Any) -> str:
 
 
 def checksum_of(content: Any) -> str:
-    """Return the sha256 of the canonical form of some content, in hexadecimal."""
+    """Return the SHA-256 of the canonical form of some content, in hexadecimal."""
     return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
@@ -37,22 +38,25 @@ def key_of(content: Any) -> str:
 
 @cache
 def code_digest(code: str) -> str:
-    """Digest of the sources behind an import string, found without importing the module.
+    """Return a digest of the sources behind an import string, without importing the module.
 
     It covers every ``.py`` file of the top-level package, so that editing a plugin in place
-    changes its keys. Methods of genebench itself are covered by their own module alone: an edit
-    to a table's layout must not orphan their results.
+    changes its keys. For a method of genebench itself it covers the method's module only.
+    Otherwise an edit of a table's layout would change the keys of all its results.
     """
     module = code.partition(":")[0]
     package = module if module.startswith("genebench.") else module.partition(".")[0]
     digest = hashlib.sha256()
     for name, path in _sources(package):
+        # The zero byte ends a name: "ab" + "c" must differ from "a" + "bc".
         digest.update(f"{name}\0".encode())
+        # Git may check files out with other line ends on Windows.
         digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()[:16]
 
 
 def _sources(package: str) -> list[tuple[str, Path]]:
+    """Return (name, path) of every source of a module or package, sorted. Empty if unknown."""
     spec = find_spec(package)
     if spec is None:
         return []

@@ -1,7 +1,7 @@
-"""Matrices written and read row by row, as ``.npy``.
+"""Matrices written and read row by row, as ``.npy`` files.
 
-Plain sequential files: on a full disk a write raises, where a memory map would kill the process,
-and what was read does not stay in memory.
+The files are read and written sequentially. On a full disk a write then raises an error, whereas a
+write to a memory map kills the process. Rows that were read do not stay in memory.
 """
 
 from __future__ import annotations
@@ -18,36 +18,38 @@ from typing import IO, Any, Protocol, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-_PENDING = 4
-"""Writes that may wait to be hashed: their data stay in memory."""
+_MAX_PENDING = 4
+"""Writes that may wait to be hashed. Their data stay in memory."""
 
 
 class Stream(Protocol):
-    """What can be written to."""
+    """Object with a ``write`` method, such as a file."""
 
     def write(self, data: bytes | memoryview, /) -> object:
         """Write all of the data."""
 
 
 class Hashed:
-    """A stream that knows the sha256 of all that was written to it.
+    """A stream that computes the SHA-256 of all data written to it, in a thread.
 
-    What is written must not change afterwards: it is hashed while the next is written.
+    Data must not change after they were written, because hashing runs while more is written.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._digest = hashlib.sha256()
+        # One thread: the digest takes the data in order.
         self._hasher = ThreadPoolExecutor(1)
         self._pending: deque[Future[None]] = deque()
 
     def write(self, data: bytes | memoryview, /) -> None:
-        """Write all of the data."""
+        """Write all of the data, and hash them later."""
         self._stream.write(data)
         self._pending.append(self._hasher.submit(self._digest.update, data))
-        self._settle(_PENDING)
+        self._wait(_MAX_PENDING)
 
-    def _settle(self, most: int) -> None:
+    def _wait(self, most: int) -> None:
+        """Wait until no more than ``most`` writes are to be hashed."""
         while len(self._pending) > most:
             self._pending.popleft().result()
 
@@ -59,13 +61,13 @@ class Hashed:
 
     @property
     def sha256(self) -> str:
-        """Of all that was written so far, as hex digits."""
-        self._settle(0)
+        """SHA-256 of all data written so far, in hexadecimal."""
+        self._wait(0)
         return self._digest.hexdigest()
 
 
 class NpyWriter:
-    """Appends blocks of rows to a ``.npy`` stream whose final shape is known."""
+    """Writer of a ``.npy`` stream in blocks of rows. Its final shape must be known."""
 
     def __init__(self, stream: Stream, shape: tuple[int, int], dtype: DTypeLike) -> None:
         self.shape = shape
@@ -76,12 +78,16 @@ class NpyWriter:
         np.lib.format.write_array_header_1_0(stream, header)
 
     def append(self, rows: NDArray[Any]) -> None:
-        """Write a block of rows."""
+        """Write a block of rows, converted to the type of the matrix."""
         self._stream.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
         self._written += len(rows)
 
     def close(self) -> None:
-        """Check that the declared number of rows came."""
+        """Check that the declared number of rows was written.
+
+        Raises:
+            ValueError: there were more or fewer.
+        """
         _check_number(self._written, self.shape)
 
 
@@ -91,61 +97,73 @@ def _check_number(written: int, shape: tuple[int, int]) -> None:
 
 
 class Drafts:
-    """Blocks of rows kept in a ``.npy`` file to be, each where its rows of a larger type will lie.
+    """Blocks of small numbers (ranks), kept in the file that their final rows will replace.
 
-    One file in place of two: half as much of the system's memory and of the disk. A block is to be
-    read before its rows are written, which an :class:`NpyWriter` does in the same order.
+    Each block lies where its final rows, of a larger type, will be written. One file in place of
+    two takes half of the page cache and of the disk. A block must be read before its final rows
+    are written, which is so when an :class:`NpyWriter` writes them in the same order.
     """
 
     def __init__(self, path: Path, shape: tuple[int, int], dtype: DTypeLike) -> None:
+        # The header of the final matrix: the first block begins behind it.
         header = BytesIO()
         NpyWriter(header, shape, dtype)
         self._path, self._shape = path, shape
-        self._header, self._columns = header.tell(), shape[1]
+        self._header_bytes, self._columns = header.tell(), shape[1]
         self._row_bytes = shape[1] * np.dtype(dtype).itemsize
         self._lengths: list[int] = []
         self._dtype: np.dtype[Any]
 
     def write(self, blocks: Iterable[NDArray[Any]]) -> None:
-        """Write the blocks, of a type no larger than that of the rows."""
-        at = self._header
+        """Write the blocks, of a type no larger than that of the final rows.
+
+        Raises:
+            ValueError: the type is larger, or the number of rows is not the declared one.
+        """
+        position = self._header_bytes
         with self._path.open("wb") as file:
             for block in blocks:
                 if block.nbytes > len(block) * self._row_bytes:
-                    raise ValueError(f"drafts of {block.dtype} are larger than what they are for")
-                file.seek(at)
+                    raise ValueError(f"drafts of {block.dtype} are larger than the final rows")
+                file.seek(position)
                 file.write(block.data)
-                at += len(block) * self._row_bytes
+                position += len(block) * self._row_bytes
                 self._lengths.append(len(block))
                 self._dtype = block.dtype
         _check_number(sum(self._lengths), self._shape)
 
     def read(self, size: int) -> Iterator[NDArray[Any]]:
-        """Yield what was written, in blocks of as many of those written as have ``size`` rows."""
-        lengths, at = iter(self._lengths), self._header
+        """Yield the rows, joined into blocks of at least ``size`` rows, except for the last.
+
+        Written blocks are not divided, because each lies where its own final rows will.
+
+        Raises:
+            OSError: the file has become shorter meanwhile.
+        """
+        lengths, position = iter(self._lengths), self._header_bytes
         with self._path.open("rb") as file:
-            while group := list(_reaching(size, lengths)):
+            while group := list(_take(size, lengths)):
                 rows = np.empty((sum(group), self._columns), self._dtype)
                 done = 0
                 for length in group:
-                    file.seek(at)
-                    room = rows[done : done + length].data.cast("B")
-                    if file.readinto(room) < len(room):
-                        raise OSError(f"{self._path}: it was cut short while it was in use")
-                    at += length * self._row_bytes
+                    file.seek(position)
+                    target = rows[done : done + length].data.cast("B")
+                    if file.readinto(target) < len(target):
+                        raise OSError(f"{self._path}: the file was cut short while it was in use")
+                    position += length * self._row_bytes
                     done += length
                 yield rows
 
 
-def _reaching(total: int, lengths: Iterator[int]) -> Iterator[int]:
-    """As many of the lengths as reach a total, or all that are left."""
+def _take(total: int, lengths: Iterator[int]) -> Iterator[int]:
+    """Yield lengths until their sum reaches a total, or none are left."""
     while total > 0 and (length := next(lengths, 0)):
         yield length
         total -= length
 
 
 def read_rows(path: Path, size: int) -> Iterator[NDArray[Any]]:
-    """Yield a matrix written by :class:`NpyWriter`, at most ``size`` rows at a time."""
+    """Yield the rows of a matrix written by :class:`NpyWriter`, at most ``size`` at a time."""
     with path.open("rb") as stream:
         np.lib.format.read_magic(stream)
         (rows, columns), _, dtype = np.lib.format.read_array_header_1_0(stream)
@@ -155,11 +173,13 @@ def read_rows(path: Path, size: int) -> Iterator[NDArray[Any]]:
 
 
 def forget_pages(matrix: NDArray[Any]) -> None:
-    """Let go of the pages of a memory map: they stay in the system's cache, not in our memory.
+    """Drop the pages of a memory map from this process. They stay in the system's page cache.
 
-    Else a pass over the data would count as memory in use, up to the size of the file: the system
-    maps 64 kB around every value that is touched.
+    Without this, a pass over a file counts as memory in use, up to the size of the file. The system
+    maps 64 kB around every value that is read.
     """
+    # numpy offers no public access to the map of a memmap.
     mapped = getattr(matrix, "_mmap", None)
+    # Windows has no madvise.
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)

@@ -1,11 +1,11 @@
-"""How long work says how far it is: one callable, given by whoever shows it."""
+"""Progress of long work: a callback, and learning curves as text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 Progress = Callable[[int, int, str], None]
-"""Called with steps done, steps in all, and what is being done."""
+"""Callback with steps done, steps in all, and a description of the work."""
 
 
 def silent(done: int, total: int, message: str) -> None:
@@ -13,13 +13,17 @@ def silent(done: int, total: int, message: str) -> None:
 
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-"""What :func:`sparkline` draws with, low to high. Where they cannot be shown, others stand in."""
-_WIDTH = 16
+"""Characters of :func:`sparkline`, low to high. Terminals without them show others instead."""
+_MAX_CHARACTERS = 16
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """A curve in one word, from its lowest to its highest value; of many, some, the last always."""
-    width = min(len(values), _WIDTH)
-    some = [values[(at + 1) * len(values) // width - 1] for at in range(width)]
-    low, span = min(some), max(some) - min(some) or 1.0
-    return "".join(BLOCKS[round((value - low) / span * (len(BLOCKS) - 1))] for value in some)
+    """Return a curve as block characters, scaled from its lowest to its highest value.
+
+    Longer curves are thinned to 16 values, the last one always among them.
+    """
+    width = min(len(values), _MAX_CHARACTERS)
+    shown = [values[(index + 1) * len(values) // width - 1] for index in range(width)]
+    # A flat curve has no range: any divisor will do.
+    low, span = min(shown), max(shown) - min(shown) or 1.0
+    return "".join(BLOCKS[round((value - low) / span * (len(BLOCKS) - 1))] for value in shown)

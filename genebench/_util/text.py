@@ -1,4 +1,4 @@
-"""Text that came from plugins and files, made safe to print."""
+"""Text of plugins and files, made safe to print."""
 
 from __future__ import annotations
 
@@ -12,117 +12,138 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-LONGEST = 500
-"""Letters of a line that are shown of what a plugin prints."""
-_MOST = 200
+MAX_CHARACTERS = 500
+"""Characters shown of a line that a plugin prints."""
+_MAX_LINES = 200
+"""Lines shown of what a plugin prints while it is loaded or runs."""
 _LINE_END = re.compile(r"[\r\n]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the start of a formula, or leaves out before looking for one."""
+"""Characters that start a formula in a spreadsheet, or are skipped before one."""
 _NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
 def printable(text: str) -> str:
-    """The text on one line, without control characters that could drive a terminal."""
+    """Return the text on one line. Control characters, which could drive a terminal, become �."""
     line = " ".join(text.split())
     return "".join(letter if letter.isprintable() else "�" for letter in line)
 
 
 def no_formula(value: object) -> object:
-    """What no spreadsheet takes for a formula; numbers, and texts of numbers, stay as they are."""
+    """Return a value that no spreadsheet runs as a formula.
+
+    An apostrophe is put before a text that begins like a formula. Numbers, and texts that are
+    numbers, stay as they are.
+    """
     if not isinstance(value, str) or not value.startswith(_FORMULA):
         return value
     return value if _NUMBER.fullmatch(value) else f"'{value}"
 
 
 class Escaped(io.TextIOBase):
-    """A stream for what plugins print: lines without control characters, only so many of them."""
+    """Stream for the output of plugins: a limited number of lines, without control characters."""
 
     encoding = "utf-8"
     errors = "replace"
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        self._held = ""
-        self._left: float = _MOST
+        self._unfinished = ""
+        self._lines_left: float = _MAX_LINES
 
     def fileno(self) -> int:
-        """The descriptor of what stands behind, as for a process to print to, or a crash."""
+        """Return the descriptor of the stream behind, for subprocesses and crash handlers."""
         if self._stream is None:
             raise io.UnsupportedOperation("fileno")
         return self._stream.fileno()
 
     def reconfigure(self, **_: object) -> None:
-        """Nothing: how lines are shown is not for a plugin to say."""
+        """Do nothing. A plugin may call this on standard streams, but must not change them."""
 
     def write(self, text: str, /) -> int:
-        """Pass on the lines that are complete."""
-        *lines, held = _LINE_END.split(self._held + text)
-        self._held = held[:LONGEST]
+        """Print the lines that are complete, and keep the rest for later."""
+        *lines, unfinished = _LINE_END.split(self._unfinished + text)
+        # Cut here already: output without line ends must not fill the memory.
+        self._unfinished = unfinished[:MAX_CHARACTERS]
         for line in filter(None, map(printable, lines)):
-            self._show(line[:LONGEST])
+            self._show(line[:MAX_CHARACTERS])
         return len(text)
 
     def finish(self) -> None:
-        """Pass on the line that never ended; what holds on to the stream may print on."""
+        """Print the unfinished line. From now on the number of lines is not limited.
+
+        A logging handler may keep the stream, and print messages through it later.
+        """
         self.write("\n")
-        self._left = math.inf
+        self._lines_left = math.inf
 
     def _show(self, line: str) -> None:
-        if self._left >= 0 and self._stream is not None:
-            shown = line if self._left else f"(after {_MOST} lines, no more is shown)"
-            with suppress(OSError, ValueError):  # nobody reads it: that is no fault of who prints
+        if self._lines_left >= 0 and self._stream is not None:
+            # The line after the last one says that more is left out.
+            shown = line if self._lines_left else f"(after {_MAX_LINES} lines, no more is shown)"
+            # A closed terminal is no fault of the plugin.
+            with suppress(OSError, ValueError):
                 self._stream.write(f"{shown}\n")
-        self._left -= 1
+        self._lines_left -= 1
 
 
 @contextmanager
 def escaped_output() -> Iterator[None]:
-    """What is printed meanwhile goes to standard error, made safe: the output is for results."""
-    with _stood_in("stdout", "__stdout__"), _diverted():
+    """Send everything printed to standard output to standard error, made safe.
+
+    Standard output is for results.
+    """
+    with _replaced("stdout", "__stdout__"), _redirected():
         yield
 
 
 @contextmanager
 def escaped_streams() -> Iterator[None]:
-    """Likewise, and whoever replaces or closes a standard stream does so to a stand-in."""
-    with _stood_in("stdout", "__stdout__", "stderr", "__stderr__"), _diverted():
+    """Send everything printed to both standard streams to standard error, made safe.
+
+    Code that closes or replaces a standard stream only affects a replacement.
+    """
+    with _replaced("stdout", "__stdout__", "stderr", "__stderr__"), _redirected():
         yield
 
 
 @contextmanager
-def _stood_in(*names: str) -> Iterator[None]:
-    """Have something that escapes what it is given stand in for these streams of ``sys``."""
-    shown = Escaped(sys.stderr)
+def _replaced(*names: str) -> Iterator[None]:
+    """Replace these streams of ``sys`` by one that escapes what is printed."""
+    escaped = Escaped(sys.stderr)
     streams = {name: getattr(sys, name) for name in names}
     try:
         for name in names:
-            setattr(sys, name, shown)
+            setattr(sys, name, escaped)
         yield
     finally:
         for name, stream in streams.items():
             setattr(sys, name, stream)
-        shown.finish()
+        escaped.finish()
 
 
 @contextmanager
-def _diverted() -> Iterator[None]:
-    """Have what bypasses ``sys`` (C code, other processes) print to standard error as well."""
-    with suppress(OSError, ValueError, AttributeError):  # closed, or none
+def _redirected() -> Iterator[None]:
+    """Redirect descriptor 1 to standard error, for C code and subprocesses, which bypass ``sys``.
+
+    Both descriptors are restored afterwards, even if a plugin closes them.
+    """
+    # What was printed before must not be flushed later, to standard error.
+    with suppress(OSError, ValueError, AttributeError):  # The stream is closed, or there is none.
         sys.__stdout__.flush()  # type: ignore[union-attr]
-    kept = {number: _duplicate(number) for number in (1, 2)}
+    copies = {number: _duplicate(number) for number in (1, 2)}
     try:
-        with suppress(OSError):  # no standard error
+        with suppress(OSError):  # There is no standard error.
             os.dup2(2, 1)
         yield
     finally:
-        for number, copy in kept.items():
+        for number, copy in copies.items():
             if copy is not None:
                 os.dup2(copy, number)
                 os.close(copy)
 
 
 def _duplicate(number: int) -> int | None:
-    """Another descriptor of the same file; None where that one is closed."""
+    """Return another descriptor of the same file, or None if the descriptor is closed."""
     try:
         return os.dup(number)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The command line: one file per command, and what becomes of errors."""
+"""Command line: one file per command, and the exit status and message of every error."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ from genebench.cli import (
 )
 from genebench.errors import UserError
 from genebench.plugins.discovery import installed
-from genebench.plugins.exits import no_exit
+from genebench.plugins.guards import no_exit
 
 OK, JOB_FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses. 130 is the convention of shells for an interrupt (128 + SIGINT)."""
 
 log = logging.getLogger("genebench")
 
@@ -44,7 +45,7 @@ def _version(wanted: bool) -> None:
 
 
 def build_app() -> typer.Typer:
-    """The whole command line, commands of plugins included."""
+    """Return the whole command line, with the commands of plugins."""
     app = typer.Typer(
         name="genebench",
         help="Compare methods that infer target genes from landmark genes, fairly.",
@@ -76,14 +77,17 @@ def build_app() -> typer.Typer:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of ``genebench``; ends the process with the exit status."""
+    """Run the command line of ``genebench``, and end the process with its exit status."""
     logging.basicConfig(format="genebench: %(message)s", level=logging.WARNING)
     with no_exit():
         sys.exit(invoke(arguments))
 
 
 def invoke(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit status; only our own faults raise."""
+    """Run a command line, and return its exit status.
+
+    Errors of the user are printed on one line. Only faults of genebench raise.
+    """
     try:
         returned = build_app()(args=arguments, standalone_mode=False, prog_name="genebench")
     except UserError as error:
@@ -95,17 +99,19 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         return _refuse(error)
     except BrokenPipeError:
-        # The reader of our output has gone; leave Python nothing to flush.
+        # The reader of the output, such as ``head``, has ended. Python flushes standard output at
+        # exit, and would print this error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     if returned == INTERRUPTED:
-        _say("interrupted; what is finished is kept: issue the same command to continue")
+        _say("interrupted. Finished jobs are kept. Run the same command to continue.")
     return returned if isinstance(returned, int) else OK
 
 
 def _refuse(error: typer.TyperException) -> int:
-    """A command line that the parser refuses; one without a command asks for help."""
+    """Print why the parser refuses a command line. Without a command, print the help."""
     context = getattr(error, "ctx", None)
+    # Typer does not export this class.
     if type(error).__name__ == "NoArgsIsHelpError":
         typer.echo(error.format_message())
         return USER_ERROR

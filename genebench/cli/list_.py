@@ -1,4 +1,4 @@
-"""``genebench list``: what is on offer."""
+"""``genebench list``: everything that this installation offers, by kind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from genebench.cli import output
 from genebench.cli.options import PluginOption
 from genebench.errors import UserError, unknown
 from genebench.plugins.discovery import installed
+from genebench.plugins.plugin import Plugin
 from genebench.plugins.registry import registry
 
 Rows = list[dict[str, str]]
@@ -31,19 +32,19 @@ def list_(
         str,
         typer.Argument(
             metavar="KIND",
-            help="methods, datasets, formats, splits, protocols, metrics, engines, reports, reporters or "
-            "plugins.",
+            help="methods, datasets, formats, splits, protocols, metrics, engines, reports, "
+            "reporters or plugins.",
         ),
     ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     traceback: Annotated[
-        bool, typer.Option("--traceback", help="With plugins: why broken ones are broken.")
+        bool, typer.Option("--traceback", help="Show the traceback of each broken plugin.")
     ] = False,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> None:
-    """List what this installation offers, and which plugin it comes from."""
+    """List what this installation offers, with the plugin of each entry."""
     if not kind:
-        raise UserError(f"no kind to list; name one of {', '.join(_KINDS)}")
+        raise UserError(f"no kind to list. Name one of {', '.join(_KINDS)}.")
     if kind not in _KINDS:
         raise unknown("kind of thing to list", kind, _KINDS)
     rows = _KINDS[kind]()
@@ -56,33 +57,36 @@ def list_(
         for broken in installed().broken:
             typer.echo(f"\n{broken.name} ({broken.distribution} {broken.version})")
             for line in broken.traceback.splitlines():
-                typer.echo(f"{line[: len(line) - len(line.lstrip())]}{printable(line)}")
+                # printable() removes the indentation, by which a traceback is read.
+                indentation = line[: len(line) - len(line.lstrip())]
+                typer.echo(f"{indentation}{printable(line)}")
 
 
-def _registry_of(kind: str, *details: str) -> Callable[[], Rows]:
+def _specs(kind: str, *fields: str) -> Callable[[], Rows]:
+    """Return a function that lists the specs of a kind, with some of their fields."""
+
+    def cell(value: object) -> str:
+        return " ".join(value) if isinstance(value, tuple) else str(value)
+
     def rows() -> Rows:
         specs = getattr(registry(), kind)
         return [
             {"name": name, "plugin": _origin(specs.plugins[name])}
-            | {detail: _cell(getattr(spec, detail)) for detail in details}
+            | {field: cell(getattr(spec, field)) for field in fields}
             for name, spec in specs.specs.items()
         ]
 
     return rows
 
 
-def _cell(value: object) -> str:
-    return " ".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _origin(plugin: object) -> str:
-    return f"{getattr(plugin, 'distribution', '?')} {getattr(plugin, 'version', '?')}"
+def _origin(plugin: Plugin) -> str:
+    return f"{plugin.distribution} {plugin.version}"
 
 
 def _datasets() -> Rows:
     from genebench.data.home import prepared_titles
 
-    offered = [
+    declared = [
         {
             "name": name,
             "plugin": _origin(registry().datasets.plugins[name]),
@@ -91,7 +95,7 @@ def _datasets() -> Rows:
         }
         for name, spec in registry().datasets.specs.items()
     ]
-    return offered + [
+    return declared + [
         {"name": name, "plugin": "prepared", "sizes": "", "title": title}
         for name, title in prepared_titles().items()
     ]
@@ -110,14 +114,14 @@ def _plugins() -> Rows:
 
 
 _KINDS: dict[str, Callable[[], Rows]] = {
-    "methods": _registry_of("methods", "summary"),
+    "methods": _specs("methods", "summary"),
     "datasets": _datasets,
-    "formats": _registry_of("formats", "title", "suffixes"),
-    "splits": _registry_of("splits", "summary"),
-    "protocols": _registry_of("protocols", "summary"),
-    "metrics": _registry_of("metrics", "unit", "direction", "summary"),
-    "engines": _registry_of("engines", "title"),
-    "reports": _registry_of("reports", "argument", "summary"),
-    "reporters": _registry_of("reporters", "title"),
+    "formats": _specs("formats", "title", "suffixes"),
+    "splits": _specs("splits", "summary"),
+    "protocols": _specs("protocols", "summary"),
+    "metrics": _specs("metrics", "unit", "direction", "summary"),
+    "engines": _specs("engines", "limits", "title"),
+    "reports": _specs("reports", "argument", "summary"),
+    "reporters": _specs("reporters", "title"),
     "plugins": _plugins,
 }

@@ -1,4 +1,4 @@
-"""``genebench new``: a package to start a plugin from."""
+"""``genebench new``: a complete package for a new plugin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from genebench.errors import unknown
 
 KINDS = ("method", "dataset", "metric")
-_TRY = {
+_FIRST_COMMANDS = {
     "method": "genebench check {name}",
     "dataset": "genebench run --dataset {name} --methods lsr",
     "metric": "genebench run --methods lsr --preset tiny --metrics {name}",
@@ -29,19 +29,20 @@ def register(app: typer.Typer) -> None:
 
 def new(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="method, dataset or metric.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is to be called.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of what the plugin offers.")],
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where its folder is made.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Folder to write the package's folder to."),
     ] = Path(),
 ) -> None:
-    """Write a complete package: it can be installed, tested and run before it is changed."""
+    """Write a complete package, which can be installed, tested and run before it is changed."""
     from genebench.scaffold import Kind, create
 
     if kind not in KINDS:
         raise unknown("kind of plugin", kind, KINDS)
     folder = create(cast("Kind", kind), name, out)
-    typer.echo(f"{folder}: a package that works; next:")
+    typer.echo(f"{folder}: a complete package. Next steps:")
     typer.echo(f"  python -m pip install --editable {shlex.quote(str(folder))}")
     typer.echo(f"  genebench list {kind}s")
-    typer.echo(f"  {_TRY[kind].format(name=name)}")
+    typer.echo(f"  {_FIRST_COMMANDS[kind].format(name=name)}")
     typer.echo(f"  python -m pytest {shlex.quote(str(folder))}")

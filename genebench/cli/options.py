@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they say."""
+"""Options that several commands share, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def _load_plugins(files: list[Path] | None) -> list[Path] | None:
-    """Load local plugin files before anything is looked up by name."""
+    """Load local plugin files. The option is eager, so this runs before names are looked up."""
     if files:
         from genebench.plugins.discovery import use_files
         from genebench.plugins.registry import registry
@@ -44,50 +44,67 @@ PluginOption = Annotated[
     list[Path] | None,
     typer.Option(
         "--plugin", metavar="FILE.py", callback=_load_plugins, is_eager=True,
-        help="Load a local plugin file; repeatable.",
+        help="Load a local plugin file. Repeatable.",
     ),
 ]  # fmt: skip
 ResultsOption = Annotated[
     Path, typer.Option("--results", metavar="DIR", help="Folder of the results.")
 ]
 PresetOption = Annotated[
-    str | None, typer.Option(help="tiny, small or paper; what the dataset suggests unless given.")
+    str | None,
+    typer.Option(help="tiny, small or paper. By default, as the dataset suggests."),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="METHOD.PARAM=VALUE", help="Set a parameter; repeatable."),
+    typer.Option("--set", metavar="METHOD.PARAM=VALUE", help="Set a parameter. Repeatable."),
 ]
 MetricsOption = Annotated[
     str | None,
-    typer.Option("--metrics", "--metric", help="Comma-separated names, or all; see list metrics."),
+    typer.Option("--metrics", "--metric", help="Comma-separated names, or all. See list metrics."),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 EngineOption = Annotated[
     str | None,
-    typer.Option(help="Where jobs are executed. Default: the first engine that keeps the limits."),
+    typer.Option(
+        help="Engine that executes the jobs. See list engines. Default: the first that keeps the "
+        "limits."
+    ),
 ]
-RetryFailedOption = Annotated[bool, typer.Option("--retry-failed", help="Try failed jobs again.")]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only the tables.")]
+RetryFailedOption = Annotated[bool, typer.Option("--retry-failed", help="Run failed jobs again.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the jobs, and run none.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the tables.")]
 
 
 def overrides_of(assignments: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Method → parameter → value, of ``--set``."""
+    """Return method → parameter → value, from the values of ``--set``.
+
+    Raises:
+        UserError: a value is not of the form METHOD.PARAM=VALUE.
+    """
     chosen: dict[str, dict[str, str]] = {}
     for assignment in assignments:
         target, equals, value = assignment.partition("=")
-        # Method names may hold dots; parameter names may not.
+        # Method names may contain dots, and parameter names may not. So the last dot separates.
         method, dot, name = target.strip().rpartition(".")
         if not (equals and dot and method and name):
-            raise UserError(f"--set {assignment}: write METHOD.PARAM=VALUE, as in knn.k_max=30")
+            raise UserError(
+                f"--set {assignment}: not an assignment. "
+                "Write METHOD.PARAM=VALUE, such as knn.k_max=30."
+            )
         chosen.setdefault(method, {})[name] = value
     return chosen
 
 
 def grid_of(axes: Sequence[str], methods: str) -> dict[str, dict[str, list[str]]]:
-    """Method → parameter → values, of ``--grid``; without a method, an axis is every method's."""
+    """Return method → parameter → values, from the values of ``--grid``.
+
+    Args:
+        axes: ``METHOD.PARAM=VALUE,VALUE``. Without ``METHOD.`` an axis is for every method.
+        methods: comma-separated names of methods.
+
+    Raises:
+        UserError: an axis has another form, or a parameter has two axes.
+    """
     from genebench.plugins.registry import registry
 
     names = [spec.name for spec in registry().methods.choose(methods.split(","))]
@@ -96,18 +113,21 @@ def grid_of(axes: Sequence[str], methods: str) -> dict[str, dict[str, list[str]]
         target, equals, values = axis.partition("=")
         method, _, name = target.strip().rpartition(".")
         if not (equals and name and values.strip()):
-            raise UserError(f"--grid {axis}: write PARAM=VALUE,VALUE, as in knn.k_max=10,30")
+            raise UserError(
+                f"--grid {axis}: not a list of values. "
+                "Write PARAM=VALUE,VALUE, such as knn.k_max=10,30."
+            )
         for owner in [method] if method else names:
             if name in chosen.setdefault(owner, {}):
                 raise UserError(
-                    f"--grid {axis}: {owner}.{name} has its values already; name it once"
+                    f"--grid {axis}: {owner}.{name} has values already. Give it one --grid."
                 )
             chosen[owner][name] = [value.strip() for value in values.split(",")]
     return chosen
 
 
 def command_line() -> str:
-    """The command that was issued, for the record."""
+    """Return the command of this process, for the record."""
     import shlex
     import sys
 

@@ -1,4 +1,4 @@
-"""``genebench show``: everything about one method."""
+"""``genebench show``: one method with all its parameters."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ def show(
     method: Annotated[str, typer.Argument(help="A method.", metavar="METHOD")],
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> None:
-    """Describe a method: what it does, where it comes from, its parameters and their presets."""
+    """Describe a method: summary, source, parameters and their presets."""
     methods = registry().methods
     spec, origin = methods.get(method), methods.plugins[method]
     typer.echo(f"{spec.name}: {spec.summary}")
     typer.echo(
-        f"from {origin.distribution} {origin.version}; runs on {', '.join(spec.devices)}; "
-        f"{'depends on the seed' if spec.stochastic else 'deterministic'}"
+        f"From {origin.distribution} {origin.version}. Runs on {', '.join(spec.devices)}. "
+        f"{'Results depend on the seed.' if spec.stochastic else 'Deterministic.'}"
     )
     if spec.reference:
         typer.echo(spec.reference)
     if spec.params:
         output.table(
-            ("parameter", "type", *PRESETS, "allowed", "help"), [_row(p) for p in spec.params]
+            ("parameter", "type", *PRESETS, "allowed", "help"),
+            [_row(param) for param in spec.params],
         )
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from genebench.conformance.base import CheckError, NotApplicable, Violation
 from genebench.conformance.subject import Subject
 from genebench.errors import describe, unknown
-from genebench.plugins.exits import no_exit
+from genebench.plugins.guards import no_exit
 
 GROUPS = (
     "spec", "shape", "purity", "order", "honesty", "learning", "repeat", "life", "device",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from genebench._util.text import escaped_output
-from genebench.plugins.exits import no_exit
+from genebench.plugins.guards import no_exit
 from genebench.runs.execute import execute
 from genebench.runs.jobs import Job, Settings
 

@@ -27,7 +27,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Any
 
-from genebench._util.text import LONGEST, printable
+from genebench._util.text import MAX_CHARACTERS, printable
 from genebench.engines import supervisor
 from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError, some
@@ -299,4 +299,4 @@ def _signal_name(status: int) -> str:
 
 def _printable_line(line: str) -> str:
     """Return a line without control characters, cut to a length. Its indentation is kept."""
-    return " " * (len(line) - len(line.lstrip(" "))) + printable(line)[:LONGEST]
+    return " " * (len(line) - len(line.lstrip(" "))) + printable(line)[:MAX_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Control methods: what every table shows beside the real ones."""
+"""Control methods, which every table shows beside the other methods."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ genebench_contract = CONTRACT
 
 @hookimpl
 def genebench_methods() -> list[MethodSpec]:
-    """The floor of any table, and the size of the landmark/target overlap."""
+    """Return the control methods.
+
+    The train mean is the floor of any table. The twin copy shows how far genes that are landmarks
+    and targets carry.
+    """
     return [
         MethodSpec(
             name="train-mean",
@@ -40,54 +44,60 @@ def genebench_methods() -> list[MethodSpec]:
 
 
 class TrainMean(Method):
-    """Predicts the training mean: a constant, so its concordance is 0 by definition."""
+    """Prediction of the training mean. It is constant, so its concordance is 0 by definition."""
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
-        """The constant."""
+        """Return the model of a saved constant."""
         return Constant(tensors["values"])
 
     def fit(
         self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Average the training targets; the validation sets have nothing to choose."""
+        """Average the training targets. The validation sets have nothing to choose."""
         model = Constant(_target_means(train))
         return dict.fromkeys(validation_sets, model)
 
 
 class CopyTwin(Method):
-    """Copies twins (445 of the 943 published landmarks are targets too), else the train mean."""
+    """Copy of the landmark that is the same gene as the target, else the training mean.
+
+    445 of the 943 published landmarks are targets, too.
+    """
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
-        """The constant, and what is copied instead of it."""
+        """Return the model of a saved constant and saved positions of landmarks."""
         return TwinCopy(tensors["values"], tensors["landmark_of"])
 
     def fit(
         self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Find the twins; the validation sets have nothing to choose."""
+        """Find the twins. The validation sets have nothing to choose."""
         landmark_of = train.landmark_genes.index.get_indexer(train.target_genes.index)
         model = TwinCopy(_target_means(train), landmark_of)
         return dict.fromkeys(validation_sets, model)
 
 
 class Constant(Model):
-    """The same prediction for every profile."""
+    """The same prediction for every profile: one value for each target."""
 
     def __init__(self, values: NDArray[np.float32]) -> None:
         self.values = values
         self.n_parameters = len(values)
 
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Repeat the constant for each profile."""
+        """Return the constant for each profile."""
         return self.values[None, :].repeat(len(landmarks), axis=0)
 
     def tensors(self) -> Mapping[str, NDArray[Any]]:
-        """One value for each target."""
+        """Return one value for each target."""
         return {"values": self.values}
 
 
 class TwinCopy(Constant):
-    """A constant, but for the targets that have a landmark (``landmark_of`` ≥ 0) to copy."""
+    """A constant, except for targets that are landmarks.
+
+    ``landmark_of`` holds the position of a landmark for each target, or −1.
+    """
 
     def __init__(self, values: NDArray[np.float32], landmark_of: NDArray[np.intp]) -> None:
         super().__init__(values)
@@ -96,17 +106,18 @@ class TwinCopy(Constant):
         self.landmarks = landmark_of[self.targets]
 
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Copy the twins."""
+        """Return the constant, with the targets that are landmarks copied from them."""
         predicted = super().predict(landmarks)
         predicted[:, self.targets] = landmarks[:, self.landmarks]
         return predicted
 
     def tensors(self) -> Mapping[str, NDArray[Any]]:
-        """One value, and the position of one landmark or −1, for each target."""
+        """Return one value, and the position of one landmark or −1, for each target."""
         return {"values": self.values, "landmark_of": self.landmark_of}
 
 
 def _target_means(train: Profiles) -> NDArray[np.float32]:
+    # Summed in float64: float32 sums over 100,000 profiles would lose digits.
     total = sum(block.sum(axis=0, dtype="float64") for block in train.column_blocks("targets"))
     means: NDArray[np.float32] = (total / len(train)).astype("float32")
     return means

@@ -1,12 +1,11 @@
-"""Moments of the training profiles: one streaming pass, shared by the closed-form methods.
+"""Moments of the training profiles, from one streaming pass, for the closed-form methods.
 
-Everything is summed in float64: float32 input loses nothing but what it had lost before, also where
-landmarks outnumber profiles and the scatter has directions of exactly no variance. Expression is
-centred by the mean that it is standardised by, and the products are scaled afterwards: per profile
-there is a subtraction and a matrix product, on the CPU or on a GPU.
+All sums are in float64. No digit of the float32 input is lost, even if landmarks outnumber profiles
+and the scatter matrix is singular. Expression is centred by its mean, and products are scaled by
+the standard deviations afterwards. Each profile thus costs a subtraction and a matrix product.
 
-Moments are kept with the dataset, and found again by every method and every protocol that trains
-on the same profiles in the same units.
+Moments are cached with the dataset. Every method and protocol that trains on the same profiles in
+the same units reads the same file.
 """
 
 from __future__ import annotations
@@ -26,18 +25,18 @@ if TYPE_CHECKING:
     import torch
 
 VERSION = 2
-"""Raised when the same profiles would give other moments."""
+"""Version of the computation, part of the file name. It rises when results would change."""
 
 PROFILES_PER_BLOCK = 2048
 PROFILES_IN_CACHE = 128
-"""Centred and squared together, while a processor's cache holds them."""
+"""Profiles that are centred and then squared while a processor's cache holds them."""
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Counts, means and centred products of landmarks X and targets Y over training profiles.
+    """Count, means and centred products of landmarks x and targets y over training profiles.
 
     Attributes:
         n: number of profiles.
@@ -56,26 +55,28 @@ class Moments:
 
 
 def moments(train: Profiles, progress: Progress = silent, *, device: str = "cpu") -> Moments:
-    """Moments of standardised profiles, from the dataset's cache or by one pass over them.
+    """Return the moments of standardised profiles, from the cache or by one pass over them.
 
     Args:
         train: the training profiles.
-        progress: told after each block.
-        device: ``cpu`` or ``cuda``; both give the same to some 1e-12.
+        progress: called after each block.
+        device: ``cpu`` or ``cuda``. Their results agree to about 1e-12.
     """
     path, fingerprint = train.cached(f"moments-{VERSION}"), train.fingerprint
-    found = path and _kept(path, fingerprint)
-    if not found:
-        found = _Pass(train, device).run(progress)
-        _keep(path, found, fingerprint)
-    return found
+    result = path and _read(path, fingerprint)
+    if not result:
+        result = _Pass(train, device).run(progress)
+        if path:
+            _write(path, result, fingerprint)
+    return result
 
 
 class _Pass:
-    """The sums over blocks of profiles, on a device.
+    """Sums over blocks of profiles, on a device.
 
-    A column of ones beside the landmarks makes the sums a row of the products. One matrix takes
-    every block: memory that is asked for anew is slow to come.
+    The matrix of a block has the columns [1, landmarks, targets]. With the column of ones, one
+    product of the first two parts with all three gives sums and products together. The matrix is
+    used for every block, because allocating memory anew for each one is slow.
     """
 
     def __init__(self, train: Profiles, device: str) -> None:
@@ -84,15 +85,15 @@ class _Pass:
         self._train = train
         self._device = torch.device(device)
         self._centre = self._on_device(train.standardiser.mean).double()
-        self._left = 1 + len(train.landmark_genes)
-        n_columns = self._left + len(train.target_genes)
+        self._n_left = 1 + len(train.landmark_genes)
+        n_columns = self._n_left + len(train.target_genes)
         self._values = self._zeros(min(len(train), PROFILES_PER_BLOCK), n_columns)
         self._values[:, 0] = 1
-        self._products = self._zeros(self._left, n_columns)
+        self._products = self._zeros(self._n_left, n_columns)
         self._squares = self._zeros(len(train.target_genes))
 
     def run(self, progress: Progress) -> Moments:
-        """Add up all blocks."""
+        """Add all blocks, and return the moments of the standardised profiles."""
         done = 0
         for block in self._train.level_blocks(PROFILES_PER_BLOCK):
             self._add(self._on_device(block))
@@ -106,21 +107,24 @@ class _Pass:
         values = self._values[: len(block)]
         for start in range(0, len(block), PROFILES_IN_CACHE):
             rows = slice(start, start + PROFILES_IN_CACHE)
+            # float32 minus float64 is float64: centring makes no rounding error of its own.
             torch.sub(block[rows], self._centre, out=values[rows, 1:])
-            self._squares += values[rows, self._left :].square().sum(0)
-        self._products.addmm_(values[:, : self._left].T, values)
+            self._squares += values[rows, self._n_left :].square().sum(0)
+        self._products.addmm_(values[:, : self._n_left].T, values)
 
     def _standardised(self) -> Moments:
-        n, p = len(self._train), self._left - 1
+        n, p = len(self._train), self._n_left - 1
         scale = self._train.standardiser.scale
-        found, squares = self._products.cpu().numpy(), self._squares.cpu().numpy()
-        mean = found[0, 1:] / n
-        products = (found[1:, 1:] - n * np.outer(mean[:p], mean)) * np.outer(scale[:p], scale)
+        sums, squares = self._products.cpu().numpy(), self._squares.cpu().numpy()
+        # The platform's mean need not be that of these profiles. The rest of it is taken off here:
+        # Σ (x − x̄)(y − ȳ) = Σ xy − n x̄ȳ, which loses few digits because x̄ and ȳ are small.
+        mean = sums[0, 1:] / n
+        products = (sums[1:, 1:] - n * np.outer(mean[:p], mean)) * np.outer(scale[:p], scale)
         return Moments(
             n=n,
             x_mean=(mean * scale)[:p],
             y_mean=(mean * scale)[p:],
-            # Rounding must not make the scatter asymmetric, nor a variance negative.
+            # Rounding can make the scatter asymmetric, or a variance negative.
             xx=(products[:, :p] + products[:, :p].T) / 2,
             xy=products[:, p:],
             yy=np.maximum((squares - n * mean[p:] ** 2) * scale[p:] ** 2, 0.0),
@@ -137,8 +141,8 @@ class _Pass:
         return torch.zeros(*shape, dtype=torch.float64, device=self._device)
 
 
-def _kept(path: Path, fingerprint: bytes) -> Moments | None:
-    """Moments that were kept; none when a byte of them, or of what they are of, was changed."""
+def _read(path: Path, fingerprint: bytes) -> Moments | None:
+    """Return cached moments, or None if a byte of the file or of the dataset has changed."""
     from safetensors.numpy import load
 
     data = read_checked(path, fingerprint)
@@ -148,17 +152,18 @@ def _kept(path: Path, fingerprint: bytes) -> Moments | None:
     return Moments(int(tensors.pop("n")[0]), **tensors)
 
 
-def _keep(path: Path | None, found: Moments, fingerprint: bytes) -> None:
-    """Keep moments, unless there is nowhere to, or the dataset belongs to somebody else."""
+def _write(path: Path, result: Moments, fingerprint: bytes) -> None:
+    """Cache moments, unless the dataset's folder cannot be written."""
     from safetensors.numpy import save
 
-    if path is None:
-        return
-    tensors = {item.name: np.ascontiguousarray(getattr(found, item.name)) for item in fields(found)}
-    data = save(tensors | {"n": np.array([found.n])})
+    tensors = {
+        item.name: np.ascontiguousarray(getattr(result, item.name)) for item in fields(result)
+    }
+    data = save(tensors | {"n": np.array([result.n])})
     try:
         path.parent.mkdir(exist_ok=True)
         with write_checked(path, fingerprint) as stream:
             stream.write(data)
     except OSError:
+        # A dataset shared between users may be read-only. The next run computes them again.
         return

@@ -1,4 +1,4 @@
-"""Predictions of a model: the check that every caller makes, and the error on a validation set."""
+"""Checked predictions of a model, and its error on a validation set."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""scikit-learn's regressors, and whatever looks like one, as methods.
+"""Adapter that makes methods of scikit-learn's regressors, and of estimators with their interface.
 
-Any estimator whose ``fit(X, Y)`` and ``predict(X)`` take several targets will do; wrap others in
-scikit-learn's ``MultiOutputRegressor``. Nothing here is imported before it is needed, so that a
-plugin which names its estimator by an import string is listed at once.
+The estimator's ``fit(X, Y)`` and ``predict(X)`` must take several targets. Others can be wrapped in
+scikit-learn's ``MultiOutputRegressor``. A plugin that names its estimator by an import string is
+listed fast, because nothing here imports the estimator before it is fitted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from genebench.errors import UserError
 from genebench.method import Context, Curve, Method, Model
-from genebench.methods.predictions import mean_absolute_error
 from genebench.plugins.discovery import load_code
 from genebench.specs import MethodSpec, Param, Value
 
@@ -29,19 +28,23 @@ if TYPE_CHECKING:
 Grid = Value | Sequence[Value]
 ParamValues = dict[str, Value]
 
-_MOST_PROFILES = "max_profiles"
-_FEW_PROFILES = 200
-_RANDOM = re.compile(r"(?:.*__)?random_state")
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
+_MAX_PROFILES = "max_profiles"
+_TINY_PROFILES = 200
+"""Profiles under the preset ``tiny``: fewer than the conformance checks have to draw from."""
 _MOST_NOTES = 3
+"""Warnings of one fit that are kept as notes."""
+_RANDOM_STATE = re.compile(r"(?:.*__)?random_state")
+"""Name of a seed, also of one inside a nested estimator (``estimator__random_state``)."""
+_BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 
 
 def sklearn_method(
     estimator: Any, *, max_profiles: int | None = None, **params: Grid
 ) -> type[SklearnMethod]:
-    """A method that fits an estimator to the training profiles.
+    """Return a method class that fits an estimator to the training profiles.
 
-    Give it a name in a plugin's module, and return its :meth:`SklearnMethod.spec` from the hook::
+    Assign it to a variable of a plugin's module, and return its :meth:`SklearnMethod.spec` from the
+    hook::
 
         PLS = sklearn_method("sklearn.cross_decomposition:PLSRegression", n_components=[5, 10, 15])
 
@@ -50,43 +53,59 @@ def sklearn_method(
             return [PLS.spec()]
 
     Args:
-        estimator: what to fit: an import string, a class (or any function without arguments that
-            returns an estimator), or an estimator, which is cloned. Only an import string, and a
-            function that imports when it is called, leave ``genebench list`` fast.
-        max_profiles: on how many training profiles, drawn by the seed; all unless given. It is a
-            parameter of the method, too; at most 200 under the preset ``tiny``.
-        params: parameters of the estimator that can be set (``--set pls.n_components=30``). A
-            list is a grid: each combination is fitted, and the one with the smallest MAE on the
-            validation set is chosen. All others stay as the estimator has them; what is called
+        estimator: an import string, a class (or a function without arguments that returns an
+            estimator), or an estimator, which is cloned. ``genebench list`` stays fast with an
+            import string, and with a function that imports when it is called.
+        max_profiles: number of training profiles to fit on, drawn by the seed. All by default. It
+            becomes a parameter of the method, and is at most 200 under the preset ``tiny``.
+        params: parameters of the estimator that users can set (``--set pls.n_components=30``). A
+            list is a grid. Each combination is fitted, and the one with the smallest MAE on the
+            validation set is chosen. Parameters not named here keep the estimator's defaults. Every
             ``random_state``, at any depth, is set to the job's seed.
 
     Raises:
-        ValueError: a value is no bool, int, float or str, or a grid is empty or holds a comma.
+        ValueError: a value is no bool, int, float or str, or a grid is empty or has a comma in a
+            value.
     """
-    declared = [_declared(name, value) for name, value in params.items()]
+    grids: dict[str, tuple[Value, ...]] = {}
+    declared = []
+    for name, value in params.items():
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            declared.append(Param(name=name, default=value, help=f"the estimator's {name}"))
+            continue
+        # A grid is declared as text, because a parameter has one value: "5,10,15".
+        texts = [str(candidate) for candidate in value]
+        if not texts or any("," in text for text in texts):
+            raise ValueError(f"parameter {name}: a grid needs values, none with a comma in it")
+        help_ = f"values of the estimator's {name} to choose from"
+        declared.append(Param(name=name, default=",".join(texts), help=help_))
+        grids[name] = tuple(value)
     if max_profiles is not None:
-        help_ = "training profiles to fit on, drawn by the seed"
-        # The preset of the conformance checks: their data are few, and some are to be left out.
-        presets = {"tiny": min(max_profiles, _FEW_PROFILES)}
         declared.append(
-            Param(name=_MOST_PROFILES, default=max_profiles, minimum=1, help=help_, presets=presets)
+            Param(
+                name=_MAX_PROFILES,
+                default=max_profiles,
+                minimum=1,
+                help="training profiles to fit on, drawn by the seed",
+                presets={"tiny": min(max_profiles, _TINY_PROFILES)},
+            )
         )
-    # The module that it is defined in, as namedtuple does: a spec has to name its code.
-    module = sys._getframe(1).f_globals.get("__name__", "__main__")  # noqa: SLF001
     content = {
-        "__module__": module,
-        # A function among a class's attributes would be taken for a method.
+        # The module of the caller, as in namedtuple: the import string of a spec must lead there.
+        "__module__": sys._getframe(1).f_globals.get("__name__", "__main__"),  # noqa: SLF001
+        # Without staticmethod, a function among a class's attributes would become a method.
         "estimator": staticmethod(estimator),
         "declared": tuple(declared),
-        "grids": {name: tuple(grid) for name, value in params.items() if (grid := _grid(value))},
+        "grids": grids,
     }
     return type("SklearnMethod", (SklearnMethod,), content)
 
 
 class SklearnMethod(Method):
-    """Fits an estimator once for each candidate, and lets each validation set choose by MAE.
+    """A method that fits an estimator for each candidate of its grids.
 
-    Its models are trees of Python objects, which only pickle could save, so they are not saved.
+    Each validation set chooses the candidate with its smallest MAE. The models cannot be saved:
+    they are trees of Python objects, which only pickle can store, and genebench loads no pickle.
     """
 
     estimator: ClassVar[Any]
@@ -98,26 +117,36 @@ class SklearnMethod(Method):
         cls, name: str = "", *, title: str = "", summary: str = "", reference: str = "",
         stochastic: bool | None = None,
     ) -> MethodSpec:  # fmt: skip
-        """What a plugin declares; by default, all follows from the variable's name.
+        """Return the spec that a plugin declares. By default, it follows from the variable's name.
 
         Args:
-            name: name of the method; ``pls`` where the variable is ``PLS``.
-            title: unless given, the variable.
-            summary: unless given, the estimator's class.
-            reference: where the method comes from.
-            stochastic: whether results depend on the seed. Unless given, they do when profiles
-                are drawn, or when ``estimator`` is a class or an estimator with a
-                ``random_state``.
+            name: name of the method. By default ``pls`` if the variable is ``PLS``.
+            title: by default, the variable.
+            summary: by default, the estimator's class.
+            reference: source of the method.
+            stochastic: True if results depend on the seed. By default they do if profiles are
+                drawn, or if ``estimator`` is a class or an estimator with a ``random_state``.
 
         Raises:
-            ValueError: the method is no variable of the module that it was made in.
+            ValueError: no variable of the module that called :func:`sklearn_method` holds the
+                method.
         """
-        variable = cls._variable()
-        kind = _called(cls.estimator)
+        estimator = cls.estimator
+        if isinstance(estimator, str):
+            estimator_name = estimator.rpartition(":")[2]
+        else:
+            estimator_name = getattr(estimator, "__name__", type(estimator).__name__)
+        variables = vars(sys.modules[cls.__module__])
+        variable = next((key for key, value in variables.items() if value is cls), "")
+        if not variable:
+            raise ValueError(
+                f"the method of {estimator_name} has no name. "
+                f"Assign it to a variable of {cls.__module__}."
+            )
         return MethodSpec(
-            name=name or _WORDS.sub("-", variable).strip("-").lower(),
+            name=name or _BETWEEN_WORDS.sub("-", variable).strip("-").lower(),
             title=title or variable,
-            summary=summary or f"{kind} on the landmarks",
+            summary=summary or f"{estimator_name} on the landmarks",
             code=f"{cls.__module__}:{variable}",
             params=cls.declared,
             stochastic=cls._is_random() if stochastic is None else stochastic,
@@ -125,24 +154,17 @@ class SklearnMethod(Method):
         )
 
     @classmethod
-    def _variable(cls) -> str:
-        for name, value in vars(sys.modules[cls.__module__]).items():
-            if value is cls:
-                return name
-        raise ValueError(
-            f"{_called(cls.estimator)}: give what sklearn_method returns a name in {cls.__module__}"
-        )
-
-    @classmethod
     def _is_random(cls) -> bool:
-        if any(param.name == _MOST_PROFILES for param in cls.declared):
+        """Return whether profiles are drawn, or the estimator has a ``random_state``."""
+        if any(param.name == _MAX_PROFILES for param in cls.declared):
             return True
-        at_hand = isinstance(cls.estimator, type) or not callable(cls.estimator)
-        return at_hand and not isinstance(cls.estimator, str) and bool(_random_states(cls._made()))
+        # An import string or a function would have to be imported or called, which takes seconds.
+        is_string = isinstance(cls.estimator, str)
+        is_function = callable(cls.estimator) and not isinstance(cls.estimator, type)
+        return not (is_string or is_function) and bool(_random_states(cls._new_estimator()))
 
     @classmethod
-    def _made(cls) -> Any:
-        """A fresh estimator."""
+    def _new_estimator(cls) -> Any:
         source = load_code(cls.estimator) if isinstance(cls.estimator, str) else cls.estimator
         if callable(source):
             return source()
@@ -155,50 +177,57 @@ class SklearnMethod(Method):
         self.candidates = list(self._candidates())
 
     def _candidates(self) -> Iterator[ParamValues]:
-        """Every combination of the grids, the other parameters the same in each."""
+        """Yield every combination of the grids, with the other parameters beside it."""
         axes = {
-            name: _parsed(str(self.params[name]), values, name)
+            name: _parse_grid(name, str(self.params[name]), values)
             for name, values in self.grids.items()
         }
         fixed = {name: self.params[name] for name in self.params if name not in axes}
-        fixed.pop(_MOST_PROFILES, None)
-        for chosen in product(*axes.values()):
-            yield fixed | dict(zip(axes, chosen, strict=True))
+        fixed.pop(_MAX_PROFILES, None)
+        for combination in product(*axes.values()):
+            yield fixed | dict(zip(axes, combination, strict=True))
 
     def fit(
         self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
-        """Fit every candidate; each validation set keeps the one with its smallest MAE."""
-        landmarks, targets = _drawn(train, self.params.get(_MOST_PROFILES), context.seed)
+        """Fit every candidate. Each validation set chooses the one with its smallest MAE."""
+        # Imported here, because it imports numpy, and listing methods imports this module.
+        from genebench.methods.predictions import mean_absolute_error
+
+        landmarks, targets = _draw(train, self.params.get(_MAX_PROFILES), context.seed)
+        has_choice = len(self.candidates) > 1
         errors: dict[str, list[float]] = {name: [] for name in validation_sets}
         best: dict[str, Fitted] = {}
-        for at, values in enumerate(self.candidates, start=1):
-            model = self._fitted(values, landmarks, targets, context.seed)
+        for number, values in enumerate(self.candidates, start=1):
+            model = self._fit_candidate(values, landmarks, targets, context.seed)
             for name, validation in validation_sets.items():
-                error = mean_absolute_error(model, validation) if len(self.candidates) > 1 else 0.0
+                # A single candidate needs no predictions.
+                error = mean_absolute_error(model, validation) if has_choice else 0.0
                 if error < min(errors[name], default=float("inf")):
                     best[name] = model
                 errors[name].append(error)
-            context.progress(at, len(self.candidates), "fitting")
-        if len(self.candidates) == 1:
+            context.progress(number, len(self.candidates), "fitting")
+        if not has_choice:
             return dict(best)
-        return {name: model.chosen(self._path(errors[name])) for name, model in best.items()}
+        # One model may be the choice of several sets. Each needs its own path of errors.
+        return {name: model.with_path(self._path(errors[name])) for name, model in best.items()}
 
-    def _fitted(
+    def _fit_candidate(
         self, values: ParamValues, landmarks: NDArray[Any], targets: NDArray[Any], seed: int
     ) -> Fitted:
-        estimator = self._made().set_params(**values)
+        estimator = self._new_estimator().set_params(**values)
         estimator.set_params(**dict.fromkeys(_random_states(estimator), seed))
         with warnings.catch_warnings(record=True) as caught:
+            # "always": by default Python shows a warning once, so later fits would have none.
             warnings.simplefilter("always")
             estimator.fit(landmarks, targets)
-        said = dict.fromkeys(f"{one.category.__name__}: {one.message}" for one in caught)
-        notes = tuple(" ".join(note.split()) for note in said)
-        chosen = {name: values[name] for name in self.grids}
-        return Fitted(estimator, targets.shape[1], chosen, notes[:_MOST_NOTES])
+        texts = dict.fromkeys(f"{item.category.__name__}: {item.message}" for item in caught)
+        notes = tuple(" ".join(text.split()) for text in texts)
+        choices = {name: values[name] for name in self.grids}
+        return Fitted(estimator, targets.shape[1], choices, notes[:_MOST_NOTES])
 
     def _path(self, errors: Sequence[float]) -> Curve:
-        """The grid's numbers, and the MAE of each candidate on a validation set."""
+        """Return the numbers of the grids, and the MAE of each candidate on a validation set."""
         columns = {
             name: [float(values[name]) for values in self.candidates]
             for name, grid in self.grids.items()
@@ -217,79 +246,54 @@ class Fitted(Model):
         self._estimator, self._n_targets = estimator, n_targets
         self.choices, self.notes = choices, notes
         self.curves = {"path": path} if path else {}
-        self.n_parameters = _n_parameters(estimator)
+        # Linear models have these attributes. The parameters of others cannot be counted.
+        learnt = [getattr(estimator, name, None) for name in ("coef_", "intercept_")]
+        sizes = [int(part.size) for part in learnt if part is not None and hasattr(part, "size")]
+        self.n_parameters = sum(sizes) if len(sizes) == len(learnt) else None
 
-    def chosen(self, path: Curve) -> Fitted:
-        """The same, with how it was chosen."""
+    def with_path(self, path: Curve) -> Fitted:
+        """Return the same model, with the errors of all candidates."""
         return Fitted(self._estimator, self._n_targets, dict(self.choices), self.notes, path)
 
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
-        """Profiles × landmarks → profiles × targets."""
-        if not len(landmarks):  # which estimators refuse
+        """Return predictions: profiles × landmarks → profiles × targets."""
+        if not len(landmarks):  # Estimators refuse an empty matrix.
             return landmarks[:, :1].repeat(self._n_targets, axis=1)
-        # One target comes back without its axis.
-        found: NDArray[np.floating[Any]] = self._estimator.predict(landmarks)
-        return found.reshape(len(landmarks), self._n_targets)
+        predictions: NDArray[np.floating[Any]] = self._estimator.predict(landmarks)
+        # Estimators return a single target as a vector.
+        return predictions.reshape(len(landmarks), self._n_targets)
 
 
-def _grid(value: Grid) -> Sequence[Value]:
-    """The values of a grid; none for a single value."""
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
-
-
-def _declared(name: str, value: Grid) -> Param:
-    """A parameter; a grid is declared as its values, separated by commas."""
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        return Param(name=name, default=value, help=f"the estimator's {name}")
-    texts = [str(one) for one in value]
-    if not texts or any("," in text for text in texts):
-        raise ValueError(f"parameter {name}: a grid needs values, none with a comma in it")
-    help_ = f"values of the estimator's {name} to choose from"
-    return Param(name=name, default=",".join(texts), help=help_)
-
-
-def _parsed(text: str, like: Sequence[Value], name: str) -> list[Value]:
-    """ParamValues of a grid, of the type that the plugin's own have."""
-    default = next((value for value in like if isinstance(value, float)), like[0])
+def _parse_grid(name: str, text: str, declared: Sequence[Value]) -> list[Value]:
+    """Return the values of a grid, of the type of the values that the plugin declared."""
+    # A grid such as [1, 0.5] is of floats, even if its first value is an int.
+    default = next((value for value in declared if isinstance(value, float)), declared[0])
     param = Param(name=name, default=default, help="")
     values = [param.parse(part, owner="grid") for part in text.split(",") if part.strip()]
     if not values:
-        raise UserError(f"{name}={text}: a grid needs values, as in {name}=1,2")
+        raise UserError(f"{name}={text}: a grid needs values. Write them as {name}=1,2.")
     return values
 
 
-def _drawn(
+def _draw(
     train: Profiles, most: int | None, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Landmarks and targets of the training profiles, or of some of them."""
+    """Return landmarks and targets of all training profiles, or of ``most`` drawn ones."""
     if most is None or most >= len(train):
         return train.landmarks, train.targets
     import numpy as np
 
-    wanted = np.zeros(len(train), dtype=bool)
-    wanted[np.random.default_rng(seed).permutation(len(train))[:most]] = True
-    parts, at = [], 0
+    is_drawn = np.zeros(len(train), dtype=bool)
+    is_drawn[np.random.default_rng(seed).permutation(len(train))[:most]] = True
+    # Read in blocks: all targets may be larger than the memory.
+    parts, start = [], 0
     for block in train.blocks():
-        rows = wanted[at : at + len(block.landmarks)]
+        rows = is_drawn[start : start + len(block.landmarks)]
         parts.append((block.landmarks[rows], block.targets[rows]))
-        at += len(rows)
+        start += len(rows)
     landmarks, targets = zip(*parts, strict=True)
     return np.concatenate(landmarks), np.concatenate(targets)
 
 
 def _random_states(estimator: Any) -> list[str]:
-    return [name for name in estimator.get_params(deep=True) if _RANDOM.fullmatch(name)]
-
-
-def _n_parameters(estimator: Any) -> int | None:
-    """What a linear model learnt; of others only their authors could tell."""
-    learnt = [getattr(estimator, name, None) for name in ("coef_", "intercept_")]
-    if not all(hasattr(part, "size") for part in learnt):
-        return None
-    return sum(int(part.size) for part in learnt if part is not None)
-
-
-def _called(estimator: object) -> str:
-    if isinstance(estimator, str):
-        return estimator.rpartition(":")[2]
-    return getattr(estimator, "__name__", type(estimator).__name__)
+    return [name for name in estimator.get_params(deep=True) if _RANDOM_STATE.fullmatch(name)]

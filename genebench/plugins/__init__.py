@@ -1,1 +1,1 @@
-"""Discovery of plugins and the registry of their specs."""
+"""Plugins: discovery, isolation of broken ones, and the registry of what they offer."""

@@ -1,4 +1,4 @@
-"""The registry: every spec of every plugin, by name."""
+"""Registry of the specs of all plugins, by kind and name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from functools import cache
 from typing import Generic, TypeVar
 
 from genebench.errors import UserError, unknown
-from genebench.plugins.discovery import Plugin, Plugins, installed
+from genebench.plugins.discovery import installed
+from genebench.plugins.manager import Plugins
+from genebench.plugins.plugin import Plugin
 from genebench.specs import (
     ALL,
     DatasetSpec,
@@ -38,35 +40,41 @@ Spec = TypeVar(
 
 @dataclass(frozen=True)
 class SpecRegistry(Generic[Spec]):
-    """The specs of one kind, and who offers each."""
+    """The specs of one kind by name, and the plugin that offers each."""
 
     kind: str
     specs: dict[str, Spec]
     plugins: dict[str, Plugin]
 
     def get(self, name: str) -> Spec:
-        """The spec of that name; an unknown one raises UserError with near misses."""
+        """Return the spec of a name.
+
+        Raises:
+            UserError: the name is unknown. The message lists similar names.
+        """
         if name not in self.specs:
             raise unknown(self.kind, name, self.specs)
         return self.specs[name]
 
     def choose(self, names: Iterable[str]) -> list[Spec]:
-        """Specs by name, in the order given and each once; ``all`` stands for every one.
+        """Return the specs of some names, each once, in the order of the names.
+
+        The name ``all`` stands for every spec.
 
         Raises:
-            UserError: a name is unknown, or there is none.
+            UserError: a name is unknown, or no name is given.
         """
-        wanted = [name.strip() for name in names if name.strip()]
-        if not wanted:
-            raise UserError(f"no {self.kind} named; give names separated by commas, or all")
+        stripped = [name.strip() for name in names if name.strip()]
+        if not stripped:
+            raise UserError(f"no {self.kind} named. Give names separated by commas, or all.")
         chosen: dict[str, Spec] = {}
-        for name in wanted:
+        for name in stripped:
             chosen |= self.specs if name == ALL else {name: self.get(name)}
         return list(chosen.values())
 
 
 class Registry:
-    """What is offered, by name, one registry for each kind."""
+    """All specs of an installation, in one :class:`SpecRegistry` for each kind."""
 
     def __init__(self, plugins: Plugins) -> None:
         self.plugins = plugins
@@ -81,15 +89,15 @@ class Registry:
         self.reporters: SpecRegistry[ReporterSpec] = self._registry_of("reporter")
 
     def _registry_of(self, kind: str) -> SpecRegistry[Spec]:
-        offered = list(self.plugins.specs(f"{kind}s"))
+        pairs = list(self.plugins.specs(f"{kind}s"))
         return SpecRegistry(
             kind,
-            {spec.name: spec for spec, _ in offered},
-            {spec.name: plugin for spec, plugin in offered},
+            {spec.name: spec for spec, _ in pairs},
+            {spec.name: plugin for spec, plugin in pairs},
         )
 
 
 @cache
 def registry() -> Registry:
-    """The registry of this installation, built once."""
+    """Return the registry of this installation, built once."""
     return Registry(installed())

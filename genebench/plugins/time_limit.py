@@ -1,4 +1,4 @@
-"""How long a plugin may hold up the process that loads it, kept by an alarm of the system's."""
+"""Time limit for loading one plugin, kept by an alarm of the operating system."""
 
 from __future__ import annotations
 
@@ -14,40 +14,48 @@ from genebench.errors import UserError
 T = TypeVar("T")
 
 LIMIT = "GENEBENCH_PLUGIN_TIME_LIMIT"
-"""Seconds that loading one plugin may take; 0 is no limit."""
-_DEFAULT, _LONGEST = 20.0, 86_400.0
-_AGAIN = 1.0
+"""Environment variable: seconds that loading one plugin may take. 0 is no limit."""
+_DEFAULT_SECONDS = 20.0
+_LONGEST_SECONDS = 86_400.0
+_REPEAT_SECONDS = 1.0
 """Seconds until code that has swallowed the interruption is interrupted again."""
+_SOON_SECONDS = 1e-6
+"""The shortest timer. A timer of 0 seconds would be no timer."""
 
 
 class Overdue(BaseException):
-    """Raised in code that takes too long; no ``except Exception`` of that code's swallows it."""
+    """Interruption of code that takes too long.
+
+    It is no ``Exception``, so that an ``except Exception`` of that code does not swallow it.
+    """
 
 
 def time_limit() -> float:
-    """Seconds that loading one plugin may take, by the environment; 0 is no limit.
+    """Return the seconds that loading one plugin may take, from the environment. 0 is no limit.
 
     Raises:
-        UserError: the environment holds no such number.
+        UserError: the variable does not hold a number of seconds.
     """
-    text = os.environ.get(LIMIT) or str(_DEFAULT)
+    text = os.environ.get(LIMIT) or str(_DEFAULT_SECONDS)
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1
-    if not 0 <= seconds <= _LONGEST:
-        raise UserError(f"{LIMIT}={text}: write it in seconds, such as 60; 0 is no limit")
+    if not 0 <= seconds <= _LONGEST_SECONDS:
+        raise UserError(
+            f"{LIMIT}={text}: this is not a time limit. Write seconds, such as 60, or 0 for none."
+        )
     return seconds
 
 
 def call_within(seconds: float, call: Callable[[], T]) -> T:
-    """Call something, and interrupt it when it takes longer than that; 0 is no limit.
+    """Call a function, and interrupt it when it takes longer than some seconds. 0 is no limit.
 
     The limit holds in the main thread of a system that has alarms. Code that does not return to
-    Python, or swallows whatever is raised in it, goes on regardless; it is overdue when it is done.
+    Python, or swallows every exception, runs on. It is overdue when it returns.
 
     Raises:
-        Overdue: it took longer.
+        Overdue: the call took longer.
     """
     if not seconds or not _can_interrupt():
         return call()
@@ -57,28 +65,33 @@ def call_within(seconds: float, call: Callable[[], T]) -> T:
         nonlocal rang
         if armed:
             rang = True
-            _stop(seconds)
+            _raise_overdue(seconds)
 
     handler, timer = signal.signal(signal.SIGALRM, interrupt), signal.getitimer(signal.ITIMER_REAL)
     began = time.monotonic()
     try:
         try:
-            signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+            signal.setitimer(signal.ITIMER_REAL, seconds, _REPEAT_SECONDS)
             result = call()
         finally:
+            # From here on the alarm must not raise: the code to interrupt has ended.
             armed = False
-        if rang:  # and was swallowed
-            _stop(seconds)
+        if rang:  # The code swallowed the interruption, and returned late.
+            _raise_overdue(seconds)
         return result
-    finally:  # even if the alarm rang as the call returned
+    finally:
+        # The inner block may be left by an alarm before it disarms: this line makes sure.
         armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
-        _resume(*timer, time.monotonic() - began)
+        _restart(*timer, time.monotonic() - began)
 
 
 def _can_interrupt() -> bool:
-    """Whether there are alarms, and whoever uses them already can be given them back."""
+    """Return whether the system has alarms, and a handler set before can be restored.
+
+    ``getsignal`` returns None for a handler that C code has set, which Python cannot set again.
+    """
     return (
         hasattr(signal, "setitimer")
         and current_thread() is main_thread()
@@ -86,11 +99,11 @@ def _can_interrupt() -> bool:
     )
 
 
-def _stop(seconds: float) -> NoReturn:
-    raise Overdue(f"took more than {seconds:g} s to load; {LIMIT}=SECONDS allows more")
+def _raise_overdue(seconds: float) -> NoReturn:
+    raise Overdue(f"took more than {seconds:g} s to load. Set {LIMIT} to allow more seconds.")
 
 
-def _resume(left: float, interval: float, spent: float) -> None:
-    """Set a timer going that was running before; at once, if it has become due."""
+def _restart(left: float, interval: float, spent: float) -> None:
+    """Restart a timer that ran before, less the seconds spent since. Start it at once if due."""
     if left:
-        signal.setitimer(signal.ITIMER_REAL, max(left - spent, 1e-6), interval)
+        signal.setitimer(signal.ITIMER_REAL, max(left - spent, _SOON_SECONDS), interval)

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlparse
 
 from genebench._util.threads import cpu_count
 from genebench.hookspecs import PROJECT
-from genebench.plugins.discovery import Plugin
+from genebench.plugins.plugin import Plugin
 from genebench.results.record import PluginOrigin, Provenance
 
 _LIBRARIES = {

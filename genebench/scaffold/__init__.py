@@ -1,7 +1,7 @@
-"""New plugins: complete packages from templates, which work before a line of them is changed.
+"""Generator of packages for new plugins. They work before a line of them is changed.
 
-Templates are the files below this folder whose names end in ``.tmpl``; ``package`` in their paths
-and ``$name`` and the like in their text stand for what the plugin is called.
+The templates are the files below this folder whose names end in ``.tmpl``. The word ``package`` in
+their paths and placeholders such as ``$name`` in their text are replaced.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Kind = Literal["method", "dataset", "metric"]
 _TEMPLATES = Path(__file__).parent
 _SUFFIX = ".tmpl"
 _SUMMARY: dict[Kind, str] = {
-    "method": "ridge regression; the validation set chooses the penalty",
+    "method": "ridge regression with a penalty chosen by validation",
     "dataset": "simulated expression around common factors",
     "metric": "share of profiles predicted on the right side of the mean",
 }
@@ -38,33 +38,34 @@ _DEPENDENCIES: dict[Kind, str] = {
     "metric": '"numpy>=2.0"',
 }
 _IMPORTED = {"Any", "Context", "Mapping", "Method", "Model", "Moments", "Profiles"}
-"""Names that the templates import: a class called so would hide them."""
+"""Names that the templates import. A class with such a name would hide the import."""
 
 
 def create(kind: Kind, name: str, parent: Path) -> Path:
-    """Write a package for a new plugin to a folder of its own in ``parent``, whole or not at all.
+    """Write a package for a new plugin to a new folder in ``parent``, and return the folder.
 
     Raises:
         UserError: the name is malformed or taken, the folder exists, or nothing can be written.
     """
-    _check(kind, name)
+    _check_name(kind, name)
     words = _words(kind, name)
     folder = parent / words["distribution"]
     _check_free(kind, name, words, folder)
     with user_errors(parent, "name another folder with --out"):
         parent.mkdir(parents=True, exist_ok=True)
+        # Renamed at the end, so that the folder is written whole or not at all.
         with tempfile.TemporaryDirectory(prefix=".genebench-new-", dir=parent) as temporary:
-            made = Path(temporary) / folder.name
+            draft = Path(temporary) / folder.name
             for path, text in _files(kind, words):
-                target = made / path
+                target = draft / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(text, "utf-8")
-            made.rename(folder)
+            draft.rename(folder)
     return folder
 
 
 def _files(kind: Kind, words: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Path and text of each file."""
+    """Yield the path and the text of each file."""
     for root in (_TEMPLATES / "common", _TEMPLATES / kind):
         for template in sorted(root.rglob(f"*{_SUFFIX}")):
             path = template.relative_to(root).as_posix().removesuffix(_SUFFIX)
@@ -73,11 +74,13 @@ def _files(kind: Kind, words: dict[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _words(kind: Kind, name: str) -> dict[str, str]:
-    """What the templates' placeholders stand for."""
+    """Return placeholder → its text."""
     parts = re.split(r"[.-]", name)
     class_name = "".join(part.capitalize() for part in parts)
     if class_name[0].isdigit() or class_name in _IMPORTED:
         class_name = f"{kind.capitalize()}{class_name}"
+    # Before 1.0, a minor version may break plugins.
+    major, minor = metadata.version("genebench").split(".")[:2]
     return {
         "name": name,
         "title": name,
@@ -87,39 +90,43 @@ def _words(kind: Kind, name: str) -> dict[str, str]:
         "class_name": class_name,
         "model_name": f"{class_name}Model",
         "dependencies": _DEPENDENCIES[kind],
-        "requirement": _requirement(),
+        "requirement": f"genebench>={major}.{minor},<{major}.{int(minor) + 1}",
     }
 
 
-def _requirement() -> str:
-    """This genebench, and what is compatible with it."""
-    major, minor = metadata.version("genebench").split(".")[:2]
-    return f"genebench>={major}.{minor},<{major}.{int(minor) + 1}"
+def _check_name(kind: Kind, name: str) -> None:
+    """Check that a name is well formed, and is no keyword of Python.
 
-
-def _check(kind: Kind, name: str) -> None:
+    Raises:
+        UserError: it is malformed, with a suggestion, or a keyword.
+    """
     try:
         check_name(kind, name)
     except ValueError as error:
         suggested = "-".join(re.findall(r"[a-z0-9]+", name.lower()))
-        hint = f"; did you mean {suggested}?" if suggested and suggested != name else ""
+        hint = f" Did you mean {suggested}?" if suggested and suggested != name else ""
         raise UserError(f"{error}{hint}") from None
     if keyword.iskeyword(name) or keyword.iskeyword(name.capitalize()):
-        raise UserError(f"{kind} name {name!r} is a word of Python; choose another")
+        raise UserError(f"{kind} name {name!r} is a word of Python. Choose another name.")
 
 
 def _check_free(kind: Kind, name: str, words: dict[str, str], folder: Path) -> None:
+    """Check that no spec, plugin, distribution, package or folder has the name.
+
+    Raises:
+        UserError: one has.
+    """
     specs = getattr(registry(), f"{kind}s")
     if name in specs.specs:
         owner = specs.plugins[name].distribution
-        raise UserError(f"there is a {kind} {name!r} already, in {owner}; choose another name")
+        raise UserError(f"there is a {kind} {name!r} already, in {owner}. Choose another name.")
     if kind == "dataset" and name in prepared_titles():
-        raise UserError(f"there is a prepared dataset {name!r} already; choose another name")
+        raise UserError(f"there is a prepared dataset {name!r} already. Choose another name.")
     if name in {plugin.name for plugin in installed().all}:
-        raise UserError(f"there is a plugin {name!r} already; choose another name")
-    if words["distribution"] in {found.name for found in metadata.distributions()}:
-        raise UserError(f"{words['distribution']} is installed already; choose another name")
+        raise UserError(f"there is a plugin {name!r} already. Choose another name.")
+    if words["distribution"] in {distribution.name for distribution in metadata.distributions()}:
+        raise UserError(f"{words['distribution']} is installed already. Choose another name.")
     if find_spec(words["package"]):
-        raise UserError(f"there is a package {words['package']} already; choose another name")
+        raise UserError(f"there is a package {words['package']} already. Choose another name.")
     if folder.exists():
-        raise UserError(f"{folder} exists already; remove it, or choose another name or --out")
+        raise UserError(f"{folder} exists already. Remove it, or choose another name or --out.")

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from genebench import hookimpl, preprocessing
 from genebench._util.hashing import KEY_LENGTH, canonical, code_digest, key_of
-from genebench.plugins.discovery import Plugin, Plugins
+from genebench.plugins.manager import Plugins
+from genebench.plugins.plugin import Plugin
 from genebench.plugins.registry import Registry
 from genebench.results.record import Code, Identity
 from genebench.results.store import ResultsStore

@@ -1,4 +1,4 @@
-"""Rows written, hashed, and drafted where others will lie."""
+"""Rows of matrices: written, hashed, and drafted in the place of final rows."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ ROWS = np.random.default_rng(0).normal(size=(11, 5)).astype(np.float32)
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.uint32])
 @pytest.mark.parametrize(
-    ("lengths", "size", "found"),
+    ("lengths", "size", "blocks"),
     [([11], 4, [11]), ([4, 4, 3], 4, [4, 4, 3]), ([2, 1, 5, 3], 3, [3, 5, 3]), ([4, 7], 99, [11])],
 )
-def test_drafts_come_back_while_rows_take_their_place(tmp_path, dtype, lengths, size, found):
+def test_drafts_are_read_while_final_rows_replace_them(tmp_path, dtype, lengths, size, blocks):
     path = tmp_path / "m.npy"
-    given = np.arange(55).reshape(ROWS.shape).astype(dtype)
+    ranks = np.arange(55).reshape(ROWS.shape).astype(dtype)
     drafts = Drafts(path, ROWS.shape, np.float32)
-    drafts.write(iter(np.split(given, np.cumsum(lengths)[:-1])))
+    drafts.write(iter(np.split(ranks, np.cumsum(lengths)[:-1])))
 
     with path.open("r+b") as file, Hashed(file) as stream:
         writer = NpyWriter(stream, ROWS.shape, np.float32)
-        rows = np.split(ROWS, np.cumsum(found)[:-1])
+        rows = np.split(ROWS, np.cumsum(blocks)[:-1])
         for draft, block in zip(drafts.read(size), rows, strict=True):
             writer.append(block)
-            np.testing.assert_array_equal(draft, given[: len(draft)])
-            given = given[len(draft) :]
+            np.testing.assert_array_equal(draft, ranks[: len(draft)])
+            ranks = ranks[len(draft) :]
         writer.close()
 
     np.testing.assert_array_equal(np.load(path), ROWS)

@@ -10,7 +10,13 @@ import sys
 
 import pytest
 
-from genebench._util.text import LONGEST, Escaped, escaped_output, escaped_streams, no_formula
+from genebench._util.text import (
+    MAX_CHARACTERS,
+    Escaped,
+    escaped_output,
+    escaped_streams,
+    no_formula,
+)
 
 
 def shown(*parts):
@@ -44,8 +50,8 @@ def test_a_line_that_never_ends_is_cut_and_takes_no_memory():
     escaped = Escaped(io.StringIO())
     for _ in range(100):
         escaped.write("x" * 100_000)
-    assert len(escaped._held) <= LONGEST
-    assert shown("x" * 10_000_000) == "x" * LONGEST + "\n"
+    assert len(escaped._unfinished) <= MAX_CHARACTERS
+    assert shown("x" * 10_000_000) == "x" * MAX_CHARACTERS + "\n"
 
 
 def test_only_so_many_lines_are_shown_and_the_rest_is_owned_up_to():

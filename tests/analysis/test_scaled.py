@@ -155,7 +155,7 @@ def test_reports_show_the_published_metrics_unless_others_are_asked_for(genebenc
 
 @pytest.mark.parametrize(
     ("metric", "said"),
-    [("rsme", "did you mean rmse"), ("spearman", "run --metrics spearman"), (",", "no metric")],
+    [("rsme", "Did you mean rmse"), ("spearman", "run --metrics spearman"), (",", "no metric")],
 )
 def test_a_metric_that_is_not_there_is_one_line(genebench, made, metric, said):
     outcome = genebench("report", "--results", made, "--metrics", metric)

@@ -68,7 +68,8 @@ def test_the_wide_table_of_profiles_has_holes_where_a_record_lacks_the_profile(r
 
 
 def test_an_unknown_metric_names_those_that_there_are(results):
-    with pytest.raises(UserError, match="unknown metric of these results 'mea'; did you mean mae"):
+    message = r"unknown metric of these results 'mea'\. Did you mean mae"
+    with pytest.raises(UserError, match=message):
         results.genes("mea")
     with pytest.raises(UserError, match="unknown metric"):
         results.profiles("nothing")

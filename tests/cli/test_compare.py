@@ -74,7 +74,7 @@ def test_without_matplotlib_one_line_says_what_to_install(
 def test_an_unknown_method_gets_near_misses_and_status_2(genebench, results):
     done = genebench("compare", "lsr", "knn-g", "--results", results)
     assert done.status == 2
-    assert "did you mean knn-ge" in done.err
+    assert "Did you mean knn-ge" in done.err
     assert done.err.count("\n") == 1
 
 

@@ -16,7 +16,7 @@ KINDS = ("method", "dataset", "metric")
 
 @pytest.fixture
 def new(genebench, tmp_path):
-    """Write a package; give its folder."""
+    """Return a function that writes a package, and returns its folder."""
 
     def make(kind, name):
         outcome = genebench("new", kind, name, "--out", tmp_path / "out")
@@ -132,7 +132,7 @@ def test_templates_meet_the_lint_that_genebench_itself_meets(new, kind, request)
         ("metric", "linear", "there is a plugin 'linear' already"),
         ("method", "class", "is a word of Python"),
         ("method", "none", "is a word of Python"),
-        ("method", "My_Method", "did you mean my-method?"),
+        ("method", "My_Method", "Did you mean my-method?"),
         ("method", "all", "is malformed"),
         ("method", "../up", "is malformed"),
         ("method", "x" * 41, "is malformed"),

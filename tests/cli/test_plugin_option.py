@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from genebench.plugins.discovery import FILES, installed
+from genebench.plugins.discovery import installed
+from genebench.plugins.files import FILES
 from genebench.plugins.registry import registry
 
 BIAS = """

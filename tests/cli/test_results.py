@@ -216,8 +216,8 @@ def test_vectors_are_exported_long_or_wide(genebench, made, tmp_path, table, row
     [
         (("-o", "scores.xlsx"), "unknown export format 'xlsx'"),
         (("-o", "scores.csv", "--wide"), "--wide is for --table genes"),
-        (("-o", "scores.csv", "--methods", "lrs"), "did you mean lsr"),
-        (("-o", "scores.csv", "--table", "genes", "--metric", "mea"), "did you mean mae"),
+        (("-o", "scores.csv", "--methods", "lrs"), "Did you mean lsr"),
+        (("-o", "scores.csv", "--table", "genes", "--metric", "mea"), "Did you mean mae"),
         (("-o", "gone/scores.csv"), "cannot write there"),
     ],
 )

@@ -347,7 +347,7 @@ def test_a_failed_record_keeps_the_traceback(run, moody, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "fragments"),
     [
-        (["--methods", "lsrr"], ["method 'lsrr'", "did you mean lsr or "]),
+        (["--methods", "lsrr"], ["method 'lsrr'", "Did you mean lsr or "]),
         (["--methods", ""], ["no method named"]),
         (["--protocol", "gtx"], ["protocol 'gtx'", "gtex"]),
         (["--protocol", ","], ["no protocol named"]),

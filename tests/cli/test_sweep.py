@@ -100,7 +100,7 @@ def test_a_suite_lays_out_what_any_command_has_run(folder, genebench, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("suite", "tabel1"), "mean table1"),
+        (("suite", "tabel1"), "Did you mean table1"),
         (("suite", "table2"), "no results of suite table2"),
         (("suite",), "Add it: genebench report suite SUITE"),
         (("sweep", "leaks"), "takes no argument. Remove leaks"),
@@ -121,8 +121,8 @@ def test_a_report_that_cannot_be_made_is_one_line(folder, genebench, arguments, 
     [
         (("--methods", "knn"), "--grid"),
         (("--grid", "k_max=3"), "--methods"),
-        (("--methods", "knn", "--grid", "k_max"), "write PARAM=VALUE"),
-        (("--methods", "knn", "--grid", "kmax=3"), "did you mean k_max"),
+        (("--methods", "knn", "--grid", "k_max"), "Write PARAM=VALUE"),
+        (("--methods", "knn", "--grid", "kmax=3"), "Did you mean k_max"),
         (("--methods", "knn", "--grid", "k_max=0"), "out of range"),
         (("--methods", "knn", "--grid", "lsr-l2.lambdas=3"), "not among the methods"),
         (("--methods", "knn", "--grid", "k_max=3", "--set", "lsr.x=3"), "not among the methods"),

@@ -70,7 +70,7 @@ def test_expected_failures_are_declared_with_the_method(install, fresh, genebenc
     )
     subject = Subject("humble")
     assert expected_failures(subject, {"fits": "no"}) == {LEARNS: "it is a mean", "fits": "no"}
-    with pytest.raises(UserError, match=r"unknown check .* 'fit'; did you mean fits"):
+    with pytest.raises(UserError, match=r"unknown check .* 'fit'. Did you mean fits"):
         expected_failures(subject, {"fit": "no"})
     done = genebench("check", "humble", "--only", LEARNS)
     assert done.status == 0
@@ -232,11 +232,11 @@ def test_the_command_shows_where_it_failed(genebench, dishonest):
 def test_the_command_takes_parameters_and_refuses_what_is_wrong(genebench, dishonest):
     assert genebench("check", "refusesquietly", "--only", "fits", "--param", "depth=5").status == 0
     for arguments, message in (
-        (["constnat"], "did you mean constant"),
-        (["constant", "--only", "lerning"], "did you mean learning"),
+        (["constnat"], "Did you mean constant"),
+        (["constant", "--only", "lerning"], "Did you mean learning"),
         (["constant", "--param", "depth"], "Write PARAM=VALUE"),
-        (["refusesquietly", "--param", "depth=10"], "the largest allowed is 9"),
-        (["refusesquietly", "--param", "deptj=1"], "did you mean depth"),
+        (["refusesquietly", "--param", "depth=10"], "The largest value is 9"),
+        (["refusesquietly", "--param", "deptj=1"], "Did you mean depth"),
         (["constant", "--preset", "huge"], "unknown preset"),
     ):
         done = genebench("check", *arguments)

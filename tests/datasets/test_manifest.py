@@ -84,12 +84,12 @@ def change(old: str, new: str) -> str:
 BAD = {
     "not TOML": ("name = tiny", "not TOML: "),
     "empty": ("", "the file is empty"),
-    "unknown key": ("titel = 'x'" + MANIFEST, "unknown key 'titel'; did you mean title?"),
+    "unknown key": ("titel = 'x'" + MANIFEST, "unknown key 'titel'. Did you mean title?"),
     "unknown section key": (
         change('ids = "probe"', 'id = "probe"'),
-        "in platforms.geo: unknown key 'id'; did you mean ids?",
+        "in platforms.geo: unknown key 'id'. Did you mean ids?",
     ),
-    "unknown genes key": (change("targets =", "target ="), "in genes: unknown key 'target'; did"),
+    "unknown genes key": (change("targets =", "target ="), "in genes: unknown key 'target'. Did"),
     "missing key": (change('recipe = "dgex"', ""), "recipe: this key is missing"),
     "missing section": (change("[genes]", "[platforms.x]"), "unknown key 'landmarks'"),
     "recipe": (change('"dgex"', '"other"'), "recipe: must be 'dgex' or 'prepared', "),
@@ -111,18 +111,18 @@ BAD = {
     ),
     "name": (change('"tiny"', '"../tiny"'), "dataset name '../tiny' is malformed"),
     "platform name": (change("platforms.1000g", "platforms.'../x'"), "platform name '../x' is mal"),
-    "preset": ("preset = 'smal'" + MANIFEST, "unknown preset 'smal'; did you mean small?"),
+    "preset": ("preset = 'smal'" + MANIFEST, "unknown preset 'smal'. Did you mean small?"),
     "no geo": (change("platforms.geo", "platforms.array"), "there is no [platforms.geo]"),
     "matrix": (change("geo.tsv", "geos.tsv"), "platforms.geo.matrix: .*no such file; did you mean"),
     "map": (change("maps/lm.txt", "maps/x"), "genes.landmarks: .*maps/x: no such file"),
     "table": (change("geo.csv", "no.csv"), "platforms.geo.profiles: .*no.csv: no such file"),
     "group": (
         change('"series"', '"serie"'),
-        "platforms.geo.group: unknown column of the profile table 'serie'; did you mean series?",
+        "platforms.geo.group: unknown column of the profile table 'serie'. Did you mean series?",
     ),
     "group of the matrix": (
         change('"donor"', '"tissue"'),
-        "platforms.1000g.group: unknown column of the profile table 'tissue'; known: donor",
+        "platforms.1000g.group: unknown column of the profile table 'tissue'. Known: donor",
     ),
 }
 

@@ -199,5 +199,5 @@ def test_landmarks_touch_every_pathway(tiny):
 
 
 def test_an_unknown_preset_is_the_users_error():
-    with pytest.raises(UserError, match="did you mean small"):
+    with pytest.raises(UserError, match="Did you mean small"):
         sim.compendium("smal")

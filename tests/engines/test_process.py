@@ -19,7 +19,8 @@ from genebench.engines import supervisor
 from genebench.engines.process import _SUPERVISOR, Worker
 from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError
-from genebench.plugins.discovery import FILES, installed, use_files
+from genebench.plugins.discovery import installed, use_files
+from genebench.plugins.files import FILES
 from genebench.plugins.registry import registry
 from genebench.results.checks import verify
 from genebench.results.store import ResultsStore

@@ -85,5 +85,5 @@ def test_a_full_disk_is_one_line_that_says_where(matrix, tmp_path, monkeypatch):
 
     monkeypatch.setattr(base, "IN_MEMORY", 0)
     monkeypatch.setattr(base.tempfile, "TemporaryFile", Full)
-    with pytest.raises(UserError, match=r"no space left to write; free some, or set TMPDIR to an"):
+    with pytest.raises(UserError, match=r"no space left to write\. Free some space, or set TMPDIR"):
         list(open_reader(tmp_path / "m.tsv").blocks(GENES))

@@ -845,7 +845,7 @@ def test_an_unknown_metric_is_the_users_mistake(store, tmp_path, genebench):
     put(store, identity("lsr"))
     done = genebench("leaderboard", store.root, "--out", tmp_path / "site", "--metrics", "mea")
     assert done.status == 2
-    assert "did you mean mae" in done.err
+    assert "Did you mean mae" in done.err
 
 
 # Drawings

@@ -12,7 +12,8 @@ from genebench import Context, Profiles, UserError, sklearn_method
 from genebench.conformance.check import all_checks
 from genebench.conformance.run import run_checks
 from genebench.conformance.subject import Subject
-from genebench.plugins.discovery import FILES, installed, use_files
+from genebench.plugins.discovery import installed, use_files
+from genebench.plugins.files import FILES
 from genebench.plugins.registry import registry
 
 sklearn = pytest.importorskip("sklearn")
@@ -198,7 +199,7 @@ def test_a_spec_follows_from_the_variable_and_can_say_otherwise():
 
 
 def test_a_method_without_a_name_in_its_module_is_refused():
-    with pytest.raises(ValueError, match="give what sklearn_method returns a name in"):
+    with pytest.raises(ValueError, match=r"has no name\. Assign it to a variable of"):
         sklearn_method(SklearnRidge).spec()
 
 

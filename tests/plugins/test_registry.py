@@ -17,29 +17,29 @@ def method(name):
     return MethodSpec(name=name, title="t", summary="s", code="m:M")
 
 
-SHELF = SpecRegistry("method", {name: method(name) for name in NAMES}, {})
+REGISTRY = SpecRegistry("method", {name: method(name) for name in NAMES}, {})
 
 
 def chosen(*names):
-    return [spec.name for spec in SHELF.choose(names)]
+    return [spec.name for spec in REGISTRY.choose(names)]
 
 
 def test_a_spec_is_found_by_its_name():
-    assert SHELF.get("lsr-l2").name == "lsr-l2"
+    assert REGISTRY.get("lsr-l2").name == "lsr-l2"
 
 
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("lsrl2", "did you mean lsr-l2 or lsr?"),
-        ("kn", "did you mean knn?"),
-        ("zzz", "known: knn, lsr, lsr-l2"),
+        ("lsrl2", "Did you mean lsr-l2 or lsr?"),
+        ("kn", "Did you mean knn?"),
+        ("zzz", "Known: knn, lsr, lsr-l2"),
     ],
 )
 def test_an_unknown_name_gets_near_misses_or_all_names(name, hint):
     with pytest.raises(UserError) as caught:
-        SHELF.get(name)
-    assert str(caught.value) == f"unknown method {name!r}; {hint}"
+        REGISTRY.get(name)
+    assert str(caught.value) == f"unknown method {name!r}. {hint}"
 
 
 def test_a_long_list_of_known_names_is_cut():
@@ -48,8 +48,8 @@ def test_a_long_list_of_known_names_is_cut():
     assert message.count("name") == 12
 
 
-def test_an_empty_shelf_says_so():
-    assert str(unknown("engine", "ray", [])) == "unknown engine 'ray'; there is no engine at all"
+def test_an_empty_registry_says_so():
+    assert str(unknown("engine", "ray", [])) == "unknown engine 'ray'. There is no engine."
 
 
 @settings(deadline=None)
@@ -78,20 +78,22 @@ def test_space_and_empty_names_between_commas_are_ignored():
 
 @pytest.mark.parametrize("names", [(), ("",), (" ", "")])
 def test_choosing_nothing_is_refused_with_the_remedy(names):
-    with pytest.raises(UserError, match="no method named; give names separated by commas, or all"):
-        SHELF.choose(names)
+    with pytest.raises(UserError, match=r"no method named\. Give names separated by commas"):
+        REGISTRY.choose(names)
 
 
 def test_one_unknown_name_among_others_is_refused():
     with pytest.raises(UserError, match="unknown method 'lsr2'"):
-        SHELF.choose(["knn", "lsr2"])
+        REGISTRY.choose(["knn", "lsr2"])
 
 
-SHELVES = ("datasets", "protocols", "methods", "metrics", "engines", "reports", "reporters")
+KINDS = (
+    "datasets", "splits", "protocols", "methods", "metrics", "engines", "reports", "reporters",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", SHELVES)
-def test_the_catalog_offers_built_ins_of_every_kind_and_knows_who_offers_each(kind):
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_registry_offers_built_ins_of_every_kind_and_knows_who_offers_each(kind):
     of_kind = getattr(registry(), kind)
     assert of_kind.specs
     assert of_kind.plugins.keys() == of_kind.specs.keys()
@@ -100,5 +102,5 @@ def test_the_catalog_offers_built_ins_of_every_kind_and_knows_who_offers_each(ki
         assert spec in of_kind.plugins[name].offers[kind]
 
 
-def test_the_catalog_is_built_once():
+def test_the_registry_is_built_once():
     assert registry() is registry()

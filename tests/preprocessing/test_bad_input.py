@@ -310,7 +310,7 @@ CORPUS = {
     # The manifest.
     "no TOML": case({"bad.toml": "name: bad\n"}, "bad.toml: not TOML: "),
     "no UTF-8": case({"bad.toml": MANIFEST.encode("utf-16")}, "bad.toml: not TOML: "),
-    "an unknown key": case(change("bad.toml", ("ids", "id")), "unknown key 'id'; did you mean"),
+    "an unknown key": case(change("bad.toml", ("ids", "id")), "unknown key 'id'. Did you mean"),
     "a platform that is text": case(
         {"bad.toml": MANIFEST.partition("[platforms")[0] + '[platforms]\ngeo = "geo.tsv"\n'},
         "platforms.geo: must be a table",

@@ -135,7 +135,7 @@ def test_the_start_of_a_key_means_its_variant_under_its_protocol(results):
 @pytest.mark.parametrize(
     ("a", "b", "message"),
     [
-        ("lrs", "knn:k_max=1", "unknown method among these results 'lrs'; did you mean lsr"),
+        ("lrs", "knn:k_max=1", "unknown method among these results 'lrs'. Did you mean lsr"),
         ("lsr", "lsr", "are the same method"),
         ("lsr", "knn:k_max=7", "No result of knn has k_max=7. Its parameters are k_max"),
         ("lsr", "knn:k=1", "Its parameters are k_max"),
@@ -151,9 +151,9 @@ def test_what_cannot_be_meant_is_refused_in_one_line(results, a, b, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"panel": "twins"}, "unknown panel 'twins'; did you mean twin"),
+        ({"panel": "twins"}, "unknown panel 'twins'. Did you mean twin"),
         ({"metric": "mse"}, "unknown metric 'mse'"),
-        ({"protocols": "gtx"}, "unknown protocol among these results 'gtx'; did you mean gtex"),
+        ({"protocols": "gtx"}, "unknown protocol among these results 'gtx'. Did you mean gtex"),
         ({"dataset": "u133"}, "unknown dataset among these results 'u133'"),
         ({"metric": "profile-recall"}, "do not both have profile-recall"),
     ],

@@ -232,7 +232,7 @@ def test_a_record_that_cannot_be_replaced_stays_as_it_was(store, written, failin
 
 def test_a_full_disk_is_the_users_error_with_a_remedy(store, failing_rename):
     failing_rename(".json", OSError(errno.ENOSPC, "No space left on device"))
-    with pytest.raises(UserError, match="no space left to write; free some, or name another"):
+    with pytest.raises(UserError, match=r"no space left to write\. Free some space, or name"):
         store.write(record(), VECTORS)
 
 
@@ -385,7 +385,7 @@ def test_a_folder_of_another_layout_is_refused(tmp_path, mark):
 @pytest.mark.parametrize("inside", ["", "results"])
 def test_a_file_in_the_place_of_the_folder_is_the_users_error(tmp_path, inside):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UserError, match=r"cannot write there \(.*\); name another folder"):
+    with pytest.raises(UserError, match=r"cannot write there \(.*\). Name another folder"):
         ResultsStore(tmp_path / "file" / inside).prepare()
 
 

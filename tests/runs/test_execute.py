@@ -25,7 +25,8 @@ from genebench.methods.device import resolve_device
 from genebench.methods.predictions import BadPredictionError
 from genebench.methods.training.errors import DivergedError
 from genebench.metrics import genebench_metrics
-from genebench.plugins.discovery import Plugin, installed
+from genebench.plugins.discovery import installed
+from genebench.plugins.plugin import Plugin
 from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.results.checks import verify
@@ -779,7 +780,7 @@ def test_a_method_runs_on_cuda_when_it_can_and_may_and_there_is_one(
 
 def test_cuda_that_is_asked_for_and_absent_is_the_users_error(cuda):
     cuda(available=False)
-    with pytest.raises(UserError, match="--device cuda: torch finds no CUDA device here"):
+    with pytest.raises(UserError, match="--device cuda: torch finds no CUDA device"):
         resolve_device("cuda", BOTH)
 
 

@@ -10,7 +10,8 @@ import pytest
 from genebench import hookimpl, preprocessing
 from genebench._util.hashing import key_of
 from genebench.errors import UserError
-from genebench.plugins.discovery import Plugin, Plugins
+from genebench.plugins.manager import Plugins
+from genebench.plugins.plugin import Plugin
 from genebench.plugins.registry import Registry
 from genebench.protocols import GEO, GTEX
 from genebench.runs.plan import Request, make_plan
@@ -253,15 +254,15 @@ def test_other_data_are_to_do_anew():
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"methods": "plane"}, r"unknown method 'plane'; did you mean plain\?"),
+        ({"methods": "plane"}, r"unknown method 'plane'. Did you mean plain\?"),
         ({"methods": ""}, "no method named"),
-        ({"protocols": "gte"}, r"unknown protocol 'gte'; did you mean gtex"),
+        ({"protocols": "gte"}, r"unknown protocol 'gte'. Did you mean gtex"),
         ({"protocols": " "}, "no protocol named"),
         ({"seeds": 0}, "seeds=0: at least one seed is needed"),
         ({"seeds": -1}, "seeds=-1: at least one seed is needed"),
         (
             {"overrides": {"plane": {"k": "3"}}},
-            r"unknown method 'plane'; did you mean plain\?",
+            r"unknown method 'plane'. Did you mean plain\?",
         ),
         (
             {"overrides": {"random": {"k": "3"}}},
@@ -269,11 +270,14 @@ def test_other_data_are_to_do_anew():
         ),
         (
             {"overrides": {"plain": {"kk": "3"}}},
-            r"unknown parameter of plain 'kk'; did you mean k\?",
+            r"unknown parameter of plain 'kk'. Did you mean k\?",
         ),
-        ({"overrides": {"plain": {"k": "10"}}}, r"plain\.k=10: out of range, .* allowed is 9"),
+        (
+            {"overrides": {"plain": {"k": "10"}}},
+            r"plain\.k=10: out of range\. The largest value is 9",
+        ),
         ({"overrides": {"plain": {"k": "x"}}}, r"plain\.k=x: expected a whole number"),
-        ({"overrides": {"floor": {"k": "3"}}}, "there is no parameter of floor at all"),
+        ({"overrides": {"floor": {"k": "3"}}}, "There is no parameter of floor"),
     ],
     ids=str,
 )

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from genebench.plugins.discovery import Plugin
+from genebench.plugins.plugin import Plugin
 from genebench.runs.provenance import origin_of, provenance
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="no git")

@@ -80,7 +80,7 @@ def test_a_grid_on_the_command_line_is_the_same(suite, genebench, tiny, tmp_path
     [
         (("grid", "gird"), "unknown key runs.0.gird"),
         (('methods = ["lsr-l2"]', "methods = []"), "runs.1.methods"),
-        (('methods = ["lsr-l2"]', 'methods = ["lsr-l3"]'), "did you mean lsr-l2"),
+        (('methods = ["lsr-l2"]', 'methods = ["lsr-l3"]'), "Did you mean lsr-l2"),
         (("k_max = [3, 5]", "kmax = [3, 5]"), "k_max"),
         (("[3, 5]", '["x"]'), "whole number"),
         (("[[runs]]", "[[runs"), "not TOML"),
@@ -102,12 +102,12 @@ def test_a_mistake_is_one_line_and_nothing_is_written(suite, genebench, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("tabel2",), "did you mean table2"),
+        (("tabel2",), "Did you mean table2"),
         (("none.toml",), "no such file"),
         (("table1", "--methods", "lsr"), "Leave out --methods"),
-        (("--methods", "knn", "--grid", "k_max"), "write PARAM=VALUE"),
+        (("--methods", "knn", "--grid", "k_max"), "Write PARAM=VALUE"),
         (("--methods", "knn", "--grid", "lsr-l2.lambdas=3"), "not among the methods"),
-        (("--methods", "knn", "--grid", "k_max=3", "--grid", "k_max=4"), "name it once"),
+        (("--methods", "knn", "--grid", "k_max=3", "--grid", "k_max=4"), "Give it one --grid"),
     ],
 )
 def test_a_wrong_command_is_one_line(genebench, tmp_path, arguments, message):

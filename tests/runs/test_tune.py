@@ -151,7 +151,7 @@ def test_trials_stand_in_no_table_unless_they_are_asked_for(folder, genebench):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--method", "knnn", "--grid", "k_max=1,2"), "did you mean knn"),
+        (("--method", "knnn", "--grid", "k_max=1,2"), "Did you mean knn"),
         (("--method", "knn", "--grid", "k=1,2"), "k_max"),
         (("--method", "knn", "--grid", "k_max=0,2"), "out of range"),
         (("--method", "knn", "--grid", "k_max=2"), "one candidate"),

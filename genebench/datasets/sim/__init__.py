@@ -1,8 +1,8 @@
 """The embedded dataset ``sim``: a seeded simulation of the three published platforms.
 
-``docs/explanation/simulation.md`` describes the model, its calibration and its limits. Read the modules in
-this order: ``model`` (expression), ``genome`` (landmarks, targets, probes), ``cohorts`` (sampled
-profiles), ``platforms`` (measurement), ``reader`` (the interface of files).
+``docs/explanation/simulation.md`` describes the model, its calibration and its limits. Read the
+modules in this order: ``model`` (expression), ``genome`` (landmarks, targets, probes), ``cohorts``
+(sampled profiles), ``platforms`` (measurement), ``reader`` (the interface of files).
 """
 
 from __future__ import annotations

@@ -1,21 +1,22 @@
-"""Training by gradient: the loop that plugins share.
+"""Training by gradient: the loop that all networks share.
 
 A method describes its networks as a :class:`~genebench.methods.training.learner.Learner`: one step
-on a mini-batch, a prediction, the tensors that make the networks up. The loop does the rest, alike
-for every method: epochs of shuffled mini-batches, the error on each validation set after each
-epoch, the best epoch for each set, checkpoints, early stop, deadline, progress.
+on a mini-batch, a prediction, and the tensors of the networks. The loop does the rest, in the same
+way for every method: epochs of shuffled mini-batches, the error on each validation set after each
+epoch, the best epoch for each set, checkpoints, early stopping, time limit and progress.
 
 ::
 
-    params      the loop's parameters, declared once; plugins put in their own defaults
-    learner     what a method supplies
+    params      parameters of the loop, to which a plugin adds its own defaults
+    learner     the interface that a method implements
     batches     profiles on the device, or streamed to it
-    noise       masks of dropout and the like
-    precision   float32 matrices and the bfloat16 copies that fast products use
-    checkpoint  one file, replaced whole, from which a killed run continues
-    course      learning curve and best epochs: what a checkpoint holds beside tensors
+    noise       random masks, for dropout and the like
+    precision   float32 weights, and bfloat16 copies for fast products
+    checkpoint  one file, from which a killed run continues
+    history     learning curve and best epochs
     loop        the loop
-    errors      divergence; memory that ran out, and what to turn
+    errors      divergence, and lack of memory with remedies
 
-This package and ``params`` import nothing heavy: a plugin declares its parameters with them.
+This package and ``params`` import nothing heavy, because listing the methods of a plugin imports
+them.
 """

@@ -1,4 +1,4 @@
-"""Profiles as tensors: held on the device where they fit, else streamed to it.
+"""Profiles as tensors: held on the device if they fit, else streamed to it.
 
 Both give the same batches to the bit.
 """
@@ -19,24 +19,25 @@ from genebench.data.profiles import Profiles
 Batch = tuple[torch.Tensor, torch.Tensor]
 """Landmarks and targets, profiles × genes, float32, on the device."""
 
-AHEAD = 4
-"""Batches read before they are asked for, when streaming; bounds what is in memory."""
-_SHARE = 0.5
-"""Share of the device's memory that profiles may take; the rest is the networks'."""
+BATCHES_AHEAD = 4
+"""Batches that a stream reads in advance. The number bounds the memory."""
+_MEMORY_SHARE = 0.5
+"""Share of the device's memory that profiles may take. The networks need the rest."""
+_FLOAT32_BYTES = 4
 
 
 class Source(Protocol):
-    """Profiles to draw batches from."""
+    """Source of batches of profiles."""
 
     def __len__(self) -> int: ...
 
     def batches(self, rows: torch.Tensor, size: int) -> Iterator[Batch]:
-        """Yield the profiles at ``rows``, in that order, ``size`` at a time; the last has fewer."""
+        """Yield the profiles at ``rows``, in that order, at most ``size`` at a time."""
         ...
 
 
 class Resident:
-    """Profiles held on the device."""
+    """Source that holds all profiles on the device."""
 
     def __init__(self, profiles: Profiles, device: str) -> None:
         n = len(profiles)
@@ -54,14 +55,14 @@ class Resident:
 
     def batches(self, rows: torch.Tensor, size: int) -> Iterator[Batch]:
         """Yield batches, gathered on the device."""
-        for some in rows.to(self._x.device).split(size):  # type: ignore[no-untyped-call]
-            yield self._x.index_select(0, some), self._y.index_select(0, some)
+        for part in rows.to(self._x.device).split(size):  # type: ignore[no-untyped-call]
+            yield self._x.index_select(0, part), self._y.index_select(0, part)
 
 
 class Streamed:
-    """Profiles read when they are asked for, a few batches ahead, by a thread of their own.
+    """Source that reads profiles from disk, a few batches ahead, in a thread.
 
-    Targets stay on disk; landmarks, a tenth of the values, are held in the host's memory.
+    Targets stay on disk. Landmarks are a tenth of the values, and are held in the host's memory.
     """
 
     def __init__(self, profiles: Profiles, device: str) -> None:
@@ -73,47 +74,53 @@ class Streamed:
         return len(self._profiles)
 
     def batches(self, rows: torch.Tensor, size: int) -> Iterator[Batch]:
-        """Yield batches, read ahead."""
+        """Yield batches, read in advance."""
         waiting: deque[Future[Batch]] = deque()
+        # One thread: the disk is the limit, and batches must come in order.
         with ThreadPoolExecutor(max_workers=1) as reader:
-            for some in rows.split(size):  # type: ignore[no-untyped-call]
-                waiting.append(reader.submit(self._read, some))
-                if len(waiting) > AHEAD:
+            for part in rows.split(size):  # type: ignore[no-untyped-call]
+                waiting.append(reader.submit(self._read, part))
+                if len(waiting) > BATCHES_AHEAD:
                     yield self._send(waiting.popleft().result())
             while waiting:
                 yield self._send(waiting.popleft().result())
 
     def _read(self, rows: torch.Tensor) -> Batch:
-        at = rows.numpy()
-        x, y = np.asarray(self._landmarks[at]), self._profiles.target_rows(at)
+        positions = rows.numpy()
+        x, y = np.asarray(self._landmarks[positions]), self._profiles.target_rows(positions)
         return torch.from_numpy(x), torch.from_numpy(y)
 
     def _send(self, batch: Batch) -> Batch:
+        # Sent by the caller's thread, which has the device's context and stream.
         return batch[0].to(self._device), batch[1].to(self._device)
 
 
 def sources(profiles: Sequence[Profiles], device: str, storage: str) -> list[Source]:
-    """One source for each set of profiles.
+    """Return one source for each set of profiles.
 
     Args:
         profiles: training and validation profiles.
         device: ``cpu`` or ``cuda``.
-        storage: ``resident``, ``streamed``, or ``auto``: resident where all of them fit.
+        storage: ``resident``, ``streamed``, or ``auto``, which is resident if all of them fit.
     """
     if storage == "auto":
-        fits = sum(map(_size, profiles)) <= _SHARE * _memory(device)
+        fits = sum(map(_bytes, profiles)) <= _MEMORY_SHARE * _memory(device)
         storage = "resident" if fits else "streamed"
     kind = Resident if storage == "resident" else Streamed
-    return [kind(one, device) for one in profiles]
+    return [kind(part, device) for part in profiles]
 
 
-def _size(profiles: Profiles) -> int:
-    """Bytes of all values as float32."""
-    return len(profiles) * (len(profiles.landmark_genes) + len(profiles.target_genes)) * 4
+def _bytes(profiles: Profiles) -> int:
+    """Return the bytes of all values as float32."""
+    n_genes = len(profiles.landmark_genes) + len(profiles.target_genes)
+    return len(profiles) * n_genes * _FLOAT32_BYTES
 
 
 def _memory(device: str) -> int:
-    """Bytes of the device's memory: what is free on CUDA, all there is on the CPU."""
+    """Return the bytes of the device's memory: free memory on CUDA, all memory on the CPU.
+
+    The system gives back the page cache when memory is needed, so free memory says too little.
+    """
     if device == "cuda":
         return int(torch.cuda.mem_get_info()[0])
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

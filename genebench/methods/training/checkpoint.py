@@ -1,8 +1,8 @@
-"""A checkpoint: one file of tensors with what goes with them as JSON in its header.
+"""Checkpoint of a training: one safetensors file, with the history as JSON in its header.
 
-It is written under a name of its own and then renamed, so a process killed at any moment leaves the
-checkpoint before, and of two processes at the same job the last to write leaves its own, whole.
-Safetensors hold numbers and text alone; nothing is unpickled.
+A checkpoint is written under a temporary name and then renamed. A process killed at any moment
+leaves the previous checkpoint whole. Two processes with the same job do not mix: the last to rename
+wins. Safetensors hold only numbers and text, so nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -23,38 +23,46 @@ from genebench._util.files import make_readable, sweep
 from genebench.errors import describe, some
 from genebench.methods.training.errors import CheckpointError
 
-CHECKPOINT_FORMAT = "1"
-"""Version of what the loop puts into a checkpoint."""
+CHECKPOINT_FORMAT = "2"
+"""Version of the content. It is part of the identity: a checkpoint of another version is not used.
+
+2: the header's key is ``history``.
+"""
 
 
 class Checkpoint:
-    """The checkpoint of one run, which ``identity`` tells from any other."""
+    """The checkpoint of one run. Its ``identity`` distinguishes the run from all others."""
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.path = folder / "training.safetensors"
-        # As JSON returns it, so that what is read compares equal.
+        # JSON turns tuples into lists. Both sides of a comparison must have passed through it.
         self._identity = json.loads(json.dumps({**identity, "format": CHECKPOINT_FORMAT}))
 
-    def write(self, tensors: Mapping[str, torch.Tensor], course: Mapping[str, Any]) -> None:
+    def write(self, tensors: Mapping[str, torch.Tensor], history: Mapping[str, Any]) -> None:
         """Replace the checkpoint.
 
+        Args:
+            tensors: name → values.
+            history: what JSON can hold, returned by :meth:`read`.
+
         Raises:
-            OSError: it cannot be written; the one before is intact.
+            OSError: it cannot be written. The previous checkpoint is intact.
         """
-        header = {"identity": json.dumps(self._identity), "course": json.dumps(course)}
+        header = {"identity": json.dumps(self._identity), "history": json.dumps(history)}
         sweep(self.path.parent, ".*.tmp")
         with _temporary(self.path.parent) as temporary:
             try:
                 save_file(dict(tensors), temporary, header)
             except SafetensorError as error:
                 raise OSError(str(error)) from error
+            # Without this, a power failure after the rename could leave an empty file.
             with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
             make_readable(temporary)
             temporary.replace(self.path)
 
     def read(self, device: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-        """Tensors and the course of training so far; None when there is no checkpoint.
+        """Return the tensors and the history, or None if there is no checkpoint.
 
         Raises:
             CheckpointError: it is damaged, or another run's.
@@ -64,22 +72,30 @@ class Checkpoint:
                 header = stored.metadata() or {}
                 self._check(json.loads(header["identity"]))
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            return tensors, json.loads(header["course"])
+            return tensors, json.loads(header["history"])
         except FileNotFoundError:
             return None
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"damaged checkpoint ({describe(error)})") from error
 
-    def _check(self, found: Mapping[str, Any]) -> None:
-        names = {*found, *self._identity}
-        other = sorted(name for name in names if found.get(name) != self._identity.get(name))
+    def _check(self, stored: Mapping[str, Any]) -> None:
+        """Check the identity that is stored.
+
+        Raises:
+            CheckpointError: it differs.
+        """
+        names = {*stored, *self._identity}
+        other = sorted(name for name in names if stored.get(name) != self._identity.get(name))
         if other:
             raise CheckpointError(f"checkpoint of another run (other {some(other)})")
 
 
 @contextmanager
 def _temporary(folder: Path) -> Iterator[Path]:
-    """A file that nobody else writes, removed at the end unless it was renamed."""
+    """Make a file that no other process writes, and remove it unless it was renamed.
+
+    Not :func:`genebench._util.files.atomic_write`: safetensors writes to a path, not to a stream.
+    """
     handle, name = tempfile.mkstemp(prefix=".training.", suffix=".tmp", dir=folder)
     os.close(handle)
     try:

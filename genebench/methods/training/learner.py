@@ -1,4 +1,4 @@
-"""What a method supplies to the loop: its networks, and what one step does."""
+"""Interface between the loop and a method: networks, and one step of their training."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import torch
 
 
 class Learner(ABC):
-    """Networks in training. The loop calls it; it never sees the loop.
+    """Networks in training, which the loop calls.
 
     For each epoch the loop calls ``begin_epoch``, ``step`` for each mini-batch, ``predict`` on the
-    profiles it evaluates, and ``end_epoch``. Whatever is random must come from generators seeded
-    in ``begin_epoch`` (:func:`generator`), so that a run which continues at any epoch draws the
-    same.
+    profiles that it evaluates, and ``end_epoch``. All random numbers must come from generators
+    that ``begin_epoch`` seeds (:func:`generator`). A run that continues at any epoch then draws
+    the same numbers.
 
     Attributes:
-        parts: consecutive slices of the target genes, together all of them. Each keeps a best
-            epoch of its own. Networks that share nothing have a part each; else there is one.
-        monitored: on how many training profiles, a fixed random subset, the error is computed
+        parts: consecutive slices of the target genes, together all of them. Each has its own best
+            epoch. Networks that share nothing have one part each, all others have one in all.
+        monitored: number of training profiles, a fixed random subset, whose error is computed
             after each epoch, for ``end_epoch`` and the learning curve.
-        advice: what to change when training diverges.
+        advice: parameter to change when training diverges, for the message of the error.
     """
 
     parts: Sequence[slice]
@@ -33,7 +33,7 @@ class Learner(ABC):
     def begin_epoch(self, epoch: int) -> None:
         """Set rates, shares and generators for an epoch, counted from 1.
 
-        They must follow from ``epoch`` and :meth:`state` alone: training may continue here.
+        They may depend on ``epoch`` and :meth:`state` only, because training may continue here.
         """
 
     @abstractmethod
@@ -42,30 +42,37 @@ class Learner(ABC):
 
         Returns:
             Losses by name, each summed over the batch's profiles, as scalars on the device. The
-            one that is minimised is called ``loss``.
+            minimised loss is called ``loss``.
         """
 
     @abstractmethod
     def predict(self, landmarks: torch.Tensor) -> torch.Tensor:
-        """Infer targets by the weights of now, without dropout: profiles × targets, float32."""
+        """Return predictions without dropout: profiles × targets, float32."""
 
-    def end_epoch(self, errors: Sequence[float]) -> None:  # noqa: B027  few need it
-        """Learn of the MAE on the monitored training profiles, one value for each part."""
+    def end_epoch(self, errors: Sequence[float]) -> None:  # noqa: B027  optional
+        """Take the MAE on the monitored training profiles, one value for each part.
+
+        Rates may change here. Weights must not: those of the best epoch are copied afterwards.
+        """
 
     @abstractmethod
     def state(self) -> Mapping[str, torch.Tensor]:
-        """Every tensor that training depends on, by name, as references.
+        """Return every tensor that training depends on, by name, as references.
 
-        Weights, what optimisers remember, rates that change. A checkpoint stores their values,
-        and writes them back into the tensors of a new learner.
+        These are weights, optimiser states and rates that change. A checkpoint stores their
+        values, and a run that continues copies them into the tensors of a new learner.
         """
 
     @abstractmethod
     def weights(self, part: int) -> Mapping[str, torch.Tensor]:
-        """The tensors by which a part is predicted, by name, as references."""
+        """Return the tensors that predict a part, by name, as references."""
 
 
 def generator(seed: int, use: str, device: str = "cpu") -> torch.Generator:
-    """A generator for one use. Uses have streams of their own: adding one changes no other."""
+    """Return a random generator for one use.
+
+    Each use has its own stream of numbers, so that a new use changes no other.
+    """
+    # Seven bytes: a seed must fit into a signed 64-bit integer.
     digest = hashlib.sha256(f"{use}:{seed}".encode()).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:7], "big"))

@@ -1,10 +1,10 @@
-"""The loop: epochs of shuffled mini-batches, and the best epoch for each validation set.
+"""Training loop: epochs of shuffled mini-batches, and the best epoch for each validation set.
 
-One training serves every validation set. What is chosen on one depends on no other: each has its
-own best epoch, its own patience, its own copy of the weights, and all randomness comes from the
-seed and the epoch. So a run asked for one set only, or continued from a checkpoint, ends with the
-same weights; on the CPU in float32, to the bit. A run may continue on another device than it began
-on, with that device's rounding from there on.
+One training serves every validation set. The choice on one set depends on no other set: each has
+its own best epoch, its own patience and its own copy of the weights. All randomness comes from the
+seed and the epoch. A run for one set only, or one continued from a checkpoint, therefore ends with
+the same weights. On the CPU in float32 they are the same to the bit. A run may continue on another
+device, with the rounding of that device from there on.
 """
 
 from __future__ import annotations
@@ -30,24 +30,27 @@ from genebench.methods.training.learner import Learner, generator
 from genebench.specs import Value
 
 CHECKPOINT_SECONDS = 60.0
-"""Least time between checkpoints."""
+"""Least time between checkpoints: a killed run loses about a minute."""
 CHECKPOINT_RATIO = 20.0
-"""Least time between checkpoints, over the time that writing one takes."""
-_EVALUATED = 1024
-"""Profiles predicted at a time, when evaluating."""
-_TOLD_SECONDS = 1.0
-"""Time between calls of the progress within an epoch."""
+"""Least time between checkpoints over the time that writing one takes.
+
+Writing then takes at most a twentieth of the time, however large the networks and slow the disk.
+"""
+_EVALUATION_PROFILES = 1024
+"""Profiles in a batch for evaluation. Without gradients, more fit than in a training batch."""
+_PROGRESS_SECONDS = 1.0
+"""Least time between progress reports within an epoch. Calls of observers take time, too."""
 
 Tensors = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gave for one validation set.
+    """Result of a training for one validation set.
 
     Attributes:
-        weights: for each part, its tensors as they were after its best epoch.
-        choices: the best epoch (of each part) and the validation MAE of the whole.
+        weights: for each part, its tensors after its best epoch.
+        choices: the best epoch (of each part) and the validation MAE over all genes.
         notes: remarks for the reader of the result.
         curves: ``learning``: epoch, losses, and MAE on the validation set.
     """
@@ -68,22 +71,32 @@ def train(
     """Train, and keep the best epoch for each validation set.
 
     Args:
-        create: makes the networks; called once.
+        create: function that makes the networks. It is called once.
         profiles: the training profiles.
         validation_sets: validation sets by name.
         context: seed, device, progress, and the folder for checkpoints, if any.
-        params: the method's parameters; those of ``training_params`` among them.
+        params: the method's parameters, those of ``training_params`` among them.
 
     Raises:
         DivergedError: the loss or a prediction is no longer finite.
-        OutOfMemoryError: the device's memory does not hold it.
+        OutOfMemoryError: the device has too little memory.
     """
     with memory_advice(context.device, params):
         return _Training(create(), profiles, validation_sets, context, params).run()
 
 
 class _Training:
-    """One run of the loop."""
+    """One run of the loop, with all that changes during it.
+
+    Attributes:
+        history: learning curve and best epochs so far.
+        best_weights: (part, epoch) → a copy of the weights, for every best epoch.
+        notes: remarks that hold for every validation set.
+        train: source of the training profiles.
+        validation_sets: validation set → its source.
+        monitored: positions of the training profiles that are evaluated after each epoch.
+        steps: mini-batches in an epoch.
+    """
 
     def __init__(
         self,
@@ -94,164 +107,187 @@ class _Training:
         params: Mapping[str, Any],
     ) -> None:
         self.learner, self.context, self.params = learner, context, params
-        self.history = TrainingHistory.start(
-            [_width(part) for part in learner.parts], validation_sets
-        )
-        self.kept: dict[tuple[int, int], Tensors] = {}
-        """(part, epoch) → weights, for every best epoch."""
+        widths = [int(part.stop - part.start) for part in learner.parts]
+        self.history = TrainingHistory.start(widths, validation_sets)
+        self.best_weights: dict[tuple[int, int], Tensors] = {}
         self.notes: list[str] = []
         self.checkpoint = _checkpoint(learner, profiles, context, params)
-        every = [profiles, *validation_sets.values()]
-        self.train, *others = sources(every, context.device, params["storage"])
+        all_sets = [profiles, *validation_sets.values()]
+        self.train, *others = sources(all_sets, context.device, params["storage"])
         self.validation_sets = dict(zip(validation_sets, others, strict=True))
-        self.monitored = _subset(len(profiles), learner.monitored, context.seed)
+        order = torch.randperm(len(profiles), generator=generator(context.seed, "monitored"))
+        # Ascending positions are read faster when profiles are streamed from disk.
+        self.monitored = order[: learner.monitored].sort().values
         self.steps = math.ceil(len(profiles) / params["batch"])
-        self._told = self._saved = time.monotonic()
-        self._saving = 0.0
+        self._reported_at = self._checkpoint_at = time.monotonic()
+        self._checkpoint_cost = 0.0
 
     def run(self) -> dict[str, Trained]:
+        """Train to the end, and return the result for each validation set."""
         self._continue()
-        while not self._finished():
+        while not self._is_finished():
             began = time.monotonic()
-            self._epoch(self.history.epoch + 1)
+            self._run_epoch(self.history.epoch + 1)
+            # Counted before the checkpoint is written, so that a continued run knows of this epoch.
             self.history.seconds += time.monotonic() - began
-            self._save()
-        return {name: self._trained(name) for name in self.validation_sets}
+            self._write_checkpoint()
+        return {name: self._result(name) for name in self.validation_sets}
 
-    def _finished(self) -> bool:
-        done, minutes = self.history.epoch, self.params["minutes"]
+    def _is_finished(self) -> bool:
+        """Return whether time, patience or epochs are used up."""
+        epoch, minutes = self.history.epoch, self.params["minutes"]
         if minutes and self.history.seconds >= 60 * minutes:
-            self.notes.append(f"stopped after epoch {done}: minutes={minutes:g} were up")
+            self.notes.append(
+                f"Training stopped after epoch {epoch}, because minutes={minutes:g} were up."
+            )
             return True
-        return self.history.over or done >= self.params["epochs"]
+        return self.history.is_stopped or epoch >= self.params["epochs"]
 
-    def _epoch(self, epoch: int) -> None:
+    def _run_epoch(self, epoch: int) -> None:
+        """Take the steps of an epoch, evaluate, and keep the weights of new best epochs."""
         self.learner.begin_epoch(epoch)
-        losses = self._descend(epoch)
+        losses = self._take_steps(epoch)
         monitored = self._errors(self.train, self.monitored)
         validated = {
             name: self._errors(source, torch.arange(len(source)))
             for name, source in self.validation_sets.items()
         }
-        self._check(epoch, [*losses.values(), *chain(monitored, *validated.values())])
+        # Checked before anything is kept: a diverged epoch must enter neither history nor
+        # checkpoint, from which the same run would only diverge again.
+        if not all(map(math.isfinite, [*losses.values(), *chain(monitored, *validated.values())])):
+            raise DivergedError(f"diverged at epoch {epoch}: {self.learner.advice}")
+        # end_epoch may change rates, but not weights: copies below are of what was evaluated.
         self.learner.end_epoch(monitored)
         self.history.add(losses, monitored, validated, self.params["patience"])
-        self.kept = {at: self.kept.get(at) or self._copy(at[0]) for at in self.history.wanted()}
-        self._tell(epoch, self.steps)
+        # Only new best epochs are copied, and weights of epochs that are best no more are freed.
+        self.best_weights = {
+            (part, best): self.best_weights.get((part, best)) or self._copy_of_weights(part)
+            for part, best in self.history.best_epochs()
+        }
+        self._report(epoch, self.steps)
 
-    def _descend(self, epoch: int) -> dict[str, float]:
-        """Take the epoch's steps; each loss, its mean over profiles."""
+    def _take_steps(self, epoch: int) -> dict[str, float]:
+        """Take the epoch's steps, and return each loss as its mean over profiles."""
         random = generator(self.context.seed, f"order {epoch}")
         rows = torch.randperm(len(self.train), generator=random)
+        # Totals stay on the device until the end: reading one would wait for all work so far.
         totals: dict[str, torch.Tensor] = {}
-        for at, (x, y) in enumerate(self.train.batches(rows, self.params["batch"])):
+        for step, (x, y) in enumerate(self.train.batches(rows, self.params["batch"]), start=1):
             for name, loss in self.learner.step(x, y).items():
                 totals[name] = loss.double() + totals.get(name, 0.0)
-            if time.monotonic() - self._told > _TOLD_SECONDS:
-                self._tell(epoch, at + 1)
+            if time.monotonic() - self._reported_at > _PROGRESS_SECONDS:
+                self._report(epoch, step)
         return {name: float(total) / len(rows) for name, total in totals.items()}
 
     @torch.no_grad()
     def _errors(self, source: Source, rows: torch.Tensor) -> list[float]:
-        """MAE over the profiles at ``rows``, one for each part; none without profiles."""
+        """Return the MAE over the profiles at ``rows`` for each part. Empty without profiles."""
         by_gene = torch.zeros(0, dtype=torch.float64)
-        for x, y in source.batches(rows, _EVALUATED):
-            gaps = (self.learner.predict(x) - y).abs_().sum(dim=0).double()
-            by_gene = gaps if not len(by_gene) else by_gene + gaps
+        for x, y in source.batches(rows, _EVALUATION_PROFILES):
+            # float32 within a batch, float64 between batches: rounding does not grow with profiles.
+            totals = (self.learner.predict(x) - y).abs_().sum(dim=0).double()
+            by_gene = totals if not len(by_gene) else by_gene + totals
         parts = [by_gene[part] for part in self.learner.parts] if len(rows) else []
         return [float(part.mean()) / len(rows) for part in parts]
 
-    def _check(self, epoch: int, values: Sequence[float]) -> None:
-        if not all(map(math.isfinite, values)):
-            raise DivergedError(f"diverged at epoch {epoch}: {self.learner.advice}")
-
-    def _copy(self, part: int) -> Tensors:
+    def _copy_of_weights(self, part: int) -> Tensors:
         return {name: value.clone() for name, value in self.learner.weights(part).items()}
 
-    def _tell(self, epoch: int, step: int) -> None:
-        self._told = time.monotonic()
+    def _report(self, epoch: int, step: int) -> None:
+        """Report progress after a step of an epoch."""
+        self._reported_at = time.monotonic()
         epochs = self.params["epochs"]
         done = (epoch - 1) * self.steps + step
         message = f"epoch {epoch} of {epochs}, {self.history.message()}"
         self.context.progress(done, epochs * self.steps, message)
 
-    def _save(self) -> None:
+    def _result(self, name: str) -> Trained:
+        bests = enumerate(self.history.best[name])
+        return Trained(
+            weights=[self.best_weights[part, best.epoch] for part, best in bests],
+            choices=self.history.choices(name),
+            notes=(*self.notes, *self.history.notes(name)),
+            curves={"learning": self.history.learning(name)},
+        )
+
+    def _write_checkpoint(self) -> None:
+        """Write a checkpoint, unless there is nowhere to or the last one is recent."""
         began = time.monotonic()
-        wait = max(CHECKPOINT_SECONDS, CHECKPOINT_RATIO * self._saving)
-        if self.checkpoint is None or began - self._saved < wait:
+        least_seconds = max(CHECKPOINT_SECONDS, CHECKPOINT_RATIO * self._checkpoint_cost)
+        if self.checkpoint is None or began - self._checkpoint_at < least_seconds:
             return
         try:
-            self.checkpoint.write(self._tensors(), self.history.stored())
+            self.checkpoint.write(self._all_tensors(), self.history.to_checkpoint())
         except OSError as error:
-            self._note(f"no checkpoint could be written ({error.strerror or error})")
-        self._saved = time.monotonic()
-        self._saving = self._saved - began
+            # A full disk must not cost the training: only its continuation is at stake.
+            self._note(f"No checkpoint could be written ({error.strerror or error}).")
+        self._checkpoint_at = time.monotonic()
+        self._checkpoint_cost = self._checkpoint_at - began
 
     def _note(self, note: str) -> None:
+        # Each failed attempt writes the same note.
         if note not in self.notes:
             self.notes.append(note)
 
-    def _tensors(self) -> dict[str, torch.Tensor]:
-        """All tensors of a checkpoint: ``state/<name>``, ``kept/<part>/<epoch>/<name>``."""
+    def _all_tensors(self) -> dict[str, torch.Tensor]:
+        """Return all tensors of a checkpoint: ``state/<name>``, ``kept/<part>/<epoch>/<name>``."""
         kept = {
             f"kept/{part}/{epoch}/{name}": value
-            for (part, epoch), weights in self.kept.items()
+            for (part, epoch), weights in self.best_weights.items()
             for name, value in weights.items()
         }
         return kept | {f"state/{name}": value for name, value in self.learner.state().items()}
 
     def _continue(self) -> None:
-        """Go on from the checkpoint, if it followed every validation set that is asked for."""
+        """Continue from the checkpoint, if there is one with every validation set of this run."""
+        if self.checkpoint is None:
+            return
         try:
-            found = self.checkpoint.read(self.context.device) if self.checkpoint else None
-            course = TrainingHistory.read(found[1], self.validation_sets) if found else None
-            if found and course:
-                self._restore(found[0], course)
+            stored = self.checkpoint.read(self.context.device)
+            if stored is None:
+                return
+            tensors, content = stored
+            history = TrainingHistory.from_checkpoint(content, self.validation_sets)
+            if history is not None:
+                self._restore(tensors, history)
         except CheckpointError as error:
-            self._note(f"trained from the start: {error}")
+            self._note(f"Training began anew: {error}.")
 
-    def _restore(self, tensors: Tensors, course: TrainingHistory) -> None:
+    def _restore(self, tensors: Tensors, history: TrainingHistory) -> None:
+        """Set weights, state and history to those of a checkpoint, all or none of them."""
         state = self.learner.state()
-        # All is looked up before anything is changed: a start from nothing must stay possible.
-        found = _below("state/", tensors, state)
-        self.kept = {
-            (part, epoch): _below(f"kept/{part}/{epoch}/", tensors, self.learner.weights(part))
-            for part, epoch in course.wanted()
+        # Everything is looked up before anything is changed: if a tensor is missing, the learner
+        # is still as it was created, and training can begin anew.
+        values = _select(tensors, "state/", state)
+        self.best_weights = {
+            (part, epoch): _select(tensors, f"kept/{part}/{epoch}/", self.learner.weights(part))
+            for part, epoch in history.best_epochs()
         }
-        self.history = course
+        self.history = history
         for name, value in state.items():
-            value.copy_(found[name])
-
-    def _trained(self, name: str) -> Trained:
-        weights = [self.kept[part, best.epoch] for part, best in enumerate(self.history.best[name])]
-        notes = (*self.notes, *self.history.notes(name))
-        return Trained(
-            weights, self.history.choices(name), notes, {"learning": self.history.learning(name)}
-        )
+            value.copy_(values[name])
 
 
-def _width(part: slice) -> int:
-    return int(part.stop - part.start)
+def _select(tensors: Tensors, prefix: str, like: Tensors) -> Tensors:
+    """Return the tensors under a prefix, which must have the names and shapes of ``like``.
 
-
-def _below(prefix: str, tensors: Tensors, like: Tensors) -> Tensors:
-    """The tensors under a prefix, which must have the names and shapes of these."""
-    found = {name: tensors[prefix + name] for name in like if prefix + name in tensors}
-    amiss = [name for name in like if name not in found or found[name].shape != like[name].shape]
-    if amiss:
-        raise CheckpointError(f"damaged checkpoint (without {prefix}{some(sorted(amiss))})")
-    return found
-
-
-def _subset(n: int, size: int, seed: int) -> torch.Tensor:
-    """Positions of a fixed random subset of ``n`` training profiles, ascending."""
-    order = torch.randperm(n, generator=generator(seed, "monitored"))
-    return order[:size].sort().values
+    Raises:
+        CheckpointError: one is missing or has another shape.
+    """
+    values = {name: tensors[prefix + name] for name in like if prefix + name in tensors}
+    unfit = [name for name in like if name not in values or values[name].shape != like[name].shape]
+    if unfit:
+        raise CheckpointError(f"damaged checkpoint (without {prefix}{some(sorted(unfit))})")
+    return values
 
 
 def _checkpoint(
     learner: Learner, profiles: Profiles, context: Context, params: Mapping[str, Any]
 ) -> Checkpoint | None:
+    """Return the checkpoint of a run, or None without a folder for it.
+
+    The device is not part of its identity: a run may continue on another one.
+    """
     if context.scratch is None:
         return None
     identity = {
@@ -264,7 +300,10 @@ def _checkpoint(
 
 
 def _digest(profiles: Profiles) -> str:
-    """Digest of the ids of profiles and genes, and of one profile's values."""
+    """Return a digest of the ids of profiles and genes, and of one profile's values.
+
+    Hashing all values would read the whole dataset. One profile reveals other units.
+    """
     digest = hashlib.sha256()
     for table in (profiles.profiles, profiles.landmark_genes, profiles.target_genes):
         digest.update("\0".join(map(str, table.index)).encode())

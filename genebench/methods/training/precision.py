@@ -1,21 +1,25 @@
-"""Weights in float32, and the copies in bfloat16 that fast products read."""
+"""Weights in float32, with copies in bfloat16 for fast matrix products."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_CACHED = 1 << 21
-"""Elements that a CPU's shared cache holds in every form that an update touches. Its own caches
-hold fewer, but the threads wait for each other after every piece: where they do not have the
-processors to themselves, that costs more than it saves."""
+_PIECE_ELEMENTS = 1 << 21
+"""Elements of a piece of an update, which a CPU's shared cache holds in all three tensors.
+
+The caches of single cores hold fewer. But threads wait for each other after every piece, and on a
+busy machine small pieces cost more than they save.
+"""
 
 
 class Weight:
-    """A weight matrix: ``master``, which updates add up in, and ``fast``, which products read.
+    """A weight matrix as two tensors: updates add up in ``master``, products read ``fast``.
 
-    They are one tensor unless ``dtype`` is narrower than float32: then ``fast`` is the master
-    rounded, and small updates are not lost in it.
+    They are the same tensor unless ``dtype`` is narrower than float32. Then ``fast`` is a rounded
+    copy. Updates too small for bfloat16 still add up in the master.
     """
 
     def __init__(self, master: torch.Tensor, dtype: torch.dtype) -> None:
@@ -27,19 +31,15 @@ class Weight:
         if self.fast is self.master:
             self.master.add_(change)
             return
-        # Piece by piece: what was just added is rounded while the cache still holds it.
-        wholes = (self.master, self.fast, change)
-        pieces = (whole.view(-1).tensor_split(self._pieces) for whole in wholes)
+        # Piece by piece: a sum is rounded while the cache still holds it.
+        on_cpu = self.master.device.type == "cpu"
+        n_pieces = math.ceil(self.master.numel() / _PIECE_ELEMENTS) if on_cpu else 1
+        tensors = (self.master, self.fast, change)
+        pieces = (tensor.view(-1).tensor_split(n_pieces) for tensor in tensors)
         for master, fast, part in zip(*pieces, strict=True):
             fast.copy_(master.add_(part))
 
-    @property
-    def _pieces(self) -> int:
-        if self.master.device.type != "cpu":
-            return 1
-        return -(-self.master.numel() // _CACHED)
-
     def refresh(self) -> None:
-        """Make ``fast`` agree with a ``master`` that was written to."""
+        """Copy ``master`` to ``fast``, after something else has written to ``master``."""
         if self.fast is not self.master:
             self.fast.copy_(self.master)

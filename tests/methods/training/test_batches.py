@@ -56,17 +56,17 @@ def test_streaming_reads_few_batches_ahead(monkeypatch):
     read = []
     original = Profiles.target_rows
     monkeypatch.setattr(
-        Profiles, "target_rows", lambda self, at: read.append(len(at)) or original(self, at)
+        Profiles, "target_rows", lambda self, rows: read.append(len(rows)) or original(self, rows)
     )
     stream = Streamed(data, "cpu").batches(torch.arange(100), 1)
     next(stream)
     stream.close()
-    assert 1 <= len(read) <= batches.AHEAD + 1
+    assert 1 <= len(read) <= batches.BATCHES_AHEAD + 1
 
 
 def test_an_error_while_reading_ahead_reaches_the_reader(monkeypatch):
     data = simulated(10)
-    monkeypatch.setattr(Profiles, "target_rows", lambda self, at: 1 / 0)
+    monkeypatch.setattr(Profiles, "target_rows", lambda self, rows: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(Streamed(data, "cpu").batches(torch.arange(10), 2))
 

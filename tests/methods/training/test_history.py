@@ -1,4 +1,4 @@
-"""The course of a training, epoch by epoch."""
+"""The history of a training, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ EPOCHS = [
 
 
 def followed(patience=0, epochs=EPOCHS):
-    course = TrainingHistory.start(WIDTHS, ["geo", "gtex"])
-    for at, errors in enumerate(epochs):
-        course.add({"loss": 10.0 - at}, [], errors, patience)
-    return course
+    history = TrainingHistory.start(WIDTHS, ["geo", "gtex"])
+    for index, errors in enumerate(epochs):
+        history.add({"loss": 10.0 - index}, [], errors, patience)
+    return history
 
 
 def test_the_best_epoch_is_found_for_each_set_and_part():
-    course = followed()
-    assert course.wanted() == {(0, 4), (1, 3), (0, 1), (1, 2)}
-    assert course.choices("geo") == {
+    history = followed()
+    assert history.best_epochs() == {(0, 4), (1, 3), (0, 1), (1, 2)}
+    assert history.choices("geo") == {
         "epoch_1": 4, "epoch_2": 3, "validation_mae": pytest.approx((0.1 + 3 * 0.6) / 4),
     }  # fmt: skip
-    assert course.notes("geo")
-    assert course.notes("gtex") == ()
+    assert history.notes("geo")
+    assert history.notes("gtex") == ()
 
 
 def test_a_curve_weighs_the_parts_by_their_genes_and_shows_one_set():
@@ -42,24 +42,24 @@ def test_a_curve_weighs_the_parts_by_their_genes_and_shows_one_set():
 
 
 def test_out_of_patience_nothing_better_is_looked_for():
-    course = followed(patience=1)
+    history = followed(patience=1)
     # Part 1 on geo did not improve in epoch 3, so that its 0.1 of epoch 4 comes too late.
-    assert course.choices("geo")["epoch_1"] == 2
-    assert course.over
-    assert course.learning("gtex")["epoch"] == [1, 2, 3]
-    assert not followed(patience=2, epochs=EPOCHS[:3]).over
+    assert history.choices("geo")["epoch_1"] == 2
+    assert history.is_stopped
+    assert history.learning("gtex")["epoch"] == [1, 2, 3]
+    assert not followed(patience=2, epochs=EPOCHS[:3]).is_stopped
 
 
 def test_equal_errors_keep_the_earlier_epoch():
-    course = followed(epochs=[EPOCHS[0]] * 3)
-    assert course.wanted() == {(0, 1), (1, 1)}
+    history = followed(epochs=[EPOCHS[0]] * 3)
+    assert history.best_epochs() == {(0, 1), (1, 1)}
 
 
 def test_json_keeps_all_of_it():
-    course = followed(patience=2)
-    stored = json.loads(json.dumps(course.stored()))
-    assert TrainingHistory.read(stored, ["geo", "gtex"]) == course
-    part = TrainingHistory.read(stored, ["gtex"])
-    assert part.learning("gtex") == course.learning("gtex")
+    history = followed(patience=2)
+    stored = json.loads(json.dumps(history.to_checkpoint()))
+    assert TrainingHistory.from_checkpoint(stored, ["geo", "gtex"]) == history
+    part = TrainingHistory.from_checkpoint(stored, ["gtex"])
+    assert part.learning("gtex") == history.learning("gtex")
     assert set(part.curve) == {"epoch", "loss", "mae gtex"}
-    assert TrainingHistory.read(stored, ["geo", "geo-strict"]) is None
+    assert TrainingHistory.from_checkpoint(stored, ["geo", "geo-strict"]) is None

@@ -278,19 +278,19 @@ def stored(tmp_path, checkpoints_always) -> Path:
 )
 def test_a_checkpoint_of_another_run_is_a_note_and_a_fresh_start(stored, changes, named):
     note = starts_over(stored.parent, **changes)
-    assert note == f"trained from the start: checkpoint of another run (other {named})"
+    assert note == f"Training began anew: checkpoint of another run (other {named})."
 
 
 def test_a_checkpoint_of_another_format_is_a_note_and_a_fresh_start(stored, monkeypatch):
-    monkeypatch.setattr(checkpoint, "FORMAT", "of tomorrow")
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_FORMAT", "of tomorrow")
     note = starts_over(stored.parent)
-    assert note == "trained from the start: checkpoint of another run (other format)"
+    assert note == "Training began anew: checkpoint of another run (other format)."
 
 
 @pytest.mark.parametrize("length", [0, 5, 100, -1])
 def test_a_truncated_checkpoint_is_a_note_and_a_fresh_start(stored, length):
     stored.write_bytes(stored.read_bytes()[:length])
-    assert "trained from the start: damaged checkpoint" in starts_over(stored.parent)
+    assert "Training began anew: damaged checkpoint" in starts_over(stored.parent)
 
 
 @pytest.mark.parametrize("spoil", [lambda tensors, name: tensors.pop(name),
@@ -355,14 +355,14 @@ def test_a_folder_that_goes_while_training_is_one_note(tmp_path, checkpoints_alw
     found = trained(context=Context(scratch=folder, progress=progress))
     equal(found, trained())
     assert [note for note in found["geo"].notes if "checkpoint" in note] == [
-        "no checkpoint could be written (No such file or directory)"
+        "No checkpoint could be written (No such file or directory)."
     ]
 
 
 def test_a_checkpoint_that_cannot_be_written_is_a_note(tmp_path, checkpoints_always):
     gone = tmp_path / "gone"
     found = trained(context=Context(scratch=gone))
-    assert "no checkpoint could be written" in found["geo"].notes[0]
+    assert "No checkpoint could be written" in found["geo"].notes[0]
 
 
 def test_patience_ends_the_training_and_the_curve():
@@ -376,11 +376,11 @@ def test_patience_ends_the_training_and_the_curve():
 def test_the_deadline_ends_at_the_end_of_an_epoch_and_is_said():
     found = trained(minutes=1e-9, epochs=1000)["geo"]
     assert found.curves["learning"]["epoch"] == [1]
-    assert "stopped after epoch 1: minutes=1e-09 were up" in found.notes
+    assert "Training stopped after epoch 1, because minutes=1e-09 were up." in found.notes
 
 
 def test_a_best_epoch_at_the_end_is_said():
-    note = "the last epoch is the best; more epochs may do better"
+    note = "The last epoch is the best. More epochs may do better."
     assert note in trained(epochs=2)["geo"].notes
     fading = {"geo": Profiles.from_arrays(SETS["geo"].landmarks, np.zeros((12, 4)))}
     assert trained(fading)["geo"].notes == ()
@@ -430,8 +430,8 @@ def test_other_errors_pass_unchanged():
         train(create, TRAIN, SETS, Context(), PARAMS)
 
 
-def test_progress_counts_steps_and_tells_each_sets_error(monkeypatch):
-    monkeypatch.setattr(loop, "_TOLD_SECONDS", -math.inf)
+def test_progress_counts_steps_and_reports_the_error_on_each_set(monkeypatch):
+    monkeypatch.setattr(loop, "_PROGRESS_SECONDS", -math.inf)
     told = []
     trained(context=Context(progress=lambda *each: told.append(each)))
     assert [done for done, _, _ in told][:6] == [1, 2, 3, 4, 4, 5]
@@ -442,8 +442,8 @@ def test_progress_counts_steps_and_tells_each_sets_error(monkeypatch):
     assert told[-1][2] == f"epoch 5 of 5, MAE {', '.join(maes)}"
 
 
-def test_time_in_steps_is_told_of_now_and_then(monkeypatch):
-    monkeypatch.setattr(loop, "_TOLD_SECONDS", 0.1)
+def test_progress_within_an_epoch_is_reported_now_and_then(monkeypatch):
+    monkeypatch.setattr(loop, "_PROGRESS_SECONDS", 0.1)
 
     class Slow(Linear):
         def step(self, landmarks, targets):

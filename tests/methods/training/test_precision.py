@@ -18,7 +18,7 @@ def test_float32_needs_no_copy():
 
 @pytest.mark.parametrize("cached", [4, 100])
 def test_the_copy_is_the_master_rounded_also_in_pieces(cached, monkeypatch):
-    monkeypatch.setattr(precision, "_CACHED", cached)
+    monkeypatch.setattr(precision, "_PIECE_ELEMENTS", cached)
     random = torch.Generator().manual_seed(0)
     start, change = (torch.randn(5, 7, generator=random) for _ in range(2))
     weight = Weight(start.clone(), torch.bfloat16)

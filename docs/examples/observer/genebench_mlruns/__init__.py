@@ -1,7 +1,7 @@
-"""Logs jobs as MLflow runs: an observer, which has job hooks and offers no specs.
+"""Observer that logs jobs as MLflow runs. It has job hooks, and offers no specs.
 
-The hooks keep nothing between calls: a job may start in one process, and be found to have died by
-another.
+The hooks keep nothing in memory between calls. A job may start in one process, and another process
+may report that it has died.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ log = logging.getLogger("genebench")
 
 @hookimpl
 def genebench_job_started(job: Job) -> None:
-    """Begin a run, in place of an earlier one of the same job."""
+    """Begin a run, which replaces an earlier one of the same job."""
     from genebench_mlruns.runs import Run
 
-    with _harmless():
+    with _logged():
         Run(job).begin()
 
 
 @hookimpl
 def genebench_job_progressed(job: Job, done: int, total: int, message: str) -> None:
-    """Log how far it is, and the errors that the message names."""
+    """Log the progress, and the errors in the message."""
     from genebench_mlruns.runs import Run
 
-    with _harmless():
+    with _logged():
         Run(job).progressed(done, total, message)
 
 
@@ -46,13 +46,13 @@ def genebench_job_finished(job: Job, records: list[Record]) -> None:
     """Log curves and scores, and end the run."""
     from genebench_mlruns.runs import Run
 
-    with _harmless():
+    with _logged():
         Run(job).end(records)
 
 
 @contextmanager
-def _harmless() -> Iterator[None]:
-    """A disk may be full: say so once, not at each step."""
+def _logged() -> Iterator[None]:
+    """Log an error of the disk once, instead of at each step."""
     try:
         yield
     except OSError as error:
@@ -61,6 +61,8 @@ def _harmless() -> Iterator[None]:
 
 @cache
 def _complain(reason: str) -> None:
-    from genebench_mlruns.runs import root
+    # Cached, so that each reason is logged once in a process.
+    from genebench_mlruns.runs import FOLDER, root
 
-    log.warning("mlruns: %s: %s; what cannot be written is left out", root(), reason.lower())
+    message = "mlruns: %s: %s. The log is incomplete. Set %s to another folder."
+    log.warning(message, root(), reason.lower(), FOLDER)

@@ -1,4 +1,4 @@
-"""One job as a run in MLflow's file store, which is a folder of small text files.
+"""One job as a run in MLflow's file store, a folder of small text files.
 
 <root>/<experiment>/meta.yaml                one experiment for each dataset, by its digest
 <root>/<experiment>/<run>/meta.yaml          state and times
@@ -24,25 +24,28 @@ from genebench.results.record import Record
 from genebench.runs.jobs import Job
 
 FOLDER = "MLFLOW_TRACKING_DIR"
-"""Names the root; ``mlruns`` unless set."""
+"""Environment variable: folder of all experiments. ``mlruns`` by default."""
 RUNNING, FINISHED, FAILED = 1, 3, 4
-"""States of a run, by MLflow's numbers."""
+"""MLflow's numbers for the states of a run."""
 _LOCAL = 4
-"""MLflow's number for code that ran on a machine of one's own."""
+"""MLflow's number for code that ran on the local machine."""
 _ERROR = re.compile(r"([\w.-]+) (\d+\.\d+(?:e[+-]?\d+)?)")
-"""In what a training says: ``epoch 3 of 9, MAE train 0.4012, geo 0.4107``."""
+"""Name and error in a message such as ``epoch 3 of 9, MAE train 0.4012, geo 0.4107``."""
 
 Point = tuple[float, int]
 """A value and its step."""
 
 
 def root() -> Path:
-    """The folder of all experiments."""
+    """Return the folder of all experiments."""
     return Path(os.environ.get(FOLDER) or "mlruns").resolve()
 
 
 class Run:
-    """The run of a job; its name follows from the keys of the job's records."""
+    """The run of a job. Its name is a hash of the keys of the job's records.
+
+    The same job therefore has the same run, in whatever process it is observed.
+    """
 
     def __init__(self, job: Job) -> None:
         keys = " ".join(sorted(evaluation.key for evaluation in job.evaluations))
@@ -52,7 +55,7 @@ class Run:
         self.folder = self.experiment / self.id
 
     def begin(self) -> None:
-        """Make the folder anew, with parameters and names."""
+        """Create the folder anew, with parameters and names."""
         job = self.job
         shutil.rmtree(self.folder, ignore_errors=True)
         for part in ("params", "metrics", "tags", "artifacts"):
@@ -73,14 +76,14 @@ class Run:
             self._log(f"live/{name}", [(float(error), done)])
 
     def end(self, records: Iterable[Record]) -> None:
-        """Log what the records say; the run failed if one of them did."""
+        """Log curves and scores of the records. The run has failed if a record has."""
         status = FINISHED
         for record in records:
             protocol = record.identity.protocol
             if record.failure:
                 status = FAILED
-                why = f"{record.failure.kind}: {record.failure.message}"
-                self._put("tags", f"failure.{protocol}", why)
+                reason = f"{record.failure.kind}: {record.failure.message}"
+                self._put("tags", f"failure.{protocol}", reason)
             for name, value in record.choices.items():
                 self._put("tags", f"chosen.{protocol}.{name}", str(value))
             for name, points in _points(record).items():
@@ -120,15 +123,17 @@ class Run:
 
     def _started(self) -> int:
         text = (self.folder / "meta.yaml").read_text("utf-8")
-        found = re.search(r"^start_time: (\d+)$", text, re.MULTILINE)
-        return int(found[1]) if found else _now()
+        line = re.search(r"^start_time: (\d+)$", text, re.MULTILINE)
+        return int(line[1]) if line else _now()
 
 
 def _points(record: Record) -> dict[str, list[Point]]:
-    """The record's numbers by the name that they are logged under."""
+    """Return the numbers of a record: name in the log → points."""
     protocol = record.identity.protocol
     points = {
-        f"curve/{protocol}/{curve}/{column}": [(value, at) for at, value in enumerate(values, 1)]
+        f"curve/{protocol}/{curve}/{column}": [
+            (value, step) for step, value in enumerate(values, 1)
+        ]
         for curve, columns in record.curves.items()
         for column, values in columns.items()
     }
@@ -141,13 +146,13 @@ def _points(record: Record) -> dict[str, list[Point]]:
 
 
 def _safe(name: str) -> str:
-    """Letters that MLflow takes in names; a column of a curve may be called anything."""
+    """Return a name with only characters that MLflow allows. A curve's column may have any name."""
     parts = [re.sub(r"[^\w. -]", "_", part).strip(". ") or "_" for part in name.split("/")]
     return "/".join(parts)
 
 
 def _write_yaml(folder: Path, content: dict[str, Any]) -> None:
-    """JSON's values are YAML's."""
+    """Write a file of YAML. Values of JSON are values of YAML, too."""
     with atomic_write(folder / "meta.yaml") as file:
         file.writelines(f"{key}: {json.dumps(value)}\n".encode() for key, value in content.items())
 

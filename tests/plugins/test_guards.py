@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from genebench.plugins.exits import no_exit
+from genebench.plugins.guards import no_exit
 
 METHOD = """
 import os
