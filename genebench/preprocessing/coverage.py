@@ -39,7 +39,7 @@ def keep_genes(compendium: Compendium) -> KeptGenes:
         name: match_maps(
             compendium.landmarks, compendium.targets,
             platform.reader.gene_ids, platform.ids, source=platform.reader.source,
-            columns=platform.reader.profiles.index, turn=platform.reader.turn,
+            columns=platform.reader.profiles.index, transpose_remedy=platform.reader.transpose_remedy,
             aliases=compendium.aliases,
         )
         for name, platform in compendium.platforms.items()

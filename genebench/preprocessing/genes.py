@@ -171,7 +171,7 @@ def match_maps(
     *,
     source: str,
     columns: pd.Index | None = None,
-    turn: str = Reader.turn,
+    turn: str = Reader.transpose_remedy,
     aliases: pd.Series[str] | None = None,
 ) -> tuple[Matched, Matched]:
     """:func:`match` for both maps of a dataset; ``turn`` is the reader's.

@@ -48,8 +48,8 @@ def test_by_way_of_a_file_values_are_the_same(matrix, tmp_path, monkeypatch, end
     monkeypatch.setattr(text, "_VALUES_AT_ONCE", 40)
     opened, real = [], tempfile.TemporaryFile
     monkeypatch.setattr(base.tempfile, "TemporaryFile", lambda: opened.append(1) or real())
-    for bound in (base.IN_MEMORY, 0):
-        monkeypatch.setattr(base, "IN_MEMORY", bound)
+    for bound in (base.IN_MEMORY_BYTES, 0):
+        monkeypatch.setattr(base, "IN_MEMORY_BYTES", bound)
         blocks = list(open_reader(path).blocks(GENES, size))
         assert max(map(len, blocks)) <= size
         np.testing.assert_array_equal(np.vstack(blocks), values[:, GENES])
@@ -60,7 +60,7 @@ def test_memory_is_bounded_where_a_file_is_used(matrix, tmp_path, monkeypatch):
     values, path = matrix(600, 900)
     convert(open_reader(path), tmp_path / "m.tsv")
     monkeypatch.setattr(text, "_VALUES_AT_ONCE", 9000)
-    monkeypatch.setattr(base, "IN_MEMORY", 0)
+    monkeypatch.setattr(base, "IN_MEMORY_BYTES", 0)
     reader, everything = open_reader(tmp_path / "m.tsv"), np.arange(600)
     tracemalloc.start()
     try:
@@ -83,7 +83,7 @@ def test_a_full_disk_is_one_line_that_says_where(matrix, tmp_path, monkeypatch):
         def __exit__(self, *_):
             return None
 
-    monkeypatch.setattr(base, "IN_MEMORY", 0)
+    monkeypatch.setattr(base, "IN_MEMORY_BYTES", 0)
     monkeypatch.setattr(base.tempfile, "TemporaryFile", Full)
     with pytest.raises(UserError, match=r"no space left to write; free some, or set TMPDIR to an"):
         list(open_reader(tmp_path / "m.tsv").blocks(GENES))

@@ -55,7 +55,7 @@ def fetched(reader, genes, size):
 @pytest.mark.parametrize("genes", [GENES, np.arange(10)])
 def test_pieces_of_a_gctx_are_its_blocks(gctx, matrix, stored, chunks, genes):
     reader = open_reader(gctx(matrix.astype(stored), chunks=chunks))
-    assert (reader._flat() is not None) == (stored in {"<f4", "<f8"} and not chunks)
+    assert (reader.flat() is not None) == (stored in {"<f4", "<f8"} and not chunks)
     for size in (1, 5, 100):
         found = fetched(reader, genes, size)
         expected = np.concatenate(list(reader.read(genes, size)))
@@ -68,7 +68,7 @@ def test_a_matrix_behind_a_user_block_is_found(gctx_datasets, matrix, tmp_path: 
         for name, values in gctx_datasets(matrix).items():
             file[name] = values
     reader = open_reader(tmp_path / "m.gctx")
-    assert reader._flat() is not None
+    assert reader.flat() is not None
     np.testing.assert_array_equal(fetched(reader, GENES, 4), matrix[:, GENES])
 
 
@@ -83,7 +83,7 @@ def test_a_matrix_within_the_structure_of_hdf5_is_left_to_hdf5(gctx, gctx_datase
         made = h5py.h5d.create(file["0/DATA/0"].id, b"matrix", kind, space, properties)
         h5py.Dataset(made)[...] = matrix
     reader = open_reader(path)
-    assert reader._flat() is None
+    assert reader.flat() is None
     np.testing.assert_array_equal(fetched(reader, GENES, 6), matrix[:, GENES])
 
 
@@ -94,7 +94,7 @@ def test_pieces_of_an_npy_are_its_blocks(npy, matrix, order, stored, genes_first
     given = (matrix.T if genes_first else matrix).astype(stored).copy(order)
     reader = open_reader(npy(given, genes_first))
     profiles_lie_in_rows = (order == "C") != genes_first
-    assert (reader._flat() is not None) == (profiles_lie_in_rows and stored == "<f4")
+    assert (reader.flat() is not None) == (profiles_lie_in_rows and stored == "<f4")
     np.testing.assert_array_equal(fetched(reader, GENES, 6), matrix.astype(stored)[:, GENES])
 
 
@@ -126,7 +126,7 @@ def test_a_piece_can_be_fetched_again(gctx, matrix):
 
 def test_a_file_that_is_cut_short_while_it_is_read_is_at_fault(gctx, matrix):
     reader = open_reader(gctx(matrix))
-    flat = reader._flat()
+    flat = reader.flat()
     with reader.pieces(GENES, 10) as pieces:
         with flat.path.open("r+b") as file:
             file.truncate(flat.offset + 12 * matrix.strides[0] + 3)

@@ -73,7 +73,7 @@ def test_blocks_are_the_matrix(make, kind, size):
     np.testing.assert_array_equal(values, MATRIX[:, [4, 0, 0, 3]])
 
     reader, genes = open_reader(path), np.array([4, 0, 0, 3])
-    assert (reader._flat() is not None) == (kind == "dense")
+    assert (reader.flat() is not None) == (kind == "dense")
     with reader.pieces(genes, size) as pieces:
         found = np.concatenate([piece.fetch().pick() for piece in pieces])
     np.testing.assert_array_equal(found, values)
