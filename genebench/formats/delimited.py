@@ -56,8 +56,8 @@ class DelimitedReader(TextReader):
         if first >= len(names):
             raise self.fault(
                 f"no profile column. The header is {' | '.join(names)[:60]!r}, if its cells are "
-                f"separated by {_spell(self._dialect)}. Save it with this separator, or end the file's name "
-                "in .tsv for tabs or .csv for commas."
+                f"separated by {_spell(self._dialect)}. Save it with this separator, or end its "
+                "name in .tsv for tabs or .csv for commas."
             )
         ids = unique_ids(self.source, "profile", names[first:])
         return Header(lines=1, first=first, profiles=pd.DataFrame(index=ids))

@@ -113,7 +113,7 @@ BAD = {
     "platform name": (change("platforms.1000g", "platforms.'../x'"), "platform name '../x' is mal"),
     "preset": ("preset = 'smal'" + MANIFEST, "unknown preset 'smal'; did you mean small?"),
     "no geo": (change("platforms.geo", "platforms.array"), "there is no [platforms.geo]"),
-    "matrix": (change("geo.tsv", "geos.tsv"), "platforms.geo.matrix: .*no such file; did you mean"),
+    "matrix": (change("geo.tsv", "geos.tsv"), "platforms.geo.matrix: .*no such file. Did you mean"),
     "map": (change("maps/lm.txt", "maps/x"), "genes.landmarks: .*maps/x: no such file"),
     "table": (change("geo.csv", "no.csv"), "platforms.geo.profiles: .*no.csv: no such file"),
     "group": (

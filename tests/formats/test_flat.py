@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 from genebench.errors import UserError
+from genebench.formats.flat import FlatRows
+from genebench.formats.gctx import GctxReader
 from genebench.formats.npy import NpyReader
 from genebench.formats.opening import open_reader
 
@@ -132,7 +135,7 @@ def test_a_file_that_is_cut_short_while_it_is_read_is_at_fault(gctx, matrix):
             file.truncate(flat.offset + 12 * matrix.strides[0] + 3)
         first, second, _ = pieces
         np.testing.assert_array_equal(first.fetch().pick(), matrix[:10, GENES])
-        with pytest.raises(UserError, match=r"m\.gctx: it ends within its matrix; is it cut short"):
+        with pytest.raises(UserError, match=r"m\.gctx: the file ends within its matrix\. Fetch or"):
             second.fetch()
 
 
@@ -140,7 +143,9 @@ def test_another_file_in_its_place_is_at_fault(gctx, npy, matrix):
     for make in (gctx, npy):
         reader = open_reader(make(matrix))
         path = make(matrix[:9])
-        with pytest.raises(UserError, match=f"{path.name}: it has changed since it was opened"):
+        with pytest.raises(
+            UserError, match=f"{path.name}: the file has changed since it was opened"
+        ):
             fetched(reader, GENES, 4)
 
 
@@ -151,18 +156,56 @@ def test_what_the_system_refuses_to_read_is_one_line(gctx, matrix, monkeypatch):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr("genebench.formats.flat.FlatRows._fill", fail)
-    with pytest.raises(UserError, match=r"m\.gctx: it cannot be read \(Input/output error\)"):
+    with pytest.raises(UserError, match=r"m\.gctx: the file cannot be read \(Input/output error\)"):
         fetched(reader, GENES, 4)
 
 
-def test_what_a_subclass_makes_of_the_values_counts(npy, matrix):
-    class Logged(NpyReader):
+class LogBlocks:
+    """A class that changes the values of a reader in its blocks."""
+
+    def blocks(self, genes, size=1024):
+        for block in super().blocks(genes, size):
+            yield np.log2(1 + block)
+
+
+@pytest.mark.parametrize("kind", ["npy", "gctx"])
+def test_a_subclass_that_changes_values_is_read_by_its_blocks(npy, gctx, matrix, kind):
+    write, base = {"npy": (npy, NpyReader), "gctx": (gctx, GctxReader)}[kind]
+    path = write(np.abs(matrix))
+
+    class Direct(base):
         def blocks(self, genes, size=1024):
             for block in super().blocks(genes, size):
                 yield np.log2(1 + block)
 
-    reader = Logged(npy(np.abs(matrix)))
-    np.testing.assert_array_equal(fetched(reader, GENES, 4), np.log2(1 + np.abs(matrix))[:, GENES])
+    class ByMixin(LogBlocks, base):
+        pass
+
+    class Derived(ByMixin):
+        pass
+
+    for reader in (Direct(path), ByMixin(path), Derived(path)):
+        assert reader.flat().reader is base, "inherited, and not meant for this class"
+        expected = np.log2(1 + np.abs(matrix))[:, GENES]
+        np.testing.assert_array_equal(fetched(reader, GENES, 4), expected)
+
+
+def test_a_subclass_that_leaves_values_alone_may_say_so_and_is_read_flat(npy, matrix, monkeypatch):
+    class Renamed(NpyReader):
+        def flat(self):
+            flat = super().flat()
+            return flat and replace(flat, reader=Renamed)
+
+    class Forgetful(NpyReader):
+        pass
+
+    reads, read = [], FlatRows.read
+    monkeypatch.setattr(FlatRows, "read", lambda *args: reads.append(args) or read(*args))
+    path = npy(matrix)
+    for reader, n_flat_reads in ((Renamed(path), 6), (Forgetful(path), 0), (NpyReader(path), 6)):
+        reads.clear()
+        np.testing.assert_array_equal(fetched(reader, GENES, 4), matrix[:, GENES])
+        assert len(reads) == n_flat_reads
 
 
 def test_blocks_that_nobody_took_leave_no_file_open(gctx, matrix):
@@ -207,9 +250,9 @@ def test_floats_that_only_hdf5_knows_are_left_to_it(gctx, matrix, kind):
 def test_a_gctx_of_other_profiles_in_its_place_is_at_fault(gctx, matrix, chunks):
     reader = open_reader(gctx(matrix, chunks=chunks))
     other = gctx(matrix[::-1], chunks=chunks)
-    with pytest.raises(UserError, match=f"{other.name}: it has changed since it was opened"):
+    with pytest.raises(UserError, match=f"{other.name}: the file has changed since it was opened"):
         fetched(reader, GENES, 4)
-    with pytest.raises(UserError, match=f"{other.name}: it has changed since it was opened"):
+    with pytest.raises(UserError, match=f"{other.name}: the file has changed since it was opened"):
         list(reader.read(GENES))
 
 
@@ -217,7 +260,7 @@ def test_a_file_that_is_gone_is_one_line(npy, matrix):
     path = npy(matrix)
     reader = open_reader(path)
     path.unlink()
-    with pytest.raises(UserError, match=r"m\.npy: it cannot be read \(No such file"):
+    with pytest.raises(UserError, match=r"m\.npy: the file cannot be read \(No such file"):
         fetched(reader, GENES, 4)
 
 

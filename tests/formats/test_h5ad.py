@@ -167,7 +167,7 @@ BAD = {
     "transposed": (replace("X", MATRIX.T), r"shape \(5, 3\), .* 3 profiles \(obs\) × 5 genes"),
     "duplicates": (replace("var/names", texts(list("abbca"))), "2 gene .* more than once: b, a"),
     "not UTF-8": (replace("obs/names", np.array([b"\xff", b"b", b"c"])), "not UTF-8"),
-    "category": (category, "names a category that there is not"),
+    "category": (category, "names a category that does not exist"),
     "elsewhere": (elsewhere, "stored in another file"),
     "hollow": (hollow, "claims shape"),
     "sparse, text": (csr(data=texts(["a"] * 5)), "X holds object, not numbers"),

@@ -135,7 +135,7 @@ BAD = {
     "no profiles": ({"profiles": None}, "m.profiles.txt: no such file"),
     "lengths": ({"genes": ["a", "b"]}, r"shape \(3, 5\), but there are ids of 2 genes and 3 prof"),
     "3-D": ({"matrix": MATRIX[None]}, r"shape \(1, 3, 5\), but"),
-    "square": ({"matrix": np.eye(3), "genes": PROFILES}, "which axis is which cannot be told"),
+    "square": ({"matrix": np.eye(3), "genes": PROFILES}, "the shape does not show which axis is genes"),
     "duplicates": ({"genes": ["a", "a", "b", "b", "c"]}, "2 gene .* more than once: a, b"),
     "not UTF-8": ({"genes": b"\xff\na\nb\nc\nd"}, "m.genes.txt: not UTF-8"),
 }  # fmt: skip
@@ -156,12 +156,15 @@ BAD_NPZ = {
     "no genes": ({"genes": None}, "no array 'genes'"),
     "text": ({"matrix": np.array([["a"]])}, "not real numbers"),
     "lengths": ({"genes": np.array(["a", "b"])}, "2 genes and 3 profiles"),
-    "square": ({"matrix": np.eye(3), "genes": np.array(PROFILES)}, "cannot be told"),
-    "Fortran": ({"matrix": np.asfortranarray(MATRIX)}, "save it in C order"),
+    "square": (
+        {"matrix": np.eye(3), "genes": np.array(PROFILES)},
+        "does not show which axis is genes",
+    ),
+    "Fortran": ({"matrix": np.asfortranarray(MATRIX)}, "column by column, not in C order"),
     "ids 2-D": ({"genes": np.array([GENES])}, "genes is no list of ids"),
     "ids are fractions": ({"genes": np.arange(5.0)}, "genes is no list of ids"),
     "not UTF-8": ({"genes": np.array([b"\xff", *b"abcd"], "S")}, "genes are not UTF-8"),
-    "empty id": ({"genes": np.array(["a", "", "c", "d", "e"])}, "gene number 2 has no id"),
+    "empty id": ({"genes": np.array(["a", "", "c", "d", "e"])}, "gene number 2 has an empty id"),
 }
 
 
@@ -194,7 +197,7 @@ def test_a_bomb_is_refused_before_anything_is_allocated(tmp_path):
 
 def test_a_header_that_claims_more_than_its_member_has(tmp_path):
     path = zipped(tmp_path / "m.npz", genes=header((10**12,), "<U9", b"abc"))
-    with pytest.raises(UserError, match=r"has not the size that its shape .* claims"):
+    with pytest.raises(UserError, match=r"its size is not what its shape .* claims"):
         open_reader(path)
 
 

@@ -129,7 +129,7 @@ def test_hdf5_is_not_begun_where_its_values_would_not_fit(tmp_path, monkeypatch,
     )
     monkeypatch.setattr(h5py, "File", lambda *arguments: opened.append(arguments))
     with pytest.raises(
-        UserError, match=rf"m\.{ending}: not enough space .* 0\.1 MB are free; "
+        UserError, match=rf"m\.{ending}: not enough space .* 0\.1 MB are free\. "
     ) as error:
         write_matrix(tmp_path / f"m.{ending}", content(values, genes=genes))
     assert "\n" not in str(error.value)
@@ -173,7 +173,7 @@ def test_what_a_killed_process_left_beside_is_removed_and_nothing_else(tmp_path)
 def test_no_file_is_overwritten(tmp_path, suffix):
     path = tmp_path / f"m.{suffix}"
     path.write_text("mine")
-    with pytest.raises(UserError, match="such a file already"):
+    with pytest.raises(UserError, match="the file exists already"):
         write_matrix(path, content())
     assert path.read_text() == "mine"
     assert list(tmp_path.iterdir()) == [path]
@@ -181,7 +181,7 @@ def test_no_file_is_overwritten(tmp_path, suffix):
 
 def test_a_file_beside_it_is_not_overwritten_either(tmp_path):
     (tmp_path / "m.profiles.tsv").write_text("mine")
-    with pytest.raises(UserError, match=r"m\.profiles\.tsv: there is such a file already"):
+    with pytest.raises(UserError, match=r"m\.profiles\.tsv: the file exists already"):
         write_matrix(tmp_path / "m.tsv", content())
     assert [path.name for path in tmp_path.iterdir()] == ["m.profiles.tsv"]
 
@@ -219,7 +219,7 @@ def test_a_column_whose_name_would_be_a_path_goes_beside(tmp_path, name):
 
 
 def test_unknown_ends_and_missing_folders(tmp_path):
-    with pytest.raises(UserError, match="unknown format; name it one of"):
+    with pytest.raises(UserError, match="unknown format. End its name in one of"):
         write_matrix(tmp_path / "m.xlsx", content())
     with pytest.raises(UserError, match="there is no folder"):
         write_matrix(tmp_path / "no" / "m.tsv", content())
