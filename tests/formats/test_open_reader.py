@@ -22,7 +22,7 @@ def test_missing_file_gets_near_misses(write):
     path = write("matrix.gct", "x")
     with pytest.raises(UserError, match=r"matrx\.gct: no such file\. Did you mean matrix\.gct\?"):
         open_reader(path.with_name("matrx.gct"))
-    with pytest.raises(UserError, match="no such file\. There is no folder"):
+    with pytest.raises(UserError, match=r"no such file\. There is no folder"):
         open_reader(path.parent / "nowhere" / "m.gct")
 
 
