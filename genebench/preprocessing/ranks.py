@@ -44,7 +44,7 @@ class Ranked(NamedTuple):
     ordered: Floats
 
 
-class Room:
+class Buffers:
     """Memory to rank blocks of profiles in, one after another: new memory costs as much as ranking.
 
     Args:
@@ -64,20 +64,20 @@ class Room:
         return self._arrays[key][:profiles]
 
 
-def quantile_ranks(expression: Floats, room: Room | None = None) -> Ranked:
+def quantile_ranks(expression: Floats, buffers: Buffers | None = None) -> Ranked:
     """Ranks for quantile normalisation, and what the quantile reference is the mean of.
 
     Args:
         expression: profiles × genes, finite.
-        room: to work in, and for what is returned, if not new memory.
+        buffers: to work in, and for what is returned, if not new memory.
 
     Returns:
         ``int(average rank − 1)`` of every value within its profile, and the sorted profiles.
     """
-    return _rank(expression, room, _even_keys, _scatter_middles)
+    return _rank(expression, buffers, _even_keys, _scatter_middles)
 
 
-def reference_ranks(expression: Floats, room: Room | None = None) -> Ranked:
+def reference_ranks(expression: Floats, buffers: Buffers | None = None) -> Ranked:
     """Positions in the quantile reference that RNA-seq values are mapped to, profile by profile.
 
     With dense rank r = 0 … U−1 among a profile's U distinct values and G genes, the position is
@@ -86,7 +86,7 @@ def reference_ranks(expression: Floats, room: Room | None = None) -> Ranked:
 
     Arguments are those of :func:`quantile_ranks`.
     """
-    return _rank(expression, room, _bit_keys, _scatter_dense)
+    return _rank(expression, buffers, _bit_keys, _scatter_dense)
 
 
 def express(ranks: Ranks, reference: Floats) -> NDArray[np.float32]:
@@ -120,16 +120,16 @@ def rank_type(n_genes: int) -> type[np.uint16 | np.uint32]:
 
 def _rank(
     expression: Floats,
-    room: Room | None,
-    make_keys: Callable[[Floats, Room], Keys],
+    buffers: Buffers | None,
+    make_keys: Callable[[Floats, Buffers], Keys],
     scatter: Callable[[Floats, Keys, np.integer, Ranks], None],
 ) -> Ranked:
     n_profiles, n_genes = expression.shape
-    room = room or Room(n_profiles, n_genes)
-    keys = make_keys(expression, room)
+    buffers = buffers or Buffers(n_profiles, n_genes)
+    keys = make_keys(expression, buffers)
     places = keys.dtype.type(_places(expression))
-    ordered = _sort(expression, keys, places, room)
-    ranks: Ranks = room.array("ranks", rank_type(n_genes), n_profiles)
+    ordered = _sort(expression, keys, places, buffers)
+    ranks: Ranks = buffers.array("ranks", rank_type(n_genes), n_profiles)
     scatter(ordered, keys, places, ranks)
     return Ranked(ranks, ordered)
 
@@ -140,20 +140,20 @@ def _places(expression: Floats) -> int:
     return (1 << last.bit_length()) - 1
 
 
-def _even_keys(expression: Floats, room: Room) -> Keys:
+def _even_keys(expression: Floats, buffers: Buffers) -> Keys:
     """Keys for values without long tails, such as log2 expression: steps of equal size."""
     places = _places(expression)
     dtype: type[np.uint32 | np.int64] = np.uint32 if places < 1 << 16 else np.int64
-    keys: Keys = room.array("keys", dtype, len(expression))
+    keys: Keys = buffers.array("keys", dtype, len(expression))
     steps = min(int(np.iinfo(dtype).max) // (places + 1), _MOST_STEPS)
     extremes = expression.min(axis=1), expression.max(axis=1)
     _fill_even_keys(expression, extremes, steps, places + 1, keys)
     return keys
 
 
-def _bit_keys(expression: Floats, room: Room) -> Keys:
+def _bit_keys(expression: Floats, buffers: Buffers) -> Keys:
     """Keys for any values: the leading bits of a float64, turned round where it is negative."""
-    keys = room.array("keys", np.int64, len(expression))
+    keys = buffers.array("keys", np.int64, len(expression))
     bits = np.ascontiguousarray(expression, np.float64).view(np.int64)
     np.right_shift(bits, 63, out=keys)
     keys &= np.iinfo(np.int64).max
@@ -164,10 +164,10 @@ def _bit_keys(expression: Floats, room: Room) -> Keys:
     return keys
 
 
-def _sort(expression: Floats, keys: Keys, places: np.integer, room: Room) -> Floats:
+def _sort(expression: Floats, keys: Keys, places: np.integer, buffers: Buffers) -> Floats:
     """Sort the keys, and profiles by them."""
     keys.sort(axis=1)
-    ordered = room.array("ordered", np.float64, len(expression))
+    ordered = buffers.array("ordered", np.float64, len(expression))
     settled = np.empty(len(expression), np.bool_)
     _settle(expression, keys, places, ordered, settled)
     for at in np.flatnonzero(~settled):

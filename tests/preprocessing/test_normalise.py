@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 from genebench.data.standardisation import GeneSums, gene_statistics, requantile, standardise
 from genebench.preprocessing.ranks import (
-    Room,
+    Buffers,
     add_rows,
     express,
     expressed_sums,
@@ -229,15 +229,15 @@ def test_long_tails_and_values_far_apart_are_ranked_as_scipy_does():
     np.testing.assert_array_equal(ordered, np.sort(block, axis=1))
 
 
-def test_a_room_gives_the_same_ranks_again_and_for_fewer_profiles():
+def test_buffers_give_the_same_ranks_again_and_for_fewer_profiles():
     random = np.random.default_rng(0)
-    room = Room(4, 300)
+    buffers = Buffers(4, 300)
     for n_profiles in (4, 4, 2):
         block = random.normal(8, 2, (n_profiles, 300))
-        ranks, ordered = quantile_ranks(block, room)
+        ranks, ordered = quantile_ranks(block, buffers)
         np.testing.assert_array_equal(ranks, rankdata(block, axis=1) - 1)
         np.testing.assert_array_equal(ordered, np.sort(block, axis=1))
-        found, expected = reference_ranks(block, room), reference_ranks(block)
+        found, expected = reference_ranks(block, buffers), reference_ranks(block)
         np.testing.assert_array_equal(found.ranks, expected.ranks)
         np.testing.assert_array_equal(found.ordered, expected.ordered)
 

@@ -313,11 +313,11 @@ def test_verify_notices_a_file_that_was_changed_with_its_sum(make):
 
 def test_too_few_profiles_are_refused(make):
     nine = Platform(reader=Given(make.geo.iloc[:, :9], "few.gctx"), ids="probe")
-    with pytest.raises(UserError, match=r"few.gctx: 9 profiles; platform geo needs at least 10"):
+    with pytest.raises(UserError, match=r"few.gctx: 9 profiles, but platform geo needs at least 10"):
         prepare(make(platforms={"geo": nine}), store=make.store)
     two = Platform(reader=Given(make.counts[["w", "x"]], "two.tsv"), ids="ensembl")
     platforms = dict(make().platforms) | {"gtex": two}
-    with pytest.raises(UserError, match=r"two.tsv: 2 profiles; platform gtex needs at least 3"):
+    with pytest.raises(UserError, match=r"two.tsv: 2 profiles, but platform gtex needs at least 3"):
         prepare(make(platforms=platforms), store=make.store)
 
 

@@ -51,7 +51,7 @@ KINDS = {
 }
 CENTRED = "z-scores or other values centred by gene: .* negative, and the means of genes differ"
 FAULTS = {
-    "linear": r"look linear, .* values reach [\d,.]+, and [\d,]+ of 2[\d,]+ are above 30;",
+    "linear": r"look linear, .* values reach [\d,.]+, and [\d,]+ of 2[\d,]+ are above 30\.",
     "linear with absurd maxima": "look linear, not log2 expression: values reach 6.7e.09, and",
     "counts": r"look raw counts \(all whole numbers\), not log2 .* write level = \"linear\"",
     "z-scores by gene": CENTRED,
@@ -90,7 +90,7 @@ def test_each_kind_of_values_on_each_platform(platform, level, faults, kind):
         return
     with pytest.raises(UserError, match=f"m.tsv: .*{faults[kind]}") as error:
         check()
-    assert f'or, if the values are right, write level = "any" in [platforms.{platform}]' in str(
+    assert f'If the values are right, write level = "any" in [platforms.{platform}].' in str(
         error.value
     )
 
@@ -141,7 +141,7 @@ def prepared_with(tmp_path_factory):
 
 Z_SCORES = KINDS["z-scores by gene"]
 LATE = {
-    "linear": ("geo", "log2", EXPRESSION, LINEAR, "look linear, not log2 .* above 30;"),
+    "linear": ("geo", "log2", EXPRESSION, LINEAR, "look linear, not log2 .* above 30"),
     "counts": ("geo", "log2", EXPRESSION, COUNTS, r"look raw counts \(all whole numbers\), not"),
     "z-scores": ("geo", "log2", EXPRESSION, Z_SCORES, CENTRED),
     "log2": ("geo", "linear", LINEAR, EXPRESSION, "these look logarithmic: no value is above"),
@@ -160,7 +160,7 @@ def test_late_profiles_in_other_units_are_refused_and_named(prepared_with, kind,
     told = re.search(r": (\d+) profile\(s\), the first of them 'p(\d+)': ", str(error.value))
     assert 0.9 * min(number, 256) < int(told[1]) <= number
     assert 1100 <= int(told[2]) < 1105
-    assert "; leave them out, or give them in the units of the others" in str(error.value)
+    assert ". Leave them out, or give them in the units of the others. If" in str(error.value)
     assert 'level = "l' not in str(error.value), "the others are in the declared units"
 
 
@@ -185,7 +185,7 @@ def test_linear_arrays_become_log2():
     np.testing.assert_allclose(values, np.log2(given.astype(float) + 1), rtol=1e-15)
     for platform, level in (("geo", "log2"), ("geo", "any"), ("gtex", "linear")):
         assert to_log2(rows, source="m", platform=platform, level=level) is rows
-    with pytest.raises(UserError, match=r"m: declared linear, .* smallest value is -0\.5; log2"):
+    with pytest.raises(UserError, match=r"m: declared linear, .* smallest value is -0\.5, and log2"):
         to_log2(Rows.of(given - 0.5 - given.min()), source="m", platform="geo", level="linear")
 
 
