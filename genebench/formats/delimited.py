@@ -33,19 +33,19 @@ ANNOTATIONS = frozenset(
 )
 """Names, in lower case, of columns that annotate genes if they follow the id column.
 
-They are those of Ensembl and NCBI tables and of the expression files of recount, GTEx and GEUVADIS.
-Such a column must not be taken for a profile.
+Such a column must not be taken for a profile. The file of GEUVADIS, for instance, has four of them:
+TargetID, Gene_Symbol, Chr and Coord.
 """
 
 
 class DelimitedReader(TextReader):
-    """A TSV or CSV file: a header line, then one gene per line; the first column has the ids.
+    """A TSV or CSV file: a header line, then one gene per line, with its id in the first column.
 
-    Columns after the first with well-known names (:data:`ANNOTATIONS`, in any case) are skipped,
-    up to the first other name: from there on, columns are profiles.
+    The next columns are skipped as long as their names are in :data:`ANNOTATIONS` (in any case).
+    The first other column and all after it are profiles.
     """
 
-    turn = 'write orientation = "profiles"'
+    transpose_remedy = 'Write orientation = "profiles".'
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, _dialect(path))

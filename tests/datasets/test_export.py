@@ -97,8 +97,8 @@ def test_profiles_in_rows_are_detected_and_read_when_told(source):
     transpose(source / "gtex.tsv", source / "turned.tsv")
     with pytest.raises(
         UserError,
-        match=r"no gene .* in .*turned\.tsv as ensembl ids; its columns are genes \(\d would "
-        r'match\): write orientation = "profiles"$',
+        match=r"no gene .* in .*turned\.tsv as ensembl ids\. Its columns are genes \(\d would "
+        r'match\)\. Write orientation = "profiles"\.$',
     ):
         digest(source, geo="geo.gctx", gtex="turned.tsv")
     text = (source / "turned.tsv").read_text()

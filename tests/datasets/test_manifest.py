@@ -182,7 +182,7 @@ def test_real_manifest(realdata):
         realdata / "map_tg.txt", sep="\t", header=None, names=["symbol", "gene", "probes"]
     )
     assert targets.sum() == (table["gene"].isin(lcl) & table["symbol"].isin(gtex)).sum()
-    with pytest.raises(UserError, match=r'as symbol ids .* would match: write ids = "symbol"'):
+    with pytest.raises(UserError, match=r'As symbol ids .* would match\. Write ids = "symbol"'):
         match_maps(
             compendium.landmarks,
             compendium.targets,

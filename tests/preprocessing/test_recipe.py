@@ -276,7 +276,7 @@ def test_a_failure_in_the_midst_of_the_blocks_leaves_the_earlier_dataset(make, m
 def test_a_reader_that_breaks_its_promise_is_at_fault(make, monkeypatch, broken, words):
     whole = Given.blocks
     monkeypatch.setattr(Given, "blocks", lambda *given: map(broken, whole(*given)))
-    with pytest.raises(UserError, match=f"its reader gave {words}"):
+    with pytest.raises(UserError, match=f"the reader returned {words}"):
         prepare(make(), store=make.store)
     assert make.store.open("made") is None
 
@@ -313,7 +313,9 @@ def test_verify_notices_a_file_that_was_changed_with_its_sum(make):
 
 def test_too_few_profiles_are_refused(make):
     nine = Platform(reader=Given(make.geo.iloc[:, :9], "few.gctx"), ids="probe")
-    with pytest.raises(UserError, match=r"few.gctx: 9 profiles, but platform geo needs at least 10"):
+    with pytest.raises(
+        UserError, match=r"few.gctx: 9 profiles, but platform geo needs at least 10"
+    ):
         prepare(make(platforms={"geo": nine}), store=make.store)
     two = Platform(reader=Given(make.counts[["w", "x"]], "two.tsv"), ids="ensembl")
     platforms = dict(make().platforms) | {"gtex": two}

@@ -185,7 +185,9 @@ def test_linear_arrays_become_log2():
     np.testing.assert_allclose(values, np.log2(given.astype(float) + 1), rtol=1e-15)
     for platform, level in (("geo", "log2"), ("geo", "any"), ("gtex", "linear")):
         assert to_log2(rows, source="m", platform=platform, level=level) is rows
-    with pytest.raises(UserError, match=r"m: declared linear, .* smallest value is -0\.5, and log2"):
+    with pytest.raises(
+        UserError, match=r"m: declared linear, .* smallest value is -0\.5, and log2"
+    ):
         to_log2(Rows.of(given - 0.5 - given.min()), source="m", platform="geo", level="linear")
 
 
