@@ -16,7 +16,12 @@ from genebench.errors import UserError
 from genebench.formats.base import BLOCK, Reader, Rows
 from genebench.preprocessing.compendium import Compendium, Platform
 from genebench.preprocessing.recipe import prepare
-from genebench.preprocessing.scale_checks import check_level, to_log2, units
+from genebench.preprocessing.scale_checks import (
+    check_level,
+    find_scale_fault,
+    to_log2,
+    units,
+)
 
 GENES, PROFILES = 400, 60
 
@@ -93,6 +98,17 @@ def test_each_kind_of_values_on_each_platform(platform, level, faults, kind):
     assert f'If the values are right, write level = "any" in [platforms.{platform}].' in str(
         error.value
     )
+
+
+def test_a_fault_is_a_problem_and_a_remedy_and_the_message_is_made_of_them():
+    fault = find_scale_fault(LINEAR, platform="geo", level="log2")
+    assert re.fullmatch(r"these look linear, .* values reach .* are above 30\.", fault.problem)
+    assert fault.remedy.startswith("Give log2 expression, or write level")
+    with pytest.raises(UserError) as error:
+        check_level(LINEAR, source="m.tsv", platform="geo", level="log2")
+    assert str(error.value).startswith(f"m.tsv: {fault.problem} {fault.remedy} If the values")
+    assert find_scale_fault(EXPRESSION, platform="geo", level="log2") is None
+    assert find_scale_fault(LINEAR, platform="geo", level="any") is None
 
 
 @settings(max_examples=30)
