@@ -66,7 +66,7 @@ class Hdf5Reader(Reader):
                 yield file
         except (OSError, RuntimeError) as error:
             raise self.fault(
-                f"{self._wrong}: HDF5 cannot read it ({error}). Check whether it is damaged or cut "
+                f"{self._not_this_format}: HDF5 cannot read it ({error}). Check whether it is damaged or cut "
                 "short."
             ) from None
 
@@ -80,7 +80,7 @@ class Hdf5Reader(Reader):
         if not isinstance(dataset, h5py.Dataset):
             full_name = f"{group.name.rstrip('/')}/{name}"
             raise self.fault(
-                f"{self._wrong}: it has no dataset {full_name}. Write it again, or give its name "
+                f"{self._not_this_format}: it has no dataset {full_name}. Write it again, or give its name "
                 "the ending of its format."
             )
         self.check_stored_here(dataset)
@@ -122,7 +122,7 @@ class Hdf5Reader(Reader):
             ) from None
 
     @property
-    def _wrong(self) -> str:
+    def _not_this_format(self) -> str:
         article = "an" if self.format[0] in "AEIOU" else "a"
         return f"not {article} {self.format} file"
 

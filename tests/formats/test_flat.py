@@ -60,10 +60,10 @@ def test_pieces_of_a_gctx_are_its_blocks(gctx, matrix, stored, chunks, genes):
     reader = open_reader(gctx(matrix.astype(stored), chunks=chunks))
     assert (reader.flat() is not None) == (stored in {"<f4", "<f8"} and not chunks)
     for size in (1, 5, 100):
-        found = fetched(reader, genes, size)
+        actual = fetched(reader, genes, size)
         expected = np.concatenate(list(reader.read(genes, size)))
-        np.testing.assert_array_equal(found, expected)
-        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(actual, expected)
+        assert actual.dtype == expected.dtype
 
 
 def test_a_matrix_behind_a_user_block_is_found(gctx_datasets, matrix, tmp_path: Path):
@@ -94,8 +94,8 @@ def test_a_matrix_within_the_structure_of_hdf5_is_left_to_hdf5(gctx, gctx_datase
 @pytest.mark.parametrize("stored", ["<f4", ">f8", "<i4"])
 @pytest.mark.parametrize("genes_first", [False, True])
 def test_pieces_of_an_npy_are_its_blocks(npy, matrix, order, stored, genes_first):
-    given = (matrix.T if genes_first else matrix).astype(stored).copy(order)
-    reader = open_reader(npy(given, genes_first))
+    stored_matrix = (matrix.T if genes_first else matrix).astype(stored).copy(order)
+    reader = open_reader(npy(stored_matrix, genes_first))
     profiles_lie_in_rows = (order == "C") != genes_first
     assert (reader.flat() is not None) == (profiles_lie_in_rows and stored == "<f4")
     np.testing.assert_array_equal(fetched(reader, GENES, 6), matrix.astype(stored)[:, GENES])

@@ -75,8 +75,8 @@ def test_blocks_are_the_matrix(make, kind, size):
     reader, genes = open_reader(path), np.array([4, 0, 0, 3])
     assert (reader.flat() is not None) == (kind == "dense")
     with reader.pieces(genes, size) as pieces:
-        found = np.concatenate([piece.fetch().pick() for piece in pieces])
-    np.testing.assert_array_equal(found, values)
+        actual = np.concatenate([piece.fetch().pick() for piece in pieces])
+    np.testing.assert_array_equal(actual, values)
 
 
 @pytest.mark.parametrize("kind", ["dense", "csr", "csc"])

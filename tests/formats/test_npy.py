@@ -41,9 +41,9 @@ def savez(tmp_path):
     """savez(matrix=…, genes=…, profiles=…): an .npz file."""
 
     def savez(**arrays):
-        given = {"matrix": MATRIX, "genes": np.array(GENES), "profiles": np.array(PROFILES)}
+        complete = {"matrix": MATRIX, "genes": np.array(GENES), "profiles": np.array(PROFILES)}
         packed = arrays.pop("packed", True)
-        kept = {name: array for name, array in (given | arrays).items() if array is not None}
+        kept = {name: array for name, array in (complete | arrays).items() if array is not None}
         (np.savez_compressed if packed else np.savez)(tmp_path / "m.npz", **kept)
         return tmp_path / "m.npz"
 
@@ -77,13 +77,13 @@ def test_npz_either_way_round(savez, matrix, packed, size):
 
 
 @pytest.mark.parametrize(
-    ("stored", "given"),
+    ("stored", "yielded"),
     [("f4", "f4"), ("f8", "f8"), (">f8", "f8"), ("f2", "f4"), ("i2", "f4"), ("i8", "f8")],
 )
-def test_precision_is_the_source_s(save, savez, stored, given):
+def test_precision_is_the_source_s(save, savez, stored, yielded):
     for path in (save(MATRIX.astype(stored)), savez(matrix=MATRIX.astype(stored))):
         block = next(open_reader(path).blocks(np.arange(5)))
-        assert block.dtype == np.dtype(given)
+        assert block.dtype == np.dtype(yielded)
         np.testing.assert_array_equal(block, MATRIX)
 
 

@@ -94,18 +94,18 @@ def test_gene_annotations_do_not_get_in_the_way(tmp_path, suffix):
     np.testing.assert_array_equal(everything(reader), everything_of(content(genes=genes)))
 
 
-def everything_of(given: Content):
-    return np.concatenate(list(given.blocks()))
+def everything_of(original: Content):
+    return np.concatenate(list(original.blocks()))
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (2, 1), (70, 600)])
 def test_any_shape(tmp_path, suffix, shape):
     profiles = pd.DataFrame(index=[f"p{i}" for i in range(shape[0])])
     genes = pd.DataFrame(index=[f"g{i}" for i in range(shape[1])])
-    given = content(genes=genes, profiles=profiles, size=32)
-    write_matrix(tmp_path / f"m.{suffix}", given)
+    original = content(genes=genes, profiles=profiles, size=32)
+    write_matrix(tmp_path / f"m.{suffix}", original)
     np.testing.assert_array_equal(
-        everything(open_reader(tmp_path / f"m.{suffix}"), 33), everything_of(given)
+        everything(open_reader(tmp_path / f"m.{suffix}"), 33), everything_of(original)
     )
 
 
@@ -122,7 +122,7 @@ def test_a_failure_leaves_nothing(tmp_path, suffix):
 @pytest.mark.parametrize("ending", ["gctx", "h5ad"])
 def test_hdf5_is_not_begun_where_its_values_would_not_fit(tmp_path, monkeypatch, ending):
     values = np.random.default_rng(3).normal(8, 2, (3, 4000))
-    genes = pd.DataFrame(index=[f"g{at}" for at in range(4000)])
+    genes = pd.DataFrame(index=[f"g{i}" for i in range(4000)])
     opened = []
     monkeypatch.setattr(
         shutil, "disk_usage", lambda folder: SimpleNamespace(free=values.nbytes, folder=folder)
@@ -144,15 +144,15 @@ def test_no_hdf5_file_is_larger_than_the_space_asked_for(tmp_path, monkeypatch, 
     values = random.integers(0, 255, (*shape, 4), dtype=np.uint8).view(np.float32)[..., 0]
     values[~np.isfinite(values)] = 0
     profiles = pd.DataFrame(
-        {f"c{at}": [random.bytes(20).hex() for _ in range(shape[0])] for at in range(30)},
-        index=[f"p{at}" for at in range(shape[0])],
+        {f"c{i}": [random.bytes(20).hex() for _ in range(shape[0])] for i in range(30)},
+        index=[f"p{i}" for i in range(shape[0])],
     )
-    genes = pd.DataFrame(index=[f"g{at}" for at in range(shape[1])])
-    given = content(values, genes=genes, profiles=profiles)
-    path, *_ = reversed(write_matrix(tmp_path / f"m.{ending}", given))
+    genes = pd.DataFrame(index=[f"g{i}" for i in range(shape[1])])
+    original = content(values, genes=genes, profiles=profiles)
+    path, *_ = reversed(write_matrix(tmp_path / f"m.{ending}", original))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=path.stat().st_size))
     with pytest.raises(UserError, match="not enough space"):
-        write_matrix(tmp_path / f"n.{ending}", given)
+        write_matrix(tmp_path / f"n.{ending}", original)
 
 
 def test_what_a_killed_process_left_beside_is_removed_and_nothing_else(tmp_path):

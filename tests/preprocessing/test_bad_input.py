@@ -330,21 +330,21 @@ def turned(folder: Path, name: str) -> Files:
     """The RNA-seq of the corpus with genes for profiles, in the format that ``name`` says."""
     write(folder, {"turned.tsv": table(list("wxyz"), SYMBOLS, RNA.T)})
     *others, path = convert(open_reader(folder / "turned.tsv"), folder / name)
-    found = [path, *others, *folder.glob(f"{path.stem}.*.txt")]
-    return change("bad.toml", ("gtex.tsv", name)) | {one.name: one.read_bytes() for one in found}
+    paths = [path, *others, *folder.glob(f"{path.stem}.*.txt")]
+    return change("bad.toml", ("gtex.tsv", name)) | {path.name: path.read_bytes() for path in paths}
 
 
 @pytest.mark.parametrize("ending", ["gct", "gctx", "h5ad", "npy", "npz"])
 def test_the_advice_for_a_turned_file_of_a_format_that_says_its_axes_works(
     prepare_files, genebench, tmp_path, ending
 ):
-    given, folder = turned(tmp_path, f"x.{ending}"), tmp_path / "given"
-    refused = prepare_files(given)
+    files, folder = turned(tmp_path, f"x.{ending}"), tmp_path / "given"
+    refused = prepare_files(files)
     assert refused.status == 2
     for words in ("Its columns are genes (6 would match)", "(genebench data convert)", "TSV"):
         assert words in refused.err
-    told = change("bad.toml", ("gtex.tsv", f"x.{ending}"), TURNED)
-    assert "genebench data convert" in prepare_files(given | told).err
+    changed = change("bad.toml", ("gtex.tsv", f"x.{ending}"), TURNED)
+    assert "genebench data convert" in prepare_files(files | changed).err
     assert genebench("data", "convert", folder / f"x.{ending}", folder / "new.tsv").status == 0
     assert prepare_files(change("bad.toml", ("gtex.tsv", "new.tsv"), TURNED)).status == 0
 
@@ -435,10 +435,10 @@ def test_what_only_looks_bad_gives_the_same_dataset(prepare_files, tmp_path, nam
 
 
 def test_linear_arrays_are_taken_by_log2_when_told(prepare_files, tmp_path):
-    told = change("bad.toml", ('ids = "probe"', 'ids = "probe"\nlevel = "linear"'))
+    changed = change("bad.toml", ('ids = "probe"', 'ids = "probe"\nlevel = "linear"'))
     assert prepare_files({}).status == 0
     expected = np.array(DataStore(tmp_path / "home").open("bad").expression("geo"))
-    assert prepare_files(told | {"geo.tsv": table(PROBES, ARRAYS, 2**LOG2 - 1)}).status == 0
+    assert prepare_files(changed | {"geo.tsv": table(PROBES, ARRAYS, 2**LOG2 - 1)}).status == 0
     dataset = DataStore(tmp_path / "home").open("bad")
     np.testing.assert_allclose(dataset.expression("geo"), expected, rtol=1e-6)
     assert dataset.info["platforms"]["geo"]["level"] == "linear"

@@ -8,10 +8,10 @@ from genebench.preprocessing.compiled import compiled, compiled_loosely
 
 SOURCE = """
 def total(values):
-    found = 0.0
+    total = 0.0
     for value in values:
-        found += value
-    return found
+        total += value
+    return total
 """
 
 

@@ -166,7 +166,7 @@ def test_rna_seq_mapping_sees_ranks_alone_so_linear_or_log_is_the_same(block):
     st.integers(1, 7),
 )  # fmt: skip
 def test_statistics_over_blocks_are_those_of_the_whole(matrix, size):
-    mean, std = statistics_of(matrix[at : at + size] for at in range(0, len(matrix), size))
+    mean, std = statistics_of(matrix[start : start + size] for start in range(0, len(matrix), size))
     np.testing.assert_allclose(mean, matrix.mean(axis=0), atol=1e-10)
     np.testing.assert_allclose(std, matrix.std(axis=0), atol=1e-7)
 
@@ -237,9 +237,9 @@ def test_buffers_give_the_same_ranks_again_and_for_fewer_profiles():
         ranks, ordered = quantile_ranks(block, buffers)
         np.testing.assert_array_equal(ranks, rankdata(block, axis=1) - 1)
         np.testing.assert_array_equal(ordered, np.sort(block, axis=1))
-        found, expected = reference_ranks(block, buffers), reference_ranks(block)
-        np.testing.assert_array_equal(found.ranks, expected.ranks)
-        np.testing.assert_array_equal(found.ordered, expected.ordered)
+        reused, expected = reference_ranks(block, buffers), reference_ranks(block)
+        np.testing.assert_array_equal(reused.ranks, expected.ranks)
+        np.testing.assert_array_equal(reused.ordered, expected.ordered)
 
 
 def test_totals_do_not_depend_on_how_profiles_are_cut():
@@ -247,9 +247,9 @@ def test_totals_do_not_depend_on_how_profiles_are_cut():
     where = np.arange(20) % 4 != 0
     whole, parts = np.zeros((2, 2, 6))
     add_rows(rows, where, *whole)
-    for at in (0, 7, 8):
-        stop = {0: 7, 7: 8, 8: 20}[at]
-        add_rows(rows[at:stop], where[at:stop], *parts)
+    for start in (0, 7, 8):
+        stop = {0: 7, 7: 8, 8: 20}[start]
+        add_rows(rows[start:stop], where[start:stop], *parts)
     assert whole.tolist() == parts.tolist()
     np.testing.assert_allclose(whole, [rows.sum(axis=0), rows[where].sum(axis=0)], rtol=1e-12)
 

@@ -123,18 +123,18 @@ def test_the_verdict_does_not_hang_on_how_many_profiles_there_are(profiles, seed
             check_level(standardised(values), source="m", platform="gtex", level="log2")
 
 
-class Given(Reader):
+class ArrayReader(Reader):
     """A reader of profiles that a test made."""
 
     def __init__(self, values: np.ndarray) -> None:
         self.source = "late.tsv"
         self.gene_ids = pd.Index([f"g{gene}" for gene in range(GENES)])
-        self.profiles = pd.DataFrame(index=[f"p{at}" for at in range(len(values))])
+        self.profiles = pd.DataFrame(index=[f"p{i}" for i in range(len(values))])
         self._values = values
 
     def blocks(self, genes, size=BLOCK):
-        for at in range(0, len(self._values), size):
-            yield self._values[at : at + size, genes]
+        for start in range(0, len(self._values), size):
+            yield self._values[start : start + size, genes]
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +145,11 @@ def prepared_with(tmp_path_factory):
     genes = pd.DataFrame({"symbol": ids, "probes": ids}, index=ids)
 
     def prepared(platform, level, values):
-        given = Platform(reader=Given(values), ids="symbol", level=level)
-        platforms = {"geo": Platform(reader=Given(EXPRESSION), ids="symbol"), platform: given}
+        changed = Platform(reader=ArrayReader(values), ids="symbol", level=level)
+        platforms = {
+            "geo": Platform(reader=ArrayReader(EXPRESSION), ids="symbol"),
+            platform: changed,
+        }
         compendium = Compendium(
             name="late", title="", landmarks=genes[:9], targets=genes[9:], platforms=platforms
         )
@@ -173,9 +176,9 @@ def test_late_profiles_in_other_units_are_refused_and_named(prepared_with, kind,
     values = np.concatenate([np.resize(first, (1100, GENES)), np.resize(late, (number, GENES))])
     with pytest.raises(UserError, match=f"late.tsv: .*{words}") as error:
         prepared_with(platform, level, values)
-    told = re.search(r": (\d+) profile\(s\), the first of them 'p(\d+)': ", str(error.value))
-    assert 0.9 * min(number, 256) < int(told[1]) <= number
-    assert 1100 <= int(told[2]) < 1105
+    named = re.search(r": (\d+) profile\(s\), the first of them 'p(\d+)': ", str(error.value))
+    assert 0.9 * min(number, 256) < int(named[1]) <= number
+    assert 1100 <= int(named[2]) < 1105
     assert ". Leave them out, or give them in the units of the others. If" in str(error.value)
     assert 'level = "l' not in str(error.value), "the others are in the declared units"
 
@@ -195,16 +198,16 @@ def test_many_negative_values_alone_are_no_fault(prepared_with, platform):
 
 
 def test_linear_arrays_become_log2():
-    given = LINEAR.astype(np.float32)
-    rows = Rows.of(given)
+    linear = LINEAR.astype(np.float32)
+    rows = Rows.of(linear)
     values = to_log2(rows, source="m", platform="geo", level="linear").pick()
-    np.testing.assert_allclose(values, np.log2(given.astype(float) + 1), rtol=1e-15)
+    np.testing.assert_allclose(values, np.log2(linear.astype(float) + 1), rtol=1e-15)
     for platform, level in (("geo", "log2"), ("geo", "any"), ("gtex", "linear")):
         assert to_log2(rows, source="m", platform=platform, level=level) is rows
     with pytest.raises(
         UserError, match=r"m: declared linear, .* smallest value is -0\.5, and log2"
     ):
-        to_log2(Rows.of(given - 0.5 - given.min()), source="m", platform="geo", level="linear")
+        to_log2(Rows.of(linear - 0.5 - linear.min()), source="m", platform="geo", level="linear")
 
 
 def test_what_is_not_asked_for_may_be_negative():
