@@ -57,7 +57,7 @@ def test_quoted_cells(write):
     assert read(path).tolist() == [[1, 3], [2, 4]]
 
 
-def test_no_gene_asked_for(write):
+def test_no_gene_requested(write):
     assert read(write("m.tsv", TSV), np.array([], dtype=int)).shape == (2, 0)
 
 

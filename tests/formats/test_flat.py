@@ -75,7 +75,7 @@ def test_a_matrix_behind_a_user_block_is_found(gctx_datasets, matrix, tmp_path: 
     np.testing.assert_array_equal(fetched(reader, GENES, 4), matrix[:, GENES])
 
 
-def test_a_matrix_within_the_structure_of_hdf5_is_left_to_hdf5(gctx, gctx_datasets, matrix):
+def test_a_compact_matrix_is_read_by_hdf5(gctx, gctx_datasets, matrix):
     path = gctx(matrix)
     with h5py.File(path, "r+") as file:
         del file["0/DATA/0/matrix"]
@@ -102,7 +102,7 @@ def test_pieces_of_an_npy_are_its_blocks(npy, matrix, order, stored, genes_first
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -666.0])
-def test_a_missing_value_is_an_error_only_where_it_is_asked_for(gctx, matrix, value):
+def test_a_missing_value_is_an_error_only_if_its_gene_is_requested(gctx, matrix, value):
     matrix[17, 3] = value
     reader = open_reader(gctx(matrix))
     np.testing.assert_array_equal(fetched(reader, GENES, 6), matrix[:, GENES])
@@ -127,7 +127,7 @@ def test_a_piece_can_be_fetched_again(gctx, matrix):
         np.testing.assert_array_equal(first.fetch().pick(), values)
 
 
-def test_a_file_that_is_cut_short_while_it_is_read_is_at_fault(gctx, matrix):
+def test_a_file_cut_short_while_it_is_read_is_an_error(gctx, matrix):
     reader = open_reader(gctx(matrix))
     flat = reader.flat()
     with reader.pieces(GENES, 10) as pieces:
@@ -139,7 +139,7 @@ def test_a_file_that_is_cut_short_while_it_is_read_is_at_fault(gctx, matrix):
             second.fetch()
 
 
-def test_another_file_in_its_place_is_at_fault(gctx, npy, matrix):
+def test_a_replaced_file_is_an_error(gctx, npy, matrix):
     for make in (gctx, npy):
         reader = open_reader(make(matrix))
         path = make(matrix[:9])
@@ -149,7 +149,7 @@ def test_another_file_in_its_place_is_at_fault(gctx, npy, matrix):
             fetched(reader, GENES, 4)
 
 
-def test_what_the_system_refuses_to_read_is_one_line(gctx, matrix, monkeypatch):
+def test_a_read_error_of_the_system_is_one_line(gctx, matrix, monkeypatch):
     reader = open_reader(gctx(matrix))
 
     def fail(*arguments):
@@ -208,7 +208,7 @@ def test_a_subclass_that_leaves_values_alone_may_say_so_and_is_read_flat(npy, ma
         assert len(reads) == n_flat_reads
 
 
-def test_blocks_that_nobody_took_leave_no_file_open(gctx, matrix):
+def test_unread_blocks_leave_no_file_open(gctx, matrix):
     reader = open_reader(gctx(matrix, chunks=(5, 3)))
     with reader.pieces(GENES, 5) as pieces:
         next(pieces)
@@ -231,7 +231,7 @@ def float_of_24_bits():
 
 
 @pytest.mark.parametrize("kind", [bfloat16, float_of_24_bits])
-def test_floats_that_only_hdf5_knows_are_left_to_it(gctx, matrix, kind):
+def test_floats_of_other_precision_are_read_by_hdf5(gctx, matrix, kind):
     path = gctx(matrix)
     with h5py.File(path, "r+") as file:
         del file["0/DATA/0/matrix"]
@@ -247,7 +247,7 @@ def test_floats_that_only_hdf5_knows_are_left_to_it(gctx, matrix, kind):
 
 
 @pytest.mark.parametrize("chunks", [None, (5, 3)])
-def test_a_gctx_of_other_profiles_in_its_place_is_at_fault(gctx, matrix, chunks):
+def test_a_gctx_replaced_by_other_profiles_is_an_error(gctx, matrix, chunks):
     reader = open_reader(gctx(matrix, chunks=chunks))
     other = gctx(matrix[::-1], chunks=chunks)
     with pytest.raises(UserError, match=f"{other.name}: the file has changed since it was opened"):
@@ -256,7 +256,7 @@ def test_a_gctx_of_other_profiles_in_its_place_is_at_fault(gctx, matrix, chunks)
         list(reader.read(GENES))
 
 
-def test_a_file_that_is_gone_is_one_line(npy, matrix):
+def test_a_deleted_file_is_one_line(npy, matrix):
     path = npy(matrix)
     reader = open_reader(path)
     path.unlink()

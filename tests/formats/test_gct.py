@@ -51,7 +51,7 @@ def test_windows_line_ends_blank_lines_and_byte_order_mark(write):
     assert read(write("m.gct", content)).shape == (3, 2)
 
 
-def test_cells_of_genes_nobody_asks_for_are_not_read(write):
+def test_cells_of_other_genes_are_not_read(write):
     path = write("m.gct", GCT.replace("4e1", "NA"))
     assert read(path, [0]).tolist() == [[1], [2.5], [-3]]
 

@@ -111,7 +111,7 @@ def test_a_missing_value_deep_in_the_file_is_found_among_values_of_any_size(
     ("stored", "read"),
     [("f4", "f4"), ("f8", "f8"), (">f8", "f8"), ("f2", "f4"), ("i2", "f4"), ("i4", "f8")],
 )
-def test_precision_is_the_source_s(write_gctx, gctx_datasets, stored, read):
+def test_values_keep_the_precision_of_the_file(write_gctx, gctx_datasets, stored, read):
     reader = open_reader(write_gctx(gctx_datasets(MATRIX.astype(stored))))
     (block,) = reader.blocks(np.arange(5))
     assert block.dtype == np.dtype(read)
@@ -141,7 +141,9 @@ def test_whole_numbers_may_be_ids(write_gctx, gctx_datasets):
 
 
 @pytest.mark.parametrize("value", [-666, np.nan, np.inf])
-def test_a_missing_value_is_an_error_only_where_it_is_asked_for(write_gctx, gctx_datasets, value):
+def test_a_missing_value_is_an_error_only_if_its_gene_is_requested(
+    write_gctx, gctx_datasets, value
+):
     matrix = MATRIX.copy()
     matrix[5, 3] = value
     reader = open_reader(write_gctx(gctx_datasets(matrix)))

@@ -62,7 +62,7 @@ def read(path, genes=(4, 0, 0, 2), size=2):
 @pytest.mark.parametrize("size", [1, 2, 100])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("matrix", [MATRIX, MATRIX.T], ids=["profiles×genes", "genes×profiles"])
-def test_either_way_round(save, matrix, order, size):
+def test_npy_of_either_orientation(save, matrix, order, size):
     values = read(save(np.array(matrix, order=order)), size=size)
     np.testing.assert_array_equal(values, MATRIX[:, [4, 0, 0, 2]])
 
@@ -70,7 +70,7 @@ def test_either_way_round(save, matrix, order, size):
 @pytest.mark.parametrize("size", [1, 2, 100])
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("matrix", [MATRIX, MATRIX.T], ids=["profiles×genes", "genes×profiles"])
-def test_npz_either_way_round(savez, matrix, packed, size):
+def test_npz_of_either_orientation(savez, matrix, packed, size):
     path = savez(matrix=np.ascontiguousarray(matrix), packed=packed)
     np.testing.assert_array_equal(read(path, size=size), MATRIX[:, [4, 0, 0, 2]])
     assert read(path, genes=(), size=size).shape == (3, 0)
@@ -80,7 +80,7 @@ def test_npz_either_way_round(savez, matrix, packed, size):
     ("stored", "yielded"),
     [("f4", "f4"), ("f8", "f8"), (">f8", "f8"), ("f2", "f4"), ("i2", "f4"), ("i8", "f8")],
 )
-def test_precision_is_the_source_s(save, savez, stored, yielded):
+def test_values_keep_the_precision_of_the_file(save, savez, stored, yielded):
     for path in (save(MATRIX.astype(stored)), savez(matrix=MATRIX.astype(stored))):
         block = next(open_reader(path).blocks(np.arange(5)))
         assert block.dtype == np.dtype(yielded)
@@ -89,7 +89,7 @@ def test_precision_is_the_source_s(save, savez, stored, yielded):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("turn", [False, True])
-def test_a_bad_value_is_named_where_it_is_asked_for(save, savez, value, turn):
+def test_a_bad_value_is_an_error_only_if_its_gene_is_requested(save, savez, value, turn):
     matrix = MATRIX.copy()
     matrix[2, 3] = value
     matrix = np.ascontiguousarray(matrix.T) if turn else matrix

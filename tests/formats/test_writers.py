@@ -155,7 +155,7 @@ def test_no_hdf5_file_is_larger_than_the_space_asked_for(tmp_path, monkeypatch, 
         write_matrix(tmp_path / f"n.{ending}", original)
 
 
-def test_what_a_killed_process_left_beside_is_removed_and_nothing_else(tmp_path):
+def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
     left, young, another = (
         tmp_path / f".{name}.tmp" for name in ("m.npz.abc", "m.npz.def", "n.npz.abc")
     )
@@ -196,7 +196,7 @@ def test_ids_that_cannot_be_held_are_refused(tmp_path, ending, bad):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tabs_in_ids_need_quotes_that_gct_has_not(tmp_path):
+def test_tabs_in_ids_need_quotes_which_gct_lacks(tmp_path):
     genes = pd.DataFrame(index=["g\t1", "g2"])
     write_matrix(tmp_path / "m.tsv", content(genes=genes))
     assert open_reader(tmp_path / "m.tsv").gene_ids.tolist() == ["g\t1", "g2"]

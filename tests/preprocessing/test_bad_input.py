@@ -335,7 +335,7 @@ def turned(folder: Path, name: str) -> Files:
 
 
 @pytest.mark.parametrize("ending", ["gct", "gctx", "h5ad", "npy", "npz"])
-def test_the_advice_for_a_turned_file_of_a_format_that_says_its_axes_works(
+def test_the_advice_for_a_transposed_file_of_fixed_orientation_works(
     prepare_files, genebench, tmp_path, ending
 ):
     files, folder = turned(tmp_path, f"x.{ending}"), tmp_path / "given"
@@ -350,7 +350,7 @@ def test_the_advice_for_a_turned_file_of_a_format_that_says_its_axes_works(
 
 
 @pytest.mark.parametrize("ending", ["tsv", "csv", "parquet", "feather"])
-def test_a_table_that_was_turned_for_nothing_is_told_so(prepare_files, tmp_path, ending):
+def test_a_table_transposed_by_mistake_gets_the_advice_to_undo_it(prepare_files, tmp_path, ending):
     if ending in {"parquet", "feather"}:
         pytest.importorskip("pyarrow")
     write(tmp_path, {"rna.tsv": GTEX})
@@ -425,7 +425,7 @@ SAME = {
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_what_only_looks_bad_gives_the_same_dataset(prepare_files, tmp_path, name):
+def test_harmless_oddities_give_the_same_dataset(prepare_files, tmp_path, name):
     digests = []
     for files in ({}, SAME[name]):
         outcome = prepare_files(files)
@@ -434,7 +434,7 @@ def test_what_only_looks_bad_gives_the_same_dataset(prepare_files, tmp_path, nam
     assert digests[0] == digests[1]
 
 
-def test_linear_arrays_are_taken_by_log2_when_told(prepare_files, tmp_path):
+def test_linear_arrays_become_log2_with_level_linear(prepare_files, tmp_path):
     changed = change("bad.toml", ('ids = "probe"', 'ids = "probe"\nlevel = "linear"'))
     assert prepare_files({}).status == 0
     expected = np.array(DataStore(tmp_path / "home").open("bad").expression("geo"))

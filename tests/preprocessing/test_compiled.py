@@ -15,7 +15,7 @@ def total(values):
 """
 
 
-def test_code_that_can_be_kept_nowhere_is_compiled_all_the_same():
+def test_code_is_compiled_without_a_cache_folder():
     written: dict = {}
     exec(SOURCE, written)  # of no file: there is no place beside it
     values = np.random.default_rng(0).normal(size=1000)

@@ -161,7 +161,7 @@ def test_nothing_matches(ids, kind, words):
         match_maps(MAP[:2], MAP[2:], pd.Index(ids), kind, source="m.tsv")
 
 
-def test_one_gene_of_either_map_will_do():
+def test_one_gene_of_either_map_suffices():
     landmarks, targets = match_maps(MAP[:2], MAP[2:], pd.Index(["CC"]), "symbol", source="m.tsv")
     assert landmarks.found.tolist() == [False, False]
     assert targets.found.tolist() == [True, False]

@@ -275,7 +275,7 @@ def test_a_failure_in_the_midst_of_the_blocks_leaves_the_earlier_dataset(make, m
         (lambda block: block[:-1], r"\d+ of \d+ profiles"),
     ],
 )
-def test_a_reader_that_breaks_its_promise_is_at_fault(make, monkeypatch, broken, words):
+def test_a_reader_that_returns_wrong_shapes_is_an_error(make, monkeypatch, broken, words):
     whole = FrameReader.blocks
     monkeypatch.setattr(FrameReader, "blocks", lambda *args: map(broken, whole(*args)))
     with pytest.raises(UserError, match=f"the reader returned {words}"):

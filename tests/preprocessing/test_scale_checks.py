@@ -113,7 +113,7 @@ def test_a_fault_is_a_problem_and_a_remedy_and_the_message_is_made_of_them():
 
 @settings(max_examples=30)
 @given(st.integers(1, 1024), st.integers(0, 99))
-def test_the_verdict_does_not_hang_on_how_many_profiles_there_are(profiles, seed):
+def test_the_verdict_does_not_depend_on_the_number_of_profiles(profiles, seed):
     values = log2(seed, profiles)
     check_level(values, source="m", platform="geo", level="log2")
     with pytest.raises(UserError, match="look linear"):
@@ -210,7 +210,7 @@ def test_linear_arrays_become_log2():
         to_log2(Rows.of(linear - 0.5 - linear.min()), source="m", platform="geo", level="linear")
 
 
-def test_what_is_not_asked_for_may_be_negative():
+def test_genes_that_are_not_requested_may_be_negative():
     rows = Rows(np.array([[3.0, -1.0, 0.0]]), np.array([2, 0]))
     values = to_log2(rows, source="m", platform="geo", level="linear").pick()
     assert values.tolist() == [[0.0, 2.0]]

@@ -99,7 +99,7 @@ def test_runs_of_equal_values_are_seen_wherever_they_lie(length):
 
 
 @pytest.mark.parametrize("distance", [1, 2, 40, 700])
-def test_values_out_of_place_are_put_there_wherever_they_lie(distance):
+def test_values_out_of_place_are_sorted_wherever_they_lie(distance):
     """Values that share a key but for one in each profile: it is all that tells them apart."""
     n_genes = 1100
     block = np.tile(1 + np.arange(n_genes) * 1e-15, (n_genes - distance, 1))
