@@ -66,8 +66,8 @@ class Hdf5Reader(Reader):
                 yield file
         except (OSError, RuntimeError) as error:
             raise self.fault(
-                f"{self._not_this_format}: HDF5 cannot read it ({error}). Check whether it is damaged or cut "
-                "short."
+                f"{self._not_this_format}: HDF5 cannot read it ({error}). Check "
+                "whether it is damaged or cut short."
             ) from None
 
     def dataset(self, group: h5py.Group, name: str) -> Any:
@@ -80,8 +80,8 @@ class Hdf5Reader(Reader):
         if not isinstance(dataset, h5py.Dataset):
             full_name = f"{group.name.rstrip('/')}/{name}"
             raise self.fault(
-                f"{self._not_this_format}: it has no dataset {full_name}. Write it again, or give its name "
-                "the ending of its format."
+                f"{self._not_this_format}: it has no dataset {full_name}. Write it again, or give "
+                "its name the ending of its format."
             )
         self.check_stored_here(dataset)
         return dataset

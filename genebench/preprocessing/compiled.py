@@ -12,10 +12,10 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def compiled(loop: F) -> F:
-    """Compile a function. While it runs, other Python threads run too.
+    """Compile a function that releases the interpreter's lock while it runs.
 
     Floating-point operations stay in the order of the source, so results do not depend on the
-    compiler.
+    compiler. Indices are not checked: a caller must check the shapes.
     """
     return _compile(loop, fastmath=False)
 
@@ -23,8 +23,9 @@ def compiled(loop: F) -> F:
 def compiled_loosely(loop: F) -> F:
     """Compile a function and allow the compiler to reorder its sums.
 
-    Sums in vector registers are several times as fast. Use it only if rounding differences of the
-    result are harmless. NaN and infinity keep their meaning: those flags of fastmath are not set.
+    A vector register can then sum several values at once. Use it only if rounding differences of
+    the result are harmless. NaN and infinity keep their meaning: those flags of fastmath are not
+    set.
     """
     return _compile(loop, fastmath={"reassoc", "contract", "nsz"})
 

@@ -23,7 +23,7 @@ class ProbeMeans:
 
     def __init__(self, matched: Matched) -> None:
         starts, counts = np.cumsum(matched.counts) - matched.counts, matched.counts
-        # Stable, so that the order of sums (and their rounding) is the same on every machine.
+        # Stable: genes with equally many probes keep the order of the map.
         order = np.argsort(-counts, kind="stable")
         several = order[: (counts > 1).sum()]
         layers = [

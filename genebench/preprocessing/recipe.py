@@ -73,12 +73,14 @@ ROWS = 16
 """Profiles that a thread ranks at once.
 
 16 profiles of the published 10,463 genes are 1.3 MB in float64, which a processor's cache holds.
+Blocks that fill more or less of the cache were no faster (benchmarks/README.md).
 """
 
 RANKED_ROWS = 128
 """Profiles that a thread turns from ranks into expression at once.
 
-That is little work for each value. In smaller blocks, handing over between threads would dominate.
+They are more than :data:`ROWS`, because looking values up is little work, and handing a block over
+to another thread takes time.
 """
 
 Floats = NDArray[np.float64]
@@ -367,7 +369,8 @@ def _write_expression(
 
     shape = len(source.table), len(genes)
     whole = training = GeneSums.none(len(genes))
-    # The file is updated in place: ranks of later blocks still lie in it.
+    # The file is updated in place: the ranks of later profiles still lie in it. An own file for
+    # ranks would need half as much disk again, and as many more pages of the system's cache.
     with (source.folder / "expression.npy").open("r+b") as file, Hashed(file) as stream:
         writer = NpyWriter(stream, shape, np.float32)
         for expression, part, training_part in in_order(work, blocks()):

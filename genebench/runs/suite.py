@@ -99,7 +99,10 @@ def read_suite(name: str) -> Suite:
     """
     path = Path(name)
     if path.suffix != ".toml" and name in shipped_suites():
-        source, text = name, (resources.files("genebench.runs") / SHIPPED / f"{name}.toml").read_bytes()
+        source, text = (
+            name,
+            (resources.files("genebench.runs") / SHIPPED / f"{name}.toml").read_bytes(),
+        )
     elif path.is_file():
         source, text = name, path.read_bytes()
     elif path.suffix == ".toml":
