@@ -50,6 +50,7 @@ class ColumnarReader(GeneReader):
         numeric = [name for name in columns if name != self._id and self._holds(name, _is_number)]
         self._check_size(path, len(columns))
         self.texts = [name for name in columns if name != self._id and self._holds(name, _is_text)]
+        # Leading numbers named start, end or length describe genes. Later ones are profiles.
         self.numbers = list(dropwhile(annotates_genes, numeric))
         self.gene_ids = unique_ids(self.source, "gene", map(str, self._read_column(self._id)))
         self.profiles = pd.DataFrame(index=unique_ids(self.source, "profile", self.numbers))

@@ -117,6 +117,8 @@ def _row_writer(path: Path, stream: TextIO) -> Callable[..., None]:
     writer = csv.writer(stream, delimiter=_dialect(path).separator, lineterminator="\n")
 
     def write(texts: list[str], values: Sequence[float] = ()) -> None:
+        # csv quotes separators and quotes. A line end in a cell could not be read back, because
+        # readers take the file line by line.
         check_cells(path, texts, "\r\n")
         writer.writerow([*texts, *values])
 

@@ -64,6 +64,7 @@ class GctReader(TextReader):
 
     def _read_counts(self, line: str, number: int) -> list[int]:
         cells = line.split()
+        # isdigit() accepts digits of other scripts, and int() refuses more than 4,300 of them.
         if len(cells) != number or not all(re.fullmatch("[0-9]{1,99}", cell) for cell in cells):
             raise self.fault(
                 f"the second line is {line[:40]!r}, not {number} counts. Save the file again as "

@@ -91,6 +91,7 @@ class H5adReader(Hdf5Reader):
 
     def _bounds(self, group: h5py.Group) -> NDArray[np.int64]:
         """Return where each row (or column) of a sparse matrix begins and ends in its data."""
+        # Differences of unsigned numbers would wrap around instead of being negative.
         bounds: NDArray[np.int64] = group["indptr"][:].astype(np.int64)
         stored = (group["data"].shape, group["indices"].shape)
         if bounds[0] != 0 or (np.diff(bounds) < 0).any() or {(bounds[-1],)} != set(stored):
@@ -155,6 +156,7 @@ class H5adReader(Hdf5Reader):
 
     def _read_profiles(self, obs: h5py.Group, ids: pd.Index) -> pd.DataFrame:
         index = obs.attrs.get(_INDEX, _INDEX)
+        # anndata 0.7 keeps the categories of all columns in a group of this name.
         names = [name for name in obs if name not in (index, "__categories")]
         columns = {name: self._column(obs[name]) for name in sorted(names, key=_column_order(obs))}
         fitting = {
@@ -216,6 +218,7 @@ def write_h5ad(path: Path, content: Content) -> None:
         _mark(write_values(file, "X", content.shape, dtype, blocks), "array", "0.2.0")
         _write_table(file.create_group("obs"), content.profiles)
         _write_table(file.create_group("var"), content.genes)
+        # anndata itself writes these groups, even if they are empty.
         for name in ("layers", "obsm", "obsp", "uns", "varm", "varp"):
             _mark(file.create_group(name), "dict", "0.1.0")
 

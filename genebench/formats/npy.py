@@ -26,6 +26,7 @@ from genebench.formats.base import BLOCK, Content, GeneReader, Reader, float_typ
 from genebench.formats.files import check_size, open_lines, unique_ids
 from genebench.formats.flat import FLAT_TYPES, Flat, stamp_of
 
+# Version 3.0 differs only in the names of fields, and arrays with fields are no plain arrays.
 _HEADERS = {
     (1, 0): npy_format.read_array_header_1_0,
     (2, 0): npy_format.read_array_header_2_0,
@@ -67,6 +68,7 @@ class NpyReader(Reader):
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
         dtype = float_type(self._matrix.dtype)
         for start in range(0, len(self.profiles), size):
+            # Rows are sliced before genes are picked: that reads one block of the file, not all.
             block = np.array(self._matrix[start : start + size][:, genes], dtype, order="C")
             self.check_finite(block, start, genes)
             yield block
@@ -205,6 +207,7 @@ def write_npz(path: Path, content: Content) -> None:
         for axis, table in (("genes", content.genes), ("profiles", content.profiles)):
             with archive.open(f"{axis}.npy", "w") as stream:
                 npy_format.write_array(stream, np.array(table.index, "U"), allow_pickle=False)
+        # The archive learns the size of the matrix at its end, and it may exceed 4 GB.
         with archive.open("matrix.npy", "w", force_zip64=True) as stream:
             _write_matrix(stream, content)
 
@@ -232,6 +235,7 @@ def _read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, n
     shape, in_columns, dtype = _HEADERS[version](stream)
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are never unpickled")
+    # Believing a header that claims more than the file holds would allocate what it claims.
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - stream.tell():
         raise ValueError(f"its size is not what its shape {shape} claims")
     return shape, in_columns, dtype

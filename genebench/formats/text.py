@@ -163,6 +163,7 @@ class TextReader(GeneReader):
         # np.loadtxt takes an empty list of columns for all of them.
         if not columns.size:
             return np.empty((len(rows), 0))
+        # numpy's parser rounds correctly. The default one of pandas can be off in the last digit.
         try:
             matrix = np.loadtxt(
                 lines,

@@ -214,6 +214,7 @@ def _project(blocks: Iterable[Fetch], n_profiles: int) -> _Projected:
     """
     blocks = iter(blocks)
     first = list(islice(blocks, BLOCK // _BLOCK_PROFILES))
+    # Copied, because the next fetch overwrites the rows. They are fetched again for projecting.
     directions = _leading_directions(np.concatenate([fetch().copy() for fetch in first]))
 
     def work(fetch: Fetch) -> tuple[NDArray[np.float64], float]:
