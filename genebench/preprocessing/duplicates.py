@@ -192,9 +192,10 @@ class _Projected:
         Returns:
             Positions, profiles × ``most``, nearest first. ``len(points)`` stands for none.
         """
-        points, ranks = self.points[profiles], np.arange(1, most + 1)
+        # As a list even for one neighbour, so that the result always has two axes.
+        points, nearest = self.points[profiles], np.arange(1, most + 1)
         _, neighbours = self._tree.query(
-            points, ranks, distance_upper_bound=self.radius, workers=-1
+            points, nearest, distance_upper_bound=self.radius, workers=-1
         )
         return np.asarray(neighbours)
 
@@ -244,7 +245,7 @@ def _add_products(
 ) -> None:
     """Add ``profiles @ directions.T`` to ``out`` in float64.
 
-    ``@`` would first convert the block of float32 to float64, which doubles its memory.
+    ``@`` would first make a copy of a float32 block in float64, of twice its size.
     """
     n_probes, tile = directions.shape[1], np.empty(_TILE_PROBES)
     for start in range(0, n_probes, _TILE_PROBES):
