@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from genebench import hookspecs, method, specs
 from genebench.data import profiles
-from genebench.formats import base
+from genebench.formats import base, flat
 from genebench.metrics import pairs
 from genebench.preprocessing import compendium
 from genebench.reports import report
@@ -35,7 +35,7 @@ SPECS = (
 )  # fmt: skip
 OTHERS = (
     method.Method, method.Model, method.Context, profiles.Profiles, pairs.Pairs,
-    compendium.Compendium, compendium.Platform, base.Reader, base.Piece, base.Rows,
+    compendium.Compendium, compendium.Platform, base.Reader, flat.Flat, base.Piece, base.Rows,
     base.Content, plan.Job, plan.Evaluation, job.execute, report.Report, report.Section,
     report.Table, report.Row,
 )  # fmt: skip

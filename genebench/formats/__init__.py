@@ -1,4 +1,4 @@
-"""File formats of expression, as hooks; each is a reader behind one interface (``base``)."""
+"""File formats of expression. Each has a reader with the interface of ``base``, and a writer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HERE = "genebench.formats"
 
 @hookimpl
 def genebench_formats() -> list[FormatSpec]:
-    """What users of inference tools bring."""
+    """Return the built-in formats of expression files."""
     return [
         FormatSpec(
             name="gctx",
@@ -37,14 +37,14 @@ def genebench_formats() -> list[FormatSpec]:
         ),
         FormatSpec(
             name="npy",
-            title="an array of numpy beside two lists of ids, either way round",
+            title="a numpy array beside two lists of ids, genes × profiles or profiles × genes",
             suffixes=(".npy",),
             reader=f"{_HERE}.npy:NpyReader",
             writer=f"{_HERE}.npy:write_npy",
         ),
         FormatSpec(
             name="npz",
-            title="arrays of numpy: matrix, genes and profiles, either way round",
+            title="numpy arrays matrix, genes and profiles, genes × profiles or profiles × genes",
             suffixes=(".npz",),
             reader=f"{_HERE}.npy:NpzReader",
             writer=f"{_HERE}.npy:write_npz",

@@ -1,4 +1,4 @@
-"""The one interface through which expression enters, whatever the file format."""
+"""The interface through which expression enters, whatever the file format."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ from genebench.errors import UserError
 from genebench.formats.flat import Flat
 
 Orientation = Literal["genes", "profiles"]
-"""What the rows of a table are."""
+"""The meaning of the rows of a table."""
 
 
 class Rows(NamedTuple):
-    """Profiles × genes, not picked yet from all that the file has of those profiles.
+    """Profiles as a file stores them, with the columns of the requested genes.
+
+    The genes are not copied out yet. Code that averages probes reads each value from its column,
+    which saves one copy of the block.
 
     Attributes:
-        values: profiles × any genes.
-        columns: where in ``values`` each gene is that was asked for.
+        values: profiles × all genes that the file stores.
+        columns: the column in ``values`` of each requested gene.
     """
 
     values: NDArray[np.floating]
@@ -38,21 +41,22 @@ class Rows(NamedTuple):
 
     @classmethod
     def of(cls, block: NDArray[np.floating]) -> Rows:
-        """A block that was picked: profiles × the genes that were asked for."""
+        """Return the rows of a block that holds exactly the requested genes, in their order."""
         return cls(block, np.arange(block.shape[1]))
 
     def pick(self) -> NDArray[np.floating]:
-        """Profiles × the genes that were asked for."""
+        """Return profiles × requested genes."""
         return self.values.take(self.columns, axis=1)
 
 
 class Piece(NamedTuple):
-    """Consecutive profiles that are still to be fetched.
+    """Consecutive profiles of a matrix, with a function that reads them.
 
     Attributes:
-        start, stop: which profiles.
-        fetch: gives their rows, as often as it is called. They are there until the same thread
-            fetches others.
+        start: the position of the first profile.
+        stop: the position after the last profile.
+        fetch: returns the rows. It may be called several times and in any thread. The rows are
+            valid until the same thread fetches another piece.
     """
 
     start: int
@@ -61,52 +65,70 @@ class Piece(NamedTuple):
 
 
 BLOCK = 1024
-"""Profiles per block unless the caller says otherwise."""
+"""Profiles per block unless the caller asks for another number."""
 
-IN_MEMORY = 512 << 20
-"""Bytes that are held in memory to turn genes × profiles; more go through a temporary file."""
+IN_MEMORY_BYTES = 512 << 20
+"""Most bytes held in memory to transpose genes × profiles. More go through a temporary file."""
 
-_SINGLE, _DOUBLE = np.dtype(np.float32).itemsize, np.dtype(np.float64).itemsize
+_SINGLE_BYTES, _DOUBLE_BYTES = np.dtype(np.float32).itemsize, np.dtype(np.float64).itemsize
 
 
 class Reader(ABC):
-    """A matrix of expression, opened: its ids are known, its values not yet read.
+    """An opened matrix of expression. Its ids are loaded, its values are not.
+
+    A subclass must set ``source``, ``gene_ids`` and ``profiles``, and implement :meth:`blocks`.
 
     Attributes:
-        source: what to call this matrix in messages, usually the file's path.
-        gene_ids: one id per gene (or probe), in file order; unique.
-        profiles: table of profiles, indexed by unique profile id in file order, with the columns
-            that the file itself carries about them (none for most formats).
-        turn: how the user has the columns of the file taken for genes.
+        source: the name of this matrix in messages, usually the file's path.
+        gene_ids: one unique id per gene (or probe), in file order.
+        profiles: table of profiles, indexed by unique profile id in file order. Its columns are
+            what the file itself says about them (none for most formats).
+        transpose_remedy: the sentence that tells a user how to read the columns as genes.
     """
 
     source: str
     gene_ids: pd.Index
     profiles: pd.DataFrame
-    _missing = -np.inf
-    turn: str = (
-        "this format says itself which axis is genes, so convert the file to TSV (genebench data "
-        'convert), name that and write orientation = "profiles"'
+    transpose_remedy: str = (
+        "This format itself fixes which axis is genes. Convert the file to TSV (genebench data "
+        'convert), name that file instead, and write orientation = "profiles".'
     )
 
     @abstractmethod
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, in file order of profiles.
 
-        ``genes`` are positions in ``gene_ids``, in any order; columns come in that order. Values
-        keep the precision of the source (float32 or float64).
+        ``genes`` are positions in ``gene_ids``, in any order. The columns come in that order.
+        Values keep the precision of the source (float32 or float64).
 
         Raises:
             UserError: a value cannot be read, is missing, NaN or infinite (row and column named).
         """
 
+    def flat(self) -> Flat | None:
+        """Return the place of the values in the file, or None to have them read by blocks.
+
+        A format whose file stores profile after profile, uncompressed, may override this. Several
+        threads then read the file without calling :meth:`blocks`.
+
+        Rule for subclasses: ``Flat.reader`` names the one class whose :meth:`blocks` yields these
+        very bytes. Write the class there, never ``type(self)``. A reader of any other class
+        ignores the inherited answer and is read by its own blocks. A subclass that leaves the
+        values as they are can override this method and return
+        ``dataclasses.replace(super().flat(), reader=Subclass)``.
+        """
+        return None
+
     def read(
         self, genes: NDArray[np.intp], size: int = BLOCK
     ) -> Generator[NDArray[np.floating], None, None]:
-        """:meth:`blocks`, held to what they promise: compiled code takes them on trust.
+        """Yield :meth:`blocks` after checking their shapes.
+
+        Compiled code reads the blocks without checking bounds, so a plugin's mistake must end
+        here.
 
         Raises:
-            UserError: as for :meth:`blocks`; or a block has another shape, as a plugin's might.
+            UserError: as for :meth:`blocks`, or a block has another shape than promised.
         """
         done = 0
         for block in self.blocks(genes, size):
@@ -119,25 +141,27 @@ class Reader(ABC):
 
     @contextmanager
     def pieces(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[Iterator[Piece]]:
-        """What :meth:`read` gives, in order, each to be fetched by a call, in any thread.
+        """Open the matrix and give its pieces of at most ``size`` profiles, in file order.
 
-        None may be fetched after the context has ended. Of a matrix that lies flat in its file, a
-        fetch reads the values; otherwise this iterator does, and a fetch hands them over.
+        A piece may be fetched in any thread, until the context ends. If the matrix is
+        :meth:`flat`, the fetch reads the file. Otherwise the iterator reads, in the thread that
+        advances it, and the fetch only returns the block.
 
         Raises:
             UserError: as for :meth:`read`, here or by a fetch.
         """
-        # What a subclass makes of the values, it makes in blocks: then it has them by blocks.
-        flat = self._flat() if "_flat" in vars(type(self)) else None
-        if flat is None:
+        flat = self.flat()
+        if flat is None or flat.reader is not type(self):
             with closing(self.read(genes, size)) as blocks:
-                yield _fetched(blocks)
+                yield _loaded_pieces(blocks)
             return
         with flat.open() as file:
 
             def fetch(start: int, stop: int) -> Rows:
                 rows = Rows(file.read(start, stop), genes)
-                if not self._is_sound(rows.values):
+                # All genes of the file are tested first, because that needs no copy. A fault in
+                # a gene that nobody requested is no error, so the requested ones decide.
+                if not self.is_sound(rows.values):
                     self.check_finite(rows.pick(), start, genes)
                 return rows
 
@@ -148,33 +172,39 @@ class Reader(ABC):
 
             yield pieces()
 
-    def _flat(self) -> Flat | None:
-        """Where the values lie in their file, if they lie there row after row of profiles.
+    def is_sound(self, values: NDArray[np.floating]) -> bool:
+        """Return True only if :meth:`check_finite` would refuse none of these values.
 
-        It counts for the very class that defines it, and for none that is derived from that.
+        It is a fast test of all genes of a flat matrix. A format that refuses further values,
+        such as a code for "missing", overrides both methods.
         """
-        return None
-
-    def _is_sound(self, values: NDArray[np.floating]) -> bool:
-        # A NaN is their minimum: where the extremes are sound, so is all between them.
+        # NaN propagates through min and max, and compares as false: two passes find all faults.
         lowest, highest = values.min(initial=np.inf), values.max(initial=-np.inf)
-        return bool(lowest > self._missing and highest < np.inf)
-
-    def _broken(self, gave: str) -> UserError:
-        return self.fault(f"its reader gave {gave}, which it must not; tell who wrote the format")
+        return bool(lowest > -np.inf and highest < np.inf)
 
     def transposed(self) -> Reader:
-        """The same file read as profiles × genes, where it is a table that could be either.
+        """Return a reader of the same file as profiles × genes, if the format allows both.
 
         Raises:
-            UserError: the format itself says which axis is genes.
+            UserError: the format itself fixes which axis is genes.
         """
-        raise self.fault(f"orientation is for TSV, CSV, parquet and feather; {Reader.turn}")
+        raise self.fault(
+            f"orientation is for TSV, CSV, parquet and feather. {Reader.transpose_remedy}"
+        )
 
     def check_finite(
         self, block: NDArray[np.floating], start: int, genes: NDArray[np.intp]
     ) -> None:
-        """Refuse a block, from profile ``start`` on, that holds a NaN or an infinite value."""
+        """Refuse a block of profiles × ``genes`` that holds a NaN or an infinite value.
+
+        Args:
+            block: profiles × ``genes``.
+            start: the position of its first profile.
+            genes: positions in ``gene_ids``.
+
+        Raises:
+            UserError: the first such value, with its profile and gene.
+        """
         self.refuse(~np.isfinite(block), block, start, genes)
 
     def refuse(
@@ -184,21 +214,27 @@ class Reader(ABC):
         start: int,
         genes: NDArray[np.intp],
     ) -> None:
-        """Raise UserError for the first value of a block that is marked as bad."""
+        """Raise UserError for the first value of a block that is marked in ``bad``, if any."""
         if bad.any():
             row, column = np.argwhere(bad)[0]
             raise self.fault(
                 f"profile {self.profiles.index[start + row]!r}, gene "
                 f"{self.gene_ids[genes[column]]!r} is {block[row, column]:g}: missing, or not "
-                "finite; fill it in, or leave that profile or gene out"
+                "finite. Fill it in, or leave that profile or gene out."
             )
 
     def fault(self, message: str) -> UserError:
-        """An error about this source."""
+        """Return an error about this source."""
         return UserError(f"{self.source}: {message}")
 
+    def _broken(self, result: str) -> UserError:
+        return self.fault(
+            f"the reader returned {result}, which the interface forbids. Report this to the author "
+            "of the format."
+        )
 
-def _fetched(blocks: Iterable[NDArray[np.floating]]) -> Iterator[Piece]:
+
+def _loaded_pieces(blocks: Iterable[NDArray[np.floating]]) -> Iterator[Piece]:
     start = 0
     for block in blocks:
         stop = start + len(block)
@@ -207,10 +243,10 @@ def _fetched(blocks: Iterable[NDArray[np.floating]]) -> Iterator[Piece]:
 
 
 class GeneReader(Reader):
-    """A file that holds gene after gene: read once, and turned by way of a spool.
+    """A reader of a file that stores gene after gene. The file is read once and transposed.
 
-    Memory: a few genes of all profiles, and one block; beyond :data:`IN_MEMORY` bytes the spool is
-    a temporary file.
+    Memory: a few genes of all profiles, and one block. The values wait in a spool, which is a
+    temporary file beyond :data:`IN_MEMORY_BYTES`.
     """
 
     @abstractmethod
@@ -220,7 +256,8 @@ class GeneReader(Reader):
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``."""
         rows, columns = np.unique(genes, return_inverse=True)
-        with _spool(len(rows) * len(self.profiles) * _DOUBLE) as spool:
+        # The type is unknown until the first values come, so the room is for the larger one.
+        with _spool(len(rows) * len(self.profiles) * _DOUBLE_BYTES) as spool:
             dtype = self._fill(spool, rows, size)
             spool.seek(0)
             for start in range(0, len(self.profiles), size):
@@ -230,46 +267,50 @@ class GeneReader(Reader):
                 yield np.ascontiguousarray(tile[columns].T)
 
     def _fill(self, spool: IO[bytes], rows: NDArray[np.intp], size: int) -> np.dtype[np.floating]:
-        """Write tiles of genes × at most ``size`` profiles, in the order they are read back."""
+        """Write tiles of genes × at most ``size`` profiles, and return the type of the values.
+
+        A tile holds all genes of one block of profiles, so that each block is later one
+        sequential read.
+        """
         dtype: np.dtype[np.floating] = np.dtype(np.float64)
-        at = 0
+        first_row = 0
         for values in self.gene_blocks(rows):
             dtype = values.dtype
             for start in range(0, len(self.profiles), size):
                 tile = np.ascontiguousarray(values[:, start : start + size])
-                spool.seek((len(rows) * start + at * tile.shape[1]) * dtype.itemsize)
+                spool.seek((len(rows) * start + first_row * tile.shape[1]) * dtype.itemsize)
                 spool.write(tile.data)
-            at += len(values)
+            first_row += len(values)
         return dtype
 
 
 @contextmanager
-def _spool(size: int) -> Iterator[IO[bytes]]:
-    """Room for ``size`` bytes, in memory or in the system's temporary folder."""
-    if size <= IN_MEMORY:
+def _spool(n_bytes: int) -> Iterator[IO[bytes]]:
+    """Open a scratch file of ``n_bytes``, in memory or in the system's temporary folder."""
+    if n_bytes <= IN_MEMORY_BYTES:
         yield io.BytesIO()
         return
-    where = Path(tempfile.gettempdir())
-    with full_disk(where, "set TMPDIR to another folder"), tempfile.TemporaryFile() as file:
+    folder = Path(tempfile.gettempdir())
+    with full_disk(folder, "set TMPDIR to another folder"), tempfile.TemporaryFile() as file:
         yield file
 
 
 def float_type(*stored: np.dtype[Any]) -> np.dtype[np.floating]:
-    """The type that holds stored numbers without loss: float32 where it can, else float64."""
+    """Return the type that holds stored numbers without loss: float32 if it can, else float64."""
     return np.dtype(
-        np.float64 if np.result_type(np.float32, *stored).itemsize > _SINGLE else np.float32
+        np.float64 if np.result_type(np.float32, *stored).itemsize > _SINGLE_BYTES else np.float32
     )
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a writer is given.
+    """The input of a writer.
 
     Attributes:
         genes: table of genes, indexed by id.
         profiles: table of profiles, indexed by id.
-        blocks: each call yields the values from the first profile on, in blocks of profiles ×
-            genes, all float32 or all float64.
+        blocks: each call yields all values from the first profile on. They come in blocks of
+            profiles × genes, all float32 or all float64.
     """
 
     genes: pd.DataFrame
@@ -278,11 +319,11 @@ class Content:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Profiles × genes."""
+        """The numbers of profiles and of genes."""
         return len(self.profiles), len(self.genes)
 
     def read(self) -> tuple[np.dtype[np.floating], Iterator[NDArray[np.floating]]]:
-        """The type of the values, float32 or float64, and the blocks."""
+        """Return the type of the values, float32 or float64, and an iterator of the blocks."""
         blocks = self.blocks()
         first = next(blocks)
         dtype = float_type(first.dtype)

@@ -15,24 +15,24 @@ from pyarrow import dataset, ipc, parquet
 
 from genebench.formats.base import BLOCK, Content, GeneReader, Reader, float_type
 from genebench.formats.delimited import annotates_genes
-from genebench.formats.files import as_text, check_promise, unique_ids
+from genebench.formats.files import as_text, check_size, unique_ids
 from genebench.formats.text import by_gene
 
-_ROWS = 256
-"""Rows of a table that are unpacked or packed at once."""
+_TABLE_ROWS = 256
+"""Rows of a table that are unpacked or packed in one call."""
 
 
 class ColumnarReader(GeneReader):
     """A table with one row per gene: an index or column of text with their ids, and numbers.
 
-    The ids are the index that pandas stored, else the first column of text. Other columns of
-    text, and leading columns of numbers with the names of gene annotations, are skipped.
+    The ids are the index that pandas stored, or else the first column of text. Other columns of
+    text are skipped. Leading columns of numbers named like gene annotations are skipped, too.
 
     Raises:
-        UserError: not of its format, no column of ids or of numbers, or ids that repeat.
+        UserError: the file is damaged, has no column of ids or of numbers, or ids repeat.
     """
 
-    turn = 'write orientation = "profiles"'
+    transpose_remedy = 'Write orientation = "profiles".'
 
     def __init__(self, path: Path) -> None:
         self.source = str(path)
@@ -41,12 +41,16 @@ class ColumnarReader(GeneReader):
             self._table: Any = dataset.dataset(self.source, format=kind)
             self._length = self._table.count_rows()
         except (pa.ArrowException, OSError) as error:
-            raise self.fault(f"not a sound {kind} file ({error})") from None
+            raise self.fault(
+                f"not a sound {kind} file ({error}). Write it again, or give its name the ending "
+                "of its format."
+            ) from None
         columns = list(unique_ids(self.source, "column", self._table.schema.names))
         self._id = self._id_column()
         numeric = [name for name in columns if name != self._id and self._holds(name, _is_number)]
         self._check_size(path, len(columns))
         self.texts = [name for name in columns if name != self._id and self._holds(name, _is_text)]
+        # Leading numbers named start, end or length describe genes. Later ones are profiles.
         self.numbers = list(dropwhile(annotates_genes, numeric))
         self.gene_ids = unique_ids(self.source, "gene", map(str, self._read_column(self._id)))
         self.profiles = pd.DataFrame(index=unique_ids(self.source, "profile", self.numbers))
@@ -54,7 +58,7 @@ class ColumnarReader(GeneReader):
     def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
         """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
         start = 0
-        for rows in self.rows(self.numbers, _ROWS):
+        for rows in self.rows(self.numbers, _TABLE_ROWS):
             inside = genes[(genes >= start) & (genes < start + len(rows))]
             yield rows[inside - start]
             start += len(rows)
@@ -66,25 +70,33 @@ class ColumnarReader(GeneReader):
             yield block
 
     def transposed(self) -> Reader:
-        """The same file with one row per profile; its columns of text describe profiles."""
+        """Return a reader of the same file with one row per profile.
+
+        Its columns of text become columns of the profile table.
+        """
         columns = {name: self._read_column(name) for name in self.texts}
         return _TransposedColumns(self, pd.DataFrame(columns, index=self.gene_ids))
 
     def rows(self, columns: list[str], size: int) -> Iterator[NDArray[np.floating]]:
-        """Some columns of numbers, at most ``size`` rows at a time; what is missing is NaN."""
+        """Yield some columns of numbers, at most ``size`` rows at a time, float32 or float64.
+
+        A missing value becomes NaN. A column may be named more than once.
+        """
         kinds = {self._table.schema.field(name).type.to_pandas_dtype() for name in columns}
         dtype = float_type(*map(np.dtype, kinds))
         for batch in self._batches(list(dict.fromkeys(columns)), size):
             block = np.empty((batch.num_rows, len(columns)), dtype)
-            for place, name in enumerate(columns):
-                block[:, place] = batch.column(name).to_numpy(zero_copy_only=False)
+            for position, name in enumerate(columns):
+                block[:, position] = batch.column(name).to_numpy(zero_copy_only=False)
             yield block
 
     def _batches(self, columns: list[str], size: int) -> Iterator[Any]:
         try:
             yield from self._table.to_batches(columns=columns, batch_size=size)
         except (pa.ArrowException, OSError) as error:
-            raise self.fault(f"it cannot be read ({error}); is it damaged or cut short?") from None
+            raise self.fault(
+                f"the file cannot be read ({error}). It is damaged or cut short: write it again."
+            ) from None
 
     def _read_column(self, name: str) -> list[Any]:
         values = [v for batch in self._batches([name], BLOCK) for v in batch.column(0).to_pylist()]
@@ -98,20 +110,22 @@ class ColumnarReader(GeneReader):
         for name in schema.names:
             if self._holds(name, _is_text):
                 return str(name)
-        raise self.fault("it has no column of text, so no ids; keep them in the first column")
+        raise self.fault(
+            "the table has no column of text, so no ids. Write them as its first column."
+        )
 
     def _holds(self, name: str, is_kind: Callable[[Any], bool]) -> bool:
         return is_kind(self._table.schema.field(name).type)
 
     def _check_size(self, path: Path, columns: int) -> None:
-        promised = self._length * columns * np.dtype(np.float32).itemsize
-        check_promise(self.source, promised, path.stat().st_size)
+        claimed = self._length * columns * np.dtype(np.float32).itemsize
+        check_size(self.source, claimed, path.stat().st_size)
 
 
 class _TransposedColumns(Reader):
     """A table whose rows are profiles and whose columns of numbers are genes."""
 
-    turn = 'write orientation = "genes"'
+    transpose_remedy = 'Write orientation = "genes".'
 
     def __init__(self, table: ColumnarReader, profiles: pd.DataFrame) -> None:
         self.source = table.source
@@ -129,12 +143,12 @@ class _TransposedColumns(Reader):
 
 
 def write_parquet(path: Path, content: Content) -> None:
-    """Write genes × profiles with a column ``id``; gene annotations follow it."""
+    """Write genes × profiles with a column ``id``. Gene annotations follow it."""
     _write(path, content, lambda schema: parquet.ParquetWriter(path, schema))
 
 
 def write_feather(path: Path, content: Content) -> None:
-    """Write genes × profiles with a column ``id``; gene annotations follow it."""
+    """Write genes × profiles with a column ``id``. Gene annotations follow it."""
     options = ipc.IpcWriteOptions(compression="lz4")
     _write(path, content, lambda schema: ipc.new_file(path, schema, options=options))
 
@@ -148,8 +162,8 @@ def _write(path: Path, content: Content, open_writer: Callable[[Any], Any]) -> N
         fields += [(str(name), pa.from_numpy_dtype(dtype)) for name in content.profiles.index]
         schema = pa.schema(fields)
         with open_writer(schema) as writer:
-            for start in range(0, len(content.genes), _ROWS):
-                stop = min(start + _ROWS, len(content.genes))
+            for start in range(0, len(content.genes), _TABLE_ROWS):
+                stop = min(start + _TABLE_ROWS, len(content.genes))
                 values = np.array([next(rows) for _ in range(start, stop)])
                 described = [pa.array(column[start:stop]) for column in columns.values()]
                 measured = [pa.array(column) for column in np.ascontiguousarray(values.T)]
@@ -157,6 +171,7 @@ def _write(path: Path, content: Content, open_writer: Callable[[Any], Any]) -> N
 
 
 def _is_text(kind: Any) -> bool:
+    # A categorical column of pandas is stored as a dictionary of its texts.
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

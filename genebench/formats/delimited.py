@@ -31,17 +31,21 @@ ANNOTATIONS = frozenset(
     | {"geneid", "genesymbol", "hgnc_id", "hgnc_symbol", "length", "probe", "probe_id", "start"}
     | {"strand", "symbol", "targetid"}
 )
-"""Names, in lower case, of columns that annotate genes when they follow the id column."""
+"""Names, in lower case, of columns that annotate genes if they follow the id column.
+
+Such a column must not be taken for a profile. The file of GEUVADIS, for instance, has four of them:
+TargetID, Gene_Symbol, Chr and Coord.
+"""
 
 
 class DelimitedReader(TextReader):
-    """A TSV or CSV file: a header line, then one gene per line; the first column has the ids.
+    """A TSV or CSV file: a header line, then one gene per line, with its id in the first column.
 
-    Columns after the first with well-known names (:data:`ANNOTATIONS`, in any case) are skipped,
-    up to the first other name: from there on, columns are profiles.
+    The next columns are skipped as long as their names are in :data:`ANNOTATIONS` (in any case).
+    The first other column and all after it are profiles.
     """
 
-    turn = 'write orientation = "profiles"'
+    transpose_remedy = 'Write orientation = "profiles".'
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, _dialect(path))
@@ -51,19 +55,20 @@ class DelimitedReader(TextReader):
         first = 1 + sum(1 for _ in takewhile(annotates_genes, names[1:]))
         if first >= len(names):
             raise self.fault(
-                f"no profile column: the header is {' | '.join(names)[:60]!r}, its cells separated "
-                f"by {_spell(self._dialect)}; is that right?"
+                f"no profile column. The header is {' | '.join(names)[:60]!r}, if its cells are "
+                f"separated by {_spell(self._dialect)}. Save it with this separator, or end its "
+                "name in .tsv for tabs or .csv for commas."
             )
         ids = unique_ids(self.source, "profile", names[first:])
         return Header(lines=1, first=first, profiles=pd.DataFrame(index=ids))
 
     def transposed(self) -> Reader:
-        """The same file with one line per profile, whose id is in the first column."""
+        """Return a reader of the same file with one profile per line, its id in column one."""
         return TransposedText(self)
 
 
 def read_profiles(path: Path) -> pd.DataFrame:
-    """Read a table about profiles (TSV or CSV, also ``.gz``); every cell stays the text it is.
+    """Read a table about profiles (TSV or CSV, also ``.gz``). Cells stay text, as they are.
 
     Returns:
         Profiles × columns, indexed by the first column.
@@ -77,8 +82,8 @@ def read_profiles(path: Path) -> pd.DataFrame:
     for row in rows:
         if len(row) != len(names):
             raise UserError(
-                f"{path}: row {row[0]!r} has {len(row)} cells, the header has {len(names)}, "
-                f"separated by {_spell(dialect)}"
+                f"{path}: row {row[0]!r} has {len(row)} cells, the header has {len(names)}. Give "
+                f"each row as many, separated by {_spell(dialect)}."
             )
     index = unique_ids(str(path), "profile", [row[0] for row in rows])
     columns = unique_ids(str(path), "column", names[1:])
@@ -86,7 +91,7 @@ def read_profiles(path: Path) -> pd.DataFrame:
 
 
 def write_delimited(path: Path, content: Content) -> None:
-    """Write genes × profiles; gene annotations follow the column ``id``."""
+    """Write genes × profiles. Gene annotations follow the column ``id``."""
     names = [str(name) for name in content.genes if annotates_genes(str(name))]
     annotations = [as_text(content.genes[name]) for name in names]
     with open_for_text(path) as stream, by_gene(content, path.parent) as (_, rows):
@@ -112,6 +117,8 @@ def _row_writer(path: Path, stream: TextIO) -> Callable[..., None]:
     writer = csv.writer(stream, delimiter=_dialect(path).separator, lineterminator="\n")
 
     def write(texts: list[str], values: Sequence[float] = ()) -> None:
+        # csv quotes separators and quotes. A line end in a cell could not be read back, because
+        # readers take the file line by line.
         check_cells(path, texts, "\r\n")
         writer.writerow([*texts, *values])
 
@@ -119,7 +126,7 @@ def _row_writer(path: Path, stream: TextIO) -> Callable[..., None]:
 
 
 def _across(columns: list[list[str]]) -> Iterator[tuple[str, ...]]:
-    """Rows of columns, for as long as wanted where there is no column."""
+    """Return the rows of some columns, or empty rows without end if there is no column."""
     return zip(*columns, strict=True) if columns else repeat(())
 
 
@@ -133,5 +140,5 @@ def _spell(dialect: Dialect) -> str:
 
 
 def annotates_genes(name: str) -> bool:
-    """Whether a column of that name annotates genes."""
+    """Return whether a column of that name annotates genes."""
     return re.sub(r"[ .]", "_", name.lower()) in ANNOTATIONS

@@ -1,4 +1,4 @@
-"""What every format needs from a file: that it is there, its lines, and ids that are unique."""
+"""Checks that all formats share: the file is readable, its lines are text, its ids are unique."""
 
 from __future__ import annotations
 
@@ -19,63 +19,68 @@ from genebench.formats.spreadsheet import dates_among
 
 
 def check_readable(path: Path) -> None:
-    """See to it that ``path`` is a file that can be read and holds something.
+    """Check that ``path`` is a readable file with content.
 
     Raises:
         UserError: no such file (with near misses), a directory, a pipe, not permitted, or empty.
     """
     try:
-        _check_kind(path)
+        # Opening a named pipe would wait for a writer for ever, so its kind is checked first.
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise UserError(
+                f"{path}: cannot be read: it is a pipe or a device. Write its content to a file "
+                "first."
+            )
         with path.open("rb") as file:
             empty = not file.read(1)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file{_near_miss(path)}") from None
+        raise UserError(f"{path}: no such file. {_near_miss(path)}") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}. Name a file that you may read."
+        ) from None
     except ValueError as error:  # a NUL in its name
-        raise UserError(f"{path}: cannot be read: {error}") from None
+        raise UserError(f"{path}: cannot be read: {error}. Correct its name.") from None
     if empty:
-        raise UserError(f"{path}: the file is empty; was its download or export interrupted?")
-
-
-def _check_kind(path: Path) -> None:
-    """Refuse what is no file before it is opened: opening a pipe waits for a writer, for ever."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise UserError(f"{path}: cannot be read: a pipe or a device; write it to a file first")
+        raise UserError(f"{path}: the file is empty. Download or export it again.")
 
 
 def _near_miss(path: Path) -> str:
+    """Return the remedy for a file that does not exist."""
     if not path.parent.is_dir():
-        return f"; there is no folder {path.parent} either"
+        return f"There is no folder {path.parent} either. Correct the path."
     close = difflib.get_close_matches(path.name, [file.name for file in path.parent.iterdir()])
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"Did you mean {' or '.join(close)}?" if close else "Correct the path."
 
 
 @contextmanager
 def open_lines(path: Path) -> Iterator[Iterator[str]]:
-    """The lines of a text file, gzipped when its name ends in ``.gz``; blank lines are left out.
+    """Open a text file and give its lines, without blank ones. A name in ``.gz`` means gzip.
 
-    Lines end in LF, CR LF or CR, which is cut off; a byte order mark is dropped.
+    Lines may end in LF, CR LF or CR. The line end and a byte order mark are removed.
 
     Raises:
         UserError: unreadable, not UTF-8 text, not gzip, or a gzip file cut short. Faults beyond
-            the first line show up while reading.
+            the first line are raised while reading.
     """
     check_readable(path)
     try:
         with _open_text(path) as file:
             yield _lines(path, file)
     except EOFError:
-        raise UserError(f"{path}: the gzip file is cut short; fetch or make it again") from None
+        raise UserError(f"{path}: the gzip file is cut short. Fetch or write it again.") from None
     except gzip.BadGzipFile as error:
-        raise UserError(f"{path}: not a sound gzip file ({error}); is .gz right?") from None
+        raise UserError(
+            f"{path}: not a sound gzip file ({error}). Check whether .gz is the right ending."
+        ) from None
     except zlib.error as error:
-        raise UserError(f"{path}: the gzip file is damaged ({error}); fetch it again") from None
+        raise UserError(f"{path}: the gzip file is damaged ({error}). Fetch it again.") from None
     except csv.Error as error:
-        raise UserError(f"{path}: bad quotes: {error}") from None
+        raise UserError(f"{path}: bad quotes: {error}. Quote whole cells, or none.") from None
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8, or name the right format"
+            f"{path}: not UTF-8 text ({error.reason}). Save it as UTF-8, or give its name the "
+            "ending of its format."
         ) from None
 
 
@@ -86,62 +91,77 @@ def _open_text(path: Path) -> TextIO:
 
 
 def _lines(path: Path, file: TextIO) -> Iterator[str]:
+    # The bound on a line keeps a binary file, or a gzip bomb, from filling the memory.
     stored, read = path.stat().st_size, 0
-    for line in iter(partial(file.readline, _MUCH), ""):
+    for line in iter(partial(file.readline, _LINE_CHARACTERS), ""):
         read += len(line)
-        check_promise(str(path), read, stored)
-        if len(line) == _MUCH:
-            raise UserError(f"{path}: a line of more than {_MUCH:,} characters; is this a table?")
+        check_size(str(path), read, stored)
+        if len(line) == _LINE_CHARACTERS:
+            raise UserError(
+                f"{path}: a line has more than {_LINE_CHARACTERS:,} characters. Check whether "
+                "this is a table with one gene or profile per line."
+            )
         if "\0" in line:
-            raise UserError(f"{path}: binary data, not text; does its name end in the right way?")
+            raise UserError(
+                f"{path}: binary data, not text. Give its name the ending of its format."
+            )
         if not line.isspace():
             yield line.removesuffix("\n")
 
 
 def unique_ids(source: str, kind: str, ids: Iterable[str]) -> pd.Index:
-    """Ids as an index of text, kept as they are (``NA`` and ``001`` are ids like any other).
+    """Return ids as an index of text, unchanged (``NA`` and ``001`` are ids like any other).
 
     Raises:
-        UserError: no id at all, an empty one, or some that repeat (the first few are named).
+        UserError: there is no id, one is empty, or some repeat (the first few are named).
     """
     index = pd.Index(list(ids), dtype="str")
     if index.empty:
-        raise UserError(f"{source}: there is no {kind} in it")
+        raise UserError(f"{source}: there is no {kind} in it. Check that the file is complete.")
     if "" in index:
         raise UserError(
-            f"{source}: {kind} number {list(index).index('') + 1} has no id: it is empty"
+            f"{source}: {kind} number {list(index).index('') + 1} has an empty id. Fill it in."
         )
     repeated = index[index.duplicated()].unique()
     if len(repeated):
-        remedy = "keep one of each"
+        remedy = "Keep one of each."
         if len(dates_among(repeated)):
-            remedy = "a spreadsheet such as Excel made dates of symbols; put these back"
+            remedy = "A spreadsheet such as Excel made dates of symbols. Restore the symbols."
         raise UserError(
-            f"{source}: {len(repeated)} {kind} id(s) occur more than once: {some(repeated)}; "
+            f"{source}: {len(repeated)} {kind} id(s) occur more than once: {some(repeated)}. "
             f"{remedy}"
         )
     return index
 
 
 def as_text(column: pd.Series[Any]) -> list[str]:
-    """A column of a table as text; what is missing becomes the empty text."""
+    """Return a column of a table as text. A missing value becomes the empty text."""
     return [str(value) for value in column.astype(object).where(column.notna(), "")]
 
 
-_MUCH = 64 << 20
+_LINE_CHARACTERS = 64 << 20
+"""Most characters of a line: the published 129,158 profiles need about 2 million."""
+
+_HARMLESS_BYTES = 64 << 20
+"""A file may claim this much, however small it is."""
+
 _LARGEST_RATIO = 200
+"""Expression shrinks some 10-fold when compressed. No measured matrix shrinks 200-fold."""
 
 
-def check_promise(source: str, promised: int, stored: int) -> None:
-    """Refuse, before anything is allocated, a file that promises absurdly much.
+def check_size(source: str, claimed: int, stored: int) -> None:
+    """Refuse a file that claims absurdly large values, before memory is allocated for them.
 
-    Expression shrinks some 10-fold when compressed; nothing measured shrinks 200-fold.
+    Args:
+        source: name of the file or of the array in it, for the message.
+        claimed: bytes of the values after unpacking, as the file states them.
+        stored: bytes that the file holds.
 
     Raises:
-        UserError: ``promised`` bytes are many, and hundreds of times those that are ``stored``.
+        UserError: the claim is more than 64 MB and more than 200 times the stored bytes.
     """
-    if promised > max(_MUCH, _LARGEST_RATIO * stored):
+    if claimed > max(_HARMLESS_BYTES, _LARGEST_RATIO * stored):
         raise UserError(
-            f"{source}: claims {promised:,} bytes of values but holds only {stored:,} bytes; "
-            "is it damaged, or made to fill the memory?"
+            f"{source}: claims {claimed:,} bytes of values but holds only {stored:,} bytes. The "
+            "file is damaged, or was made to fill the memory. Fetch it again from its source."
         )

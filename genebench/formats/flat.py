@@ -1,4 +1,4 @@
-"""Matrices that lie in their file as they would in memory: threads take turns to read rows."""
+"""Matrices stored in a file as they would lie in memory. Several threads share one open file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,99 +17,120 @@ from numpy.typing import NDArray
 from genebench.errors import UserError
 
 FLAT_TYPES = np.float32, np.float64
-"""What a flat matrix may hold, in the byte order of this machine."""
+"""The types of a flat matrix, in the byte order of this machine: its bytes need no conversion."""
 
-CHANGED = "it has changed since it was opened; try again"
 
-State = tuple[int, int, int]
+class FileStamp(NamedTuple):
+    """Properties of a file that change when somebody replaces or edits it."""
+
+    inode: int
+    n_bytes: int
+    modified_ns: int
 
 
 @dataclass(frozen=True)
 class Flat:
-    """Where a matrix of profiles × genes lies: row after row, with nothing in between.
+    """The place of a matrix of profiles × genes that is stored row after row without gaps.
 
     Attributes:
+        reader: the class of readers whose blocks yield exactly these values. Readers of other
+            classes, derived ones included, are read by their blocks (see ``Reader.flat``).
         path: the file.
-        state: of the file, as :func:`state_of` gave it when its reader looked into it.
+        stamp: the file's :func:`stamp_of` when its reader was opened.
         offset: bytes before the first row.
-        shape: profiles × genes.
+        shape: the numbers of profiles and of genes.
         dtype: one of :data:`FLAT_TYPES`.
     """
 
+    reader: type
     path: Path
-    state: State
+    stamp: FileStamp
     offset: int
     shape: tuple[int, int]
     dtype: np.dtype[np.floating]
 
     @contextmanager
     def open(self) -> Iterator[FlatRows]:
-        """Its rows, to be read until the context ends.
+        """Open the rows for reading until the context ends.
 
         Raises:
-            UserError: the file cannot be read, or is not the one that the reader looked into.
+            UserError: the file cannot be read, or has changed since its reader was opened.
         """
         try:
+            # No buffer: whole rows are read straight into the array that is returned.
             file = self.path.open("rb", buffering=0)
         except OSError as error:
             raise _unreadable(self.path, error) from error
         with file:
-            if _state(os.fstat(file.fileno())) != self.state:
-                raise UserError(f"{self.path}: {CHANGED}")
+            if _stamp(os.fstat(file.fileno())) != self.stamp:
+                raise file_changed(self.path)
             yield FlatRows(self, file)
 
 
 class FlatRows:
-    """Rows of a :class:`Flat` matrix, read one call at a time into memory of each thread.
+    """An open :class:`Flat` matrix. Each thread reads rows into a buffer of its own.
 
-    New memory costs as much as reading does, so a thread's memory is used again and again.
+    The buffer is used again for each call, because fresh memory costs as much as reading does:
+    the system must clear its pages first.
     """
 
     def __init__(self, flat: Flat, file: FileIO) -> None:
         self._flat = flat
         self._file = file
-        self._turn = threading.Lock()
-        self._mine = threading.local()
+        self._lock = threading.Lock()
+        self._of_this_thread = threading.local()
 
     def read(self, start: int, stop: int) -> NDArray[np.floating]:
-        """Profiles × all genes; this thread's next call overwrites them.
+        """Return profiles ``start`` to ``stop`` × all genes, until this thread's next call.
 
         Raises:
-            UserError: the file has ended before, or cannot be read.
+            UserError: the file ends too early, or cannot be read.
         """
-        rows = self._room(stop - start)
-        with self._turn:
+        rows = self._buffer(stop - start)
+        # Seeking and reading are two calls on one file position: no thread may come in between.
+        with self._lock:
             try:
                 self._fill(rows.data.cast("B"), self._flat.offset + start * rows.strides[0])
             except OSError as error:
                 raise _unreadable(self._flat.path, error) from error
         return rows
 
-    def _fill(self, room: memoryview, at: int) -> None:
-        self._file.seek(at)
-        while room:
-            done = self._file.readinto(room)
-            if not done:
-                path = self._flat.path
-                raise UserError(f"{path}: it ends within its matrix; is it cut short?")
-            room = room[done:]
+    def _fill(self, buffer: memoryview, position: int) -> None:
+        self._file.seek(position)
+        # An unbuffered file may return less than was asked for.
+        while buffer:
+            n_read = self._file.readinto(buffer)
+            if not n_read:
+                raise UserError(
+                    f"{self._flat.path}: the file ends within its matrix. Fetch or write it again."
+                )
+            buffer = buffer[n_read:]
 
-    def _room(self, profiles: int) -> NDArray[np.floating]:
-        """Memory of this thread: profiles × all genes, holding anything."""
-        room: NDArray[np.floating] | None = getattr(self._mine, "room", None)
-        if room is None or len(room) < profiles:
-            room = self._mine.room = np.empty((profiles, self._flat.shape[1]), self._flat.dtype)
-        return room[:profiles]
-
-
-def state_of(path: Path) -> State:
-    """What changes when a file does."""
-    return _state(path.stat())
+    def _buffer(self, profiles: int) -> NDArray[np.floating]:
+        """Return this thread's memory of profiles × all genes, with arbitrary content."""
+        buffer: NDArray[np.floating] | None = getattr(self._of_this_thread, "buffer", None)
+        if buffer is None or len(buffer) < profiles:
+            buffer = np.empty((profiles, self._flat.shape[1]), self._flat.dtype)
+            self._of_this_thread.buffer = buffer
+        return buffer[:profiles]
 
 
-def _state(found: os.stat_result) -> State:
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def stamp_of(path: Path) -> FileStamp:
+    """Return the stamp of a file, to notice later that it has changed."""
+    return _stamp(path.stat())
+
+
+def file_changed(path: Path) -> UserError:
+    """Return the error for a file that changed between opening and reading it."""
+    return UserError(f"{path}: the file has changed since it was opened. Run the command again.")
+
+
+def _stamp(status: os.stat_result) -> FileStamp:
+    return FileStamp(status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _unreadable(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path}: it cannot be read ({error.strerror or error})")
+    return UserError(
+        f"{path}: the file cannot be read ({error.strerror or error}). Check that it exists and "
+        "that you may read it."
+    )

@@ -1,4 +1,4 @@
-"""GCT 1.2 and 1.3: tab-separated text, genes × profiles, that states its own shape.
+"""GCT 1.2 and 1.3: tab-separated text of genes × profiles, with its shape in the header.
 
 Layout: https://software.broadinstitute.org/cancer/software/genepattern/file-formats-guide and
 https://clue.io/connectopedia/gct_format.
@@ -25,7 +25,10 @@ from genebench.formats.text import (
 )
 
 _COUNTS = {"#1.2": 2, "#1.3": 4}
-"""Version line → how many counts its second line has."""
+"""Version line → number of counts in the second line.
+
+GCT 1.3 adds the numbers of metadata columns and of metadata rows to those of genes and profiles.
+"""
 
 
 class GctReader(TextReader):
@@ -41,22 +44,32 @@ class GctReader(TextReader):
     def _read_header(self, lines: Iterator[str]) -> Header:
         version = next(lines, "").strip()
         if version not in _COUNTS:
-            raise self.fault(f"not a GCT file: begins with {version[:20]!r}, not #1.2 or #1.3")
+            raise self.fault(
+                f"not a GCT file. It begins with {version[:20]!r}, not with #1.2 or #1.3. Save it "
+                "as GCT, or give its name the ending of its format."
+            )
         genes, profiles, *metadata = self._read_counts(next(lines, ""), _COUNTS[version])
-        # In 1.2 the only metadata are the descriptions of the genes.
+        # GCT 1.2 has one metadata column, the descriptions of the genes, and no metadata rows.
         of_genes, of_profiles = metadata or (1, 0)
         names = next(lines, "").split("\t")
         first = 1 + of_genes
         ids = unique_ids(self.source, "profile", names[first:])
         if profiles != len(ids):
-            raise self.fault(f"the header says {profiles} profiles (columns), it names {len(ids)}")
+            raise self.fault(
+                f"the header states {profiles} profiles (columns), but names {len(ids)}. Correct "
+                "the second line, or save the file again."
+            )
         table = pd.DataFrame(dict(self._read_metadata(lines, of_profiles, names, first)), index=ids)
         return Header(lines=3 + of_profiles, first=first, profiles=table, genes=genes)
 
     def _read_counts(self, line: str, number: int) -> list[int]:
         cells = line.split()
+        # isdigit() accepts digits of other scripts, and int() refuses more than 4,300 of them.
         if len(cells) != number or not all(re.fullmatch("[0-9]{1,99}", cell) for cell in cells):
-            raise self.fault(f"its second line is {line[:40]!r}, not {number} counts")
+            raise self.fault(
+                f"the second line is {line[:40]!r}, not {number} counts. Save the file again as "
+                "GCT."
+            )
         return [int(cell) for cell in cells]
 
     def _read_metadata(
@@ -66,14 +79,14 @@ class GctReader(TextReader):
             cells = line.split("\t")
             if len(cells) != len(names):
                 raise self.fault(
-                    f"profile metadata {cells[0]!r} has {len(cells)} cells, "
-                    f"the header has {len(names)}"
+                    f"profile metadata {cells[0]!r} has {len(cells)} cells, the header has "
+                    f"{len(names)}. Give both the same number."
                 )
             yield cells[0], cells[first:]
 
 
 def write_gct(path: Path, content: Content) -> None:
-    """Write GCT 1.3, or 1.2 where there is nothing to say of genes or profiles but their ids."""
+    """Write GCT 1.3, or GCT 1.2 if genes and profiles have no annotations beside their ids."""
     plain = content.genes.columns.empty and content.profiles.columns.empty
     genes = {"Description": ["na"] * len(content.genes)} if plain else _texts(content.genes)
     profiles = _texts(content.profiles)

@@ -1,12 +1,12 @@
 """AnnData in HDF5 (``.h5ad``): obs are profiles, var are genes, X dense or sparse.
 
-Layout: https://anndata.readthedocs.io/en/stable/fileformat-prose.html, from anndata 0.7 on. It is
-read as plain HDF5: only obs, var and a block of X at a time, whatever else the file holds.
+Layout: https://anndata.readthedocs.io/en/stable/fileformat-prose.html, from anndata 0.7 on. The
+file is read as plain HDF5: obs, var and one block of X at a time. All else is never loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from genebench.errors import UserError
 from genebench.formats.base import BLOCK, Content, float_type
 from genebench.formats.files import as_text
 from genebench.formats.flat import Flat
 from genebench.formats.hdf5 import (
-    SLAB,
+    SLAB_PROFILES,
     Hdf5Reader,
     can_be_named,
     check_space,
@@ -30,8 +31,12 @@ from genebench.formats.hdf5 import (
     write_values,
 )
 
+_ReadBlock = Callable[[int, int, NDArray[np.intp]], NDArray[np.floating]]
+"""A function of the first profile, the one after the last, and the genes."""
+
 _SPARSE = {"csr_matrix": sparse.csr_matrix, "csc_matrix": sparse.csc_matrix}
 _INDEX = "_index"
+"""The attribute that names the column of ids, and the name that anndata itself gives it."""
 
 
 class H5adReader(Hdf5Reader):
@@ -55,7 +60,8 @@ class H5adReader(Hdf5Reader):
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64.
 
-        Memory: one block; all of X, as it is stored, where that is sparse by columns.
+        Memory: one block. An X that is sparse by columns (CSC) is held as a whole, as stored,
+        because each of its profiles is spread over all columns.
         """
         with self.open() as file:
             matrix = file["X"]
@@ -65,16 +71,16 @@ class H5adReader(Hdf5Reader):
                 self.check_finite(block, start, genes)
                 yield block
 
-    def _flat(self) -> Flat | None:
-        """Where X lies in the file, if it is dense and was written in one piece."""
+    def flat(self) -> Flat | None:
+        """Return the place of X in the file, if it is dense and stored without chunks."""
         with self.open() as file:
             matrix = file["X"]
-            return flat_matrix(matrix) if isinstance(matrix, h5py.Dataset) else None
+            return flat_matrix(H5adReader, matrix) if isinstance(matrix, h5py.Dataset) else None
 
-    def _dense(self, matrix: h5py.Dataset) -> Any:
-        return lambda start, stop, genes: read_block(matrix, start, stop, genes, SLAB)
+    def _dense(self, matrix: h5py.Dataset) -> _ReadBlock:
+        return lambda start, stop, genes: read_block(matrix, start, stop, genes, SLAB_PROFILES)
 
-    def _sparse(self, group: h5py.Group) -> Any:
+    def _sparse(self, group: h5py.Group) -> _ReadBlock:
         bounds = self._bounds(group)
         if _encoding(group) == "csc_matrix":
             whole = self._part(group, bounds).tocsr()
@@ -84,34 +90,45 @@ class H5adReader(Hdf5Reader):
         )
 
     def _bounds(self, group: h5py.Group) -> NDArray[np.int64]:
-        """Where each row (or column) of a sparse matrix begins and ends."""
+        """Return where each row (or column) of a sparse matrix begins and ends in its data."""
+        # Differences of unsigned numbers would wrap around instead of being negative.
         bounds: NDArray[np.int64] = group["indptr"][:].astype(np.int64)
         stored = (group["data"].shape, group["indices"].shape)
         if bounds[0] != 0 or (np.diff(bounds) < 0).any() or {(bounds[-1],)} != set(stored):
-            raise self.fault("X is no sound sparse matrix: its indptr does not fit its data")
+            raise self._unsound("its indptr does not fit its data")
         return bounds
 
     def _part(self, group: h5py.Group, bounds: NDArray[np.int64]) -> Any:
-        """Consecutive rows of a matrix sparse by rows, or columns of one sparse by columns."""
+        """Return consecutive rows of a CSR matrix, or consecutive columns of a CSC matrix.
+
+        The indices are checked first, because scipy's compiled loops do not check them.
+        """
         kind, inside = _encoding(group), slice(bounds[0], bounds[-1])
         data, indices = group["data"][inside], group["indices"][inside]
         shape = [len(self.profiles), len(self.gene_ids)]
         along = kind == "csc_matrix"
         if indices.size and not (indices.min() >= 0 and indices.max() < shape[not along]):
-            raise self.fault("X is no sound sparse matrix: an index is beyond its shape")
+            raise self._unsound("an index is beyond its shape")
         shape[along] = len(bounds) - 1
         values = data.astype(float_type(data.dtype), copy=False)
         return _SPARSE[kind]((values, indices, bounds - bounds[0]), shape=tuple(shape))
 
+    def _unsound(self, problem: str) -> UserError:
+        return self.fault(f"X is no sound sparse matrix: {problem}. Write the file again.")
+
     def _read_index(self, file: h5py.File, axis: str, kind: str) -> pd.Index:
         group = file.get(axis)
         if isinstance(group, h5py.Dataset):
-            raise self.fault(f"{axis} is stored as before anndata 0.7; write it with a newer one")
+            raise self.fault(
+                f"{axis} is stored as before anndata 0.7. Write the file with a newer version."
+            )
         if not isinstance(group, h5py.Group):
-            raise self.fault(f"not an AnnData file: it has no group /{axis}")
+            raise self.fault(
+                f"not an AnnData file: it has no group /{axis}. Write it with anndata."
+            )
         name = group.attrs.get(_INDEX, _INDEX)
         if not isinstance(name, str):
-            raise self.fault(f"/{axis} has no index of ids")
+            raise self.fault(f"/{axis} has no index of ids. Write the file again with anndata.")
         return self.read_ids(self.dataset(group, name), kind)
 
     def _check_matrix(self, file: h5py.File, shape: tuple[int, int]) -> None:
@@ -120,25 +137,28 @@ class H5adReader(Hdf5Reader):
             claimed, values = tuple(matrix.attrs.get("shape", ())), self.dataset(matrix, "data")
             parts = [self.dataset(matrix, name) for name in ("indptr", "indices")]
             if any(part.ndim != 1 or part.dtype.kind not in "iu" for part in parts):
-                raise self.fault("X is no sound sparse matrix: its indices are not whole numbers")
+                raise self._unsound("its indices are not whole numbers")
             length = shape[_encoding(matrix) == "csc_matrix"] + 1
             if claimed == shape and parts[0].shape != (length,):
-                raise self.fault("X is no sound sparse matrix: its indptr does not fit its shape")
+                raise self._unsound("its indptr does not fit its shape")
         else:
             values = self.dataset(file, "X")
             claimed = values.shape
         if values.dtype.kind not in "fiu":
-            raise self.fault(f"X holds {values.dtype}, not numbers")
+            raise self.fault(
+                f"X holds {values.dtype}, not numbers. Write it as float32 or float64."
+            )
         if claimed != shape:
             raise self.fault(
                 f"X has shape {claimed}, the ids name {shape[0]} profiles (obs) × {shape[1]} "
-                "genes (var)"
+                "genes (var). Write the file again."
             )
 
     def _read_profiles(self, obs: h5py.Group, ids: pd.Index) -> pd.DataFrame:
         index = obs.attrs.get(_INDEX, _INDEX)
+        # anndata 0.7 keeps the categories of all columns in a group of this name.
         names = [name for name in obs if name not in (index, "__categories")]
-        columns = {name: self._column(obs[name]) for name in sorted(names, key=_rank(obs))}
+        columns = {name: self._column(obs[name]) for name in sorted(names, key=_column_order(obs))}
         fitting = {
             name: column
             for name, column in columns.items()
@@ -147,7 +167,7 @@ class H5adReader(Hdf5Reader):
         return pd.DataFrame(fitting, index=ids)
 
     def _column(self, item: Any) -> NDArray[Any] | None:
-        """A column of obs or var; None for what is neither text nor numbers."""
+        """Return a column of obs or var, or None if it is neither text nor numbers."""
         if isinstance(item, h5py.Dataset) and is_plain(item):
             self.check_stored_here(item)
             if "categories" in item.attrs:  # anndata 0.7
@@ -163,12 +183,15 @@ class H5adReader(Hdf5Reader):
 
     def _categories(self, codes: h5py.Dataset, categories: h5py.Dataset) -> NDArray[Any]:
         self.check_stored_here(categories)
-        known = [*self.read_column(categories).tolist(), None]
+        # Code -1 means missing: as an index it picks the None at the end.
+        values = [*self.read_column(categories).tolist(), None]
         numbers = codes[:]
-        if numbers.size and not (numbers.min() >= -1 and numbers.max() < len(known) - 1):
-            raise self.fault(f"{codes.name} names a category that there is not")
+        if numbers.size and not (numbers.min() >= -1 and numbers.max() < len(values) - 1):
+            raise self.fault(
+                f"{codes.name} names a category that does not exist. Write the file again."
+            )
         column = np.empty(len(numbers), dtype=object)
-        column[:] = [known[number] for number in numbers]
+        column[:] = [values[number] for number in numbers]
         return column
 
 
@@ -176,8 +199,8 @@ def _encoding(group: h5py.Group) -> Any:
     return group.attrs.get("encoding-type")
 
 
-def _rank(group: h5py.Group) -> Any:
-    """The order that a table states for its columns."""
+def _column_order(group: h5py.Group) -> Callable[[str], int]:
+    """Return a sort key that puts columns in the order that their table states."""
     stated = [str(name) for name in group.attrs.get("column-order", ())]
     return lambda name: stated.index(name) if name in stated else len(stated)
 
@@ -187,7 +210,7 @@ def _values(part: Any, genes: NDArray[np.intp]) -> NDArray[np.floating]:
 
 
 def write_h5ad(path: Path, content: Content) -> None:
-    """Write an AnnData file, X dense and block by block, with obs and var."""
+    """Write an AnnData file with obs, var and a dense X, block by block."""
     dtype, blocks = content.read()
     check_space(path, content, dtype)
     with h5py.File(path, "w") as file:
@@ -195,6 +218,7 @@ def write_h5ad(path: Path, content: Content) -> None:
         _mark(write_values(file, "X", content.shape, dtype, blocks), "array", "0.2.0")
         _write_table(file.create_group("obs"), content.profiles)
         _write_table(file.create_group("var"), content.genes)
+        # anndata itself writes these groups, even if they are empty.
         for name in ("layers", "obsm", "obsp", "uns", "varm", "varp"):
             _mark(file.create_group(name), "dict", "0.1.0")
 

@@ -1,8 +1,8 @@
-"""Arrays of numpy with lists of ids: ``.npy`` with a text file for each axis, and ``.npz``.
+"""numpy arrays with lists of ids: ``.npy`` with a text file for each axis, and ``.npz``.
 
-Beside ``X.npy`` lie ``X.genes.txt`` and ``X.profiles.txt``, one id per line; an ``.npz`` holds
-arrays ``matrix``, ``genes`` and ``profiles``. Which axis is genes follows from how many there are
-of each. Nothing is ever unpickled.
+Beside ``X.npy`` lie ``X.genes.txt`` and ``X.profiles.txt`` with one id per line. An ``.npz`` holds
+the arrays ``matrix``, ``genes`` and ``profiles``. The lengths of the lists decide which axis is
+genes. Nothing is ever unpickled, because a pickle can run any code.
 """
 
 from __future__ import annotations
@@ -23,20 +23,26 @@ from numpy.typing import NDArray
 
 from genebench.errors import UserError
 from genebench.formats.base import BLOCK, Content, GeneReader, Reader, float_type
-from genebench.formats.files import check_promise, open_lines, unique_ids
-from genebench.formats.flat import FLAT_TYPES, Flat, state_of
+from genebench.formats.files import check_size, open_lines, unique_ids
+from genebench.formats.flat import FLAT_TYPES, Flat, stamp_of
 
+# Version 3.0 differs only in the names of fields, and arrays with fields are no plain arrays.
 _HEADERS = {
     (1, 0): npy_format.read_array_header_1_0,
     (2, 0): npy_format.read_array_header_2_0,
 }
 _AXES = ("genes", "profiles")
 _GENES_AT_ONCE = 64
+"""Rows of an ``.npz`` that are unpacked at once if they are genes, each of all profiles."""
+
 _UNSOUND = (
     *(EOFError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError),
     *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
-"""What numpy and zipfile raise for a file that is damaged or made up."""
+"""The exceptions of numpy and zipfile for a file that is damaged or was made to do harm.
+
+numpy parses the header of an array as Python source, hence SyntaxError and TokenError.
+"""
 
 
 class NpyReader(Reader):
@@ -52,7 +58,8 @@ class NpyReader(Reader):
         ids = {axis: self._read_ids(path, axis) for axis in _AXES}
         self.gene_ids = ids["genes"]
         self.profiles = pd.DataFrame(index=ids["profiles"])
-        self._path, self._state = path, state_of(path)
+        # The stamp is taken before the file is mapped: a change in between is then noticed.
+        self._path, self._stamp = path, stamp_of(path)
         self._matrix = map_npy(path)
         if _genes_first(self, self._matrix.shape):
             self._matrix = self._matrix.T
@@ -61,16 +68,18 @@ class NpyReader(Reader):
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
         dtype = float_type(self._matrix.dtype)
         for start in range(0, len(self.profiles), size):
+            # Rows are sliced before genes are picked: that reads one block of the file, not all.
             block = np.array(self._matrix[start : start + size][:, genes], dtype, order="C")
             self.check_finite(block, start, genes)
             yield block
 
-    def _flat(self) -> Flat | None:
-        """Where the matrix lies in the file, if profile after profile, in this machine's floats."""
+    def flat(self) -> Flat | None:
+        """Return the place of the matrix, if it is stored by profile in this machine's floats."""
         matrix = self._matrix
         if not matrix.flags.c_contiguous or matrix.dtype not in FLAT_TYPES:
             return None
-        return Flat(self._path, self._state, matrix.offset, matrix.shape, matrix.dtype)
+        stamp, offset = self._stamp, matrix.offset
+        return Flat(NpyReader, self._path, stamp, offset, matrix.shape, matrix.dtype)
 
     def _read_ids(self, path: Path, axis: str) -> pd.Index:
         ids = id_list(path, axis)
@@ -79,12 +88,12 @@ class NpyReader(Reader):
 
 
 class NpzReader(GeneReader):
-    """An ``.npz`` file with ``matrix``, ``genes`` and ``profiles``; the matrix is read as a stream.
+    """An ``.npz`` file with ``matrix``, ``genes`` and ``profiles``. The matrix is read as a stream.
 
-    Memory: one block when profiles are in rows; as any :class:`GeneReader` when genes are.
+    Memory: one block if rows are profiles. If rows are genes, that of a :class:`GeneReader`.
 
     Raises:
-        UserError: as :class:`NpyReader`, or an array is missing or claims an absurd size.
+        UserError: as for :class:`NpyReader`, or an array is missing or claims an absurd size.
     """
 
     def __init__(self, path: Path) -> None:
@@ -115,7 +124,7 @@ class NpzReader(GeneReader):
             yield rows[:, genes]
 
     def _rows(self, size: int) -> Iterator[tuple[int, NDArray[np.floating]]]:
-        """Blocks of rows of the matrix, each with the number of its first row."""
+        """Yield blocks of rows of the matrix, each with the position of its first row."""
         with self._member("matrix") as (stream, (n_rows, width), dtype):
             for start in range(0, n_rows, size):
                 number = min(size, n_rows - start)
@@ -127,40 +136,44 @@ class NpzReader(GeneReader):
         with self._member(axis) as (stream, shape, dtype):
             if len(shape) != 1 or dtype.kind not in "USiu":
                 raise self.fault(
-                    f"{axis} is no list of ids: it has shape {shape} and holds {dtype}"
+                    f"{axis} is no list of ids: it has shape {shape} and holds {dtype}. Save it "
+                    "as a list of text."
                 )
             ids = np.frombuffer(stream.read(), dtype)
         try:
             words = [id_.decode() if isinstance(id_, bytes) else str(id_) for id_ in ids.tolist()]
         except UnicodeDecodeError as error:
-            raise self.fault(f"{axis} are not UTF-8 text ({error.reason})") from None
+            raise self.fault(
+                f"{axis} are not UTF-8 text ({error.reason}). Save them as text."
+            ) from None
         return unique_ids(self.source, axis.removesuffix("s"), words)
 
     @contextmanager
     def _member(self, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[Any]]]:
-        """An array of the file: its values as a stream, rows first, its shape and its type."""
+        """Open an array of the file: give its values as a stream, its shape and its type."""
         try:
             with zipfile.ZipFile(self._path) as archive:
                 info = archive.getinfo(f"{name}.npy")
-                check_promise(f"{self.source}: {name}", info.file_size, info.compress_size)
+                check_size(f"{self.source}: {name}", info.file_size, info.compress_size)
                 with archive.open(info) as stream:
                     shape, in_columns, dtype = _read_header(stream, info.file_size)
+                    # A stream cannot be read in another order than it was written.
                     if in_columns and len(shape) > 1:
-                        raise ValueError(f"{name} is stored column by column; save it in C order")
+                        raise ValueError(f"{name} is stored column by column, not in C order")
                     yield stream, shape, dtype
         except KeyError:
             raise self.fault(
-                f"it has no array {name!r}; a sound .npz has matrix, genes and profiles"
+                f"it has no array {name!r}. Save matrix, genes and profiles in it."
             ) from None
         except _UNSOUND as error:
-            raise self.fault(f"not a sound .npz file ({error})") from None
+            raise self.fault(f"not a sound .npz file ({error}). Save it again.") from None
 
 
 def map_npy(path: Path) -> np.memmap[Any, Any]:
-    """A ``.npy`` file of real numbers, memory-mapped; nothing of it is read yet.
+    """Map a ``.npy`` file of real numbers into memory without reading its values.
 
     Raises:
-        UserError: not a ``.npy`` file of real numbers, or not of the size that it claims.
+        UserError: it is no ``.npy`` file of real numbers, or not of the size that it claims.
     """
     try:
         with path.open("rb") as stream:
@@ -168,13 +181,15 @@ def map_npy(path: Path) -> np.memmap[Any, Any]:
             order: Literal["F", "C"] = "F" if in_columns else "C"
             matrix = np.memmap(path, dtype, "r", stream.tell(), shape, order)
     except _UNSOUND as error:
-        raise UserError(f"{path}: not a sound .npy file of numbers ({error})") from None
+        raise UserError(
+            f"{path}: not a sound .npy file of numbers ({error}). Save it again."
+        ) from None
     _check_numbers(str(path), dtype)
     return matrix
 
 
 def id_list(path: Path, axis: str) -> Path:
-    """Where the ids of an axis (``genes`` or ``profiles``) of a ``.npy`` file are."""
+    """Return the path of the ids of an axis (``genes`` or ``profiles``) of a ``.npy`` file."""
     return path.with_name(f"{path.name[: -len('.npy')]}.{axis}.txt")
 
 
@@ -192,6 +207,7 @@ def write_npz(path: Path, content: Content) -> None:
         for axis, table in (("genes", content.genes), ("profiles", content.profiles)):
             with archive.open(f"{axis}.npy", "w") as stream:
                 npy_format.write_array(stream, np.array(table.index, "U"), allow_pickle=False)
+        # The archive learns the size of the matrix at its end, and it may exceed 4 GB.
         with archive.open("matrix.npy", "w", force_zip64=True) as stream:
             _write_matrix(stream, content)
 
@@ -205,35 +221,46 @@ def _write_matrix(stream: IO[bytes], content: Content) -> None:
 
 
 def _read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether it is stored column by column, and type of an array of ``size`` bytes."""
+    """Read the header of an array in a file of ``size`` bytes.
+
+    Returns:
+        Its shape, True if it is stored column by column, and its type.
+
+    Raises:
+        ValueError: the array is not plain numbers or text, or its size disagrees with its shape.
+    """
     version = npy_format.read_magic(stream)
     if version not in _HEADERS:
         raise ValueError(f"version {version} of .npy holds no plain array")
     shape, in_columns, dtype = _HEADERS[version](stream)
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are never unpickled")
+    # Believing a header that claims more than the file holds would allocate what it claims.
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - stream.tell():
-        raise ValueError(f"it has not the size that its shape {shape} claims")
+        raise ValueError(f"its size is not what its shape {shape} claims")
     return shape, in_columns, dtype
 
 
 def _check_numbers(source: str, dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "fiu" or dtype.itemsize > np.dtype(np.float64).itemsize:
-        raise UserError(f"{source}: the matrix holds {dtype}, not real numbers of at most 64 bits")
+        raise UserError(
+            f"{source}: the matrix holds {dtype}, not real numbers of at most 64 bits. Save it as "
+            "float32 or float64."
+        )
 
 
 def _genes_first(reader: Reader, shape: tuple[int, ...]) -> bool:
-    """Whether the rows of a matrix are genes, by the lengths of the lists of ids."""
+    """Return whether the rows of a matrix are genes, by the lengths of the lists of ids."""
     genes, profiles = len(reader.gene_ids), len(reader.profiles)
     fitting = [shape == (profiles, genes), shape == (genes, profiles)]
     if all(fitting):
         raise reader.fault(
-            f"{genes} genes and {profiles} profiles: which axis is which cannot be told; "
-            "save it in another format"
+            f"there are as many genes as profiles ({genes}), so the shape does not show which axis "
+            "is genes. Save it in another format."
         )
     if not any(fitting):
         raise reader.fault(
             f"the matrix has shape {shape}, but there are ids of {genes} genes and {profiles} "
-            "profiles"
+            "profiles. Correct the lists."
         )
     return fitting[1]

@@ -1,4 +1,4 @@
-"""Open a file in the format that the end of its name says, or write one."""
+"""Opening and writing of expression files, in the format that the end of the file name states."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from genebench.specs import FormatSpec
 
 
 def format_of(path: Path) -> FormatSpec:
-    """The format whose suffix ends the file's name; the longest suffix decides.
+    """Return the format whose suffix ends the file's name. The longest suffix decides.
 
     Raises:
         UserError: no format has such a suffix.
@@ -30,11 +30,15 @@ def format_of(path: Path) -> FormatSpec:
 
 
 def open_reader(path: Path, orientation: Orientation = "genes") -> Reader:
-    """Open a matrix of expression; ``orientation`` says what the rows of a table are.
+    """Open a matrix of expression.
+
+    Args:
+        path: the file. The end of its name states its format.
+        orientation: the meaning of the rows of a table.
 
     Raises:
-        UserError: no such file, unreadable, empty, of no known format, or not what it claims; or
-            a library is missing; or ``orientation`` does not apply to the format.
+        UserError: the file is missing, unreadable, empty, damaged or of no known format, a
+            library is missing, or ``orientation`` does not apply to the format.
     """
     check_readable(path)
     spec = format_of(path)
@@ -43,34 +47,40 @@ def open_reader(path: Path, orientation: Orientation = "genes") -> Reader:
 
 
 def write_matrix(path: Path, content: Content) -> list[Path]:
-    """Write a matrix of expression in the format that the end of the file's name says.
+    """Write a matrix of expression in the format that the end of the file's name states.
 
-    It is written under a temporary name and opened once before it gets its own, so that nothing
-    half-written or unreadable is ever seen. Columns of the profile table that the format cannot
-    hold go to ``X.profiles.tsv`` beside ``X``, for the key ``profiles`` of a manifest.
+    The file is written under a temporary name, opened once as a check, and then renamed. Nobody
+    ever sees a half-written or unreadable file. Columns of the profile table that the format
+    cannot hold go to ``X.profiles.tsv`` beside ``X``, for the key ``profiles`` of a manifest.
 
     Returns:
         The files written, the matrix last.
 
     Raises:
-        UserError: of no known format, the format cannot be written or cannot hold these ids, a
-            file is there already, a library is missing, or the disk is full.
+        UserError: the format is unknown, cannot be written or cannot hold these ids, the file
+            exists already, a library is missing, or the disk is full.
     """
     spec = format_of(path)
     if not spec.writer:
-        raise UserError(f"{path}: {spec.name} files can be read, not written; choose another")
+        raise UserError(
+            f"{path}: {spec.name} files can be read, not written. Choose another format."
+        )
     write = _load(path, spec, spec.writer)
     _check_absent(path)
-    _check_text(path, content)
+    # Zero bytes end a text in HDF5, and the readers of text formats refuse them.
+    for table in (content.genes, content.profiles):
+        for column in (table.index.to_series(), *(table[name] for name in table)):
+            check_cells(path, as_text(column), "\0")
     with user_errors(path.parent, "write to another folder"), _staging(path) as folder:
         staged = Path(folder) / path.name
-        with _blame(path, staged):
+        with _final_names(path, staged):
             write(staged, content)
             reader = open_reader(staged)
         _check_ids(path, reader, content)
-        _write_left(staged, reader, content)
+        _write_remaining_columns(staged, reader, content)
         written = sorted(Path(folder).iterdir(), key=lambda file: (file == staged, file.name))
         final = [path.with_name(file.name) for file in written]
+        # Writing took a while: somebody else may have made a file of that name meanwhile.
         for file in final:
             _check_absent(file)
         for file, name in zip(written, final, strict=True):
@@ -79,14 +89,17 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
 
 
 def _staging(path: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder beside a file to write it in; what a killed process left of such is removed."""
+    """Return a temporary folder beside a file, and remove old ones that killed processes left.
+
+    The folder is on the same disk as the file, so that renaming is atomic.
+    """
     sweep(path.parent, f".{glob.escape(path.name)}.*.tmp")
     return tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
 
 
 @contextmanager
-def _blame(path: Path, staged: Path) -> Iterator[None]:
-    """Name a file in messages as it would have been called."""
+def _final_names(path: Path, staged: Path) -> Iterator[None]:
+    """Replace the temporary folder by the final one in the messages of errors."""
     try:
         yield
     except UserError as error:
@@ -95,38 +108,31 @@ def _blame(path: Path, staged: Path) -> Iterator[None]:
 
 
 def _check_ids(path: Path, reader: Reader, content: Content) -> None:
-    for kind, read, given in (
+    for kind, read, written in (
         ("gene", reader.gene_ids, content.genes.index),
         ("profile", reader.profiles.index, content.profiles.index),
     ):
-        if list(read) != list(given):
-            lost = [id_ for id_ in given if id_ not in read]
+        if list(read) != list(written):
+            lost = [id_ for id_ in written if id_ not in read]
             raise UserError(
-                f"{path}: {kind} ids would not read back as they are ({some(lost or given)}); "
-                "rename them, or choose another format"
+                f"{path}: {kind} ids would not read back as they are ({some(lost or written)}). "
+                "Rename them, or choose another format."
             )
 
 
-def _write_left(staged: Path, reader: Reader, content: Content) -> None:
+def _write_remaining_columns(staged: Path, reader: Reader, content: Content) -> None:
     """Write the columns of the profile table that the file itself does not hold."""
-    left = content.profiles.drop(columns=reader.profiles.columns, errors="ignore")
-    if not left.columns.empty:
+    remaining = content.profiles.drop(columns=reader.profiles.columns, errors="ignore")
+    if not remaining.columns.empty:
         stem = staged.name[: -len(_suffix_of(staged))]
-        write_profiles(staged.with_name(f"{stem}.profiles.tsv"), left)
-
-
-def _check_text(path: Path, content: Content) -> None:
-    """No format of text or HDF5 holds a zero byte."""
-    for table in (content.genes, content.profiles):
-        for column in (table.index.to_series(), *(table[name] for name in table)):
-            check_cells(path, as_text(column), "\0")
+        write_profiles(staged.with_name(f"{stem}.profiles.tsv"), remaining)
 
 
 def _check_absent(path: Path) -> None:
     if path.exists():
-        raise UserError(f"{path}: there is such a file already; remove it, or name another")
+        raise UserError(f"{path}: the file exists already. Remove it, or choose another name.")
     if not path.parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.parent}; make it, or name another")
+        raise UserError(f"{path}: there is no folder {path.parent}. Create it, or choose another.")
 
 
 def _suffixes() -> dict[str, FormatSpec]:
@@ -138,7 +144,7 @@ def _suffix_of(path: Path) -> str:
     suffixes = _suffixes()
     fitting = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
     if not fitting:
-        raise UserError(f"{path}: unknown format; name it one of {' '.join(suffixes)}")
+        raise UserError(f"{path}: unknown format. End its name in one of {' '.join(suffixes)}.")
     return max(fitting, key=len)
 
 
@@ -149,6 +155,6 @@ def _load(path: Path, spec: FormatSpec, code: str) -> Any:
         if not spec.extra:
             raise
         raise UserError(
-            f"{path}: {spec.name} files need {error.name}, which is not installed: "
+            f"{path}: {spec.name} files need {error.name}, which is not installed. Install it: "
             f"pip install 'genebench[{spec.extra}]'"
         ) from None

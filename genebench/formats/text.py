@@ -1,7 +1,7 @@
-"""What GCT and delimited files share: genes in rows, profiles in columns, one line per gene.
+"""Text formats with genes in rows and profiles in columns: the base of GCT and delimited files.
 
-Numbers are written with the fewest digits that read back as the same float64, so that a float32
-comes back as itself too.
+Numbers are written with the fewest digits that read back as the same float64. A float32 therefore
+reads back as the same float32, too.
 """
 
 from __future__ import annotations
@@ -29,18 +29,27 @@ from genebench.formats.files import open_lines, unique_ids
 from genebench.formats.spreadsheet import misspelt_number
 
 _VALUES_AT_ONCE = 8 << 20
-"""Numbers that are parsed at once."""
+"""Numbers that are parsed in one call: 64 MB as float64, whatever the number of profiles."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a line falls into cells. A quoted cell ends on its own line."""
+    """The rule that splits a line into cells. A quoted cell ends on its own line.
+
+    Attributes:
+        separator: one character.
+        quotes: True if a cell may be enclosed in double quotes.
+    """
 
     separator: str
     quotes: bool
 
     def split(self, line: str) -> list[str]:
-        """The cells of a line; bad quotes raise ``csv.Error``."""
+        """Return the cells of a line.
+
+        Raises:
+            csv.Error: the quotes do not pair up.
+        """
         if not self._quoted(line):
             return line.split(self.separator)
         try:
@@ -49,7 +58,10 @@ class Dialect:
             raise csv.Error(f"{error} in the line that begins {line[:40]!r}") from None
 
     def measure(self, line: str) -> tuple[str, int]:
-        """The first cell of a line and the number of its cells, without splitting it all."""
+        """Return the first cell of a line and the number of its cells, without splitting it all.
+
+        Opening a file measures every line. Making a text of every cell would take far longer.
+        """
         if self._quoted(line):
             cells = self.split(line)
             return cells[0], len(cells)
@@ -61,24 +73,28 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Header:
-    """What the lines before the first gene say."""
+    """The content of the lines before the first gene.
+
+    Attributes:
+        lines: the number of these lines.
+        first: the column of the first profile. The columns before it name and annotate genes.
+        profiles: the table of profiles.
+        genes: the number of genes that the header states, or None if it states none.
+    """
 
     lines: int
-    """How many lines that is."""
     first: int
-    """The column of the first profile; those before it name and annotate genes."""
     profiles: pd.DataFrame
     genes: int | None = None
-    """How many genes the header promises, if it does."""
 
     @property
     def width(self) -> int:
-        """Cells per line."""
+        """The number of cells in each line."""
         return self.first + len(self.profiles)
 
 
 class TextReader(GeneReader):
-    """A text matrix, genes × profiles. Opening checks its shape, reading checks its values.
+    """A text matrix, genes × profiles. Opening it checks the shape, reading it checks the values.
 
     Values are parsed as correctly rounded float64.
     """
@@ -90,59 +106,64 @@ class TextReader(GeneReader):
         with open_lines(path) as lines:
             self._header = self._read_header(lines)
             ids = list(self._read_ids(lines))
-        self._check_count(len(ids))
+        stated = self._header.genes
+        if stated is not None and stated != len(ids):
+            raise self.fault(
+                f"the header states {stated} genes (rows), the body has {len(ids)}. Check whether "
+                "the file is cut short."
+            )
         self.gene_ids = unique_ids(self.source, "gene", ids)
         self.profiles = self._header.profiles
 
     @abstractmethod
     def _read_header(self, lines: Iterator[str]) -> Header:
-        """Consume the lines before the first gene."""
+        """Read the lines before the first gene, and no more."""
 
     def _read_ids(self, lines: Iterator[str]) -> Iterator[str]:
         for line in lines:
             gene, width = self._dialect.measure(line)
             if width != self._header.width:
-                remedy = "is the file cut short, or does the header lack a name for the id column"
+                causes = "the file is cut short, or the header lacks a name for the id column"
                 if self._dialect.separator == "," and width > self._header.width:
-                    remedy += ", or have its numbers decimal commas or thousands separators"
+                    causes += ", or its numbers have decimal commas or thousands separators"
                 raise self.fault(
-                    f"row {gene!r} has {width} cells, the header has {self._header.width}; "
-                    f"{remedy}?"
+                    f"row {gene!r} has {width} cells, the header has {self._header.width}. "
+                    f"Check whether {causes}."
                 )
             yield gene
 
-    def _check_count(self, found: int) -> None:
-        promised = self._header.genes
-        if promised is not None and promised != found:
-            raise self.fault(f"the header says {promised} genes (rows), the body has {found}")
-
     def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.float64]]:
         """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
-        everyone = np.arange(len(self.profiles))
-        at_once = max(1, _VALUES_AT_ONCE // len(self.profiles))
+        all_profiles = np.arange(len(self.profiles))
+        n_rows = max(1, _VALUES_AT_ONCE // len(self.profiles))
         wanted = np.zeros(len(self.gene_ids), dtype=bool)
         wanted[genes] = True
         with self.body() as lines:
             chosen = compress(lines, wanted)
-            for start in range(0, len(genes), at_once):
-                yield self.parse(chosen, genes[start : start + at_once], everyone)
+            for start in range(0, len(genes), n_rows):
+                yield self.parse(chosen, genes[start : start + n_rows], all_profiles)
 
     @contextmanager
     def body(self) -> Iterator[Iterator[str]]:
-        """The lines after the header."""
+        """Open the file and give the lines after the header."""
         with open_lines(self._path) as lines:
             yield islice(lines, self._header.lines, None)
 
     def parse(
         self, lines: Iterator[str], rows: NDArray[np.intp], columns: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """The numbers in some columns of ``lines``, which are the lines of ``rows``.
+        """Return the numbers in some columns of ``lines``, which are the lines of ``rows``.
+
+        Returns:
+            ``len(rows)`` × ``len(columns)``, float64.
 
         Raises:
             UserError: a cell there is no finite number (row and column named).
         """
+        # np.loadtxt takes an empty list of columns for all of them.
         if not columns.size:
             return np.empty((len(rows), 0))
+        # numpy's parser rounds correctly. The default one of pandas can be off in the last digit.
         try:
             matrix = np.loadtxt(
                 lines,
@@ -162,7 +183,10 @@ class TextReader(GeneReader):
     def _bad_cell(
         self, rows: NDArray[np.intp], columns: NDArray[np.intp], otherwise: str
     ) -> UserError:
-        """The error that names the first cell which is no finite number."""
+        """Return the error that names the first cell which is no finite number.
+
+        The fast parser names no cell, so the rows are parsed again, cell by cell.
+        """
         wanted = np.zeros(len(self.gene_ids), dtype=bool)
         wanted[rows] = True
         with self.body() as lines:
@@ -172,11 +196,11 @@ class TextReader(GeneReader):
                     if not _is_finite_number(cells[column]):
                         remedy = (
                             misspelt_number(cells[column])
-                            or "fill it in, or leave that row or column out"
+                            or "Fill it in, or leave that row or column out."
                         )
                         return self.fault(
                             f"row {row!r}, column {self._header.profiles.index[column]!r} holds "
-                            f"{cells[column][:40]!r}, not a finite number; {remedy}"
+                            f"{cells[column][:40]!r}, not a finite number. {remedy}"
                         )
         return self.fault(otherwise)
 
@@ -184,7 +208,7 @@ class TextReader(GeneReader):
 class TransposedText(Reader):
     """A text matrix whose rows are profiles, read a block of lines at a time."""
 
-    turn = 'write orientation = "genes"'
+    transpose_remedy = 'Write orientation = "genes".'
 
     def __init__(self, table: TextReader) -> None:
         self.source = table.source
@@ -204,10 +228,11 @@ class TransposedText(Reader):
 def by_gene(
     content: Content, folder: Path
 ) -> Iterator[tuple[np.dtype[np.floating], Iterator[NDArray[np.floating]]]]:
-    """The values of a content gene after gene, by way of a temporary file in ``folder``.
+    """Give the values of a content gene after gene, through a temporary file in ``folder``.
 
     Yields:
-        Their type, and one array of all profiles per gene. Memory: one block of the content.
+        The type of the values, and an iterator of one array of all profiles per gene. Memory: one
+        block of the content.
     """
     n_profiles, n_genes = content.shape
     dtype, blocks = content.read()
@@ -224,18 +249,18 @@ def by_gene(
 
 @contextmanager
 def open_for_text(path: Path) -> Iterator[TextIO]:
-    """Open a file to write UTF-8 text with LF line ends, gzipped when its name ends in ``.gz``."""
+    """Open a file for UTF-8 text with LF line ends, gzipped if its name ends in ``.gz``."""
     with ExitStack() as stack:
         stream: Any = stack.enter_context(path.open("wb"))
         if path.name.lower().endswith(".gz"):
-            # No name and no time in its header: the same content gives the same bytes.
+            # No name and no time in the gzip header: the same content gives the same bytes.
             packed = gzip.GzipFile("", "wb", compresslevel=3, fileobj=stream, mtime=0)
             stream = stack.enter_context(packed)
         yield stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8", newline="\n"))
 
 
 def check_cells(path: Path, cells: Iterable[object], forbidden: str) -> None:
-    """Refuse text that would break a line or a cell of the file to be written.
+    """Refuse text that would end a cell or a line early in the file to be written.
 
     Raises:
         UserError: a cell holds one of the ``forbidden`` characters.
@@ -243,13 +268,13 @@ def check_cells(path: Path, cells: Iterable[object], forbidden: str) -> None:
     for cell in cells:
         if any(character in str(cell) for character in forbidden):
             raise UserError(
-                f"{path}: {str(cell)[:40]!r} holds a character that ends a cell, a line or text "
-                "there; rename it, or write another format"
+                f"{path}: {str(cell)[:40]!r} holds a character that ends a cell, a line or the "
+                "text in this format. Rename it, or write another format."
             )
 
 
 def _is_finite_number(cell: str) -> bool:
-    # float() alone would take 1_000 and digits of other scripts, which the fast parser refuses.
+    # float() alone accepts 1_000 and digits of other scripts, which the fast parser refuses.
     try:
         return cell.isascii() and "_" not in cell and math.isfinite(float(cell))
     except ValueError:

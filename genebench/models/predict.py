@@ -17,7 +17,7 @@ from genebench.models.saved import SavedModel
 from genebench.preprocessing.compendium import REFERENCE_PLATFORM, IdKind
 from genebench.preprocessing.genes import match
 from genebench.preprocessing.probe_means import ProbeMeans
-from genebench.preprocessing.scale_checks import check_level
+from genebench.preprocessing.scale_checks import find_scale_fault
 
 
 def predict(
@@ -82,13 +82,12 @@ def predict(
 
 
 def _check_level(given: NDArray[np.float64], source: str) -> None:
-    try:
-        check_level(given, source=source, platform=REFERENCE_PLATFORM, level="log2")
-    except UserError as error:
-        what = str(error).partition(";")[0]
+    fault = find_scale_fault(given, platform=REFERENCE_PLATFORM, level="log2")
+    if fault:
         raise UserError(
-            f"{what}; give normalised log2 expression, or say --values standardised"
-        ) from None
+            f"{source}: {fault.problem} Give normalised log2 expression, or use --values "
+            "standardised."
+        )
 
 
 def _predicted(

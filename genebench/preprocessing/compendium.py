@@ -1,4 +1,4 @@
-"""What a dataset is before preparation: gene maps and raw platforms."""
+"""Datasets before preparation: gene maps and raw platforms."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ MissingGenes = Literal["drop", "error"]
 Level = Literal["log2", "linear", "any"]
 
 REFERENCE_PLATFORM = "geo"
-"""The microarray platform: the source of the quantile reference, and the one that is split."""
+"""The microarray platform. It gives the quantile reference, and is the one that is split."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """One raw platform: a matrix, what its gene ids are, and a table about its profiles.
+    """One raw platform: a matrix, the kind of its gene ids, and a table about its profiles.
 
     Attributes:
         reader: the matrix.
-        ids: what kind of id the reader's genes have.
-        level: what the values are, ``any`` to take them unchecked. It matters on microarrays,
-            where log2(x + 1) is taken of ``linear`` ones; the others are mapped by rank.
+        ids: the kind of id that the reader's genes have.
+        level: the scale of the values, or ``any`` to take them unchecked. On microarrays,
+            ``linear`` values become log2(x + 1). Other platforms are mapped by rank.
         profiles: a table about the profiles, joined by profile id to that of the reader.
-        group: the column of either table that groups related profiles: a GEO series, a donor.
+        group: the column of either table that groups related profiles, such as a GEO series or
+            a donor.
     """
 
     reader: Reader
@@ -41,22 +42,23 @@ class Platform:
 
 @dataclass(frozen=True, kw_only=True)
 class Compendium:
-    """Raw platforms plus the gene maps that say which of their rows matter.
+    """Raw platforms and the maps of the genes that are taken from them.
 
     Attributes:
-        name: what it is prepared under.
+        name: the name of the prepared dataset.
         title: one line about it.
-        landmarks, targets: gene maps, indexed by Ensembl id, columns ``symbol`` and ``probes``
+        landmarks: gene map, indexed by Ensembl id, with columns ``symbol`` and ``probes``
             (comma-separated probe ids), in the order that the dataset will have.
-        platforms: by name; the first step of the recipe needs ``geo``.
-        preset: what methods take on it unless the user says otherwise.
-        missing_genes: what becomes of genes that a platform lacks: dropped everywhere, or an error.
-        split_seed: seeds the random split of ``geo``.
+        targets: gene map of the same form.
+        platforms: platforms by name. The recipe needs ``geo``.
+        preset: the preset of methods on this dataset, unless the user chooses another.
+        missing_genes: ``drop`` to drop genes that a platform lacks on all platforms, or ``error``.
+        duplicates: the rule that removes duplicate profiles of ``geo``, or ``keep``.
+        split_seed: seed of the random splits of ``geo``, and of ``kmeans``.
         aliases: Ensembl ids as the maps have them, indexed by other ids of these genes (Entrez
             ids, outdated symbols), or None.
-        origin: where it comes from, for the record: ``measured`` or ``simulated`` and what the
-            dataset wants to add (a manifest: its name, and the ``fingerprint`` of what it named).
-            Never part of the digest.
+        origin: its source, for the record: ``kind`` is ``measured`` or ``simulated``. A manifest
+            adds its name and the ``fingerprint`` of its files. Never part of the digest.
     """
 
     name: str
@@ -67,7 +69,6 @@ class Compendium:
     preset: str = "small"
     missing_genes: MissingGenes = "drop"
     duplicates: Duplicates = "keep"
-    """What becomes of duplicate profiles of ``geo``: the rule they are removed by, if any."""
     split_seed: int = 0
     aliases: pd.Series[str] | None = None
     origin: Mapping[str, str] = field(default_factory=lambda: {"kind": "measured"})

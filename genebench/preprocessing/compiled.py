@@ -1,4 +1,4 @@
-"""Loops that numpy has no words for, as machine code."""
+"""Loops that numpy cannot express, compiled to machine code by numba."""
 
 from __future__ import annotations
 
@@ -12,23 +12,33 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def compiled(loop: F) -> F:
-    """The same function as machine code, which lets go of the interpreter's lock."""
+    """Compile a function that releases the interpreter's lock while it runs.
+
+    Floating-point operations stay in the order of the source, so results do not depend on the
+    compiler. Indices are not checked: a caller must check the shapes.
+    """
     return _compile(loop, fastmath=False)
 
 
 def compiled_loosely(loop: F) -> F:
-    """The same, where the order in which a sum is formed does not matter."""
+    """Compile a function and allow the compiler to reorder its sums.
+
+    A vector register can then sum several values at once. Use it only if rounding differences of
+    the result are harmless. NaN and infinity keep their meaning: those flags of fastmath are not
+    set.
+    """
     return _compile(loop, fastmath={"reassoc", "contract", "nsz"})
 
 
 def _compile(loop: F, *, fastmath: bool | set[str]) -> F:
-    """Make machine code, when first called with arrays of new types, in a second or two.
+    """Compile a function at its first call with arrays of new types, in a second or two.
 
-    It is kept where Python keeps its own compiled files, or in the user's cache; where neither can
-    be written, it is made anew in each process.
+    numba keeps the machine code where Python keeps its own compiled files, or in the user's cache.
+    If neither can be written, each process compiles anew.
     """
+    # The numpy error model divides by zero as numpy does. Python's would test each division.
     compiler = partial(numba.njit, nogil=True, error_model="numpy", fastmath=fastmath)
     try:
         return cast("F", compiler(cache=True)(loop))
-    except RuntimeError:
+    except RuntimeError:  # no folder for the cache can be written
         return cast("F", compiler()(loop))

@@ -1,4 +1,4 @@
-"""The genes that a dataset keeps: matched on every platform, missing ones by policy."""
+"""Choice of the genes that a dataset keeps: those that every platform measures."""
 
 from __future__ import annotations
 
@@ -17,12 +17,18 @@ from genebench.preprocessing.genes import Matched, coverage, match_maps
 
 @dataclass(frozen=True)
 class KeptGenes:
-    """The genes that a dataset keeps, and where each platform has them."""
+    """The genes that a dataset keeps, and their rows on each platform.
+
+    Attributes:
+        landmarks: the map of the kept landmark genes.
+        targets: the map of the kept target genes.
+        rows: platform → rows of the landmarks, followed by those of the targets.
+        coverage: platform → how much of each map it has, ready for JSON.
+    """
 
     landmarks: pd.DataFrame
     targets: pd.DataFrame
     rows: Mapping[str, Matched]
-    """Platform → rows of the landmarks, then of the targets."""
     coverage: Mapping[str, Any]
 
     def __len__(self) -> int:
@@ -30,27 +36,29 @@ class KeptGenes:
 
 
 def keep_genes(compendium: Compendium) -> KeptGenes:
-    """Match both maps to every platform; keep what the dataset's policy says.
+    """Match both maps to every platform, and keep the genes that every platform has.
 
     Raises:
-        UserError: nothing matches, or a gene is missing and the policy is ``error``.
+        UserError: nothing matches, or a gene is missing and ``missing_genes`` is ``error``.
     """
-    found = {
+    matched = {
         name: match_maps(
             compendium.landmarks, compendium.targets,
             platform.reader.gene_ids, platform.ids, source=platform.reader.source,
-            columns=platform.reader.profiles.index, turn=platform.reader.turn,
-            aliases=compendium.aliases,
+            columns=platform.reader.profiles.index,
+            transpose_remedy=platform.reader.transpose_remedy, aliases=compendium.aliases,
         )
         for name, platform in compendium.platforms.items()
     }  # fmt: skip
-    kept = [np.logical_and.reduce([pair[role].found for pair in found.values()]) for role in (0, 1)]
+    kept = [
+        np.logical_and.reduce([pair[role].found for pair in matched.values()]) for role in (0, 1)
+    ]
     report = {
         name: {
             "landmarks": coverage(compendium.landmarks, pair[0]),
             "targets": coverage(compendium.targets, pair[1]),
         }
-        for name, pair in found.items()
+        for name, pair in matched.items()
     }
     _check_missing(compendium, kept, report)
     return KeptGenes(
@@ -58,7 +66,7 @@ def keep_genes(compendium: Compendium) -> KeptGenes:
         targets=compendium.targets[kept[1]],
         rows={
             name: _joined(pair[0].take(kept[0]), pair[1].take(kept[1]))
-            for name, pair in found.items()
+            for name, pair in matched.items()
         },
         coverage=report,
     )
@@ -78,7 +86,10 @@ def _check_missing(
 ) -> None:
     for role, mask in zip(("landmark", "target"), kept, strict=True):
         if not mask.any():
-            raise UserError(f"dataset {compendium.name}: no {role} gene is on every platform")
+            raise UserError(
+                f"dataset {compendium.name}: no {role} gene is on every platform. Check the gene "
+                "maps and the kinds of ids."
+            )
     if compendium.missing_genes == "drop":
         return
     for platform, roles in report.items():
@@ -86,6 +97,6 @@ def _check_missing(
         if missing:
             source = compendium.platforms[platform].reader.source
             raise UserError(
-                f"{source}: {len(missing)} genes of the maps are missing ({some(missing)}); "
-                'write missing_genes = "drop" to do without'
+                f"{source}: {len(missing)} genes of the maps are missing ({some(missing)}). "
+                'Write missing_genes = "drop" to leave them out on every platform.'
             )

@@ -1,4 +1,4 @@
-"""Gene maps, and which rows of a matrix belong to which gene of a map."""
+"""Gene maps, and the matching of their genes to the rows of a matrix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLUMNS = ("symbol", "Ensembl id", "probe ids")
 _ALIAS_COLUMNS = ("alias", "Ensembl id or symbol")
 
 _MIXED = 0.01
-"""The share of all genes that may be there by ids of another kind: fewer are simply missing."""
+"""Share of all genes. If more than this match by another kind of id, that is an error."""
 
 
 def read_gene_map(path: Path) -> pd.DataFrame:
@@ -30,7 +30,7 @@ def read_gene_map(path: Path) -> pd.DataFrame:
         Genes × (``symbol``, ``probes``), both text, indexed by Ensembl id in file order.
 
     Raises:
-        UserError: unreadable, empty, not three columns, or an Ensembl id that occurs twice.
+        UserError: it is unreadable, empty, has not three columns, or an Ensembl id repeats.
     """
     rows = _read_rows(path, "gene", _COLUMNS)
     index = unique_ids(str(path), "gene", [ensembl for _, ensembl, _ in rows])
@@ -41,8 +41,8 @@ def read_gene_map(path: Path) -> pd.DataFrame:
 def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
     """Read other ids of genes: ``alias, Ensembl id or symbol``, tab-separated, no header.
 
-    A table of the whole genome will do: genes that are in no map are left out, and so are aliases
-    that are another gene's own Ensembl id or symbol.
+    The table may cover the whole genome. Genes that are in no map are left out. So are aliases that
+    are the Ensembl id or symbol of another gene.
 
     Args:
         path: the table.
@@ -52,25 +52,26 @@ def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
         Ensembl ids as ``genes`` has them, indexed by alias.
 
     Raises:
-        UserError: unreadable, not two columns, no gene of the maps, or an alias that stands for
-            genes of different symbols.
+        UserError: it is unreadable, has not two columns, names no gene of the maps, or gives one
+            alias to genes of different symbols.
     """
     rows = pd.DataFrame(_read_rows(path, "alias", _ALIAS_COLUMNS), columns=["alias", "name"])
-    own = _own_names(genes)
-    table = rows.assign(name=strip_version(pd.Index(rows["name"]))).merge(own, on="name")
+    names = _names_of(genes)
+    table = rows.assign(name=strip_version(pd.Index(rows["name"]))).merge(names, on="name")
     if table.empty:
         raise UserError(
-            f"{path}: none of its genes is in the maps; its second column must be Ensembl ids or "
-            f"symbols, and begins with {some(rows['name'])}"
+            f"{path}: none of its genes is in the maps. Its second column begins with "
+            f"{some(rows['name'])}. Write Ensembl ids or symbols there."
         )
-    owner = own.drop_duplicates("name").set_index("name")["symbol"]
+    # An alias that is itself the name of another gene would take that gene's row.
+    owner = names.drop_duplicates("name").set_index("name")["symbol"]
     table = table[table["alias"].map(owner).fillna(table["symbol"]) == table["symbol"]]
     doubtful = table.groupby("alias")["symbol"].nunique()
     doubtful = doubtful[doubtful > 1]
     if len(doubtful):
         raise UserError(
             f"{path}: {len(doubtful)} alias(es) stand for more than one gene: "
-            f"{some(doubtful.index)}; keep one of each"
+            f"{some(doubtful.index)}. Keep one line of each."
         )
     return table.drop_duplicates(["alias", "gene"]).set_index("alias")["gene"]
 
@@ -82,13 +83,16 @@ def _read_rows(path: Path, kind: str, columns: tuple[str, ...]) -> list[list[str
         if len(row) != len(columns):
             raise UserError(
                 f"{path}: {kind} {number} has {len(row)} tab-separated columns, "
-                f"not {len(columns)} ({', '.join(columns)})"
+                f"not {len(columns)}. Write {', '.join(columns)}."
             )
     return rows
 
 
-def _own_names(genes: pd.DataFrame) -> pd.DataFrame:
-    """``name``, ``gene``, ``symbol``: each gene by its Ensembl id and by its symbol."""
+def _names_of(genes: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns ``name``, ``gene`` and ``symbol``, two rows per gene.
+
+    The name is its Ensembl id in one row, and its symbol in the other.
+    """
     names = [
         pd.DataFrame({"name": name, "gene": genes.index, "symbol": genes["symbol"].to_numpy()})
         for name in (strip_version(genes.index), genes["symbol"].to_numpy())
@@ -97,7 +101,7 @@ def _own_names(genes: pd.DataFrame) -> pd.DataFrame:
 
 
 def strip_version(ids: pd.Index) -> pd.Index:
-    """Ensembl ids without their version (``ENSG00000127720.3``); other ids as they are."""
+    """Return Ensembl ids without version (``ENSG00000127720.3``), and other ids unchanged."""
     return ids.str.replace(r"^(ENS[A-Z]*\d+)\.\d+$", r"\1", regex=True)
 
 
@@ -106,10 +110,10 @@ class Matched:
     """The rows of a matrix that belong to each gene of a map, gene after gene.
 
     Attributes:
-        positions: in the reader's ``gene_ids``: first those of gene 0, then those of gene 1, …
-        counts: how many of ``positions`` each gene has; 0 for an absent gene, more than 1 only
-            for probes.
-        sought: how many ids the map gives for each gene.
+        positions: positions in the reader's ``gene_ids``: those of gene 0, then of gene 1, …
+        counts: the number of positions of each gene. 0 for an absent gene, more than 1 only for
+            probes.
+        sought: the number of ids that the map gives for each gene.
     """
 
     positions: NDArray[np.intp]
@@ -118,11 +122,11 @@ class Matched:
 
     @property
     def found(self) -> NDArray[np.bool_]:
-        """Which genes have at least one row."""
+        """True for each gene that has at least one row."""
         return self.counts > 0
 
     def take(self, genes: NDArray[np.bool_]) -> Matched:
-        """The same for some genes, given by a mask over the map."""
+        """Return the rows of some genes, given by a mask over the map."""
         kept = np.repeat(genes, self.counts)
         return Matched(self.positions[kept], self.counts[genes], self.sought[genes])
 
@@ -138,27 +142,35 @@ def match(
     """Find the rows of each gene of a map among a reader's ``gene_ids``, in any order.
 
     Ensembl ids are matched without their versions. Genes that share a symbol share its row. A gene
-    that is not there by its own id is looked for by its aliases.
+    without a row of its own id is matched by its aliases.
+
+    Args:
+        genes: the map.
+        gene_ids: ids of the rows of the matrix.
+        kind: the kind of these ids.
+        source: the file, for messages.
+        aliases: other ids of genes, as :func:`read_aliases` returns them.
 
     Raises:
-        UserError: Ensembl ids of ``source`` differ in nothing but their version, or several
-            aliases of a gene are there (but for probes, of which the mean is taken).
+        UserError: Ensembl ids of ``source`` differ only in their version, or several aliases of a
+            gene are present (except for probes, of which the mean is taken).
     """
-    known = _known(gene_ids, kind, source)
+    row_ids = _without_versions(gene_ids, kind, source)
     sought = _sought(genes, kind)
-    own = sought[_among(sought, known)]
-    others = _aliases_among(known, genes, kind, aliases)
-    others = others[~others.index.isin(own.index)]
-    repeated = others.index.duplicated(keep=False)
+    by_id = sought[_among(sought, row_ids)]
+    by_alias = _aliases_among(row_ids, genes, kind, aliases)
+    by_alias = by_alias[~by_alias.index.isin(by_id.index)]
+    repeated = by_alias.index.duplicated(keep=False)
     if repeated.any() and kind != "probe":
         raise UserError(
-            f"{source}: genes have more than one row, by their aliases: {some(others[repeated])}; "
-            "keep one of each"
+            f"{source}: genes have more than one row, by their aliases: "
+            f"{some(by_alias[repeated])}. Keep one row of each."
         )
-    found = pd.concat([own, others]).sort_index(kind="stable")
+    # Stable: the probes of a gene keep the order of the map, and so does the order of their sum.
+    matched = pd.concat([by_id, by_alias]).sort_index(kind="stable")
     return Matched(
-        positions=known.get_indexer(pd.Index(found)),
-        counts=np.bincount(found.index, minlength=len(genes)),
+        positions=row_ids.get_indexer(pd.Index(matched)),
+        counts=np.bincount(matched.index, minlength=len(genes)),
         sought=np.bincount(sought.index, minlength=len(genes)),
     )
 
@@ -171,15 +183,25 @@ def match_maps(
     *,
     source: str,
     columns: pd.Index | None = None,
-    turn: str = Reader.turn,
+    transpose_remedy: str = Reader.transpose_remedy,
     aliases: pd.Series[str] | None = None,
 ) -> tuple[Matched, Matched]:
-    """:func:`match` for both maps of a dataset; ``turn`` is the reader's.
+    """Match both maps of a dataset, as :func:`match` does.
+
+    Args:
+        landmarks: map of the landmark genes.
+        targets: map of the target genes.
+        gene_ids: ids of the rows of the matrix.
+        kind: the kind of these ids.
+        source: the file, for messages.
+        columns: the profile ids. If the genes are among these, the matrix must be transposed.
+        transpose_remedy: the reader's sentence that tells how to do that.
+        aliases: other ids of genes.
 
     Raises:
-        UserError: as :func:`match`; when no gene of either map is there (it says which kind of ids
-            would have fitted, or that the genes are among the ``columns``, the profile ids); and
-            when genes are missing while there are ids of another kind, or dates for symbols.
+        UserError: as for :func:`match`, or no gene of either map is present. The message names the
+            kind of ids or the orientation that would fit. Also if genes are missing while ids of
+            another kind, or dates in place of symbols, are present.
     """
     matched = (
         match(landmarks, gene_ids, kind, source=source, aliases=aliases),
@@ -187,10 +209,14 @@ def match_maps(
     )
     genes = pd.concat([landmarks, targets])
     found = np.concatenate([part.found for part in matched])
-    once = ~genes.index.duplicated()
-    genes, found = genes[once], found[once]
+    # A twin is in both maps: count it once.
+    first = ~genes.index.duplicated()
+    genes, found = genes[first], found[first]
     if not found.any():
-        raise _no_match(genes, gene_ids, kind, source=source, columns=columns, turn=turn)
+        raise _no_match(
+            genes, gene_ids, kind,
+            source=source, columns=columns, transpose_remedy=transpose_remedy,
+        )  # fmt: skip
     _check_kinds(genes, found, gene_ids, kind, source)
     if kind == "symbol" and not found.all():
         _check_dates(gene_ids, source, aliases)
@@ -198,11 +224,11 @@ def match_maps(
 
 
 def coverage(genes: pd.DataFrame, matched: Matched) -> dict[str, Any]:
-    """How much of a map a platform has, ready for JSON.
+    """Return how much of a map a platform has, ready for JSON.
 
     Returns:
-        ``in_map`` and ``found``, numbers of genes; ``missing`` and ``partial``, Ensembl ids of
-        the genes with no row and with rows for only some of their probes.
+        ``in_map`` and ``found`` are numbers of genes. ``missing`` and ``partial`` are Ensembl ids
+        of the genes without a row, and of those with rows for only some of their probes.
     """
     partial = matched.found & (matched.counts < matched.sought)
     return {
@@ -214,7 +240,7 @@ def coverage(genes: pd.DataFrame, matched: Matched) -> dict[str, Any]:
 
 
 def _sought(genes: pd.DataFrame, kind: IdKind) -> pd.Series[str]:
-    """The ids to look for, indexed by the position of their gene in the map."""
+    """Return the ids of a map's genes, indexed by the position of their gene in the map."""
     match kind:
         case "ensembl":
             ids = pd.Series(strip_version(genes.index))
@@ -223,32 +249,33 @@ def _sought(genes: pd.DataFrame, kind: IdKind) -> pd.Series[str]:
         case "probe":
             ids = genes["probes"].reset_index(drop=True).str.split(",").explode().str.strip()
         case "entrez":
-            ids = pd.Series(index=pd.Index([], dtype=np.intp), dtype="str")  # all by aliases
+            # The maps have no Entrez ids: all genes are matched by aliases.
+            ids = pd.Series(index=pd.Index([], dtype=np.intp), dtype="str")
     return ids
 
 
 def _aliases_among(
-    known: pd.Index, genes: pd.DataFrame, kind: IdKind, aliases: pd.Series[str] | None
+    row_ids: pd.Index, genes: pd.DataFrame, kind: IdKind, aliases: pd.Series[str] | None
 ) -> pd.Series[str]:
-    """The aliases that are among the ids of a matrix, as :func:`_sought` has ids."""
+    """Return the aliases that are ids of a matrix, indexed like those of :func:`_sought`."""
     if aliases is None:
         return _sought(genes[:0], kind)
     names = strip_version(aliases.index) if kind == "ensembl" else aliases.index
     owners = genes.index.get_indexer(pd.Index(aliases))
-    return pd.Series(names, index=owners)[names.isin(known) & (owners >= 0)]
+    return pd.Series(names, index=owners)[names.isin(row_ids) & (owners >= 0)]
 
 
-def _known(gene_ids: pd.Index, kind: IdKind, source: str) -> pd.Index:
+def _without_versions(gene_ids: pd.Index, kind: IdKind, source: str) -> pd.Index:
     if kind != "ensembl":
         return gene_ids
-    known = strip_version(gene_ids)
-    repeated = known.duplicated(keep=False)
+    stripped = strip_version(gene_ids)
+    repeated = stripped.duplicated(keep=False)
     if repeated.any():
         raise UserError(
             f"{source}: {repeated.sum()} Ensembl ids differ only in their version: "
-            f"{some(gene_ids[repeated])}; keep one of each"
+            f"{some(gene_ids[repeated])}. Keep one of each."
         )
-    return known
+    return stripped
 
 
 def _check_kinds(
@@ -260,8 +287,8 @@ def _check_kinds(
         ids = gene_ids[strip_version(gene_ids).isin(_sought(missing, other))]
         raise UserError(
             f"{source}: ids of more than one kind: {found.sum():,} genes are there by {kind} id, "
-            f"{number:,} others by {other} id ({some(ids)}); use one kind, or list the others as "
-            "aliases"
+            f"{number:,} others by {other} id ({some(ids)}). Use one kind, or list the others as "
+            "aliases."
         )
 
 
@@ -272,8 +299,8 @@ def _check_dates(gene_ids: pd.Index, source: str, aliases: pd.Series[str] | None
     if len(dates):
         raise UserError(
             f"{source}: {len(dates)} ids are dates, which a spreadsheet such as Excel made of "
-            f"symbols ({some(dates)}; 1-Mar was MARCH1 or MARC1), and genes are missing; put the "
-            "symbols back, or list the dates as aliases"
+            f"symbols ({some(dates)}), and genes are missing. Restore the symbols (1-Mar was "
+            "MARCH1 or MARC1), or list the dates as aliases."
         )
 
 
@@ -284,35 +311,39 @@ def _no_match(
     *,
     source: str,
     columns: pd.Index | None,
-    turn: str,
+    transpose_remedy: str,
 ) -> UserError:
     best, number = _best_kind(genes, gene_ids)
-    across, found = _best_kind(genes, pd.Index([]) if columns is None else columns)
+    column_kind, n_columns = _best_kind(genes, pd.Index([]) if columns is None else columns)
     if number:
-        remedy = f'as {best} ids {number:,} would match: write ids = "{best}"'
-    elif found:
-        ids = "" if across == kind else f' and ids = "{across}"'
-        remedy = f"its columns are genes ({found:,} would match): {turn}{ids}"
+        remedy = f'As {best} ids {number:,} would match. Write ids = "{best}".'
+    elif n_columns:
+        ids = "" if column_kind == kind else f' Also write ids = "{column_kind}".'
+        remedy = f"Its columns are genes ({n_columns:,} would match). {transpose_remedy}{ids}"
     elif kind != "entrez" and gene_ids.str.fullmatch(r"\d+").mean() > 1 / 2:
         remedy = (
-            f"they look like Entrez ids ({some(gene_ids)}): "
-            'write ids = "entrez" and give a table of aliases'
+            f"They look like Entrez ids ({some(gene_ids)}). "
+            'Write ids = "entrez" and give a table of aliases.'
         )
     else:
-        remedy = f"nor as any other kind; its ids look like {some(gene_ids)}"
-    return UserError(f"no gene of the maps is in {source} as {kind} ids; {remedy}")
+        remedy = (
+            f"No other kind fits. Its ids begin with {some(gene_ids)}. Check the file and the "
+            "gene maps, or give a table of aliases."
+        )
+    return UserError(f"no gene of the maps is in {source} as {kind} ids. {remedy}")
 
 
 def _best_kind(genes: pd.DataFrame, ids: pd.Index) -> tuple[IdKind, int]:
-    """The kind as which most genes of a map are among ``ids``, and how many those are."""
+    """Return the kind of ids that matches most genes of a map, and the number of those genes."""
     counts = {kind: _count(genes, ids.astype("str"), kind) for kind in get_args(IdKind)}
     best = max(counts, key=lambda kind: counts[kind])
     return best, counts[best]
 
 
-def _among(ids: pd.Series[str], known: pd.Index) -> NDArray[np.bool_]:
-    """Which ids are known; as objects, for pandas looks up Arrow's strings one by one."""
-    return np.asarray(ids.astype(object).isin(known.astype(object)))
+def _among(ids: pd.Series[str], row_ids: pd.Index) -> NDArray[np.bool_]:
+    """Return which ids are among the row ids."""
+    # pandas looks up strings of Arrow one by one, but Python objects in one hash table.
+    return np.asarray(ids.astype(object).isin(row_ids.astype(object)))
 
 
 def _count(genes: pd.DataFrame, gene_ids: pd.Index, kind: IdKind) -> int:

@@ -1,8 +1,9 @@
-"""Ranks of genes within profiles: all that quantile normalisation needs of them.
+"""Ranks of genes within profiles. Quantile normalisation needs nothing else of a profile.
 
-Profiles are sorted by numpy, which sorts whole numbers several times as fast as it sorts positions
-by values: each value becomes a number of nearly the same order whose lowest digits are the
-position. Neighbours that this leaves in the wrong order change places afterwards.
+numpy sorts whole numbers with vector instructions, several times as fast as it sorts positions by
+float values (``argsort``). So each value becomes a whole-number key. Its high digits are the value,
+rounded. Its low digits are the position of the gene. After sorting, the low digits are the order.
+Neighbours that rounding left in the wrong order change places afterwards.
 """
 
 from __future__ import annotations
@@ -22,14 +23,21 @@ Floats = NDArray[np.float64]
 Ranks = NDArray[np.uint16 | np.uint32]
 Keys = NDArray[np.uint32 | np.int64]
 
-_MOVES = 4
-"""Moves per gene after which a profile is sorted the slow way."""
+_MOVES_PER_GENE = 4
+"""A profile whose keys need more moves than this is sorted by ``argsort`` instead.
+
+Insertion is fast for the few neighbours that rounding exchanges. It is quadratic for a profile
+whose values all round to one key, for instance because of one huge outlier.
+"""
 
 _MOST_STEPS = 1 << 40
-"""Numbers that a value may become: float64 counts so far without loss."""
+"""Largest number of steps that a profile's range is divided into. float64 is exact far beyond."""
 
-_STRETCH = 512
-"""Genes whose ties are counted before any is looked for."""
+_STRETCH_GENES = 512
+"""Genes whose ties are counted in one vector loop, before any run of ties is searched for.
+
+Most stretches of measured values have no tie, and the search then costs nothing.
+"""
 
 
 class Ranked(NamedTuple):
@@ -44,12 +52,14 @@ class Ranked(NamedTuple):
     ordered: Floats
 
 
-class Room:
-    """Memory to rank blocks of profiles in, one after another: new memory costs as much as ranking.
+class Buffers:
+    """Memory to rank blocks of profiles in, one block after another.
+
+    Fresh memory costs as much as ranking does, because the system must clear its pages first.
 
     Args:
-        profiles: of the largest block.
-        n_genes: of all.
+        profiles: the number of profiles of the largest block.
+        n_genes: the number of all genes.
     """
 
     def __init__(self, profiles: int, n_genes: int) -> None:
@@ -57,40 +67,43 @@ class Room:
         self._arrays: dict[tuple[str, Any], NDArray[Any]] = {}
 
     def array(self, purpose: str, dtype: type[T], profiles: int) -> NDArray[T]:
-        """Profiles × genes for a purpose, holding anything; the same memory each time."""
+        """Return profiles × genes with arbitrary content, the same memory for each purpose."""
         key = purpose, dtype
         if key not in self._arrays:
             self._arrays[key] = np.empty(self._shape, dtype)
         return self._arrays[key][:profiles]
 
 
-def quantile_ranks(expression: Floats, room: Room | None = None) -> Ranked:
-    """Ranks for quantile normalisation, and what the quantile reference is the mean of.
+def quantile_ranks(expression: Floats, buffers: Buffers | None = None) -> Ranked:
+    """Return the ranks for quantile normalisation, and the sorted profiles.
+
+    The mean of the sorted profiles is the quantile reference.
 
     Args:
         expression: profiles × genes, finite.
-        room: to work in, and for what is returned, if not new memory.
+        buffers: memory to work in. The result lies in it, too. Without it, memory is fresh.
 
     Returns:
         ``int(average rank − 1)`` of every value within its profile, and the sorted profiles.
     """
-    return _rank(expression, room, _even_keys, _scatter_middles)
+    return _rank(expression, buffers, _even_keys, _scatter_middles)
 
 
-def reference_ranks(expression: Floats, room: Room | None = None) -> Ranked:
-    """Positions in the quantile reference that RNA-seq values are mapped to, profile by profile.
+def reference_ranks(expression: Floats, buffers: Buffers | None = None) -> Ranked:
+    """Return the positions in the quantile reference that RNA-seq values are mapped to.
 
     With dense rank r = 0 … U−1 among a profile's U distinct values and G genes, the position is
-    ``int((r + 1) / U · G) − 1`` [D-GEX code]; ties (zeros, twins) share one value. Where rounding
-    makes that −1, as for G = U = 49, it is 0; the published code would take the largest value.
+    ``int((r + 1) / U · G) − 1``, as in the code published with D-GEX. Ties (zeros, twins) share one
+    value. If rounding makes that −1, as for G = U = 49, the position is 0. The published code
+    would take the largest value there, as Python counts −1 from the end.
 
-    Arguments are those of :func:`quantile_ranks`.
+    The arguments are those of :func:`quantile_ranks`.
     """
-    return _rank(expression, room, _bit_keys, _scatter_dense)
+    return _rank(expression, buffers, _bit_keys, _scatter_dense)
 
 
 def express(ranks: Ranks, reference: Floats) -> NDArray[np.float32]:
-    """Expression of ranks: ``reference[rank]``, rounded for the store."""
+    """Return the expression of ranks, ``reference[rank]``, rounded for the store."""
     expression = np.empty(ranks.shape, np.float32)
     _gather(ranks, reference.astype(np.float32), expression)
     return expression
@@ -99,133 +112,154 @@ def express(ranks: Ranks, reference: Floats) -> NDArray[np.float32]:
 def expressed_sums(
     ranks: Ranks, reference: Floats, where: NDArray[np.bool_] | None = None
 ) -> GeneSums:
-    """Sums of the expression of ranks, in float64, over these profiles or some of them.
+    """Return the sums of the expression of ranks, in float64, over all or some profiles.
 
-    Deviations are taken from the first profile, so those of a gene that never varies are 0.
+    Deviations are taken from the first profile. The sums of squares then lose no digits, and those
+    of a gene that never varies are exactly 0.
+
+    Args:
+        ranks: profiles × genes.
+        reference: value of each rank.
+        where: one value per profile: True for those to sum. All, if None.
     """
     n_genes = ranks.shape[1]
-    at = np.arange(len(ranks)) if where is None else np.flatnonzero(where)
-    if not len(at):
+    rows = np.arange(len(ranks)) if where is None else np.flatnonzero(where)
+    if not len(rows):
         return GeneSums.none(n_genes)
-    first = reference.take(ranks[at[0]])
+    first = reference.take(ranks[rows[0]])
     total, squares = np.zeros(n_genes), np.zeros(n_genes)
-    _add_deviations(ranks, at, reference, (first, total, squares))
-    return GeneSums(len(at), first + total / len(at), squares - total**2 / len(at))
+    _add_deviations(ranks, rows, reference, (first, total, squares))
+    return GeneSums(len(rows), first + total / len(rows), squares - total**2 / len(rows))
 
 
 def rank_type(n_genes: int) -> type[np.uint16 | np.uint32]:
-    """The type of ranks: half the disk where it suffices, as for the published 10,463 genes."""
+    """Return the type of ranks. The published 10,463 genes need 16 bits, half the disk of 32."""
     return np.uint16 if n_genes <= 1 << 16 else np.uint32
 
 
 def _rank(
     expression: Floats,
-    room: Room | None,
-    make_keys: Callable[[Floats, Room], Keys],
+    buffers: Buffers | None,
+    make_keys: Callable[[Floats, Buffers], Keys],
     scatter: Callable[[Floats, Keys, np.integer, Ranks], None],
 ) -> Ranked:
     n_profiles, n_genes = expression.shape
-    room = room or Room(n_profiles, n_genes)
-    keys = make_keys(expression, room)
-    places = keys.dtype.type(_places(expression))
-    ordered = _sort(expression, keys, places, room)
-    ranks: Ranks = room.array("ranks", rank_type(n_genes), n_profiles)
-    scatter(ordered, keys, places, ranks)
+    buffers = buffers or Buffers(n_profiles, n_genes)
+    keys = make_keys(expression, buffers)
+    mask = keys.dtype.type(_position_mask(expression))
+    ordered = _sort(expression, keys, mask, buffers)
+    ranks: Ranks = buffers.array("ranks", rank_type(n_genes), n_profiles)
+    scatter(ordered, keys, mask, ranks)
     return Ranked(ranks, ordered)
 
 
-def _places(expression: Floats) -> int:
-    """Ones in the digits of a key that are a position."""
+def _position_mask(expression: Floats) -> int:
+    """Return ones in the binary digits of a key that hold the position of the gene."""
     last: int = expression.shape[1] - 1
     return (1 << last.bit_length()) - 1
 
 
-def _even_keys(expression: Floats, room: Room) -> Keys:
-    """Keys for values without long tails, such as log2 expression: steps of equal size."""
-    places = _places(expression)
-    dtype: type[np.uint32 | np.int64] = np.uint32 if places < 1 << 16 else np.int64
-    keys: Keys = room.array("keys", dtype, len(expression))
-    steps = min(int(np.iinfo(dtype).max) // (places + 1), _MOST_STEPS)
+def _even_keys(expression: Floats, buffers: Buffers) -> Keys:
+    """Return keys for values without long tails, such as log2 expression: steps of equal size.
+
+    The published 10,463 genes take 14 bits. Keys of 32 bits have room for 2¹⁸ steps beside
+    them, and twice as many fit in a vector register as keys of 64 bits.
+    """
+    mask = _position_mask(expression)
+    dtype: type[np.uint32 | np.int64] = np.uint32 if mask < 1 << 16 else np.int64
+    keys: Keys = buffers.array("keys", dtype, len(expression))
+    steps = min(int(np.iinfo(dtype).max) // (mask + 1), _MOST_STEPS)
     extremes = expression.min(axis=1), expression.max(axis=1)
-    _fill_even_keys(expression, extremes, steps, places + 1, keys)
+    _fill_even_keys(expression, extremes, steps, mask + 1, keys)
     return keys
 
 
-def _bit_keys(expression: Floats, room: Room) -> Keys:
-    """Keys for any values: the leading bits of a float64, turned round where it is negative."""
-    keys = room.array("keys", np.int64, len(expression))
+def _bit_keys(expression: Floats, buffers: Buffers) -> Keys:
+    """Return keys for any values, such as RPKM: the leading bits of a float64.
+
+    Floats of the same sign are ordered like their bits. For negative ones the order is reversed by
+    inverting all bits but the sign.
+    """
+    keys = buffers.array("keys", np.int64, len(expression))
     bits = np.ascontiguousarray(expression, np.float64).view(np.int64)
+    # All ones for a negative number, all zeros for others, then without the sign.
     np.right_shift(bits, 63, out=keys)
     keys &= np.iinfo(np.int64).max
     keys ^= bits
-    places = _places(expression)
-    keys &= ~places
+    mask = _position_mask(expression)
+    keys &= ~mask
     keys |= np.arange(expression.shape[1])
     return keys
 
 
-def _sort(expression: Floats, keys: Keys, places: np.integer, room: Room) -> Floats:
-    """Sort the keys, and profiles by them."""
+def _sort(expression: Floats, keys: Keys, mask: np.integer, buffers: Buffers) -> Floats:
+    """Sort the keys in place, and return the profiles sorted."""
     keys.sort(axis=1)
-    ordered = room.array("ordered", np.float64, len(expression))
-    settled = np.empty(len(expression), np.bool_)
-    _settle(expression, keys, places, ordered, settled)
-    for at in np.flatnonzero(~settled):
-        keys[at] = np.argsort(expression[at])
-        ordered[at] = expression[at, keys[at]]
+    ordered = buffers.array("ordered", np.float64, len(expression))
+    is_sorted = np.empty(len(expression), np.bool_)
+    _insertion_sort(expression, keys, mask, ordered, is_sorted)
+    for row in np.flatnonzero(~is_sorted):
+        keys[row] = np.argsort(expression[row])
+        ordered[row] = expression[row, keys[row]]
     return ordered
 
 
 @compiled
-def add_rows(rows: Floats, where: NDArray[np.bool_], every: Floats, some: Floats) -> None:
-    """Add all profiles to one total and some to another, one by one: however cut, the same sums."""
-    for at in range(len(rows)):
-        row = rows[at]
+def add_rows(rows: Floats, where: NDArray[np.bool_], total: Floats, total_where: Floats) -> None:
+    """Add all profiles to ``total``, and those marked in ``where`` to ``total_where``.
+
+    Profiles are added one by one, so the sums do not depend on how they are cut into blocks.
+    """
+    for i in range(len(rows)):
+        row = rows[i]
         for gene in range(len(row)):
-            every[gene] += row[gene]
-        if where[at]:
+            total[gene] += row[gene]
+        if where[i]:
             for gene in range(len(row)):
-                some[gene] += row[gene]
+                total_where[gene] += row[gene]
 
 
 @compiled
 def _fill_even_keys(
-    expression: Floats, extremes: tuple[Floats, Floats], steps: int, place: int, keys: Keys
+    expression: Floats, extremes: tuple[Floats, Floats], steps: int, unit: int, keys: Keys
 ) -> None:
-    for at in range(len(expression)):
-        values, out = expression[at], keys[at]
-        low, high = extremes[0][at], extremes[1][at]
+    for row in range(len(expression)):
+        values, out = expression[row], keys[row]
+        low, high = extremes[0][row], extremes[1][row]
         scale = steps / (high - low)
-        if not 0.0 < scale < np.inf:  # one value, or a range that float64 lacks: sorted afterwards
+        # All values equal, or a range beyond float64: all keys are 0, and insertion or argsort
+        # sorts the values.
+        if not 0.0 < scale < np.inf:
             scale = low = 0.0
         for gene in range(len(values)):
-            out[gene] = np.int64((values[gene] - low) * scale) * place + gene
+            out[gene] = np.int64((values[gene] - low) * scale) * unit + gene
 
 
 @compiled
-def _settle(
-    expression: Floats, keys: Keys, places: np.integer, ordered: Floats, settled: NDArray[np.bool_]
+def _insertion_sort(
+    expression: Floats, keys: Keys, mask: np.integer, ordered: Floats, is_sorted: NDArray[np.bool_]
 ) -> None:
-    """Values in the order of sorted keys; where a few are out of place, both by insertion."""
+    """Take values in the order of sorted keys, and sort the few that are out of place."""
     n_genes = expression.shape[1]
-    for at in range(len(expression)):
-        values, order, out = expression[at], keys[at], ordered[at]
+    for row in range(len(expression)):
+        values, order, out = expression[row], keys[row], ordered[row]
         for i in range(n_genes):
-            out[i] = values[np.uint64(order[i] & places)]  # unsigned: no index from the end
-        left = _MOVES * n_genes
+            # A signed index would be tested for counting from the end.
+            out[i] = values[np.uint64(order[i] & mask)]
+        moves_left = _MOVES_PER_GENE * n_genes
         for i in range(1, n_genes):
             if out[i - 1] > out[i]:
                 value, key, j = out[i], order[i], i
-                while j > 0 and out[j - 1] > value and left > 0:
+                while j > 0 and out[j - 1] > value and moves_left > 0:
                     out[j], order[j] = out[j - 1], order[j - 1]
                     j -= 1
-                    left -= 1
+                    moves_left -= 1
                 out[j], order[j] = value, key
-        settled[at] = left > 0
+        is_sorted[row] = moves_left > 0
 
 
 @compiled
-def _ties(values: Floats) -> int:
+def _count_ties(values: Floats) -> int:
     ties = 0
     for i in range(1, len(values)):
         ties += values[i] == values[i - 1]
@@ -233,34 +267,38 @@ def _ties(values: Floats) -> int:
 
 
 @compiled
-def _scatter_middles(ordered: Floats, order: Keys, places: np.integer, ranks: Ranks) -> None:
-    """The middle of each value's run of equal values: ``int(average rank − 1)``."""
+def _scatter_middles(ordered: Floats, order: Keys, mask: np.integer, ranks: Ranks) -> None:
+    """Write ``int(average rank − 1)``: the middle of each run of equal values.
+
+    Every gene first gets its place in the order. Runs of ties are then corrected.
+    """
     n_genes = ordered.shape[1]
-    for at in range(len(ordered)):
-        values, keys, out = ordered[at], order[at], ranks[at]
+    for row in range(len(ordered)):
+        values, keys, out = ordered[row], order[row], ranks[row]
         for i in range(n_genes):
-            out[np.uint64(keys[i] & places)] = i
-        for start in range(0, n_genes, _STRETCH):
-            first, stop = start, min(start + _STRETCH, n_genes)
-            if not _ties(values[start : stop + 1]):
+            out[np.uint64(keys[i] & mask)] = i
+        for start in range(0, n_genes, _STRETCH_GENES):
+            first, stop = start, min(start + _STRETCH_GENES, n_genes)
+            # One gene more, for a run that crosses into the next stretch.
+            if not _count_ties(values[start : stop + 1]):
                 continue
             while first < stop:
                 last = first
                 while last + 1 < n_genes and values[last + 1] == values[first]:
                     last += 1
-                # A run that began in the stretch before was seen to there.
+                # A run that began in the stretch before was corrected there.
                 if last > first and not (first and values[first - 1] == values[first]):
                     for i in range(first, last + 1):
-                        out[np.uint64(keys[i] & places)] = (first + last) // 2
+                        out[np.uint64(keys[i] & mask)] = (first + last) // 2
                 first = last + 1
 
 
 @compiled
-def _scatter_dense(ordered: Floats, order: Keys, places: np.integer, ranks: Ranks) -> None:
-    """``int((dense rank + 1) / distinct values · genes) − 1``, in float64 as published."""
+def _scatter_dense(ordered: Floats, order: Keys, mask: np.integer, ranks: Ranks) -> None:
+    """Write ``int((dense rank + 1) / distinct values · genes) − 1``, in float64 as published."""
     n_genes = ordered.shape[1]
-    for at in range(len(ordered)):
-        values, keys, out = ordered[at], order[at], ranks[at]
+    for row in range(len(ordered)):
+        values, keys, out = ordered[row], order[row], ranks[row]
         distinct = 1
         for i in range(1, n_genes):
             distinct += values[i] != values[i - 1]
@@ -270,31 +308,32 @@ def _scatter_dense(ordered: Floats, order: Keys, places: np.integer, ranks: Rank
                 dense += 1
             # With as many distinct values as genes, rounding can make the lowest less than 1.
             position = np.int64(dense / distinct * n_genes) - 1
-            out[np.uint64(keys[i] & places)] = max(position, 0)
+            out[np.uint64(keys[i] & mask)] = max(position, 0)
 
 
 @compiled
 def _gather(ranks: Ranks, reference: NDArray[np.float32], expression: NDArray[np.float32]) -> None:
-    for at in range(len(ranks)):
-        places, out = ranks[at], expression[at]
-        for gene in range(len(places)):
-            out[gene] = reference[places[gene]]
+    for row in range(len(ranks)):
+        profile, out = ranks[row], expression[row]
+        for gene in range(len(profile)):
+            out[gene] = reference[profile[gene]]
 
 
 @compiled
 def _add_deviations(
     ranks: Ranks,
-    profiles: NDArray[np.intp],
+    rows: NDArray[np.intp],
     reference: Floats,
     sums: tuple[Floats, Floats, Floats],
 ) -> None:
     first, total, squares = sums
-    values = np.empty(len(first))  # looked up first: what is then left is arithmetic on vectors
-    for at in profiles:
-        places = ranks[at]
-        for gene in range(len(places)):
-            values[gene] = reference[places[gene]]
-        for gene in range(len(places)):
-            apart = values[gene] - first[gene]
-            total[gene] += apart
-            squares[gene] += apart * apart
+    values = np.empty(len(first))
+    for row in rows:
+        profile = ranks[row]
+        # Looking up is a loop of its own: what remains is arithmetic that the compiler vectorises.
+        for gene in range(len(profile)):
+            values[gene] = reference[profile[gene]]
+        for gene in range(len(profile)):
+            deviation = values[gene] - first[gene]
+            total[gene] += deviation
+            squares[gene] += deviation * deviation

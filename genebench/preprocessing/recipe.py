@@ -1,8 +1,19 @@
-"""Prepare a compendium: the published recipe, from readers to a store.
+"""The published recipe: from the readers of raw platforms to a prepared dataset.
 
-Each source is read in blocks: gene matching, probe averaging, ranks. When the quantile reference
-is known, ranks become expression, its statistics and its digest. What is held in memory is a few
-blocks at a time, one for each thread that works on them.
+The steps are those of the code published with D-GEX (Chen et al. 2016, Bioinformatics 32:1832):
+
+1. Remove duplicate arrays.
+2. Average the probes of each gene.
+3. Quantile-normalise the arrays.
+4. Map RNA-seq to the quantiles of the arrays.
+5. Standardise each gene, per platform.
+6. Split the arrays at random, 80/10/10.
+
+Quantile normalisation needs nothing of a profile but its ranks. So each source is read once, after
+step 1, and its ranks are written. When all arrays are ranked, the quantile reference is known. One
+pass over the ranks then writes expression, its statistics and its digest.
+
+Memory: a few blocks of profiles for each thread, whatever the size of the sources.
 """
 
 from __future__ import annotations
@@ -10,7 +21,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -35,14 +46,14 @@ from genebench.data.store import (
 )
 from genebench.errors import UserError
 from genebench.formats.base import BLOCK, Piece, Rows
-from genebench.preprocessing.compendium import REFERENCE_PLATFORM, Compendium
+from genebench.preprocessing.compendium import REFERENCE_PLATFORM, Compendium, Platform
 from genebench.preprocessing.coverage import KeptGenes, keep_genes
 from genebench.preprocessing.duplicates import find_duplicates
 from genebench.preprocessing.probe_means import ProbeMeans
 from genebench.preprocessing.ranks import (
+    Buffers,
     Ranked,
     Ranks,
-    Room,
     add_rows,
     express,
     expressed_sums,
@@ -53,14 +64,22 @@ from genebench.preprocessing.scale_checks import LevelWatch, Suspects, check_lev
 from genebench.preprocessing.splits import group_split, random_split
 from genebench.specs import check_name
 
-FEWEST = 3, "have statistics"
-FEWEST_TO_SPLIT = 10, "be split 80/10/10"
+FEWEST_PROFILES = 3, "have statistics"
+FEWEST_PROFILES_TO_SPLIT = 10, "be split 80/10/10"
 
 ROWS = 16
-"""Profiles that a thread ranks at once: a processor's cache holds what is worked out of them."""
+"""Profiles that a thread ranks at once.
+
+16 profiles of the published 10,463 genes are 1.3 MB in float64, which a processor's cache holds.
+Blocks that fill more or less of the cache were no faster (benchmarks/README.md).
+"""
 
 RANKED_ROWS = 128
-"""Profiles that a thread expresses at once: handing over takes time."""
+"""Profiles that a thread turns from ranks into expression at once.
+
+They are more than :data:`ROWS`, because looking values up is little work, and handing a block over
+to another thread takes time.
+"""
 
 Floats = NDArray[np.float64]
 
@@ -78,246 +97,311 @@ def prepare(
     Args:
         compendium: raw platforms and gene maps.
         name: name to prepare it under, if not the compendium's own.
-        code: digest of the code that made the compendium, when code did.
-        progress: told after each block.
-        store: where to put it, if not in the user's own.
+        code: digest of the code that made the compendium, if code made it.
+        progress: called after each block.
+        store: the store to put it in, if not the user's own.
 
     Raises:
         UserError: something is wrong with a file, or the disk is full. The store is as before.
     """
     store = store or DataStore()
-    name = name or compendium.name
+    origin = {**compendium.origin, "code": code}
+    compendium = replace(compendium, name=name or compendium.name, origin=origin)
     _check_sizes(compendium)
     genes = keep_genes(compendium)
-    with store.staging(name) as folder:
-        work = _Preparation(compendium, genes, folder, progress)
-        contents = work.run()
-        info = _describe(compendium, name, code, work, contents)
+    with store.staging(compendium.name) as folder:
+        # Step 1. Duplicates are searched for over all probes, so before probes are averaged.
+        removed = _find_duplicates(compendium, folder, progress)
+
+        # Step 6 is drawn here: it needs the ids alone, and the strict variants of the protocols
+        # take the quantile reference of step 3 from the training profiles.
+        sources = {
+            platform: _Source.of(compendium, platform, removed, folder / platform)
+            for platform in compendium.platforms
+        }
+        arrays = sources[REFERENCE_PLATFORM]
+        reading = _Counter(progress, sum(len(source.table) for source in sources.values()))
+
+        # Steps 2 and 3: probe means, ranks of the arrays, and the reference.
+        references, drafts = _rank_arrays(arrays, genes, reading)
+        ranks = {REFERENCE_PLATFORM: drafts}
+
+        # Steps 2 and 4: probe means and ranks of RNA-seq.
+        for platform, source in sources.items():
+            if source is not arrays:
+                ranks[platform] = _rank_rna_seq(source, genes, reading)
+
+        # Steps 3 and 4, from ranks to expression, and step 5 over the same blocks. Standardisation
+        # itself is applied when a dataset is read.
+        write_table(genes.landmarks, folder / "landmark_genes.tsv", "ensembl")
+        write_table(genes.targets, folder / "target_genes.tsv", "ensembl")
+        write_vectors(folder, reference=references.everything)
+        checksums, contents = {}, {}
+        for platform, source in sources.items():
+            checksum, sums = _write_expression(source, genes, ranks[platform], references)
+            _write_statistics(source, sums, references)
+            checksums[f"{platform}/expression.npy"] = checksum
+            contents[platform] = platform_digest(source.table, checksum)
+
+        info = _describe(compendium, genes, sources, contents)
         (folder / "dataset.json").write_text(json.dumps(info, indent=1), "utf-8")
-        return store.publish(name, folder, work.sums)
+        return store.publish(compendium.name, folder, checksums)
 
 
 def _check_sizes(compendium: Compendium) -> None:
     if REFERENCE_PLATFORM not in compendium.platforms:
         raise UserError(
             f"dataset {compendium.name}: no platform {REFERENCE_PLATFORM}, which the recipe takes "
-            "its quantiles from"
+            "its quantiles from. Add it."
         )
     for name, platform in compendium.platforms.items():
         check_name("platform", name)
         profiles = len(platform.reader.profiles)
-        fewest, reason = FEWEST_TO_SPLIT if name == REFERENCE_PLATFORM else FEWEST
+        is_split = name == REFERENCE_PLATFORM
+        fewest, reason = FEWEST_PROFILES_TO_SPLIT if is_split else FEWEST_PROFILES
         if profiles < fewest:
             raise UserError(
-                f"{platform.reader.source}: {profiles} profiles; platform {name} needs at least "
-                f"{fewest} to {reason}"
+                f"{platform.reader.source}: {profiles} profiles, but platform {name} needs at "
+                f"least {fewest} to {reason}. Add profiles, or leave the platform out."
             )
 
 
 @dataclass(frozen=True)
+class _Source:
+    """A raw platform, and those of its profiles that the dataset keeps.
+
+    Attributes:
+        name: name of the platform.
+        platform: its reader and how to read it.
+        kept: one value per profile of the reader: True for those that are kept.
+        table: table of the kept profiles, with their splits.
+        training: one value per kept profile: True for the training profiles of the random split.
+        folder: the folder of the platform in the dataset.
+    """
+
+    name: str
+    platform: Platform
+    kept: NDArray[np.bool_]
+    table: pd.DataFrame
+    training: NDArray[np.bool_]
+    folder: Path
+
+    @classmethod
+    def of(
+        cls, compendium: Compendium, name: str, removed: NDArray[np.bool_], folder: Path
+    ) -> _Source:
+        """Return the source of a platform. ``removed`` marks duplicates on the reference platform.
+
+        Profiles of the other platforms are all kept, and none of them is a training profile.
+        """
+        platform = compendium.platforms[name]
+        is_reference = name == REFERENCE_PLATFORM
+        kept = ~removed if is_reference else np.ones(len(platform.reader.profiles), np.bool_)
+        table = _profile_table(compendium, name, kept)
+        training = np.zeros(len(table), np.bool_)
+        if is_reference:
+            training = (table["split"] == "train").to_numpy()
+        return cls(name, platform, kept, table, training, folder)
+
+
+@dataclass
+class _Counter:
+    """Progress over the profiles of all platforms together."""
+
+    progress: Progress
+    total: int
+    done: int = 0
+
+    def add(self, n_profiles: int, message: str) -> None:
+        """Report that more profiles are done."""
+        self.done += n_profiles
+        self.progress(self.done, self.total, message)
+
+
+@dataclass(frozen=True)
 class _Block:
-    """Some profiles in a row, and which of them are kept."""
+    """Consecutive profiles of a source, at least one of which is kept."""
 
     piece: Piece
     kept: NDArray[np.bool_]
 
     def fetch(self) -> Rows:
-        """The kept profiles, until this thread fetches other ones."""
+        """Return the kept profiles, valid until this thread fetches others."""
         values, columns = self.piece.fetch()
         return Rows(values if self.kept.all() else values[self.kept], columns)
 
 
 @dataclass(frozen=True)
 class _References:
-    """Quantile references: over all profiles of the reference platform, and training ones."""
+    """Quantile references: means over profiles of the sorted genes.
+
+    Attributes:
+        everything: over all kept profiles of the reference platform, as published.
+        training: over its training profiles, for the strict variants.
+    """
 
     everything: Floats
     training: Floats
 
-    def expression(
-        self, block: tuple[Ranks, NDArray[np.bool_]]
-    ) -> tuple[NDArray[np.float32], GeneSums, GeneSums]:
-        """Expression of ranks, its sums, and those of the training profiles alone."""
-        ranks, trains = block
-        return (
-            express(ranks, self.everything),
-            expressed_sums(ranks, self.everything),
-            expressed_sums(ranks, self.training, trains),
-        )
+
+def _find_duplicates(compendium: Compendium, folder: Path, progress: Progress) -> NDArray[np.bool_]:
+    """Return which profiles of the reference platform are duplicates to remove (step 1)."""
+    reader, rule = compendium.platforms[REFERENCE_PLATFORM].reader, compendium.duplicates
+    if rule == "keep":
+        return np.zeros(len(reader.profiles), dtype=bool)
+    return find_duplicates(
+        reader, rule, seed=compendium.split_seed, folder=folder, progress=progress
+    )
 
 
-class _Preparation:
-    """The steps of the recipe, in one staging folder.
+def _rank_arrays(
+    source: _Source, genes: KeptGenes, reading: _Counter
+) -> tuple[_References, Drafts]:
+    """Write the ranks of the arrays, and sum the quantile references (steps 2 and 3)."""
+    everything, training = np.zeros(len(genes)), np.zeros(len(genes))
 
-    Attributes:
-        genes: the genes that are kept.
-        tables: platform → table of the profiles that are kept.
-        duplicates: ids of the profiles that were removed as duplicates.
-        sums: sha256 of the large files of the folder, by their paths in it.
+    def ranks() -> Iterator[Ranks]:
+        start = 0
+        for ranked in _average_and_rank(source, genes, quantile_ranks, reading):
+            stop = start + len(ranked.ranks)
+            add_rows(ranked.ordered, source.training[start:stop], everything, training)
+            start = stop
+            yield ranked.ranks
+
+    drafts = _write_ranks(source, genes, ranks())
+    n_profiles, n_training = len(source.training), source.training.sum()
+    return _References(everything / n_profiles, training / n_training), drafts
+
+
+def _rank_rna_seq(source: _Source, genes: KeptGenes, reading: _Counter) -> Drafts:
+    """Write the positions in the reference that RNA-seq values are mapped to (steps 2 and 4)."""
+    ranked = _average_and_rank(source, genes, reference_ranks, reading)
+    return _write_ranks(source, genes, (block.ranks for block in ranked))
+
+
+def _average_and_rank(
+    source: _Source, genes: KeptGenes, rank: Callable[[Floats, Buffers], Ranked], reading: _Counter
+) -> Iterator[Ranked]:
+    """Yield ranked blocks of kept profiles in file order (step 2, then ranks), checking scales.
+
+    A block is valid until the next one is requested. Then its buffers are used again.
+    """
+    probe_means, platform = ProbeMeans(genes.rows[source.name]), source.platform
+    file, level = platform.reader.source, platform.level
+    watch = LevelWatch(source=file, platform=source.name, level=level, profiles=source.table.index)
+    # Fresh memory costs as much as ranking does, so buffers of finished blocks are used again.
+    free: SimpleQueue[Buffers] = SimpleQueue()
+
+    def work(block: _Block) -> tuple[Ranked, Suspects, Buffers]:
+        try:
+            buffers = free.get_nowait()
+        except Empty:
+            buffers = Buffers(ROWS, len(genes))
+        rows = to_log2(block.fetch(), source=file, platform=source.name, level=level)
+        means = probe_means.average(rows, buffers.array("means", np.float64, len(rows.values)))
+        ranked = rank(means, buffers)
+        return ranked, watch.suspects(means, ranked.ordered), buffers
+
+    # Closing the results first lets running threads end before the file is closed.
+    with (
+        platform.reader.pieces(probe_means.positions, ROWS) as pieces,
+        closing(in_order(work, _blocks(source, probe_means, pieces, reading))) as results,
+    ):
+        for ranked, suspects, buffers in results:
+            watch.add(suspects)
+            yield ranked
+            free.put(buffers)
+    watch.judge()
+
+
+def _blocks(
+    source: _Source, probe_means: ProbeMeans, pieces: Iterator[Piece], reading: _Counter
+) -> Iterator[_Block]:
+    """Yield the blocks with profiles to keep, after a check of the scale of the first ones."""
+    platform = source.platform
+    # The error for a file on a wrong scale comes at once, before anything is written.
+    first = list(islice(pieces, BLOCK // ROWS))
+    sample = np.concatenate([probe_means.average(piece.fetch()) for piece in first])
+    check_level(sample, source=platform.reader.source, platform=source.name, level=platform.level)
+    for piece in chain(first, pieces):
+        kept = source.kept[piece.start : piece.stop]
+        if kept.any():
+            yield _Block(piece, kept)
+        reading.add(int(kept.sum()), f"reading {source.name}")
+
+
+def _write_ranks(source: _Source, genes: KeptGenes, blocks: Iterator[Ranks]) -> Drafts:
+    """Write ranks into the file that expression will be written to, each in its place."""
+    source.folder.mkdir()
+    shape = len(source.table), len(genes)
+    drafts = Drafts(source.folder / "expression.npy", shape, np.float32)
+    drafts.write(blocks)
+    return drafts
+
+
+def _write_expression(
+    source: _Source, genes: KeptGenes, drafts: Drafts, references: _References
+) -> tuple[str, tuple[GeneSums, GeneSums]]:
+    """Turn ranks into expression (steps 3 and 4), and gather the sums for step 5.
+
+    Returns:
+        The sha256 of the file, and the sums over all profiles and over the training profiles.
+        The latter use the reference of the training profiles.
     """
 
-    def __init__(
-        self, compendium: Compendium, genes: KeptGenes, folder: Path, progress: Progress
-    ) -> None:
-        self._platforms = compendium.platforms
-        self.genes = genes
-        self._folder = folder
-        self._progress = progress
-        self._done = 0
-        self._drafts: dict[str, Drafts] = {}
-        self.sums: dict[str, str] = {}
-        removed = self._find_duplicates(compendium)
-        self._kept = {
-            name: np.ones(len(item.reader.profiles), dtype=bool)
-            for name, item in self._platforms.items()
-        } | {REFERENCE_PLATFORM: ~removed}
-        self.tables = {
-            name: _profile_table(compendium, name, kept) for name, kept in self._kept.items()
-        }
-        profiles = self._platforms[REFERENCE_PLATFORM].reader.profiles
-        self.duplicates: list[str] = profiles.index[removed].tolist()
-        self._training = (self.tables[REFERENCE_PLATFORM]["split"] == "train").to_numpy()
-
-    def run(self) -> dict[str, str]:
-        """Fill the folder; return the digest of each platform's content."""
-        write_table(self.genes.landmarks, self._folder / "landmark_genes.tsv", "ensembl")
-        write_table(self.genes.targets, self._folder / "target_genes.tsv", "ensembl")
-        references = self._rank_reference()
-        for platform in self._platforms:
-            if platform != REFERENCE_PLATFORM:
-                ranked = self._ranked(platform, reference_ranks)
-                self._draft(platform, (profiles.ranks for profiles in ranked))
-        write_vectors(self._folder, reference=references.everything)
-        return {name: self._write(name, references) for name in self._platforms}
-
-    def _find_duplicates(self, compendium: Compendium) -> NDArray[np.bool_]:
-        reader, rule = self._platforms[REFERENCE_PLATFORM].reader, compendium.duplicates
-        if rule == "keep":
-            return np.zeros(len(reader.profiles), dtype=bool)
-        return find_duplicates(
-            reader, rule, seed=compendium.split_seed, folder=self._folder, progress=self._progress
+    def work(
+        block: tuple[Ranks, NDArray[np.bool_]],
+    ) -> tuple[NDArray[np.float32], GeneSums, GeneSums]:
+        ranks, training = block
+        return (
+            express(ranks, references.everything),
+            expressed_sums(ranks, references.everything),
+            expressed_sums(ranks, references.training, training),
         )
 
-    def _ranked(self, platform: str, rank: Callable[[Floats, Room], Ranked]) -> Iterator[Ranked]:
-        """Blocks of kept profiles, ranked by a function, not yet normalised.
+    def blocks() -> Iterator[tuple[Ranks, NDArray[np.bool_]]]:
+        start = 0
+        for ranks in drafts.read(RANKED_ROWS):
+            yield ranks, source.training[start : start + len(ranks)]
+            start += len(ranks)
 
-        Each is there until the next one is asked for.
-        """
-        probe_means, item = ProbeMeans(self.genes.rows[platform]), self._platforms[platform]
-        source, level = item.reader.source, item.level
-        kept = self.tables[platform].index
-        watch = LevelWatch(source=source, platform=platform, level=level, profiles=kept)
-        free: SimpleQueue[Room] = SimpleQueue()
+    shape = len(source.table), len(genes)
+    whole = training = GeneSums.none(len(genes))
+    # The file is updated in place: the ranks of later profiles still lie in it. An own file for
+    # ranks would need half as much disk again, and as many more pages of the system's cache.
+    with (source.folder / "expression.npy").open("r+b") as file, Hashed(file) as stream:
+        writer = NpyWriter(stream, shape, np.float32)
+        for expression, part, training_part in in_order(work, blocks()):
+            writer.append(expression)
+            whole, training = whole + part, training + training_part
+        writer.close()
+    return stream.sha256, (whole, training)
 
-        def work(block: _Block) -> tuple[Ranked, Suspects, Room]:
-            try:
-                room = free.get_nowait()
-            except Empty:
-                room = Room(ROWS, len(self.genes))
-            rows = to_log2(block.fetch(), source=source, platform=platform, level=level)
-            means = probe_means.average(rows, room.array("means", np.float64, len(rows.values)))
-            ranked = rank(means, room)
-            return ranked, watch.suspects(means, ranked.ordered), room
 
-        with (
-            item.reader.pieces(probe_means.positions, ROWS) as pieces,
-            closing(in_order(work, self._blocks(platform, probe_means, pieces))) as results,
-        ):
-            for ranked, suspects, room in results:
-                watch.add(suspects)
-                yield ranked
-                free.put(room)
-        watch.judge()
-
-    def _blocks(
-        self, platform: str, probe_means: ProbeMeans, pieces: Iterator[Piece]
-    ) -> Iterator[_Block]:
-        """Blocks that hold profiles to keep, once the level of the first is known."""
-        total = sum(len(table) for table in self.tables.values())
-        item, every = self._platforms[platform], self._kept[platform]
-        first = list(islice(pieces, BLOCK // ROWS))
-        sample = np.concatenate([probe_means.average(piece.fetch()) for piece in first])
-        check_level(sample, source=item.reader.source, platform=platform, level=item.level)
-        for piece in chain(first, pieces):
-            kept = every[piece.start : piece.stop]
-            if kept.any():
-                yield _Block(piece, kept)
-            self._done += int(kept.sum())
-            self._progress(self._done, total, f"reading {platform}")
-
-    def _rank_reference(self) -> _References:
-        everything, training = np.zeros(len(self.genes)), np.zeros(len(self.genes))
-
-        def ranked() -> Iterator[Ranks]:
-            at = 0
-            for ranks, ordered in self._ranked(REFERENCE_PLATFORM, quantile_ranks):
-                add_rows(ordered, self._training[at : at + len(ranks)], everything, training)
-                at += len(ranks)
-                yield ranks
-
-        self._draft(REFERENCE_PLATFORM, ranked())
-        return _References(everything / len(self._training), training / self._training.sum())
-
-    def _draft(self, platform: str, ranked: Iterator[Ranks]) -> None:
-        """Write ranks where expression will be."""
-        (self._folder / platform).mkdir()
-        shape = len(self.tables[platform]), len(self.genes)
-        self._drafts[platform] = Drafts(self._expression(platform), shape, np.float32)
-        self._drafts[platform].write(ranked)
-
-    def _expression(self, platform: str) -> Path:
-        return self._folder / platform / "expression.npy"
-
-    def _write(self, platform: str, references: _References) -> str:
-        """Turn ranks into expression and statistics; return the content's digest."""
-        home, table = self._folder / platform, self.tables[platform]
-        whole, training = self._write_expression(platform, references)
-        mean, std = gene_statistics(whole)
-        write_vectors(home, mean=mean, std=std)
-        if platform == REFERENCE_PLATFORM:
-            mean, std = gene_statistics(training)
-            write_vectors(self._folder, ".train", reference=references.training, mean=mean, std=std)
-        write_table(table, home / "profiles.tsv", "profile")
-        return platform_digest(table, self.sums[f"{platform}/expression.npy"])
-
-    def _write_expression(
-        self, platform: str, references: _References
-    ) -> tuple[GeneSums, GeneSums]:
-        """Write expression; return its sums, and those of the training profiles alone."""
-        whole = training = GeneSums.none(len(self.genes))
-        shape = len(self.tables[platform]), len(self.genes)
-        with self._expression(platform).open("r+b") as file, Hashed(file) as stream:
-            writer = NpyWriter(stream, shape, np.float32)
-            for expression, part, training_part in in_order(
-                references.expression, self._read_ranks(platform)
-            ):
-                writer.append(expression)
-                whole, training = whole + part, training + training_part
-            writer.close()
-        self.sums[f"{platform}/expression.npy"] = stream.sha256
-        return whole, training
-
-    def _read_ranks(self, platform: str) -> Iterator[tuple[Ranks, NDArray[np.bool_]]]:
-        """Blocks of ranks, and which of their profiles are training ones of the reference."""
-        trains = np.zeros(len(self.tables[platform]), dtype=bool)
-        if platform == REFERENCE_PLATFORM:
-            trains = self._training
-        at = 0
-        for ranks in self._drafts[platform].read(RANKED_ROWS):
-            yield ranks, trains[at : at + len(ranks)]
-            at += len(ranks)
+def _write_statistics(
+    source: _Source, sums: tuple[GeneSums, GeneSums], references: _References
+) -> None:
+    """Write mean and deviation of each gene (step 5), and the table of profiles."""
+    whole, training = sums
+    mean, std = gene_statistics(whole)
+    write_vectors(source.folder, mean=mean, std=std)
+    if source.name == REFERENCE_PLATFORM:
+        mean, std = gene_statistics(training)
+        dataset_folder = source.folder.parent
+        write_vectors(dataset_folder, ".train", reference=references.training, mean=mean, std=std)
+    write_table(source.table, source.folder / "profiles.tsv", "profile")
 
 
 def _profile_table(compendium: Compendium, name: str, kept: NDArray[np.bool_]) -> pd.DataFrame:
-    """What is known of the profiles, plus ``group`` where declared, and the splits of ``geo``."""
+    """Return the table of the kept profiles, with their group and, for ``geo``, their splits."""
     platform = compendium.platforms[name]
     table = platform.reader.profiles
     if platform.profiles is not None:
         table = table.join(platform.profiles)
     table = table[kept]
     groups = table[platform.group] if platform.group else None
-    # A column of the user's own that has one of our names keeps its content under another.
-    table = table.astype(str).rename(columns={own: f"{own}_given" for own in DIGESTED})
+    # A user's column with one of our names keeps its content under another name.
+    table = table.astype(str).rename(columns={name: f"{name}_given" for name in DIGESTED})
     if groups is not None:
         table = table.assign(group=groups.astype(str))
     if name == REFERENCE_PLATFORM:
@@ -328,26 +412,31 @@ def _profile_table(compendium: Compendium, name: str, kept: NDArray[np.bool_]) -
 
 
 def _describe(
-    compendium: Compendium, name: str, code: str, work: _Preparation, contents: Mapping[str, str]
+    compendium: Compendium,
+    genes: KeptGenes,
+    sources: Mapping[str, _Source],
+    contents: Mapping[str, str],
 ) -> dict[str, Any]:
-    genes = work.genes
+    """Return the content of ``dataset.json``. ``contents`` are the platforms' digests."""
+    arrays = sources[REFERENCE_PLATFORM]
+    duplicates = arrays.platform.reader.profiles.index[~arrays.kept].tolist()
     return {
         "format": STORE_FORMAT,
         "recipe": RECIPE,
-        "name": name,
+        "name": compendium.name,
         "title": compendium.title,
         "digest": dataset_digest(genes.landmarks, genes.targets, contents),
         "preset": compendium.preset,
         "missing_genes": compendium.missing_genes,
-        "duplicates": {"rule": compendium.duplicates, "removed": work.duplicates},
+        "duplicates": {"rule": compendium.duplicates, "removed": duplicates},
         "split_seed": compendium.split_seed,
         "landmarks": len(genes.landmarks),
         "targets": len(genes.targets),
         "twins": int(genes.targets.index.isin(genes.landmarks.index).sum()),
-        "origin": {**compendium.origin, "code": code},
+        "origin": dict(compendium.origin),
         "platforms": {
             platform: {
-                "profiles": len(work.tables[platform]),
+                "profiles": len(sources[platform].table),
                 "ids": item.ids,
                 "level": item.level,
                 "group": item.group,

@@ -1,8 +1,8 @@
-"""Whether values are on the scale that the recipe takes them for.
+"""Checks that values are on the scale that the recipe expects.
 
 Microarrays give the quantile reference, so their values must be log2 expression. The other
-platforms are mapped by rank within a profile: linear and logarithmic units give the same there,
-but values that were standardised by gene have lost the ranks.
+platforms are mapped by rank within a profile. There linear and logarithmic units give the same
+result, but values that were standardised by gene have lost the ranks.
 """
 
 from __future__ import annotations
@@ -19,51 +19,90 @@ from genebench.errors import UserError
 from genebench.formats.base import Rows
 from genebench.preprocessing.compendium import REFERENCE_PLATFORM, Level
 
-_SAMPLE = 256
-"""Profiles that are looked at, evenly spread over those given."""
+_SAMPLE_PROFILES = 256
+"""Profiles that are tested together: evenly spread ones at first, then suspects as they come."""
 
 _HIGHEST_LOG2 = 30.0
-"""No instrument counts or measures beyond 2³⁰; scanners of microarrays end at 2¹⁶."""
+"""No instrument counts or measures beyond 2³⁰. Scanners of microarrays end at 2¹⁶."""
 
 _MANY_NEGATIVE = 0.2
-"""Log2 expression without a pseudocount has fewer negative values; centred values have half."""
+"""A share of values. Fewer are negative in log2 expression, half of them in centred values."""
 
 _NEAR_ZERO = 0.25
-"""In standard deviations, the mean of centred values; that of log2 expression is beyond 0.5."""
+"""In standard deviations: the mean of centred values is below it, that of log2 expression > 0.5."""
+
+
+class ScaleFault(NamedTuple):
+    """A fault of the scale of some values.
+
+    Attributes:
+        problem: a sentence that names the evidence. It follows the name of a file and a colon.
+        remedy: a sentence that says what to do if the whole file has this fault.
+    """
+
+    problem: str
+    remedy: str
+
+
+def find_scale_fault(
+    expression: NDArray[np.float64], *, platform: str, level: Level
+) -> ScaleFault | None:
+    """Return the first fault of the scale of some values, or None.
+
+    Args:
+        expression: profiles × genes, probes averaged and nothing else done yet.
+        platform: name of the platform. Only the reference platform is of microarrays.
+        level: the declared scale. ``any`` finds no fault.
+
+    Returns:
+        Z-scores, on any platform. On microarrays also values that ``level`` does not describe:
+        counts or linear values for ``log2``, and logarithmic ones for ``linear``.
+    """
+    if level == "any":
+        return None
+    sample = expression[:: max(1, len(expression) // _SAMPLE_PROFILES)]
+    return next(_faults(sample, is_array=platform == REFERENCE_PLATFORM, level=level), None)
 
 
 def check_level(
     expression: NDArray[np.float64], *, source: str, platform: str, level: Level
 ) -> None:
-    """Look at some profiles × genes of a platform, probes averaged and nothing else done yet.
+    """Refuse values that are not on the declared scale.
+
+    Args:
+        expression: profiles × genes, probes averaged and nothing else done yet.
+        source: the file, for the message.
+        platform: name of the platform.
+        level: the declared scale.
 
     Raises:
-        UserError: z-scores; or, on microarrays, values that are not what ``level`` says: counts
-            or linear ones for ``log2``, logarithmic ones for ``linear``. It names the evidence.
+        UserError: there is a fault. The message names the evidence and the remedy.
     """
-    if level == "any":
-        return
-    sample = expression[:: max(1, len(expression) // _SAMPLE)]
-    fault = next(_faults(sample, is_array=platform == REFERENCE_PLATFORM, level=level), None)
+    fault = find_scale_fault(expression, platform=platform, level=level)
     if fault:
-        raise _refusal(f"{source}: {fault}", platform)
+        raise _refusal(source, fault, platform)
 
 
 class Suspects(NamedTuple):
-    """Profiles of a block that could be at fault: where they are in it, and their values."""
+    """Profiles of a block that may be on another scale.
 
-    block: int
-    """Profiles of the block."""
-    places: NDArray[np.intp]
+    Attributes:
+        n_profiles: the number of profiles of the block.
+        positions: the positions of the suspects in the block.
+        values: suspects × genes.
+    """
+
+    n_profiles: int
+    positions: NDArray[np.intp]
     values: NDArray[np.float64]
 
 
 class LevelWatch:
-    """All profiles of a platform, where :func:`check_level` looks at some of the first.
+    """A check of all profiles of a platform, after :func:`check_level` of some of the first.
 
-    Two of its sorted values tell whether a profile could be at fault. Those that could are
-    collected, and judged together as a sample is: by hundreds, and at the end. That RNA-seq was
-    standardised by gene shows in two of them or more, never in one.
+    Two sorted values of a profile suffice to find suspects. These are collected and tested
+    together, by hundreds and at the end, as the first profiles were. RNA-seq that was standardised
+    by gene can only be recognised from two profiles or more.
 
     Args:
         source, platform, level: as for :func:`check_level`.
@@ -76,68 +115,81 @@ class LevelWatch:
         self._level = level
         self._is_array = platform == REFERENCE_PLATFORM
         self._profiles = profiles
-        self._seen = 0
+        self._n_seen = 0
         self._ids: list[str] = []
         self._values: list[NDArray[np.float64]] = []
 
     def suspects(self, expression: NDArray[np.float64], ordered: NDArray[np.float64]) -> Suspects:
-        """The suspects of a block, after :func:`to_log2`, given also as sorted profiles."""
-        places = np.flatnonzero(self._could_be_at_fault(ordered))
-        return Suspects(len(ordered), places, expression[places])
+        """Return the suspects of a block. It may be called in any thread.
+
+        Args:
+            expression: profiles × genes, after :func:`to_log2`.
+            ordered: the same profiles, each sorted.
+        """
+        positions = np.flatnonzero(self._may_be_at_fault(ordered))
+        return Suspects(len(ordered), positions, expression[positions])
 
     def add(self, suspects: Suspects) -> None:
-        """Take up the suspects of the next block.
+        """Add the suspects of the next block.
 
         Raises:
-            UserError: with those before, they are at fault.
+            UserError: together with those before, they are on another scale.
         """
-        if len(suspects.places):
-            self._ids += self._profiles[self._seen + suspects.places].tolist()
+        if len(suspects.positions):
+            self._ids += self._profiles[self._n_seen + suspects.positions].tolist()
             self._values += list(suspects.values)
-        self._seen += suspects.block
-        if len(self._ids) >= _SAMPLE:
+        self._n_seen += suspects.n_profiles
+        if len(self._ids) >= _SAMPLE_PROFILES:
             self.judge()
 
     def judge(self) -> None:
-        """Judge the suspects that were collected, and let go of them.
+        """Test the suspects that were collected, and forget them.
 
         Raises:
-            UserError: they are at fault.
+            UserError: they are on another scale.
         """
         if not self._ids:
             return
         sample = np.array(self._values)
         if self._is_array and self._level == "linear":
+            # The tests are for the values as declared: undo to_log2.
             sample = np.exp2(sample) - 1
         fault = next(_faults(sample, is_array=self._is_array, level=self._level), None)
         if fault:
-            which = f"{len(self._ids):,} profile(s), the first of them {self._ids[0]!r}"
-            # What to do about a whole file would be wrong: the others are as declared.
-            evidence = fault.partition(";")[0]
-            remedy = "leave them out, or give them in the units of the others"
-            raise _refusal(f"{self._source}: {which}: {evidence}; {remedy}", self._platform)
+            # The remedy for a whole file would be wrong: its other profiles are as declared.
+            remedy = "Leave them out, or give them in the units of the others."
+            raise _refusal(
+                f"{self._source}: {len(self._ids):,} profile(s), the first of them "
+                f"{self._ids[0]!r}",
+                fault._replace(remedy=remedy),
+                self._platform,
+            )
         self._ids, self._values = [], []
 
-    def _could_be_at_fault(self, ordered: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def _may_be_at_fault(self, ordered: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which sorted profiles pass the threshold of any test in :func:`_faults`."""
         if self._level == "any":
             return np.zeros(len(ordered), np.bool_)
-        last_of_many = max(1, math.ceil(_MANY_NEGATIVE * ordered.shape[1])) - 1
-        could: NDArray[np.bool_] = ordered[:, last_of_many] < 0
+        # Negative at this position means that a share of _MANY_NEGATIVE or more is negative.
+        position = max(1, math.ceil(_MANY_NEGATIVE * ordered.shape[1])) - 1
+        suspect: NDArray[np.bool_] = ordered[:, position] < 0
         if self._is_array and self._level == "log2":
-            could |= ordered[:, -1] > _HIGHEST_LOG2
+            suspect |= ordered[:, -1] > _HIGHEST_LOG2
         elif self._is_array:
-            could |= ordered[:, -1] <= math.log2(_HIGHEST_LOG2 + 1)
-        return could
+            # These are log2(x + 1) of what was declared linear.
+            suspect |= ordered[:, -1] <= math.log2(_HIGHEST_LOG2 + 1)
+        return suspect
 
 
-def _refusal(fault: str, platform: str) -> UserError:
+def _refusal(subject: str, fault: ScaleFault, platform: str) -> UserError:
     return UserError(
-        f'{fault}, or, if the values are right, write level = "any" in [platforms.{platform}]'
+        f"{subject}: {fault.problem} {fault.remedy} If the values are right, write "
+        f'level = "any" in [platforms.{platform}].'
     )
 
 
 def to_log2(rows: Rows, *, source: str, platform: str, level: Level) -> Rows:
-    """log2(x + 1) of microarrays that are declared ``linear``; other values as they are.
+    """Return log2(x + 1) of microarrays that are declared ``linear``, and other values unchanged.
 
     Raises:
         UserError: a value that is declared linear is negative.
@@ -147,25 +199,25 @@ def to_log2(rows: Rows, *, source: str, platform: str, level: Level) -> Rows:
     values = rows.pick()
     if values.min(initial=0.0) < 0:
         raise UserError(
-            f"{source}: declared linear, but the smallest value is {values.min():g}; log2(x + 1) "
-            "is for values from 0 on; give log2 expression"
+            f"{source}: declared linear, but the smallest value is {values.min():g}, and "
+            "log2(x + 1) needs values of 0 or more. Give log2 expression."
         )
     return Rows.of(np.log2(np.add(values, 1.0, dtype=np.float64)))
 
 
 def units(platform: str, level: Level) -> str:
-    """What becomes of a platform's units, in a word or two."""
+    """Return in a word or two how the units of a platform are treated."""
     if platform != REFERENCE_PLATFORM:
         return "by rank"
     return {"log2": "log2", "linear": "log2(x + 1)", "any": "as they are"}[level]
 
 
 BY_RANK = "by rank: linear and logarithmic units give the same"
-"""What a table should say below it of the word that :func:`units` uses."""
+"""The footnote of a table that shows the word of :func:`units`."""
 
 
-def _faults(sample: NDArray[np.float64], *, is_array: bool, level: Level) -> Iterator[str]:
-    """Each with its evidence and what to do about it; none where all is well."""
+def _faults(sample: NDArray[np.float64], *, is_array: bool, level: Level) -> Iterator[ScaleFault]:
+    """Yield the faults of profiles × genes on a declared scale."""
     negative = float((sample < 0).mean())
     if negative >= _MANY_NEGATIVE:
         yield from _centred_genes(sample, negative)
@@ -175,42 +227,45 @@ def _faults(sample: NDArray[np.float64], *, is_array: bool, level: Level) -> Ite
         yield from _not_linear(sample) if level == "linear" else _not_log2(sample)
 
 
-def _centred_genes(sample: NDArray[np.float64], negative: float) -> Iterator[str]:
+def _centred_genes(sample: NDArray[np.float64], negative: float) -> Iterator[ScaleFault]:
+    # In expression, genes differ by more than the values of one gene do. Centring by gene takes
+    # the differences between genes away. Quartile range and median ignore a few odd genes.
     low, high = np.percentile(sample.mean(axis=0), [25, 75])
     within = np.median(sample.std(axis=0))
     if high - low < within:
-        yield (
+        yield ScaleFault(
             f"these look like z-scores or other values centred by gene: {negative:.0%} are "
             f"negative, and the means of genes differ less (interquartile range {high - low:.3g}) "
-            f"than the values of one gene (median standard deviation {within:.3g}); give "
-            "expression from before that step"
+            f"than the values of one gene (median standard deviation {within:.3g}).",
+            "Give expression from before that step.",
         )
 
 
-def _centred(sample: NDArray[np.float64], negative: float) -> Iterator[str]:
+def _centred(sample: NDArray[np.float64], negative: float) -> Iterator[ScaleFault]:
     mean, std = sample.mean(), sample.std()
     if abs(mean) < _NEAR_ZERO * std:
-        yield (
+        yield ScaleFault(
             f"these look like z-scores or log ratios, not log2 expression: {negative:.0%} are "
-            f"negative, with mean {mean:.3g} and standard deviation {std:.3g}; give log2 expression"
+            f"negative, with mean {mean:.3g} and standard deviation {std:.3g}.",
+            "Give log2 expression.",
         )
 
 
-def _not_log2(sample: NDArray[np.float64]) -> Iterator[str]:
+def _not_log2(sample: NDArray[np.float64]) -> Iterator[ScaleFault]:
     if sample.max() > _HIGHEST_LOG2:
         whole = sample.min() >= 0 and bool((sample == np.rint(sample)).all())
         kind = "raw counts (all whole numbers)" if whole else "linear"
-        high = int((sample > _HIGHEST_LOG2).sum())
-        yield (
+        n_high = int((sample > _HIGHEST_LOG2).sum())
+        yield ScaleFault(
             f"these look {kind}, not log2 expression: values reach {sample.max():,.6g}, and "
-            f"{high:,} of {sample.size:,} are above {_HIGHEST_LOG2:g}; give log2 expression, or "
-            'write level = "linear" to have log2(x + 1) taken'
+            f"{n_high:,} of {sample.size:,} are above {_HIGHEST_LOG2:g}.",
+            'Give log2 expression, or write level = "linear" to have log2(x + 1) taken.',
         )
 
 
-def _not_linear(sample: NDArray[np.float64]) -> Iterator[str]:
+def _not_linear(sample: NDArray[np.float64]) -> Iterator[ScaleFault]:
     if sample.max() <= _HIGHEST_LOG2:
-        yield (
-            f"declared linear, but these look logarithmic: no value is above {sample.max():.4g}; "
-            'write level = "log2"'
+        yield ScaleFault(
+            f"declared linear, but these look logarithmic: no value is above {sample.max():.4g}.",
+            'Write level = "log2".',
         )

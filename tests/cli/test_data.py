@@ -450,7 +450,7 @@ def test_ids_of_the_wrong_kind_are_refused_with_the_kind_that_would_match(
     genebench, make, own_home
 ):
     outcome = genebench("data", "prepare", make(ids="symbol"))
-    assert_one_line_error(outcome, "lcl.tsv", "symbol", 'write ids = "ensembl"')
+    assert_one_line_error(outcome, "lcl.tsv", "symbol", 'Write ids = "ensembl"')
     assert files(own_home) == {}
 
 

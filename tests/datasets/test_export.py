@@ -97,15 +97,15 @@ def test_profiles_in_rows_are_detected_and_read_when_told(source):
     transpose(source / "gtex.tsv", source / "turned.tsv")
     with pytest.raises(
         UserError,
-        match=r"no gene .* in .*turned\.tsv as ensembl ids; its columns are genes \(\d would "
-        r'match\): write orientation = "profiles"$',
+        match=r"no gene .* in .*turned\.tsv as ensembl ids\. Its columns are genes \(\d would "
+        r'match\)\. Write orientation = "profiles"\.$',
     ):
         digest(source, geo="geo.gctx", gtex="turned.tsv")
     text = (source / "turned.tsv").read_text()
     for ensembl, symbol in (("ENSG03.4", "T"), ("ENSG01", "A"), ("ENSG04.1", "C"), ("ENSG02", "B")):
         text = text.replace(ensembl, symbol)
     (source / "symbols.tsv").write_text(text)
-    with pytest.raises(UserError, match=r'orientation = "profiles" and ids = "symbol"$'):
+    with pytest.raises(UserError, match=r'orientation = "profiles"\. Also write ids = "symbol"\.$'):
         digest(source, geo="geo.gctx", gtex="symbols.tsv")
     told = 'turned.tsv"\norientation = "profiles'
     assert digest(source, geo="geo.gctx", gtex=told) == digest(
@@ -116,7 +116,7 @@ def test_profiles_in_rows_are_detected_and_read_when_told(source):
 def test_orientation_is_for_tables(source):
     convert(open_reader(source / "gtex.tsv"), source / "gtex.gct")
     for name in ("geo.gctx", "gtex.gct"):
-        with pytest.raises(UserError, match=rf"{name}: .* this format says itself which axis"):
+        with pytest.raises(UserError, match=rf"{name}: .* This format itself fixes which axis"):
             open_reader(source / name, "profiles")
 
 

@@ -113,7 +113,7 @@ BAD = {
     "platform name": (change("platforms.1000g", "platforms.'../x'"), "platform name '../x' is mal"),
     "preset": ("preset = 'smal'" + MANIFEST, "unknown preset 'smal'. Did you mean small?"),
     "no geo": (change("platforms.geo", "platforms.array"), "there is no [platforms.geo]"),
-    "matrix": (change("geo.tsv", "geos.tsv"), "platforms.geo.matrix: .*no such file; did you mean"),
+    "matrix": (change("geo.tsv", "geos.tsv"), "platforms.geo.matrix: .*no such file. Did you mean"),
     "map": (change("maps/lm.txt", "maps/x"), "genes.landmarks: .*maps/x: no such file"),
     "table": (change("geo.csv", "no.csv"), "platforms.geo.profiles: .*no.csv: no such file"),
     "group": (
@@ -183,7 +183,7 @@ def test_real_manifest(realdata):
         realdata / "map_tg.txt", sep="\t", header=None, names=["symbol", "gene", "probes"]
     )
     assert targets.sum() == (table["gene"].isin(lcl) & table["symbol"].isin(gtex)).sum()
-    with pytest.raises(UserError, match=r'as symbol ids .* would match: write ids = "symbol"'):
+    with pytest.raises(UserError, match=r'As symbol ids .* would match\. Write ids = "symbol"'):
         match_maps(
             compendium.landmarks,
             compendium.targets,

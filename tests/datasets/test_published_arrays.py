@@ -230,7 +230,7 @@ BAD = {
     "a vector": (change("GTEx_Y", lambda y: y[0]), "it has shape (30,), but the target map"),
     "objects": (change("GTEx_Y", lambda y: y.astype(object)), "Python objects, which are never un"),
     "complex numbers": (change("GTEx_Y", lambda y: y + 1j), "complex128, not real numbers"),
-    "truncated": (cut, "GTEx_Y_float64.npy: not a sound .npy file of numbers (it has not the size"),
+    "truncated": (cut, "GTEx_Y_float64.npy: not a sound .npy file of numbers (its size is not"),
     "text": (text, "GTEx_Y_float64.npy: not a sound .npy file of numbers"),
     "empty": (empty, "GTEx_Y_float64.npy: the file is empty"),
     "log2 expression": (

@@ -36,7 +36,7 @@ def matrix(tmp_path):
 
 @pytest.mark.parametrize("ending", ["tsv", "csv.gz", "gct", "parquet", "feather", "npz"])
 @pytest.mark.parametrize("size", [1, 4, 100])
-def test_by_way_of_a_file_values_are_the_same(matrix, tmp_path, monkeypatch, ending, size):
+def test_values_are_the_same_through_a_temporary_file(matrix, tmp_path, monkeypatch, ending, size):
     values, path = matrix(31, 9)
     if ending == "npz":  # what is written has profiles in rows
         path = tmp_path / "m.npz"
@@ -48,19 +48,19 @@ def test_by_way_of_a_file_values_are_the_same(matrix, tmp_path, monkeypatch, end
     monkeypatch.setattr(text, "_VALUES_AT_ONCE", 40)
     opened, real = [], tempfile.TemporaryFile
     monkeypatch.setattr(base.tempfile, "TemporaryFile", lambda: opened.append(1) or real())
-    for bound in (base.IN_MEMORY, 0):
-        monkeypatch.setattr(base, "IN_MEMORY", bound)
+    for bound in (base.IN_MEMORY_BYTES, 0):
+        monkeypatch.setattr(base, "IN_MEMORY_BYTES", bound)
         blocks = list(open_reader(path).blocks(GENES, size))
         assert max(map(len, blocks)) <= size
         np.testing.assert_array_equal(np.vstack(blocks), values[:, GENES])
     assert opened == [1]
 
 
-def test_memory_is_bounded_where_a_file_is_used(matrix, tmp_path, monkeypatch):
+def test_memory_is_bounded_with_a_temporary_file(matrix, tmp_path, monkeypatch):
     values, path = matrix(600, 900)
     convert(open_reader(path), tmp_path / "m.tsv")
     monkeypatch.setattr(text, "_VALUES_AT_ONCE", 9000)
-    monkeypatch.setattr(base, "IN_MEMORY", 0)
+    monkeypatch.setattr(base, "IN_MEMORY_BYTES", 0)
     reader, everything = open_reader(tmp_path / "m.tsv"), np.arange(600)
     tracemalloc.start()
     try:
@@ -72,7 +72,7 @@ def test_memory_is_bounded_where_a_file_is_used(matrix, tmp_path, monkeypatch):
     assert peak < values.size * 8 / 2
 
 
-def test_a_full_disk_is_one_line_that_says_where(matrix, tmp_path, monkeypatch):
+def test_a_full_disk_is_one_line_with_the_folder(matrix, tmp_path, monkeypatch):
     _, path = matrix(31, 9)
     convert(open_reader(path), tmp_path / "m.tsv")
 
@@ -83,7 +83,7 @@ def test_a_full_disk_is_one_line_that_says_where(matrix, tmp_path, monkeypatch):
         def __exit__(self, *_):
             return None
 
-    monkeypatch.setattr(base, "IN_MEMORY", 0)
+    monkeypatch.setattr(base, "IN_MEMORY_BYTES", 0)
     monkeypatch.setattr(base.tempfile, "TemporaryFile", Full)
     with pytest.raises(UserError, match=r"no space left to write\. Free some space, or set TMPDIR"):
         list(open_reader(tmp_path / "m.tsv").blocks(GENES))

@@ -59,7 +59,7 @@ def test_ids_are_the_first_text_or_the_index_of_pandas(save, size):
 
 
 @pytest.mark.parametrize("size", [1, 2, 100])
-def test_profiles_in_rows_when_told(save, size):
+def test_profiles_in_rows_with_orientation_profiles(save, size):
     table = pd.DataFrame(VALUES.T, columns=GENES).assign(id=["p", "q", "r"], tissue=list("abc"))
     reader = open_reader(save(table), "profiles")
     assert reader.gene_ids.tolist() == GENES
@@ -77,7 +77,7 @@ def test_numbers_of_any_kind(save, kind):
 
 @pytest.mark.parametrize("orientation", ["genes", "profiles"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, None])
-def test_a_bad_value_is_named_where_it_is_asked_for(save, orientation, value):
+def test_a_bad_value_is_an_error_only_if_its_gene_is_requested(save, orientation, value):
     table = TABLE.astype(float).astype({"q.1": "Float64"} if value is None else {}).assign(id=GENES)
     table.loc[3, "q.1"] = value
     reader = open_reader(save(table), orientation)
@@ -91,7 +91,7 @@ BAD = {
     "no text": (TABLE, "no column of text, so no ids"),
     "no numbers": (pd.DataFrame({"id": GENES, "x": GENES}), "no profile in it"),
     "duplicates": (TABLE.assign(id=list("abbca")), "2 gene .* more than once: b, a"),
-    "no id": (TABLE.assign(id=["a", None, "c", "d", "e"]), "gene number 2 has no id"),
+    "no id": (TABLE.assign(id=["a", None, "c", "d", "e"]), "gene number 2 has an empty id"),
     "no rows": (TABLE.assign(id=GENES)[:0].astype({"id": str}), "no gene in it|no column of text"),
 }
 

@@ -57,21 +57,21 @@ def test_quoted_cells(write):
     assert read(path).tolist() == [[1, 3], [2, 4]]
 
 
-def test_no_gene_asked_for(write):
+def test_no_gene_requested(write):
     assert read(write("m.tsv", TSV), np.array([], dtype=int)).shape == (2, 0)
 
 
 BAD = {
     "m.tsv": {
-        "commas": (TSV.replace("\t", ","), "no profile column: .* separated by tabs"),
+        "commas": (TSV.replace("\t", ","), "no profile column. .* separated by tabs"),
         "only annotations": ("id\tsymbol\ng1\tx\n", "no profile column"),
         "blank": ("\n\n", "no profile column"),
         "no gene": ("id\tA\n", "no gene in it"),
         "ragged": (TSV + "g3\t1\n", "row 'g3' has 2 cells, the header has 3"),
-        "header lacks the corner": (TSV.removeprefix("id\t"), "row 'g1' has 3 .* lack a name"),
+        "header lacks the corner": (TSV.removeprefix("id\t"), "row 'g1' has 3 .* lacks a name"),
         "duplicate genes": (TSV + TSV[7:], "2 gene .* more than once: g1, g2"),
         "duplicate profiles": (TSV.replace("B", "A"), "1 profile .* more than once: A"),
-        "nameless profile": (TSV.replace("B", ""), "profile number 2 has no id"),
+        "nameless profile": (TSV.replace("B", ""), "profile number 2 has an empty id"),
         "word": (TSV.replace("4", "x"), "row 'g2', column 'B' holds 'x'"),
         "empty": (TSV.replace("4", ""), "row 'g2', column 'B' holds ''"),
         "binary": (bytes(range(1, 256)), "not UTF-8"),
@@ -79,7 +79,7 @@ BAD = {
     },
     "m.csv": {
         "open quote": ('id,A\n"g1,1\n', "bad quotes: .*'\"g1,1'"),
-        "tabs": (TSV, "no profile column: .* separated by commas"),
+        "tabs": (TSV, "no profile column. .* separated by commas"),
     },
 }
 
@@ -147,7 +147,7 @@ def test_profile_table_is_all_text(write):
     [
         ("id\ta\nx\t1\nx\t2\n", "1 profile .* more than once: x"),
         ("id\ta\ta\nx\t1\t2\n", "1 column .* more than once: a"),
-        ("id\ta\nx\n", "row 'x' has 1 cells, the header has 2, separated by tabs"),
+        ("id\ta\nx\n", "row 'x' has 1 cells, the header has 2. .* separated by tabs"),
         ("id\ta\n", "no profile in it"),
         ("\n", "no profile in it"),
     ],

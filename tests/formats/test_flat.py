@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 from genebench.errors import UserError
+from genebench.formats.flat import FlatRows
+from genebench.formats.gctx import GctxReader
 from genebench.formats.npy import NpyReader
 from genebench.formats.opening import open_reader
 
@@ -55,12 +58,12 @@ def fetched(reader, genes, size):
 @pytest.mark.parametrize("genes", [GENES, np.arange(10)])
 def test_pieces_of_a_gctx_are_its_blocks(gctx, matrix, stored, chunks, genes):
     reader = open_reader(gctx(matrix.astype(stored), chunks=chunks))
-    assert (reader._flat() is not None) == (stored in {"<f4", "<f8"} and not chunks)
+    assert (reader.flat() is not None) == (stored in {"<f4", "<f8"} and not chunks)
     for size in (1, 5, 100):
-        found = fetched(reader, genes, size)
+        actual = fetched(reader, genes, size)
         expected = np.concatenate(list(reader.read(genes, size)))
-        np.testing.assert_array_equal(found, expected)
-        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(actual, expected)
+        assert actual.dtype == expected.dtype
 
 
 def test_a_matrix_behind_a_user_block_is_found(gctx_datasets, matrix, tmp_path: Path):
@@ -68,11 +71,11 @@ def test_a_matrix_behind_a_user_block_is_found(gctx_datasets, matrix, tmp_path: 
         for name, values in gctx_datasets(matrix).items():
             file[name] = values
     reader = open_reader(tmp_path / "m.gctx")
-    assert reader._flat() is not None
+    assert reader.flat() is not None
     np.testing.assert_array_equal(fetched(reader, GENES, 4), matrix[:, GENES])
 
 
-def test_a_matrix_within_the_structure_of_hdf5_is_left_to_hdf5(gctx, gctx_datasets, matrix):
+def test_a_compact_matrix_is_read_by_hdf5(gctx, gctx_datasets, matrix):
     path = gctx(matrix)
     with h5py.File(path, "r+") as file:
         del file["0/DATA/0/matrix"]
@@ -83,7 +86,7 @@ def test_a_matrix_within_the_structure_of_hdf5_is_left_to_hdf5(gctx, gctx_datase
         made = h5py.h5d.create(file["0/DATA/0"].id, b"matrix", kind, space, properties)
         h5py.Dataset(made)[...] = matrix
     reader = open_reader(path)
-    assert reader._flat() is None
+    assert reader.flat() is None
     np.testing.assert_array_equal(fetched(reader, GENES, 6), matrix[:, GENES])
 
 
@@ -91,15 +94,15 @@ def test_a_matrix_within_the_structure_of_hdf5_is_left_to_hdf5(gctx, gctx_datase
 @pytest.mark.parametrize("stored", ["<f4", ">f8", "<i4"])
 @pytest.mark.parametrize("genes_first", [False, True])
 def test_pieces_of_an_npy_are_its_blocks(npy, matrix, order, stored, genes_first):
-    given = (matrix.T if genes_first else matrix).astype(stored).copy(order)
-    reader = open_reader(npy(given, genes_first))
+    stored_matrix = (matrix.T if genes_first else matrix).astype(stored).copy(order)
+    reader = open_reader(npy(stored_matrix, genes_first))
     profiles_lie_in_rows = (order == "C") != genes_first
-    assert (reader._flat() is not None) == (profiles_lie_in_rows and stored == "<f4")
+    assert (reader.flat() is not None) == (profiles_lie_in_rows and stored == "<f4")
     np.testing.assert_array_equal(fetched(reader, GENES, 6), matrix.astype(stored)[:, GENES])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -666.0])
-def test_a_missing_value_is_an_error_only_where_it_is_asked_for(gctx, matrix, value):
+def test_a_missing_value_is_an_error_only_if_its_gene_is_requested(gctx, matrix, value):
     matrix[17, 3] = value
     reader = open_reader(gctx(matrix))
     np.testing.assert_array_equal(fetched(reader, GENES, 6), matrix[:, GENES])
@@ -124,48 +127,88 @@ def test_a_piece_can_be_fetched_again(gctx, matrix):
         np.testing.assert_array_equal(first.fetch().pick(), values)
 
 
-def test_a_file_that_is_cut_short_while_it_is_read_is_at_fault(gctx, matrix):
+def test_a_file_cut_short_while_it_is_read_is_an_error(gctx, matrix):
     reader = open_reader(gctx(matrix))
-    flat = reader._flat()
+    flat = reader.flat()
     with reader.pieces(GENES, 10) as pieces:
         with flat.path.open("r+b") as file:
             file.truncate(flat.offset + 12 * matrix.strides[0] + 3)
         first, second, _ = pieces
         np.testing.assert_array_equal(first.fetch().pick(), matrix[:10, GENES])
-        with pytest.raises(UserError, match=r"m\.gctx: it ends within its matrix; is it cut short"):
+        with pytest.raises(UserError, match=r"m\.gctx: the file ends within its matrix\. Fetch or"):
             second.fetch()
 
 
-def test_another_file_in_its_place_is_at_fault(gctx, npy, matrix):
+def test_a_replaced_file_is_an_error(gctx, npy, matrix):
     for make in (gctx, npy):
         reader = open_reader(make(matrix))
         path = make(matrix[:9])
-        with pytest.raises(UserError, match=f"{path.name}: it has changed since it was opened"):
+        with pytest.raises(
+            UserError, match=f"{path.name}: the file has changed since it was opened"
+        ):
             fetched(reader, GENES, 4)
 
 
-def test_what_the_system_refuses_to_read_is_one_line(gctx, matrix, monkeypatch):
+def test_a_read_error_of_the_system_is_one_line(gctx, matrix, monkeypatch):
     reader = open_reader(gctx(matrix))
 
     def fail(*arguments):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr("genebench.formats.flat.FlatRows._fill", fail)
-    with pytest.raises(UserError, match=r"m\.gctx: it cannot be read \(Input/output error\)"):
+    with pytest.raises(UserError, match=r"m\.gctx: the file cannot be read \(Input/output error\)"):
         fetched(reader, GENES, 4)
 
 
-def test_what_a_subclass_makes_of_the_values_counts(npy, matrix):
-    class Logged(NpyReader):
+class LogBlocks:
+    """A class that changes the values of a reader in its blocks."""
+
+    def blocks(self, genes, size=1024):
+        for block in super().blocks(genes, size):
+            yield np.log2(1 + block)
+
+
+@pytest.mark.parametrize("kind", ["npy", "gctx"])
+def test_a_subclass_that_changes_values_is_read_by_its_blocks(npy, gctx, matrix, kind):
+    write, base = {"npy": (npy, NpyReader), "gctx": (gctx, GctxReader)}[kind]
+    path = write(np.abs(matrix))
+
+    class Direct(base):
         def blocks(self, genes, size=1024):
             for block in super().blocks(genes, size):
                 yield np.log2(1 + block)
 
-    reader = Logged(npy(np.abs(matrix)))
-    np.testing.assert_array_equal(fetched(reader, GENES, 4), np.log2(1 + np.abs(matrix))[:, GENES])
+    class ByMixin(LogBlocks, base):
+        pass
+
+    class Derived(ByMixin):
+        pass
+
+    for reader in (Direct(path), ByMixin(path), Derived(path)):
+        assert reader.flat().reader is base, "inherited, and not meant for this class"
+        expected = np.log2(1 + np.abs(matrix))[:, GENES]
+        np.testing.assert_array_equal(fetched(reader, GENES, 4), expected)
 
 
-def test_blocks_that_nobody_took_leave_no_file_open(gctx, matrix):
+def test_a_subclass_that_leaves_values_alone_may_say_so_and_is_read_flat(npy, matrix, monkeypatch):
+    class Renamed(NpyReader):
+        def flat(self):
+            flat = super().flat()
+            return flat and replace(flat, reader=Renamed)
+
+    class Forgetful(NpyReader):
+        pass
+
+    reads, read = [], FlatRows.read
+    monkeypatch.setattr(FlatRows, "read", lambda *args: reads.append(args) or read(*args))
+    path = npy(matrix)
+    for reader, n_flat_reads in ((Renamed(path), 6), (Forgetful(path), 0), (NpyReader(path), 6)):
+        reads.clear()
+        np.testing.assert_array_equal(fetched(reader, GENES, 4), matrix[:, GENES])
+        assert len(reads) == n_flat_reads
+
+
+def test_unread_blocks_leave_no_file_open(gctx, matrix):
     reader = open_reader(gctx(matrix, chunks=(5, 3)))
     with reader.pieces(GENES, 5) as pieces:
         next(pieces)
@@ -188,7 +231,7 @@ def float_of_24_bits():
 
 
 @pytest.mark.parametrize("kind", [bfloat16, float_of_24_bits])
-def test_floats_that_only_hdf5_knows_are_left_to_it(gctx, matrix, kind):
+def test_floats_of_other_precision_are_read_by_hdf5(gctx, matrix, kind):
     path = gctx(matrix)
     with h5py.File(path, "r+") as file:
         del file["0/DATA/0/matrix"]
@@ -204,20 +247,20 @@ def test_floats_that_only_hdf5_knows_are_left_to_it(gctx, matrix, kind):
 
 
 @pytest.mark.parametrize("chunks", [None, (5, 3)])
-def test_a_gctx_of_other_profiles_in_its_place_is_at_fault(gctx, matrix, chunks):
+def test_a_gctx_replaced_by_other_profiles_is_an_error(gctx, matrix, chunks):
     reader = open_reader(gctx(matrix, chunks=chunks))
     other = gctx(matrix[::-1], chunks=chunks)
-    with pytest.raises(UserError, match=f"{other.name}: it has changed since it was opened"):
+    with pytest.raises(UserError, match=f"{other.name}: the file has changed since it was opened"):
         fetched(reader, GENES, 4)
-    with pytest.raises(UserError, match=f"{other.name}: it has changed since it was opened"):
+    with pytest.raises(UserError, match=f"{other.name}: the file has changed since it was opened"):
         list(reader.read(GENES))
 
 
-def test_a_file_that_is_gone_is_one_line(npy, matrix):
+def test_a_deleted_file_is_one_line(npy, matrix):
     path = npy(matrix)
     reader = open_reader(path)
     path.unlink()
-    with pytest.raises(UserError, match=r"m\.npy: it cannot be read \(No such file"):
+    with pytest.raises(UserError, match=r"m\.npy: the file cannot be read \(No such file"):
         fetched(reader, GENES, 4)
 
 

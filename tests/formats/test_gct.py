@@ -51,21 +51,21 @@ def test_windows_line_ends_blank_lines_and_byte_order_mark(write):
     assert read(write("m.gct", content)).shape == (3, 2)
 
 
-def test_cells_of_genes_nobody_asks_for_are_not_read(write):
+def test_cells_of_other_genes_are_not_read(write):
     path = write("m.gct", GCT.replace("4e1", "NA"))
     assert read(path, [0]).tolist() == [[1], [2.5], [-3]]
 
 
 BAD = {
-    "not gct": ("Name\tA\ng1\t1\n", "not a GCT file: begins with 'Name"),
+    "not gct": ("Name\tA\ng1\t1\n", "not a GCT file. It begins with 'Name"),
     "counts": (GCT.replace("2\t3\n", "2\tx\n"), "second line is '2.*not 2 counts"),
     "counts of 1.3": (GCT.replace("1.2", "1.3"), "not 4 counts"),
-    "more genes": (GCT.replace("2\t3\n", "9\t3\n"), "says 9 genes .* has 2"),
-    "fewer genes": (GCT.replace("2\t3\n", "1\t3\n"), "says 1 genes .* has 2"),
-    "absurd genes": (GCT.replace("2\t3\n", f"{10**30}\t3\n"), "says 10000.* genes .* has 2"),
-    "more profiles": (GCT.replace("2\t3\n", "2\t4\n"), "says 4 profiles .* names 3"),
-    "fewer profiles": (GCT.replace("2\t3\n", "2\t2\n"), "says 2 profiles .* names 3"),
-    "absurd metadata": (GCT3.replace("1\t2\n", f"1\t{10**15}\n", 1), "says 2 genes.* has 0"),
+    "more genes": (GCT.replace("2\t3\n", "9\t3\n"), "states 9 genes .* has 2"),
+    "fewer genes": (GCT.replace("2\t3\n", "1\t3\n"), "states 1 genes .* has 2"),
+    "absurd genes": (GCT.replace("2\t3\n", f"{10**30}\t3\n"), "states 10000.* genes .* has 2"),
+    "more profiles": (GCT.replace("2\t3\n", "2\t4\n"), "states 4 profiles .* names 3"),
+    "fewer profiles": (GCT.replace("2\t3\n", "2\t2\n"), "states 2 profiles .* names 3"),
+    "absurd metadata": (GCT3.replace("1\t2\n", f"1\t{10**15}\n", 1), "states 2 genes.* has 0"),
     "ragged metadata": (GCT3.replace("\td1\td2", "\td1"), "metadata 'donor' has 4 .* 5"),
     "short row": (GCT.replace("\t6\n", "\n"), "row 'g2' has 4 cells, the header has 5"),
     "long row": (GCT.replace("\t6\n", "\t6\t7\n"), "row 'g2' has 6 cells, the header has 5"),

@@ -50,8 +50,8 @@ def test_chunks_of_too_many_profiles_are_read_gene_by_gene(
 ):
     matrix = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
     reader = open_reader(write_gctx(gctx_datasets(matrix), chunks=chunks, compression="gzip"))
-    monkeypatch.setattr("genebench.formats.gctx.BAND", 149 * 5 * 4)
-    monkeypatch.setattr("genebench.formats.base.IN_MEMORY", in_memory)
+    monkeypatch.setattr("genebench.formats.gctx.BAND_BYTES", 149 * 5 * 4)
+    monkeypatch.setattr("genebench.formats.base.IN_MEMORY_BYTES", in_memory)
     monkeypatch.setattr(reader, "_by_profile", None)
     for genes, size in ((np.array([3, 1, 3]), 16), (np.arange(5), 64), (np.array([2]), 1024)):
         blocks = list(reader.blocks(genes, size))
@@ -71,7 +71,7 @@ def test_wide_chunks_are_read_by_profile_where_that_takes_less(
     """A column of such chunks is more than a row of them."""
     matrix = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
     reader = open_reader(write_gctx(gctx_datasets(matrix), chunks=chunks, compression="gzip"))
-    monkeypatch.setattr("genebench.formats.gctx.BAND", 149 * 5 * 4)
+    monkeypatch.setattr("genebench.formats.gctx.BAND_BYTES", 149 * 5 * 4)
     monkeypatch.setattr(reader, "gene_blocks", None)
     np.testing.assert_array_equal(np.vstack(list(reader.blocks(np.arange(5), 16))), matrix)
 
@@ -80,8 +80,8 @@ def test_memory_does_not_grow_with_the_profiles_that_chunks_span(
     write_gctx, gctx_datasets, monkeypatch
 ):
     """A band of all genes would be 20 MB, all that is asked for 10 MB."""
-    monkeypatch.setattr("genebench.formats.gctx.BAND", 1 << 20)
-    monkeypatch.setattr("genebench.formats.base.IN_MEMORY", 1 << 20)
+    monkeypatch.setattr("genebench.formats.gctx.BAND_BYTES", 1 << 20)
+    monkeypatch.setattr("genebench.formats.base.IN_MEMORY_BYTES", 1 << 20)
     matrix = np.zeros((5000, 1000), np.float32)
     reader = open_reader(write_gctx(gctx_datasets(matrix), chunks=(5000, 10), compression="gzip"))
     tracemalloc.start()
@@ -111,7 +111,7 @@ def test_a_missing_value_deep_in_the_file_is_found_among_values_of_any_size(
     ("stored", "read"),
     [("f4", "f4"), ("f8", "f8"), (">f8", "f8"), ("f2", "f4"), ("i2", "f4"), ("i4", "f8")],
 )
-def test_precision_is_the_source_s(write_gctx, gctx_datasets, stored, read):
+def test_values_keep_the_precision_of_the_file(write_gctx, gctx_datasets, stored, read):
     reader = open_reader(write_gctx(gctx_datasets(MATRIX.astype(stored))))
     (block,) = reader.blocks(np.arange(5))
     assert block.dtype == np.dtype(read)
@@ -141,7 +141,9 @@ def test_whole_numbers_may_be_ids(write_gctx, gctx_datasets):
 
 
 @pytest.mark.parametrize("value", [-666, np.nan, np.inf])
-def test_a_missing_value_is_an_error_only_where_it_is_asked_for(write_gctx, gctx_datasets, value):
+def test_a_missing_value_is_an_error_only_if_its_gene_is_requested(
+    write_gctx, gctx_datasets, value
+):
     matrix = MATRIX.copy()
     matrix[5, 3] = value
     reader = open_reader(write_gctx(gctx_datasets(matrix)))
@@ -164,13 +166,13 @@ BAD = {
     "no gene ids": ({"0/META/ROW/id": None}, "no dataset /0/META/ROW/id"),
     "no profile ids": ({"0/META/COL/id": None}, "no dataset /0/META/COL/id"),
     "lengths": ({"0/META/ROW/id": ["a", "b"]}, r"shape \(7, 5\), .* 7 profiles .* 2 genes"),
-    "transposed": ({"0/DATA/0/matrix": MATRIX.T}, r"shape \(5, 7\).*transpose it"),
+    "transposed": ({"0/DATA/0/matrix": MATRIX.T}, r"shape \(5, 7\).*Transpose it"),
     "3-D": ({"0/DATA/0/matrix": MATRIX[None]}, r"shape \(1, 7, 5\), .* 7 profiles .* 5 genes"),
     "not numeric": ({"0/DATA/0/matrix": MATRIX.astype("S2")}, "matrix holds .*, not numbers"),
     "complex": ({"0/DATA/0/matrix": MATRIX.astype("c8")}, "matrix holds .*, not numbers"),
     "duplicate genes": ({"0/META/ROW/id": list("abbca")}, "2 gene .* more than once: b, a"),
     "duplicate profiles": ({"0/META/COL/id": list("aabcdef")}, "1 profile .* more than once: a"),
-    "empty id": ({"0/META/ROW/id": ["a", "", "c", "d", "e"]}, "gene number 2 has no id"),
+    "empty id": ({"0/META/ROW/id": ["a", "", "c", "d", "e"]}, "gene number 2 has an empty id"),
     "not UTF-8": ({"0/META/ROW/id": np.array([b"\xff", *b"bcde"], "S")}, "not UTF-8"),
     "ids 2-D": ({"0/META/ROW/id": np.array([list("abcde")], "S")}, "2 dimensions, not 1"),
     "ids are numbers": ({"0/META/ROW/id": np.arange(5.0)}, "float64, not text"),

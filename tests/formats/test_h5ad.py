@@ -73,10 +73,10 @@ def test_blocks_are_the_matrix(make, kind, size):
     np.testing.assert_array_equal(values, MATRIX[:, [4, 0, 0, 3]])
 
     reader, genes = open_reader(path), np.array([4, 0, 0, 3])
-    assert (reader._flat() is not None) == (kind == "dense")
+    assert (reader.flat() is not None) == (kind == "dense")
     with reader.pieces(genes, size) as pieces:
-        found = np.concatenate([piece.fetch().pick() for piece in pieces])
-    np.testing.assert_array_equal(found, values)
+        actual = np.concatenate([piece.fetch().pick() for piece in pieces])
+    np.testing.assert_array_equal(actual, values)
 
 
 @pytest.mark.parametrize("kind", ["dense", "csr", "csc"])
@@ -167,7 +167,7 @@ BAD = {
     "transposed": (replace("X", MATRIX.T), r"shape \(5, 3\), .* 3 profiles \(obs\) × 5 genes"),
     "duplicates": (replace("var/names", texts(list("abbca"))), "2 gene .* more than once: b, a"),
     "not UTF-8": (replace("obs/names", np.array([b"\xff", b"b", b"c"])), "not UTF-8"),
-    "category": (category, "names a category that there is not"),
+    "category": (category, "names a category that does not exist"),
     "elsewhere": (elsewhere, "stored in another file"),
     "hollow": (hollow, "claims shape"),
     "sparse, text": (csr(data=texts(["a"] * 5)), "X holds object, not numbers"),

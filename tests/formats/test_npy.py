@@ -41,9 +41,9 @@ def savez(tmp_path):
     """savez(matrix=…, genes=…, profiles=…): an .npz file."""
 
     def savez(**arrays):
-        given = {"matrix": MATRIX, "genes": np.array(GENES), "profiles": np.array(PROFILES)}
+        complete = {"matrix": MATRIX, "genes": np.array(GENES), "profiles": np.array(PROFILES)}
         packed = arrays.pop("packed", True)
-        kept = {name: array for name, array in (given | arrays).items() if array is not None}
+        kept = {name: array for name, array in (complete | arrays).items() if array is not None}
         (np.savez_compressed if packed else np.savez)(tmp_path / "m.npz", **kept)
         return tmp_path / "m.npz"
 
@@ -62,7 +62,7 @@ def read(path, genes=(4, 0, 0, 2), size=2):
 @pytest.mark.parametrize("size", [1, 2, 100])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("matrix", [MATRIX, MATRIX.T], ids=["profiles×genes", "genes×profiles"])
-def test_either_way_round(save, matrix, order, size):
+def test_npy_of_either_orientation(save, matrix, order, size):
     values = read(save(np.array(matrix, order=order)), size=size)
     np.testing.assert_array_equal(values, MATRIX[:, [4, 0, 0, 2]])
 
@@ -70,26 +70,26 @@ def test_either_way_round(save, matrix, order, size):
 @pytest.mark.parametrize("size", [1, 2, 100])
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("matrix", [MATRIX, MATRIX.T], ids=["profiles×genes", "genes×profiles"])
-def test_npz_either_way_round(savez, matrix, packed, size):
+def test_npz_of_either_orientation(savez, matrix, packed, size):
     path = savez(matrix=np.ascontiguousarray(matrix), packed=packed)
     np.testing.assert_array_equal(read(path, size=size), MATRIX[:, [4, 0, 0, 2]])
     assert read(path, genes=(), size=size).shape == (3, 0)
 
 
 @pytest.mark.parametrize(
-    ("stored", "given"),
+    ("stored", "yielded"),
     [("f4", "f4"), ("f8", "f8"), (">f8", "f8"), ("f2", "f4"), ("i2", "f4"), ("i8", "f8")],
 )
-def test_precision_is_the_source_s(save, savez, stored, given):
+def test_values_keep_the_precision_of_the_file(save, savez, stored, yielded):
     for path in (save(MATRIX.astype(stored)), savez(matrix=MATRIX.astype(stored))):
         block = next(open_reader(path).blocks(np.arange(5)))
-        assert block.dtype == np.dtype(given)
+        assert block.dtype == np.dtype(yielded)
         np.testing.assert_array_equal(block, MATRIX)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("turn", [False, True])
-def test_a_bad_value_is_named_where_it_is_asked_for(save, savez, value, turn):
+def test_a_bad_value_is_an_error_only_if_its_gene_is_requested(save, savez, value, turn):
     matrix = MATRIX.copy()
     matrix[2, 3] = value
     matrix = np.ascontiguousarray(matrix.T) if turn else matrix
@@ -135,7 +135,7 @@ BAD = {
     "no profiles": ({"profiles": None}, "m.profiles.txt: no such file"),
     "lengths": ({"genes": ["a", "b"]}, r"shape \(3, 5\), but there are ids of 2 genes and 3 prof"),
     "3-D": ({"matrix": MATRIX[None]}, r"shape \(1, 3, 5\), but"),
-    "square": ({"matrix": np.eye(3), "genes": PROFILES}, "which axis is which cannot be told"),
+    "square": ({"matrix": np.eye(3), "genes": PROFILES}, "shape does not show which axis is genes"),
     "duplicates": ({"genes": ["a", "a", "b", "b", "c"]}, "2 gene .* more than once: a, b"),
     "not UTF-8": ({"genes": b"\xff\na\nb\nc\nd"}, "m.genes.txt: not UTF-8"),
 }  # fmt: skip
@@ -156,12 +156,15 @@ BAD_NPZ = {
     "no genes": ({"genes": None}, "no array 'genes'"),
     "text": ({"matrix": np.array([["a"]])}, "not real numbers"),
     "lengths": ({"genes": np.array(["a", "b"])}, "2 genes and 3 profiles"),
-    "square": ({"matrix": np.eye(3), "genes": np.array(PROFILES)}, "cannot be told"),
-    "Fortran": ({"matrix": np.asfortranarray(MATRIX)}, "save it in C order"),
+    "square": (
+        {"matrix": np.eye(3), "genes": np.array(PROFILES)},
+        "does not show which axis is genes",
+    ),
+    "Fortran": ({"matrix": np.asfortranarray(MATRIX)}, "column by column, not in C order"),
     "ids 2-D": ({"genes": np.array([GENES])}, "genes is no list of ids"),
     "ids are fractions": ({"genes": np.arange(5.0)}, "genes is no list of ids"),
     "not UTF-8": ({"genes": np.array([b"\xff", *b"abcd"], "S")}, "genes are not UTF-8"),
-    "empty id": ({"genes": np.array(["a", "", "c", "d", "e"])}, "gene number 2 has no id"),
+    "empty id": ({"genes": np.array(["a", "", "c", "d", "e"])}, "gene number 2 has an empty id"),
 }
 
 
@@ -194,7 +197,7 @@ def test_a_bomb_is_refused_before_anything_is_allocated(tmp_path):
 
 def test_a_header_that_claims_more_than_its_member_has(tmp_path):
     path = zipped(tmp_path / "m.npz", genes=header((10**12,), "<U9", b"abc"))
-    with pytest.raises(UserError, match=r"has not the size that its shape .* claims"):
+    with pytest.raises(UserError, match=r"its size is not what its shape .* claims"):
         open_reader(path)
 
 

@@ -94,18 +94,18 @@ def test_gene_annotations_do_not_get_in_the_way(tmp_path, suffix):
     np.testing.assert_array_equal(everything(reader), everything_of(content(genes=genes)))
 
 
-def everything_of(given: Content):
-    return np.concatenate(list(given.blocks()))
+def everything_of(original: Content):
+    return np.concatenate(list(original.blocks()))
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (2, 1), (70, 600)])
 def test_any_shape(tmp_path, suffix, shape):
     profiles = pd.DataFrame(index=[f"p{i}" for i in range(shape[0])])
     genes = pd.DataFrame(index=[f"g{i}" for i in range(shape[1])])
-    given = content(genes=genes, profiles=profiles, size=32)
-    write_matrix(tmp_path / f"m.{suffix}", given)
+    original = content(genes=genes, profiles=profiles, size=32)
+    write_matrix(tmp_path / f"m.{suffix}", original)
     np.testing.assert_array_equal(
-        everything(open_reader(tmp_path / f"m.{suffix}"), 33), everything_of(given)
+        everything(open_reader(tmp_path / f"m.{suffix}"), 33), everything_of(original)
     )
 
 
@@ -122,14 +122,14 @@ def test_a_failure_leaves_nothing(tmp_path, suffix):
 @pytest.mark.parametrize("ending", ["gctx", "h5ad"])
 def test_hdf5_is_not_begun_where_its_values_would_not_fit(tmp_path, monkeypatch, ending):
     values = np.random.default_rng(3).normal(8, 2, (3, 4000))
-    genes = pd.DataFrame(index=[f"g{at}" for at in range(4000)])
+    genes = pd.DataFrame(index=[f"g{i}" for i in range(4000)])
     opened = []
     monkeypatch.setattr(
         shutil, "disk_usage", lambda folder: SimpleNamespace(free=values.nbytes, folder=folder)
     )
     monkeypatch.setattr(h5py, "File", lambda *arguments: opened.append(arguments))
     with pytest.raises(
-        UserError, match=rf"m\.{ending}: not enough space .* 0\.1 MB are free; "
+        UserError, match=rf"m\.{ending}: not enough space .* 0\.1 MB are free\. "
     ) as error:
         write_matrix(tmp_path / f"m.{ending}", content(values, genes=genes))
     assert "\n" not in str(error.value)
@@ -144,18 +144,18 @@ def test_no_hdf5_file_is_larger_than_the_space_asked_for(tmp_path, monkeypatch, 
     values = random.integers(0, 255, (*shape, 4), dtype=np.uint8).view(np.float32)[..., 0]
     values[~np.isfinite(values)] = 0
     profiles = pd.DataFrame(
-        {f"c{at}": [random.bytes(20).hex() for _ in range(shape[0])] for at in range(30)},
-        index=[f"p{at}" for at in range(shape[0])],
+        {f"c{i}": [random.bytes(20).hex() for _ in range(shape[0])] for i in range(30)},
+        index=[f"p{i}" for i in range(shape[0])],
     )
-    genes = pd.DataFrame(index=[f"g{at}" for at in range(shape[1])])
-    given = content(values, genes=genes, profiles=profiles)
-    path, *_ = reversed(write_matrix(tmp_path / f"m.{ending}", given))
+    genes = pd.DataFrame(index=[f"g{i}" for i in range(shape[1])])
+    original = content(values, genes=genes, profiles=profiles)
+    path, *_ = reversed(write_matrix(tmp_path / f"m.{ending}", original))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=path.stat().st_size))
     with pytest.raises(UserError, match="not enough space"):
-        write_matrix(tmp_path / f"n.{ending}", given)
+        write_matrix(tmp_path / f"n.{ending}", original)
 
 
-def test_what_a_killed_process_left_beside_is_removed_and_nothing_else(tmp_path):
+def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
     left, young, another = (
         tmp_path / f".{name}.tmp" for name in ("m.npz.abc", "m.npz.def", "n.npz.abc")
     )
@@ -173,7 +173,7 @@ def test_what_a_killed_process_left_beside_is_removed_and_nothing_else(tmp_path)
 def test_no_file_is_overwritten(tmp_path, suffix):
     path = tmp_path / f"m.{suffix}"
     path.write_text("mine")
-    with pytest.raises(UserError, match="such a file already"):
+    with pytest.raises(UserError, match="the file exists already"):
         write_matrix(path, content())
     assert path.read_text() == "mine"
     assert list(tmp_path.iterdir()) == [path]
@@ -181,7 +181,7 @@ def test_no_file_is_overwritten(tmp_path, suffix):
 
 def test_a_file_beside_it_is_not_overwritten_either(tmp_path):
     (tmp_path / "m.profiles.tsv").write_text("mine")
-    with pytest.raises(UserError, match=r"m\.profiles\.tsv: there is such a file already"):
+    with pytest.raises(UserError, match=r"m\.profiles\.tsv: the file exists already"):
         write_matrix(tmp_path / "m.tsv", content())
     assert [path.name for path in tmp_path.iterdir()] == ["m.profiles.tsv"]
 
@@ -196,7 +196,7 @@ def test_ids_that_cannot_be_held_are_refused(tmp_path, ending, bad):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tabs_in_ids_need_quotes_that_gct_has_not(tmp_path):
+def test_tabs_in_ids_need_quotes_which_gct_lacks(tmp_path):
     genes = pd.DataFrame(index=["g\t1", "g2"])
     write_matrix(tmp_path / "m.tsv", content(genes=genes))
     assert open_reader(tmp_path / "m.tsv").gene_ids.tolist() == ["g\t1", "g2"]
@@ -219,7 +219,7 @@ def test_a_column_whose_name_would_be_a_path_goes_beside(tmp_path, name):
 
 
 def test_unknown_ends_and_missing_folders(tmp_path):
-    with pytest.raises(UserError, match="unknown format; name it one of"):
+    with pytest.raises(UserError, match=r"unknown format\. End its name in one of"):
         write_matrix(tmp_path / "m.xlsx", content())
     with pytest.raises(UserError, match="there is no folder"):
         write_matrix(tmp_path / "no" / "m.tsv", content())

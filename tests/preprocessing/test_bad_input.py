@@ -140,7 +140,7 @@ CORPUS = {
     # Numbers and ids that a spreadsheet, or a language, has changed.
     "an Excel date": case(
         renamed(("MARCH1", "1-Mar")),
-        "gtex.tsv: 1 ids are dates, which a spreadsheet such as Excel made of symbols (1-Mar;",
+        "gtex.tsv: 1 ids are dates, which a spreadsheet such as Excel made of symbols (1-Mar), and",
     ),
     "Excel dates of several kinds": case(
         renamed(("MARCH1", "Mar-01"), ("SEPT2", "2-Sep"), ("DEC1", "2001-12-01")),
@@ -148,7 +148,7 @@ CORPUS = {
     ),
     "the same Excel date twice": case(
         renamed(("MARCH1", "1-Mar"), ("TP53", "1-Mar")),
-        "1 gene id(s) occur more than once: 1-Mar; a spreadsheet such as Excel made dates",
+        "1 gene id(s) occur more than once: 1-Mar. A spreadsheet such as Excel made dates",
     ),
     "a decimal comma": case(cell("3,14"), "holds '3,14'", "decimal comma"),
     "a thousands separator": case(cell("1,234.5"), "'1,234.5'", "without thousands separators"),
@@ -160,7 +160,7 @@ CORPUS = {
     ),
     "decimal commas in a CSV": case(
         matrix("gtex", "x.csv", GTEX.replace("\t", ",").replace(str(RNA[3, 0]), "3,14")),
-        "row 'TP53' has 6 cells, the header has 5", "have its numbers decimal commas",
+        "row 'TP53' has 6 cells, the header has 5", "its numbers have decimal commas",
     ),
     "semicolons in a CSV": case(
         matrix("gtex", "x.csv", GTEX.replace(".", ",").replace("\t", ";")), "separated by commas",
@@ -175,7 +175,7 @@ CORPUS = {
     "a row cut short": case({"gtex.tsv": GTEX[:-9]}, "'EGFR' has 4 cells, the header has 5"),
     "no value at all": case({"gtex.tsv": "id\tw\tx\ty\tz\n"}, "there is no gene in it"),
     "too few profiles": case(
-        {"gtex.tsv": table(SYMBOLS, ["w", "x"], RNA[:, :2])}, "2 profiles; platform gtex needs",
+        {"gtex.tsv": table(SYMBOLS, ["w", "x"], RNA[:, :2])}, "2 profiles, but platform gtex needs",
     ),
     # Levels.
     "counts as arrays": case(
@@ -195,7 +195,7 @@ CORPUS = {
     ),
     "log2 declared linear": case(
         change("bad.toml", ('ids = "probe"', 'ids = "probe"\nlevel = "linear"')),
-        "declared linear, but these look logarithmic", 'write level = "log2"',
+        "declared linear, but these look logarithmic", 'Write level = "log2"',
     ),
     "linear, but negative": case(
         change("bad.toml", ('ids = "probe"', 'ids = "probe"\nlevel = "linear"'))
@@ -209,17 +209,17 @@ CORPUS = {
     # Ids of genes.
     "ids of another kind": case(
         change("bad.toml", ('ids = "symbol"', 'ids = "ensembl"')),
-        'as symbol ids 6 would match: write ids = "symbol"',
+        'As symbol ids 6 would match. Write ids = "symbol"',
     ),
     "half Ensembl ids, half symbols": case(
         renamed(*zip(SYMBOLS[:3], ENSEMBL[:3], strict=True)),
         "ids of more than one kind: 3 genes are there by symbol id, 3 others by ensembl id",
     ),
     "ids that nobody knows": case(
-        renamed(*((symbol, f"x{symbol}") for symbol in SYMBOLS)), "nor as any other kind; its ids",
+        renamed(*((symbol, f"x{symbol}") for symbol in SYMBOLS)), "No other kind fits. Its ids",
     ),
     "Entrez ids for symbols": case(
-        {"gtex.tsv": ENTREZ}, "look like Entrez ids (700, 701, 702, …)", 'write ids = "entrez"',
+        {"gtex.tsv": ENTREZ}, "look like Entrez ids (700, 701, 702, …)", 'Write ids = "entrez"',
     ),
     "Entrez ids without aliases": case(
         change("bad.toml", AS_ENTREZ) | {"gtex.tsv": ENTREZ},
@@ -231,7 +231,7 @@ CORPUS = {
     ),
     "an alias of two genes": case(
         change("bad.toml", WITH_ALIASES) | {"aliases.tsv": "700\tTP53\n700\tMYC\n"},
-        "1 alias(es) stand for more than one gene: 700; keep one",
+        "1 alias(es) stand for more than one gene: 700. Keep one",
     ),
     "two aliases of a gene": case(
         change("bad.toml", AS_ENTREZ, WITH_ALIASES)
@@ -240,7 +240,7 @@ CORPUS = {
     ),
     "aliases of three columns": case(
         change("bad.toml", WITH_ALIASES) | {"aliases.tsv": "700\tTP53\tx\n"},
-        "genes.aliases: ", "alias 1 has 3 tab-separated columns, not 2 (alias, Ensembl id or sym",
+        "genes.aliases: ", "alias 1 has 3 tab-separated columns, not 2. Write alias, Ensembl id or",
     ),
     "a gene twice": case(renamed(("MYC", "TP53")), "1 gene id(s) occur more than once: TP53"),
     "a profile twice": case(change("gtex.tsv", ("\tx", "\tw")), "1 profile id(s) occur more than"),
@@ -249,10 +249,10 @@ CORPUS = {
         | renamed(("MARCH1", f"{ENSEMBL[3]}.1"), ("SEPT2", f"{ENSEMBL[3]}.2")),
         "2 Ensembl ids differ only in their version",
     ),
-    "no id": case(renamed(("MYC", "")), "gene number 5 has no id"),
+    "no id": case(renamed(("MYC", "")), "gene number 5 has an empty id"),
     "a transposed matrix": case(
         {"gtex.tsv": table(list("wxyz"), SYMBOLS, RNA.T)},
-        'its columns are genes (6 would match): write orientation = "profiles"',
+        'Its columns are genes (6 would match). Write orientation = "profiles"',
     ),
     "a gene map of two columns": case(
         {"tg.txt": "TP53\tENSG3\n"}, "genes.targets: ", "gene 1 has 2 tab-separated columns, not 3",
@@ -277,16 +277,16 @@ CORPUS = {
     # Promises.
     "a GCT of absurd shape": case(
         matrix("gtex", "x.gct", f"#1.2\n{10**12}\t{10**12}\nid\td\tw\nTP53\tna\t1\n"),
-        "the header says 1000000000000 profiles (columns), it names 1",
+        "the header states 1000000000000 profiles (columns), but names 1",
     ),
     "a GCT with too many genes": case(
         matrix("gtex", "x.gct", gct(SYMBOLS, list("wxyz"), RNA).replace("6\t4", f"{10**12}\t4")),
-        "the header says 1000000000000 genes (rows), the body has 6",
+        "the header states 1000000000000 genes (rows), the body has 6",
     ),
     "a GCT with a count beyond numbers": case(
-        matrix("gtex", "x.gct", f"#1.2\n{'9' * 5000}\t4\n"), "its second line is", "not 2 counts",
+        matrix("gtex", "x.gct", f"#1.2\n{'9' * 5000}\t4\n"), "the second line is", "not 2 counts",
     ),
-    "a GCT of no version": case(matrix("gtex", "x.gct", "#1.1\n"), "not a GCT file: begins with"),
+    "a GCT of no version": case(matrix("gtex", "x.gct", "#1.1\n"), "not a GCT file. It begins"),
     # Names that would become paths.
     "a dataset above the store": case(
         change("bad.toml", ('"bad"', '"../bad"')), "dataset name '../bad' is malformed",
@@ -316,7 +316,7 @@ CORPUS = {
         "platforms.geo: must be a table",
     ),
     "no platform": case({"bad.toml": MANIFEST.partition("[platforms")[0]}, "platforms: this key"),
-    "an unknown format": case(matrix("gtex", "x.xlsx", b"PK"), "unknown format; name it one of"),
+    "an unknown format": case(matrix("gtex", "x.xlsx", b"PK"), "unknown format. End its name in"),
     # The table of profiles.
     "a profile that the table lacks": case(
         change("geo.csv", ("p3,G1\n", "")), "1 of the 12 profiles", "are missing: p3",
@@ -330,34 +330,34 @@ def turned(folder: Path, name: str) -> Files:
     """The RNA-seq of the corpus with genes for profiles, in the format that ``name`` says."""
     write(folder, {"turned.tsv": table(list("wxyz"), SYMBOLS, RNA.T)})
     *others, path = convert(open_reader(folder / "turned.tsv"), folder / name)
-    found = [path, *others, *folder.glob(f"{path.stem}.*.txt")]
-    return change("bad.toml", ("gtex.tsv", name)) | {one.name: one.read_bytes() for one in found}
+    paths = [path, *others, *folder.glob(f"{path.stem}.*.txt")]
+    return change("bad.toml", ("gtex.tsv", name)) | {path.name: path.read_bytes() for path in paths}
 
 
 @pytest.mark.parametrize("ending", ["gct", "gctx", "h5ad", "npy", "npz"])
-def test_the_advice_for_a_turned_file_of_a_format_that_says_its_axes_works(
+def test_the_advice_for_a_transposed_file_of_fixed_orientation_works(
     prepare_files, genebench, tmp_path, ending
 ):
-    given, folder = turned(tmp_path, f"x.{ending}"), tmp_path / "given"
-    refused = prepare_files(given)
+    files, folder = turned(tmp_path, f"x.{ending}"), tmp_path / "given"
+    refused = prepare_files(files)
     assert refused.status == 2
-    for words in ("its columns are genes (6 would match)", "(genebench data convert)", "TSV"):
+    for words in ("Its columns are genes (6 would match)", "(genebench data convert)", "TSV"):
         assert words in refused.err
-    told = change("bad.toml", ("gtex.tsv", f"x.{ending}"), TURNED)
-    assert "genebench data convert" in prepare_files(given | told).err
+    changed = change("bad.toml", ("gtex.tsv", f"x.{ending}"), TURNED)
+    assert "genebench data convert" in prepare_files(files | changed).err
     assert genebench("data", "convert", folder / f"x.{ending}", folder / "new.tsv").status == 0
     assert prepare_files(change("bad.toml", ("gtex.tsv", "new.tsv"), TURNED)).status == 0
 
 
 @pytest.mark.parametrize("ending", ["tsv", "csv", "parquet", "feather"])
-def test_a_table_that_was_turned_for_nothing_is_told_so(prepare_files, tmp_path, ending):
+def test_a_table_transposed_by_mistake_gets_the_advice_to_undo_it(prepare_files, tmp_path, ending):
     if ending in {"parquet", "feather"}:
         pytest.importorskip("pyarrow")
     write(tmp_path, {"rna.tsv": GTEX})
     path = convert(open_reader(tmp_path / "rna.tsv"), tmp_path / f"x.{ending}")[-1]
     manifest = change("bad.toml", ("gtex.tsv", path.name), TURNED)
     outcome = prepare_files(manifest | {path.name: path.read_bytes()})
-    assert 'its columns are genes (6 would match): write orientation = "genes"' in outcome.err
+    assert 'Its columns are genes (6 would match). Write orientation = "genes"' in outcome.err
 
 
 def contents(folder: Path) -> list[Path]:
@@ -425,7 +425,7 @@ SAME = {
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_what_only_looks_bad_gives_the_same_dataset(prepare_files, tmp_path, name):
+def test_harmless_oddities_give_the_same_dataset(prepare_files, tmp_path, name):
     digests = []
     for files in ({}, SAME[name]):
         outcome = prepare_files(files)
@@ -434,11 +434,11 @@ def test_what_only_looks_bad_gives_the_same_dataset(prepare_files, tmp_path, nam
     assert digests[0] == digests[1]
 
 
-def test_linear_arrays_are_taken_by_log2_when_told(prepare_files, tmp_path):
-    told = change("bad.toml", ('ids = "probe"', 'ids = "probe"\nlevel = "linear"'))
+def test_linear_arrays_become_log2_with_level_linear(prepare_files, tmp_path):
+    changed = change("bad.toml", ('ids = "probe"', 'ids = "probe"\nlevel = "linear"'))
     assert prepare_files({}).status == 0
     expected = np.array(DataStore(tmp_path / "home").open("bad").expression("geo"))
-    assert prepare_files(told | {"geo.tsv": table(PROBES, ARRAYS, 2**LOG2 - 1)}).status == 0
+    assert prepare_files(changed | {"geo.tsv": table(PROBES, ARRAYS, 2**LOG2 - 1)}).status == 0
     dataset = DataStore(tmp_path / "home").open("bad")
     np.testing.assert_allclose(dataset.expression("geo"), expected, rtol=1e-6)
     assert dataset.info["platforms"]["geo"]["level"] == "linear"

@@ -8,14 +8,14 @@ from genebench.preprocessing.compiled import compiled, compiled_loosely
 
 SOURCE = """
 def total(values):
-    found = 0.0
+    total = 0.0
     for value in values:
-        found += value
-    return found
+        total += value
+    return total
 """
 
 
-def test_code_that_can_be_kept_nowhere_is_compiled_all_the_same():
+def test_code_is_compiled_without_a_cache_folder():
     written: dict = {}
     exec(SOURCE, written)  # of no file: there is no place beside it
     values = np.random.default_rng(0).normal(size=1000)

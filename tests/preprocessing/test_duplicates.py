@@ -35,11 +35,11 @@ class Given(Reader):
     def blocks(self, genes, size=None):
         self.passes += 1
         step = min(self.size, size or self.size)
-        for at in range(0, len(self.matrix), step):
-            yield self.matrix[at : at + step, genes]
+        for start in range(0, len(self.matrix), step):
+            yield self.matrix[start : start + step, genes]
 
 
-def found(matrix, rule="exact", size=16, **options):
+def duplicates_of(matrix, rule="exact", size=16, **options):
     with tempfile.TemporaryDirectory() as folder:
         removed = find_duplicates(Given(matrix, size), rule, folder=Path(folder), **options)
         assert list(Path(folder).iterdir()) == []
@@ -83,7 +83,7 @@ def planted(random):
 def test_exact_agrees_with_all_pairs(planted):
     expected = naive(planted)
     assert 40 < expected.sum() < 70
-    np.testing.assert_array_equal(found(planted), expected)
+    np.testing.assert_array_equal(duplicates_of(planted), expected)
 
 
 @settings(deadline=None)
@@ -102,7 +102,7 @@ def test_exact_agrees_with_all_pairs_whatever_the_data(data, matrix):
     distance = cdist(matrix, matrix)
     assume(not np.any(np.abs(distance - 1) < 1e-9))
     size = data.draw(st.integers(1, 30))
-    np.testing.assert_array_equal(found(matrix, size=size), naive(matrix))
+    np.testing.assert_array_equal(duplicates_of(matrix, size=size), naive(matrix))
 
 
 @settings(deadline=None)
@@ -110,13 +110,13 @@ def test_exact_agrees_with_all_pairs_whatever_the_data(data, matrix):
 def test_a_distance_of_exactly_one_is_no_duplicate(matrix):
     """Whole numbers: distances are 0, 1 or more, and the tree sees many ties."""
     expected = pd.DataFrame(matrix + 0.0).duplicated().to_numpy()
-    np.testing.assert_array_equal(found(matrix), expected)
+    np.testing.assert_array_equal(duplicates_of(matrix), expected)
 
 
 @settings(deadline=None)
 @given(hnp.arrays(np.float64, (40, 3), elements=st.integers(-4, 4).map(lambda n: n * 0.49)))
 def test_ties_in_distance_hide_no_duplicate(matrix):
-    np.testing.assert_array_equal(found(matrix), naive(matrix))
+    np.testing.assert_array_equal(duplicates_of(matrix), naive(matrix))
 
 
 @pytest.mark.parametrize("distance", [1 - 1e-9, 1 + 1e-9])
@@ -126,7 +126,7 @@ def test_the_threshold_is_sharp_even_far_from_the_origin(random, distance, offse
     alone = random.normal(offset, 3, (50, 30))
     matrix = np.concatenate([alone, [at_distance(profile, distance, random) for profile in alone]])
     expected = np.arange(100) >= 50 if distance < 1 else np.zeros(100, np.bool_)
-    np.testing.assert_array_equal(found(matrix, size=100), expected)
+    np.testing.assert_array_equal(duplicates_of(matrix, size=100), expected)
 
 
 def test_pairs_that_only_look_close_in_projection_are_kept(random):
@@ -139,38 +139,38 @@ def test_pairs_that_only_look_close_in_projection_are_kept(random):
     expected = naive(matrix)
     assert not expected[:64].any()
     assert 0 < expected.sum() < 100
-    np.testing.assert_array_equal(found(matrix, size=64), expected)
+    np.testing.assert_array_equal(duplicates_of(matrix, size=64), expected)
 
 
 def test_the_later_of_two_goes_whichever_comes_first_in_the_file(random):
     matrix = random.normal(8, 2, (10, 50))
     matrix[7] = at_distance(matrix[2], 0.5, random)
-    assert np.flatnonzero(found(matrix)).tolist() == [7]
-    assert np.flatnonzero(found(matrix[::-1])).tolist() == [7]  # what was profile 2
+    assert np.flatnonzero(duplicates_of(matrix)).tolist() == [7]
+    assert np.flatnonzero(duplicates_of(matrix[::-1])).tolist() == [7]  # what was profile 2
 
 
 def test_a_profile_near_a_removed_one_goes_too():
     """A chain: each is near the one before it only, and all but the first are removed."""
     chain = np.zeros((30, 40))
     chain[:, 0] = 0.9 * np.arange(30)
-    np.testing.assert_array_equal(found(chain), np.arange(30) > 0)
+    np.testing.assert_array_equal(duplicates_of(chain), np.arange(30) > 0)
 
 
 def test_a_thousand_identical_profiles_leave_one(random):
     matrix = np.repeat(random.normal(8, 2, (1, 500)), 1000, axis=0)
-    np.testing.assert_array_equal(found(matrix, size=256), np.arange(1000) > 0)
+    np.testing.assert_array_equal(duplicates_of(matrix, size=256), np.arange(1000) > 0)
 
 
 def test_a_thousand_near_identical_profiles_leave_one(random):
     matrix = random.normal(8, 2, 500) + random.normal(0, 0.02, (1000, 500))
-    np.testing.assert_array_equal(found(matrix, size=256), np.arange(1000) > 0)
+    np.testing.assert_array_equal(duplicates_of(matrix, size=256), np.arange(1000) > 0)
 
 
 @pytest.mark.parametrize("rule", ["exact", "kmeans"])
 def test_blocks_of_the_reader_do_not_matter(planted, rule):
-    expected = found(planted, rule, size=300)
+    expected = duplicates_of(planted, rule, size=300)
     for size in (1, 7, 100):
-        np.testing.assert_array_equal(found(planted, rule, size=size), expected)
+        np.testing.assert_array_equal(duplicates_of(planted, rule, size=size), expected)
 
 
 def test_a_source_in_single_precision_is_compared_in_double(random):
@@ -178,12 +178,12 @@ def test_a_source_in_single_precision_is_compared_in_double(random):
     matrix = np.float32(4096) + random.integers(0, 4, (200, 10)).astype(np.float32) / 8
     expected = naive(matrix)
     assert 0 < expected.sum() < 200
-    np.testing.assert_array_equal(found(matrix), expected)
+    np.testing.assert_array_equal(duplicates_of(matrix), expected)
 
 
 @pytest.mark.parametrize("rule", ["exact", "kmeans"])
 def test_one_profile_has_no_duplicate(rule):
-    assert found(np.ones((1, 5)), rule).tolist() == [False]
+    assert duplicates_of(np.ones((1, 5)), rule).tolist() == [False]
 
 
 def test_the_second_pass_is_spared_when_nothing_is_close(random, tmp_path):
@@ -194,7 +194,7 @@ def test_the_second_pass_is_spared_when_nothing_is_close(random, tmp_path):
 
 def test_progress_covers_every_profile_in_every_pass(planted):
     steps = []
-    found(planted, progress=lambda *step: steps.append(step))
+    duplicates_of(planted, progress=lambda *step: steps.append(step))
     messages = list(dict.fromkeys(message for _, _, message in steps))
     assert messages == ["looking for duplicates", "reading similar profiles"]
     assert {total for _, total, _ in steps} == {300}
@@ -211,7 +211,7 @@ def test_an_interrupted_search_leaves_nothing(planted, tmp_path):
 
 
 def test_kmeans_finds_some_of_what_exact_finds_and_nothing_else(planted):
-    clustered, exact = found(planted, "kmeans"), found(planted)
+    clustered, exact = duplicates_of(planted, "kmeans"), duplicates_of(planted)
     assert clustered.any()
     assert not (clustered & ~exact).any()
 
@@ -223,24 +223,24 @@ def test_kmeans_applies_the_rule_inside_the_published_clusters(planted):
     for label in range(100):
         members = np.flatnonzero(labels == label)
         expected[members] = naive(planted[members])
-    np.testing.assert_array_equal(found(planted, "kmeans", seed=3), expected)
+    np.testing.assert_array_equal(duplicates_of(planted, "kmeans", seed=3), expected)
 
 
 def test_kmeans_depends_on_its_seed_and_misses_pairs_that_clusters_part():
     """A chain of close profiles, cut into a hundred clusters: one survives in each."""
     chain = np.zeros((400, 5))
     chain[:, 0] = 0.5 * np.arange(400)
-    results = [found(chain, "kmeans", seed=seed) for seed in (0, 0, 1)]
+    results = [duplicates_of(chain, "kmeans", seed=seed) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(results[0], results[1])
     assert (results[0] != results[2]).any()
     assert 1 < (~results[0]).sum() <= 100
-    assert (~found(chain)).sum() == 1
+    assert (~duplicates_of(chain)).sum() == 1
 
 
 def test_kmeans_without_scikit_learn_says_what_to_install(planted, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
-    with pytest.raises(UserError, match=r"need scikit-learn.*pip install 'genebench\[sklearn\]'"):
-        found(planted, "kmeans")
+    with pytest.raises(UserError, match=r"needs scikit-learn.*pip install 'genebench\[sklearn\]'"):
+        duplicates_of(planted, "kmeans")
 
 
 @pytest.mark.realdata

@@ -52,7 +52,7 @@ def test_read_gene_map(write):
         ("A\tE1\tp1\nB\tE2\n", "gene 2 has 2 tab-separated columns, not 3"),
         ("A,E1,p1\n", "gene 1 has 1 tab-separated columns, not 3"),
         ("A\tE1\tp1\nB\tE1\tp2\n", "1 gene .* more than once: E1"),
-        ("A\t\tp1\n", "gene number 1 has no id"),
+        ("A\t\tp1\n", "gene number 1 has an empty id"),
         ("\n", "no gene in it"),
         ("", "file is empty"),
         (b"\xff\xfe", "not UTF-8"),
@@ -91,7 +91,7 @@ def test_a_map_may_carry_versions_too():
 
 
 def test_ids_that_differ_in_their_version_only():
-    with pytest.raises(UserError, match=r"m\.tsv: 2 Ensembl ids .*: ENSG01\.1, ENSG01\.2; keep"):
+    with pytest.raises(UserError, match=r"m\.tsv: 2 Ensembl ids .*: ENSG01\.1, ENSG01\.2\. Keep"):
         match(MAP, pd.Index(["ENSG01.1", "ENSG01.2", "ENSG02"]), "ensembl", source="m.tsv")
 
 
@@ -148,20 +148,20 @@ def test_coverage_is_ready_for_json():
 @pytest.mark.parametrize(
     ("ids", "kind", "words"),
     [
-        (["AA", "CC", "x"], "ensembl", 'as symbol ids 3 would match: write ids = "symbol"'),
-        (["ENSG02.1"], "probe", 'as ensembl ids 1 would match: write ids = "ensembl"'),
-        (["p2", "p3", "p1"], "symbol", 'as probe ids 2 would match: write ids = "probe"'),
-        (["a", "b", "c", "d"], "symbol", "nor as any other kind; its ids look like a, b, c, …"),
+        (["AA", "CC", "x"], "ensembl", 'As symbol ids 3 would match. Write ids = "symbol"'),
+        (["ENSG02.1"], "probe", 'As ensembl ids 1 would match. Write ids = "ensembl"'),
+        (["p2", "p3", "p1"], "symbol", 'As probe ids 2 would match. Write ids = "probe"'),
+        (["a", "b", "c", "d"], "symbol", "No other kind fits. Its ids begin with a, b, c, …"),
     ],
 )
 def test_nothing_matches(ids, kind, words):
     with pytest.raises(
-        UserError, match=rf"^no gene of the maps is in m\.tsv as {kind} ids; {words}"
+        UserError, match=rf"^no gene of the maps is in m\.tsv as {kind} ids\. {words}"
     ):
         match_maps(MAP[:2], MAP[2:], pd.Index(ids), kind, source="m.tsv")
 
 
-def test_one_gene_of_either_map_will_do():
+def test_one_gene_of_either_map_suffices():
     landmarks, targets = match_maps(MAP[:2], MAP[2:], pd.Index(["CC"]), "symbol", source="m.tsv")
     assert landmarks.found.tolist() == [False, False]
     assert targets.found.tolist() == [True, False]

@@ -24,7 +24,7 @@ from genebench.protocols import GEO_SERIES
 from genebench.specs import Part
 
 
-class Given(Reader):
+class FrameReader(Reader):
     """A reader of a matrix that a test made: genes × profiles, as files have it."""
 
     def __init__(self, frame: pd.DataFrame, source: str = "given") -> None:
@@ -35,8 +35,8 @@ class Given(Reader):
 
     def blocks(self, genes, size=3):
         values = self.frame.to_numpy().T[:, genes]
-        for at in range(0, len(values), size):
-            yield values[at : at + size]
+        for start in range(0, len(values), size):
+            yield values[start : start + size]
 
 
 LANDMARKS = pd.DataFrame(
@@ -63,14 +63,14 @@ def make(tmp_path):
 
     def compendium(**changes):
         platforms = {
-            "geo": Platform(reader=Given(geo, "geo.tsv"), ids="probe"),
-            "gtex": Platform(reader=Given(counts, "gtex.tsv"), ids="ensembl"),
+            "geo": Platform(reader=FrameReader(geo, "geo.tsv"), ids="probe"),
+            "gtex": Platform(reader=FrameReader(counts, "gtex.tsv"), ids="ensembl"),
         }
-        given = {
+        defaults = {
             "name": "made", "title": "made", "landmarks": LANDMARKS, "targets": TARGETS,
             "platforms": platforms,
         }  # fmt: skip
-        return Compendium(**(given | changes))
+        return Compendium(**(defaults | changes))
 
     compendium.geo, compendium.counts = geo, counts
     compendium.store = DataStore(tmp_path)
@@ -117,13 +117,13 @@ def test_strict_parts_know_the_training_profiles_only(make):
         (Part(platform="geo", split="train", statistics="train"), geo),
         (Part(platform="gtex", statistics="train"), gtex),
     ):
-        found = dataset.profiles(part)
-        values = np.hstack([found.landmarks, found.targets])
+        profiles = dataset.profiles(part)
+        values = np.hstack([profiles.landmarks, profiles.targets])
         np.testing.assert_allclose(values, (expected - mean) / (std + 1e-3), atol=1e-3)
     # Whatever happens to the other profiles, a strict training part stays as it is.
     spoilt = make.geo.copy()
     spoilt[rest] = spoilt[rest] ** 2
-    geo = Platform(reader=Given(spoilt), ids="probe", level="any")
+    geo = Platform(reader=FrameReader(spoilt), ids="probe", level="any")
     platforms = dict(make().platforms) | {"geo": geo}
     other = prepare(make(platforms=platforms), name="spoilt", store=make.store)
     for statistics, same in (("train", True), ("platform", False)):
@@ -134,7 +134,7 @@ def test_strict_parts_know_the_training_profiles_only(make):
 
 def test_series_are_in_one_part_only_and_a_dataset_without_groups_says_so(make):
     series = pd.DataFrame({"series": list("aaabbbccddee")}, index=make.geo.columns)
-    geo = Platform(reader=Given(make.geo), ids="probe", profiles=series, group="series")
+    geo = Platform(reader=FrameReader(make.geo), ids="probe", profiles=series, group="series")
     dataset = prepare(make(platforms=dict(make().platforms) | {"geo": geo}), store=make.store)
     seen = [
         set(dataset.profiles(part).profiles["group"])
@@ -149,7 +149,9 @@ def test_series_are_in_one_part_only_and_a_dataset_without_groups_says_so(make):
 
 def test_a_gene_that_a_platform_lacks_is_dropped_and_reported(make):
     lacking = make.counts.drop(index="ENSG05.3")
-    platforms = dict(make().platforms) | {"gtex": Platform(reader=Given(lacking), ids="ensembl")}
+    platforms = dict(make().platforms) | {
+        "gtex": Platform(reader=FrameReader(lacking), ids="ensembl")
+    }
     dataset = prepare(make(platforms=platforms), store=make.store)
     assert list(dataset.target_genes.index) == ["ENSG04", "ENSG03"]
     assert dataset.expression("geo").shape == (12, 5)
@@ -159,7 +161,7 @@ def test_a_gene_that_a_platform_lacks_is_dropped_and_reported(make):
 def test_a_missing_gene_is_an_error_when_the_manifest_says_so(make):
     lacking = make.counts.drop(index="ENSG05.3")
     platforms = dict(make().platforms) | {
-        "gtex": Platform(reader=Given(lacking, "gtex.tsv"), ids="ensembl")
+        "gtex": Platform(reader=FrameReader(lacking, "gtex.tsv"), ids="ensembl")
     }
     with pytest.raises(UserError, match=r"gtex.tsv: 1 genes.*ENSG05.*missing_genes"):
         prepare(make(platforms=platforms, missing_genes="error"), store=make.store)
@@ -168,7 +170,7 @@ def test_a_missing_gene_is_an_error_when_the_manifest_says_so(make):
 
 def test_the_digest_is_of_the_content_not_of_names_or_order_of_rows_in_files(make):
     first = prepare(make(), store=make.store)
-    shuffled = Platform(reader=Given(make.geo.sample(frac=1, random_state=1)), ids="probe")
+    shuffled = Platform(reader=FrameReader(make.geo.sample(frac=1, random_state=1)), ids="probe")
     platforms = {"gtex": make().platforms["gtex"], "geo": shuffled}
     again = prepare(make(title="other", platforms=platforms), name="other", store=make.store)
     assert again.digest == first.digest
@@ -187,10 +189,10 @@ def test_the_digest_changes_with_any_part_of_the_content(make, what):
         changes["split_seed"] = 1
     if what == "gene":
         changes["landmarks"] = LANDMARKS.rename(index={"ENSG02": "ENSG05"})
-    geo = Platform(reader=Given(changed), ids="probe")
+    geo = Platform(reader=FrameReader(changed), ids="probe")
     if what == "group":
         series = pd.DataFrame({"series": ["s"] * 12}, index=changed.columns)
-        geo = Platform(reader=Given(changed), ids="probe", profiles=series, group="series")
+        geo = Platform(reader=FrameReader(changed), ids="probe", profiles=series, group="series")
     platforms = dict(make().platforms) | {"geo": geo}
     after = prepare(make(platforms=platforms, **changes), name="after", store=make.store)
     assert after.digest != before
@@ -222,11 +224,11 @@ def test_neither_threads_nor_the_size_of_blocks_change_a_bit(make, monkeypatch, 
     expected = prepare(make(), store=make.store)
     monkeypatch.setattr("genebench.preprocessing.recipe.ROWS", rows)
     monkeypatch.setattr("genebench._util.threads.cpu_count", lambda: number)
-    found = prepare(make(), name="again", store=make.store)
-    assert found.digest == expected.digest
+    again = prepare(make(), name="again", store=make.store)
+    assert again.digest == expected.digest
     for platform in ("geo", "gtex"):
         np.testing.assert_allclose(
-            found.statistics(platform), expected.statistics(platform), rtol=1e-12
+            again.statistics(platform), expected.statistics(platform), rtol=1e-12
         )
 
 
@@ -238,15 +240,15 @@ def test_blocks_may_be_shorter_than_was_asked(make, monkeypatch, sizes, rule):
     assert len(expected.profile_table("geo")) == (12 if rule == "keep" else 10)
 
     def uneven(reader, genes, size=3):
-        values, at, number = reader.frame.to_numpy().T[:, genes], 0, cycle(sizes)
-        while at < len(values):
-            stop = at + min(next(number), size)
-            yield values[at:stop]
-            at = stop
+        values, start, number = reader.frame.to_numpy().T[:, genes], 0, cycle(sizes)
+        while start < len(values):
+            stop = start + min(next(number), size)
+            yield values[start:stop]
+            start = stop
 
-    monkeypatch.setattr(Given, "blocks", uneven)
-    found = prepare(make(duplicates=rule), name="uneven", store=make.store)
-    assert found.digest == expected.digest
+    monkeypatch.setattr(FrameReader, "blocks", uneven)
+    again = prepare(make(duplicates=rule), name="uneven", store=make.store)
+    assert again.digest == expected.digest
 
 
 @pytest.mark.parametrize("step", ["quantile_ranks", "expressed_sums", "NpyWriter.append"])
@@ -273,19 +275,19 @@ def test_a_failure_in_the_midst_of_the_blocks_leaves_the_earlier_dataset(make, m
         (lambda block: block[:-1], r"\d+ of \d+ profiles"),
     ],
 )
-def test_a_reader_that_breaks_its_promise_is_at_fault(make, monkeypatch, broken, words):
-    whole = Given.blocks
-    monkeypatch.setattr(Given, "blocks", lambda *given: map(broken, whole(*given)))
-    with pytest.raises(UserError, match=f"its reader gave {words}"):
+def test_a_reader_that_returns_wrong_shapes_is_an_error(make, monkeypatch, broken, words):
+    whole = FrameReader.blocks
+    monkeypatch.setattr(FrameReader, "blocks", lambda *args: map(broken, whole(*args)))
+    with pytest.raises(UserError, match=f"the reader returned {words}"):
         prepare(make(), store=make.store)
     assert make.store.open("made") is None
 
 
 def test_values_of_another_byte_order_are_taken(make, monkeypatch):
-    whole = Given.blocks
+    whole = FrameReader.blocks
     expected = prepare(make(), store=make.store).digest
-    turned = lambda *given: (block.astype(">f8") for block in whole(*given))  # noqa: E731
-    monkeypatch.setattr(Given, "blocks", turned)
+    turned = lambda *args: (block.astype(">f8") for block in whole(*args))  # noqa: E731
+    monkeypatch.setattr(FrameReader, "blocks", turned)
     assert prepare(make(), store=make.store).digest == expected
 
 
@@ -295,8 +297,8 @@ def test_the_sums_are_those_of_the_files(make):
     files = {path.relative_to(dataset.root).as_posix() for path in dataset.root.rglob("*.*")}
     assert {line.split("  ")[1] for line in lines} == files
     for line in lines:
-        known, name = line.split("  ")
-        assert hashlib.sha256((dataset.root / name).read_bytes()).hexdigest() == known, name
+        checksum, name = line.split("  ")
+        assert hashlib.sha256((dataset.root / name).read_bytes()).hexdigest() == checksum, name
 
 
 def test_verify_notices_a_file_that_was_changed_with_its_sum(make):
@@ -312,22 +314,24 @@ def test_verify_notices_a_file_that_was_changed_with_its_sum(make):
 
 
 def test_too_few_profiles_are_refused(make):
-    nine = Platform(reader=Given(make.geo.iloc[:, :9], "few.gctx"), ids="probe")
-    with pytest.raises(UserError, match=r"few.gctx: 9 profiles; platform geo needs at least 10"):
+    nine = Platform(reader=FrameReader(make.geo.iloc[:, :9], "few.gctx"), ids="probe")
+    with pytest.raises(
+        UserError, match=r"few.gctx: 9 profiles, but platform geo needs at least 10"
+    ):
         prepare(make(platforms={"geo": nine}), store=make.store)
-    two = Platform(reader=Given(make.counts[["w", "x"]], "two.tsv"), ids="ensembl")
+    two = Platform(reader=FrameReader(make.counts[["w", "x"]], "two.tsv"), ids="ensembl")
     platforms = dict(make().platforms) | {"gtex": two}
-    with pytest.raises(UserError, match=r"two.tsv: 2 profiles; platform gtex needs at least 3"):
+    with pytest.raises(UserError, match=r"two.tsv: 2 profiles, but platform gtex needs at least 3"):
         prepare(make(platforms=platforms), store=make.store)
 
 
 def test_a_column_with_one_of_our_names_keeps_its_content_under_another(make):
-    own = pd.DataFrame({"split": list("abcabcabcabc"), "group": "g"}, index=make.geo.columns)
-    geo = Platform(reader=Given(make.geo), ids="probe", profiles=own)
+    columns = pd.DataFrame({"split": list("abcabcabcabc"), "group": "g"}, index=make.geo.columns)
+    geo = Platform(reader=FrameReader(make.geo), ids="probe", profiles=columns)
     table = prepare(
         make(platforms=dict(make().platforms) | {"geo": geo}), store=make.store
     ).profile_table("geo")
-    assert list(table["split_given"]) == list(own["split"])
+    assert list(table["split_given"]) == list(columns["split"])
     assert set(table["split"]) == {"train", "validation", "test"}
     assert "group" not in table
 
@@ -387,11 +391,14 @@ def independent_reading(folder):
         keep_default_na=False,
     ).drop(columns="Description")  # fmt: skip
     genes = pd.concat(
-        [found[found.ensembl.isin(lcl.index) & found.symbol.isin(gtex.index)] for found in maps]
+        [genes[genes.ensembl.isin(lcl.index) & genes.symbol.isin(gtex.index)] for genes in maps]
     )
-    known = set(probes)
+    measured = set(probes)
     raw = np.array(
-        [array.loc[[p for p in row.split(",") if p in known]].mean(axis=0) for row in genes.probes]
+        [
+            array.loc[[p for p in row.split(",") if p in measured]].mean(axis=0)
+            for row in genes.probes
+        ]
     )
     reference = np.sort(raw, axis=0).mean(axis=1)
     ranks = np.apply_along_axis(rankdata, 0, raw)
@@ -411,7 +418,7 @@ def independent_reading(folder):
 @pytest.mark.parametrize("rule", ["exact", "kmeans"])
 def test_a_duplicate_profile_is_removed_and_named(make, rule):
     twice = make.geo.assign(copy=make.geo["p3"] + 1e-3)
-    geo = Platform(reader=Given(twice), ids="probe")
+    geo = Platform(reader=FrameReader(twice), ids="probe")
     dataset = prepare(
         make(platforms=dict(make().platforms) | {"geo": geo}, duplicates=rule), store=make.store
     )
@@ -434,15 +441,15 @@ def test_no_thread_reads_a_file_that_was_closed_when_preparing_failed(make, monk
     reader = open_reader(tmp_path / "geo.npy")
     read, closed = FlatRows.read, []
 
-    def slowly(*given):
+    def slowly(*args):
         time.sleep(0.02)
         try:
-            return read(*given)
+            return read(*args)
         except ValueError as error:
             closed.append(str(error))
             raise
 
-    def fail(*given):
+    def fail(*args):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("genebench.preprocessing.recipe.ROWS", 1)

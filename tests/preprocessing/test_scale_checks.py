@@ -16,7 +16,12 @@ from genebench.errors import UserError
 from genebench.formats.base import BLOCK, Reader, Rows
 from genebench.preprocessing.compendium import Compendium, Platform
 from genebench.preprocessing.recipe import prepare
-from genebench.preprocessing.scale_checks import check_level, to_log2, units
+from genebench.preprocessing.scale_checks import (
+    check_level,
+    find_scale_fault,
+    to_log2,
+    units,
+)
 
 GENES, PROFILES = 400, 60
 
@@ -51,7 +56,7 @@ KINDS = {
 }
 CENTRED = "z-scores or other values centred by gene: .* negative, and the means of genes differ"
 FAULTS = {
-    "linear": r"look linear, .* values reach [\d,.]+, and [\d,]+ of 2[\d,]+ are above 30;",
+    "linear": r"look linear, .* values reach [\d,.]+, and [\d,]+ of 2[\d,]+ are above 30\.",
     "linear with absurd maxima": "look linear, not log2 expression: values reach 6.7e.09, and",
     "counts": r"look raw counts \(all whole numbers\), not log2 .* write level = \"linear\"",
     "z-scores by gene": CENTRED,
@@ -90,14 +95,25 @@ def test_each_kind_of_values_on_each_platform(platform, level, faults, kind):
         return
     with pytest.raises(UserError, match=f"m.tsv: .*{faults[kind]}") as error:
         check()
-    assert f'or, if the values are right, write level = "any" in [platforms.{platform}]' in str(
+    assert f'If the values are right, write level = "any" in [platforms.{platform}].' in str(
         error.value
     )
 
 
+def test_a_fault_is_a_problem_and_a_remedy_and_the_message_is_made_of_them():
+    fault = find_scale_fault(LINEAR, platform="geo", level="log2")
+    assert re.fullmatch(r"these look linear, .* values reach .* are above 30\.", fault.problem)
+    assert fault.remedy.startswith("Give log2 expression, or write level")
+    with pytest.raises(UserError) as error:
+        check_level(LINEAR, source="m.tsv", platform="geo", level="log2")
+    assert str(error.value).startswith(f"m.tsv: {fault.problem} {fault.remedy} If the values")
+    assert find_scale_fault(EXPRESSION, platform="geo", level="log2") is None
+    assert find_scale_fault(LINEAR, platform="geo", level="any") is None
+
+
 @settings(max_examples=30)
 @given(st.integers(1, 1024), st.integers(0, 99))
-def test_the_verdict_does_not_hang_on_how_many_profiles_there_are(profiles, seed):
+def test_the_verdict_does_not_depend_on_the_number_of_profiles(profiles, seed):
     values = log2(seed, profiles)
     check_level(values, source="m", platform="geo", level="log2")
     with pytest.raises(UserError, match="look linear"):
@@ -107,18 +123,18 @@ def test_the_verdict_does_not_hang_on_how_many_profiles_there_are(profiles, seed
             check_level(standardised(values), source="m", platform="gtex", level="log2")
 
 
-class Given(Reader):
+class ArrayReader(Reader):
     """A reader of profiles that a test made."""
 
     def __init__(self, values: np.ndarray) -> None:
         self.source = "late.tsv"
         self.gene_ids = pd.Index([f"g{gene}" for gene in range(GENES)])
-        self.profiles = pd.DataFrame(index=[f"p{at}" for at in range(len(values))])
+        self.profiles = pd.DataFrame(index=[f"p{i}" for i in range(len(values))])
         self._values = values
 
     def blocks(self, genes, size=BLOCK):
-        for at in range(0, len(self._values), size):
-            yield self._values[at : at + size, genes]
+        for start in range(0, len(self._values), size):
+            yield self._values[start : start + size, genes]
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +145,11 @@ def prepared_with(tmp_path_factory):
     genes = pd.DataFrame({"symbol": ids, "probes": ids}, index=ids)
 
     def prepared(platform, level, values):
-        given = Platform(reader=Given(values), ids="symbol", level=level)
-        platforms = {"geo": Platform(reader=Given(EXPRESSION), ids="symbol"), platform: given}
+        changed = Platform(reader=ArrayReader(values), ids="symbol", level=level)
+        platforms = {
+            "geo": Platform(reader=ArrayReader(EXPRESSION), ids="symbol"),
+            platform: changed,
+        }
         compendium = Compendium(
             name="late", title="", landmarks=genes[:9], targets=genes[9:], platforms=platforms
         )
@@ -141,7 +160,7 @@ def prepared_with(tmp_path_factory):
 
 Z_SCORES = KINDS["z-scores by gene"]
 LATE = {
-    "linear": ("geo", "log2", EXPRESSION, LINEAR, "look linear, not log2 .* above 30;"),
+    "linear": ("geo", "log2", EXPRESSION, LINEAR, "look linear, not log2 .* above 30"),
     "counts": ("geo", "log2", EXPRESSION, COUNTS, r"look raw counts \(all whole numbers\), not"),
     "z-scores": ("geo", "log2", EXPRESSION, Z_SCORES, CENTRED),
     "log2": ("geo", "linear", LINEAR, EXPRESSION, "these look logarithmic: no value is above"),
@@ -157,10 +176,10 @@ def test_late_profiles_in_other_units_are_refused_and_named(prepared_with, kind,
     values = np.concatenate([np.resize(first, (1100, GENES)), np.resize(late, (number, GENES))])
     with pytest.raises(UserError, match=f"late.tsv: .*{words}") as error:
         prepared_with(platform, level, values)
-    told = re.search(r": (\d+) profile\(s\), the first of them 'p(\d+)': ", str(error.value))
-    assert 0.9 * min(number, 256) < int(told[1]) <= number
-    assert 1100 <= int(told[2]) < 1105
-    assert "; leave them out, or give them in the units of the others" in str(error.value)
+    named = re.search(r": (\d+) profile\(s\), the first of them 'p(\d+)': ", str(error.value))
+    assert 0.9 * min(number, 256) < int(named[1]) <= number
+    assert 1100 <= int(named[2]) < 1105
+    assert ". Leave them out, or give them in the units of the others. If" in str(error.value)
     assert 'level = "l' not in str(error.value), "the others are in the declared units"
 
 
@@ -179,17 +198,19 @@ def test_many_negative_values_alone_are_no_fault(prepared_with, platform):
 
 
 def test_linear_arrays_become_log2():
-    given = LINEAR.astype(np.float32)
-    rows = Rows.of(given)
+    linear = LINEAR.astype(np.float32)
+    rows = Rows.of(linear)
     values = to_log2(rows, source="m", platform="geo", level="linear").pick()
-    np.testing.assert_allclose(values, np.log2(given.astype(float) + 1), rtol=1e-15)
+    np.testing.assert_allclose(values, np.log2(linear.astype(float) + 1), rtol=1e-15)
     for platform, level in (("geo", "log2"), ("geo", "any"), ("gtex", "linear")):
         assert to_log2(rows, source="m", platform=platform, level=level) is rows
-    with pytest.raises(UserError, match=r"m: declared linear, .* smallest value is -0\.5; log2"):
-        to_log2(Rows.of(given - 0.5 - given.min()), source="m", platform="geo", level="linear")
+    with pytest.raises(
+        UserError, match=r"m: declared linear, .* smallest value is -0\.5, and log2"
+    ):
+        to_log2(Rows.of(linear - 0.5 - linear.min()), source="m", platform="geo", level="linear")
 
 
-def test_what_is_not_asked_for_may_be_negative():
+def test_genes_that_are_not_requested_may_be_negative():
     rows = Rows(np.array([[3.0, -1.0, 0.0]]), np.array([2, 0]))
     values = to_log2(rows, source="m", platform="geo", level="linear").pick()
     assert values.tolist() == [[0.0, 2.0]]

@@ -14,15 +14,15 @@ from genebench.formats.opening import open_reader
 
 
 def test_unknown_format_lists_the_known_ones(write):
-    with pytest.raises(UserError, match=r"m\.xlsx: unknown format; .*\.gctx \.gct .*\.csv\.gz"):
+    with pytest.raises(UserError, match=r"m\.xlsx: unknown format. .*\.gctx \.gct .*\.csv\.gz"):
         open_reader(write("m.xlsx", "x"))
 
 
 def test_missing_file_gets_near_misses(write):
     path = write("matrix.gct", "x")
-    with pytest.raises(UserError, match=r"matrx\.gct: no such file; did you mean matrix\.gct\?"):
+    with pytest.raises(UserError, match=r"matrx\.gct: no such file\. Did you mean matrix\.gct\?"):
         open_reader(path.with_name("matrx.gct"))
-    with pytest.raises(UserError, match="no such file; there is no folder"):
+    with pytest.raises(UserError, match=r"no such file\. There is no folder"):
         open_reader(path.parent / "nowhere" / "m.gct")
 
 
@@ -40,7 +40,7 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path):
     writer = os.open(tmp_path / "m.tsv", os.O_RDWR)
     try:
         os.write(writer, b"id\tA\ng\t1\n")
-        with pytest.raises(UserError, match=r"m\.tsv: cannot be read: a pipe"):
+        with pytest.raises(UserError, match=r"m\.tsv: cannot be read: it is a pipe"):
             check_readable(tmp_path / "m.tsv")
     finally:
         os.close(writer)

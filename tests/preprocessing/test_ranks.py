@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 from genebench.data.standardisation import GeneSums, gene_statistics, requantile, standardise
 from genebench.preprocessing.ranks import (
-    Room,
+    Buffers,
     add_rows,
     express,
     expressed_sums,
@@ -99,7 +99,7 @@ def test_runs_of_equal_values_are_seen_wherever_they_lie(length):
 
 
 @pytest.mark.parametrize("distance", [1, 2, 40, 700])
-def test_values_out_of_place_are_put_there_wherever_they_lie(distance):
+def test_values_out_of_place_are_sorted_wherever_they_lie(distance):
     """Values that share a key but for one in each profile: it is all that tells them apart."""
     n_genes = 1100
     block = np.tile(1 + np.arange(n_genes) * 1e-15, (n_genes - distance, 1))
@@ -166,7 +166,7 @@ def test_rna_seq_mapping_sees_ranks_alone_so_linear_or_log_is_the_same(block):
     st.integers(1, 7),
 )  # fmt: skip
 def test_statistics_over_blocks_are_those_of_the_whole(matrix, size):
-    mean, std = statistics_of(matrix[at : at + size] for at in range(0, len(matrix), size))
+    mean, std = statistics_of(matrix[start : start + size] for start in range(0, len(matrix), size))
     np.testing.assert_allclose(mean, matrix.mean(axis=0), atol=1e-10)
     np.testing.assert_allclose(std, matrix.std(axis=0), atol=1e-7)
 
@@ -229,17 +229,17 @@ def test_long_tails_and_values_far_apart_are_ranked_as_scipy_does():
     np.testing.assert_array_equal(ordered, np.sort(block, axis=1))
 
 
-def test_a_room_gives_the_same_ranks_again_and_for_fewer_profiles():
+def test_buffers_give_the_same_ranks_again_and_for_fewer_profiles():
     random = np.random.default_rng(0)
-    room = Room(4, 300)
+    buffers = Buffers(4, 300)
     for n_profiles in (4, 4, 2):
         block = random.normal(8, 2, (n_profiles, 300))
-        ranks, ordered = quantile_ranks(block, room)
+        ranks, ordered = quantile_ranks(block, buffers)
         np.testing.assert_array_equal(ranks, rankdata(block, axis=1) - 1)
         np.testing.assert_array_equal(ordered, np.sort(block, axis=1))
-        found, expected = reference_ranks(block, room), reference_ranks(block)
-        np.testing.assert_array_equal(found.ranks, expected.ranks)
-        np.testing.assert_array_equal(found.ordered, expected.ordered)
+        reused, expected = reference_ranks(block, buffers), reference_ranks(block)
+        np.testing.assert_array_equal(reused.ranks, expected.ranks)
+        np.testing.assert_array_equal(reused.ordered, expected.ordered)
 
 
 def test_totals_do_not_depend_on_how_profiles_are_cut():
@@ -247,9 +247,9 @@ def test_totals_do_not_depend_on_how_profiles_are_cut():
     where = np.arange(20) % 4 != 0
     whole, parts = np.zeros((2, 2, 6))
     add_rows(rows, where, *whole)
-    for at in (0, 7, 8):
-        stop = {0: 7, 7: 8, 8: 20}[at]
-        add_rows(rows[at:stop], where[at:stop], *parts)
+    for start in (0, 7, 8):
+        stop = {0: 7, 7: 8, 8: 20}[start]
+        add_rows(rows[start:stop], where[start:stop], *parts)
     assert whole.tolist() == parts.tolist()
     np.testing.assert_allclose(whole, [rows.sum(axis=0), rows[where].sum(axis=0)], rtol=1e-12)
 
