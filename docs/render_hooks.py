@@ -31,7 +31,8 @@ EXAMPLE = Path(__file__).parent / "examples" / "every_hook.py"
 
 SPECS = (
     specs.MethodSpec, specs.Param, specs.MetricSpec, specs.ProtocolSpec, specs.Part,
-    specs.SplitSpec, specs.DatasetSpec, specs.FormatSpec, specs.EngineSpec, specs.ReportSpec, specs.ReporterSpec,
+    specs.SplitSpec, specs.DatasetSpec, specs.FormatSpec, specs.EngineSpec,
+    specs.ReportSpec, specs.ReporterSpec,
 )  # fmt: skip
 OTHERS = (
     method.Method, method.Model, method.Context, profiles.Profiles, pairs.Pairs,

@@ -50,7 +50,7 @@ def genebench_formats() -> Iterable[FormatSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def genebench_splits() -> Iterable[SplitSpec]:  # type: ignore[empty-body]
-    """Return ways to split the profiles of a platform. Called when the registry is built."""
+    """Return ways to split a platform's profiles. Called once, when the registry is built."""
 
 
 @hookspec
@@ -81,7 +81,7 @@ def genebench_engines() -> Iterable[EngineSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def genebench_reports() -> Iterable[ReportSpec]:  # type: ignore[empty-body]
-    """Called when the registry is built. Return reports: tables made from stored results."""
+    """Return reports, which make tables of records. Called once, when the registry is built."""
 
 
 @hookspec
