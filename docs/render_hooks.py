@@ -23,8 +23,9 @@ from genebench.formats import base, flat
 from genebench.metrics import pairs
 from genebench.preprocessing import compendium
 from genebench.reports import report
+from genebench.results import record
 from genebench.runs import execute as job
-from genebench.runs import plan
+from genebench.runs import jobs
 
 PAGE = Path(__file__).parent / "reference" / "hooks.md"
 EXAMPLE = Path(__file__).parent / "examples" / "every_hook.py"
@@ -37,8 +38,9 @@ SPECS = (
 OTHERS = (
     method.Method, method.Model, method.Context, profiles.Profiles, pairs.Pairs,
     compendium.Compendium, compendium.Platform, base.Reader, flat.Flat, base.Piece, base.Rows,
-    base.Content, plan.Job, plan.Evaluation, job.execute, report.Report, report.Section,
-    report.Table, report.Row,
+    base.Content, jobs.Job, jobs.Evaluation, jobs.Settings, job.execute, job.fail, record.Record,
+    record.Identity, record.Score, record.Failure, report.Report, report.Section, report.Table,
+    report.Row,
 )  # fmt: skip
 COMMON = {
     "name": "name in commands, tables and keys: lower case, digits, single `-` or `.`",
@@ -158,14 +160,25 @@ def _fields(item: type) -> Iterator[tuple[str, str, str]]:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             # The string below a field is its documentation. Only the source shows it.
             after = body[index + 1] if index + 1 < len(body) else None
+            kind = _spelt_out(item, ast.unparse(node.annotation))
+            if described := _description(node.value):
+                declared[node.target.id] = kind, described
+                continue
             default = f" = {ast.unparse(node.value)}" if node.value else ""
-            kind = _spelt_out(item, ast.unparse(node.annotation)) + _FACTORY.sub("", default)
-            declared[node.target.id] = kind, _string(after)
+            declared[node.target.id] = kind + _FACTORY.sub("", default), _string(after)
     for name in (*declared, *(name for name in documented if name not in declared)):
         kind, text = declared.get(name, ("", ""))
         common = COMMON.get(name, "") if item.__name__.endswith("Spec") else ""
         text = " ".join(_markdown(text or documented.get(name, "")).split()) or common
         yield name, kind, text
+
+
+def _description(value: ast.expr | None) -> str:
+    """Return the description of a field of pydantic. Empty for any other value."""
+    if not (isinstance(value, ast.Call) and ast.unparse(value.func) == "Field"):
+        return ""
+    texts = {keyword.arg: keyword.value for keyword in value.keywords}
+    return str(ast.literal_eval(texts["description"])) if "description" in texts else ""
 
 
 _FACTORY = re.compile(r" = field\(default_factory=.*\)")

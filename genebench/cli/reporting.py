@@ -135,12 +135,27 @@ def plugin_errors(what: str, *code: str) -> Iterator[None]:
     except Exception as error:
         if all(name.startswith("genebench.") for name in code):
             raise
-        # Authors of plugins read this line: the last frame is the place that raised.
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(frame.filename).name}, line {frame.lineno}"
         raise UserError(
-            f"{what} failed: {describe(error)} ({place}). Correct the plugin that offers it."
+            f"{what} failed: {describe(error)} ({_place(error, code)}). Correct the plugin."
         ) from error
+
+
+def _place(error: Exception, code: Sequence[str]) -> str:
+    """Return file and line of the deepest frame in a plugin's own file, or of the deepest frame.
+
+    The deepest frame is often in pandas or rich, which tells the author of a plugin little.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    plugins = {name.partition(":")[0].partition(".")[0] for name in code} - {"genebench"}
+    files = {getattr(sys.modules.get(name), "__file__", None) or name for name in plugins}
+    folders = {str(Path(file).parent) for file in files if Path(file).name == "__init__.py"}
+    in_plugin = [
+        frame
+        for frame in frames
+        if frame.filename in files or str(Path(frame.filename).parent) in folders
+    ]
+    frame = (in_plugin or frames)[-1]
+    return f"{Path(frame.filename).name}, line {frame.lineno}"
 
 
 def metrics_of(records: Sequence[Record], names: str | None) -> Sequence[str]:
@@ -168,8 +183,18 @@ def metrics_of(records: Sequence[Record], names: str | None) -> Sequence[str]:
         if name not in scored and name not in installed:
             raise unknown("metric", name, {*installed, *scored})
         if name not in scored:
-            raise UserError(
-                f"No result has a score by {name}. Run them again with "
-                f"genebench run --metrics {name}."
-            )
+            raise UserError(_no_score(records, name))
     return wanted
+
+
+def _no_score(records: Sequence[Record], metric: str) -> str:
+    """Return why no record has a score by a metric, and what to do."""
+    start = f"metric {metric} failed: "
+    for record in records:
+        for note in record.notes:
+            if note.startswith(start):
+                return (
+                    f"Metric {metric} failed on these results: {note.removeprefix(start)}. "
+                    f"Correct its code, and run genebench run --metrics {metric}."
+                )
+    return f"No result has a score by {metric}. Score them with genebench run --metrics {metric}."

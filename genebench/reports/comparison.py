@@ -19,7 +19,7 @@ from genebench.reports.figures.scatter import draw
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.reporters.values import csv_of
 from genebench.reports.variants import Variant
-from genebench.reports.wording import described
+from genebench.reports.wording import described, stale_scores
 
 TOP = 8
 """Number of genes shown at each end."""
@@ -104,6 +104,8 @@ class ComparisonReport(Report):
             "test: two-sided paired wild bootstrap over test profiles, whole groups where they are "
             f"known. Holm adjusts p for the comparisons shown ({number}), but not the interval"
         )
+        records = [r for pair in pairs for r in (*pair.a.records, *pair.b.records)]
+        yield from stale_scores(records, [pairs[0].metric])
         for pair in pairs:
             yield from _notes(pair, self.registry)
 
@@ -116,7 +118,10 @@ def _notes(pair: Comparison[Variant], installed: Registry) -> Iterator[str]:
     """Yield what was resampled under a protocol, and how far the test can be relied upon."""
     protocol = pair.a.first.identity.protocol
     if pair.difference is None:
-        yield f"{protocol}: not tested, no shares of the same test profiles in this metric"
+        yield (
+            f"{protocol}: not tested. The metric must have form='terms', and both methods the same "
+            "test profiles"
+        )
         return
     if pair.groups is None:
         yield f"{protocol}: {pair.profiles:,} profiles, taken as independent: no groups are known"

@@ -53,6 +53,23 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
 
+    def __post_init__(self) -> None:
+        """Refuse rows that do not fit the columns. Reporters would shift or cut their cells.
+
+        Raises:
+            ValueError: a row has too few or too many cells.
+            TypeError: a cell is not text.
+        """
+        for row in self.rows:
+            if len(row.cells) != len(self.columns):
+                raise ValueError(
+                    f"table {self.title!r}: a row has {len(row.cells)} cells for "
+                    f"{len(self.columns)} columns"
+                )
+            for cell in row.cells:
+                if not isinstance(cell, str):
+                    raise TypeError(f"table {self.title!r}: cell {cell!r} is not text")
+
 
 @dataclass(frozen=True)
 class Section:

@@ -14,7 +14,7 @@ from genebench.analysis.tidy import tidy
 from genebench.reports.grouping import in_order
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.variants import Variant, variants_of
-from genebench.reports.wording import described, sizes
+from genebench.reports.wording import described, sizes, stale_scores
 from genebench.results.panels import PANELS
 from genebench.results.published import published
 from genebench.results.record import Record
@@ -146,6 +146,7 @@ class ScoreTables:
             "landmark), twin (a landmark too, hence copied on RNA-seq). The best mean of a column "
             "is marked, not tested"
         )
+        yield from stale_scores(self.records, self.metrics)
         yield from self._seed_intervals()
         for name, places in self.standings.items():
             if places:

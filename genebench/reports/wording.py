@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+from genebench._util.hashing import code_digest
 from genebench.results.record import Record
 from genebench.specs import MetricSpec, Value
 
@@ -20,6 +23,19 @@ def sizes(record: Record) -> str:
         f"{profiles['test']:,} test profiles; "
         f"{genes['landmark']:,} landmarks, {genes['target']:,} targets"
     )
+
+
+def stale_scores(records: Iterable[Record], metrics: Iterable[MetricSpec]) -> Iterator[str]:
+    """Yield a note for each metric whose code has changed since some records were scored."""
+    records = list(records)
+    for metric in metrics:
+        digest = code_digest(metric.code)
+        stale = sum(record.metrics.get(metric.name, digest) != digest for record in records)
+        if stale:
+            yield (
+                f"{metric.title}: the code of this metric has changed since {stale} of "
+                f"{len(records)} results were scored. genebench run scores them again"
+            )
 
 
 def short(value: Value) -> str:

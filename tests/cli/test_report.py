@@ -260,6 +260,8 @@ def genebench_reports():
             code="slowest:PhaseReport", figures=True,
         ),
         ReportSpec(name="raises", title="Raises", summary="s", code="slowest:Raises"),
+        ReportSpec(name="pandas", title="P", summary="s", code="slowest:RaisesInPandas"),
+        ReportSpec(name="cells", title="C", summary="s", code="slowest:TooManyCells"),
         ReportSpec(name="function", title="Function", summary="s", code="slowest:pd"),
     ]
 
@@ -289,6 +291,16 @@ class PhaseReport(SlowestReport):
 class Raises(SlowestReport):
     def values(self):
         raise ValueError("no luck")
+
+
+class RaisesInPandas(SlowestReport):
+    def sections(self):
+        return self.values()["no such column"]
+
+
+class TooManyCells(SlowestReport):
+    def sections(self):
+        yield Section("slowest", (Table("seconds", ("method",), (Row(("a", "b")),)),))
 """
 
 
@@ -312,7 +324,7 @@ def slowest(tmp_path, monkeypatch):
 def test_a_report_of_a_plugin_is_listed(genebench, slowest):
     listed = genebench("list", "reports", "--plugin", slowest).out
     assert "the slowest fits first" in listed
-    assert listed.count("slowest.py") == 4
+    assert listed.count("slowest.py") == 6
 
 
 @pytest.mark.parametrize(
@@ -345,8 +357,10 @@ def test_a_report_of_a_plugin_takes_an_argument_and_draws(report, slowest, tmp_p
         (["slowst"], "mean slowest"),
         (["phase"], "genebench report phase PHASE"),
         (["phase", "fitt"], "There is no phase fitt. Name fit, predict or score."),
-        (["raises"], "ValueError: no luck (slowest.py, line 51). Correct the plugin"),
-        (["raises", "--format", "csv"], "ValueError: no luck (slowest.py, line 51)"),
+        (["raises"], "ValueError: no luck (slowest.py, line 53). Correct the plugin"),
+        (["pandas"], "KeyError: 'no such column' (slowest.py, line 58). Correct the plugin"),
+        (["cells"], "a row has 2 cells for 1 columns (slowest.py, line 63)"),
+        (["raises", "--format", "csv"], "ValueError: no luck (slowest.py, line 53)"),
         (["function"], "slowest:pd is not a subclass of genebench.reports.report.Report"),
         (["slowest", "--out", "figures"], "has no figures"),
     ],
@@ -461,3 +475,65 @@ def test_status_keeps_a_record_on_one_line(genebench, made):
     lines = genebench("status", "--results", made).out.splitlines()
     assert sum(line.split()[:1] == ["sim"] for line in lines) == 6
     assert len([line for line in lines if line.strip()]) == 2 + 6 + 1, "header, rule, rows, count"
+
+
+# Metrics of plugins
+
+
+METRIC = """
+from genebench import hookimpl
+from genebench.specs import MetricSpec
+
+genebench_contract = 1
+
+
+def within(truth, prediction):
+    BODY
+
+
+@hookimpl
+def genebench_metrics():
+    return [MetricSpec(name="within", title="Within", summary="close", code="within:within",
+                       unit="share", direction="higher", best=1.0, costly=True)]
+"""
+
+
+@pytest.fixture
+def within(genebench, tmp_path, monkeypatch):
+    """Run a command with a metric in a plugin file, whose body is given."""
+
+    def forget() -> None:
+        monkeypatch.setenv(FILES, "")
+        sys.modules.pop("within", None)
+        installed.cache_clear()
+        registry.cache_clear()
+
+    path = tmp_path / "within.py"
+
+    def run(body, *words):
+        forget()
+        path.write_text(METRIC.replace("BODY", body))
+        return genebench(*words, "--plugin", path, "--results", tmp_path / "results")
+
+    yield run
+    forget()
+
+
+RUN = ("run", "--methods", "lsr", "--protocol", "geo", "--preset", "tiny", "--metrics", "within")
+
+
+def test_scores_of_an_edited_metric_are_marked_as_stale(within, tiny):
+    within("return (abs(prediction - truth) < 0.5).mean(axis=0)", *RUN)
+    show = ("report", "--metrics", "within")
+    fresh = within("return (abs(prediction - truth) < 0.5).mean(axis=0)", *show)
+    assert "has changed since" not in fresh.out
+    edited = within("return (abs(prediction - truth) < 0.9).mean(axis=0)", *show)
+    assert "the code of this metric has changed since 3 of 3 results" in " ".join(
+        edited.out.split()
+    )
+
+
+def test_a_metric_that_failed_says_why_when_it_is_asked_for(within, tiny):
+    assert within("raise ValueError('no luck')", *RUN).status == 0
+    outcome = within("raise ValueError('no luck')", "report", "--metrics", "within")
+    assert_one_line_error(outcome, "Metric within failed on these results: ValueError: no luck.")
