@@ -33,7 +33,7 @@ from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError, some
 from genebench.results.record import Failure
 from genebench.results.store import ResultsStore
-from genebench.runs.execute import fail, notify
+from genebench.runs.execute import describe_job, fail, notify
 from genebench.runs.jobs import Job, Settings
 from genebench.runs.provenance import now
 
@@ -83,6 +83,9 @@ def _execute_apart(job: Job, settings: Settings) -> None:
     notify("genebench_job_started", watchers_only=True, job=job)
     worker = Worker(encoded(Order(job, settings)))
     try:
+        # While the worker starts, which takes longer. A dataset that is replaced during the job
+        # must not cost the record of its failure.
+        facts = describe_job(job, settings)
         failure = _watch(worker, job, settings)
     finally:
         worker.stop()
@@ -93,7 +96,7 @@ def _execute_apart(job: Job, settings: Settings) -> None:
         left = tuple(item for item in job.evaluations if item.key in unwritten)
         fail(
             replace(job, evaluations=left), settings, failure or worker.death(),
-            started=started, seconds=worker.seconds, peak_memory=worker.peak_memory,
+            started=started, seconds=worker.seconds, peak_memory=worker.peak_memory, facts=facts,
         )  # fmt: skip
     else:
         written = [record for record in records.values() if record]

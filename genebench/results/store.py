@@ -233,19 +233,34 @@ class ResultsStore:
         Raises:
             UserError: the predictions were changed after they were written.
         """
-        path = self.paths.kept(record.key, "predictions")
-        if not record.predictions or not path.exists():
+        path = self._kept_path(record, "predictions")
+        if path is None:
             return None
-        # A memory map is read later, piece by piece, so the whole file is checked before.
-        if sha256_of(path) != record.predictions:
-            raise UserError(f"{path}: was changed after it was written. {RUN_AGAIN}")
         matrix: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
         return matrix
 
     def model_path(self, record: Record) -> Path | None:
-        """Return the file of the saved model, or None if it was not saved."""
-        path = self.paths.kept(record.key, "model")
-        return path if path.exists() else None
+        """Return the file of the saved model, or None if it was not saved.
+
+        Raises:
+            UserError: the model was changed after it was written.
+        """
+        return self._kept_path(record, "model")
+
+    def _kept_path(self, record: Record, kind: Kept) -> Path | None:
+        """Return the path of a kept file, once its digest is checked, or None if it was not kept.
+
+        Raises:
+            UserError: the file was changed after it was written.
+        """
+        path = self.paths.kept(record.key, kind)
+        digest = self.paths.digests(record).get(path)
+        if digest is None or not path.exists():
+            return None
+        # Callers read the file later, piece by piece, so the whole of it is checked before.
+        if sha256_of(path) != digest:
+            raise UserError(f"{path}: was changed after it was written. {RUN_AGAIN}")
+        return path
 
     def write(self, record: Record, vectors: Vectors) -> Record:
         """Write vectors, then the record with their digest. Return the record as written.
