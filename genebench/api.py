@@ -21,10 +21,10 @@ from genebench.errors import UserError, unknown
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.results import DEFAULT_RESULTS
-from genebench.results.record import Record
+from genebench.results.record import Kept, Record
 from genebench.results.store import ResultsStore
 from genebench.runs.execute import check
-from genebench.runs.jobs import Job, Kept, Settings
+from genebench.runs.jobs import Job, Settings
 from genebench.runs.plan import Plan, Request, make_plan, merge_plans, wanted_metrics
 from genebench.runs.suite import Run, Suite, texts
 from genebench.specs import PRESETS, DeviceChoice

@@ -22,8 +22,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from genebench._util.hashing import KEY, key_of
-from genebench.results.record import UNSAVED, Record
-from genebench.runs.jobs import Kept
+from genebench.results.record import UNSAVED, Kept, Record
 
 LAYOUT_FILE = "genebench-results.json"
 """Name of the file that distinguishes a results folder from any other folder."""

@@ -35,9 +35,8 @@ from genebench.results.paths import (
     TEMPORARY_FILES,
     ResultPaths,
 )
-from genebench.results.record import Record
+from genebench.results.record import Kept, Record
 from genebench.results.vectors import RUN_AGAIN, Vectors, read_vectors, write_npz
-from genebench.runs.jobs import Kept
 
 LAYOUT = 1
 """Version of the layout of a results folder."""

@@ -155,8 +155,7 @@ def _missing_seeds(submission: Submission) -> Iterator[str]:
     # Records whose identities differ in the seed only are of one variant of a method.
     variants: dict[str, list[Record]] = {}
     for record in submission.records:
-        variant = record.identity.model_copy(update={"seed": 0}).model_dump_json()
-        variants.setdefault(variant, []).append(record)
+        variants.setdefault(record.identity.without_seed(), []).append(record)
     for records in variants.values():
         identity = records[0].identity
         seeds = {record.identity.seed for record in records}

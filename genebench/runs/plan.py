@@ -11,9 +11,9 @@ from genebench._util.hashing import checksum_of, code_digest, key_of
 from genebench.errors import UserError
 from genebench.hookspecs import PROJECT
 from genebench.plugins.registry import Registry
-from genebench.results.record import Code, Identity, Record
+from genebench.results.record import Code, Identity, Kept, Record
 from genebench.results.store import ResultsStore
-from genebench.runs.jobs import Evaluation, Job, Kept
+from genebench.runs.jobs import Evaluation, Job
 from genebench.specs import MethodSpec, MetricSpec, ProtocolSpec, Value
 
 if TYPE_CHECKING:
