@@ -44,7 +44,12 @@ LAYOUT = 1
 _CHECKPOINT_DAYS = 30
 """Days that checkpoints are kept for their job to be run again."""
 
-_NAME_ANOTHER = "Name another folder with --results."
+_NAME_ANOTHER = f"{OTHER_FOLDER.capitalize()}."
+
+
+def no_results(folder: Path, purpose: str) -> UserError:
+    """Return the error that a folder has no results for a purpose, such as ``export``."""
+    return UserError(f"{folder}: no results to {purpose}. Make some with genebench run.")
 
 
 class Fault(NamedTuple):
@@ -117,8 +122,7 @@ class ResultsStore:
         """
         if not self.root.exists():
             raise UserError(
-                f"{self.root}: no such folder. Make results with genebench run, or name another "
-                "folder with --results."
+                f"{self.root}: no such folder. Make results with genebench run, or {OTHER_FOLDER}."
             )
         self.check()
         if not self.paths.layout.exists():
@@ -147,9 +151,8 @@ class ResultsStore:
             raise UserError(f"{path}: {_explain(error)}") from error
         # A copy of a record under another name must not count as a second result.
         if record.key != key:
-            raise UserError(
-                f"{path}: holds the record of key {record.key}. Rename it to {record.key}.json."
-            )
+            name = self.paths.record(record.key).name
+            raise UserError(f"{path}: holds the record of key {record.key}. Rename it to {name}.")
         # Here rather than in verify: every reader shows names, and few verify first.
         for fault in name_faults(record):
             raise UserError(f"{path}: {fault}. Remove the file.")

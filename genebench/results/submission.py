@@ -53,7 +53,7 @@ class Unmet:
 
     def __str__(self) -> str:
         condition = self.condition
-        return f"{condition.text} Not so: {some(self.offenders)}. {condition.remedy}"
+        return f"{condition.text} Found: {some(self.offenders)}. {condition.remedy}"
 
 
 def unmet(submission: Submission) -> list[Unmet]:
@@ -214,7 +214,8 @@ CONDITIONS = (
         _RUN_AGAIN,
     ),
     Condition(
-        "A stochastic method has every seed from 0 up to the number of --seeds, another seed 0.",
+        "A stochastic method needs seeds 0 to N − 1 (--seeds N). A deterministic method needs "
+        "seed 0.",
         _missing_seeds,
         "Run again with --seeds, or give the number of seeds with --seeds here.",
     ),
