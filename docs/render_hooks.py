@@ -38,7 +38,8 @@ SPECS = (
 OTHERS = (
     method.Method, method.Model, method.Context, profiles.Profiles, pairs.Pairs,
     compendium.Compendium, compendium.Platform, base.Reader, flat.Flat, base.Piece, base.Rows,
-    base.Content, jobs.Job, jobs.Evaluation, jobs.Settings, job.execute, job.fail, record.Record,
+    base.Content, jobs.Job, jobs.Evaluation, jobs.Settings, job.execute, job.describe_job,
+    job.fail, record.Record,
     record.Identity, record.Score, record.Failure, report.Report, report.Section, report.Table,
     report.Row,
 )  # fmt: skip

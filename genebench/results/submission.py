@@ -1,6 +1,6 @@
 """Entry conditions of a submission.
 
-A condition is a sentence, a function that yields what does not meet it, and a remedy.
+A condition is a text, a function that yields what does not meet it, and a remedy.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Condition:
     """An entry condition of a submission."""
 
     text: str
-    """The condition, as a sentence."""
+    """The condition, in one or two sentences."""
     offenders: Callable[[Submission], Iterator[str]]
     """Yields the records, protocols or values that do not meet it, repetitions included."""
     remedy: str

@@ -79,6 +79,10 @@ def execute(job: Job, settings: Settings) -> list[Record]:
 def describe_job(job: Job, settings: Settings) -> JobFacts:
     """Return what :func:`fail` needs of a job's dataset, in case that changes while the job runs.
 
+    Args:
+        job: the job.
+        settings: how it is executed.
+
     Raises:
         UserError: the data are gone, a split fails, or there is no such device.
     """
