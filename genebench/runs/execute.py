@@ -265,7 +265,7 @@ class JobRun:
     """One job in execution.
 
     Attributes:
-        recorder: makes the records.
+        recorder: maker of the records.
         data: the profiles.
     """
 

@@ -98,7 +98,7 @@ class _Common(TypedDict):
 
 
 class Recorder:
-    """Makes the records of one job, and times it.
+    """Maker of the records of one job, with its clock.
 
     Attributes:
         job: the job.
