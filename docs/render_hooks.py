@@ -38,9 +38,9 @@ SPECS = (
 OTHERS = (
     method.Method, method.Model, method.Context, profiles.Profiles, pairs.Pairs,
     compendium.Compendium, compendium.Platform, base.Reader, flat.Flat, base.Piece, base.Rows,
-    base.Content, jobs.Job, jobs.Evaluation, jobs.Settings, job.execute, job.fail, job.notify,
-    record.Record, record.Identity, record.Score, record.Failure, report.Report, report.Section,
-    report.Table, report.Row,
+    base.Content, jobs.Job, jobs.Evaluation, jobs.Settings, job.execute, job.fail,
+    job.describe_job, job.notify, record.Record, record.Identity, record.Score, record.Failure,
+    report.Report, report.Section, report.Table, report.Row,
 )  # fmt: skip
 COMMON = {
     "name": "name in commands, tables and keys: lower case, digits, single `-` or `.`",

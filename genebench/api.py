@@ -21,10 +21,10 @@ from genebench.errors import UserError, unknown
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.results import DEFAULT_RESULTS
-from genebench.results.record import Record
+from genebench.results.record import Kept, Record
 from genebench.results.store import ResultsStore
 from genebench.runs.execute import check
-from genebench.runs.jobs import Job, Kept, Settings
+from genebench.runs.jobs import Job, Settings
 from genebench.runs.plan import Plan, Request, make_plan, merge_plans, wanted_metrics
 from genebench.runs.suite import Run, Suite, texts
 from genebench.specs import PRESETS, DeviceChoice
@@ -187,7 +187,10 @@ def _reading_order(record: Record) -> tuple[str, str, str, int, str]:
 
 
 def is_built(dataset: str, preset: str | None) -> bool:
-    """Return whether a dataset is prepared. An unknown one counts, as nothing can be built."""
+    """Return whether a dataset needs no preparation.
+
+    The result is also true for an unknown name, because there is nothing to prepare.
+    """
     return is_ready(dataset, registry().datasets, preset)
 
 
@@ -320,24 +323,33 @@ def choose_engine(name: str | None, settings: Settings) -> str:
         settings: how jobs are to be executed, limits included.
 
     Raises:
-        UserError: there is no such engine, or it does not support a limit of the settings.
+        UserError: there is no such engine, it does not support a limit of the settings, or no
+            engine supports all of them.
     """
     engines = registry().engines
     values = {"time": settings.time_limit, "memory": settings.memory_limit}
     limits = [limit for limit, value in values.items() if value is not None]
-    # Never empty, because a built-in engine keeps every limit.
     able = [spec.name for spec in engines.specs.values() if set(limits) <= set(spec.limits)]
     if name is None:
+        if not able:
+            raise UserError(
+                f"No engine supports {' and '.join(limits)} limits together. "
+                f"Remove {_limit_options(limits)}."
+            )
         return able[0]
     engine = engines.get(name)
     missing = [limit for limit in limits if limit not in engine.limits]
     if missing:
-        options = " and ".join(f"--{limit}-limit" for limit in missing)
+        remedy = f", or use --engine {able[0]}" if able else ""
         raise UserError(
             f"Engine {name} does not support {' or '.join(missing)} limits. "
-            f"Remove {options}, or use --engine {able[0]}."
+            f"Remove {_limit_options(missing)}{remedy}."
         )
     return name
+
+
+def _limit_options(limits: Iterable[str]) -> str:
+    return " and ".join(f"--{limit}-limit" for limit in limits)
 
 
 def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None) -> Iterable[Job]:

@@ -295,8 +295,8 @@ class Part:
     def __str__(self) -> str:
         split = f"/{self.split}" if self.split else ""
         by = "" if self.by == "random" else f"/by-{self.by}"
-        units = "/training-units" if self.statistics == "train" else ""
-        return f"{self.platform}{split}{by}{units}"
+        statistics = "/training-statistics" if self.statistics == "train" else ""
+        return f"{self.platform}{split}{by}{statistics}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

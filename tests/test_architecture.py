@@ -180,6 +180,15 @@ def test_imports_point_back_along_the_flow(name):
     assert against == []
 
 
+def test_stored_results_do_not_depend_on_how_they_were_made():
+    importers = {
+        name
+        for name in SOURCES
+        if is_in(["results"], name) and any(is_in(["runs"], item.module) for item in internal(name))
+    }
+    assert importers == set()
+
+
 def test_no_modules_import_each_other_in_a_circle():
     graph = {name: {item.module for item in internal(name)} for name in SOURCES}
     try:

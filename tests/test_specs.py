@@ -322,7 +322,7 @@ def test_parts_of_different_splits_can_share_profiles(by):
         ({"split": "train"}, "geo/train"),
         ({"split": "train", "by": "group"}, "geo/train/by-group"),
         ({"split": "test", "by": "tissue"}, "geo/test/by-tissue"),
-        ({"split": "test", "statistics": "train"}, "geo/test/training-units"),
+        ({"split": "test", "statistics": "train"}, "geo/test/training-statistics"),
     ],
 )
 def test_a_part_is_written_as_platform_split_and_units(declared, text):

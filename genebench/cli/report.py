@@ -79,14 +79,14 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     from genebench import api
     from genebench.analysis.vectors import Readable
     from genebench.reports.selection import Selection
-    from genebench.results.store import ResultsStore
+    from genebench.results.store import ResultsStore, no_results
 
     spec = registry().reports.get(name)
     _check_options(spec, argument, out)
     reporter_of(format_)
     everything = api.records(results).records
     if not everything:
-        raise UserError(f"{results}: there are no results yet. Run some with genebench run.")
+        raise no_results(results, "show")
     selection = Selection(dataset, protocol, methods, trials)
     records = selection.of(everything)
     shown = metrics_of(records, metrics)

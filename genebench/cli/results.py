@@ -138,6 +138,7 @@ def export(  # noqa: PLR0917  the command line names them
 ) -> None:
     """Write results as a table for other programs."""
     from genebench import api
+    from genebench.results.store import no_results
 
     form = format_ or out.suffix.removeprefix(".").lower()
     if form not in _FORMATS:
@@ -149,7 +150,7 @@ def export(  # noqa: PLR0917  the command line names them
     outcome = api.records(results)
     outcome = outcome._replace(records=_chosen(outcome.records, dataset, protocol, methods))
     if not outcome.records:
-        raise UserError(f"{results}: no results to export. Make some with genebench run.")
+        raise no_results(results, "export")
     if table == "scores":
         frame = outcome.table
     else:
@@ -215,10 +216,11 @@ def _verify(store: ResultsStore, *, mark: bool = False) -> int:
     """Audit a folder, print the faults and a summary, and return the exit status."""
     from genebench.analysis import audit
     from genebench.plugins.registry import registry
+    from genebench.results.store import no_results
 
     audits = list(audit.audit(store, registry()))
     if not audits:
-        raise UserError(f"{store.root}: no results to verify. Make some with genebench run.")
+        raise no_results(store.root, "verify")
     unsound = [record for record in audits if record.faults]
     for record in unsound:
         for fault in record.faults:

@@ -33,8 +33,8 @@ from genebench.specs import ALL
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from genebench.results.record import Record
-    from genebench.runs.jobs import Kept, Settings
+    from genebench.results.record import Kept, Record
+    from genebench.runs.jobs import Settings
     from genebench.runs.plan import Plan
     from genebench.runs.suite import Suite
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from genebench._util.subprocesses import import_path
 from genebench.conformance.base import Landmarks, Models, Predictions
 
 
@@ -79,9 +80,7 @@ def run_python(
     Raises:
         subprocess.TimeoutExpired: it was not done in time.
     """
-    # An entry of sys.path may be relative, or '' for the current folder.
-    path = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
-    environment = os.environ | {"PYTHONPATH": path}
+    environment = os.environ | {"PYTHONPATH": import_path()}
     if home:
         environment["GENEBENCH_HOME"] = str(home)
     return subprocess.run(  # noqa: S603  this Python, and modules that it has already

@@ -22,18 +22,18 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Any
 
+from genebench._util.subprocesses import import_path
 from genebench._util.text import MAX_CHARACTERS, printable
 from genebench.engines import supervisor
 from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError, some
 from genebench.results.record import Failure
 from genebench.results.store import ResultsStore
-from genebench.runs.execute import fail, notify
+from genebench.runs.execute import describe_job, fail, notify
 from genebench.runs.jobs import Job, Settings
 from genebench.runs.provenance import now
 
@@ -59,7 +59,7 @@ def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:
     """Execute each job in its own process, one after another. Yield it once it has ended.
 
     Raises:
-        UserError: the user is to blame for the failure of a job, or memory cannot be measured here.
+        UserError: a job failed because of a mistake of the user, or memory cannot be measured.
     """
     if settings.memory_limit is not None and not supervisor.can_be_watched():
         raise UserError(
@@ -83,6 +83,9 @@ def _execute_apart(job: Job, settings: Settings) -> None:
     notify("genebench_job_started", watchers_only=True, job=job)
     worker = Worker(encoded(Order(job, settings)))
     try:
+        # While the worker starts, which takes longer. A dataset that is replaced during the job
+        # must not cost the record of its failure.
+        facts = describe_job(job, settings)
         failure = _watch(worker, job, settings)
     finally:
         worker.stop()
@@ -93,7 +96,7 @@ def _execute_apart(job: Job, settings: Settings) -> None:
         left = tuple(item for item in job.evaluations if item.key in unwritten)
         fail(
             replace(job, evaluations=left), settings, failure or worker.death(),
-            started=started, seconds=worker.seconds, peak_memory=worker.peak_memory,
+            started=started, seconds=worker.seconds, peak_memory=worker.peak_memory, facts=facts,
         )  # fmt: skip
     else:
         written = [record for record in records.values() if record]
@@ -129,7 +132,7 @@ def _mebibytes(size: int) -> str:
 
 
 def _pass_on(event: Event, job: Job) -> None:
-    """Show an event to whoever watches here. Events of another shape are ignored.
+    """Notify the observers in this process of an event. Events of another shape are ignored.
 
     Raises:
         UserError: the worker has refused the job.
@@ -180,7 +183,7 @@ class Worker:
                 # A session of its own: its id finds the job's processes even when the job has
                 # killed the supervisor, and Ctrl-C in the terminal does not reach them.
                 start_new_session=True,
-                env=os.environ | {"PYTHONPATH": _import_path()} | dict(environment or {}),
+                env=os.environ | {"PYTHONPATH": import_path()} | dict(environment or {}),
             )
         except BaseException:
             os.close(read_end)
@@ -282,11 +285,6 @@ class Worker:
         with output:
             while block := os.read(output.fileno(), _TAIL_BYTES):
                 self._tail = (self._tail + block)[-_TAIL_BYTES:]
-
-
-def _import_path() -> str:
-    """Return the import path of this process, for its subprocess: it finds the same modules."""
-    return os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
 
 
 def _signal_name(status: int) -> str:

@@ -61,8 +61,8 @@ def main() -> None:
 def receive_order() -> tuple[bytes, Send]:
     """Return the line of standard input, and the function that sends events.
 
-    Events go through a pipe of their own, whose file descriptor is the first argument. So whatever
-    a method prints cannot be taken for an event.
+    Events go through a pipe of their own, whose file descriptor is the first argument. So the
+    output of a method cannot be taken for an event.
     """
     # On a crash, Python prints the stack: the last output of the job names the line.
     faulthandler.enable()

@@ -42,7 +42,7 @@ class Board:
 
     @property
     def first(self) -> Record:
-        """The first record. All agree on the data, the protocol and the units."""
+        """The first record. All agree on the data, the protocol and the statistics."""
         return self.runs[0].record
 
     @property
@@ -119,14 +119,7 @@ def _by_preset(runs: Sequence[Run], registry: Registry) -> list[Board]:
     A method without values of its own for a preset stands on the boards of several presets.
     """
     by_key = {run.key: run for run in runs}
-    first = runs[0].record.identity
-    # The same keys as in reports.grouping.comparable.
-    test = [
-        first.data, first.protocol, first.protocol_version,
-        first.train, first.validation, first.test, first.numerics,
-        # Only if there are any, so that pages of other boards keep their addresses.
-        *([first.splits] if first.splits else []),
-    ]  # fmt: skip
+    test = runs[0].record.identity.test_setting().values()
     boards = []
     for preset, records in by_preset([run.record for run in runs], registry).items():
         members = tuple(by_key[record.key] for record in records)

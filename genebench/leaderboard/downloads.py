@@ -39,21 +39,9 @@ def board_json(board: Board, tables: Tables, metrics: Sequence[MetricSpec]) -> s
             {**flat(rows, metrics), "params": row.first.identity.params, "keys": keys}
         )  # fmt: skip
     first = board.first
-    setting = first.identity.model_dump(
-        include={
-            "protocol",
-            "protocol_version",
-            "train",
-            "validation",
-            "test",
-            "data",
-            "numerics",
-            "splits",
-        }
-    )
     content = {
-        "dataset": board.datasets, "preset": board.preset, **setting, "profiles": first.profiles,
-        "genes": first.genes, "ranked_by": metrics[0].name,
+        "dataset": board.datasets, "preset": board.preset, **first.identity.test_setting(),
+        "profiles": first.profiles, "genes": first.genes, "ranked_by": metrics[0].name,
         "rows": lines,
     }  # fmt: skip
     return json.dumps(content, separators=(",", ":"), allow_nan=False)

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
+from genebench._util.subprocesses import import_path
 from genebench._util.threads import cpu_count
 
 PARALLEL_FROM_TASKS = 200
@@ -111,14 +111,12 @@ def _results(futures: list[Future[list[Result]]]) -> Iterator[Result]:
 
 
 def _start_worker() -> subprocess.Popen[bytes]:
-    # An entry of sys.path may be relative, or '' for the current folder.
-    path = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
     return subprocess.Popen(
         # -P leaves the current folder out of sys.path, because its files could shadow modules.
         [sys.executable, "-P", "-m", "genebench.leaderboard.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=os.environ | _ONE_THREAD | {"PYTHONPATH": path},
+        env=os.environ | _ONE_THREAD | {"PYTHONPATH": import_path()},
         # Ctrl-C must not reach the workers: this process alone decides when the work ends.
         start_new_session=True,
     )

@@ -13,6 +13,8 @@ from genebench.data.standardisation import Scale
 from genebench.errors import UserError, some
 from genebench.formats.base import Content, Reader, Rows
 from genebench.formats.opening import write_matrix
+from genebench.methods.predictions import BadPredictionError
+from genebench.methods.predictions import predict as checked_predict
 from genebench.models.saved import SavedModel
 from genebench.preprocessing.compendium import REFERENCE_PLATFORM, IdKind
 from genebench.preprocessing.genes import match
@@ -47,8 +49,9 @@ def predict(
         The files written, the matrix last.
 
     Raises:
-        UserError: a landmark is missing, a value cannot be read or is not on the named scale, or
-            the file cannot be written.
+        UserError: a landmark is missing, a value cannot be read or is not on the named scale, the
+            model predicts a wrong shape or values that are not finite, or the file cannot be
+            written.
     """
     if values == "expression" and saved.standardiser.std is None:
         raise UserError(
@@ -73,7 +76,7 @@ def predict(
             # The first block is sample enough: a file has one scale.
             if values == "expression" and not done:
                 _check_level(means, reader.source)
-            yield _predicted(saved, means, values)
+            yield _predicted(saved, means, values, reader.source)
             done += len(block)
             progress(done, len(reader.profiles), "predicting")
 
@@ -81,8 +84,8 @@ def predict(
     return write_matrix(path, Content(genes=genes, profiles=reader.profiles, blocks=blocks))
 
 
-def _check_level(given: NDArray[np.float64], source: str) -> None:
-    fault = find_scale_fault(given, platform=REFERENCE_PLATFORM, level="log2")
+def _check_level(expression: NDArray[np.float64], source: str) -> None:
+    fault = find_scale_fault(expression, platform=REFERENCE_PLATFORM, level="log2")
     if fault:
         raise UserError(
             f"{source}: {fault.problem} Give normalised log2 expression, or use --values "
@@ -91,13 +94,25 @@ def _check_level(given: NDArray[np.float64], source: str) -> None:
 
 
 def _predicted(
-    saved: SavedModel, expression: NDArray[np.floating], values: Scale
+    saved: SavedModel, expression: NDArray[np.floating], values: Scale, source: str
 ) -> NDArray[np.float32]:
-    """Return the targets of profiles × landmarks, on the scale of the landmarks."""
+    """Return the targets of profiles × landmarks, on the scale of the landmarks.
+
+    Raises:
+        UserError: the model predicts another shape, or values that are not finite.
+    """
     landmarks, targets = slice(len(saved.landmark_genes)), slice(len(saved.landmark_genes), None)
-    if values == "standardised":
-        return np.asarray(saved.model.predict(expression.astype(np.float32)), dtype=np.float32)
     scale, mean = saved.standardiser.scale, saved.standardiser.mean
-    standardised = ((expression - mean[landmarks]) * scale[landmarks]).astype(np.float32)
-    predicted = np.asarray(saved.model.predict(standardised))
+    if values == "expression":
+        expression = (expression - mean[landmarks]) * scale[landmarks]
+    try:
+        predicted = checked_predict(
+            saved.model, expression.astype(np.float32), len(saved.target_genes)
+        )
+    except BadPredictionError as error:
+        raise UserError(
+            f"{source}: the model of {saved.identity.method} {error}. Check the values of the file."
+        ) from error
+    if values == "standardised":
+        return predicted
     return (predicted / scale[targets] + mean[targets]).astype(np.float32)

@@ -1,14 +1,15 @@
 """Saved models, which predict in a fresh process without the training data.
 
 A safetensors file holds the model's own tensors (``model.…``) and the statistics of expression
-(``units.mean``, ``units.std``: landmarks, then targets). There is no ``units.std`` if the data came
-standardised. The header, as JSON, names method, parameters, data and genes. The file holds no code:
-the method is found by name among the installed ones.
+(``standardiser.mean``, ``standardiser.std``: landmarks, then targets). There is no
+``standardiser.std`` if the data came standardised. The header, as JSON, names method, parameters,
+data and genes. The file holds no code: the method is found by name among the installed ones.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from genebench.data.standardisation import Standardiser
 from genebench.errors import UserError, describe
 from genebench.method import Context, Model
 from genebench.methods.device import resolve_device
+from genebench.methods.predictions import predict
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.results.record import Identity
@@ -35,12 +37,15 @@ if TYPE_CHECKING:
     from genebench.data.profiles import Profiles
 
 MODEL_FORMAT: Literal[2] = 2
-"""Version of this layout. Layout 1 had the identity of records of formats 1 and 2."""
+"""Version of this layout. Layout 1 had the identity of records of formats 1 and 2, and other names
+for the statistics of expression."""
 _HEADER = "genebench"
 _OWN = "model."
 """Prefix of the model's own tensors, so that no name of a plugin meets one of genebench's."""
 Tensors = dict[str, NDArray[Any]]
-_MEAN, _STD = "units.mean", "units.std"
+_MEAN, _STD = "standardiser.mean", "standardiser.std"
+_LAYOUT_1_NAMES = {"units.mean": _MEAN, "units.std": _STD}
+"""Name of a tensor in layout 1 → its name in this layout."""
 
 
 class _Genes(BaseModel):
@@ -213,11 +218,9 @@ def _restored(
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ValueError(f"{name} holds NaN or infinite values")
     model: Model = load_code(spec.code)(**header.identity.params).restore(tensors, context)
-    landmarks, targets = header.landmarks.ids, header.targets.ids
     # Anybody may have written the file: tensors of wrong shapes show on the first prediction.
-    predicted = np.asarray(model.predict(np.zeros((1, len(landmarks)), np.float32)))
-    if predicted.shape != (1, len(targets)) or not np.isfinite(predicted).all():
-        raise ValueError(f"it predicts {predicted.shape} values for {len(targets)} targets")
+    profile = np.zeros((1, len(header.landmarks.ids)), np.float32)
+    predict(model, profile, len(header.targets.ids))
     return model
 
 
@@ -244,7 +247,10 @@ def _read(path: Path) -> tuple[_Header, dict[str, NDArray[Any]]]:
                     "--keep-models wrote."
                 )
             header = _Header.model_validate_json(text)
-            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # The header is upgraded, so only its text has the layout of the file.
+            renamed = _LAYOUT_1_NAMES if json.loads(text)["format"] == 1 else {}
+            names = file.keys()
+            return header, {renamed.get(name, name): file.get_tensor(name) for name in names}
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such file. To save models, run genebench run --keep-models."

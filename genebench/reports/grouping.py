@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from genebench._util.hashing import key_of
 from genebench.plugins.registry import Registry
 from genebench.results.record import Record
 from genebench.specs import PRESETS
@@ -11,14 +12,9 @@ from genebench.specs import PRESETS
 
 def comparable(records: Iterable[Record]) -> list[list[Record]]:
     """Group records that may stand in one table: those whose tests are the same."""
-    groups: dict[tuple[str, ...], list[Record]] = {}
+    groups: dict[str, list[Record]] = {}
     for record in records:
-        identity = record.identity
-        tested = (identity.protocol, identity.train, identity.validation, identity.test)
-        # Scores also depend on the data, the code of splits, and two versions.
-        versions = identity.protocol_version, identity.numerics, sorted(identity.splits.items())
-        key = (identity.data, *tested, *map(str, versions))
-        groups.setdefault(key, []).append(record)
+        groups.setdefault(key_of(record.identity.test_setting()), []).append(record)
     return list(groups.values())
 
 

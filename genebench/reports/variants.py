@@ -88,8 +88,7 @@ def variants_of(records: list[Record], registry: Registry) -> list[Variant]:
     groups: dict[str, list[Record]] = {}
     for record in records:
         # The identity holds the parameters in effect and the digest of the code, but no label.
-        identity = record.identity.model_copy(update={"seed": 0})
-        groups.setdefault(identity.model_dump_json(), []).append(record)
+        groups.setdefault(record.identity.without_seed(), []).append(record)
     variants = []
     for group in groups.values():
         spec = registry.methods.specs.get(group[0].identity.method)

@@ -7,7 +7,6 @@ folder. Entries must be regular files with the digest that the manifest gives.
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 import stat
 import struct
@@ -25,10 +24,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from genebench._util.files import atomic_write, full_disk, sha256_of
-from genebench._util.hashing import KEY
 from genebench._util.schema import first_fault
 from genebench.errors import UserError, some
-from genebench.results.paths import LAYOUT_FILE
+from genebench.results.paths import SHARED_FILES
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
 
@@ -43,11 +41,6 @@ _UNPACKING_RATIO = 100
 
 _SMALL_BYTES = 64 << 20
 """Bytes that any bundle may unpack to, whatever the ratio."""
-
-_NAME = re.compile(
-    rf"{re.escape(LAYOUT_FILE)}|{KEY.pattern}\.(json|npz|predictions\.npy|model\.safetensors)"
-)
-"""Names that an entry may have. Annotations are left out: ``verified`` is local to a folder."""
 
 _UNREADABLE = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError
@@ -183,7 +176,7 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
         # The upper 16 bits are the Unix mode, or 0 if the zip file was made elsewhere.
         mode = entry.external_attr >> 16
         regular = not mode or stat.S_IFMT(mode) in (0, stat.S_IFREG)
-        allowed = entry.filename == _MANIFEST or _NAME.fullmatch(entry.filename)
+        allowed = entry.filename == _MANIFEST or SHARED_FILES.fullmatch(entry.filename)
         plain = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         if not (regular and allowed and plain) or names[entry.filename] > 1:
             raise UserError(

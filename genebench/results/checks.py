@@ -92,9 +92,12 @@ def checksum_faults(document: Mapping[str, Any]) -> Iterator[str]:
 
 def outcome_faults(record: Record) -> Iterator[str]:
     """Yield a fault if a record's status contradicts its scores or its failure."""
-    failed = record.status == "failed"
-    if failed != (record.failure is not None) or (failed and record.scores):
-        yield f"says {record.status}, but holds what a record that ended otherwise holds"
+    if record.status == "done" and record.failure is not None:
+        yield "its status is done, but it has a failure"
+    if record.status == "failed" and record.failure is None:
+        yield "its status is failed, but it has no failure"
+    if record.status == "failed" and record.scores:
+        yield "its status is failed, but it has scores"
 
 
 def _file_faults(paths: ResultPaths, record: Record) -> Iterator[str]:
@@ -138,9 +141,12 @@ def shape_faults(record: Record, vectors: Vectors) -> Iterator[str]:
                 f"{length} {subject}"
             )
         elif name == "gene.twin" and values.dtype != np.bool_:
-            yield f"vector {name} does not say yes or no"
+            yield f"vector {name} is not true or false"
         elif name.startswith(_NUMERIC_PREFIXES) and not _holds_measures(values):
-            yield f"vector {name} holds a value that is no finite number below {LARGEST:g}"
+            yield (
+                f"vector {name} holds a value that is not a finite number, or beyond the limit of "
+                f"±{LARGEST:g}"
+            )
 
 
 def _holds_measures(values: NDArray[Any]) -> bool:

@@ -107,6 +107,7 @@ def _merge_record(
     source: ResultsStore, destination: ResultsStore, theirs: Record, name: str, merged: Merged
 ) -> None:
     key, ours = theirs.key, destination.read(theirs.key)
+    file_name = destination.paths.record(key).name
     if ours is None:
         _copy(source, destination, theirs)
         merged.added.append(key)
@@ -114,14 +115,15 @@ def _merge_record(
     # Ours must be sound itself before it can show that theirs is the same result.
     if fault := next(iter(verify(destination.paths, ours)), None):
         raise UserError(
-            f"{destination.root}: {_label(ours)}: {fault}. Remove {key}.json there and merge again."
+            f"{destination.root}: {_label(ours)}: {fault}. Remove {file_name} there and merge "
+            "again."
         )
     if ours.status == theirs.status == "done" and (
         difference := next(differences(ours, theirs), None)
     ):
         raise UserError(
             f"conflict: {_label(theirs)}: {difference}, in {name}. Run it again, and remove "
-            f"{key}.json from the folder that is wrong."
+            f"{file_name} from the folder that is wrong."
         )
     if reason := _gain(ours, theirs):
         _copy(source, destination, theirs)

@@ -17,13 +17,13 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from genebench._util.hashing import KEY, key_of
-from genebench.results.record import UNSAVED, Record
-from genebench.runs.jobs import Kept
+from genebench.results.record import UNSAVED, Kept, Record
 
 LAYOUT_FILE = "genebench-results.json"
 """Name of the file that distinguishes a results folder from any other folder."""
@@ -37,10 +37,18 @@ TEMPORARY_FILES = ".*.tmp"
 CHECKPOINT_FOLDERS = ".*.work"
 """Pattern of the names of checkpoint folders."""
 
+_RECORD_SUFFIX, _VECTORS_SUFFIX = "json", "npz"
 _KEPT_SUFFIXES: Mapping[Kept, str] = {
     "predictions": "predictions.npy",
     "model": "model.safetensors",
 }
+_SUFFIXES = (_RECORD_SUFFIX, _VECTORS_SUFFIX, *_KEPT_SUFFIXES.values())
+
+SHARED_FILES = re.compile(
+    rf"{re.escape(LAYOUT_FILE)}|{KEY.pattern}\.({'|'.join(map(re.escape, _SUFFIXES))})"
+)
+"""Names of the files that others may be sent. Annotations are left out: ``verified`` is local to a
+folder."""
 
 
 class ResultPaths:
@@ -56,16 +64,16 @@ class ResultPaths:
 
     def keys(self) -> list[str]:
         """Return the keys of all records, done and failed, sorted."""
-        names = (path.stem for path in self.root.glob("*.json"))
+        names = (path.stem for path in self.root.glob(f"*.{_RECORD_SUFFIX}"))
         return sorted(name for name in names if KEY.fullmatch(name))
 
     def record(self, key: str) -> Path:
         """Return the path of a record."""
-        return self.root / f"{key}.json"
+        return self.root / f"{key}.{_RECORD_SUFFIX}"
 
     def vectors(self, key: str) -> Path:
         """Return the path of a record's vectors."""
-        return self.root / f"{key}.npz"
+        return self.root / f"{key}.{_VECTORS_SUFFIX}"
 
     def kept(self, key: str, kind: Kept) -> Path:
         """Return the path of a record's kept predictions, or of its model."""

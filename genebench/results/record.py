@@ -34,6 +34,9 @@ MOST = 2**53
 """Upper limit of a count. Up to here a float64 holds every whole number, so that programs that read
 JSON numbers as float64, such as JavaScript, read each count exactly."""
 
+Kept = Literal["predictions", "model"]
+"""A file that the user may keep of a result, besides its scores."""
+
 Measure = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Seconds = Annotated[float, Field(ge=0, le=1e10)]
@@ -62,9 +65,9 @@ class Identity(_Part):
     seed: Count = Field(description="seed, 0 for a deterministic method")
     protocol: str = Field(description="name of the protocol")
     protocol_version: Count = Field(description="version of the protocol's definition")
-    train: str = Field(description="profiles it trains on, and their units")
-    validation: str = Field(description="profiles of the validation set, and their units")
-    test: str = Field(description="profiles it is tested on, and their units")
+    train: str = Field(description="profiles it trains on, and their statistics")
+    validation: str = Field(description="profiles of the validation set, and their statistics")
+    test: str = Field(description="profiles it is tested on, and their statistics")
     data: str = Field(description="digest of the dataset, its split included")
     code: Code = Field(description="the plugin that the method came from")
     numerics: Count = Field(description="version of genebench's own arithmetic")
@@ -80,6 +83,24 @@ class Identity(_Part):
     def is_trial(self) -> bool:
         """True if the model was scored on the validation set, to be compared with other trials."""
         return self.test == self.validation
+
+    def test_setting(self) -> dict[str, Any]:
+        """Return everything that makes tests comparable: data, protocol, arithmetic.
+
+        Two records may stand in one table if it is the same for both. ``splits`` is left out if it
+        is empty.
+        """
+        # The leaderboard names its pages by a hash of the values in this order.
+        names = (
+            "data", "protocol", "protocol_version", "train", "validation", "test", "numerics",
+            "splits",
+        )  # fmt: skip
+        content = self.model_dump(include=set(names))
+        return {name: content[name] for name in names if name in content}
+
+    def without_seed(self) -> str:
+        """Return everything but the seed, as JSON. Records of one variant of a method share it."""
+        return self.model_dump_json(exclude={"seed"})
 
 
 class Score(_Part):

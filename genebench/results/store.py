@@ -35,9 +35,8 @@ from genebench.results.paths import (
     TEMPORARY_FILES,
     ResultPaths,
 )
-from genebench.results.record import Record
+from genebench.results.record import Kept, Record
 from genebench.results.vectors import RUN_AGAIN, Vectors, read_vectors, write_npz
-from genebench.runs.jobs import Kept
 
 LAYOUT = 1
 """Version of the layout of a results folder."""
@@ -45,7 +44,12 @@ LAYOUT = 1
 _CHECKPOINT_DAYS = 30
 """Days that checkpoints are kept for their job to be run again."""
 
-_NAME_ANOTHER = "Name another folder with --results."
+_NAME_ANOTHER = f"{OTHER_FOLDER.capitalize()}."
+
+
+def no_results(folder: Path, purpose: str) -> UserError:
+    """Return the error that a folder has no results for a purpose, such as ``export``."""
+    return UserError(f"{folder}: no results to {purpose}. Make some with genebench run.")
 
 
 class Fault(NamedTuple):
@@ -118,8 +122,7 @@ class ResultsStore:
         """
         if not self.root.exists():
             raise UserError(
-                f"{self.root}: no such folder. Make results with genebench run, or name another "
-                "folder with --results."
+                f"{self.root}: no such folder. Make results with genebench run, or {OTHER_FOLDER}."
             )
         self.check()
         if not self.paths.layout.exists():
@@ -148,9 +151,8 @@ class ResultsStore:
             raise UserError(f"{path}: {_explain(error)}") from error
         # A copy of a record under another name must not count as a second result.
         if record.key != key:
-            raise UserError(
-                f"{path}: holds the record of key {record.key}. Rename it to {record.key}.json."
-            )
+            name = self.paths.record(record.key).name
+            raise UserError(f"{path}: holds the record of key {record.key}. Rename it to {name}.")
         # Here rather than in verify: every reader shows names, and few verify first.
         for fault in name_faults(record):
             raise UserError(f"{path}: {fault}. Remove the file.")
@@ -233,19 +235,34 @@ class ResultsStore:
         Raises:
             UserError: the predictions were changed after they were written.
         """
-        path = self.paths.kept(record.key, "predictions")
-        if not record.predictions or not path.exists():
+        path = self._kept_path(record, "predictions")
+        if path is None:
             return None
-        # A memory map is read later, piece by piece, so the whole file is checked before.
-        if sha256_of(path) != record.predictions:
-            raise UserError(f"{path}: was changed after it was written. {RUN_AGAIN}")
         matrix: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
         return matrix
 
     def model_path(self, record: Record) -> Path | None:
-        """Return the file of the saved model, or None if it was not saved."""
-        path = self.paths.kept(record.key, "model")
-        return path if path.exists() else None
+        """Return the file of the saved model, or None if it was not saved.
+
+        Raises:
+            UserError: the model was changed after it was written.
+        """
+        return self._kept_path(record, "model")
+
+    def _kept_path(self, record: Record, kind: Kept) -> Path | None:
+        """Return the path of a kept file, once its digest is checked, or None if it was not kept.
+
+        Raises:
+            UserError: the file was changed after it was written.
+        """
+        path = self.paths.kept(record.key, kind)
+        digest = self.paths.digests(record).get(path)
+        if digest is None or not path.exists():
+            return None
+        # Callers read the file later, piece by piece, so the whole of it is checked before.
+        if sha256_of(path) != digest:
+            raise UserError(f"{path}: was changed after it was written. {RUN_AGAIN}")
+        return path
 
     def write(self, record: Record, vectors: Vectors) -> Record:
         """Write vectors, then the record with their digest. Return the record as written.

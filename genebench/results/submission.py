@@ -1,6 +1,6 @@
 """Entry conditions of a submission.
 
-A condition is a sentence, a function that yields what does not meet it, and a remedy.
+A condition is a text, a function that yields what does not meet it, and a remedy.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Condition:
     """An entry condition of a submission."""
 
     text: str
-    """The condition, as a sentence."""
+    """The condition, in one or two sentences."""
     offenders: Callable[[Submission], Iterator[str]]
     """Yields the records, protocols or values that do not meet it, repetitions included."""
     remedy: str
@@ -53,7 +53,7 @@ class Unmet:
 
     def __str__(self) -> str:
         condition = self.condition
-        return f"{condition.text} Not so: {some(self.offenders)}. {condition.remedy}"
+        return f"{condition.text} Found: {some(self.offenders)}. {condition.remedy}"
 
 
 def unmet(submission: Submission) -> list[Unmet]:
@@ -155,8 +155,7 @@ def _missing_seeds(submission: Submission) -> Iterator[str]:
     # Records whose identities differ in the seed only are of one variant of a method.
     variants: dict[str, list[Record]] = {}
     for record in submission.records:
-        variant = record.identity.model_copy(update={"seed": 0}).model_dump_json()
-        variants.setdefault(variant, []).append(record)
+        variants.setdefault(record.identity.without_seed(), []).append(record)
     for records in variants.values():
         identity = records[0].identity
         seeds = {record.identity.seed for record in records}
@@ -215,7 +214,8 @@ CONDITIONS = (
         _RUN_AGAIN,
     ),
     Condition(
-        "A stochastic method has every seed from 0 up to the number of --seeds, another seed 0.",
+        "A stochastic method needs seeds 0 to N − 1 (--seeds N). A deterministic method needs "
+        "seed 0.",
         _missing_seeds,
         "Run again with --seeds, or give the number of seeds with --seeds here.",
     ),

@@ -18,14 +18,41 @@ def upgraded(content: Any) -> Any:
     Raises:
         ValueError: the document holds a key that its format does not have.
     """
-    while isinstance(content, dict):
-        version = content.get("format")
-        # In Python True == 1 and 1.0 == 1, so only the type shows that a file was edited.
-        step = _STEPS.get(version) if type(version) is int else None
-        if step is None:
-            break
-        content = step(content)
+    if (version := _older_format(content)) is None:
+        return content
+    _refuse_newer_keys(content, version)
+    while (version := _older_format(content)) is not None:
+        content = _STEPS[version](content)
     return content
+
+
+def _older_format(content: Any) -> int | None:
+    """Return the format of an older record, or None for anything else."""
+    version = content.get("format") if isinstance(content, dict) else None
+    # In Python True == 1 and 1.0 == 1, so only the type shows that a file was edited.
+    return version if type(version) is int and version in _STEPS else None
+
+
+def _refuse_newer_keys(document: Document, version: int) -> None:
+    """Refuse an older record that holds a key of a newer format.
+
+    An upgrade would drop the key, or take it for one of its own. Such a record was edited.
+    """
+    for added, keys in _ADDED_KEYS.items():
+        for key in keys if added > version else ():
+            parent, _, name = key.rpartition(".")
+            holder = document.get(parent) if parent else document
+            if isinstance(holder, dict) and name in holder:
+                raise ValueError(
+                    f"format {version} has no {key}, so the record was edited after it was written"
+                )
+
+
+_ADDED_KEYS: Mapping[int, tuple[str, ...]] = {
+    2: ("seal", "model_parameters", "provenance.plugins"),
+    3: ("checksum", "identity.validation", "identity.splits", "profiles.validation"),
+}
+"""Format → the keys that no earlier format had. A dot stands between a key and a key inside it."""
 
 
 def upgraded_identity(identity: Any) -> Any:
@@ -35,11 +62,16 @@ def upgraded_identity(identity: Any) -> Any:
     renamed = {_IDENTITY_KEYS.get(key, key): value for key, value in identity.items()}
     for key in ("train", "validation", "test"):
         if isinstance(renamed.get(key), str):
-            renamed[key] = renamed[key].replace("/select", "/validation")
+            for word, new_word in _PART_WORDS.items():
+                renamed[key] = renamed[key].replace(word, new_word)
     return renamed
 
 
 _IDENTITY_KEYS = {"select": "validation"}
+
+_PART_WORDS = {"/select": "/validation", "/training-units": "/training-statistics"}
+"""Word of formats 1 and 2 in the name of a part → the word of format 3. A slash starts each word of
+a part, and no name of a platform or a split has one."""
 
 
 def _from_1(document: Document) -> Document:
@@ -48,24 +80,13 @@ def _from_1(document: Document) -> Document:
     Format 1 holds the origin of distributions that ran from a checkout, and of no others.
     """
     provenance = document.get("provenance")
-    for holder, key in (
-        (document, "seal"),
-        (document, "model_parameters"),
-        (provenance, "plugins"),
-    ):
-        if isinstance(holder, dict) and key in holder:
-            raise ValueError(
-                f"format 1 has no {key}, so the record was edited after it was written"
-            )
     if isinstance(provenance, dict):
         provenance = {**provenance, "plugins": _checkouts(provenance)}
     return {**document, "format": 2, "provenance": provenance}
 
 
 def _from_2(document: Document) -> Document:
-    """Rename "select" to "validation", and "seal" to "checksum"."""
-    if "checksum" in document:
-        raise ValueError("format 2 has no checksum, so the record was edited after it was written")
+    """Rename "select" to "validation", "units" to "statistics", and "seal" to "checksum"."""
     document = {
         **document,
         "format": 3,

@@ -10,7 +10,9 @@ import logging
 import random
 import shutil
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +25,22 @@ from genebench.data.store import Dataset, DataStore
 from genebench.errors import UserError
 from genebench.method import Context, Method, Model
 from genebench.methods.device import resolve_device
-from genebench.methods.predictions import BadPredictionError, predict
+from genebench.methods.predictions import predict
 from genebench.methods.training.errors import DivergedError
 from genebench.metrics.scoring import score
 from genebench.models.saved import save_model, tensors_of
 from genebench.plugins.discovery import installed, load_code
 from genebench.plugins.registry import registry
-from genebench.results.published import is_published
-from genebench.results.record import RECORD_FORMAT, UNSAVED, Failure, Provenance, Record
-from genebench.results.store import ResultsStore
+from genebench.results.record import UNSAVED, Failure, Record
 from genebench.runs.failures import MethodFailedError, method_code
 from genebench.runs.jobs import Evaluation, Job, Settings
-from genebench.runs.model_facts import model_facts
-from genebench.runs.plan import metric_digests, split_digests, wanted_metrics
-from genebench.runs.provenance import Peak, PeakMemory, Stopwatch, now, provenance
-from genebench.specs import MetricSpec
+from genebench.runs.model_facts import BadModelError, model_facts
+from genebench.runs.plan import split_digests
+from genebench.runs.provenance import Peak, Stopwatch
+from genebench.runs.recording import JobFacts, Recorder
+from genebench.specs import Part
 
 log = logging.getLogger("genebench")
-
-_UNSAVED_NOTE = "its model cannot be saved: nothing was kept"
 
 
 def execute(job: Job, settings: Settings) -> list[Record]:
@@ -56,12 +55,18 @@ def execute(job: Job, settings: Settings) -> list[Record]:
     """
     notify("genebench_job_started", job=job)
     _check_code(job)
-    run = JobRun(job, settings)
-    with run.store.work(evaluation.key for evaluation in job.evaluations) as checkpoints:
+    dataset = _open(job)
+    # Before the method is created: a split that draws numbers must not disturb its generators.
+    data = JobData.load(job, dataset)
+    facts = JobFacts.of(job, settings, dataset)
+    # The clock starts last: opening the data is no part of the job.
+    run = JobRun(Recorder(job, settings, facts), data)
+    recorder = run.recorder
+    with recorder.store.work(evaluation.key for evaluation in job.evaluations) as checkpoints:
         try:
             models = run.fit(_create_method(job), checkpoints)
         except MethodFailedError as error:
-            records = [run.record_failure(item, error.failure) for item in job.evaluations]
+            records = [recorder.write_failed(item, error.failure) for item in job.evaluations]
         else:
             records = [run.evaluate(item, models[item.protocol.name]) for item in job.evaluations]
         # Checkpoints of an interrupted job stay: Ctrl-C does not get here.
@@ -71,9 +76,22 @@ def execute(job: Job, settings: Settings) -> list[Record]:
     return records
 
 
+def describe_job(job: Job, settings: Settings) -> JobFacts:
+    """Return what :func:`fail` needs of a job's dataset, in case that changes while the job runs.
+
+    Args:
+        job: the job.
+        settings: how it is executed.
+
+    Raises:
+        UserError: the data are gone, a split fails, or there is no such device.
+    """
+    return JobFacts.of(job, settings, _open(job))
+
+
 def fail(
     job: Job, settings: Settings, failure: Failure,
-    *, started: str, seconds: float, peak_memory: int,
+    *, started: str, seconds: float, peak_memory: int, facts: JobFacts | None = None,
 ) -> list[Record]:  # fmt: skip
     """Write failed records for a job whose own process cannot: it was stopped, or it died.
 
@@ -84,15 +102,16 @@ def fail(
         started: when its process was started (UTC, ISO 8601).
         seconds: wall time of its process.
         peak_memory: most memory that its process held, in bytes.
+        facts: result of :func:`describe_job` before the job ran. By default it is called now.
 
     Raises:
-        UserError: the data are gone, or the results cannot be written.
+        UserError: the data are gone and ``facts`` are not given, or the results cannot be written.
     """
-    run = JobRun(
-        job, settings,
+    recorder = Recorder(
+        job, settings, facts or describe_job(job, settings),
         started=started, clock=Stopwatch({"process": seconds}), memory=Peak(peak_memory),
     )  # fmt: skip
-    records = [run.record_failure(evaluation, failure) for evaluation in job.evaluations]
+    records = [recorder.write_failed(evaluation, failure) for evaluation in job.evaluations]
     notify("genebench_job_finished", job=job, records=records)
     return records
 
@@ -142,17 +161,6 @@ def _check_code(job: Job) -> None:
         )
 
 
-def _check_splits(job: Job, dataset: Dataset) -> None:
-    """Refuse a job if a plugin's split has changed since the key was computed."""
-    for evaluation in job.evaluations:
-        protocol = evaluation.protocol
-        if split_digests(protocol, dataset, registry()) != evaluation.identity.splits:
-            raise UserError(
-                f"protocol {protocol.name}: a split was edited after planning. "
-                "Run the command again."
-            )
-
-
 def _create_method(job: Job) -> Method:
     """Import the method, seed the global generators, and create it with its parameters.
 
@@ -177,63 +185,93 @@ def _may_continue(record: Record) -> bool:
     return record.failure is not None and record.failure.kind != DivergedError.__name__
 
 
-class JobRun:
-    """One job in execution: its data, its clock, and the records that it writes.
+def _open(job: Job) -> Dataset:
+    """Open the dataset of a job.
+
+    Raises:
+        UserError: the dataset, or a plugin's split of it, has changed since the key was computed.
+    """
+    dataset = DataStore().open(job.store)
+    if dataset is None or dataset.digest != job.data:
+        raise UserError(
+            f"dataset {job.dataset}: it has changed since the run was planned. "
+            "Run the command again."
+        )
+    for evaluation in job.evaluations:
+        protocol = evaluation.protocol
+        if split_digests(protocol, dataset, registry()) != evaluation.identity.splits:
+            raise UserError(
+                f"protocol {protocol.name}: a split was edited after planning. "
+                "Run the command again."
+            )
+    return dataset
+
+
+@dataclass(frozen=True)
+class JobData:
+    """The profiles of a job: those that its method is given, and those that score it.
 
     Attributes:
-        job: the job.
-        settings: how it is executed.
-        store: where its records go.
         train: the training profiles.
         validation_sets: protocol → its validation set.
         tests: protocol → its test profiles, from a dataset object that no method can reach.
-        metrics: protocol → the metrics to score.
-        published: whether the data are those of the published tables.
-        device: device that the method runs on.
-        started: when the job was started (UTC, ISO 8601).
-        clock: wall time of the phases that all evaluations share.
-        memory: peak memory of the job.
     """
 
-    def __init__(
-        self,
-        job: Job,
-        settings: Settings,
-        *,
-        started: str = "",
-        clock: Stopwatch | None = None,
-        memory: Peak | None = None,
-    ) -> None:
-        self.job = job
-        self.settings = settings
-        self.store = ResultsStore(settings.results)
+    train: Profiles
+    validation_sets: Mapping[str, Profiles]
+    tests: Mapping[str, Profiles]
+
+    @classmethod
+    def load(cls, job: Job, for_scores: Dataset) -> JobData:
+        """Load the profiles of a job.
+
+        Args:
+            job: the job.
+            for_scores: the dataset of the test profiles.
+
+        Raises:
+            UserError: the data are gone, or a split fails or gives two different results.
+        """
         # Opened twice: profiles share the arrays and caches of their dataset object, and a method
         # that reaches into them must not find those that are scored.
-        for_fit, for_scores = _open(job), _open(job)
-        _check_splits(job, for_scores)
+        for_fit = _open(job)
         protocols = [evaluation.protocol for evaluation in job.evaluations]
-        self.train = for_fit.profiles(protocols[0].train)
-        self.validation_sets = {item.name: for_fit.profiles(item.validation) for item in protocols}
-        self.tests = {item.name: for_scores.profiles(item.test) for item in protocols}
-        self.metrics = {
-            evaluation.protocol.name: self._metrics(evaluation) for evaluation in job.evaluations
-        }
-        self.published = is_published(for_scores)
-        self.device = resolve_device(settings.device, job.method)
-        # The clock starts last: opening the data is no part of the job.
-        self.started = started or now()
-        self.clock = clock or Stopwatch()
-        self.memory = memory or PeakMemory()
+        for part in (part for protocol in protocols for part in protocol.parts):
+            _check_same_split(part, for_fit, for_scores)
+        return cls(
+            train=for_fit.profiles(protocols[0].train),
+            validation_sets={item.name: for_fit.profiles(item.validation) for item in protocols},
+            tests={item.name: for_scores.profiles(item.test) for item in protocols},
+        )
 
-    def _metrics(self, evaluation: Evaluation) -> list[MetricSpec]:
-        """Return the metrics that are wanted, and those of an earlier record of this key.
 
-        The new record replaces the earlier one, and should lose no costly score that it had.
-        """
-        earlier = self.store.read(evaluation.key)
-        offered = registry().metrics.specs
-        scored = [name for name in (earlier.metrics if earlier else ()) if name in offered]
-        return wanted_metrics(registry(), [*self.settings.metrics, *scored])
+def _check_same_split(part: Part, for_fit: Dataset, for_scores: Dataset) -> None:
+    """Refuse a split that differs between two dataset objects.
+
+    Each of them computes a plugin's split anew. If the results differed, test profiles of one could
+    be training profiles of the other.
+    """
+    if part.split is None:
+        return
+    fitted, scored = (dataset.split(part.platform, part.by) for dataset in (for_fit, for_scores))
+    if not np.array_equal(fitted, scored):
+        raise UserError(
+            f"Split {part.by} gave two different results for the same table and seed. Use only the "
+            "table and the seed."
+        )
+
+
+class JobRun:
+    """One job in execution.
+
+    Attributes:
+        recorder: maker of the records.
+        data: the profiles.
+    """
+
+    def __init__(self, recorder: Recorder, data: JobData) -> None:
+        self.recorder = recorder
+        self.data = data
 
     def fit(self, method: Method, checkpoints: Path) -> dict[str, Model]:
         """Fit the method, and return protocol → the model chosen on its validation set.
@@ -241,61 +279,46 @@ class JobRun:
         Raises:
             MethodFailedError: the method fails, or leaves out a model.
         """
+        job, validation_sets = self.recorder.job, self.data.validation_sets
 
         def progress(done: int, total: int, message: str) -> None:
-            notify(
-                "genebench_job_progressed", job=self.job, done=done, total=total, message=message
-            )
+            notify("genebench_job_progressed", job=job, done=done, total=total, message=message)
 
         context = Context(
-            seed=self.job.seed, device=self.device, progress=progress, scratch=checkpoints
+            seed=job.seed,
+            device=self.recorder.facts.device,
+            progress=progress,
+            scratch=checkpoints,
         )
         with method_code():
-            with self.clock.phase("fit"):
+            with self.recorder.clock.phase("fit"):
                 # A copy: a method that empties its dictionary takes no protocol away.
-                models = method.fit(self.train, dict(self.validation_sets), context)
-            missing = sorted(set(self.validation_sets) - set(models))
+                models = method.fit(self.data.train, dict(validation_sets), context)
+            missing = sorted(set(validation_sets) - set(models))
             if missing:
-                raise BadPredictionError(f"fit returned no model for {', '.join(missing)}")
-            return {name: models[name] for name in self.validation_sets}
+                raise BadModelError(f"fit returned no model for {', '.join(missing)}")
+            return {name: models[name] for name in validation_sets}
 
     def evaluate(self, evaluation: Evaluation, model: Model) -> Record:
         """Predict, score and record one protocol. A fault of the model is a failed record."""
         name = evaluation.protocol.name
-        test = self.tests[name]
-        clock = Stopwatch(self.clock.seconds)
+        recorder, test = self.recorder, self.data.tests[name]
+        clock = Stopwatch(recorder.clock.seconds)
         try:
-            with self.store.scratch(evaluation.key) as path:
+            with recorder.store.scratch(evaluation.key) as path:
                 _write_predictions(model, test, path, clock)
                 # A memory map: 11,101 published test profiles × 9,520 targets are 423 MB.
                 predictions = np.load(path, mmap_mode="r", allow_pickle=False)
                 with clock.phase("score"):
-                    scoring = score(test, predictions, self.metrics[name])
+                    scoring = score(test, predictions, recorder.facts.metrics[name])
                 files = self._keep_files(evaluation, model, path)
             with method_code():
                 facts = model_facts(model, len(test.target_genes))
-                unsaved = [_UNSAVED_NOTE] if files.get("model") == UNSAVED else []
                 # A record checks its content, so facts that it cannot hold fail here.
-                record = self._record(
-                    evaluation,
-                    choices=facts.choices,
-                    curves=facts.curves,
-                    model_parameters=facts.n_parameters,
-                    notes=(*facts.notes, *scoring.faults, *unsaved),
-                    scores=scoring.scores(),
-                    constant_truth=scoring.constant_truth,
-                    constant_prediction=scoring.constant_prediction,
-                    seconds=clock.seconds,
-                    **files,
-                )
+                record = recorder.done(evaluation, scoring, facts, clock.seconds, files)
         except MethodFailedError as error:
-            return self.record_failure(evaluation, error.failure)
-        return self.store.write(record, scoring.vectors | facts.vectors)
-
-    def record_failure(self, evaluation: Evaluation, failure: Failure) -> Record:
-        """Record that one protocol failed."""
-        record = self._record(evaluation, failure=failure, seconds=self.clock.seconds)
-        return self.store.write(record, {})
+            return recorder.write_failed(evaluation, error.failure)
+        return recorder.store.write(record, scoring.vectors | facts.vectors)
 
     def _keep_files(
         self, evaluation: Evaluation, model: Model, predictions: Path
@@ -305,70 +328,19 @@ class JobRun:
         Raises:
             MethodFailedError: the model cannot list its tensors.
         """
+        store, keep = self.recorder.store, self.recorder.settings.keep
         files = {}
-        if "predictions" in self.settings.keep:
-            files["predictions"] = self.store.keep(predictions, evaluation.key, "predictions")
-        if "model" in self.settings.keep:
+        if "predictions" in keep:
+            files["predictions"] = store.keep(predictions, evaluation.key, "predictions")
+        if "model" in keep:
             with method_code():
                 tensors = tensors_of(model)
             files["model"] = UNSAVED
             if tensors:
-                with self.store.scratch(evaluation.key) as path:
-                    save_model(path, tensors, evaluation.identity, evaluation.key, self.train)
-                    files["model"] = self.store.keep(path, evaluation.key, "model")
+                with store.scratch(evaluation.key) as path:
+                    save_model(path, tensors, evaluation.identity, evaluation.key, self.data.train)
+                    files["model"] = store.keep(path, evaluation.key, "model")
         return files
-
-    def _record(self, evaluation: Evaluation, **outcome: Any) -> Record:
-        """Return a record of one protocol: what all records hold, and its outcome."""
-        name = evaluation.protocol.name
-        test = self.tests[name]
-        # A failed record has these values. A record that is done replaces them.
-        blank: dict[str, Any] = {
-            "choices": {}, "notes": (), "scores": {}, "vectors": "", "model_parameters": None,
-            "predictions": "", "constant_truth": 0, "constant_prediction": 0, "failure": None,
-        }  # fmt: skip
-        return Record(
-            format=RECORD_FORMAT,
-            key=evaluation.key,
-            status="failed" if outcome.get("failure") else "done",
-            identity=evaluation.identity,
-            dataset=self.job.dataset,
-            preset=self.job.preset,
-            published_data=self.published,
-            profiles={
-                "train": len(self.train),
-                "validation": len(self.validation_sets[name]),
-                "test": len(test),
-            },
-            genes={"landmark": len(test.landmark_genes), "target": len(test.target_genes)},
-            metrics=metric_digests(self.metrics[name]),
-            shared_fit=tuple(item.protocol.name for item in self.job.evaluations),
-            peak_memory=self.memory.read(),
-            peak_memory_scope=self.memory.scope,
-            provenance=self._provenance(),
-            **(blank | outcome),
-        )
-
-    def _provenance(self) -> Provenance:
-        """Return where the work was done, and the plugins of the method and of all metrics."""
-        method = registry().methods.plugins[self.job.method.name]
-        splits = {name for item in self.job.evaluations for name in item.identity.splits}
-        plugins = [
-            method,
-            *registry().metrics.plugins.values(),
-            *(registry().splits.plugins[name] for name in sorted(splits)),
-        ]
-        return provenance(self.settings.command, self.started, self.device, plugins)
-
-
-def _open(job: Job) -> Dataset:
-    dataset = DataStore().open(job.store)
-    if dataset is None or dataset.digest != job.data:
-        raise UserError(
-            f"dataset {job.dataset}: it has changed since the run was planned. "
-            "Run the command again."
-        )
-    return dataset
 
 
 def _write_predictions(model: Model, test: Profiles, path: Path, clock: Stopwatch) -> None:

@@ -23,7 +23,7 @@ class MethodFailedError(Exception):
 
 @contextmanager
 def method_code(*passed_on: type[BaseException]) -> Iterator[None]:
-    """Run code of a method, and turn whatever it raises into :class:`MethodFailedError`.
+    """Run code of a method, and turn its exceptions into :class:`MethodFailedError`.
 
     Args:
         passed_on: exceptions to let through as they are. KeyboardInterrupt always is.

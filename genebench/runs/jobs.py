@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from genebench.results.record import Identity
+from genebench.results.record import Identity, Kept
 from genebench.specs import DeviceChoice, MethodSpec, ProtocolSpec, Value
-
-Kept = Literal["predictions", "model"]
-"""A file that the user may keep of a result, besides its scores."""
 
 
 @dataclass(frozen=True)

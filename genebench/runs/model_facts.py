@@ -12,7 +12,7 @@ from genebench.results.panels import GENE_MODEL
 
 
 class BadModelError(Exception):
-    """A fact that a model states about itself cannot be recorded."""
+    """A fit returned no model, or a model states a fact about itself that cannot be recorded."""
 
 
 class ModelFacts(NamedTuple):
@@ -22,7 +22,7 @@ class ModelFacts(NamedTuple):
     """Name → value that the validation set decided: λ, k, the epoch."""
     notes: tuple[str, ...]
     """Remarks that a reader of the result should see."""
-    curves: dict[str, dict[str, list[float]]]
+    curves: dict[str, dict[str, tuple[float, ...]]]
     """Name → column → numbers. Columns of one curve have the same length."""
     n_parameters: int | None
     """How many numbers were learnt, or None."""
@@ -49,10 +49,10 @@ def model_facts(model: Model, n_targets: int) -> ModelFacts:
     )
 
 
-def _curves(model: Model) -> dict[str, dict[str, list[float]]]:
+def _curves(model: Model) -> dict[str, dict[str, tuple[float, ...]]]:
     """Return the curves that have at least one point."""
     curves = {
-        name: {column: [float(value) for value in values] for column, values in curve.items()}
+        name: {column: tuple(map(float, values)) for column, values in curve.items()}
         for name, curve in model.curves.items()
     }
     for name, curve in curves.items():

@@ -11,9 +11,9 @@ from genebench._util.hashing import checksum_of, code_digest, key_of
 from genebench.errors import UserError
 from genebench.hookspecs import PROJECT
 from genebench.plugins.registry import Registry
-from genebench.results.record import Code, Identity, Record
+from genebench.results.record import Code, Identity, Kept, Record
 from genebench.results.store import ResultsStore
-from genebench.runs.jobs import Evaluation, Job, Kept
+from genebench.runs.jobs import Evaluation, Job
 from genebench.specs import MethodSpec, MetricSpec, ProtocolSpec, Value
 
 if TYPE_CHECKING:
@@ -251,14 +251,14 @@ def _check_parts(protocols: Iterable[ProtocolSpec], dataset: Dataset, registry: 
                 raise UserError(
                     f"protocol {protocol.name} needs platform {part.platform}, which dataset "
                     f"{dataset.name} lacks. Choose a protocol on the platforms that it has: "
-                    f"{', '.join(dataset.platforms)}"
+                    f"{', '.join(dataset.platforms)}."
                 )
 
 
 def _check_methods_of(
     parameters: Mapping[str, object], methods: Iterable[MethodSpec], registry: Registry
 ) -> None:
-    """Refuse parameters of methods that are not run: nobody sets them on purpose."""
+    """Refuse parameters of methods that are not run: no user sets them on purpose."""
     chosen = [method.name for method in methods]
     for name in parameters:
         if registry.methods.get(name).name not in chosen:

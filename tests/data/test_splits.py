@@ -194,6 +194,16 @@ def test_a_protocol_with_an_unknown_split_is_refused_when_it_is_planned(offer, t
         api.run("train-mean", "geo-tissue", preset="tiny", results=tmp_path / "results")
 
 
+def test_a_split_that_is_not_deterministic_is_refused_before_the_fit(offer, tiny, tmp_path):
+    offer(
+        "from random import SystemRandom\n"
+        + returning("SystemRandom().choices(['train', 'validation', 'test'], k=len(profiles))")
+    )
+    with pytest.raises(UserError, match="Split tissue gave two different results for the same"):
+        api.run("lsr", "geo-tissue", preset="tiny", results=tmp_path / "results")
+    assert list(ResultsStore(tmp_path / "results").records()) == []
+
+
 # --- caches ---------------------------------------------------------------------------------------
 
 

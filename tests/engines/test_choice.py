@@ -92,6 +92,19 @@ def test_an_engine_that_lacks_a_limit_is_refused_with_one_that_keeps_it(
     assert str(refused.value) == f"Engine {name} {message} use --engine process."
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (None, "No engine supports time and memory limits together. Remove --time-limit and"),
+        ("farm", "Engine farm does not support memory limits. Remove --memory-limit."),
+    ],
+)
+def test_limits_that_no_engine_keeps_are_refused(farm, tmp_path, monkeypatch, name, message):
+    monkeypatch.delitem(registry().engines.specs, "process")
+    with pytest.raises(UserError, match=message):
+        choose_engine(name, Settings(results=tmp_path, **TIME, **MEMORY))
+
+
 def test_no_engine_is_given_a_limit_that_it_does_not_keep(farm, tmp_path):
     with pytest.raises(UserError, match="farm does not support memory limits"):
         list(execute_plan([], Settings(results=tmp_path / "results", **MEMORY), "farm"))

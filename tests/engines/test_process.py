@@ -15,8 +15,9 @@ import pytest
 from genebench import hookimpl
 from genebench._util.hashing import code_digest
 from genebench.api import execute_plan, plan_run, planned_records, run
+from genebench.data.store import DataStore
 from genebench.engines import supervisor
-from genebench.engines.process import _SUPERVISOR, Worker
+from genebench.engines.process import _SUPERVISOR, Worker, _watch
 from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError
 from genebench.plugins.discovery import installed, use_files
@@ -191,6 +192,18 @@ def test_a_method_that_ends_its_process_is_a_failed_record_with_its_last_words(r
     assert record.failure.traceback == "Printed last:\n�[31mlast words"
     assert record.seconds["process"] > 0
     assert seen[-1] == ["failed"]
+
+
+def test_a_failure_is_recorded_although_the_dataset_was_replaced_meanwhile(rogue, monkeypatch):
+    def watch_and_replace(*arguments):
+        failure = _watch(*arguments)
+        monkeypatch.setattr(DataStore, "open", lambda *_: None)
+        return failure
+
+    monkeypatch.setattr("genebench.engines.process._watch", watch_and_replace)
+    record = rogue("exits")["geo"]
+    assert record.failure.kind == "ProcessDied"
+    assert record.profiles == {"train": 320, "validation": 40, "test": 40}
 
 
 def test_a_crash_names_its_signal_and_leads_to_the_line(rogue):

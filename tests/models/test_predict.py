@@ -9,7 +9,11 @@ import pandas as pd
 import pytest
 
 from genebench import api
-from genebench.data.standardisation import STD_OFFSET
+from genebench.data.standardisation import STD_OFFSET, Standardiser
+from genebench.errors import UserError
+from genebench.formats.opening import open_reader
+from genebench.models import predict as module
+from genebench.models.saved import open_model
 from genebench.protocols import GEO
 from genebench.results.store import ResultsStore
 
@@ -32,6 +36,14 @@ def levels(dataset, role):
     genes = test.landmark_genes if role == "landmarks" else test.target_genes
     values = np.vstack(list(test.level_blocks()))[:, columns]
     return pd.DataFrame(values.T, index=genes.index, columns=test.profiles.index)
+
+
+@pytest.fixture
+def saved_landmarks(tiny, tmp_path):
+    """A file with the landmarks of the test profiles."""
+    path = tmp_path / "given.tsv"
+    levels(tiny, "landmarks").to_csv(path, sep="\t")
+    return path
 
 
 def test_expression_in_gives_expression_out(kept, tiny, genebench, tmp_path):
@@ -85,20 +97,33 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(kept, tiny, ge
         assert not (tmp_path / "out.tsv").exists()
 
 
-def test_a_model_of_data_that_came_standardised_takes_no_expression(
-    kept, tiny, genebench, tmp_path, monkeypatch
-):
-    from genebench.data.standardisation import Standardiser
-    from genebench.errors import UserError
-    from genebench.formats.opening import open_reader
-    from genebench.models import predict as module
-    from genebench.models.saved import open_model
-
+def test_a_model_of_data_that_came_standardised_takes_no_expression(kept, tiny, tmp_path):
     levels(tiny, "landmarks").to_csv(tmp_path / "good.tsv", sep="\t")
     saved = replace(open_model(kept[0]), standardiser=Standardiser.identity(192))
     with pytest.raises(UserError, match="--values standardised"):
         module.predict(saved, open_reader(tmp_path / "good.tsv"), tmp_path / "o.tsv", ids="ensembl")
     assert not (tmp_path / "o.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda block: block * np.nan, "predicted NaN or infinite values"),
+        (lambda block: block[:, 1:], "values where"),
+    ],
+    ids=["NaN", "too few genes"],
+)
+def test_a_bad_prediction_is_refused_and_nothing_is_written(
+    kept, saved_landmarks, monkeypatch, spoil, message
+):
+    saved = open_model(kept[0])
+    predict = type(saved.model).predict
+    monkeypatch.setattr(type(saved.model), "predict", lambda *given: spoil(predict(*given)))
+    out = saved_landmarks.with_name("out.tsv")
+    for values in ("expression", "standardised"):
+        with pytest.raises(UserError, match=rf"given.tsv: the model of lsr-l2 .*{message}"):
+            module.predict(saved, open_reader(saved_landmarks), out, ids="ensembl", values=values)
+        assert not out.exists()
 
 
 def test_a_file_that_is_there_is_not_written_over(kept, tiny, genebench, tmp_path):

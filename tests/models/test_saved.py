@@ -99,6 +99,8 @@ def test_a_changed_model_is_found(kept, tmp_path):
     assert verify(store.paths, records["copy-twin"]) == [
         f"{path.name} was changed after it was written"
     ]
+    with pytest.raises(UserError, match="was changed after it was written"):
+        store.model_path(records["copy-twin"])
     path.write_bytes(content)
 
 
@@ -162,9 +164,9 @@ def misshapen(kept, tmp_path, **changed):
 @pytest.mark.parametrize(
     "changed",
     [
-        {"units__mean": None},
-        {"units__mean": np.zeros(3)},
-        {"units__std": np.full(192, np.nan)},
+        {"standardiser__mean": None},
+        {"standardiser__mean": np.zeros(3)},
+        {"standardiser__std": np.full(192, np.nan)},
         {"model__weights": None},
         {"model__weights": np.zeros((3, 3), np.float32)},
         {"model__weights": np.zeros((32, 160), np.int64)},
@@ -176,6 +178,16 @@ def misshapen(kept, tmp_path, **changed):
 def test_a_model_whose_tensors_do_not_fit_is_refused(kept, tmp_path, changed):
     with pytest.raises(UserError, match="lsr-l2 cannot restore its model"):
         open_model(misshapen(kept, tmp_path, **changed))
+
+
+def test_a_model_that_predicts_what_is_no_number_is_refused(kept, monkeypatch):
+    store, records = kept
+    path = store.model_path(records["lsr-l2"])
+    saved = open_model(path)
+    text = np.full((1, len(saved.target_genes)), "0")
+    monkeypatch.setattr(type(saved.model), "predict", lambda *_: text)
+    with pytest.raises(UserError, match="BadPredictionError: predicted values of type"):
+        open_model(path)
 
 
 def test_a_model_of_other_parameters_or_doubtful_genes_is_refused(kept, tmp_path):

@@ -81,6 +81,26 @@ def test_what_no_page_could_show_is_refused(made_up, changes, said):
         made_up("lsr", {}, 0.5, **changes)
 
 
+def test_a_test_setting_is_all_of_an_identity_but_method_parameters_seed_and_code(made_up):
+    identity = made_up("knn", {}).identity
+    setting = identity.test_setting()
+    assert list(setting) == [
+        "data", "protocol", "protocol_version", "train", "validation", "test", "numerics",
+    ]  # fmt: skip
+    rest = {"method", "params", "seed", "code"}
+    assert identity.model_dump() == setting | identity.model_dump(include=rest)
+    split = identity.model_copy(update={"splits": {"tissue": "0"}})
+    assert split.test_setting() == setting | {"splits": {"tissue": "0"}}
+
+
+def test_identities_that_differ_in_the_seed_alone_are_of_one_variant(made_up):
+    first, second, other = (
+        made_up("knn", params, seed=seed).identity
+        for params, seed in (({}, 0), ({}, 1), ({"k": 3}, 0))
+    )
+    assert first.without_seed() == second.without_seed() != other.without_seed()
+
+
 def test_an_unknown_key_is_refused():
     with pytest.raises(ValidationError, match="Extra inputs"):
         Failure(kind="k", message="m", traceback="t", remedy="none")

@@ -541,10 +541,23 @@ def _done(content):
     content["status"] = "done"
 
 
+def _done_with_failure(content):
+    content["status"] = "done"
+
+
 def test_a_record_whose_outcome_was_edited_is_found(store, written):
-    assert "says failed, but holds" in verify(store.paths, edit(store, written, _failed))[0]
+    assert verify(store.paths, edit(store, written, _failed)) == [
+        "its status is failed, but it has no failure", "its status is failed, but it has scores",
+    ]  # fmt: skip
+    both = store.write(record(seed=2, **FAILED), {})
+    assert "its status is done, but it has a failure" in verify(
+        store.paths, edit(store, both, _done_with_failure)
+    )
     failed = store.write(record(seed=1, **FAILED), {})
     assert f"{failed.key}.npz is missing" in verify(store.paths, edit(store, failed, _done))
+
+
+BEYOND = "holds a value that is not a finite number, or beyond the limit of ±1e+100"
 
 
 @pytest.mark.parametrize(
@@ -553,9 +566,15 @@ def test_a_record_whose_outcome_was_edited_is_found(store, written):
         ({"gene-metric.mae": np.zeros(3)}, "gene-metric.mae has shape (3,)"),
         ({"gene-metric.mae": np.zeros((4, 1))}, "gene-metric.mae has shape (4, 1)"),
         ({"gene.twin": TWIN[:3]}, "gene.twin has shape (3,)"),
-        ({"gene.twin": TWIN.astype(int)}, "gene.twin does not say yes or no"),
-        ({"gene-metric.mae": np.array([0.1, 0.2, 0.3, np.nan])}, "no finite number"),
-        ({"gene-metric.mae": np.array(["a", "b", "c", "d"])}, "no finite number"),
+        ({"gene.twin": TWIN.astype(int)}, "gene.twin is not true or false"),
+        (
+            {"gene-metric.mae": np.array([0.1, 0.2, 0.3, np.nan])},
+            BEYOND,
+        ),
+        (
+            {"gene-metric.mae": np.array(["a", "b", "c", "d"])},
+            BEYOND,
+        ),
         ({"profile.id": np.array(["p1"])}, "profile.id has shape (1,)"),
         ({"profile-share.mae.all": np.full(4, 0.25)}, "profile-share.mae.all has shape (4,)"),
         ({"profile-share.mae.all": np.full(3, 0.26)}, "shares of profiles in mae on panel all"),

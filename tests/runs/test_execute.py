@@ -468,7 +468,7 @@ def test_a_validation_set_without_a_model_is_named(bench):
             return models
 
     records = bench.run(Forgetful, "geo,gtex")
-    assert failed(records["gtex"], BAD, "fit returned no model for gtex")
+    assert failed(records["gtex"], "BadModelError", "fit returned no model for gtex")
 
 
 def test_a_fit_that_returns_nothing_is_a_failed_record(bench):

@@ -27,7 +27,7 @@ def test_facts_are_plain_python_values():
     assert facts.choices == {"k": 3, "λ": 0.5}
     assert [type(value) for value in facts.choices.values()] == [int, float]
     assert facts.notes == ("stopped early",)
-    assert facts.curves == {"path": {"k": [0.0, 1.0]}}
+    assert facts.curves == {"path": {"k": (0.0, 1.0)}}
     assert (facts.n_parameters, type(facts.n_parameters)) == (7, int)
     assert list(facts.vectors) == ["gene-model.gap"]
     np.testing.assert_array_equal(facts.vectors["gene-model.gap"], [0.5, 1.5])

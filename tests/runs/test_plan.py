@@ -296,4 +296,4 @@ def test_a_platform_that_the_dataset_lacks_is_named_with_those_it_has(
     with pytest.raises(UserError) as caught:
         plan(protocols=protocols, dataset=FakeDataset(platforms=platforms))
     assert f"needs platform {missing}, which dataset store-name lacks" in str(caught.value)
-    assert str(caught.value).endswith(f"the platforms that it has: {', '.join(platforms)}")
+    assert str(caught.value).endswith(f"the platforms that it has: {', '.join(platforms)}.")

@@ -1,0 +1,225 @@
+"""Records of a job: the facts that all of them hold, and one function for each outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+from genebench.data.store import Dataset
+from genebench.methods.device import resolve_device
+from genebench.metrics.scoring import Scoring
+from genebench.plugins.registry import registry
+from genebench.results.published import is_published
+from genebench.results.record import RECORD_FORMAT, UNSAVED, Failure, Identity, Provenance, Record
+from genebench.results.store import ResultsStore
+from genebench.runs.jobs import Evaluation, Job, Settings
+from genebench.runs.model_facts import ModelFacts
+from genebench.runs.plan import metric_digests, wanted_metrics
+from genebench.runs.provenance import Peak, PeakMemory, Stopwatch, now, provenance
+from genebench.specs import MetricSpec
+
+_UNSAVED_NOTE = "Its model cannot be saved, so none was kept."
+
+
+@dataclass(frozen=True)
+class JobFacts:
+    """Facts that the records of a job hold, however the job ends.
+
+    Attributes:
+        profiles: protocol → numbers of its training, validation and test profiles.
+        genes: numbers of landmark and target genes.
+        published: whether the data are those of the published tables.
+        metrics: protocol → the metrics to score.
+        device: device that the method runs on.
+    """
+
+    profiles: Mapping[str, dict[str, int]]
+    genes: Mapping[str, int]
+    published: bool
+    metrics: Mapping[str, list[MetricSpec]]
+    device: str
+
+    @classmethod
+    def of(cls, job: Job, settings: Settings, dataset: Dataset) -> JobFacts:
+        """Return the facts about a job on a dataset. No expression is read.
+
+        Raises:
+            UserError: the dataset is damaged, a split fails, or there is no such device.
+        """
+        store = ResultsStore(settings.results)
+        protocols = [evaluation.protocol for evaluation in job.evaluations]
+        return cls(
+            profiles={
+                protocol.name: {
+                    "train": len(dataset.profiles(protocol.train)),
+                    "validation": len(dataset.profiles(protocol.validation)),
+                    "test": len(dataset.profiles(protocol.test)),
+                }
+                for protocol in protocols
+            },
+            genes={"landmark": len(dataset.landmark_genes), "target": len(dataset.target_genes)},
+            published=is_published(dataset),
+            metrics={
+                evaluation.protocol.name: _metrics(evaluation, settings, store)
+                for evaluation in job.evaluations
+            },
+            device=resolve_device(settings.device, job.method),
+        )
+
+
+def _metrics(evaluation: Evaluation, settings: Settings, store: ResultsStore) -> list[MetricSpec]:
+    """Return the metrics that are wanted, and those of an earlier record of this key.
+
+    The new record replaces the earlier one, and should lose no costly score that it had.
+    """
+    earlier = store.read(evaluation.key)
+    offered = registry().metrics.specs
+    scored = [name for name in (earlier.metrics if earlier else ()) if name in offered]
+    return wanted_metrics(registry(), [*settings.metrics, *scored])
+
+
+class _Common(TypedDict):
+    """The part of a record that does not depend on how the evaluation ended."""
+
+    format: Literal[3]
+    key: str
+    identity: Identity
+    dataset: str
+    preset: str
+    published_data: bool
+    profiles: dict[str, int]
+    genes: dict[str, int]
+    metrics: dict[str, str]
+    shared_fit: tuple[str, ...]
+    peak_memory: int
+    peak_memory_scope: Literal["job", "process"]
+    provenance: Provenance
+
+
+class Recorder:
+    """Maker of the records of one job, with its clock.
+
+    Attributes:
+        job: the job.
+        settings: how it is executed.
+        facts: facts that all of its records hold.
+        store: where its records go.
+        clock: wall time of the phases that all evaluations share.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        settings: Settings,
+        facts: JobFacts,
+        *,
+        started: str = "",
+        clock: Stopwatch | None = None,
+        memory: Peak | None = None,
+    ) -> None:
+        """Start the clock, unless the job ran in another process and was measured there.
+
+        Args:
+            job: the job.
+            settings: how it is executed.
+            facts: facts about the job.
+            started: when the job was started (UTC, ISO 8601). Empty for now.
+            clock: wall time of phases that were measured already.
+            memory: peak memory of the job. By default, that of this process from now on.
+        """
+        self.job = job
+        self.settings = settings
+        self.facts = facts
+        self.store = ResultsStore(settings.results)
+        self.clock = clock or Stopwatch()
+        self._started = started or now()
+        self._memory = memory or PeakMemory()
+
+    def done(
+        self,
+        evaluation: Evaluation,
+        scoring: Scoring,
+        model: ModelFacts,
+        seconds: Mapping[str, float],
+        files: Mapping[str, str],
+    ) -> Record:
+        """Return the record of an evaluation that has scores. It is not written yet.
+
+        Args:
+            evaluation: the evaluation.
+            scoring: its scores.
+            model: the facts that the model states about itself.
+            seconds: wall time of each phase.
+            files: kind of kept file → its digest.
+
+        Raises:
+            pydantic.ValidationError: no record can hold what the model states.
+        """
+        unsaved = [_UNSAVED_NOTE] if files.get("model") == UNSAVED else []
+        return Record(
+            **self._common(evaluation),
+            status="done",
+            choices=model.choices,
+            notes=(*model.notes, *scoring.faults, *unsaved),
+            curves=model.curves,
+            scores=scoring.scores(),
+            constant_truth=scoring.constant_truth,
+            constant_prediction=scoring.constant_prediction,
+            vectors="",  # the store adds the digest when it writes the vectors
+            predictions=files.get("predictions", ""),
+            model=files.get("model", ""),
+            model_parameters=model.n_parameters,
+            seconds=dict(seconds),
+            failure=None,
+        )
+
+    def write_failed(self, evaluation: Evaluation, failure: Failure) -> Record:
+        """Write the record of an evaluation that failed, and return it.
+
+        Raises:
+            UserError: the results cannot be written.
+        """
+        record = Record(
+            **self._common(evaluation),
+            status="failed",
+            choices={},
+            notes=(),
+            scores={},
+            constant_truth=0,
+            constant_prediction=0,
+            vectors="",
+            predictions="",
+            seconds=self.clock.seconds,
+            failure=failure,
+        )
+        return self.store.write(record, {})
+
+    def _common(self, evaluation: Evaluation) -> _Common:
+        name = evaluation.protocol.name
+        return _Common(
+            format=RECORD_FORMAT,
+            key=evaluation.key,
+            identity=evaluation.identity,
+            dataset=self.job.dataset,
+            preset=self.job.preset,
+            published_data=self.facts.published,
+            profiles=self.facts.profiles[name],
+            genes=dict(self.facts.genes),
+            metrics=metric_digests(self.facts.metrics[name]),
+            shared_fit=tuple(item.protocol.name for item in self.job.evaluations),
+            peak_memory=self._memory.read(),
+            peak_memory_scope=self._memory.scope,
+            provenance=self._provenance(),
+        )
+
+    def _provenance(self) -> Provenance:
+        """Return where the work was done, and the plugins of method, metrics and splits."""
+        method = registry().methods.plugins[self.job.method.name]
+        splits = {name for item in self.job.evaluations for name in item.identity.splits}
+        plugins = [
+            method,
+            *registry().metrics.plugins.values(),
+            *(registry().splits.plugins[name] for name in sorted(splits)),
+        ]
+        return provenance(self.settings.command, self._started, self.facts.device, plugins)
