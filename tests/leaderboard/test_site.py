@@ -763,6 +763,17 @@ def test_files_that_were_put_beside_a_board_are_never_lost(store, tmp_path):
     assert (out / "index.html").exists()
 
 
+def test_a_folder_that_cannot_be_written_is_named_with_a_remedy(store, tmp_path):
+    put(store, identity("lsr"))
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "site"
+    with pytest.raises(UserError) as caught:
+        build([store.root], out)
+    assert str(caught.value) == (
+        f"{out}: cannot write there (not a directory). Name another folder with --out."
+    )
+
+
 def test_a_board_is_replaced_whole(store, tmp_path):
     old = put(store, identity("lsr"))
     out = made(store, tmp_path).out
