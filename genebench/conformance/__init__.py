@@ -2,7 +2,7 @@
 
 In a plugin's tests::
 
-    from genebench.conformance import parametrize_with_checks
+    from genebench.testing import parametrize_with_checks
 
     @parametrize_with_checks("mymethod")
     def test_conforms(check, method):

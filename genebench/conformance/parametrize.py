@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from genebench.conformance.base import NotApplicable
-from genebench.conformance.check import Check, all_checks
+from genebench.conformance.check import Check
+from genebench.conformance.collection import all_checks
 from genebench.conformance.run import expected_failures
 from genebench.conformance.subject import Subject
 from genebench.runs.suite import texts

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from genebench.errors import UserError, some
+from genebench.errors import some
 from genebench.leaderboard.pages import SiteOptions
 from genebench.leaderboard.pool import pool_for
 from genebench.leaderboard.publish import check_place, staging
-from genebench.leaderboard.reading import read
+from genebench.leaderboard.reading import no_record, read
 from genebench.leaderboard.site import Site, UnshownRunsError
 from genebench.leaderboard.vectors import claims_of, share_ids, summarise
 from genebench.plugins.registry import registry
@@ -82,6 +82,4 @@ def build(
                 shown = {key: pair for key, pair in shown.items() if key not in error.faults}
             else:
                 return Built(out / "index.html", len(site.boards), len(shown), problems)
-    raise UserError(
-        f"There is no record to make a board of: {some(problems, 1) or 'all are trials of tuning'}"
-    )
+    raise no_record(some(problems, 1) or "All records are trials of tuning.")

@@ -1,7 +1,7 @@
 """Drawings as inline SVG: small, without scripts, in the colours of the page.
 
 A site has thousands of drawings. So coordinates are whole pixels and moves are relative, which
-need fewer characters, and the style sheet holds whatever drawings share.
+need fewer characters, and the style sheet holds the properties that drawings share.
 Every word in a drawing goes through :func:`escape`. Everything else is a number.
 """
 

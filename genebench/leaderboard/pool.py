@@ -3,7 +3,7 @@
 The workers are started with ``python -m``, and not with :mod:`multiprocessing`. Its ``spawn`` and
 ``forkserver`` methods run the caller's script again in each worker, unless the script guards
 itself with ``if __name__ == "__main__"``. Boards must build from any script, notebook or prompt.
-Its ``fork`` method copies the locks of other threads in whatever state they are.
+Its ``fork`` method copies locks that other threads hold, and no thread of the copy releases them.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def check_place(out: Path) -> None:
     """Check that a site may be published here: there is nothing, or an older site and nothing else.
 
     Raises:
-        UserError: the path is a file, or the folder holds files of somebody else.
+        UserError: the path is a file, or the folder holds files that no board wrote.
     """
     with user_errors(out, _REMEDY):
         if out.exists() and not out.is_dir():
@@ -65,7 +65,7 @@ def staging(out: Path) -> Iterator[Path]:
             names = sorted(path.name for path in site.iterdir())
             mark = {"genebench-board": LAYOUT, "files": names}
             (site / MARK).write_text(json.dumps(mark), "utf-8")
-            # Building took a while, and somebody may have put a file there meanwhile.
+            # Building took a while, and another program may have put a file there meanwhile.
             check_place(out)
             _swap(site, out, work / "old")
         finally:

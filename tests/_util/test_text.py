@@ -1,4 +1,4 @@
-"""Text of plugins: whatever they print, the terminal stays ours."""
+"""Text of plugins: nothing that they print controls the terminal."""
 
 from __future__ import annotations
 
@@ -137,4 +137,4 @@ def test_a_stand_in_has_a_descriptor_and_can_be_reconfigured(capfd):
 def test_printing_is_no_fault_where_there_is_no_standard_error(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     with escaped_streams():
-        sys.stdout.write("to nobody\n")
+        sys.stdout.write("to no reader\n")

@@ -9,7 +9,7 @@ import pytest
 
 from genebench.conformance import parametrize_with_checks
 from genebench.conformance.base import CheckError, NotApplicable
-from genebench.conformance.check import all_checks, chosen_checks
+from genebench.conformance.collection import all_checks, chosen_checks
 from genebench.conformance.run import expected_failures, run_checks, summary
 from genebench.conformance.subject import Subject
 from genebench.errors import UserError
@@ -32,7 +32,9 @@ def test_every_check_states_its_rule_in_one_sentence():
 
 
 def test_the_error_is_the_rule_and_what_the_method_does_instead(dishonest):
-    with pytest.raises(CheckError, match=r"^Err clearly less .* But its MAE is \d\.\d+, that"):
+    with pytest.raises(
+        CheckError, match=r"^Have a clearly lower MAE .* But its MAE is \d\.\d+, that"
+    ):
         chosen_checks([LEARNS])[0](Subject("constant"))
 
 
