@@ -21,7 +21,8 @@ import pytest
 from genebench._util.hashing import key_of
 from genebench.analysis.bootstrap import seed_interval
 from genebench.errors import UserError
-from genebench.leaderboard import build, run_pages
+from genebench.leaderboard import run_pages
+from genebench.leaderboard.assembly import build
 from genebench.leaderboard.boards import boards_of
 from genebench.leaderboard.charts import (
     Axis,
@@ -828,7 +829,8 @@ import sys
 from pathlib import Path
 
 print("the script runs")
-from genebench.leaderboard import build, pool
+from genebench.leaderboard import pool
+from genebench.leaderboard.assembly import build
 
 pool.PARALLEL_FROM_TASKS = 1
 pool.cpu_count = lambda: 2

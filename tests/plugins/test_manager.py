@@ -130,7 +130,7 @@ BROKEN = {
         def genebench_methods():
             return ["sick-method"]
         """,
-        "genebench_methods returned 'sick-method', not a MethodSpec",
+        "returned 'sick-method', not a MethodSpec. Return only objects of MethodSpec.",
     ),
     "its hook returns a spec of another kind": (
         """
@@ -138,7 +138,7 @@ BROKEN = {
         def genebench_metrics():
             return [method()]
         """,
-        "not a MetricSpec",
+        "not a MetricSpec. Return only objects of MetricSpec.",
     ),
     "its hook returns a thing of many lines": (
         """
@@ -149,7 +149,7 @@ BROKEN = {
         def genebench_methods():
             return [Wordy()]
         """,
-        "genebench_methods returned one two, not a MethodSpec",
+        "genebench_methods returned one two, not a MethodSpec. Return only objects of MethodSpec.",
     ),
     "its hook returns one spec and no list": (
         """
