@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from genebench.conformance.base import CheckError, NotApplicable
+from genebench.conformance.checks.purity import _listed
 from genebench.conformance.collection import all_checks, chosen_checks
 from genebench.conformance.run import expected_failures, run_checks, summary
 from genebench.conformance.subject import Subject
@@ -119,6 +120,27 @@ def test_a_plugin_that_imports_torch_with_its_hooks_fails_the_check(install, fre
     outcome = outcome_of("heavy", "starts_without_torch")
     assert outcome.status == "failed"
     assert "heavy imports it. Move the code that needs torch to the module" in outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("method", "check", "observation"),
+    [
+        ("spoilsgenerator", "leaves_generators_alone", "But it changes numpy.random. Draw from"),
+        ("spoilserrors", "leaves_settings_alone", "numpy. Restore it."),
+    ],
+)
+def test_a_changed_state_of_the_process_is_named_with_a_remedy(
+    dishonest, method, check, observation
+):
+    assert observation in outcome_of(method, check).detail
+
+
+def test_names_are_listed_as_in_a_sentence():
+    assert [_listed(["a", "b", "c"][:count]) for count in (1, 2, 3)] == [
+        "a",
+        "a and b",
+        "a, b and c",
+    ]
 
 
 def test_the_users_own_data_and_generators_are_left_alone(home, dishonest):

@@ -11,7 +11,7 @@ from genebench.conformance.base import Violation
 from genebench.conformance.check import check
 from genebench.conformance.fits import Fits
 from genebench.conformance.subject import Subject
-from genebench.conformance.surroundings import Traces, traced
+from genebench.conformance.surroundings import Traces, settings_kept, traced
 from genebench.conformance.temporary_home import PROTOCOLS, open_dataset
 from genebench.errors import some
 from genebench.protocols import GEO
@@ -85,8 +85,10 @@ def _changed(
     fits: Fits, kind: Literal["generators", "settings"], fitting: Traces
 ) -> list[str]:  # fmt: skip
     """Return the generators or settings that a fit changed, or that predicting changes."""
-    # Not applicable if the predictions fail.
-    _ = fits.first_predictions
+    # Not applicable if the predictions fail. If these are the first ones, their changes must be
+    # undone, or the next ones would find nothing left to change.
+    with settings_kept():
+        _ = fits.first_predictions
     predicting = Traces()
     with traced(predicting, seed=0):
         fits.predict_tests(fits.models)
