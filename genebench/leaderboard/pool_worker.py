@@ -11,6 +11,10 @@ import sys
 import traceback
 
 from genebench.errors import describe
+
+# The functions that workers call. Imported now, while the parent reads the records, and not when
+# the first task arrives.
+from genebench.leaderboard import run_pages, tables, vectors  # noqa: F401
 from genebench.leaderboard.pipes import pack, receive, send, unpack
 
 
