@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from genebench._util.hashing import key_of
-from genebench.leaderboard import build
+from genebench.leaderboard.assembly import build
 from genebench.results.panels import scores_of
 from genebench.results.record import RECORD_FORMAT, Code, Identity, PluginOrigin, Provenance, Record
 from genebench.results.store import ResultsStore

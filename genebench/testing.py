@@ -13,6 +13,6 @@ This module can be imported without pytest.
 
 from __future__ import annotations
 
-from genebench.conformance import parametrize_with_checks
+from genebench.conformance.parametrize import parametrize_with_checks
 
 __all__ = ["parametrize_with_checks"]

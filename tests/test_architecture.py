@@ -4,6 +4,17 @@ A profile passes through the rooms in the order of docs/architecture.md: contrac
 engine, execute, results, analysis, reports. An import may only point to a room above its own in
 the table below. The record and the results store stand above the plan, because the plan asks them
 which results exist already.
+
+Imports of every kind count: at the top, in functions, for type checkers, and by name. A string
+that names a module of genebench is an import by name, as for ``import_module`` or ``python -m``.
+The import of a module is an import of its packages too. There are three exceptions:
+
+- Strings in modules that register built-ins, and the list of these modules in
+  ``plugins.discovery``. Specs name code by import string, which is the contract with all plugins.
+- The package root is no import of its modules: it offers the public names.
+- Two packages import their own modules in ``__init__``, and these modules do not import the
+  package back: ``genebench.cli``, because the command's entry point collects all commands, and
+  ``genebench.datasets.sim``, because the spec of the dataset names it.
 """
 
 from __future__ import annotations
@@ -19,6 +30,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from genebench.plugins.discovery import BUILT_INS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = "genebench"
@@ -72,6 +85,10 @@ NO_TORCH = (
     "leaderboard",
     "cli",
 )
+REGISTERING = ("genebench.plugins.discovery", *BUILT_INS)
+"""Modules whose strings are no imports."""
+FACADES = (PACKAGE, "genebench.cli", "genebench.datasets.sim")
+"""Packages whose modules do not import the package itself."""
 HEAVY = ("torch", "numpy", "pandas", "scipy", "h5py")
 
 
@@ -100,14 +117,17 @@ def imports(name: str, path: Path) -> list[Import]:
     """Return every import in a source: at the top, in functions, and for type checkers."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     tree = ast.parse(path.read_text("utf-8"))
-    return list(_imports(tree.body, package, at_import=True))
+    found = list(_imports(tree.body, package, at_import=True))
+    if name not in REGISTERING:
+        found += sorted(_imported_by_name(tree, name), key=lambda item: item.line)
+    return found
 
 
 def _imports(nodes: Iterable[ast.AST], package: str, *, at_import: bool) -> Iterator[Import]:
     for node in nodes:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            yield from _imports(node.body, package, at_import=False)
-            yield from _imports(node.orelse, package, at_import=at_import)
+        if isinstance(node, ast.If) and (guard := _type_guard(node.test)):
+            yield from _imports(node.body, package, at_import=at_import and guard == "negated")
+            yield from _imports(node.orelse, package, at_import=at_import and guard == "plain")
             continue
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -117,6 +137,30 @@ def _imports(nodes: Iterable[ast.AST], package: str, *, at_import: bool) -> Iter
         late = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         inside = ast.iter_child_nodes(node)
         yield from _imports(inside, package, at_import=at_import and not late)
+
+
+def _type_guard(test: ast.expr) -> str:
+    """Return ``plain`` for ``TYPE_CHECKING``, ``negated`` for ``not TYPE_CHECKING``, else empty.
+
+    Both branches of any other condition count as executed.
+    """
+    guards = {"TYPE_CHECKING": "plain", "not TYPE_CHECKING": "negated"}
+    return guards.get(ast.unparse(test).replace("typing.", ""), "")
+
+
+def _imported_by_name(tree: ast.AST, name: str) -> Iterator[Import]:
+    """Yield the modules of genebench that strings name, and all that an f-string may name."""
+    for node in ast.walk(tree):
+        modules: list[str] = []
+        if isinstance(node, ast.JoinedStr):
+            start = getattr(node.values[0], "value", "")
+            if isinstance(start, str) and start.startswith(f"{PACKAGE}."):
+                modules = [module for module in SOURCES if module.startswith(start)]
+        # The name of the package alone is a plain word, and a module may name itself.
+        elif isinstance(node, ast.Constant) and node.value not in (PACKAGE, name):
+            modules = [module for module in SOURCES if module == node.value]
+        for module in modules:
+            yield Import(module, node.lineno, False)
 
 
 def _imported_from(node: ast.ImportFrom, package: str, *, at_import: bool) -> Iterator[Import]:
@@ -161,6 +205,19 @@ def internal(name: str) -> list[Import]:
     return [item for item in IMPORTS[name] if item.module.split(".")[0] == PACKAGE]
 
 
+def packages(module: str) -> list[str]:
+    """Return the packages that a module lies in. Python imports them before the module."""
+    parts = module.split(".")
+    return [".".join(parts[:length]) for length in range(2, len(parts))]
+
+
+def executed(module: str) -> set[str]:
+    """Return a module, and all modules that its packages import in ``__init__`` right away."""
+    return {module} | {
+        item.module for package in packages(module) for item in internal(package) if item.at_import
+    }
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_every_module_is_in_a_room(name):
     assert room(name) is not None, f"add {name} to the table of rooms"
@@ -172,10 +229,12 @@ def test_every_room_of_the_table_exists():
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_imports_point_back_along_the_flow(name):
+    own = packages(name)
     against = [
-        f"{SOURCES[name].name}:{item.line} imports {item.module}"
+        f"{SOURCES[name].name}:{item.line} imports {module}"
         for item in internal(name)
-        if not (ORDER[room(item.module)] < ORDER[room(name)] or room(item.module) == room(name))
+        for module in ({item.module} if item.module in own else executed(item.module))
+        if not (ORDER[room(module)] < ORDER[room(name)] or room(module) == room(name))
     ]
     assert against == []
 
@@ -190,11 +249,19 @@ def test_stored_results_do_not_depend_on_how_they_were_made():
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    graph = {name: {item.module for item in internal(name)} for name in SOURCES}
+    graph = {name: circle_edges(name) for name in SOURCES}
     try:
         list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(f"import circle: {' → '.join(error.args[1])}")
+
+
+def circle_edges(name: str) -> set[str]:
+    """Return the modules that a module imports, with the packages of all and of itself."""
+    modules = {item.module for item in internal(name)} | {name}
+    implied = {package for module in modules for package in packages(module)}
+    inside = {facade for facade in FACADES if facade in packages(name)}
+    return (modules | implied) - inside - {name}
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if is_in(NO_TORCH, name)])
@@ -223,12 +290,24 @@ def test_the_test_itself_sees_imports_of_every_kind(tmp_path):
         "    import for_types\n"
         "else:\n"
         "    import other\n"
+        "if not TYPE_CHECKING:\n"
+        "    import for_programs\n"
+        "else:\n"
+        "    import for_types\n"
+        "if TYPE_CHECKING or a:\n"
+        "    import perhaps\n"
         "def f():\n"
         "    import late\n"
+        "    if not TYPE_CHECKING:\n"
+        "        import later\n"
         "class C:\n"
         "    import early\n"
         "from . import specs\n"
         "from .results import store\n"
+        "import_module('genebench.api')\n"
+        "run([python, '-m', 'genebench.engines.worker'])\n"
+        "import_module(f'genebench.models.{name}')\n"
+        "f'{a}', 'genebench', 'genebench.sample', 'genebench.metrics.recall:Recall'\n"
     )
     seen = imports("genebench.sample", tmp_path / "sample.py")
     assert [(item.module, item.at_import) for item in seen] == [
@@ -238,11 +317,26 @@ def test_the_test_itself_sees_imports_of_every_kind(tmp_path):
         ("genebench.errors", True),
         ("for_types", False),
         ("other", True),
+        ("for_programs", True),
+        ("for_types", False),
+        ("perhaps", True),
         ("late", False),
+        ("later", False),
         ("early", True),
         ("genebench.specs", True),
         ("genebench.results.store", True),
+        ("genebench.api", False),
+        ("genebench.engines.worker", False),
+        ("genebench.models.predict", False),
+        ("genebench.models.saved", False),
     ]
+
+
+def test_an_import_is_one_of_its_packages_too():
+    assert "genebench.analysis" in circle_edges("genebench.reports.compare")
+    assert "genebench.reports" in circle_edges("genebench.reports.compare")
+    assert "genebench.cli" not in circle_edges("genebench.cli.check")
+    assert "genebench.specs" in executed("genebench.metrics.recall")
 
 
 PROMISED = {

@@ -26,14 +26,15 @@ def full_disk(where: Path, remedy: str) -> Iterator[None]:
 
     Args:
         where: the file or folder that is written to.
-        remedy: end of the sentence "Free some space, or …".
+        remedy: a request as a whole sentence, such as "Name another folder with --out."
     """
     try:
         yield
     except OSError as error:
         if error.errno in _DISK_FULL:
+            request = f"{remedy[0].lower()}{remedy[1:]}"
             raise UserError(
-                f"{where}: no space left to write. Free some space, or {remedy}."
+                f"{where}: no space left to write. Free some space, or {request}"
             ) from error
         raise
 
@@ -44,15 +45,14 @@ def user_errors(where: Path, remedy: str) -> Iterator[None]:
 
     Args:
         where: the file or folder that is written to.
-        remedy: a request without a full stop, which also ends "Free some space, or …".
+        remedy: a request as a whole sentence, such as "Name another folder with --out."
     """
     try:
         with full_disk(where, remedy):
             yield
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        request = f"{remedy[0].upper()}{remedy[1:]}"
-        raise UserError(f"{where}: cannot write there ({reason}). {request}.") from error
+        raise UserError(f"{where}: cannot write there ({reason}). {remedy}") from error
 
 
 @contextmanager

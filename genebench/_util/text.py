@@ -28,6 +28,11 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "�" for letter in line)
 
 
+def printable_line(line: str) -> str:
+    """Return a line of a traceback made safe to print. Its indentation is kept, as spaces."""
+    return " " * (len(line) - len(line.lstrip())) + printable(line)
+
+
 def no_formula(value: object) -> object:
     """Return a value that no spreadsheet runs as a formula.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genebench._util.text import printable
+from genebench._util.text import printable, printable_line
 from genebench.cli.limits import time_limit
-from genebench.cli.options import PluginOption
+from genebench.cli.options import PluginOption, params_of
 from genebench.errors import UserError, unknown
 from genebench.plugins.registry import registry
 from genebench.specs import PRESETS
@@ -35,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def check(  # noqa: PLR0917  typer's options are the arguments
     method: Annotated[
-        str, typer.Argument(help="A method, several with commas, or all.", metavar="METHOD")
+        str, typer.Argument(help="Comma-separated methods, or all.", metavar="METHOD")
     ],
     preset: Annotated[str, typer.Option(help="tiny, small or paper.")] = "tiny",
     param: Annotated[
@@ -43,7 +42,7 @@ def check(  # noqa: PLR0917  typer's options are the arguments
         typer.Option("--param", metavar="PARAM=VALUE", help="Set a parameter. Repeatable."),
     ] = None,
     only: Annotated[
-        str, typer.Option(help="Run only these checks or groups, with commas: honesty,life.")
+        str, typer.Option(help="Comma-separated checks or groups, for example honesty,life.")
     ] = "",
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show the traceback of each failure.")
@@ -51,7 +50,9 @@ def check(  # noqa: PLR0917  typer's options are the arguments
     limit: Annotated[
         str | None,
         typer.Option(
-            "--time-limit", metavar="TIME", help="Stop a check after this time. The default is 10m."
+            "--time-limit",
+            metavar="TIME",
+            help="Stop a check after this time, for example 2h. The default is 10m.",
         ),
     ] = None,
     plugin: PluginOption = None,  # noqa: ARG001  the option itself loads plugins
@@ -61,15 +62,15 @@ def check(  # noqa: PLR0917  typer's options are the arguments
 ) -> int:
     """Check a method: shapes, purity, honesty, learning, saving, … on small simulated data.
 
-    Each line is a rule for methods. The checks run in a subprocess. A check that ends the
+    Each line shows one rule and its outcome. The checks run in a subprocess. A check that ends the
     subprocess or takes too long has failed. Exit status 1: a check failed.
     """
-    from genebench.conformance.check import chosen_checks
+    from genebench.conformance.collection import chosen_checks
     from genebench.conformance.contained import TIME_LIMIT_SECONDS, run_contained
     from genebench.conformance.run import expected_failures, summary
     from genebench.conformance.subject import Subject
 
-    overrides = _overrides(param or ())
+    overrides = params_of(param or ())
     seconds = time_limit(limit) or TIME_LIMIT_SECONDS
     checks = chosen_checks(name for name in map(str.strip, only.split(",")) if name)
     if preset not in PRESETS:
@@ -102,18 +103,6 @@ def _names(method: str) -> list[str]:
         ) from error
 
 
-def _overrides(assignments: Iterable[str]) -> dict[str, str]:
-    chosen = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not (name.strip() and equals):
-            raise UserError(
-                f"--param {assignment}: the value is missing. Write PARAM=VALUE, as in k_max=30."
-            )
-        chosen[name.strip()] = value
-    return chosen
-
-
 def _show(outcome: Outcome, *, traceback: bool) -> None:
     check = outcome.check
     typer.echo(f"{_LABELS[outcome.status]:5} {check.group:8} {check.rule}")
@@ -121,6 +110,4 @@ def _show(outcome: Outcome, *, traceback: bool) -> None:
         return
     typer.echo(f"{_INDENT}{printable(f'{outcome.detail} [{check.name}]')}")
     for line in outcome.traceback.splitlines() if traceback else ():
-        # printable() joins white space, so the indentation is put back.
-        depth = len(line) - len(line.lstrip())
-        typer.echo(f"{_INDENT}{' ' * depth}{printable(line)}")
+        typer.echo(f"{_INDENT}{printable_line(line)}")

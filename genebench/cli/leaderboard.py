@@ -41,7 +41,7 @@ def leaderboard(
     Records that cannot be shown are named on standard error. All others are shown.
     """
     try:
-        from genebench.leaderboard import build
+        from genebench.leaderboard.assembly import build
     except ModuleNotFoundError as error:
         if error.name not in ("jinja2", "markupsafe"):
             raise

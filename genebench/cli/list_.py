@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from genebench._util.text import printable
+from genebench._util.text import printable_line
 from genebench.cli import output
 from genebench.cli.options import PluginOption
 from genebench.errors import UserError, unknown
@@ -57,9 +57,7 @@ def list_(
         for broken in installed().broken:
             typer.echo(f"\n{broken.name} ({broken.distribution} {broken.version})")
             for line in broken.traceback.splitlines():
-                # printable() removes the indentation, by which a traceback is read.
-                indentation = line[: len(line) - len(line.lstrip())]
-                typer.echo(f"{indentation}{printable(line)}")
+                typer.echo(printable_line(line))
 
 
 def _specs(kind: str, *fields: str) -> Callable[[], Rows]:

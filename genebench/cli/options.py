@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +26,7 @@ __all__ = [
     "command_line",
     "grid_of",
     "overrides_of",
+    "params_of",
 ]
 
 
@@ -82,17 +83,37 @@ def overrides_of(assignments: Sequence[str]) -> dict[str, dict[str, str]]:
         UserError: a value is not of the form METHOD.PARAM=VALUE.
     """
     chosen: dict[str, dict[str, str]] = {}
+    for method, name, value in _parsed("--set", assignments, "METHOD.PARAM=VALUE", "knn.k_max=30"):
+        chosen.setdefault(method, {})[name] = value
+    return chosen
+
+
+def params_of(assignments: Sequence[str]) -> dict[str, str]:
+    """Return parameter → value, from the values of ``--param``.
+
+    Raises:
+        UserError: a value is not of the form PARAM=VALUE.
+    """
+    parsed = _parsed("--param", assignments, "PARAM=VALUE", "k_max=30")
+    return {name: value for _, name, value in parsed}
+
+
+def _parsed(
+    option: str, assignments: Sequence[str], form: str, example: str
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the method, the parameter and the value of each assignment.
+
+    The method is empty if the form has none.
+    """
     for assignment in assignments:
         target, equals, value = assignment.partition("=")
         # Method names may contain dots, and parameter names may not. So the last dot separates.
         method, dot, name = target.strip().rpartition(".")
-        if not (equals and dot and method and name):
+        if not (equals and name and (method if "." in form else not dot)):
             raise UserError(
-                f"--set {assignment}: not an assignment. "
-                "Write METHOD.PARAM=VALUE, such as knn.k_max=30."
+                f"{option} {assignment}: not an assignment. Write {form}, such as {example}."
             )
-        chosen.setdefault(method, {})[name] = value
-    return chosen
+        yield method, name, value
 
 
 def grid_of(axes: Sequence[str], methods: str) -> dict[str, dict[str, list[str]]]:

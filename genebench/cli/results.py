@@ -276,7 +276,7 @@ def _write(frame: pd.DataFrame, out: Path, form: str) -> None:
     from genebench._util.files import atomic_write, user_errors
     from genebench.reports.reporters.values import csv_of
 
-    with user_errors(out, "name another file with --out"), atomic_write(out) as stream:
+    with user_errors(out, "Name another file with --out."), atomic_write(out) as stream:
         if form == "csv":
             stream.write(csv_of(frame).encode())
         elif form == "json":

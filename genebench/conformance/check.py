@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 
 from genebench.conformance.base import CheckError, NotApplicable, Violation
 from genebench.conformance.subject import Subject
-from genebench.errors import describe, unknown
+from genebench.errors import describe
 from genebench.plugins.guards import no_exit
-
-GROUPS = (
-    "spec", "shape", "purity", "order", "honesty", "learning", "repeat", "life", "device",
-    "failure",
-)  # fmt: skip
-"""Groups of checks, in the order that they run in. Each is a module of ``checks``."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +50,3 @@ def check(function: Callable[[Subject], None]) -> Check:
     group = function.__module__.rpartition(".")[2]
     rule = " ".join((function.__doc__ or "").split())
     return Check(function.__name__, group, rule, function)
-
-
-def all_checks() -> list[Check]:
-    """Return every check, group by group, in the order of definition."""
-    modules = [import_module(f"genebench.conformance.checks.{group}") for group in GROUPS]
-    return [item for module in modules for item in vars(module).values() if isinstance(item, Check)]
-
-
-def chosen_checks(names: Iterable[str]) -> list[Check]:
-    """Return the checks of some names or groups, or all checks if there are no names.
-
-    Raises:
-        UserError: there is no such check or group.
-    """
-    wanted, checks = set(names), all_checks()
-    known = {*GROUPS, *(check.name for check in checks)}
-    for name in wanted - known:
-        raise unknown("check", name, known)
-    return [check for check in checks if not wanted or wanted & {check.name, check.group}]

@@ -101,10 +101,10 @@ def _main(request: Mapping[str, Any]) -> None:
 
 def _fit(request: Mapping[str, Any]) -> tuple[Models, float]:
     """Fit a method, and return its models and the seconds that the fit took."""
-    from genebench.conformance.checked import CheckedMethod
-    from genebench.conformance.home import open_training_set, open_validation_sets
+    from genebench.conformance.method_under_check import MethodUnderCheck
+    from genebench.conformance.temporary_home import open_training_set, open_validation_sets
 
-    method = CheckedMethod(request["method"])
+    method = MethodUnderCheck(request["method"])
     # Importing torch takes seconds on a busy machine, and is not part of the fit.
     method.create(request["params"])
     train, validation_sets = open_training_set(), open_validation_sets()

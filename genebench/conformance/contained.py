@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from genebench.conformance.check import Check, chosen_checks
+from genebench.conformance.check import Check
+from genebench.conformance.collection import chosen_checks
 from genebench.conformance.run import Outcome, judged, outcome_of
 from genebench.conformance.subject import Subject
 from genebench.engines.process import Event, Worker

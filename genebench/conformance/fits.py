@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Unpack
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genebench.conformance.base import Models, NotApplicable, Predictions, Violation
-from genebench.conformance.checked import CheckedMethod, FitOptions
-from genebench.conformance.home import (
+from genebench.conformance.method_under_check import MethodUnderCheck
+from genebench.conformance.surroundings import Traces, traced
+from genebench.conformance.temporary_home import (
     PROTOCOLS,
     open_test_sets,
     open_training_set,
     open_validation_sets,
 )
-from genebench.conformance.surroundings import Traces, traced
 from genebench.data.profiles import Profiles
 from genebench.errors import describe, some
 from genebench.method import Model
@@ -48,35 +48,46 @@ class Fit:
     reports: int
 
 
-class Fits:
-    """The fits of one method. Those that several checks need are made once, when first needed."""
+class SecondFit(NamedTuple):
+    """A fit with the seed and the data of the first one."""
 
-    def __init__(self, method: CheckedMethod) -> None:
+    traces: Traces
+    """The changes to generators and settings of the process."""
+    predictions: Predictions
+    """Its predictions of the test profiles."""
+
+
+class Fits:
+    """The fits of one method. Those that several checks need are made once, when first needed.
+
+    Most attributes raise :class:`NotApplicable` if an earlier step failed, so that one fault of a
+    method fails one check.
+    """
+
+    def __init__(self, method: MethodUnderCheck) -> None:
         self._method = method
-        self._test_sets: dict[str, Profiles] | None = None
+
+    @cached_property
+    def test_sets(self) -> dict[str, Profiles]:
+        """The test profiles by protocol. A model is given no more than their landmarks."""
+        return open_test_sets()
 
     # The first fit
 
-    def test_sets(self) -> dict[str, Profiles]:
-        """Return the test profiles by protocol. A model is given no more than their landmarks."""
-        if self._test_sets is None:
-            self._test_sets = open_test_sets()
-        return self._test_sets
-
+    @property
     def first(self) -> Fit:
-        """Return the fit that most checks are about.
+        """The fit that most checks are about.
 
         Raises:
-            Exception: whatever the method raises.
+            Exception: any exception of the method.
         """
-        outcome = self._first_outcome
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        if isinstance(self._first, Exception):
+            raise self._first
+        return self._first
 
     @cached_property
-    def _first_outcome(self) -> Fit | Exception:
-        """The first fit, or the error that it ended with."""
+    def _first(self) -> Fit | Exception:
+        """The first fit, or the error that it ended with, so that it is made only once."""
         try:
             return self._observed_fit()
         except (NotApplicable, KeyboardInterrupt):
@@ -87,7 +98,7 @@ class Fits:
     def _observed_fit(self) -> Fit:
         # A job, too, has the test profiles in memory while it fits. A dishonest method may
         # search the process for them, so they must be there.
-        self.test_sets()
+        _ = self.test_sets
         train, validation_sets = open_training_set(), open_validation_sets()
         inputs = {"train": train} | {
             f"validation_sets[{name!r}]": profiles for name, profiles in validation_sets.items()
@@ -99,8 +110,7 @@ class Fits:
             nonlocal reports
             reports += 1
 
-        traces = Traces()
-        models = self._traced_fit(traces, train, validation_sets, progress=count)
+        models, traces = self._traced_fit(train, validation_sets, progress=count)
         altered = [
             f"{name}.{part}"
             for name, profiles in inputs.items()
@@ -110,25 +120,24 @@ class Fits:
         return Fit(models, traces, altered, reports)
 
     def _traced_fit(
-        self,
-        traces: Traces,
-        train: Profiles,
-        validation_sets: Mapping[str, Profiles],
-        **options: Unpack[FitOptions],
-    ) -> Models:
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], **settings: Any
+    ) -> tuple[Models, Traces]:
         # The import comes first: a module may draw numbers while it is imported.
         load_code(self._method.spec.code)
+        traces = Traces()
         with traced(traces, seed=0):
-            return self._method.fit(train, validation_sets, **options)
+            models = self._method.fit(train, validation_sets, **settings)
+        return models, traces
 
+    @property
     def usable(self) -> Fit:
-        """Return the first fit, for checks of something else than the fit itself.
+        """The first fit, for checks of something else than the fit itself.
 
         Raises:
             NotApplicable: the fit failed, or lacks a model.
         """
         try:
-            fit = self.first()
+            fit = self.first
             missing = set(PROTOCOLS) - set(fit.models)
         except NotApplicable:
             raise
@@ -138,13 +147,14 @@ class Fits:
             raise NotApplicable(f"fit returns no model for {some(missing)}")
         return fit
 
+    @property
     def models(self) -> Models:
-        """Return the models of the first fit, by protocol.
+        """The models of the first fit, by protocol.
 
         Raises:
             NotApplicable: the fit failed, or lacks a model.
         """
-        return self.usable().models
+        return self.usable.models
 
     # Predictions of test profiles, by protocol
 
@@ -154,7 +164,7 @@ class Fits:
         Raises:
             Violation: the predictions have a wrong shape or type, or are not finite.
         """
-        n_targets = len(self.test_sets()["geo"].target_genes)
+        n_targets = len(self.test_sets["geo"].target_genes)
         try:
             return predictions.predict(model, landmarks.copy(), n_targets)
         except BadPredictionError as error:
@@ -166,37 +176,31 @@ class Fits:
         Raises:
             Violation: the predictions have a wrong shape or type, or are not finite.
         """
-        tests = self.test_sets()
+        tests = self.test_sets
         return {name: self.predict(models[name], test.landmarks) for name, test in tests.items()}
 
+    @cached_property
     def first_predictions(self) -> Predictions:
-        """Return the first predictions of the first fit.
+        """The first predictions of the first fit.
 
         Raises:
             NotApplicable: there is no fit, or its models cannot predict.
         """
-        return self._first_predictions
-
-    @cached_property
-    def _first_predictions(self) -> Predictions:
-        models = self.models()
+        models = self.models
         try:
             return self.predict_tests(models)
         except Exception as error:
             raise NotApplicable(f"it cannot predict: {describe(error)}") from error
 
+    @cached_property
     def predictions(self) -> Predictions:
-        """Return the predictions of the first fit, to compare others with.
+        """The predictions of the first fit, to compare others with.
 
         Raises:
             NotApplicable: there are none, or they differ each time.
         """
-        return self._predictions
-
-    @cached_property
-    def _predictions(self) -> Predictions:
-        first = self.first_predictions()
-        if largest_difference(first, self.predict_tests(self.models())) > CLOSE:
+        first = self.first_predictions
+        if largest_difference(first, self.predict_tests(self.models)) > CLOSE:
             raise NotApplicable("it predicts something else each time")
         return first
 
@@ -206,37 +210,40 @@ class Fits:
         self,
         train: Profiles | None = None,
         validation_sets: Mapping[str, Profiles] | None = None,
-        **options: Unpack[FitOptions],
+        **settings: Any,
     ) -> Models:
         """Fit once more, on the easy data or on other profiles.
 
+        Args:
+            train: the training profiles.
+            validation_sets: protocol → its validation set.
+            settings: fields of the method's ``Context``, where they are not the defaults.
+
         Raises:
             NotApplicable: the first fit does not predict, or not the same twice.
-            Exception: whatever the method raises.
+            Exception: any exception of the method.
         """
-        self.predictions()
-        return self._traced_fit(
-            Traces(),
+        # Without predictions of the first fit there is nothing to compare.
+        _ = self.predictions
+        models, _traces = self._traced_fit(
             open_training_set() if train is None else train,
             open_validation_sets() if validation_sets is None else validation_sets,
-            **options,
+            **settings,
         )
-
-    def traces_of_second(self) -> Traces:
-        """Return the changes to the process by a second fit with the same seed and data."""
-        return self._second[0]
-
-    def repeat_difference(self) -> float:
-        """Return the largest difference of two fits with the same seed, in standard deviations."""
-        return largest_difference(self.predictions(), self._second[1])
+        return models
 
     @cached_property
-    def _second(self) -> tuple[Traces, Predictions]:
-        """The traces and the predictions of a second fit with the same seed and data."""
-        self.first_predictions()
-        traces = Traces()
-        models = self._traced_fit(traces, open_training_set(), open_validation_sets())
-        return traces, self.predict_tests(models)
+    def second(self) -> SecondFit:
+        """A second fit with the same seed and data."""
+        # Without predictions of the first fit there is nothing to compare.
+        _ = self.first_predictions
+        models, traces = self._traced_fit(open_training_set(), open_validation_sets())
+        return SecondFit(traces, self.predict_tests(models))
+
+    @property
+    def repeat_difference(self) -> float:
+        """The largest difference of two fits with the same seed, in standard deviations."""
+        return largest_difference(self.predictions, self.second.predictions)
 
     def require_repeatable(self) -> None:
         """Check that fits can be compared.
@@ -244,9 +251,10 @@ class Fits:
         Raises:
             NotApplicable: two fits with the same seed differ.
         """
-        difference = self.repeat_difference()
-        if difference > CLOSE:
-            raise NotApplicable(f"two fits with the same seed differ by {difference:.2g} anyway")
+        if self.repeat_difference > CLOSE:
+            raise NotApplicable(
+                f"two fits with the same seed differ by {self.repeat_difference:.2g} anyway"
+            )
 
 
 def largest_difference(first: Predictions, second: Predictions) -> float:

@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from genebench.conformance.base import NotApplicable
-from genebench.conformance.check import Check, all_checks
+from genebench.conformance.check import Check
+from genebench.conformance.collection import all_checks
 from genebench.conformance.run import expected_failures
 from genebench.conformance.subject import Subject
 from genebench.runs.suite import texts
@@ -25,18 +26,35 @@ class _PytestCheck(Check):
             pytest.skip(str(reason))
 
 
-def parametrized(
-    methods: Iterable[str],
+def parametrize_with_checks(
+    methods: str | Iterable[str],
     *,
-    preset: str,
-    params: Mapping[str, Any],
-    expected: Mapping[str, str],
+    preset: str = "tiny",
+    params: Mapping[str, Any] | None = None,
+    expected: Mapping[str, str] | None = None,
 ) -> Any:
-    """Return the decorator of :func:`genebench.conformance.parametrize_with_checks`."""
+    """Run a pytest function with each check of some installed methods.
+
+    The function takes ``check`` and ``method``, and calls ``check(method)``. A check that does
+    not apply is skipped with its reason. An expected failure is a strict xfail.
+
+    Args:
+        methods: a name, or several.
+        preset: the preset of the parameters.
+        params: parameter → value, where it is not the preset's.
+        expected: name of a check → why it fails, besides the specs' ``expected_failures``.
+
+    Returns:
+        A decorator.
+
+    Raises:
+        UserError: an unknown method, parameter or check.
+    """
     import pytest
 
-    subjects = [Subject(name, preset=preset, overrides=texts(params)) for name in methods]
-    pairs = [pair for subject in subjects for pair in _pairs(subject, expected)]
+    names = [methods] if isinstance(methods, str) else list(methods)
+    subjects = [Subject(name, preset=preset, overrides=texts(params or {})) for name in names]
+    pairs = [pair for subject in subjects for pair in _pairs(subject, expected or {})]
     return pytest.mark.parametrize(("check", "method"), pairs)
 
 

@@ -10,7 +10,8 @@ from typing import Literal
 
 from genebench._util.text import escaped_output
 from genebench.conformance.base import CheckError, NotApplicable
-from genebench.conformance.check import Check, all_checks
+from genebench.conformance.check import Check
+from genebench.conformance.collection import all_checks
 from genebench.conformance.subject import Subject
 from genebench.errors import unknown
 
@@ -105,5 +106,5 @@ def summary(outcomes: Iterable[Outcome]) -> str:
 def _reasons(outcomes: Iterable[Outcome], status: Status, label: str) -> Iterator[str]:
     reasons = Counter(outcome.detail for outcome in outcomes if outcome.status == status)
     if reasons:
-        counted = "; ".join(f"{number} × {reason}" for reason, number in reasons.items())
+        counted = ", ".join(f"{number} × {reason}" for reason, number in reasons.items())
         yield f"{reasons.total()} {label} ({counted})"

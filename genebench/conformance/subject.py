@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from genebench.conformance.checked import CheckedMethod
 from genebench.conformance.fits import Fits
-from genebench.conformance.home import CheckHome
+from genebench.conformance.method_under_check import MethodUnderCheck
+from genebench.conformance.temporary_home import TemporaryHome
 
 
 class Subject:
@@ -31,8 +31,8 @@ class Subject:
         Raises:
             UserError: there is no such method or parameter, or a value is out of range.
         """
-        self.method = CheckedMethod(method, preset=preset, overrides=overrides)
-        self.home = CheckHome()
+        self.method = MethodUnderCheck(method, preset=preset, overrides=overrides)
+        self.home = TemporaryHome()
         self.fits = Fits(self.method)
 
     def __str__(self) -> str:

@@ -60,7 +60,7 @@ STANDARDISED: Literal["standardised"] = "standardised"
 have no such key."""
 
 SUMS = "SHA256SUMS"
-_REMEDY = "set GENEBENCH_HOME to another folder"
+_REMEDY = "Set GENEBENCH_HOME to another folder."
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _OUTCOME_DIGITS = 8
 

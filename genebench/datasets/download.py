@@ -86,7 +86,7 @@ def fetch(
             the folder cannot be written. The message tells how to get the file by hand.
     """
     path = folder / source.file
-    with user_errors(folder, "set GENEBENCH_HOME to another folder"):
+    with user_errors(folder, "Set GENEBENCH_HOME to another folder."):
         if path.exists():
             _verify(source, path)
             return path

@@ -27,7 +27,7 @@ from threading import Thread
 from typing import IO, Any
 
 from genebench._util.subprocesses import import_path
-from genebench._util.text import MAX_CHARACTERS, printable
+from genebench._util.text import MAX_CHARACTERS, printable, printable_line
 from genebench.engines import supervisor
 from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError, some
@@ -261,7 +261,7 @@ class Worker:
     def failure(self, kind: str, message: str) -> Failure:
         """Return a failure with the last output of the job in place of a traceback."""
         lines = self._tail.decode("utf-8", "replace").splitlines()[-_TAIL_LINES:]
-        shown = [_printable_line(line) for line in lines if line.strip()]
+        shown = [printable_line(line)[:MAX_CHARACTERS] for line in lines if line.strip()]
         return Failure(
             kind=kind,
             message=message,
@@ -293,8 +293,3 @@ def _signal_name(status: int) -> str:
         return signal.Signals(-status).name
     except ValueError:
         return f"signal {-status}"
-
-
-def _printable_line(line: str) -> str:
-    """Return a line without control characters, cut to a length. Its indentation is kept."""
-    return " " * (len(line) - len(line.lstrip(" "))) + printable(line)[:MAX_CHARACTERS]

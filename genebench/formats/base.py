@@ -291,7 +291,7 @@ def _spool(n_bytes: int) -> Iterator[IO[bytes]]:
         yield io.BytesIO()
         return
     folder = Path(tempfile.gettempdir())
-    with full_disk(folder, "set TMPDIR to another folder"), tempfile.TemporaryFile() as file:
+    with full_disk(folder, "Set TMPDIR to another folder."), tempfile.TemporaryFile() as file:
         yield file
 
 

@@ -71,7 +71,7 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
     for table in (content.genes, content.profiles):
         for column in (table.index.to_series(), *(table[name] for name in table)):
             check_cells(path, as_text(column), "\0")
-    with user_errors(path.parent, "write to another folder"), _staging(path) as folder:
+    with user_errors(path.parent, "Write to another folder."), _staging(path) as folder:
         staged = Path(folder) / path.name
         with _final_names(path, staged):
             write(staged, content)

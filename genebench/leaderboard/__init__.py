@@ -15,13 +15,8 @@
 Pages are named by keys and hashes, so that no name of a plugin or a file becomes a path.
 
 Modules: ``assembly`` builds a site. ``reading`` reads records and ``vectors`` their vectors.
-``boards`` groups runs, ``tables`` ranks them. ``site`` lists the files. ``pages``, ``run_pages``,
-``downloads`` and ``charts`` render them, with ``templating``. ``pool`` and ``worker`` spread work
-over processes. ``publish`` puts the site in place.
+``boards`` groups runs, ``tables`` ranks them, and ``contents`` collects all numbers. ``site`` lists
+the files. ``pages``, ``run_pages``, ``downloads`` and ``charts`` render them, with ``templating``.
+``pool``, ``pool_worker`` and ``pipes`` spread work over processes. ``publish`` puts the site in
+place.
 """
-
-from __future__ import annotations
-
-from genebench.leaderboard.assembly import Built, build
-
-__all__ = ["Built", "build"]

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from genebench.errors import UserError, some
+from genebench.errors import some
+from genebench.leaderboard.contents import Contents
 from genebench.leaderboard.pages import SiteOptions
 from genebench.leaderboard.pool import pool_for
 from genebench.leaderboard.publish import check_place, staging
-from genebench.leaderboard.reading import read
-from genebench.leaderboard.site import Site, UnshownRunsError
+from genebench.leaderboard.reading import no_record, read
+from genebench.leaderboard.site import UnshownRunsError, write_site
 from genebench.leaderboard.vectors import claims_of, share_ids, summarise
 from genebench.plugins.registry import registry
 from genebench.results.store import ResultsStore
@@ -69,19 +70,17 @@ def build(
         problems = (*reading.problems, *(s.fault for s in summaries if s.fault))
         shown = {run.key: (run, summary) for run, summary in pairs if not summary.fault}
         while shown:
-            site = Site(options, registry(), shown, pool)
+            contents = Contents(options, registry(), shown, pool)
             try:
                 with staging(out) as folder:
-                    site.write(
-                        folder, problems, trials=reading.trials, n_folders=len(folders)
-                    )  # fmt: skip
+                    write_site(
+                        contents, folder, problems, trials=reading.trials, n_folders=len(folders)
+                    )
             except UnshownRunsError as error:
                 # Ranks and other pages depend on these runs, so all is built again without them.
                 # This is rare: faults of records are found when they are read.
                 problems = (*problems, *error.faults.values())
                 shown = {key: pair for key, pair in shown.items() if key not in error.faults}
             else:
-                return Built(out / "index.html", len(site.boards), len(shown), problems)
-    raise UserError(
-        f"There is no record to make a board of: {some(problems, 1) or 'all are trials of tuning'}"
-    )
+                return Built(out / "index.html", len(contents.boards), len(shown), problems)
+    raise no_record(some(problems, 1) or "All records are trials of tuning.")

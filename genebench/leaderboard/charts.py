@@ -1,7 +1,7 @@
 """Drawings as inline SVG: small, without scripts, in the colours of the page.
 
 A site has thousands of drawings. So coordinates are whole pixels and moves are relative, which
-need fewer characters, and the style sheet holds whatever drawings share.
+need fewer characters, and the style sheet holds the properties that drawings share.
 Every word in a drawing goes through :func:`escape`. Everything else is a number.
 """
 
@@ -184,14 +184,14 @@ def curve(
         for number, (_, column) in enumerate(columns)
     )
     inside = chosen is not None and across.low <= chosen <= across.high
-    mark = (
+    choice = (
         f'<path class=chosen d="M{round(across(chosen))} 16V{height}"/>'
         if chosen is not None and inside
         else ""
     )
     return _drawing(
         f'<svg viewBox="0 0 {width} {height + 18}" role=img aria-label="{escape(title)}">'
-        f'<path class=axis d="M36 80H{width - 14}"/>{mark}{lines}{_ticks(across)}{_labels(up)}'
+        f'<path class=axis d="M36 80H{width - 14}"/>{choice}{lines}{_ticks(across)}{_labels(up)}'
         f"{_legend([name for name, _ in columns], x[0])}</svg>"
     )
 
@@ -269,7 +269,7 @@ def scatter(dots: Sequence[Dot], x: str, y: str, *, lower_is_better: bool) -> Ma
     up = Axis(*_spread([dot.error for dot in dots]), height - 40, 22, wanted=5)
     front = _front(dots, lower_is_better=lower_is_better)
     x_label, y_label = escape(x), escape(y)
-    marks = "".join(
+    circles = "".join(
         f"<circle class={'ring' if dot.control else 'dot'} cx={_n(across(dot.cost))} "
         f"cy={_n(up(dot.error))} r=4.5><title>{escape(dot.label)}: {y_label} {dot.error:.4f}, "
         f"{x_label} {dot.cost:.3g}</title></circle>"
@@ -279,7 +279,7 @@ def scatter(dots: Sequence[Dot], x: str, y: str, *, lower_is_better: bool) -> Ma
     return _drawing(
         f'<svg viewBox="0 0 {width} {height}" role=img aria-label="{y_label} against {x_label}, '
         f'{len(dots)} methods. The table has the numbers.">{_axes(across, up)}'
-        f'<path class=front d="{path}"/>{marks}{"".join(_names(dots, front, across, up))}'
+        f'<path class=front d="{path}"/>{circles}{"".join(_names(dots, front, across, up))}'
         f"<text x={(width + _LEFT) // 2} y={height} dy=-4 class=m>{x_label}</text>"
         f"<text x=4 y=12>{y_label}</text></svg>"
     )

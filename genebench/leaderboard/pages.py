@@ -62,8 +62,9 @@ def board_page(
     """Return a board's page for one panel: the table, and the plot of error against cost."""
     metric = options.metrics[0]
     titles = {"ranked": "", "control": "controls, not ranked", "failed": "failed"}
-    parts = [
-        (part, title, [row for row in rows if row.part == part]) for part, title in titles.items()
+    sections = [
+        (section, title, [row for row in rows if row.section == section])
+        for section, title in titles.items()
     ]
     return render(
         "board.html",
@@ -75,8 +76,8 @@ def board_page(
         panel_titles=PANEL_TITLES,
         panel_notes=PANEL_NOTES,
         metrics=options.metrics,
-        parts=[part for part in parts if part[2]],
-        axis=_axis([row.places[metric.name] for row in rows if row.part == "ranked"]),
+        sections=[section for section in sections if section[2]],
+        axis=_axis([row.places[metric.name] for row in rows if row.section == "ranked"]),
         plot=_plot(rows, metric),
         with_published=board.first.published_data and panel == "all",
         ranking=ranking,

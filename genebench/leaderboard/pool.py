@@ -3,13 +3,12 @@
 The workers are started with ``python -m``, and not with :mod:`multiprocessing`. Its ``spawn`` and
 ``forkserver`` methods run the caller's script again in each worker, unless the script guards
 itself with ``if __name__ == "__main__"``. Boards must build from any script, notebook or prompt.
-Its ``fork`` method copies the locks of other threads in whatever state they are.
+Its ``fork`` method copies locks that other threads hold, and no thread of the copy releases them.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +20,8 @@ from typing import Any, Protocol, TypeVar
 
 from genebench._util.subprocesses import import_path
 from genebench._util.threads import cpu_count
+from genebench.errors import describe
+from genebench.leaderboard.pipes import pack, receive, send, unpack
 
 PARALLEL_FROM_TASKS = 200
 """Number of tasks from which workers save more time than their start costs."""
@@ -49,7 +50,7 @@ class Pool(Protocol):
             chunk: the number of tasks that are sent to a worker together.
 
         Raises:
-            Exception: whatever the function raises.
+            Exception: any exception of the function.
         """
 
 
@@ -75,11 +76,18 @@ class WorkerPool:
         Args:
             size: the number of workers.
         """
-        self._workers = [_start_worker() for _ in range(size)]
+        self._workers: list[subprocess.Popen[bytes]] = []
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
-        for worker in self._workers:
-            self._idle.put(worker)
         self._threads = ThreadPoolExecutor(size)
+        try:
+            for _ in range(size):
+                worker = _start_worker()
+                self._workers.append(worker)
+                self._idle.put(worker)
+        except BaseException:
+            # The system may refuse one more process. Those that run already must not stay.
+            self.kill()
+            raise
 
     def map(  # noqa: D102
         self, function: Callable[[Task], Result], tasks: Iterable[Task], chunk: int = _CHUNK_TASKS
@@ -90,10 +98,17 @@ class WorkerPool:
         return _results([self._threads.submit(self._apply, function, part) for part in chunks])
 
     def close(self) -> None:
-        """Drop the tasks that have not started, and end the workers."""
+        """Drop the tasks that have not started, wait for those that have, and end the workers."""
         self._threads.shutdown(cancel_futures=True)
         for worker in self._workers:
             worker.communicate()
+
+    def kill(self) -> None:
+        """End the workers at once, with the tasks that they are doing."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in self._workers:
+            worker.kill()
+        self.close()
 
     def _apply(self, function: Callable[[Task], Result], tasks: list[Task]) -> list[Result]:
         # There are as many threads as workers, so a worker is always idle here.
@@ -113,7 +128,7 @@ def _results(futures: list[Future[list[Result]]]) -> Iterator[Result]:
 def _start_worker() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         # -P leaves the current folder out of sys.path, because its files could shadow modules.
-        [sys.executable, "-P", "-m", "genebench.leaderboard.worker"],
+        [sys.executable, "-P", "-m", "genebench.leaderboard.pool_worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | _ONE_THREAD | {"PYTHONPATH": import_path()},
@@ -126,19 +141,24 @@ def _ask(worker: subprocess.Popen[bytes], function: Callable[..., Any], tasks: l
     """Return a worker's results for some tasks.
 
     Raises:
-        RuntimeError: the worker process ended.
-        Exception: whatever the function raises.
+        RuntimeError: the worker process ended, or its results cannot be read.
+        Exception: any exception of the function.
     """
     assert worker.stdin
     assert worker.stdout
-    request = pickle.dumps((function, tasks))
+    request = pack((function, tasks))
     try:
-        worker.stdin.write(request)
-        worker.stdin.flush()
-        response = pickle.load(worker.stdout)  # noqa: S301  sent by a worker of this process
-    except (BrokenPipeError, EOFError, pickle.UnpicklingError) as error:
+        send(worker.stdin, request)
+        message = receive(worker.stdout)
+    except (BrokenPipeError, EOFError) as error:
         status = worker.wait()
         raise RuntimeError(f"A worker process ended with exit status {status}.") from error
+    try:
+        response = unpack(message)
+    except Exception as error:
+        raise RuntimeError(
+            f"The results of a worker process cannot be read: {describe(error)}."
+        ) from error
     if isinstance(response, BaseException):
         raise response
     return response
@@ -158,5 +178,8 @@ def pool_for(n_tasks: int) -> Iterator[Pool]:
     pool = WorkerPool(cpus)
     try:
         yield pool
-    finally:
-        pool.close()
+    except BaseException:
+        # The results are no longer needed. Ctrl-C must not wait for tasks that take seconds.
+        pool.kill()
+        raise
+    pool.close()

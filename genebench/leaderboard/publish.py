@@ -12,7 +12,7 @@ from pathlib import Path
 from genebench._util.files import sweep, user_errors
 from genebench.errors import UserError, some
 
-MARK = "genebench-board.json"
+MARKER = "genebench-board.json"
 LAYOUT = 1
 """Version of the layout of the file that marks a site."""
 
@@ -23,7 +23,7 @@ def check_place(out: Path) -> None:
     """Check that a site may be published here: there is nothing, or an older site and nothing else.
 
     Raises:
-        UserError: the path is a file, or the folder holds files of somebody else.
+        UserError: the path is a file, or the folder holds files that no board wrote.
     """
     with user_errors(out, _REMEDY):
         if out.exists() and not out.is_dir():
@@ -31,9 +31,9 @@ def check_place(out: Path) -> None:
         present = {path.name for path in out.iterdir()} if out.is_dir() else set()
     if not present:
         return
-    if MARK not in present:
+    if MARKER not in present:
         raise UserError(f"{out}: the folder holds other files than a board's. {_REMEDY}")
-    foreign = sorted(present - _listed(out / MARK))
+    foreign = sorted(present - _listed(out / MARKER))
     if foreign:
         raise UserError(
             f"{out}: a new board would delete {some(foreign)}, which the old one did not write. "
@@ -41,12 +41,12 @@ def check_place(out: Path) -> None:
         )
 
 
-def _listed(mark: Path) -> set[str]:
-    """Return the names at the top of an existing site, as its mark lists them."""
+def _listed(marker: Path) -> set[str]:
+    """Return the names at the top of an existing site, as its marker lists them."""
     try:
-        return {MARK, *map(str, json.loads(mark.read_text("utf-8"))["files"])}
+        return {MARKER, *map(str, json.loads(marker.read_text("utf-8"))["files"])}
     except (OSError, ValueError, KeyError, TypeError):
-        return {MARK}
+        return {MARKER}
 
 
 @contextmanager
@@ -63,9 +63,9 @@ def staging(out: Path) -> Iterator[Path]:
             site.mkdir()
             yield site
             names = sorted(path.name for path in site.iterdir())
-            mark = {"genebench-board": LAYOUT, "files": names}
-            (site / MARK).write_text(json.dumps(mark), "utf-8")
-            # Building took a while, and somebody may have put a file there meanwhile.
+            marker = {"genebench-board": LAYOUT, "files": names}
+            (site / MARKER).write_text(json.dumps(marker), "utf-8")
+            # Building took a while, and another program may have put a file there meanwhile.
             check_place(out)
             _swap(site, out, work / "old")
         finally:

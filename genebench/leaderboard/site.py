@@ -1,25 +1,21 @@
-"""The site: the list of its files, and the numbers that they show."""
+"""The files of a site: every page, the downloads, the style sheet and the script."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
-from itertools import groupby
+from functools import partial
 from pathlib import Path
 
-from genebench.analysis.rank import Entry, entries_of
 from genebench.data.store import DataStore
 from genebench.errors import some
-from genebench.leaderboard.boards import Board, boards_of, page_id
+from genebench.leaderboard.boards import page_id
+from genebench.leaderboard.contents import Contents
 from genebench.leaderboard.downloads import board_csv, board_json
 from genebench.leaderboard.pages import (
     BoardEntry,
-    DataUse,
     MethodEntry,
     MethodRows,
-    SiteOptions,
     board_page,
     data_page,
     environment_page,
@@ -27,8 +23,6 @@ from genebench.leaderboard.pages import (
     method_page,
     problems_page,
 )
-from genebench.leaderboard.pool import Pool
-from genebench.leaderboard.reading import Run
 from genebench.leaderboard.run_pages import (
     BoardLink,
     Rendered,
@@ -38,20 +32,7 @@ from genebench.leaderboard.run_pages import (
     repeat_command,
     try_run_page,
 )
-from genebench.leaderboard.tables import (
-    Contender,
-    Ranking,
-    RankTask,
-    Row,
-    method_id,
-    ranking,
-    rows_of,
-)
-from genebench.leaderboard.vectors import Vectors, VectorSummary
-from genebench.plugins.registry import Registry
-from genebench.reports.variants import Variant
-from genebench.results.record import Record
-from genebench.specs import MethodSpec, MetricSpec
+from genebench.leaderboard.tables import method_id
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -71,241 +52,117 @@ class UnshownRunsError(Exception):
         self.faults = faults
 
 
-@dataclass(frozen=True)
-class Site:
-    """A site of some runs.
+def write_site(
+    contents: Contents, folder: Path, problems: Sequence[str], *, trials: int, n_folders: int
+) -> None:
+    """Write every file of the site.
 
-    Attributes:
-        options: title and metrics.
-        registry: the installed methods, metrics and protocols.
-        shown: key → the run, and the summary of its vectors.
-        pool: does the work on many runs.
+    Args:
+        contents: the boards, the methods and their numbers.
+        folder: where to write, an empty folder.
+        problems: one line for each record or folder that is not shown.
+        trials: number of records of tuning, which stand on no board.
+        n_folders: number of results folders.
+
+    Raises:
+        UnshownRunsError: some runs have no page. The site must not be published.
     """
+    for source in _STATIC.iterdir():
+        shutil.copyfile(source, folder / source.name)
+    # The rankings come first: no worker is free to rank once all run pages are submitted.
+    _ = contents.rankings
+    # Workers render these pages while this process renders the others.
+    run_pages = _run_pages(contents)
+    for path, text in _pages(contents, problems, trials, n_folders):
+        _write(folder / path, text)
+    faults = {}
+    for key, page in zip(contents.shown, run_pages, strict=True):
+        if page.fault:
+            faults[key] = page.fault
+        _write(folder / "runs" / f"{key}.html", page.text)
+    if faults:
+        raise UnshownRunsError(faults)
 
-    options: SiteOptions
-    registry: Registry
-    shown: Mapping[str, tuple[Run, VectorSummary]]
-    pool: Pool
 
-    def write(
-        self, folder: Path, problems: Sequence[str], *, trials: int, n_folders: int
-    ) -> None:  # fmt: skip
-        """Write every file of the site.
+def _pages(
+    contents: Contents, problems: Sequence[str], trials: int, n_folders: int
+) -> Iterator[tuple[str, str]]:
+    """Yield the path and the text of every file, but for the pages of runs."""
+    options, tables = contents.options, contents.tables
+    for board in contents.boards:
+        home = f"boards/{board.id}"
+        for panel, rows in tables[board.id].items():
+            standings = contents.rankings[board.id, panel, options.metrics[0].name]
+            page = board_page(options, board, panel, rows, standings)
+            yield f"{home}/{panel}.html", page
+        yield f"{home}/board.csv", board_csv(tables[board.id], options.metrics)
+        yield f"{home}/board.json", board_json(board, tables[board.id], options.metrics)
+    for method in contents.methods:
+        groups = _method_rows(contents, method)
+        yield f"methods/{method.id}.html", method_page(options, method, groups)
+    for digest, uses in contents.data_uses().items():
+        dataset = DataStore().find(digest)
+        yield f"data/{page_id(digest)}.html", data_page(options, digest, uses, dataset)
+    for name, runs in contents.runs_by_environment().items():
+        environment = environment_of(runs[0].record.provenance)
+        yield f"made/{name}.html", environment_page(options, environment, runs)
+    if problems:
+        yield "problems.html", problems_page(options, problems)
+    index = index_page(
+        options, _board_entries(contents), contents.methods, problems,
+        n_runs=len(contents.shown), trials=trials, n_folders=n_folders,
+    )  # fmt: skip
+    yield "index.html", index
 
-        Args:
-            folder: where to write, an empty folder.
-            problems: one line for each record or folder that is not shown.
-            trials: number of records of tuning, which stand on no board.
-            n_folders: number of results folders.
 
-        Raises:
-            UnshownRunsError: some runs have no page. The site must not be published.
-        """
-        for source in _STATIC.iterdir():
-            shutil.copyfile(source, folder / source.name)
-        # The tables come first: no worker is free to rank once all run pages are submitted.
-        tables = self.tables
-        # Workers render these pages while this process renders the others.
-        run_pages = self._run_pages()
-        for path, text in self._pages(tables, problems, trials, n_folders):
-            _write(folder / path, text)
-        faults = {}
-        for key, page in zip(self.shown, run_pages, strict=True):
-            if page.fault:
-                faults[key] = page.fault
-            _write(folder / "runs" / f"{key}.html", page.text)
-        if faults:
-            raise UnshownRunsError(faults)
-
-    def _pages(
-        self, tables: Mapping[str, dict[str, list[Row]]], problems: Sequence[str], trials: int,
-        n_folders: int,
-    ) -> Iterator[tuple[str, str]]:  # fmt: skip
-        """Yield the path and the text of every file, but for the pages of runs."""
-        options = self.options
-        for board in self.boards:
-            home = f"boards/{board.id}"
-            for panel, rows in tables[board.id].items():
-                standings = self.rankings[board.id, panel, options.metrics[0].name]
-                page = board_page(options, board, panel, rows, standings)
-                yield f"{home}/{panel}.html", page
-            yield f"{home}/board.csv", board_csv(tables[board.id], options.metrics)
-            yield f"{home}/board.json", board_json(board, tables[board.id], options.metrics)
-        for method in self.methods:
-            groups = self._method_rows(method, tables)
-            yield f"methods/{method.id}.html", method_page(options, method, groups)
-        for digest, uses in self._data_uses().items():
-            dataset = DataStore().find(digest)
-            yield f"data/{page_id(digest)}.html", data_page(options, digest, uses, dataset)
-        for name, runs in self._runs_by_environment().items():
-            environment = environment_of(runs[0].record.provenance)
-            yield f"made/{name}.html", environment_page(options, environment, runs)
-        if problems:
-            yield "problems.html", problems_page(options, problems)
-        index = index_page(
-            options, self._board_entries(tables), self.methods, problems,
-            n_runs=len(self.shown), trials=trials, n_folders=n_folders,
-        )  # fmt: skip
-        yield "index.html", index
-
-    @cached_property
-    def runs(self) -> list[Run]:
-        """The runs that are shown, by key."""
-        return [run for run, _ in self.shown.values()]
-
-    # Boards
-
-    @cached_property
-    def boards(self) -> list[Board]:
-        """The boards, in the order of the index."""
-        return boards_of(self.runs, self.registry)
-
-    @cached_property
-    def rankings(self) -> dict[tuple[str, str, str], Ranking]:
-        """(Board, panel, metric) → ranking."""
-        subjects = [
-            (board, panel, metric)
-            for board in self.boards
-            for panel in board.panels
-            for metric in self.options.metrics
+def _board_entries(contents: Contents) -> list[BoardEntry]:
+    metric = contents.options.metrics[0].name
+    entries = []
+    for board in contents.boards:
+        leaders = [
+            row.variant.label
+            for row in contents.tables[board.id][board.panels[0]]
+            if metric in row.places and row.places[metric].rank == 1
         ]
-        tasks = (self._rank_task(*subject) for subject in subjects)
-        # A ranking draws thousands of bootstrap samples: each is a task of its own.
-        rankings = self.pool.map(ranking, tasks, chunk=1)
-        names = ((board.id, panel, metric.name) for board, panel, metric in subjects)
-        return dict(zip(names, rankings, strict=True))
+        failed = sum(run.record.status == "failed" for run in board.runs)
+        data = page_id(board.first.identity.data)
+        entries.append(BoardEntry(board, data, failed, some(leaders, _MOST_LEADERS)))
+    return entries
 
-    def _rank_task(self, board: Board, panel: str, metric: MetricSpec) -> RankTask:
-        numbers = {id(variant): number for number, variant in enumerate(board.variants)}
-        # By other metrics than the first, scores and intervals are shown, but no ranks.
-        unranked = metric is not self.options.metrics[0]
 
-        def contender(variant: Variant) -> Contender:
-            number = numbers[id(variant)]
-            return Contender(number, variant.label, control=unranked or variant.control)
-
-        def evidence(record: Record) -> Vectors:
-            return self.shown[record.key][1].evidence
-
-        entries = entries_of(board.variants, evidence, metric.name, panel)
-        return RankTask(
-            [
-                Entry(contender(entry.variant), entry.scores, entry.evidence)
-                for entry in entries
-            ],
-            metric,
-        )  # fmt: skip
-
-    @cached_property
-    def tables(self) -> dict[str, dict[str, list[Row]]]:
-        """Board → panel → rows."""
-        metrics = self.options.metrics
-        tables: dict[str, dict[str, list[Row]]] = {}
-        for board in self.boards:
-            tables[board.id] = {}
-            for panel in board.panels:
-                rankings = {m.name: self.rankings[board.id, panel, m.name] for m in metrics}
-                tables[board.id][panel] = rows_of(board, panel, metrics, rankings)
-        return tables
-
-    def _board_entries(
-        self, tables: Mapping[str, Mapping[str, Sequence[Row]]]
-    ) -> list[BoardEntry]:  # fmt: skip
-        metric = self.options.metrics[0].name
-        entries = []
-        for board in self.boards:
-            leaders = [
-                row.variant.label
-                for row in tables[board.id][board.panels[0]]
-                if metric in row.places and row.places[metric].rank == 1
-            ]
-            failed = sum(run.record.status == "failed" for run in board.runs)
-            data = page_id(board.first.identity.data)
-            entries.append(BoardEntry(board, data, failed, some(leaders, _MOST_LEADERS)))
-        return entries
-
-    # Runs
-
-    def _run_pages(self) -> Iterator[Rendered]:
-        """Yield the page of each run, in their order."""
-        links: dict[str, list[BoardLink]] = {}
-        for board in self.boards:
-            link = BoardLink(board.id, board.preset, tuple(board.panels))
-            for run in board.runs:
-                links.setdefault(run.key, []).append(link)
-        metrics = [metric.name for metric in self.options.metrics]
-        tasks = (
-            RunTask(
-                run=run.limited_to(metrics),
-                spreads=summary.spreads,
-                boards=tuple(links[key]),
-                method_page=method_id(run.record),
-                data_page=page_id(run.record.identity.data),
-                environment_page=self._environments[key],
-                params=chosen_params(run.record, self._spec(run.record)),
-                repeat=repeat_command(run.record, self.registry),
-            )
-            for key, (run, summary) in self.shown.items()
+def _run_pages(contents: Contents) -> Iterator[Rendered]:
+    """Yield the page of each run, in their order."""
+    links: dict[str, list[BoardLink]] = {}
+    for board in contents.boards:
+        link = BoardLink(board.id, board.preset, tuple(board.panels))
+        for run in board.runs:
+            links.setdefault(run.key, []).append(link)
+    metrics = [metric.name for metric in contents.options.metrics]
+    tasks = (
+        RunTask(
+            run=run.limited_to(metrics),
+            spreads=summary.spreads,
+            boards=tuple(links[key]),
+            method_page=method_id(run.record),
+            data_page=page_id(run.record.identity.data),
+            environment_page=contents.environments[key],
+            params=chosen_params(run.record, contents.spec_of(run.record)),
+            repeat=repeat_command(run.record, contents.registry),
         )
-        return self.pool.map(partial(try_run_page, options=self.options), tasks)
+        for key, (run, summary) in contents.shown.items()
+    )
+    return contents.pool.map(partial(try_run_page, options=contents.options), tasks)
 
-    @cached_property
-    def _environments(self) -> dict[str, str]:
-        """Key of a run → name of the page of its environment."""
-        return {run.key: page_id(environment_of(run.record.provenance)) for run in self.runs}
 
-    def _runs_by_environment(self) -> dict[str, list[Run]]:
-        runs: dict[str, list[Run]] = {}
-        for run in self.runs:
-            runs.setdefault(self._environments[run.key], []).append(run)
-        return runs
-
-    # Methods
-
-    @cached_property
-    def methods(self) -> list[MethodEntry]:
-        """The methods by name."""
-        runs = sorted(
-            self.runs, key=lambda run: (run.record.identity.method, method_id(run.record))
-        )
-        entries = []
-        for page, group in groupby(runs, key=lambda run: method_id(run.record)):
-            members = tuple(group)
-            first = members[0].record
-            name, distribution = first.identity.method, first.identity.code.distribution
-            entries.append(MethodEntry(page, name, distribution, members, self._spec(first)))
-        return entries
-
-    def _spec(self, record: Record) -> MethodSpec | None:
-        """Return the spec of the record's method, if the same distribution is installed here."""
-        identity, methods = record.identity, self.registry.methods
-        plugin = methods.plugins.get(identity.method)
-        if plugin is None or plugin.distribution != identity.code.distribution:
-            return None
-        return methods.specs[identity.method]
-
-    def _method_rows(
-        self, method: MethodEntry, tables: Mapping[str, Mapping[str, Sequence[Row]]]
-    ) -> Iterator[MethodRows]:
-        for board in self.boards:
-            rows = [
-                row
-                for row in tables[board.id][board.panels[0]]
-                if row.method_page == method.id
-            ]  # fmt: skip
-            if rows:
-                yield MethodRows(board, rows)
-
-    # Data
-
-    def _data_uses(self) -> dict[str, list[DataUse]]:
-        """Return digest of a dataset → the boards on it."""
-        uses: dict[str, list[DataUse]] = {}
-        for board in self.boards:
-            splits = {self.shown[run.key][1].test_profiles for run in board.runs}
-            use = DataUse(board, sorted(filter(None, splits)))
-            uses.setdefault(board.first.identity.data, []).append(use)
-        return uses
+def _method_rows(contents: Contents, method: MethodEntry) -> Iterator[MethodRows]:
+    for board in contents.boards:
+        rows = [
+            row
+            for row in contents.tables[board.id][board.panels[0]]
+            if row.method_page == method.id
+        ]  # fmt: skip
+        if rows:
+            yield MethodRows(board, rows)
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from genebench._util.hashing import canonical
 from genebench.analysis.rank import Entry, Standing, caution, named_test, ranked
@@ -19,7 +19,8 @@ from genebench.specs import MetricSpec
 TARGETS = 9520
 """Target genes of the published maps (Chen et al., 2016). Coverage is a share of them."""
 
-Part = Literal["ranked", "control", "failed"]
+Section = Literal["ranked", "control", "failed"]
+"""A section of a table of ranks. The sections follow each other in this order."""
 
 _LIMITS = ("low", "high", "seed_low", "seed_high")
 """Ends of intervals: fields of a :class:`Place`, and suffixes of columns."""
@@ -116,7 +117,7 @@ class Row:
         stds: metric → standard deviation over genes, averaged over seeds.
         published: metric → the paper's value, if the row is a run of the published setting.
         marks: the marks of its runs.
-        part: the part of the table that it stands in.
+        section: the section of the table that it stands in.
     """
 
     variant: Variant
@@ -124,7 +125,7 @@ class Row:
     stds: Mapping[str, float]
     published: Mapping[str, Published]
     marks: Sequence[str]
-    part: Part
+    section: Section
 
     @property
     def first(self) -> Record:
@@ -187,14 +188,13 @@ def rows_of(
 ) -> list[Row]:
     """Return the rows of a panel: the ranked ones, then controls, then those that failed.
 
-    Within each part the best by the first metric comes first.
+    Within each section the best by the first metric comes first.
     """
     order = list(rankings[metrics[0].name].places)
     placed = set(order)
     order += [number for number in range(len(board.variants)) if number not in placed]
     rows = [_row(board, number, panel, metrics, rankings) for number in order]
-    parts = ("ranked", "control", "failed")
-    return sorted(rows, key=lambda row: parts.index(row.part))
+    return sorted(rows, key=lambda row: get_args(Section).index(row.section))
 
 
 def _row(
@@ -203,7 +203,7 @@ def _row(
 ) -> Row:  # fmt: skip
     variant = board.variants[number]
     names = [metric.name for metric in metrics]
-    part: Part = "control" if variant.control else "ranked" if variant.done else "failed"
+    section: Section = "control" if variant.control else "ranked" if variant.done else "failed"
     return Row(
         variant=variant,
         places={n: place for n in names if (place := rankings[n].places.get(number))},
@@ -215,7 +215,7 @@ def _row(
         # The papers have one number for all targets, and none for other panels.
         published=_published(board, variant, names) if panel == "all" else {},
         marks=board.marks(variant),
-        part=part,
+        section=section,
     )
 
 
@@ -279,7 +279,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _status(row: Row) -> str:
-    if row.part == "control":
+    if row.section == "control":
         return "control"
     if not row.variant.done:
         return "failed"

@@ -23,7 +23,7 @@ def no_exit() -> Iterator[None]:
         # multiprocessing, and does not end genebench.
         if os.getpid() != guarded_process:
             leave(status)
-        # Python ignores SystemExit in a thread other than the main one, so nobody would see it.
+        # Python ignores SystemExit in a thread other than the main one, so it would pass unnoticed.
         if current_thread() is not main_thread():
             raise RuntimeError(f"os._exit({status!r}) in a thread does not end genebench")
         raise SystemExit(f"os._exit({status!r}) was called, and would have ended genebench")

@@ -154,7 +154,7 @@ class Plugins:
 
 @contextmanager
 def _collected(complaints: list[str], plugin: str, hook: str) -> Iterator[None]:
-    """Append whatever a plugin's hook raises to the complaints, as one line."""
+    """Append any exception of a plugin's hook to the complaints, as one line."""
     try:
         yield
     except KeyboardInterrupt:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from genebench import hookspecs
+from genebench import hookspecs, specs
 from genebench.errors import describe
 from genebench.hookspecs import CONTRACT, PROJECT
 from genebench.plugins.time_limit import Overdue
@@ -84,6 +83,9 @@ def check_spec(spec: Any, kind: str) -> None:
         ContractError: it is something else.
     """
     # By the module's attribute: metrics → MetricSpec.
-    expected = getattr(import_module("genebench.specs"), f"{kind.removesuffix('s').title()}Spec")
+    expected = getattr(specs, f"{kind.removesuffix('s').title()}Spec")
     if not isinstance(spec, expected):
-        raise ContractError(f"{PROJECT}_{kind} returned {spec!r}, not a {expected.__name__}")
+        raise ContractError(
+            f"{PROJECT}_{kind} returned {spec!r}, not a {expected.__name__}. "
+            f"Return only objects of {expected.__name__}."
+        )

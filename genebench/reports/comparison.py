@@ -71,7 +71,7 @@ class ComparisonReport(Report):
             UserError: the file cannot be written.
         """
         text = csv_of(self.comparisons.genes)
-        with user_errors(path, "choose another file with --genes"), atomic_write(path) as stream:
+        with user_errors(path, "Choose another file with --genes."), atomic_write(path) as stream:
             stream.write(text.encode())
 
     def _differences(self, compared: list[tuple[Comparison[Variant], float]]) -> Table:

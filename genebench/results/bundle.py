@@ -93,7 +93,7 @@ def write_bundle(
         files={path.name: sha256_of(path) for path in (store.paths.layout, *paths)},
         **sender,
     )
-    with full_disk(out, "name another file with --out"):
+    with full_disk(out, "Name another file with --out."):
         if not out.parent.is_dir():
             raise UserError(f"{out}: there is no folder {out.parent}. Make it first.")
         # The manifest comes first, so that a reader can stop before it unpacks anything else.
@@ -118,7 +118,7 @@ def opened(path: Path) -> Iterator[tuple[Manifest, ResultsStore]]:
     """
     with tempfile.TemporaryDirectory(prefix="genebench-bundle-") as folder:
         with (
-            full_disk(Path(folder), "set TMPDIR to a larger place"),
+            full_disk(Path(folder), "Set TMPDIR to a larger place."),
             _damage(path),
             zipfile.ZipFile(path) as archive,
         ):

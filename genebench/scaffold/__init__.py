@@ -51,7 +51,7 @@ def create(kind: Kind, name: str, parent: Path) -> Path:
     words = _words(kind, name)
     folder = parent / words["distribution"]
     _check_free(kind, name, words, folder)
-    with user_errors(parent, "name another folder with --out"):
+    with user_errors(parent, "Name another folder with --out."):
         parent.mkdir(parents=True, exist_ok=True)
         # Renamed at the end, so that the folder is written whole or not at all.
         with tempfile.TemporaryDirectory(prefix=".genebench-new-", dir=parent) as temporary:

@@ -62,7 +62,7 @@ def test_only_old_leftovers_are_removed(tmp_path):
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_is_the_users_error_with_a_remedy(tmp_path, code):
-    with pytest.raises(UserError) as caught, full_disk(tmp_path, "name another folder"):
+    with pytest.raises(UserError) as caught, full_disk(tmp_path, "Name another folder."):
         raise OSError(code, "full")
     assert str(caught.value) == (
         f"{tmp_path}: no space left to write. Free some space, or name another folder."
@@ -70,7 +70,7 @@ def test_a_full_disk_is_the_users_error_with_a_remedy(tmp_path, code):
 
 
 def test_other_errors_while_writing_name_reason_and_remedy(tmp_path):
-    with pytest.raises(UserError) as caught, user_errors(tmp_path, "name another folder"):
+    with pytest.raises(UserError) as caught, user_errors(tmp_path, "Name another folder."):
         raise PermissionError(errno.EACCES, "Permission denied")
     assert str(caught.value) == (
         f"{tmp_path}: cannot write there (permission denied). Name another folder."
@@ -78,5 +78,5 @@ def test_other_errors_while_writing_name_reason_and_remedy(tmp_path):
 
 
 def test_what_is_no_full_disk_passes_through(tmp_path):
-    with pytest.raises(PermissionError), full_disk(tmp_path, "name another folder"):
+    with pytest.raises(PermissionError), full_disk(tmp_path, "Name another folder."):
         raise PermissionError(errno.EACCES, "Permission denied")

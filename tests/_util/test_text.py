@@ -1,4 +1,4 @@
-"""Text of plugins: whatever they print, the terminal stays ours."""
+"""Text of plugins: nothing that they print controls the terminal."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from genebench._util.text import (
     escaped_output,
     escaped_streams,
     no_formula,
+    printable_line,
 )
 
 
@@ -30,6 +31,11 @@ def shown(*parts):
 
 def test_lines_are_passed_on_whole_and_without_control_characters():
     assert shown("one\ntw", "o\x1b[2J\x07\n", "three") == "one\ntwo�[2J�\nthree\n"
+
+
+def test_a_line_of_a_traceback_keeps_its_indentation():
+    assert printable_line("    raise\tX\x1b[2J\n") == "    raise X�[2J"
+    assert printable_line("\t\x0bx") == "  x"
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd", "-cmd|x", "@SUM(1)", "\t=1", "\r=1", "\n=1", "-"])
@@ -137,4 +143,4 @@ def test_a_stand_in_has_a_descriptor_and_can_be_reconfigured(capfd):
 def test_printing_is_no_fault_where_there_is_no_standard_error(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     with escaped_streams():
-        sys.stdout.write("to nobody\n")
+        sys.stdout.write("to no reader\n")

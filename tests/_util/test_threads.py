@@ -12,7 +12,7 @@ from genebench._util.threads import in_order
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])
-def test_results_come_in_the_order_of_the_items_whoever_ends_first(monkeypatch, number):
+def test_results_come_in_the_order_of_the_items(monkeypatch, number):
     monkeypatch.setattr(threads, "cpu_count", lambda: number)
 
     def work(item):

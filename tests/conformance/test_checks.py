@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from genebench.conformance.check import all_checks
+from genebench.conformance.collection import all_checks
 from genebench.conformance.run import run_checks
 from genebench.conformance.subject import Subject
 
@@ -56,7 +56,7 @@ CAUGHT_BY = {
     "peeksnextdoor": {"fits_without_test_files", "order_of_genes_does_not_matter"},
     "peeksatprocess": {"fits_without_test_files", "order_of_genes_does_not_matter"},
     "adaptstolargeblocks": {"size_of_blocks_does_not_matter"},
-    "adaptstofirstblock": {"what_was_predicted_before_does_not_matter"},
+    "adaptstofirstblock": {"earlier_predictions_do_not_matter"},
     "transductive": BLOCKS - {"order_of_profiles_does_not_matter"},
     "fitsonvalidation": {"validation_targets_only_choose", "validation_landmarks_only_choose"},
     "choosespergene": set(),
@@ -102,8 +102,8 @@ def test_an_honest_method_passes_every_check(dishonest):
     results = outcomes("honest", {check.name for check in all_checks()})
     assert [o for o in results if o.status == "failed"] == []
     skipped = {o.check.name: o.detail for o in results if o.status == "skipped"}
-    assert skipped.pop("the_gpu_gives_what_the_cpu_gives") == "it declares one device"
-    skipped.pop("the_cpu_is_enough_when_asked_for", None)
+    assert skipped.pop("gpu_matches_cpu") == "it declares one device"
+    skipped.pop("cpu_leaves_the_gpu_alone", None)
     assert skipped == {
         "keeps_to_its_deadline": "it has no parameter minutes",
         "names_a_bad_parameter": "it has no parameters",
@@ -113,5 +113,5 @@ def test_an_honest_method_passes_every_check(dishonest):
 def test_every_check_catches_some_method():
     caught = set().union(*CAUGHT_BY.values())
     elsewhere = {"starts_without_torch"}
-    need_a_gpu = {"the_gpu_gives_what_the_cpu_gives", "the_cpu_is_enough_when_asked_for"}
+    need_a_gpu = {"gpu_matches_cpu", "cpu_leaves_the_gpu_alone"}
     assert {check.name for check in all_checks()} == caught | elsewhere | need_a_gpu

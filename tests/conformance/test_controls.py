@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genebench.conformance import parametrize_with_checks
+from genebench.testing import parametrize_with_checks
 
 
 @parametrize_with_checks(["train-mean", "copy-twin"])

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from genebench.conformance import parametrize_with_checks
 from genebench.conformance.base import CheckError, NotApplicable
-from genebench.conformance.check import all_checks, chosen_checks
+from genebench.conformance.checks.purity import _listed
+from genebench.conformance.collection import all_checks, chosen_checks
 from genebench.conformance.run import expected_failures, run_checks, summary
 from genebench.conformance.subject import Subject
 from genebench.errors import UserError
 from genebench.plugins.discovery import installed
 from genebench.plugins.registry import registry
+from genebench.testing import parametrize_with_checks
 
 LEARNS = "learns_what_is_easy"
 
@@ -32,7 +33,7 @@ def test_every_check_states_its_rule_in_one_sentence():
 
 
 def test_the_error_is_the_rule_and_what_the_method_does_instead(dishonest):
-    with pytest.raises(CheckError, match=r"^Err clearly less .* But its MAE is \d\.\d+, that"):
+    with pytest.raises(CheckError, match=r"^Have a clearly lower MAE .* But its MAE is \d\.\d+"):
         chosen_checks([LEARNS])[0](Subject("constant"))
 
 
@@ -96,7 +97,7 @@ def test_the_last_line_counts_and_gives_reasons(dishonest):
     checks = chosen_checks(["learning", "fits", "keeps_to_its_deadline", "failure"])
     outcomes = list(run_checks(subject, checks, {LEARNS: "it cannot"}))
     assert summary(outcomes) == (
-        "3 of 5 checks ran, 2 passed, 2 skipped (1 × it has no parameter minutes; "
+        "3 of 5 checks ran, 2 passed, 2 skipped (1 × it has no parameter minutes, "
         "1 × it has no parameters), 1 failed as expected (1 × it cannot)"
     )
 
@@ -119,6 +120,27 @@ def test_a_plugin_that_imports_torch_with_its_hooks_fails_the_check(install, fre
     outcome = outcome_of("heavy", "starts_without_torch")
     assert outcome.status == "failed"
     assert "heavy imports it. Move the code that needs torch to the module" in outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("method", "check", "observation"),
+    [
+        ("spoilsgenerator", "leaves_generators_alone", "But it changes numpy.random. Draw from"),
+        ("spoilserrors", "leaves_settings_alone", "numpy. Restore it."),
+    ],
+)
+def test_a_changed_state_of_the_process_is_named_with_a_remedy(
+    dishonest, method, check, observation
+):
+    assert observation in outcome_of(method, check).detail
+
+
+def test_names_are_listed_as_in_a_sentence():
+    assert [_listed(["a", "b", "c"][:count]) for count in (1, 2, 3)] == [
+        "a",
+        "a and b",
+        "a, b and c",
+    ]
 
 
 def test_the_users_own_data_and_generators_are_left_alone(home, dishonest):
@@ -169,7 +191,7 @@ def test_pytest_gets_every_check_of_every_method(dishonest):
 def test_the_parametrised_test_runs_in_pytest(pytester_like):
     done = pytester_like(
         """
-        from genebench.conformance import parametrize_with_checks
+        from genebench.testing import parametrize_with_checks
 
         @parametrize_with_checks("constant", expected={"fits": "a joke"})
         def test_conforms(check, method):
@@ -208,7 +230,7 @@ def test_genebench_testing_needs_no_pytest():
     import subprocess
     import sys
 
-    code = "import sys; sys.modules['pytest'] = None; from genebench.conformance import *"
+    code = "import sys; sys.modules['pytest'] = None; from genebench.testing import *"
     code += "; from genebench.conformance.run import run_checks"
     subprocess.run([sys.executable, "-c", code], check=True)
 

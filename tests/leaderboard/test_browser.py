@@ -15,7 +15,7 @@ from itertools import pairwise
 import pytest
 
 from genebench import api
-from genebench.leaderboard import build
+from genebench.leaderboard.assembly import build
 
 pytestmark = pytest.mark.browser
 

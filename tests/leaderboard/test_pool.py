@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import operator
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Lock
 
 import pytest
 
@@ -40,6 +46,108 @@ def test_what_a_task_prints_is_no_response(pool, capfd):
     assert list(pool.map(print, ["a word"])) == [None]
     assert list(pool.map(abs, [-1])) == [1]
     assert capfd.readouterr().out == ""
+
+
+class TwoArgumentsError(Exception):
+    """An exception that can be pickled, but not unpickled."""
+
+    def __init__(self, name, fault):
+        super().__init__(f"{name}: {fault}")
+
+
+class OneWay:
+    """A result that can be pickled, but not unpickled in the test's process."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def __reduce__(self):
+        return check_process, (self.pid,)
+
+
+def check_process(pid):
+    if os.getpid() != pid:
+        raise ValueError("another process")
+
+
+def fail_with_two_arguments(task):
+    raise TwoArgumentsError("x", f"no {task}")
+
+
+def lock(_):
+    return Lock()
+
+
+def one_way(_):
+    return OneWay(os.getpid())
+
+
+@pytest.fixture(scope="module")
+def importing_pool():
+    """A pool whose workers can import this file."""
+    folder = str(Path(__file__).parent)
+    sys.path.insert(0, folder)
+    workers = WorkerPool(1)
+    sys.path.remove(folder)
+    yield workers
+    workers.close()
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (fail_with_two_arguments, "TwoArgumentsError: x: no luck"),
+        (lock, "cannot pickle"),
+        (one_way, "The results of a worker process cannot be read: ValueError: another process"),
+    ],
+)
+def test_responses_that_cannot_be_sent_or_read_are_errors_and_the_worker_goes_on(
+    importing_pool, function, message, monkeypatch
+):
+    monkeypatch.setattr(function, "__module__", "test_pool")
+    monkeypatch.setitem(sys.modules, "test_pool", sys.modules[__name__])
+    with pytest.raises((RuntimeError, TypeError), match=message):
+        list(importing_pool.map(function, ["luck"]))
+    assert list(importing_pool.map(abs, [-1])) == [1]
+
+
+def test_a_request_that_cannot_be_sent_is_an_error_and_the_worker_goes_on(pool):
+    with pytest.raises(TypeError, match="cannot pickle"):
+        list(pool.map(abs, [Lock()]))
+    assert list(pool.map(abs, [-1])) == [1]
+
+
+def test_workers_end_if_a_later_one_cannot_be_started(monkeypatch):
+    started = []
+
+    def start():
+        if started:
+            raise OSError("no more processes")
+        started.append(subprocess.Popen(["sleep", "60"], stdin=-1, stdout=-1))
+        return started[0]
+
+    monkeypatch.setattr("genebench.leaderboard.pool._start_worker", start)
+    with pytest.raises(OSError, match="no more processes"):
+        WorkerPool(2)
+    assert started[0].returncode == -signal.SIGKILL
+
+
+def test_an_interrupt_does_not_wait_for_tasks(monkeypatch):
+    monkeypatch.setattr("genebench.leaderboard.pool.cpu_count", lambda: 2)
+    began = time.monotonic()
+    pools = []
+
+    def work_until_interrupted():
+        with pool_for(1000) as workers:
+            pools.append(workers)
+            assert list(workers.map(abs, [-1])) == [1]
+            workers.map(time.sleep, [60, 60], chunk=1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work_until_interrupted()
+    assert time.monotonic() - began < 30
+    assert all(worker.returncode is not None for worker in pools[0]._workers)
 
 
 def test_a_worker_that_dies_is_an_error_and_not_a_hang():

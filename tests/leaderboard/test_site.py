@@ -21,7 +21,8 @@ import pytest
 from genebench._util.hashing import key_of
 from genebench.analysis.bootstrap import seed_interval
 from genebench.errors import UserError
-from genebench.leaderboard import build, run_pages
+from genebench.leaderboard import run_pages
+from genebench.leaderboard.assembly import build
 from genebench.leaderboard.boards import boards_of
 from genebench.leaderboard.charts import (
     Axis,
@@ -663,7 +664,7 @@ def test_a_page_that_cannot_be_made_costs_its_run_and_not_the_board(store, tmp_p
 def test_a_board_of_runs_that_all_fail_to_be_shown_is_none(store, tmp_path, monkeypatch):
     bad = put(store, identity("knn"), 0.3)
     monkeypatch.setattr(run_pages, "run_page", lambda *_: 1 / 0)
-    with pytest.raises(UserError, match=f"no record to make a board of: .*{bad.key}"):
+    with pytest.raises(UserError, match=f"no record to make a board of. .*{bad.key}"):
         made(store, tmp_path)
     assert not (tmp_path / "site").exists()
 
@@ -735,9 +736,19 @@ def test_a_folder_of_something_else_is_named_and_the_rest_is_built(store, tmp_pa
 
 
 def test_no_record_at_all_is_the_users_mistake(store, tmp_path):
-    with pytest.raises(UserError, match="no record to make a board of"):
+    with pytest.raises(UserError) as caught:
         made(store, tmp_path)
+    assert str(caught.value) == (
+        f"There is no record to make a board of. {store.root} has no results yet. "
+        "Name another results folder, or run a benchmark first."
+    )
     assert not (tmp_path / "site").exists()
+
+
+def test_trials_alone_are_no_board(store, tmp_path):
+    put(store, identity("knn", test="geo/validation"))
+    with pytest.raises(UserError, match=r"All records are trials of tuning\. Name another"):
+        made(store, tmp_path)
 
 
 # The folder of the site
@@ -761,6 +772,17 @@ def test_files_that_were_put_beside_a_board_are_never_lost(store, tmp_path):
         made(store, tmp_path)
     assert (out / "CNAME").exists()
     assert (out / "index.html").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_a_remedy(store, tmp_path):
+    put(store, identity("lsr"))
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "site"
+    with pytest.raises(UserError) as caught:
+        build([store.root], out)
+    assert str(caught.value) == (
+        f"{out}: cannot write there (file exists). Name another folder with --out."
+    )
 
 
 def test_a_board_is_replaced_whole(store, tmp_path):
@@ -807,7 +829,8 @@ import sys
 from pathlib import Path
 
 print("the script runs")
-from genebench.leaderboard import build, pool
+from genebench.leaderboard import pool
+from genebench.leaderboard.assembly import build
 
 pool.PARALLEL_FROM_TASKS = 1
 pool.cpu_count = lambda: 2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from genebench import Context, Profiles, UserError, sklearn_method
-from genebench.conformance.check import all_checks
+from genebench.conformance.collection import all_checks
 from genebench.conformance.run import run_checks
 from genebench.conformance.subject import Subject
 from genebench.plugins.discovery import installed, use_files
@@ -253,7 +253,7 @@ def test_the_example_conforms(example, name):
     here = [check for check in all_checks() if check.name not in PROCESSES]
     failed = [one.detail for one in run_checks(subject, here, {}) if one.status == "failed"]
     assert failed == []
-    assert subject.fits.first().models
+    assert subject.fits.first.models
 
 
 def test_listing_the_example_does_not_import_scikit_learn(tmp_path):

@@ -130,7 +130,7 @@ BROKEN = {
         def genebench_methods():
             return ["sick-method"]
         """,
-        "genebench_methods returned 'sick-method', not a MethodSpec",
+        "returned 'sick-method', not a MethodSpec. Return only objects of MethodSpec.",
     ),
     "its hook returns a spec of another kind": (
         """
@@ -138,7 +138,7 @@ BROKEN = {
         def genebench_metrics():
             return [method()]
         """,
-        "not a MetricSpec",
+        "not a MetricSpec. Return only objects of MetricSpec.",
     ),
     "its hook returns a thing of many lines": (
         """
@@ -149,7 +149,7 @@ BROKEN = {
         def genebench_methods():
             return [Wordy()]
         """,
-        "genebench_methods returned one two, not a MethodSpec",
+        "genebench_methods returned one two, not a MethodSpec. Return only objects of MethodSpec.",
     ),
     "its hook returns one spec and no list": (
         """
@@ -345,7 +345,7 @@ def test_a_strict_fresh_process_ends_with_status_2(install):
 
 LOOPS = {
     "at import": "while True: pass",
-    "at import, whatever is raised": """
+    "at import, an exception of any kind": """
         import time
         while True:
             try:
@@ -455,7 +455,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("source", GARBAGE.values(), ids=GARBAGE)
-def test_whatever_is_done_to_the_output_at_import_the_result_arrives(install, source):
+def test_the_result_arrives_if_the_output_is_tampered_with_at_import(install, source):
     site = install_sick(install, f"{source}\n")
     listed = command(site, "list", "plugins", "--json", **{LIMIT: "0.5"})
     assert {row["name"] for row in json.loads(listed.stdout)} >= {

@@ -1,4 +1,4 @@
-"""The registry: specs by name, and help with names that nobody declares."""
+"""The registry: specs by name, and help with unknown names."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_empty_registry_says_so():
 
 @settings(deadline=None)
 @given(st.text())
-def test_whatever_is_typed_the_error_is_one_line(name):
+def test_the_error_about_any_unknown_name_is_one_line(name):
     message = str(unknown("method", name, NAMES))
     assert len(message.splitlines()) == 1
 

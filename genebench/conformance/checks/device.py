@@ -15,13 +15,13 @@ training takes, but should not change how good its end is."""
 
 
 @check
-def the_gpu_gives_what_the_cpu_gives(subject: Subject) -> None:
-    """Err as much after a fit on CUDA as after a fit on the CPU."""
+def gpu_matches_cpu(subject: Subject) -> None:
+    """Have the same MAE after a fit on CUDA as on the CPU."""
     if set(subject.method.spec.devices) != {"cpu", "cuda"}:
         raise NotApplicable("it declares one device")
     _check_cuda()
     fits = subject.fits
-    test, cpu = fits.test_sets()["geo"], fits.predictions()["geo"]
+    test, cpu = fits.test_sets["geo"], fits.predictions["geo"]
     gpu = fits.predict(fits.again(device="cuda")["geo"], test.landmarks)
     before, after = mae(test, cpu), mae(test, gpu)
     if abs(after - before) > _MAE_TOLERANCE * before:
@@ -29,7 +29,7 @@ def the_gpu_gives_what_the_cpu_gives(subject: Subject) -> None:
 
 
 @check
-def the_cpu_is_enough_when_asked_for(subject: Subject) -> None:
+def cpu_leaves_the_gpu_alone(subject: Subject) -> None:
     """Leave the GPU alone when the CPU is requested."""
     if "cpu" not in subject.method.spec.devices:
         raise NotApplicable("it does not run on the CPU")

@@ -13,8 +13,8 @@ from genebench.conformance.base import Predictions, Violation
 from genebench.conformance.check import check
 from genebench.conformance.child import ChildError, ask
 from genebench.conformance.fits import CLOSE, Fits, largest_difference
-from genebench.conformance.home import open_validation_sets
 from genebench.conformance.subject import Subject
+from genebench.conformance.temporary_home import open_validation_sets
 from genebench.data.profiles import Matrix, Profiles
 from genebench.method import Model
 
@@ -44,9 +44,9 @@ def fits_without_test_files(subject: Subject) -> None:
     """Fit the same model when no file on disk holds a test profile."""
     fits, method = subject.fits, subject.method
     fits.require_repeatable()
-    landmarks = {name: test.landmarks for name, test in fits.test_sets().items()}
+    landmarks = {name: test.landmarks for name, test in fits.test_sets.items()}
     request = {"method": method.spec.name, "params": method.params}
-    before = fits.predictions()
+    before = fits.predictions
     try:
         with subject.home.without_test_profiles() as home:
             result = ask(home, request, landmarks, _CHILD_SECONDS)
@@ -64,12 +64,12 @@ def fits_without_test_files(subject: Subject) -> None:
 def a_profile_is_predicted_by_itself(subject: Subject) -> None:
     """Predict each profile from its own landmarks alone."""
     fits = subject.fits
-    for name, predicted in fits.predictions().items():
-        landmarks = fits.test_sets()[name].landmarks.copy()
+    for name, predicted in fits.predictions.items():
+        landmarks = fits.test_sets[name].landmarks.copy()
         changed = len(landmarks) // 2
         landmarks[changed] = _UNUSUAL
         others = np.arange(len(landmarks)) != changed
-        after = fits.predict(fits.models()[name], landmarks)
+        after = fits.predict(fits.models[name], landmarks)
         difference = float(np.abs(after - predicted)[others].max())
         if difference > CLOSE:
             raise Violation(
@@ -105,10 +105,10 @@ def _check_same_choices(
     A method that only chooses predicts the same whenever it makes the same choices.
     """
     models = fits.again(validation_sets=validation_sets)
-    for name, test in fits.test_sets().items():
-        before, after = fits.models()[name], models[name]
+    for name, test in fits.test_sets.items():
+        before, after = fits.models[name], models[name]
         predicted = fits.predict(after, test.landmarks)
-        difference = float(np.abs(predicted - fits.predictions()[name]).max())
+        difference = float(np.abs(predicted - fits.predictions[name]).max())
         if _choices_of(before) == _choices_of(after) and difference > CLOSE:
             choices = ", ".join(f"{key}={value}" for key, value in before.choices.items())
             raise Violation(
@@ -122,7 +122,7 @@ def _check_far(fits: Fits) -> None:
 
     A fit follows the level of its targets, however far. So each gene is moved far up or down.
     """
-    n_genes = len(fits.test_sets()["geo"].target_genes)
+    n_genes = len(fits.test_sets["geo"].target_genes)
     direction = np.random.default_rng(1).choice([-1.0, 1.0], n_genes)
     models = fits.again(
         validation_sets=_validation_sets(
@@ -130,7 +130,7 @@ def _check_far(fits: Fits) -> None:
         )
     )
     for name, predicted in fits.predict_tests(models).items():
-        shift = (predicted - fits.predictions()[name]).mean(axis=0)
+        shift = (predicted - fits.predictions[name]).mean(axis=0)
         followed = float((shift * direction).mean())
         if followed > _FOLLOWED:
             raise Violation(
@@ -147,9 +147,9 @@ def _check_slight(fits: Fits, changed: Callable[[float], dict[str, Profiles]]) -
     moved = []
     for share in _SLIGHT:
         models = fits.again(validation_sets=changed(share))
-        moved.append(_moved(fits.predict_tests(models), fits.predictions()))
+        moved.append(_moved(fits.predict_tests(models), fits.predictions))
         # A gene may have two candidates that are almost equal. Most genes have not.
-        follow = np.min(moved, axis=0) > fits.repeat_difference()
+        follow = np.min(moved, axis=0) > fits.repeat_difference
         if follow.mean() <= _MOST_GENES:
             return
     effects = (
@@ -205,8 +205,8 @@ def validation_sets_are_apart(subject: Subject) -> None:
     fits.require_repeatable()
     name = "geo"
     alone = fits.again(validation_sets={name: open_validation_sets()[name]})
-    predicted = fits.predict(alone[name], fits.test_sets()[name].landmarks)
-    difference = float(np.abs(predicted - fits.predictions()[name]).max())
+    predicted = fits.predict(alone[name], fits.test_sets[name].landmarks)
+    difference = float(np.abs(predicted - fits.predictions[name]).max())
     if difference > CLOSE:
         raise Violation(
             f"with the validation set of {name} alone, predictions of {name} differ by up to "

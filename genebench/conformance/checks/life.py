@@ -13,8 +13,8 @@ from genebench.conformance.base import NotApplicable, Violation
 from genebench.conformance.check import check
 from genebench.conformance.child import ChildError, ask
 from genebench.conformance.fits import CLOSE, largest_difference
-from genebench.conformance.home import open_training_set
 from genebench.conformance.subject import Subject
+from genebench.conformance.temporary_home import open_training_set
 from genebench.hookspecs import hookimpl
 from genebench.models.saved import save_model, tensors_of
 from genebench.plugins.discovery import installed
@@ -45,18 +45,18 @@ def a_saved_model_predicts_the_same(subject: Subject) -> None:
     paths = {}
     for evaluation in job.evaluations:
         name = evaluation.protocol.name
-        tensors = tensors_of(fits.models()[name])
+        tensors = tensors_of(fits.models[name])
         if not tensors:
             raise NotApplicable("its models have no tensors(), and cannot be saved")
         paths[name] = str(folder / f"{name}.safetensors")
         save_model(folder / f"{name}.safetensors", tensors, evaluation.identity, "check", train)
-    landmarks = {name: test.landmarks for name, test in fits.test_sets().items()}
+    landmarks = {name: test.landmarks for name, test in fits.test_sets.items()}
     request = {"model": paths, "device": subject.method.device}
     try:
         opened = ask(subject.home.path(), request, landmarks, _CHILD_SECONDS)
     except ChildError as error:
         raise Violation(f"the saved model cannot be opened: {error}") from error
-    difference = largest_difference(opened.predictions, fits.predictions())
+    difference = largest_difference(opened.predictions, fits.predictions)
     if difference > CLOSE:
         raise Violation(f"predictions differ by up to {difference:.2g} standard deviations.")
 
@@ -105,7 +105,7 @@ def an_interrupted_fit_is_continued(subject: Subject) -> None:
     with suppress(KeyboardInterrupt):
         fits.again(progress=interrupt, scratch=scratch)
     continued = fits.predict_tests(fits.again(scratch=scratch))
-    difference = largest_difference(continued, fits.predictions())
+    difference = largest_difference(continued, fits.predictions)
     if difference > CLOSE:
         raise Violation(f"predictions differ by up to {difference:.2g} standard deviations.")
 
@@ -121,7 +121,7 @@ def keeps_to_its_deadline(subject: Subject) -> None:
     if "epochs" in names:
         params["epochs"] = int(method.spec.param("epochs").maximum or _EPOCHS)
     request = {"method": method.spec.name, "params": params}
-    landmarks = {name: test.landmarks for name, test in subject.fits.test_sets().items()}
+    landmarks = {name: test.landmarks for name, test in subject.fits.test_sets.items()}
     seconds = 60 * _DEADLINE_MINUTES
     allowed = _DEADLINE_FACTOR * seconds + _GRACE_SECONDS
     try:
@@ -134,7 +134,7 @@ def keeps_to_its_deadline(subject: Subject) -> None:
 
 def _reports(subject: Subject) -> int:
     """Return the number of reports of progress of the first fit."""
-    reports = subject.fits.usable().reports
+    reports = subject.fits.usable.reports
     if not reports:
         raise NotApplicable("it never calls context.progress, so it cannot be interrupted")
     return reports

@@ -10,9 +10,9 @@ from genebench.conformance import simulated
 from genebench.conformance.base import Violation
 from genebench.conformance.check import check
 from genebench.conformance.fits import CLOSE
-from genebench.conformance.home import open_training_set, open_validation_sets
 from genebench.conformance.scores import mae
 from genebench.conformance.subject import Subject
+from genebench.conformance.temporary_home import open_training_set, open_validation_sets
 from genebench.data.profiles import Matrix
 from genebench.formats.base import BLOCK
 
@@ -32,20 +32,20 @@ weights belong to positions, so permuting genes has the effect of another seed."
 
 @check
 def order_of_profiles_does_not_matter(subject: Subject) -> None:
-    """Predict the same for each profile, in whatever order the profiles come."""
+    """Predict the same for each profile, in any order of the profiles."""
     fits = subject.fits
-    for name, predicted in fits.predictions().items():
+    for name, predicted in fits.predictions.items():
         order = np.random.default_rng(0).permutation(len(predicted))
-        landmarks = fits.test_sets()[name].landmarks[order]
-        _compare(fits.predict(fits.models()[name], landmarks), predicted[order])
+        landmarks = fits.test_sets[name].landmarks[order]
+        _compare(fits.predict(fits.models[name], landmarks), predicted[order])
 
 
 @check
 def size_of_blocks_does_not_matter(subject: Subject) -> None:
-    """Predict the same for each profile, in whatever size of blocks the profiles come."""
+    """Predict the same for each profile, in blocks of any size."""
     fits = subject.fits
-    for name, predicted in fits.predictions().items():
-        landmarks, model = fits.test_sets()[name].landmarks, fits.models()[name]
+    for name, predicted in fits.predictions.items():
+        landmarks, model = fits.test_sets[name].landmarks, fits.models[name]
         for size in _BLOCK_SIZES:
             starts = range(0, len(landmarks), size)
             blocks = [fits.predict(model, landmarks[start : start + size]) for start in starts]
@@ -56,24 +56,24 @@ def size_of_blocks_does_not_matter(subject: Subject) -> None:
 
 
 @check
-def what_was_predicted_before_does_not_matter(subject: Subject) -> None:
-    """Predict the same whatever profiles the model predicted before."""
+def earlier_predictions_do_not_matter(subject: Subject) -> None:
+    """Predict the same after predictions of any other profiles."""
     fits = subject.fits
     fits.require_repeatable()
     models = fits.again()
-    for name, predicted in fits.predictions().items():
-        landmarks = fits.test_sets()[name].landmarks
+    for name, predicted in fits.predictions.items():
+        landmarks = fits.test_sets[name].landmarks
         fits.predict(models[name], np.full_like(landmarks, _UNUSUAL))
         _compare(fits.predict(models[name], landmarks), predicted)
 
 
 @check
 def order_of_genes_does_not_matter(subject: Subject) -> None:
-    """Predict the same in any order of genes, or err about as much if the method is stochastic."""
+    """Predict the same in any order of genes, or have about the same MAE if stochastic."""
     fits = subject.fits
     fits.require_repeatable()
     random = np.random.default_rng(0)
-    train, test = open_training_set(), fits.test_sets()["geo"]
+    train, test = open_training_set(), fits.test_sets["geo"]
     orders = [random.permutation(len(genes)) for genes in (test.landmark_genes, test.target_genes)]
     models = fits.again(
         simulated.with_genes_permuted(train, *orders),
@@ -82,12 +82,12 @@ def order_of_genes_does_not_matter(subject: Subject) -> None:
             for name, profiles in open_validation_sets().items()
         },
     )
-    predicted = np.empty_like(fits.predictions()["geo"])
+    predicted = np.empty_like(fits.predictions["geo"])
     predicted[:, orders[1]] = fits.predict(models["geo"], test.landmarks[:, orders[0]])
     if not subject.method.spec.stochastic:
-        _compare(predicted, fits.predictions()["geo"])
+        _compare(predicted, fits.predictions["geo"])
         return
-    before, after = mae(test, fits.predictions()["geo"]), mae(test, predicted)
+    before, after = mae(test, fits.predictions["geo"]), mae(test, predicted)
     if abs(after - before) > _MAE_TOLERANCE * before:
         raise Violation(f"the MAE goes from {before:.3f} to {after:.3f}.")
 

@@ -11,7 +11,7 @@ from genebench.conformance.subject import Subject
 @check
 def the_same_seed_gives_the_same(subject: Subject) -> None:
     """Predict the same after two fits with the same seed and the same data."""
-    difference = subject.fits.repeat_difference()
+    difference = subject.fits.repeat_difference
     if difference > CLOSE:
         raise Violation(f"predictions differ by up to {difference:.2g} standard deviations.")
 
@@ -20,7 +20,7 @@ def the_same_seed_gives_the_same(subject: Subject) -> None:
 def predicting_again_gives_the_same(subject: Subject) -> None:
     """Predict the same each time with the same model."""
     fits = subject.fits
-    difference = largest_difference(fits.first_predictions(), fits.predict_tests(fits.models()))
+    difference = largest_difference(fits.first_predictions, fits.predict_tests(fits.models))
     if difference > CLOSE:
         raise Violation(f"predictions differ by up to {difference:.2g} standard deviations.")
 
@@ -30,7 +30,7 @@ def the_seed_matters_as_declared(subject: Subject) -> None:
     """Predict something else with another seed if the spec says stochastic, and only then."""
     fits = subject.fits
     fits.require_repeatable()
-    difference = largest_difference(fits.predict_tests(fits.again(seed=1)), fits.predictions())
+    difference = largest_difference(fits.predict_tests(fits.again(seed=1)), fits.predictions)
     stochastic = subject.method.spec.stochastic
     if not stochastic and difference > CLOSE:
         raise Violation(

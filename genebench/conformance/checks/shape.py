@@ -9,8 +9,8 @@ import numpy as np
 from genebench.conformance.base import Violation
 from genebench.conformance.check import check
 from genebench.conformance.fits import CLOSE
-from genebench.conformance.home import PROTOCOLS
 from genebench.conformance.subject import Subject
+from genebench.conformance.temporary_home import PROTOCOLS
 from genebench.method import Model
 
 _FAR = 20.0
@@ -20,7 +20,7 @@ _FAR = 20.0
 @check
 def fits(subject: Subject) -> None:
     """Return one Model for each validation set, by its name."""
-    models = subject.fits.first().models
+    models = subject.fits.first.models
     if not isinstance(models, Mapping):
         raise Violation(f"fit returned {type(models).__name__}.")
     if missing := sorted(set(PROTOCOLS) - set(models)):
@@ -36,32 +36,32 @@ def fits(subject: Subject) -> None:
 def predicts_many_profiles(subject: Subject) -> None:
     """Predict finite numbers for a block, profiles × targets."""
     fits = subject.fits
-    for name, model in fits.models().items():
-        fits.predict(model, fits.test_sets()[name].landmarks)
+    for name, model in fits.models.items():
+        fits.predict(model, fits.test_sets[name].landmarks)
 
 
 @check
 def predicts_one_profile(subject: Subject) -> None:
     """Predict 1 × targets for a block of one profile."""
     fits = subject.fits
-    for name, model in fits.models().items():
-        fits.predict(model, fits.test_sets()[name].landmarks[:1])
+    for name, model in fits.models.items():
+        fits.predict(model, fits.test_sets[name].landmarks[:1])
 
 
 @check
 def predicts_no_profile(subject: Subject) -> None:
     """Predict 0 × targets for a block of no profiles."""
     fits = subject.fits
-    for name, model in fits.models().items():
-        fits.predict(model, fits.test_sets()[name].landmarks[:0])
+    for name, model in fits.models.items():
+        fits.predict(model, fits.test_sets[name].landmarks[:0])
 
 
 @check
 def predicts_profiles_far_out(subject: Subject) -> None:
     """Predict finite numbers even where landmarks are far from all training profiles."""
     fits = subject.fits
-    for name, model in fits.models().items():
-        landmarks = fits.test_sets()[name].landmarks
+    for name, model in fits.models.items():
+        landmarks = fits.test_sets[name].landmarks
         for value in (-_FAR, _FAR):
             fits.predict(model, np.full_like(landmarks, value))
 
@@ -70,12 +70,12 @@ def predicts_profiles_far_out(subject: Subject) -> None:
 def predicts_any_layout(subject: Subject) -> None:
     """Predict the same for any memory layout of a block (column by column, every other row)."""
     fits = subject.fits
-    for name, model in fits.models().items():
-        landmarks = fits.test_sets()[name].landmarks
+    for name, model in fits.models.items():
+        landmarks = fits.test_sets[name].landmarks
         every_other_row = np.repeat(landmarks, 2, axis=0)[::2]
         for layout in (np.asfortranarray(landmarks), every_other_row):
             # Not fits.predict(), which would copy the block to the usual layout.
             predicted = np.asarray(model.predict(layout))
-            difference = float(np.abs(predicted - fits.predictions()[name]).max())
+            difference = float(np.abs(predicted - fits.predictions[name]).max())
             if difference > CLOSE:
                 raise Violation(f"predictions differ by {difference:.2g} standard deviations.")

@@ -43,7 +43,7 @@ def write_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> list[P
     """
     check_drawing()
     written, used = [], dict[str, int]()
-    with user_errors(folder, "choose another folder with --out"):
+    with user_errors(folder, "Choose another folder with --out."):
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure in figures:
             used[name] = used.get(name, 0) + 1

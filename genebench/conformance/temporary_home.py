@@ -24,11 +24,11 @@ PROTOCOLS = {protocol.name: protocol for protocol in (GEO, GTEX)}
 
 _VARIABLE = "GENEBENCH_HOME"
 
-_HOMES: weakref.WeakSet[CheckHome] = weakref.WeakSet()
+_HOMES: weakref.WeakSet[TemporaryHome] = weakref.WeakSet()
 """Every home of this process."""
 
 
-class CheckHome:
+class TemporaryHome:
     """A folder for the datasets and the files of one subject. It is removed with this object."""
 
     def __init__(self) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any
 
-from genebench._util.progress import Progress, silent
 from genebench.conformance.base import Models, NotApplicable, Params
-from genebench.conformance.home import EASY, PROTOCOLS, open_dataset
+from genebench.conformance.temporary_home import EASY, PROTOCOLS, open_dataset
 from genebench.data.profiles import Profiles
 from genebench.errors import UserError
 from genebench.method import Context, Method
@@ -23,16 +22,7 @@ from genebench.runs.plan import Request, make_plan
 from genebench.specs import MethodSpec
 
 
-class FitOptions(TypedDict, total=False):
-    """Options of a fit. The defaults are those of :class:`genebench.method.Context`."""
-
-    seed: int
-    device: str
-    progress: Progress
-    scratch: Path | None
-
-
-class CheckedMethod:
+class MethodUnderCheck:
     """A method with certain parameters, as it is checked.
 
     Attributes:
@@ -77,7 +67,7 @@ class CheckedMethod:
         """Return a new method with its parameters, or with others.
 
         Raises:
-            Exception: whatever the method raises.
+            Exception: any exception of the method.
         """
         method: Method = load_code(self.spec.code)(**(self.params if params is None else params))
         return method
@@ -87,22 +77,25 @@ class CheckedMethod:
         train: Profiles,
         validation_sets: Mapping[str, Profiles],
         params: Params | None = None,
-        **options: Unpack[FitOptions],
+        **settings: Any,
     ) -> Models:
         """Create the method and fit it, as a job does.
 
+        Args:
+            train: the training profiles.
+            validation_sets: protocol → its validation set.
+            params: the parameters, if not those of this object.
+            settings: fields of the :class:`Context`, where they are not the defaults.
+
         Raises:
-            Exception: whatever the method raises.
+            Exception: any exception of the method.
         """
         load_code(self.spec.code)
+        if "device" not in settings:
+            settings["device"] = self.device
+        context = Context(**settings)
         # Only now: the import of the method may be the first one of torch, which has a generator.
-        seed_everything(options.get("seed", 0))
-        context = Context(
-            seed=options.get("seed", 0),
-            device=options.get("device") or self.device,
-            progress=options.get("progress", silent),
-            scratch=options.get("scratch"),
-        )
+        seed_everything(context.seed)
         return self.create(params).fit(train, dict(validation_sets), context)
 
     def job(self, results: Path) -> Job:
