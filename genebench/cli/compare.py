@@ -63,10 +63,10 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
         a, b,
         metric=metric, panel=panel, protocols=protocol, dataset=dataset, results=results,
     )  # fmt: skip
-    made = ComparisonReport(
+    report = ComparisonReport(
         comparisons.records, registry(), colour=sys.stdout.isatty(), width=output.width(),
         comparisons=comparisons,
     )  # fmt: skip
-    print_report(made, format_, out)
+    print_report("compare", report, format_, out)
     if genes:
-        made.write_genes(genes)
+        report.write_genes(genes)

@@ -90,20 +90,20 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     selection = Selection(dataset, protocol, methods, trials)
     records = selection.of(everything)
     shown = metrics_of(records, metrics)
-    made = make_report(
+    chosen = make_report(
         name, records, all_records=tuple(Selection(trials=trials).of(everything)),
         metrics=shown, vectors_of=Readable(ResultsStore(results).vectors), argument=argument,
         selection=selection,
     )  # fmt: skip
-    check_report(made)
+    check_report(name, chosen)
     # Scoring may take minutes, so everything that can be refused is refused above.
     if recompute:
-        made = _rescored(made, results)
-        check_report(made)
+        chosen = _rescored(chosen, results)
+        check_report(name, chosen)
     for metric in shown:
         if metric not in registry().metrics.specs:
             typer.echo(f"note: metric {metric}: not installed here", err=True)
-    print_report(made, format_, out)
+    print_report(name, chosen, format_, out)
 
 
 def _check_options(spec: ReportSpec, argument: str, out: Path | None) -> None:
@@ -128,7 +128,7 @@ def _check_options(spec: ReportSpec, argument: str, out: Path | None) -> None:
     check_drawing()
 
 
-def _rescored(made: Report, results: Path) -> Report:
+def _rescored(report: Report, results: Path) -> Report:
     """Return the report with scores recomputed from kept predictions.
 
     Raises:
@@ -138,9 +138,9 @@ def _rescored(made: Report, results: Path) -> Report:
     from genebench.results.store import ResultsStore
 
     store = ResultsStore(results)
-    rescored = {record.key: recompute(record, store, registry()) for record in made.records}
+    rescored = {record.key: recompute(record, store, registry()) for record in report.records}
     return replace(
-        made,
+        report,
         records=tuple(rescored.values()),
-        all_records=tuple(rescored.get(record.key, record) for record in made.all_records),
+        all_records=tuple(rescored.get(record.key, record) for record in report.all_records),
     )
