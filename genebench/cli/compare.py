@@ -51,9 +51,9 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
     The test resamples the differences between test profiles, whole groups at a time where groups
     are known. Shares of genes are descriptive.
     """
+    from genebench.analysis.comparisons import compare as compare_methods
     from genebench.plugins.registry import registry
-    from genebench.reports.compare import compare as compare_methods
-    from genebench.reports.comparison import ComparisonReport
+    from genebench.reports.compare import ComparisonReport
     from genebench.reports.figures.drawing import check_drawing
 
     reporter_of(format_)

@@ -195,10 +195,10 @@ def _describe(dataset: Dataset) -> None:
     typer.echo(f"{dataset.name}: {info['title']}")
     settings = "values and split as they came"
     if not dataset.is_standardised:
-        settings = f"missing genes: {info['missing_genes']}; split seed {info['split_seed']}"
+        settings = f"missing genes: {info['missing_genes']}, split seed {info['split_seed']}"
     typer.echo(
-        f"digest {dataset.digest}; {info['landmarks']:,} landmarks, {info['targets']:,} targets, "
-        f"{info['twins']:,} of them twins; {settings}"
+        f"digest {dataset.digest}: {info['landmarks']:,} landmarks, {info['targets']:,} targets, "
+        f"{info['twins']:,} of them twins. Settings: {settings}."
     )
     duplicates = info.get("duplicates", {"rule": "keep"})
     if duplicates["rule"] != "keep":

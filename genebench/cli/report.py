@@ -78,7 +78,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     """Print a report of a results folder: tables for people, or values for other programs."""
     from genebench import api
     from genebench.analysis.vectors import Readable
-    from genebench.reports.selection import Selection
+    from genebench.results.filters import RecordFilter
     from genebench.results.store import ResultsStore
 
     spec = registry().reports.get(name)
@@ -87,13 +87,15 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     everything = api.records(results).records
     if not everything:
         raise UserError(f"{results}: there are no results yet. Run some with genebench run.")
-    selection = Selection(dataset, protocol, methods, trials)
-    records = selection.of(everything)
+    # With trials, both kinds of records are kept.
+    kinds = RecordFilter(trials=None if trials else False)
+    record_filter = replace(kinds, dataset=dataset, protocols=protocol, methods=methods)
+    records = record_filter.apply(everything)
     shown = metrics_of(records, metrics)
     chosen = make_report(
-        name, records, all_records=tuple(Selection(trials=trials).of(everything)),
+        name, records, all_records=tuple(kinds.apply(everything)),
         metrics=shown, vectors_of=Readable(ResultsStore(results).vectors), argument=argument,
-        selection=selection,
+        record_filter=record_filter,
     )  # fmt: skip
     check_report(name, chosen)
     # Scoring may take minutes, so everything that can be refused is refused above.

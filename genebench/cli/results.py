@@ -138,6 +138,7 @@ def export(  # noqa: PLR0917  the command line names them
 ) -> None:
     """Write results as a table for other programs."""
     from genebench import api
+    from genebench.results.filters import RecordFilter
 
     form = format_ or out.suffix.removeprefix(".").lower()
     if form not in _FORMATS:
@@ -147,7 +148,9 @@ def export(  # noqa: PLR0917  the command line names them
             "--wide is for --table genes and --table profiles. Remove it, or add one of them."
         )
     outcome = api.records(results)
-    outcome = outcome._replace(records=_chosen(outcome.records, dataset, protocol, methods))
+    outcome = outcome._replace(
+        records=RecordFilter(dataset, protocol, methods).apply(outcome.records)
+    )
     if not outcome.records:
         raise UserError(f"{results}: no results to export. Make some with genebench run.")
     if table == "scores":
@@ -182,14 +185,14 @@ def submit(  # noqa: PLR0917  the command line names them
     everybody who has the dataset can recompute every score.
     """
     from genebench.results.bundle import SENDER_LETTERS, write_bundle
-    from genebench.results.filters import filter_records
+    from genebench.results.filters import RecordFilter
     from genebench.results.store import ResultsStore
 
     store = ResultsStore(results)
     readable, faults = store.sound()
     for fault in faults:
         _echo(f"left out: {fault.line}")
-    records = filter_records(_chosen(readable, dataset, protocol, methods), trials=False)
+    records = RecordFilter(dataset, protocol, methods, trials=False).apply(readable)
     sender = {"name": name, "contact": contact, "licence": licence}
     for key, text in sender.items():
         if len(text) > SENDER_LETTERS:
@@ -259,14 +262,6 @@ def _unmet(store: ResultsStore, records: list[Record], sender: dict[str, str], s
     for violation in violations:
         _echo(f"not met: {violation}")
     return bool(violations)
-
-
-def _chosen(
-    records: list[Record], dataset: str | None, protocol: str | None, methods: str | None
-) -> list[Record]:
-    from genebench.reports.selection import Selection
-
-    return Selection(dataset, protocol, methods, trials=True).of(records)
 
 
 def _write(frame: pd.DataFrame, out: Path, form: str) -> None:

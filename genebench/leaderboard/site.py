@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 
-from genebench.analysis.rank import Entry, entries_of
+from genebench.analysis.rank import entries_of
+from genebench.analysis.variants import Variant
 from genebench.data.store import DataStore
 from genebench.errors import some
 from genebench.leaderboard.boards import Board, boards_of, page_id
@@ -39,7 +40,6 @@ from genebench.leaderboard.run_pages import (
     try_run_page,
 )
 from genebench.leaderboard.tables import (
-    Contender,
     Ranking,
     RankTask,
     Row,
@@ -49,7 +49,6 @@ from genebench.leaderboard.tables import (
 )
 from genebench.leaderboard.vectors import Vectors, VectorSummary
 from genebench.plugins.registry import Registry
-from genebench.reports.variants import Variant
 from genebench.results.record import Record
 from genebench.specs import MethodSpec, MetricSpec
 
@@ -180,9 +179,8 @@ class Site:
         # By other metrics than the first, scores and intervals are shown, but no ranks.
         unranked = metric is not self.options.metrics[0]
 
-        def contender(variant: Variant) -> Contender:
-            number = numbers[id(variant)]
-            return Contender(number, variant.label, control=unranked or variant.control)
+        def without_records(variant: Variant) -> Variant:
+            return replace(variant, records=(), control=unranked or variant.control)
 
         def evidence(record: Record) -> Vectors:
             return self.shown[record.key][1].evidence
@@ -190,9 +188,10 @@ class Site:
         entries = entries_of(board.variants, evidence, metric.name, panel)
         return RankTask(
             [
-                Entry(contender(entry.variant), entry.scores, entry.evidence)
+                replace(entry, variant=without_records(entry.variant))
                 for entry in entries
             ],
+            [numbers[id(entry.variant)] for entry in entries],
             metric,
         )  # fmt: skip
 

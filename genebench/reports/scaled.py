@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from genebench.analysis.grouping import in_order
 from genebench.analysis.scaled import CEILING, FLOOR, scaled
+from genebench.analysis.variants import Variant, variants_of
 from genebench.errors import UserError
-from genebench.reports.grouping import in_order
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.variants import Variant, variants_of
 from genebench.results.panels import PANELS
 from genebench.specs import MetricSpec
 
@@ -67,7 +67,7 @@ class ScaledReport(Report):
             part = rows[rows["metric"] == metric]
             panels = [panel for panel in PANELS if panel in set(part["panel"])]
             shown = [(variant, _means(part, variant)) for variant in variants]
-            ranked = sorted(shown, key=lambda pair: _rank(pair[0], pair[1], panels[0]))
+            ranked = sorted(shown, key=lambda pair: _sort_key(pair[0], pair[1], panels[0]))
             yield Table(
                 title=f"{self._spec(metric).title}, scaled (higher is better)",
                 columns=("method", *panels),
@@ -97,7 +97,7 @@ class ScaledReport(Report):
         return self.registry.metrics.specs[metric]
 
 
-def _rank(variant: Variant, means: Mapping[str, float], panel: str) -> tuple[bool, float]:
+def _sort_key(variant: Variant, means: Mapping[str, float], panel: str) -> tuple[bool, float]:
     """Return a key that sorts best first, then variants without a value, then controls."""
     return variant.control, -means.get(panel, -math.inf)
 

@@ -12,9 +12,9 @@ import genebench
 from genebench import UserError, api
 from genebench._util.hashing import key_of
 from genebench.analysis.bootstrap import seed_interval
+from genebench.analysis.comparisons import compare
 from genebench.plugins.registry import registry
-from genebench.reports.compare import compare
-from genebench.reports.comparison import ComparisonReport
+from genebench.reports.compare import ComparisonReport
 from genebench.reports.figures import scatter
 from genebench.results.panels import scores_of
 from genebench.results.store import ResultsStore

@@ -9,16 +9,21 @@ from genebench.results.record import Record
 from genebench.specs import PRESETS
 
 
+def comparison_key(record: Record) -> tuple[str, ...]:
+    """Return all that scores depend on besides the method: data, protocol, and arithmetic."""
+    identity = record.identity
+    return (
+        identity.data, identity.protocol, str(identity.protocol_version),
+        identity.train, identity.validation, identity.test,
+        str(identity.numerics), *map(str, sorted(identity.splits.items())),
+    )  # fmt: skip
+
+
 def comparable(records: Iterable[Record]) -> list[list[Record]]:
     """Group records that may stand in one table: those whose tests are the same."""
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
-        identity = record.identity
-        tested = (identity.protocol, identity.train, identity.validation, identity.test)
-        # Scores also depend on the data, the code of splits, and two versions.
-        versions = identity.protocol_version, identity.numerics, sorted(identity.splits.items())
-        key = (identity.data, *tested, *map(str, versions))
-        groups.setdefault(key, []).append(record)
+        groups.setdefault(comparison_key(record), []).append(record)
     return list(groups.values())
 
 
@@ -26,14 +31,14 @@ def in_order(records: Iterable[Record], registry: Registry) -> list[list[Record]
     """Return the comparable groups by dataset, protocol (in the registry's order) and data."""
     protocols = list(registry.protocols.specs)
 
-    def place(group: list[Record]) -> tuple[str, int, str]:
+    def sort_key(group: list[Record]) -> tuple[str, int, str]:
         identity = group[0].identity
         installed = identity.protocol in protocols
         # Protocols that are not installed come last.
         number = protocols.index(identity.protocol) if installed else len(protocols)
         return group[0].dataset, number, identity.data
 
-    return sorted(comparable(records), key=place)
+    return sorted(comparable(records), key=sort_key)
 
 
 def by_preset(records: Iterable[Record], registry: Registry) -> dict[str, list[Record]]:
