@@ -9,21 +9,16 @@ from genebench.results.record import Record
 from genebench.specs import PRESETS
 
 
-def comparison_key(record: Record) -> tuple[str, ...]:
-    """Return all that scores depend on besides the method: data, protocol, and arithmetic."""
-    identity = record.identity
-    return (
-        identity.data, identity.protocol, str(identity.protocol_version),
-        identity.train, identity.validation, identity.test,
-        str(identity.numerics), *map(str, sorted(identity.splits.items())),
-    )  # fmt: skip
-
-
 def comparable(records: Iterable[Record]) -> list[list[Record]]:
     """Group records that may stand in one table: those whose tests are the same."""
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
-        groups.setdefault(comparison_key(record), []).append(record)
+        identity = record.identity
+        tested = (identity.protocol, identity.train, identity.validation, identity.test)
+        # Scores also depend on the data, the code of splits, and two versions.
+        versions = identity.protocol_version, identity.numerics, sorted(identity.splits.items())
+        key = (identity.data, *tested, *map(str, versions))
+        groups.setdefault(key, []).append(record)
     return list(groups.values())
 
 

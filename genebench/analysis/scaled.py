@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
 
-from genebench.analysis.grouping import comparison_key
 from genebench.analysis.tidy import tidy
 from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
@@ -63,19 +62,28 @@ def scaled(
     return table.loc[usable, list(COLUMNS)].reset_index(drop=True)
 
 
+def _test(record: Record) -> tuple[object, ...]:
+    """Return what a method and its controls must have in common: data, protocol, arithmetic."""
+    of = record.identity
+    return (
+        of.data, of.protocol, of.protocol_version, of.train, of.validation, of.test, of.numerics,
+        *sorted(of.splits.items()),
+    )  # fmt: skip
+
+
 def _floors_and_ceilings(
     records: Iterable[Record], controls: Iterable[Record]
 ) -> Iterator[tuple[str, str, str, float, float]]:
     """Yield key, panel, metric, floor and ceiling of each score that has both controls."""
-    controls_of: dict[tuple[str, ...], dict[str, Record]] = {}
+    controls_of: dict[tuple[object, ...], dict[str, Record]] = {}
     # In the order of time: of a control that several versions of its code ran, the last one counts.
     for control in sorted(
         RecordFilter(status="done").apply(controls), key=lambda control: control.provenance.started
     ):
         if control.identity.method in (FLOOR, CEILING):
-            controls_of.setdefault(comparison_key(control), {})[control.identity.method] = control
+            controls_of.setdefault(_test(control), {})[control.identity.method] = control
     for record in records:
-        ends = controls_of.get(comparison_key(record), {})
+        ends = controls_of.get(_test(record), {})
         if ends.keys() != {FLOOR, CEILING}:
             continue
         floors, ceilings = ends[FLOOR].scores, ends[CEILING].scores

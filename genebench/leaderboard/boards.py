@@ -120,7 +120,7 @@ def _by_preset(runs: Sequence[Run], registry: Registry) -> list[Board]:
     """
     by_key = {run.key: run for run in runs}
     first = runs[0].record.identity
-    # The same keys as in analysis.grouping.comparison_key.
+    # The same keys as in analysis.grouping.comparable.
     test = [
         first.data, first.protocol, first.protocol_version,
         first.train, first.validation, first.test, first.numerics,
