@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from genebench.cli import output
-from genebench.cli.options import DEFAULT_RESULTS, PluginOption, ResultsOption
+from genebench.cli.options import (
+    DEFAULT_RESULTS,
+    OnlyDatasetOption,
+    OnlyProtocolsOption,
+    PluginOption,
+    ReportFormatOption,
+    ResultsOption,
+)
 from genebench.cli.reporting import print_report, reporter_of
 
 
@@ -29,14 +36,10 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
     b: Annotated[str, typer.Argument(help="The other method, named in the same ways.")],
     metric: Annotated[str, typer.Option(help="Metric to compare by.")] = "mae",
     panel: Annotated[str, typer.Option(help="Target genes: all, strict or twin.")] = "all",
-    protocol: Annotated[
-        str | None, typer.Option("--protocol", "--protocols", help="Only these, comma-separated.")
-    ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+    protocol: OnlyProtocolsOption = None,
+    dataset: OnlyDatasetOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
-    format_: Annotated[
-        str, typer.Option("--format", help="terminal, markdown, latex, csv, json, or a plugin's.")
-    ] = "terminal",
+    format_: ReportFormatOption = "terminal",
     genes: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Write every gene's values there.")
     ] = None,

@@ -213,7 +213,7 @@ def metrics_of(records: Sequence[Record], names: str | None) -> Sequence[str]:
         return scored
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
-        raise UserError(f"There is no metric in --metrics. These results have {', '.join(scored)}.")
+        raise UserError(f"--metrics names no metric. Name one of {', '.join(scored)}.")
     installed = registry().metrics.specs
     for name in wanted:
         if name not in scored and name not in installed:

@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genebench._util.text import printable
-from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
-from genebench.errors import UserError, unknown
+from genebench.cli.exit_status import FAILED, OK
+from genebench.cli.options import (
+    DEFAULT_RESULTS,
+    OnlyDatasetOption,
+    OnlyMethodsOption,
+    OnlyProtocolsOption,
+    ResultsOption,
+)
+from genebench.errors import UserError, missing_library, no_results, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,18 +28,7 @@ if TYPE_CHECKING:
     from genebench.results.record import Record
     from genebench.results.store import ResultsStore
 
-UNSOUND = 1
-"""Exit status if a record is unsound, or was not taken."""
-
 _FORMATS = ("csv", "json", "parquet")
-
-DatasetOption = Annotated[str | None, typer.Option(help="Only this dataset.")]
-ProtocolOption = Annotated[
-    str | None, typer.Option("--protocol", "--protocols", help="Only these, comma-separated.")
-]
-MethodsOption = Annotated[
-    str | None, typer.Option("--methods", "--method", help="Only these, comma-separated.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -87,7 +83,7 @@ def verify(
         seeds = 1 + max((record.identity.seed for record in records), default=0)
         unmet = _unmet(store, records, sender, seeds)
         _echo("not every entry condition is met" if unmet else "every entry condition is met")
-    return UNSOUND if unsound or unmet else 0
+    return FAILED if unsound or unmet else OK
 
 
 def merge(
@@ -112,7 +108,7 @@ def merge(
         f"{len(merged.added)} new, {len(merged.replaced)} replaced, {len(merged.same)} there "
         f"already, {len(merged.refused)} not taken, in {results}"
     )
-    return UNSOUND if merged.refused else 0
+    return FAILED if merged.refused else OK
 
 
 def export(  # noqa: PLR0917  the command line names them
@@ -132,9 +128,9 @@ def export(  # noqa: PLR0917  the command line names them
     wide: Annotated[
         bool, typer.Option("--wide", help="One column per record, instead of one row per value.")
     ] = False,
-    dataset: DatasetOption = None,
-    protocol: ProtocolOption = None,
-    methods: MethodsOption = None,
+    dataset: OnlyDatasetOption = None,
+    protocol: OnlyProtocolsOption = None,
+    methods: OnlyMethodsOption = None,
 ) -> None:
     """Write results as a table for other programs."""
     from genebench import api
@@ -152,7 +148,7 @@ def export(  # noqa: PLR0917  the command line names them
         records=RecordFilter(dataset, protocol, methods).apply(outcome.records)
     )
     if not outcome.records:
-        raise UserError(f"{results}: no results to export. Make some with genebench run.")
+        raise no_results("export", results)
     if table == "scores":
         frame = outcome.table
     else:
@@ -169,15 +165,15 @@ def submit(  # noqa: PLR0917  the command line names them
     name: Annotated[str, typer.Option(help="Name of the sender.")] = "",
     contact: Annotated[str, typer.Option(help="Address of the sender.")] = "",
     licence: Annotated[
-        str, typer.Option("--license", "--licence", help="Licence of the results, as CC-BY-4.0.")
+        str, typer.Option("--license", "--licence", help="Licence, for example CC-BY-4.0.")
     ] = "",
     seeds: Annotated[
         int, typer.Option(min=1, help="Number of seeds that every stochastic method must have.")
     ] = 3,
     results: ResultsOption = DEFAULT_RESULTS,
-    dataset: DatasetOption = None,
-    protocol: ProtocolOption = None,
-    methods: MethodsOption = None,
+    dataset: OnlyDatasetOption = None,
+    protocol: OnlyProtocolsOption = None,
+    methods: OnlyMethodsOption = None,
 ) -> int:
     """Check the entry conditions, and write the results to a bundle that others can verify.
 
@@ -200,11 +196,11 @@ def submit(  # noqa: PLR0917  the command line names them
                 f"--{key}: {len(text)} letters are too many. Use at most {SENDER_LETTERS}."
             )
     if _unmet(store, records, sender, seeds):
-        return UNSOUND
+        return FAILED
     manifest = write_bundle(out, store, records, sender)
     _echo(f"wrote {len(records)} records, {len(manifest.files)} files, to {out}")
     _echo(f"to verify it: genebench results verify {out}")
-    return 0
+    return OK
 
 
 def schema() -> None:
@@ -221,7 +217,7 @@ def _verify(store: ResultsStore, *, mark: bool = False) -> int:
 
     audits = list(audit.audit(store, registry()))
     if not audits:
-        raise UserError(f"{store.root}: no results to verify. Make some with genebench run.")
+        raise no_results("verify", store.root)
     unsound = [record for record in audits if record.faults]
     for record in unsound:
         for fault in record.faults:
@@ -238,7 +234,7 @@ def _verify(store: ResultsStore, *, mark: bool = False) -> int:
         f"{len(audits) - len(unsound)} of {len(audits)} records are sound, {len(recomputed)} "
         f"recomputed from their predictions{marked}"
     )
-    return UNSOUND if unsound else 0
+    return FAILED if unsound else OK
 
 
 @contextmanager
@@ -267,21 +263,18 @@ def _unmet(store: ResultsStore, records: list[Record], sender: dict[str, str], s
 def _write(frame: pd.DataFrame, out: Path, form: str) -> None:
     """Write a table in the given format."""
     from genebench._util.files import atomic_write, user_errors
-    from genebench.reports.reporters.values import csv_of
+    from genebench.reports.reporters.values import csv_of, json_of
 
     with user_errors(out, "name another file with --out"), atomic_write(out) as stream:
         if form == "csv":
             stream.write(csv_of(frame).encode())
         elif form == "json":
-            rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-            stream.write(f"{json.dumps(rows, indent=1)}\n".encode())
+            stream.write(json_of(frame).encode())
         else:
             try:
                 frame.to_parquet(stream, index=False)
             except ImportError:
-                raise UserError(
-                    "parquet needs pyarrow. Install it with pip install 'genebench[arrow]'."
-                ) from None
+                raise missing_library("Format parquet", "pyarrow", "arrow") from None
 
 
 def _echo(line: str) -> None:

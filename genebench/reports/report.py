@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genebench.errors import UserError
+from genebench.errors import no_results
 from genebench.results.filters import RecordFilter
 
 # A plugin of one file subclasses Report as soon as it is loaded, even by ``genebench list``.
@@ -130,7 +130,7 @@ class Report(ABC):
             UserError: there is nothing to show. The message says what is wrong, and what to do.
         """
         if not self.records:
-            raise UserError("There are no results to show. Run some with genebench run.")
+            raise no_results("show")
 
     @abstractmethod
     def sections(self) -> Iterable[Section]:

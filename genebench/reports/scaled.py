@@ -12,7 +12,9 @@ from genebench.analysis.scaled import CEILING, FLOOR, scaled
 from genebench.analysis.variants import Variant, variants_of
 from genebench.errors import UserError
 from genebench.reports.report import Report, Row, Section, Table
+from genebench.results.filters import RecordFilter
 from genebench.results.panels import PANELS
+from genebench.results.record import Record
 from genebench.specs import MetricSpec
 
 _EXACT = 1e-6
@@ -38,9 +40,13 @@ class ScaledReport(Report):
         """Refuse results without both ends of the scale."""
         super().check()
         if self.values().empty:
+            if any(self._has_both(group) for group in in_order(self.all_records, self.registry)):
+                raise UserError(
+                    f"{CEILING} is no better than {FLOOR} in any metric shown. "
+                    "Name others with --metrics."
+                )
             raise UserError(
-                f"There is nothing to scale. That takes {FLOOR} and {CEILING} under the same test, "
-                "with twins that are better than the mean. genebench run adds both controls."
+                "No test has records of both controls. Run genebench run, which adds them."
             )
 
     def sections(self) -> Iterator[Section]:
@@ -61,6 +67,10 @@ class ScaledReport(Report):
         """Return one row per record, panel and metric."""
         directions = {spec.name: spec.direction for spec in self.registry.metrics.specs.values()}
         return self.of_metrics(scaled(self.records, self.all_records, directions))
+
+    def _has_both(self, group: list[Record]) -> bool:
+        done = RecordFilter(status="done", trials=False).apply(group)
+        return {FLOOR, CEILING} <= {record.identity.method for record in done}
 
     def _tables(self, rows: pd.DataFrame, variants: list[Variant]) -> Iterator[Table]:
         for metric in rows["metric"].unique():

@@ -24,7 +24,12 @@ def csv_of(table: pd.DataFrame) -> str:
 
 def as_json(report: Report) -> str:
     """Return a JSON array of objects: numbers in full precision, ``null`` for missing values."""
+    return json_of(report.values())
+
+
+def json_of(table: pd.DataFrame) -> str:
+    """Return a table as a JSON array with an object for each row."""
     # As objects, missing numbers can become None. JSON has no NaN.
-    table = report.values().astype(object)
+    table = table.astype(object)
     rows = table.where(table.notna(), None).to_dict("records")
     return json.dumps(rows, indent=1) + "\n"
