@@ -51,7 +51,9 @@ class _ReportCommand(TyperCommand):
         """Write the help. Reports are looked up only now, so that ``genebench --help`` is fast."""
         reports = registry().reports.specs
         arguments = [
-            f"{name}: a {spec.argument}" for name, spec in reports.items() if spec.argument
+            f"{name} {spec.argument.upper()}: {spec.summary}."
+            for name, spec in reports.items()
+            if spec.argument
         ]
         help_of = {
             "name": f"{', '.join(reports)}. See genebench list reports.",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from genebench.analysis.grouping import in_order
-from genebench.analysis.scaled import CEILING, FLOOR, scaled
+from genebench.analysis.scaled import CEILING, CEILING_PANEL, FLOOR, scaled
 from genebench.analysis.variants import Variant, variants_of
 from genebench.errors import UserError
 from genebench.reports.report import Report, Row, Section, Table
@@ -42,11 +42,12 @@ class ScaledReport(Report):
         if self.values().empty:
             if any(self._has_both(group) for group in in_order(self.all_records, self.registry)):
                 raise UserError(
-                    f"{CEILING} is no better than {FLOOR} in any metric shown. "
-                    "Name others with --metrics."
+                    f"By no metric shown, {CEILING} has a better score on panel {CEILING_PANEL} "
+                    f"than {FLOOR}. Name other metrics with --metrics."
                 )
             raise UserError(
-                "No test has records of both controls. Run genebench run, which adds them."
+                f"No test has records of both controls, {FLOOR} and {CEILING}. "
+                "Run genebench run, which adds them."
             )
 
     def sections(self) -> Iterator[Section]:

@@ -340,6 +340,16 @@ def test_a_report_of_a_plugin_is_listed(genebench, slowest):
     assert listed.count("slowest.py") == 9
 
 
+def test_help_names_the_reports_of_plugins_their_arguments_and_those_with_figures(
+    genebench, slowest
+):
+    shown = " ".join(genebench("report", "--plugin", slowest, "--help").out.split())
+    assert "sweep, slowest, phase" in shown
+    assert "suite SUITE: the layout of a suite: a file" in shown
+    assert "phase PHASE: seconds of a phase." in shown
+    assert "as SVG and PNG: suite, sweep, phase." in shown
+
+
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
