@@ -10,7 +10,7 @@ import typer
 from genebench._util.text import printable
 from genebench.cli import output
 from genebench.cli.options import PluginOption
-from genebench.errors import UserError, unknown
+from genebench.errors import unknown
 from genebench.plugins.discovery import installed
 from genebench.plugins.plugin import KINDS, Plugin
 from genebench.plugins.registry import registry
@@ -44,7 +44,7 @@ def list_(
             metavar="KIND",
             help=f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}.",
         ),
-    ] = "",
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show the traceback of each broken plugin.")
@@ -52,8 +52,6 @@ def list_(
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> None:
     """List what this installation offers, with the plugin of each entry."""
-    if not kind:
-        raise UserError(f"The kind to list is missing. Name one of {', '.join(_KINDS)}.")
     if kind not in _KINDS:
         raise unknown("kind", kind, _KINDS)
     rows = {"datasets": _datasets, "plugins": _plugins}.get(kind, partial(_specs, kind))()

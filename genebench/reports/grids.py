@@ -174,8 +174,8 @@ class _Tables:
         paper = [self._published(grid, point, metric, published_in_grid) for point in points]
         if any(paper):
             label, *rest = head
-            texts = (str(value or "–") for value in paper)
-            yield Row((f"{label}, published", *rest, *texts), control=True)
+            cells = (str(value or "–") for value in paper)
+            yield Row((f"{label}, published", *rest, *cells), control=True)
 
     def _published(
         self, grid: Grid, point: Point, metric: MetricSpec, look_up: _LookUp

@@ -17,8 +17,8 @@ def as_csv(report: Report) -> str:
 
 def csv_of(table: pd.DataFrame) -> str:
     """Return a table as comma-separated values without text that spreadsheets run as formulas."""
-    texts = table.select_dtypes(exclude=["number", "bool"])
-    safe = table.assign(**{str(name): texts[name].map(no_formula) for name in texts})
+    columns = table.select_dtypes(exclude=["number", "bool"])
+    safe = table.assign(**{str(name): columns[name].map(no_formula) for name in columns})
     return safe.to_csv(index=False, lineterminator="\n")
 
 
