@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from genebench.analysis.bootstrap import LEVEL, PairedBootstrap, Sample
+from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL, PairedBootstrap, Sample
 from genebench.analysis.rank import holm
 from genebench.metrics.agreement import concordance_terms
 
@@ -155,7 +155,7 @@ def rejections(scenario: Scenario, nulls: int) -> dict[str, int]:
             percentile_p(differences, alone, simulation.random),
         )
         for name, p in zip(counts, p_values, strict=True):
-            counts[name] += p <= LEVEL
+            counts[name] += p <= SIGNIFICANCE_LEVEL
     return counts
 
 
@@ -167,7 +167,7 @@ def family_rejections(scenario: Scenario, methods: int, nulls: int) -> int:
         bootstrap = PairedBootstrap(samples, labels)
         pairs = combinations(range(methods), 2)
         adjusted = holm(np.array([bootstrap.p_value(*pair) for pair in pairs]))
-        rejected += adjusted.min() <= LEVEL
+        rejected += adjusted.min() <= SIGNIFICANCE_LEVEL
     return rejected
 
 

@@ -11,11 +11,11 @@ from genebench.method import Context, Method, Model
 
 if TYPE_CHECKING:
     from genebench import specs
+    from genebench.analysis.comparisons import compare
     from genebench.api import load, records, run
     from genebench.data.profiles import Profiles
     from genebench.methods.sklearn import sklearn_method
     from genebench.models.saved import open_model
-    from genebench.reports.compare import compare
     from genebench.results.record import Record
 
 __all__ = [
@@ -39,7 +39,7 @@ __all__ = [
 _LAZY = {
     "Profiles": "genebench.data.profiles",
     "Record": "genebench.results.record",
-    "compare": "genebench.reports.compare",
+    "compare": "genebench.analysis.comparisons",
     "load": "genebench.api",
     "open_model": "genebench.models.saved",
     "records": "genebench.api",

@@ -53,3 +53,24 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     else:
         hint = f"There is no {kind}."
     return UserError(f"unknown {kind} {name!r}. {hint}")
+
+
+def missing_library(what: str, library: str, extra: str, alternative: str = "") -> UserError:
+    """Return the error for a library that is not installed.
+
+    Args:
+        what: the thing that needs it.
+        library: its name.
+        extra: the extra of genebench that installs it.
+        alternative: a sentence on how to do without, if there is a way.
+    """
+    return UserError(
+        f"{what} needs {library}, which is not installed. "
+        f"Install it: pip install 'genebench[{extra}]'. {alternative}".rstrip()
+    )
+
+
+def no_results(purpose: str, folder: object = "") -> UserError:
+    """Return the error for a folder without results to show, to verify or to export."""
+    place = f"{folder}: there" if folder else "There"
+    return UserError(f"{place} are no results to {purpose}. Run some with genebench run.")

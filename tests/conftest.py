@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from genebench import api
 from genebench._util.hashing import key_of
 from genebench.cli import invoke
 from genebench.datasets.library import open_dataset
@@ -43,6 +44,16 @@ def tiny(home: Path):
     from genebench.plugins.registry import registry
 
     return open_dataset("sim", registry().datasets, "tiny")
+
+
+@pytest.fixture(scope="session")
+def lsr_and_knn(tiny, tmp_path_factory) -> Path:
+    """Return a folder of lsr, two variants of knn and the controls under both protocols."""
+    folder = tmp_path_factory.mktemp("compare") / "results"
+    api.run(
+        "lsr,knn", dataset="sim", preset="tiny", results=folder, grid={"knn": {"k_max": [1, 20]}}
+    )
+    return folder
 
 
 @pytest.fixture(scope="session")

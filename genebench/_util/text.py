@@ -33,6 +33,18 @@ def printable_line(line: str) -> str:
     return " " * (len(line) - len(line.lstrip())) + printable(line)
 
 
+def short(value: bool | float | str) -> str:
+    """Return the value of a parameter as a user types it: floats to six digits."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def setting(name: str, value: bool | float | str) -> str:
+    """Return a parameter and its value as a user types them."""
+    return f"{name}={short(value)}"
+
+
 def no_formula(value: object) -> object:
     """Return a value that no spreadsheet runs as a formula.
 

@@ -16,7 +16,8 @@ groups is not: with ten groups it rejects a true null twice as often as stated
 (``benchmarks/calibration.py``).
 
 The interval is the set of differences that the same test does not reject, so that interval and
-p-value never contradict each other. Reasons and error rates are in ``docs/statistics.md``.
+p-value never contradict each other. Reasons and error rates are in
+``docs/explanation/statistics.md``.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ Matrix = NDArray[np.float64]
 Index = int | NDArray[np.intp]
 """One method, or one method of each of several pairs, by its position among the samples."""
 
-LEVEL = 0.05
-"""Largest p-value of a significant difference. Intervals have the confidence 1 − LEVEL."""
+SIGNIFICANCE_LEVEL = 0.05
+"""Largest p-value of a significant difference. Intervals have the confidence 1 − this level."""
 
 ENOUGH_PROFILES, ENOUGH_GROUPS = 60, 20
 """Numbers from which error rates were found to be near the stated 5 %.
@@ -184,7 +185,7 @@ class PairedBootstrap:
         row = sums[np.newaxis]
         over_seeds = self._over_seeds(row, methods)
         value, error, freedom = (float(x[0]) for x in over_seeds)
-        half_width = float(special.stdtrit(freedom, 1 - LEVEL / 2)) * error
+        half_width = float(special.stdtrit(freedom, 1 - SIGNIFICANCE_LEVEL / 2)) * error
         by_signs = min(_bound(row)[0], _share_reached(row, flipped[np.newaxis])[0])
         # The difference must pass both tests: the larger p-value, and the wider interval.
         p = float(max(by_signs, _p_of_t(*over_seeds)[0]))
@@ -225,7 +226,7 @@ class PairedBootstrap:
     def _limits(self, total: float, flipped: Vector) -> tuple[float, float]:
         """Return the least and the largest difference δ that the test does not reject.
 
-        δ is rejected if at most LEVEL of the draws reach the true total after δ was subtracted from
+        δ is rejected if at most 5 % of the draws reach the true total after δ was subtracted from
         each profile: ``|flipped − δ kept| ≥ |total − δ profiles|``. For each draw this holds for δ
         between two roots, one on each side of the estimate. The limits are therefore order
         statistics of the roots.
@@ -234,7 +235,7 @@ class PairedBootstrap:
         first, second = (total - flipped) / flipped_count, (total + flipped) / kept_count
         low, high = np.minimum(first, second), np.maximum(first, second)
         low[self._uninformative], high[self._uninformative] = -np.inf, np.inf
-        index = int(LEVEL * len(flipped))
+        index = int(SIGNIFICANCE_LEVEL * len(flipped))
         return float(np.partition(low, index)[index]), float(-np.partition(-high, index)[index])
 
     @cached_property
@@ -257,7 +258,7 @@ def seed_interval(scores: Sequence[float]) -> tuple[float, float] | None:
     if len(scores) < 2:  # noqa: PLR2004
         return None
     error = np.std(scores, ddof=1) / len(scores) ** 0.5
-    half_width = float(special.stdtrit(len(scores) - 1, 1 - LEVEL / 2) * error)
+    half_width = float(special.stdtrit(len(scores) - 1, 1 - SIGNIFICANCE_LEVEL / 2) * error)
     mean = float(np.mean(scores))
     return mean - half_width, mean + half_width
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Generic
 
 import numpy as np
 import pandas as pd
 
 from genebench.analysis.bootstrap import Estimate, PairedBootstrap
-from genebench.analysis.rank import E, evidence_of, scores_of
+from genebench.analysis.rank import evidence_of, scores_of
+from genebench.analysis.variants import Variant
 from genebench.analysis.vectors import VectorsOf
-from genebench.results.filters import filter_records
 from genebench.results.panels import GENE_METRIC
 from genebench.specs import MetricSpec
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison(Generic[E]):
+class Comparison:
     """One method against another, under one protocol, by one metric on one panel.
 
     Attributes:
@@ -35,8 +34,8 @@ class Comparison(Generic[E]):
             ``a`` is better. Empty for metrics of profiles.
     """
 
-    a: E
-    b: E
+    a: Variant
+    b: Variant
     metric: MetricSpec
     panel: str
     scores: tuple[float, float]
@@ -76,8 +75,8 @@ class Comparison(Generic[E]):
 
 
 def compare(
-    a: E, b: E, vectors_of: VectorsOf, metric: MetricSpec, panel: str = "all"
-) -> Comparison[E] | None:
+    a: Variant, b: Variant, vectors_of: VectorsOf, metric: MetricSpec, panel: str = "all"
+) -> Comparison | None:
     """Compare two methods of the same test, or return None if one has no such score.
 
     Args:
@@ -113,11 +112,11 @@ def compare(
     )
 
 
-def _genes(variant: E, vectors_of: VectorsOf, metric: MetricSpec, panel: str) -> pd.DataFrame:
+def _genes(variant: Variant, vectors_of: VectorsOf, metric: MetricSpec, panel: str) -> pd.DataFrame:
     """Return the metric of each gene, averaged over seeds: columns ``twin`` and ``value``."""
     if metric.axis != "gene":
         return pd.DataFrame({"twin": [], "value": []})
-    records = filter_records(variant.records, metric=metric.name, panel=panel)
+    records = variant.scored(metric.name, panel)
     seeds = [vectors_of(record) for record in records]
     values = [pd.Series(v[f"{GENE_METRIC}{metric.name}"], v["gene.id"]) for v in seeds]
     twin = pd.Series(seeds[0]["gene.twin"], seeds[0]["gene.id"])

@@ -1,7 +1,7 @@
 """Ranks with ties: a method ranks behind another only if their difference is significant.
 
 All pairs of a table are tested by :class:`~genebench.analysis.bootstrap.PairedBootstrap`, with
-Holm's procedure. Reasons are in ``docs/statistics.md``.
+Holm's procedure. Reasons are in ``docs/explanation/statistics.md``.
 """
 
 from __future__ import annotations
@@ -11,49 +11,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from statistics import fmean
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genebench.analysis.bootstrap import (
-    LEVEL,
+    SIGNIFICANCE_LEVEL,
     PairedBootstrap,
     Sample,
     rough,
     seed_interval,
     smallest_p,
 )
+from genebench.analysis.variants import Variant
 from genebench.analysis.vectors import VectorsOf
-from genebench.results.filters import filter_records
 from genebench.results.panels import PROFILE_GROUP, PROFILE_METRIC, share_name
-from genebench.results.record import Record
 from genebench.results.vectors import Vectors
 from genebench.specs import MetricSpec
 
 
-class Named(Protocol):
-    """A method with its parameters, as it is ranked."""
-
-    @property
-    def label(self) -> str: ...  # noqa: D102
-    @property
-    def control(self) -> bool: ...  # noqa: D102
-
-
-class Entrant(Named, Protocol):
-    """A method with its records, one for each seed."""
-
-    @property
-    def records(self) -> tuple[Record, ...]: ...  # noqa: D102
-
-
-N = TypeVar("N", bound=Named)
-E = TypeVar("E", bound=Entrant)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Standing(Generic[N]):
+class Standing:
     """The place of a method in a table.
 
     Attributes:
@@ -70,10 +49,10 @@ class Standing(Generic[N]):
         groups: number of groups of these profiles. None if the platform has no groups.
     """
 
-    variant: N
+    variant: Variant
     mean: float
     rank: int | None = None
-    tied_with: tuple[N, ...] = ()
+    tied_with: tuple[Variant, ...] = ()
     low: float | None = None
     high: float | None = None
     seeds: int = 1
@@ -114,17 +93,17 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Entry(Generic[N]):
+class Entry:
     """The data of one method for a rank: the score of each seed, and the evidence for a test."""
 
-    variant: N
+    variant: Variant
     scores: Sequence[float]
     evidence: Evidence | None
 
 
 def standings(
-    variants: Sequence[E], vectors_of: VectorsOf, metric: MetricSpec, panel: str = "all"
-) -> list[Standing[E]]:
+    variants: Sequence[Variant], vectors_of: VectorsOf, metric: MetricSpec, panel: str = "all"
+) -> list[Standing]:
     """Rank methods by a metric on a panel: ranked ones best first, then untested, then controls.
 
     Every pair is tested by :class:`PairedBootstrap`. Holm's procedure over all pairs of the table
@@ -140,8 +119,8 @@ def standings(
 
 
 def entries_of(
-    variants: Iterable[E], vectors_of: VectorsOf, metric: str, panel: str
-) -> list[Entry[E]]:  # fmt: skip
+    variants: Iterable[Variant], vectors_of: VectorsOf, metric: str, panel: str
+) -> list[Entry]:  # fmt: skip
     """Return an entry for each method that has a score."""
     return [
         Entry(variant, scores, evidence_of(variant, vectors_of, metric, panel))
@@ -150,7 +129,7 @@ def entries_of(
     ]
 
 
-def ranked(entries: Sequence[Entry[N]], metric: MetricSpec) -> list[Standing[N]]:
+def ranked(entries: Sequence[Entry], metric: MetricSpec) -> list[Standing]:
     """Return the standings of entries, as :func:`standings` does for methods."""
     sign = 1 if metric.direction == "lower" else -1
     table = []
@@ -183,17 +162,18 @@ def ranked(entries: Sequence[Entry[N]], metric: MetricSpec) -> list[Standing[N]]
     return [replace(row, rank=row.rank and rank) for row, rank in zip(table, ranks, strict=True)]
 
 
-def named_test(table: Sequence[Standing[N]]) -> str:
+def description_of_test(table: Sequence[Standing]) -> str:
     """Return one line for below the table: the test, and the profiles that it resampled."""
     ranked = [row for row in table if row.rank is not None]
     if not ranked:
         return "not ranked: these records have no shares of test profiles in this metric"
     pairs, first = math.comb(len(ranked), 2), ranked[0]
     profiles = f"{first.profiles:,} test profiles"
-    units = first.profiles if first.groups is None else first.groups
-    profiles += f" in {units:,} groups" if first.groups is not None else ", no groups known"
+    # Without known groups, the bootstrap takes each profile as its own group.
+    groups = first.profiles if first.groups is None else first.groups
+    profiles += f" in {groups:,} groups" if first.groups is not None else ", no groups known"
     # Holm multiplies the smallest p-value by the number of pairs.
-    if pairs and smallest_p(units) * pairs > LEVEL:
+    if pairs and smallest_p(groups) * pairs > SIGNIFICANCE_LEVEL:
         return f"all are tied: {profiles} are too few for a significant difference of {pairs} pairs"
     all_tied = pairs and all(row.rank == 1 for row in ranked)
     return (
@@ -203,26 +183,25 @@ def named_test(table: Sequence[Standing[N]]) -> str:
     )
 
 
-def caution(table: Sequence[Standing[N]]) -> str:
+def caution(table: Sequence[Standing]) -> str:
     """Return a warning for below the test if it has too few profiles or groups to be exact."""
     ranked = [row for row in table if row.rank is not None]
     return rough(ranked[0].profiles, ranked[0].groups) if len(ranked) > 1 else ""
 
 
-def scores_of(variant: Entrant, metric: str, panel: str) -> list[float]:
+def scores_of(variant: Variant, metric: str, panel: str) -> list[float]:
     """Return the score of each seed that has one."""
-    records = filter_records(variant.records, metric=metric, panel=panel)
-    return [record.scores[metric][panel].mean for record in records]
+    return [record.scores[metric][panel].mean for record in variant.scored(metric, panel)]
 
 
 def evidence_of(
-    variant: Entrant, vectors_of: VectorsOf, metric: str, panel: str
+    variant: Variant, vectors_of: VectorsOf, metric: str, panel: str
 ) -> Evidence | None:
     """Return the data of a method for a test, averaged over seeds.
 
     None if a seed has no shares of profiles, or if seeds are of different profiles.
     """
-    scored = filter_records(variant.records, metric=metric, panel=panel)
+    scored = variant.scored(metric, panel)
     seeds = [
         evidence
         for record in scored
@@ -262,7 +241,7 @@ def _evidence_in(vectors: Vectors, metric: str, panel: str) -> Evidence | None:
 
 
 def _test(
-    table: Sequence[Standing[N]], tested: Mapping[int, Evidence], sign: int
+    table: Sequence[Standing], tested: Mapping[int, Evidence], sign: int
 ) -> dict[int, dict[str, Any]]:
     """Test all pairs of rows, and return the attributes of each tested row's standing.
 
@@ -287,7 +266,7 @@ def _test(
     ranked = [row for row in tested if not table[row].variant.control]
     significant = np.zeros((len(ranked), len(ranked)), dtype=np.bool_)
     p_values = bootstrap.p_values([position[row] for row in ranked])
-    significant[np.triu_indices(len(ranked), 1)] = holm(p_values) <= LEVEL
+    significant[np.triu_indices(len(ranked), 1)] = holm(p_values) <= SIGNIFICANCE_LEVEL
     significant |= significant.T
     for row, is_significant in zip(ranked, significant.tolist(), strict=True):
         differing = [

@@ -14,7 +14,7 @@ import pandas as pd
 
 from genebench._util.hashing import key_of
 from genebench.analysis.tidy import tidy
-from genebench.results.filters import filter_records
+from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
 from genebench.specs import Direction
 
@@ -45,7 +45,7 @@ def scaled(
         directions: metric → direction of better scores. Other metrics have no row, and neither
             has one whose ceiling is no better than its floor.
     """
-    tested = filter_records(records, trials=False)
+    tested = RecordFilter(trials=False).apply(records)
     scores = tidy(tested).query("status == 'done'").rename(columns={"mean": "score"})
     ends = pd.DataFrame(
         list(_floors_and_ceilings(tested, controls)),
@@ -71,7 +71,7 @@ def _floors_and_ceilings(
     controls_of: dict[str, dict[str, Record]] = {}
     # In the order of time: of a control that several versions of its code ran, the last one counts.
     for control in sorted(
-        filter_records(controls, status="done"), key=lambda control: control.provenance.started
+        RecordFilter(status="done").apply(controls), key=lambda control: control.provenance.started
     ):
         if control.identity.method in (FLOOR, CEILING):
             test = key_of(control.identity.test_setting())

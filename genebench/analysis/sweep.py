@@ -8,7 +8,7 @@ from itertools import product
 
 import pandas as pd
 
-from genebench.results.filters import filter_records
+from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
 from genebench.specs import MethodSpec, Value
 
@@ -129,7 +129,7 @@ def _sorted(values: Iterable[Value]) -> tuple[Value, ...]:
 
 def _rows(grid: Grid) -> Iterator[dict[str, object]]:
     for point, records in grid.cells.items():
-        done = filter_records(records, status="done")
+        done = RecordFilter(status="done").apply(records)
         common: dict[str, object] = {
             "dataset": _joined({record.dataset for record in grid.records}),
             "protocol": _joined({record.identity.protocol for record in grid.records}),

@@ -12,7 +12,7 @@ from genebench._util.text import printable
 from genebench.analysis.curves import labels_of
 from genebench.data.store import DataStore
 from genebench.errors import UserError, unknown
-from genebench.results.filters import filter_records
+from genebench.results.filters import RecordFilter
 from genebench.results.panels import GENE_METRIC, PROFILE_GROUP, PROFILE_METRIC, PROFILE_SHARE
 from genebench.results.record import Record
 from genebench.results.vectors import Vectors
@@ -101,7 +101,7 @@ def _table(
 ) -> pd.DataFrame:
     """Return the long table of the named vectors, with the columns of their subjects."""
     frames, present = [], set()
-    for record in filter_records(records, status="done"):
+    for record in RecordFilter(status="done").apply(records):
         vectors = vectors_of(record)
         present |= _metrics(vectors, names)
         columns = {

@@ -26,12 +26,10 @@ from genebench.cli import (
     sweep,
     tune,
 )
+from genebench.cli.exit_status import INTERRUPTED, OK, USER_ERROR
 from genebench.errors import UserError
 from genebench.plugins.discovery import installed
 from genebench.plugins.guards import no_exit
-
-OK, JOB_FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses. 130 is the convention of shells for an interrupt (128 + SIGINT)."""
 
 log = logging.getLogger("genebench")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genebench._util.text import printable, printable_line
+from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.limits import time_limit
 from genebench.cli.options import PluginOption, params_of
 from genebench.errors import UserError, unknown
@@ -15,9 +16,6 @@ from genebench.specs import PRESETS
 
 if TYPE_CHECKING:
     from genebench.conformance.run import Outcome
-
-CHECK_FAILED = 1
-"""Exit status if a check failed."""
 
 _INDENT = " " * 15
 _LABELS = {"passed": "pass", "failed": "FAIL", "skipped": "skip", "expected": "xfail"}
@@ -86,7 +84,7 @@ def check(  # noqa: PLR0917  typer's options are the arguments
             if not quiet or outcome.status == "failed":
                 _show(outcome, traceback=traceback)
         typer.echo(printable(f"{subject}: {summary(outcomes)}"))
-    return CHECK_FAILED if failed else 0
+    return FAILED if failed else OK
 
 
 def _names(method: str) -> list[str]:

@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from genebench.cli import output
-from genebench.cli.options import DEFAULT_RESULTS, PluginOption, ResultsOption
+from genebench.cli.options import (
+    DEFAULT_RESULTS,
+    OnlyDatasetOption,
+    OnlyProtocolsOption,
+    PluginOption,
+    ReportFormatOption,
+    ResultsOption,
+)
 from genebench.cli.reporting import print_report, reporter_of
 
 
@@ -29,14 +36,10 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
     b: Annotated[str, typer.Argument(help="The other method, named in the same ways.")],
     metric: Annotated[str, typer.Option(help="Metric to compare by.")] = "mae",
     panel: Annotated[str, typer.Option(help="Target genes: all, strict or twin.")] = "all",
-    protocol: Annotated[
-        str | None, typer.Option("--protocol", "--protocols", help="Only these, comma-separated.")
-    ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+    protocol: OnlyProtocolsOption = None,
+    dataset: OnlyDatasetOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
-    format_: Annotated[
-        str, typer.Option("--format", help="terminal, markdown, latex, csv, json, or a plugin's.")
-    ] = "terminal",
+    format_: ReportFormatOption = "terminal",
     genes: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Write every gene's values there.")
     ] = None,
@@ -51,9 +54,9 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
     The test resamples the differences between test profiles, whole groups at a time where groups
     are known. Shares of genes are descriptive.
     """
+    from genebench.analysis.comparisons import compare as compare_methods
     from genebench.plugins.registry import registry
-    from genebench.reports.compare import compare as compare_methods
-    from genebench.reports.comparison import ComparisonReport
+    from genebench.reports.compare import ComparisonReport
     from genebench.reports.figures.drawing import check_drawing
 
     reporter_of(format_)
@@ -63,10 +66,10 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
         a, b,
         metric=metric, panel=panel, protocols=protocol, dataset=dataset, results=results,
     )  # fmt: skip
-    made = ComparisonReport(
+    report = ComparisonReport(
         comparisons.records, registry(), colour=sys.stdout.isatty(), width=output.width(),
         comparisons=comparisons,
     )  # fmt: skip
-    print_report(made, format_, out)
+    print_report("compare", report, format_, out)
     if genes:
-        made.write_genes(genes)
+        report.write_genes(genes)

@@ -9,15 +9,14 @@ import typer
 
 from genebench._util.text import printable
 from genebench.cli import export, fetch, output
+from genebench.cli.exit_status import FAILED, OK
+from genebench.cli.options import SilentOption
 from genebench.cli.progress import bar
 from genebench.errors import UserError, some, unknown
 from genebench.plugins.registry import registry
 
 if TYPE_CHECKING:
     from genebench.data.store import Dataset
-
-DAMAGED = 1
-"""Exit status if a file of a dataset is damaged."""
 
 MISSING_SHOWN = 5
 """Number of missing genes that are named, of each role on each platform. ``--json`` has all."""
@@ -52,7 +51,7 @@ def prepare(
     force: Annotated[
         bool, typer.Option("--force", help="Prepare again what is prepared already.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
+    quiet: SilentOption = False,
 ) -> None:
     """Prepare a dataset for use.
 
@@ -144,7 +143,7 @@ def verify(dataset: DatasetArgument) -> int:
         typer.echo(f"{opened.root / fault}: missing or changed")
         state = "DAMAGED. Prepare it again."
     typer.echo(f"{opened.name} {opened.digest}: {state}")
-    return DAMAGED if faults or in_cache else 0
+    return FAILED if faults or in_cache else OK
 
 
 def remove(dataset: DatasetArgument) -> None:
@@ -195,10 +194,10 @@ def _describe(dataset: Dataset) -> None:
     typer.echo(f"{dataset.name}: {info['title']}")
     settings = "values and split as they came"
     if not dataset.is_standardised:
-        settings = f"missing genes: {info['missing_genes']}; split seed {info['split_seed']}"
+        settings = f"missing genes: {info['missing_genes']}, split seed {info['split_seed']}"
     typer.echo(
-        f"digest {dataset.digest}; {info['landmarks']:,} landmarks, {info['targets']:,} targets, "
-        f"{info['twins']:,} of them twins; {settings}"
+        f"digest {dataset.digest}: {info['landmarks']:,} landmarks, {info['targets']:,} targets, "
+        f"{info['twins']:,} of them twins. Settings: {settings}."
     )
     duplicates = info.get("duplicates", {"rule": "keep"})
     if duplicates["rule"] != "keep":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
+from genebench.cli.options import SilentOption
 from genebench.cli.progress import bar
 from genebench.errors import UserError, unknown
 from genebench.plugins.registry import registry
@@ -14,8 +15,6 @@ from genebench.specs import Part, Split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")]
 
 
 def register(group: typer.Typer) -> None:
@@ -47,7 +46,7 @@ def export(  # noqa: PLR0917  the command line names them
         str | None,
         typer.Option(help="Write a part of this protocol, with its split and its statistics."),
     ] = None,
-    quiet: Quiet = False,
+    quiet: SilentOption = False,
 ) -> None:
     """Write a platform of a prepared dataset, or a part of a protocol, to a file of any format."""
     from genebench.datasets.export import export as write
@@ -68,7 +67,7 @@ def convert(
     orientation: Annotated[
         Literal["genes", "profiles"], typer.Option(help="Meaning of the rows of a table in IN.")
     ] = "genes",
-    quiet: Quiet = False,
+    quiet: SilentOption = False,
 ) -> None:
     """Write a matrix in another format: every gene, every profile, values as they are."""
     from genebench.datasets.export import convert as write

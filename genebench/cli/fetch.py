@@ -9,12 +9,11 @@ import typer
 
 from genebench._util.text import printable
 from genebench.cli import output
+from genebench.cli.exit_status import FAILED, OK
+from genebench.cli.options import SilentOption
 from genebench.cli.progress import bar
 from genebench.datasets.sources import Source
 from genebench.errors import UserError
-
-FAILED = 1
-"""Exit status if a download failed."""
 
 _MEGABYTE_BYTES = 1_000_000
 
@@ -26,9 +25,12 @@ def register(group: typer.Typer) -> None:
 
 def fetch(
     name: Annotated[
-        str, typer.Argument(help="A source, its file, all, or list.", metavar="NAME|all|list")
+        str,
+        typer.Argument(
+            help="A source, a file of a source, or all. list shows them.", metavar="NAME|all|list"
+        ),
     ] = "list",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
+    quiet: SilentOption = False,
 ) -> int:
     """Download known public files and verify them.
 
@@ -44,7 +46,7 @@ def fetch(
         return _fetch_all(folder, quiet=quiet)
     else:
         _fetch(sources.find(name), folder, quiet=quiet)
-    return 0
+    return OK
 
 
 def downloads() -> Path:
@@ -89,7 +91,7 @@ def _fetch_all(folder: Path, *, quiet: bool) -> int:
         )
     if failed:
         typer.echo(f"genebench: failed: {', '.join(failed)}", err=True)
-    return FAILED if failed else 0
+    return FAILED if failed else OK
 
 
 def _fetch(source: Source, folder: Path, *, quiet: bool) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from genebench._util.text import printable
 from genebench.cli.options import DEFAULT_RESULTS, PluginOption
-from genebench.errors import UserError
+from genebench.errors import missing_library
 
 _MOST_PROBLEMS = 20
 """Problems that are printed on standard error. A page of the site lists all of them."""
@@ -45,7 +45,7 @@ def leaderboard(
     except ModuleNotFoundError as error:
         if error.name not in ("jinja2", "markupsafe"):
             raise
-        raise UserError("A site needs jinja2. Run: pip install 'genebench[report]'") from None
+        raise missing_library("A site", "jinja2", "report") from None
     built = build(results or [DEFAULT_RESULTS], out, metrics=metrics.split(","), title=title)
     for problem in built.problems[:_MOST_PROBLEMS]:
         typer.echo(f"genebench: not shown: {printable(problem)}", err=True)

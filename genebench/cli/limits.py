@@ -13,11 +13,15 @@ __all__ = ["MemoryLimitOption", "TimeLimitOption", "memory_limit", "time_limit"]
 
 TimeLimitOption = Annotated[
     str | None,
-    typer.Option("--time-limit", metavar="TIME", help="Stop a job after so long: 90s, 15m, 2h."),
+    typer.Option(
+        "--time-limit", metavar="TIME", help="Stop a job after this time, for example 2h."
+    ),
 ]
 MemoryLimitOption = Annotated[
     str | None,
-    typer.Option("--memory-limit", metavar="SIZE", help="Stop a job that holds more: 800M, 8G."),
+    typer.Option(
+        "--memory-limit", metavar="SIZE", help="Stop a job that holds more, for example 8G."
+    ),
 ]
 
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -48,5 +52,5 @@ def _amount(text: str, units: dict[str, int], option: str, examples: str) -> flo
     """Return a number with a unit. A size without a unit is refused: nobody means bytes."""
     match = _AMOUNT.fullmatch(text.strip().lower())
     if not match or match[2] not in units or float(match[1]) == 0:
-        raise UserError(f"{option} {text}: this is no limit. Write it as {examples}.")
+        raise UserError(f"{option} {text}: not a limit. Write it as {examples}.")
     return float(match[1]) * units[match[2]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,12 +10,22 @@ import typer
 from genebench._util.text import printable_line
 from genebench.cli import output
 from genebench.cli.options import PluginOption
-from genebench.errors import UserError, unknown
+from genebench.errors import unknown
 from genebench.plugins.discovery import installed
-from genebench.plugins.plugin import Plugin
+from genebench.plugins.plugin import KINDS, Plugin
 from genebench.plugins.registry import registry
 
 Rows = list[dict[str, str]]
+
+_KINDS = (*KINDS, "plugins")
+_FIELDS = {
+    "engines": ("limits", "title"),
+    "formats": ("title", "suffixes"),
+    "metrics": ("unit", "direction", "summary"),
+    "reporters": ("title",),
+    "reports": ("argument", "summary"),
+}
+"""Fields to list of the specs of a kind, if it is not the summary alone."""
 
 
 def register(app: typer.Typer) -> None:
@@ -32,10 +42,9 @@ def list_(
         str,
         typer.Argument(
             metavar="KIND",
-            help="methods, datasets, formats, splits, protocols, metrics, engines, reports, "
-            "reporters or plugins.",
+            help=f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}.",
         ),
-    ] = "",
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show the traceback of each broken plugin.")
@@ -43,11 +52,9 @@ def list_(
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> None:
     """List what this installation offers, with the plugin of each entry."""
-    if not kind:
-        raise UserError(f"no kind to list. Name one of {', '.join(_KINDS)}.")
     if kind not in _KINDS:
-        raise unknown("kind of thing to list", kind, _KINDS)
-    rows = _KINDS[kind]()
+        raise unknown("kind", kind, _KINDS)
+    rows = {"datasets": _datasets, "plugins": _plugins}.get(kind, partial(_specs, kind))()
     if json:
         output.as_json(rows)
     else:
@@ -60,21 +67,18 @@ def list_(
                 typer.echo(printable_line(line))
 
 
-def _specs(kind: str, *fields: str) -> Callable[[], Rows]:
-    """Return a function that lists the specs of a kind, with some of their fields."""
+def _specs(kind: str) -> Rows:
+    """Return a row for each spec of a kind, with some of its fields."""
 
     def cell(value: object) -> str:
         return " ".join(value) if isinstance(value, tuple) else str(value)
 
-    def rows() -> Rows:
-        specs = getattr(registry(), kind)
-        return [
-            {"name": name, "plugin": _origin(specs.plugins[name])}
-            | {field: cell(getattr(spec, field)) for field in fields}
-            for name, spec in specs.specs.items()
-        ]
-
-    return rows
+    specs = getattr(registry(), kind)
+    return [
+        {"name": name, "plugin": _origin(specs.plugins[name])}
+        | {field: cell(getattr(spec, field)) for field in _FIELDS.get(kind, ("summary",))}
+        for name, spec in specs.specs.items()
+    ]
 
 
 def _origin(plugin: Plugin) -> str:
@@ -109,17 +113,3 @@ def _plugins() -> Rows:
         }
         for plugin in installed().all
     ]
-
-
-_KINDS: dict[str, Callable[[], Rows]] = {
-    "methods": _specs("methods", "summary"),
-    "datasets": _datasets,
-    "formats": _specs("formats", "title", "suffixes"),
-    "splits": _specs("splits", "summary"),
-    "protocols": _specs("protocols", "summary"),
-    "metrics": _specs("metrics", "unit", "direction", "summary"),
-    "engines": _specs("engines", "limits", "title"),
-    "reports": _specs("reports", "argument", "summary"),
-    "reporters": _specs("reporters", "title"),
-    "plugins": _plugins,
-}

@@ -13,16 +13,25 @@ from genebench.results import DEFAULT_RESULTS
 
 __all__ = [
     "DEFAULT_RESULTS",
+    "DatasetOption",
     "DeviceOption",
     "DryRunOption",
     "EngineOption",
+    "MethodsOption",
     "MetricsOption",
+    "OnlyDatasetOption",
+    "OnlyMethodsOption",
+    "OnlyProtocolsOption",
+    "OptionalMethodsOption",
     "PluginOption",
     "PresetOption",
+    "ProtocolsOption",
     "QuietOption",
+    "ReportFormatOption",
     "ResultsOption",
     "RetryFailedOption",
     "SetOption",
+    "SilentOption",
     "command_line",
     "grid_of",
     "overrides_of",
@@ -51,6 +60,23 @@ PluginOption = Annotated[
 ResultsOption = Annotated[
     Path, typer.Option("--results", metavar="DIR", help="Folder of the results.")
 ]
+_METHODS = typer.Option("--methods", "--method", help="Comma-separated names, or all.")
+MethodsOption = Annotated[str, _METHODS]
+OptionalMethodsOption = Annotated[str | None, _METHODS]
+ProtocolsOption = Annotated[
+    str, typer.Option("--protocol", "--protocols", help="Comma-separated names, or all.")
+]
+DatasetOption = Annotated[str, typer.Option(help="A prepared or built-in dataset.")]
+OnlyMethodsOption = Annotated[
+    str | None, typer.Option("--methods", "--method", help="Only these, comma-separated.")
+]
+OnlyProtocolsOption = Annotated[
+    str | None, typer.Option("--protocol", "--protocols", help="Only these, comma-separated.")
+]
+OnlyDatasetOption = Annotated[str | None, typer.Option(help="Only this dataset.")]
+ReportFormatOption = Annotated[
+    str, typer.Option("--format", help="terminal, markdown, latex, csv, json, or a plugin's.")
+]
 PresetOption = Annotated[
     str | None,
     typer.Option(help="tiny, small or paper. By default, as the dataset suggests."),
@@ -74,6 +100,7 @@ EngineOption = Annotated[
 RetryFailedOption = Annotated[bool, typer.Option("--retry-failed", help="Run failed jobs again.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the jobs, and run none.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the tables.")]
+SilentOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")]
 
 
 def overrides_of(assignments: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from genebench.cli.options import PluginOption
+from genebench.cli.options import PluginOption, SilentOption
 from genebench.cli.progress import bar
-from genebench.errors import UserError
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +38,7 @@ def predict(  # noqa: PLR0917  the command line names them
         Literal["auto", "cpu", "cuda"], typer.Option(help="Device to run the model on.")
     ] = "auto",
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
+    quiet: SilentOption = False,
 ) -> None:
     """Infer the target genes of new profiles, in the units of the landmarks.
 
@@ -47,12 +46,12 @@ def predict(  # noqa: PLR0917  the command line names them
     genebench data export writes it. Standardise RNA-seq by its own statistics, as protocols do, and
     give --values standardised.
     """
-    from genebench.formats.opening import open_reader
+    from genebench.formats.opening import check_absent, open_reader
     from genebench.models.predict import predict as write
     from genebench.models.saved import open_model
 
-    if file.exists():
-        raise UserError(f"{file}: is there already. Remove it, or name another file.")
+    # Checked first, because opening a model takes seconds.
+    check_absent(file)
     saved = open_model(model, device)
     for note in () if quiet else saved.notes:
         typer.echo(f"note: {note}", err=True)

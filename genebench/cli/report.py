@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperArgument, TyperCommand, TyperOption
 
-from genebench.cli.options import DEFAULT_RESULTS, MetricsOption, PluginOption, ResultsOption
+from genebench.cli.options import (
+    DEFAULT_RESULTS,
+    MetricsOption,
+    OnlyDatasetOption,
+    OnlyMethodsOption,
+    OnlyProtocolsOption,
+    PluginOption,
+    ReportFormatOption,
+    ResultsOption,
+)
 from genebench.cli.reporting import (
     check_report,
     make_report,
@@ -16,7 +26,7 @@ from genebench.cli.reporting import (
     print_report,
     reporter_of,
 )
-from genebench.errors import UserError
+from genebench.errors import UserError, no_results
 from genebench.plugins.registry import registry
 
 if TYPE_CHECKING:
@@ -29,8 +39,36 @@ def register(app: typer.Typer) -> None:
     app.command(
         "report",
         short_help="Print the tables of past results.",
+        cls=_ReportCommand,
         epilog="Example: genebench report ranks --format markdown > tables.md",
     )(report)
+
+
+class _ReportCommand(TyperCommand):
+    """The command, whose help lists the reports of every plugin."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help. Reports are looked up only now, so that ``genebench --help`` is fast."""
+        reports = registry().reports.specs
+        arguments = [
+            f"{name} {spec.argument.upper()}: {spec.summary}."
+            for name, spec in reports.items()
+            if spec.argument
+        ]
+        help_of = {
+            "name": f"{', '.join(reports)}. See genebench list reports.",
+            "argument": " ".join(arguments),
+            "out": f"Draw figures there, as SVG and PNG: {', '.join(_with_figures())}.",
+        }
+        for param in self.params:
+            if isinstance(param, TyperArgument | TyperOption):
+                param.help = help_of.get(param.name or "", param.help)
+        super().format_help(ctx, formatter)
+
+
+def _with_figures() -> list[str]:
+    """Return the names of the reports that have figures."""
+    return [name for name, spec in registry().reports.specs.items() if spec.figures]
 
 
 def report(  # noqa: PLR0917  typer's options are the arguments
@@ -38,37 +76,28 @@ def report(  # noqa: PLR0917  typer's options are the arguments
         str,
         typer.Argument(
             metavar="[REPORT]",
-            help="scores, ranks, scaled, leaks, curve, suite, sweep, or a plugin's. See genebench "
-            "list reports.",
+            help="A report. See genebench list reports.",
         ),
     ] = "scores",
     argument: Annotated[
         str,
         typer.Argument(
             metavar="[ARGUMENT]",
-            help="The curve (path, learning, …) or the suite (a file, or table1 … table4).",
+            help="What the report needs besides its name.",
         ),
     ] = "",
     results: ResultsOption = DEFAULT_RESULTS,
-    format_: Annotated[
-        str, typer.Option("--format", help="terminal, markdown, latex, csv, json, or a plugin's.")
-    ] = "terminal",
-    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option("--protocol", "--protocols", help="Only these, comma-separated."),
-    ] = None,
-    methods: Annotated[
-        str | None,
-        typer.Option("--methods", "--method", help="Only these, comma-separated."),
-    ] = None,
+    format_: ReportFormatOption = "terminal",
+    dataset: OnlyDatasetOption = None,
+    protocol: OnlyProtocolsOption = None,
+    methods: OnlyMethodsOption = None,
     metrics: MetricsOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="With sweep or suite: draw heat maps, as SVG and PNG."),
+        typer.Option(metavar="DIR", help="Draw figures there, as SVG and PNG."),
     ] = None,
     trials: Annotated[
-        bool, typer.Option("--trials", help="Also trials of genebench tune on validation sets.")
+        bool, typer.Option("--trials", help="Include trials of genebench tune.")
     ] = False,
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Score the kept predictions again.")
@@ -78,32 +107,34 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     """Print a report of a results folder: tables for people, or values for other programs."""
     from genebench import api
     from genebench.analysis.vectors import Readable
-    from genebench.reports.selection import Selection
-    from genebench.results.store import ResultsStore, no_results
+    from genebench.results.filters import RecordFilter
+    from genebench.results.store import ResultsStore
 
     spec = registry().reports.get(name)
     _check_options(spec, argument, out)
     reporter_of(format_)
     everything = api.records(results).records
     if not everything:
-        raise no_results(results, "show")
-    selection = Selection(dataset, protocol, methods, trials)
-    records = selection.of(everything)
+        raise no_results("show", results)
+    # With trials, both kinds of records are kept.
+    kinds = RecordFilter(trials=None if trials else False)
+    record_filter = replace(kinds, dataset=dataset, protocols=protocol, methods=methods)
+    records = record_filter.apply(everything)
     shown = metrics_of(records, metrics)
-    made = make_report(
-        name, records, all_records=tuple(Selection(trials=trials).of(everything)),
+    chosen = make_report(
+        name, records, all_records=tuple(kinds.apply(everything)),
         metrics=shown, vectors_of=Readable(ResultsStore(results).vectors), argument=argument,
-        selection=selection,
+        record_filter=record_filter,
     )  # fmt: skip
-    check_report(made)
+    check_report(name, chosen)
     # Scoring may take minutes, so everything that can be refused is refused above.
     if recompute:
-        made = _rescored(made, results)
-        check_report(made)
+        chosen = _rescored(chosen, results)
+        check_report(name, chosen)
     for metric in shown:
         if metric not in registry().metrics.specs:
             typer.echo(f"note: metric {metric}: not installed here", err=True)
-    print_report(made, format_, out)
+    print_report(name, chosen, format_, out)
 
 
 def _check_options(spec: ReportSpec, argument: str, out: Path | None) -> None:
@@ -118,17 +149,16 @@ def _check_options(spec: ReportSpec, argument: str, out: Path | None) -> None:
     if out is None:
         return
     if not spec.figures:
-        names = [name for name, other in registry().reports.specs.items() if other.figures]
         raise UserError(
             f"Report {spec.name} has no figures. Remove --out, or ask for one of "
-            f"{', '.join(names)}."
+            f"{', '.join(_with_figures())}."
         )
     from genebench.reports.figures.drawing import check_drawing
 
     check_drawing()
 
 
-def _rescored(made: Report, results: Path) -> Report:
+def _rescored(report: Report, results: Path) -> Report:
     """Return the report with scores recomputed from kept predictions.
 
     Raises:
@@ -138,9 +168,9 @@ def _rescored(made: Report, results: Path) -> Report:
     from genebench.results.store import ResultsStore
 
     store = ResultsStore(results)
-    rescored = {record.key: recompute(record, store, registry()) for record in made.records}
+    rescored = {record.key: recompute(record, store, registry()) for record in report.records}
     return replace(
-        made,
+        report,
         records=tuple(rescored.values()),
-        all_records=tuple(rescored.get(record.key, record) for record in made.all_records),
+        all_records=tuple(rescored.get(record.key, record) for record in report.all_records),
     )

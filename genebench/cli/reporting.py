@@ -44,9 +44,9 @@ def print_results(
     """
     from genebench.reports.report import SHOWN_METRICS
 
-    made = make_report(name, records, metrics=metrics or SHOWN_METRICS, **fields)
-    check_report(made)
-    print_report(made, out=out)
+    report = make_report(name, records, metrics=metrics or SHOWN_METRICS, **fields)
+    check_report(name, report)
+    print_report(name, report, out=out)
 
 
 def make_report(name: str, records: Sequence[Record], **fields: Any) -> Report:
@@ -62,14 +62,14 @@ def make_report(name: str, records: Sequence[Record], **fields: Any) -> Report:
     """
     from genebench.reports.report import Report
 
-    spec = registry().reports.get(name)
-    with plugin_errors(f"Report {name}", spec.code):
-        cls = load_code(spec.code)
-        if not (isinstance(cls, type) and issubclass(cls, Report)):
-            raise UserError(
-                f"Report {name}: {spec.code} is not a subclass of genebench.reports.report.Report. "
-                "Correct the plugin that offers it."
-            )
+    code = registry().reports.get(name).code
+    cls = _load(f"Report {name}", code)
+    if not (isinstance(cls, type) and issubclass(cls, Report)):
+        raise UserError(
+            f"Report {name}: {code} is not a subclass of genebench.reports.report.Report. "
+            "Correct the plugin that offers it."
+        )
+    with plugin_errors(f"Report {name}", code):
         return cls(
             tuple(records),
             registry(),
@@ -79,30 +79,41 @@ def make_report(name: str, records: Sequence[Record], **fields: Any) -> Report:
         )
 
 
-def check_report(made: Report) -> None:
+def check_report(name: str, report: Report) -> None:
     """Refuse a report without content.
 
     Raises:
         UserError: there is nothing to show, or a plugin is broken.
     """
-    with plugin_errors(f"Report {type(made).__name__}", type(made).__module__):
-        made.check()
+    with plugin_errors(f"Report {name}", type(report).__module__):
+        report.check()
 
 
-def print_report(made: Report, format_: str = "terminal", out: Path | None = None) -> None:
+def print_report(
+    name: str, report: Report, format_: str = "terminal", out: Path | None = None
+) -> None:
     """Lay out a report with a reporter, print it, and draw its figures into a folder.
+
+    Args:
+        name: the report in the registry, for messages.
+        report: the report.
+        format_: the reporter in the registry.
+        out: a folder for figures, if any are wanted.
 
     Raises:
         UserError: there is no such format, the folder cannot be written to, or a plugin is broken.
     """
-    code = reporter_of(format_).code
-    name = type(made).__name__
-    with plugin_errors(f"Report {name} in format {format_}", code, type(made).__module__):
-        text = load_code(code)(made)
+    code, report_code = reporter_of(format_).code, type(report).__module__
+    what = f"Report {name} in format {format_}"
+    render = _load(what, code)
+    with plugin_errors(what, code, report_code):
+        text = render(report)
+    if not isinstance(text, str):
+        raise UserError(f"{what}: {code} returned {text!r}, which is no text. Correct the plugin.")
     typer.echo(text, nl=False)
     if out:
-        with plugin_errors(f"Drawing of report {name}", type(made).__module__):
-            paths = made.draw(out)
+        with plugin_errors(f"Drawing of report {name}", report_code):
+            paths = list(report.draw(out))
         for path in paths:
             typer.echo(f"drawn: {path}", err=True)
 
@@ -121,41 +132,66 @@ def reporter_of(format_: str) -> ReporterSpec:
 
 @contextmanager
 def plugin_errors(what: str, *code: str) -> Iterator[None]:
-    """Turn an exception in code of a plugin into one line that names the file and the line.
+    """Turn a fault of a plugin into one line that names the file and the line.
+
+    A plugin may raise anything, SystemExit included. A fault of genebench itself stays as it is,
+    because its traceback is needed.
 
     Args:
         what: the thing that was attempted, for the message.
-        code: the modules or import strings that are executed. Exceptions in genebench itself stay
-            as they are, because their traceback is needed.
+        code: the modules or import strings that are executed.
     """
     try:
         yield
-    except UserError:
+    except (KeyboardInterrupt, UserError):
         raise
-    except Exception as error:
-        if all(name.startswith("genebench.") for name in code):
+    except BaseException as error:
+        frame = _frame_of_plugin(error, code)
+        if frame is None:
             raise
+        place = f"{Path(frame.filename).name}, line {frame.lineno}"
         raise UserError(
-            f"{what} failed: {describe(error)} ({_place(error, code)}). Correct the plugin."
+            f"{what} failed: {describe(error)} ({place}). Correct the plugin."
         ) from error
 
 
-def _place(error: Exception, code: Sequence[str]) -> str:
-    """Return file and line of the deepest frame in a plugin's own file, or of the deepest frame.
+def _frame_of_plugin(error: BaseException, code: Sequence[str]) -> traceback.FrameSummary | None:
+    """Return the deepest frame in a plugin's own code, or None if the fault is not a plugin's.
 
-    The deepest frame is often in pandas or rich, which tells the author of a plugin little.
+    The very deepest frame is often in pandas or rich, which tells the author of a plugin little.
     """
-    frames = traceback.extract_tb(error.__traceback__)
     plugins = {name.partition(":")[0].partition(".")[0] for name in code} - {"genebench"}
-    files = {getattr(sys.modules.get(name), "__file__", None) or name for name in plugins}
-    folders = {str(Path(file).parent) for file in files if Path(file).name == "__init__.py"}
-    in_plugin = [
-        frame
-        for frame in frames
-        if frame.filename in files or str(Path(frame.filename).parent) in folders
-    ]
-    frame = (in_plugin or frames)[-1]
-    return f"{Path(frame.filename).name}, line {frame.lineno}"
+    if not plugins:
+        return None
+    modules = [sys.modules[name] for name in plugins if name in sys.modules]
+    files = {str(module.__file__) for module in modules}
+    folders = [folder for module in modules for folder in getattr(module, "__path__", ())]
+    frames = traceback.extract_tb(error.__traceback__)
+    for frame in reversed(frames):
+        path = Path(frame.filename)
+        if frame.filename in files or any(path.is_relative_to(folder) for folder in folders):
+            return frame
+    # No frame below this module means that the call itself failed: the plugin's function takes
+    # other arguments, or returned something else.
+    return frames[-1] if frames[-1].filename == __file__ else None
+
+
+def _load(what: str, code: str) -> Any:
+    """Import code that a spec names.
+
+    Raises:
+        UserError: the code of a plugin cannot be imported.
+    """
+    try:
+        return load_code(code)
+    except (KeyboardInterrupt, UserError):
+        raise
+    except BaseException as error:
+        if code.startswith("genebench."):
+            raise
+        raise UserError(
+            f"{what}: {code} cannot be imported: {describe(error)}. Correct the plugin."
+        ) from error
 
 
 def metrics_of(records: Sequence[Record], names: str | None) -> Sequence[str]:
@@ -177,7 +213,7 @@ def metrics_of(records: Sequence[Record], names: str | None) -> Sequence[str]:
         return scored
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
-        raise UserError(f"There is no metric in --metrics. These results have {', '.join(scored)}.")
+        raise UserError(f"--metrics names no metric. Name one of {', '.join(scored)}.")
     installed = registry().metrics.specs
     for name in wanted:
         if name not in scored and name not in installed:

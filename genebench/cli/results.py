@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genebench._util.text import printable
-from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
-from genebench.errors import UserError, unknown
+from genebench.cli.exit_status import FAILED, OK
+from genebench.cli.options import (
+    DEFAULT_RESULTS,
+    OnlyDatasetOption,
+    OnlyMethodsOption,
+    OnlyProtocolsOption,
+    ResultsOption,
+)
+from genebench.errors import UserError, missing_library, no_results, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,18 +28,7 @@ if TYPE_CHECKING:
     from genebench.results.record import Record
     from genebench.results.store import ResultsStore
 
-UNSOUND = 1
-"""Exit status if a record is unsound, or was not taken."""
-
 _FORMATS = ("csv", "json", "parquet")
-
-DatasetOption = Annotated[str | None, typer.Option(help="Only this dataset.")]
-ProtocolOption = Annotated[
-    str | None, typer.Option("--protocol", "--protocols", help="Only these, comma-separated.")
-]
-MethodsOption = Annotated[
-    str | None, typer.Option("--methods", "--method", help="Only these, comma-separated.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -87,7 +83,7 @@ def verify(
         seeds = 1 + max((record.identity.seed for record in records), default=0)
         unmet = _unmet(store, records, sender, seeds)
         _echo("not every entry condition is met" if unmet else "every entry condition is met")
-    return UNSOUND if unsound or unmet else 0
+    return FAILED if unsound or unmet else OK
 
 
 def merge(
@@ -112,7 +108,7 @@ def merge(
         f"{len(merged.added)} new, {len(merged.replaced)} replaced, {len(merged.same)} there "
         f"already, {len(merged.refused)} not taken, in {results}"
     )
-    return UNSOUND if merged.refused else 0
+    return FAILED if merged.refused else OK
 
 
 def export(  # noqa: PLR0917  the command line names them
@@ -132,13 +128,13 @@ def export(  # noqa: PLR0917  the command line names them
     wide: Annotated[
         bool, typer.Option("--wide", help="One column per record, instead of one row per value.")
     ] = False,
-    dataset: DatasetOption = None,
-    protocol: ProtocolOption = None,
-    methods: MethodsOption = None,
+    dataset: OnlyDatasetOption = None,
+    protocol: OnlyProtocolsOption = None,
+    methods: OnlyMethodsOption = None,
 ) -> None:
     """Write results as a table for other programs."""
     from genebench import api
-    from genebench.results.store import no_results
+    from genebench.results.filters import RecordFilter
 
     form = format_ or out.suffix.removeprefix(".").lower()
     if form not in _FORMATS:
@@ -148,9 +144,11 @@ def export(  # noqa: PLR0917  the command line names them
             "--wide is for --table genes and --table profiles. Remove it, or add one of them."
         )
     outcome = api.records(results)
-    outcome = outcome._replace(records=_chosen(outcome.records, dataset, protocol, methods))
+    outcome = outcome._replace(
+        records=RecordFilter(dataset, protocol, methods).apply(outcome.records)
+    )
     if not outcome.records:
-        raise no_results(results, "export")
+        raise no_results("export", results)
     if table == "scores":
         frame = outcome.table
     else:
@@ -167,15 +165,15 @@ def submit(  # noqa: PLR0917  the command line names them
     name: Annotated[str, typer.Option(help="Name of the sender.")] = "",
     contact: Annotated[str, typer.Option(help="Address of the sender.")] = "",
     licence: Annotated[
-        str, typer.Option("--license", "--licence", help="Licence of the results, as CC-BY-4.0.")
+        str, typer.Option("--license", "--licence", help="Licence, for example CC-BY-4.0.")
     ] = "",
     seeds: Annotated[
         int, typer.Option(min=1, help="Number of seeds that every stochastic method must have.")
     ] = 3,
     results: ResultsOption = DEFAULT_RESULTS,
-    dataset: DatasetOption = None,
-    protocol: ProtocolOption = None,
-    methods: MethodsOption = None,
+    dataset: OnlyDatasetOption = None,
+    protocol: OnlyProtocolsOption = None,
+    methods: OnlyMethodsOption = None,
 ) -> int:
     """Check the entry conditions, and write the results to a bundle that others can verify.
 
@@ -183,14 +181,14 @@ def submit(  # noqa: PLR0917  the command line names them
     everybody who has the dataset can recompute every score.
     """
     from genebench.results.bundle import SENDER_LETTERS, write_bundle
-    from genebench.results.filters import filter_records
+    from genebench.results.filters import RecordFilter
     from genebench.results.store import ResultsStore
 
     store = ResultsStore(results)
     readable, faults = store.sound()
     for fault in faults:
         _echo(f"left out: {fault.line}")
-    records = filter_records(_chosen(readable, dataset, protocol, methods), trials=False)
+    records = RecordFilter(dataset, protocol, methods, trials=False).apply(readable)
     sender = {"name": name, "contact": contact, "licence": licence}
     for key, text in sender.items():
         if len(text) > SENDER_LETTERS:
@@ -198,11 +196,11 @@ def submit(  # noqa: PLR0917  the command line names them
                 f"--{key}: {len(text)} letters are too many. Use at most {SENDER_LETTERS}."
             )
     if _unmet(store, records, sender, seeds):
-        return UNSOUND
+        return FAILED
     manifest = write_bundle(out, store, records, sender)
     _echo(f"wrote {len(records)} records, {len(manifest.files)} files, to {out}")
     _echo(f"to verify it: genebench results verify {out}")
-    return 0
+    return OK
 
 
 def schema() -> None:
@@ -216,11 +214,10 @@ def _verify(store: ResultsStore, *, mark: bool = False) -> int:
     """Audit a folder, print the faults and a summary, and return the exit status."""
     from genebench.analysis import audit
     from genebench.plugins.registry import registry
-    from genebench.results.store import no_results
 
     audits = list(audit.audit(store, registry()))
     if not audits:
-        raise no_results(store.root, "verify")
+        raise no_results("verify", store.root)
     unsound = [record for record in audits if record.faults]
     for record in unsound:
         for fault in record.faults:
@@ -237,7 +234,7 @@ def _verify(store: ResultsStore, *, mark: bool = False) -> int:
         f"{len(audits) - len(unsound)} of {len(audits)} records are sound, {len(recomputed)} "
         f"recomputed from their predictions{marked}"
     )
-    return UNSOUND if unsound else 0
+    return FAILED if unsound else OK
 
 
 @contextmanager
@@ -263,32 +260,21 @@ def _unmet(store: ResultsStore, records: list[Record], sender: dict[str, str], s
     return bool(violations)
 
 
-def _chosen(
-    records: list[Record], dataset: str | None, protocol: str | None, methods: str | None
-) -> list[Record]:
-    from genebench.reports.selection import Selection
-
-    return Selection(dataset, protocol, methods, trials=True).of(records)
-
-
 def _write(frame: pd.DataFrame, out: Path, form: str) -> None:
     """Write a table in the given format."""
     from genebench._util.files import atomic_write, user_errors
-    from genebench.reports.reporters.values import csv_of
+    from genebench.reports.reporters.values import csv_of, json_of
 
     with user_errors(out, "Name another file with --out."), atomic_write(out) as stream:
         if form == "csv":
             stream.write(csv_of(frame).encode())
         elif form == "json":
-            rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-            stream.write(f"{json.dumps(rows, indent=1)}\n".encode())
+            stream.write(json_of(frame).encode())
         else:
             try:
                 frame.to_parquet(stream, index=False)
             except ImportError:
-                raise UserError(
-                    "parquet needs pyarrow. Install it with pip install 'genebench[arrow]'."
-                ) from None
+                raise missing_library("Format parquet", "pyarrow", "arrow") from None
 
 
 def _echo(line: str) -> None:

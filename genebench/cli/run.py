@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genebench.cli import output
+from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.limits import MemoryLimitOption, TimeLimitOption, memory_limit, time_limit
 from genebench.cli.options import (
     DEFAULT_RESULTS,
@@ -15,6 +16,7 @@ from genebench.cli.options import (
     DryRunOption,
     EngineOption,
     MetricsOption,
+    OptionalMethodsOption,
     PluginOption,
     PresetOption,
     QuietOption,
@@ -38,9 +40,6 @@ if TYPE_CHECKING:
     from genebench.runs.plan import Plan
     from genebench.runs.suite import Suite
 
-JOB_FAILED = 1
-"""Exit status when a job failed, though the command itself did its work."""
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -56,9 +55,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
         str | None,
         typer.Argument(help="A suite: a TOML file of what to run, or a shipped one by name."),
     ] = None,
-    methods: Annotated[
-        str | None, typer.Option("--methods", "--method", help="Comma-separated names, or all.")
-    ] = None,
+    methods: OptionalMethodsOption = None,
     protocol: Annotated[
         str | None,
         typer.Option(
@@ -117,7 +114,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     # Checked before is_known, which does not refuse unknown names.
     api.preset_of(name, preset)
     if dry_run and not is_known(name, preset):
-        return 0
+        return OK
     with bar(quiet=quiet) as progress:
         if read:
             plan = api.plan_suite(
@@ -134,7 +131,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
             )  # fmt: skip
     if dry_run:
         show_plan(plan)
-        return 0
+        return OK
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
     shown = shown_metrics(asked, records)
     if read:
@@ -214,7 +211,7 @@ def carry_out(
 
 def status_of(records: Iterable[Record]) -> int:
     """Return the exit status of a command that made these records: 1 if a job failed, else 0."""
-    return JOB_FAILED if any(record.status == "failed" for record in records) else 0
+    return FAILED if any(record.status == "failed" for record in records) else OK
 
 
 def _suite(name: str | None, *others: object) -> Suite | None:

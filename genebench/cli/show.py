@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from genebench._util.text import short
 from genebench.cli import output
 from genebench.cli.options import PluginOption
 from genebench.plugins.registry import registry
-from genebench.specs import PRESETS, Param, Value
+from genebench.specs import PRESETS, Param
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +44,7 @@ def show(
 
 
 def _row(param: Param) -> tuple[str, ...]:
-    values = (_short(param.value_for(preset)) for preset in PRESETS)
+    values = (short(param.value_for(preset)) for preset in PRESETS)
     return (param.name, param.type.__name__, *values, _allowed(param), param.help)
 
 
@@ -56,7 +57,3 @@ def _allowed(param: Param) -> str:
         *([f"≤ {high:g}"] if high is not None else []),
     ]
     return ", ".join(bounds)
-
-
-def _short(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
 def status(results: ResultsOption = DEFAULT_RESULTS) -> None:
     """List every record of a results folder with its status, start time and seconds of fitting."""
     from genebench import api
+    from genebench.results.filters import RecordFilter
 
     records = api.records(results).records
     order = sorted(records, key=lambda record: (record.dataset, record.identity.protocol))
@@ -52,5 +53,5 @@ def status(results: ResultsOption = DEFAULT_RESULTS) -> None:
             for record in order
         ],
     )
-    failed = sum(record.status == "failed" for record in records)
+    failed = len(RecordFilter(status="failed").apply(records))
     typer.echo(f"{len(records) - failed} done, {failed} failed in {results}")

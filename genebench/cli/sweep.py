@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from genebench.cli.exit_status import OK
 from genebench.cli.limits import MemoryLimitOption, TimeLimitOption
 from genebench.cli.options import (
     DEFAULT_RESULTS,
+    DatasetOption,
     DeviceOption,
     DryRunOption,
     EngineOption,
+    MethodsOption,
     MetricsOption,
     PluginOption,
     PresetOption,
+    ProtocolsOption,
     QuietOption,
     ResultsOption,
     RetryFailedOption,
@@ -50,9 +54,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sweep(  # noqa: PLR0917  typer's options are the arguments
-    methods: Annotated[
-        str, typer.Option("--methods", "--method", help="Comma-separated names, or all.")
-    ],
+    methods: MethodsOption,
     grid: Annotated[
         list[str],
         typer.Option(
@@ -60,10 +62,8 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
             help="Values of a parameter. Repeatable: rows first, then columns, then tables.",
         ),
     ],
-    protocol: Annotated[
-        str, typer.Option("--protocol", "--protocols", help="Comma-separated names, or all.")
-    ] = "geo,gtex",
-    dataset: Annotated[str, typer.Option(help="A prepared or built-in dataset.")] = "sim",
+    protocol: ProtocolsOption = "geo,gtex",
+    dataset: DatasetOption = "sim",
     preset: PresetOption = None,
     set_: SetOption = None,
     seeds: Annotated[int, typer.Option(help="Number of seeds of stochastic methods.")] = 1,
@@ -96,10 +96,10 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     if out is not None:
         from genebench.reports.figures.drawing import check_drawing
 
-        # Now: nobody wants to learn after hours of work that nothing can be drawn.
+        # Checked first, because drawing comes after hours of work.
         check_drawing()
     if dry_run and not is_known(dataset, preset):
-        return 0
+        return OK
     fixed, axes = overrides_of(set_ or ()), grid_of(grid, methods)
     with bar(quiet=quiet) as progress:
         plan = api.plan_run(
@@ -108,7 +108,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
         )  # fmt: skip
     if dry_run:
         show_plan(plan)
-        return 0
+        return OK
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
     print_results(
         "suite", records, metrics=shown_metrics(asked, records), out=out,

@@ -9,10 +9,12 @@ import typer
 from genebench.cli import output
 from genebench.cli.options import (
     DEFAULT_RESULTS,
+    DatasetOption,
     DeviceOption,
     EngineOption,
     PluginOption,
     PresetOption,
+    ProtocolsOption,
     QuietOption,
     ResultsOption,
     SetOption,
@@ -45,10 +47,8 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     grid: Annotated[
         list[str], typer.Option(metavar="PARAM=VALUE,…", help="Values to try. Repeatable.")
     ],
-    protocol: Annotated[
-        str, typer.Option("--protocol", "--protocols", help="Comma-separated names, or all.")
-    ] = "geo,gtex",
-    dataset: Annotated[str, typer.Option(help="A prepared or built-in dataset.")] = "sim",
+    protocol: ProtocolsOption = "geo,gtex",
+    dataset: DatasetOption = "sim",
     preset: PresetOption = None,
     set_: SetOption = None,
     random: Annotated[

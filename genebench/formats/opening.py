@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from genebench._util.files import sweep, user_errors
-from genebench.errors import UserError, some
+from genebench.errors import UserError, missing_library, some
 from genebench.formats.base import Content, Orientation, Reader
 from genebench.formats.delimited import write_profiles
 from genebench.formats.files import as_text, check_readable
@@ -66,7 +66,7 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
             f"{path}: {spec.name} files can be read, not written. Choose another format."
         )
     write = _load(path, spec, spec.writer)
-    _check_absent(path)
+    check_absent(path)
     # Zero bytes end a text in HDF5, and the readers of text formats refuse them.
     for table in (content.genes, content.profiles):
         for column in (table.index.to_series(), *(table[name] for name in table)):
@@ -82,7 +82,7 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
         final = [path.with_name(file.name) for file in written]
         # Writing took a while: somebody else may have made a file of that name meanwhile.
         for file in final:
-            _check_absent(file)
+            check_absent(file)
         for file, name in zip(written, final, strict=True):
             file.rename(name)
     return final
@@ -128,7 +128,12 @@ def _write_remaining_columns(staged: Path, reader: Reader, content: Content) -> 
         write_profiles(staged.with_name(f"{stem}.profiles.tsv"), remaining)
 
 
-def _check_absent(path: Path) -> None:
+def check_absent(path: Path) -> None:
+    """Refuse to write a file that exists, or into a folder that does not.
+
+    Raises:
+        UserError: the file exists, or its folder does not.
+    """
     if path.exists():
         raise UserError(f"{path}: the file exists already. Remove it, or choose another name.")
     if not path.parent.is_dir():
@@ -154,7 +159,5 @@ def _load(path: Path, spec: FormatSpec, code: str) -> Any:
     except ModuleNotFoundError as error:
         if not spec.extra:
             raise
-        raise UserError(
-            f"{path}: {spec.name} files need {error.name}, which is not installed. Install it: "
-            f"pip install 'genebench[{spec.extra}]'"
-        ) from None
+        library = str(error.name)
+        raise missing_library(f"{path}: format {spec.name}", library, spec.extra) from None

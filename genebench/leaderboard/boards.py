@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from genebench._util.hashing import key_of
+from genebench.analysis.grouping import by_preset, comparable
+from genebench.analysis.variants import Variant, variants_of
 from genebench.leaderboard.reading import Run
 from genebench.plugins.registry import Registry
-from genebench.reports.grouping import by_preset, comparable
-from genebench.reports.variants import Variant, variants_of
 from genebench.results.panels import PANELS
 from genebench.results.record import Record
 from genebench.specs import PRESETS

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 
-from genebench.analysis.rank import Entry, entries_of
+from genebench.analysis.rank import entries_of
 from genebench.leaderboard.boards import Board, boards_of, page_id
 from genebench.leaderboard.pages import DataUse, MethodEntry, SiteOptions
 from genebench.leaderboard.pool import Pool
 from genebench.leaderboard.reading import Run
 from genebench.leaderboard.run_pages import environment_of
 from genebench.leaderboard.tables import (
-    Contender,
     Ranking,
     RankTask,
     Row,
@@ -24,7 +23,6 @@ from genebench.leaderboard.tables import (
 )
 from genebench.leaderboard.vectors import Vectors, VectorSummary
 from genebench.plugins.registry import Registry
-from genebench.reports.variants import Variant
 from genebench.results.record import Record
 from genebench.specs import MethodSpec, MetricSpec
 
@@ -75,21 +73,21 @@ class Contents:
         # By other metrics than the first, scores and intervals are shown, but no ranks.
         unranked = metric is not self.options.metrics[0]
 
-        def contender(variant: Variant) -> Contender:
-            number = numbers[id(variant)]
-            return Contender(number, variant.label, control=unranked or variant.control)
-
         def evidence(record: Record) -> Vectors:
             return self.shown[record.key][1].evidence
 
         entries = entries_of(board.variants, evidence, metric.name, panel)
-        return RankTask(
-            [
-                Entry(contender(entry.variant), entry.scores, entry.evidence)
-                for entry in entries
-            ],
-            metric,
-        )  # fmt: skip
+        # Records are left out: a worker needs only labels and vectors.
+        light = [
+            replace(
+                entry,
+                variant=replace(
+                    entry.variant, records=(), control=unranked or entry.variant.control
+                ),
+            )
+            for entry in entries
+        ]
+        return RankTask(light, [numbers[id(entry.variant)] for entry in entries], metric)
 
     @cached_property
     def tables(self) -> dict[str, dict[str, list[Row]]]:

@@ -9,9 +9,9 @@ from statistics import fmean
 from typing import Literal, NamedTuple, get_args
 
 from genebench._util.hashing import canonical
-from genebench.analysis.rank import Entry, Standing, caution, named_test, ranked
+from genebench.analysis.rank import Entry, Standing, caution, description_of_test, ranked
+from genebench.analysis.variants import Variant
 from genebench.leaderboard.boards import Board, page_id
-from genebench.reports.variants import Variant
 from genebench.results.published import Published, published
 from genebench.results.record import Record
 from genebench.specs import MetricSpec
@@ -65,36 +65,33 @@ class Ranking:
     caution: str = ""
 
 
-class Contender(NamedTuple):
-    """A variant without its records, to be sent to a worker process.
-
-    Attributes:
-        number: position among the board's variants.
-        label: its label.
-        control: True if it takes part in no test. It has an interval all the same.
-    """
-
-    number: int
-    label: str
-    control: bool
-
-
 @dataclass(frozen=True)
 class RankTask:
-    """The scores and the evidence of a ranking. It can be sent to a worker process."""
+    """The scores and the evidence of a ranking. It can be sent to a worker process.
 
-    entries: Sequence[Entry[Contender]]
+    Attributes:
+        entries: variants without their records, which would be costly to send.
+        numbers: position of each entry's variant among the board's.
+        metric: the metric to rank by.
+    """
+
+    entries: Sequence[Entry]
+    numbers: Sequence[int]
     metric: MetricSpec
 
 
 def ranking(task: RankTask) -> Ranking:
     """Rank the variants of a board."""
+    # Labels may be equal, so that identity tells variants apart.
+    number_of = {
+        id(entry.variant): number for entry, number in zip(task.entries, task.numbers, strict=True)
+    }
     standings = ranked(task.entries, task.metric)
-    places = {standing.variant.number: _place(standing) for standing in standings}
-    return Ranking(places, named_test(standings), caution(standings))
+    places = {number_of[id(standing.variant)]: _place(standing) for standing in standings}
+    return Ranking(places, description_of_test(standings), caution(standings))
 
 
-def _place(standing: Standing[Contender]) -> Place:
+def _place(standing: Standing) -> Place:
     return Place(
         text=standing.place,
         rank=standing.rank,

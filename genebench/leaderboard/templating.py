@@ -12,10 +12,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from genebench._util.text import printable
+from genebench._util.text import printable, short
 from genebench.errors import some
 from genebench.leaderboard import charts
-from genebench.specs import Value
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -72,13 +71,6 @@ def shown(value: object, longest: int = LONGEST) -> object:
 def command(text: str) -> Markup:
     """Return a command for a page, whole unless it would fill the page."""
     return escape(shown(text, _LONGEST_COMMAND))
-
-
-def short(value: Value) -> str:
-    """Return a parameter or a choice as text, floats to six digits."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def seconds(value: float | None) -> str:

@@ -35,7 +35,7 @@ from scipy.spatial import cKDTree
 from genebench._util.npy import NpyWriter, read_rows
 from genebench._util.progress import Progress, silent
 from genebench._util.threads import in_order
-from genebench.errors import UserError
+from genebench.errors import missing_library
 from genebench.formats.base import BLOCK, Piece, Reader
 from genebench.preprocessing.compiled import compiled_loosely
 
@@ -140,9 +140,8 @@ def _k_means(clusters: int, seed: int) -> Any:
     try:
         library = import_module("sklearn.cluster")
     except ModuleNotFoundError:
-        raise UserError(
-            "Duplicate removal by k-means needs scikit-learn, which is not installed. Install "
-            "it: pip install 'genebench[sklearn]'. Or use the exact rule."
+        raise missing_library(
+            "Duplicate removal by k-means", "scikit-learn", "sklearn", "Or use the exact rule."
         ) from None
     return library.MiniBatchKMeans(
         n_clusters=clusters, max_iter=MAX_ITER, batch_size=BATCH_SIZE, random_state=seed

@@ -21,7 +21,7 @@ def genebench_reports() -> list[ReportSpec]:
         ReportSpec(
             name="ranks",
             title="Ranks",
-            summary="scores with ranks by a test between methods; ties are shown",
+            summary="scores with ranks by a test between methods, with ties",
             code="genebench.reports.ranks:RanksReport",
         ),
         ReportSpec(

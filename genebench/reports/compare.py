@@ -1,206 +1,194 @@
-"""Two methods compared under every protocol that both were run under: ``genebench.compare``."""
+"""The tables of a comparison: differences, shares of genes, and the most different genes."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from genebench._util.text import printable
-from genebench.analysis.bootstrap import LEVEL, seed_interval
+from genebench._util.files import atomic_write, user_errors
+from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL, rough, smallest_p
 from genebench.analysis.compare import Comparison
-from genebench.analysis.compare import compare as compare_variants
-from genebench.analysis.rank import holm, scores_of
-from genebench.analysis.vectors import Readable, VectorsOf, symbols_of
-from genebench.errors import UserError, unknown
-from genebench.plugins.registry import registry
-from genebench.reports.grouping import in_order
-from genebench.reports.lookup import check_name, find
-from genebench.reports.selection import Selection
-from genebench.reports.variants import Variant, variants_of
-from genebench.results import DEFAULT_RESULTS
-from genebench.results.panels import PANELS
-from genebench.results.record import Record
-from genebench.results.store import ResultsStore
+from genebench.analysis.comparisons import Comparisons, gene_table, interval_over_seeds
+from genebench.plugins.registry import Registry
+from genebench.reports.figures.scatter import draw
+from genebench.reports.report import Report, Row, Section, Table
+from genebench.reports.reporters.values import csv_of
+from genebench.reports.wording import described, stale_scores
 
-log = logging.getLogger("genebench")
+TOP = 8
+"""Number of genes shown at each end."""
 
 
-@dataclass(frozen=True)
-class Comparisons:
-    """Two methods, compared under every protocol that both were run under."""
+@dataclass(frozen=True, kw_only=True)
+class ComparisonReport(Report):
+    """The report of ``genebench compare``. It takes two methods, so it is in no registry.
 
-    pairs: tuple[Comparison[Variant], ...]
+    Attributes:
+        comparisons: the comparison under each protocol.
+    """
 
-    @property
-    def records(self) -> tuple[Record, ...]:
-        """The records of both methods, for every comparison."""
-        return tuple(
-            record
-            for pair in self.pairs
-            for variant in (pair.a, pair.b)
-            for record in variant.records
-        )
+    comparisons: Comparisons
 
-    @cached_property
-    def p_holm(self) -> list[float]:
-        """P-values, adjusted for the number of comparisons, or NaN where nothing was tested."""
-        tested = [index for index, pair in enumerate(self.pairs) if pair.difference]
-        raw = [pair.difference.p for pair in self.pairs if pair.difference]
-        # Holm counts the tests that were made, so comparisons without a test do not count.
-        adjusted = np.full(len(self.pairs), np.nan)
-        adjusted[tested] = holm(np.array(raw))
-        return [float(p) for p in adjusted]
+    def values(self) -> pd.DataFrame:
+        """Return one row per comparison."""
+        return self.comparisons.differences
 
-    @property
-    def differences(self) -> pd.DataFrame:
-        """One row per comparison.
+    def sections(self) -> Iterator[Section]:
+        """Yield a section for each dataset: the differences, then the genes by protocol."""
+        rows = zip(self.comparisons.pairs, self.comparisons.p_holm, strict=True)
+        for (dataset, data), part in groupby(rows, lambda row: _data_of(row[0])):
+            compared = list(part)
+            pairs = [pair for pair, _ in compared]
+            having = [pair for pair in pairs if len(pair.genes)]
+            yield Section(
+                title=f"{pairs[0].a.label} against {pairs[0].b.label} · {dataset} · data {data}",
+                tables=(
+                    self._differences(compared),
+                    *([_shares(having)] if having else []),
+                    *map(_extremes, having),
+                ),
+                notes=tuple(self._notes(pairs)),
+            )
 
-        ``difference`` is the score of ``a`` − that of ``b``. ``low`` and ``high`` are its 95 %
-        interval over test profiles and seeds. ``p`` is the two-sided p-value of the paired wild
-        bootstrap, and ``p_holm`` the same, adjusted for the number of rows. ``seed_low_a`` and so
-        on are limits of each score over seeds alone, NaN with one seed. ``verdict`` names the
-        better method where ``p_holm`` is at most 5 %. ``a_better``, ``same`` and ``b_better`` are
-        shares of the genes. Like ``p_wilcoxon`` they are descriptive only: genes are correlated.
+    def draw(self, folder: Path) -> list[Path]:
+        """Write a scatter and a density plot for each comparison, SVG and PNG.
+
+        Raises:
+            UserError: matplotlib is not installed, or the folder cannot be written to.
         """
-        rows = [self._row(pair, p) for pair, p in zip(self.pairs, self.p_holm, strict=True)]
-        return pd.DataFrame(rows)
+        return draw(self.comparisons, folder)
 
-    @property
-    def genes(self) -> pd.DataFrame:
-        """One row per gene and comparison: both values, and by how much ``a`` is better."""
-        return pd.concat([gene_table(pair) for pair in self.pairs], ignore_index=True)
+    def write_genes(self, path: Path) -> None:
+        """Write every gene of every comparison as CSV.
 
-    def verdict(self, pair: Comparison[Variant], p_holm: float) -> str:
-        """Return which method is better, ``cannot tell`` or ``not tested``."""
-        if pair.difference is None:
-            return "not tested"
-        if p_holm > LEVEL:
-            return "cannot tell"
-        winner = pair.a if pair.sign * pair.difference.value > 0 else pair.b
-        return f"{winner.label} is better"
+        Raises:
+            UserError: the file cannot be written.
+        """
+        text = csv_of(self.comparisons.genes)
+        with user_errors(path, "Choose another file with --genes."), atomic_write(path) as stream:
+            stream.write(text.encode())
 
-    def _row(self, pair: Comparison[Variant], p_holm: float) -> dict[str, Any]:
-        first, estimate = pair.a.first, pair.difference
-        low_a, high_a = interval_over_seeds(pair, pair.a) or (np.nan, np.nan)
-        low_b, high_b = interval_over_seeds(pair, pair.b) or (np.nan, np.nan)
-        return {
-            "dataset": first.dataset,
-            "protocol": first.identity.protocol,
-            "data": first.identity.data,
-            "metric": pair.metric.name,
-            "panel": pair.panel,
-            "a": pair.a.label,
-            "b": pair.b.label,
-            "score_a": pair.scores[0],
-            "score_b": pair.scores[1],
-            "difference": pair.scores[0] - pair.scores[1],
-            "low": estimate.low if estimate else np.nan,
-            "high": estimate.high if estimate else np.nan,
-            "p": estimate.p if estimate else np.nan,
-            "p_holm": p_holm,
-            "verdict": self.verdict(pair, p_holm),
-            "profiles": pair.profiles,
-            "groups": pair.groups,
-            "seeds_a": len(pair.a.done),
-            "seeds_b": len(pair.b.done),
-            "seed_low_a": low_a,
-            "seed_high_a": high_a,
-            "seed_low_b": low_b,
-            "seed_high_b": high_b,
-            "genes": len(pair.genes),
-            "a_better": pair.share(1),
-            "same": pair.share(0),
-            "b_better": pair.share(-1),
-            "p_wilcoxon": pair.wilcoxon(),
-        }
-
-
-def compare(
-    a: str,
-    b: str,
-    *,
-    metric: str = "mae",
-    panel: str = "all",
-    protocols: str | Iterable[str] | None = None,
-    dataset: str | None = None,
-    results: Path | str = DEFAULT_RESULTS,
-) -> Comparisons:
-    """Compare two methods under every protocol that both were run under.
-
-    Args:
-        a: a method (``ggan``), one of its variants (``knn:k_max=5``), or the first letters of the
-            key of one of its records, which mean all its seeds under that record's protocol.
-        b: another.
-        metric: the metric to compare by.
-        panel: target genes: ``all``, ``strict`` (no landmark) or ``twin``.
-        protocols: only these, comma-separated or a sequence.
-        dataset: only this.
-        results: folder of the results.
-
-    Raises:
-        UserError: no such method among the results, several variants that the name does not tell
-            apart, or no protocol that both were run under.
-    """
-    if panel not in PANELS:
-        raise unknown("panel", panel, PANELS)
-    spec = registry().metrics.get(metric)
-    store = ResultsStore(Path(results))
-    sound, faults = store.sound()
-    for fault in faults:
-        log.warning("left out: %s", printable(fault.line))
-    records = Selection(dataset=dataset, protocols=protocols).of(sound)
-    # One damaged file must not prevent a comparison: its record is left out with a warning.
-    vectors_of, pairs = Readable(store.vectors), []
-    for group in in_order(records, registry()):
-        variants = variants_of(group, registry())
-        chosen = [_readable(find(name, variants), vectors_of) for name in (a, b)]
-        if chosen[0] and chosen[1]:
-            if chosen[0] == chosen[1]:
-                raise UserError(f"{a} and {b} are the same method. Name two different ones.")
-            pairs.append(compare_variants(chosen[0], chosen[1], vectors_of, spec, panel))
-    # Checked last, because a name need not occur under every protocol.
-    for name in (a, b):
-        check_name(name, records)
-    if not pairs:
-        raise UserError(
-            f"{a} and {b} were never both run on the same data under the same protocol. "
-            f"Run them with genebench run --methods {a},{b}."
+    def _differences(self, compared: list[tuple[Comparison, float]]) -> Table:
+        first = compared[0][0]
+        names = first.a.label, first.b.label
+        rows = [self._row(pair, p_holm) for pair, p_holm in compared]
+        return Table(
+            described(first.metric, f"on panel {first.panel}"),
+            ("protocol", *names, "difference", "95 % interval", "p", "p, Holm", "verdict"),
+            tuple(rows),
         )
-    compared = tuple(pair for pair in pairs if pair)
-    if not compared:
-        raise UserError(
-            f"{a} and {b} do not both have {metric} on panel {panel}. See genebench status, or run "
-            f"them again with --metrics {metric}."
+
+    def _row(self, pair: Comparison, p_holm: float) -> Row:
+        estimate = pair.difference
+        difference = pair.scores[0] - pair.scores[1]
+        cells = (
+            pair.a.first.identity.protocol,
+            *(f"{score:.4f}" for score in pair.scores),
+            f"{difference:+.4f}",
+            _interval(estimate.low, estimate.high) if estimate else "–",
+            _p(estimate.p) if estimate else "–",
+            _p(p_holm) if estimate else "–",
+            self.comparisons.verdict(pair, p_holm),
         )
-    return Comparisons(compared)
+        return Row(cells)
+
+    def _notes(self, pairs: Sequence[Comparison]) -> Iterator[str]:
+        number = sum(pair.difference is not None for pair in self.comparisons.pairs)
+        yield (
+            "test: two-sided paired wild bootstrap over test profiles, whole groups where they are "
+            f"known. Holm adjusts p for the comparisons shown ({number}), but not the interval"
+        )
+        records = [r for pair in pairs for r in (*pair.a.records, *pair.b.records)]
+        yield from stale_scores(records, [pairs[0].metric])
+        for pair in pairs:
+            yield from _notes(pair, self.registry)
 
 
-def _readable(variant: Variant | None, vectors_of: VectorsOf) -> Variant | None:
-    """Return the variant without seeds whose vectors are damaged, or None when no seed is left."""
-    records = tuple(record for record in (variant.done if variant else ()) if vectors_of(record))
-    return replace(variant, records=records) if variant and records else None
+def _data_of(pair: Comparison) -> tuple[str, str]:
+    return pair.a.first.dataset, pair.a.first.identity.data
 
 
-def interval_over_seeds(pair: Comparison[Variant], variant: Variant) -> tuple[float, float] | None:
-    """Return the 95 % t interval of a method's score over seeds, or None with one seed."""
-    return seed_interval(scores_of(variant, pair.metric.name, pair.panel))
+def _notes(pair: Comparison, installed: Registry) -> Iterator[str]:
+    """Yield what was resampled under a protocol, and how far the test can be relied upon."""
+    protocol = pair.a.first.identity.protocol
+    if pair.difference is None:
+        yield (
+            f"{protocol}: not tested. The metric must have form='terms', and both methods the same "
+            "test profiles"
+        )
+        return
+    if pair.groups is None:
+        yield f"{protocol}: {pair.profiles:,} profiles, taken as independent: no groups are known"
+    else:
+        yield f"{protocol}: {pair.profiles:,} profiles in {pair.groups:,} groups"
+    # Without known groups, the bootstrap takes each profile as its own group. Up to mirror images n
+    # groups have 2^(n − 1) patterns of signs. With fewer than six groups even the smallest p-value
+    # is above 5 %.
+    groups = pair.profiles if pair.groups is None else pair.groups
+    if smallest_p(groups) > SIGNIFICANCE_LEVEL:
+        yield f"{protocol}: {groups} are too few to tell any two methods apart at 5 %"
+    elif warning := rough(pair.profiles, pair.groups):
+        yield f"{protocol}: {warning}"
+    for variant in (pair.a, pair.b):
+        spec = installed.methods.specs.get(variant.first.identity.method)
+        if interval := interval_over_seeds(pair, variant):
+            yield (
+                f"{protocol}: {variant.label} with {len(variant.done)} seeds, their spread "
+                "included. Over seeds alone its 95 % t interval is "
+                f"{interval[0]:.4f} … {interval[1]:.4f}"
+            )
+        elif spec and spec.stochastic:
+            yield f"{protocol}: {variant.label} with one seed. The spread over seeds is not tested"
 
 
-def gene_table(pair: Comparison[Variant]) -> pd.DataFrame:
-    """Return one row per gene, the largest gain of ``a`` first.
+def _shares(pairs: Sequence[Comparison]) -> Table:
+    a, b = pairs[0].a.label, pairs[0].b.label
+    return Table(
+        "share of genes (descriptive: genes are correlated, so Wilcoxon's p is no test of methods)",
+        ("protocol", "genes", f"{a} better", "same", f"{b} better", "Wilcoxon p"),
+        tuple(
+            Row(
+                (
+                    pair.a.first.identity.protocol,
+                    f"{len(pair.genes):,}",
+                    *(f"{pair.share(which):.2%}" for which in (1, 0, -1)),
+                    _p(pair.wilcoxon()),
+                )
+            )
+            for pair in pairs
+        ),
+    )
 
-    Columns: dataset, protocol, gene, symbol (empty where it is not known), twin, a, b, gain.
-    """
-    first = pair.a.first
-    table = pair.genes.reset_index()
-    table = table.assign(dataset=first.dataset, protocol=first.identity.protocol)
-    symbols = symbols_of(first.identity.data)
-    table["symbol"] = table["gene"].map(symbols).fillna("").astype(str)
-    return table[["dataset", "protocol", "gene", "symbol", "twin", "a", "b", "gain"]]
+
+def _extremes(pair: Comparison) -> Table:
+    """Return the genes of the largest gains and losses, or every gene when there are few."""
+    genes = gene_table(pair)
+    few = len(genes) <= 2 * TOP
+    shown = genes if few else pd.concat([genes.head(TOP), genes.tail(TOP)])
+    columns = ["gene", "symbol", "a", "b", "gain"]
+    return Table(
+        f"{pair.a.first.identity.protocol}: genes where {pair.a.label} gains and loses most",
+        ("gene", "symbol", pair.a.label, pair.b.label, "gain"),
+        tuple(
+            Row((gene, str(symbol), f"{a:.4f}", f"{b:.4f}", f"{gain:+.4f}"))
+            for gene, symbol, a, b, gain in shown[columns].itertuples(index=False)
+        ),
+    )
+
+
+def _interval(low: float, high: float) -> str:
+    # With few groups no difference is significant, so the interval has no end.
+    return (
+        f"{low:+.4f} … {high:+.4f}" if np.isfinite(low) and np.isfinite(high) else "too few to tell"
+    )
+
+
+def _p(p: float) -> str:
+    if np.isnan(p):
+        return "–"
+    return f"{p:.4f}" if p >= 1e-4 else "< 0.0001"  # noqa: PLR2004

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from genebench._util.text import setting, short
 from genebench.analysis.sweep import Grid, Point, table_of
+from genebench.analysis.variants import Variant, variants_of
 from genebench.errors import some
 from genebench.plugins.registry import Registry
 from genebench.reports.figures.heatmap import draw
 from genebench.reports.layout import PANEL, Block, Layout, best_points, cell, loss_of, scale_of
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.variants import Variant, variants_of
-from genebench.reports.wording import described, setting, short, sizes
+from genebench.reports.wording import described, sizes
+from genebench.results.filters import RecordFilter
 from genebench.results.published import Published, published, published_in_grid
 from genebench.results.record import Identity, Record
 from genebench.specs import MetricSpec, Value
@@ -34,7 +36,7 @@ class GridReport(Report):
 
     def tested(self) -> list[Record]:
         """Return the records without trials, which are not scored on test profiles."""
-        return [record for record in self.records if not record.identity.is_trial]
+        return RecordFilter(trials=False).apply(self.records)
 
     def layout(
         self,
@@ -172,8 +174,8 @@ class _Tables:
         paper = [self._published(grid, point, metric, published_in_grid) for point in points]
         if any(paper):
             label, *rest = head
-            texts = (str(value or "–") for value in paper)
-            yield Row((f"{label}, published", *rest, *texts), control=True)
+            cells = (str(value or "–") for value in paper)
+            yield Row((f"{label}, published", *rest, *cells), control=True)
 
     def _published(
         self, grid: Grid, point: Point, metric: MetricSpec, look_up: _LookUp
@@ -194,7 +196,7 @@ class _Tables:
 
     def _notes(self) -> Iterator[str]:
         layout = self.layout
-        yield f"{sizes(layout.first)}; data {layout.first.identity.data}"
+        yield f"{sizes(layout.first)}. Data {layout.first.identity.data}"
         yield (
             "mean ± std over all target genes (metrics of profiles: over profiles). "
             "genebench report scores shows the other panels, and the costs"
@@ -220,7 +222,7 @@ class _Tables:
 
 def _best(variants: Iterable[Variant], metric: MetricSpec) -> Variant | None:
     having = [variant for variant in variants if variant.has(metric.name, PANEL)]
-    return min(having, key=lambda variant: variant.rank(metric, PANEL), default=None)
+    return min(having, key=lambda variant: variant.sort_key(metric, PANEL), default=None)
 
 
 def _grid_notes(grid: Grid, label: str) -> Iterator[str]:

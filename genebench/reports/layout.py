@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from genebench._util.text import setting
 from genebench.analysis.sweep import Grid, Point
-from genebench.reports.variants import Variant
-from genebench.reports.wording import setting
+from genebench.analysis.variants import Variant
+from genebench.reports.wording import score_text
 from genebench.results.record import Record
 from genebench.specs import MetricSpec, Value
 
@@ -93,7 +94,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Scale:
+class ColourScale:
     """The worst and the best value of a metric in the grids of a section, lower being better."""
 
     worst: float
@@ -107,22 +108,22 @@ class Scale:
         return (self.worst - value) / (self.worst - self.best)
 
 
-def scale_of(layout: Layout, metric: MetricSpec) -> Scale:
-    """Return the scale of a metric over all cells of all grids of a section."""
+def scale_of(layout: Layout, metric: MetricSpec) -> ColourScale:
+    """Return the colour scale of a metric over all cells of all grids of a section."""
     losses = [
         loss
         for grid in layout.grids
         for point in grid.cells
         if grid.axes and (loss := loss_of(layout.variant(grid, point), metric)) is not None
     ]
-    return Scale(max(losses, default=0.0), min(losses, default=0.0))
+    return ColourScale(max(losses, default=0.0), min(losses, default=0.0))
 
 
 def loss_of(variant: Variant, metric: MetricSpec) -> float | None:
     """Return the mean over seeds, negated if higher is better, or None."""
     if not variant.has(metric.name, PANEL):
         return None
-    return variant.rank(metric, PANEL)[-1]
+    return variant.sort_key(metric, PANEL)[-1]
 
 
 def best_points(layout: Layout, grid: Grid, metric: MetricSpec) -> frozenset[Point]:
@@ -137,7 +138,7 @@ def best_points(layout: Layout, grid: Grid, metric: MetricSpec) -> frozenset[Poi
 
 def cell(variant: Variant, metric: MetricSpec) -> str:
     """Return ``mean ± std`` over genes, ``failed``, or a dash where nothing was run."""
-    return variant.score(metric.name, PANEL) if variant.records else "–"
+    return score_text(variant, metric.name, PANEL) if variant.records else "–"
 
 
 def _blocks(grids: list[Grid]) -> list[Block]:

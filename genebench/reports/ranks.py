@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from genebench.reports.grouping import by_preset, in_order
+from genebench.analysis.grouping import by_preset, in_order
 from genebench.reports.report import Section
 from genebench.reports.scores import ScoresReport, ScoreTables
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genebench.errors import UserError
-from genebench.reports.selection import Selection
+from genebench.errors import no_results
+from genebench.results.filters import RecordFilter
 
 # A plugin of one file subclasses Report as soon as it is loaded, even by ``genebench list``.
 # So this module imports neither pandas nor numpy.
@@ -108,7 +108,7 @@ class Report(ABC):
         vectors_of: ``vectors_of(record)`` reads the vectors of a record (one value per gene or
             profile) by name. The mapping is empty where they cannot be read.
         argument: the argument on the command line, if the spec of the report names one.
-        selection: the filters on the command line. ``records`` are filtered already.
+        record_filter: the filters on the command line. ``records`` are filtered already.
         colour: True if the terminal shows colours.
         width: the width of the terminal in characters.
     """
@@ -119,7 +119,7 @@ class Report(ABC):
     metrics: Sequence[str] = SHOWN_METRICS
     vectors_of: VectorsOf = no_vectors
     argument: str = ""
-    selection: Selection = field(default_factory=Selection)
+    record_filter: RecordFilter = field(default_factory=RecordFilter)
     colour: bool = False
     width: int = 100
 
@@ -130,7 +130,7 @@ class Report(ABC):
             UserError: there is nothing to show. The message says what is wrong, and what to do.
         """
         if not self.records:
-            raise UserError("There are no results to show. Run some with genebench run.")
+            raise no_results("show")
 
     @abstractmethod
     def sections(self) -> Iterable[Section]:

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from genebench.analysis.scaled import CEILING, FLOOR, scaled
+from genebench.analysis.grouping import in_order
+from genebench.analysis.scaled import CEILING, CEILING_PANEL, FLOOR, scaled
+from genebench.analysis.variants import Variant, variants_of
 from genebench.errors import UserError
-from genebench.reports.grouping import in_order
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.variants import Variant, variants_of
+from genebench.results.filters import RecordFilter
 from genebench.results.panels import PANELS
+from genebench.results.record import Record
 from genebench.specs import MetricSpec
 
 _EXACT = 1e-6
@@ -38,9 +40,14 @@ class ScaledReport(Report):
         """Refuse results without both ends of the scale."""
         super().check()
         if self.values().empty:
+            if any(self._has_both(group) for group in in_order(self.all_records, self.registry)):
+                raise UserError(
+                    f"By no metric shown, {CEILING} has a better score on panel {CEILING_PANEL} "
+                    f"than {FLOOR}. Name other metrics with --metrics."
+                )
             raise UserError(
-                f"There is nothing to scale. That takes {FLOOR} and {CEILING} under the same test, "
-                "with twins that are better than the mean. genebench run adds both controls."
+                f"No test has records of both controls, {FLOOR} and {CEILING}. "
+                "Run genebench run, which adds them."
             )
 
     def sections(self) -> Iterator[Section]:
@@ -62,12 +69,16 @@ class ScaledReport(Report):
         directions = {spec.name: spec.direction for spec in self.registry.metrics.specs.values()}
         return self.of_metrics(scaled(self.records, self.all_records, directions))
 
+    def _has_both(self, group: list[Record]) -> bool:
+        done = RecordFilter(status="done", trials=False).apply(group)
+        return {FLOOR, CEILING} <= {record.identity.method for record in done}
+
     def _tables(self, rows: pd.DataFrame, variants: list[Variant]) -> Iterator[Table]:
         for metric in rows["metric"].unique():
             part = rows[rows["metric"] == metric]
             panels = [panel for panel in PANELS if panel in set(part["panel"])]
             shown = [(variant, _means(part, variant)) for variant in variants]
-            ranked = sorted(shown, key=lambda pair: _rank(pair[0], pair[1], panels[0]))
+            ranked = sorted(shown, key=lambda pair: _sort_key(pair[0], pair[1], panels[0]))
             yield Table(
                 title=f"{self._spec(metric).title}, scaled (higher is better)",
                 columns=("method", *panels),
@@ -97,7 +108,7 @@ class ScaledReport(Report):
         return self.registry.metrics.specs[metric]
 
 
-def _rank(variant: Variant, means: Mapping[str, float], panel: str) -> tuple[bool, float]:
+def _sort_key(variant: Variant, means: Mapping[str, float], panel: str) -> tuple[bool, float]:
     """Return a key that sorts best first, then variants without a value, then controls."""
     return variant.control, -means.get(panel, -math.inf)
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 
 import pandas as pd
 
+from genebench._util.text import short
 from genebench.analysis.bootstrap import seed_interval
-from genebench.analysis.rank import Standing, caution, named_test, scores_of, standings
+from genebench.analysis.grouping import in_order
+from genebench.analysis.rank import Standing, caution, description_of_test, scores_of, standings
 from genebench.analysis.tidy import tidy
-from genebench.reports.grouping import in_order
+from genebench.analysis.variants import Variant, variants_of
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.variants import Variant, variants_of
-from genebench.reports.wording import described, sizes, stale_scores
+from genebench.reports.wording import described, score_text, sizes, stale_scores
 from genebench.results.panels import PANELS
 from genebench.results.published import published
 from genebench.results.record import Record
 from genebench.specs import MetricSpec
+
+_PHASES = ("fit", "predict", "score")
 
 
 class ScoresReport(Report):
@@ -64,7 +68,7 @@ class ScoreTables:
         return [spec for spec in specs if spec.name in self.report.metrics]
 
     @cached_property
-    def standings(self) -> dict[str, list[Standing[Variant]]]:
+    def standings(self) -> dict[str, list[Standing]]:
         """Metric → the places of the variants on all targets. It is empty without ranks."""
         if not self.ranked:
             return {}
@@ -98,8 +102,10 @@ class ScoreTables:
             for panel in PANELS
             if any(variant.has(metric.name, panel) for variant in self.variants)
         ]
-        ordered = sorted(self.variants, key=lambda variant: variant.rank(metric, "all"))
-        best = [min(ordered, key=lambda variant: variant.rank(metric, panel)) for panel in panels]
+        ordered = sorted(self.variants, key=lambda variant: variant.sort_key(metric, "all"))
+        best = [
+            min(ordered, key=lambda variant: variant.sort_key(metric, panel)) for panel in panels
+        ]
         has_published = self.records[0].published_data
         # Variants hold records, which cannot be hashed: identity tells them apart.
         places = {
@@ -111,7 +117,7 @@ class ScoreTables:
                 cells=(
                     variant.label,
                     *(places.get(id(variant), "–") for _ in rank),
-                    *(variant.score(metric.name, panel) for panel in panels),
+                    *(score_text(variant, metric.name, panel) for panel in panels),
                     *([self._published(variant, metric)] if has_published else []),
                 ),
                 control=variant.control,
@@ -135,7 +141,7 @@ class ScoreTables:
         return str(value) if value else "–"
 
     def _costs(self) -> Table:
-        rows = tuple(Row(variant.costs(), variant.control) for variant in self.variants)
+        rows = tuple(Row(_costs(variant), variant.control) for variant in self.variants)
         columns = ("method", "fit s", "predict s", "score s", "peak memory MB", "device")
         return Table("cost (a fit is shared by protocols that train alike)", columns, rows)
 
@@ -151,13 +157,13 @@ class ScoreTables:
         for name, places in self.standings.items():
             if places:
                 title = self.report.registry.metrics.specs[name].title
-                yield f"{title} on panel all: {named_test(places)}"
+                yield f"{title} on panel all: {description_of_test(places)}"
                 if warning := caution(places):
                     yield f"{title} on panel all: {warning}"
         if constant := max((record.constant_truth for record in self.records), default=0):
             yield f"{constant:,} targets do not vary in the test profiles. They are counted"
         for variant in self.variants:
-            yield from variant.notes()
+            yield from _remarks(variant)
 
     def _seed_intervals(self) -> Iterator[str]:
         """Yield the interval of each variant's mean over seeds, where it has several."""
@@ -170,3 +176,31 @@ class ScoreTables:
             if limits:
                 number = len(variant.done)
                 yield f"{variant.label}: 95 % t interval over {number} seeds: {', '.join(limits)}"
+
+
+def _costs(variant: Variant) -> tuple[str, ...]:
+    """Return label, seconds of each phase (mean over seeds), peak memory in MB, and device."""
+    seconds = [fmean(r.seconds.get(phase, 0.0) for r in variant.records) for phase in _PHASES]
+    peak = max(record.peak_memory for record in variant.records) / 1e6
+    device = variant.first.provenance.device
+    return variant.label, *(f"{value:.2f}" for value in seconds), f"{peak:,.0f}", device
+
+
+def _remarks(variant: Variant) -> Iterator[str]:
+    """Yield remarks on a row: its seeds, failures, choices and constant predictions."""
+    if len(variant.done) > 1:
+        yield f"{variant.label}: mean of {len(variant.done)} seeds"
+    for record in variant.records:
+        if record.failure:
+            yield f"{variant.label} failed: {record.failure.kind}: {record.failure.message}"
+    # Choices and remarks of the first seed only: a table has no room for every seed.
+    for record in variant.done[:1]:
+        if record.choices:
+            chosen = (f"{name} = {short(value)}" for name, value in record.choices.items())
+            yield f"{variant.label}: chosen {', '.join(chosen)}"
+        if record.constant_prediction and not variant.control:
+            yield (
+                f"{variant.label}: CONSTANT prediction of {record.constant_prediction:,} targets"
+            )
+        for note in record.notes:
+            yield f"{variant.label}: {note}"

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
+from genebench.analysis.grouping import in_order
 from genebench.analysis.sweep import Grid, grid_of
 from genebench.errors import UserError
 from genebench.reports.grids import GridReport
-from genebench.reports.grouping import in_order
 from genebench.reports.layout import Layout
 from genebench.results.record import Record
 from genebench.runs.suite import Run, Suite, read_suite, texts
@@ -49,7 +49,7 @@ class SuiteReport(GridReport):
         """Return the records without trials, of the suite's protocols unless others are chosen."""
         tested = super().tested()
         # genebench run may have been told other protocols than the suite's.
-        if self.run_suite or self.selection.protocols is not None:
+        if self.run_suite or self.record_filter.protocols is not None:
             return tested
         protocols = {spec.name for spec in self.registry.protocols.choose(self.suite.protocols)}
         return [record for record in tested if record.identity.protocol in protocols]

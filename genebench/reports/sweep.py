@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from genebench.analysis.grouping import in_order
 from genebench.analysis.sweep import grids_in
 from genebench.errors import UserError
 from genebench.reports.grids import GridReport
-from genebench.reports.grouping import in_order
 from genebench.reports.layout import Layout
 from genebench.specs import PRESETS
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from statistics import fmean
 
 from genebench._util.hashing import code_digest
+from genebench.analysis.variants import Variant
 from genebench.results.record import Record
-from genebench.specs import MetricSpec, Value
+from genebench.specs import MetricSpec
 
 
 def described(metric: MetricSpec, where: str = "") -> str:
     """Return a metric's title with its direction and unit. ``where`` follows the title."""
     title = f"{metric.title} {where}" if where else metric.title
-    return f"{title} ({metric.direction} is better; unit: {metric.unit})"
+    return f"{title} ({metric.direction} is better, unit: {metric.unit})"
 
 
 def sizes(record: Record) -> str:
@@ -20,7 +22,7 @@ def sizes(record: Record) -> str:
     profiles, genes = record.profiles, record.genes
     return (
         f"{profiles['train']:,} train, {profiles['validation']:,} validation, "
-        f"{profiles['test']:,} test profiles; "
+        f"{profiles['test']:,} test profiles. "
         f"{genes['landmark']:,} landmarks, {genes['target']:,} targets"
     )
 
@@ -38,11 +40,10 @@ def stale_scores(records: Iterable[Record], metrics: Iterable[MetricSpec]) -> It
             )
 
 
-def short(value: Value) -> str:
-    """Return a parameter's value as a user types it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def setting(name: str, value: Value) -> str:
-    """Return a parameter and its value as a user types them."""
-    return f"{name}={short(value)}"
+def score_text(variant: Variant, metric: str, panel: str) -> str:
+    """Return ``mean ± std`` over genes, each averaged over seeds, ``failed``, or a dash."""
+    scores = [record.scores[metric][panel] for record in variant.scored(metric, panel)]
+    if not scores:
+        return "–" if variant.done else "failed"
+    mean, std = fmean(score.mean for score in scores), fmean(score.std for score in scores)
+    return f"{mean:.4f} ± {std:.4f}"

@@ -2,33 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from genebench.results.record import Record
+from genebench.errors import unknown
+from genebench.specs import ALL
+
+if TYPE_CHECKING:
+    from genebench.results.record import Record
+
+Names = str | Iterable[str] | None
+"""Names, comma-separated or as a sequence. None and ``all`` stand for no filter."""
 
 
-def filter_records(
-    records: Iterable[Record],
-    *,
-    status: Literal["done", "failed"] | None = None,
-    trials: bool | None = None,
-    metric: str | None = None,
-    panel: str = "all",
-) -> list[Record]:
-    """Return the records that meet every given condition, in their order.
+@dataclass(frozen=True)
+class RecordFilter:
+    """Conditions on records. A record is kept if it meets all of them.
 
-    Args:
-        records: any records.
+    Attributes:
+        dataset, protocols, methods: names to keep.
         status: ``done`` or ``failed``.
         trials: True for trials of tuning only, False for all other records.
         metric: a metric that the record has a score of.
         panel: the panel of that score. It counts only with ``metric``.
     """
-    return [
-        record
-        for record in records
-        if (status is None or record.status == status)
-        and (trials is None or record.identity.is_trial == trials)
-        and (metric is None or panel in record.scores.get(metric, {}))
-    ]
+
+    dataset: Names = None
+    protocols: Names = None
+    methods: Names = None
+    status: Literal["done", "failed"] | None = None
+    trials: bool | None = None
+    metric: str | None = None
+    panel: str = "all"
+
+    def apply(self, records: Iterable[Record]) -> list[Record]:
+        """Return the records that meet every condition, in their order.
+
+        Raises:
+            UserError: a name occurs in none of the records that the conditions before it left.
+        """
+        kept = [
+            record
+            for record in records
+            if (self.status is None or record.status == self.status)
+            and (self.trials is None or record.identity.is_trial == self.trials)
+            and (self.metric is None or self.panel in record.scores.get(self.metric, {}))
+        ]
+        kept = _named(kept, "dataset", self.dataset, lambda record: record.dataset)
+        kept = _named(kept, "protocol", self.protocols, lambda record: record.identity.protocol)
+        return _named(kept, "method", self.methods, lambda record: record.identity.method)
+
+
+def _named(
+    records: list[Record], kind: str, names: Names, name_of: Callable[[Record], str]
+) -> list[Record]:
+    """Return the records of these names, each of which must occur."""
+    if names is None or (isinstance(names, str) and names.strip() == ALL):
+        return records
+    wanted = [name.strip() for name in (names.split(",") if isinstance(names, str) else names)]
+    present = {name_of(record) for record in records}
+    for name in wanted:
+        if name not in present:
+            raise unknown(f"{kind} among these results", name, present)
+    return [record for record in records if name_of(record) in wanted]

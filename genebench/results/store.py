@@ -47,11 +47,6 @@ _CHECKPOINT_DAYS = 30
 _NAME_ANOTHER = f"{OTHER_FOLDER.capitalize()}."
 
 
-def no_results(folder: Path, purpose: str) -> UserError:
-    """Return the error that a folder has no results for a purpose, such as ``export``."""
-    return UserError(f"{folder}: no results to {purpose}. Make some with genebench run.")
-
-
 class Fault(NamedTuple):
     """A fault of a record."""
 

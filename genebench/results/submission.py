@@ -12,7 +12,7 @@ from genebench.errors import UserError, some
 from genebench.hookspecs import PROJECT
 from genebench.plugins.registry import Registry
 from genebench.results.checks import verify
-from genebench.results.filters import filter_records
+from genebench.results.filters import RecordFilter
 from genebench.results.panels import GENE_METRIC, share_name
 from genebench.results.record import RECORD_FORMAT, Record
 from genebench.results.store import ResultsStore
@@ -74,7 +74,7 @@ def _without_sender(submission: Submission) -> Iterator[str]:
 def _no_results(submission: Submission) -> Iterator[str]:
     if not submission.records:
         yield "no record at all"
-    for record in filter_records(submission.records, trials=True):
+    for record in RecordFilter(trials=True).apply(submission.records):
         yield f"{_label(record)} is a trial"
 
 
@@ -104,7 +104,7 @@ def _incomparable(submission: Submission) -> Iterator[str]:
         for metric in ("mae", "cc")
         for name in (f"{GENE_METRIC}{metric}", share_name(metric, "all"))
     ]
-    for record in filter_records(submission.records, status="done"):
+    for record in RecordFilter(status="done").apply(submission.records):
         try:
             vectors = submission.store.vectors(record)
         except UserError:

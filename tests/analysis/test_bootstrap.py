@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from genebench.analysis.bootstrap import (
-    LEVEL,
     RESAMPLES,
+    SIGNIFICANCE_LEVEL,
     PairedBootstrap,
     Sample,
     group_numbers,
@@ -81,8 +81,8 @@ def test_the_interval_holds_exactly_the_differences_that_the_test_does_not_rejec
     estimate = against_nothing(shares, groups).difference(0, 1)
     step = 1e-6
     for inside, limit in ((step, estimate.low), (-step, estimate.high)):
-        assert against_nothing(shares - limit - inside, groups).p_value(0, 1) > LEVEL
-        assert against_nothing(shares - limit + inside, groups).p_value(0, 1) <= LEVEL
+        assert against_nothing(shares - limit - inside, groups).p_value(0, 1) > SIGNIFICANCE_LEVEL
+        assert against_nothing(shares - limit + inside, groups).p_value(0, 1) <= SIGNIFICANCE_LEVEL
 
 
 def test_swapping_the_methods_mirrors_the_estimate():
@@ -112,7 +112,7 @@ def test_with_too_few_groups_nothing_can_be_told(groups):
         0, 1
     )
     assert estimate.p == pytest.approx(smallest_p(groups))
-    assert estimate.p > LEVEL
+    assert estimate.p > SIGNIFICANCE_LEVEL
     assert (estimate.low, estimate.high) == (-np.inf, np.inf)
 
 
@@ -231,6 +231,7 @@ def test_a_true_null_is_rejected_as_often_as_stated():
         groups = random.integers(0, 12, 60)
         shares = random.normal(size=60) + random.normal(size=12)[groups]
         rejected += (
-            against_nothing(shares, groups.astype(str), resamples=400).p_value(0, 1) <= LEVEL
+            against_nothing(shares, groups.astype(str), resamples=400).p_value(0, 1)
+            <= SIGNIFICANCE_LEVEL
         )
-    assert stats.binomtest(rejected, 500, LEVEL).pvalue > 0.001
+    assert stats.binomtest(rejected, 500, SIGNIFICANCE_LEVEL).pvalue > 0.001

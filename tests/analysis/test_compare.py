@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from genebench.analysis.compare import compare
+from genebench.analysis.variants import Variant
 from genebench.metrics import genebench_metrics
 from genebench.results.record import Score
 
@@ -34,7 +35,7 @@ def method(label, errors, *, metric="mae"):
             scores[panel] = Score(mean=values.mean(), std=0.0, genes=int(mask.sum()))
         record = SimpleNamespace(key=f"{label}/{number}", scores={metric: scores}, vectors=vectors)
         records.append(record)
-    return SimpleNamespace(records=tuple(records), label=label, control=False)
+    return Variant(label, tuple(records))
 
 
 def errors(shift, profiles=60, seed=0):

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from genebench.analysis.rank import caution, holm, named_test, standings
+from genebench.analysis.rank import caution, description_of_test, holm, standings
+from genebench.analysis.variants import Variant
 from genebench.metrics import genebench_metrics
 from genebench.results.record import Score
 
@@ -51,7 +52,7 @@ class Table:
             self.vectors[key] = vectors
             score = Score(mean=shares.mean(), std=0.1, genes=10)
             records.append(SimpleNamespace(key=key, scores={metric: {"all": score}}))
-        self.variants.append(SimpleNamespace(records=tuple(records), label=label, control=control))
+        self.variants.append(Variant(label, tuple(records), control))
         return self
 
     def vectors_of(self, record):
@@ -129,15 +130,13 @@ def test_records_of_other_profiles_are_not_ranked_with_these():
 
 def test_methods_without_a_score_are_left_out():
     table = Table().add("a", 0.3)
-    table.variants.append(
-        SimpleNamespace(records=(SimpleNamespace(key="f", scores={}),), label="f", control=False)
-    )
+    table.variants.append(Variant("f", (SimpleNamespace(key="f", scores={}),)))
     assert list(table.places()) == ["a"]
 
 
 def test_a_table_of_nothing_has_no_standings():
     assert Table().standings() == []
-    assert "not ranked" in named_test([])
+    assert "not ranked" in description_of_test([])
 
 
 def test_undeclared_copies_would_part_what_groups_leave_tied():
@@ -213,7 +212,7 @@ def test_where_nothing_is_compared_there_is_nothing_to_take_care_of():
 
 
 def test_the_test_is_named_with_what_it_resampled():
-    said = named_test(
+    said = description_of_test(
         Table(groups=np.arange(PROFILES).astype(str)).add("a", 1).add("b", 2).standings()
     )
     assert "120 test profiles in 120 groups" in said
@@ -221,11 +220,11 @@ def test_the_test_is_named_with_what_it_resampled():
 
 
 def test_it_is_said_that_no_groups_are_known():
-    assert "no groups known" in named_test(Table().add("a", 1).add("b", 2).standings())
+    assert "no groups known" in description_of_test(Table().add("a", 1).add("b", 2).standings())
 
 
 def test_it_is_said_when_the_data_cannot_tell():
-    said = named_test(Table().add("a", 0.3).add("b", 0.3).standings())
+    said = description_of_test(Table().add("a", 0.3).add("b", 0.3).standings())
     assert "the data cannot tell" in said
 
 
@@ -233,10 +232,10 @@ def test_it_is_said_when_there_are_too_few_groups_to_tell_anything():
     groups = np.repeat(["a", "b", "c", "d"], 30)
     table = Table(groups=groups).add("a", 0.3).add("b", 3.0)
     assert table.places() == {"a": "1 =", "b": "1 ="}
-    assert "too few" in named_test(table.standings())
+    assert "too few" in description_of_test(table.standings())
 
 
 def test_a_single_method_is_first_without_a_word_about_ties():
     table = Table().add("a", 0.3)
     assert table.places() == {"a": "1"}
-    assert "cannot tell" not in named_test(table.standings())
+    assert "cannot tell" not in description_of_test(table.standings())

@@ -134,7 +134,13 @@ def test_results_without_controls_say_so(genebench, made, tmp_path):
             (folder / f"{record.key}.json").unlink()
     outcome = genebench("report", "scaled", "--results", folder)
     assert outcome.status == 2
-    assert "copy-twin" in outcome.err
+    assert "No test has records of both controls, train-mean and copy-twin." in outcome.err
+
+
+def test_metrics_without_a_better_ceiling_say_so(genebench, made):
+    outcome = genebench("report", "scaled", "--results", made, "--metrics", "profile-cc")
+    assert outcome.status == 2
+    assert "By no metric shown, copy-twin has a better score on panel twin" in outcome.err
 
 
 # --- metrics that are asked for -------------------------------------------------------------------

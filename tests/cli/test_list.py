@@ -116,7 +116,7 @@ def test_an_unknown_kind_is_one_line_with_near_misses(genebench):
 
 
 def test_list_without_a_kind_is_one_line(genebench):
-    assert_one_line_error(genebench("list"), "kind")
+    assert_one_line_error(genebench("list"), "Missing argument 'KIND'")
 
 
 # show
@@ -140,3 +140,8 @@ def test_a_method_is_shown_with_its_origin_reference_parameters_and_bounds(geneb
 
 def test_an_unknown_method_is_one_line_with_near_misses(genebench):
     assert_one_line_error(genebench("show", "lssr"), "method 'lssr'", "lsr")
+
+
+def test_help_names_every_kind(genebench):
+    shown = " ".join(genebench("list", "--help").out.split())
+    assert all(kind in shown for kind in KINDS)

@@ -263,6 +263,9 @@ def genebench_reports():
         ReportSpec(name="pandas", title="P", summary="s", code="slowest:RaisesInPandas"),
         ReportSpec(name="cells", title="C", summary="s", code="slowest:TooManyCells"),
         ReportSpec(name="function", title="Function", summary="s", code="slowest:pd"),
+        ReportSpec(name="missing", title="M", summary="s", code="slowest:Absent"),
+        ReportSpec(name="exits", title="E", summary="s", code="slowest:Exits"),
+        ReportSpec(name="other", title="O", summary="s", code="slowest:OtherArguments"),
     ]
 
 
@@ -291,6 +294,16 @@ class PhaseReport(SlowestReport):
 class Raises(SlowestReport):
     def values(self):
         raise ValueError("no luck")
+
+
+class Exits(SlowestReport):
+    def values(self):
+        raise SystemExit(3)
+
+
+class OtherArguments(SlowestReport):
+    def __init__(self):
+        pass
 
 
 class RaisesInPandas(SlowestReport):
@@ -324,7 +337,17 @@ def slowest(tmp_path, monkeypatch):
 def test_a_report_of_a_plugin_is_listed(genebench, slowest):
     listed = genebench("list", "reports", "--plugin", slowest).out
     assert "the slowest fits first" in listed
-    assert listed.count("slowest.py") == 6
+    assert listed.count("slowest.py") == 9
+
+
+def test_help_names_the_reports_of_plugins_their_arguments_and_those_with_figures(
+    genebench, slowest
+):
+    shown = " ".join(genebench("report", "--plugin", slowest, "--help").out.split())
+    assert "sweep, slowest, phase" in shown
+    assert "suite SUITE: the layout of a suite: a file" in shown
+    assert "phase PHASE: seconds of a phase." in shown
+    assert "as SVG and PNG: suite, sweep, phase." in shown
 
 
 @pytest.mark.parametrize(
@@ -357,16 +380,30 @@ def test_a_report_of_a_plugin_takes_an_argument_and_draws(report, slowest, tmp_p
         (["slowst"], "mean slowest"),
         (["phase"], "genebench report phase PHASE"),
         (["phase", "fitt"], "There is no phase fitt. Name fit, predict or score."),
-        (["raises"], "ValueError: no luck (slowest.py, line 53). Correct the plugin"),
-        (["pandas"], "KeyError: 'no such column' (slowest.py, line 58). Correct the plugin"),
-        (["cells"], "a row has 2 cells for 1 columns (slowest.py, line 63)"),
-        (["raises", "--format", "csv"], "ValueError: no luck (slowest.py, line 53)"),
+        (["raises"], "ValueError: no luck (slowest.py, line 56). Correct the plugin"),
+        (["pandas"], "KeyError: 'no such column' (slowest.py, line 71). Correct the plugin"),
+        (["cells"], "a row has 2 cells for 1 columns (slowest.py, line 76)"),
+        (["raises", "--format", "csv"], "ValueError: no luck (slowest.py, line 56)"),
+        (["exits", "--format", "csv"], "Report exits in format csv failed: SystemExit: 3 (slowest"),
+        (["missing"], "Report missing: slowest:Absent cannot be imported: AttributeError"),
+        (["other"], "Report other failed: TypeError"),
         (["function"], "slowest:pd is not a subclass of genebench.reports.report.Report"),
         (["slowest", "--out", "figures"], "has no figures"),
     ],
 )
 def test_an_error_in_a_report_of_a_plugin_is_one_line(report, slowest, arguments, message):
     assert_one_line_error(report(*arguments, "--plugin", slowest), message)
+
+
+def test_a_fault_of_genebench_in_a_report_of_a_plugin_keeps_its_traceback(
+    report, slowest, monkeypatch
+):
+    def fault(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("genebench.reports.reporters.terminal._print", fault)
+    with pytest.raises(ZeroDivisionError):
+        report("slowest", "--plugin", slowest)
 
 
 # What somebody else wrote

@@ -11,6 +11,7 @@ import pytest
 
 from genebench import api
 from genebench._util.hashing import code_digest
+from genebench.analysis.grouping import comparable
 from genebench.analysis.recompute import recompute
 from genebench.data.store import Dataset
 from genebench.errors import UserError
@@ -18,7 +19,6 @@ from genebench.methods.moments import moments
 from genebench.plugins.discovery import FILES, installed, use_files
 from genebench.plugins.registry import registry
 from genebench.preprocessing.splits import group_split, random_split
-from genebench.reports.grouping import comparable
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
 from genebench.specs import Part

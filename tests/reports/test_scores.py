@@ -196,7 +196,7 @@ def test_a_constant_prediction_is_pointed_out(lsr):
 
 def test_units_and_directions_are_said(lsr):
     (section,) = sections(lsr)
-    assert table(section).title == ("MAE (lower is better; unit: standard deviations of the gene)")
+    assert table(section).title == ("MAE (lower is better, unit: standard deviations of the gene)")
     assert "higher is better" in table(section, "CC").title
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from genebench.results.filters import filter_records
+from genebench import UserError
+from genebench.results.filters import RecordFilter
 from genebench.results.record import Failure
 
 FAILURE = Failure(kind="ValueError", message="no luck", traceback="")
@@ -35,5 +36,42 @@ def records(made_up):
     ],
 )
 def test_records_that_meet_every_condition_are_kept_in_their_order(records, conditions, expected):
-    kept = filter_records(records, **conditions)
+    kept = RecordFilter(**conditions).apply(records)
     assert [record.identity.method for record in kept] == expected
+
+
+# Names
+
+
+@pytest.fixture
+def named(made_up):
+    """Two methods under two protocols."""
+    return [
+        made_up(method, {}, protocol=protocol) for method in ("a", "b") for protocol in ("geo", "x")
+    ]
+
+
+def names(records):
+    return [(record.identity.method, record.identity.protocol) for record in records]
+
+
+@pytest.mark.parametrize("protocols", ["geo", " geo", ["geo"], iter(["geo"])])
+def test_names_are_texts_or_sequences(named, protocols):
+    kept = RecordFilter(protocols=protocols).apply(named)
+    assert names(kept) == [("a", "geo"), ("b", "geo")]
+
+
+@pytest.mark.parametrize("every", [None, "all", " all "])
+def test_all_is_no_filter(named, every):
+    assert RecordFilter(dataset=every, protocols=every, methods=every).apply(named) == named
+
+
+def test_filters_of_names_combine_and_keep_the_order(named):
+    kept = RecordFilter(dataset="sim", protocols="x", methods="b,a").apply(named)
+    assert names(kept) == [("a", "x"), ("b", "x")]
+
+
+@pytest.mark.parametrize("kind", ["dataset", "protocols", "methods"])
+def test_a_name_that_no_record_has_is_refused(named, kind):
+    with pytest.raises(UserError, match=r"unknown \w+ among these results 'zz'"):
+        RecordFilter(**{kind: ["zz"]}).apply(named)

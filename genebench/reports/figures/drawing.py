@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from genebench._util.files import atomic_write, user_errors
 from genebench._util.text import printable
-from genebench.errors import UserError
+from genebench.errors import missing_library
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,10 +29,7 @@ def check_drawing() -> None:
         UserError: matplotlib is not installed.
     """
     if find_spec("matplotlib") is None:
-        raise UserError(
-            "Figures need matplotlib. Install it with pip install 'genebench[report]', or leave "
-            "out --out."
-        )
+        raise missing_library("A figure", "matplotlib", "report", "Or leave out --out.")
 
 
 def write_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> list[Path]:

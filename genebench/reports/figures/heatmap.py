@@ -6,19 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from genebench._util.text import setting, short
 from genebench.analysis.sweep import Grid
 from genebench.reports.figures.colours import ink, paint
 from genebench.reports.figures.drawing import file_name, shown, write_figures
 from genebench.reports.layout import (
     Block,
+    ColourScale,
     Layout,
-    Scale,
     best_points,
     cell,
     loss_of,
     scale_of,
 )
-from genebench.reports.wording import setting, short
 from genebench.specs import MetricSpec, Value
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _CELL_INCHES = (1.0, 0.6)
 """Width and height of a cell."""
 _MARGIN_INCHES = (1.1, 0.7)
-"""Width and height that ticks, labels and title of a panel take."""
+"""Width and height that ticks, labels and title of a map take."""
 _LARGEST_INCHES = 200.0
 """Largest width and height of a figure. Cells of larger grids are smaller."""
 _LETTERS = 120
@@ -57,7 +57,7 @@ def _figures(
 
 
 def _figure(layout: Layout, metric: MetricSpec) -> Figure:
-    """Return a figure with a panel for each method, and a row of panels for each block."""
+    """Return a figure with a map for each method, and a row of maps for each block."""
     from matplotlib.figure import Figure
 
     blocks, scale = layout.blocks, scale_of(layout, metric)
@@ -70,22 +70,22 @@ def _figure(layout: Layout, metric: MetricSpec) -> Figure:
         figsize=(min(max(width, 5.0), _LARGEST_INCHES), min(sum(heights) + 0.7, _LARGEST_INCHES)),
         layout="constrained",
     )
-    panels = figure.subplots(
+    grid_of_axes = figure.subplots(
         len(blocks), across, squeeze=False, gridspec_kw={"height_ratios": heights}
     )
-    for line, block in zip(panels, blocks, strict=True):
-        for panel in line[len(block.grids) :]:
-            panel.set_axis_off()
-        for panel, grid in zip(line, block.grids, strict=False):
+    for row_of_axes, block in zip(grid_of_axes, blocks, strict=True):
+        for axes in row_of_axes[len(block.grids) :]:
+            axes.set_axis_off()
+        for axes, grid in zip(row_of_axes, block.grids, strict=False):
             title = " ".join([layout.label(grid), *map(setting, block.axes[2:], block.rest)])
-            panel.set_title(shown(title, _LETTERS), fontsize=9, weight="bold", parse_math=False)
-            _ticks(panel, block)
-            _cells(panel, _cells_of(layout, block, grid, metric, scale))
+            axes.set_title(shown(title, _LETTERS), fontsize=9, weight="bold", parse_math=False)
+            _ticks(axes, block)
+            _cells(axes, _cells_of(layout, block, grid, metric, scale))
     first = layout.first
     figure.suptitle(
         shown(
             f"{first.dataset} · {first.identity.protocol} · {metric.title}, "
-            f"{metric.direction} is better (lighter); mean ± std over genes",
+            f"{metric.direction} is better (lighter), mean ± std over genes",
             _LETTERS,
         ),
         fontsize=9, parse_math=False,
@@ -94,7 +94,7 @@ def _figure(layout: Layout, metric: MetricSpec) -> Figure:
 
 
 class _Cell(NamedTuple):
-    """A cell of a panel: its column, row, text, colour and whether it is the best."""
+    """A cell of a map: its column, row, text, colour and whether it is the best."""
 
     x: int
     y: int
@@ -104,7 +104,7 @@ class _Cell(NamedTuple):
 
 
 def _cells_of(
-    layout: Layout, block: Block, grid: Grid, metric: MetricSpec, scale: Scale
+    layout: Layout, block: Block, grid: Grid, metric: MetricSpec, scale: ColourScale
 ) -> Iterator[_Cell]:
     best = best_points(layout, grid, metric)
     for y, row in enumerate(block.rows):
@@ -115,7 +115,7 @@ def _cells_of(
             yield _Cell(x, y, cell(variant, metric), heat, best=point in best)
 
 
-def _cells(panel: Axes, cells: Iterable[_Cell]) -> None:
+def _cells(axes: Axes, cells: Iterable[_Cell]) -> None:
     from matplotlib.patches import Rectangle
 
     for square in cells:
@@ -123,10 +123,10 @@ def _cells(panel: Axes, cells: Iterable[_Cell]) -> None:
         # The best cell lies on top, or its neighbours would hide half of its frame.
         edge, line, order = ("black", 2.0, 2) if square.best else ("white", 1.0, 1)
         corner = (square.x - 0.5, square.y - 0.5)
-        panel.add_patch(
+        axes.add_patch(
             Rectangle(corner, 1, 1, facecolor=colour, edgecolor=edge, linewidth=line, zorder=order)
         )
-        panel.text(
+        axes.text(
             square.x, square.y, square.text.replace(" ± ", "\n± "),
             ha="center", va="center", fontsize=8, parse_math=False,
             color="black" if square.heat is None else ink(square.heat),
@@ -134,17 +134,17 @@ def _cells(panel: Axes, cells: Iterable[_Cell]) -> None:
         )  # fmt: skip
 
 
-def _ticks(panel: Axes, block: Block) -> None:
-    """Write the names of parameters and their values at the edges of a panel."""
+def _ticks(axes: Axes, block: Block) -> None:
+    """Write the names of parameters and their values at the edges of a map."""
     rows = [] if block.rows == (None,) else [_tick(row) for row in block.rows]
-    panel.set_xticks(range(len(block.columns)), [_tick(value) for value in block.columns])
-    panel.set_yticks(range(len(rows)), rows)
-    panel.set(xlim=(-0.5, len(block.columns) - 0.5), ylim=(len(block.rows) - 0.5, -0.5))
-    panel.spines[:].set_visible(False)
-    panel.tick_params(length=0, labelsize=8)
-    panel.set_xlabel(shown(block.axes[1 if rows else 0], _LETTERS), fontsize=8, parse_math=False)
+    axes.set_xticks(range(len(block.columns)), [_tick(value) for value in block.columns])
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set(xlim=(-0.5, len(block.columns) - 0.5), ylim=(len(block.rows) - 0.5, -0.5))
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelsize=8)
+    axes.set_xlabel(shown(block.axes[1 if rows else 0], _LETTERS), fontsize=8, parse_math=False)
     if rows:
-        panel.set_ylabel(shown(block.axes[0], _LETTERS), fontsize=8, parse_math=False)
+        axes.set_ylabel(shown(block.axes[0], _LETTERS), fontsize=8, parse_math=False)
 
 
 def _tick(value: Value | None) -> str:

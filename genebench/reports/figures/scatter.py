@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genebench.analysis.compare import Comparison
-from genebench.reports.compare import Comparisons
+from genebench.analysis.comparisons import Comparisons
 from genebench.reports.figures.drawing import file_name, shown, write_figures
-from genebench.reports.variants import Variant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,24 +44,24 @@ def _figures(comparisons: Comparisons) -> Iterator[tuple[str, Figure]]:
         yield f"density-{name}", density(pair)
 
 
-def scatter(pair: Comparison[Variant]) -> Figure:
+def scatter(pair: Comparison) -> Figure:
     """Return each gene's metric under ``b`` (x) and ``a`` (y), with the diagonal of equals."""
-    figure, panel = _blank(pair)
+    figure, axes = _blank(pair)
     a, b = pair.genes["a"].to_numpy(), pair.genes["b"].to_numpy()
     gain = pair.genes["gain"].to_numpy()
     # Points shrink with the number of genes, so that 10,000 do not cover each other.
     size = float(np.clip(4000 / len(a), 2, 24))
     for mask, colour in ((gain > 0, _COLOURS[0]), (gain < 0, _COLOURS[1]), (gain == 0, "grey")):
-        panel.scatter(
+        axes.scatter(
             b[mask], a[mask], s=size, color=colour, alpha=0.5, linewidths=0, rasterized=True
         )
     low, high = min(a.min(), b.min()), max(a.max(), b.max())
     margin = 0.04 * (high - low) or 0.5  # all values may be equal
     span = low - margin, high + margin
-    panel.plot(span, span, color="black", linewidth=0.8)
-    panel.set(xlim=span, ylim=span, aspect="equal")
-    _name_axes(
-        panel, f"{pair.metric.title} of {pair.b.label}", f"{pair.metric.title} of {pair.a.label}"
+    axes.plot(span, span, color="black", linewidth=0.8)
+    axes.set(xlim=span, ylim=span, aspect="equal")
+    _label_axes(
+        axes, f"{pair.metric.title} of {pair.b.label}", f"{pair.metric.title} of {pair.a.label}"
     )
     above, below = (0.03, 0.97, "left", "top"), (0.97, 0.03, "right", "bottom")
     # Each share stands on the side of the diagonal where its genes are.
@@ -71,15 +70,15 @@ def scatter(pair: Comparison[Variant]) -> Figure:
     for variant, share, colour, corner in zip(
         (pair.a, pair.b), shares, _COLOURS, corners, strict=True
     ):
-        _write(panel, corner, f"{shown(variant.label)} better: {share:.1%}", colour)
+        _write(axes, corner, f"{shown(variant.label)} better: {share:.1%}", colour)
     return figure
 
 
-def density(pair: Comparison[Variant]) -> Figure:
+def density(pair: Comparison) -> Figure:
     """Return the density of the metric over genes under each method, with its mean."""
     from scipy.stats import gaussian_kde
 
-    figure, panel = _blank(pair)
+    figure, axes = _blank(pair)
     # One grid for both methods, with a margin for the tails of the kernels.
     columns = pair.genes["a"].to_numpy(), pair.genes["b"].to_numpy()
     low, high = min(map(np.min, columns)), max(map(np.max, columns))
@@ -88,37 +87,37 @@ def density(pair: Comparison[Variant]) -> Figure:
     for values, colour in zip(columns, _COLOURS, strict=True):
         if len(np.unique(values)) >= _FEWEST_VALUES:
             heights = gaussian_kde(values)(grid)
-            panel.fill_between(grid, heights, color=colour, alpha=0.2, linewidth=0)
-            panel.plot(grid, heights, color=colour, linewidth=1.5)
-        panel.axvline(values.mean(), color=colour, linestyle="--", linewidth=1)
-    panel.set(xlim=(grid[0], grid[-1]), ylim=(0, None))
-    _name_axes(panel, f"{pair.metric.title} ({pair.metric.unit})", "density of genes")
+            axes.fill_between(grid, heights, color=colour, alpha=0.2, linewidth=0)
+            axes.plot(grid, heights, color=colour, linewidth=1.5)
+        axes.axvline(values.mean(), color=colour, linestyle="--", linewidth=1)
+    axes.set(xlim=(grid[0], grid[-1]), ylim=(0, None))
+    _label_axes(axes, f"{pair.metric.title} ({pair.metric.unit})", "density of genes")
     for line, (variant, colour) in enumerate(zip((pair.a, pair.b), _COLOURS, strict=True)):
-        _write(panel, (0.97, 0.96 - 0.07 * line, "right", "top"), shown(variant.label), colour)
+        _write(axes, (0.97, 0.96 - 0.07 * line, "right", "top"), shown(variant.label), colour)
     return figure
 
 
-def _blank(pair: Comparison[Variant]) -> tuple[Figure, Axes]:
+def _blank(pair: Comparison) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(_SIZE_INCHES, _SIZE_INCHES), layout="constrained")
-    panel = figure.subplots()
-    panel.spines[["top", "right"]].set_visible(False)
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
     first, genes = pair.a.first, f"{len(pair.genes):,} target genes ({pair.panel})"
     title = f"{first.dataset} · {first.identity.protocol} · {genes}"
-    panel.set_title(shown(title), fontsize=9, parse_math=False)
-    return figure, panel
+    axes.set_title(shown(title), fontsize=9, parse_math=False)
+    return figure, axes
 
 
-def _write(panel: Axes, corner: tuple[float, float, str, str], text: str, colour: str) -> None:
+def _write(axes: Axes, corner: tuple[float, float, str, str], text: str, colour: str) -> None:
     x, y, across, up = corner
-    panel.text(
-        x, y, text, color=colour, transform=panel.transAxes,
+    axes.text(
+        x, y, text, color=colour, transform=axes.transAxes,
         ha=across, va=up, fontsize=9, parse_math=False,
     )  # fmt: skip
 
 
-def _name_axes(panel: Axes, x: str, y: str) -> None:
-    panel.set_xlabel(shown(x), fontsize=9, parse_math=False)
-    panel.set_ylabel(shown(y), fontsize=9, parse_math=False)
-    panel.tick_params(labelsize=8)
+def _label_axes(axes: Axes, x: str, y: str) -> None:
+    axes.set_xlabel(shown(x), fontsize=9, parse_math=False)
+    axes.set_ylabel(shown(y), fontsize=9, parse_math=False)
+    axes.tick_params(labelsize=8)

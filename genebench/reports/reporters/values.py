@@ -17,14 +17,19 @@ def as_csv(report: Report) -> str:
 
 def csv_of(table: pd.DataFrame) -> str:
     """Return a table as comma-separated values without text that spreadsheets run as formulas."""
-    texts = table.select_dtypes(exclude=["number", "bool"])
-    safe = table.assign(**{str(name): texts[name].map(no_formula) for name in texts})
+    columns = table.select_dtypes(exclude=["number", "bool"])
+    safe = table.assign(**{str(name): columns[name].map(no_formula) for name in columns})
     return safe.to_csv(index=False, lineterminator="\n")
 
 
 def as_json(report: Report) -> str:
     """Return a JSON array of objects: numbers in full precision, ``null`` for missing values."""
+    return json_of(report.values())
+
+
+def json_of(table: pd.DataFrame) -> str:
+    """Return a table as a JSON array with an object for each row."""
     # As objects, missing numbers can become None. JSON has no NaN.
-    table = report.values().astype(object)
+    table = table.astype(object)
     rows = table.where(table.notna(), None).to_dict("records")
     return json.dumps(rows, indent=1) + "\n"

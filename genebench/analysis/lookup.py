@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from genebench.analysis.variants import Variant
 from genebench.errors import UserError, some, unknown
-from genebench.reports.variants import Variant
 from genebench.results.record import Record
 from genebench.specs import Value
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
 
+from genebench._util.text import setting
 from genebench.plugins.registry import Registry
-from genebench.reports.wording import setting, short
+from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
 from genebench.specs import MetricSpec
-
-_PHASES = ("fit", "predict", "score")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of a table: the records of all seeds, failed ones included."""
+    """A method with its parameters, and the records of all its seeds, failed ones included."""
 
     label: str
     records: tuple[Record, ...]
@@ -30,57 +28,23 @@ class Variant:
     @property
     def done(self) -> list[Record]:
         """Records that have scores."""
-        return [record for record in self.records if record.status == "done"]
+        return RecordFilter(status="done").apply(self.records)
+
+    def scored(self, metric: str, panel: str) -> list[Record]:
+        """Return the records that have a score."""
+        return RecordFilter(metric=metric, panel=panel).apply(self.records)
 
     def has(self, metric: str, panel: str) -> bool:
         """Return whether any seed has a score."""
-        return bool(self._scored(metric, panel))
+        return bool(self.scored(metric, panel))
 
-    def rank(self, metric: MetricSpec, panel: str) -> tuple[bool, bool, float]:
+    def sort_key(self, metric: MetricSpec, panel: str) -> tuple[bool, bool, float]:
         """Return a key that sorts best first, then variants without a score, then controls."""
         means = [
-            record.scores[metric.name][panel].mean for record in self._scored(metric.name, panel)
+            record.scores[metric.name][panel].mean for record in self.scored(metric.name, panel)
         ]
         sign = 1 if metric.direction == "lower" else -1
         return self.control, not means, sign * fmean(means) if means else 0.0
-
-    def score(self, metric: str, panel: str) -> str:
-        """Return ``mean ± std`` over genes, each averaged over seeds."""
-        scores = [record.scores[metric][panel] for record in self._scored(metric, panel)]
-        if not scores:
-            return "–" if self.done else "failed"
-        mean, std = fmean(score.mean for score in scores), fmean(score.std for score in scores)
-        return f"{mean:.4f} ± {std:.4f}"
-
-    def costs(self) -> tuple[str, ...]:
-        """Return label, seconds of each phase (mean over seeds), peak memory in MB, and device."""
-        seconds = [fmean(r.seconds.get(phase, 0.0) for r in self.records) for phase in _PHASES]
-        peak = max(record.peak_memory for record in self.records) / 1e6
-        device = self.first.provenance.device
-        return self.label, *(f"{value:.2f}" for value in seconds), f"{peak:,.0f}", device
-
-    def notes(self) -> Iterator[str]:
-        """Yield remarks on the row: its seeds, failures, choices and constant predictions."""
-        if len(self.done) > 1:
-            yield f"{self.label}: mean of {len(self.done)} seeds"
-        for record in self.records:
-            if record.failure:
-                yield f"{self.label} failed: {record.failure.kind}: {record.failure.message}"
-        # Choices and remarks of the first seed only: a table has no room for every seed.
-        for record in self.done[:1]:
-            yield from self._outcome(record)
-
-    def _outcome(self, record: Record) -> Iterator[str]:
-        if record.choices:
-            chosen = (f"{name} = {short(value)}" for name, value in record.choices.items())
-            yield f"{self.label}: chosen {', '.join(chosen)}"
-        if record.constant_prediction and not self.control:
-            yield f"{self.label}: CONSTANT prediction of {record.constant_prediction:,} targets"
-        for note in record.notes:
-            yield f"{self.label}: {note}"
-
-    def _scored(self, metric: str, panel: str) -> list[Record]:
-        return [record for record in self.done if panel in record.scores.get(metric, {})]
 
 
 def variants_of(records: list[Record], registry: Registry) -> list[Variant]:

@@ -22,14 +22,14 @@ def in_order(records: Iterable[Record], registry: Registry) -> list[list[Record]
     """Return the comparable groups by dataset, protocol (in the registry's order) and data."""
     protocols = list(registry.protocols.specs)
 
-    def place(group: list[Record]) -> tuple[str, int, str]:
+    def sort_key(group: list[Record]) -> tuple[str, int, str]:
         identity = group[0].identity
         installed = identity.protocol in protocols
         # Protocols that are not installed come last.
         number = protocols.index(identity.protocol) if installed else len(protocols)
         return group[0].dataset, number, identity.data
 
-    return sorted(comparable(records), key=place)
+    return sorted(comparable(records), key=sort_key)
 
 
 def by_preset(records: Iterable[Record], registry: Registry) -> dict[str, list[Record]]:

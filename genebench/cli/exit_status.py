@@ -1,0 +1,11 @@
+"""Exit statuses of every command."""
+
+from __future__ import annotations
+
+OK = 0
+FAILED = 1
+"""The command did its work, and a job, a check, a download or a record failed."""
+USER_ERROR = 2
+"""The command could not do its work."""
+INTERRUPTED = 130
+"""The convention of shells for an interrupt: 128 + SIGINT."""
