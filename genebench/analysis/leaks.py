@@ -10,18 +10,22 @@ from genebench.analysis.tidy import tidy
 from genebench.results.record import Record
 from genebench.specs import ProtocolSpec
 
-KEYS = ["dataset", "method", "metric"]
-"""Columns that a protocol and its variant have in common."""
+KEYS = ["dataset", "data", "method", "params", "metric"]
+"""Columns that a protocol and its variant have in common. ``data`` is the digest of the dataset."""
 
 
 def leaks(records: Iterable[Record], protocols: Iterable[ProtocolSpec]) -> pd.DataFrame:
-    """Return one row per dataset, method, metric and variant that was run beside its original.
+    """Return one row per dataset, method with its parameters, metric, and variant of a protocol.
 
+    Both the protocol and its variant must have been run on the same data with the same parameters.
     Columns ``original`` and ``variant`` name the protocols. ``mean_original`` and ``mean_variant``
-    are means over all targets, and over seeds or whatever else was run twice. ``difference`` is
-    variant − original: the part of the score that came from the leak.
+    are means over all targets and over seeds. ``difference`` is variant − original: the part of
+    the score that came from the leak.
     """
+    records = list(records)
+    digests = {record.key: record.identity.data for record in records}
     table = tidy(records)
+    table = table.assign(data=table["key"].map(digests))
     done = table[(table["panel"] == "all") & (table["status"] == "done")]
     means = done.groupby([*KEYS, "protocol"], sort=False)["mean"].mean()
     pairs = [

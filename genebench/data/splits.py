@@ -43,7 +43,8 @@ def split_profiles(
     try:
         split: Callable[..., Any] = load_code(spec.code)
         # A copy: the function must not change what the dataset and later splits read.
-        parts = np.asarray(split(profiles.copy(), seed))
+        returned = split(profiles.copy(), seed)
+        parts = np.asarray(returned)
     except KeyboardInterrupt:
         raise
     except UserError as error:
@@ -54,10 +55,20 @@ def split_profiles(
             "run other protocols."
         ) from error
     remedy = f"Return one of {', '.join(get_args(Split))} for each profile."
-    if parts.shape != (len(profiles),):
+    # A Series without labels is taken by position, like an array.
+    labelled = isinstance(returned, pd.Series) and not isinstance(returned.index, pd.RangeIndex)
+    if labelled and not returned.index.equals(profiles.index):
         raise UserError(
-            f"{owner} returned an array of shape {parts.shape} for the {len(profiles)} profiles of "
-            f"platform {platform}. {remedy}"
+            f"{owner} returned a Series whose index is not that of the profile table of platform "
+            f"{platform}. Return it in the order of the table."
+        )
+    if parts.shape != (len(profiles),):
+        size = f"{len(parts)} labels" if parts.ndim == 1 else f"an array of shape {parts.shape}"
+        if returned is None:
+            size = "None"
+        raise UserError(
+            f"{owner} returned {size} for the {len(profiles)} profiles of platform {platform}. "
+            f"{remedy}"
         )
     wrong = ~pd.Series(parts).isin(get_args(Split)).to_numpy()
     if wrong.any():

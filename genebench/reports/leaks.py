@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pandas as pd
 
+from genebench._util.text import setting
 from genebench.analysis.leaks import leaks
 from genebench.errors import UserError, some
 from genebench.reports.report import Report, Row, Section, Table
@@ -36,18 +38,18 @@ class LeaksReport(Report):
             raise UserError(f"No protocol was run beside its variant. Run {names}.")
 
     def sections(self) -> Iterator[Section]:
-        """Yield a section for each dataset, with a table for each variant and metric."""
-        for dataset, part in self.values().groupby("dataset", sort=False):
+        """Yield a section for each dataset and digest, with a table for each variant and metric."""
+        for (dataset, data), part in self.values().groupby(["dataset", "data"], sort=False):
             tables = [
                 self._table(rows, str(original), str(variant), str(metric))
                 for (original, variant, metric), rows in part.groupby(
                     ["original", "variant", "metric"], sort=False
                 )
             ]
-            yield Section(f"leaks · {dataset}", tuple(tables), _NOTES)
+            yield Section(f"leaks · {dataset} · data {data}", tuple(tables), _NOTES)
 
     def values(self) -> pd.DataFrame:
-        """Return one row per dataset, method, metric and variant."""
+        """Return one row per dataset, method with its parameters, metric and variant."""
         return self.of_metrics(leaks(self.records, self.registry.protocols.specs.values()))
 
     def _table(self, rows: pd.DataFrame, original: str, variant: str, metric: str) -> Table:
@@ -55,10 +57,34 @@ class LeaksReport(Report):
         return Table(
             title=f"{spec.title if spec else metric}: {original} → {variant}",
             columns=("method", original, variant, "difference"),
-            rows=tuple(self._row(*row) for row in rows[_COLUMNS].itertuples(index=False)),
+            rows=tuple(
+                self._row(label, *row)
+                for label, row in zip(
+                    _labels(rows), rows[_COLUMNS].itertuples(index=False), strict=True
+                )
+            ),
         )
 
-    def _row(self, method: str, original: float, variant: float, difference: float) -> Row:
+    def _row(
+        self, label: str, method: str, original: float, variant: float, difference: float
+    ) -> Row:
         spec = self.registry.methods.specs.get(method)
-        cells = (method, f"{original:.4f}", f"{variant:.4f}", f"{difference:+.4f}")
+        cells = (label, f"{original:.4f}", f"{variant:.4f}", f"{difference:+.4f}")
         return Row(cells, control=spec is not None and spec.control)
+
+
+def _labels(rows: pd.DataFrame) -> list[str]:
+    """Return the method of each row, with the parameters that tell it apart from other rows."""
+    params = [json.loads(text) for text in rows["params"]]
+    labels = []
+    for method, values in zip(rows["method"], params, strict=True):
+        others = [
+            other for name, other in zip(rows["method"], params, strict=True) if name == method
+        ]
+        differing = [
+            setting(name, value)
+            for name, value in values.items()
+            if any(other.get(name) != value for other in others)
+        ]
+        labels.append(f"{method} ({', '.join(differing)})" if differing else method)
+    return labels

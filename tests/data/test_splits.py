@@ -150,8 +150,12 @@ def test_built_in_splits_are_stored_for_geo_and_computed_for_other_platforms(tin
 @pytest.mark.parametrize(
     ("source", "fault"),
     [
-        (returning("['train'] * 3"), r"returned an array of shape \(3,\) for the 400 profiles"),
-        (returning("None"), r"returned an array of shape \(\)"),
+        (returning("['train'] * 3"), r"returned 3 labels for the 400 profiles"),
+        (returning("None"), r"returned None for the 400 profiles"),
+        (
+            returning("profiles['tissue'].map(lambda _: 'train')[::-1]"),
+            r"returned a Series whose index is not that of the profile table",
+        ),
         (returning("[['train', 'test']] * len(profiles)"), r"of shape \(400, 2\)"),
         (returning("['train'] * 399 + ['tset']"), "returned 'tset' for profile SIM-geo-000400 of"),
         (returning("['train'] * 399 + [None]"), "returned 'None' for profile SIM-geo-000400 of"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -33,6 +34,21 @@ def test_a_difference_is_the_variants_score_minus_the_originals(results, geneben
         after = score[row["variant"], row["method"], row["metric"]]
         assert (row["mean_original"], row["mean_variant"]) == (before, after)
         assert row["difference"] == pytest.approx(after - before)
+
+
+def test_only_results_with_the_same_parameters_are_subtracted(results, genebench, tmp_path):
+    folder = tmp_path / "results"
+    shutil.copytree(results, folder)
+    for k_max in (3, 5):
+        for protocol in ("geo", "geo-strict") if k_max == 5 else ("geo",):
+            run("knn", protocol, preset="tiny", params={"knn": {"k_max": k_max}}, results=folder)
+    rows = json.loads(genebench("report", "leaks", "--results", folder, "--format", "json").out)
+    [knn] = [row for row in rows if (row["method"], row["metric"]) == ("knn", "mae")]
+    assert json.loads(knn["params"])["k_max"] == 5
+    run("knn", "geo-strict", preset="tiny", params={"knn": {"k_max": 3}}, results=folder)
+    shown = genebench("report", "leaks", "--results", folder).out
+    assert "knn (k_max=3)" in shown
+    assert "knn (k_max=5)" in shown
 
 
 def test_every_method_has_a_row_under_each_variant(results, genebench):
