@@ -17,7 +17,7 @@ from genebench.analysis.tidy import tidy
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset
 from genebench.datasets.library import is_ready, open_dataset, suggested_preset
-from genebench.errors import UserError, unknown
+from genebench.errors import UserError, describe, unknown
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.results import DEFAULT_RESULTS
@@ -361,16 +361,36 @@ def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None)
         engine: name of the engine, as in :func:`choose_engine`.
 
     Raises:
-        UserError: the engine does not support a limit, the results cannot be written, or a job has
-            a mistake of the user's.
+        UserError: the engine does not support a limit, its code cannot be loaded, it ends without a
+            result of some job, the results cannot be written, or a job has a mistake of the user's.
     """
     spec = registry().engines.get(choose_engine(engine, settings))
-    launch = load_code(spec.code)
-    ResultsStore(settings.results).prepare()
+    try:
+        launch = load_code(spec.code)
+    except (ImportError, AttributeError) as error:
+        raise UserError(
+            f"Engine {spec.name}: {spec.code} cannot be loaded ({describe(error)}). "
+            "Correct its plugin, or use another --engine."
+        ) from error
+    store = ResultsStore(settings.results)
+    store.prepare()
     for job in jobs:
         # An engine that contains methods creates them only where their jobs run.
         check(job, settings, create=not spec.contains)
-    yield from launch(jobs, settings)
+    ended = launch(jobs, settings)
+    if not isinstance(ended, Iterable):
+        raise UserError(
+            f"Engine {spec.name}: {spec.code} returned {ended!r}, not the jobs that have ended. "
+            "Correct its plugin, or use another --engine."
+        )
+    yield from ended
+    # An engine that forgets a job would leave a gap in the tables that nobody notices.
+    without = [job for job in jobs if any(not store.read(item.key) for item in job.evaluations)]
+    if without:
+        raise UserError(
+            f"Engine {spec.name} ended without a result of {len(without)} of {len(jobs)} jobs, "
+            f"such as {without[0].label}. Correct its plugin, or use another --engine."
+        )
 
 
 def planned_records(plan: Plan, results: Path) -> list[Record]:

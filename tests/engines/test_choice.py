@@ -138,3 +138,51 @@ def test_the_command_line_refuses_a_limit_in_one_line(genebench, tmp_path, comma
 def test_an_engine_cannot_declare_a_limit_that_does_not_exist(limits):
     with pytest.raises(ValueError, match="engine e: limit"):
         EngineSpec(name="e", title="t", code="m:f", limits=limits)
+
+
+FAULTY = """
+from genebench import hookimpl
+from genebench.specs import EngineSpec
+
+genebench_contract = 1
+
+
+@hookimpl
+def genebench_engines():
+    return [
+        EngineSpec(name=name, title="t", code=f"farm:{name}")
+        for name in ("missing", "returnsnothing", "forgets")
+    ]
+
+
+def returnsnothing(jobs, settings):
+    pass
+
+
+def forgets(jobs, settings):
+    yield from jobs
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing", "Engine missing: farm:missing cannot be loaded"),
+        ("returnsnothing", "Engine returnsnothing: farm:returnsnothing returned None"),
+        ("forgets", "Engine forgets ended without a result of 3 of 3 jobs, such as train-mean"),
+    ],
+)
+def test_a_mistake_of_an_engine_is_one_line(tmp_path, monkeypatch, tiny, name, message):
+    path = tmp_path / "farm.py"
+    path.write_text(FAULTY)
+    monkeypatch.setenv(FILES, "")
+    sys.modules.pop("farm", None)
+    use_files([path])
+    registry.cache_clear()
+    try:
+        with pytest.raises(UserError, match=message):
+            run("lsr", "geo", preset="tiny", results=tmp_path / "results", engine=name)
+    finally:
+        sys.modules.pop("farm", None)
+        installed.cache_clear()
+        registry.cache_clear()

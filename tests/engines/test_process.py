@@ -435,4 +435,4 @@ def test_the_limit_of_the_command_line_reaches_the_job(genebench, tmp_path, rogu
 def test_a_limit_that_is_none_is_refused_with_an_example(genebench, option, limit):
     outcome = genebench("run", f"{option}={limit}", "--dry-run")
     assert outcome.status == 2
-    assert f"{option} {limit}: this is no limit. Write it as " in outcome.err
+    assert f"{option} {limit}: not a limit. Write it as " in outcome.err
