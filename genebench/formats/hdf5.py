@@ -137,12 +137,8 @@ def is_plain(dataset: Any) -> bool:
     return is_text(dataset) or dataset.dtype.kind in "biuf"
 
 
-def flat_matrix(reader: type[Reader], matrix: h5py.Dataset) -> Flat | None:
+def flat_matrix(matrix: h5py.Dataset) -> Flat | None:
     """Return the place of a dataset in its file, if it lies there in one piece.
-
-    Args:
-        reader: the class whose blocks yield the values of the dataset unchanged.
-        matrix: the dataset, profiles × genes.
 
     Returns:
         None for a dataset that is chunked, compressed, or not of this machine's floats.
@@ -153,7 +149,7 @@ def flat_matrix(reader: type[Reader], matrix: h5py.Dataset) -> Flat | None:
     if offset is None or all(stored != h5py.h5t.py_create(np.dtype(kind)) for kind in FLAT_TYPES):
         return None
     path = Path(matrix.file.filename)
-    return Flat(reader, path, stamp_of(path), offset, matrix.shape, matrix.dtype)
+    return Flat(path, stamp_of(path), offset, matrix.shape, matrix.dtype)
 
 
 def read_block(

@@ -78,8 +78,7 @@ class NpyReader(Reader):
         matrix = self._matrix
         if not matrix.flags.c_contiguous or matrix.dtype not in FLAT_TYPES:
             return None
-        stamp, offset = self._stamp, matrix.offset
-        return Flat(NpyReader, self._path, stamp, offset, matrix.shape, matrix.dtype)
+        return Flat(self._path, self._stamp, matrix.offset, matrix.shape, matrix.dtype)
 
     def _read_ids(self, path: Path, axis: str) -> pd.Index:
         ids = id_list(path, axis)
