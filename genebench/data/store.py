@@ -223,7 +223,7 @@ class Dataset:
 
     @property
     def is_standardised(self) -> bool:
-        """True if its values came standardised: there is no expression in other units."""
+        """True if its values came standardised: there is no log2 expression."""
         return self.info.get("values") == STANDARDISED
 
     def check_expression(self, remedy: str) -> None:
@@ -242,7 +242,7 @@ class Dataset:
             )
 
     def _standardiser(self, part: Part) -> Standardiser:
-        """Return the standardiser that profiles of a part are read through."""
+        """Return the statistics that standardise the profiles of a part on read."""
         if part.statistics == "train":
             self.check_expression(
                 "Leave out protocols with statistics of the training profiles (-strict), or "

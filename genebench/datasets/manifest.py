@@ -17,8 +17,8 @@ from pydantic_core import ErrorDetails
 from genebench.data.store import RECIPE, Dataset, DataStore
 from genebench.datasets.published_arrays import (
     PLATFORMS,
-    ArrayLevel,
     ArrayPlatform,
+    ArrayScale,
     PreparedArrays,
     array_files,
 )
@@ -31,8 +31,8 @@ from genebench.preprocessing.compendium import (
     REFERENCE_PLATFORM,
     Compendium,
     Duplicates,
+    ExpressionScale,
     IdKind,
-    Level,
     MissingGenes,
     Platform,
 )
@@ -54,7 +54,7 @@ class _Maps(_Section):
 
 
 class _Genes(_Maps):
-    """The gene maps, and a table of Entrez ids."""
+    """The gene maps, and a table of other ids (aliases)."""
 
     aliases: str | None = None
 
@@ -66,7 +66,7 @@ class _Platform(_Section):
     ids: IdKind
     orientation: Orientation = "genes"
     """Meaning of the rows of ``matrix`` if it is a table (TSV, CSV, parquet, feather)."""
-    level: Level = "log2"
+    level: ExpressionScale = "log2"
     profiles: str | None = None
     group: str | None = None
 
@@ -105,7 +105,7 @@ class _Prepared(_Head):
     """Folder of the arrays."""
     # Not strict, because TOML has lists and no tuples.
     platforms: tuple[ArrayPlatform, ...] = Field(default=PLATFORMS, strict=False)
-    level: ArrayLevel = "standardised"
+    level: ArrayScale = "standardised"
     genes: _Maps
 
     def files(self, folder: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from genebench.errors import UserError, some
+from genebench.errors import UserError, counted, some
 from genebench.formats.spreadsheet import dates_among
 
 
@@ -128,8 +128,7 @@ def unique_ids(source: str, kind: str, ids: Iterable[str]) -> pd.Index:
         if len(dates_among(repeated)):
             remedy = "A spreadsheet such as Excel made dates of symbols. Restore the symbols."
         raise UserError(
-            f"{source}: {len(repeated)} {kind} id(s) occur more than once: {some(repeated)}. "
-            f"{remedy}"
+            f"{source}: {counted(len(repeated), f'repeated {kind} id')}: {some(repeated)}. {remedy}"
         )
     return index
 

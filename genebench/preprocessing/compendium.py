@@ -13,7 +13,7 @@ from genebench.formats.base import Reader
 IdKind = Literal["probe", "ensembl", "symbol", "entrez"]
 Duplicates = Literal["exact", "kmeans", "keep"]
 MissingGenes = Literal["drop", "error"]
-Level = Literal["log2", "linear", "any"]
+ExpressionScale = Literal["log2", "linear", "any"]
 
 REFERENCE_PLATFORM = "geo"
 """The microarray platform. It gives the quantile reference, and is the one that is split."""
@@ -35,7 +35,7 @@ class Platform:
 
     reader: Reader
     ids: IdKind
-    level: Level = "log2"
+    level: ExpressionScale = "log2"
     profiles: pd.DataFrame | None = None
     group: str | None = None
 

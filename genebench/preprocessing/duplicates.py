@@ -45,7 +45,7 @@ Fetch = Callable[[], NDArray[np.floating]]
 """A function that returns profiles × all probes, valid until the same thread fetches others."""
 
 DISTANCE = 1.0
-"""Profiles closer than this are duplicates, in the units of the file (log2 expression)."""
+"""Profiles closer than this are duplicates, on the scale of the file (log2 expression)."""
 
 CLUSTERS, MAX_ITER, BATCH_SIZE = 100, 10, 1000
 """The published k-means."""

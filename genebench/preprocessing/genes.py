@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genebench.errors import UserError, some
+from genebench.errors import UserError, counted, some
 from genebench.formats.base import Reader
 from genebench.formats.files import open_lines, unique_ids
 from genebench.formats.spreadsheet import dates_among
@@ -70,7 +70,7 @@ def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
     doubtful = doubtful[doubtful > 1]
     if len(doubtful):
         raise UserError(
-            f"{path}: {len(doubtful)} alias(es) stand for more than one gene: "
+            f"{path}: {counted(len(doubtful), 'alias', 'aliases')} of more than one gene: "
             f"{some(doubtful.index)}. Keep one line of each."
         )
     return table.drop_duplicates(["alias", "gene"]).set_index("alias")["gene"]

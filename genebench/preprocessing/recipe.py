@@ -60,7 +60,7 @@ from genebench.preprocessing.ranks import (
     quantile_ranks,
     reference_ranks,
 )
-from genebench.preprocessing.scale_checks import LevelWatch, Suspects, check_level, to_log2
+from genebench.preprocessing.scale_checks import ScaleWatch, Suspects, check_scale, to_log2
 from genebench.preprocessing.splits import group_split, random_split
 from genebench.specs import check_name
 
@@ -287,8 +287,8 @@ def _average_and_rank(
     A block is valid until the next one is requested. Then its buffers are used again.
     """
     probe_means, platform = ProbeMeans(genes.rows[source.name]), source.platform
-    file, level = platform.reader.source, platform.level
-    watch = LevelWatch(source=file, platform=source.name, level=level, profiles=source.table.index)
+    file, scale = platform.reader.source, platform.level
+    watch = ScaleWatch(source=file, platform=source.name, scale=scale, profiles=source.table.index)
     # Fresh memory costs as much as ranking does, so buffers of finished blocks are used again.
     free: SimpleQueue[Buffers] = SimpleQueue()
 
@@ -297,7 +297,7 @@ def _average_and_rank(
             buffers = free.get_nowait()
         except Empty:
             buffers = Buffers(ROWS, len(genes))
-        rows = to_log2(block.fetch(), source=file, platform=source.name, level=level)
+        rows = to_log2(block.fetch(), source=file, platform=source.name, scale=scale)
         means = probe_means.average(rows, buffers.array("means", np.float64, len(rows.values)))
         ranked = rank(means, buffers)
         return ranked, watch.suspects(means, ranked.ordered), buffers
@@ -322,7 +322,7 @@ def _blocks(
     # The error for a file on a wrong scale comes at once, before anything is written.
     first = list(islice(pieces, BLOCK // ROWS))
     sample = np.concatenate([probe_means.average(piece.fetch()) for piece in first])
-    check_level(sample, source=platform.reader.source, platform=source.name, level=platform.level)
+    check_scale(sample, source=platform.reader.source, platform=source.name, scale=platform.level)
     for piece in chain(first, pieces):
         kept = source.kept[piece.start : piece.stop]
         if kept.any():
