@@ -322,7 +322,7 @@ CORPUS = {
         change("geo.csv", ("p3,G1\n", "")), "1 of the 12 profiles", "are missing: p3",
     ),
     "a ragged table": case(change("geo.csv", ("p3,G1", "p3,G1,x")), "row 'p3' has 3 cells"),
-    "a table with a profile twice": case(change("geo.csv", ("p3", "p4")), "1 repeated profile id: "),
+    "a table with a profile twice": case(change("geo.csv", ("p3", "p4")), "1 repeated profile id"),
 }  # fmt: skip
 
 
