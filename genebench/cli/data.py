@@ -131,8 +131,10 @@ def info(
 
 def verify(dataset: DatasetArgument) -> int:
     """Check every file of a prepared dataset against its checksum, and the digest."""
+    from genebench.data.verification import changed_cache_files, changed_files
+
     opened = _prepared(dataset)
-    faults, in_cache = opened.verify(), opened.verify_cache()
+    faults, in_cache = changed_files(opened), changed_cache_files(opened)
     state = "content and digest agree"
     for fault in in_cache:
         typer.echo(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from genebench.data.store import RECIPE, Dataset, DataStore
+from genebench.data.verification import changed_files
 from genebench.datasets.published_arrays import (
     PLATFORMS,
     ArrayPlatform,
@@ -179,7 +180,7 @@ def find_prepared(path: Path, store: DataStore | None = None) -> Dataset | None:
     if dataset is None or dataset.info.get("recipe") != RECIPE:
         return None
     same = dataset.info["origin"].get("fingerprint") == _fingerprint(path, manifest)
-    return dataset if same and not dataset.verify() else None
+    return dataset if same and not changed_files(dataset) else None
 
 
 def _fingerprint(path: Path, manifest: _Manifest | _Prepared) -> str:

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from genebench.data.store import DataStore
+from genebench.data.verification import changed_files
 from genebench.datasets.export import convert
 from genebench.datasets.manifest import read_manifest
 from genebench.errors import UserError
@@ -394,7 +395,7 @@ def test_bad_input_leaves_a_dataset_that_is_there_as_it_is(prepare_files, tmp_pa
     assert prepare_files(cell("nan")).status == 2
     assert contents(tmp_path / "home") == before
     store = DataStore(tmp_path / "home")
-    assert store.open("bad").verify() == []
+    assert changed_files(store.open("bad")) == []
 
 
 TURNED = ('ids = "symbol"', 'ids = "symbol"\norientation = "profiles"')
@@ -537,6 +538,6 @@ def test_damaged_text_is_prepared_or_refused(name, data):
         except UserError:
             assert contents(store.root) == []
         else:
-            assert dataset.verify() == []
+            assert changed_files(dataset) == []
             assert store.names() == [dataset.name]
             json.dumps(dataset.info, allow_nan=False)
