@@ -28,7 +28,7 @@ PRESETS = ("tiny", "small", "paper")
 
 NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 _PARAM_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_SUFFIX = re.compile(r"(\.[a-z0-9]+)+")
+_FILE_SUFFIX = re.compile(r"(\.[a-z0-9]+)+")
 _IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _MAX_NAME = 40
 """Characters of a name. Names are part of file names, and of columns of tables."""
@@ -261,7 +261,7 @@ class FormatSpec:
         for code in filter(None, (self.reader, self.writer)):
             _check_code(self.name, code)
         for suffix in self.suffixes:
-            if not _SUFFIX.fullmatch(suffix):
+            if not _FILE_SUFFIX.fullmatch(suffix):
                 raise ValueError(f"format {self.name}: suffix {suffix!r} is malformed")
 
 

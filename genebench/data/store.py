@@ -58,7 +58,7 @@ STANDARDISED: Literal["standardised"] = "standardised"
 have no such key."""
 
 SUMS = "SHA256SUMS"
-_REMEDY = "set GENEBENCH_HOME to another folder"
+_OTHER_HOME = "set GENEBENCH_HOME to another folder"
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _OUTCOME_DIGITS = 8
 
@@ -324,12 +324,12 @@ class DataStore:
     def staging(self, name: str) -> Iterator[Path]:
         """Provide a folder to build a dataset in, and remove what is left of it at the end."""
         parent = self.root / name
-        with user_errors(parent, _REMEDY):
+        with user_errors(parent, _OTHER_HOME):
             parent.mkdir(parents=True, exist_ok=True)
             sweep(parent, ".staging-*")
             folder = Path(tempfile.mkdtemp(prefix=".staging-", dir=parent))
         try:
-            with full_disk(parent, _REMEDY):
+            with full_disk(parent, _OTHER_HOME):
                 yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)

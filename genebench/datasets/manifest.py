@@ -116,7 +116,7 @@ class _Prepared(_Head):
 
 
 def read_manifest(path: Path) -> Compendium | PreparedArrays:
-    """Read a manifest and open the files that it names, relative to its own folder.
+    """Read a manifest and open the files that it names, relative to the folder of the manifest.
 
     Gene maps and profile tables are read. Matrices are opened, but their values are not read.
 
@@ -167,7 +167,7 @@ def find_prepared(path: Path, store: DataStore | None = None) -> Dataset | None:
 
     Args:
         path: the manifest.
-        store: where to look, if not in the user's own store.
+        store: where to look. By default in the store of the user.
 
     Raises:
         UserError: the manifest cannot be read.
@@ -215,7 +215,7 @@ def _parse(path: Path) -> _Manifest | _Prepared:
         raise UserError(f"{path}: {_explain(error, model)}") from None
 
 
-_KINDS = {
+_EXPECTED_CONTENT = {
     "string_type": "text",
     "int_type": "a whole number",
     "tuple_type": 'a list, such as ["geo", "gtex"]',
@@ -245,8 +245,8 @@ def _explain(error: ValidationError, model: type[_Head]) -> str:
     if fault["type"] == "missing":
         return f"{where}: this key is missing. Add it."
     content = "a table" if isinstance(fault["input"], dict) else repr(str(fault["input"])[:40])
-    if fault["type"] in _KINDS:
-        must_be = f"must be {_KINDS[fault['type']]}"
+    if fault["type"] in _EXPECTED_CONTENT:
+        must_be = f"must be {_EXPECTED_CONTENT[fault['type']]}"
     else:
         must_be = fault["msg"].replace("Input should be", "must be")
     return f"{where}: {must_be}, not {content}.{_OTHER_RECIPE.get((model, where), '')}"

@@ -46,7 +46,7 @@ ArrayScale = Literal["standardised", "any"]
 SLAB_BYTES = 256 << 20
 """Bytes that are read at once. Arrays stored column by column need long pieces of each column."""
 
-_PARTS: Mapping[str, Mapping[str, str]] = {
+_SPLIT_ENDINGS: Mapping[str, Mapping[str, str]] = {
     REFERENCE_PLATFORM: {"train": "-tr", "validation": "-va", "test": "-te"}
 }
 """Platform → part of its split → ending of its sources' names. Other platforms are whole."""
@@ -104,7 +104,7 @@ def adopt(
     Args:
         arrays: the arrays.
         progress: called after each block.
-        store: destination, if not the user's own store.
+        store: destination. By default the store of the user.
 
     Raises:
         UserError: a file is missing or damaged, holds values that are not finite numbers, does not
@@ -136,7 +136,7 @@ def _sources(platform: str) -> dict[str, tuple[Source, Source]]:
     """Return part of the platform → sources of its landmarks (X) and targets (Y)."""
     return {
         part: (find(f"prepared-{platform}-x{ending}"), find(f"prepared-{platform}-y{ending}"))
-        for part, ending in _PARTS.get(platform, {"": ""}).items()
+        for part, ending in _SPLIT_ENDINGS.get(platform, {"": ""}).items()
     }
 
 

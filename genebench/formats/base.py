@@ -1,4 +1,4 @@
-"""The interface through which expression enters, whatever the file format."""
+"""The interface of readers and writers, which all file formats share."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class Reader(ABC):
             def fetch(start: int, stop: int) -> Rows:
                 rows = Rows(file.read(start, stop), genes)
                 # All genes of the file are tested first, because that needs no copy. A fault in
-                # a gene that nobody requested is no error, so the requested ones decide.
+                # a gene that is not requested is no error, so the requested ones decide.
                 if not self.is_sound(rows.values):
                     self.check_finite(rows.pick(), start, genes)
                 return rows

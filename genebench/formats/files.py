@@ -144,7 +144,7 @@ _LINE_CHARACTERS = 64 << 20
 _HARMLESS_BYTES = 64 << 20
 """A file may claim this much, however small it is."""
 
-_LARGEST_RATIO = 200
+_LARGEST_EXPRESSION_RATIO = 200
 """Expression shrinks some 10-fold when compressed. No measured matrix shrinks 200-fold."""
 
 
@@ -159,7 +159,7 @@ def check_size(source: str, claimed: int, stored: int) -> None:
     Raises:
         UserError: the claim is more than 64 MB and more than 200 times the stored bytes.
     """
-    if claimed > max(_HARMLESS_BYTES, _LARGEST_RATIO * stored):
+    if claimed > max(_HARMLESS_BYTES, _LARGEST_EXPRESSION_RATIO * stored):
         raise UserError(
             f"{source}: claims {claimed:,} bytes of values but holds only {stored:,} bytes. The "
             "file is damaged, or was made to fill the memory. Fetch it again from its source."

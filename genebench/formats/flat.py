@@ -65,7 +65,7 @@ class Flat:
 
 
 class FlatRows:
-    """An open :class:`Flat` matrix. Each thread reads rows into a buffer of its own.
+    """An open :class:`Flat` matrix. Each thread reads rows into a separate buffer.
 
     The buffer is used again for each call, because fresh memory costs as much as reading does:
     the system must clear its pages first.

@@ -205,8 +205,8 @@ def _column_order(group: h5py.Group) -> Callable[[str], int]:
     return lambda name: stated.index(name) if name in stated else len(stated)
 
 
-def _values(part: Any, genes: NDArray[np.intp]) -> NDArray[np.floating]:
-    return np.ascontiguousarray(part[:, genes].toarray())
+def _values(rows: Any, genes: NDArray[np.intp]) -> NDArray[np.floating]:
+    return np.ascontiguousarray(rows[:, genes].toarray())
 
 
 def write_h5ad(path: Path, content: Content) -> None:

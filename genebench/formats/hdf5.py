@@ -26,7 +26,7 @@ HDF5 picks scattered columns far too slowly, so whole rows are read and numpy pi
 rows of the published 22,268 probes are 6 MB in float32.
 """
 
-_LARGEST_RATIO = 2000
+_LARGEST_DEFLATE_RATIO = 2000
 """Deflate shrinks data at most some 1000-fold. A file that claims more is not sound."""
 
 _CHUNK_GENES = 4096
@@ -94,7 +94,7 @@ class Hdf5Reader(Reader):
         if dataset.external or dataset.is_virtual or dataset.file.filename != self.source:
             raise self.fault(f"{dataset.name} is stored in another file. Copy it into this one.")
         stored = dataset.id.get_storage_size()
-        if dataset.nbytes > _LARGEST_RATIO * stored:
+        if dataset.nbytes > _LARGEST_DEFLATE_RATIO * stored:
             raise self.fault(
                 f"{dataset.name} claims shape {dataset.shape} but holds only {stored} bytes. Write "
                 "the file again."

@@ -107,7 +107,10 @@ class NpzReader(GeneReader):
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
-        blocks = super().blocks(genes, size) if self._genes_first else self._stream(genes, size)
+        if self._genes_first:
+            blocks = super().blocks(genes, size)
+        else:
+            blocks = (rows[:, genes] for _, rows in self._rows(size))
         for number, block in enumerate(blocks):
             self.check_finite(block, number * size, genes)
             yield block
@@ -117,10 +120,6 @@ class NpzReader(GeneReader):
         for start, rows in self._rows(_GENES_AT_ONCE):
             inside = genes[(genes >= start) & (genes < start + len(rows))]
             yield rows[inside - start]
-
-    def _stream(self, genes: NDArray[np.intp], size: int) -> Iterator[NDArray[np.floating]]:
-        for _, rows in self._rows(size):
-            yield rows[:, genes]
 
     def _rows(self, size: int) -> Iterator[tuple[int, NDArray[np.floating]]]:
         """Yield blocks of rows of the matrix, each with the position of its first row."""

@@ -172,7 +172,7 @@ class _Projected:
 
     Attributes:
         points: profiles × (directions and the file order).
-        radius: a distance that projected duplicates never exceed, whatever the rounding.
+        radius: a distance that projected duplicates never exceed, with any rounding.
     """
 
     points: NDArray[np.float64]
@@ -208,7 +208,7 @@ class _Projected:
 def _project(blocks: Iterable[Fetch], n_profiles: int) -> _Projected:
     """Project blocks of profiles on the leading directions of the first of them.
 
-    A coordinate is off by at most ``n_probes · eps / 2 · ‖profile‖``, whatever the order of
+    A coordinate is off by at most ``n_probes · eps / 2 · ‖profile‖``, for any order of
     summation (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1). The radius
     allows several times the error that follows for a distance. The rest covers directions that
     are not quite orthonormal, and the rounding of the distances themselves.
@@ -271,7 +271,7 @@ def _leading_directions(profiles: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _write_rows(path: Path, blocks: Iterable[Fetch], profiles: NDArray[np.intp]) -> None:
-    """Copy some profiles (ascending positions) to a ``.npy`` file, in their own precision."""
+    """Copy some profiles (ascending positions) to a ``.npy`` file, in the precision of the file."""
     with path.open("wb") as stream:
         writer = None
         start = copied = 0

@@ -71,18 +71,18 @@ FEWEST_PROFILES = 3
 FEWEST_PROFILES_TO_SPLIT = 10
 """Profiles that the reference platform needs at least: 80/10/10 leaves no part of them empty."""
 
-ROWS = 16
+RANKED_AT_ONCE = 16
 """Profiles that a thread ranks at once.
 
 16 profiles of the published 10,463 genes are 1.3 MB in float64, which a processor's cache holds.
 Blocks that fill more or less of the cache were no faster (benchmarks/README.md).
 """
 
-RANKED_ROWS = 128
+EXPRESSED_AT_ONCE = 128
 """Profiles that a thread turns from ranks into expression at once.
 
-They are more than :data:`ROWS`, because looking values up is little work, and handing a block over
-to another thread takes time.
+They are more than :data:`RANKED_AT_ONCE`, because looking values up is little work, and handing a
+block over to another thread takes time.
 """
 
 Floats = NDArray[np.float64]
@@ -319,7 +319,7 @@ class _Ranker:
         """
         # Closing the results first lets running threads end before the file is closed.
         with (
-            self._reader.pieces(self._probe_means.positions, ROWS) as pieces,
+            self._reader.pieces(self._probe_means.positions, RANKED_AT_ONCE) as pieces,
             closing(in_order(self._average_and_rank, self._blocks(pieces, reading))) as results,
         ):
             for ranked, suspects, buffers in results:
@@ -333,7 +333,7 @@ class _Ranker:
         try:
             buffers = self._free.get_nowait()
         except Empty:
-            buffers = Buffers(ROWS, self._n_genes)
+            buffers = Buffers(RANKED_AT_ONCE, self._n_genes)
         rows = to_log2(
             block.fetch(),
             source=self._reader.source,
@@ -348,7 +348,7 @@ class _Ranker:
     def _blocks(self, pieces: Iterator[Piece], reading: _Counter) -> Iterator[_Block]:
         """Yield the blocks with profiles to keep, after a check of the scale of the first ones."""
         # The error for a file on a wrong scale comes at once, before anything is written.
-        first = list(islice(pieces, BLOCK // ROWS))
+        first = list(islice(pieces, BLOCK // RANKED_AT_ONCE))
         sample = np.concatenate([self._probe_means.average(piece.fetch()) for piece in first])
         check_scale(
             sample, source=self._reader.source, platform=self._source.name, scale=self._scale
@@ -435,7 +435,7 @@ def _with_training(
 ) -> Iterator[tuple[Ranks, NDArray[np.bool_]]]:
     """Yield blocks of ranks, each with the marks of its training profiles."""
     start = 0
-    for ranks in drafts.read(RANKED_ROWS):
+    for ranks in drafts.read(EXPRESSED_AT_ONCE):
         yield ranks, is_training[start : start + len(ranks)]
         start += len(ranks)
 

@@ -19,7 +19,7 @@ from genebench.errors import UserError, counted
 from genebench.formats.base import Rows
 from genebench.preprocessing.compendium import REFERENCE_PLATFORM, ExpressionScale
 
-_SAMPLE_PROFILES = 256
+_TESTED_PROFILES = 256
 """Profiles that are tested together: evenly spread ones at first, then suspects as they come."""
 
 _HIGHEST_LOG2 = 30.0
@@ -60,7 +60,7 @@ def find_scale_fault(
     """
     if scale == "any":
         return None
-    sample = expression[:: max(1, len(expression) // _SAMPLE_PROFILES)]
+    sample = expression[:: max(1, len(expression) // _TESTED_PROFILES)]
     return next(_faults(sample, is_array=platform == REFERENCE_PLATFORM, scale=scale), None)
 
 
@@ -141,7 +141,7 @@ class ScaleWatch:
             self._ids += self._profiles[self._n_seen + suspects.positions].tolist()
             self._values += list(suspects.values)
         self._n_seen += suspects.n_profiles
-        if len(self._ids) >= _SAMPLE_PROFILES:
+        if len(self._ids) >= _TESTED_PROFILES:
             self.judge()
 
     def judge(self) -> None:

@@ -223,7 +223,7 @@ def test_an_interrupted_preparation_leaves_the_earlier_dataset_in_force(make):
 @pytest.mark.parametrize("number", [1, 3])
 def test_neither_threads_nor_the_size_of_blocks_change_a_bit(make, monkeypatch, rows, number):
     expected = prepare(make(), store=make.store)
-    monkeypatch.setattr("genebench.preprocessing.recipe.ROWS", rows)
+    monkeypatch.setattr("genebench.preprocessing.recipe.RANKED_AT_ONCE", rows)
     monkeypatch.setattr("genebench._util.threads.cpu_count", lambda: number)
     again = prepare(make(), name="again", store=make.store)
     assert again.digest == expected.digest
@@ -453,7 +453,7 @@ def test_no_thread_reads_a_file_that_was_closed_when_preparing_failed(make, monk
     def fail(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("genebench.preprocessing.recipe.ROWS", 1)
+    monkeypatch.setattr("genebench.preprocessing.recipe.RANKED_AT_ONCE", 1)
     monkeypatch.setattr("genebench.preprocessing.recipe.add_rows", fail)
     monkeypatch.setattr(FlatRows, "read", slowly)
     platforms = {"geo": Platform(reader=reader, ids="probe")}

@@ -1,7 +1,7 @@
 """Training loop: epochs of shuffled mini-batches, and the best epoch for each validation set.
 
 One training serves every validation set. The choice on one set depends on no other set: each has
-its own best epoch, its own patience and its own copy of the weights. All randomness comes from the
+a best epoch, a patience and a copy of the weights. All randomness comes from the
 seed and the epoch. A run for one set only, or one continued from a checkpoint, therefore ends with
 the same weights. On the CPU in float32 they are the same to the bit. A run may continue on another
 device, with the rounding of that device from there on.

@@ -98,7 +98,8 @@ class Network:
             # The derivative of tanh is 1 − tanh². Dropout multiplies it by the same mask.
             slope = hidden.square().neg_().add_(1)
             if self.dropout:
-                mask = self._mask(hidden)
+                # Inverted dropout: 0, or 1 over the share that is kept.
+                mask = bernoulli(hidden.shape, 1 - self.dropout, self.random, self.dtype)
                 hidden *= mask
                 slope *= mask
             inputs.append(hidden)
@@ -109,10 +110,6 @@ class Network:
 
     def _linear(self, layer: int, inputs: torch.Tensor) -> torch.Tensor:
         return linear(inputs, self.weights[layer].fast, self.biases[layer].to(self.dtype))
-
-    def _mask(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return a mask of inverted dropout: 0, or 1 over the share that is kept."""
-        return bernoulli(hidden.shape, 1 - self.dropout, self.random, self.dtype)
 
     def _descend(
         self, inputs: Sequence[torch.Tensor], slopes: Sequence[torch.Tensor], residual: torch.Tensor

@@ -43,7 +43,7 @@ def root() -> Path:
 class Run:
     """The run of a job. Its name is a hash of the keys of the job's records.
 
-    The same job therefore has the same run, in whatever process it is observed.
+    The same job therefore has the same run, in any process that observes it.
     """
 
     def __init__(self, job: Job) -> None:
