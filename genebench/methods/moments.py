@@ -110,6 +110,8 @@ class MomentSums:
             # float32 minus float64 is float64: centring adds no rounding error.
             torch.sub(block[rows], self._centre, out=values[rows, 1:])
             self._squares += values[rows, self._n_left :].square().sum(0)
+        # float64: float32 products cannot show which directions of under-determined data have no
+        # variance (docs/decisions/0009-float64-moments.md).
         self._products.addmm_(values[:, : self._n_left].T, values)
 
     def _standardised(self) -> Moments:

@@ -35,6 +35,7 @@ class Platform:
 
     reader: Reader
     ids: IdKind
+    # Manifests call the scale of the values ``level``, and so does the field.
     level: ExpressionScale = "log2"
     profiles: pd.DataFrame | None = None
     group: str | None = None
@@ -67,6 +68,8 @@ class Compendium:
     targets: pd.DataFrame
     platforms: Mapping[str, Platform]
     preset: str = "small"
+    # By default no duplicate is removed here, because a simulation has none. A manifest of measured
+    # data removes exact ones by default.
     missing_genes: MissingGenes = "drop"
     duplicates: Duplicates = "keep"
     split_seed: int = 0

@@ -107,6 +107,8 @@ def _among_all(reader: Reader, path: Path, progress: Progress) -> NDArray[np.boo
     n_profiles = len(reader.profiles)
     with _pieces(reader, "looking for duplicates", progress) as blocks:
         projected = _project(blocks, n_profiles)
+    # Projecting on orthonormal directions never lengthens a distance. So profiles that are apart
+    # here are no duplicates, and only the crowded ones are compared over all probes.
     crowded = projected.crowded()
     removed = np.zeros(n_profiles, np.bool_)
     if len(crowded):

@@ -364,6 +364,8 @@ def _write_ranks(source: _Source, genes: KeptGenes, blocks: Iterator[Ranks]) -> 
     """Write ranks into the file that expression will be written to, each in its place."""
     source.folder.mkdir()
     shape = len(source.table), len(genes)
+    # Ranks of 16 bits take half the room of float32, so they fit where expression will lie. The
+    # source itself is 11 GB at the published size, and is not read a second time.
     drafts = Drafts(source.folder / "expression.npy", shape, np.float32)
     drafts.write(blocks)
     return drafts
