@@ -98,8 +98,7 @@ class Network:
             # The derivative of tanh is 1 − tanh². Dropout multiplies it by the same mask.
             slope = hidden.square().neg_().add_(1)
             if self.dropout:
-                # Inverted dropout: 0, or 1 over the share that is kept.
-                mask = bernoulli(hidden.shape, 1 - self.dropout, self.random, self.dtype)
+                mask = self._mask(hidden)
                 hidden *= mask
                 slope *= mask
             inputs.append(hidden)
@@ -110,6 +109,10 @@ class Network:
 
     def _linear(self, layer: int, inputs: torch.Tensor) -> torch.Tensor:
         return linear(inputs, self.weights[layer].fast, self.biases[layer].to(self.dtype))
+
+    def _mask(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return a mask of inverted dropout: 0, or 1 over the share that is kept."""
+        return bernoulli(hidden.shape, 1 - self.dropout, self.random, self.dtype)
 
     def _descend(
         self, inputs: Sequence[torch.Tensor], slopes: Sequence[torch.Tensor], residual: torch.Tensor
