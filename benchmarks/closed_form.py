@@ -1,7 +1,7 @@
 """The closed-form methods at the published size, both protocols: time and memory of each.
 
-Runs the command that a user would (``genebench run --dataset sim --preset paper``), in a process of
-its own for each method. The caller chooses the data folder. The first run there generates and
+Runs the command that a user would (``genebench run --dataset sim --preset paper``), in a separate
+process for each method. The caller chooses the data folder. The first run there generates and
 prepares the dataset. With fewer profiles (``--profiles``) of the same genes, the peaks show whether
 memory grows with them.
 

@@ -5,7 +5,7 @@
 Claim: the exact rule costs little more than its two passes of the reader. Its peak memory does not
 grow with the profiles (but for 0.5 kB each).
 The file is generated: 50 directions of common variation plus noise. One profile in seven is a near
-copy of an earlier one, as in the published data. Each row of the table is a process of its own that
+copy of an earlier one, as in the published data. Each row of the table is a separate process that
 reads the file from the page cache. Its peak memory counts the interpreter and its libraries.
 """
 

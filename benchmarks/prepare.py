@@ -9,7 +9,7 @@ eight probes each in the published numbers, one profile in seven a near copy of 
 
 ``warm`` means that the file is in the page cache, so that the speed of the disk does not count.
 ``cold`` means that it was dropped from the cache first. Times are the least of several rounds, both
-sides in turn, each in a process of its own. ``keep`` and ``exact`` are the rules for duplicates.
+sides in turn, each in a separate process. ``keep`` and ``exact`` are the rules for duplicates.
 
 Usage: ``python benchmarks/prepare.py [PROFILES ...] [--files plain gzip] [--rules keep exact]``;
 the published number is 129158.
@@ -107,7 +107,7 @@ def _write_map(path: Path, numbers: np.ndarray, first: int, probes: Iterator[int
 
 
 def measured(code: str, *arguments: Path) -> dict[str, float]:
-    """Run code in a process of its own, and return the measurements that it prints."""
+    """Run code in a separate process, and return the measurements that it prints."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout)

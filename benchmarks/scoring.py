@@ -5,7 +5,7 @@
 Claim: MAE and CC of 11,101 profiles × 9,520 targets, with what each profile adds to them, at least
 five times as fast as a loop over genes with numpy and ``scipy.stats``, in less than 1 GB.
 Truth and prediction are generated as float32 ``.npy`` files (423 MB each) in TMPDIR. Every side is
-a process of its own that reads the files from the page cache. It loads them (the loop and
+a separate process that reads the files from the page cache. It loads them (the loop and
 whole-matrix numpy) or maps them (genebench). Sides take turns, and the table has the least of their
 times, without imports. Processor time is disturbed less by other work. Peak memory counts the
 interpreter and its libraries. All sides must give the same scores.
@@ -192,6 +192,6 @@ if __name__ == "__main__":
     parser.add_argument("--all", action="store_true", help="other metrics of genebench, too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        # In a process of its own too: a process starts with the peak memory of its parent.
+        # In a separate process too: a process starts with the peak memory of its parent.
         apart(generate, Path(scratch), arguments.profiles, arguments.targets)
         print(compare(Path(scratch), arguments.repeats, everything=arguments.all))

@@ -41,6 +41,17 @@ def some(names: Iterable[str], most: int = 3) -> str:
     return ", ".join(listed[:most]) + (", …" if len(listed) > most else "")
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: ``1 profile``, ``3,000 profiles``.
+
+    Args:
+        number: the number.
+        noun: the noun for one.
+        plural: the noun for several, if it is not the noun and an ``s``.
+    """
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """Return the error for an unknown name, with similar names, or else with the known ones."""
     names = sorted(known)

@@ -35,7 +35,7 @@ GEO_STRICT = ProtocolSpec(
 GTEX_STRICT = ProtocolSpec(
     name="gtex-strict",
     title="GEO → 1000 Genomes → GTEx, training statistics",
-    summary="gtex, with inputs and units of the training profiles on every platform",
+    summary="gtex, with quantiles, means and deviations of the training profiles on every platform",
     train=Part(platform="geo", split="train", statistics="train"),
     validation=Part(platform="1000g", statistics="train"),
     test=Part(platform="gtex", statistics="train"),

@@ -28,7 +28,7 @@ PRESETS = ("tiny", "small", "paper")
 
 NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 _PARAM_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_SUFFIX = re.compile(r"(\.[a-z0-9]+)+")
+_FILE_SUFFIX = re.compile(r"(\.[a-z0-9]+)+")
 _IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _MAX_NAME = 40
 """Characters of a name. Names are part of file names, and of columns of tables."""
@@ -132,23 +132,31 @@ class Param:
                 return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
             value: Value = self.type(text)
         except (KeyError, ValueError):
-            kinds = {bool: "true or false", int: "a whole number", float: "a number"}
-            raise UserError(f"{owner}.{self.name}={text}: expected {kinds[self.type]}.") from None
+            kind, example = {
+                bool: ("true or false", "true"),
+                int: ("a whole number", "3"),
+                float: ("a number", "0.1"),
+            }[self.type]
+            raise UserError(
+                f"{owner}.{self.name}={text} is not {kind}. Write {kind}, such as {example}."
+            ) from None
         return value
 
     def _check_range(self, value: Value, owner: str) -> None:
         name = f"{owner}.{self.name}={value}"
         if self.choices and value not in self.choices:
-            raise UserError(f"{name}: choose one of {', '.join(map(str, self.choices))}.")
+            raise UserError(
+                f"{name} is not a choice. Choose {' or '.join(map(str, self.choices))}."
+            )
         if isinstance(value, str):
             return
         # NaN passes every comparison with a bound, and has no canonical form for a key.
         if not math.isfinite(value):
-            raise UserError(f"{name}: expected a finite number.")
+            raise UserError(f"{name} is not a finite number. Write a number, such as 0.1.")
         if self.minimum is not None and value < self.minimum:
-            raise UserError(f"{name}: out of range. The smallest value is {self.minimum:g}.")
+            raise UserError(f"{name} is out of range. The smallest value is {self.minimum:g}.")
         if self.maximum is not None and value > self.maximum:
-            raise UserError(f"{name}: out of range. The largest value is {self.maximum:g}.")
+            raise UserError(f"{name} is out of range. The largest value is {self.maximum:g}.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -253,7 +261,7 @@ class FormatSpec:
         for code in filter(None, (self.reader, self.writer)):
             _check_code(self.name, code)
         for suffix in self.suffixes:
-            if not _SUFFIX.fullmatch(suffix):
+            if not _FILE_SUFFIX.fullmatch(suffix):
                 raise ValueError(f"format {self.name}: suffix {suffix!r} is malformed")
 
 

@@ -164,17 +164,17 @@ def test_methods_metrics_protocols_datasets_engines_and_observers_of_the_example
     results = tmp_path / "results"
     with caplog.at_level(logging.WARNING, "genebench"):
         outcome = genebench(
-            "run", "--dataset", "sim-copy", "--methods", "shrunk-mean", "--protocol", "lcl",
+            "run", "--dataset", "noise", "--methods", "shrunk-mean", "--protocol", "lcl",
             "--metrics", "bias", "--engine", "backwards", "--keep-models", "--results", results,
         )  # fmt: skip
     assert outcome.status == 0, outcome.err
-    assert "sim-copy · lcl" in outcome.out
+    assert "noise · lcl" in outcome.out
     assert "Bias (lower is better" in outcome.out
     messages = [record.getMessage() for record in caplog.records]
     assert messages[:3] == [
-        "shrunk-mean on sim-copy (lcl): started",
-        "shrunk-mean on sim-copy (lcl): 1 of 1, taking means",
-        "shrunk-mean on sim-copy (lcl): done",
+        "shrunk-mean on noise (lcl): started",
+        "shrunk-mean on noise (lcl): 1 of 1, taking means",
+        "shrunk-mean on noise (lcl): done",
     ]
     listed = genebench("report", "--results", results, "--format", "keys")
     keys = {path.stem for path in results.glob("*.safetensors")}

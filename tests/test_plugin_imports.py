@@ -1,15 +1,22 @@
-"""The plugins of this repository import only what every plugin author may import."""
+"""Plugins, templates and examples import only what every plugin author may import."""
 
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 import genebench
 
-PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
+ROOT = Path(__file__).resolve().parents[1]
+PLUGINS = ROOT / "plugins"
+SHOWN = [
+    *sorted((ROOT / "genebench" / "scaffold").rglob("*.py.tmpl")),
+    *sorted((ROOT / "docs" / "examples").rglob("*.py")),
+]
+"""Code that a stranger starts from: templates of new plugins, and examples."""
 SOURCES = [
     path for path in sorted(PLUGINS.glob("*/genebench_*/**/*.py")) if "build" not in path.parts
 ]
@@ -22,6 +29,14 @@ PROMISED = {
     "genebench.testing",
 }
 """The modules that docs/plugins.md promises, besides the names of ``genebench`` itself."""
+
+
+REFERENCE = (ROOT / "docs" / "reference" / "hooks.md").read_text("utf-8")
+DOCUMENTED = {
+    f"{module}:{name}"
+    for module, name in re.findall(r"^`(genebench[\w.]*)\.(\w+)`$", REFERENCE, re.MULTILINE)
+}
+"""Classes and functions with a section in the reference of hooks."""
 
 
 def imported(source: str) -> list[str]:
@@ -46,6 +61,18 @@ def is_promised(name: str) -> bool:
 def test_a_plugin_imports_only_promised_paths(path):
     deeper = [name for name in imported(path.read_text("utf-8")) if not is_promised(name)]
     assert deeper == []
+
+
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_code_to_start_from_imports_only_promised_or_documented_names(path):
+    # Placeholders of templates become names: ``$package`` is no Python.
+    source = re.sub(r"\$(\w+)", r"placeholder_\1", path.read_text("utf-8"))
+    deeper = {name for name in imported(source) if not is_promised(name)}
+    assert deeper <= DOCUMENTED
+
+
+def test_the_reference_documents_what_examples_need():
+    assert {"genebench.formats.base:Reader", "genebench.runs.execute:execute"} <= DOCUMENTED
 
 
 def test_all_plugins_are_read():

@@ -103,18 +103,18 @@ def test_text_is_taken_as_it_is_but_for_space_around_it(text):
 def test_a_value_of_another_type_is_refused_naming_what_was_expected(default, text, expected):
     with pytest.raises(UserError) as caught:
         param(default).parse(text, owner="m")
-    assert str(caught.value) == f"m.p={text}: expected {expected}."
+    assert str(caught.value).startswith(f"m.p={text} is not {expected}. Write {expected}, such as ")
 
 
 @pytest.mark.parametrize("text", NOT_FINITE)
 def test_a_number_that_is_not_finite_is_refused(text):
-    with pytest.raises(UserError, match=r"^m\.p=.*: expected a finite number\.$"):
+    with pytest.raises(UserError, match=r"^m\.p=.* is not a finite number\. Write a number, such"):
         param(1.0).parse(text, owner="m")
 
 
 @pytest.mark.parametrize("default", [math.nan, math.inf, -math.inf])
 def test_a_default_that_is_not_finite_is_refused(default):
-    with pytest.raises(UserError, match="expected a finite number"):
+    with pytest.raises(UserError, match="is not a finite number"):
         param(default)
 
 
@@ -128,7 +128,9 @@ def test_bounds_belong_to_the_range_and_all_beyond_them_is_refused(value):
     if -10 <= value <= 10:
         assert ranged.parse(str(value), owner="m") == value
     else:
-        with pytest.raises(UserError, match=rf"^m\.p={value}: out of range\. The (small|larg)est"):
+        with pytest.raises(
+            UserError, match=rf"^m\.p={value} is out of range\. The (small|larg)est"
+        ):
             ranged.parse(str(value), owner="m")
 
 
@@ -148,14 +150,14 @@ def test_one_bound_alone_is_enough():
 def test_only_the_choices_can_be_chosen():
     chosen = param("relu", choices=("relu", "tanh"))
     assert chosen.parse("tanh", owner="m") == "tanh"
-    with pytest.raises(UserError, match=r"^m\.p=elu: choose one of relu, tanh\.$"):
+    with pytest.raises(UserError, match=r"^m\.p=elu is not a choice\. Choose relu or tanh\.$"):
         chosen.parse("elu", owner="m")
 
 
 def test_choices_may_be_numbers():
     chosen = param(2, choices=(1, 2, 4))
     assert chosen.parse("4", owner="m") == 4
-    with pytest.raises(UserError, match="choose one of 1, 2, 4"):
+    with pytest.raises(UserError, match="Choose 1 or 2 or 4"):
         chosen.parse("3", owner="m")
 
 
@@ -363,7 +365,7 @@ def test_an_unknown_parameter_is_refused_with_near_misses():
 
 
 def test_an_override_out_of_range_names_method_and_parameter():
-    with pytest.raises(UserError, match=r"^m\.layers=0: out of range"):
+    with pytest.raises(UserError, match=r"^m\.layers=0 is out of range"):
         method(LAYERS).values("tiny", {"layers": "0"})
 
 

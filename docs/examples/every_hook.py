@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
 
 from genebench import Method, Model, hookimpl
 from genebench.reports.report import Report, Row, Section, Table
@@ -121,13 +120,31 @@ def genebench_protocols():
 
 @hookimpl
 def genebench_datasets():
-    return [DatasetSpec(name="sim-copy", title="sim, by another name", code="every_hook:copy")]
+    return [DatasetSpec(name="noise", title="Random numbers", code="every_hook:noise")]
 
 
-def copy(preset):
-    from genebench.datasets.sim import compendium
+def noise(preset):
+    import numpy as np
+    import pandas as pd
 
-    return replace(compendium("tiny"), name="sim-copy", title="sim, by another name")
+    from genebench.preprocessing.compendium import Compendium, Platform
+
+    rng = np.random.default_rng(0)
+    ids = [f"ENSG{number:011d}" for number in range(30)]
+    genes = pd.DataFrame({"symbol": ids, "probes": ""}, index=ids)
+    platforms = {}
+    for name, count in {"geo": 200, "1000g": 40, "gtex": 40}.items():
+        profiles = [f"{name}-{number}" for number in range(count)]
+        reader = in_memory(name, ids, profiles, rng.normal(8, 2, (count, len(ids))))
+        platforms[name] = Platform(reader=reader, ids="ensembl")
+    return Compendium(
+        name="noise",
+        title="Random numbers",
+        landmarks=genes.iloc[:10],
+        targets=genes.iloc[10:],
+        platforms=platforms,
+        origin={"kind": "simulated"},
+    )
 
 
 @hookimpl
@@ -143,18 +160,22 @@ def genebench_formats():
 
 
 def read_json(path):
+    content = json.loads(path.read_text("utf-8"))
+    return in_memory(str(path), content["genes"], content["profiles"], content["values"])
+
+
+def in_memory(source, genes, profiles, values):
     import numpy as np
     import pandas as pd
 
     from genebench.formats.base import Reader
 
-    class JsonReader(Reader):
+    class ArrayReader(Reader):
         def __init__(self):
-            content = json.loads(path.read_text("utf-8"))
-            self.source = str(path)
-            self.gene_ids = pd.Index(content["genes"])
-            self.profiles = pd.DataFrame(index=pd.Index(content["profiles"]))
-            self.values = np.array(content["values"], dtype=float)
+            self.source = source
+            self.gene_ids = pd.Index(genes)
+            self.profiles = pd.DataFrame(index=pd.Index(profiles))
+            self.values = np.array(values, dtype=float)
 
         def blocks(self, genes, size=1024):
             for start in range(0, len(self.profiles), size):
@@ -162,7 +183,7 @@ def read_json(path):
                 self.check_finite(block, start, genes)
                 yield block
 
-    return JsonReader()
+    return ArrayReader()
 
 
 @hookimpl
@@ -213,11 +234,9 @@ def keys(report):
 
 @hookimpl
 def genebench_commands(app):
-    @app.command("protocols", help="Print the name of every protocol.")
+    @app.command("protocols", help="Print the names of the protocols of this plugin.")
     def protocols():
-        from genebench.plugins.registry import registry
-
-        print(*registry().protocols.specs)
+        print(*(spec.name for spec in genebench_protocols()))
 
 
 @hookimpl

@@ -130,8 +130,10 @@ def info(
 
 def verify(dataset: DatasetArgument) -> int:
     """Check every file of a prepared dataset against its checksum, and the digest."""
+    from genebench.data.verification import changed_cache_files, changed_files
+
     opened = _prepared(dataset)
-    faults, in_cache = opened.verify(), opened.verify_cache()
+    faults, in_cache = changed_files(opened), changed_cache_files(opened)
     state = "content and digest agree"
     for fault in in_cache:
         typer.echo(
@@ -206,13 +208,13 @@ def _describe(dataset: Dataset) -> None:
         typer.echo(f"duplicates removed by the {duplicates['rule']} rule: {len(removed):,}{shown}")
     output.table(
         (
-            "platform", "profiles", "ids", "units", "landmarks found", "targets found", "partly",
+            "platform", "profiles", "ids", "scale", "landmarks found", "targets found", "partly",
             "group",
         ),
         [_platform_row(dataset, name) for name in dataset.platforms],
     )  # fmt: skip
     if not dataset.is_standardised:
-        typer.echo(f"units {BY_RANK}")
+        typer.echo(f"scale {BY_RANK}")
     _describe_missing(dataset)
 
 
@@ -231,14 +233,14 @@ def _describe_missing(dataset: Dataset) -> None:
 
 def _platform_row(dataset: Dataset, name: str) -> tuple[str, ...]:
     """Return the row of a platform in the description of a dataset."""
-    from genebench.preprocessing.scale_checks import units
+    from genebench.preprocessing.scale_checks import scale_label
 
     platform = dataset.info["platforms"][name]
     roles = [platform["coverage"][role] for role in ("landmarks", "targets")]
     counts = (f"{role['found']:,} of {role['in_map']:,}" for role in roles)
     partly = sum(len(role["partial"]) for role in roles)
     profiles, group = f"{platform['profiles']:,}", platform["group"] or ""
-    unit = "standardised"
+    scale = "standardised"
     if not dataset.is_standardised:
-        unit = units(name, platform.get("level", "log2"))
-    return name, profiles, platform["ids"], unit, *counts, f"{partly:,}", group
+        scale = scale_label(name, platform.get("level", "log2"))
+    return name, profiles, platform["ids"], scale, *counts, f"{partly:,}", group

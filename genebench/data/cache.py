@@ -63,7 +63,7 @@ def read_checked(path: Path, fingerprint: bytes) -> bytes | None:
 
 
 def is_sound(path: Path) -> bool:
-    """Return whether a whole cache file matches its checksum, whatever its inputs were.
+    """Return whether a whole cache file matches its checksum, for any inputs.
 
     The file is read in chunks. A file that cannot be read is not sound.
     """

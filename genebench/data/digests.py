@@ -21,8 +21,8 @@ def platform_digest(profiles: pd.DataFrame, expression_sha256: str) -> str:
     """
     digest = hashlib.sha256()
     columns = [column for column in DIGESTED if column in profiles]
-    # The first releases called the validation set "select". Hashing the old word keeps every
-    # published digest valid.
+    # Earlier versions called the validation set "select". Hashing the old word keeps every
+    # digest of theirs valid.
     old_words = {column: {"validation": "select"} for column in columns if column != "group"}
     for row in profiles[columns].replace(old_words).itertuples():
         digest.update(json.dumps(list(row)).encode())

@@ -30,7 +30,7 @@ class Block(NamedTuple):
 
 
 class Profiles:
-    """One part of a platform: landmark and target expression, and tables about both axes.
+    """Some profiles of a platform: landmark and target expression, and tables about both axes.
 
     Values are float32 in standard deviations of the gene: zero mean and unit variance over the
     platform. Values are read when they are needed, and blocks keep memory bounded.
@@ -55,12 +55,12 @@ class Profiles:
         cache: Path | None = None,
         mmap: bool = False,
     ) -> None:
-        """Tie a matrix to some of its rows.
+        """Select rows of a matrix.
 
         Args:
             expression: all profiles × (landmarks, then targets), not standardised.
             rows: positions of these profiles.
-            standardiser: statistics that they are read through.
+            standardiser: the statistics that standardise the values on read.
             profiles: table of these profiles.
             landmark_genes: table of the landmark genes, in column order.
             target_genes: table of the target genes, in column order.
@@ -138,16 +138,16 @@ class Profiles:
 
     @property
     def standardiser(self) -> Standardiser:
-        """Statistics that these profiles are read through."""
+        """The statistics that standardise the values on read."""
         return self._standardiser
 
-    def level_blocks(self, size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
+    def expression_blocks(self, size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield expression before standardisation: profiles × (landmarks, then targets).
 
         Do not write to a block: it can be a view of the profiles themselves.
         """
         for rows in self._row_blocks(size):
-            yield self._standardiser.levels(self._in_memory(rows))
+            yield self._standardiser.requantiled(self._in_memory(rows))
 
     @property
     def fingerprint(self) -> bytes:
@@ -156,7 +156,7 @@ class Profiles:
         It is the fingerprint of cache files derived from these profiles.
         """
         digest = hashlib.sha256(
-            self._standardiser.mean.tobytes() + self._standardiser.scale.tobytes()
+            self._standardiser.mean.tobytes() + self._standardiser.factors.tobytes()
         )
         # The rows, because a plugin's split can put other profiles into a part of the same name.
         digest.update(self._rows.astype("<i8").tobytes())
@@ -185,8 +185,8 @@ class Profiles:
         """Read some rows and columns of the matrix, and release the pages that were read."""
         values = np.empty((len(rows), len(self._standardiser.mean[columns])), np.float32)
         for start in range(0, len(rows), BLOCK):
-            part = slice(start, start + BLOCK)
-            values[part] = self._expression[rows[part], columns]
+            chunk = slice(start, start + BLOCK)
+            values[chunk] = self._expression[rows[chunk], columns]
             # Pages of a memory map count as memory of the job until they are released.
             forget_pages(self._expression)
         return values

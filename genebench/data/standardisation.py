@@ -16,8 +16,8 @@ STD_OFFSET = 1e-3
 
 Floats = NDArray[np.float64]
 
-Scale = Literal["expression", "standardised"]
-"""The scale of exported values: log2 expression, or standard deviations of the gene."""
+ValueKind = Literal["expression", "standardised"]
+"""The kind of exported values: log2 expression, or standard deviations of the gene."""
 
 
 def requantile(
@@ -107,18 +107,18 @@ class Standardiser:
         return cls(mean=np.zeros(n_genes), std=None)
 
     @property
-    def scale(self) -> Floats:
-        """The factor of each gene, applied after its mean is subtracted."""
+    def factors(self) -> Floats:
+        """The factor of each gene, by which values are multiplied after its mean is subtracted."""
         if self.std is None:
             return np.ones(len(self.mean))
         return 1 / (self.std + STD_OFFSET)
 
-    def levels(self, expression: NDArray[np.float32]) -> NDArray[np.floating]:
-        """Return expression in the levels that ``mean`` and ``std`` describe."""
+    def requantiled(self, expression: NDArray[np.float32]) -> NDArray[np.floating]:
+        """Return expression in the quantiles that ``mean`` and ``std`` describe."""
         return requantile(expression, *self.quantiles) if self.quantiles else expression
 
     def standardise(self, expression: NDArray[np.float32], columns: slice) -> NDArray[np.float32]:
         """Standardise some columns of profiles × genes."""
         if self.std is None:
             return expression
-        return standardise(self.levels(expression), self.mean[columns], self.std[columns])
+        return standardise(self.requantiled(expression), self.mean[columns], self.std[columns])

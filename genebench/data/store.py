@@ -40,8 +40,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench._util.files import atomic_write, full_disk, sha256_of, sweep, user_errors
-from genebench.data.cache import is_sound
-from genebench.data.digests import dataset_digest, platform_digest
 from genebench.data.home import home
 from genebench.data.profiles import Profiles
 from genebench.data.splits import STORED, split_profiles
@@ -60,7 +58,7 @@ STANDARDISED: Literal["standardised"] = "standardised"
 have no such key."""
 
 SUMS = "SHA256SUMS"
-_REMEDY = "Set GENEBENCH_HOME to another folder."
+_OTHER_HOME = "Set GENEBENCH_HOME to another folder."
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _OUTCOME_DIGITS = 8
 
@@ -190,8 +188,8 @@ class Dataset:
         if part.split is not None:
             rows = np.flatnonzero(self.split(part.platform, part.by) == part.split)
             if STORED.get(part.by) not in table:
-                # The code of a plugin can change while the dataset stays. Each outcome has files of
-                # its own, so that a job that still uses the earlier one keeps its files.
+                # The code of a plugin can change while the dataset stays. Each outcome has
+                # separate files, so that a job that still uses the earlier one keeps its files.
                 outcome = hashlib.sha256(rows.astype("<i8").tobytes())
                 cache_name += f"-{outcome.hexdigest()[:_OUTCOME_DIGITS]}"
         if not len(rows):
@@ -223,7 +221,7 @@ class Dataset:
 
     @property
     def is_standardised(self) -> bool:
-        """True if its values came standardised: there is no expression in other units."""
+        """True if its values came standardised: there is no log2 expression."""
         return self.info.get("values") == STANDARDISED
 
     def check_expression(self, remedy: str) -> None:
@@ -242,7 +240,7 @@ class Dataset:
             )
 
     def _standardiser(self, part: Part) -> Standardiser:
-        """Return the standardiser that profiles of a part are read through."""
+        """Return the statistics that standardise the profiles of a part on read."""
         if part.statistics == "train":
             self.check_expression(
                 "Leave out protocols with statistics of the training profiles (-strict), or "
@@ -275,43 +273,6 @@ class Dataset:
         """
         with self._damage():
             return self.checksums().get(f"{platform}/profiles.tsv", "")
-
-    def verify(self) -> list[str]:
-        """Return the files that are missing or changed since preparation.
-
-        Every file is read. If all are sound, the digest of the content is computed again. If it
-        differs from that of the dataset, the fault is called ``digest``.
-        """
-        try:
-            checksums = self.checksums()
-        except OSError:
-            return [SUMS]
-        actual: dict[str, str] = {}
-        for name in checksums:
-            with suppress(OSError):
-                actual[name] = sha256_of(self.root / name)
-        faults = [name for name, checksum in checksums.items() if actual.get(name) != checksum]
-        if faults:
-            return faults
-        contents = {
-            name: platform_digest(
-                self.profile_table(name), str(actual.get(f"{name}/expression.npy"))
-            )
-            for name in self.platforms
-        }
-        sound = dataset_digest(self.landmark_genes, self.target_genes, contents) == self.digest
-        return [] if sound else ["digest"]
-
-    def verify_cache(self) -> list[str]:
-        """Return the files of ``cache/`` that were changed, or written by another version.
-
-        Every file is read. A file that is removed is derived again when it is needed.
-        """
-        # A name with a leading dot is that of a file that is being written.
-        paths = sorted((self.root / "cache").glob("[!.]*"))
-        # A file may vanish meanwhile: another process replaces it, or somebody removes it.
-        bad = [path for path in paths if not is_sound(path) and path.exists()]
-        return [path.relative_to(self.root).as_posix() for path in bad]
 
     def _folder(self, platform: str) -> Path:
         if platform not in self.info["platforms"]:
@@ -363,12 +324,12 @@ class DataStore:
     def staging(self, name: str) -> Iterator[Path]:
         """Provide a folder to build a dataset in, and remove what is left of it at the end."""
         parent = self.root / name
-        with user_errors(parent, _REMEDY):
+        with user_errors(parent, _OTHER_HOME):
             parent.mkdir(parents=True, exist_ok=True)
             sweep(parent, ".staging-*")
             folder = Path(tempfile.mkdtemp(prefix=".staging-", dir=parent))
         try:
-            with full_disk(parent, _REMEDY):
+            with full_disk(parent, _OTHER_HOME):
                 yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -413,7 +374,7 @@ class DataStore:
 
     def remove(self, name: str) -> None:
         """Remove a prepared dataset."""
-        # First the digest in force, so that nobody opens a dataset that is half gone.
+        # First the digest in force, so that no process opens a dataset that is half gone.
         (self.root / name / "current").unlink()
         shutil.rmtree(self.root / name)
 

@@ -105,8 +105,8 @@ def assurance(source: Source, folder: Path) -> str:
         return "sha256 as published"
     recorded = f"its sha256 {_recorded(folder / source.file)} is recorded beside it"
     if source.md5:
-        return f"md5 as published; no sha256 is published to verify it against, {recorded}"
-    return f"NOT verified, no checksum is published; {recorded}"
+        return f"md5 as published. No sha256 is published, so {recorded}"
+    return f"NOT verified, because no checksum is published. {recorded[0].upper()}{recorded[1:]}"
 
 
 # Files that are there

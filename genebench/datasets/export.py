@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench._util.progress import Progress, silent
-from genebench.data.standardisation import Scale
+from genebench.data.standardisation import ValueKind
 from genebench.data.store import Dataset
 from genebench.formats.base import BLOCK, Content, Reader
 from genebench.formats.opening import write_matrix
@@ -54,7 +54,7 @@ def export(
     path: Path,
     *,
     genes: Genes = "all",
-    values: Scale = "expression",
+    values: ValueKind = "expression",
     progress: Progress = silent,
 ) -> list[Path]:
     """Write a platform of a prepared dataset, or one part of a split.
@@ -97,7 +97,7 @@ def export(
         for start in range(0, len(rows), BLOCK):
             block = np.asarray(expression[rows[start : start + BLOCK], columns])
             if values == "expression":
-                yield standardiser.levels(block).astype(np.float32, copy=False)
+                yield standardiser.requantiled(block).astype(np.float32, copy=False)
             else:
                 yield standardiser.standardise(block, columns)
             progress(min(start + BLOCK, len(rows)), len(rows), f"writing {path.name}")

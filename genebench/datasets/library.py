@@ -5,6 +5,7 @@ from __future__ import annotations
 from genebench._util.hashing import code_digest
 from genebench._util.progress import Progress, silent
 from genebench.data.store import RECIPE, Dataset, DataStore
+from genebench.data.verification import changed_files
 from genebench.errors import UserError, unknown
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import SpecRegistry
@@ -85,7 +86,7 @@ def find_built(
     spec = datasets.specs[name]
     dataset = _ready(spec, preset or spec.preset)
     # verify reads every file. Preparing is asked for to mend a store, so it does not trust dates.
-    return dataset if dataset and not dataset.verify() else None
+    return dataset if dataset and not changed_files(dataset) else None
 
 
 def is_ready(name: str, datasets: SpecRegistry[DatasetSpec], preset: str | None) -> bool:

@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from genebench.data.store import RECIPE, Dataset, DataStore
+from genebench.data.verification import changed_files
 from genebench.datasets.published_arrays import (
     PLATFORMS,
-    ArrayLevel,
     ArrayPlatform,
+    ArrayScale,
     PreparedArrays,
     array_files,
 )
@@ -31,8 +32,8 @@ from genebench.preprocessing.compendium import (
     REFERENCE_PLATFORM,
     Compendium,
     Duplicates,
+    ExpressionScale,
     IdKind,
-    Level,
     MissingGenes,
     Platform,
 )
@@ -54,7 +55,7 @@ class _Maps(_Section):
 
 
 class _Genes(_Maps):
-    """The gene maps, and a table of Entrez ids."""
+    """The gene maps, and a table of other ids (aliases)."""
 
     aliases: str | None = None
 
@@ -66,7 +67,7 @@ class _Platform(_Section):
     ids: IdKind
     orientation: Orientation = "genes"
     """Meaning of the rows of ``matrix`` if it is a table (TSV, CSV, parquet, feather)."""
-    level: Level = "log2"
+    level: ExpressionScale = "log2"
     profiles: str | None = None
     group: str | None = None
 
@@ -105,7 +106,7 @@ class _Prepared(_Head):
     """Folder of the arrays."""
     # Not strict, because TOML has lists and no tuples.
     platforms: tuple[ArrayPlatform, ...] = Field(default=PLATFORMS, strict=False)
-    level: ArrayLevel = "standardised"
+    level: ArrayScale = "standardised"
     genes: _Maps
 
     def files(self, folder: Path) -> Iterator[Path]:
@@ -115,7 +116,7 @@ class _Prepared(_Head):
 
 
 def read_manifest(path: Path) -> Compendium | PreparedArrays:
-    """Read a manifest and open the files that it names, relative to its own folder.
+    """Read a manifest and open the files that it names, relative to the folder of the manifest.
 
     Gene maps and profile tables are read. Matrices are opened, but their values are not read.
 
@@ -166,7 +167,7 @@ def find_prepared(path: Path, store: DataStore | None = None) -> Dataset | None:
 
     Args:
         path: the manifest.
-        store: where to look, if not in the user's own store.
+        store: where to look. By default in the store of the user.
 
     Raises:
         UserError: the manifest cannot be read.
@@ -179,7 +180,7 @@ def find_prepared(path: Path, store: DataStore | None = None) -> Dataset | None:
     if dataset is None or dataset.info.get("recipe") != RECIPE:
         return None
     same = dataset.info["origin"].get("fingerprint") == _fingerprint(path, manifest)
-    return dataset if same and not dataset.verify() else None
+    return dataset if same and not changed_files(dataset) else None
 
 
 def _fingerprint(path: Path, manifest: _Manifest | _Prepared) -> str:
@@ -214,7 +215,7 @@ def _parse(path: Path) -> _Manifest | _Prepared:
         raise UserError(f"{path}: {_explain(error, model)}") from None
 
 
-_KINDS = {
+_EXPECTED_CONTENT = {
     "string_type": "text",
     "int_type": "a whole number",
     "tuple_type": 'a list, such as ["geo", "gtex"]',
@@ -244,8 +245,8 @@ def _explain(error: ValidationError, model: type[_Head]) -> str:
     if fault["type"] == "missing":
         return f"{where}: this key is missing. Add it."
     content = "a table" if isinstance(fault["input"], dict) else repr(str(fault["input"])[:40])
-    if fault["type"] in _KINDS:
-        must_be = f"must be {_KINDS[fault['type']]}"
+    if fault["type"] in _EXPECTED_CONTENT:
+        must_be = f"must be {_EXPECTED_CONTENT[fault['type']]}"
     else:
         must_be = fault["msg"].replace("Input should be", "must be")
     return f"{where}: {must_be}, not {content}.{_OTHER_RECIPE.get((model, where), '')}"

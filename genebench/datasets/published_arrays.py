@@ -41,12 +41,12 @@ ArrayPlatform = Literal["geo", "1000g", "gtex"]
 
 PLATFORMS: tuple[ArrayPlatform, ...] = get_args(ArrayPlatform)
 
-ArrayLevel = Literal["standardised", "any"]
+ArrayScale = Literal["standardised", "any"]
 
 SLAB_BYTES = 256 << 20
 """Bytes that are read at once. Arrays stored column by column need long pieces of each column."""
 
-_PARTS: Mapping[str, Mapping[str, str]] = {
+_SPLIT_ENDINGS: Mapping[str, Mapping[str, str]] = {
     REFERENCE_PLATFORM: {"train": "-tr", "validation": "-va", "test": "-te"}
 }
 """Platform → part of its split → ending of its sources' names. Other platforms are whole."""
@@ -80,7 +80,7 @@ class PreparedArrays:
     targets: pd.DataFrame
     platforms: tuple[ArrayPlatform, ...] = PLATFORMS
     preset: str = "small"
-    level: ArrayLevel = STANDARDISED
+    level: ArrayScale = STANDARDISED
     origin: Mapping[str, str] = field(default_factory=lambda: {"kind": "measured"})
 
 
@@ -104,7 +104,7 @@ def adopt(
     Args:
         arrays: the arrays.
         progress: called after each block.
-        store: destination, if not the user's own store.
+        store: destination. By default the store of the user.
 
     Raises:
         UserError: a file is missing or damaged, holds values that are not finite numbers, does not
@@ -136,7 +136,7 @@ def _sources(platform: str) -> dict[str, tuple[Source, Source]]:
     """Return part of the platform → sources of its landmarks (X) and targets (Y)."""
     return {
         part: (find(f"prepared-{platform}-x{ending}"), find(f"prepared-{platform}-y{ending}"))
-        for part, ending in _PARTS.get(platform, {"": ""}).items()
+        for part, ending in _SPLIT_ENDINGS.get(platform, {"": ""}).items()
     }
 
 
@@ -210,7 +210,7 @@ class _Platform:
         for pair in self._pairs.values():
             yield from pair.blocks()
             if self._arrays.level == STANDARDISED:
-                pair.check_level()
+                pair.check_standardised()
                 if self._name != REFERENCE_PLATFORM:
                     pair.check_twins()
 
@@ -262,10 +262,10 @@ class _Pair:
             self._differing |= (distance > _TWIN_TOLERANCE).any(axis=0)
             yield block
 
-    def check_level(self) -> None:
+    def check_standardised(self) -> None:
         """Refuse values that are not standardised. Call it once all blocks are read."""
-        self._x.check_level()
-        self._y.check_level()
+        self._x.check_standardised()
+        self._y.check_standardised()
 
     def check_twins(self) -> None:
         """Refuse columns that are not the maps' genes. Call it once all blocks are read.
@@ -340,7 +340,7 @@ class _Array:
         self._sum += float(flat.sum())
         self._squares += float(flat @ flat)
 
-    def check_level(self) -> None:
+    def check_standardised(self) -> None:
         """Refuse values whose mean and standard deviation are far from 0 and 1.
 
         Raises:

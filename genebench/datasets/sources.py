@@ -59,8 +59,8 @@ _AUTHORS = (
     f"the authors of D-GEX, as the README of {_REPOSITORY} says "
     "(the GGAN paper had the data from https://cbcl.ics.uci.edu/public_data/D-GEX/)"
 )
-_NO_LICENCE = "no licence is stated: for your own research, not to be passed on"
-_DGEX = "cite Chen et al. 2016, doi:10.1093/bioinformatics/btw074"
+_NO_LICENCE = "no licence is stated. Use it for your research, and do not pass it on"
+_DGEX = "Cite Chen et al. 2016, doi:10.1093/bioinformatics/btw074"
 
 
 def _map(name: str, role: str, file: str, sha256: str, size: int) -> Source:
@@ -71,7 +71,7 @@ def _map(name: str, role: str, file: str, sha256: str, size: int) -> Source:
         urls=tuple(f"{base}/{file}" for base in _MAP_URLS),
         sha256=sha256,
         size=size,
-        licence=f"GPL-2.0, as the repository it is part of; {_DGEX}",
+        licence=f"GPL-2.0, as the repository it is part of. {_DGEX}",
         ask=f"{_REPOSITORY} (file {file})",
     )
 
@@ -87,7 +87,7 @@ def _prepared(platform: str, role: str, split: str = "") -> Source:
         urls=(),
         sha256=None,
         size=None,
-        licence=f"{_NO_LICENCE}; {_DGEX}",
+        licence=f"{_NO_LICENCE}. {_DGEX}",
         ask=(
             f"{_AUTHORS}. Or prepare the originals (geo, geuvadis, gtex) yourself. A manifest with "
             'recipe = "prepared" makes a dataset of all of them'
@@ -125,8 +125,8 @@ SOURCES: tuple[Source, ...] = (
         md5="500bffeed8e0f770c157e0189e9e50ae",
         size=90_812_592,
         licence=(
-            "open data at EMBL-EBI, under its terms (https://www.ebi.ac.uk/about/terms-of-use); "
-            "cite Lappalainen et al. 2013, doi:10.1038/nature12531"
+            "open data at EMBL-EBI, under its terms (https://www.ebi.ac.uk/about/terms-of-use). "
+            "Cite Lappalainen et al. 2013, doi:10.1038/nature12531"
         ),
         ask="E-GEUV-1 at https://www.ebi.ac.uk/biostudies/arrayexpress/studies/E-GEUV-1",
     ),
@@ -137,7 +137,7 @@ SOURCES: tuple[Source, ...] = (
         urls=(),
         sha256=None,
         size=None,
-        licence=f"{_NO_LICENCE}; {_DGEX}",
+        licence=f"{_NO_LICENCE}. {_DGEX}",
         ask=_AUTHORS,
     ),
     Source(
@@ -147,7 +147,7 @@ SOURCES: tuple[Source, ...] = (
         urls=(),
         sha256=None,
         size=None,
-        licence=f"{_NO_LICENCE}; {_DGEX}",
+        licence=f"{_NO_LICENCE}. {_DGEX}",
         ask=_AUTHORS,
     ),
     *(_prepared("geo", role, split) for role, split in product("xy", ("tr", "va", "te"))),

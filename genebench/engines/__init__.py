@@ -19,7 +19,7 @@ def genebench_engines() -> list[EngineSpec]:
         ),
         EngineSpec(
             name="process",
-            title="jobs one after another, each in a process of its own that can be stopped",
+            title="one after another, each in its own process, which can be stopped",
             code="genebench.engines.process:run",
             contains=True,
             limits=("time", "memory"),

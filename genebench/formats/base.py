@@ -1,4 +1,4 @@
-"""The interface through which expression enters, whatever the file format."""
+"""The interface of readers and writers, which all file formats share."""
 
 from __future__ import annotations
 
@@ -111,11 +111,10 @@ class Reader(ABC):
         A format whose file stores profile after profile, uncompressed, may override this. Several
         threads then read the file without calling :meth:`blocks`.
 
-        Rule for subclasses: ``Flat.reader`` names the one class whose :meth:`blocks` yields these
-        very bytes. Write the class there, never ``type(self)``. A reader of any other class
-        ignores the inherited answer and is read by its own blocks. A subclass that leaves the
-        values as they are can override this method and return
-        ``dataclasses.replace(super().flat(), reader=Subclass)``.
+        The values in the file must be those of :meth:`blocks`. An inherited answer is ignored: a
+        class that does not define this method itself is read by its blocks, which may change the
+        values. A subclass that leaves the values as they are can define it and return
+        ``super().flat()``.
         """
         return None
 
@@ -150,8 +149,10 @@ class Reader(ABC):
         Raises:
             UserError: as for :meth:`read`, here or by a fetch.
         """
-        flat = self.flat()
-        if flat is None or flat.reader is not type(self):
+        # Inherited, the answer would be about the blocks of another class: a subclass that takes
+        # logarithms in its blocks would be read without them, without any error.
+        flat = self.flat() if "flat" in vars(type(self)) else None
+        if flat is None:
             with closing(self.read(genes, size)) as blocks:
                 yield _loaded_pieces(blocks)
             return
@@ -160,7 +161,7 @@ class Reader(ABC):
             def fetch(start: int, stop: int) -> Rows:
                 rows = Rows(file.read(start, stop), genes)
                 # All genes of the file are tested first, because that needs no copy. A fault in
-                # a gene that nobody requested is no error, so the requested ones decide.
+                # a gene that is not requested is no error, so the requested ones decide.
                 if not self.is_sound(rows.values):
                     self.check_finite(rows.pick(), start, genes)
                 return rows

@@ -48,7 +48,8 @@ class ColumnarReader(GeneReader):
         columns = list(unique_ids(self.source, "column", self._table.schema.names))
         self._id = self._id_column()
         numeric = [name for name in columns if name != self._id and self._holds(name, _is_number)]
-        self._check_size(path, len(columns))
+        claimed = self._length * len(columns) * np.dtype(np.float32).itemsize
+        check_size(self.source, claimed, path.stat().st_size)
         self.texts = [name for name in columns if name != self._id and self._holds(name, _is_text)]
         # Leading numbers named start, end or length describe genes. Later ones are profiles.
         self.numbers = list(dropwhile(annotates_genes, numeric))
@@ -116,10 +117,6 @@ class ColumnarReader(GeneReader):
 
     def _holds(self, name: str, is_kind: Callable[[Any], bool]) -> bool:
         return is_kind(self._table.schema.field(name).type)
-
-    def _check_size(self, path: Path, columns: int) -> None:
-        claimed = self._length * columns * np.dtype(np.float32).itemsize
-        check_size(self.source, claimed, path.stat().st_size)
 
 
 class _TransposedColumns(Reader):

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from genebench.errors import UserError, some
+from genebench.errors import UserError, counted, some
 from genebench.formats.spreadsheet import dates_among
 
 
@@ -128,8 +128,7 @@ def unique_ids(source: str, kind: str, ids: Iterable[str]) -> pd.Index:
         if len(dates_among(repeated)):
             remedy = "A spreadsheet such as Excel made dates of symbols. Restore the symbols."
         raise UserError(
-            f"{source}: {len(repeated)} {kind} id(s) occur more than once: {some(repeated)}. "
-            f"{remedy}"
+            f"{source}: {counted(len(repeated), f'repeated {kind} id')}: {some(repeated)}. {remedy}"
         )
     return index
 
@@ -145,7 +144,7 @@ _LINE_CHARACTERS = 64 << 20
 _HARMLESS_BYTES = 64 << 20
 """A file may claim this much, however small it is."""
 
-_LARGEST_RATIO = 200
+_LARGEST_EXPRESSION_RATIO = 200
 """Expression shrinks some 10-fold when compressed. No measured matrix shrinks 200-fold."""
 
 
@@ -160,7 +159,7 @@ def check_size(source: str, claimed: int, stored: int) -> None:
     Raises:
         UserError: the claim is more than 64 MB and more than 200 times the stored bytes.
     """
-    if claimed > max(_HARMLESS_BYTES, _LARGEST_RATIO * stored):
+    if claimed > max(_HARMLESS_BYTES, _LARGEST_EXPRESSION_RATIO * stored):
         raise UserError(
             f"{source}: claims {claimed:,} bytes of values but holds only {stored:,} bytes. The "
             "file is damaged, or was made to fill the memory. Fetch it again from its source."

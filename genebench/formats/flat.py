@@ -21,7 +21,7 @@ FLAT_TYPES = np.float32, np.float64
 
 
 class FileStamp(NamedTuple):
-    """Properties of a file that change when somebody replaces or edits it."""
+    """Properties of a file that change when it is replaced or edited."""
 
     inode: int
     n_bytes: int
@@ -33,8 +33,6 @@ class Flat:
     """The place of a matrix of profiles × genes that is stored row after row without gaps.
 
     Attributes:
-        reader: the class of readers whose blocks yield exactly these values. Readers of other
-            classes, derived ones included, are read by their blocks (see ``Reader.flat``).
         path: the file.
         stamp: the file's :func:`stamp_of` when its reader was opened.
         offset: bytes before the first row.
@@ -42,7 +40,6 @@ class Flat:
         dtype: one of :data:`FLAT_TYPES`.
     """
 
-    reader: type
     path: Path
     stamp: FileStamp
     offset: int
@@ -68,7 +65,7 @@ class Flat:
 
 
 class FlatRows:
-    """An open :class:`Flat` matrix. Each thread reads rows into a buffer of its own.
+    """An open :class:`Flat` matrix. Each thread reads rows into a separate buffer.
 
     The buffer is used again for each call, because fresh memory costs as much as reading does:
     the system must clear its pages first.

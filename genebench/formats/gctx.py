@@ -82,7 +82,7 @@ class GctxReader(Hdf5Reader, GeneReader):
     def flat(self) -> Flat | None:
         """Return the place of the matrix in the file, if it is stored without chunks."""
         with self.open() as file:
-            return flat_matrix(GctxReader, file[MATRIX])
+            return flat_matrix(file[MATRIX])
 
     def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
         """Yield the values of some genes (ascending positions) × all profiles, chunk by chunk."""

@@ -75,7 +75,7 @@ class H5adReader(Hdf5Reader):
         """Return the place of X in the file, if it is dense and stored without chunks."""
         with self.open() as file:
             matrix = file["X"]
-            return flat_matrix(H5adReader, matrix) if isinstance(matrix, h5py.Dataset) else None
+            return flat_matrix(matrix) if isinstance(matrix, h5py.Dataset) else None
 
     def _dense(self, matrix: h5py.Dataset) -> _ReadBlock:
         return lambda start, stop, genes: read_block(matrix, start, stop, genes, SLAB_PROFILES)
@@ -205,8 +205,8 @@ def _column_order(group: h5py.Group) -> Callable[[str], int]:
     return lambda name: stated.index(name) if name in stated else len(stated)
 
 
-def _values(part: Any, genes: NDArray[np.intp]) -> NDArray[np.floating]:
-    return np.ascontiguousarray(part[:, genes].toarray())
+def _values(rows: Any, genes: NDArray[np.intp]) -> NDArray[np.floating]:
+    return np.ascontiguousarray(rows[:, genes].toarray())
 
 
 def write_h5ad(path: Path, content: Content) -> None:

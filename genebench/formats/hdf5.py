@@ -26,7 +26,7 @@ HDF5 picks scattered columns far too slowly, so whole rows are read and numpy pi
 rows of the published 22,268 probes are 6 MB in float32.
 """
 
-_LARGEST_RATIO = 2000
+_LARGEST_DEFLATE_RATIO = 2000
 """Deflate shrinks data at most some 1000-fold. A file that claims more is not sound."""
 
 _CHUNK_GENES = 4096
@@ -94,7 +94,7 @@ class Hdf5Reader(Reader):
         if dataset.external or dataset.is_virtual or dataset.file.filename != self.source:
             raise self.fault(f"{dataset.name} is stored in another file. Copy it into this one.")
         stored = dataset.id.get_storage_size()
-        if dataset.nbytes > _LARGEST_RATIO * stored:
+        if dataset.nbytes > _LARGEST_DEFLATE_RATIO * stored:
             raise self.fault(
                 f"{dataset.name} claims shape {dataset.shape} but holds only {stored} bytes. Write "
                 "the file again."
@@ -137,12 +137,8 @@ def is_plain(dataset: Any) -> bool:
     return is_text(dataset) or dataset.dtype.kind in "biuf"
 
 
-def flat_matrix(reader: type[Reader], matrix: h5py.Dataset) -> Flat | None:
+def flat_matrix(matrix: h5py.Dataset) -> Flat | None:
     """Return the place of a dataset in its file, if it lies there in one piece.
-
-    Args:
-        reader: the class whose blocks yield the values of the dataset unchanged.
-        matrix: the dataset, profiles × genes.
 
     Returns:
         None for a dataset that is chunked, compressed, or not of this machine's floats.
@@ -153,7 +149,7 @@ def flat_matrix(reader: type[Reader], matrix: h5py.Dataset) -> Flat | None:
     if offset is None or all(stored != h5py.h5t.py_create(np.dtype(kind)) for kind in FLAT_TYPES):
         return None
     path = Path(matrix.file.filename)
-    return Flat(reader, path, stamp_of(path), offset, matrix.shape, matrix.dtype)
+    return Flat(path, stamp_of(path), offset, matrix.shape, matrix.dtype)
 
 
 def read_block(

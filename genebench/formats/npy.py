@@ -78,8 +78,7 @@ class NpyReader(Reader):
         matrix = self._matrix
         if not matrix.flags.c_contiguous or matrix.dtype not in FLAT_TYPES:
             return None
-        stamp, offset = self._stamp, matrix.offset
-        return Flat(NpyReader, self._path, stamp, offset, matrix.shape, matrix.dtype)
+        return Flat(self._path, self._stamp, matrix.offset, matrix.shape, matrix.dtype)
 
     def _read_ids(self, path: Path, axis: str) -> pd.Index:
         ids = id_list(path, axis)
@@ -108,7 +107,10 @@ class NpzReader(GeneReader):
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
-        blocks = super().blocks(genes, size) if self._genes_first else self._stream(genes, size)
+        if self._genes_first:
+            blocks = super().blocks(genes, size)
+        else:
+            blocks = (rows[:, genes] for _, rows in self._rows(size))
         for number, block in enumerate(blocks):
             self.check_finite(block, number * size, genes)
             yield block
@@ -118,10 +120,6 @@ class NpzReader(GeneReader):
         for start, rows in self._rows(_GENES_AT_ONCE):
             inside = genes[(genes >= start) & (genes < start + len(rows))]
             yield rows[inside - start]
-
-    def _stream(self, genes: NDArray[np.intp], size: int) -> Iterator[NDArray[np.floating]]:
-        for _, rows in self._rows(size):
-            yield rows[:, genes]
 
     def _rows(self, size: int) -> Iterator[tuple[int, NDArray[np.floating]]]:
         """Yield blocks of rows of the matrix, each with the position of its first row."""

@@ -49,9 +49,10 @@ def open_reader(path: Path, orientation: Orientation = "genes") -> Reader:
 def write_matrix(path: Path, content: Content) -> list[Path]:
     """Write a matrix of expression in the format that the end of the file's name states.
 
-    The file is written under a temporary name, opened once as a check, and then renamed. Nobody
-    ever sees a half-written or unreadable file. Columns of the profile table that the format
-    cannot hold go to ``X.profiles.tsv`` beside ``X``, for the key ``profiles`` of a manifest.
+    The file is written under a temporary name, opened once as a check, and then renamed. So no
+    half-written or unreadable file ever has the final name. Columns of the profile table that the
+    format cannot hold go to ``X.profiles.tsv`` beside ``X``, for the key ``profiles`` of a
+    manifest.
 
     Returns:
         The files written, the matrix last.
@@ -80,7 +81,7 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
         _write_remaining_columns(staged, reader, content)
         written = sorted(Path(folder).iterdir(), key=lambda file: (file == staged, file.name))
         final = [path.with_name(file.name) for file in written]
-        # Writing took a while: somebody else may have made a file of that name meanwhile.
+        # Writing took a while: another process may have made a file of that name meanwhile.
         for file in final:
             check_absent(file)
         for file, name in zip(written, final, strict=True):

@@ -29,12 +29,12 @@ from genebench.formats.files import open_lines, unique_ids
 from genebench.formats.spreadsheet import misspelt_number
 
 _VALUES_AT_ONCE = 8 << 20
-"""Numbers that are parsed in one call: 64 MB as float64, whatever the number of profiles."""
+"""Numbers that are parsed in one call: 64 MB as float64 for any number of profiles."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """The rule that splits a line into cells. A quoted cell ends on its own line.
+    """The rule that splits a line into cells. A quoted cell ends on the line where it begins.
 
     Attributes:
         separator: one character.

@@ -4,8 +4,8 @@ All sums are in float64. No digit of the float32 input is lost, even if landmark
 and the scatter matrix is singular. Expression is centred by its mean, and products are scaled by
 the standard deviations afterwards. Each profile thus costs a subtraction and a matrix product.
 
-Moments are cached with the dataset. Every method and protocol that trains on the same profiles in
-the same units reads the same file.
+Moments are cached with the dataset. Every method and protocol that trains on the same profiles by
+the same statistics reads the same file.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ def moments(train: Profiles, progress: Progress = silent, *, device: str = "cpu"
     path, fingerprint = train.cached(f"moments-{VERSION}"), train.fingerprint
     result = path and _read(path, fingerprint)
     if not result:
-        result = _Pass(train, device).run(progress)
+        result = MomentSums(train, device).run(progress)
         if path:
             _write(path, result, fingerprint)
     return result
 
 
-class _Pass:
+class MomentSums:
     """Sums over blocks of profiles, on a device.
 
     The matrix of a block has the columns [1, landmarks, targets]. With the column of ones, one
@@ -95,7 +95,7 @@ class _Pass:
     def run(self, progress: Progress) -> Moments:
         """Add all blocks, and return the moments of the standardised profiles."""
         done = 0
-        for block in self._train.level_blocks(PROFILES_PER_BLOCK):
+        for block in self._train.expression_blocks(PROFILES_PER_BLOCK):
             self._add(self._on_device(block))
             done += len(block)
             progress(done, len(self._train), "training moments")
@@ -107,16 +107,18 @@ class _Pass:
         values = self._values[: len(block)]
         for start in range(0, len(block), PROFILES_IN_CACHE):
             rows = slice(start, start + PROFILES_IN_CACHE)
-            # float32 minus float64 is float64: centring makes no rounding error of its own.
+            # float32 minus float64 is float64: centring adds no rounding error.
             torch.sub(block[rows], self._centre, out=values[rows, 1:])
             self._squares += values[rows, self._n_left :].square().sum(0)
+        # float64: float32 products cannot show which directions of under-determined data have no
+        # variance (docs/decisions/0009-float64-moments.md).
         self._products.addmm_(values[:, : self._n_left].T, values)
 
     def _standardised(self) -> Moments:
         n, p = len(self._train), self._n_left - 1
-        scale = self._train.standardiser.scale
+        scale = self._train.standardiser.factors
         sums, squares = self._products.cpu().numpy(), self._squares.cpu().numpy()
-        # The platform's mean need not be that of these profiles. The rest of it is taken off here:
+        # The platform's mean need not be that of these profiles. Subtract the remaining mean:
         # Σ (x − x̄)(y − ȳ) = Σ xy − n x̄ȳ, which loses few digits because x̄ and ȳ are small.
         mean = sums[0, 1:] / n
         products = (sums[1:, 1:] - n * np.outer(mean[:p], mean)) * np.outer(scale[:p], scale)

@@ -209,7 +209,7 @@ class SklearnMethod(Method):
             context.progress(number, len(self.candidates), "fitting")
         if not has_choice:
             return dict(best)
-        # One model may be the choice of several sets. Each needs its own path of errors.
+        # One model may be the choice of several sets. Each needs a separate path of errors.
         return {name: model.with_path(self._path(errors[name])) for name, model in best.items()}
 
     def _fit_candidate(

@@ -9,7 +9,7 @@ from genebench.specs import MetricSpec
 
 genebench_contract = CONTRACT
 
-STANDARDISED = "standard deviations of the gene"
+STANDARD_DEVIATIONS = "standard deviations of the gene"
 NO_UNIT = "dimensionless"
 
 _AGREEMENT = "genebench.metrics.agreement"
@@ -126,7 +126,7 @@ def genebench_metrics() -> list[MetricSpec]:
 
 def _error(**declared: Any) -> MetricSpec:
     """Return the spec of an error: in units of the data, 0 is best."""
-    return MetricSpec(unit=STANDARDISED, direction="lower", best=0.0, **declared)
+    return MetricSpec(unit=STANDARD_DEVIATIONS, direction="lower", best=0.0, **declared)
 
 
 def _agreement(**declared: Any) -> MetricSpec:

@@ -72,7 +72,7 @@ class Pairs:
 
 
 def _blocks(axis: range, other: int) -> Iterator[range]:
-    """Yield parts of an axis, such that a block has about :data:`BLOCK_BYTES`.
+    """Yield slices of an axis, such that a block has about :data:`BLOCK_BYTES`.
 
     A block is as long as the other axis.
     """

@@ -14,14 +14,15 @@ import numpy as np
 from genebench.metrics.pairs import Expression, Pair, Pairs, Values
 
 CORRELATION_BYTES = 384 << 20
-"""Bytes of correlations in memory. Where all need more, the data are read again for each part.
+"""Bytes of correlations in memory. Where all need more, the data are read again for each block of
+columns.
 
-9,520 genes take one part, 11,101 profiles two."""
+9,520 genes take one block, 11,101 profiles two."""
 
 TIE = 1e-6
 """Correlations that differ by less are tied: they are sums of float32 products."""
 
-_ROWS = 512
+_ROWS_AT_ONCE = 512
 """Rows of correlations that are worked on together."""
 
 
@@ -50,9 +51,9 @@ def profile_recall(pairs: Pairs) -> Values:
 def _recall(blocks: Callable[[], Iterable[Pair]], number: int) -> Values:
     """Return the recall of each of ``number`` competitors, the columns of every block.
 
-    ``blocks`` starts a new pass over the data: one for means, and one for each part.
+    ``blocks`` starts a new pass over the data: one for means, and one for each block of columns.
     """
-    # Means come from a pass of their own: sums of squares of uncentred float32 would cancel.
+    # Means come from a separate pass: sums of squares of uncentred float32 would cancel.
     measured, predicted = _ColumnStatistics(number), _ColumnStatistics(number)
     for truth, prediction in blocks():
         measured.add(truth)
@@ -60,8 +61,8 @@ def _recall(blocks: Callable[[], Iterable[Pair]], number: int) -> Values:
     size = max(1, CORRELATION_BYTES // (number * np.dtype(np.float32).itemsize))
     recall = np.empty(number)
     for start in range(0, number, size):
-        part = slice(start, min(start + size, number))
-        recall[part] = _percentiles(_correlations(blocks, measured, predicted, part), start)
+        columns = slice(start, min(start + size, number))
+        recall[columns] = _percentiles(_correlations(blocks, measured, predicted, columns), start)
     return recall
 
 
@@ -80,12 +81,12 @@ class _ColumnStatistics:
         np.minimum(self.low, block.min(axis=0), out=self.low)
         np.maximum(self.high, block.max(axis=0), out=self.high)
 
-    def centred(self, block: Expression, part: slice = slice(None)) -> Expression:
+    def centred(self, block: Expression, columns: slice = slice(None)) -> Expression:
         """Return columns of a block minus their means, and 0 where a column is constant."""
-        mean = (self.total / self.rows)[part].astype(np.float32)
-        values = block[:, part] - mean
+        mean = (self.total / self.rows)[columns].astype(np.float32)
+        values = block[:, columns] - mean
         # The rounded mean of a constant need not be the constant: its rests would correlate.
-        values[:, (self.low == self.high)[part]] = 0
+        values[:, (self.low == self.high)[columns]] = 0
         return values
 
 
@@ -93,19 +94,19 @@ def _correlations(
     blocks: Callable[[], Iterable[Pair]],
     measured: _ColumnStatistics,
     predicted: _ColumnStatistics,
-    part: slice,
+    columns: slice,
 ) -> Expression:
-    """Return correlations of a part of the predicted columns with every measured column."""
-    n_predicted, n_measured = part.stop - part.start, len(measured.total)
+    """Return correlations of some predicted columns with every measured column."""
+    n_predicted, n_measured = columns.stop - columns.start, len(measured.total)
     products = np.zeros((n_predicted, n_measured), np.float32)
     squares = np.zeros(n_predicted), np.zeros(n_measured)
     for truth, prediction in blocks():
-        centred = predicted.centred(prediction, part), measured.centred(truth)
+        centred = predicted.centred(prediction, columns), measured.centred(truth)
         for squared, values in zip(squares, centred, strict=True):
             np.add(squared, np.einsum("ij,ij->j", values, values), out=squared)
-        # In parts of rows, or the product of a block would need as much memory again.
-        for start in range(0, n_predicted, _ROWS):
-            rows = slice(start, start + _ROWS)
+        # In blocks of rows, or the product of a block would need as much memory again.
+        for start in range(0, n_predicted, _ROWS_AT_ONCE):
+            rows = slice(start, start + _ROWS_AT_ONCE)
             products[rows] += centred[0][:, rows].T @ centred[1]
     # 1 / norm, and 0 for constants, whose correlations are 0 then.
     scales = [np.zeros_like(total) for total in squares]
@@ -122,12 +123,12 @@ def _percentiles(correlations: Expression, offset: int) -> Values:
     if not others:
         return np.full(1, 0.5)
     shares = np.empty(len(correlations))
-    for start in range(0, len(correlations), _ROWS):
-        rows = correlations[start : start + _ROWS]
+    for start in range(0, len(correlations), _ROWS_AT_ONCE):
+        rows = correlations[start : start + _ROWS_AT_ONCE]
         index = np.arange(len(rows))
         difference = rows - rows[index, offset + start + index][:, None]
         below = (difference < -TIE).sum(axis=1)
         # The entry itself is tied with itself: one less.
         tied = (difference <= TIE).sum(axis=1) - below - 1
-        shares[start : start + _ROWS] = (below + tied / 2) / others
+        shares[start : start + _ROWS_AT_ONCE] = (below + tied / 2) / others
     return shares

@@ -61,7 +61,7 @@ def score(test: Profiles, predictions: Expression, metrics: Iterable[MetricSpec]
     """Score predictions of the test profiles.
 
     Truth and predictions are read once for all gene-wise metrics, and once more if there are
-    profile-wise ones. A ``whole`` metric reads them itself. If a metric raises, only its own
+    profile-wise ones. A ``whole`` metric reads them itself. If a metric raises, only its
     vectors are missing.
 
     Args:
@@ -75,8 +75,8 @@ def score(test: Profiles, predictions: Expression, metrics: Iterable[MetricSpec]
     columns = [_Column(metric, panels) for metric in metrics]
     _score_genes(pairs, _of_axis(columns, "gene"), scoring)
     if by_profile := _of_axis(columns, "profile"):
-        for parts in in_order(partial(_profile_block, columns=by_profile), pairs.by_profiles()):
-            _add_parts(by_profile, parts)
+        for outcomes in in_order(partial(_profile_block, columns=by_profile), pairs.by_profiles()):
+            _add_outcomes(by_profile, outcomes)
     for column in columns:
         if column.metric.form == "whole":
             column.add(column.whole(pairs))
@@ -99,7 +99,7 @@ def _subjects(test: Profiles) -> dict[str, NDArray[Any]]:
     return subjects
 
 
-class _Part(NamedTuple):
+class _Outcome(NamedTuple):
     """The outcome of a metric on one piece."""
 
     values: Values | None = None
@@ -122,29 +122,29 @@ class _Column:
         self._values: list[Values] = []
         self._shares: Values | None = None
 
-    def block(self, truth: Values, prediction: Values, genes: slice = slice(None)) -> _Part:
+    def block(self, truth: Values, prediction: Values, genes: slice = slice(None)) -> _Outcome:
         """Score one piece. Any thread may call this: it changes nothing.
 
         ``genes`` are the positions of the piece's genes among all targets.
         """
         if self.fault:
-            return _Part()
+            return _Outcome()
         return self._attempt(lambda: self._block(truth, prediction, genes))
 
-    def whole(self, pairs: Pairs) -> _Part:
+    def whole(self, pairs: Pairs) -> _Outcome:
         """Score all profiles and genes at once."""
         number = pairs.shape[self._axis]
-        return self._attempt(lambda: _Part(_finite(_shaped(self._code()(pairs), (number,)))))
+        return self._attempt(lambda: _Outcome(_finite(_shaped(self._code()(pairs), (number,)))))
 
-    def add(self, part: _Part) -> None:
+    def add(self, outcome: _Outcome) -> None:
         """Add the outcome of the next piece. Only the main thread calls this, in order."""
         if self.fault:
             return
-        self.fault = part.fault
-        if part.values is not None:
-            self._values.append(part.values)
-        if part.shares is not None:
-            self._shares = part.shares if self._shares is None else self._shares + part.shares
+        self.fault = outcome.fault
+        if outcome.values is not None:
+            self._values.append(outcome.values)
+        if outcome.shares is not None:
+            self._shares = outcome.shares if self._shares is None else self._shares + outcome.shares
 
     def vectors(self) -> dict[str, NDArray[Any]]:
         """Return the metric's vectors by name, or none if it failed."""
@@ -160,25 +160,25 @@ class _Column:
             }
         return vectors
 
-    def _block(self, truth: Values, prediction: Values, genes: slice) -> _Part:
+    def _block(self, truth: Values, prediction: Values, genes: slice) -> _Outcome:
         result = self._code()(truth, prediction)
         if self.metric.form == "terms":
             terms = _shaped(result, truth.shape)
             # The means are finite only if every term is, and are fewer to check.
-            return _Part(_finite(terms.mean(axis=0)), terms @ self._members[genes])
-        return _Part(_finite(_shaped(result, (truth.shape[self._axis],))))
+            return _Outcome(_finite(terms.mean(axis=0)), terms @ self._members[genes])
+        return _Outcome(_finite(_shaped(result, (truth.shape[self._axis],))))
 
     def _code(self) -> Any:
         return load_code(self.metric.code)
 
-    def _attempt(self, work: Callable[[], _Part]) -> _Part:
+    def _attempt(self, work: Callable[[], _Outcome]) -> _Outcome:
         """Return the outcome of the work, with a fault if the plugin's code raised."""
         try:
             return work()
         except KeyboardInterrupt:
             raise  # the user's, not the metric's
         except BaseException as error:  # noqa: BLE001  a metric may raise anything
-            return _Part(fault=f"metric {self.metric.name} failed: {describe(error)}")
+            return _Outcome(fault=f"metric {self.metric.name} failed: {describe(error)}")
 
 
 def _of_axis(columns: Iterable[_Column], axis: Axis) -> list[_Column]:
@@ -188,10 +188,10 @@ def _of_axis(columns: Iterable[_Column], axis: Axis) -> list[_Column]:
     ]
 
 
-def _add_parts(columns: Sequence[_Column], pieces: Iterable[Sequence[_Part]]) -> None:
-    for parts in pieces:
-        for column, part in zip(columns, parts, strict=True):
-            column.add(part)
+def _add_outcomes(columns: Sequence[_Column], pieces: Iterable[Sequence[_Outcome]]) -> None:
+    for outcomes in pieces:
+        for column, outcome in zip(columns, outcomes, strict=True):
+            column.add(outcome)
 
 
 class _GeneBlock(NamedTuple):
@@ -199,8 +199,8 @@ class _GeneBlock(NamedTuple):
 
     constant_truth: int
     constant_prediction: int
-    pieces: list[list[_Part]]
-    """For each piece, one part for each column."""
+    pieces: list[list[_Outcome]]
+    """For each piece, one outcome for each column."""
 
 
 def _score_genes(pairs: Pairs, columns: Sequence[_Column], scoring: Scoring) -> None:
@@ -215,35 +215,35 @@ def _score_genes(pairs: Pairs, columns: Sequence[_Column], scoring: Scoring) -> 
     for block in in_order(partial(_gene_block, columns=columns), blocks_with_start()):
         scoring.constant_truth += block.constant_truth
         scoring.constant_prediction += block.constant_prediction
-        _add_parts(columns, block.pieces)
+        _add_outcomes(columns, block.pieces)
 
 
 def _gene_block(start_and_pair: tuple[int, Pair], columns: Sequence[_Column]) -> _GeneBlock:
     """Score a block of genes, whose first gene is the ``start``-th of all."""
     start, (truth, prediction) = start_and_pair
-    constants, parts = np.zeros(2, dtype=int), []
+    constants, outcomes = np.zeros(2, dtype=int), []
     for piece in _pieces(truth.shape[1], len(truth)):
         # Each gene's values side by side: sums over profiles are quick, and numpy adds them in the
-        # same order whatever the size of the block.
+        # same order for any size of the block.
         pair = _locked(truth[:, piece].T).T, _locked(prediction[:, piece].T).T
         constants += [int((~varies(values)).sum()) for values in pair]
         genes = slice(start + piece.start, start + piece.stop)
-        parts.append([column.block(pair[0], pair[1], genes) for column in columns])
-    return _GeneBlock(int(constants[0]), int(constants[1]), parts)
+        outcomes.append([column.block(pair[0], pair[1], genes) for column in columns])
+    return _GeneBlock(int(constants[0]), int(constants[1]), outcomes)
 
 
-def _profile_block(pair: Pair, columns: Sequence[_Column]) -> list[list[_Part]]:
-    """Score a block of profiles: for each piece, one part for each column."""
+def _profile_block(pair: Pair, columns: Sequence[_Column]) -> list[list[_Outcome]]:
+    """Score a block of profiles: for each piece, one outcome for each column."""
     truth, prediction = pair
-    parts = []
+    outcomes = []
     for piece in _pieces(*truth.shape):
         locked = _locked(truth[piece]), _locked(prediction[piece])
-        parts.append([column.block(*locked) for column in columns])
-    return parts
+        outcomes.append([column.block(*locked) for column in columns])
+    return outcomes
 
 
 def _pieces(number: int, other: int) -> Iterator[slice]:
-    """Yield parts of an axis of ``number``, such that a piece has about :data:`PIECE_VALUES`.
+    """Yield slices of an axis of ``number``, such that a piece has about :data:`PIECE_VALUES`.
 
     A piece is as long as the other axis.
     """

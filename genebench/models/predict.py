@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genebench._util.progress import Progress, silent
-from genebench.data.standardisation import Scale
+from genebench.data.standardisation import ValueKind
 from genebench.errors import UserError, some
 from genebench.formats.base import Content, Reader, Rows
 from genebench.formats.opening import write_matrix
@@ -28,7 +28,7 @@ def predict(
     path: Path,
     *,
     ids: IdKind,
-    values: Scale = "expression",
+    values: ValueKind = "expression",
     progress: Progress = silent,
 ) -> list[Path]:
     """Write the targets of every profile of a matrix, in the units that its landmarks have.
@@ -75,7 +75,7 @@ def predict(
             means = rows.average(Rows.of(block))
             # The first block is sample enough: a file has one scale.
             if values == "expression" and not done:
-                _check_level(means, reader.source)
+                _check_scale(means, reader.source)
             yield _predicted(saved, means, values, reader.source)
             done += len(block)
             progress(done, len(reader.profiles), "predicting")
@@ -84,8 +84,8 @@ def predict(
     return write_matrix(path, Content(genes=genes, profiles=reader.profiles, blocks=blocks))
 
 
-def _check_level(expression: NDArray[np.float64], source: str) -> None:
-    fault = find_scale_fault(expression, platform=REFERENCE_PLATFORM, level="log2")
+def _check_scale(expression: NDArray[np.float64], source: str) -> None:
+    fault = find_scale_fault(expression, platform=REFERENCE_PLATFORM, scale="log2")
     if fault:
         raise UserError(
             f"{source}: {fault.problem} Give normalised log2 expression, or use --values "
@@ -94,7 +94,7 @@ def _check_level(expression: NDArray[np.float64], source: str) -> None:
 
 
 def _predicted(
-    saved: SavedModel, expression: NDArray[np.floating], values: Scale, source: str
+    saved: SavedModel, expression: NDArray[np.floating], values: ValueKind, source: str
 ) -> NDArray[np.float32]:
     """Return the targets of profiles × landmarks, on the scale of the landmarks.
 
@@ -102,7 +102,7 @@ def _predicted(
         UserError: the model predicts another shape, or values that are not finite.
     """
     landmarks, targets = slice(len(saved.landmark_genes)), slice(len(saved.landmark_genes), None)
-    scale, mean = saved.standardiser.scale, saved.standardiser.mean
+    scale, mean = saved.standardiser.factors, saved.standardiser.mean
     if values == "expression":
         expression = (expression - mean[landmarks]) * scale[landmarks]
     try:

@@ -13,7 +13,7 @@ from genebench.formats.base import Reader
 IdKind = Literal["probe", "ensembl", "symbol", "entrez"]
 Duplicates = Literal["exact", "kmeans", "keep"]
 MissingGenes = Literal["drop", "error"]
-Level = Literal["log2", "linear", "any"]
+ExpressionScale = Literal["log2", "linear", "any"]
 
 REFERENCE_PLATFORM = "geo"
 """The microarray platform. It gives the quantile reference, and is the one that is split."""
@@ -35,7 +35,8 @@ class Platform:
 
     reader: Reader
     ids: IdKind
-    level: Level = "log2"
+    # Manifests call the scale of the values ``level``, and so does the field.
+    level: ExpressionScale = "log2"
     profiles: pd.DataFrame | None = None
     group: str | None = None
 
@@ -67,6 +68,8 @@ class Compendium:
     targets: pd.DataFrame
     platforms: Mapping[str, Platform]
     preset: str = "small"
+    # By default no duplicate is removed here, because a simulation has none. A manifest of measured
+    # data removes exact ones by default.
     missing_genes: MissingGenes = "drop"
     duplicates: Duplicates = "keep"
     split_seed: int = 0

@@ -65,19 +65,9 @@ def keep_genes(compendium: Compendium) -> KeptGenes:
         landmarks=compendium.landmarks[kept[0]],
         targets=compendium.targets[kept[1]],
         rows={
-            name: _joined(pair[0].take(kept[0]), pair[1].take(kept[1]))
-            for name, pair in matched.items()
+            name: pair[0].take(kept[0]) + pair[1].take(kept[1]) for name, pair in matched.items()
         },
         coverage=report,
-    )
-
-
-def _joined(landmarks: Matched, targets: Matched) -> Matched:
-    return Matched(
-        *(
-            np.concatenate([getattr(landmarks, part), getattr(targets, part)])
-            for part in ("positions", "counts", "sought")
-        )
     )
 
 
@@ -93,7 +83,7 @@ def _check_missing(
     if compendium.missing_genes == "drop":
         return
     for platform, roles in report.items():
-        missing = [gene for part in roles.values() for gene in part["missing"]]
+        missing = [gene for role in roles.values() for gene in role["missing"]]
         if missing:
             source = compendium.platforms[platform].reader.source
             raise UserError(

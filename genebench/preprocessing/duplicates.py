@@ -45,7 +45,7 @@ Fetch = Callable[[], NDArray[np.floating]]
 """A function that returns profiles × all probes, valid until the same thread fetches others."""
 
 DISTANCE = 1.0
-"""Profiles closer than this are duplicates, in the units of the file (log2 expression)."""
+"""Profiles closer than this are duplicates, on the scale of the file (log2 expression)."""
 
 CLUSTERS, MAX_ITER, BATCH_SIZE = 100, 10, 1000
 """The published k-means."""
@@ -107,6 +107,8 @@ def _among_all(reader: Reader, path: Path, progress: Progress) -> NDArray[np.boo
     n_profiles = len(reader.profiles)
     with _pieces(reader, "looking for duplicates", progress) as blocks:
         projected = _project(blocks, n_profiles)
+    # Projecting on orthonormal directions never lengthens a distance. So profiles that are apart
+    # here are no duplicates, and only the crowded ones are compared over all probes.
     crowded = projected.crowded()
     removed = np.zeros(n_profiles, np.bool_)
     if len(crowded):
@@ -171,7 +173,7 @@ class _Projected:
 
     Attributes:
         points: profiles × (directions and the file order).
-        radius: a distance that projected duplicates never exceed, whatever the rounding.
+        radius: a distance that projected duplicates never exceed, with any rounding.
     """
 
     points: NDArray[np.float64]
@@ -207,7 +209,7 @@ class _Projected:
 def _project(blocks: Iterable[Fetch], n_profiles: int) -> _Projected:
     """Project blocks of profiles on the leading directions of the first of them.
 
-    A coordinate is off by at most ``n_probes · eps / 2 · ‖profile‖``, whatever the order of
+    A coordinate is off by at most ``n_probes · eps / 2 · ‖profile‖``, for any order of
     summation (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1). The radius
     allows several times the error that follows for a distance. The rest covers directions that
     are not quite orthonormal, and the rounding of the distances themselves.
@@ -270,7 +272,7 @@ def _leading_directions(profiles: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _write_rows(path: Path, blocks: Iterable[Fetch], profiles: NDArray[np.intp]) -> None:
-    """Copy some profiles (ascending positions) to a ``.npy`` file, in their own precision."""
+    """Copy some profiles (ascending positions) to a ``.npy`` file, in the precision of the file."""
     with path.open("wb") as stream:
         writer = None
         start = copied = 0

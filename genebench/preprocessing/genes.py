@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genebench.errors import UserError, some
+from genebench.errors import UserError, counted, some
 from genebench.formats.base import Reader
 from genebench.formats.files import open_lines, unique_ids
 from genebench.formats.spreadsheet import dates_among
 from genebench.preprocessing.compendium import IdKind
 
-_COLUMNS = ("symbol", "Ensembl id", "probe ids")
+_GENE_COLUMNS = ("symbol", "Ensembl id", "probe ids")
 _ALIAS_COLUMNS = ("alias", "Ensembl id or symbol")
 
 _MIXED = 0.01
@@ -32,7 +32,7 @@ def read_gene_map(path: Path) -> pd.DataFrame:
     Raises:
         UserError: it is unreadable, empty, has not three columns, or an Ensembl id repeats.
     """
-    rows = _read_rows(path, "gene", _COLUMNS)
+    rows = _read_rows(path, "gene", _GENE_COLUMNS)
     index = unique_ids(str(path), "gene", [ensembl for _, ensembl, _ in rows])
     columns = {"symbol": [row[0] for row in rows], "probes": [row[2] for row in rows]}
     return pd.DataFrame(columns, index=index, dtype="str")
@@ -70,7 +70,7 @@ def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
     doubtful = doubtful[doubtful > 1]
     if len(doubtful):
         raise UserError(
-            f"{path}: {len(doubtful)} alias(es) stand for more than one gene: "
+            f"{path}: {counted(len(doubtful), 'alias', 'aliases')} of more than one gene: "
             f"{some(doubtful.index)}. Keep one line of each."
         )
     return table.drop_duplicates(["alias", "gene"]).set_index("alias")["gene"]
@@ -113,12 +113,20 @@ class Matched:
         positions: positions in the reader's ``gene_ids``: those of gene 0, then of gene 1, …
         counts: the number of positions of each gene. 0 for an absent gene, more than 1 only for
             probes.
-        sought: the number of ids that the map gives for each gene.
+        n_ids: the number of ids that the map gives for each gene.
     """
 
     positions: NDArray[np.intp]
     counts: NDArray[np.intp]
-    sought: NDArray[np.intp]
+    n_ids: NDArray[np.intp]
+
+    def __add__(self, other: Matched) -> Matched:
+        """Return the rows of the genes of this map, followed by those of another."""
+        return Matched(
+            np.concatenate([self.positions, other.positions]),
+            np.concatenate([self.counts, other.counts]),
+            np.concatenate([self.n_ids, other.n_ids]),
+        )
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -128,7 +136,7 @@ class Matched:
     def take(self, genes: NDArray[np.bool_]) -> Matched:
         """Return the rows of some genes, given by a mask over the map."""
         kept = np.repeat(genes, self.counts)
-        return Matched(self.positions[kept], self.counts[genes], self.sought[genes])
+        return Matched(self.positions[kept], self.counts[genes], self.n_ids[genes])
 
 
 def match(
@@ -142,7 +150,7 @@ def match(
     """Find the rows of each gene of a map among a reader's ``gene_ids``, in any order.
 
     Ensembl ids are matched without their versions. Genes that share a symbol share its row. A gene
-    without a row of its own id is matched by its aliases.
+    without a row of its Ensembl id, symbol or probes is matched by its aliases.
 
     Args:
         genes: the map.
@@ -156,8 +164,8 @@ def match(
             gene are present (except for probes, of which the mean is taken).
     """
     row_ids = _without_versions(gene_ids, kind, source)
-    sought = _sought(genes, kind)
-    by_id = sought[_among(sought, row_ids)]
+    ids = _ids_of(genes, kind)
+    by_id = ids[_among(ids, row_ids)]
     by_alias = _aliases_among(row_ids, genes, kind, aliases)
     by_alias = by_alias[~by_alias.index.isin(by_id.index)]
     repeated = by_alias.index.duplicated(keep=False)
@@ -171,7 +179,7 @@ def match(
     return Matched(
         positions=row_ids.get_indexer(pd.Index(matched)),
         counts=np.bincount(matched.index, minlength=len(genes)),
-        sought=np.bincount(sought.index, minlength=len(genes)),
+        n_ids=np.bincount(ids.index, minlength=len(genes)),
     )
 
 
@@ -208,7 +216,7 @@ def match_maps(
         match(targets, gene_ids, kind, source=source, aliases=aliases),
     )
     genes = pd.concat([landmarks, targets])
-    found = np.concatenate([part.found for part in matched])
+    found = np.concatenate([role.found for role in matched])
     # A twin is in both maps: count it once.
     first = ~genes.index.duplicated()
     genes, found = genes[first], found[first]
@@ -230,7 +238,7 @@ def coverage(genes: pd.DataFrame, matched: Matched) -> dict[str, Any]:
         ``in_map`` and ``found`` are numbers of genes. ``missing`` and ``partial`` are Ensembl ids
         of the genes without a row, and of those with rows for only some of their probes.
     """
-    partial = matched.found & (matched.counts < matched.sought)
+    partial = matched.found & (matched.counts < matched.n_ids)
     return {
         "in_map": len(genes),
         "found": int(matched.found.sum()),
@@ -239,7 +247,7 @@ def coverage(genes: pd.DataFrame, matched: Matched) -> dict[str, Any]:
     }
 
 
-def _sought(genes: pd.DataFrame, kind: IdKind) -> pd.Series[str]:
+def _ids_of(genes: pd.DataFrame, kind: IdKind) -> pd.Series[str]:
     """Return the ids of a map's genes, indexed by the position of their gene in the map."""
     match kind:
         case "ensembl":
@@ -257,9 +265,9 @@ def _sought(genes: pd.DataFrame, kind: IdKind) -> pd.Series[str]:
 def _aliases_among(
     row_ids: pd.Index, genes: pd.DataFrame, kind: IdKind, aliases: pd.Series[str] | None
 ) -> pd.Series[str]:
-    """Return the aliases that are ids of a matrix, indexed like those of :func:`_sought`."""
+    """Return the aliases that are ids of a matrix, indexed like those of :func:`_ids_of`."""
     if aliases is None:
-        return _sought(genes[:0], kind)
+        return _ids_of(genes[:0], kind)
     names = strip_version(aliases.index) if kind == "ensembl" else aliases.index
     owners = genes.index.get_indexer(pd.Index(aliases))
     return pd.Series(names, index=owners)[names.isin(row_ids) & (owners >= 0)]
@@ -284,7 +292,7 @@ def _check_kinds(
     missing = genes[~found]
     other, number = _best_kind(missing, gene_ids)
     if number > _MIXED * len(genes):
-        ids = gene_ids[strip_version(gene_ids).isin(_sought(missing, other))]
+        ids = gene_ids[strip_version(gene_ids).isin(_ids_of(missing, other))]
         raise UserError(
             f"{source}: ids of more than one kind: {found.sum():,} genes are there by {kind} id, "
             f"{number:,} others by {other} id ({some(ids)}). Use one kind, or list the others as "
@@ -347,5 +355,5 @@ def _among(ids: pd.Series[str], row_ids: pd.Index) -> NDArray[np.bool_]:
 
 
 def _count(genes: pd.DataFrame, gene_ids: pd.Index, kind: IdKind) -> int:
-    sought = _sought(genes, kind)
-    return int(sought[_among(sought, strip_version(gene_ids))].index.nunique())
+    ids = _ids_of(genes, kind)
+    return int(ids[_among(ids, strip_version(gene_ids))].index.nunique())

@@ -330,7 +330,7 @@ def _add_deviations(
     values = np.empty(len(first))
     for row in rows:
         profile = ranks[row]
-        # Looking up is a loop of its own: what remains is arithmetic that the compiler vectorises.
+        # Looking up is a separate loop: what remains is arithmetic that the compiler vectorises.
         for gene in range(len(profile)):
             values[gene] = reference[profile[gene]]
         for gene in range(len(profile)):

@@ -13,7 +13,7 @@ Quantile normalisation needs nothing of a profile but its ranks. So each source 
 step 1, and its ranks are written. When all arrays are ranked, the quantile reference is known. One
 pass over the ranks then writes expression, its statistics and its digest.
 
-Memory: a few blocks of profiles for each thread, whatever the size of the sources.
+Memory: a few blocks of profiles for each thread. It does not grow with the sources.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -60,25 +61,28 @@ from genebench.preprocessing.ranks import (
     quantile_ranks,
     reference_ranks,
 )
-from genebench.preprocessing.scale_checks import LevelWatch, Suspects, check_level, to_log2
+from genebench.preprocessing.scale_checks import ScaleWatch, Suspects, check_scale, to_log2
 from genebench.preprocessing.splits import group_split, random_split
 from genebench.specs import check_name
 
-FEWEST_PROFILES = 3, "have statistics"
-FEWEST_PROFILES_TO_SPLIT = 10, "be split 80/10/10"
+FEWEST_PROFILES = 3
+"""Profiles that a platform needs at least, to have means and deviations."""
 
-ROWS = 16
+FEWEST_PROFILES_TO_SPLIT = 10
+"""Profiles that the reference platform needs at least: 80/10/10 leaves no part of them empty."""
+
+RANKED_AT_ONCE = 16
 """Profiles that a thread ranks at once.
 
 16 profiles of the published 10,463 genes are 1.3 MB in float64, which a processor's cache holds.
 Blocks that fill more or less of the cache were no faster (benchmarks/README.md).
 """
 
-RANKED_ROWS = 128
+EXPRESSED_AT_ONCE = 128
 """Profiles that a thread turns from ranks into expression at once.
 
-They are more than :data:`ROWS`, because looking values up is little work, and handing a block over
-to another thread takes time.
+They are more than :data:`RANKED_AT_ONCE`, because looking values up is little work, and handing a
+block over to another thread takes time.
 """
 
 Floats = NDArray[np.float64]
@@ -96,10 +100,10 @@ def prepare(
 
     Args:
         compendium: raw platforms and gene maps.
-        name: name to prepare it under, if not the compendium's own.
+        name: name to prepare it under. By default that of the compendium.
         code: digest of the code that made the compendium, if code made it.
         progress: called after each block.
-        store: the store to put it in, if not the user's own.
+        store: the store to put it in. By default that of the user.
 
     Raises:
         UserError: something is wrong with a file, or the disk is full. The store is as before.
@@ -111,41 +115,19 @@ def prepare(
     genes = keep_genes(compendium)
     with store.staging(compendium.name) as folder:
         # Step 1. Duplicates are searched for over all probes, so before probes are averaged.
-        removed = _find_duplicates(compendium, folder, progress)
-
+        duplicates = _find_duplicates(compendium, folder, progress)
         # Step 6 is drawn here: it needs the ids alone, and the strict variants of the protocols
         # take the quantile reference of step 3 from the training profiles.
-        sources = {
-            platform: _Source.of(compendium, platform, removed, folder / platform)
-            for platform in compendium.platforms
-        }
-        arrays = sources[REFERENCE_PLATFORM]
-        reading = _Counter(progress, sum(len(source.table) for source in sources.values()))
-
-        # Steps 2 and 3: probe means, ranks of the arrays, and the reference.
-        references, drafts = _rank_arrays(arrays, genes, reading)
-        ranks = {REFERENCE_PLATFORM: drafts}
-
-        # Steps 2 and 4: probe means and ranks of RNA-seq.
-        for platform, source in sources.items():
-            if source is not arrays:
-                ranks[platform] = _rank_rna_seq(source, genes, reading)
-
-        # Steps 3 and 4, from ranks to expression, and step 5 over the same blocks. Standardisation
-        # itself is applied when a dataset is read.
+        sources = _sources(compendium, duplicates, folder)
+        references, ranks = _rank_all(sources, genes, progress)
+        checksums = _write_all(sources, genes, ranks, references)
         write_table(genes.landmarks, folder / "landmark_genes.tsv", "ensembl")
         write_table(genes.targets, folder / "target_genes.tsv", "ensembl")
         write_vectors(folder, reference=references.everything)
-        checksums, contents = {}, {}
-        for platform, source in sources.items():
-            checksum, sums = _write_expression(source, genes, ranks[platform], references)
-            _write_statistics(source, sums, references)
-            checksums[f"{platform}/expression.npy"] = checksum
-            contents[platform] = platform_digest(source.table, checksum)
-
-        info = _describe(compendium, genes, sources, contents)
+        info = _describe(compendium, genes, sources, checksums)
         (folder / "dataset.json").write_text(json.dumps(info, indent=1), "utf-8")
-        return store.publish(compendium.name, folder, checksums)
+        sums = {f"{platform}/expression.npy": sha256 for platform, sha256 in checksums.items()}
+        return store.publish(compendium.name, folder, sums)
 
 
 def _check_sizes(compendium: Compendium) -> None:
@@ -157,8 +139,9 @@ def _check_sizes(compendium: Compendium) -> None:
     for name, platform in compendium.platforms.items():
         check_name("platform", name)
         profiles = len(platform.reader.profiles)
-        is_split = name == REFERENCE_PLATFORM
-        fewest, reason = FEWEST_PROFILES_TO_SPLIT if is_split else FEWEST_PROFILES
+        fewest, reason = FEWEST_PROFILES, "have statistics"
+        if name == REFERENCE_PLATFORM:
+            fewest, reason = FEWEST_PROFILES_TO_SPLIT, "be split 80/10/10"
         if profiles < fewest:
             raise UserError(
                 f"{platform.reader.source}: {profiles} profiles, but platform {name} needs at "
@@ -175,7 +158,8 @@ class _Source:
         platform: its reader and how to read it.
         kept: one value per profile of the reader: True for those that are kept.
         table: table of the kept profiles, with their splits.
-        training: one value per kept profile: True for the training profiles of the random split.
+        training: one value per kept profile: True for the training profiles of the random split of
+            the reference platform. No profile of the others is one.
         folder: the folder of the platform in the dataset.
     """
 
@@ -185,23 +169,6 @@ class _Source:
     table: pd.DataFrame
     training: NDArray[np.bool_]
     folder: Path
-
-    @classmethod
-    def of(
-        cls, compendium: Compendium, name: str, removed: NDArray[np.bool_], folder: Path
-    ) -> _Source:
-        """Return the source of a platform. ``removed`` marks duplicates on the reference platform.
-
-        Profiles of the other platforms are all kept, and none of them is a training profile.
-        """
-        platform = compendium.platforms[name]
-        is_reference = name == REFERENCE_PLATFORM
-        kept = ~removed if is_reference else np.ones(len(platform.reader.profiles), np.bool_)
-        table = _profile_table(compendium, name, kept)
-        training = np.zeros(len(table), np.bool_)
-        if is_reference:
-            training = (table["split"] == "train").to_numpy()
-        return cls(name, platform, kept, table, training, folder)
 
 
 @dataclass
@@ -254,89 +221,174 @@ def _find_duplicates(compendium: Compendium, folder: Path, progress: Progress) -
     )
 
 
-def _rank_arrays(
-    source: _Source, genes: KeptGenes, reading: _Counter
-) -> tuple[_References, Drafts]:
-    """Write the ranks of the arrays, and sum the quantile references (steps 2 and 3)."""
-    everything, training = np.zeros(len(genes)), np.zeros(len(genes))
+def _sources(
+    compendium: Compendium, duplicates: NDArray[np.bool_], folder: Path
+) -> dict[str, _Source]:
+    """Return the sources of a dataset by platform, and draw their splits (step 6).
 
-    def ranks() -> Iterator[Ranks]:
-        start = 0
-        for ranked in _average_and_rank(source, genes, quantile_ranks, reading):
-            stop = start + len(ranked.ranks)
-            add_rows(ranked.ordered, source.training[start:stop], everything, training)
-            start = stop
-            yield ranked.ranks
-
-    drafts = _write_ranks(source, genes, ranks())
-    n_profiles, n_training = len(source.training), source.training.sum()
-    return _References(everything / n_profiles, training / n_training), drafts
-
-
-def _rank_rna_seq(source: _Source, genes: KeptGenes, reading: _Counter) -> Drafts:
-    """Write the positions in the reference that RNA-seq values are mapped to (steps 2 and 4)."""
-    ranked = _average_and_rank(source, genes, reference_ranks, reading)
-    return _write_ranks(source, genes, (block.ranks for block in ranked))
-
-
-def _average_and_rank(
-    source: _Source, genes: KeptGenes, rank: Callable[[Floats, Buffers], Ranked], reading: _Counter
-) -> Iterator[Ranked]:
-    """Yield ranked blocks of kept profiles in file order (step 2, then ranks), checking scales.
-
-    A block is valid until the next one is requested. Then its buffers are used again.
+    Args:
+        compendium: the raw platforms.
+        duplicates: one value per profile of the reference platform: True for those to remove.
+        folder: the folder of the dataset.
     """
-    probe_means, platform = ProbeMeans(genes.rows[source.name]), source.platform
-    file, level = platform.reader.source, platform.level
-    watch = LevelWatch(source=file, platform=source.name, level=level, profiles=source.table.index)
-    # Fresh memory costs as much as ranking does, so buffers of finished blocks are used again.
-    free: SimpleQueue[Buffers] = SimpleQueue()
+    sources = {}
+    for name, platform in compendium.platforms.items():
+        kept = np.ones(len(platform.reader.profiles), np.bool_)
+        if name == REFERENCE_PLATFORM:
+            kept = ~duplicates
+        table = _profile_table(compendium, name, kept)
+        training = np.zeros(len(table), np.bool_)
+        if name == REFERENCE_PLATFORM:
+            training = (table["split"] == "train").to_numpy()
+        sources[name] = _Source(name, platform, kept, table, training, folder / name)
+    return sources
 
-    def work(block: _Block) -> tuple[Ranked, Suspects, Buffers]:
+
+def _rank_all(
+    sources: Mapping[str, _Source], genes: KeptGenes, progress: Progress
+) -> tuple[_References, dict[str, Drafts]]:
+    """Average probes (step 2), and write the ranks of every platform (for steps 3 and 4).
+
+    Returns:
+        The quantile references (step 3), and platform → its ranks. Those of RNA-seq are the
+        positions in the reference that its values are mapped to (step 4).
+    """
+    reading = _Counter(progress, sum(len(source.table) for source in sources.values()))
+    arrays = sources[REFERENCE_PLATFORM]
+    everything, training = np.zeros(len(genes)), np.zeros(len(genes))
+    ranked = _Ranker(arrays, genes, quantile_ranks).ranked(reading)
+    summed = _add_to_references(ranked, arrays.training, everything, training)
+    ranks = {REFERENCE_PLATFORM: _write_ranks(arrays, genes, summed)}
+    for platform, source in sources.items():
+        if source is not arrays:
+            ranked = _Ranker(source, genes, reference_ranks).ranked(reading)
+            blocks = (block.ranks for block in ranked)
+            ranks[platform] = _write_ranks(source, genes, blocks)
+    n_profiles, n_training = len(arrays.training), arrays.training.sum()
+    return _References(everything / n_profiles, training / n_training), ranks
+
+
+def _add_to_references(
+    blocks: Iterator[Ranked], is_training: NDArray[np.bool_], everything: Floats, training: Floats
+) -> Iterator[Ranks]:
+    """Yield the ranks of blocks, and add the sorted values of each to the sums of the references.
+
+    The sums grow in file order of the profiles, so that they do not depend on the threads.
+    """
+    start = 0
+    for ranked in blocks:
+        stop = start + len(ranked.ranks)
+        add_rows(ranked.ordered, is_training[start:stop], everything, training)
+        start = stop
+        yield ranked.ranks
+
+
+class _Ranker:
+    """Probe means of a source (step 2), and their ranks.
+
+    Args:
+        source: the platform.
+        genes: the genes of the dataset.
+        rank: ranks a block of probe means, in buffers.
+    """
+
+    def __init__(
+        self, source: _Source, genes: KeptGenes, rank: Callable[[Floats, Buffers], Ranked]
+    ) -> None:
+        self._source = source
+        self._reader, self._scale = source.platform.reader, source.platform.level
+        self._n_genes = len(genes)
+        self._rank = rank
+        self._probe_means = ProbeMeans(genes.rows[source.name])
+        self._watch = ScaleWatch(
+            source=self._reader.source,
+            platform=source.name,
+            scale=self._scale,
+            profiles=source.table.index,
+        )
+        # Fresh memory costs as much as ranking does, so buffers of finished blocks are used again.
+        self._free: SimpleQueue[Buffers] = SimpleQueue()
+
+    def ranked(self, reading: _Counter) -> Iterator[Ranked]:
+        """Yield ranked blocks of the kept profiles in file order.
+
+        A block is valid until the next one is requested. Then its buffers are used again.
+
+        Raises:
+            UserError: a value cannot be read, or values are not on the declared scale.
+        """
+        # Closing the results first lets running threads end before the file is closed.
+        with (
+            self._reader.pieces(self._probe_means.positions, RANKED_AT_ONCE) as pieces,
+            closing(in_order(self._average_and_rank, self._blocks(pieces, reading))) as results,
+        ):
+            for ranked, suspects, buffers in results:
+                self._watch.add(suspects)
+                yield ranked
+                self._free.put(buffers)
+        self._watch.judge()
+
+    def _average_and_rank(self, block: _Block) -> tuple[Ranked, Suspects, Buffers]:
+        """Rank a block, find its suspects, and return the buffers too. Any thread may call this."""
         try:
-            buffers = free.get_nowait()
+            buffers = self._free.get_nowait()
         except Empty:
-            buffers = Buffers(ROWS, len(genes))
-        rows = to_log2(block.fetch(), source=file, platform=source.name, level=level)
-        means = probe_means.average(rows, buffers.array("means", np.float64, len(rows.values)))
-        ranked = rank(means, buffers)
-        return ranked, watch.suspects(means, ranked.ordered), buffers
+            buffers = Buffers(RANKED_AT_ONCE, self._n_genes)
+        rows = to_log2(
+            block.fetch(),
+            source=self._reader.source,
+            platform=self._source.name,
+            scale=self._scale,
+        )
+        room = buffers.array("means", np.float64, len(rows.values))
+        means = self._probe_means.average(rows, room)
+        ranked = self._rank(means, buffers)
+        return ranked, self._watch.suspects(means, ranked.ordered), buffers
 
-    # Closing the results first lets running threads end before the file is closed.
-    with (
-        platform.reader.pieces(probe_means.positions, ROWS) as pieces,
-        closing(in_order(work, _blocks(source, probe_means, pieces, reading))) as results,
-    ):
-        for ranked, suspects, buffers in results:
-            watch.add(suspects)
-            yield ranked
-            free.put(buffers)
-    watch.judge()
-
-
-def _blocks(
-    source: _Source, probe_means: ProbeMeans, pieces: Iterator[Piece], reading: _Counter
-) -> Iterator[_Block]:
-    """Yield the blocks with profiles to keep, after a check of the scale of the first ones."""
-    platform = source.platform
-    # The error for a file on a wrong scale comes at once, before anything is written.
-    first = list(islice(pieces, BLOCK // ROWS))
-    sample = np.concatenate([probe_means.average(piece.fetch()) for piece in first])
-    check_level(sample, source=platform.reader.source, platform=source.name, level=platform.level)
-    for piece in chain(first, pieces):
-        kept = source.kept[piece.start : piece.stop]
-        if kept.any():
-            yield _Block(piece, kept)
-        reading.add(int(kept.sum()), f"reading {source.name}")
+    def _blocks(self, pieces: Iterator[Piece], reading: _Counter) -> Iterator[_Block]:
+        """Yield the blocks with profiles to keep, after a check of the scale of the first ones."""
+        # The error for a file on a wrong scale comes at once, before anything is written.
+        first = list(islice(pieces, BLOCK // RANKED_AT_ONCE))
+        sample = np.concatenate([self._probe_means.average(piece.fetch()) for piece in first])
+        check_scale(
+            sample, source=self._reader.source, platform=self._source.name, scale=self._scale
+        )
+        for piece in chain(first, pieces):
+            kept = self._source.kept[piece.start : piece.stop]
+            if kept.any():
+                yield _Block(piece, kept)
+            reading.add(int(kept.sum()), f"reading {self._source.name}")
 
 
 def _write_ranks(source: _Source, genes: KeptGenes, blocks: Iterator[Ranks]) -> Drafts:
     """Write ranks into the file that expression will be written to, each in its place."""
     source.folder.mkdir()
     shape = len(source.table), len(genes)
+    # Ranks of 16 bits take half the room of float32, so they fit where expression will lie. The
+    # source itself is 11 GB at the published size, and is not read a second time.
     drafts = Drafts(source.folder / "expression.npy", shape, np.float32)
     drafts.write(blocks)
     return drafts
+
+
+def _write_all(
+    sources: Mapping[str, _Source],
+    genes: KeptGenes,
+    ranks: Mapping[str, Drafts],
+    references: _References,
+) -> dict[str, str]:
+    """Write expression, statistics and profile table of every platform (steps 3, 4 and 5).
+
+    Standardisation itself is applied when a dataset is read.
+
+    Returns:
+        Platform → the sha256 of its expression.
+    """
+    checksums = {}
+    for platform, source in sources.items():
+        checksums[platform], sums = _write_expression(source, genes, ranks[platform], references)
+        _write_statistics(source, sums, references)
+    return checksums
 
 
 def _write_expression(
@@ -348,34 +400,46 @@ def _write_expression(
         The sha256 of the file, and the sums over all profiles and over the training profiles.
         The latter use the reference of the training profiles.
     """
-
-    def work(
-        block: tuple[Ranks, NDArray[np.bool_]],
-    ) -> tuple[NDArray[np.float32], GeneSums, GeneSums]:
-        ranks, training = block
-        return (
-            express(ranks, references.everything),
-            expressed_sums(ranks, references.everything),
-            expressed_sums(ranks, references.training, training),
-        )
-
-    def blocks() -> Iterator[tuple[Ranks, NDArray[np.bool_]]]:
-        start = 0
-        for ranks in drafts.read(RANKED_ROWS):
-            yield ranks, source.training[start : start + len(ranks)]
-            start += len(ranks)
-
     shape = len(source.table), len(genes)
-    whole = training = GeneSums.none(len(genes))
-    # The file is updated in place: the ranks of later profiles still lie in it. An own file for
+    everything = training = GeneSums.none(len(genes))
+    # The file is updated in place: the ranks of later profiles still lie in it. A separate file for
     # ranks would need half as much disk again, and as many more pages of the system's cache.
     with (source.folder / "expression.npy").open("r+b") as file, Hashed(file) as stream:
         writer = NpyWriter(stream, shape, np.float32)
-        for expression, part, training_part in in_order(work, blocks()):
-            writer.append(expression)
-            whole, training = whole + part, training + training_part
+        blocks = _with_training(drafts, source.training)
+        for block in in_order(partial(_express, references=references), blocks):
+            writer.append(block.expression)
+            everything, training = everything + block.everything, training + block.training
         writer.close()
-    return stream.sha256, (whole, training)
+    return stream.sha256, (everything, training)
+
+
+class _Expressed(NamedTuple):
+    """Expression of a block, and its sums over all profiles and over the training profiles."""
+
+    expression: NDArray[np.float32]
+    everything: GeneSums
+    training: GeneSums
+
+
+def _express(block: tuple[Ranks, NDArray[np.bool_]], references: _References) -> _Expressed:
+    """Turn the ranks of a block into expression. It may be called in any thread."""
+    ranks, is_training = block
+    return _Expressed(
+        express(ranks, references.everything),
+        expressed_sums(ranks, references.everything),
+        expressed_sums(ranks, references.training, is_training),
+    )
+
+
+def _with_training(
+    drafts: Drafts, is_training: NDArray[np.bool_]
+) -> Iterator[tuple[Ranks, NDArray[np.bool_]]]:
+    """Yield blocks of ranks, each with the marks of its training profiles."""
+    start = 0
+    for ranks in drafts.read(EXPRESSED_AT_ONCE):
+        yield ranks, is_training[start : start + len(ranks)]
+        start += len(ranks)
 
 
 def _write_statistics(
@@ -415,9 +479,13 @@ def _describe(
     compendium: Compendium,
     genes: KeptGenes,
     sources: Mapping[str, _Source],
-    contents: Mapping[str, str],
+    checksums: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return the content of ``dataset.json``. ``contents`` are the platforms' digests."""
+    """Return the content of ``dataset.json``. ``checksums`` are those of expression."""
+    contents = {
+        platform: platform_digest(source.table, checksums[platform])
+        for platform, source in sources.items()
+    }
     arrays = sources[REFERENCE_PLATFORM]
     duplicates = arrays.platform.reader.profiles.index[~arrays.kept].tolist()
     return {

@@ -1,7 +1,7 @@
 """Checks that values are on the scale that the recipe expects.
 
 Microarrays give the quantile reference, so their values must be log2 expression. The other
-platforms are mapped by rank within a profile. There linear and logarithmic units give the same
+platforms are mapped by rank within a profile. There linear and logarithmic values give the same
 result, but values that were standardised by gene have lost the ranks.
 """
 
@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genebench.errors import UserError
+from genebench.errors import UserError, counted
 from genebench.formats.base import Rows
-from genebench.preprocessing.compendium import REFERENCE_PLATFORM, Level
+from genebench.preprocessing.compendium import REFERENCE_PLATFORM, ExpressionScale
 
-_SAMPLE_PROFILES = 256
+_TESTED_PROFILES = 256
 """Profiles that are tested together: evenly spread ones at first, then suspects as they come."""
 
 _HIGHEST_LOG2 = 30.0
@@ -45,27 +45,27 @@ class ScaleFault(NamedTuple):
 
 
 def find_scale_fault(
-    expression: NDArray[np.float64], *, platform: str, level: Level
+    expression: NDArray[np.float64], *, platform: str, scale: ExpressionScale
 ) -> ScaleFault | None:
     """Return the first fault of the scale of some values, or None.
 
     Args:
         expression: profiles × genes, probes averaged and nothing else done yet.
         platform: name of the platform. Only the reference platform is of microarrays.
-        level: the declared scale. ``any`` finds no fault.
+        scale: the declared scale. ``any`` finds no fault.
 
     Returns:
-        Z-scores, on any platform. On microarrays also values that ``level`` does not describe:
+        Z-scores, on any platform. On microarrays also values that ``scale`` does not describe:
         counts or linear values for ``log2``, and logarithmic ones for ``linear``.
     """
-    if level == "any":
+    if scale == "any":
         return None
-    sample = expression[:: max(1, len(expression) // _SAMPLE_PROFILES)]
-    return next(_faults(sample, is_array=platform == REFERENCE_PLATFORM, level=level), None)
+    sample = expression[:: max(1, len(expression) // _TESTED_PROFILES)]
+    return next(_faults(sample, is_array=platform == REFERENCE_PLATFORM, scale=scale), None)
 
 
-def check_level(
-    expression: NDArray[np.float64], *, source: str, platform: str, level: Level
+def check_scale(
+    expression: NDArray[np.float64], *, source: str, platform: str, scale: ExpressionScale
 ) -> None:
     """Refuse values that are not on the declared scale.
 
@@ -73,12 +73,12 @@ def check_level(
         expression: profiles × genes, probes averaged and nothing else done yet.
         source: the file, for the message.
         platform: name of the platform.
-        level: the declared scale.
+        scale: the declared scale.
 
     Raises:
         UserError: there is a fault. The message names the evidence and the remedy.
     """
-    fault = find_scale_fault(expression, platform=platform, level=level)
+    fault = find_scale_fault(expression, platform=platform, scale=scale)
     if fault:
         raise _refusal(source, fault, platform)
 
@@ -97,22 +97,24 @@ class Suspects(NamedTuple):
     values: NDArray[np.float64]
 
 
-class LevelWatch:
-    """A check of all profiles of a platform, after :func:`check_level` of some of the first.
+class ScaleWatch:
+    """A check of all profiles of a platform, after :func:`check_scale` of some of the first.
 
     Two sorted values of a profile suffice to find suspects. These are collected and tested
     together, by hundreds and at the end, as the first profiles were. RNA-seq that was standardised
     by gene can only be recognised from two profiles or more.
 
     Args:
-        source, platform, level: as for :func:`check_level`.
+        source, platform, scale: as for :func:`check_scale`.
         profiles: ids of the profiles, in the order in which they come.
     """
 
-    def __init__(self, *, source: str, platform: str, level: Level, profiles: pd.Index) -> None:
+    def __init__(
+        self, *, source: str, platform: str, scale: ExpressionScale, profiles: pd.Index
+    ) -> None:
         self._source = source
         self._platform = platform
-        self._level = level
+        self._scale = scale
         self._is_array = platform == REFERENCE_PLATFORM
         self._profiles = profiles
         self._n_seen = 0
@@ -139,7 +141,7 @@ class LevelWatch:
             self._ids += self._profiles[self._n_seen + suspects.positions].tolist()
             self._values += list(suspects.values)
         self._n_seen += suspects.n_profiles
-        if len(self._ids) >= _SAMPLE_PROFILES:
+        if len(self._ids) >= _TESTED_PROFILES:
             self.judge()
 
     def judge(self) -> None:
@@ -151,16 +153,15 @@ class LevelWatch:
         if not self._ids:
             return
         sample = np.array(self._values)
-        if self._is_array and self._level == "linear":
+        if self._is_array and self._scale == "linear":
             # The tests are for the values as declared: undo to_log2.
             sample = np.exp2(sample) - 1
-        fault = next(_faults(sample, is_array=self._is_array, level=self._level), None)
+        fault = next(_faults(sample, is_array=self._is_array, scale=self._scale), None)
         if fault:
             # The remedy for a whole file would be wrong: its other profiles are as declared.
-            remedy = "Leave them out, or give them in the units of the others."
+            remedy = "Leave them out, or give them on the scale of the others."
             raise _refusal(
-                f"{self._source}: {len(self._ids):,} profile(s), the first of them "
-                f"{self._ids[0]!r}",
+                f"{self._source}: {counted(len(self._ids), 'profile')} (first {self._ids[0]!r})",
                 fault._replace(remedy=remedy),
                 self._platform,
             )
@@ -168,12 +169,12 @@ class LevelWatch:
 
     def _may_be_at_fault(self, ordered: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which sorted profiles pass the threshold of any test in :func:`_faults`."""
-        if self._level == "any":
+        if self._scale == "any":
             return np.zeros(len(ordered), np.bool_)
         # Negative at this position means that a share of _MANY_NEGATIVE or more is negative.
         position = max(1, math.ceil(_MANY_NEGATIVE * ordered.shape[1])) - 1
         suspect: NDArray[np.bool_] = ordered[:, position] < 0
-        if self._is_array and self._level == "log2":
+        if self._is_array and self._scale == "log2":
             suspect |= ordered[:, -1] > _HIGHEST_LOG2
         elif self._is_array:
             # These are log2(x + 1) of what was declared linear.
@@ -188,13 +189,13 @@ def _refusal(subject: str, fault: ScaleFault, platform: str) -> UserError:
     )
 
 
-def to_log2(rows: Rows, *, source: str, platform: str, level: Level) -> Rows:
+def to_log2(rows: Rows, *, source: str, platform: str, scale: ExpressionScale) -> Rows:
     """Return log2(x + 1) of microarrays that are declared ``linear``, and other values unchanged.
 
     Raises:
         UserError: a value that is declared linear is negative.
     """
-    if platform != REFERENCE_PLATFORM or level != "linear":
+    if platform != REFERENCE_PLATFORM or scale != "linear":
         return rows
     values = rows.pick()
     if values.min(initial=0.0) < 0:
@@ -205,18 +206,20 @@ def to_log2(rows: Rows, *, source: str, platform: str, level: Level) -> Rows:
     return Rows.of(np.log2(np.add(values, 1.0, dtype=np.float64)))
 
 
-def units(platform: str, level: Level) -> str:
-    """Return in a word or two how the units of a platform are treated."""
+def scale_label(platform: str, scale: ExpressionScale) -> str:
+    """Return in a word or two how the scale of a platform is treated."""
     if platform != REFERENCE_PLATFORM:
         return "by rank"
-    return {"log2": "log2", "linear": "log2(x + 1)", "any": "as they are"}[level]
+    return {"log2": "log2", "linear": "log2(x + 1)", "any": "as they are"}[scale]
 
 
-BY_RANK = "by rank: linear and logarithmic units give the same"
-"""The footnote of a table that shows the word of :func:`units`."""
+BY_RANK = "by rank: linear and logarithmic values give the same"
+"""The footnote of a table that shows the word of :func:`scale_label`."""
 
 
-def _faults(sample: NDArray[np.float64], *, is_array: bool, level: Level) -> Iterator[ScaleFault]:
+def _faults(
+    sample: NDArray[np.float64], *, is_array: bool, scale: ExpressionScale
+) -> Iterator[ScaleFault]:
     """Yield the faults of profiles × genes on a declared scale."""
     negative = float((sample < 0).mean())
     if negative >= _MANY_NEGATIVE:
@@ -224,7 +227,7 @@ def _faults(sample: NDArray[np.float64], *, is_array: bool, level: Level) -> Ite
         if is_array:
             yield from _centred(sample, negative)
     if is_array:
-        yield from _not_linear(sample) if level == "linear" else _not_log2(sample)
+        yield from _not_linear(sample) if scale == "linear" else _not_log2(sample)
 
 
 def _centred_genes(sample: NDArray[np.float64], negative: float) -> Iterator[ScaleFault]:

@@ -25,8 +25,8 @@ from genebench.specs import check_name
 
 Kind = Literal["method", "dataset", "metric"]
 
-_TEMPLATES = Path(__file__).parent
-_SUFFIX = ".tmpl"
+_TEMPLATE_FOLDER = Path(__file__).parent
+_TEMPLATE_SUFFIX = ".tmpl"
 _SUMMARY: dict[Kind, str] = {
     "method": "ridge regression with a penalty chosen by validation",
     "dataset": "simulated expression around common factors",
@@ -66,9 +66,9 @@ def create(kind: Kind, name: str, parent: Path) -> Path:
 
 def _files(kind: Kind, words: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the path and the text of each file."""
-    for root in (_TEMPLATES / "common", _TEMPLATES / kind):
-        for template in sorted(root.rglob(f"*{_SUFFIX}")):
-            path = template.relative_to(root).as_posix().removesuffix(_SUFFIX)
+    for root in (_TEMPLATE_FOLDER / "common", _TEMPLATE_FOLDER / kind):
+        for template in sorted(root.rglob(f"*{_TEMPLATE_SUFFIX}")):
+            path = template.relative_to(root).as_posix().removesuffix(_TEMPLATE_SUFFIX)
             text = Template(template.read_text("utf-8")).substitute(words)
             yield path.replace("package", words["package"]), text
 

@@ -45,7 +45,7 @@ def test_export_writes_parts_of_protocols_in_their_split_and_units(
     reader = open_reader(tmp_path / "standardised.npz")
     assert reader.profiles.index.tolist() == expected.profiles.index.tolist()
     np.testing.assert_array_equal(everything(reader), expected.targets)
-    levels = np.vstack(list(expected.level_blocks()))[:, len(tiny.landmark_genes) :]
+    levels = np.vstack(list(expected.expression_blocks()))[:, len(tiny.landmark_genes) :]
     written = everything(open_reader(tmp_path / "expression.npz"))
     np.testing.assert_array_equal(written, levels.astype(np.float32))
 

@@ -8,6 +8,7 @@ from sklearn.linear_model import LinearRegression
 
 from genebench.conformance import simulated
 from genebench.data.store import DataStore
+from genebench.data.verification import changed_files
 from genebench.errors import UserError
 from genebench.protocols import GEO, GTEX
 
@@ -31,7 +32,7 @@ def test_landmarks_determine_easy_targets_and_not_noise(store):
 
 def test_a_written_dataset_is_sound_and_standardised_by_platform(store):
     dataset = simulated.easy().write(store, "sound")
-    assert dataset.verify() == []
+    assert changed_files(dataset) == []
     assert dataset.target_genes["twin"].sum() == simulated.TWINS
     for part in (GTEX.validation, GTEX.test):
         values = dataset.profiles(part).targets

@@ -115,9 +115,9 @@ def test_levels_of_profiles_in_memory_are_copied_only_where_they_must_be(rows, o
         landmark_genes=given.landmark_genes,
         target_genes=given.target_genes,
     )
-    (levels,) = some.level_blocks()
+    (levels,) = some.expression_blocks()
     np.testing.assert_array_equal(levels, expression[rows])
     assert np.shares_memory(levels, expression) == own
     expression.flags.writeable = False
-    (levels,) = some.level_blocks()
+    (levels,) = some.expression_blocks()
     assert levels.flags.writeable

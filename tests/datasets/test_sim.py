@@ -74,7 +74,7 @@ def test_values_are_finite_and_not_negative(values, platform):
     assert values[platform].dtype == np.float32
 
 
-@pytest.mark.parametrize("preset", sim.PRESETS)
+@pytest.mark.parametrize("preset", sim.SIZES)
 def test_the_share_of_twins_is_that_of_the_real_maps(preset):
     size = sim.SIZES[preset]
     assert size.twins == round(size.landmarks * 445 / 943)

@@ -48,8 +48,8 @@ def test_moments_are_those_of_the_standardised_profiles(dataset, protocol):
 
 def test_nothing_is_lost_of_what_float32_input_holds(dataset):
     train = dataset.profiles(GEO.train)
-    levels = np.vstack(list(train.level_blocks())).astype(np.longdouble)
-    values = (levels - train.standardiser.mean) * train.standardiser.scale
+    levels = np.vstack(list(train.expression_blocks())).astype(np.longdouble)
+    values = (levels - train.standardiser.mean) * train.standardiser.factors
     p = len(train.landmark_genes)
     x, y = values[:, :p] - values[:, :p].mean(axis=0), values[:, p:] - values[:, p:].mean(axis=0)
     found = moments(train)
@@ -76,7 +76,7 @@ def test_both_devices_agree(dataset):
 
 def test_moments_are_worked_out_once_for_all_methods_and_protocols(dataset, monkeypatch):
     first = moments(dataset.profiles(GEO.train))
-    monkeypatch.setattr(genebench.methods.moments, "_Pass", None)
+    monkeypatch.setattr(genebench.methods.moments, "MomentSums", None)
     again = moments(dataset.profiles(GEO.train))
     for item in fields(Moments):
         np.testing.assert_array_equal(getattr(again, item.name), getattr(first, item.name))
@@ -87,7 +87,7 @@ def test_kept_moments_of_which_any_byte_was_changed_are_not_used(dataset, monkey
     first = moments(train)
     path = train.cached(f"moments-{genebench.methods.moments.VERSION}")
     data = path.read_bytes()
-    monkeypatch.setattr(genebench.methods.moments, "_Pass", lambda *_: Worked(first))
+    monkeypatch.setattr(genebench.methods.moments, "MomentSums", lambda *_: Worked(first))
     for at in [*range(0, 200, 7), *range(200, len(data), len(data) // 50)]:
         path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         Worked.number = 0

@@ -127,7 +127,7 @@ def test_what_is_given_by_name_is_a_parameter_and_a_grid_is_one_of_several_value
 def test_a_grid_can_be_set_by_the_user_to_values_of_its_type(parts):
     assert fitted(PLS, parts, n_components="2, 4")["first"].curves["path"]["n_components"] == [2, 4]
     assert fitted(KernelRidge, parts, alpha="3")["first"].choices["alpha"] == 3.0
-    with pytest.raises(UserError, match=r"n_components=2\.5: expected a whole number"):
+    with pytest.raises(UserError, match=r"n_components=2\.5 is not a whole number"):
         fitted(PLS, parts, n_components="2.5")
     with pytest.raises(UserError, match="a grid needs values"):
         fitted(PLS, parts, n_components=",")

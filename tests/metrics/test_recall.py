@@ -52,7 +52,7 @@ def memory(request, monkeypatch):
     if request.param == "in parts":
         monkeypatch.setattr(pairs_module, "BLOCK_BYTES", 7 * 4 * 30)
         monkeypatch.setattr(recall, "CORRELATION_BYTES", 11 * 4 * 30)
-        monkeypatch.setattr(recall, "_ROWS", 4)
+        monkeypatch.setattr(recall, "_ROWS_AT_ONCE", 4)
 
 
 @pytest.mark.usefixtures("memory")

@@ -29,12 +29,12 @@ def kept(tiny, tmp_path_factory):
     return store.model_path(record), store.predictions(record)
 
 
-def levels(dataset, role):
+def expression_of(dataset, role):
     """Expression of the test profiles before it is standardised, genes × profiles."""
     test, p = dataset.profiles(GEO.test), len(dataset.landmark_genes)
     columns = slice(0, p) if role == "landmarks" else slice(p, None)
     genes = test.landmark_genes if role == "landmarks" else test.target_genes
-    values = np.vstack(list(test.level_blocks()))[:, columns]
+    values = np.vstack(list(test.expression_blocks()))[:, columns]
     return pd.DataFrame(values.T, index=genes.index, columns=test.profiles.index)
 
 
@@ -42,13 +42,13 @@ def levels(dataset, role):
 def saved_landmarks(tiny, tmp_path):
     """A file with the landmarks of the test profiles."""
     path = tmp_path / "given.tsv"
-    levels(tiny, "landmarks").to_csv(path, sep="\t")
+    expression_of(tiny, "landmarks").to_csv(path, sep="\t")
     return path
 
 
 def test_expression_in_gives_expression_out(kept, tiny, genebench, tmp_path):
     model, standardised = kept
-    given = levels(tiny, "landmarks").sample(frac=1, random_state=0)  # in any order
+    given = expression_of(tiny, "landmarks").sample(frac=1, random_state=0)  # in any order
     given.to_csv(tmp_path / "given.tsv", sep="\t")
     done = genebench("predict", model, tmp_path / "given.tsv", tmp_path / "out.tsv")
     assert done.status == 0, done.err
@@ -80,7 +80,7 @@ def test_standardised_in_gives_standardised_out_by_any_kind_of_id(kept, tiny, ge
 
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(kept, tiny, genebench, tmp_path):
     model, _ = kept
-    given = levels(tiny, "landmarks")
+    given = expression_of(tiny, "landmarks")
     given.iloc[1:].to_csv(tmp_path / "short.tsv", sep="\t")
     (given - given.mean(axis=1).to_numpy()[:, None]).to_csv(tmp_path / "z.tsv", sep="\t")
     given.to_csv(tmp_path / "good.tsv", sep="\t")
@@ -98,7 +98,7 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(kept, tiny, ge
 
 
 def test_a_model_of_data_that_came_standardised_takes_no_expression(kept, tiny, tmp_path):
-    levels(tiny, "landmarks").to_csv(tmp_path / "good.tsv", sep="\t")
+    expression_of(tiny, "landmarks").to_csv(tmp_path / "good.tsv", sep="\t")
     saved = replace(open_model(kept[0]), standardiser=Standardiser.identity(192))
     with pytest.raises(UserError, match="--values standardised"):
         module.predict(saved, open_reader(tmp_path / "good.tsv"), tmp_path / "o.tsv", ids="ensembl")
@@ -127,7 +127,7 @@ def test_a_bad_prediction_is_refused_and_nothing_is_written(
 
 
 def test_a_file_that_is_there_is_not_written_over(kept, tiny, genebench, tmp_path):
-    levels(tiny, "landmarks").to_csv(tmp_path / "good.tsv", sep="\t")
+    expression_of(tiny, "landmarks").to_csv(tmp_path / "good.tsv", sep="\t")
     (tmp_path / "out.tsv").write_text("mine")
     assert genebench("predict", kept[0], tmp_path / "good.tsv", tmp_path / "out.tsv").status == 2
     assert (tmp_path / "out.tsv").read_text() == "mine"

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from genebench.data.store import DataStore
+from genebench.data.verification import changed_files
 from genebench.datasets.export import convert
 from genebench.datasets.manifest import read_manifest
 from genebench.errors import UserError
@@ -148,7 +149,7 @@ CORPUS = {
     ),
     "the same Excel date twice": case(
         renamed(("MARCH1", "1-Mar"), ("TP53", "1-Mar")),
-        "1 gene id(s) occur more than once: 1-Mar. A spreadsheet such as Excel made dates",
+        "1 repeated gene id: 1-Mar. A spreadsheet such as Excel made dates",
     ),
     "a decimal comma": case(cell("3,14"), "holds '3,14'", "decimal comma"),
     "a thousands separator": case(cell("1,234.5"), "'1,234.5'", "without thousands separators"),
@@ -231,7 +232,7 @@ CORPUS = {
     ),
     "an alias of two genes": case(
         change("bad.toml", WITH_ALIASES) | {"aliases.tsv": "700\tTP53\n700\tMYC\n"},
-        "1 alias(es) stand for more than one gene: 700. Keep one",
+        "1 alias of more than one gene: 700. Keep one",
     ),
     "two aliases of a gene": case(
         change("bad.toml", AS_ENTREZ, WITH_ALIASES)
@@ -242,8 +243,8 @@ CORPUS = {
         change("bad.toml", WITH_ALIASES) | {"aliases.tsv": "700\tTP53\tx\n"},
         "genes.aliases: ", "alias 1 has 3 tab-separated columns, not 2. Write alias, Ensembl id or",
     ),
-    "a gene twice": case(renamed(("MYC", "TP53")), "1 gene id(s) occur more than once: TP53"),
-    "a profile twice": case(change("gtex.tsv", ("\tx", "\tw")), "1 profile id(s) occur more than"),
+    "a gene twice": case(renamed(("MYC", "TP53")), "1 repeated gene id: TP53"),
+    "a profile twice": case(change("gtex.tsv", ("\tx", "\tw")), "1 repeated profile id: "),
     "a version apart": case(
         change("bad.toml", ('"symbol"', '"ensembl"'))
         | renamed(("MARCH1", f"{ENSEMBL[3]}.1"), ("SEPT2", f"{ENSEMBL[3]}.2")),
@@ -261,7 +262,7 @@ CORPUS = {
         {"tg.txt": "TP53,ENSG3,103_at\n"}, "gene 1 has 1 tab-separated columns, not 3",
     ),
     "a gene map with a gene twice": case(
-        {"tg.txt": gene_map(slice(3, None)) * 2}, "3 gene id(s) occur more than once",
+        {"tg.txt": gene_map(slice(3, None)) * 2}, "3 repeated gene ids",
     ),
     # Bytes.
     "an empty file": case({"gtex.tsv": ""}, "the file is empty"),
@@ -322,7 +323,7 @@ CORPUS = {
         change("geo.csv", ("p3,G1\n", "")), "1 of the 12 profiles", "are missing: p3",
     ),
     "a ragged table": case(change("geo.csv", ("p3,G1", "p3,G1,x")), "row 'p3' has 3 cells"),
-    "a table with a profile twice": case(change("geo.csv", ("p3", "p4")), "occur more than once"),
+    "a table with a profile twice": case(change("geo.csv", ("p3", "p4")), "1 repeated profile id"),
 }  # fmt: skip
 
 
@@ -394,7 +395,7 @@ def test_bad_input_leaves_a_dataset_that_is_there_as_it_is(prepare_files, tmp_pa
     assert prepare_files(cell("nan")).status == 2
     assert contents(tmp_path / "home") == before
     store = DataStore(tmp_path / "home")
-    assert store.open("bad").verify() == []
+    assert changed_files(store.open("bad")) == []
 
 
 TURNED = ('ids = "symbol"', 'ids = "symbol"\norientation = "profiles"')
@@ -537,6 +538,6 @@ def test_damaged_text_is_prepared_or_refused(name, data):
         except UserError:
             assert contents(store.root) == []
         else:
-            assert dataset.verify() == []
+            assert changed_files(dataset) == []
             assert store.names() == [dataset.name]
             json.dumps(dataset.info, allow_nan=False)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from genebench.data.store import DataStore
+from genebench.data.verification import changed_files
 from genebench.datasets.manifest import read_manifest
 from genebench.errors import UserError
 from genebench.formats.base import Reader
@@ -222,7 +223,7 @@ def test_an_interrupted_preparation_leaves_the_earlier_dataset_in_force(make):
 @pytest.mark.parametrize("number", [1, 3])
 def test_neither_threads_nor_the_size_of_blocks_change_a_bit(make, monkeypatch, rows, number):
     expected = prepare(make(), store=make.store)
-    monkeypatch.setattr("genebench.preprocessing.recipe.ROWS", rows)
+    monkeypatch.setattr("genebench.preprocessing.recipe.RANKED_AT_ONCE", rows)
     monkeypatch.setattr("genebench._util.threads.cpu_count", lambda: number)
     again = prepare(make(), name="again", store=make.store)
     assert again.digest == expected.digest
@@ -261,7 +262,7 @@ def test_a_failure_in_the_midst_of_the_blocks_leaves_the_earlier_dataset(make, m
     monkeypatch.setattr(f"genebench.preprocessing.recipe.{step}", fail)
     with pytest.raises(KeyboardInterrupt):
         prepare(make(split_seed=4), store=make.store)
-    assert make.store.open("made").verify() == []
+    assert changed_files(make.store.open("made")) == []
     assert sorted(path.name for path in (make.store.root / "made").iterdir()) == sorted(
         ["current", earlier.digest]
     )
@@ -310,7 +311,7 @@ def test_verify_notices_a_file_that_was_changed_with_its_sum(make):
     path.write_bytes(content)
     after = hashlib.sha256(content).hexdigest()
     sums.write_text(sums.read_text().replace(before, after))
-    assert dataset.verify() == ["digest"]
+    assert changed_files(dataset) == ["digest"]
 
 
 def test_too_few_profiles_are_refused(make):
@@ -338,14 +339,14 @@ def test_a_column_with_one_of_our_names_keeps_its_content_under_another(make):
 
 def test_verify_notices_a_flipped_byte(make):
     dataset = prepare(make(), store=make.store)
-    assert dataset.verify() == []
+    assert changed_files(dataset) == []
     path = dataset.root / "gtex" / "expression.npy"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    assert dataset.verify() == ["gtex/expression.npy"]
+    assert changed_files(dataset) == ["gtex/expression.npy"]
     (dataset.root / "SHA256SUMS").unlink()
-    assert dataset.verify() == ["SHA256SUMS"]
+    assert changed_files(dataset) == ["SHA256SUMS"]
 
 
 @pytest.fixture(scope="module")
@@ -452,7 +453,7 @@ def test_no_thread_reads_a_file_that_was_closed_when_preparing_failed(make, monk
     def fail(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("genebench.preprocessing.recipe.ROWS", 1)
+    monkeypatch.setattr("genebench.preprocessing.recipe.RANKED_AT_ONCE", 1)
     monkeypatch.setattr("genebench.preprocessing.recipe.add_rows", fail)
     monkeypatch.setattr(FlatRows, "read", slowly)
     platforms = {"geo": Platform(reader=reader, ids="probe")}

@@ -17,10 +17,10 @@ from genebench.formats.base import BLOCK, Reader, Rows
 from genebench.preprocessing.compendium import Compendium, Platform
 from genebench.preprocessing.recipe import prepare
 from genebench.preprocessing.scale_checks import (
-    check_level,
+    check_scale,
     find_scale_fault,
+    scale_label,
     to_log2,
-    units,
 )
 
 GENES, PROFILES = 400, 60
@@ -88,7 +88,7 @@ NOT_LINEAR = dict.fromkeys(
 )
 def test_each_kind_of_values_on_each_platform(platform, level, faults, kind):
     def check():
-        check_level(KINDS[kind], source="m.tsv", platform=platform, level=level)
+        check_scale(KINDS[kind], source="m.tsv", platform=platform, scale=level)
 
     if kind not in faults:
         check()
@@ -101,26 +101,26 @@ def test_each_kind_of_values_on_each_platform(platform, level, faults, kind):
 
 
 def test_a_fault_is_a_problem_and_a_remedy_and_the_message_is_made_of_them():
-    fault = find_scale_fault(LINEAR, platform="geo", level="log2")
+    fault = find_scale_fault(LINEAR, platform="geo", scale="log2")
     assert re.fullmatch(r"these look linear, .* values reach .* are above 30\.", fault.problem)
     assert fault.remedy.startswith("Give log2 expression, or write level")
     with pytest.raises(UserError) as error:
-        check_level(LINEAR, source="m.tsv", platform="geo", level="log2")
+        check_scale(LINEAR, source="m.tsv", platform="geo", scale="log2")
     assert str(error.value).startswith(f"m.tsv: {fault.problem} {fault.remedy} If the values")
-    assert find_scale_fault(EXPRESSION, platform="geo", level="log2") is None
-    assert find_scale_fault(LINEAR, platform="geo", level="any") is None
+    assert find_scale_fault(EXPRESSION, platform="geo", scale="log2") is None
+    assert find_scale_fault(LINEAR, platform="geo", scale="any") is None
 
 
 @settings(max_examples=30)
 @given(st.integers(1, 1024), st.integers(0, 99))
 def test_the_verdict_does_not_depend_on_the_number_of_profiles(profiles, seed):
     values = log2(seed, profiles)
-    check_level(values, source="m", platform="geo", level="log2")
+    check_scale(values, source="m", platform="geo", scale="log2")
     with pytest.raises(UserError, match="look linear"):
-        check_level(2**values, source="m", platform="geo", level="log2")
+        check_scale(2**values, source="m", platform="geo", scale="log2")
     if profiles > 2:
         with pytest.raises(UserError, match="centred by gene"):
-            check_level(standardised(values), source="m", platform="gtex", level="log2")
+            check_scale(standardised(values), source="m", platform="gtex", scale="log2")
 
 
 class ArrayReader(Reader):
@@ -176,17 +176,17 @@ def test_late_profiles_in_other_units_are_refused_and_named(prepared_with, kind,
     values = np.concatenate([np.resize(first, (1100, GENES)), np.resize(late, (number, GENES))])
     with pytest.raises(UserError, match=f"late.tsv: .*{words}") as error:
         prepared_with(platform, level, values)
-    named = re.search(r": (\d+) profile\(s\), the first of them 'p(\d+)': ", str(error.value))
+    named = re.search(r": (\d+) profiles? \(first 'p(\d+)'\): ", str(error.value))
     assert 0.9 * min(number, 256) < int(named[1]) <= number
     assert 1100 <= int(named[2]) < 1105
-    assert ". Leave them out, or give them in the units of the others. If" in str(error.value)
+    assert ". Leave them out, or give them on the scale of the others. If" in str(error.value)
     assert 'level = "l' not in str(error.value), "the others are in the declared units"
 
 
 def test_one_array_in_other_units_among_many_is_found(prepared_with):
     values = log2(3, 2000)
     values[1790] = 2 ** values[1790]
-    with pytest.raises(UserError, match=r"1 profile\(s\), the first of them 'p1790': .* linear"):
+    with pytest.raises(UserError, match=r"1 profile \(first 'p1790'\): .* linear"):
         prepared_with("geo", "log2", values)
 
 
@@ -200,27 +200,27 @@ def test_many_negative_values_alone_are_no_fault(prepared_with, platform):
 def test_linear_arrays_become_log2():
     linear = LINEAR.astype(np.float32)
     rows = Rows.of(linear)
-    values = to_log2(rows, source="m", platform="geo", level="linear").pick()
+    values = to_log2(rows, source="m", platform="geo", scale="linear").pick()
     np.testing.assert_allclose(values, np.log2(linear.astype(float) + 1), rtol=1e-15)
     for platform, level in (("geo", "log2"), ("geo", "any"), ("gtex", "linear")):
-        assert to_log2(rows, source="m", platform=platform, level=level) is rows
+        assert to_log2(rows, source="m", platform=platform, scale=level) is rows
     with pytest.raises(
         UserError, match=r"m: declared linear, .* smallest value is -0\.5, and log2"
     ):
-        to_log2(Rows.of(linear - 0.5 - linear.min()), source="m", platform="geo", level="linear")
+        to_log2(Rows.of(linear - 0.5 - linear.min()), source="m", platform="geo", scale="linear")
 
 
 def test_genes_that_are_not_requested_may_be_negative():
     rows = Rows(np.array([[3.0, -1.0, 0.0]]), np.array([2, 0]))
-    values = to_log2(rows, source="m", platform="geo", level="linear").pick()
+    values = to_log2(rows, source="m", platform="geo", scale="linear").pick()
     assert values.tolist() == [[0.0, 2.0]]
 
 
 def test_units_in_a_word():
-    assert [units("geo", level) for level in ("log2", "linear", "any")] == [
+    assert [scale_label("geo", level) for level in ("log2", "linear", "any")] == [
         "log2", "log2(x + 1)", "as they are",
     ]  # fmt: skip
-    assert units("gtex", "log2") == units("gtex", "any") == "by rank"
+    assert scale_label("gtex", "log2") == scale_label("gtex", "any") == "by rank"
 
 
 @pytest.mark.realdata

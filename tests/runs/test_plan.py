@@ -274,9 +274,9 @@ def test_other_data_are_to_do_anew():
         ),
         (
             {"overrides": {"plain": {"k": "10"}}},
-            r"plain\.k=10: out of range\. The largest value is 9",
+            r"plain\.k=10 is out of range\. The largest value is 9",
         ),
-        ({"overrides": {"plain": {"k": "x"}}}, r"plain\.k=x: expected a whole number"),
+        ({"overrides": {"plain": {"k": "x"}}}, r"plain\.k=x is not a whole number"),
         ({"overrides": {"floor": {"k": "3"}}}, "There is no parameter of floor"),
     ],
     ids=str,

@@ -16,8 +16,6 @@ from genebench.datasets.sim.reader import Laboratory, SimulatedReader
 from genebench.errors import unknown
 from genebench.preprocessing.compendium import Compendium, Platform
 
-PRESETS = ("tiny", "small", "paper")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
@@ -70,7 +68,7 @@ def compendium(preset: str) -> Compendium:
         UserError: there is no such preset.
     """
     if preset not in SIZES:
-        raise unknown("preset of sim", preset, PRESETS)
+        raise unknown("preset of sim", preset, SIZES)
     return build(preset, SIZES[preset])
 
 

@@ -64,7 +64,8 @@ def build(regulation: Regulation, landmarks: int, twins: int, rng: np.random.Gen
     probes_each = np.concatenate([np.ones(landmarks, np.intp), probe_counts(len(target), rng)])
     probed = np.repeat(np.concatenate([landmark, target]), probes_each)
     probes = pd.Index([f"sim_{number:06d}_at" for number in range(1, len(probed) + 1)])
-    joined = _join(probes, probes_each)
+    by_gene = np.split(probes.to_numpy(), np.cumsum(probes_each)[:-1])
+    joined = [",".join(ids) for ids in by_gene]
     return Genome(
         ids=_versioned(names.index),
         landmarks=names.iloc[landmark].assign(probes=joined[:landmarks]),
@@ -78,11 +79,6 @@ def probe_counts(targets: int, rng: np.random.Generator) -> Ints:
     """Return the number of probes of each target gene, in the shares of the real map."""
     share = np.cumsum(PROBES_PER_TARGET) / sum(PROBES_PER_TARGET)
     return rng.permutation(1 + np.searchsorted(share, (np.arange(targets) + 0.5) / targets))
-
-
-def _join(probes: pd.Index, each: Ints) -> list[str]:
-    """Return the probe ids of each gene, joined by commas, from the number of probes of each."""
-    return [",".join(part) for part in np.split(probes.to_numpy(), np.cumsum(each)[:-1])]
 
 
 def _versioned(ids: pd.Index) -> pd.Index:

@@ -31,7 +31,7 @@ REPRESSED_SHARE = 0.15
 AMPLITUDE = 1.4
 """Mean effect of a regulator on a gene, log2."""
 NOISE = 0.33
-"""Typical standard deviation of a gene's own noise, log2."""
+"""Typical standard deviation of the noise of a gene, log2."""
 SILENT_SHARE = 0.03
 """Share of genes that are hardly expressed: background on the array, zeros in RNA-seq."""
 

@@ -40,7 +40,7 @@ class Instrument(Protocol):
 
 @dataclass(frozen=True)
 class Array:
-    """A microarray: probes with their own affinity, background, saturation and batch effect.
+    """A microarray: probes that differ in affinity, background and batch effect, with saturation.
 
     Attributes:
         gene: probes, position of the gene that each measures.
@@ -106,7 +106,7 @@ class Sequencer:
 
 
 def _low_rank(loadings: Floats, factors: Floats) -> Floats:
-    """Return ``loadings @ factors.T``, summed in one order whatever the number of threads."""
+    """Return ``loadings @ factors.T``, summed in one order for any number of threads."""
     total: Floats = np.outer(loadings[:, 0], factors[:, 0])
     for position in range(1, loadings.shape[1]):
         total += np.outer(loadings[:, position], factors[:, position])

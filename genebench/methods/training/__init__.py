@@ -7,7 +7,7 @@ epoch, the best epoch for each set, checkpoints, early stopping, time limit and 
 
 ::
 
-    params      parameters of the loop, to which a plugin adds its own defaults
+    params      parameters of the loop, for which a plugin sets defaults
     learner     the interface that a method implements
     batches     profiles on the device, or streamed to it
     noise       random masks, for dropout and the like

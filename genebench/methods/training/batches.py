@@ -55,8 +55,8 @@ class Resident:
 
     def batches(self, rows: torch.Tensor, size: int) -> Iterator[Batch]:
         """Yield batches, gathered on the device."""
-        for part in rows.to(self._x.device).split(size):  # type: ignore[no-untyped-call]
-            yield self._x.index_select(0, part), self._y.index_select(0, part)
+        for batch in rows.to(self._x.device).split(size):  # type: ignore[no-untyped-call]
+            yield self._x.index_select(0, batch), self._y.index_select(0, batch)
 
 
 class Streamed:
@@ -78,8 +78,8 @@ class Streamed:
         waiting: deque[Future[Batch]] = deque()
         # One thread: the disk is the limit, and batches must come in order.
         with ThreadPoolExecutor(max_workers=1) as reader:
-            for part in rows.split(size):  # type: ignore[no-untyped-call]
-                waiting.append(reader.submit(self._read, part))
+            for batch in rows.split(size):  # type: ignore[no-untyped-call]
+                waiting.append(reader.submit(self._read, batch))
                 if len(waiting) > BATCHES_AHEAD:
                     yield self._send(waiting.popleft().result())
             while waiting:
@@ -104,16 +104,13 @@ def sources(profiles: Sequence[Profiles], device: str, storage: str) -> list[Sou
         storage: ``resident``, ``streamed``, or ``auto``, which is resident if all of them fit.
     """
     if storage == "auto":
-        fits = sum(map(_bytes, profiles)) <= _MEMORY_SHARE * _memory(device)
+        n_values = sum(
+            len(each) * (len(each.landmark_genes) + len(each.target_genes)) for each in profiles
+        )
+        fits = n_values * _FLOAT32_BYTES <= _MEMORY_SHARE * _memory(device)
         storage = "resident" if fits else "streamed"
     kind = Resident if storage == "resident" else Streamed
-    return [kind(part, device) for part in profiles]
-
-
-def _bytes(profiles: Profiles) -> int:
-    """Return the bytes of all values as float32."""
-    n_genes = len(profiles.landmark_genes) + len(profiles.target_genes)
-    return len(profiles) * n_genes * _FLOAT32_BYTES
+    return [kind(each, device) for each in profiles]
 
 
 def _memory(device: str) -> int:

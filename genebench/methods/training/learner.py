@@ -18,8 +18,9 @@ class Learner(ABC):
     the same numbers.
 
     Attributes:
-        parts: consecutive slices of the target genes, together all of them. Each has its own best
-            epoch. Networks that share nothing have one part each, all others have one in all.
+        parts: consecutive slices of the target genes, together all of them. A best epoch is
+            chosen for each. Networks that share nothing have one part each, all others have one in
+            all.
         monitored: number of training profiles, a fixed random subset, whose error is computed
             after each epoch, for ``end_epoch`` and the learning curve.
         advice: parameter to change when training diverges, for the message of the error.
@@ -71,7 +72,7 @@ class Learner(ABC):
 def generator(seed: int, use: str, device: str = "cpu") -> torch.Generator:
     """Return a random generator for one use.
 
-    Each use has its own stream of numbers, so that a new use changes no other.
+    Each use has a separate stream of numbers, so that a new use changes no other.
     """
     # Seven bytes: a seed must fit into a signed 64-bit integer.
     digest = hashlib.sha256(f"{use}:{seed}".encode()).digest()

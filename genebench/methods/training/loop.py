@@ -1,7 +1,7 @@
 """Training loop: epochs of shuffled mini-batches, and the best epoch for each validation set.
 
 One training serves every validation set. The choice on one set depends on no other set: each has
-its own best epoch, its own patience and its own copy of the weights. All randomness comes from the
+a best epoch, a patience and a copy of the weights. All randomness comes from the
 seed and the epoch. A run for one set only, or one continued from a checkpoint, therefore ends with
 the same weights. On the CPU in float32 they are the same to the bit. A run may continue on another
 device, with the rounding of that device from there on.
@@ -258,9 +258,9 @@ class _Training:
         state = self.learner.state()
         # Everything is looked up before anything is changed: if a tensor is missing, the learner
         # is still as it was created, and training can begin anew.
-        values = _select(tensors, "state/", state)
+        values = _checked(tensors, "state/", state)
         self.best_weights = {
-            (part, epoch): _select(tensors, f"kept/{part}/{epoch}/", self.learner.weights(part))
+            (part, epoch): _checked(tensors, f"kept/{part}/{epoch}/", self.learner.weights(part))
             for part, epoch in history.best_epochs()
         }
         self.history = history
@@ -268,7 +268,7 @@ class _Training:
             value.copy_(values[name])
 
 
-def _select(tensors: Tensors, prefix: str, like: Tensors) -> Tensors:
+def _checked(tensors: Tensors, prefix: str, like: Tensors) -> Tensors:
     """Return the tensors under a prefix, which must have the names and shapes of ``like``.
 
     Raises:
@@ -302,7 +302,7 @@ def _checkpoint(
 def _digest(profiles: Profiles) -> str:
     """Return a digest of the ids of profiles and genes, and of one profile's values.
 
-    Hashing all values would read the whole dataset. One profile reveals other units.
+    Hashing all values would read the whole dataset. One profile reveals other statistics.
     """
     digest = hashlib.sha256()
     for table in (profiles.profiles, profiles.landmark_genes, profiles.target_genes):

@@ -1,4 +1,4 @@
-"""Parameters of the training loop, declared once. A method sets its own defaults and presets."""
+"""Parameters of the training loop, declared once. Each method sets other defaults and presets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def training_params(**defaults: Value | Mapping[str, Value]) -> tuple[Param, ...
     """Return the parameters of every method trained by :mod:`genebench.methods.training.loop`.
 
     Args:
-        defaults: name → the method's own default, or preset → value, where ``paper`` is the
+        defaults: name → the default of the method, or preset → value, where ``paper`` is the
             default: ``training_params(batch=100, epochs={"small": 20, "paper": 500})``.
 
     Raises:

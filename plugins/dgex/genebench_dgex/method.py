@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from genebench import Context, Method, Model, Profiles
-from genebench.training import DTYPES, Learner, Trained, generator, train
+from genebench.training import DTYPES, Learner, Trained, generator
+from genebench.training import train as run_training
 from genebench_dgex.network import Network
 
 MONITORED = 5000
@@ -22,16 +23,16 @@ class DGEX(Method):
     """Fully connected tanh networks with a linear output, under squared error."""
 
     def fit(
-        self, train_profiles: Profiles, validation_sets: Mapping[str, Profiles], context: Context
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
         """Train once, and return the model of the best epochs for each validation set."""
 
         def create() -> DGEXLearner:
-            n_landmarks = len(train_profiles.landmark_genes)
-            n_targets = len(train_profiles.target_genes)
+            n_landmarks = len(train.landmark_genes)
+            n_targets = len(train.target_genes)
             return DGEXLearner(n_landmarks, n_targets, self.params, context)
 
-        results = train(create, train_profiles, validation_sets, context, self.params)
+        results = run_training(create, train, validation_sets, context, self.params)
         return {name: _model(trained, context.device) for name, trained in results.items()}
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:

@@ -16,7 +16,8 @@ from torch.nn.functional import linear
 
 from genebench import Context, Method, Model, Profiles, UserError
 from genebench.specs import Value
-from genebench.training import Trained, train
+from genebench.training import Trained
+from genebench.training import train as run_training
 from genebench_ggan.fast_linear import row_norms
 from genebench_ggan.learner import GGANLearner
 from genebench_ggan.network import activation, dense_layers, forward
@@ -50,16 +51,16 @@ class GGAN(Method):
                 )
 
     def fit(
-        self, train_profiles: Profiles, validation_sets: Mapping[str, Profiles], context: Context
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
         """Train once, and return the model of the best epoch for each validation set."""
 
         def create() -> GGANLearner:
-            n_landmarks = len(train_profiles.landmark_genes)
-            n_targets = len(train_profiles.target_genes)
+            n_landmarks = len(train.landmark_genes)
+            n_targets = len(train.target_genes)
             return GGANLearner(n_landmarks, n_targets, self.params, context)
 
-        results = train(create, train_profiles, validation_sets, context, self.params)
+        results = run_training(create, train, validation_sets, context, self.params)
         return {name: self._model(trained, context.device) for name, trained in results.items()}
 
     def _model(self, trained: Trained, device: str) -> Generator:

@@ -3,7 +3,7 @@
 One product of the rows (x, |x|²) and (−2q, 1) gives scores s = |x|² − 2q·x in float32. A score is
 the squared distance less |q|². Its rounding error has a bound, so most of the order is certain.
 Otherwise Σ (q − x)² is summed directly, in float64, and decides. So neighbours and their
-order are those of direct distances in float64, whatever the data. The data only decide how often
+order are those of direct distances in float64, for any data. The data only decide how often
 distances are summed directly.
 """
 
@@ -173,7 +173,7 @@ def _smallest(values: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Ten
 
 @contextmanager
 def _full_precision() -> Iterator[None]:
-    """Compute products in full float32, whatever the process allows. The error bound needs it."""
+    """Compute products in full float32, which the error bound needs, even if less is allowed."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

@@ -81,19 +81,16 @@ class LSRL1(LinearMethod):
     ) -> Mapping[str, Model]:
         """Solve the path once, and choose one of its models on each validation set."""
         train_moments = moments(train, context.progress, device=context.device)
-        best_models = {
-            name: _BestModel(validation, context.device, self._choice(validation))
-            for name, validation in validation_sets.items()
-        }
+        best_models = {}
+        for name, validation in validation_sets.items():
+            n_targets = len(validation.target_genes)
+            choice = Choice(n_targets, per_gene=self.per_gene, patience=self.patience)
+            best_models[name] = _BestModel(validation, context.device, choice)
         gaps = self._solve_path(train_moments, best_models.values(), context)
         # No λ above the first can be better: there, all weights are zero already. So the upper end
         # is infinite, and only a choice at the lower end gets a note.
         grid = np.array([min(gaps), np.inf])
         return {name: self._with_gaps(best.model(grid), gaps) for name, best in best_models.items()}
-
-    def _choice(self, validation: Profiles) -> Choice:
-        n_targets = len(validation.target_genes)
-        return Choice(n_targets, per_gene=self.per_gene, patience=self.patience)
 
     def _solve_path(
         self, train_moments: Moments, best_models: Collection[_BestModel], context: Context

@@ -206,7 +206,7 @@ class Lasso:
         smooth = unfinished.sparse
         for checks_left in range(self._checks, -1, -1):
             gap = relative_gap(unfinished.products, ridge.penalty, unfinished.sparse, smooth)
-            # The last check ends every target, whatever its gap.
+            # The last check ends every target, with any gap.
             finished = gap <= (self._gap if checks_left else math.inf)
             done = unfinished.only(finished)
             solution.weights[:, done.position] = done.sparse

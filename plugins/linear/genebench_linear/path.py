@@ -47,7 +47,7 @@ class Choice:
     """The best penalty so far, by MAE on one validation set, and the path that was tried.
 
     The best penalty has the smallest MAE over profiles and genes. With ``per_gene`` each target has
-    its own. Of equals, the first stays.
+    a separate one. Of equals, the first stays.
 
     Attributes:
         penalties: the best λ so far, one per target.

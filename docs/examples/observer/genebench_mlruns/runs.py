@@ -19,7 +19,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from genebench._util.files import atomic_write
 from genebench.results.record import Record
 from genebench.runs.jobs import Job
 
@@ -44,7 +43,7 @@ def root() -> Path:
 class Run:
     """The run of a job. Its name is a hash of the keys of the job's records.
 
-    The same job therefore has the same run, in whatever process it is observed.
+    The same job therefore has the same run, in any process that observes it.
     """
 
     def __init__(self, job: Job) -> None:
@@ -153,8 +152,14 @@ def _safe(name: str) -> str:
 
 def _write_yaml(folder: Path, content: dict[str, Any]) -> None:
     """Write a file of YAML. Values of JSON are values of YAML, too."""
-    with atomic_write(folder / "meta.yaml") as file:
-        file.writelines(f"{key}: {json.dumps(value)}\n".encode() for key, value in content.items())
+    lines = [f"{key}: {json.dumps(value)}\n" for key, value in content.items()]
+    # Renamed at the end, so that MLflow never reads half a file.
+    draft = folder / f".meta.{os.getpid()}.tmp"
+    try:
+        draft.write_text("".join(lines), "utf-8")
+        draft.replace(folder / "meta.yaml")
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _now() -> int:
