@@ -460,7 +460,7 @@ class ReportSpec:
     summary: str
     code: str
     argument: str = ""
-    """Name of the one argument that the report requires, in lower case; empty if it takes none."""
+    """Name of the one argument that the report requires, in lower case. Empty if it takes none."""
     figures: bool = False
     """True if the report can be drawn: its class has ``draw``, and users may give ``--out``."""
 

@@ -331,7 +331,7 @@ class _Array:
         if bad.any():
             row, column = np.argwhere(bad)[0]
             raise UserError(
-                f"{self.path}: row {start + row}, column {column} (from 0 on; gene "
+                f"{self.path}: row {start + row}, column {column} (from 0 on, gene "
                 f"{self._genes.index[column]}) is {values[row, column]:g}: missing, or not finite "
                 "in float32. Mend the file: arrays are used as they are."
             )

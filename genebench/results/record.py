@@ -134,8 +134,8 @@ class PluginOrigin(_Part):
 
     version: str = Field(description="version of the distribution")
     install: Literal["wheel", "editable", "file", "built-in"] = Field(
-        description="wheel: an ordinary install; editable: runs from a checkout; file: a Python "
-        "file named on the command line; built-in: part of genebench"
+        description="wheel (an ordinary install), editable (runs from a checkout), file (a "
+        "Python file named on the command line) or built-in (part of genebench)"
     )
     commit: str = Field(default="", description="git commit of the checkout, empty without one")
     dirty: bool = Field(
@@ -160,7 +160,7 @@ class Provenance(_Part):
     python: str = Field(description="version of Python")
     versions: dict[str, str] = Field(description="version of every distribution that took part")
     git: dict[str, str] = Field(
-        description="distribution → git commit, with '-dirty' when there are changes; only for "
+        description="distribution → git commit, with '-dirty' when there are changes, only for "
         "those that run from a checkout"
     )
     plugins: dict[str, PluginOrigin] = Field(
@@ -219,7 +219,7 @@ class Record(_Part):
     shared_fit: tuple[str, ...] = Field(description="protocols that shared this fit")
     peak_memory: Count = Field(description="peak resident memory while the job ran, bytes")
     peak_memory_scope: Literal["job", "process"] = Field(
-        description="job: the peak of this job alone; process: the peak of the process so far"
+        description="job (the peak of this job alone) or process (the peak of the process so far)"
     )
     failure: Failure | None = Field(description="reason of a failure, null if the job is done")
     provenance: Provenance = Field(description="where, when and with what")

@@ -214,9 +214,9 @@ def empty(folder):
 BAD = {
     "NaN": (
         change("bgedv2_X_va", put(np.nan)),
-        "bgedv2_X_va_float64.npy: row 3, column 7 (from 0 on; gene ENSG007) is nan: missing",
+        "bgedv2_X_va_float64.npy: row 3, column 7 (from 0 on, gene ENSG007) is nan: missing",
     ),
-    "infinity": (change("GTEx_Y", put(-np.inf)), "row 3, column 7 (from 0 on; gene ENSG014) is -i"),
+    "infinity": (change("GTEx_Y", put(-np.inf)), "row 3, column 7 (from 0 on, gene ENSG014) is -i"),
     "too much for float32": (change("GTEx_Y", put(1e300)), "is 1e+300: missing, or not finite in"),
     "a column less": (
         change("GTEx_Y", lambda y: y[:, 1:]),
