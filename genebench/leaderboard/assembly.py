@@ -83,4 +83,4 @@ def build(
                 shown = {key: pair for key, pair in shown.items() if key not in error.faults}
             else:
                 return Built(out / "index.html", len(contents.boards), len(shown), problems)
-    raise no_record(some(problems, 1) or "All records are trials of tuning.")
+    raise no_record(some(problems, 1) or "All records are trials of tuning. Run a benchmark first.")

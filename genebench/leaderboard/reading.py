@@ -82,17 +82,15 @@ def read(folders: Sequence[Path]) -> Reading:
             problems += _conflict(earlier, run) if earlier else ()
             by_key[run.key] = _preferred(earlier, run) if earlier else run
     if not by_key:
-        raise no_record(some(problems, 1) or f"{folders[0]} has no results yet.")
+        nothing = f"{folders[0]}: no results yet. Run a benchmark first."
+        raise no_record(some(problems, 1) or nothing)
     runs = [run for _, run in sorted(by_key.items()) if not run.record.identity.is_trial]
     return Reading(tuple(runs), tuple(problems), len(by_key) - len(runs))
 
 
 def no_record(reason: str) -> UserError:
     """Return the error for results without a record that a board can show."""
-    return UserError(
-        f"There is no record to make a board of. {reason.rstrip('.')}. "
-        "Name another results folder, or run a benchmark first."
-    )
+    return UserError(f"There is no record to make a board of. {reason}")
 
 
 def _read_folder(folder: Path) -> tuple[list[Run], list[str]]:

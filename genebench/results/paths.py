@@ -28,7 +28,7 @@ from genebench.results.record import UNSAVED, Kept, Record
 LAYOUT_FILE = "genebench-results.json"
 """Name of the file that distinguishes a results folder from any other folder."""
 
-OTHER_FOLDER = "Name another folder with --results."
+OTHER_FOLDER = "Name another results folder."
 """Remedy for a folder that cannot be written to."""
 
 TEMPORARY_FILES = ".*.tmp"

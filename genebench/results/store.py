@@ -44,8 +44,6 @@ LAYOUT = 1
 _CHECKPOINT_DAYS = 30
 """Days that checkpoints are kept for their job to be run again."""
 
-_NAME_ANOTHER = f"{OTHER_FOLDER.capitalize()}."
-
 
 class Fault(NamedTuple):
     """A fault of a record."""
@@ -100,14 +98,12 @@ class ResultsStore:
             if self.root.is_dir() and any(
                 not path.name.startswith(".") for path in self.root.iterdir()
             ):
-                raise UserError(f"{self.root}: not a results folder. {_NAME_ANOTHER}") from None
+                raise UserError(f"{self.root}: not a results folder. {OTHER_FOLDER}") from None
             return
         except (ValueError, TypeError, KeyError):
             layout = "unknown"
         if layout != LAYOUT:
-            raise UserError(
-                f"{self.paths.layout}: layout {layout} is not {LAYOUT}. {_NAME_ANOTHER}"
-            )
+            raise UserError(f"{self.paths.layout}: layout {layout} is not {LAYOUT}. {OTHER_FOLDER}")
 
     def check_exists(self) -> None:
         """Check that the folder exists, and is a results folder of this layout.
@@ -117,11 +113,11 @@ class ResultsStore:
         """
         if not self.root.exists():
             raise UserError(
-                f"{self.root}: no such folder. Make results with genebench run, or {OTHER_FOLDER}."
+                f"{self.root}: no such folder. Make results with genebench run, or name another folder."
             )
         self.check()
         if not self.paths.layout.exists():
-            raise UserError(f"{self.root}: not a results folder. {_NAME_ANOTHER}")
+            raise UserError(f"{self.root}: not a results folder. {OTHER_FOLDER}")
 
     def keys(self) -> list[str]:
         """Return the keys of all records, done and failed, sorted."""

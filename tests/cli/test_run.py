@@ -416,20 +416,20 @@ def test_a_dataset_without_the_platform_that_a_protocol_needs_is_refused(
 
 def test_a_file_where_the_results_folder_should_be_is_refused(run, tmp_path):
     (tmp_path / "results").write_text("mine\n")
-    assert_one_line_error(run("--methods", "lsr"), "results", "--results")
+    assert_one_line_error(run("--methods", "lsr"), "results", "Name another results folder.")
     assert (tmp_path / "results").read_text() == "mine\n"
 
 
 def test_a_file_among_the_parents_of_the_results_folder_is_refused(genebench, tmp_path):
     (tmp_path / "file").write_text("mine\n")
     outcome = genebench("run", "--preset", "tiny", "--results", tmp_path / "file" / "results")
-    assert_one_line_error(outcome, "--results")
+    assert_one_line_error(outcome, "Name another results folder.")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_results_folder_without_permission_is_refused(run, tmp_path):
     (tmp_path / "results").mkdir(mode=0o555)
-    assert_one_line_error(run("--methods", "lsr"), "cannot write", "--results")
+    assert_one_line_error(run("--methods", "lsr"), "cannot write", "another results folder")
 
 
 def test_a_folder_that_is_something_else_is_refused_and_left_alone(run, tmp_path):
@@ -437,7 +437,9 @@ def test_a_folder_that_is_something_else_is_refused_and_left_alone(run, tmp_path
     results.mkdir()
     (results / "thesis.tex").write_text("precious\n")
     before = snapshot(results)
-    assert_one_line_error(run("--methods", "lsr"), "not a results folder", "--results")
+    assert_one_line_error(
+        run("--methods", "lsr"), "not a results folder", "Name another results folder."
+    )
     assert snapshot(results) == before
 
 

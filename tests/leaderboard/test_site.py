@@ -739,15 +739,15 @@ def test_no_record_at_all_is_the_users_mistake(store, tmp_path):
     with pytest.raises(UserError) as caught:
         made(store, tmp_path)
     assert str(caught.value) == (
-        f"There is no record to make a board of. {store.root} has no results yet. "
-        "Name another results folder, or run a benchmark first."
+        f"There is no record to make a board of. {store.root}: no results yet. "
+        "Run a benchmark first."
     )
     assert not (tmp_path / "site").exists()
 
 
 def test_trials_alone_are_no_board(store, tmp_path):
     put(store, identity("knn", test="geo/validation"))
-    with pytest.raises(UserError, match=r"All records are trials of tuning\. Name another"):
+    with pytest.raises(UserError, match=r"All records are trials of tuning\. Run a benchmark"):
         made(store, tmp_path)
 
 

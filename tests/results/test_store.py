@@ -370,7 +370,7 @@ def test_an_empty_folder_may_become_a_results_folder(tmp_path):
 
 def test_a_folder_with_something_else_in_it_is_not_written_to(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match=r"not a results folder\. Name another folder"):
+    with pytest.raises(UserError, match=r"not a results folder\. Name another results folder"):
         ResultsStore(tmp_path).prepare()
     assert {path.name for path in tmp_path.iterdir()} == {"thesis.txt"}
 
@@ -385,7 +385,7 @@ def test_a_folder_of_another_layout_is_refused(tmp_path, mark):
 @pytest.mark.parametrize("inside", ["", "results"])
 def test_a_file_in_the_place_of_the_folder_is_the_users_error(tmp_path, inside):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UserError, match=r"cannot write there \(.*\). Name another folder"):
+    with pytest.raises(UserError, match=r"cannot write there \(.*\). Name another results folder"):
         ResultsStore(tmp_path / "file" / inside).prepare()
 
 
