@@ -113,7 +113,8 @@ class ResultsStore:
         """
         if not self.root.exists():
             raise UserError(
-                f"{self.root}: no such folder. Make results with genebench run, or name another folder."
+                f"{self.root}: no such folder. Make results with genebench run, or name another "
+                "folder."
             )
         self.check()
         if not self.paths.layout.exists():
