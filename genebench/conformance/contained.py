@@ -6,6 +6,7 @@ the outcome of each. Whatever the method prints goes to standard error.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,8 +18,8 @@ from genebench.conformance.check import Check
 from genebench.conformance.collection import chosen_checks
 from genebench.conformance.run import Outcome, judged, outcome_of
 from genebench.conformance.subject import Subject
-from genebench.engines.process import Event, Worker
-from genebench.engines.worker import end_process, receive_order
+from genebench.processes.child import end_process, receive_order
+from genebench.processes.worker import Event, Worker
 
 TIME_LIMIT_SECONDS = 600.0
 """Default time limit of one check. The processes that checks wait for are given at most 300 s."""
@@ -90,7 +91,7 @@ def _events(order: bytes, time_limit: float) -> Iterator[Event]:
     """
     # A check may leave temporary files behind, however it ends. They are removed with this folder.
     with tempfile.TemporaryDirectory(prefix="genebench-check-", ignore_cleanup_errors=True) as tmp:
-        worker = Worker(order, __name__, environment={"TMPDIR": tmp}, output=_STDERR)
+        worker = Worker(order, __name__, environment=os.environ | {"TMPDIR": tmp}, output=_STDERR)
         try:
             last_event = worker.seconds
             while not worker.has_ended():

@@ -16,7 +16,7 @@ from genebench.methods.device import resolve_device
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.results.store import ResultsStore
-from genebench.runs.execute import seed_everything
+from genebench._util.seeds import seed_everything
 from genebench.runs.jobs import Job
 from genebench.runs.plan import Request, make_plan
 from genebench.specs import MethodSpec

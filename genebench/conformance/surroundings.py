@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from genebench.runs.execute import seed_everything
+from genebench._util.seeds import seed_everything
 
 
 class _Shared(NamedTuple):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -54,6 +54,7 @@ class Profiles:
         target_genes: pd.DataFrame,
         cache: Path | None = None,
         mmap: bool = False,
+        ask: Callable[[str], dict[str, NDArray[Any]]] | None = None,
     ) -> None:
         """Select rows of a matrix.
 
@@ -66,12 +67,15 @@ class Profiles:
             target_genes: table of the target genes, in column order.
             cache: path without suffix for files derived from these profiles, or None for no files.
             mmap: whether whole matrices are memory maps of cache files, not arrays in memory.
+            ask: in a sealed process, the function that asks genebench outside for something derived
+                from these profiles, by name. A method there can neither read nor write the cache.
         """
         self._expression = expression
         self._rows = rows
         self._standardiser = standardiser
         self._cache = cache
         self._mmap = mmap
+        self.ask = ask
         self.profiles = profiles
         self.landmark_genes = landmark_genes
         self.target_genes = target_genes
@@ -135,6 +139,32 @@ class Profiles:
     def target_rows(self, positions: NDArray[np.intp]) -> Matrix:
         """Return the targets of the profiles at some positions: positions × targets."""
         return self._read(self._rows[positions], self._columns("targets"))
+
+    def landmark_rows(self, positions: NDArray[np.intp]) -> Matrix:
+        """Return the landmarks of the profiles at some positions: positions × landmarks."""
+        return self._read(self._rows[positions], self._columns("landmarks"))
+
+    def own_file(self) -> Path:
+        """Return a .npy file of the expression of these profiles, and of no other.
+
+        It holds profiles × (landmarks, then targets), not standardised. It is the file of the
+        platform if these are all of its profiles. Otherwise it is a cache file, written once.
+
+        Raises:
+            OSError: the file cannot be written.
+            ValueError: these profiles are not from a file.
+        """
+        filename = getattr(self._expression, "filename", None)
+        if filename is None:
+            raise ValueError("these profiles lie in no file")
+        if len(self._rows) == len(self._expression) and (np.diff(self._rows) == 1).all():
+            return Path(filename)
+        path = self.cached("expression.npy")
+        if path is None:
+            raise ValueError("these profiles have no cache")
+        shape = (len(self), self._expression.shape[1])
+        self._cache_matrix(path, shape, (self._raw(rows, slice(None)) for rows in self._row_blocks(BLOCK)))
+        return path
 
     @property
     def standardiser(self) -> Standardiser:
@@ -209,16 +239,21 @@ class Profiles:
                 loaded[start : start + len(block)] = block
                 start += len(block)
             return loaded
-        fingerprint = self.fingerprint
-        if not _is_cached(path, shape, fingerprint):
-            path.parent.mkdir(exist_ok=True)
-            with write_checked(path, fingerprint) as stream:
-                writer = NpyWriter(stream, shape, np.float32)
-                for block in self.column_blocks(role):
-                    writer.append(block)
-                writer.close()
+        self._cache_matrix(path, shape, self.column_blocks(role))
         matrix: Matrix = np.load(path, mmap_mode="r", allow_pickle=False)
         return matrix
+
+    def _cache_matrix(self, path: Path, shape: tuple[int, int], blocks: Iterator[Matrix]) -> None:
+        """Write a matrix to a cache file, unless the file is there."""
+        fingerprint = self.fingerprint
+        if _is_cached(path, shape, fingerprint):
+            return
+        path.parent.mkdir(exist_ok=True)
+        with write_checked(path, fingerprint) as stream:
+            writer = NpyWriter(stream, shape, np.float32)
+            for block in blocks:
+                writer.append(block)
+            writer.close()
 
 
 def _is_cached(path: Path, shape: tuple[int, int], fingerprint: bytes) -> bool:

@@ -30,7 +30,7 @@ def file_plugin(path: Path) -> Plugin:
         name=path.stem,
         distribution=path.name,
         version=digest[:12] or "?",
-        load=lambda: _import_file(path),
+        load=lambda: import_file(path),
         file=path,
         digest=digest,
     )
@@ -75,7 +75,7 @@ class _FreshLoader(SourceFileLoader):
         return code
 
 
-def _import_file(path: Path) -> ModuleType:
+def import_file(path: Path) -> ModuleType:
     """Import a file under its own name, so that specs can name its code ``mymethod:MyMethod``."""
     name = path.stem
     spec = spec_from_file_location(name, path, loader=_FreshLoader(name, str(path)))

@@ -140,15 +140,6 @@ def notify(hook: str, *, watchers_only: bool = False, **arguments: Any) -> None:
         log.warning(complaint)
 
 
-def seed_everything(seed: int) -> None:
-    """Seed the global generators of Python, of numpy, and of torch where it is in use."""
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  for methods that use the global generator
-    # Never import torch for this: it costs seconds, and most methods do without.
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)
-
-
 def _check_code(job: Job) -> None:
     """Refuse a job whose code has changed since its key was computed.
 

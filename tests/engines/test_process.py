@@ -16,13 +16,14 @@ from genebench import hookimpl
 from genebench._util.hashing import code_digest
 from genebench.api import execute_plan, plan_run, planned_records, run
 from genebench.data.store import DataStore
-from genebench.engines import supervisor
-from genebench.engines.process import _SUPERVISOR, Worker, _watch
+from genebench.engines.process import _MODULE, _watch
 from genebench.engines.worker import Order, encoded
 from genebench.errors import UserError
 from genebench.plugins.discovery import installed, use_files
 from genebench.plugins.files import FILES
 from genebench.plugins.registry import registry
+from genebench.processes import supervisor
+from genebench.processes.worker import _SUPERVISOR, Worker
 from genebench.results.checks import verify
 from genebench.results.store import ResultsStore
 from genebench.runs.execute import execute
@@ -325,7 +326,8 @@ def test_an_interrupted_run_leaves_no_process(rogue, tmp_path):
 def test_a_worker_and_all_below_it_end_when_its_parent_is_killed(rogue, tmp_path):
     jobs, _ = planned("hides and loops", "geo", tmp_path)
     ResultsStore(tmp_path / "results").prepare()
-    worker = Worker(encoded(Order(jobs[0], Settings(results=tmp_path / "results"))))
+    order = Order(jobs[0], Settings(results=tmp_path / "results"))
+    worker = Worker(encoded(order), _MODULE)
     while not hidden(tmp_path):
         assert not worker.has_ended()
     worker._input.close()  # as the system does for a parent that is no more

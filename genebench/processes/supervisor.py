@@ -76,14 +76,14 @@ def kill(supervisor: int) -> list[int]:
     Returns:
         Ids of processes that would not die.
     """
-    left = _kill_descendants(supervisor)
+    left = kill_descendants(supervisor)
     # Last, because it adopts what its descendants leave behind.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(supervisor, signal.SIGKILL)
     return left
 
 
-def _kill_descendants(supervisor: int) -> list[int]:
+def kill_descendants(supervisor: int) -> list[int]:
     """Kill all processes below a supervisor, again and again until none is left.
 
     Returns:
@@ -166,13 +166,13 @@ def _read(pid: int, name: str) -> str:
 def _supervise(command: list[str]) -> NoReturn:
     """Run a command, end what it leaves behind, and end with its exit status."""
     _disable_core_dumps()
-    _adopt_orphans()
+    adopt_orphans()
     child = os.posix_spawn(command[0], command, os.environ)
     Thread(target=_end_with_parent, daemon=True).start()
     # Orphans that were adopted end here as well, and must be waited for.
     while (ended := os.wait())[0] != child:
         pass
-    _kill_descendants(os.getpid())
+    kill_descendants(os.getpid())
     status = os.waitstatus_to_exitcode(ended[1])
     if status < 0:
         # The parent sees a signal only if this process dies of it, so its handler must go.
@@ -190,7 +190,7 @@ def _disable_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent ends. Only Linux offers this."""
     if sys.platform == "linux":
         import ctypes

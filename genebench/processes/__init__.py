@@ -1,0 +1,1 @@
+"""Subprocesses that are supervised: measured, and ended with all that they start."""

@@ -1,0 +1,481 @@
+"""The side of a sealed job that scores: it starts the job's process, and stands in for its method.
+
+No code of the method is imported here. :class:`SealedMethod` and :class:`SealedModel` have the
+interface of a method and a model, and pass every call on.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Event as Flag
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from genebench._util.progress import Progress, silent
+from genebench._util.subprocesses import import_path
+from genebench._util.text import Escaped
+from genebench.data.profiles import Profiles
+from genebench.errors import UserError
+from genebench.method import Context, Method, Model
+from genebench.methods.moments import DERIVED, moments, tensors_of
+from genebench.plugins.registry import registry
+from genebench.processes.worker import MAX_TAIL_LINES, Worker, ending, last_words
+from genebench.results.record import Failure, Seal
+from genebench.sealing.confinement import Access, capability, environment
+from genebench.sealing.job import LIBRARIES, content_of
+from genebench.sealing.wire import MAX_ARRAY_BYTES, BrokenMessageError, Channel
+from genebench.specs import MethodSpec
+
+_NO_MODELS = "its process sent no models"
+_MAX_FACTS_BYTES = 64 << 20
+"""Bytes that the numbers per target of a model may have: 800 of them for 9,520 targets."""
+_MAX_LINE_BYTES = 2000
+"""Bytes of a line of output that are kept."""
+_ANSWER_SECONDS = 30
+"""Longest wait for the launcher to end a process. A process in state D may not end."""
+
+
+class SealedFailureError(Exception):
+    """The method failed in its process, or the process died. ``failure`` says how."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class SealedJob:
+    """What a job's process is started for.
+
+    Attributes:
+        method: the method.
+        params: its parameters in effect.
+        seed: seed of all random numbers.
+        device: ``cpu`` or ``cuda``.
+        n_targets: number of target genes.
+        parts: name → profiles that the method is given. Their files become readable.
+        scratch: folder for checkpoints, or None.
+        forbidden: folders that must stay out of reach.
+    """
+
+    method: MethodSpec
+    params: Mapping[str, Any]
+    seed: int
+    device: str
+    n_targets: int
+    parts: Mapping[str, Profiles] = field(default_factory=dict)
+    scratch: Path | None = None
+    forbidden: tuple[Path, ...] = ()
+
+
+@contextmanager
+def sealed(job: SealedJob) -> Iterator[SealedMethod]:
+    """Provide a method that lives in its own process. The process is ended with the block.
+
+    Raises:
+        UserError: the method refuses its parameters, or the process cannot be started.
+        SealedFailureError: the method cannot be imported or created.
+        OSError: the files of its profiles cannot be written.
+    """
+    files = {name: part.own_file() for name, part in job.parts.items()}
+    launcher = _idle.pop() if _idle else Launcher()
+    with tempfile.TemporaryDirectory(prefix="genebench-job-", ignore_cleanup_errors=True) as tmp:
+        process = None
+        try:
+            process = JobProcess(launcher, _order(job, files, Path(tmp)))
+            method = SealedMethod(process, job, files)
+            method.create()
+            yield method
+        finally:
+            if process is not None:
+                process.end()
+            if launcher.is_alive():
+                launcher.preload(process.libraries if process else ())
+                _idle.append(launcher)
+
+
+def close_launchers() -> None:
+    """End the launchers of this process that serve no job."""
+    while _idle:
+        _idle.pop().stop()
+
+
+_idle: list[Launcher] = []
+"""Launchers that serve no job, ready for the next."""
+
+atexit.register(close_launchers)
+
+
+def _order(job: SealedJob, files: Mapping[str, Path], temporary: Path) -> dict[str, Any]:
+    """Return the order of a job's process: what it may reach, and its environment."""
+    scratch = [] if job.scratch is None else [job.scratch]
+    access = Access(
+        import_path=import_path().split(os.pathsep),
+        read=[str(path) for path in (*files.values(), *_code_of(job.method))],
+        write=[str(path) for path in (temporary, *scratch)],
+        forbidden=[str(path) for path in job.forbidden],
+    )
+    folders = (
+        "HOME", "TMPDIR", "GENEBENCH_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
+        "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR",
+    )  # fmt: skip
+    return {
+        "access": asdict(access),
+        "environment": dict.fromkeys(folders, str(temporary)),
+        "landlocked": capability().level == "landlock",
+    }
+
+
+def _code_of(method: MethodSpec) -> Iterator[Path]:
+    """Yield files and folders with the code of a method, and of genebench itself.
+
+    An editable install may lie in a folder that is no entry of the import path.
+    """
+    plugin = registry().methods.plugins[method.name]
+    if plugin.file:
+        yield plugin.file
+    for package in ("genebench", method.code.partition(":")[0].partition(".")[0]):
+        spec = None if plugin.file and package == plugin.file.stem else find_spec(package)
+        if spec is not None:
+            yield from map(Path, spec.submodule_search_locations or filter(None, [spec.origin]))
+
+
+class Launcher:
+    """The launcher of jobs' processes, which runs in a supervised subprocess."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        order = json.dumps({"commands": theirs.fileno()}).encode()
+        self._commands = ours
+        self._commands.settimeout(_ANSWER_SECONDS)
+        self._output = _Output()
+        self._worker = Worker(
+            order, "genebench.sealing.launcher",
+            environment=environment(), pass_fds=(theirs.fileno(),), relay=self._output.add,
+        )  # fmt: skip
+        theirs.close()
+        self._loaded: set[str] = set()
+
+    def is_alive(self) -> bool:
+        """Return whether the launcher can start further processes."""
+        return not self._worker.has_ended()
+
+    def start(self, order: Mapping[str, Any], connection: socket.socket) -> int:
+        """Start the process of a job, and return its id."""
+        self._output.start()
+        line = json.dumps({"start": order}).encode() + b"\n"
+        socket.send_fds(self._commands, [line], [connection.fileno()])
+        return int(self._answer()["started"])
+
+    def end(self) -> tuple[int, int]:
+        """End the process of a job, and return its exit status and peak memory in bytes."""
+        mark = secrets.token_hex()
+        self._output.mark = mark.encode()
+        try:
+            self._commands.sendall(json.dumps({"end": mark}).encode() + b"\n")
+            answer = self._answer()
+        except OSError:
+            self.stop()
+            return -9, 0
+        self._output.finish()
+        # macOS counts bytes, all other systems kibibytes.
+        unit = 1 if sys.platform == "darwin" else 1024
+        return int(answer["ended"]), int(answer["peak"]) * unit
+
+    def preload(self, libraries: tuple[str, ...]) -> None:
+        """Import libraries that the last job used, so that the next starts with them."""
+        new = [name for name in libraries if name in LIBRARIES and name not in self._loaded]
+        # Only Linux: on macOS, libraries may not be used after a fork.
+        if new and sys.platform == "linux":
+            self._loaded |= set(new)
+            with suppress(OSError):
+                self._commands.sendall(json.dumps({"preload": new}).encode() + b"\n")
+
+    def failure(self, kind: str, message: str) -> Failure:
+        """Return a failure with the last output of the job in place of a traceback."""
+        return last_words(kind, message, self._output.lines)
+
+    def stop(self) -> None:
+        """End the launcher, and all below it."""
+        self._commands.close()
+        self._worker.stop()
+
+    def _answer(self) -> dict[str, Any]:
+        received = b""
+        while not received.endswith(b"\n"):
+            data = self._commands.recv(4096)
+            if not data:
+                raise ConnectionResetError("the launcher has ended")
+            received += data
+        answer: dict[str, Any] = json.loads(received)
+        return answer
+
+
+class _Output:
+    """The output of the jobs of a launcher: shown on standard error, its last lines kept."""
+
+    def __init__(self) -> None:
+        self.lines: deque[bytes] = deque(maxlen=MAX_TAIL_LINES)
+        self.mark = b""
+        self._unfinished = b""
+        self._marked = Flag()
+        self._shown = Escaped(None)
+
+    def start(self) -> None:
+        """Begin anew, for the next job."""
+        self.lines.clear()
+        self._unfinished, self.mark = b"", b""
+        self._marked.clear()
+        self._shown = Escaped(sys.stderr)
+
+    def add(self, data: bytes) -> None:
+        """Show complete lines. A thread calls this."""
+        *lines, self._unfinished = (self._unfinished + data).split(b"\n")
+        # Output without line ends must not fill the memory.
+        self._unfinished = self._unfinished[-_MAX_LINE_BYTES:]
+        for line in lines:
+            if self.mark and line == self.mark:
+                self._marked.set()
+            elif line:
+                self.lines.append(line[:_MAX_LINE_BYTES])
+                self._shown.write(line.decode("utf-8", "replace") + "\n")
+
+    def finish(self) -> None:
+        """Wait until all output of the job has arrived."""
+        self._marked.wait(_ANSWER_SECONDS)
+        self._shown.finish()
+
+
+class JobProcess:
+    """The process of a job, and the requests to it."""
+
+    def __init__(self, launcher: Launcher, order: Mapping[str, Any]) -> None:
+        self._launcher = launcher
+        self._peak = 0
+        self._ended: Failure | None = None
+        self.libraries: tuple[str, ...] = ()
+        ours, theirs = socket.socketpair()
+        try:
+            self._pid = launcher.start(order, theirs)
+        finally:
+            theirs.close()
+        self._channel = Channel(ours)
+        # The first message comes before any code of the method is imported.
+        self.seal = Seal.model_validate(self._receive()[0]["seal"])
+
+    def ask(
+        self,
+        request: str,
+        content: Mapping[str, Any] | None = None,
+        arrays: Mapping[str, NDArray[Any]] | None = None,
+        *,
+        limit: int = MAX_ARRAY_BYTES,
+        progress: Progress = silent,
+        derive: Callable[[str, str, str], Mapping[str, NDArray[Any]]] | None = None,
+    ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Make a request, and return the content and the arrays of the answer.
+
+        Args:
+            request: name of the request.
+            content: its content.
+            arrays: its arrays.
+            limit: bytes that the arrays of the answer may have.
+            progress: called for each step that the method reports.
+            derive: function that derives arrays from a part, given name, part and device.
+
+        Raises:
+            SealedFailureError: the method failed, or the process died.
+            UserError: the method refuses its parameters.
+        """
+        try:
+            self._channel.send({"request": request, **(content or {})}, arrays)
+        except OSError:
+            raise SealedFailureError(self._death()) from None
+        while True:
+            answer, received = self._receive(limit)
+            match answer:
+                case {"progress": [int(done), int(total), str(message)]}:
+                    progress(done, total, message)
+                case {"derive": str(name), "part": str(part), "device": str(device)} if derive:
+                    self._channel.send({}, derive(name, part, device))
+                case {"refused": str(message)} if request == "create":
+                    raise UserError(message)
+                case {"failed": dict(failure)}:
+                    raise SealedFailureError(_checked_failure(failure))
+                case _:
+                    return answer, received
+
+    def peak_memory(self) -> int:
+        """Return the most memory that the process has held so far, in bytes."""
+        if self._ended is None:
+            with suppress(OSError, IndexError, ValueError):
+                status = Path(f"/proc/{self._pid}/status").read_text()
+                kibibytes = status.partition("VmHWM:")[2].split()[0]
+                self._peak = max(self._peak, int(kibibytes) * 1024)
+        return self._peak
+
+    def end(self) -> None:
+        """End the process and all that it started."""
+        if self._ended is None:
+            self._death()
+        self._channel.close()
+
+    def _receive(self, limit: int = MAX_ARRAY_BYTES) -> tuple[dict[str, Any], dict[str, Any]]:
+        try:
+            return self._channel.receive(limit)
+        except BrokenMessageError as error:
+            message = f"its process sent {error}, not an answer"
+            raise SealedFailureError(self._launcher.failure("BrokenMessage", message)) from None
+        except (EOFError, OSError):
+            raise SealedFailureError(self._death()) from None
+
+    def _death(self) -> Failure:
+        """End the process, and return how it ended."""
+        if self._ended is None:
+            self.peak_memory()
+            status, peak = self._launcher.end()
+            self._peak = max(self._peak, peak)
+            self._ended = self._launcher.failure("ProcessDied", f"its process {ending(status)}")
+        return self._ended
+
+
+def _checked_failure(content: dict[str, Any]) -> Failure:
+    try:
+        return Failure.model_validate(content)
+    except ValidationError:
+        return Failure(kind="BrokenMessage", message="its process sent no failure", traceback="")
+
+
+class SealedMethod(Method):
+    """A method that lives in another process.
+
+    Attributes:
+        process: the process.
+    """
+
+    def __init__(self, process: JobProcess, job: SealedJob, files: Mapping[str, Path]) -> None:
+        super().__init__(**job.params)
+        self.process = process
+        self._job = job
+        self._files = files
+
+    def create(self) -> None:
+        """Import the method there, and create it with its parameters.
+
+        Raises:
+            UserError: it refuses its parameters.
+            SealedFailureError: it cannot be imported or created.
+        """
+        job, plugin = self._job, registry().methods.plugins[self._job.method.name]
+        self.process.ask(
+            "create",
+            {
+                "code": job.method.code,
+                "file": str(plugin.file) if plugin.file else "",
+                "params": dict(job.params),
+                "seed": job.seed,
+                "device": job.device,
+                "scratch": str(job.scratch) if job.scratch else "",
+            },
+        )
+
+    def fit(
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
+    ) -> dict[str, Model]:
+        """Fit the method there. The profiles must be parts of the job."""
+        names = {id(part): name for name, part in self._job.parts.items()}
+        content = {
+            "parts": {name: self._description(name, part) for name, part in self._job.parts.items()},
+            "train": names[id(train)],
+            "validation_sets": {name: names[id(part)] for name, part in validation_sets.items()},
+        }
+        arrays: dict[str, NDArray[Any]] = {}
+        for name, part in self._job.parts.items():
+            arrays |= _statistics(name, part)
+
+        def derive(name: str, part: str, device: str) -> dict[str, NDArray[Any]]:
+            if name != DERIVED or part not in self._job.parts:
+                return {}
+            return tensors_of(moments(self._job.parts[part], context.progress, device=device))
+
+        answer, _ = self.process.ask(
+            "fit", content, arrays, progress=context.progress, derive=derive
+        )
+        match answer:
+            case {"fitted": dict(fitted), "libraries": list(libraries)}:
+                self.process.libraries = tuple(map(str, libraries))
+            case _:
+                raise SealedFailureError(Failure(kind="BrokenMessage", message=_NO_MODELS, traceback=""))
+        # One object may serve several validation sets, but here each gets its own stand-in.
+        return {name: self._model(fitted[name]) for name in validation_sets if name in fitted}
+
+    def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> SealedModel:  # noqa: ARG002
+        """Restore a saved model there."""
+        answer, _ = self.process.ask("restore", {}, tensors)
+        return self._model(answer.get("restored"))
+
+    def _model(self, number: object) -> SealedModel:
+        return SealedModel(self.process, number, self._job.n_targets)
+
+    def _description(self, name: str, part: Profiles) -> dict[str, Any]:
+        return {
+            "name": name, "expression": str(self._files[name]),
+            "profiles": content_of(part.profiles),
+            "landmark_genes": content_of(part.landmark_genes),
+            "target_genes": content_of(part.target_genes),
+        }  # fmt: skip
+
+
+def _statistics(name: str, part: Profiles) -> dict[str, NDArray[Any]]:
+    """Return the statistics that standardise a part, by name."""
+    standardiser = part.standardiser
+    arrays: dict[str, NDArray[Any]] = {f"{name}.mean": standardiser.mean}
+    if standardiser.std is not None:
+        arrays[f"{name}.std"] = standardiser.std
+    if standardiser.quantiles is not None:
+        arrays[f"{name}.old"], arrays[f"{name}.new"] = standardiser.quantiles
+    return arrays
+
+
+class SealedModel(Model):
+    """A model that lives in another process."""
+
+    def __init__(self, process: JobProcess, number: object, n_targets: int) -> None:
+        self._process = process
+        self._request = {"model": number, "n_targets": n_targets}
+        self._n_targets = n_targets
+
+    def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+        """Return predicted targets, profiles × targets, of a block of landmarks."""
+        limit = len(landmarks) * self._n_targets * landmarks.itemsize
+        _, arrays = self._process.ask(
+            "predict", self._request, {"landmarks": landmarks}, limit=limit
+        )
+        return arrays.get("predicted", np.empty((0, 0), np.float32))
+
+    def tensors(self) -> Mapping[str, NDArray[Any]]:
+        """Return the arrays that the model predicts with."""
+        return self._process.ask("tensors", self._request)[1]
+
+    def read_facts(self) -> None:
+        """Read what the model states about itself: choices, notes, curves and others."""
+        facts, arrays = self._process.ask("facts", self._request, limit=_MAX_FACTS_BYTES)
+        self.choices, self.curves = facts.get("choices", {}), facts.get("curves", {})
+        self.notes = tuple(facts.get("notes", ()))
+        self.n_parameters = facts.get("n_parameters")
+        self.per_target = arrays
