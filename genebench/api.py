@@ -24,10 +24,10 @@ from genebench.results import DEFAULT_RESULTS
 from genebench.results.record import Kept, Record
 from genebench.results.store import ResultsStore
 from genebench.runs.execute import check
-from genebench.runs.jobs import Job, Settings
+from genebench.runs.jobs import Job, Settings, default_seal, seal_choice
 from genebench.runs.plan import Plan, Request, make_plan, merge_plans, wanted_metrics
 from genebench.runs.suite import Run, Suite, texts
-from genebench.specs import PRESETS, DeviceChoice
+from genebench.specs import PRESETS, DeviceChoice, SealChoice
 
 log = logging.getLogger("genebench")
 
@@ -124,6 +124,7 @@ def run(
     retry_failed: bool = False,
     time_limit: float | None = None,
     memory_limit: int | None = None,
+    sealed: SealChoice | None = None,
 ) -> Results:
     """Evaluate methods under protocols on a dataset. Results that exist are not computed again.
 
@@ -144,6 +145,9 @@ def run(
         retry_failed: whether to try again what failed earlier.
         time_limit: seconds after which a job is stopped.
         memory_limit: bytes that a job may hold, pages of mapped files not counted.
+        sealed: methods to run where they cannot reach test data: ``auto`` (those that genebench
+            does not ship), ``require`` (all, or stop) or ``off``. By default, as the environment
+            variable ``GENEBENCH_SEALED`` says, or ``auto``.
 
     Returns:
         The records of everything asked for, failed ones included, in the order of the plan.
@@ -155,6 +159,7 @@ def run(
     settings = Settings(
         results=Path(results), device=device_choice(device), keep=_kept(keep),
         metrics=tuple(_names(metrics)), time_limit=time_limit, memory_limit=memory_limit,
+        sealed=default_seal() if sealed is None else seal_choice(sealed),
     )  # fmt: skip
     engine = choose_engine(engine, settings)
     plan = plan_run(

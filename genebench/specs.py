@@ -419,6 +419,13 @@ class MetricSpec:
             raise ValueError(f"metric {self.name}: form 'terms' is for metrics of genes")
 
 
+SealChoice = Literal["auto", "require", "off"]
+"""Which methods run in a sealed process, where nothing that they are tested on can be reached.
+
+``auto``: methods that genebench does not ship, as far as the machine can seal. ``require``: all,
+and only where Landlock confines the process. ``off``: none.
+"""
+
 Limit = Literal["time", "memory"]
 """A limit of a job that an engine may keep."""
 

@@ -91,6 +91,27 @@ class NpyWriter:
         _check_number(self._written, self.shape)
 
 
+class NpyFile:
+    """A ``.npy`` file whose rows are written in any order.
+
+    Rows are written to the file, and not to a memory map, for the reason above.
+    """
+
+    def __init__(self, file: IO[bytes], shape: tuple[int, int], dtype: DTypeLike) -> None:
+        NpyWriter(file, shape, dtype)
+        self._file = file
+        self._dtype = np.dtype(dtype)
+        self._start = file.tell()
+        self._row_bytes = shape[1] * self._dtype.itemsize
+
+    def write_rows(self, positions: NDArray[np.intp], rows: NDArray[Any]) -> None:
+        """Write rows to their positions, converted to the type of the matrix."""
+        data = np.ascontiguousarray(rows, dtype=self._dtype)
+        for position, row in zip(positions, data, strict=True):
+            self._file.seek(self._start + int(position) * self._row_bytes)
+            self._file.write(row.data)
+
+
 def _check_number(written: int, shape: tuple[int, int]) -> None:
     if written != shape[0]:
         raise ValueError(f"{written} rows written, {shape[0]} declared")

@@ -30,6 +30,7 @@ __all__ = [
     "ReportFormatOption",
     "ResultsOption",
     "RetryFailedOption",
+    "SealedOption",
     "SetOption",
     "SilentOption",
     "command_line",
@@ -95,6 +96,13 @@ EngineOption = Annotated[
     typer.Option(
         help="Engine that executes the jobs. See list engines. Default: the first that keeps the "
         "limits."
+    ),
+]
+SealedOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Methods to run where they cannot reach test data: auto (those that genebench does "
+        "not ship), require (all, or stop) or off. Default: GENEBENCH_SEALED, or auto."
     ),
 ]
 RetryFailedOption = Annotated[bool, typer.Option("--retry-failed", help="Run failed jobs again.")]

@@ -22,6 +22,7 @@ from genebench.cli.options import (
     QuietOption,
     ResultsOption,
     RetryFailedOption,
+    SealedOption,
     SetOption,
     command_line,
     grid_of,
@@ -76,6 +77,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     ] = None,
     device: DeviceOption = "auto",
     engine: EngineOption = None,
+    sealed: SealedOption = None,
     time_limit_: TimeLimitOption = None,
     memory_limit_: MemoryLimitOption = None,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
@@ -106,7 +108,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     asked = tuple(metrics.split(",")) if metrics else ()
     engine, settings = settings_of(
         engine, device, time_limit_, memory_limit_,
-        results=results, keep=frozenset(keep), metrics=asked,
+        sealed=sealed, results=results, keep=frozenset(keep), metrics=asked,
     )  # fmt: skip
     read = _suite(suite, methods, set_, grid)
     name = dataset or (read.dataset if read else None) or "sim"
@@ -147,6 +149,8 @@ def settings_of(
     device: str,
     time: str | None = None,
     memory: str | None = None,
+    *,
+    sealed: str | None = None,
     **others: Any,
 ) -> tuple[str, Settings]:
     """Return the engine to use, and how it executes jobs.
@@ -156,6 +160,7 @@ def settings_of(
         device: the device that is asked for.
         time: time limit, as typed.
         memory: memory limit, as typed.
+        sealed: which methods to seal, if that is asked for.
         others: further fields of the settings.
 
     Raises:
@@ -163,11 +168,12 @@ def settings_of(
             support it.
     """
     from genebench import api
-    from genebench.runs.jobs import Settings
+    from genebench.runs.jobs import Settings, default_seal, seal_choice
 
     settings = Settings(
         device=api.device_choice(device), command=command_line(),
-        time_limit=time_limit(time), memory_limit=memory_limit(memory), **others,
+        time_limit=time_limit(time), memory_limit=memory_limit(memory),
+        sealed=default_seal() if sealed is None else seal_choice(sealed), **others,
     )  # fmt: skip
     return api.choose_engine(engine, settings), settings
 

@@ -24,6 +24,7 @@ from genebench.cli.options import (
     QuietOption,
     ResultsOption,
     RetryFailedOption,
+    SealedOption,
     SetOption,
     grid_of,
     overrides_of,
@@ -69,6 +70,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     seeds: Annotated[int, typer.Option(help="Number of seeds of stochastic methods.")] = 1,
     device: DeviceOption = "auto",
     engine: EngineOption = None,
+    sealed: SealedOption = None,
     time_limit_: TimeLimitOption = None,
     memory_limit_: MemoryLimitOption = None,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
@@ -90,7 +92,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
 
     asked = tuple(metrics.split(",")) if metrics else ()
     engine, settings = settings_of(
-        engine, device, time_limit_, memory_limit_, results=results, metrics=asked
+        engine, device, time_limit_, memory_limit_, sealed=sealed, results=results, metrics=asked
     )
     size = api.preset_of(dataset, preset)
     if out is not None:

@@ -17,6 +17,7 @@ from genebench.cli.options import (
     ProtocolsOption,
     QuietOption,
     ResultsOption,
+    SealedOption,
     SetOption,
     grid_of,
     overrides_of,
@@ -60,6 +61,7 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     ] = False,
     device: DeviceOption = "auto",
     engine: EngineOption = None,
+    sealed: SealedOption = None,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
     results: ResultsOption = DEFAULT_RESULTS,
     quiet: QuietOption = False,
@@ -74,7 +76,7 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     from genebench.runs.tune import Search
     from genebench.runs.tune import tune as search_and_test
 
-    engine, settings = settings_of(engine, device, results=results)
+    engine, settings = settings_of(engine, device, sealed=sealed, results=results)
     spec = registry().methods.get(method)
     protocols = [item.name for item in registry().protocols.choose(protocol.split(","))]
     fixed = overrides_of(set_ or ())

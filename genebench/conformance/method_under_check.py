@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from genebench._util.seeds import seed_everything
 from genebench.conformance.base import Models, NotApplicable, Params
 from genebench.conformance.temporary_home import EASY, PROTOCOLS, open_dataset
 from genebench.data.profiles import Profiles
@@ -16,7 +17,6 @@ from genebench.methods.device import resolve_device
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.results.store import ResultsStore
-from genebench._util.seeds import seed_everything
 from genebench.runs.jobs import Job
 from genebench.runs.plan import Request, make_plan
 from genebench.specs import MethodSpec

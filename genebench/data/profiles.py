@@ -163,7 +163,9 @@ class Profiles:
         if path is None:
             raise ValueError("these profiles have no cache")
         shape = (len(self), self._expression.shape[1])
-        self._cache_matrix(path, shape, (self._raw(rows, slice(None)) for rows in self._row_blocks(BLOCK)))
+        self._cache_matrix(
+            path, shape, (self._raw(rows, slice(None)) for rows in self._row_blocks(BLOCK))
+        )
         return path
 
     @property

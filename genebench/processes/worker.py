@@ -156,7 +156,7 @@ class Worker:
 
     def failure(self, kind: str, message: str) -> Failure:
         """Return a failure with the last output of the job in place of a traceback."""
-        return last_words(kind, message, self._tail.splitlines()[-MAXMAX_TAIL_LINES:])
+        return last_words(kind, message, self._tail.splitlines()[-MAX_TAIL_LINES:])
 
     @property
     def _input(self) -> IO[bytes]:

@@ -7,11 +7,10 @@ profiles, and later the landmarks of the test profiles. It never receives test t
 from __future__ import annotations
 
 import logging
-import random
+import secrets
 import shutil
-import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,13 @@ from typing import Any
 import numpy as np
 
 from genebench._util.hashing import code_digest
-from genebench._util.npy import NpyWriter
+from genebench._util.npy import NpyFile
+from genebench._util.seeds import seed_everything
+from genebench.data.home import home
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset, DataStore
 from genebench.errors import UserError
+from genebench.formats.base import BLOCK
 from genebench.method import Context, Method, Model
 from genebench.methods.device import resolve_device
 from genebench.methods.predictions import predict
@@ -31,16 +33,21 @@ from genebench.metrics.scoring import score
 from genebench.models.saved import save_model, tensors_of
 from genebench.plugins.discovery import installed, load_code
 from genebench.plugins.registry import registry
-from genebench.results.record import UNSAVED, Failure, Record
+from genebench.results.record import UNSAVED, Failure, Record, Seal
 from genebench.runs.failures import MethodFailedError, method_code
 from genebench.runs.jobs import Evaluation, Job, Settings
 from genebench.runs.model_facts import BadModelError, model_facts
 from genebench.runs.plan import split_digests
 from genebench.runs.provenance import Peak, Stopwatch
 from genebench.runs.recording import JobFacts, Recorder
+from genebench.runs.seals import is_sealed
+from genebench.sealing import capability
+from genebench.sealing.client import SealedJob, SealedModel, sealed
 from genebench.specs import Part
 
 log = logging.getLogger("genebench")
+
+NOT_SEALED = "run in the process that holds the test data"
 
 
 def execute(job: Job, settings: Settings) -> list[Record]:
@@ -64,11 +71,13 @@ def execute(job: Job, settings: Settings) -> list[Record]:
     recorder = run.recorder
     with recorder.store.work(evaluation.key for evaluation in job.evaluations) as checkpoints:
         try:
-            models = run.fit(_create_method(job), checkpoints)
+            with run.method(checkpoints) as method:
+                models = run.fit(method, checkpoints)
+                records = [
+                    run.evaluate(item, models[item.protocol.name]) for item in job.evaluations
+                ]
         except MethodFailedError as error:
             records = [recorder.write_failed(item, error.failure) for item in job.evaluations]
-        else:
-            records = [run.evaluate(item, models[item.protocol.name]) for item in job.evaluations]
         # Checkpoints of an interrupted job stay: Ctrl-C does not get here.
         if not any(map(_may_continue, records)):
             shutil.rmtree(checkpoints, ignore_errors=True)
@@ -119,13 +128,14 @@ def fail(
 def check(job: Job, settings: Settings, *, create: bool = True) -> None:
     """Find mistakes of the user before the first job starts.
 
-    With ``create``, the method is imported and created here, so that it can refuse its parameters.
+    With ``create``, a method that is not sealed is imported and created here, so that it can refuse
+    its parameters. A sealed one refuses them when its turn comes.
 
     Raises:
         UserError: parameters contradict each other, or there is no such device.
     """
     resolve_device(settings.device, job.method)
-    if create:
+    if create and not is_sealed(job.method.name, settings.sealed):
         # A method that fails for any other reason becomes a failed record when its turn comes.
         with suppress(MethodFailedError):
             _create_method(job)
@@ -236,6 +246,11 @@ class JobData:
         )
 
 
+def _named(validation_sets: Mapping[str, Profiles]) -> dict[str, Profiles]:
+    """Return validation sets by names that are no other part's."""
+    return {f"validation.{name}": profiles for name, profiles in validation_sets.items()}
+
+
 def _check_same_split(part: Part, for_fit: Dataset, for_scores: Dataset) -> None:
     """Refuse a split that differs between two dataset objects.
 
@@ -263,6 +278,41 @@ class JobRun:
     def __init__(self, recorder: Recorder, data: JobData) -> None:
         self.recorder = recorder
         self.data = data
+
+    @contextmanager
+    def method(self, checkpoints: Path) -> Iterator[Method]:
+        """Provide the method, created with its parameters: here, or in a sealed process.
+
+        Args:
+            checkpoints: folder that a sealed method may write to.
+
+        Raises:
+            UserError: the method refuses its parameters, or a required seal is not given.
+            MethodFailedError: it cannot be imported or created.
+        """
+        job, settings = self.recorder.job, self.recorder.settings
+        if not is_sealed(job.method.name, settings.sealed):
+            able = capability()
+            reason = able.reason if able.level == "no" else NOT_SEALED
+            self.recorder.seal = Seal(level="no", reason=reason)
+            yield _create_method(job)
+            return
+        order = SealedJob(
+            method=job.method, params=job.params, seed=job.seed,
+            device=self.recorder.facts.device, n_targets=len(self.data.train.target_genes),
+            parts={"train": self.data.train, **_named(self.data.validation_sets)},
+            scratch=checkpoints, forbidden=(settings.results, home()),
+        )  # fmt: skip
+        with ExitStack() as stack:
+            with method_code(UserError):
+                method = stack.enter_context(sealed(order))
+            self.recorder.follow(method.process)
+            if settings.sealed == "require" and method.process.seal.level != "landlock":
+                raise UserError(
+                    f"--sealed require: {job.method.name} cannot be confined "
+                    f"({method.process.seal.reason}). Use other folders, or --sealed auto."
+                )
+            yield method
 
     def fit(self, method: Method, checkpoints: Path) -> dict[str, Model]:
         """Fit the method, and return protocol → the model chosen on its validation set.
@@ -304,6 +354,8 @@ class JobRun:
                     scoring = score(test, predictions, recorder.facts.metrics[name])
                 files = self._keep_files(evaluation, model, path)
             with method_code():
+                if isinstance(model, SealedModel):
+                    model.read_facts()
                 facts = model_facts(model, len(test.target_genes))
                 # A record checks its content, so facts that it cannot hold fail here.
                 record = recorder.done(evaluation, scoring, facts, clock.seconds, files)
@@ -338,16 +390,21 @@ def _write_predictions(model: Model, test: Profiles, path: Path, clock: Stopwatc
     """Write the predictions for the test profiles as .npy: float32, profiles × targets.
 
     No more than one block is in memory. Only the model can fail the job: a full disk is the user's
-    matter, and ends the run.
+    matter, and ends the run. A sealed model sees the profiles in a random order, so that their
+    places say nothing about them.
 
     Raises:
         MethodFailedError: the model fails, or predicts another shape or values that are not finite.
     """
     n_targets = len(test.target_genes)
+    order = np.arange(len(test))
+    if isinstance(model, SealedModel):
+        np.random.default_rng(secrets.randbits(128)).shuffle(order)
     with path.open("wb") as stream:
-        writer = NpyWriter(stream, (len(test), n_targets), np.float32)
-        for landmarks in test.landmark_blocks():
+        file = NpyFile(stream, (len(test), n_targets), np.float32)
+        for start in range(0, len(test), BLOCK):
+            rows = order[start : start + BLOCK]
+            landmarks = test.landmark_rows(rows)
             with clock.phase("predict"), method_code():
                 block = predict(model, landmarks, n_targets)
-            writer.append(block)
-        writer.close()
+            file.write_rows(rows, block)

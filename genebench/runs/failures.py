@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from genebench.errors import describe
 from genebench.results.record import Failure
+from genebench.sealing.failure import SealedFailureError
 
 
 class MethodFailedError(Exception):
@@ -16,6 +17,9 @@ class MethodFailedError(Exception):
     def __init__(self, error: BaseException) -> None:
         kind, _, message = describe(error).partition(": ")
         super().__init__(message)
+        if isinstance(error, SealedFailureError):
+            self.failure = error.failure
+            return
         self.failure = Failure(
             kind=kind, message=message, traceback="".join(traceback.format_exception(error))
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
+from genebench.errors import unknown
 from genebench.results.record import Identity, Kept
-from genebench.specs import DeviceChoice, MethodSpec, ProtocolSpec, Value
+from genebench.specs import DeviceChoice, MethodSpec, ProtocolSpec, SealChoice, Value
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,28 @@ class Job:
         return f"{self.method.name}{''.join(changed)}{seed} on {self.dataset} ({protocols})"
 
 
+def default_seal() -> SealChoice:
+    """Return the choice of the environment variable ``GENEBENCH_SEALED``, or ``auto``.
+
+    Raises:
+        UserError: the variable holds something else.
+    """
+    return seal_choice(os.environ.get("GENEBENCH_SEALED") or "auto")
+
+
+def seal_choice(name: str) -> SealChoice:
+    """Return a choice of methods to seal, by name.
+
+    Raises:
+        UserError: there is no such choice.
+    """
+    choice: SealChoice
+    for choice in get_args(SealChoice):
+        if choice == name:
+            return choice
+    raise unknown("choice of --sealed", name, get_args(SealChoice))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How jobs are executed. Nothing here changes the key of a result."""
@@ -74,3 +99,6 @@ class Settings:
     """Seconds that a job may take, or None. Only some engines keep it."""
     memory_limit: int | None = None
     """Bytes that a job may hold, mapped files not counted, or None. Only some engines keep it."""
+    sealed: SealChoice = field(default_factory=default_seal)
+    """Which methods run in a sealed process. By default, as ``GENEBENCH_SEALED`` says, or ``auto``:
+    those that genebench does not ship."""

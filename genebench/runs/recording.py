@@ -25,8 +25,10 @@ from genebench.runs.jobs import Evaluation, Job, Settings
 from genebench.runs.model_facts import ModelFacts
 from genebench.runs.plan import metric_digests, wanted_metrics
 from genebench.runs.provenance import Peak, PeakMemory, Stopwatch, now, provenance
+from genebench.sealing.client import JobProcess
 from genebench.specs import MetricSpec
 
+_NOT_STARTED = "the method was not started"
 _UNSAVED_NOTE = "Its model cannot be saved, so none was kept."
 
 
@@ -106,6 +108,18 @@ class _Common(TypedDict):
     provenance: Provenance
 
 
+class ProcessPeak(Peak):
+    """Peak memory of a job in two processes: that of the method, and this one, which scores."""
+
+    def __init__(self, process: JobProcess, scoring: Peak) -> None:
+        self._process = process
+        self._scoring = scoring
+
+    def read(self) -> int:
+        """Return the larger of both peaks so far, in bytes."""
+        return max(self._process.peak_memory(), self._scoring.read())
+
+
 class Recorder:
     """Maker of the records of one job, with its clock.
 
@@ -115,6 +129,7 @@ class Recorder:
         facts: facts that all of its records hold.
         store: where its records go.
         clock: wall time of the phases that all evaluations share.
+        seal: how far the method is kept from the test data.
     """
 
     def __init__(
@@ -144,6 +159,12 @@ class Recorder:
         self.clock = clock or Stopwatch()
         self._started = started or now()
         self._memory = memory or PeakMemory()
+        self.seal = Seal(level="no", reason=_NOT_STARTED)
+
+    def follow(self, process: JobProcess) -> None:
+        """Take seal and peak memory from the process that the method runs in."""
+        self.seal = process.seal
+        self._memory = ProcessPeak(process, self._memory)
 
     def done(
         self,
@@ -219,7 +240,7 @@ class Recorder:
             shared_fit=tuple(item.protocol.name for item in self.job.evaluations),
             peak_memory=self._memory.read(),
             peak_memory_scope=self._memory.scope,
-            seal=Seal(level="no", reason="run in the process that holds the test data"),
+            seal=self.seal,
             provenance=self._provenance(),
         )
 

@@ -26,9 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from genebench._util.files import user_errors
 from genebench._util.progress import Progress, silent
 from genebench._util.subprocesses import import_path
 from genebench._util.text import Escaped
+from genebench.data.home import home
 from genebench.data.profiles import Profiles
 from genebench.errors import UserError
 from genebench.method import Context, Method, Model
@@ -37,6 +39,7 @@ from genebench.plugins.registry import registry
 from genebench.processes.worker import MAX_TAIL_LINES, Worker, ending, last_words
 from genebench.results.record import Failure, Seal
 from genebench.sealing.confinement import Access, capability, environment
+from genebench.sealing.failure import SealedFailureError
 from genebench.sealing.job import LIBRARIES, content_of
 from genebench.sealing.wire import MAX_ARRAY_BYTES, BrokenMessageError, Channel
 from genebench.specs import MethodSpec
@@ -48,14 +51,6 @@ _MAX_LINE_BYTES = 2000
 """Bytes of a line of output that are kept."""
 _ANSWER_SECONDS = 30
 """Longest wait for the launcher to end a process. A process in state D may not end."""
-
-
-class SealedFailureError(Exception):
-    """The method failed in its process, or the process died. ``failure`` says how."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 @dataclass(frozen=True)
@@ -88,14 +83,15 @@ def sealed(job: SealedJob) -> Iterator[SealedMethod]:
     """Provide a method that lives in its own process. The process is ended with the block.
 
     Raises:
-        UserError: the method refuses its parameters, or the process cannot be started.
+        UserError: the method refuses its parameters, or the files of its profiles cannot be
+            written.
         SealedFailureError: the method cannot be imported or created.
-        OSError: the files of its profiles cannot be written.
     """
-    files = {name: part.own_file() for name, part in job.parts.items()}
+    with user_errors(home(), "Set GENEBENCH_HOME to another folder."):
+        files = {name: part.own_file() for name, part in job.parts.items()}
     launcher = _idle.pop() if _idle else Launcher()
     with tempfile.TemporaryDirectory(prefix="genebench-job-", ignore_cleanup_errors=True) as tmp:
-        process = None
+        process: JobProcess | None = None
         try:
             process = JobProcess(launcher, _order(job, files, Path(tmp)))
             method = SealedMethod(process, job, files)
@@ -105,7 +101,7 @@ def sealed(job: SealedJob) -> Iterator[SealedMethod]:
             if process is not None:
                 process.end()
             if launcher.is_alive():
-                launcher.preload(process.libraries if process else ())
+                launcher.preload(() if process is None else process.libraries)
                 _idle.append(launcher)
 
 
@@ -400,7 +396,9 @@ class SealedMethod(Method):
         """Fit the method there. The profiles must be parts of the job."""
         names = {id(part): name for name, part in self._job.parts.items()}
         content = {
-            "parts": {name: self._description(name, part) for name, part in self._job.parts.items()},
+            "parts": {
+                name: self._description(name, part) for name, part in self._job.parts.items()
+            },
             "train": names[id(train)],
             "validation_sets": {name: names[id(part)] for name, part in validation_sets.items()},
         }
@@ -420,7 +418,9 @@ class SealedMethod(Method):
             case {"fitted": dict(fitted), "libraries": list(libraries)}:
                 self.process.libraries = tuple(map(str, libraries))
             case _:
-                raise SealedFailureError(Failure(kind="BrokenMessage", message=_NO_MODELS, traceback=""))
+                raise SealedFailureError(
+                    Failure(kind="BrokenMessage", message=_NO_MODELS, traceback="")
+                )
         # One object may serve several validation sets, but here each gets its own stand-in.
         return {name: self._model(fitted[name]) for name in validation_sets if name in fitted}
 

@@ -83,12 +83,12 @@ def confine(access: Access, *, landlocked: bool) -> Seal:
     isolated = namespaces.isolate()
     if reason := _within_reach(access) or ("" if landlocked else _without_landlock()):
         return Seal(level="view", isolated=isolated, reason=reason)
-    private = [*access.write, *namespaces.is_private(isolated)]
-    rules = [
+    private = [*map(Path, access.write), *namespaces.private_folders(isolated)]
+    rules: list[tuple[Path, int]] = [
         *((path, landlock.READ) for path in _readable(access)),
         *((Path(path), landlock.READ_DIR) for path in access.import_path),
         *((path, landlock.everything()) for path in _devices()),
-        *((Path(path), landlock.everything()) for path in private),
+        *((path, landlock.everything()) for path in private),
     ]
     return Seal(level="landlock", abi=landlock.restrict(rules), isolated=isolated)
 
@@ -161,9 +161,8 @@ def _modules(entry: Path) -> Iterator[Path]:
     except OSError:
         return
     for path in paths:
-        if path.suffix in (".py", ".so", ".pyd") or (path / "__init__.py").is_file():
-            yield path
-        elif path.suffix in (".dist-info", ".egg-info"):
+        is_module = path.suffix in (".py", ".so", ".dist-info", ".egg-info")
+        if is_module or (path / "__init__.py").is_file():
             yield path
 
 

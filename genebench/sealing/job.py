@@ -1,8 +1,8 @@
 """The process of a job: it holds the method and its models, and no profile that they are tested on.
 
 It confines itself before any code of the method is imported. Then it answers requests: create the
-method, fit it, predict a block of landmarks, report facts and tensors of a model. Test profiles come
-block by block, in an order that only the other side knows.
+method, fit it, predict a block of landmarks, report facts and tensors of a model. Test profiles
+come block by block, in an order that only the other side knows.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def serve(order: dict[str, Any], connection: socket.socket) -> NoReturn:
         _Server(channel).run()
     except (EOFError, OSError):
         pass  # the other side is gone, and needs no answer
-    except BaseException:
+    except BaseException:  # noqa: BLE001  whatever it is, this process ends here
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
@@ -75,9 +75,9 @@ def _close_others(kept: int) -> None:
 
     The launcher's own connections must not be inherited.
     """
-    for name in os.listdir("/dev/fd"):
-        number = int(name)
-        if number > 2 and number != kept:
+    for entry in list(Path("/dev/fd").iterdir()):
+        number = int(entry.name)
+        if number > sys.stderr.fileno() and number != kept:
             with suppress(OSError):
                 os.close(number)
 
@@ -115,7 +115,7 @@ class _Server:
                 answer = answers[content["request"]](content, arrays)
             except UserError as error:
                 answer = {"refused": str(error)} | _failure(error), {}
-            except BaseException as error:  # a method may raise anything
+            except BaseException as error:  # noqa: BLE001  a method may raise anything
                 answer = _failure(error), {}
             try:
                 self._channel.send(*answer)
@@ -168,7 +168,9 @@ class _Server:
             "choices": {name: _plain(value) for name, value in model.choices.items()},
             "notes": [str(note) for note in model.notes],
             "curves": {
-                name: {column: [float(value) for value in values] for column, values in curve.items()}
+                name: {
+                    column: [float(value) for value in values] for column, values in curve.items()
+                }
                 for name, curve in model.curves.items()
             },
             "n_parameters": _plain(model.n_parameters),

@@ -110,17 +110,18 @@ def _wait(pid: int, commands: socket.socket) -> tuple[int, Any] | None:
     """Wait for the end of a process, or for a command. Return how it ended, or None."""
     # With pidfd_open, one call waits for both. Without it, each is looked at by turns.
     watched: list[Any] = [commands]
+    timeout: float | None = _POLL_SECONDS
     if hasattr(os, "pidfd_open"):
         with suppress(OSError):
             watched.append(os.pidfd_open(pid))
-    timeout = None if len(watched) == 2 else _POLL_SECONDS
+            timeout = None
     try:
         while True:
             ready = select.select(watched, (), (), timeout)[0]
-            ended, *usage = os.wait4(pid, os.WNOHANG)
+            ended, status, usage = os.wait4(pid, os.WNOHANG)
             if ended:
                 supervisor.kill_descendants(os.getpid())
-                return usage[0], usage[1]
+                return status, usage
             if commands in ready:
                 return None
     finally:

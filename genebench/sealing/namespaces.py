@@ -41,6 +41,6 @@ def isolate() -> tuple[str, ...]:
     return ("network", "ipc", "shm") if mounted == 0 else ("network", "ipc")
 
 
-def is_private(isolated: tuple[str, ...]) -> list[Path]:
+def private_folders(isolated: tuple[str, ...]) -> list[Path]:
     """Return the folders that nobody else sees, given the result of :func:`isolate`."""
     return [_SHARED_MEMORY] if "shm" in isolated else []

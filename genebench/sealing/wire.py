@@ -25,6 +25,7 @@ _MAX_HEADER_BYTES = 256 << 20
 MAX_ARRAY_BYTES = 64 << 30
 """Default limit of all arrays of a message: the largest published network has 2.1 GB."""
 _DTYPE = re.compile(r"[<|][biuf][1248]")
+_MAX_DIMENSIONS = 8
 _BUFFER_BYTES = 4 << 20
 """Size of a socket's buffer: with the usual 208 kB, each side often waits for the other."""
 
@@ -64,7 +65,9 @@ class Channel:
                 if part.nbytes:
                     self._connection.sendall(part.reshape(-1).view(np.uint8).data)
 
-    def receive(self, limit: int = MAX_ARRAY_BYTES) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    def receive(
+        self, limit: int = MAX_ARRAY_BYTES
+    ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the content and the arrays of the next message.
 
         Args:
@@ -78,7 +81,7 @@ class Channel:
         if length > _MAX_HEADER_BYTES:
             raise BrokenMessageError(f"a header of {length:,} bytes")
         try:
-            header = json.loads(self._read(bytearray(length)))
+            header = json.loads(bytes(self._read(bytearray(length))))
             content, described = header["content"], header["arrays"]
             shapes = [(str(name), *_checked(dtype, shape)) for name, dtype, shape in described]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -116,6 +119,9 @@ class Channel:
 def _checked(dtype: Any, shape: Any) -> tuple[np.dtype[Any], tuple[int, ...]]:
     if not isinstance(dtype, str) or not _DTYPE.fullmatch(dtype):
         raise ValueError("an array of another type")
-    if not all(type(length) is int and length >= 0 for length in shape) or len(shape) > 8:
+    if (
+        not all(type(length) is int and length >= 0 for length in shape)
+        or len(shape) > _MAX_DIMENSIONS
+    ):
         raise ValueError("an array of another shape")
     return np.dtype(dtype), tuple(shape)
