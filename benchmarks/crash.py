@@ -21,7 +21,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-MARK = "GENEBENCH_CRASH_CHAIN"
+MARK = "TORCH_GENEBENCH_CHAIN"
+"""Variable that tells a chain's processes. A sealed process inherits only some beginnings."""
 PLUGIN = """
 from genebench import Method, Model, hookimpl
 from genebench.specs import MethodSpec
@@ -65,7 +66,9 @@ class Chain:
 
     def commands(self) -> dict[str, list[str]]:
         """Return the commands of the chain, in order."""
-        results, board = str(self.folder / "results"), str(self.folder / "board")
+        results, merged, board = (
+            str(self.folder / name) for name in ("results", "merged", "board")
+        )
         return {
             "prepare": ["data", "prepare", "sim", "--preset", "tiny"],
             "run": [
@@ -73,8 +76,8 @@ class Chain:
                 "--sealed", "require", "--keep-models", "--keep-predictions", "-q",
                 "--results", results,
             ],
-            "merge": ["results", "merge", results, "--into", str(self.folder / "merged")],
-            "leaderboard": ["leaderboard", "--results", str(self.folder / "merged"), "--out", board],
+            "merge": ["results", "merge", results, "--results", merged],
+            "leaderboard": ["leaderboard", merged, "--out", board],
         }  # fmt: skip
 
     def start(self, words: list[str]) -> subprocess.Popen[bytes]:
@@ -108,14 +111,11 @@ class Chain:
         mark = f"{MARK}={self.environment[MARK]}\0".encode()
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                state = (
-                    (process / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
-                )
-                # A sealed process inherits few variables. Its home tells whose it is.
-                told = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+                stat = (process / "stat").read_text("utf-8", "replace")
+                marked = mark in (process / "environ").read_bytes()
             except OSError:
                 continue
-            if state not in "ZX" and mark in told:
+            if marked and stat.rpartition(")")[2].split()[0] not in "ZX":
                 yield int(process.name)
 
     def litter(self) -> list[Path]:

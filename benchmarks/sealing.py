@@ -86,8 +86,10 @@ def command(seal: str, words: list[str], results: Path) -> float:
     """Run a command with or without the seal, and return its seconds."""
     start = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-m", "genebench", "run", *words, "--sealed", seal, "-q"]
-        + ["--results", str(results)],
+        [
+            sys.executable, "-m", "genebench", "run", *words, "--sealed", seal, "-q",
+            "--results", str(results),
+        ],
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     return time.perf_counter() - start
