@@ -6,8 +6,8 @@ profiles, and later the landmarks of the test profiles. It never receives test t
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genebench._util.hashing import code_digest
 from genebench._util.npy import NpyFile
@@ -347,7 +348,8 @@ class JobRun:
         clock = Stopwatch(recorder.clock.seconds)
         try:
             with recorder.store.scratch(evaluation.key) as path:
-                _write_predictions(model, test, path, clock)
+                order = prediction_order(recorder.job.data, evaluation.identity.test, len(test))
+                _write_predictions(model, test, order, path, clock)
                 # A memory map: 11,101 published test profiles × 9,520 targets are 423 MB.
                 predictions = np.load(path, mmap_mode="r", allow_pickle=False)
                 with clock.phase("score"):
@@ -386,20 +388,40 @@ class JobRun:
         return files
 
 
-def _write_predictions(model: Model, test: Profiles, path: Path, clock: Stopwatch) -> None:
+def prediction_order(data: str, test: str, number: int) -> NDArray[np.intp]:
+    """Return the order in which test profiles are predicted.
+
+    It is the same for every method, and says nothing about the profiles. It must not be drawn anew:
+    the last bit of a matrix product can depend on the place of a row.
+
+    Args:
+        data: digest of the dataset.
+        test: the test set, as the identity of a result names it.
+        number: number of test profiles.
+    """
+    places = [hashlib.sha256(f"{data} {test} {place}".encode()).digest() for place in range(number)]
+    return np.array(sorted(range(number), key=places.__getitem__), dtype=np.intp)
+
+
+def _write_predictions(
+    model: Model, test: Profiles, order: NDArray[np.intp], path: Path, clock: Stopwatch
+) -> None:
     """Write the predictions for the test profiles as .npy: float32, profiles × targets.
 
     No more than one block is in memory. Only the model can fail the job: a full disk is the user's
-    matter, and ends the run. A sealed model sees the profiles in a random order, so that their
-    places say nothing about them.
+    matter, and ends the run.
+
+    Args:
+        model: the model.
+        test: the test profiles.
+        order: the order in which they are predicted. They are written in their own order.
+        path: the file.
+        clock: the clock of the evaluation.
 
     Raises:
         MethodFailedError: the model fails, or predicts another shape or values that are not finite.
     """
     n_targets = len(test.target_genes)
-    order = np.arange(len(test))
-    if isinstance(model, SealedModel):
-        np.random.default_rng(secrets.randbits(128)).shuffle(order)
     with path.open("wb") as stream:
         file = NpyFile(stream, (len(test), n_targets), np.float32)
         for start in range(0, len(test), BLOCK):
