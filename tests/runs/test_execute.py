@@ -32,7 +32,7 @@ from genebench.protocols import GEO, GTEX
 from genebench.results.checks import verify
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
-from genebench.runs.execute import execute
+from genebench.runs.execute import execute, prediction_order
 from genebench.runs.jobs import Job, Settings
 from genebench.runs.plan import Request, make_plan
 from genebench.specs import MethodSpec, MetricSpec
@@ -374,7 +374,18 @@ def test_a_model_is_given_blocks_of_the_test_landmarks_and_nothing_else(bench, t
             return super().predict(landmarks)
 
     bench.run(predicting_with(Spy))
-    np.testing.assert_array_equal(np.concatenate(blocks), tiny.profiles(GEO.test).landmarks)
+    test = tiny.profiles(GEO.test).landmarks
+    order = prediction_order(tiny.digest, str(GEO.test), len(test))
+    np.testing.assert_array_equal(np.concatenate(blocks), test[order])
+
+
+def test_the_order_of_predictions_says_nothing_and_stays_the_same():
+    order = prediction_order("0123456789abcdef", "geo/test", 1000)
+    assert sorted(order) == list(range(1000))
+    assert abs(np.corrcoef(order, np.arange(1000))[0, 1]) < 0.1
+    assert list(order) == list(prediction_order("0123456789abcdef", "geo/test", 1000))
+    assert list(order) != list(prediction_order("0123456789abcdef", "gtex", 1000))
+    assert order[:5].tolist() == [577, 566, 224, 191, 849]
 
 
 def test_a_model_that_spoils_its_input_changes_no_truth(bench):
