@@ -186,9 +186,7 @@ def open_model(path: Path | str, device: str = "auto") -> SavedModel:
     """
     path = Path(path)
     header, tensors = _read(path)
-    of_model = {
-        name.removeprefix(_OWN): part for name, part in tensors.items() if name.startswith(_OWN)
-    }
+    of_model = _own(tensors)
     spec = registry().methods.get(header.identity.method)
     context = Context(seed=header.identity.seed, device=resolve_device(device, spec))
     try:
@@ -208,6 +206,23 @@ def open_model(path: Path | str, device: str = "auto") -> SavedModel:
         standardiser=standardiser,
         notes=_notes(header, code_digest(spec.code)),
     )
+
+
+def read_model(path: Path) -> tuple[Identity, Tensors]:
+    """Return the identity and the own tensors of a saved model. No code of a method is run.
+
+    Raises:
+        UserError: the file is missing, or holds no saved model.
+    """
+    header, tensors = _read(path)
+    return header.identity, _own(tensors)
+
+
+def _own(tensors: Tensors) -> Tensors:
+    """Return the tensors that a method gave, under the names that it gave them."""
+    return {
+        name.removeprefix(_OWN): part for name, part in tensors.items() if name.startswith(_OWN)
+    }
 
 
 def _restored(

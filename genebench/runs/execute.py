@@ -6,7 +6,6 @@ profiles, and later the landmarks of the test profiles. It never receives test t
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,19 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genebench._util.hashing import code_digest
-from genebench._util.npy import NpyFile
 from genebench._util.seeds import seed_everything
 from genebench.data.home import home
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset, DataStore
 from genebench.errors import UserError
-from genebench.formats.base import BLOCK
 from genebench.method import Context, Method, Model
 from genebench.methods.device import resolve_device
-from genebench.methods.predictions import predict
 from genebench.methods.training.errors import DivergedError
 from genebench.metrics.scoring import score
 from genebench.models.saved import save_model, tensors_of
@@ -39,6 +34,7 @@ from genebench.runs.failures import MethodFailedError, method_code
 from genebench.runs.jobs import Evaluation, Job, Settings
 from genebench.runs.model_facts import BadModelError, model_facts
 from genebench.runs.plan import split_digests
+from genebench.runs.predicting import prediction_order, write_predictions
 from genebench.runs.provenance import Peak, Stopwatch
 from genebench.runs.recording import JobFacts, Recorder
 from genebench.runs.seals import is_sealed
@@ -349,7 +345,7 @@ class JobRun:
         try:
             with recorder.store.scratch(evaluation.key) as path:
                 order = prediction_order(recorder.job.data, evaluation.identity.test, len(test))
-                _write_predictions(model, test, order, path, clock)
+                write_predictions(model, test, order, path, clock)
                 # A memory map: 11,101 published test profiles × 9,520 targets are 423 MB.
                 predictions = np.load(path, mmap_mode="r", allow_pickle=False)
                 with clock.phase("score"):
@@ -386,47 +382,3 @@ class JobRun:
                     save_model(path, tensors, evaluation.identity, evaluation.key, self.data.train)
                     files["model"] = store.keep(path, evaluation.key, "model")
         return files
-
-
-def prediction_order(data: str, test: str, number: int) -> NDArray[np.intp]:
-    """Return the order in which test profiles are predicted.
-
-    It is the same for every method, and says nothing about the profiles. It must not be drawn anew:
-    the last bit of a matrix product can depend on the place of a row.
-
-    Args:
-        data: digest of the dataset.
-        test: the test set, as the identity of a result names it.
-        number: number of test profiles.
-    """
-    places = [hashlib.sha256(f"{data} {test} {place}".encode()).digest() for place in range(number)]
-    return np.array(sorted(range(number), key=places.__getitem__), dtype=np.intp)
-
-
-def _write_predictions(
-    model: Model, test: Profiles, order: NDArray[np.intp], path: Path, clock: Stopwatch
-) -> None:
-    """Write the predictions for the test profiles as .npy: float32, profiles × targets.
-
-    No more than one block is in memory. Only the model can fail the job: a full disk is the user's
-    matter, and ends the run.
-
-    Args:
-        model: the model.
-        test: the test profiles.
-        order: the order in which they are predicted. They are written in their own order.
-        path: the file.
-        clock: the clock of the evaluation.
-
-    Raises:
-        MethodFailedError: the model fails, or predicts another shape or values that are not finite.
-    """
-    n_targets = len(test.target_genes)
-    with path.open("wb") as stream:
-        file = NpyFile(stream, (len(test), n_targets), np.float32)
-        for start in range(0, len(test), BLOCK):
-            rows = order[start : start + BLOCK]
-            landmarks = test.landmark_rows(rows)
-            with clock.phase("predict"), method_code():
-                block = predict(model, landmarks, n_targets)
-            file.write_rows(rows, block)

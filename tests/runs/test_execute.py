@@ -32,9 +32,10 @@ from genebench.protocols import GEO, GTEX
 from genebench.results.checks import verify
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
-from genebench.runs.execute import execute, prediction_order
+from genebench.runs.execute import execute
 from genebench.runs.jobs import Job, Settings
 from genebench.runs.plan import Request, make_plan
+from genebench.runs.predicting import prediction_order
 from genebench.specs import MethodSpec, MetricSpec
 
 MARK = "genebench-results.json"

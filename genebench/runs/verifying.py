@@ -1,0 +1,75 @@
+"""Predictions made again from a saved model, to verify a record."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genebench._util.files import full_disk
+from genebench._util.hashing import code_digest
+from genebench.data.home import home
+from genebench.data.store import Dataset
+from genebench.errors import UserError
+from genebench.method import Context
+from genebench.models.saved import read_model
+from genebench.plugins.registry import registry
+from genebench.results.record import Record
+from genebench.runs.failures import MethodFailedError, method_code
+from genebench.runs.predicting import prediction_order, write_predictions
+from genebench.runs.provenance import Stopwatch
+from genebench.runs.seals import is_sealed
+from genebench.sealing.client import SealedJob, sealed
+
+
+def predict_again(record: Record, path: Path, dataset: Dataset) -> NDArray[np.float32]:
+    """Predict the test profiles of a record from its saved model, in a sealed process.
+
+    Args:
+        record: a done record.
+        path: its saved model.
+        dataset: its dataset.
+
+    Returns:
+        Profiles × targets, standardised, in the order of the dataset. A memory map.
+
+    Raises:
+        UserError: the method is not installed or another by now, cannot be sealed here, or cannot
+            restore the model.
+    """
+    identity = record.identity
+    spec = registry().methods.get(identity.method)
+    if code_digest(spec.code) != identity.code.digest:
+        raise UserError(
+            f"{path}: the installed code of {identity.method} is not that of the record. Install "
+            f"{identity.code.distribution} {identity.code.version}."
+        )
+    # Tensors of a stranger, and code that may be the stranger's as well.
+    is_sealed(spec.name, "require")
+    protocol = registry().protocols.get(identity.protocol)
+    test = dataset.profiles((protocol.trial() if identity.is_trial else protocol).test)
+    saved, tensors = read_model(path)
+    if saved != identity:
+        raise UserError(f"{path}: this is the model of another result. Remove the record.")
+    job = SealedJob(
+        method=spec, params=identity.params, seed=identity.seed, device="cpu",
+        n_targets=len(test.target_genes), forbidden=(path.parent, home()),
+    )  # fmt: skip
+    order = prediction_order(identity.data, identity.test, len(test))
+    with tempfile.TemporaryDirectory(prefix="genebench-verify-") as folder:
+        out = Path(folder, "predictions.npy")
+        try:
+            with method_code(UserError, OSError), sealed(job) as method:
+                model = method.restore(tensors, Context(seed=identity.seed))
+                with full_disk(Path(folder), "Set TMPDIR to a larger place."):
+                    write_predictions(model, test, order, out, Stopwatch())
+        except MethodFailedError as error:
+            raise UserError(
+                f"{path}: {spec.name} cannot predict from its model ({error}). Run again with "
+                "--keep-models."
+            ) from error
+        # The map keeps the file until it is no longer used.
+        predictions: NDArray[np.float32] = np.load(out, mmap_mode="r", allow_pickle=False)
+    return predictions
