@@ -37,6 +37,8 @@ from genebench.plugins.guards import no_exit
 
 log = logging.getLogger("genebench")
 
+_MOST_LETTERS = 1_000
+"""Letters of a message. A longer one quotes a value that nobody reads."""
 _FAULTS_OF_PATHS = {
     errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
     errno.EISDIR, errno.ENOSPC, errno.EDQUOT,
@@ -152,4 +154,8 @@ def _complain(message: str) -> int:
 
 
 def _say(message: str) -> None:
-    output.message(f"genebench: {' '.join(message.split())}")
+    line = f"genebench: {' '.join(message.split())}"
+    if len(line) > _MOST_LETTERS:
+        # The start says what is wrong, and the end what to do.
+        line = f"{line[: _MOST_LETTERS // 2]} … {line[-_MOST_LETTERS // 2 :]}"
+    output.message(line)

@@ -131,7 +131,8 @@ def tensors_of(model: Model) -> Tensors:
     """
     tensors = {name: np.ascontiguousarray(part) for name, part in model.tensors().items()}
     for name, part in tensors.items():
-        if not isinstance(name, str) or name != encodable(name):
+        # A plugin may name a tensor by a number.
+        if str(name) != name or name != encodable(name):
             raise ValueError(f"tensor {name!r}: its name is not text")
         if part.dtype.kind not in "biuf" or part.dtype.itemsize > _MOST_BYTES:
             raise ValueError(f"tensor {name} holds {part.dtype}, not numbers of at most 64 bits")
