@@ -15,8 +15,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-import typer
-
 from genebench._util.descriptors import lead_nowhere
 from genebench._util.files import user_errors
 from genebench._util.text import printable, visible
@@ -94,6 +92,9 @@ class _Stream:
 class _Results(_Stream):
     """Standard output. An error while writing ends the command."""
 
+    encoding = "utf-8"
+    """The encoding that typer sees. It would go around this stream if there were a poorer one."""
+
     def write(self, text: str) -> int:
         """Write a text."""
         with _ends_the_command():
@@ -134,22 +135,24 @@ def _ends_the_command() -> Iterator[None]:
 
 def line(text: str = "") -> None:
     """Print a line. Control characters in it become escapes."""
-    typer.echo(visible(text))
+    styled(f"{visible(text)}\n")
 
 
 def block(text: str) -> None:
     """Print a text of several lines as it ends. Other control characters become escapes."""
-    typer.echo(visible(text, kept="\n\t"), nl=False)
+    styled(visible(text, kept="\n\t"))
 
 
 def styled(text: str) -> None:
     """Print a text with the control characters that colour it. Its parts are escaped already."""
-    typer.echo(text, nl=False)
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def message(text: str) -> None:
     """Print a line on standard error. Control characters in it become escapes."""
-    typer.echo(visible(text), err=True)
+    sys.stderr.write(f"{visible(text)}\n")
+    sys.stderr.flush()
 
 
 def width() -> int:
