@@ -27,12 +27,13 @@ def describe(error: BaseException) -> str:
     """Return the class and the message of an exception on one line.
 
     Exceptions of plugins may raise when they are printed. A fixed text replaces their message.
+    Bytes that are no text, as in the name of a file, are shown as escapes.
     """
     try:
         message = " ".join(str(error).split())
     except Exception:  # noqa: BLE001  exceptions of plugins can be anything
         message = "(its message cannot be printed)"
-    return f"{type(error).__name__}: {message}"
+    return f"{type(error).__name__}: {message}".encode("utf-8", "backslashreplace").decode()
 
 
 def some(names: Iterable[str], most: int = 3) -> str:

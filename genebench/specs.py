@@ -149,6 +149,9 @@ class Param:
                 f"{name} is not a choice. Choose {' or '.join(map(str, self.choices))}."
             )
         if isinstance(value, str):
+            # A record could not hold a lone surrogate, and Python makes one of a bad byte.
+            if value != value.encode("utf-8", "replace").decode():
+                raise UserError(f"{name} is not text. Write it in UTF-8.")
             return
         # NaN passes every comparison with a bound, and has no canonical form for a key.
         if not math.isfinite(value):

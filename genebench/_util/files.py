@@ -57,7 +57,14 @@ def user_errors(where: Path, remedy: str) -> Iterator[None]:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file that replaces ``path`` if the block succeeds, and else is removed."""
+    """Open a temporary file that replaces ``path`` if the block succeeds, and else is removed.
+
+    Raises:
+        OSError: the file cannot be written, or ``path`` is a device or a pipe.
+    """
+    # A rename would put a file in the place of /dev/null, for every program of the machine.
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file", str(path))
     # In the same folder, because a rename is atomic only within one file system.
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)

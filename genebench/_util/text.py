@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import math
 import os
@@ -12,14 +11,46 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
+from genebench._util.descriptors import Copy
+from genebench.errors import UserError
+
 MAX_CHARACTERS = 500
 """Characters shown of a line that a plugin prints."""
 _MAX_LINES = 200
 """Lines shown of what a plugin prints while it is loaded or runs."""
 _LINE_END = re.compile(r"[\r\n]")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""Characters that start a formula in a spreadsheet, or are skipped before one."""
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
+"""Characters that start a formula in a spreadsheet, their full-width forms, and those that are
+skipped before one."""
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters, line ends, changes of the direction of text, and lone surrogates."""
 _NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?", re.IGNORECASE)
+
+
+def encodable(text: str) -> str:
+    r"""Return the text as one that every encoding of Unicode can hold.
+
+    Bytes of file names, arguments and host names that are no UTF-8 become lone surrogates in
+    Python. Each is shown as an escape, such as ``\udcff``. No other character changes.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def visible(text: str, kept: str = "") -> str:
+    """Return the text with an escape for each character that could drive a terminal.
+
+    Args:
+        text: text of a file, a plugin or the command line.
+        kept: control characters to leave as they are, such as line ends.
+    """
+    return _CONTROL.sub(
+        lambda found: (
+            found[0] if found[0] in kept else found[0].encode("unicode_escape").decode("ascii")
+        ),
+        text,
+    )
 
 
 def printable(text: str) -> str:
@@ -143,27 +174,22 @@ def _redirected() -> Iterator[None]:
     """Redirect descriptor 1 to standard error, for C code and subprocesses, which bypass ``sys``.
 
     Both descriptors are restored afterwards, even if a plugin closes them.
+
+    Raises:
+        UserError: a plugin closed the copy that descriptor 1 is restored from.
     """
     # What was printed before must not be flushed later, to standard error.
     with suppress(OSError, ValueError, AttributeError):  # The stream is closed, or there is none.
         sys.__stdout__.flush()  # type: ignore[union-attr]
-    copies = {number: _duplicate(number) for number in (1, 2)}
+    copies = {number: Copy.of(number) for number in (1, 2)}
     try:
         with suppress(OSError):  # There is no standard error.
             os.dup2(2, 1)
         yield
     finally:
-        for number, copy in copies.items():
-            if copy is not None:
-                os.dup2(copy, number)
-                os.close(copy)
-
-
-def _duplicate(number: int) -> int | None:
-    """Return another descriptor of the same file, or None if the descriptor is closed."""
-    try:
-        return os.dup(number)
-    except OSError as error:
-        if error.errno != errno.EBADF:
-            raise
-        return None
+        lost = [number for number, copy in copies.items() if copy and not copy.restore(number)]
+    if 1 in lost:
+        raise UserError(
+            "Standard output was closed by code of a plugin, so nothing more can be printed. Its "
+            "results are kept. Run the same command to continue."
+        )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
-from genebench._util.text import printable
+from genebench._util.descriptors import closed_descriptors
+from genebench._util.files import user_errors
 from genebench.cli import (
     check,
     compare,
@@ -17,6 +20,7 @@ from genebench.cli import (
     leaderboard,
     list_,
     new,
+    output,
     predict,
     report,
     results,
@@ -26,19 +30,27 @@ from genebench.cli import (
     sweep,
     tune,
 )
-from genebench.cli.exit_status import INTERRUPTED, OK, USER_ERROR
+from genebench.cli.exit_status import INTERRUPTED, OK, READER_GONE, USER_ERROR
 from genebench.errors import UserError
 from genebench.plugins.discovery import installed
 from genebench.plugins.guards import no_exit
 
 log = logging.getLogger("genebench")
 
+_MOST_LETTERS = 1_000
+"""Letters of a message. A longer one quotes a value that nobody reads."""
+_FAULTS_OF_PATHS = {
+    errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
+    errno.EISDIR, errno.ENOSPC, errno.EDQUOT,
+}  # fmt: skip
+"""Errors that only another path, or another state of the disk, can mend."""
+
 
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"genebench {version('genebench')}")
+        output.line(f"genebench {version('genebench')}")
         raise typer.Exit
 
 
@@ -76,6 +88,8 @@ def build_app() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line of ``genebench``, and end the process with its exit status."""
+    # The next file that is opened would take the number of a closed descriptor.
+    closed_descriptors()
     logging.basicConfig(format="genebench: %(message)s", level=logging.WARNING)
     with no_exit():
         sys.exit(invoke(arguments))
@@ -86,21 +100,38 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
 
     Errors of the user are printed on one line. Only faults of genebench raise.
     """
+    with output.standard_error():
+        try:
+            with output.standard_output():
+                return _status_of(arguments)
+        except UserError as error:
+            return _complain(str(error))
+        except output.ReaderGoneError:
+            return READER_GONE
+
+
+def _status_of(arguments: Sequence[str] | None) -> int:
+    """Run a command line, and return its exit status.
+
+    Raises:
+        UserError: a mistake of the user.
+        ReaderGoneError: nobody reads standard output any longer.
+    """
+    if any("\0" in argument for argument in arguments or ()):
+        raise UserError("an argument has a zero byte. Remove it.")
     try:
         returned = build_app()(args=arguments, standalone_mode=False, prog_name="genebench")
-    except UserError as error:
-        return _complain(str(error))
     except typer.Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         returned = INTERRUPTED
     except typer.TyperException as error:
         return _refuse(error)
-    except BrokenPipeError:
-        # The reader of the output, such as ``head``, has ended. Python flushes standard output at
-        # exit, and would print this error again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+    except OSError as error:
+        if error.errno not in _FAULTS_OF_PATHS or not isinstance(error.filename, str | bytes):
+            raise
+        with user_errors(Path(os.fsdecode(error.filename)), "Name another path."):
+            raise
     if returned == INTERRUPTED:
         _say("interrupted. Finished jobs are kept. Run the same command to continue.")
     return returned if isinstance(returned, int) else OK
@@ -111,7 +142,7 @@ def _refuse(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     # Typer does not export this class.
     if type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(error.format_message())
+        output.block(f"{error.format_message()}\n")
         return USER_ERROR
     command = context.command_path if context else "genebench"
     return _complain(f"{error.format_message()} (see {command} --help)")
@@ -123,4 +154,8 @@ def _complain(message: str) -> int:
 
 
 def _say(message: str) -> None:
-    typer.echo(f"genebench: {printable(message)}", err=True)
+    line = f"genebench: {' '.join(message.split())}"
+    if len(line) > _MOST_LETTERS:
+        # The start says what is wrong, and the end what to do.
+        line = f"{line[: _MOST_LETTERS // 2]} … {line[-_MOST_LETTERS // 2 :]}"
+    output.message(line)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genebench._util.text import printable, printable_line
+from genebench.cli import output
 from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.limits import time_limit
 from genebench.cli.options import PluginOption, params_of
@@ -83,7 +84,7 @@ def check(  # noqa: PLR0917  typer's options are the arguments
             failed |= outcome.status == "failed"
             if not quiet or outcome.status == "failed":
                 _show(outcome, traceback=traceback)
-        typer.echo(printable(f"{subject}: {summary(outcomes)}"))
+        output.line(printable(f"{subject}: {summary(outcomes)}"))
     return FAILED if failed else OK
 
 
@@ -103,9 +104,9 @@ def _names(method: str) -> list[str]:
 
 def _show(outcome: Outcome, *, traceback: bool) -> None:
     check = outcome.check
-    typer.echo(f"{_LABELS[outcome.status]:5} {check.group:8} {check.rule}")
+    output.line(f"{_LABELS[outcome.status]:5} {check.group:8} {check.rule}")
     if outcome.status == "passed":
         return
-    typer.echo(f"{_INDENT}{printable(f'{outcome.detail} [{check.name}]')}")
+    output.line(f"{_INDENT}{printable(f'{outcome.detail} [{check.name}]')}")
     for line in outcome.traceback.splitlines() if traceback else ():
-        typer.echo(f"{_INDENT}{printable_line(line)}")
+        output.line(f"{_INDENT}{printable_line(line)}")

@@ -71,14 +71,14 @@ def prepare(
     if quiet:
         return
     if ready:
-        typer.echo(
+        output.line(
             f"{dataset.name}: already prepared (digest {dataset.digest}). To prepare it again, use "
             "--force."
         )
     else:
         _describe(dataset)
     name = source if source in offered.specs else dataset.name
-    typer.echo(f"To use it: genebench run --dataset {name}")
+    output.line(f"To use it: genebench run --dataset {name}")
 
 
 def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
@@ -108,7 +108,7 @@ def list_() -> None:
         ("name", "digest", "platforms (profiles)", "genes", "title"),
         [_row(name) for name in store.names()],
     )
-    typer.echo(f"in {store.root}")
+    output.line(f"in {store.root}")
 
 
 def info(
@@ -136,15 +136,15 @@ def verify(dataset: DatasetArgument) -> int:
     faults, in_cache = changed_files(opened), changed_cache_files(opened)
     state = "content and digest agree"
     for fault in in_cache:
-        typer.echo(
+        output.line(
             f"{opened.root / fault}: this cache file was changed. Remove it: it is derived again "
             "when it is needed."
         )
         state = "DAMAGED cache. Remove the files above. Content and digest agree."
     for fault in faults:
-        typer.echo(f"{opened.root / fault}: missing or changed")
+        output.line(f"{opened.root / fault}: missing or changed")
         state = "DAMAGED. Prepare it again."
-    typer.echo(f"{opened.name} {opened.digest}: {state}")
+    output.line(f"{opened.name} {opened.digest}: {state}")
     return FAILED if faults or in_cache else OK
 
 
@@ -154,7 +154,7 @@ def remove(dataset: DatasetArgument) -> None:
 
     name = _prepared(dataset).name
     DataStore().remove(name)
-    typer.echo(f"removed {name}")
+    output.line(f"removed {name}")
 
 
 def _prepared(name: str) -> Dataset:
@@ -193,11 +193,11 @@ def _describe(dataset: Dataset) -> None:
     from genebench.preprocessing.scale_checks import BY_RANK
 
     info = dataset.info
-    typer.echo(f"{dataset.name}: {info['title']}")
+    output.line(f"{dataset.name}: {info['title']}")
     settings = "values and split as they came"
     if not dataset.is_standardised:
         settings = f"missing genes: {info['missing_genes']}, split seed {info['split_seed']}"
-    typer.echo(
+    output.line(
         f"digest {dataset.digest}: {info['landmarks']:,} landmarks, {info['targets']:,} targets, "
         f"{info['twins']:,} of them twins. Settings: {settings}."
     )
@@ -205,7 +205,7 @@ def _describe(dataset: Dataset) -> None:
     if duplicates["rule"] != "keep":
         removed = duplicates["removed"]
         shown = f" ({some(removed)})" if removed else ""
-        typer.echo(f"duplicates removed by the {duplicates['rule']} rule: {len(removed):,}{shown}")
+        output.line(f"duplicates removed by the {duplicates['rule']} rule: {len(removed):,}{shown}")
     output.table(
         (
             "platform", "profiles", "ids", "scale", "landmarks found", "targets found", "partly",
@@ -214,7 +214,7 @@ def _describe(dataset: Dataset) -> None:
         [_platform_row(dataset, name) for name in dataset.platforms],
     )  # fmt: skip
     if not dataset.is_standardised:
-        typer.echo(f"scale {BY_RANK}")
+        output.line(f"scale {BY_RANK}")
     _describe_missing(dataset)
 
 
@@ -228,7 +228,7 @@ def _describe_missing(dataset: Dataset) -> None:
             shown = ", ".join(missing[:MISSING_SHOWN])
             if (more := len(missing) - MISSING_SHOWN) > 0:
                 shown += f" and {more:,} more (genebench data info {dataset.name} --json)"
-            typer.echo(printable(f"{role} missing on {name}: {shown}"))
+            output.line(printable(f"{role} missing on {name}: {shown}"))
 
 
 def _platform_row(dataset: Dataset, name: str) -> tuple[str, ...]:

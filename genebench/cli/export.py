@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
+from genebench.cli import output
 from genebench.cli.options import SilentOption
 from genebench.cli.progress import bar
 from genebench.errors import UserError, unknown
@@ -103,6 +104,6 @@ def _print_written(written: Iterable[Path], *, quiet: bool) -> None:
     *others, matrix = written
     if quiet:
         return
-    typer.echo(f"wrote {matrix}")
+    output.line(f"wrote {matrix}")
     for other in others:
-        typer.echo(f"  and {other}")
+        output.line(f"  and {other}")

@@ -67,7 +67,7 @@ def _list(folder: Path) -> None:
             for source in SOURCES
         ],
     )
-    typer.echo(f"in {folder}. fetch also verifies files that you put there yourself.")
+    output.line(f"in {folder}. fetch also verifies files that you put there yourself.")
 
 
 def _fetch_all(folder: Path, *, quiet: bool) -> int:
@@ -83,14 +83,14 @@ def _fetch_all(folder: Path, *, quiet: bool) -> int:
             _fetch(source, folder, quiet=quiet)
         except UserError as error:
             failed.append(source.name)
-            typer.echo(f"genebench: {printable(f'{source.name}: {error}')}", err=True)
+            output.message(f"genebench: {printable(f'{source.name}: {error}')}")
     if missing and not quiet:
-        typer.echo(
+        output.line(
             f"not served in public: {', '.join(missing)}. To see where to ask for one, run "
             "genebench data fetch NAME."
         )
     if failed:
-        typer.echo(f"genebench: failed: {', '.join(failed)}", err=True)
+        output.message(f"genebench: failed: {', '.join(failed)}")
     return FAILED if failed else OK
 
 
@@ -100,11 +100,11 @@ def _fetch(source: Source, folder: Path, *, quiet: bool) -> None:
     from genebench.datasets.download import fetch as fetch_file
 
     if source.urls and not quiet and not (folder / source.file).exists():
-        typer.echo(f"{source.file} ({_size(source.size)}): {source.licence}")
+        output.line(f"{source.file} ({_size(source.size)}): {source.licence}")
     with bar(quiet=quiet) as progress:
         path = fetch_file(source, folder, progress)
     if not quiet:
-        typer.echo(f"{path}: {assurance(source, folder)}")
+        output.line(f"{path}: {assurance(source, folder)}")
 
 
 def _state(source: Source, folder: Path) -> str:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from genebench._util.text import printable
+from genebench._util.text import encodable
+from genebench.cli import output
 from genebench.cli.options import DEFAULT_RESULTS, PluginOption
 from genebench.errors import missing_library
 
@@ -46,10 +47,12 @@ def leaderboard(
         if error.name not in ("jinja2", "markupsafe"):
             raise
         raise missing_library("A site", "jinja2", "report") from None
-    built = build(results or [DEFAULT_RESULTS], out, metrics=metrics.split(","), title=title)
+    built = build(
+        results or [DEFAULT_RESULTS], out, metrics=metrics.split(","), title=encodable(title)
+    )
     for problem in built.problems[:_MOST_PROBLEMS]:
-        typer.echo(f"genebench: not shown: {printable(problem)}", err=True)
+        output.message(f"genebench: not shown: {problem}")
     if len(built.problems) > _MOST_PROBLEMS:
         more = len(built.problems) - _MOST_PROBLEMS
-        typer.echo(f"genebench: {more:,} more. See {out / 'problems.html'}", err=True)
-    typer.echo(f"{built.index}: {built.boards:,} boards of {built.runs:,} runs")
+        output.message(f"genebench: {more:,} more. See {out / 'problems.html'}")
+    output.line(f"{built.index}: {built.boards:,} boards of {built.runs:,} runs")

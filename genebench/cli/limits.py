@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated
 
@@ -51,6 +52,7 @@ def memory_limit(text: str | None) -> int | None:
 def _amount(text: str, units: dict[str, int], option: str, examples: str) -> float:
     """Return a number with a unit. A size without a unit is refused: nobody means bytes."""
     match = _AMOUNT.fullmatch(text.strip().lower())
-    if not match or match[2] not in units or float(match[1]) == 0:
+    # A number of more than 308 digits is infinite.
+    if not match or match[2] not in units or not 0 < float(match[1]) < math.inf:
         raise UserError(f"{option} {text}: not a limit. Write it as {examples}.")
     return float(match[1]) * units[match[2]]

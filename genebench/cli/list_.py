@@ -62,9 +62,10 @@ def list_(
         output.table(columns, [tuple(row.values()) for row in rows])
     if traceback:
         for broken in installed().broken:
-            typer.echo(f"\n{broken.name} ({broken.distribution} {broken.version})")
+            output.line()
+            output.line(f"{broken.name} ({broken.distribution} {broken.version})")
             for line in broken.traceback.splitlines():
-                typer.echo(printable_line(line))
+                output.line(printable_line(line))
 
 
 def _specs(kind: str) -> Rows:

@@ -8,6 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
+from genebench.cli import output
 from genebench.errors import unknown
 
 KINDS = ("method", "dataset", "metric")
@@ -41,8 +42,8 @@ def new(
     if kind not in KINDS:
         raise unknown("kind of plugin", kind, KINDS)
     folder = create(cast("Kind", kind), name, out)
-    typer.echo(f"{folder}: a complete package. Next steps:")
-    typer.echo(f"  python -m pip install --editable {shlex.quote(str(folder))}")
-    typer.echo(f"  genebench list {kind}s")
-    typer.echo(f"  {_FIRST_COMMANDS[kind].format(name=name)}")
-    typer.echo(f"  python -m pytest {shlex.quote(str(folder))}")
+    output.line(f"{folder}: a complete package. Next steps:")
+    output.line(f"  python -m pip install --editable {shlex.quote(str(folder))}")
+    output.line(f"  genebench list {kind}s")
+    output.line(f"  {_FIRST_COMMANDS[kind].format(name=name)}")
+    output.line(f"  python -m pytest {shlex.quote(str(folder))}")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from genebench.cli import output
 from genebench.cli.options import PluginOption, SilentOption
 from genebench.cli.progress import bar
 
@@ -54,11 +55,11 @@ def predict(  # noqa: PLR0917  the command line names them
     check_absent(file)
     saved = open_model(model, device)
     for note in () if quiet else saved.notes:
-        typer.echo(f"note: {note}", err=True)
+        output.message(f"note: {note}")
     with bar(quiet=quiet) as progress:
         *others, written = write(
             saved, open_reader(matrix, orientation), file,
             ids=ids, values=values, progress=progress,
         )  # fmt: skip
     for path in () if quiet else (written, *others):
-        typer.echo(f"wrote {path}")
+        output.line(f"wrote {path}")

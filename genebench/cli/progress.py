@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import typer
-
 from genebench._util.progress import BLOCKS, Progress, silent
 from genebench._util.text import printable
+from genebench.cli import output
 from genebench.hookspecs import hookimpl
 from genebench.plugins.discovery import installed
 
@@ -76,7 +75,7 @@ class _Lines:
         self._last_line = time.monotonic()
         line = f"{message.translate(_NO_CURVES)} ({done / max(total, 1):.0%})"
         # A curve that was removed leaves a blank before the comma.
-        typer.echo(printable(line).replace(" ,", ","), err=True)
+        output.message(printable(line).replace(" ,", ","))
 
 
 def _translation(encoding: str) -> dict[int, int]:
@@ -117,7 +116,7 @@ class JobProgress:
         if failures:
             outcome = f"failed: {failures[0].kind}: {failures[0].message}"
         line = f"{self._title(job)}: {outcome} in {seconds:.1f} s"
-        typer.echo(printable(line), err=True)
+        output.message(printable(line))
         self._ended += 1
 
     def _title(self, job: Job) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
+from genebench.cli import output
 from genebench.cli.options import (
     DEFAULT_RESULTS,
     MetricsOption,
@@ -133,7 +134,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
         check_report(name, chosen)
     for metric in shown:
         if metric not in registry().metrics.specs:
-            typer.echo(f"note: metric {metric}: not installed here", err=True)
+            output.message(f"note: metric {metric}: not installed here")
     print_report(name, chosen, format_, out)
 
 

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from genebench.cli import output
 from genebench.errors import UserError, describe, unknown
 from genebench.plugins.discovery import load_code
@@ -110,12 +108,13 @@ def print_report(
         text = render(report)
     if not isinstance(text, str):
         raise UserError(f"{what}: {code} returned {text!r}, which is no text. Correct the plugin.")
-    typer.echo(text, nl=False)
+    # Only the reporter of genebench colours text, and it escapes every cell before.
+    (output.styled if format_ == "terminal" else output.block)(text)
     if out:
         with plugin_errors(f"Drawing of report {name}", report_code):
             paths = list(report.draw(out))
         for path in paths:
-            typer.echo(f"drawn: {path}", err=True)
+            output.message(f"drawn: {path}")
 
 
 def reporter_of(format_: str) -> ReporterSpec:

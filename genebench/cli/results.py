@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genebench._util.text import printable
+from genebench._util.text import encodable, printable
+from genebench.cli import output
 from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.options import (
     DEFAULT_RESULTS,
@@ -190,6 +191,7 @@ def submit(  # noqa: PLR0917  the command line names them
         _echo(f"left out: {fault.line}")
     records = RecordFilter(dataset, protocol, methods, trials=False).apply(readable)
     sender = {"name": name, "contact": contact, "licence": licence}
+    sender = {key: encodable(text) for key, text in sender.items()}
     for key, text in sender.items():
         if len(text) > SENDER_LETTERS:
             raise UserError(
@@ -207,7 +209,7 @@ def schema() -> None:
     """Print the JSON Schema of a record, with a description of every key."""
     from genebench.results.schema import json_schema
 
-    typer.echo(json.dumps(json_schema(), indent=1, ensure_ascii=False))
+    output.block(json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n")
 
 
 def _verify(store: ResultsStore, *, mark: bool = False) -> int:
@@ -278,4 +280,4 @@ def _write(frame: pd.DataFrame, out: Path, form: str) -> None:
 
 
 def _echo(line: str) -> None:
-    typer.echo(printable(line))
+    output.line(printable(line))

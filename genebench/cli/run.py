@@ -185,7 +185,7 @@ def is_known(dataset: str, preset: str | None) -> bool:
 
     built = api.is_built(dataset, preset)
     if not built:
-        typer.echo(
+        output.line(
             f"dataset {dataset} is not built yet, so its jobs are not known. "
             "Run the command without --dry-run to build it."
         )
@@ -241,12 +241,12 @@ def _announce(plan: Plan, results: Path, jobs: int, *, retry_failed: bool, quiet
         return
     done, failed = plan.count("done"), plan.count("failed")
     if not jobs:
-        typer.echo(f"nothing to do: all {done + failed} results are in {results}", err=True)
+        output.message(f"nothing to do: all {done + failed} results are in {results}")
     elif done:
         to_do = "1 job" if jobs == 1 else f"{jobs} jobs"
-        typer.echo(f"{done} results are in {results} already. {to_do} to do.", err=True)
+        output.message(f"{done} results are in {results} already. {to_do} to do.")
     if failed and not retry_failed:
-        typer.echo(f"{failed} failed earlier. Try them again with --retry-failed.", err=True)
+        output.message(f"{failed} failed earlier. Try them again with --retry-failed.")
 
 
 def show_plan(plan: Plan) -> None:

@@ -29,13 +29,13 @@ def show(
     """Describe a method: summary, source, parameters and their presets."""
     methods = registry().methods
     spec, origin = methods.get(method), methods.plugins[method]
-    typer.echo(f"{spec.name}: {spec.summary}")
-    typer.echo(
+    output.line(f"{spec.name}: {spec.summary}")
+    output.line(
         f"From {origin.distribution} {origin.version}. Runs on {', '.join(spec.devices)}. "
         f"{'Results depend on the seed.' if spec.stochastic else 'Deterministic.'}"
     )
     if spec.reference:
-        typer.echo(spec.reference)
+        output.line(spec.reference)
     if spec.params:
         output.table(
             ("parameter", "type", *PRESETS, "allowed", "help"),

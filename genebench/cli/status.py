@@ -54,4 +54,4 @@ def status(results: ResultsOption = DEFAULT_RESULTS) -> None:
         ],
     )
     failed = len(RecordFilter(status="failed").apply(records))
-    typer.echo(f"{len(records) - failed} done, {failed} failed in {results}")
+    output.line(f"{len(records) - failed} done, {failed} failed in {results}")

@@ -113,7 +113,7 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
 def _print_trials(tuned: Tuned) -> None:
     """Print a table of trials for each protocol: the choice first, then by error."""
     for name, trials in tuned.trials.groupby("protocol", sort=False):
-        typer.echo(f"{name}: {len(trials)} trials, by MAE on the validation set")
+        output.line(f"{name}: {len(trials)} trials, by MAE on the validation set")
         shown = trials.drop(columns=["protocol", "chosen", "key"]).dropna(axis=1, how="all")
         rows = [
             (*map(str, row[:-1]), f"{row[-1]:.4f}", "chosen" if chosen else "")

@@ -99,20 +99,32 @@ def _predicted(
     """Return the targets of profiles × landmarks, on the scale of the landmarks.
 
     Raises:
-        UserError: the model predicts another shape, or values that are not finite.
+        UserError: the model predicts another shape, or a value is not finite.
     """
     landmarks, targets = slice(len(saved.landmark_genes)), slice(len(saved.landmark_genes), None)
     scale, mean = saved.standardiser.factors, saved.standardiser.mean
     if values == "expression":
         expression = (expression - mean[landmarks]) * scale[landmarks]
     try:
-        predicted = checked_predict(
-            saved.model, expression.astype(np.float32), len(saved.target_genes)
-        )
+        given = _finite(expression, "is given")
+        predicted = checked_predict(saved.model, given, len(saved.target_genes))
+        if values == "expression":
+            predicted = _finite(predicted / scale[targets] + mean[targets], "predicted")
     except BadPredictionError as error:
         raise UserError(
             f"{source}: the model of {saved.identity.method} {error}. Check the values of the file."
         ) from error
-    if values == "standardised":
-        return predicted
-    return (predicted / scale[targets] + mean[targets]).astype(np.float32)
+    return predicted
+
+
+def _finite(values: NDArray[np.floating], what: str) -> NDArray[np.float32]:
+    """Return values as float32.
+
+    Raises:
+        BadPredictionError: a value is not finite, or beyond the range of float32.
+    """
+    with np.errstate(over="ignore"):
+        stored = values.astype(np.float32)
+    if not np.isfinite(stored).all():
+        raise BadPredictionError(f"{what} NaN or infinite values")
+    return stored

@@ -8,7 +8,6 @@ data and genes. The file holds no code: the method is found by name among the in
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from genebench._util.hashing import code_digest
 from genebench._util.schema import first_fault
+from genebench._util.text import encodable
 from genebench.data.standardisation import Standardiser
 from genebench.errors import UserError, describe
 from genebench.method import Context, Model
@@ -29,7 +29,7 @@ from genebench.methods.device import resolve_device
 from genebench.methods.predictions import predict
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
-from genebench.results.record import Identity
+from genebench.results.record import LARGEST, Identity
 from genebench.results.upgrades import upgraded_identity
 from genebench.specs import MethodSpec
 
@@ -42,6 +42,8 @@ for the statistics of expression."""
 _HEADER = "genebench"
 _OWN = "model."
 """Prefix of the model's own tensors, so that no name of a plugin meets one of genebench's."""
+_MOST_BYTES = 8
+"""Bytes of the longest number that the format holds."""
 Tensors = dict[str, NDArray[Any]]
 _MEAN, _STD = "standardiser.mean", "standardiser.std"
 _LAYOUT_1_NAMES = {"units.mean": _MEAN, "units.std": _STD}
@@ -124,12 +126,16 @@ def tensors_of(model: Model) -> Tensors:
     """Return the tensors of a model as contiguous arrays. There are none if it cannot be saved.
 
     Raises:
-        ValueError: a tensor does not hold numbers.
+        ValueError: a tensor has no name that a file can hold, or does not hold numbers of at most
+            64 bits.
     """
     tensors = {name: np.ascontiguousarray(part) for name, part in model.tensors().items()}
     for name, part in tensors.items():
-        if part.dtype.kind not in "biuf":
-            raise ValueError(f"tensor {name} holds {part.dtype}, not numbers")
+        # A plugin may name a tensor by a number.
+        if str(name) != name or name != encodable(name):
+            raise ValueError(f"tensor {name!r}: its name is not text")
+        if part.dtype.kind not in "biuf" or part.dtype.itemsize > _MOST_BYTES:
+            raise ValueError(f"tensor {name} holds {part.dtype}, not numbers of at most 64 bits")
     return tensors
 
 
@@ -144,7 +150,7 @@ def save_model(path: Path, tensors: Tensors, identity: Identity, key: str, train
         train: the training profiles, for genes and statistics.
 
     Raises:
-        OSError: the file cannot be written.
+        UserError: the file cannot be written.
     """
     header = _Header(
         format=MODEL_FORMAT,
@@ -161,16 +167,19 @@ def save_model(path: Path, tensors: Tensors, identity: Identity, key: str, train
 
 
 def _write(path: Path, tensors: dict[str, NDArray[Any]], header: _Header) -> None:
-    """Write tensors and header. An OSError has the error number of the system."""
+    """Write tensors and header."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     try:
         save_file(tensors, path, {_HEADER: header.model_dump_json()})
     except SafetensorError as error:
-        # The library wraps the error of the system, but callers find a full disk by its number.
-        full = f"code: {errno.ENOSPC}" in str(error)
-        raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
+        # The library hides the error number of the system. Tensors are checked before, so nothing
+        # but the disk is left as a reason.
+        raise UserError(
+            f"{path.parent}: the model cannot be written ({error}). Free some space, name another "
+            "results folder, or run without --keep-models."
+        ) from error
 
 
 def open_model(path: Path | str, device: str = "auto") -> SavedModel:
@@ -244,8 +253,11 @@ def _standardiser(header: _Header, tensors: Mapping[str, NDArray[Any]]) -> Stand
     n_genes = len(header.landmarks.ids) + len(header.targets.ids)
     for name in (_MEAN, _STD):
         values = tensors.get(name, np.zeros(n_genes))
-        if values.shape != (n_genes,) or not np.isfinite(values).all():
+        # No expression comes near this bound, beyond which sums are infinite.
+        if values.shape != (n_genes,) or not (np.abs(values) < LARGEST).all():
             raise ValueError(f"{name} is not one number for each of {n_genes} genes")
+        if name == _STD and (values < 0).any():
+            raise ValueError(f"{name} has negative values, which are no standard deviations")
     return Standardiser(np.asarray(tensors[_MEAN]), tensors.get(_STD))
 
 

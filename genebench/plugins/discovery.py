@@ -59,7 +59,10 @@ def use_files(paths: Iterable[Path]) -> None:
     Raises:
         UserError: a file is missing, its name cannot be used, or the plugin is broken.
     """
-    files = [path.resolve() for path in paths]
+    try:
+        files = [path.resolve() for path in paths]
+    except RuntimeError as error:  # links that lead to each other
+        raise UserError(f"plugin: {error}. Check the path.") from None
     if not files:
         return
     for path in files:

@@ -6,6 +6,8 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from genebench._util.descriptors import kept_open
+from genebench._util.text import encodable
 from genebench.errors import describe
 from genebench.results.record import Failure
 from genebench.sealing.failure import SealedFailureError
@@ -20,9 +22,9 @@ class MethodFailedError(Exception):
         if isinstance(error, SealedFailureError):
             self.failure = error.failure
             return
-        self.failure = Failure(
-            kind=kind, message=message, traceback="".join(traceback.format_exception(error))
-        )
+        # A traceback may quote bytes that are no text, such as the name of a file.
+        lines = encodable("".join(traceback.format_exception(error)))
+        self.failure = Failure(kind=kind, message=message, traceback=lines)
 
 
 @contextmanager
@@ -37,7 +39,8 @@ def method_code(*passed_on: type[BaseException]) -> Iterator[None]:
     """
     let_through: tuple[type[BaseException], ...] = (KeyboardInterrupt, *passed_on)
     try:
-        yield
+        with kept_open():
+            yield
     except let_through:
         raise
     except BaseException as error:

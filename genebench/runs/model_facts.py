@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from genebench._util.text import encodable
 from genebench.method import Model
 from genebench.results.panels import GENE_MODEL
 
@@ -41,8 +42,8 @@ def model_facts(model: Model, n_targets: int) -> ModelFacts:
         BadModelError: a curve, the number of parameters or a value per target is malformed.
     """
     return ModelFacts(
-        choices={name: _plain(value) for name, value in model.choices.items()},
-        notes=tuple(model.notes),
+        choices={_text(name): _text(_plain(value)) for name, value in model.choices.items()},
+        notes=tuple(map(_text, model.notes)),
         curves=_curves(model),
         n_parameters=_n_parameters(model),
         vectors=_vectors(model, n_targets),
@@ -52,7 +53,7 @@ def model_facts(model: Model, n_targets: int) -> ModelFacts:
 def _curves(model: Model) -> dict[str, dict[str, tuple[float, ...]]]:
     """Return the curves that have at least one point."""
     curves = {
-        name: {column: tuple(map(float, values)) for column, values in curve.items()}
+        _text(name): {_text(column): tuple(map(float, values)) for column, values in curve.items()}
         for name, curve in model.curves.items()
     }
     for name, curve in curves.items():
@@ -72,13 +73,19 @@ def _n_parameters(model: Model) -> int | None:
 
 def _vectors(model: Model, n_targets: int) -> dict[str, NDArray[Any]]:
     vectors = {
-        f"{GENE_MODEL}{name}": np.asarray(values) for name, values in model.per_target.items()
+        f"{GENE_MODEL}{_text(name)}": np.asarray(values)
+        for name, values in model.per_target.items()
     }
     for name, values in vectors.items():
         # Kinds of numpy: boolean, signed, unsigned, floating. No objects: they need pickle.
         if values.shape != (n_targets,) or values.dtype.kind not in "biuf":
             raise BadModelError(f"{name}: {values.shape} is not one number for each target")
     return vectors
+
+
+def _text(value: Any) -> Any:
+    """Return a text as one that a record can hold, anything else unchanged."""
+    return encodable(value) if isinstance(value, str) else value
 
 
 def _plain(value: Any) -> Any:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlparse
 
+from genebench._util.text import encodable
 from genebench._util.threads import cpu_count
 from genebench.hookspecs import PROJECT
 from genebench.plugins.plugin import Plugin
@@ -54,10 +55,10 @@ def provenance(command: str, started: str, device: str, plugins: Iterable[Plugin
     """
     origins = _origins(plugins)
     return Provenance(
-        command=command,
+        command=encodable(command),
         started=started,
-        host=socket.gethostname(),
-        platform=f"{platform.system()} {platform.release()} {platform.machine()}",
+        host=encodable(socket.gethostname()),
+        platform=encodable(f"{platform.system()} {platform.release()} {platform.machine()}"),
         cpus=cpu_count(),
         device=device,
         accelerator=_accelerator(device),

@@ -23,7 +23,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -33,6 +32,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 
 from genebench._util.schema import first_fault
+from genebench._util.toml import parse_toml, read_toml
 from genebench.errors import UserError, unknown
 
 _SHIPPED = resources.files("genebench.runs") / "suites"
@@ -109,19 +109,15 @@ def read_suite(name: str) -> Suite:
     """
     path = Path(name)
     if path.suffix != ".toml" and name in shipped_suites():
-        text = (_SHIPPED / f"{name}.toml").read_bytes()
-    elif path.is_file():
-        text = path.read_bytes()
-    elif path.suffix == ".toml":
-        raise UserError(f"{name}: no such file. Check the path of the suite.")
+        content = parse_toml((_SHIPPED / f"{name}.toml").read_bytes(), name)
+    elif path.suffix == ".toml" or path.is_file():
+        content = read_toml(path)
     else:
         raise unknown("suite", name, shipped_suites())
     try:
-        return Suite.model_validate(tomllib.loads(text.decode("utf-8")))
+        return Suite.model_validate(content)
     except ValidationError as error:
         raise UserError(f"{name}: {first_fault(error)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{name}: not TOML ({error}). Correct the file.") from None
 
 
 def shipped_suites() -> list[str]:

@@ -80,3 +80,14 @@ def test_other_errors_while_writing_name_reason_and_remedy(tmp_path):
 def test_what_is_no_full_disk_passes_through(tmp_path):
     with pytest.raises(PermissionError), full_disk(tmp_path, "Name another folder."):
         raise PermissionError(errno.EACCES, "Permission denied")
+
+
+@pytest.mark.parametrize("place", ["pipe", "link", "folder"])
+def test_what_is_no_file_is_never_replaced(tmp_path, place):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "folder").mkdir()
+    before = sorted((path.name, path.lstat().st_ino) for path in tmp_path.iterdir())
+    with pytest.raises(OSError, match="it is no file"), atomic_write(tmp_path / place) as stream:
+        stream.write(b"new")
+    assert sorted((path.name, path.lstat().st_ino) for path in tmp_path.iterdir()) == before

@@ -13,10 +13,12 @@ import pytest
 from genebench._util.text import (
     MAX_CHARACTERS,
     Escaped,
+    encodable,
     escaped_output,
     escaped_streams,
     no_formula,
     printable_line,
+    visible,
 )
 
 
@@ -38,7 +40,20 @@ def test_a_line_of_a_traceback_keeps_its_indentation():
     assert printable_line("\t\x0bx") == "  x"
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-cmd|x", "@SUM(1)", "\t=1", "\r=1", "\n=1", "-"])
+def test_bytes_that_are_no_text_become_escapes_and_all_else_stays():
+    assert encodable("é\x1b\n\udcff\ud800😀") == "é\x1b\n\\udcff\\ud800😀"
+
+
+def test_what_drives_a_terminal_becomes_visible():
+    assert visible("é 😀\x1b[2J\x9b\r\n\u202e\u2028\udcff") == (
+        r"é 😀\x1b[2J\x9b\r\n\u202e\u2028\udcff"
+    )
+    assert visible("a\tb\n\r", kept="\n\t") == "a\tb\n\\r"
+
+
+@pytest.mark.parametrize(
+    "text", ["\uff1d1+1", "=1+1", "+cmd", "-cmd|x", "@SUM(1)", "\t=1", "\r=1", "\n=1", "-"]
+)
 def test_a_text_that_a_spreadsheet_would_run_begins_with_an_apostrophe(text):
     assert no_formula(text) == f"'{text}"
 

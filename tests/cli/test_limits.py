@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from genebench.cli.limits import memory_limit, time_limit
+from genebench.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -24,3 +25,10 @@ def test_sizes_are_read_in_powers_of_1024(text, size):
 def test_no_limit_is_no_limit():
     assert time_limit(None) is None
     assert memory_limit(None) is None
+
+
+@pytest.mark.parametrize("text", ["", "-1", "nan", "0", "0G", "5 x", "9" * 5001, "9" * 5001 + "G"])
+def test_what_is_no_limit_is_refused(text):
+    for limit in (time_limit, memory_limit):
+        with pytest.raises(UserError, match="not a limit"):
+            limit(text)

@@ -126,6 +126,18 @@ def test_a_bad_prediction_is_refused_and_nothing_is_written(
         assert not out.exists()
 
 
+def test_predictions_beyond_the_largest_number_are_refused_and_nothing_is_written(
+    kept, saved_landmarks
+):
+    saved, out = open_model(kept[0]), saved_landmarks.with_name("out.tsv")
+    mean = saved.standardiser.mean.copy()
+    mean[-1] = 1e39  # float32 ends at 3.4e38
+    saved = replace(saved, standardiser=replace(saved.standardiser, mean=mean))
+    with pytest.raises(UserError, match="the model of lsr-l2 predicted NaN or infinite values"):
+        module.predict(saved, open_reader(saved_landmarks), out, ids="ensembl")
+    assert list(out.parent.glob("*out*")) == []
+
+
 def test_a_file_that_is_there_is_not_written_over(kept, tiny, genebench, tmp_path):
     expression_of(tiny, "landmarks").to_csv(tmp_path / "good.tsv", sep="\t")
     (tmp_path / "out.tsv").write_text("mine")

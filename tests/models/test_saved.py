@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import resource
 import struct
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from genebench import UserError, api
-from genebench.models.saved import open_model
+from genebench import Model, UserError, api
+from genebench.models.saved import open_model, save_model, tensors_of
 from genebench.protocols import GEO
 from genebench.results.checks import verify
 from genebench.results.record import UNSAVED
@@ -209,23 +209,60 @@ def test_a_model_of_other_parameters_or_doubtful_genes_is_refused(kept, tmp_path
             open_model(path)
 
 
-@pytest.mark.parametrize(("words", "number"), [("code: 28", 28), ("else", 5)])
-def test_a_full_disk_is_told_by_its_number(kept, tiny, monkeypatch, words, number):
-    from safetensors import SafetensorError
-
-    from genebench.models.saved import save_model, tensors_of
-
-    def fail(*_):
-        raise SafetensorError(f"IoError {words}")
-
+def test_a_full_disk_is_one_line(kept, tiny, tmp_path):
     store, records = kept
     saved = open_model(store.model_path(records["lsr-l2"]))
-    monkeypatch.setattr("safetensors.numpy.save_file", fail)
-    with pytest.raises(OSError, match=words) as raised:
-        save_model(
-            Path("m"), tensors_of(saved.model), saved.identity, "k", tiny.profiles(GEO.train)
-        )
-    assert raised.value.errno == number
+    train = tiny.profiles(GEO.train)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot be written .*Free some space"):
+            save_model(tmp_path / "m", tensors_of(saved.model), saved.identity, "k", train)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "problem"),
+    [
+        ({"a\udcff": np.zeros(2)}, "its name is not text"),
+        ({3: np.zeros(2)}, "its name is not text"),
+        ({"a": np.zeros(2, np.longdouble)}, "not numbers of at most 64 bits"),
+        ({"a": np.array(["x"])}, "not numbers of at most 64 bits"),
+    ],
+)
+def test_a_tensor_that_no_file_can_hold_is_refused(tensors, problem):
+    class Odd(Model):
+        def predict(self, landmarks):
+            return landmarks
+
+        def tensors(self):
+            return tensors
+
+    with pytest.raises(ValueError, match=problem):
+        tensors_of(Odd())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("standardiser.std", -0.001, "negative values"),
+        ("standardiser.std", np.nan, "not one number"),
+        ("standardiser.mean", 1e300, "not one number"),
+    ],
+)
+def test_statistics_that_give_no_numbers_are_refused(kept, tmp_path, name, value, problem):
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    store, records = kept
+    original, path = store.model_path(records["lsr-l2"]), tmp_path / "odd.safetensors"
+    tensors = load_file(original)
+    tensors[name][3] = value
+    with safe_open(original, "numpy") as file:
+        save_file(tensors, path, file.metadata())
+    with pytest.raises(UserError, match=problem):
+        open_model(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"\xff" * 64])

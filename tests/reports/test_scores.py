@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -17,7 +18,7 @@ from genebench.preprocessing.genes import read_gene_map
 from genebench.reports.ranks import RanksReport
 from genebench.reports.reporters import markup as text
 from genebench.reports.reporters import terminal
-from genebench.reports.reporters.values import as_csv
+from genebench.reports.reporters.values import as_csv, csv_of
 from genebench.reports.scores import ScoresReport
 from genebench.results.published import PUBLISHED, is_published
 from genebench.results.record import Failure, Score
@@ -327,6 +328,17 @@ def test_no_text_in_csv_is_a_formula_to_a_spreadsheet(made_up):
     report = ScoresReport((made_up("net", {}, 0.3, dataset="=1+1"),), registry())
     rows = csv.DictReader(io.StringIO(as_csv(report)))
     assert {row["dataset"] for row in rows} == {"'=1+1"}
+
+
+def test_no_text_in_csv_drives_a_terminal(made_up):
+    report = ScoresReport((made_up("net", {}, 0.3, dataset="a\x1b[2J\rb\nc"),), registry())
+    [row, *_] = csv.DictReader(io.StringIO(as_csv(report), newline=""))
+    assert row["dataset"] == "a\\x1b[2J\\rb\nc"
+
+
+def test_names_of_columns_in_csv_are_harmless_too():
+    table = pd.DataFrame({"=1+1": [0.1], "a\x1b": ["b"], "c": [1]})
+    assert csv_of(table) == "'=1+1,a\\x1b,c\n0.1,b,1\n"
 
 
 # Seeds and presets

@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 
-from genebench._util.text import no_formula
+from genebench._util.text import no_formula, visible
 from genebench.reports.report import Report
 
 
@@ -16,10 +16,18 @@ def as_csv(report: Report) -> str:
 
 
 def csv_of(table: pd.DataFrame) -> str:
-    """Return a table as comma-separated values without text that spreadsheets run as formulas."""
-    columns = table.select_dtypes(exclude=["number", "bool"])
-    safe = table.assign(**{str(name): columns[name].map(no_formula) for name in columns})
-    return safe.to_csv(index=False, lineterminator="\n")
+    """Return a table as comma-separated values.
+
+    No text drives a terminal, or is run as a formula by a spreadsheet. Names of columns may come
+    from plugins, too.
+    """
+    texts = table.select_dtypes(exclude=["number", "bool"])
+    safe = table.assign(**{str(name): texts[name].map(_harmless) for name in texts})
+    return safe.rename(columns=_harmless).to_csv(index=False, lineterminator="\n")
+
+
+def _harmless(value: object) -> object:
+    return no_formula(visible(value, kept="\n\t") if isinstance(value, str) else value)
 
 
 def as_json(report: Report) -> str:
