@@ -147,10 +147,10 @@ def test_an_unsound_record_is_not_taken_and_the_others_are(empty, other, lsr, ed
 
 
 def test_a_file_that_was_changed_is_not_taken(empty, other, lsr):
-    (other.root / f"{lsr.key}.predictions.npy").write_bytes(b"x")
+    (other.paths.kept(lsr, "predictions")).write_bytes(b"x")
     merged = merge([other.root], empty.root)
     assert "predictions.npy was changed" in merged.refused[0]
-    assert not (empty.root / f"{lsr.key}.predictions.npy").exists()
+    assert not list(empty.root.glob(f"{lsr.key}.*"))
 
 
 def test_what_is_damaged_here_is_named_and_not_written_over(store, other, lsr, edit):

@@ -546,11 +546,9 @@ def test_a_bad_prediction_is_a_failed_record_for_that_protocol_only(bench, bad, 
     records = bench.run(bad_for_gtex(bad), "geo,gtex")
     assert records["geo"].status == "done"
     assert failed(records["gtex"], kind or records["gtex"].failure.kind, message)
-    assert bench.files() == {
-        f"{records['geo'].key}.json",
-        f"{records['geo'].key}.npz",
-        f"{records['gtex'].key}.json",
-    }
+    paths = bench.store.paths
+    expected = [*paths.files(records["geo"]), paths.record(records["gtex"].key)]
+    assert bench.files() == {path.name for path in expected}
 
 
 @pytest.mark.parametrize(
@@ -706,7 +704,8 @@ def test_keeping_predictions_changes_no_score(bench):
 
 def test_without_keeping_predictions_nothing_but_record_and_vectors_is_left(bench):
     record = bench.run(Half)["geo"]
-    assert bench.files() == {f"{record.key}.json", f"{record.key}.npz"}
+    assert bench.files() == {path.name for path in bench.store.paths.files(record)}
+    assert len(bench.files()) == 2
     assert bench.store.predictions(record) is None
     with pytest.raises(UserError, match="predictions were not kept"):
         recompute(record, bench.store, registry())
