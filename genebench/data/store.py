@@ -430,13 +430,14 @@ class DataStore:
     def sweep(self) -> None:
         """Remove what killed processes left, and replaced datasets that no process uses."""
         sweep(self.root, f"{_STAGING}*")
-        # Here were the staging folders of earlier versions.
-        sweep(self.root, f"*/{_STAGING}*")
-        for folder in self.root.iterdir():
-            if NAME.fullmatch(folder.name):
-                # Who publishes under this name now does the same, or the folder is another user's.
-                with suppress(OSError), self._publishing(folder.name, wait=False):
-                    self._remove_replaced(folder.name)
+        for folder in [folder for folder in self.root.iterdir() if NAME.fullmatch(folder.name)]:
+            # A process that publishes under this name does the same. Or the folder vanished, or is
+            # another user's.
+            with suppress(OSError), self._publishing(folder.name, wait=False):
+                self._remove_replaced(folder.name)
+            with suppress(OSError):
+                # Here were the staging folders of earlier versions.
+                sweep(folder, f"{_STAGING}*")
 
     @contextmanager
     def _publishing(self, name: str, *, wait: bool = True) -> Iterator[None]:

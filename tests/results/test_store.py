@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -337,6 +339,58 @@ def other_record(**changes) -> Record:
     """Another result under the same key: the method draws numbers that no seed controls."""
     scores = {name: summarise(OTHER_VECTORS[f"gene-metric.{name}"], TWIN) for name in ("mae", "cc")}
     return record(scores=scores, **changes)
+
+
+WRITE = """if True:
+    import sys
+    from pathlib import Path
+    import numpy as np
+    from genebench.results.record import Record
+    from genebench.results.store import ResultsStore
+
+    store, record = ResultsStore(Path(sys.argv[1])), Record.model_validate_json(sys.argv[2])
+    vectors = dict(np.load(sys.argv[3]))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for _ in range(100):
+        store.write(record, vectors)
+        store.prepare()
+"""
+
+
+def test_two_processes_write_two_results_under_one_key_and_a_third_reads(store, tmp_path):
+    writers = []
+    for number, (result, vectors) in enumerate(
+        [(record(), VECTORS), (other_record(), OTHER_VECTORS)]
+    ):
+        path = tmp_path / f"{number}.npz"
+        np.savez(path, **vectors)
+        command = [sys.executable, "-W", "error", "-c", WRITE, store.root]
+        writers.append(
+            subprocess.Popen(
+                [*command, result.model_dump_json(), path],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+        )  # fmt: skip
+    for writer in writers:
+        assert writer.stdout.readline() == b"ready\n"
+    for writer in writers:
+        writer.stdin.write(b"\n")
+        writer.stdin.flush()
+    reads = 0
+    while any(writer.poll() is None for writer in writers):
+        if (read := store.read(record().key)) is not None:
+            stored = store.vectors(read)["gene-metric.mae"]
+            assert read.scores["mae"]["all"].mean == pytest.approx(stored.mean())
+            reads += 1
+    for writer in writers:
+        assert (writer.wait(), writer.stderr.read()) == (0, b"")
+        for stream in (writer.stdin, writer.stdout, writer.stderr):
+            stream.close()
+    assert reads
+    last = store.read(record().key)
+    assert verify(store.paths, last) == []
+    assert not [name for name in files(store) if name.endswith(".tmp")]
 
 
 @pytest.mark.parametrize("hold_at", [".npz", ".json"])

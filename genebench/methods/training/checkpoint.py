@@ -48,8 +48,6 @@ class Checkpoint:
         """
         header = {"identity": json.dumps(self._identity), "history": json.dumps(history)}
         folder = self.path.parent
-        # Another job of the same fit may have ended, and removed the folder with its checkpoints.
-        folder.mkdir(parents=True, exist_ok=True)
         sweep(folder, ".*.tmp")
         # Not atomic_write: safetensors writes to a path, not to a stream.
         with temporary_folder(folder, ".training.") as inside:
