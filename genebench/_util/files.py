@@ -1,4 +1,8 @@
-"""Files that are never seen half-written: they get a temporary name first, and then are renamed."""
+"""Files that are never seen half-written: they get a temporary name first, and then are renamed.
+
+Whoever writes a temporary file or folder holds a lock of it. One that nobody holds is litter of a
+process that was killed. Without locks, age decides.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,25 @@ import hashlib
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO
 
+from genebench._util.locks import LocksUnsupportedError, lock
 from genebench.errors import UserError
 
-_DAY_SECONDS = 24 * 3600
+DAY_SECONDS = 24 * 3600
+
+LOCK_FILE = ".lock"
+"""Name of the file in a folder whose lock is that of the folder. NFS locks no folders."""
+
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Codes for a full disk, a used-up quota, and a file larger than the system allows."""
+NO_HANDLES = {errno.EMFILE, errno.ENFILE}
+"""Codes for too many open files, of this process or of the machine."""
+RAISE_LIMIT = "Raise the limit, such as by ulimit -n 4096."
+"""Remedy for too many open files."""
 
 
 @contextmanager
@@ -40,19 +52,27 @@ def full_disk(where: Path, remedy: str) -> Iterator[None]:
 
 
 @contextmanager
-def user_errors(where: Path, remedy: str) -> Iterator[None]:
-    """Turn every error of the system while writing (full disk, no permission) into a UserError.
+def user_errors(where: Path, remedy: str, *, trouble: str = "cannot write there") -> Iterator[None]:
+    """Turn every error of the system (full disk, no permission) into a UserError.
 
     Args:
-        where: the file or folder that is written to.
+        where: the file or folder that is used.
         remedy: a request as a whole sentence, such as "Name another folder with --out."
+        trouble: what is impossible.
     """
     try:
         with full_disk(where, remedy):
             yield
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(f"{where}: cannot write there ({reason}). {remedy}") from error
+        if error.errno in NO_HANDLES:
+            remedy = RAISE_LIMIT
+        raise UserError(f"{where}: {trouble} ({reason_of(error)}). {remedy}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return the reason of an error in lower case and on one line, without a path."""
+    text = (isinstance(error, OSError) and error.strerror) or str(error)
+    return " ".join(text.split()).lower()
 
 
 @contextmanager
@@ -66,10 +86,8 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is no file", str(path))
     # In the same folder, because a rename is atomic only within one file system.
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
+    with temporary_file(path.parent, f".{path.name}.") as temporary:
+        with temporary.open("wb") as stream:
             yield stream
             stream.flush()
             # The rename may reach the disk before the data. After a power failure the file would
@@ -77,8 +95,52 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(stream.fileno())
         make_readable(temporary)
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_file(folder: Path, prefix: str) -> Iterator[Path]:
+    """Create a locked file whose name ends in ``.tmp``, and remove it unless it was renamed."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=folder)
+        os.close(handle)
+        path = Path(name)
+        try:
+            held: AbstractContextManager[object] = lock(path)
+            break
+        except LocksUnsupportedError:
+            held = nullcontext()
+            break
+        except (BlockingIOError, FileNotFoundError):
+            continue  # another process took it for litter, before it was locked
+    with held:
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder(parent: Path, prefix: str, suffix: str = ".tmp") -> Iterator[Path]:
+    """Create a locked folder, and remove it at the end. Its file ``.lock`` is not to be touched.
+
+    For files that other libraries write: they may replace a file, and its lock with it.
+    """
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=parent))
+        try:
+            (folder / LOCK_FILE).touch()
+            held: AbstractContextManager[object] = lock(folder / LOCK_FILE)
+            break
+        except LocksUnsupportedError:
+            held = nullcontext()
+            break
+        except (BlockingIOError, FileNotFoundError):
+            continue
+    with held:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sha256_of(path: Path) -> str:
@@ -87,16 +149,53 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def sweep(folder: Path, pattern: str, days: float = 1) -> None:
-    """Remove files and folders that a killed process left, if unchanged for some days.
+def sweep(folder: Path, pattern: str) -> None:
+    """Remove temporary files and folders that killed processes left: those that nobody locks.
 
-    A younger one may belong to a process that is still writing.
+    Where there are no locks, or no lock file, those are removed that are older than a day.
     """
     for path in folder.glob(pattern):
-        # Another process may remove the same path at the same time.
-        with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > days * _DAY_SECONDS:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        # Another process may remove the same path, or it may belong to another user.
+        with suppress(OSError), unused(path, [path]):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextmanager
+def unused(path: Path, dated: Iterable[Path]) -> Iterator[None]:
+    """Lock a file, or a folder by its lock file, so that it can be removed.
+
+    Args:
+        path: the file or folder.
+        dated: files that must be older than a day, where there are no locks, or no lock file.
+
+    Raises:
+        BlockingIOError: it is in use, or may be.
+        OSError: it is gone, or cannot be read.
+    """
+    try:
+        held: AbstractContextManager[object] = lock(path / LOCK_FILE if path.is_dir() else path)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if not all(map(is_old, dated)):
+            raise BlockingIOError(errno.EWOULDBLOCK, "it may be in use", str(path)) from error
+        held = nullcontext()
+    with held:
+        yield
+
+
+def is_old(path: Path) -> bool:
+    """Return whether a path was changed more than a day ago, by the clock of its file system.
+
+    The clocks of two machines may be days apart, so that of this machine proves nothing.
+    """
+    return age_seconds(path) > DAY_SECONDS
+
+
+def age_seconds(path: Path) -> float:
+    """Return the time since a path was changed, by the clock of its file system."""
+    with tempfile.TemporaryFile(dir=path.parent) as new:
+        return os.fstat(new.fileno()).st_mtime - path.lstat().st_mtime
 
 
 def make_readable(temporary: Path) -> None:

@@ -152,24 +152,42 @@ def remove(dataset: DatasetArgument) -> None:
     """Remove a prepared dataset from the store. Results that were made with it stay."""
     from genebench.data.store import DataStore
 
-    name = _prepared(dataset).name
-    DataStore().remove(name)
-    output.line(f"removed {name}")
+    store, stored = DataStore(), _stored_name(dataset)
+    # It is not opened: a damaged dataset can be removed, too.
+    if stored not in store.names():
+        raise _not_prepared(dataset)
+    line = f"removed {stored}"
+    if not store.remove(stored):
+        line += (
+            ". A process uses its files. The next genebench data prepare or remove deletes them."
+        )
+    output.line(line)
 
 
 def _prepared(name: str) -> Dataset:
     """Open a dataset that is prepared. Nothing is built."""
     from genebench.data.store import DataStore
+
+    dataset = DataStore().open(_stored_name(name))
+    if dataset is None:
+        raise _not_prepared(name)
+    return dataset
+
+
+def _stored_name(name: str) -> str:
+    """Return the name that a dataset of this name is prepared under."""
     from genebench.datasets.library import store_name
 
     spec = registry().datasets.specs.get(name)
-    stored = store_name(spec, spec.preset) if spec else name
-    dataset = DataStore().open(stored)
-    if dataset is None and spec:
-        raise UserError(f"{name} is not prepared yet. Run genebench data prepare {name}.")
-    if dataset is None:
-        raise unknown("prepared dataset", name, DataStore().names())
-    return dataset
+    return store_name(spec, spec.preset) if spec else name
+
+
+def _not_prepared(name: str) -> UserError:
+    from genebench.data.store import DataStore
+
+    if name in registry().datasets.specs:
+        return UserError(f"{name} is not prepared yet. Run genebench data prepare {name}.")
+    return unknown("prepared dataset", name, DataStore().names())
 
 
 def _row(name: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "predict",
         short_help="Infer target genes of new profiles with a saved model.",
-        epilog="Example: genebench predict results/KEY.model.safetensors arrays.gctx targets.gctx",
+        epilog="Example: genebench predict KEY.DIGEST.model.safetensors arrays.gctx targets.gctx",
     )(predict)
 
 

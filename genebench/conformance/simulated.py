@@ -96,6 +96,11 @@ class Simulation:
             return store.publish(name, folder)
 
     def _description(self, name: str, contents: dict[str, str]) -> dict[str, Any]:
+        genes = {"landmarks": self.landmark_genes, "targets": self.target_genes}
+        coverage = {
+            role: {"in_map": len(table), "found": len(table), "missing": [], "partial": []}
+            for role, table in genes.items()
+        }
         return {
             "format": STORE_FORMAT,
             "recipe": RECIPE,
@@ -103,9 +108,19 @@ class Simulation:
             "title": "data to check methods on",
             "digest": dataset_digest(self.landmark_genes, self.target_genes, contents),
             "preset": "tiny",
+            "missing_genes": "drop",
+            "landmarks": len(self.landmark_genes),
+            "targets": len(self.target_genes),
+            "twins": int(self.target_genes.index.isin(self.landmark_genes.index).sum()),
             "origin": {"kind": "simulated"},
             "platforms": {
-                title: {"profiles": len(platform.table), "digest": contents[title]}
+                title: {
+                    "profiles": len(platform.table),
+                    "ids": "ensembl",
+                    "group": None,
+                    "digest": contents[title],
+                    "coverage": coverage,
+                }
                 for title, platform in self.platforms.items()
             },
         }

@@ -65,15 +65,15 @@ def read_checked(path: Path, fingerprint: bytes) -> bytes | None:
 def is_sound(path: Path) -> bool:
     """Return whether a whole cache file matches its checksum, for any inputs.
 
-    The file is read in chunks. A file that cannot be read is not sound.
+    The file is read in chunks.
+
+    Raises:
+        OSError: the file cannot be read.
     """
     sha256, last = hashlib.sha256(), b""
-    try:
-        with path.open("rb") as stream:
-            while data := stream.read(_CHUNK_BYTES):
-                # The last 32 bytes read so far may be the checksum: they are held back.
-                sha256.update((last + data)[:-_SHA256_BYTES])
-                last = (last + data)[-_SHA256_BYTES:]
-    except OSError:
-        return False
+    with path.open("rb") as stream:
+        while data := stream.read(_CHUNK_BYTES):
+            # The last 32 bytes read so far may be the checksum: they are held back.
+            sha256.update((last + data)[:-_SHA256_BYTES])
+            last = (last + data)[-_SHA256_BYTES:]
     return last == sha256.digest()

@@ -8,22 +8,55 @@ from pathlib import Path
 
 import platformdirs
 
+from genebench._util.files import user_errors
+from genebench.errors import UserError
+
+OTHER_HOME = "Set GENEBENCH_HOME to another folder."
+"""Remedy for a data folder that cannot be used."""
+
 
 def home() -> Path:
-    """Return the data folder: ``GENEBENCH_HOME``, else the user's data folder."""
+    """Return the data folder: ``GENEBENCH_HOME``, else the user's data folder.
+
+    Raises:
+        UserError: ``GENEBENCH_HOME`` names the home of a user that does not exist.
+    """
     chosen = os.environ.get("GENEBENCH_HOME")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("genebench")
+    try:
+        return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("genebench")
+    except RuntimeError:
+        raise UserError(f"GENEBENCH_HOME={chosen}: there is no such user. {OTHER_HOME}") from None
+
+
+def prepared_names(folder: Path) -> list[str]:
+    """Return the names of the prepared datasets in a folder of them, sorted.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    with user_errors(folder, OTHER_HOME, trouble="cannot be read"):
+        try:
+            paths = list(folder.iterdir())
+        except FileNotFoundError:
+            return []
+        # lexists: a file that cannot be read is damaged, not absent.
+        return sorted(path.name for path in paths if os.path.lexists(path / "current"))
 
 
 def prepared_titles() -> dict[str, str]:
-    """Return name → title of every prepared dataset. The title of a damaged one says so."""
+    """Return name → title of every prepared dataset. The title of a damaged one says so.
+
+    Raises:
+        UserError: the data folder cannot be read.
+    """
     titles = {}
     # The layout is that of genebench.data.store, which imports pandas and is too slow for listings.
-    for current in sorted((home() / "datasets").glob("*/current")):
+    datasets = home() / "datasets"
+    for name in prepared_names(datasets):
         try:
-            folder = current.parent / Path(current.read_text("utf-8").strip()).name
-            title = str(json.loads((folder / "dataset.json").read_text("utf-8"))["title"])
+            digest = (datasets / name / "current").read_text("utf-8").strip()
+            info = json.loads((datasets / name / Path(digest).name / "dataset.json").read_bytes())
+            titles[name] = str(info["title"])
         except (OSError, ValueError, KeyError, TypeError):
-            title = "damaged: prepare it again"
-        titles[current.parent.name] = title
+            titles[name] = "damaged: prepare it again"
     return titles

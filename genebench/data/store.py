@@ -18,6 +18,10 @@ The layout:
         <platform>/profiles.tsv               profile table: id, group, splits, other columns
         cache/                                cache files derived from the above: moments and
                                               standardised matrices
+        .lock                                 locked by processes that use the dataset
+
+A dataset that another one replaced is removed when no process uses it. Datasets of earlier versions
+have no ``.lock``. They are removed a day after they were replaced.
 
 Arrays that came standardised have no ``reference.npy``, ``mean.npy`` or ``std.npy``.
 """
@@ -25,12 +29,10 @@ Arrays that came standardised have no ``reference.npy``, ``mean.npy`` or ``std.n
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-import shutil
-import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -39,8 +41,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genebench._util.files import atomic_write, full_disk, sha256_of, sweep, user_errors
-from genebench.data.home import home
+from genebench._util.files import (
+    LOCK_FILE,
+    NO_HANDLES,
+    RAISE_LIMIT,
+    atomic_write,
+    reason_of,
+    sha256_of,
+    sweep,
+    temporary_folder,
+    unused,
+    user_errors,
+)
+from genebench._util.locks import Lock, LocksUnsupportedError, lock, try_lock
+from genebench.data.description import OtherVersionError, read_description
+from genebench.data.home import OTHER_HOME, home, prepared_names
 from genebench.data.profiles import Profiles
 from genebench.data.splits import STORED, split_profiles
 from genebench.data.standardisation import Standardiser
@@ -58,23 +73,27 @@ STANDARDISED: Literal["standardised"] = "standardised"
 have no such key."""
 
 SUMS = "SHA256SUMS"
-_OTHER_HOME = "Set GENEBENCH_HOME to another folder."
+_STAGING = ".staging-"
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _OUTCOME_DIGITS = 8
 
 
 class Dataset:
-    """A prepared dataset, opened: platforms, gene tables, statistics, digest."""
+    """A prepared dataset, opened: platforms, gene tables, statistics, digest.
+
+    Its files stay while this object, or profiles of it, are in use.
+    """
 
     def __init__(self, root: Path) -> None:
         """Open the dataset in a folder. Only its description is read.
 
         Raises:
-            OSError: the description cannot be read.
-            ValueError: the description is not JSON.
+            OSError: the folder is being removed, or the description cannot be read.
+            ValueError: the description is not one of this version.
         """
         self.root = root
-        self.info: dict[str, Any] = json.loads((root / "dataset.json").read_text("utf-8"))
+        self._lock = _lock_for_use(root)
+        self.info: dict[str, Any] = read_description(root / "dataset.json", STORE_FORMAT)
         self._profile_tables: dict[str, pd.DataFrame] = {}
         self._splits: dict[tuple[str, str], NDArray[np.str_]] = {}
 
@@ -197,7 +216,7 @@ class Dataset:
                 f"dataset {self.name}: split {part.by} puts no profile of platform {part.platform} "
                 f"into {part.split}. Use another split, or a dataset with more profiles."
             )
-        return Profiles(
+        profiles = Profiles(
             expression=expression,
             rows=rows,
             standardiser=standardiser,
@@ -207,6 +226,9 @@ class Dataset:
             cache=self.root / "cache" / cache_name,
             mmap=mmap,
         )
+        # The lock lives as long as the profiles: they read files when they are asked for values.
+        weakref.finalize(profiles, lambda _: None, self._lock)
+        return profiles
 
     @contextmanager
     def _damage(self) -> Iterator[None]:
@@ -214,10 +236,7 @@ class Dataset:
         try:
             yield
         except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(
-                f"{self.root}: damaged ({reason}). Prepare {self.name} again."
-            ) from error
+            raise _unreadable(self.root, self.name, error) from error
 
     @property
     def is_standardised(self) -> bool:
@@ -287,60 +306,82 @@ class DataStore:
         self.root = (root or home()) / "datasets"
 
     def names(self) -> list[str]:
-        """Return the names of the prepared datasets."""
-        return sorted(path.parent.name for path in self.root.glob("*/current"))
-
-    def open(self, name: str) -> Dataset | None:
-        """Return the dataset of that name, or None if it is not prepared.
+        """Return the names of the prepared datasets.
 
         Raises:
-            UserError: the dataset is damaged or was written by another version.
+            UserError: the data folder cannot be read.
+        """
+        return prepared_names(self.root)
+
+    def open(self, name: str, digest: str | None = None) -> Dataset | None:
+        """Return the dataset of that name, or None if it is not prepared.
+
+        Args:
+            name: the name that it is prepared under.
+            digest: its digest. By default that of the dataset in force.
+
+        Raises:
+            UserError: the dataset is damaged, cannot be read, or was written by another version.
         """
         if not NAME.fullmatch(name):
             return None
+        while True:
+            in_force = digest or self._digest_in_force(name)
+            if in_force is None:
+                return None
+            # The last part alone: an edited file must not lead out of the store.
+            folder = self.root / name / Path(in_force).name
+            try:
+                return Dataset(folder)
+            except (OSError, ValueError) as error:
+                if digest and isinstance(error, FileNotFoundError) and not folder.exists():
+                    return None
+                # Another process may have replaced and removed it since its digest was read.
+                if digest or self._digest_in_force(name) == in_force:
+                    raise _unreadable(folder, name, error) from error
+
+    def _digest_in_force(self, name: str) -> str | None:
+        """Return the content of the file ``current`` of a dataset, or None if there is none."""
+        path = self.root / name / "current"
         try:
-            digest = (self.root / name / "current").read_text("utf-8").strip()
+            return path.read_text("utf-8").strip()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        # The last part alone: an edited file must not lead out of the store.
-        folder = self.root / name / Path(digest).name
-        try:
-            dataset = Dataset(folder)
         except (OSError, ValueError) as error:
-            raise UserError(f"{folder}: damaged ({error}). Prepare {name} again.") from error
-        if dataset.info.get("format") != STORE_FORMAT:
-            raise UserError(f"{folder}: written by another version. Prepare {name} again.")
-        return dataset
+            raise _unreadable(path, name, error) from error
 
     def find(self, digest: str) -> Dataset | None:
-        """Return the prepared dataset with that digest, or None."""
-        for name in self.names() if _DIGEST.fullmatch(digest) else ():
-            folder = self.root / name / digest
-            if folder.is_dir():
-                return Dataset(folder)
-        return None
+        """Return the prepared dataset with that digest, or None.
+
+        Raises:
+            UserError: the dataset is damaged, cannot be read, or was written by another version.
+        """
+        names = self.names() if _DIGEST.fullmatch(digest) else ()
+        opened = (self.open(name, digest) for name in names)
+        return next((dataset for dataset in opened if dataset), None)
 
     @contextmanager
     def staging(self, name: str) -> Iterator[Path]:
-        """Provide a folder to build a dataset in, and remove what is left of it at the end."""
-        parent = self.root / name
-        with user_errors(parent, _OTHER_HOME):
-            parent.mkdir(parents=True, exist_ok=True)
-            sweep(parent, ".staging-*")
-            folder = Path(tempfile.mkdtemp(prefix=".staging-", dir=parent))
-        try:
-            with full_disk(parent, _OTHER_HOME):
-                yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):
-                parent.rmdir()  # if nothing else is in it
+        """Provide a folder to build a dataset in, and remove what is left of it at the end.
+
+        Raises:
+            UserError: the folder cannot be written to.
+        """
+        with user_errors(self.root / name, OTHER_HOME), ExitStack() as stack:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self.sweep()
+            folder = stack.enter_context(temporary_folder(self.root, _STAGING, ""))
+            # One folder deeper, so that the lock of the staging folder is not published.
+            staged = folder / name
+            staged.mkdir()
+            yield staged
 
     def publish(self, name: str, staged: Path, sums: Mapping[str, str] | None = None) -> Dataset:
         """Move a staged dataset to its place and make it the one in force.
 
         A new folder takes its place by one rename, and only whole files replace their equals.
-        Nothing half-written is ever in force.
+        Nothing half-written is ever in force. Processes publish one after the other, and leave the
+        datasets that others use.
 
         Args:
             name: name to publish it under.
@@ -348,35 +389,150 @@ class DataStore:
             sums: sha256 of files that were hashed while they were written. Others are read.
         """
         _write_sums(staged, sums or {})
+        (staged / LOCK_FILE).touch()
         digest = Dataset(staged).digest
-        final = self.root / name / digest
-        # mkdtemp lets only the owner read, but a store may be shared.
-        staged.chmod(0o755)
-        try:
-            staged.rename(final)
-        except OSError:
-            if not final.is_dir():
-                raise
-            # The same content was prepared before, perhaps by a process beside this one. That
-            # folder stays in force while each file takes the place of its equal. Its cache goes
-            # with the staging folder, because it may be derived from files that were damaged.
-            files = [path for path in staged.rglob("*") if path.is_file()]
-            with suppress(FileNotFoundError):
-                (final / "cache").rename(staged / "cache")
-            for path in files:
-                path.replace(final / path.relative_to(staged))
-        with atomic_write(self.root / name / "current") as stream:
-            stream.write(f"{digest}\n".encode())
-        for path in (self.root / name).iterdir():
-            if path.is_dir() and path.name != digest and not path.name.startswith("."):
-                shutil.rmtree(path, ignore_errors=True)
-        return Dataset(final)
+        parent = self.root / name
+        with self._publishing(name):
+            # Before the change, too: without locks, the time since the last change decides.
+            self._remove_replaced(name)
+            parent.mkdir(exist_ok=True)
+            try:
+                staged.rename(parent / digest)
+            except OSError:
+                if not (parent / digest).is_dir():
+                    raise
+                _replace_files(staged, parent / digest)
+            with atomic_write(parent / "current") as stream:
+                stream.write(f"{digest}\n".encode())
+            self._remove_replaced(name)
+            return Dataset(parent / digest)
 
-    def remove(self, name: str) -> None:
-        """Remove a prepared dataset."""
-        # First the digest in force, so that no process opens a dataset that is half gone.
-        (self.root / name / "current").unlink()
-        shutil.rmtree(self.root / name)
+    def remove(self, name: str) -> bool:
+        """Remove a prepared dataset.
+
+        Files that a process uses stay. The next preparation or removal of a dataset removes them.
+
+        Returns:
+            Whether all files are removed.
+
+        Raises:
+            UserError: the files cannot be removed.
+        """
+        folder = self.root / name
+        with user_errors(folder, "Correct the permissions.", trouble="cannot be removed"):
+            with self._publishing(name):
+                # First the digest in force, so that no process opens a dataset that is half gone.
+                (folder / "current").unlink(missing_ok=True)
+                stay = self._remove_replaced(name)
+            self.sweep()
+        return not stay
+
+    def sweep(self) -> None:
+        """Remove what killed processes left, and replaced datasets that no process uses."""
+        sweep(self.root, f"{_STAGING}*")
+        for folder in [folder for folder in self.root.iterdir() if NAME.fullmatch(folder.name)]:
+            # A process that publishes under this name does the same. Or the folder vanished, or is
+            # another user's.
+            with suppress(OSError), self._publishing(folder.name, wait=False):
+                self._remove_replaced(folder.name)
+            with suppress(OSError):
+                # Here were the staging folders of earlier versions.
+                sweep(folder, f"{_STAGING}*")
+
+    @contextmanager
+    def _publishing(self, name: str, *, wait: bool = True) -> Iterator[None]:
+        """Exclude other processes that publish or remove a dataset of this name.
+
+        The lock file is removed at the end. A process that waited for it makes a new one.
+
+        Raises:
+            BlockingIOError: another process does so, and ``wait`` is false.
+        """
+        path = self.root / f".{name}.lock"
+        held: AbstractContextManager[object] | None = None
+        while held is None:
+            path.touch()
+            try:
+                held = lock(path, wait=wait)
+            except FileNotFoundError:
+                continue
+            except LocksUnsupportedError:
+                # Two may publish at a time. Neither removes a dataset that is younger than a day.
+                held = nullcontext()
+        with held:
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
+    def _remove_replaced(self, name: str) -> list[Path]:
+        """Remove the datasets of a name that are not in force and not in use.
+
+        Return those that stay.
+        """
+        parent = self.root / name
+        try:
+            in_force = self._digest_in_force(name)
+        except UserError:
+            return []  # nobody knows which one is in force
+        present = parent.iterdir() if parent.is_dir() else ()
+        names = {path.name for path in present if _DIGEST.fullmatch(path.name)}
+        replaced = [parent / digest for digest in sorted(names - {in_force})]
+        for path in replaced:
+            dated = [path, parent / "current"] if in_force else [path]
+            with ExitStack() as stack:
+                # Out of sight by one rename: a removal that is interrupted leaves no half dataset.
+                stack.enter_context(suppress(OSError))
+                stack.enter_context(unused(path, dated))
+                trash = stack.enter_context(temporary_folder(self.root, _STAGING, ""))
+                path.rename(trash / path.name)
+        with suppress(OSError):
+            parent.rmdir()  # if nothing is left in it
+        return [path for path in replaced if path.exists()]
+
+
+def _lock_for_use(folder: Path) -> Lock | None:
+    """Lock a dataset against removal, or return None where that is impossible."""
+    try:
+        # Waiting is short: whoever holds an exclusive lock removes files.
+        return lock(folder / LOCK_FILE, shared=True, wait=True)
+    except (FileNotFoundError, LocksUnsupportedError):
+        return None  # a dataset of an earlier version, or there are no locks here
+
+
+def _unreadable(where: Path, name: str, error: OSError | ValueError) -> UserError:
+    """Return the error for a dataset that cannot be opened: damage, or a fault of its place."""
+    if isinstance(error, OtherVersionError):
+        return UserError(f"{where}: written by another version. Prepare {name} again.")
+    if isinstance(error, ValueError | FileNotFoundError | NotADirectoryError | IsADirectoryError):
+        return UserError(f"{where}: damaged ({reason_of(error)}). Prepare {name} again.")
+    remedy = (
+        RAISE_LIMIT
+        if error.errno in NO_HANDLES
+        else "Correct that, or set GENEBENCH_HOME to another folder."
+    )
+    return UserError(f"{where}: cannot be read ({reason_of(error)}). {remedy}")
+
+
+def _replace_files(staged: Path, final: Path) -> None:
+    """Move the files of a staged dataset to the folder of the same content.
+
+    The same content was prepared before, perhaps by a process beside this one. That folder stays in
+    force while each file takes the place of its equal.
+    """
+    lock_file = final / LOCK_FILE
+    # A dataset of an earlier version has no lock file. Another keeps its own, which may be locked.
+    lock_file.touch()
+    # The cache may be derived from files that were damaged. Fingerprints show that, so that the
+    # cache can stay while a process uses it.
+    if held := try_lock(lock_file):
+        with held, suppress(FileNotFoundError):
+            (final / "cache").rename(staged / "cache")
+    for path in [path for path in staged.rglob("*") if path.is_file()]:
+        place = path.relative_to(staged)
+        if place.parts[0] not in ("cache", LOCK_FILE):
+            (final / place).parent.mkdir(exist_ok=True)
+            path.replace(final / place)
 
 
 def _write_sums(folder: Path, sums: Mapping[str, str]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from genebench._util.files import sweep, user_errors
+from genebench._util.files import sweep, temporary_folder, user_errors
 from genebench.errors import UserError, some
 
 MARKER = "genebench-board.json"
@@ -56,9 +55,7 @@ def staging(out: Path) -> Iterator[Path]:
     check_place(out)
     with user_errors(out, _REMEDY):
         out.parent.mkdir(parents=True, exist_ok=True)
-        sweep(out.parent, f".{out.name}.*.tmp")
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
-        try:
+        with temporary_folder(out.parent, f".{out.name}.") as work:
             site = work / "new"
             site.mkdir()
             yield site
@@ -68,8 +65,8 @@ def staging(out: Path) -> Iterator[Path]:
             # Building took a while, and another program may have put a file there meanwhile.
             check_place(out)
             _swap(site, out, work / "old")
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+        # At the end: a process that was killed between two renames may have left the old site.
+        sweep(out.parent, f".{glob.escape(out.name)}.*.tmp")
 
 
 def _swap(site: Path, out: Path, old: Path) -> None:

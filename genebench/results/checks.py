@@ -102,7 +102,7 @@ def outcome_faults(record: Record) -> Iterator[str]:
 
 def _file_faults(paths: ResultPaths, record: Record) -> Iterator[str]:
     # A done record has vectors, even if its own list of files was edited to have none.
-    required = {paths.vectors(record.key): ""}
+    required = {paths.vectors(record): ""}
     for path, digest in {**required, **paths.digests(record)}.items():
         if not path.exists():
             yield f"{path.name} is missing"

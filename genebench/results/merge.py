@@ -12,7 +12,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from genebench._util.files import make_readable, sha256_of, user_errors
+from genebench._util.files import (
+    atomic_write,
+    make_readable,
+    sha256_of,
+    temporary_file,
+    user_errors,
+)
 from genebench.errors import UserError
 from genebench.results.annotations import Submitted
 from genebench.results.bundle import opened
@@ -133,25 +139,32 @@ def _merge_record(
 
 
 def _copy(source: ResultsStore, destination: ResultsStore, record: Record) -> None:
-    """Copy a record, its files and its sender. Files of that key in the destination are replaced.
+    """Copy a record, its files and its sender.
 
-    All files are copied to temporary names first, and renamed when every copy is whole.
+    All files are copied to temporary names first, and renamed when every copy is whole. Then the
+    record takes the place of an earlier one. Each has its own files at any moment.
+
+    Raises:
+        UserError: the source changed meanwhile, or the destination cannot be written to.
     """
     key, paths = record.key, destination.paths
     with user_errors(destination.root, OTHER_FOLDER), ExitStack() as cleanup:
         copies = {}
-        for path in source.paths.files(record):
-            copy = paths.temporary(key)
-            cleanup.callback(copy.unlink, missing_ok=True)
+        for path, digest in source.paths.digests(record).items():
+            copy = cleanup.enter_context(temporary_file(destination.root, f".{key}."))
             shutil.copyfile(path, copy)
+            if sha256_of(copy) != digest:
+                raise UserError(f"{path}: was changed while it was read. Merge again.")
+            copies[copy] = paths.copied(path, digest)
+        document = source.paths.record(key).read_bytes()
+        if Record.model_validate_json(document) != record:
+            raise UserError(f"{source.paths.record(key)}: was changed. Merge again.")
+        for copy, path in copies.items():
             make_readable(copy)
-            copies[destination.root / path.name] = copy
-        # A crash between here and the last rename leaves a key without a record, which the next
-        # merge mends. It must never leave a record beside files of another.
-        paths.record(key).unlink(missing_ok=True)
-        paths.annotations(key).unlink(missing_ok=True)
-        for path, copy in copies.items():
             copy.replace(path)
+        paths.annotations(key).unlink(missing_ok=True)
+        with atomic_write(paths.record(key)) as stream:
+            stream.write(document)
     # "verified" stays behind: it describes the dataset and predictions of the other folder.
     if submitted := source.annotations.read(key).submitted:
         destination.annotations.add(key, submitted=submitted)

@@ -1,15 +1,18 @@
 """The results folder: records are written and read here.
 
 File names are those of :mod:`genebench.results.paths`. The record is written last, by rename, so a
-key with a record is finished. Merging two folders is a copy of files.
+key with a record is finished. Merging two folders is a copy of files. Files of a record that was
+replaced stay for a day, because processes may be about to read them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,13 +21,20 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from genebench._util.files import (
+    DAY_SECONDS,
+    LOCK_FILE,
+    age_seconds,
     atomic_write,
-    full_disk,
+    is_old,
     make_readable,
     sha256_of,
     sweep,
+    temporary_folder,
+    unused,
     user_errors,
 )
+from genebench._util.hashing import key_of
+from genebench._util.locks import LocksUnsupportedError, lock
 from genebench._util.schema import first_fault
 from genebench.errors import UserError
 from genebench.results.annotations import AnnotationFiles
@@ -35,11 +45,20 @@ from genebench.results.paths import (
     TEMPORARY_FILES,
     ResultPaths,
 )
-from genebench.results.record import Kept, Record
+from genebench.results.record import Identity, Kept, Record
 from genebench.results.vectors import RUN_AGAIN, Vectors, read_vectors, write_npz
 
-LAYOUT = 1
-"""Version of the layout of a results folder."""
+LAYOUT = 2
+"""Version of the layout of a results folder.
+
+2: names of files beside a record have its digest of them.
+"""
+
+_LAYOUTS = (1, LAYOUT)
+"""Layouts that are read. A folder of an earlier one becomes one of this when it is written to."""
+
+_CHECKPOINTS, _RECORDS = "checkpoints", "records"
+"""Names in a checkpoint folder."""
 
 _CHECKPOINT_DAYS = 30
 """Days that checkpoints are kept for their job to be run again."""
@@ -74,50 +93,69 @@ class ResultsStore:
             UserError: the folder cannot be made or written, or belongs to something else.
         """
         with user_errors(self.root, OTHER_FOLDER):
-            self.root.mkdir(parents=True, exist_ok=True)
+            try:
+                self.root.stat()  # mkdir calls a loop of links a file that exists
+            except FileNotFoundError:
+                self.root.mkdir(parents=True, exist_ok=True)
             self.check()
             sweep(self.root, TEMPORARY_FILES)
-            sweep(self.root, CHECKPOINT_FOLDERS, _CHECKPOINT_DAYS)
-            if self.paths.layout.exists():
+            self._sweep_checkpoints()
+            self._sweep_replaced()
+            if self._layout() == LAYOUT:
                 # Permissions are no proof: a read-only file system fails only when written to.
                 with tempfile.TemporaryFile(dir=self.root):
                     return
             with atomic_write(self.paths.layout) as stream:
                 stream.write(json.dumps({"genebench-results": LAYOUT}).encode())
 
-    def check(self) -> None:
-        """Check that the folder, if it exists, is a results folder of this layout.
+    def _layout(self) -> Any:
+        """Return the version of the folder's layout, or None without a file that states it.
 
         Raises:
-            UserError: the folder is something else, or has another layout.
+            UserError: the file cannot be read.
         """
-        try:
-            layout = json.loads(self.paths.layout.read_text("utf-8"))["genebench-results"]
-        except (FileNotFoundError, NotADirectoryError):
-            # Hidden files, such as .DS_Store, do not make a folder somebody's own.
-            if self.root.is_dir() and any(
-                not path.name.startswith(".") for path in self.root.iterdir()
-            ):
-                raise UserError(f"{self.root}: not a results folder. {OTHER_FOLDER}") from None
-            return
-        except (ValueError, TypeError, KeyError):
-            layout = "unknown"
-        if layout != LAYOUT:
-            raise UserError(f"{self.paths.layout}: layout {layout} is not {LAYOUT}. {OTHER_FOLDER}")
+        with user_errors(self.paths.layout, OTHER_FOLDER, trouble="cannot be read"):
+            try:
+                return json.loads(self.paths.layout.read_bytes())["genebench-results"]
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            except (ValueError, TypeError, KeyError):
+                return "unknown"
+
+    def check(self) -> None:
+        """Check that the folder, if it exists, is a results folder of a layout that is read.
+
+        Raises:
+            UserError: the folder is something else, has another layout, or cannot be read.
+        """
+        layout = self._layout()
+        if layout is None:
+            with user_errors(self.root, OTHER_FOLDER, trouble="cannot be read"):
+                # Hidden files, such as .DS_Store, do not make a folder somebody's own.
+                if self.root.is_dir() and any(
+                    not path.name.startswith(".") for path in self.root.iterdir()
+                ):
+                    raise UserError(f"{self.root}: not a results folder. {OTHER_FOLDER}")
+        elif layout not in _LAYOUTS:
+            known = " or ".join(map(str, _LAYOUTS))
+            raise UserError(f"{self.paths.layout}: layout {layout} is not {known}. {OTHER_FOLDER}")
 
     def check_exists(self) -> None:
-        """Check that the folder exists, and is a results folder of this layout.
+        """Check that the folder exists, and is a results folder of a layout that is read.
 
         Raises:
-            UserError: there is no such folder, or it is something else.
+            UserError: there is no such folder, it is something else, or it cannot be read.
         """
-        if not self.root.exists():
-            raise UserError(
-                f"{self.root}: no such folder. Make results with genebench run, or name another "
-                "folder."
-            )
+        with user_errors(self.root, OTHER_FOLDER, trouble="cannot be read"):
+            try:
+                self.root.stat()
+            except FileNotFoundError:
+                raise UserError(
+                    f"{self.root}: no such folder. Make results with genebench run, or name "
+                    "another folder."
+                ) from None
         self.check()
-        if not self.paths.layout.exists():
+        if self._layout() is None:
             raise UserError(f"{self.root}: not a results folder. {OTHER_FOLDER}")
 
     def keys(self) -> list[str]:
@@ -131,14 +169,13 @@ class ResultsStore:
             UserError: the record is damaged, or is that of another key.
         """
         path = self.paths.record(key)
+        with user_errors(path, "Check the file's permissions.", trouble="cannot be read"):
+            try:
+                content = path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
         try:
-            record = Record.model_validate_json(path.read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise UserError(
-                f"{path}: cannot be read ({error.strerror}). Check the file's permissions."
-            ) from error
+            record = Record.model_validate_json(content)
         except ValidationError as error:
             raise UserError(f"{path}: {_explain(error)}") from error
         # A copy of a record under another name must not count as a second result.
@@ -213,7 +250,7 @@ class ResultsStore:
             UserError: the file is missing, damaged, changed, far larger than any record's, or its
                 vectors have other lengths than the record says.
         """
-        path = self.paths.vectors(record.key)
+        path = self.paths.vectors(record)
         vectors = read_vectors(path, record.vectors, names)
         for fault in shape_faults(record, vectors):
             raise UserError(f"{path}: {fault}. {RUN_AGAIN}")
@@ -247,27 +284,34 @@ class ResultsStore:
         Raises:
             UserError: the file was changed after it was written.
         """
-        path = self.paths.kept(record.key, kind)
+        path = self.paths.kept(record, kind)
         digest = self.paths.digests(record).get(path)
         if digest is None or not path.exists():
             return None
         # Callers read the file later, piece by piece, so the whole of it is checked before.
-        if sha256_of(path) != digest:
+        with user_errors(path, "Check the file's permissions.", trouble="cannot be read"):
+            is_same = sha256_of(path) == digest
+        if not is_same:
             raise UserError(f"{path}: was changed after it was written. {RUN_AGAIN}")
         return path
 
     def write(self, record: Record, vectors: Vectors) -> Record:
         """Write vectors, then the record with their digest. Return the record as written.
 
+        Another process may write another result under this key at the same time. The later record
+        stays, with its own files.
+
         Raises:
             UserError: the disk is full, or the folder cannot be written to.
         """
         with user_errors(self.root, OTHER_FOLDER):
             if record.status == "done":
-                path = self.paths.vectors(record.key)
-                with atomic_write(path) as stream:
-                    write_npz(stream, vectors)
-                record = record.model_copy(update={"vectors": sha256_of(path)})
+                content = BytesIO()
+                write_npz(content, vectors)
+                digest = hashlib.sha256(content.getbuffer()).hexdigest()
+                with atomic_write(self.paths.new(record.key, digest)) as stream:
+                    stream.write(content.getbuffer())
+                record = record.model_copy(update={"vectors": digest})
             record = record.with_checksum()
             # Last of all files: a crash before this line leaves a key without a record, which runs
             # again, and never a record without its files.
@@ -277,18 +321,17 @@ class ResultsStore:
 
     @contextmanager
     def scratch(self, key: str) -> Iterator[Path]:
-        """Provide a temporary file. It is removed at the end, unless :meth:`keep` renamed it.
+        """Provide a path for a temporary file. It is removed at the end, unless :meth:`keep` did.
 
         Raises:
             UserError: the disk is full, or the folder cannot be written to.
         """
-        with user_errors(self.root, OTHER_FOLDER):
-            path = self.paths.temporary(key)
-        try:
-            with full_disk(self.root, OTHER_FOLDER):
-                yield path
-        finally:
-            path.unlink(missing_ok=True)
+        # In a locked folder: a library that writes the file may replace it, and a lock with it.
+        with (
+            user_errors(self.root, OTHER_FOLDER),
+            temporary_folder(self.root, f".{key}.") as folder,
+        ):
+            yield folder / "file"
 
     def keep(self, scratch: Path, key: str, kind: Kept) -> str:
         """Rename a temporary file to the kept predictions, or the model, of a key.
@@ -297,27 +340,110 @@ class ResultsStore:
         """
         digest = sha256_of(scratch)
         make_readable(scratch)
-        scratch.replace(self.paths.kept(key, kind))
+        scratch.replace(self.paths.new(key, digest, kind))
         return digest
 
     @contextmanager
-    def work(self, keys: Iterable[str]) -> Iterator[Path]:
-        """Provide the checkpoint folder of the job that gives these records.
+    def work(self, identities: Iterable[Identity]) -> Iterator[Path]:
+        """Provide the checkpoint folder of a job.
 
-        Files that are in it at the end stay, for when the same job is run again.
+        Files that are in it at the end stay, for when the job is run again or continued. They go
+        once all records of all jobs that used the folder are done.
+
+        Args:
+            identities: the identities of the job's records, which share one fit.
 
         Raises:
             UserError: the folder cannot be made.
         """
-        folder = self.paths.checkpoints(keys)
+        records = {key_of(identity.model_dump()): identity for identity in identities}
+        folder = self.paths.checkpoints(next(iter(records.values())))
         with user_errors(self.root, OTHER_FOLDER):
-            folder.mkdir(exist_ok=True)
+            held = _use(folder)
+            for key in records:
+                (folder / _RECORDS / key).touch()
         try:
-            yield folder
+            with held:
+                yield folder / _CHECKPOINTS
         finally:
-            # rmdir fails while files are left, and when another process removed the folder.
-            with suppress(OSError):
-                folder.rmdir()
+            self._remove_checkpoints(folder, dated=())
+
+    def _sweep_checkpoints(self) -> None:
+        """Remove checkpoints that no job needs, and those that none has used for a month."""
+        for folder in self.root.glob(CHECKPOINT_FOLDERS):
+            self._remove_checkpoints(folder, dated=[folder])
+
+    def _remove_checkpoints(self, folder: Path, dated: Iterable[Path]) -> None:
+        """Remove a checkpoint folder if it is empty, old or no longer needed, and not in use.
+
+        Args:
+            folder: the folder.
+            dated: files that must be older than a day, where there are no locks.
+        """
+        with ExitStack() as stack:
+            # The folder may be in use, or another process may remove it. The next one tries again.
+            stack.enter_context(suppress(OSError))
+            stack.enter_context(unused(folder, dated))
+            if not self._needs_checkpoints(folder):
+                # Out of sight by one rename, so that no job finds half of a folder.
+                trash = stack.enter_context(temporary_folder(self.root, folder.name))
+                folder.rename(trash / folder.name)
+
+    def _needs_checkpoints(self, folder: Path) -> bool:
+        """Return whether a job may continue from the checkpoints in a folder.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        checkpoints, records = folder / _CHECKPOINTS, folder / _RECORDS
+        # A folder of layout 1 has none of them. A job removes its checkpoints when it is done.
+        if records.is_dir():
+            keys = [path.name for path in records.iterdir()]
+            is_empty = not checkpoints.is_dir() or not any(checkpoints.iterdir())
+            if is_empty or all(map(self._is_done, keys)):
+                return False
+        inside = [checkpoints] if checkpoints.is_dir() else []
+        return min(map(age_seconds, [folder, *inside])) < _CHECKPOINT_DAYS * DAY_SECONDS
+
+    def _is_done(self, key: str) -> bool:
+        try:
+            record = self.read(key)
+        except UserError:
+            return False
+        return record is not None and record.status == "done"
+
+    def _sweep_replaced(self) -> None:
+        """Remove files of records that were replaced more than a day ago.
+
+        A key without a record is left alone: its record may have been put elsewhere.
+        """
+        for key, files in self.paths.crowded():
+            # A record that cannot be read may be that of a later version.
+            with suppress(OSError, UserError):
+                record = self.read(key)
+                if record is None or not is_old(self.paths.record(key)):
+                    continue
+                for path in {*files} - {*self.paths.digests(record)}:
+                    if is_old(path):
+                        path.unlink()
+
+
+def _use(folder: Path) -> AbstractContextManager[object]:
+    """Make a checkpoint folder, and lock it against removal.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    while True:
+        (folder / _CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        try:
+            (folder / _RECORDS).mkdir(exist_ok=True)
+            (folder / LOCK_FILE).touch()
+            return lock(folder / LOCK_FILE, shared=True, wait=True)
+        except FileNotFoundError:
+            continue  # another process removed it meanwhile
+        except LocksUnsupportedError:
+            return nullcontext()
 
 
 def _explain(error: ValidationError) -> str:

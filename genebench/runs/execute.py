@@ -66,7 +66,7 @@ def execute(job: Job, settings: Settings) -> list[Record]:
     # The clock starts last: opening the data is no part of the job.
     run = JobRun(Recorder(job, settings, facts), data)
     recorder = run.recorder
-    with recorder.store.work(evaluation.key for evaluation in job.evaluations) as checkpoints:
+    with recorder.store.work(item.identity for item in job.evaluations) as checkpoints:
         try:
             with run.method(checkpoints) as method:
                 models = run.fit(method, checkpoints)
@@ -189,8 +189,8 @@ def _open(job: Job) -> Dataset:
     Raises:
         UserError: the dataset, or a plugin's split of it, has changed since the key was computed.
     """
-    dataset = DataStore().open(job.store)
-    if dataset is None or dataset.digest != job.data:
+    dataset = DataStore().open(job.store, job.data)
+    if dataset is None:
         raise UserError(
             f"dataset {job.dataset}: it has changed since the run was planned. "
             "Run the command again."

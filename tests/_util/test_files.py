@@ -5,11 +5,22 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
-from genebench._util.files import atomic_write, full_disk, sweep, user_errors
+from genebench._util.files import (
+    LOCK_FILE,
+    atomic_write,
+    full_disk,
+    sweep,
+    temporary_folder,
+    user_errors,
+)
 from genebench.errors import UserError
 
 
@@ -48,14 +59,108 @@ def test_a_new_file_has_the_permissions_that_the_umask_leaves(tmp_path):
     assert stat.S_IMODE((tmp_path / "m.npy").stat().st_mode) == 0o640
 
 
-def test_only_old_leftovers_are_removed(tmp_path):
+DAY = 24 * 3600
+
+
+def age(path, days):
+    os.utime(path, (time.time() - days * DAY,) * 2)
+
+
+def test_what_nobody_holds_is_litter_however_young(tmp_path):
+    (tmp_path / ".file.tmp").write_bytes(b"")
+    (tmp_path / ".folder.tmp").mkdir()
+    (tmp_path / ".folder.tmp" / LOCK_FILE).write_bytes(b"")
+    (tmp_path / "other").write_bytes(b"")
+    sweep(tmp_path, ".*.tmp")
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize("days", [0, 2, -2])
+def test_what_is_being_written_stays_however_old(tmp_path, days):
+    path = tmp_path / "m.npy"
+    with atomic_write(path) as stream, temporary_folder(tmp_path, ".folder.") as folder:
+        for temporary in tmp_path.iterdir():
+            age(temporary, days)
+        sweep(tmp_path, ".*.tmp")
+        stream.write(b"x")
+        (folder / "y").write_bytes(b"y")
+    assert path.read_bytes() == b"x"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_wrote_goes_at_once(tmp_path):
+    code = """if True:
+        import os, sys
+        from pathlib import Path
+        from genebench._util.files import atomic_write, temporary_folder
+        folder = Path(sys.argv[1])
+        with atomic_write(folder / "a"), temporary_folder(folder, ".b."):
+            print("ready", flush=True)
+            sys.stdin.read()
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"ready\n"
+        sweep(tmp_path, ".*.tmp")
+        assert len(list(tmp_path.iterdir())) == 2
+        process.kill()
+    sweep(tmp_path, ".*.tmp")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_file_that_is_swept_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    mkstemp, swept = tempfile.mkstemp, []
+
+    def made(**options):
+        handle, name = mkstemp(**options)
+        if not swept:
+            swept.append(Path(name).unlink())
+        return handle, name
+
+    monkeypatch.setattr(tempfile, "mkstemp", made)
+    with atomic_write(tmp_path / "a") as stream:
+        stream.write(b"x")
+    assert swept
+    assert (tmp_path / "a").read_bytes() == b"x"
+
+
+@pytest.fixture
+def without_locks(monkeypatch):
+    """A file system that has no locks, as some shared ones."""
+
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_locks_only_old_leftovers_are_removed(tmp_path):
     old_file, old_folder, young = (tmp_path / f".{name}.tmp" for name in ("file", "folder", "new"))
     old_file.write_bytes(b"")
     young.write_bytes(b"")
     old_folder.mkdir()
-    two_days_ago = time.time() - 2 * 24 * 3600
     for path in (old_file, old_folder):
-        os.utime(path, (two_days_ago, two_days_ago))
+        age(path, 2)
+    sweep(tmp_path, ".*.tmp")
+    assert list(tmp_path.iterdir()) == [young]
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_the_clock_of_this_machine_does_not_make_files_old(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    with atomic_write(tmp_path / "a") as stream, temporary_folder(tmp_path, ".b."):
+        sweep(tmp_path, ".*.tmp")
+        stream.write(b"x")
+    assert (tmp_path / "a").read_bytes() == b"x"
+
+
+def test_a_folder_of_an_earlier_version_without_a_lock_file_stays_for_a_day(tmp_path):
+    young, old = tmp_path / ".young.tmp", tmp_path / ".old.tmp"
+    young.mkdir()
+    old.mkdir()
+    age(old, 2)
     sweep(tmp_path, ".*.tmp")
     assert list(tmp_path.iterdir()) == [young]
 
@@ -74,6 +179,19 @@ def test_other_errors_while_writing_name_reason_and_remedy(tmp_path):
         raise PermissionError(errno.EACCES, "Permission denied")
     assert str(caught.value) == (
         f"{tmp_path}: cannot write there (permission denied). Name another folder."
+    )
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
+def test_too_many_open_files_is_told_as_such(tmp_path, code):
+    with (
+        pytest.raises(UserError) as caught,
+        user_errors(tmp_path, "Prepare it again.", trouble="cannot be read"),
+    ):
+        raise OSError(code, "Too many open files")
+    assert str(caught.value) == (
+        f"{tmp_path}: cannot be read (too many open files). "
+        "Raise the limit, such as by ulimit -n 4096."
     )
 
 

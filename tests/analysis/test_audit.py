@@ -101,9 +101,11 @@ def test_a_record_of_before_shares_and_groups_can_be_recomputed(store, lsr):
 
 
 def test_other_predictions_with_a_digest_to_fit_are_found(store, lsr):
-    path = store.root / f"{lsr.key}.predictions.npy"
+    path = store.paths.kept(lsr, "predictions")
     np.save(path, np.load(path) * np.float32(0.9))
-    store.write(lsr.model_copy(update={"predictions": sha256_of(path)}), store.vectors(lsr))
+    digest = sha256_of(path)
+    path.rename(store.paths.new(lsr.key, digest, "predictions"))
+    store.write(lsr.model_copy(update={"predictions": digest}), store.vectors(lsr))
     assert len(of(store, lsr).faults) >= 2
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from genebench import api
+from genebench.results.store import ResultsStore
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_a_record_with_damaged_vectors_is_shown_without_a_rank(
 ):
     copy = shutil.copytree(results, tmp_path / "copy")
     broken = next(r for r in api.records(copy).records if r.identity.method == "lsr")
-    (copy / f"{broken.key}.npz").write_bytes(b"")
+    ResultsStore(copy).paths.vectors(broken).write_bytes(b"")
     done = genebench(
         "report", "ranks", "--format", "markdown", "--results", copy,
         "--protocol", broken.identity.protocol,

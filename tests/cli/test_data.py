@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from genebench.data.store import DataStore
+from genebench.data.verification import changed_files
 from genebench.methods.moments import VERSION, moments
 from genebench.specs import Part
 
@@ -555,6 +556,29 @@ def test_a_data_folder_that_is_a_file_is_one_line(genebench, make, own_home):
 def test_a_data_folder_without_permission_is_one_line(genebench, make, own_home):
     own_home.mkdir(mode=0o555)
     assert_one_line_error(genebench("data", "prepare", make()), "GENEBENCH_HOME")
+
+
+def test_a_dataset_in_use_is_removed_once_it_is_free(genebench, make, own_home):
+    genebench("data", "prepare", make(), "-q")
+    used = DataStore().open("mini")
+    outcome = genebench("data", "remove", "mini")
+    assert outcome.status == 0
+    assert outcome.out == (
+        "removed mini. A process uses its files. "
+        "The next genebench data prepare or remove deletes them.\n"
+    )
+    assert changed_files(used) == []
+    del used
+    DataStore().sweep()
+    assert not (own_home / "datasets" / "mini").exists()
+
+
+def test_a_damaged_dataset_can_be_removed(genebench, make, own_home):
+    genebench("data", "prepare", make(), "-q")
+    stored(own_home, "dataset.json").write_text("[]")
+    outcome = genebench("data", "remove", "mini")
+    assert (outcome.status, outcome.out) == (0, "removed mini\n")
+    assert not (own_home / "datasets" / "mini").exists()
 
 
 def test_a_removed_dataset_is_gone_and_the_others_stay(genebench, make, own_home):

@@ -598,7 +598,7 @@ def other_shares(path):
 def test_vectors_that_cannot_be_trusted_cost_their_record(store, tmp_path, damage):
     put(store, identity("lsr"))
     bad = put(store, identity("knn"))
-    damage(store.root / f"{bad.key}.npz")
+    damage(store.paths.vectors(bad))
     site = made(store, tmp_path)
     assert len(site.built.problems) == 1
     assert site.built.runs == 1
@@ -608,7 +608,7 @@ def test_scores_and_vectors_that_were_edited_alike_are_found(store, tmp_path):
     put(store, identity("lsr"))
     bad = put(store, identity("knn"), 0.5)
     vectors = vectors_with(0.01)
-    np.savez(store.root / f"{bad.key}.npz", **vectors)
+    np.savez(store.paths.vectors(bad), **vectors)
     forged = {
         metric: {panel: score.model_dump() for panel, score in panels.items()}
         for metric, panels in scores_of(vectors).items()

@@ -128,7 +128,8 @@ def test_a_bomb_is_refused_before_it_is_unpacked(bundle, monkeypatch):
 
 def test_a_file_that_is_not_what_the_manifest_says_is_refused(bundle, lsr):
     def change(content):
-        return content | {f"{lsr.key}.npz": content[f"{lsr.key}.npz"] + b"x"}
+        name = next(name for name in content if lsr.key in name and name.endswith(".npz"))
+        return content | {name: content[name] + b"x"}
 
     assert "is not the file of the manifest" in refused(rewritten(bundle, change))
 
@@ -136,9 +137,12 @@ def test_a_file_that_is_not_what_the_manifest_says_is_refused(bundle, lsr):
 @pytest.mark.parametrize("suffix", [".json", ".npz", ".predictions.npy"])
 def test_a_file_that_is_missing_is_named(bundle, lsr, suffix):
     def change(content):
-        return {k: v for k, v in content.items() if k != f"{lsr.key}{suffix}"}
+        return {name: v for name, v in content.items() if name not in missing}
 
-    assert f"{lsr.key}{suffix}" in refused(rewritten(bundle, change))
+    with zipfile.ZipFile(bundle) as archive:
+        names = archive.namelist()
+    missing = [name for name in names if name.startswith(lsr.key) and name.endswith(suffix)]
+    assert missing[0] in refused(rewritten(bundle, change))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +198,7 @@ def test_damage_anywhere_is_refused_or_harmless(bundle, data):
 
 def test_a_bundle_is_whole_or_not_at_all(store, tmp_path, lsr):
     out = tmp_path / "bundle.zip"
-    (store.root / f"{lsr.key}.npz").unlink()
+    (store.paths.vectors(lsr)).unlink()
     with pytest.raises(FileNotFoundError):
         write_bundle(out, store, [lsr], SENDER)
     with pytest.raises(UserError, match="no folder"):

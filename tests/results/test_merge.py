@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -147,10 +149,10 @@ def test_an_unsound_record_is_not_taken_and_the_others_are(empty, other, lsr, ed
 
 
 def test_a_file_that_was_changed_is_not_taken(empty, other, lsr):
-    (other.root / f"{lsr.key}.predictions.npy").write_bytes(b"x")
+    (other.paths.kept(lsr, "predictions")).write_bytes(b"x")
     merged = merge([other.root], empty.root)
     assert "predictions.npy was changed" in merged.refused[0]
-    assert not (empty.root / f"{lsr.key}.predictions.npy").exists()
+    assert not list(empty.root.glob(f"{lsr.key}.*"))
 
 
 def test_what_is_damaged_here_is_named_and_not_written_over(store, other, lsr, edit):
@@ -209,3 +211,55 @@ def test_who_submitted_goes_along_and_that_it_was_verified_elsewhere_does_not(st
     annotations = empty.annotations.read(lsr.key)
     assert annotations.names == ["submitted"]
     assert annotations.submitted.model_dump() == submitted
+
+
+def test_a_folder_of_layout_1_is_merged(store, empty, lsr):
+    for record in store.records():
+        for path, digest in store.paths.digests(record).items():
+            path.rename(store.root / path.name.replace(f".{digest[:16]}", ""))
+    store.paths.layout.write_text('{"genebench-results": 1}')
+    assert len(merge([store.root], empty.root).added) == 3
+    assert empty.sound(thorough=True)[1] == []
+    assert empty.paths.vectors(lsr).name == f"{lsr.key}.{lsr.vectors[:16]}.npz"
+
+
+@pytest.mark.parametrize("at", ["vectors", "record"])
+def test_a_record_that_is_replaced_while_it_is_copied_is_not_taken(
+    store, other, lsr, monkeypatch, at
+):
+    """The source is in use: another result comes between the check and the copy."""
+    copy = __import__("shutil").copyfile
+
+    def replaced(source, target):
+        result = copy(source, target)
+        if at == "record":
+            other.write(lsr.model_copy(update={"notes": ("another result",)}), other.vectors(lsr))
+        else:
+            target.write_bytes(b"x")
+        return result
+
+    other.write(lsr.model_copy(update={"notes": ("more",)}), other.vectors(lsr))
+    store.paths.record(lsr.key).unlink()
+    monkeypatch.setattr("shutil.copyfile", replaced)
+    merged = merge([other.root], store.root)
+    assert "Merge again" in merged.refused[0]
+    assert store.read(lsr.key) is None
+    assert not list(store.root.glob(".*"))
+
+
+def test_a_replacement_that_breaks_off_leaves_the_earlier_record_whole(
+    store, other, lsr, change, monkeypatch
+):
+    change(store, lsr, predictions="")
+    ours = store.read(lsr.key)
+    rename = Path.replace
+
+    def failing(self, target):
+        if str(target).endswith(".json"):
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    assert "input/output error" in merge([other.root], store.root).refused[0]
+    assert store.read(lsr.key) == ours
+    assert verify(store.paths, ours) == []

@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -147,8 +149,10 @@ def test_vectors_and_predictions_are_read_as_they_were_written(store, written):
 
 
 def test_the_files_of_a_record_bear_its_key(store, written):
-    key = written.key
-    assert files(store) == {f"{key}.json", f"{key}.npz", f"{key}.predictions.npy"}
+    key, vectors, predictions = written.key, written.vectors[:16], written.predictions[:16]
+    assert files(store) == {
+        f"{key}.json", f"{key}.{vectors}.npz", f"{key}.{predictions}.predictions.npy",
+    }  # fmt: skip
 
 
 def test_a_failed_record_has_no_vectors(store):
@@ -175,9 +179,11 @@ def test_records_come_in_the_order_of_their_keys(store):
 def test_vectors_and_predictions_are_never_unpickled(store, written):
     with pytest.raises(ValueError, match="Object arrays"):
         store.write(written, VECTORS | {"gene-metric.odd": np.array([{}], dtype=object)})
-    np.save(store.root / f"{written.key}.predictions.npy", np.array([{}], dtype=object))
-    path = store.root / f"{written.key}.predictions.npy"
-    kept = written.model_copy(update={"predictions": sha256_of(path)})
+    np.save(store.paths.kept(written, "predictions"), np.array([{}], dtype=object))
+    path = store.paths.kept(written, "predictions")
+    digest = sha256_of(path)
+    path.rename(store.paths.new(written.key, digest, "predictions"))
+    kept = written.model_copy(update={"predictions": digest})
     with pytest.raises(ValueError, match="Python objects"):
         store.predictions(kept)
 
@@ -220,7 +226,9 @@ def test_an_interruption_while_writing_leaves_no_record_and_no_temporary_file(
     with pytest.raises(KeyboardInterrupt):
         store.write(record(), VECTORS)
     assert store.keys() == []
-    assert files(store) == {f"{record().key}.npz"}
+    [left] = files(store)
+    assert left.startswith(record().key)
+    assert left.endswith(".npz")
 
 
 def test_a_record_that_cannot_be_replaced_stays_as_it_was(store, written, failing_rename):
@@ -240,7 +248,7 @@ def test_a_full_disk_is_the_users_error_with_a_remedy(store, failing_rename):
 def test_predictions_that_are_not_kept_are_removed(store):
     with store.scratch("k") as scratch:
         scratch.write_bytes(b"x")
-        assert scratch.parent == store.root
+        assert scratch.is_relative_to(store.root)
     assert files(store) == set()
 
 
@@ -252,20 +260,31 @@ def test_a_temporary_file_is_no_record(store, written):
 # --- checkpoints ----------------------------------------------------------------------------------
 
 
-def test_work_that_was_left_is_found_by_the_same_job_alone(store):
-    with store.work(["b", "a"]) as first:
-        (first / "checkpoint").write_bytes(b"x")
-    with store.work(["a"]) as other:
-        assert other != first
-    with store.work(["a", "b"]) as again:
-        assert (again / "checkpoint").read_bytes() == b"x"
-    assert files(store) == {first.name}
+IDENTITY = record().identity
+OTHER_TEST = IDENTITY.model_copy(update={"protocol": "gtex", "test": "gtex"})
+
+
+def leave(store, *identities) -> Path:
+    """Leave a checkpoint, as a killed job does, and return the folder."""
+    with store.work(identities) as folder:
+        (folder / "checkpoint").write_bytes(b"x")
+    return folder
+
+
+def test_work_that_was_left_is_found_by_the_same_fit_alone(store):
+    leave(store, IDENTITY, OTHER_TEST)
+    with store.work([record(seed=1).identity]) as other:
+        assert not list(other.iterdir())
+    for identities in ([IDENTITY], [OTHER_TEST], [OTHER_TEST, IDENTITY]):
+        with store.work(identities) as again:
+            assert (again / "checkpoint").read_bytes() == b"x"
+    assert len(files(store)) == 1
 
 
 @pytest.mark.parametrize("ending", [None, KeyboardInterrupt])
 def test_a_folder_in_which_nothing_was_left_goes(store, ending):
     try:
-        with store.work(["a"]):
+        with store.work([IDENTITY]):
             if ending:
                 raise ending
     except KeyboardInterrupt:
@@ -274,20 +293,215 @@ def test_a_folder_in_which_nothing_was_left_goes(store, ending):
 
 
 def test_a_folder_that_another_process_removed_is_no_error(store):
-    with store.work(["a"]) as folder:
-        folder.rmdir()
+    with store.work([IDENTITY]) as folder:
+        shutil.rmtree(folder.parent)
     assert files(store) == set()
+
+
+def test_work_that_is_in_use_stays(store):
+    with store.work([IDENTITY]) as folder:
+        with store.work([IDENTITY]):
+            (folder / "checkpoint").write_bytes(b"x")
+        for name in (folder.parent, folder):
+            os.utime(name, (0, 0))
+        store.prepare()
+        assert (folder / "checkpoint").exists()
+
+
+def test_work_goes_when_all_records_of_its_fit_are_done(store):
+    second = record(identity=OTHER_TEST, key=key_of(OTHER_TEST.model_dump()))
+    leave(store, IDENTITY, OTHER_TEST)
+    store.write(record(), VECTORS)
+    store.prepare()
+    assert any(name.endswith(".work") for name in files(store))
+    store.write(second, VECTORS)
+    store.prepare()
+    assert not any(name.endswith(".work") for name in files(store))
 
 
 def test_work_that_nobody_came_back_to_for_a_month_goes(store):
     for days in (29, 31):
-        with store.work([str(days)]) as folder:
-            (folder / "checkpoint").write_bytes(b"x")
+        folder = leave(store, record(seed=days).identity)
         then = time.time() - days * 24 * 3600
-        os.utime(folder, (then, then))
+        for path in (folder, folder.parent):
+            os.utime(path, (then, then))
     store.prepare()
-    with store.work(["29"]) as kept:
-        assert files(store) == {kept.name}
+    assert len(files(store)) == 1
+    with store.work([record(seed=29).identity]) as kept:
+        assert (kept / "checkpoint").exists()
+
+
+# --- two processes at a time ----------------------------------------------------------------------
+
+OTHER_VECTORS = VECTORS | {"gene-metric.mae": np.array([0.4, 0.3, 0.2, 0.15])}
+
+
+def other_record(**changes) -> Record:
+    """Another result under the same key: the method draws numbers that no seed controls."""
+    scores = {name: summarise(OTHER_VECTORS[f"gene-metric.{name}"], TWIN) for name in ("mae", "cc")}
+    return record(scores=scores, **changes)
+
+
+WRITE = """if True:
+    import sys
+    from pathlib import Path
+    import numpy as np
+    from genebench.results.record import Record
+    from genebench.results.store import ResultsStore
+
+    store, record = ResultsStore(Path(sys.argv[1])), Record.model_validate_json(sys.argv[2])
+    vectors = dict(np.load(sys.argv[3]))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for _ in range(100):
+        store.write(record, vectors)
+        store.prepare()
+"""
+
+
+def test_two_processes_write_two_results_under_one_key_and_a_third_reads(store, tmp_path):
+    writers = []
+    for number, (result, vectors) in enumerate(
+        [(record(), VECTORS), (other_record(), OTHER_VECTORS)]
+    ):
+        path = tmp_path / f"{number}.npz"
+        np.savez(path, **vectors)
+        command = [sys.executable, "-W", "error", "-c", WRITE, store.root]
+        writers.append(
+            subprocess.Popen(
+                [*command, result.model_dump_json(), path],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+        )  # fmt: skip
+    for writer in writers:
+        assert writer.stdout.readline() == b"ready\n"
+    for writer in writers:
+        writer.stdin.write(b"\n")
+        writer.stdin.flush()
+    reads = 0
+    while any(writer.poll() is None for writer in writers):
+        if (read := store.read(record().key)) is not None:
+            stored = store.vectors(read)["gene-metric.mae"]
+            assert read.scores["mae"]["all"].mean == pytest.approx(stored.mean())
+            reads += 1
+    for writer in writers:
+        assert (writer.wait(), writer.stderr.read()) == (0, b"")
+        for stream in (writer.stdin, writer.stdout, writer.stderr):
+            stream.close()
+    assert reads
+    last = store.read(record().key)
+    assert verify(store.paths, last) == []
+    assert not [name for name in files(store) if name.endswith(".tmp")]
+
+
+@pytest.mark.parametrize("hold_at", [".npz", ".json"])
+def test_a_record_keeps_its_own_vectors_whoever_writes_in_between(store, monkeypatch, hold_at):
+    rename = Path.replace
+
+    def replace(self, target):
+        result = rename(self, target)
+        if str(target).endswith(hold_at):
+            monkeypatch.setattr(Path, "replace", rename)
+            store.write(other_record(), OTHER_VECTORS)
+        return result
+
+    monkeypatch.setattr(Path, "replace", replace)
+    store.write(record(), VECTORS)
+    last = store.read(record().key)
+    assert verify(store.paths, last) == []
+    expected = VECTORS if hold_at == ".npz" else OTHER_VECTORS
+    np.testing.assert_array_equal(
+        store.vectors(last)["gene-metric.mae"], expected["gene-metric.mae"]
+    )
+
+
+def test_a_reader_of_a_record_reads_its_vectors_when_it_is_replaced_meanwhile(store, written):
+    store.write(other_record(), OTHER_VECTORS)
+    store.prepare()
+    np.testing.assert_array_equal(
+        store.vectors(written)["gene-metric.mae"], VECTORS["gene-metric.mae"]
+    )
+    np.testing.assert_array_equal(store.predictions(written), PREDICTIONS)
+
+
+def test_files_of_a_replaced_record_go_after_a_day(store, written):
+    now = store.write(other_record(), OTHER_VECTORS)
+    for path in store.root.iterdir():
+        os.utime(path, (time.time() - 2 * 24 * 3600,) * 2)
+    store.prepare()
+    assert files(store) == {path.name for path in store.paths.files(now)}
+
+
+def test_files_beside_no_record_or_an_unreadable_one_stay(store, written):
+    path = store.paths.record(written.key)
+    for damage in (lambda: path.write_text("{}"), path.unlink):
+        damage()
+        before = files(store)
+        for name in before:
+            os.utime(store.root / name, (0, 0))
+        store.prepare()
+        assert files(store) == before
+
+
+def test_a_folder_of_layout_1_is_read_and_becomes_one_of_layout_2(store, written):
+    for path, name in (
+        (store.paths.vectors(written), f"{written.key}.npz"),
+        (store.paths.kept(written, "predictions"), f"{written.key}.predictions.npy"),
+    ):
+        path.rename(store.root / name)
+    store.paths.layout.write_text('{"genebench-results": 1}')
+    assert store.sound(thorough=True) == ([written], [])
+    np.testing.assert_array_equal(store.predictions(written), PREDICTIONS)
+    store.prepare()
+    assert store.sound(thorough=True) == ([written], [])
+    assert json.loads(store.paths.layout.read_text()) == {"genebench-results": 2}
+
+
+def test_a_digest_of_a_stranger_leads_to_no_other_folder(store, written):
+    for digest in ("../../secret", "", "0" * 8, "A" * 64):
+        hostile = written.model_copy(update={"vectors": digest})
+        assert store.paths.vectors(hostile) == store.root / f"{written.key}.npz"
+
+
+# --- errors of the system -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def odd(tmp_path) -> dict[str, Path]:
+    """Folders that cannot be read, by the reason."""
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    (tmp_path / "file").write_text("")
+    return {
+        "too many levels of symbolic links": loop,
+        "file name too long": tmp_path / ("x" * 300),
+        "not a directory": tmp_path / "file" / "results",
+    }
+
+
+@pytest.mark.parametrize("use", ["prepare", "check_exists", "records", "sound"])
+def test_a_folder_that_cannot_be_used_is_one_line(odd, use):
+    for reason, folder in odd.items():
+        with pytest.raises(UserError, match=reason) as caught:
+            list(getattr(ResultsStore(folder), use)() or ())
+        assert str(caught.value).endswith("Name another results folder.")
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        (errno.EACCES, "cannot be read (permission denied). Check the file's permissions."),
+        (errno.EMFILE, "cannot be read (too many open files). Raise the limit, such as by ulimit"),
+    ],
+)
+def test_a_record_that_cannot_be_opened_is_one_line(store, written, monkeypatch, code, line):
+    def fail(_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(UserError) as caught:
+        store.read(written.key)
+    assert line in str(caught.value)
 
 
 # --- damage ---------------------------------------------------------------------------------------
@@ -376,7 +590,7 @@ def test_a_folder_with_something_else_in_it_is_not_written_to(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"thesis.txt"}
 
 
-@pytest.mark.parametrize("mark", ["", "{}", "[]", '{"genebench-results": 2}', "\xff"])
+@pytest.mark.parametrize("mark", ["", "{}", "[]", '{"genebench-results": 3}', "\xff"])
 def test_a_folder_of_another_layout_is_refused(tmp_path, mark):
     (tmp_path / MARK).write_text(mark, "latin-1")
     with pytest.raises(UserError, match=r"genebench-results\.json: layout .* is not 1"):
@@ -598,7 +812,8 @@ def test_vectors_of_another_length_or_without_values_are_never_handed_out(store,
 
 
 def test_vectors_that_are_not_those_that_were_written_are_never_handed_out(store, written):
-    store.write(record(), VECTORS | {"gene-metric.mae": np.array([0.1, 0.2, 0.3, 0.5])})
+    other = store.write(record(), VECTORS | {"gene-metric.mae": np.array([0.1, 0.2, 0.3, 0.5])})
+    shutil.copy(store.paths.vectors(other), store.paths.vectors(written))
     with pytest.raises(UserError, match=r"npz: was changed after it was written\. Remove"):
         store.vectors(written)
 
@@ -623,7 +838,7 @@ def test_vectors_that_lack_what_they_are_of_are_found(store, missing):
 
 @pytest.mark.parametrize("content", [b"garbage", b"", b"PK\x03\x04"])
 def test_vectors_that_cannot_be_read_are_one_line(store, written, content):
-    path = store.root / f"{written.key}.npz"
+    path = store.paths.vectors(written)
     path.write_bytes(content)
     with pytest.raises(
         UserError, match=r"cannot be read as vectors .*\. Remove the record and run again"
@@ -634,7 +849,7 @@ def test_vectors_that_cannot_be_read_are_one_line(store, written, content):
 def test_vectors_that_would_fill_the_memory_are_refused(store, written, monkeypatch):
     monkeypatch.setattr("genebench.results.vectors.MOST_BYTES", 1 << 20)
     store.vectors(written)
-    path = store.root / f"{written.key}.npz"
+    path = store.paths.vectors(written)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("gene.id.npy", bytes((1 << 20) + 1))
     with pytest.raises(UserError, match="bytes of vectors are more than any record"):
@@ -684,37 +899,37 @@ def test_only_a_thorough_look_finds_an_edited_score(store, written):
 
 
 def test_changed_vectors_are_found(store, written):
-    path = store.root / f"{written.key}.npz"
+    path = store.paths.vectors(written)
     np.savez_compressed(path, **(VECTORS | {"gene-metric.mae": np.zeros(4)}))
     assert verify(store.paths, written) == [f"{path.name} was changed after it was written"]
 
 
 def test_vectors_of_garbage_are_found(store, written):
-    path = store.root / f"{written.key}.npz"
+    path = store.paths.vectors(written)
     path.write_bytes(b"garbage")
     assert verify(store.paths, written) == [f"{path.name} was changed after it was written"]
 
 
 def test_missing_vectors_are_found(store, written):
-    (store.root / f"{written.key}.npz").unlink()
-    assert verify(store.paths, written) == [f"{written.key}.npz is missing"]
+    (store.paths.vectors(written)).unlink()
+    assert verify(store.paths, written) == [f"{store.paths.vectors(written).name} is missing"]
 
 
 def test_changed_predictions_are_found(store, written):
-    path = store.root / f"{written.key}.predictions.npy"
+    path = store.paths.kept(written, "predictions")
     np.save(path, PREDICTIONS + 1)
     assert verify(store.paths, written) == [f"{path.name} was changed after it was written"]
 
 
 def test_missing_predictions_are_found(store, written):
-    path = store.root / f"{written.key}.predictions.npy"
+    path = store.paths.kept(written, "predictions")
     path.unlink()
     assert store.predictions(written) is None
     assert verify(store.paths, written) == [f"{path.name} is missing"]
 
 
 def test_every_fault_of_a_record_is_named(store, written):
-    (store.root / f"{written.key}.predictions.npy").unlink()
+    (store.paths.kept(written, "predictions")).unlink()
 
     def change(content):
         _edited_params(content)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 import sys
 from asyncio import CancelledError
 from collections.abc import Callable
@@ -19,6 +21,7 @@ import pytest
 from genebench import Method, Model, hookimpl
 from genebench._util.hashing import key_of
 from genebench.analysis.recompute import recompute
+from genebench.data.store import DataStore
 from genebench.engines.local import run as run_locally
 from genebench.errors import UserError
 from genebench.methods.device import resolve_device
@@ -156,6 +159,57 @@ def test_checkpoints_stay_when_another_attempt_may_use_them(bench, error, kept):
         assert bench.run(Trained)["geo"].status == ("failed" if error else "done")
     assert resumed == [False, kept]
     assert any(name.endswith(".work") for name in bench.files()) == kept
+
+
+def test_a_job_that_is_interrupted_between_two_records_finds_its_checkpoints(bench):
+    def interrupt(predictions):
+        if len(resumed) == 1:
+            raise KeyboardInterrupt
+        return predictions
+
+    class Trained(bad_for_gtex(interrupt)):
+        def fit(self, train, validation_sets, context):
+            resumed.append((context.scratch / "checkpoint").exists())
+            (context.scratch / "checkpoint").write_bytes(b"x")
+            models = super().fit(train, validation_sets, context)
+            return {name: models[name] for name in validation_sets}
+
+    resumed = []
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(Trained, "geo,gtex")
+    assert any(name.endswith(".work") for name in bench.files())
+    assert bench.run(Trained, "gtex")["gtex"].status == "done"
+    assert resumed == [False, True]
+    assert not any(name.endswith(".work") for name in bench.files())
+
+
+def test_a_job_runs_on_its_dataset_when_another_of_that_name_is_published(
+    bench, monkeypatch, tmp_path
+):
+    home = tmp_path / "home"
+    monkeypatch.setenv("GENEBENCH_HOME", str(home))
+    store, source = DataStore(), bench.dataset.root
+
+    def publish(digest):
+        with store.staging("x") as folder:
+            ignored = shutil.ignore_patterns("cache", ".lock", "SHA256SUMS")
+            shutil.copytree(source, folder, dirs_exist_ok=True, ignore=ignored)
+            path = folder / "dataset.json"
+            path.write_text(
+                json.dumps(json.loads(path.read_text()) | {"name": "x", "digest": digest})
+            )
+            return store.publish("x", folder)
+
+    bench.dataset = publish("a" * 16)
+    bench.module.Method = Fake
+    bench.offer(SPEC)
+    [job] = bench.jobs()
+    publish("b" * 16)
+    assert bench.execute(job)["geo"].status == "done"
+    bench.dataset = None
+    publish("b" * 16)
+    with pytest.raises(UserError, match="changed since the run was planned"):
+        bench.execute(job)
 
 
 # --- what a record holds --------------------------------------------------------------------------
@@ -558,11 +612,9 @@ def test_a_bad_prediction_is_a_failed_record_for_that_protocol_only(bench, bad, 
     records = bench.run(bad_for_gtex(bad), "geo,gtex")
     assert records["geo"].status == "done"
     assert failed(records["gtex"], kind or records["gtex"].failure.kind, message)
-    assert bench.files() == {
-        f"{records['geo'].key}.json",
-        f"{records['geo'].key}.npz",
-        f"{records['gtex'].key}.json",
-    }
+    paths = bench.store.paths
+    expected = [*paths.files(records["geo"]), paths.record(records["gtex"].key)]
+    assert bench.files() == {path.name for path in expected}
 
 
 @pytest.mark.parametrize(
@@ -718,7 +770,8 @@ def test_keeping_predictions_changes_no_score(bench):
 
 def test_without_keeping_predictions_nothing_but_record_and_vectors_is_left(bench):
     record = bench.run(Half)["geo"]
-    assert bench.files() == {f"{record.key}.json", f"{record.key}.npz"}
+    assert bench.files() == {path.name for path in bench.store.paths.files(record)}
+    assert len(bench.files()) == 2
     assert bench.store.predictions(record) is None
     with pytest.raises(UserError, match="predictions were not kept"):
         recompute(record, bench.store, registry())

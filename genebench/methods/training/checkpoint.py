@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from genebench._util.files import make_readable, sweep
+from genebench._util.files import make_readable, sweep, temporary_folder
 from genebench.errors import describe, some
 from genebench.methods.training.errors import CheckpointError
 
@@ -49,8 +47,11 @@ class Checkpoint:
             OSError: it cannot be written. The previous checkpoint is intact.
         """
         header = {"identity": json.dumps(self._identity), "history": json.dumps(history)}
-        sweep(self.path.parent, ".*.tmp")
-        with _temporary(self.path.parent) as temporary:
+        folder = self.path.parent
+        sweep(folder, ".*.tmp")
+        # Not atomic_write: safetensors writes to a path, not to a stream.
+        with temporary_folder(folder, ".training.") as inside:
+            temporary = inside / self.path.name
             try:
                 save_file(dict(tensors), temporary, header)
             except SafetensorError as error:
@@ -88,17 +89,3 @@ class Checkpoint:
         other = sorted(name for name in names if stored.get(name) != self._identity.get(name))
         if other:
             raise CheckpointError(f"checkpoint of another run (other {some(other)})")
-
-
-@contextmanager
-def _temporary(folder: Path) -> Iterator[Path]:
-    """Make a file that no other process writes, and remove it unless it was renamed.
-
-    Not :func:`genebench._util.files.atomic_write`: safetensors writes to a path, not to a stream.
-    """
-    handle, name = tempfile.mkstemp(prefix=".training.", suffix=".tmp", dir=folder)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)

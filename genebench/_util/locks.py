@@ -1,0 +1,86 @@
+"""Locks on files. The operating system keeps them, so they vanish with the process that holds them.
+
+A lock belongs to one opening of a file: two locks of one process exclude each other, too. Some
+file systems, and systems without ``fcntl``, have no locks. Callers then judge files by their age.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import weakref
+from pathlib import Path
+from typing import Self
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+class LocksUnsupportedError(OSError):
+    """The file system, or the operating system, has no locks."""
+
+
+class Lock:
+    """A lock that is held until it is released, or until the object or the process ends."""
+
+    def __init__(self, handle: int) -> None:
+        """Take over an open file that is locked."""
+        self.release = weakref.finalize(self, os.close, handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Lock:
+    """Lock a file that exists.
+
+    Args:
+        path: the file.
+        shared: whether others may hold shared locks of it at the same time.
+        wait: whether to wait until the lock is free.
+
+    Raises:
+        BlockingIOError: it is locked.
+        FileNotFoundError: there is no such file, or it was removed or replaced meanwhile.
+        LocksUnsupportedError: there are no locks here.
+        OSError: the file cannot be opened.
+    """
+    # NFS gives an exclusive lock only on a file that is open for writing.
+    handle = os.open(path, os.O_RDONLY if shared else os.O_RDWR)
+    held = Lock(handle)
+    try:
+        _flock(handle, shared=shared, wait=wait)
+        is_same = os.path.samestat(os.fstat(handle), path.stat())
+    except BaseException:
+        held.release()
+        raise
+    # Whoever held it before may have removed the file. A lock of that is worth nothing.
+    if not is_same:
+        held.release()
+        raise FileNotFoundError(errno.ENOENT, "replaced by another file", str(path))
+    return held
+
+
+def _flock(handle: int, *, shared: bool, wait: bool) -> None:
+    if fcntl is None:
+        raise LocksUnsupportedError(errno.ENOTSUP, "no locks on this system")
+    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(handle, mode if wait else mode | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise LocksUnsupportedError(error.errno, error.strerror) from error
+
+
+def try_lock(path: Path) -> Lock | None:
+    """Return an exclusive lock of a file, or None if it is locked, gone, or cannot be locked."""
+    try:
+        return lock(path)
+    except OSError:
+        return None

@@ -1,0 +1,93 @@
+"""Locks: one holder at a time, released by the end of a process, honest where there are none."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from genebench._util.locks import LocksUnsupportedError, lock, try_lock
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "lock"
+    path.touch()
+    return path
+
+
+def test_a_lock_excludes_others_until_it_is_released(path):
+    with lock(path), pytest.raises(BlockingIOError):
+        lock(path)
+    lock(path).release()
+
+
+def test_shared_locks_exclude_only_exclusive_ones(path):
+    with lock(path, shared=True), lock(path, shared=True):
+        assert try_lock(path) is None
+    assert try_lock(path)
+
+
+def test_a_lock_ends_with_its_object(path):
+    held = lock(path)
+    del held
+    gc.collect()
+    assert try_lock(path)
+
+
+def test_a_lock_ends_with_a_killed_process(path):
+    code = """if True:
+        import sys
+        from pathlib import Path
+        from genebench._util.locks import lock
+        held = lock(Path(sys.argv[1]))
+        print("held", flush=True)
+        sys.stdin.read()
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"held\n"
+        assert try_lock(path) is None
+        process.kill()
+    assert try_lock(path)
+
+
+def test_a_lock_of_a_file_that_was_replaced_is_refused(path, monkeypatch):
+    import fcntl
+
+    flock = fcntl.flock
+
+    def replaced(*arguments):
+        flock(*arguments)
+        path.unlink()
+        path.touch()
+
+    monkeypatch.setattr(fcntl, "flock", replaced)
+    with pytest.raises(FileNotFoundError):
+        lock(path)
+
+
+def test_a_missing_file_is_not_made(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        lock(tmp_path / "gone")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF])
+def test_a_file_system_without_locks_is_told_from_a_held_lock(path, monkeypatch, code):
+    def fail(*_):
+        raise OSError(code, "no locks")
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    with pytest.raises(LocksUnsupportedError):
+        lock(path)
+
+
+def test_a_system_without_fcntl_has_no_locks(path, monkeypatch):
+    monkeypatch.setattr("genebench._util.locks.fcntl", None)
+    with pytest.raises(LocksUnsupportedError):
+        lock(path)
