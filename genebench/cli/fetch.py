@@ -103,8 +103,9 @@ def _fetch(source: Source, folder: Path, *, quiet: bool) -> None:
         typer.echo(f"{source.file} ({_size(source.size)}): {source.licence}")
     with bar(quiet=quiet) as progress:
         path = fetch_file(source, folder, progress)
-    if not quiet:
-        typer.echo(f"{path}: {assurance(source, folder)}")
+    # That nothing verified a file is no news of progress, which --quiet leaves out.
+    if not quiet or not source.checksum:
+        typer.echo(f"{path}: {assurance(source, folder)}", err=quiet)
 
 
 def _state(source: Source, folder: Path) -> str:

@@ -176,6 +176,14 @@ def test_the_users_wrong_file_is_one_line(genebench, known, downloads):
     assert_one_line_error(genebench("data", "fetch", "served"), "another file than published")
 
 
+def test_that_nothing_verified_a_file_is_said_although_quiet(genebench, known, downloads):
+    known(sha256=None)
+    outcome = genebench("data", "fetch", "served", "--quiet")
+    assert (outcome.status, outcome.out) == (0, "")
+    assert "NOT verified" in outcome.err
+    assert hashlib.sha256(CONTENT).hexdigest() in (downloads / "served.txt.sha256").read_text()
+
+
 def test_an_unknown_source_is_one_line_with_near_misses(genebench):
     assert_one_line_error(genebench("data", "fetch", "geuvadi"), "source 'geuvadi'", "geuvadis")
 
