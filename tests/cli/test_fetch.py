@@ -126,7 +126,7 @@ def test_all_goes_on_after_a_failure_and_names_it(genebench, known, mirror, down
 def test_all_verifies_what_the_user_put_there(genebench, known, downloads):
     known()
     downloads.mkdir(parents=True)
-    (downloads / "asked.gctx").write_bytes(b"from a friend")
+    (downloads / "asked.gctx").write_bytes(b"\x89HDF\r\n\x1a\n")
     outcome = genebench("data", "fetch", "all")
     assert f"{downloads / 'asked.gctx'}: NOT verified" in outcome.out
     assert "not served in public" not in outcome.out
