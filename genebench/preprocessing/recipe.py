@@ -68,7 +68,7 @@ from genebench.preprocessing.scale_checks import (
     check_scale,
     to_log2,
 )
-from genebench.preprocessing.splits import group_split, random_split
+from genebench.preprocessing.splits import LARGEST_SEED, group_split, random_split
 from genebench.specs import check_name
 
 FEWEST_PROFILES = 3
@@ -141,6 +141,11 @@ def _check_sizes(compendium: Compendium) -> None:
         raise UserError(
             f"dataset {compendium.name}: no platform {REFERENCE_PLATFORM}, which the recipe takes "
             "its quantiles from. Add it."
+        )
+    if not 0 <= compendium.split_seed <= LARGEST_SEED:
+        raise UserError(
+            f"dataset {compendium.name}: split_seed is {compendium.split_seed:.3g}. Write a whole "
+            f"number from 0 to {LARGEST_SEED:,}."
         )
     for name, platform in compendium.platforms.items():
         check_name("platform", name)
