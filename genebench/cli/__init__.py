@@ -14,6 +14,7 @@ from genebench.cli import (
     check,
     compare,
     data,
+    doctor,
     leaderboard,
     list_,
     new,
@@ -66,7 +67,7 @@ def build_app() -> typer.Typer:
 
     for command in (
         run, tune, sweep, check, report, compare, leaderboard, status, predict, data, list_, show,
-        new, results,
+        new, results, doctor,
     ):  # fmt: skip
         command.register(app)
     for complaint in installed().add_commands(app):
