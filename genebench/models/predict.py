@@ -74,11 +74,11 @@ def predict(
         for block in reader.read(rows.positions):
             means = rows.average(Rows.of(block))
             if values == "expression":
-                # The first block is sample enough: a file has one scale. Any cell may be wrong.
-                if not done:
-                    _check_scale(means, reader.source)
                 names = Names(reader.profiles.index[done:], landmarks.index)
                 _check_cells(means, names, reader.source)
+                # The first block is sample enough: a file has one scale.
+                if not done:
+                    _check_scale(means, reader.source)
             yield _predicted(saved, means, values, reader.source)
             done += len(block)
             progress(done, len(reader.profiles), "predicting")
