@@ -26,7 +26,8 @@ Form = Literal["block", "terms", "whole"]
 PRESETS = ("tiny", "small", "paper")
 """Presets in order of cost. ``paper`` is the published setting, which is a parameter's default."""
 
-NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
+NAME = re.compile(r"(?!.{65})[a-z0-9]+(?:[.-][a-z0-9]+)*")
+"""A name on disk: short enough for any file system, and with room for a size after a name."""
 _PARAM_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _FILE_SUFFIX = re.compile(r"(\.[a-z0-9]+)+")
 _IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")

@@ -17,6 +17,7 @@ from genebench.cli import (
     check,
     compare,
     data,
+    doctor,
     leaderboard,
     list_,
     new,
@@ -78,7 +79,7 @@ def build_app() -> typer.Typer:
 
     for command in (
         run, tune, sweep, check, report, compare, leaderboard, status, predict, data, list_, show,
-        new, results,
+        new, results, doctor,
     ):  # fmt: skip
         command.register(app)
     for complaint in installed().add_commands(app):

@@ -103,8 +103,10 @@ def _fetch(source: Source, folder: Path, *, quiet: bool) -> None:
         output.line(f"{source.file} ({_size(source.size)}): {source.licence}")
     with bar(quiet=quiet) as progress:
         path = fetch_file(source, folder, progress)
-    if not quiet:
-        output.line(f"{path}: {assurance(source, folder)}")
+    # That nothing verified a file is no news of progress, which --quiet leaves out.
+    if not quiet or not source.checksum:
+        show = output.message if quiet else output.line
+        show(f"{path}: {assurance(source, folder)}")
 
 
 def _state(source: Source, folder: Path) -> str:

@@ -3,6 +3,9 @@
 A file under its final name is whole and has the published checksum. An unfinished download is
 ``<file>.part``, and the next call continues it. If no SHA-256 is published, ``<file>.sha256``
 records that of the first download, so that a later change is noticed.
+
+A server is not trusted: the size, the time and the rate of a download have limits, and some of the
+disk always stays free.
 """
 
 from __future__ import annotations
@@ -10,14 +13,15 @@ from __future__ import annotations
 import fcntl
 import logging
 import re
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pooch
 import requests
@@ -25,31 +29,30 @@ from urllib3.exceptions import HTTPError
 
 from genebench._util.files import atomic_write, sha256_of, user_errors
 from genebench._util.progress import Progress, silent
+from genebench._util.text import printable
 from genebench.datasets.sources import Source
+from genebench.datasets.watchdog import RetryPolicy, Watchdog
 from genebench.errors import UserError
 
 CHUNK_BYTES = 1 << 16
 """Bytes that are written at a time. A broken connection loses at most as many."""
 
+RESERVE_BYTES = 64 << 20
+"""Bytes of the disk that a download leaves free."""
+
+_SPACE_CHECK_BYTES = 8 << 20
+"""Bytes after which the free space is looked at again."""
+
+_SIGNATURES = {".gz": b"\x1f\x8b", ".gctx": b"\x89HDF\r\n\x1a\n", ".npy": b"\x93NUMPY"}
+"""Ending of a file's name → first bytes of such files. A login page has others."""
+
+_MOST_REDIRECTS = 10
+
+_NUMBER_DIGITS = 18
+"""Digits of the longest number in a header: Python refuses to read very long ones."""
+
 _BUSY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 """Client errors that pass by themselves, so that asking again can help."""
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """Limits after which a server is given up.
-
-    Args:
-        connect: seconds to wait for a connection.
-        stall: seconds without a byte before the connection counts as dead.
-        attempts: number of requests to one mirror before the next one is asked.
-        pause: seconds before the second attempt, doubled before each later one.
-    """
-
-    connect: float = 10.0
-    stall: float = 30.0
-    attempts: int = 4
-    pause: float = 1.0
 
 
 DEFAULT_RETRIES = RetryPolicy()
@@ -129,11 +132,13 @@ def _verify(source: Source, path: Path) -> None:
                 f"{path}: another file than published "
                 f"({algorithm} {checksum}, expected {expected}). {remedy}"
             )
+    elif kind := _other_kind(path, source):
+        raise UserError(f"{path}: {kind}. {remedy}")
     if source.sha256:
         return
     recorded = _recorded(path)
     if not recorded:
-        _record(path)
+        _record(source, path, "there before, put there by hand or fetched earlier")
     elif recorded != sha256_of(path):
         raise UserError(
             f"{path}: changed since it was first seen (its sha256 is no longer {recorded}). "
@@ -142,18 +147,41 @@ def _verify(source: Source, path: Path) -> None:
         )
 
 
-def _record(path: Path) -> None:
-    """Record the sha256 of a file for which none is published, as sha256sum writes it."""
+def _other_kind(path: Path, source: Source) -> str:
+    """Return what is wrong if a file does not begin as files of its kind do, or an empty text."""
+    signature = _SIGNATURES.get(Path(source.file).suffix, b"")
+    with path.open("rb") as stream:
+        begin = stream.read(len(signature))
+    if begin == signature:
+        return ""
+    return f"not a {Path(source.file).suffix} file: it begins with {begin!r}, not {signature!r}"
+
+
+def _record(source: Source, path: Path, origin: str) -> None:
+    """Record the sha256 of a file for which none is published, as sha256sum writes and checks it.
+
+    Args:
+        source: the file, as published.
+        path: its path.
+        origin: the address that it came from, or other words for its origin.
+    """
+    found = f"This is the sha256 that was found on {datetime.now(UTC):%Y-%m-%d}"
+    known = f"The md5 {source.md5} is published, and agrees" if source.md5 else (
+        "No checksum is published, so the file is NOT verified"
+    )  # fmt: skip
     with atomic_write(_record_of(path)) as stream:
+        stream.write(f"# {known}. {found}. Origin: {origin}\n".encode())
         stream.write(f"{sha256_of(path)}  {path.name}\n".encode())
 
 
 def _recorded(path: Path) -> str | None:
     """Return the sha256 that was recorded beside a file, or None."""
     try:
-        return _record_of(path).read_text("utf-8").split()[0]
-    except (FileNotFoundError, IndexError, UnicodeDecodeError):
+        lines = _record_of(path).read_text("utf-8").splitlines()
+    except (FileNotFoundError, UnicodeDecodeError):
         return None
+    words = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+    return words[0] if words else None
 
 
 def _record_of(path: Path) -> Path:
@@ -178,30 +206,54 @@ def _alone(path: Path) -> Iterator[None]:
 def _download(source: Source, path: Path, progress: Progress, retries: RetryPolicy) -> None:
     """Fetch a file from the first mirror that gives it."""
     part = path.with_name(source.part)
+    watchdog = Watchdog(retries, source.size or 0)
+    try:
+        url = _from_any_mirror(source, path, _Continuing(source, part, progress, retries, watchdog))
+    except BaseException:
+        if not source.checksum:
+            # It could never be continued: nothing shows that two pieces are of the same file.
+            part.unlink(missing_ok=True)
+        raise
+    if not source.sha256:
+        _record(source, path, url)
+
+
+def _from_any_mirror(source: Source, path: Path, downloader: _Continuing) -> str:
+    """Fetch a file, and return the address that gave it.
+
+    Raises:
+        UserError: no mirror gave it, or the time is over.
+    """
     faults = []
     for url in source.urls:
         if not source.checksum:
             # Without a checksum, nothing shows that two mirrors gave pieces of different files.
-            part.unlink(missing_ok=True)
+            downloader.part.unlink(missing_ok=True)
         try:
-            _from_mirror(source, url, path, _Continuing(source, part, progress, retries))
+            _from_mirror(source, url, path, downloader)
         except _MirrorError as fault:
             faults.append(f"{urlsplit(url).netloc} {fault}")
         else:
+            return url
+        if downloader.is_overdue:
             break
-    else:
-        raise UserError(_by_hand(source, path, faults))
-    if not source.sha256:
-        _record(path)
+    raise UserError(_by_hand(source, path, faults))
 
 
 def _from_mirror(source: Source, url: str, path: Path, downloader: _Continuing) -> None:
     """Let pooch download, verify and move into place."""
     pooch.get_logger().setLevel(logging.WARNING)
+    recorded = _recorded(path)
+    checksum = source.checksum or (f"sha256:{recorded}" if recorded else None)
     for continued in (downloader.part.exists(), False):
         try:
-            pooch.retrieve(url, source.checksum, path.name, path.parent, downloader=downloader)
+            pooch.retrieve(url, checksum, path.name, path.parent, downloader=downloader)
         except ValueError as error:  # pooch raises it if the checksum differs
+            if not source.checksum:
+                raise _MirrorError(
+                    f"gives another file than the first time: its sha256 is not {recorded}, which "
+                    f"{_record_of(path).name} records. Delete that record to accept the new file"
+                ) from error
             if not continued:
                 raise _MirrorError("gives another file: its checksum differs") from error
             # The rest of an earlier download may be to blame: once more, from the start.
@@ -230,24 +282,39 @@ class _Continuing:
     """A downloader for pooch that continues where an earlier one stopped."""
 
     def __init__(
-        self, source: Source, part: Path, progress: Progress, retries: RetryPolicy
+        self,
+        source: Source,
+        part: Path,
+        progress: Progress,
+        retries: RetryPolicy,
+        watchdog: Watchdog,
     ) -> None:
         self._source = source
         self.part = part
         self._progress = progress
         self._retries = retries
+        self._watchdog = watchdog
+
+    @property
+    def is_overdue(self) -> bool:
+        """True if the file took longer than it may."""
+        return self._watchdog.is_overdue
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:  # noqa: ARG002
         """Download a file to ``output_file``. Faults that may pass are tried again."""
         for attempt in range(self._retries.attempts):
             if attempt:
                 time.sleep(self._retries.pause * 2 ** (attempt - 1))
+            if self.is_overdue:
+                raise _MirrorError(self._watchdog.overdue)
             try:
                 self._continue(url, reached=attempt > 0)
                 break
             except _MirrorError as fault:
                 if not fault.passing or attempt + 1 == self._retries.attempts:
                     raise
+        if not self._source.checksum and (kind := _other_kind(self.part, self._source)):
+            raise _MirrorError(f"gives another file: {kind}")
         self.part.replace(output_file)
 
     def _continue(self, url: str, *, reached: bool) -> None:
@@ -262,24 +329,33 @@ class _Continuing:
         headers = {"User-Agent": "genebench", "Accept-Encoding": "identity"}
         if have:
             headers["Range"] = f"bytes={have}-"
-        # requests counts the second wait anew after each byte, so that it limits stalls, not sizes.
+        # requests counts the second wait anew after each byte. The watchdog limits the whole.
         waits = (self._retries.connect, self._retries.stall)
         try:
-            with requests.get(url, headers=headers, stream=True, timeout=waits) as response:
-                self._receive(response, have)
-        except requests.ConnectionError as error:
-            reason = f"cannot be reached ({type(error).__name__})"
-            raise _MirrorError(reason, passing=reached) from error
-        except (requests.Timeout, HTTPError) as error:
-            reason = f"stalled or broke off after {self._have():,} bytes"
-            raise _MirrorError(reason, passing=True) from error
-        except requests.RequestException as error:
-            raise _MirrorError(f"cannot be asked ({type(error).__name__})") from error
+            with self._watchdog.session() as session:
+                for _ in range(_MOST_REDIRECTS):
+                    with session.get(url, headers=headers, stream=True, timeout=waits) as response:
+                        target = session.get_redirect_target(response)
+                        if target is None:
+                            self._receive(response, have)
+                            return
+                    url = urljoin(url, target)
+                raise _MirrorError(f"redirects more than {_MOST_REDIRECTS} times")
+        except (requests.RequestException, HTTPError) as error:
+            if self._watchdog.fault:
+                reason, passing = self._watchdog.fault, True
+            elif isinstance(error, requests.ConnectionError):
+                reason, passing = f"cannot be reached ({type(error).__name__})", reached
+            elif isinstance(error, requests.Timeout | HTTPError):
+                reason, passing = f"stalled or broke off after {self._have():,} bytes", True
+            else:
+                reason, passing = f"cannot be asked ({type(error).__name__})", False
+            raise _MirrorError(reason, passing=passing) from error
 
     def _have(self) -> int:
         """Return the number of bytes that are there. A part longer than the file is discarded."""
         have = self.part.stat().st_size if self.part.exists() else 0
-        if self._source.size and have > self._source.size:
+        if have > self._source.cap:
             self.part.unlink()
             return 0
         return have
@@ -287,24 +363,56 @@ class _Continuing:
     def _receive(self, response: requests.Response, have: int) -> None:
         """Append the body of a response to the part file."""
         start, total = self._announced(response, have)
-        size = self._source.size
+        size, cap = self._source.size, self._source.cap
         if size and total and total != size:
             raise _MirrorError(f"gives another file: {total:,} bytes, expected {size:,}")
+        if total and total > cap:
+            raise _MirrorError(f"gives another file: {total:,} bytes, and it has at most {cap:,}")
+        if size is total is None and not (response.raw.chunked or self._source.checksum):
+            raise _MirrorError(
+                "does not say how long the file is, so that it could not be known to be whole"
+            )
         done, most = start, total or size
+        self._check_space((most or 0) - start)
+        checked = done
         with self.part.open("ab") as stream:
             stream.truncate(start)
             self._progress(done, max(most or 0, done), self._source.file)
             # Raw bytes: a server may declare .gz as an encoding, but the file must stay compressed.
             for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
-                stream.write(chunk)
+                self._watchdog.received += len(chunk)
                 done += len(chunk)
-                if most and done > most:
-                    raise _MirrorError(f"gives another file: more than {most:,} bytes")
+                if done > (most or cap):
+                    stream.truncate(0)
+                    raise _MirrorError(f"gives another file: more than {most or cap:,} bytes")
+                if done - checked > _SPACE_CHECK_BYTES:
+                    self._check_space(0)
+                    checked = done
+                stream.write(chunk)
                 self._progress(done, max(most or 0, done), self._source.file)
+        # A connection that is shut down looks like the end of a body without a length.
+        if self._watchdog.fault:
+            raise _MirrorError(self._watchdog.fault, passing=True)
         if not done:
             raise _MirrorError("gives an empty file")
         if most and done < most:
             raise _MirrorError(f"broke off after {done:,} of {most:,} bytes", passing=True)
+
+    def _check_space(self, more: int) -> None:
+        """Check that the disk has room for more bytes, and for the reserve.
+
+        Raises:
+            UserError: it has not. Another mirror would not help.
+        """
+        folder = self.part.parent
+        free = shutil.disk_usage(folder).free
+        if free < more + RESERVE_BYTES:
+            raise UserError(
+                f"{folder}: not enough space left for {self._source.file}: {more / 1e6:,.1f} MB "
+                f"are to come and {RESERVE_BYTES / 1e6:,.0f} MB stay free, but only "
+                f"{free / 1e6:,.1f} MB are left. Free some, or set GENEBENCH_HOME to another "
+                "folder."
+            )
 
     def _announced(self, response: requests.Response, have: int) -> tuple[int, int | None]:
         """Return the offset at which a response starts, and the size of the file if announced."""
@@ -319,14 +427,14 @@ class _Continuing:
             self.part.unlink(missing_ok=True)
             raise _MirrorError("gives other bytes than asked for", passing=True)
         passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _BUSY
-        raise _MirrorError(f"answers {status} {response.reason}", passing=passing)
+        raise _MirrorError(f"answers {status} {printable(str(response.reason))}", passing=passing)
 
 
 def _content_range(header: str) -> tuple[int | None, int | None]:
     """Return the first byte and the size of the whole file from ``bytes 5-9/10``."""
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", header.strip())
-    return (int(match[1]), _number(match[2])) if match else (None, None)
+    return (_number(match[1]), _number(match[2])) if match else (None, None)
 
 
 def _number(text: Any) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+    return int(text) if text and text.isdecimal() and len(text) <= _NUMBER_DIGITS else None

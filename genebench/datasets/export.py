@@ -39,7 +39,7 @@ def convert(reader: Reader, path: Path, *, progress: Progress = silent) -> list[
 
     def blocks() -> Iterator[NDArray[np.floating]]:
         done = 0
-        for block in reader.blocks(np.arange(len(reader.gene_ids))):
+        for block in reader.read(np.arange(len(reader.gene_ids))):
             yield block
             done += len(block)
             progress(done, len(reader.profiles), f"writing {path.name}")

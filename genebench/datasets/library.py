@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from genebench._util.hashing import code_digest
 from genebench._util.progress import Progress, silent
 from genebench.data.store import RECIPE, Dataset, DataStore
 from genebench.data.verification import changed_files
 from genebench.errors import UserError, unknown
+from genebench.formats.guarded import GuardedReader
+from genebench.hookspecs import PROJECT
 from genebench.plugins.discovery import load_code
+from genebench.plugins.faults import blamed, plugin_fault
+from genebench.plugins.plugin import Plugin
 from genebench.plugins.registry import SpecRegistry
+from genebench.preprocessing.compendium import Compendium
 from genebench.preprocessing.recipe import prepare
 from genebench.specs import PRESETS, DatasetSpec
 
@@ -51,11 +58,32 @@ def open_dataset(
     if ready:
         return ready
     return prepare(
-        load_code(spec.code)(size),
+        _compendium(spec, size, datasets.plugins[name]),
         name=store_name(spec, size),
         code=code_digest(spec.code),
         progress=progress,
     )
+
+
+def _compendium(spec: DatasetSpec, size: str, plugin: Plugin) -> Compendium:
+    """Return the raw platforms of an offered dataset. Those of a plugin are not trusted.
+
+    Raises:
+        UserError: the plugin's code fails, or returns something else.
+    """
+    subject = f"dataset {spec.name}: the code"
+    with blamed(plugin, subject):
+        compendium = load_code(spec.code)(size)
+        if not isinstance(compendium, Compendium):
+            problem = f"returned a {type(compendium).__name__}, not a Compendium"
+            raise plugin_fault(plugin, subject, problem)
+        if plugin.distribution == PROJECT:
+            return compendium
+        platforms = {
+            name: replace(platform, reader=GuardedReader(platform.reader, plugin, name))
+            for name, platform in compendium.platforms.items()
+        }
+        return replace(compendium, platforms=platforms)
 
 
 def suggested_preset(name: str, datasets: SpecRegistry[DatasetSpec]) -> str:

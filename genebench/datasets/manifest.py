@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +13,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from genebench._util.hashing import code_digest
+from genebench._util.toml import read_toml
 from genebench.data.store import RECIPE, Dataset, DataStore
 from genebench.data.verification import changed_files
 from genebench.datasets.published_arrays import (
@@ -27,7 +28,9 @@ from genebench.errors import UserError, some, unknown
 from genebench.formats.base import Orientation, Reader
 from genebench.formats.delimited import read_profiles
 from genebench.formats.files import check_readable
-from genebench.formats.opening import open_reader
+from genebench.formats.opening import format_of, open_reader
+from genebench.hookspecs import PROJECT
+from genebench.plugins.registry import registry
 from genebench.preprocessing.compendium import (
     REFERENCE_PLATFORM,
     Compendium,
@@ -38,6 +41,7 @@ from genebench.preprocessing.compendium import (
     Platform,
 )
 from genebench.preprocessing.genes import read_aliases, read_gene_map
+from genebench.preprocessing.splits import LARGEST_SEED
 from genebench.specs import PRESETS, check_name
 
 
@@ -86,7 +90,7 @@ class _Manifest(_Head):
 
     missing_genes: MissingGenes = "drop"
     duplicates: Duplicates = "exact"
-    split_seed: int = Field(default=0, ge=0)
+    split_seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     genes: _Genes
     platforms: dict[str, _Platform]
 
@@ -162,8 +166,8 @@ def read_manifest(path: Path) -> Compendium | PreparedArrays:
 def find_prepared(path: Path, store: DataStore | None = None) -> Dataset | None:
     """Return the sound dataset that this manifest and these files gave before, or None.
 
-    A file counts as unchanged if its size and time of change are. Every file of the dataset is
-    verified.
+    A file counts as unchanged if its size and time of change are, and a reader of a plugin if its
+    code is. Every file of the dataset is verified.
 
     Args:
         path: the manifest.
@@ -184,13 +188,29 @@ def find_prepared(path: Path, store: DataStore | None = None) -> Dataset | None:
 
 
 def _fingerprint(path: Path, manifest: _Manifest | _Prepared) -> str:
-    """Return a digest of a manifest's text, and of size and time of change of its files."""
+    """Return a digest of a manifest's text, of its files, and of readers of plugins."""
     digest = hashlib.sha256(path.read_bytes())
     for named in manifest.files(path.parent):
         for file in _with_companions(named):
             state = file.stat()
             digest.update(f"{file.name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+    if isinstance(manifest, _Manifest):
+        for platform in manifest.platforms.values():
+            digest.update(_reader_of_plugin(path.parent / platform.matrix).encode())
     return digest.hexdigest()[:16]
+
+
+def _reader_of_plugin(matrix: Path) -> str:
+    """Return a digest of the plugin's code that reads a matrix, or "" if genebench itself does.
+
+    The numbers that genebench's own readers give are part of the version of the recipe.
+    """
+    try:
+        spec = format_of(matrix)
+    except UserError:
+        return ""  # opening the matrix reports it
+    plugin = registry().formats.plugins[spec.name]
+    return "" if plugin.distribution == PROJECT else f"{spec.name}\0{code_digest(spec.reader)}\n"
 
 
 def _with_companions(path: Path) -> list[Path]:
@@ -203,10 +223,7 @@ def _with_companions(path: Path) -> list[Path]:
 
 def _parse(path: Path) -> _Manifest | _Prepared:
     check_readable(path)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML: {error}. Correct the file.") from None
+    content = read_toml(path)
     # The recipe decides which model checks the rest. A missing or wrong one is found by _Manifest.
     model = _Prepared if content.get("recipe") == "prepared" else _Manifest
     try:

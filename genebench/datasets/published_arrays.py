@@ -56,6 +56,10 @@ _USUAL_STD = 0.5, 2.0
 """Bounds for the mean and the standard deviation of all values of a file. Those of standardised
 values are 0 and 1, but for chance, genes without variance, and parts that differ from the whole."""
 
+_LARGEST: Mapping[str, float] = {STANDARDISED: 1e4, "any": 1e18}
+"""Level → the largest magnitude of a value. Of n profiles, none lies further than √n standard
+deviations from their mean. The square of a value must fit into float32."""
+
 _TWIN_TOLERANCE = 1e-3
 """Difference, in standard deviations, up to which two values of a gene count as the same."""
 
@@ -146,13 +150,21 @@ def _check_present(arrays: PreparedArrays) -> None:
     Raises:
         UserError: the folder or a file is missing.
     """
-    if not arrays.folder.is_dir():
-        fault = "a file, not a folder" if arrays.folder.exists() else "no such folder"
+    try:
+        present = {path.name for path in arrays.folder.iterdir()}
+    except (OSError, ValueError) as error:
+        reasons: dict[type, str] = {
+            FileNotFoundError: "no such folder",
+            NotADirectoryError: "a file, not a folder",
+        }
+        reason = getattr(error, "strerror", None) or error
+        fault = reasons.get(type(error), f"cannot be read: {reason}")
         raise UserError(
             f"{arrays.folder}: {fault}. Name the folder of the arrays by the key arrays of the "
             "manifest."
-        )
-    missing = [path for path in array_files(arrays.folder, arrays.platforms) if not path.exists()]
+        ) from None
+    files = array_files(arrays.folder, arrays.platforms)
+    missing = [path for path in files if path.name not in present]
     if not missing:
         return
     whole = [
@@ -229,8 +241,9 @@ class _Pair:
 
     def __init__(self, arrays: PreparedArrays, x: Path, y: Path) -> None:
         self._genes = pd.concat([arrays.landmarks, arrays.targets])
-        self._x = _Array(x, arrays.landmarks, "landmark")
-        self._y = _Array(y, arrays.targets, "target")
+        largest = _LARGEST[arrays.level]
+        self._x = _Array(x, arrays.landmarks, "landmark", largest)
+        self._y = _Array(y, arrays.targets, "target", largest)
         if len(self._x) != len(self._y):
             raise UserError(
                 f"{x}: it has {len(self._x)} profiles, but {y.name} has {len(self._y)}. Give "
@@ -286,7 +299,7 @@ class _Pair:
 class _Array:
     """One file of profiles × the genes of a map."""
 
-    def __init__(self, path: Path, genes: pd.DataFrame, role: str) -> None:
+    def __init__(self, path: Path, genes: pd.DataFrame, role: str, largest: float) -> None:
         check_readable(path)
         matrix = map_npy(path)
         if matrix.ndim != 2 or matrix.shape[1] != len(genes):  # noqa: PLR2004  rows and columns
@@ -299,6 +312,7 @@ class _Array:
             raise UserError(f"{path}: there is no profile in it. Fetch or make it again.")
         self.path = path
         self._genes = genes
+        self._largest = largest
         self._shape: tuple[int, int] = matrix.shape
         self._dtype: np.dtype[Any] = matrix.dtype
         self._offset = matrix.offset
@@ -322,18 +336,20 @@ class _Array:
         """Fill a block with the profiles from ``start`` on, and add up their values.
 
         Raises:
-            UserError: a value is missing, or is not finite in float32.
+            UserError: a value is missing, or larger than any can be.
         """
         values = self._read(start, len(block))
         with np.errstate(over="ignore"):
             block[...] = values
-        bad = ~np.isfinite(block)
+        # NaN compares as false.
+        bad = ~(np.abs(block) <= self._largest)
         if bad.any():
             row, column = np.argwhere(bad)[0]
             raise UserError(
                 f"{self.path}: row {start + row}, column {column} (from 0 on, gene "
-                f"{self._genes.index[column]}) is {values[row, column]:g}: missing, or not finite "
-                "in float32. Mend the file: arrays are used as they are."
+                f"{self._genes.index[column]}) is {values[row, column]:g}: missing, or beyond "
+                f"±{self._largest:g}, which no such value can be. Mend the file: arrays are used "
+                "as they are."
             )
         # In the order of memory ("K"), so that arrays stored column by column are not copied.
         flat = values.ravel(order="K").astype(np.float64, copy=False)

@@ -7,6 +7,9 @@ from itertools import product
 
 from genebench.errors import unknown
 
+MOST_BYTES = 20_000_000_000
+"""Bytes of a file of unknown size, at most. The largest known one, of ``geo``, has 12 GB."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -22,6 +25,7 @@ class Source:
         size: bytes, or None if unknown.
         licence: terms of use, and the paper to cite.
         ask: place to ask if there is no address, or none responds.
+        most_bytes: bytes at which a download of unknown size is given up.
     """
 
     name: str
@@ -33,6 +37,12 @@ class Source:
     licence: str
     ask: str
     md5: str | None = None
+    most_bytes: int = MOST_BYTES
+
+    @property
+    def cap(self) -> int:
+        """Bytes that the file cannot exceed."""
+        return self.most_bytes if self.size is None else self.size
 
     @property
     def part(self) -> str:

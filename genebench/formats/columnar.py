@@ -22,6 +22,10 @@ _TABLE_ROWS = 256
 """Rows of a table that are unpacked or packed in one call."""
 
 
+_UNSOUND = (pa.ArrowException, OSError, OverflowError, SystemError, ValueError)
+"""The exceptions of pyarrow for a damaged file. Names that are no UTF-8 are a ValueError."""
+
+
 class ColumnarReader(GeneReader):
     """A table with one row per gene: an index or column of text with their ids, and numbers.
 
@@ -40,12 +44,13 @@ class ColumnarReader(GeneReader):
         try:
             self._table: Any = dataset.dataset(self.source, format=kind)
             self._length = self._table.count_rows()
-        except (pa.ArrowException, OSError) as error:
+            names = self._table.schema.names
+        except _UNSOUND as error:
             raise self.fault(
                 f"not a sound {kind} file ({error}). Write it again, or give its name the ending "
                 "of its format."
             ) from None
-        columns = list(unique_ids(self.source, "column", self._table.schema.names))
+        columns = list(unique_ids(self.source, "column", names))
         self._id = self._id_column()
         numeric = [name for name in columns if name != self._id and self._holds(name, _is_number)]
         claimed = self._length * len(columns) * np.dtype(np.float32).itemsize
@@ -93,8 +98,11 @@ class ColumnarReader(GeneReader):
 
     def _batches(self, columns: list[str], size: int) -> Iterator[Any]:
         try:
-            yield from self._table.to_batches(columns=columns, batch_size=size)
-        except (pa.ArrowException, OSError) as error:
+            for batch in self._table.to_batches(columns=columns, batch_size=size):
+                # pyarrow believes the offsets of texts in a file, and would read beside them.
+                batch.validate(full=True)
+                yield batch
+        except _UNSOUND as error:
             raise self.fault(
                 f"the file cannot be read ({error}). It is damaged or cut short: write it again."
             ) from None
@@ -105,9 +113,9 @@ class ColumnarReader(GeneReader):
 
     def _id_column(self) -> str:
         schema = self._table.schema
-        stored = (schema.pandas_metadata or {}).get("index_columns", [])
-        if len(stored) == 1 and isinstance(stored[0], str) and stored[0] in schema.names:
-            return stored[0]
+        stored = _stored_index(schema)
+        if stored in schema.names:
+            return stored
         for name in schema.names:
             if self._holds(name, _is_text):
                 return str(name)
@@ -117,6 +125,15 @@ class ColumnarReader(GeneReader):
 
     def _holds(self, name: str, is_kind: Callable[[Any], bool]) -> bool:
         return is_kind(self._table.schema.field(name).type)
+
+
+def _stored_index(schema: Any) -> str:
+    """Return the name of the index that pandas stored, or "" if there is none of one column."""
+    try:
+        [name] = schema.pandas_metadata["index_columns"]
+    except (KeyError, TypeError, ValueError):  # none, several, or no sound JSON
+        return ""
+    return name if isinstance(name, str) else ""
 
 
 class _TransposedColumns(Reader):

@@ -47,9 +47,13 @@ def check_readable(path: Path) -> None:
 
 def _near_miss(path: Path) -> str:
     """Return the remedy for a file that does not exist."""
-    if not path.parent.is_dir():
+    try:
+        names = [file.name for file in path.parent.iterdir()]
+    except FileNotFoundError:
         return f"There is no folder {path.parent} either. Correct the path."
-    close = difflib.get_close_matches(path.name, [file.name for file in path.parent.iterdir()])
+    except OSError:
+        names = []  # a folder may let files be opened, and not be listed
+    close = difflib.get_close_matches(path.name, names)
     return f"Did you mean {' or '.join(close)}?" if close else "Correct the path."
 
 

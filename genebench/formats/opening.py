@@ -9,15 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from genebench._util.files import sweep, user_errors
+from genebench._util.files import full_disk, sweep, user_errors
 from genebench.errors import UserError, missing_library, some
 from genebench.formats.base import Content, Orientation, Reader
 from genebench.formats.delimited import write_profiles
 from genebench.formats.files import as_text, check_readable
+from genebench.formats.guarded import GuardedReader
 from genebench.formats.text import check_cells
+from genebench.hookspecs import PROJECT
 from genebench.plugins.discovery import load_code
+from genebench.plugins.faults import blamed, plugin_fault
 from genebench.plugins.registry import registry
 from genebench.specs import FormatSpec
+
+_OTHER_FOLDER = "Write to another folder."
 
 
 def format_of(path: Path) -> FormatSpec:
@@ -42,7 +47,11 @@ def open_reader(path: Path, orientation: Orientation = "genes") -> Reader:
     """
     check_readable(path)
     spec = format_of(path)
-    reader: Reader = _load(path, spec, spec.reader)(path)
+    plugin = registry().formats.plugins[spec.name]
+    with blamed(plugin, f"{path}: the reader"):
+        reader: Reader = _load(path, spec, spec.reader)(path)
+    if plugin.distribution != PROJECT:
+        reader = GuardedReader(reader, plugin, str(path))
     return reader.transposed() if orientation == "profiles" else reader
 
 
@@ -66,16 +75,22 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
         raise UserError(
             f"{path}: {spec.name} files can be read, not written. Choose another format."
         )
-    write = _load(path, spec, spec.writer)
+    plugin = registry().formats.plugins[spec.name]
+    with blamed(plugin, f"{path}: the writer"):
+        write = _load(path, spec, spec.writer)
     check_absent(path)
     # Zero bytes end a text in HDF5, and the readers of text formats refuse them.
     for table in (content.genes, content.profiles):
         for column in (table.index.to_series(), *(table[name] for name in table)):
             check_cells(path, as_text(column), "\0")
-    with user_errors(path.parent, "Write to another folder."), _staging(path) as folder:
+    with user_errors(path.parent, _OTHER_FOLDER), _staging(path) as folder:
         staged = Path(folder) / path.name
         with _final_names(path, staged):
-            write(staged, content)
+            # Within, so that a full disk is no fault of a plugin.
+            with blamed(plugin, f"{path}: the writer"), full_disk(path.parent, _OTHER_FOLDER):
+                write(staged, content)
+            if not staged.is_file():
+                raise plugin_fault(plugin, f"{path}: the writer", "wrote no such file")
             reader = open_reader(staged)
         _check_ids(path, reader, content)
         _write_remaining_columns(staged, reader, content)
@@ -135,7 +150,14 @@ def check_absent(path: Path) -> None:
     Raises:
         UserError: the file exists, or its folder does not.
     """
-    if path.exists():
+    try:
+        path.lstat()  # of a link itself, which may lead nowhere
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot be written: {reason}. Choose another name.") from None
+    else:
         raise UserError(f"{path}: the file exists already. Remove it, or choose another name.")
     if not path.parent.is_dir():
         raise UserError(f"{path}: there is no folder {path.parent}. Create it, or choose another.")

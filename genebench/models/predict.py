@@ -19,7 +19,7 @@ from genebench.models.saved import SavedModel
 from genebench.preprocessing.compendium import REFERENCE_PLATFORM, IdKind
 from genebench.preprocessing.genes import match
 from genebench.preprocessing.probe_means import ProbeMeans
-from genebench.preprocessing.scale_checks import find_scale_fault
+from genebench.preprocessing.scale_checks import Names, find_scale_fault, impossible_cell
 
 
 def predict(
@@ -73,9 +73,12 @@ def predict(
         done = 0
         for block in reader.read(rows.positions):
             means = rows.average(Rows.of(block))
-            # The first block is sample enough: a file has one scale.
-            if values == "expression" and not done:
-                _check_scale(means, reader.source)
+            if values == "expression":
+                names = Names(reader.profiles.index[done:], landmarks.index)
+                _check_cells(means, names, reader.source)
+                # The first block is sample enough: a file has one scale.
+                if not done:
+                    _check_scale(means, reader.source)
             yield _predicted(saved, means, values, reader.source)
             done += len(block)
             progress(done, len(reader.profiles), "predicting")
@@ -91,6 +94,12 @@ def _check_scale(expression: NDArray[np.float64], source: str) -> None:
             f"{source}: {fault.problem} Give normalised log2 expression, or use --values "
             "standardised."
         )
+
+
+def _check_cells(expression: NDArray[np.float64], names: Names, source: str) -> None:
+    cell = impossible_cell(expression, names=names, platform=REFERENCE_PLATFORM, scale="log2")
+    if cell:
+        raise UserError(f"{source}: {cell} Correct it, or leave that profile out.")
 
 
 def _predicted(

@@ -41,7 +41,7 @@ class Plugins:
         self.all = list(plugins)
         self._time_limit = time_limit()
         self._owners: dict[tuple[str, str], str] = {}
-        """(kind, name of a spec) → name of the plugin that declares it."""
+        """(kind, name of a spec) → name of the plugin that declares it. Suffixes are names too."""
         for plugin in self.all:
             self._admit(plugin)
         for plugin in self.broken:
@@ -149,6 +149,14 @@ class Plugins:
                         f"which plugin {owner} declares already. Rename it."
                     )
                 owners[kind, spec.name] = plugin.name
+                # The end of a file's name decides which format reads it.
+                for suffix in getattr(spec, "suffixes", ()):
+                    if owner := owners.get(("suffixes", suffix)):
+                        raise ContractError(
+                            f"declares format {spec.name!r} for files in {suffix}, which plugin "
+                            f"{owner} reads already. Declare another suffix."
+                        )
+                    owners["suffixes", suffix] = plugin.name
         self._owners = owners
 
 

@@ -34,6 +34,11 @@ class KeptGenes:
     def __len__(self) -> int:
         return len(self.landmarks) + len(self.targets)
 
+    @property
+    def ids(self) -> pd.Index:
+        """Ids of the landmarks, followed by those of the targets."""
+        return self.landmarks.index.append(self.targets.index)
+
 
 def keep_genes(compendium: Compendium) -> KeptGenes:
     """Match both maps to every platform, and keep the genes that every platform has.

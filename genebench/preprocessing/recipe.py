@@ -61,8 +61,14 @@ from genebench.preprocessing.ranks import (
     quantile_ranks,
     reference_ranks,
 )
-from genebench.preprocessing.scale_checks import ScaleWatch, Suspects, check_scale, to_log2
-from genebench.preprocessing.splits import group_split, random_split
+from genebench.preprocessing.scale_checks import (
+    Names,
+    ScaleWatch,
+    Suspects,
+    check_scale,
+    to_log2,
+)
+from genebench.preprocessing.splits import LARGEST_SEED, group_split, random_split
 from genebench.specs import check_name
 
 FEWEST_PROFILES = 3
@@ -135,6 +141,11 @@ def _check_sizes(compendium: Compendium) -> None:
         raise UserError(
             f"dataset {compendium.name}: no platform {REFERENCE_PLATFORM}, which the recipe takes "
             "its quantiles from. Add it."
+        )
+    if not 0 <= compendium.split_seed <= LARGEST_SEED:
+        raise UserError(
+            f"dataset {compendium.name}: split_seed is {compendium.split_seed:.3g}. Write a whole "
+            f"number from 0 to {LARGEST_SEED:,}."
         )
     for name, platform in compendium.platforms.items():
         check_name("platform", name)
@@ -297,14 +308,15 @@ class _Ranker:
     ) -> None:
         self._source = source
         self._reader, self._scale = source.platform.reader, source.platform.level
-        self._n_genes = len(genes)
+        self._genes = genes.ids
         self._rank = rank
         self._probe_means = ProbeMeans(genes.rows[source.name])
+        self._probes = self._reader.gene_ids[self._probe_means.positions]
         self._watch = ScaleWatch(
             source=self._reader.source,
             platform=source.name,
             scale=self._scale,
-            profiles=source.table.index,
+            names=Names(source.table.index, genes.ids),
         )
         # Fresh memory costs as much as ranking does, so buffers of finished blocks are used again.
         self._free: SimpleQueue[Buffers] = SimpleQueue()
@@ -333,9 +345,10 @@ class _Ranker:
         try:
             buffers = self._free.get_nowait()
         except Empty:
-            buffers = Buffers(RANKED_AT_ONCE, self._n_genes)
+            buffers = Buffers(RANKED_AT_ONCE, len(self._genes))
         rows = to_log2(
             block.fetch(),
+            names=Names(self._ids_of(block), self._probes),
             source=self._reader.source,
             platform=self._source.name,
             scale=self._scale,
@@ -345,13 +358,21 @@ class _Ranker:
         ranked = self._rank(means, buffers)
         return ranked, self._watch.suspects(means, ranked.ordered), buffers
 
+    def _ids_of(self, block: _Block) -> pd.Index:
+        piece = block.piece
+        return self._reader.profiles.index[piece.start : piece.stop][block.kept]
+
     def _blocks(self, pieces: Iterator[Piece], reading: _Counter) -> Iterator[_Block]:
         """Yield the blocks with profiles to keep, after a check of the scale of the first ones."""
         # The error for a file on a wrong scale comes at once, before anything is written.
         first = list(islice(pieces, BLOCK // RANKED_AT_ONCE))
         sample = np.concatenate([self._probe_means.average(piece.fetch()) for piece in first])
         check_scale(
-            sample, source=self._reader.source, platform=self._source.name, scale=self._scale
+            sample,
+            names=Names(self._reader.profiles.index, self._genes),
+            source=self._reader.source,
+            platform=self._source.name,
+            scale=self._scale,
         )
         for piece in chain(first, pieces):
             kept = self._source.kept[piece.start : piece.stop]

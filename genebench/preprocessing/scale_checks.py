@@ -25,6 +25,18 @@ _TESTED_PROFILES = 256
 _HIGHEST_LOG2 = 30.0
 """No instrument counts or measures beyond 2³⁰. Scanners of microarrays end at 2¹⁶."""
 
+_LOWEST_LOG2 = -150.0
+"""The smallest positive float32 is 2⁻¹⁴⁹. Codes for "missing", such as −999, are lower."""
+
+_HIGHEST_LINEAR = 1e12
+"""The first GTEx data reach 6.7e9 RPKM, which is absurd, but ranks are taken of them."""
+
+_LARGEST = 1e18
+"""The square of no larger number fits into float32."""
+
+_FEW_GENES = 0.01
+"""Share of a profile's genes. More of them above 30 are another scale, not a wrong cell."""
+
 _MANY_NEGATIVE = 0.2
 """A share of values. Fewer are negative in log2 expression, half of them in centred values."""
 
@@ -64,13 +76,73 @@ def find_scale_fault(
     return next(_faults(sample, is_array=platform == REFERENCE_PLATFORM, scale=scale), None)
 
 
+class Names(NamedTuple):
+    """The ids that messages name cells by: of the profiles and of the genes of some values."""
+
+    profiles: pd.Index
+    genes: pd.Index
+
+    def cell(self, row: int, column: int, value: float) -> str:
+        """Return the words for a cell that has a value."""
+        return f"profile {self.profiles[row]!r}, gene {self.genes[column]!r} is {value:g}"
+
+
+def possible_range(platform: str, scale: ExpressionScale) -> tuple[float, float]:
+    """Return the lowest and the highest value that expression on a scale can have."""
+    if scale == "any":
+        return -_LARGEST, _LARGEST
+    if platform != REFERENCE_PLATFORM or scale == "linear":
+        # Background may have been subtracted. Of microarrays, to_log2 refuses what is negative.
+        return -_HIGHEST_LINEAR, _HIGHEST_LINEAR
+    return _LOWEST_LOG2, _HIGHEST_LOG2
+
+
+def impossible_cell(
+    expression: NDArray[np.float64], *, names: Names, platform: str, scale: ExpressionScale
+) -> str:
+    """Return the words for the first cell that expression cannot hold, or an empty text.
+
+    Profiles of which many genes are above the highest log2 value are on another scale. They are
+    left to :func:`find_scale_fault`, unless most of the profiles at fault have a single such cell.
+
+    Args:
+        expression: profiles × genes, probes averaged and nothing else done yet.
+        names: the ids of these profiles and genes.
+        platform: name of the platform.
+        scale: the declared scale.
+    """
+    low, high = possible_range(platform, scale)
+    # NaN compares as false, so this finds it too.
+    bad = ~((expression >= low) & (expression <= high))
+    if not bad.any():
+        return ""
+    if platform == REFERENCE_PLATFORM and scale == "log2":
+        many = (expression > high).sum(axis=1) > max(1.0, _FEW_GENES * expression.shape[1])
+        bad[many] = False
+        if bad.any(axis=1).sum() < many.sum():
+            return ""
+    if not bad.any():
+        return ""
+    row, column = np.argwhere(bad)[0]
+    named = platform == REFERENCE_PLATFORM and scale != "any"
+    kind = f"{scale} expression" if named else "expression"
+    cell = names.cell(row, column, expression[row, column])
+    return f"{cell}, which {kind} cannot be ({low:g} to {high:g})."
+
+
 def check_scale(
-    expression: NDArray[np.float64], *, source: str, platform: str, scale: ExpressionScale
+    expression: NDArray[np.float64],
+    *,
+    names: Names,
+    source: str,
+    platform: str,
+    scale: ExpressionScale,
 ) -> None:
     """Refuse values that are not on the declared scale.
 
     Args:
         expression: profiles × genes, probes averaged and nothing else done yet.
+        names: the ids of these profiles and genes.
         source: the file, for the message.
         platform: name of the platform.
         scale: the declared scale.
@@ -78,6 +150,9 @@ def check_scale(
     Raises:
         UserError: there is a fault. The message names the evidence and the remedy.
     """
+    cell = impossible_cell(expression, names=names, platform=platform, scale=scale)
+    if cell:
+        raise _wrong_cell(source, cell, platform, scale)
     fault = find_scale_fault(expression, platform=platform, scale=scale)
     if fault:
         raise _refusal(source, fault, platform)
@@ -102,21 +177,24 @@ class ScaleWatch:
 
     Two sorted values of a profile suffice to find suspects. These are collected and tested
     together, by hundreds and at the end, as the first profiles were. RNA-seq that was standardised
-    by gene can only be recognised from two profiles or more.
+    by gene can only be recognised from two profiles or more. A cell that expression cannot hold is
+    refused at once.
 
     Args:
         source, platform, scale: as for :func:`check_scale`.
-        profiles: ids of the profiles, in the order in which they come.
+        names: ids of the profiles, in the order in which they come, and of the genes.
     """
 
-    def __init__(
-        self, *, source: str, platform: str, scale: ExpressionScale, profiles: pd.Index
-    ) -> None:
+    def __init__(self, *, source: str, platform: str, scale: ExpressionScale, names: Names) -> None:
         self._source = source
         self._platform = platform
         self._scale = scale
         self._is_array = platform == REFERENCE_PLATFORM
-        self._profiles = profiles
+        self._names = names
+        self._lowest, self._highest = possible_range(platform, scale)
+        if self._is_array and scale == "linear":
+            # The watch sees log2(x + 1) of what was declared linear.
+            self._highest = math.log2(self._highest + 1)
         self._n_seen = 0
         self._ids: list[str] = []
         self._values: list[NDArray[np.float64]] = []
@@ -138,7 +216,16 @@ class ScaleWatch:
             UserError: together with those before, they are on another scale.
         """
         if len(suspects.positions):
-            self._ids += self._profiles[self._n_seen + suspects.positions].tolist()
+            profiles = self._names.profiles[self._n_seen + suspects.positions]
+            cell = impossible_cell(
+                self._declared(suspects.values),
+                names=self._names._replace(profiles=profiles),
+                platform=self._platform,
+                scale=self._scale,
+            )
+            if cell:
+                raise _wrong_cell(self._source, cell, self._platform, self._scale)
+            self._ids += profiles.tolist()
             self._values += list(suspects.values)
         self._n_seen += suspects.n_profiles
         if len(self._ids) >= _TESTED_PROFILES:
@@ -152,10 +239,7 @@ class ScaleWatch:
         """
         if not self._ids:
             return
-        sample = np.array(self._values)
-        if self._is_array and self._scale == "linear":
-            # The tests are for the values as declared: undo to_log2.
-            sample = np.exp2(sample) - 1
+        sample = self._declared(np.array(self._values))
         fault = next(_faults(sample, is_array=self._is_array, scale=self._scale), None)
         if fault:
             # The remedy for a whole file would be wrong: its other profiles are as declared.
@@ -167,16 +251,24 @@ class ScaleWatch:
             )
         self._ids, self._values = [], []
 
+    def _declared(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values as they were declared: without :func:`to_log2`."""
+        if self._is_array and self._scale == "linear":
+            return np.exp2(values) - 1
+        return values
+
     def _may_be_at_fault(self, ordered: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which sorted profiles pass the threshold of any test in :func:`_faults`."""
+        # NaN compares as false, and is sorted last.
+        suspect: NDArray[np.bool_] = ~(
+            (ordered[:, 0] >= self._lowest) & (ordered[:, -1] <= self._highest)
+        )
         if self._scale == "any":
-            return np.zeros(len(ordered), np.bool_)
+            return suspect
         # Negative at this position means that a share of _MANY_NEGATIVE or more is negative.
         position = max(1, math.ceil(_MANY_NEGATIVE * ordered.shape[1])) - 1
-        suspect: NDArray[np.bool_] = ordered[:, position] < 0
-        if self._is_array and self._scale == "log2":
-            suspect |= ordered[:, -1] > _HIGHEST_LOG2
-        elif self._is_array:
+        suspect |= ordered[:, position] < 0
+        if self._is_array and self._scale == "linear":
             # These are log2(x + 1) of what was declared linear.
             suspect |= ordered[:, -1] <= math.log2(_HIGHEST_LOG2 + 1)
         return suspect
@@ -189,8 +281,24 @@ def _refusal(subject: str, fault: ScaleFault, platform: str) -> UserError:
     )
 
 
-def to_log2(rows: Rows, *, source: str, platform: str, scale: ExpressionScale) -> Rows:
+def _wrong_cell(source: str, cell: str, platform: str, scale: ExpressionScale) -> UserError:
+    remedy = "Correct it, or leave that profile out."
+    if scale != "any":
+        remedy += f' If it is right, write level = "any" in [platforms.{platform}].'
+    return UserError(f"{source}: {cell} {remedy}")
+
+
+def to_log2(
+    rows: Rows, *, names: Names, source: str, platform: str, scale: ExpressionScale
+) -> Rows:
     """Return log2(x + 1) of microarrays that are declared ``linear``, and other values unchanged.
+
+    Args:
+        rows: profiles × probes.
+        names: the ids of these profiles and of the requested probes.
+        source: the file, for the message.
+        platform: name of the platform.
+        scale: the declared scale.
 
     Raises:
         UserError: a value that is declared linear is negative.
@@ -199,8 +307,9 @@ def to_log2(rows: Rows, *, source: str, platform: str, scale: ExpressionScale) -
         return rows
     values = rows.pick()
     if values.min(initial=0.0) < 0:
+        row, column = np.argwhere(values < 0)[0]
         raise UserError(
-            f"{source}: declared linear, but the smallest value is {values.min():g}, and "
+            f"{source}: declared linear, but {names.cell(row, column, values[row, column])}, and "
             "log2(x + 1) needs values of 0 or more. Give log2 expression."
         )
     return Rows.of(np.log2(np.add(values, 1.0, dtype=np.float64)))

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from genebench.errors import UserError
 
+LARGEST_SEED = 2**32 - 1
+"""The largest seed of numpy's legacy generator."""
+
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 """Part → share of the profiles that it is to have."""
 

@@ -37,6 +37,8 @@ JSON numbers as float64, such as JavaScript, read each count exactly."""
 Kept = Literal["predictions", "model"]
 """A file that the user may keep of a result, besides its scores."""
 
+Install = Literal["wheel", "editable", "file", "built-in", "path"]
+
 Measure = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Seconds = Annotated[float, Field(ge=0, le=1e10)]
@@ -133,9 +135,11 @@ class PluginOrigin(_Part):
     """The origin of a distribution whose code took part."""
 
     version: str = Field(description="version of the distribution")
-    install: Literal["wheel", "editable", "file", "built-in"] = Field(
+    install: Install = Field(
         description="wheel (an ordinary install), editable (runs from a checkout), file (a "
-        "Python file named on the command line) or built-in (part of genebench)"
+        "Python file named on the command line), built-in (part of genebench) or path (other files "
+        "than those of the installed distribution, found earlier on PYTHONPATH, so that version "
+        "may be wrong)"
     )
     commit: str = Field(default="", description="git commit of the checkout, empty without one")
     dirty: bool = Field(

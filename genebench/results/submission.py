@@ -134,7 +134,7 @@ def _unavailable_code(submission: Submission) -> Iterator[str]:
         for name, origin in record.provenance.plugins.items():
             if origin.install == "file":
                 yield f"{name} is a local file"
-            if origin.install == "editable" and not origin.commit:
+            if origin.install in ("editable", "path") and not origin.commit:
                 yield f"{name} runs from a folder without a git commit"
             if origin.dirty:
                 yield f"{name} has uncommitted changes"

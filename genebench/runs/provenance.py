@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlparse
@@ -21,7 +23,7 @@ from genebench._util.text import encodable
 from genebench._util.threads import cpu_count
 from genebench.hookspecs import PROJECT
 from genebench.plugins.plugin import Plugin
-from genebench.results.record import PluginOrigin, Provenance
+from genebench.results.record import Install, PluginOrigin, Provenance
 
 _LIBRARIES = {
     "numpy": "numpy", "scipy": "scipy", "pandas": "pandas", "torch": "torch",
@@ -31,6 +33,10 @@ _LIBRARIES = {
 
 _SOURCES = ("genebench", "pyproject.toml")
 """Paths of genebench itself in its checkout, which holds plugins, tests and documents besides."""
+
+_PROJECT_FILES = ("pyproject.toml", "setup.py")
+
+_GIT_PLACES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 
 _GIT_SECONDS = 10
 """Time limit of a git command: a checkout on a network drive may never answer."""
@@ -75,38 +81,89 @@ def provenance(command: str, started: str, device: str, plugins: Iterable[Plugin
 
 def _origins(plugins: Iterable[Plugin]) -> dict[str, PluginOrigin]:
     """Return distribution → its origin, sorted by name. genebench itself is always included."""
-    origins = {PROJECT: origin_of(PROJECT)}
+    origins = {PROJECT: origin_of(PROJECT, Path(__file__).parents[1] / "__init__.py")}
     for plugin in plugins:
         if plugin.file:
             origin = PluginOrigin(version=plugin.version, install="file", digest=plugin.digest)
+        elif plugin.distribution == PROJECT:
+            continue
         else:
-            origin = origin_of(plugin.distribution)
+            origin = origin_of(plugin.distribution, imported_file(plugin))
         origins[plugin.distribution] = origin
     return dict(sorted(origins.items()))
 
 
+def imported_file(plugin: Plugin) -> Path | None:
+    """Return the file that the module of a plugin was imported from, or would be imported from."""
+    file = getattr(plugin.module, "__file__", None)
+    if file is None:
+        points = metadata.distribution(plugin.distribution).entry_points
+        module = next((p.module for p in points.select(group=PROJECT, name=plugin.name)), "")
+        # Only its top-level package, because finding a module inside one would import it.
+        spec = find_spec(module.partition(".")[0]) if module else None
+        file = spec.origin if spec and spec.has_location else None
+    return Path(file) if file else None
+
+
 @cache
-def origin_of(distribution: str) -> PluginOrigin:
-    """Return the origin of an installed distribution: a wheel, or a checkout and its state.
+def origin_of(distribution: str, file: Path | None) -> PluginOrigin:
+    """Return the origin of the code of a distribution: a wheel, or a checkout and its state.
+
+    The file decides, not what the installer wrote: ``PYTHONPATH`` can put another checkout before
+    an installed one. The origin is then ``path``, with the commit of that checkout.
 
     A checkout is dirty when files of this distribution differ from the commit. Changes elsewhere in
     a repository that several distributions share do not count.
 
-    Cached: it starts git twice, and every record asks for it.
+    Cached: it starts git several times, and every record asks for it.
+
+    Args:
+        distribution: its name.
+        file: a file of it that was imported. None if there is none.
     """
-    folder, commit = _source(distribution)
-    editable = folder is not None
-    dirty = False
-    if folder is not None:
-        commit = _git(folder, "rev-parse", "HEAD")
-        paths = _SOURCES if distribution == PROJECT else (".",)
-        dirty = bool(commit and _git(folder, "status", "--porcelain", "--", *paths))
-    return PluginOrigin(
-        version=metadata.version(distribution),
-        install="built-in" if distribution == PROJECT else "editable" if editable else "wheel",
-        commit=commit,
-        dirty=dirty,
-    )
+    version = metadata.version(distribution)
+    folder, built_from = _installed(distribution)
+    built_in = distribution == PROJECT
+    if file is None:
+        install: Install = "editable" if folder else "wheel"
+        return PluginOrigin(version=version, install=install, commit=built_from)
+    file = file.resolve()
+    site = Path(str(metadata.distribution(distribution).locate_file(""))).resolve()
+    if folder is None and file.is_relative_to(site):
+        install = "built-in" if built_in else "wheel"
+        return PluginOrigin(version=version, install=install, commit=built_from)
+    project = _project(file)
+    install = "path"
+    # Equal, because a second checkout may lie inside the installed one, such as a worktree of git.
+    if folder is not None and project == folder.resolve():
+        install = "built-in" if built_in else "editable"
+    paths = _SOURCES if built_in else (".",) if project.is_dir() else (project.name,)
+    commit, dirty = _state(file, project if project.is_dir() else project.parent, paths)
+    return PluginOrigin(version=version, install=install, commit=commit, dirty=dirty)
+
+
+def _project(file: Path) -> Path:
+    """Return the folder of the project that a file belongs to, or else its package or itself."""
+    for folder in file.parents:
+        # A package may hold such files for its own purposes.
+        is_package = (folder / "__init__.py").exists()
+        if not is_package and any((folder / name).is_file() for name in _PROJECT_FILES):
+            return folder
+        # Beyond its checkout, a file of that name is of something else.
+        if (folder / ".git").exists():
+            break
+    return file.parent if file.name == "__init__.py" else file
+
+
+def _state(file: Path, folder: Path, paths: Iterable[str]) -> tuple[str, bool]:
+    """Return the commit of the checkout that a file lies in, and True if ``paths`` differ from it.
+
+    A file that git ignores is in no commit, such as one in an environment inside a checkout.
+    """
+    if _git(folder, "check-ignore", str(file)):
+        return "", False
+    commit = _git(folder, "rev-parse", "HEAD")
+    return commit, bool(commit and _git(folder, "status", "--porcelain", "--", *paths))
 
 
 def _libraries() -> dict[str, str]:
@@ -124,8 +181,8 @@ def _accelerator(device: str) -> str:
     return str(torch.cuda.get_device_name())
 
 
-def _source(distribution: str) -> tuple[Path | None, str]:
-    """Return the checkout that a distribution runs from, or the commit that it was built from.
+def _installed(distribution: str) -> tuple[Path | None, str]:
+    """Return the checkout of an editable install, or the commit that a wheel was built from.
 
     Installers write both to ``direct_url.json`` (PEP 610). Without this file, None and "".
     """
@@ -138,15 +195,18 @@ def _source(distribution: str) -> tuple[Path | None, str]:
 
 def _git(folder: Path, *arguments: str) -> str:
     """Return the output of a git command, or "" where there is no git or no repository."""
+    # A hook of git sets these, and every git that it starts would look at the hook's repository.
+    environment = {name: value for name, value in os.environ.items() if name not in _GIT_PLACES}
     try:
-        process = subprocess.run(  # noqa: S603  fixed words and a folder pip recorded
+        process = subprocess.run(  # noqa: S603  fixed words and the folder of imported files
             ["git", "-C", str(folder), *arguments],  # noqa: S607  whichever git the user has
             capture_output=True,
             text=True,
             timeout=_GIT_SECONDS,
             check=True,
+            env=environment,
         )
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return ""
     return process.stdout.strip()
 

@@ -13,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genebench._util.hashing import code_digest
 from genebench.data.store import DataStore
 from genebench.data.verification import changed_files
 from genebench.methods.moments import VERSION, moments
+from genebench.plugins.discovery import installed
+from genebench.plugins.registry import registry
 from genebench.specs import Part
 
 LANDMARKS, TWINS, TARGETS = 12, 4, 30
@@ -248,6 +251,88 @@ def test_a_changed_manifest_or_file_is_prepared_without_force(genebench, make, o
     change(manifest)
     assert "already" not in genebench("data", "prepare", manifest).out
     assert written(own_home) > before
+
+
+READER = """
+import genebench
+from genebench.formats.delimited import DelimitedReader
+from genebench.specs import FormatSpec
+
+genebench_contract = 1
+
+@genebench.hookimpl
+def genebench_formats():
+    return [FormatSpec(name="own", title="own", suffixes=(".own",), reader="own_reader:Own")]
+
+class Own(DelimitedReader):
+    pass
+"""
+
+
+def test_an_edited_reader_of_a_plugin_is_noticed(genebench, make, own_home, tmp_path, monkeypatch):
+    def load(source: str) -> None:
+        (tmp_path / "own_reader.py").write_text(source)
+        for cached in (installed, registry, code_digest):
+            cached.cache_clear()
+
+    monkeypatch.setenv("GENEBENCH_PLUGINS", str(tmp_path / "own_reader.py"))
+    manifest = make()
+    (manifest.parent / "lcl.tsv").rename(manifest.parent / "lcl.own")
+    manifest.write_text(manifest.read_text().replace("lcl.tsv", "lcl.own"))
+    try:
+        load(READER)
+        assert genebench("data", "prepare", manifest).status == 0
+        load(READER)
+        assert "already" in genebench("data", "prepare", manifest).out
+        load(READER.replace("pass", "name = 'other'"))
+        assert "already" not in genebench("data", "prepare", manifest).out
+    finally:
+        monkeypatch.undo()
+        load("")
+
+
+@pytest.mark.parametrize("command", ["info", "verify", "remove", "prepare"])
+def test_a_very_long_name_is_one_line(genebench, make, own_home, command):
+    genebench("data", "prepare", make())
+    outcome = genebench("data", command, "n" * 300)
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+
+
+FAULTY = """
+import genebench
+from genebench.specs import DatasetSpec
+
+genebench_contract = 1
+
+@genebench.hookimpl
+def genebench_datasets():
+    return [DatasetSpec(name="faulty", title="t", code="faulty_data:compendium")]
+
+def compendium(preset):
+    {statement}
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("1 / 0", "failed: ZeroDivisionError: division by zero"),
+        ("return {}", "returned a dict, not a Compendium"),
+        ("raise SystemExit", "failed: SystemExit"),
+    ],
+)
+def test_a_fault_of_a_dataset_of_a_plugin_is_one_line(
+    genebench, own_home, install, statement, words
+):
+    for cached in (installed, registry):
+        cached.cache_clear()
+    sys.modules.pop("faulty_data", None)
+    install("faulty_data", FAULTY.format(statement=statement))
+    outcome = genebench("data", "prepare", "faulty")
+    for cached in (installed, registry):
+        cached.cache_clear()
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert f"dataset faulty: the code of plugin faulty_data (faulty_data) {words}" in outcome.err
 
 
 def test_a_list_of_ids_beside_an_array_counts_as_part_of_it(genebench, make, own_home):

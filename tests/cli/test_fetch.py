@@ -126,7 +126,7 @@ def test_all_goes_on_after_a_failure_and_names_it(genebench, known, mirror, down
 def test_all_verifies_what_the_user_put_there(genebench, known, downloads):
     known()
     downloads.mkdir(parents=True)
-    (downloads / "asked.gctx").write_bytes(b"from a friend")
+    (downloads / "asked.gctx").write_bytes(b"\x89HDF\r\n\x1a\n")
     outcome = genebench("data", "fetch", "all")
     assert f"{downloads / 'asked.gctx'}: NOT verified" in outcome.out
     assert "not served in public" not in outcome.out
@@ -174,6 +174,14 @@ def test_the_users_wrong_file_is_one_line(genebench, known, downloads):
     downloads.mkdir(parents=True)
     (downloads / "served.txt").write_bytes(CONTENT[::-1])
     assert_one_line_error(genebench("data", "fetch", "served"), "another file than published")
+
+
+def test_that_nothing_verified_a_file_is_said_although_quiet(genebench, known, downloads):
+    known(sha256=None)
+    outcome = genebench("data", "fetch", "served", "--quiet")
+    assert (outcome.status, outcome.out) == (0, "")
+    assert "NOT verified" in outcome.err
+    assert hashlib.sha256(CONTENT).hexdigest() in (downloads / "served.txt.sha256").read_text()
 
 
 def test_an_unknown_source_is_one_line_with_near_misses(genebench):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import socket
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,15 +19,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genebench.datasets.download import CHUNK_BYTES, RetryPolicy, assurance, fetch
+from genebench.datasets.download import CHUNK_BYTES, RESERVE_BYTES, assurance, fetch
 from genebench.datasets.sources import SOURCES, Source, find
+from genebench.datasets.watchdog import RetryPolicy, Watchdog
 from genebench.errors import UserError
 
-CONTENT = np.random.default_rng(0).bytes(5 * CHUNK_BYTES + 123)
+CONTENT = b"\x1f\x8b" + np.random.default_rng(0).bytes(5 * CHUNK_BYTES + 121)
 CUT = 2 * CHUNK_BYTES
 """Bytes after which the server misbehaves."""
 DEFAULT_RETRIES = RetryPolicy(connect=5.0, stall=5.0, attempts=3, pause=0.01)
 IMPATIENCE = replace(DEFAULT_RETRIES, stall=0.3, attempts=2)
+HURRY = replace(DEFAULT_RETRIES, attempts=1, window=0.5, slowest=1000.0)
+"""Of a server that gives a byte now and then, a stall is never noticed."""
 FILE = "file.txt.gz"
 
 
@@ -121,6 +128,53 @@ def empty(handler: Handler) -> None:
     handler.begin(200, Content_Length=0)
 
 
+def dripping(handler: Handler) -> None:
+    """Give a byte now and then, as long as the other side listens."""
+    handler.begin(200, Content_Length=len(CONTENT))
+    with suppress(OSError):
+        for byte in CONTENT:
+            handler.send(bytes([byte]))
+            if handler.mirror.ended.wait(0.02):
+                return
+
+
+def dripping_headers(handler: Handler) -> None:
+    with suppress(OSError):
+        for byte in b"HTTP/1.1 200 OK\r\nX-Filling: " + b"x" * 10_000:
+            handler.wfile.write(bytes([byte]))
+            if handler.mirror.ended.wait(0.02):
+                return
+
+
+def chunked(body: bytes, *, ended: bool = True) -> Callable[[Handler], None]:
+    def answer(handler: Handler) -> None:
+        handler.begin(200, Transfer_Encoding="chunked")
+        for start in range(0, len(body), CHUNK_BYTES):
+            piece = body[start : start + CHUNK_BYTES]
+            handler.send(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        if ended:
+            handler.send(b"0\r\n\r\n")
+
+    return answer
+
+
+def without_end(handler: Handler) -> None:
+    """Send more and more, as long as the other side listens."""
+    handler.begin(200, Transfer_Encoding="chunked")
+    with suppress(OSError):
+        while not handler.mirror.ended.is_set():
+            handler.send(f"{len(CONTENT):x}\r\n".encode() + CONTENT + b"\r\n")
+
+
+def with_length(body: bytes, stated: object) -> Callable[[Handler], None]:
+    def answer(handler: Handler) -> None:
+        handler.begin(200, Content_Length=stated)
+        with suppress(OSError):
+            handler.send(body)
+
+    return answer
+
+
 def other_range(handler: Handler) -> None:
     handler.begin(206, Content_Length=1, Content_Range=f"bytes 1-1/{len(CONTENT)}")
     handler.send(b"x")
@@ -216,6 +270,11 @@ def refused(
     for fragment in (*fragments, str(folder / FILE), "genebench data fetch sample"):
         assert fragment in str(error.value)
     assert not (folder / FILE).exists()
+
+
+def kept(folder: Path) -> list[str]:
+    """Return the files that have content. A lock has none."""
+    return [path.name for path in folder.iterdir() if path.stat().st_size]
 
 
 def names(folder: Path) -> list[str]:
@@ -411,7 +470,7 @@ def test_wrong_bytes_are_never_kept(serve, tmp_path):
 def test_redirects_in_a_circle_are_one_line(serve, tmp_path):
     mirror = serve(sound)
     mirror.answers[:] = [redirect_to(mirror.url)]
-    refused(source(mirror), tmp_path, "cannot be asked")
+    refused(source(mirror), tmp_path, "redirects more than")
 
 
 def test_offline_says_which_file_to_put_where(tmp_path, unreachable):
@@ -422,6 +481,118 @@ def test_offline_says_which_file_to_put_where(tmp_path, unreachable):
 def test_a_file_that_nobody_serves_says_whom_to_ask_and_where_to_put_it(tmp_path):
     refused(source(), tmp_path, "not served in public", "Ask its author.", "bytes")
     assert names(tmp_path) == []
+
+
+# Sizes, times and rates
+
+
+BARE = {"sha256": None, "size": None}
+"""Nothing is published about the file."""
+
+
+@pytest.mark.parametrize(
+    "answer", [sound, chunked(CONTENT), with_length(CONTENT + b"more", len(CONTENT))]
+)
+def test_a_file_of_which_nothing_is_published_is_taken_if_it_is_whole(serve, tmp_path, answer):
+    assert get(source(serve(answer), **BARE), tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("answer", "fragment"),
+    [
+        (truncating, f"broke off after {CUT:,}"),
+        (truncating_without_length, "does not say how long"),
+        (chunked(CONTENT[:CUT], ended=False), "broke off after"),
+        (empty, "empty"),
+        (chunked(b""), "empty"),
+        (with_length(b"<!DOCTYPE html><p>Please log in", 31), "not a .gz file"),
+        (chunked(b"<html>Please log in"), "not a .gz file"),
+        (with_length(CONTENT, 10**15), "it has at most 20,000,000,000"),
+        (with_length(CONTENT, "9" * 5000), "does not say how long"),
+    ],
+)
+def test_nothing_else_is_taken_for_it(serve, tmp_path, answer, fragment):
+    refused(source(serve(answer), **BARE), tmp_path, fragment)
+    assert not kept(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fragment"),
+    [
+        (with_length(CONTENT[:-1], len(CONTENT) - 1), "327,802 bytes, expected 327,803"),
+        (chunked(CONTENT[:-1]), "broke off after 327,802 of 327,803 bytes"),
+        (chunked(CONTENT + b"x"), "more than 327,803 bytes"),
+    ],
+)
+def test_a_stated_size_is_kept_to_without_a_checksum(serve, tmp_path, answer, fragment):
+    refused(source(serve(answer), sha256=None), tmp_path, fragment)
+    assert not kept(tmp_path)
+
+
+def test_a_body_without_end_is_given_up_at_the_cap(serve, tmp_path):
+    cap = 20 * len(CONTENT)
+    mirror = serve(without_end)
+    refused(source(mirror, **BARE, most_bytes=cap), tmp_path, f"more than {cap:,} bytes")
+    assert not kept(tmp_path)
+    assert len(mirror.ranges) == 1
+
+
+def test_a_body_without_end_leaves_the_reserve_of_the_disk(serve, tmp_path, monkeypatch):
+    def usage(folder):
+        held = sum(path.stat().st_size for path in tmp_path.iterdir())
+        return shutil._ntuple_diskusage(0, 0, RESERVE_BYTES + 50 * len(CONTENT) - held)
+
+    monkeypatch.setattr("genebench.datasets.download.shutil.disk_usage", usage)
+    with pytest.raises(UserError, match=r"not enough space left for .*set GENEBENCH_HOME"):
+        get(source(serve(without_end), **BARE), tmp_path)
+    assert not kept(tmp_path)
+
+
+def test_space_for_the_whole_file_is_looked_for_first(serve, tmp_path, monkeypatch):
+    free = RESERVE_BYTES + len(CONTENT) - 1
+    usage = shutil._ntuple_diskusage(0, 0, free)
+    monkeypatch.setattr("genebench.datasets.download.shutil.disk_usage", lambda _: usage)
+    with pytest.raises(UserError, match="not enough space left"):
+        get(source(serve(sound)), tmp_path)
+    assert not kept(tmp_path)
+
+
+@pytest.mark.parametrize("answer", [dripping, dripping_headers])
+def test_a_byte_now_and_then_is_not_waited_for(serve, tmp_path, answer):
+    begin = time.monotonic()
+    fragment = "fewer than 1,000 bytes a second"
+    refused(source(serve(answer)), tmp_path, fragment, retries=HURRY)
+    assert time.monotonic() - begin < 5
+    path = get(source(serve(answer), serve(sound)), tmp_path, retries=HURRY)
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_file_has_a_time_limit_over_all_attempts_and_mirrors(serve, tmp_path):
+    limited = replace(HURRY, attempts=50, grace=0.1, slowest=len(CONTENT) / 0.9)
+    mirrors = serve(dripping), serve(dripping)
+    begin = time.monotonic()
+    refused(source(*mirrors), tmp_path, "took more than 1 seconds in all", retries=limited)
+    assert time.monotonic() - begin < 5
+    assert len(mirrors[1].ranges) == 0
+
+
+def test_a_larger_file_has_more_time():
+    assert Watchdog(replace(HURRY, grace=-1.0), 0).is_overdue
+    assert not Watchdog(replace(HURRY, grace=-1.0), 10_000).is_overdue
+
+
+def test_the_body_of_a_redirect_is_not_read(serve, tmp_path):
+    mirror = serve(sound)
+
+    def endless_redirect(handler: Handler) -> None:
+        handler.begin(302, Location=serve(sound).url, Transfer_Encoding="chunked")
+        with suppress(OSError):
+            while not handler.mirror.ended.is_set() and handler.mirror.sent[-1] < 1 << 28:
+                handler.send(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+
+    mirror.answers[:] = [endless_redirect]
+    assert get(source(mirror), tmp_path).read_bytes() == CONTENT
+    assert mirror.sent[0] < 1 << 26
 
 
 # What the user put there
@@ -469,12 +640,37 @@ def test_a_first_sha256_is_recorded_and_a_later_change_noticed(serve, tmp_path):
     wanted = source(serve(sound), sha256=None)
     path = get(wanted, tmp_path)
     record = tmp_path / f"{FILE}.sha256"
-    assert record.read_text() == f"{hashlib.sha256(CONTENT).hexdigest()}  {FILE}\n"
+    comment, line = record.read_text().splitlines()
+    assert line == f"{hashlib.sha256(CONTENT).hexdigest()}  {FILE}"
+    assert "No checksum is published" in comment
+    assert wanted.urls[0] in comment
     assert "NOT verified" in assurance(wanted, tmp_path)
     assert get(wanted, tmp_path) == path
-    path.write_bytes(CONTENT[::-1])
+    path.write_bytes(CONTENT[:-1] + b"x")
     with pytest.raises(UserError, match="changed since it was first seen"):
         get(wanted, tmp_path)
+
+
+def test_a_second_download_is_held_against_the_record_of_the_first(serve, tmp_path):
+    get(source(serve(sound), **BARE), tmp_path).unlink()
+    changed = source(serve(wrong_bytes), **BARE)
+    refused(changed, tmp_path, "another file than the first time", f"{FILE}.sha256")
+    (tmp_path / f"{FILE}.sha256").unlink()
+    get(changed, tmp_path)
+
+
+def test_sha256sum_reads_the_record(serve, tmp_path):
+    get(source(serve(sound), **BARE), tmp_path)
+    command = [shutil.which("sha256sum") or pytest.skip("no sha256sum"), "--strict", "-c"]
+    command.append(f"{FILE}.sha256")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    assert done.stderr == b""
+
+
+def test_a_page_that_the_user_saved_for_the_file_is_refused(tmp_path):
+    (tmp_path / FILE).write_text("<!DOCTYPE html>")
+    with pytest.raises(UserError, match=r"not a \.gz file"):
+        get(source(**BARE), tmp_path)
 
 
 def test_the_sha256_of_the_users_own_file_is_recorded_too(tmp_path):

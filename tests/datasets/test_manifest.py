@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genebench.datasets.manifest import read_manifest
+from genebench.datasets.manifest import find_prepared, read_manifest
 from genebench.errors import UserError
 from genebench.preprocessing.genes import match_maps
 
@@ -105,6 +105,14 @@ BAD = {
         "split_seed = -1" + MANIFEST,
         "split_seed: must be greater than or equal to 0",
     ),
+    "a large seed": (
+        f"split_seed = {2**32}" + MANIFEST,
+        "split_seed: must be less than or equal to 4294967295, not '4294967296'",
+    ),
+    "a huge seed": ("split_seed = 1" + 50 * "0" + MANIFEST, "split_seed is a whole number beyond"),
+    "a huge number": ("split_seed = 1" + 5000 * "0" + MANIFEST, "not TOML: "),
+    "deep lists": ("x = " + 9999 * "[" + MANIFEST, "tables or keys within each other"),
+    "a dotted key": (9999 * "a." + "a = 1" + MANIFEST, "tables or keys within each other"),
     "true is no seed": (
         "split_seed = true" + MANIFEST,
         "split_seed: must be a whole number, not 'True'",
@@ -155,6 +163,22 @@ def test_columns_that_matrix_and_table_share(manifest):
         match=r"profiles: .*lcl\.tsv: the matrix has columns of the same name: donor\. Rename",
     ):
         read_manifest(manifest(text, {"m/lcl.tsv": "id\tdonor\nX\td9\n"}))
+
+
+@pytest.mark.parametrize(
+    "name", ["n" * 300, "n" * 300 + "/x", "loop", "file/x"], ids=["long", "in long", "loop", "file"]
+)
+@pytest.mark.parametrize(
+    "key", ["maps/lm.txt", "maps/tg.txt", "geo.tsv", "geo.csv"], ids=lambda key: key[-6:]
+)
+def test_paths_that_no_file_can_have_are_one_line(manifest, name, key):
+    path = manifest(change(key, name + (".tsv" if key == "geo.tsv" else "")))
+    (path.parent / "loop").symlink_to(path.parent / "loop")
+    (path.parent / "loop.tsv").symlink_to(path.parent / "loop.tsv")
+    (path.parent / "file").write_text("x")
+    with pytest.raises(UserError, match=r"tiny\.toml: .*cannot be read|tiny\.toml: .*no such file"):
+        read_manifest(path)
+    assert find_prepared(path) is None
 
 
 def test_missing_manifest(tmp_path):

@@ -217,7 +217,7 @@ BAD = {
         "bgedv2_X_va_float64.npy: row 3, column 7 (from 0 on, gene ENSG007) is nan: missing",
     ),
     "infinity": (change("GTEx_Y", put(-np.inf)), "row 3, column 7 (from 0 on, gene ENSG014) is -i"),
-    "too much for float32": (change("GTEx_Y", put(1e300)), "is 1e+300: missing, or not finite in"),
+    "too much for float32": (change("GTEx_Y", put(1e300)), "is 1e+300: missing, or beyond"),
     "a column less": (
         change("GTEx_Y", lambda y: y[:, 1:]),
         "GTEx_Y_float64.npy: it has shape (13, 29), but the target map names 30 genes. Give the",
@@ -281,9 +281,32 @@ BAD_MANIFEST = {
         'arrays = "dgex.toml"',
         "dgex.toml: a file, not a folder. Name the folder",
     ),
+    "a long name": (f'arrays = "{300 * "n"}"', "cannot be read: File name too long"),
     "no such folder": ('arrays = "none"', "none: no such folder. Name the folder of the arrays"),
     "a level of the other recipe": ('level = "log2"', "level: must be 'standardised' or "),
 }
+
+
+@pytest.mark.parametrize("level", ["standardised", "any"])
+@pytest.mark.parametrize("value", [1e300, -1e30, np.nan, -np.inf])
+def test_a_cell_that_no_array_can_hold_is_refused_and_named(folder, make, level, value):
+    path = folder / "bgedv2_Y_va_float64.npy"
+    values = np.load(path)
+    values[3, 7] = value
+    np.save(path, values)
+    words = rf"Y_va_float64\.npy: row 3, column 7 \(from 0 on, gene ENSG014\) is {value:g}: missing"
+    with pytest.raises(UserError, match=words.replace("+", r"\+")):
+        make(f'level = "{level}"\n')
+
+
+def test_a_cell_far_from_its_gene_is_refused_in_many_profiles(folder, make):
+    path = folder / "bgedv2_Y_va_float64.npy"
+    values = np.load(path)
+    values[3, 7] = -10_001
+    np.save(path, values)
+    with pytest.raises(UserError, match="is -10001: missing, or beyond ±10000"):
+        make()
+    make('level = "any"\n')
 
 
 @pytest.mark.parametrize("case", BAD_MANIFEST)

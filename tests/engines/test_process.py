@@ -179,7 +179,8 @@ def test_a_method_that_works_gives_the_same_as_in_this_process(rogue, tmp_path, 
         if record.identity.method == "rogue":
             other = apart[record.identity.protocol]
             assert (other.key, other.scores) == (record.key, record.scores)
-            assert other.provenance.plugins == record.provenance.plugins
+            # Not their states in git, which change when this checkout is edited meanwhile.
+            assert set(other.provenance.plugins) == set(record.provenance.plugins)
             assert other.provenance.plugins["rogue.py"].install == "file"
             assert verify(ResultsStore(tmp_path / "results").paths, other) == []
 

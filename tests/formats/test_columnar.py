@@ -122,3 +122,45 @@ def test_a_table_that_unpacks_to_absurdly_much_is_refused(tmp_path):
     parquet.write_table(table, path)
     with pytest.raises(UserError, match=r"claims 160,000,000 bytes of values but holds only"):
         open_reader(path)
+
+
+def refused(path, pattern):
+    """Read all of a file, which ends in one line that names it."""
+    with pytest.raises(UserError, match=rf"{path.name}: {pattern}") as error:
+        read(open_reader(path), range(5))
+    assert "\n" not in str(error.value)
+
+
+def spoil(path, old, new):
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
+
+
+def test_names_and_ids_that_are_no_text_are_refused(save):
+    table = TABLE.assign(id=[f"gene-number-{n}" for n in range(5)])
+    path = save(table)
+    spoil(path, b"q.1", b"q.\xff")
+    refused(path, "not a sound")
+    if path.suffix == ".feather":
+        feather.write_feather(pa.Table.from_pandas(table), path, compression="uncompressed")
+    else:
+        table.to_parquet(path, compression=None)
+    spoil(path, b"gene-number-3", b"gene-number-\xff")
+    refused(path, "the file cannot be read")
+
+
+def test_places_of_texts_that_are_wrong_are_refused(tmp_path):
+    ids = pa.array(["aaaaaaa", "bbbbbbb", "c"])
+    path = tmp_path / "m.feather"
+    feather.write_feather(pa.table({"id": ids, "p": [1.0, 2.0, 3.0]}), path, "uncompressed")
+    places = np.array([0, 7, 14, 15], np.int32)
+    spoil(path, places.tobytes(), np.array([0, 7, -1, 15], np.int32).tobytes())
+    refused(path, "the file cannot be read")
+
+
+@pytest.mark.parametrize("metadata", [b"{", b"[]", b"5", b'{"index_columns": 5}', b"\xff", b"{}"])
+def test_notes_of_pandas_that_are_unsound_are_ignored(tmp_path, metadata):
+    table = pa.table({"id": GENES, **TABLE}).replace_schema_metadata({b"pandas": metadata})
+    feather.write_feather(table, tmp_path / "m.feather")
+    assert open_reader(tmp_path / "m.feather").gene_ids.tolist() == GENES

@@ -46,6 +46,38 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path):
         os.close(writer)
 
 
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize("name", [f"{LONG}.tsv", f"{LONG}/m.tsv", "loop.tsv", "file.txt/m.tsv"])
+def test_paths_that_no_file_can_have_are_one_line(genebench, write, tmp_path, name):
+    sound, path = write("file.txt", "id\tA\ng\t1\n"), tmp_path / name
+    (tmp_path / "loop.tsv").symlink_to(tmp_path / "loop.tsv")
+    for files in ((path, tmp_path / "out.tsv"), (sound, path)):
+        outcome = genebench("data", "convert", *files)
+        assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+        assert f"error: {path}: " in outcome.err
+    assert (tmp_path / "loop.tsv").is_symlink()
+
+
+def test_a_link_to_nowhere_is_not_replaced(genebench, write, tmp_path):
+    (tmp_path / "out.tsv").symlink_to(tmp_path / "unplugged" / "out.tsv")
+    sound = write("file.txt", "id\tA\ng\t1\n")
+    outcome = genebench("data", "convert", sound, tmp_path / "out.tsv")
+    assert "out.tsv: the file exists already" in outcome.err
+
+
+def test_near_misses_need_a_folder_that_can_be_listed(write, monkeypatch):
+    path = write("matrix.gct", "x")
+
+    def refuse(_self):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(UserError, match=r"matrx\.gct: no such file\. Correct the path"):
+        open_reader(path.with_name("matrx.gct"))
+
+
 def test_file_without_permission(write, monkeypatch):
     path = write("m.tsv", "id\tA\ng\t1\n")
 

@@ -97,6 +97,18 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(kept, tiny, ge
         assert not (tmp_path / "out.tsv").exists()
 
 
+@pytest.mark.parametrize("value", [1e308, -1e30, 31.0])
+def test_a_cell_that_expression_cannot_hold_is_named(kept, tiny, genebench, tmp_path, value):
+    given = expression_of(tiny, "landmarks").astype(float)
+    given.iloc[2, 3] = value
+    given.to_csv(tmp_path / "given.tsv", sep="\t")
+    refused = genebench("predict", kept[0], tmp_path / "given.tsv", tmp_path / "out.tsv")
+    named = f"profile {given.columns[3]!r}, gene {given.index[2]!r} is {value:g}, which log2"
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert named in refused.err
+    assert not (tmp_path / "out.tsv").exists()
+
+
 def test_a_model_of_data_that_came_standardised_takes_no_expression(kept, tiny, tmp_path):
     expression_of(tiny, "landmarks").to_csv(tmp_path / "good.tsv", sep="\t")
     saved = replace(open_model(kept[0]), standardiser=Standardiser.identity(192))

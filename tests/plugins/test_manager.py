@@ -100,6 +100,15 @@ BROKEN = {
         """,
         "declares method 'twice', which plugin sick declares already. Rename it.",
     ),
+    "it reads the files of a format of genebench's own": (
+        """
+        from genebench.specs import FormatSpec
+        @hookimpl
+        def genebench_formats():
+            return [FormatSpec(name="mine", title="t", suffixes=(".mine", ".gct.gz"), reader="m:R")]
+        """,
+        "declares format 'mine' for files in .gct.gz, which plugin genebench.formats reads already",
+    ),
     "it declares a malformed name": (
         """
         @hookimpl

@@ -201,7 +201,7 @@ CORPUS = {
     "linear, but negative": case(
         change("bad.toml", ('ids = "probe"', 'ids = "probe"\nlevel = "linear"'))
         | {"geo.tsv": table(PROBES, ARRAYS, 2**LOG2 - 20)},
-        "declared linear, but the smallest value is -",
+        "declared linear, but profile 'p1', gene '",
     ),
     "a level that there is not": case(
         change("bad.toml", ('ids = "probe"', 'ids = "probe"\nlevel = "ln"')),

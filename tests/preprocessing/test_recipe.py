@@ -107,6 +107,12 @@ def test_the_store_holds_what_the_recipe_gives_by_hand(make):
         np.testing.assert_allclose(std, expected.std(axis=0), atol=1e-6)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32, 10**50])
+def test_a_seed_beyond_the_generator_is_refused(make, seed):
+    with pytest.raises(UserError, match=r"made: split_seed is .* from 0 to 4,294,967,295"):
+        prepare(make(split_seed=seed), store=make.store)
+
+
 def test_strict_parts_know_the_training_profiles_only(make):
     """The same recipe by hand, its quantiles and statistics from the training profiles."""
     dataset = prepare(make(), store=make.store)

@@ -17,6 +17,7 @@ from genebench.formats.base import BLOCK, Reader, Rows
 from genebench.preprocessing.compendium import Compendium, Platform
 from genebench.preprocessing.recipe import prepare
 from genebench.preprocessing.scale_checks import (
+    Names,
     check_scale,
     find_scale_fault,
     scale_label,
@@ -31,6 +32,18 @@ def log2(seed: int = 0, profiles: int = PROFILES) -> np.ndarray:
     random = np.random.default_rng(seed)
     means = random.gamma(9, 0.8, GENES)
     return np.clip(random.normal(means, random.gamma(4, 0.2, GENES), (profiles, GENES)), 0.5, 16)
+
+
+def names_of(values: np.ndarray) -> Names:
+    rows, columns = values.shape
+    return Names(
+        pd.Index([f"p{row}" for row in range(rows)]),
+        pd.Index([f"g{column}" for column in range(columns)]),
+    )
+
+
+def check(values: np.ndarray, *, source="m.tsv", platform="geo", scale="log2") -> None:
+    check_scale(values, names=names_of(values), source=source, platform=platform, scale=scale)
 
 
 def standardised(values: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -87,14 +100,11 @@ NOT_LINEAR = dict.fromkeys(
     ],
 )
 def test_each_kind_of_values_on_each_platform(platform, level, faults, kind):
-    def check():
-        check_scale(KINDS[kind], source="m.tsv", platform=platform, scale=level)
-
     if kind not in faults:
-        check()
+        check(KINDS[kind], platform=platform, scale=level)
         return
     with pytest.raises(UserError, match=f"m.tsv: .*{faults[kind]}") as error:
-        check()
+        check(KINDS[kind], platform=platform, scale=level)
     assert f'If the values are right, write level = "any" in [platforms.{platform}].' in str(
         error.value
     )
@@ -105,7 +115,7 @@ def test_a_fault_is_a_problem_and_a_remedy_and_the_message_is_made_of_them():
     assert re.fullmatch(r"these look linear, .* values reach .* are above 30\.", fault.problem)
     assert fault.remedy.startswith("Give log2 expression, or write level")
     with pytest.raises(UserError) as error:
-        check_scale(LINEAR, source="m.tsv", platform="geo", scale="log2")
+        check(LINEAR)
     assert str(error.value).startswith(f"m.tsv: {fault.problem} {fault.remedy} If the values")
     assert find_scale_fault(EXPRESSION, platform="geo", scale="log2") is None
     assert find_scale_fault(LINEAR, platform="geo", scale="any") is None
@@ -115,12 +125,12 @@ def test_a_fault_is_a_problem_and_a_remedy_and_the_message_is_made_of_them():
 @given(st.integers(1, 1024), st.integers(0, 99))
 def test_the_verdict_does_not_depend_on_the_number_of_profiles(profiles, seed):
     values = log2(seed, profiles)
-    check_scale(values, source="m", platform="geo", scale="log2")
+    check(values)
     with pytest.raises(UserError, match="look linear"):
-        check_scale(2**values, source="m", platform="geo", scale="log2")
+        check(2**values)
     if profiles > 2:
         with pytest.raises(UserError, match="centred by gene"):
-            check_scale(standardised(values), source="m", platform="gtex", scale="log2")
+            check(standardised(values), platform="gtex")
 
 
 class ArrayReader(Reader):
@@ -197,22 +207,73 @@ def test_many_negative_values_alone_are_no_fault(prepared_with, platform):
     prepared_with(platform, "log2", values)
 
 
+IMPOSSIBLE = [
+    ("geo", "log2", 1e308),
+    ("geo", "log2", 31.0),
+    ("geo", "log2", -999.0),
+    ("geo", "log2", -1e30),
+    ("geo", "log2", np.nan),
+    ("geo", "linear", 1e308),
+    ("geo", "any", 1e308),
+    ("geo", "any", -np.inf),
+    ("gtex", "log2", 1e308),
+    ("gtex", "linear", -1e30),
+    ("gtex", "any", -1e30),
+]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("platform", "level", "value"), IMPOSSIBLE)
+@pytest.mark.parametrize("late", [False, True])
+def test_one_cell_that_expression_cannot_hold_is_refused_and_named(
+    prepared_with, platform, level, value, late
+):
+    values = np.resize(LINEAR if level == "linear" else EXPRESSION, (1100, GENES)).copy()
+    values[1090 if late else 3, 7] = value
+    named = f"late.tsv: profile 'p{1090 if late else 3}', gene 'g7' is {value:g}, which"
+    with pytest.raises(UserError, match=re.escape(named)) as error:
+        prepared_with(platform, level, values)
+    assert "Correct it, or leave that profile out." in str(error.value)
+    assert ('level = "any"' in str(error.value)) == (level != "any")
+
+
+def test_values_that_are_only_absurd_are_left_to_the_ranks(prepared_with):
+    values = LINEAR.copy()
+    values[3, 7] = 6.7e9
+    prepared_with("gtex", "log2", values)
+
+
+def test_a_negative_cell_of_linear_arrays_is_named(prepared_with):
+    values = np.resize(LINEAR, (1100, GENES)).copy()
+    values[1090, 7] = -3.5
+    named = "declared linear, but profile 'p1090', gene 'g7' is -3.5, and log2"
+    with pytest.raises(UserError, match=named):
+        prepared_with("geo", "linear", values)
+
+
+def test_a_cell_and_a_few_linear_profiles_are_told_apart():
+    values = EXPRESSION.copy()
+    values[9] = 2 ** values[9]
+    with pytest.raises(UserError, match="these look linear"):
+        check(values)
+    values[[3, 4], 7] = 99.0
+    with pytest.raises(UserError, match="profile 'p3', gene 'g7' is 99"):
+        check(values)
+
+
 def test_linear_arrays_become_log2():
     linear = LINEAR.astype(np.float32)
-    rows = Rows.of(linear)
-    values = to_log2(rows, source="m", platform="geo", scale="linear").pick()
+    rows, names = Rows.of(linear), names_of(linear)
+    values = to_log2(rows, names=names, source="m", platform="geo", scale="linear").pick()
     np.testing.assert_allclose(values, np.log2(linear.astype(float) + 1), rtol=1e-15)
     for platform, level in (("geo", "log2"), ("geo", "any"), ("gtex", "linear")):
-        assert to_log2(rows, source="m", platform=platform, scale=level) is rows
-    with pytest.raises(
-        UserError, match=r"m: declared linear, .* smallest value is -0\.5, and log2"
-    ):
-        to_log2(Rows.of(linear - 0.5 - linear.min()), source="m", platform="geo", scale="linear")
+        assert to_log2(rows, names=names, source="m", platform=platform, scale=level) is rows
 
 
 def test_genes_that_are_not_requested_may_be_negative():
     rows = Rows(np.array([[3.0, -1.0, 0.0]]), np.array([2, 0]))
-    values = to_log2(rows, source="m", platform="geo", scale="linear").pick()
+    names = names_of(rows.pick())
+    values = to_log2(rows, names=names, source="m", platform="geo", scale="linear").pick()
     assert values.tolist() == [[0.0, 2.0]]
 
 
