@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from genebench._util.files import remove_tree
 from genebench._util.hashing import code_digest
 from genebench._util.npy import NpyFile
 from genebench._util.seeds import seed_everything
@@ -69,7 +69,11 @@ def execute(job: Job, settings: Settings) -> list[Record]:
     # The clock starts last: opening the data is no part of the job.
     run = JobRun(Recorder(job, settings, facts), data)
     recorder = run.recorder
-    with recorder.store.work(evaluation.key for evaluation in job.evaluations) as checkpoints:
+    work = [evaluation.key for evaluation in job.evaluations]
+    if is_sealed(job.method.name, settings.sealed):
+        # A folder of its own: a sealed job must not continue from what an unsealed one has left.
+        work.append("sealed")
+    with recorder.store.work(work) as checkpoints:
         try:
             with run.method(checkpoints) as method:
                 models = run.fit(method, checkpoints)
@@ -80,7 +84,7 @@ def execute(job: Job, settings: Settings) -> list[Record]:
             records = [recorder.write_failed(item, error.failure) for item in job.evaluations]
         # Checkpoints of an interrupted job stay: Ctrl-C does not get here.
         if not any(map(_may_continue, records)):
-            shutil.rmtree(checkpoints, ignore_errors=True)
+            remove_tree(checkpoints)
     notify("genebench_job_finished", job=job, records=records)
     return records
 
