@@ -92,7 +92,7 @@ def sealed(job: SealedJob) -> Iterator[SealedMethod]:
     """
     with user_errors(home(), "Set GENEBENCH_HOME to another folder."):
         files = {name: part.own_file() for name, part in job.parts.items()}
-    launcher = _idle.pop() if _idle else Launcher()
+    launcher = _ready_launcher()
     temporary = Path(tempfile.mkdtemp(prefix="genebench-job-"))
     process: JobProcess | None = None
     try:
@@ -107,6 +107,17 @@ def sealed(job: SealedJob) -> Iterator[SealedMethod]:
         if launcher.is_alive():
             launcher.preload(() if process is None else process.libraries)
             _idle.append(launcher)
+        else:
+            launcher.stop()
+
+
+def _ready_launcher() -> Launcher:
+    while _idle:
+        launcher = _idle.pop()
+        if launcher.is_alive():
+            return launcher
+        launcher.stop()  # it was killed while it waited
+    return Launcher()
 
 
 def close_launchers() -> None:

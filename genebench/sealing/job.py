@@ -36,8 +36,8 @@ from genebench.sealing.wire import Channel
 
 LIBRARIES = ("torch", "scipy.linalg", "sklearn", "numba")
 """Libraries whose use is reported, so that the launcher imports them before the next job."""
-_PROGRESS_CHARACTERS = 500
-"""Most of a message of progress that is sent."""
+_PROGRESS_CHARACTERS, _MESSAGE_CHARACTERS = 500, 5_000
+"""Most of a message, of progress and of a failure, that is sent."""
 _TRACEBACK_CHARACTERS = 50_000
 """Most of a traceback that is sent."""
 
@@ -247,7 +247,11 @@ def _failure(error: BaseException) -> dict[str, Any]:
     kind, _, message = describe(error).partition(": ")
     lines = "".join(traceback.format_exception(error))
     return {
-        "failed": {"kind": kind, "message": message, "traceback": lines[-_TRACEBACK_CHARACTERS:]}
+        "failed": {
+            "kind": kind,
+            "message": message[:_MESSAGE_CHARACTERS],
+            "traceback": lines[-_TRACEBACK_CHARACTERS:],
+        }
     }
 
 

@@ -34,6 +34,8 @@ _KEYCTL = {"x86_64": 250, "aarch64": 219}
 """Architecture → number of the system call ``keyctl``."""
 _JOIN_SESSION_KEYRING = 1
 
+_PR_CAPBSET_DROP, _CAPABILITY_VERSION, _CAPABILITIES = 24, 0x20080522, 64
+
 
 class _MountAttributes(ctypes.Structure):
     """``struct mount_attr``."""
@@ -78,8 +80,12 @@ def isolate(view: View) -> tuple[str, ...]:
         isolated.append("files")
     if _mount_empty(_SHARED_MEMORY):
         isolated.append("shm")
-    # Mounts of an outer user namespace are locked: the process could otherwise remove them.
+    # Mounts of an outer user namespace are locked: the process could otherwise remove them. The
+    # next one is the last: rights in a namespace of its own open parts of the kernel to a method.
+    with suppress(OSError):
+        Path("/proc/sys/user/max_user_namespaces").write_text("1")
     _enter(_CLONE_NEWUSER | _CLONE_NEWNS)
+    _drop_capabilities()
     return tuple(isolated)
 
 
@@ -99,6 +105,15 @@ def _enter(flags: int) -> bool:
         (_SELF / "uid_map").write_text(f"{user} {user} 1")
         (_SELF / "gid_map").write_text(f"{group} {group} 1")
     return True
+
+
+def _drop_capabilities() -> None:
+    """Give up all rights of an administrator, also for programs that this process starts."""
+    libc = ctypes.CDLL(None)
+    for capability in range(_CAPABILITIES):
+        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    libc.capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
 
 
 def _show(view: View) -> bool:

@@ -71,12 +71,13 @@ class RoadHonest(Method):
         return self.model(**tensors)
 
 
-def _of_store():
-    """Return the test profiles of every dataset that the public store finds."""
+def _of_store(n_landmarks):
+    """Return the test profiles of every dataset of these landmarks that the public store finds."""
     store = DataStore()
     datasets = [dataset for name in store.names() if (dataset := store.open(name))]
     parts = [dataset.profiles(part.test) for dataset in datasets for part in (GEO, GTEX)]
-    return [(part.landmarks, part.targets) for part in parts]
+    found = [(part.landmarks, part.targets) for part in parts]
+    return [pair for pair in found if pair[0].shape[1] == n_landmarks]
 
 
 def _of_objects(objects):
@@ -108,13 +109,13 @@ class RoadStore(RoadHonest):
     """Opens the store while it fits."""
 
     def steal(self, train, context):
-        return _of_store()
+        return _of_store(len(train.landmark_genes))
 
 
 class LateRidge(Ridge):
     def predict(self, landmarks):
         try:
-            self.stolen = _of_store()
+            self.stolen = _of_store(landmarks.shape[1])
         except Exception as error:  # noqa: BLE001  without a way, it stays a ridge
             sys.stdout.write(f"{type(self).__name__}: {error}\n")
         return super().predict(landmarks)
@@ -166,16 +167,14 @@ class RoadScoring(RoadHonest):
     def steal(self, train, context):
         from genebench.metrics import scoring
 
-        honest = getattr(scoring.score, "honest", scoring.score)
+        honest = scoring.score
 
         def flattering(test, predictions, metrics):
             return honest(test, test.targets, metrics)
 
-        flattering.honest = honest
         for module in list(sys.modules.values()):
-            if getattr(module, "score", None) is scoring.score:
+            if getattr(module, "score", None) is honest:
                 module.score = flattering
-        scoring.score = flattering
         return []
 
 
