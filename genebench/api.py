@@ -166,6 +166,7 @@ def run(
         methods, protocols, dataset,
         preset=preset, seeds=seeds, overrides=texts(params or {}), grid=texts(grid or {}),
         results=settings.results, keep=settings.keep, metrics=settings.metrics,
+        sealed=settings.sealed,
     )  # fmt: skip
     for _ in execute_plan(plan.remaining(retry_failed=retry_failed), settings, engine):
         pass
@@ -212,6 +213,7 @@ def plan_run(
     keep: Iterable[Kept] = (),
     metrics: Names = (),
     trials: bool = False,
+    sealed: SealChoice = "auto",
     progress: Progress = silent,
 ) -> Plan:
     """Check every name, open (or build) the dataset, and turn the request into jobs.
@@ -228,6 +230,8 @@ def plan_run(
         keep: files to keep. Results without them are to be done again.
         metrics: costly metrics to score as well.
         trials: whether to score on the validation profiles only.
+        sealed: which methods are to be sealed. Under ``require``, other results are to be done
+            again.
         progress: called while the dataset is built.
 
     Raises:
@@ -244,6 +248,7 @@ def plan_run(
         keep=frozenset(keep),
         metrics=_names(metrics),
         trials=trials,
+        sealed=sealed,
     )
     # Names first: a typing error should not wait for a dataset to be built, which takes minutes.
     specs.methods.choose(request.methods)
@@ -276,6 +281,7 @@ def plan_suite(
     results: Path,
     keep: Iterable[Kept] = (),
     metrics: Names = (),
+    sealed: SealChoice = "auto",
     progress: Progress = silent,
 ) -> Plan:
     """Plan a suite. Arguments other than None replace the defaults of the suite.
@@ -300,6 +306,7 @@ def plan_suite(
             results=results,
             keep=keep,
             metrics=metrics,
+            sealed=sealed,
             progress=progress,
         )
 

@@ -55,6 +55,8 @@ ROOMS = """
     results                          records on disk
     metrics                          from predictions to scores
     models                           saved models, and their predictions
+    processes                        subprocesses that are measured, and ended with all they start
+    sealing                          a method in a process that cannot reach what it is tested on
     runs                             from a request to executed jobs
     engines                          where jobs are executed
     analysis                         statistics of results

@@ -59,6 +59,8 @@ def shell(genebench, tiny, tmp_path, monkeypatch):
     monkeypatch.setenv(FILES, "")
     monkeypatch.setenv("PWD", str(folder))
     monkeypatch.setenv("COLUMNS", "200")
+    # As a reader would run it: the plugins of the pages are sealed.
+    monkeypatch.setenv("GENEBENCH_SEALED", "auto")
 
     def pip(package):
         with monkeypatch.context() as patch:

@@ -121,7 +121,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
         if read:
             plan = api.plan_suite(
                 read, name, preset=preset, protocols=protocol, seeds=seeds, results=results,
-                keep=keep, metrics=asked, progress=progress,
+                keep=keep, metrics=asked, sealed=settings.sealed, progress=progress,
             )  # fmt: skip
         else:
             chosen = "all" if methods is None else methods
@@ -129,7 +129,8 @@ def run(  # noqa: PLR0917  typer's options are the arguments
                 chosen, "geo,gtex" if protocol is None else protocol, name,
                 preset=preset, seeds=1 if seeds is None else seeds,
                 overrides=overrides_of(set_ or ()), grid=grid_of(grid or (), chosen),
-                results=results, keep=keep, metrics=asked, progress=progress,
+                results=results, keep=keep, metrics=asked, sealed=settings.sealed,
+                progress=progress,
             )  # fmt: skip
     if dry_run:
         show_plan(plan)

@@ -106,7 +106,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     with bar(quiet=quiet) as progress:
         plan = api.plan_run(
             methods, protocol, dataset, preset=preset, seeds=seeds, overrides=fixed, grid=axes,
-            results=results, metrics=asked, progress=progress,
+            results=results, metrics=asked, sealed=settings.sealed, progress=progress,
         )  # fmt: skip
     if dry_run:
         show_plan(plan)

@@ -93,7 +93,8 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
         with bar(quiet=quiet) as progress:
             return api.plan_run(
                 [method], names, dataset,
-                preset=preset, seeds=1, results=results, trials=trials, progress=progress,
+                preset=preset, seeds=1, results=results, trials=trials, sealed=settings.sealed,
+                progress=progress,
                 overrides=fixed | {method: {**search.fixed, **point}},
             )  # fmt: skip
 

@@ -8,12 +8,17 @@ from genebench._util.text import escaped_output
 from genebench.plugins.guards import no_exit
 from genebench.runs.execute import execute
 from genebench.runs.jobs import Job, Settings
+from genebench.sealing.client import close_launchers
 
 
 def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:
-    """Execute each job in this process. Yield it once it has ended."""
-    for job in jobs:
-        # A method may print control sequences, or call os._exit.
-        with escaped_output(), no_exit():
-            execute(job, settings)
-        yield job
+    """Execute each job in this process, or in a sealed one. Yield it once it has ended."""
+    try:
+        for job in jobs:
+            # A method may print control sequences, or call os._exit.
+            with escaped_output(), no_exit():
+                execute(job, settings)
+            yield job
+    finally:
+        # They serve all jobs of a run, and would stay until this process ends.
+        close_launchers()

@@ -41,8 +41,8 @@ from genebench.runs.plan import split_digests
 from genebench.runs.provenance import Peak, Stopwatch
 from genebench.runs.recording import JobFacts, Recorder
 from genebench.runs.seals import is_sealed
-from genebench.sealing import capability
 from genebench.sealing.client import SealedJob, SealedModel, sealed
+from genebench.sealing.confinement import capability
 from genebench.specs import Part
 
 log = logging.getLogger("genebench")

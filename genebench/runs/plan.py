@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby, product
+from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 from genebench._util.hashing import checksum_of, code_digest, key_of
@@ -14,7 +14,7 @@ from genebench.plugins.registry import Registry
 from genebench.results.record import Code, Identity, Kept, Record
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Evaluation, Job
-from genebench.specs import MethodSpec, MetricSpec, ProtocolSpec, Value
+from genebench.specs import MethodSpec, MetricSpec, ProtocolSpec, SealChoice, Value
 
 if TYPE_CHECKING:
     from genebench.data.store import Dataset
@@ -49,6 +49,8 @@ class Request:
     """Costly metrics to score as well. Results without them are to be done again."""
     trials: bool = False
     """True to score on the validation profiles only, and to leave out the controls."""
+    sealed: SealChoice = "auto"
+    """Under ``require``, results of methods that Landlock did not confine are to be done again."""
 
 
 @dataclass(frozen=True)
@@ -117,26 +119,42 @@ def make_plan(
     ]
     keys = [evaluation.key for job in jobs for evaluation in job.evaluations]
     metrics = metric_digests(wanted_metrics(registry, request.metrics))
-    states = {key: _state(results.read(key), metrics, request.keep) for key in keys}
+    states = {key: _state(results.read(key), metrics, request.keep, request.sealed) for key in keys}
     # A grid may hold one point twice, as in k=3,3.
     return merge_plans([Plan(tuple(jobs), states)])
 
 
 def merge_plans(plans: Iterable[Plan]) -> Plan:
     """Merge plans: drop duplicate evaluations and group those that can share one fit."""
-    jobs: dict[tuple[object, ...], Job] = {}
+    jobs: dict[tuple[object, ...], list[Job]] = {}
     states: dict[str, State] = {}
     for plan in plans:
         for job in plan.jobs:
-            new = tuple(item for item in job.evaluations if item.key not in states)
-            states |= {item.key: plan.states[item.key] for item in new}
-            key = _fit_key(job)
-            if key in jobs:
-                merged = jobs[key]
-                jobs[key] = replace(merged, evaluations=(*merged.evaluations, *new))
-            elif new:
-                jobs[key] = replace(job, evaluations=new)
-    return Plan(tuple(jobs.values()), states)
+            for item in job.evaluations:
+                if item.key in states:
+                    continue
+                states[item.key] = plan.states[item.key]
+                alike = jobs.setdefault(_fit_key(job), [])
+                for index, merged in enumerate(alike):
+                    if all(
+                        _may_share(item.protocol, other.protocol) for other in merged.evaluations
+                    ):
+                        alike[index] = replace(merged, evaluations=(*merged.evaluations, item))
+                        break
+                else:
+                    alike.append(replace(job, evaluations=(item,)))
+    return Plan(tuple(job for alike in jobs.values() for job in alike), states)
+
+
+def _may_share(protocol: ProtocolSpec, other: ProtocolSpec) -> bool:
+    """Return whether one fit may serve two protocols with the same training profiles.
+
+    The fit is given the validation sets of both. Neither may hold profiles that the other tests on.
+    A trial is scored on its own validation set, so nothing is given away there.
+    """
+    return protocol.is_trial or not (
+        protocol.validation.overlaps(other.test) or other.validation.overlaps(protocol.test)
+    )
 
 
 def _fit_key(job: Job) -> tuple[object, ...]:
@@ -161,16 +179,11 @@ class _Planner:
     def jobs(
         self, method: MethodSpec, seed: int, protocols: Iterable[ProtocolSpec]
     ) -> Iterator[Job]:
-        """Yield one job for each point of the grid and each set of training profiles."""
+        """Yield one job for each point of the grid and each protocol."""
         preset = self.request.preset
-        # groupby needs its input sorted. The sort is stable, so protocols keep their order.
-        grouped = groupby(sorted(protocols, key=_train), key=_train)
-        groups = [list(group) for _, group in grouped]
-        for overrides, group in product(self._points(method), groups):
+        for overrides, protocol in product(self._points(method), protocols):
             params = method.values(preset, overrides)
-            identities = [
-                (protocol, self.identity(method, params, seed, protocol)) for protocol in group
-            ]
+            identity = self.identity(method, params, seed, protocol)
             yield Job(
                 dataset=self.name,
                 store=self.dataset.name,
@@ -179,10 +192,7 @@ class _Planner:
                 method=method,
                 params=params,
                 seed=seed,
-                evaluations=tuple(
-                    Evaluation(protocol, identity, key_of(identity.model_dump()))
-                    for protocol, identity in identities
-                ),
+                evaluations=(Evaluation(protocol, identity, key_of(identity.model_dump())),),
             )
 
     def _points(self, method: MethodSpec) -> Iterator[dict[str, str]]:
@@ -215,10 +225,6 @@ class _Planner:
             numerics=NUMERICS,
             splits=split_digests(protocol, self.dataset, self.registry),
         )
-
-
-def _train(protocol: ProtocolSpec) -> str:
-    return str(protocol.train)
 
 
 def split_digests(protocol: ProtocolSpec, dataset: Dataset, registry: Registry) -> dict[str, str]:
@@ -290,12 +296,15 @@ def metric_digests(metrics: Iterable[MetricSpec]) -> dict[str, str]:
     return {spec.name: code_digest(spec.code) for spec in metrics}
 
 
-def _state(record: Record | None, metrics: Mapping[str, str], keep: Iterable[Kept]) -> State:
+def _state(
+    record: Record | None, metrics: Mapping[str, str], keep: Iterable[Kept], sealed: SealChoice
+) -> State:
     """Return the state of a result.
 
-    It is done when all wanted metrics were scored by their present code, and all wanted files kept.
+    It is done when all wanted metrics were scored by their present code, all wanted files kept, and
+    the method was confined, if that is required.
     """
-    if record is None:
+    if record is None or (sealed == "require" and record.seal.level != "landlock"):
         return "to do"
     if record.status == "failed":
         return "failed"

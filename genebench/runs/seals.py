@@ -5,7 +5,7 @@ from __future__ import annotations
 from genebench.errors import UserError
 from genebench.hookspecs import PROJECT
 from genebench.plugins.registry import registry
-from genebench.sealing import capability
+from genebench.sealing.confinement import capability
 from genebench.specs import SealChoice
 
 SHIPPED = (PROJECT, "genebench-linear", "genebench-knn", "genebench-dgex", "genebench-ggan")
