@@ -15,7 +15,7 @@ from genebench.errors import UserError
 from genebench.results.record import Seal
 from genebench.results.store import ResultsStore
 from genebench.runs import seals
-from genebench.sealing import capability, client, confinement
+from genebench.sealing import client, confinement
 from genebench.sealing.client import close_launchers, sealed
 from tests.sealing.conftest import needs_landlock
 
@@ -115,7 +115,7 @@ def test_folders_of_a_checkout_are_not_readable_as_a_whole(tmp_path, monkeypatch
 
 
 def test_capability_says_what_is_possible_here():
-    seal = capability()
+    seal = confinement.capability()
     if sys.platform != "linux":
         assert seal.level != "landlock"
     assert (seal.level == "landlock") == (seal.abi > 0) == (not seal.reason)
