@@ -173,7 +173,6 @@ class Launcher:
         ours, theirs = socket.socketpair()
         order = json.dumps({"commands": theirs.fileno()}).encode()
         self._commands = ours
-        self._commands.settimeout(_ANSWER_SECONDS)
         self._output = _Output()
         self._worker = Worker(
             order, "genebench.sealing.launcher",
@@ -190,6 +189,8 @@ class Launcher:
         """Start the process of a job, and return its id."""
         self._output.start()
         line = json.dumps({"start": order}).encode() + b"\n"
+        # No limit: the launcher may still import libraries, which takes a minute on a slow disk.
+        self._commands.settimeout(None)
         socket.send_fds(self._commands, [line], [connection.fileno()])
         return int(self._answer()["started"])
 
@@ -197,6 +198,7 @@ class Launcher:
         """End the process of a job, and return its exit status and peak memory in bytes."""
         mark = secrets.token_hex()
         self._output.mark = mark.encode()
+        self._commands.settimeout(_ANSWER_SECONDS)
         try:
             self._commands.sendall(json.dumps({"end": mark}).encode() + b"\n")
             answer = self._answer()

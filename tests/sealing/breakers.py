@@ -228,6 +228,26 @@ class LinksOut(Breaker):
         (context.scratch / "inner").chmod(0)
 
 
+LOADED_BEFORE = {
+    "numba": "numba" in sys.modules,
+    "plugin": any("planted by a method" in vars(module) for module in list(sys.modules.values())),
+}
+"""Modules of this process when this one was imported."""
+
+
+class Imports(Breaker):
+    """Imports a library, and leaves a mark in it."""
+
+    def fit(self, train, validation_sets, context):
+        import numba
+
+        vars(numba)["planted by a method"] = True
+        models = super().fit(train, validation_sets, context)
+        for model in models.values():
+            model.choices = {**LOADED_BEFORE, "after": "numba" in sys.modules}
+        return models
+
+
 BREAKERS = {
     item.__name__.lower(): item
     for item in list(globals().values())
