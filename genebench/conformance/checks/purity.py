@@ -116,12 +116,12 @@ def writes_to_its_scratch_folder_only(subject: Subject) -> None:
 
 def _files(*folders: Path) -> dict[Path, tuple[int, int, int]]:
     """Return path → size, time of change and permissions of every file."""
-    paths = (path for folder in folders for path in folder.rglob("*") if path.is_file())
-    return {
-        path: (state.st_size, state.st_mtime_ns, state.st_mode)
-        for path in paths
-        if (state := path.stat())
-    }
+    files = {}
+    for path in (path for folder in folders for path in folder.rglob("*")):
+        if path.is_file():
+            state = path.stat()
+            files[path] = (state.st_size, state.st_mtime_ns, state.st_mode)
+    return files
 
 
 def _listed(names: Sequence[str]) -> str:
