@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -157,7 +158,7 @@ def sweep(folder: Path, pattern: str) -> None:
     for path in folder.glob(pattern):
         # Another process may remove the same path, or it may belong to another user.
         with suppress(OSError), unused(path, [path]):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            remove_tree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 @contextmanager
@@ -196,6 +197,47 @@ def age_seconds(path: Path) -> float:
     """Return the time since a path was changed, by the clock of its file system."""
     with tempfile.TemporaryFile(dir=path.parent) as new:
         return os.fstat(new.fileno()).st_mtime - path.lstat().st_mtime
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder that a method has filled, as far as possible. No link in it is followed.
+
+    ``shutil.rmtree`` and ``TemporaryDirectory`` recurse, and raise RecursionError where a method
+    has nested a thousand folders. Here, the content of each inner folder is moved up first.
+    """
+    if not hasattr(os, "O_DIRECTORY"):  # Windows
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    with suppress(OSError):
+        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            while _flatten(top):
+                pass
+        finally:
+            os.close(top)
+        folder.rmdir()
+
+
+def _flatten(top: int) -> bool:
+    """Remove what is no folder, and open each folder up. Return whether anything was removed."""
+    removed = False
+    with os.scandir(top) as entries:
+        names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_folder in names:
+        # A folder that its owner may not read stays, and the rest is removed.
+        with suppress(OSError):
+            if not is_folder:
+                os.unlink(name, dir_fd=top)
+            else:
+                inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
+                try:
+                    for child in os.listdir(inner):  # noqa: PTH208  of a descriptor
+                        os.rename(child, secrets.token_hex(), src_dir_fd=inner, dst_dir_fd=top)
+                finally:
+                    os.close(inner)
+                os.rmdir(name, dir_fd=top)
+            removed = True
+    return removed
 
 
 def make_readable(temporary: Path) -> None:

@@ -56,7 +56,8 @@ def doctor(
         output.as_json({"state": gravest, "findings": [asdict(finding) for finding in found]})
     else:
         numbers = [f"{sum(one.mark == mark for one in found)} {mark}" for mark in MARKS]
-        output.line(f"\n{', '.join(numbers)}")
+        output.line()
+        output.line(", ".join(numbers))
     return FAILED if gravest == "missing" else OK
 
 
@@ -71,4 +72,5 @@ def _show(finding: Finding) -> None:
                 printable(text), width, initial_indent=first, subsequent_indent=" " * 11,
                 break_long_words=False, break_on_hyphens=False,
             )  # fmt: skip
-            output.line("\n".join(lines))
+            for line in lines:
+                output.line(line)

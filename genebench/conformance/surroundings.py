@@ -1,4 +1,4 @@
-"""The shared state of a process: global random generators, and settings of numpy and torch."""
+"""The shared state of a process: random generators, settings of numpy and torch, and functions."""
 
 from __future__ import annotations
 
@@ -34,16 +34,17 @@ _States = dict[str, Any]
 
 @dataclass
 class Traces:
-    """The names of generators and settings that a piece of code changed for the whole process."""
+    """The names of generators, settings and functions that a piece of code changed for all."""
 
     generators: list[str] = field(default_factory=list)
     settings: list[str] = field(default_factory=list)
+    functions: list[str] = field(default_factory=list)
 
 
 @contextmanager
 def traced(traces: Traces, seed: int) -> Iterator[None]:
     """Seed everything as a job does, record the changes by the block, and undo them."""
-    before = _read(_generators())
+    before, functions = _read(_generators()), _functions()
     with settings_kept(traces):
         seed_everything(seed)
         seeded = _read(_generators())
@@ -52,6 +53,7 @@ def traced(traces: Traces, seed: int) -> Iterator[None]:
         finally:
             traces.generators += _changed(seeded, _read(_generators()))
             _write(_generators(), before)
+            traces.functions += _restored(functions)
 
 
 @contextmanager
@@ -68,6 +70,39 @@ def settings_kept(traces: Traces | None = None) -> Iterator[None]:
         _write(_settings(), {name: settings[name] for name in changed})
         if traces:
             traces.settings += changed
+
+
+_Functions = list[tuple[Any, str, Any]]
+"""Modules or classes, with the name of a function of theirs, and the function."""
+
+
+def _functions() -> _Functions:
+    """Return all functions and classes of genebench and numpy that have been imported."""
+    modules = [
+        module
+        for name, module in list(sys.modules.items())
+        if name in ("numpy", "numpy.linalg") or name.startswith("genebench.")
+    ]
+    classes = {
+        item
+        for module in modules
+        for item in list(vars(module).values())
+        if isinstance(item, type) and item.__module__ == module.__name__
+    }
+    return [
+        (owner, name, value)
+        for owner in (*modules, *classes)
+        for name, value in list(vars(owner).items())
+        if callable(value) or isinstance(value, property)
+    ]
+
+
+def _restored(functions: _Functions) -> list[str]:
+    """Put back the functions that were replaced, and return their names."""
+    replaced = [item for item in functions if vars(item[0]).get(item[1]) is not item[2]]
+    for owner, name, value in replaced:
+        setattr(owner, name, value)
+    return [f"{owner.__name__}.{name}" for owner, name, _ in replaced]
 
 
 def _read(shared: dict[str, _Shared]) -> _States:

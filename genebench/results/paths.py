@@ -139,11 +139,11 @@ class ResultPaths:
         """Return the path of a record's annotations."""
         return self.root / f"{key}.marks.json"
 
-    def checkpoints(self, identity: Identity) -> Path:
+    def checkpoints(self, identity: Identity, *, sealed: bool = False) -> Path:
         """Return the folder of the checkpoints of the fit that gives a record.
 
         All records of one fit share it, so that a job finds its checkpoints when some of its
-        records are written. Trials stay apart, as their jobs do.
+        records are written. Trials stay apart, as their jobs do, and so do sealed jobs.
         """
         fit = identity.model_dump(include=_FIT)
         # Only the training split. Records of one fit may differ in the splits of their tests.
@@ -152,7 +152,7 @@ class ResultPaths:
             for name, digest in identity.splits.items()
             if identity.train.endswith(f"/by-{name}")
         }
-        return self.root / f".{key_of([fit, identity.is_trial])}.work"
+        return self.root / f".{key_of([fit, identity.is_trial, sealed])}.work"
 
     def digests(self, record: Record) -> dict[Path, str]:
         """Return the files beside a record, with the SHA-256 digest that the record has of each."""

@@ -344,7 +344,7 @@ class ResultsStore:
         return digest
 
     @contextmanager
-    def work(self, identities: Iterable[Identity]) -> Iterator[Path]:
+    def work(self, identities: Iterable[Identity], *, sealed: bool = False) -> Iterator[Path]:
         """Provide the checkpoint folder of a job.
 
         Files that are in it at the end stay, for when the job is run again or continued. They go
@@ -352,12 +352,14 @@ class ResultsStore:
 
         Args:
             identities: the identities of the job's records, which share one fit.
+            sealed: whether the job is sealed. It has a folder of its own: it must not continue from
+                what a job that could see test data has left.
 
         Raises:
             UserError: the folder cannot be made.
         """
         records = {key_of(identity.model_dump()): identity for identity in identities}
-        folder = self.paths.checkpoints(next(iter(records.values())))
+        folder = self.paths.checkpoints(next(iter(records.values())), sealed=sealed)
         with user_errors(self.root, OTHER_FOLDER):
             held = _use(folder)
             for key in records:

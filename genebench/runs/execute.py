@@ -7,7 +7,6 @@ profiles, and later the landmarks of the test profiles. It never receives test t
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from genebench._util.files import remove_tree
 from genebench._util.hashing import code_digest
 from genebench._util.seeds import seed_everything
 from genebench.data.home import home
@@ -66,7 +66,9 @@ def execute(job: Job, settings: Settings) -> list[Record]:
     # The clock starts last: opening the data is no part of the job.
     run = JobRun(Recorder(job, settings, facts), data)
     recorder = run.recorder
-    with recorder.store.work(item.identity for item in job.evaluations) as checkpoints:
+    identities = [evaluation.identity for evaluation in job.evaluations]
+    is_apart = is_sealed(job.method.name, settings.sealed)
+    with recorder.store.work(identities, sealed=is_apart) as checkpoints:
         try:
             with run.method(checkpoints) as method:
                 models = run.fit(method, checkpoints)
@@ -77,7 +79,7 @@ def execute(job: Job, settings: Settings) -> list[Record]:
             records = [recorder.write_failed(item, error.failure) for item in job.evaluations]
         # Checkpoints of an interrupted job stay: Ctrl-C does not get here.
         if not any(map(_may_continue, records)):
-            shutil.rmtree(checkpoints, ignore_errors=True)
+            remove_tree(checkpoints)
     notify("genebench_job_finished", job=job, records=records)
     return records
 
@@ -344,7 +346,7 @@ class JobRun:
         clock = Stopwatch(recorder.clock.seconds)
         try:
             with recorder.store.scratch(evaluation.key) as path:
-                order = prediction_order(recorder.job.data, evaluation.identity.test, len(test))
+                order = prediction_order(test)
                 write_predictions(model, test, order, path, clock)
                 # A memory map: 11,101 published test profiles × 9,520 targets are 423 MB.
                 predictions = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -16,20 +16,20 @@ from genebench.methods.predictions import predict
 from genebench.runs.failures import method_code
 from genebench.runs.provenance import Stopwatch
 
+_SECRET_ROWS = 16
+"""Test profiles whose targets give the order of all. No sealed method knows the targets of one."""
 
-def prediction_order(data: str, test: str, number: int) -> NDArray[np.intp]:
-    """Return the order in which test profiles are predicted.
 
-    It is the same for every method, and says nothing about the profiles. It must not be drawn anew:
-    the last bit of a matrix product can depend on the place of a row.
+def prediction_order(test: Profiles) -> NDArray[np.intp]:
+    """Return the order in which test profiles are predicted, as positions.
 
-    Args:
-        data: digest of the dataset.
-        test: the test set, as the identity of a result names it.
-        number: number of test profiles.
+    It follows from test targets, so no method can foresee it, and it says nothing about a profile.
+    It is the same in every run: the last bit of a matrix product can depend on the place of a row.
     """
-    places = [hashlib.sha256(f"{data} {test} {place}".encode()).digest() for place in range(number)]
-    return np.array(sorted(range(number), key=places.__getitem__), dtype=np.intp)
+    first = np.arange(min(len(test), _SECRET_ROWS))
+    secret = hashlib.sha256(test.target_rows(first).tobytes()).digest()
+    places = [hashlib.sha256(secret + str(place).encode()).digest() for place in range(len(test))]
+    return np.array(sorted(range(len(test)), key=places.__getitem__), dtype=np.intp)
 
 
 def write_predictions(

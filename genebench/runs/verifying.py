@@ -57,7 +57,7 @@ def predict_again(record: Record, path: Path, dataset: Dataset) -> NDArray[np.fl
         method=spec, params=identity.params, seed=identity.seed, device="cpu",
         n_targets=len(test.target_genes), forbidden=(path.parent, home()),
     )  # fmt: skip
-    order = prediction_order(identity.data, identity.test, len(test))
+    order = prediction_order(test)
     with tempfile.TemporaryDirectory(prefix="genebench-verify-") as folder:
         out = Path(folder, "predictions.npy")
         try:

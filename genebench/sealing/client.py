@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from genebench._util.files import user_errors
+from genebench._util.files import remove_tree, user_errors
 from genebench._util.progress import Progress, silent
 from genebench._util.subprocesses import import_path
 from genebench._util.text import Escaped
@@ -45,6 +45,9 @@ from genebench.sealing.wire import MAX_ARRAY_BYTES, BrokenMessageError, Channel
 from genebench.specs import MethodSpec
 
 _NO_MODELS = "its process sent no models"
+_MAX_ANSWER_BYTES = 16 << 20
+"""Bytes that the header of an answer may have: curves of a million numbers. A process that sends
+more must not fill the memory of this one."""
 _MAX_FACTS_BYTES = 64 << 20
 """Bytes that the numbers per target of a model may have: 800 of them for 9,520 targets."""
 _MAX_LINE_BYTES = 2000
@@ -89,20 +92,32 @@ def sealed(job: SealedJob) -> Iterator[SealedMethod]:
     """
     with user_errors(home(), "Set GENEBENCH_HOME to another folder."):
         files = {name: part.own_file() for name, part in job.parts.items()}
-    launcher = _idle.pop() if _idle else Launcher()
-    with tempfile.TemporaryDirectory(prefix="genebench-job-", ignore_cleanup_errors=True) as tmp:
-        process: JobProcess | None = None
-        try:
-            process = JobProcess(launcher, _order(job, files, Path(tmp)))
-            method = SealedMethod(process, job, files)
-            method.create()
-            yield method
-        finally:
-            if process is not None:
-                process.end()
-            if launcher.is_alive():
-                launcher.preload(() if process is None else process.libraries)
-                _idle.append(launcher)
+    launcher = _ready_launcher()
+    temporary = Path(tempfile.mkdtemp(prefix="genebench-job-"))
+    process: JobProcess | None = None
+    try:
+        process = JobProcess(launcher, _order(job, files, temporary))
+        method = SealedMethod(process, job, files)
+        method.create()
+        yield method
+    finally:
+        if process is not None:
+            process.end()
+        remove_tree(temporary)
+        if launcher.is_alive():
+            launcher.preload(() if process is None else process.libraries)
+            _idle.append(launcher)
+        else:
+            launcher.stop()
+
+
+def _ready_launcher() -> Launcher:
+    while _idle:
+        launcher = _idle.pop()
+        if launcher.is_alive():
+            return launcher
+        launcher.stop()  # it was killed while it waited
+    return Launcher()
 
 
 def close_launchers() -> None:
@@ -158,7 +173,6 @@ class Launcher:
         ours, theirs = socket.socketpair()
         order = json.dumps({"commands": theirs.fileno()}).encode()
         self._commands = ours
-        self._commands.settimeout(_ANSWER_SECONDS)
         self._output = _Output()
         self._worker = Worker(
             order, "genebench.sealing.launcher",
@@ -175,6 +189,8 @@ class Launcher:
         """Start the process of a job, and return its id."""
         self._output.start()
         line = json.dumps({"start": order}).encode() + b"\n"
+        # No limit: the launcher may still import libraries, which takes a minute on a slow disk.
+        self._commands.settimeout(None)
         socket.send_fds(self._commands, [line], [connection.fileno()])
         return int(self._answer()["started"])
 
@@ -182,6 +198,7 @@ class Launcher:
         """End the process of a job, and return its exit status and peak memory in bytes."""
         mark = secrets.token_hex()
         self._output.mark = mark.encode()
+        self._commands.settimeout(_ANSWER_SECONDS)
         try:
             self._commands.sendall(json.dumps({"end": mark}).encode() + b"\n")
             answer = self._answer()
@@ -280,9 +297,9 @@ class JobProcess:
         content: Mapping[str, Any] | None = None,
         arrays: Mapping[str, NDArray[Any]] | None = None,
         *,
-        limit: int = MAX_ARRAY_BYTES,
+        limit: int = 0,
         progress: Progress = silent,
-        derive: Callable[[str, str, str], Mapping[str, NDArray[Any]]] | None = None,
+        derive: Callable[[str, str], Mapping[str, NDArray[Any]]] | None = None,
     ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Make a request, and return the content and the arrays of the answer.
 
@@ -290,9 +307,9 @@ class JobProcess:
             request: name of the request.
             content: its content.
             arrays: its arrays.
-            limit: bytes that the arrays of the answer may have.
+            limit: bytes that the arrays of the answer may have. By default there may be none.
             progress: called for each step that the method reports.
-            derive: function that derives arrays from a part, given name, part and device.
+            derive: function that derives arrays from a part, given the names of both.
 
         Raises:
             SealedFailureError: the method failed, or the process died.
@@ -307,8 +324,8 @@ class JobProcess:
             match answer:
                 case {"progress": [int(done), int(total), str(message)]}:
                     progress(done, total, message)
-                case {"derive": str(name), "part": str(part), "device": str(device)} if derive:
-                    self._channel.send({}, derive(name, part, device))
+                case {"derive": str(name), "part": str(part)} if derive:
+                    self._channel.send({}, derive(name, part))
                 case {"refused": str(message)} if request == "create":
                     raise UserError(message)
                 case {"failed": dict(failure)}:
@@ -331,9 +348,9 @@ class JobProcess:
             self._death()
         self._channel.close()
 
-    def _receive(self, limit: int = MAX_ARRAY_BYTES) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _receive(self, limit: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
         try:
-            return self._channel.receive(limit)
+            return self._channel.receive(limit, _MAX_ANSWER_BYTES)
         except BrokenMessageError as error:
             message = f"its process sent {error}, not an answer"
             raise SealedFailureError(self._launcher.failure("BrokenMessage", message)) from None
@@ -406,10 +423,13 @@ class SealedMethod(Method):
         for name, part in self._job.parts.items():
             arrays |= _statistics(name, part)
 
-        def derive(name: str, part: str, device: str) -> dict[str, NDArray[Any]]:
+        def derive(name: str, part: str) -> dict[str, NDArray[Any]]:
             if name != DERIVED or part not in self._job.parts:
                 return {}
-            return tensors_of(moments(self._job.parts[part], context.progress, device=device))
+            # On the device of the job, whatever the method asks for: others share this cache.
+            return tensors_of(
+                moments(self._job.parts[part], context.progress, device=self._job.device)
+            )
 
         answer, _ = self.process.ask(
             "fit", content, arrays, progress=context.progress, derive=derive
@@ -470,7 +490,7 @@ class SealedModel(Model):
 
     def tensors(self) -> Mapping[str, NDArray[Any]]:
         """Return the arrays that the model predicts with."""
-        return self._process.ask("tensors", self._request)[1]
+        return self._process.ask("tensors", self._request, limit=MAX_ARRAY_BYTES)[1]
 
     def read_facts(self) -> None:
         """Read what the model states about itself: choices, notes, curves and others."""

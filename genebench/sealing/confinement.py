@@ -7,10 +7,10 @@ its order names. It may write to the folders of its job only.
 from __future__ import annotations
 
 import os
-import resource
 import site
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +25,9 @@ _SYSTEM = (
     "/proc/filesystems", "/proc/sys/vm", "/proc/sys/kernel", "/proc/driver/nvidia",
 )  # fmt: skip
 """Libraries, settings and hardware of the system, to read. Other processes are not among them."""
+_HIDDEN = ("/run", "/tmp", "/var/tmp")  # noqa: S108  not used for files of ours
+"""Folders where programs put sockets, such as that of the user's session. Landlock restricts no
+connection to a socket in a folder."""
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _GPUS = ("nvidia*", "nvidia-caps/*", "kfd", "dri/*")
 """Patterns of the devices of GPUs in ``/dev``."""
@@ -79,13 +82,20 @@ def confine(access: Access, *, landlocked: bool) -> Seal:
         access: what it may still reach.
         landlocked: whether to use Landlock. Without it, only namespaces isolate the process.
     """
+    import resource  # not on Windows
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    isolated = namespaces.isolate()
-    if reason := _within_reach(access) or ("" if landlocked else _without_landlock()):
+    # Before folders are hidden: what is in them can be looked up no more.
+    reason = _within_reach(access) or ("" if landlocked else _without_landlock())
+    readable, writable = list(_readable(access)), [Path(path) for path in access.write]
+    hidden = [*map(Path, access.forbidden), *map(Path, _HIDDEN)]
+    isolated = namespaces.isolate(namespaces.View(hidden, readable, writable))
+    os.chdir(writable[0])  # the working directory is still the one before
+    if reason:
         return Seal(level="view", isolated=isolated, reason=reason)
-    private = [*map(Path, access.write), *namespaces.private_folders(isolated)]
+    private = [*writable, *namespaces.private_folders(isolated)]
     rules: list[tuple[Path, int]] = [
-        *((path, landlock.READ) for path in _readable(access)),
+        *((path, landlock.READ) for path in readable),
         *((Path(path), landlock.READ_DIR) for path in access.import_path),
         *((path, landlock.everything()) for path in _devices()),
         *((path, landlock.everything()) for path in private),
@@ -104,8 +114,11 @@ def _isolated() -> tuple[str, ...]:
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(write_end, " ".join(namespaces.isolate()).encode())
-        os._exit(0)
+        try:
+            view = namespaces.View([*map(Path, _HIDDEN)], write=[Path(tempfile.gettempdir())])
+            os.write(write_end, " ".join(namespaces.isolate(view)).encode())
+        finally:
+            os._exit(0)
     os.close(write_end)
     with os.fdopen(read_end) as stream:
         isolated = tuple(stream.read().split())

@@ -36,6 +36,8 @@ from genebench.sealing.wire import Channel
 
 LIBRARIES = ("torch", "scipy.linalg", "sklearn", "numba")
 """Libraries whose use is reported, so that the launcher imports them before the next job."""
+_PROGRESS_CHARACTERS, _MESSAGE_CHARACTERS = 500, 5_000
+"""Most of a message, of progress and of a failure, that is sent."""
 _TRACEBACK_CHARACTERS = 50_000
 """Most of a traceback that is sent."""
 
@@ -186,13 +188,14 @@ class _Server:
         return len(self._models) - 1
 
     def _progress(self, done: int, total: int, message: str) -> None:
-        self._channel.send({"progress": [int(done), int(total), str(message)]})
+        step = [int(done), int(total), str(message)[:_PROGRESS_CHARACTERS]]
+        self._channel.send({"progress": step})
 
     def _ask(self, part: str) -> Callable[[str], dict[str, NDArray[Any]]]:
         """Return a function that asks the other side for something derived from a part."""
 
         def ask(name: str) -> dict[str, NDArray[Any]]:
-            self._channel.send({"derive": name, "part": part, "device": self._context.device})
+            self._channel.send({"derive": name, "part": part})
             return self._channel.receive()[1]
 
         return ask
@@ -244,7 +247,11 @@ def _failure(error: BaseException) -> dict[str, Any]:
     kind, _, message = describe(error).partition(": ")
     lines = "".join(traceback.format_exception(error))
     return {
-        "failed": {"kind": kind, "message": message, "traceback": lines[-_TRACEBACK_CHARACTERS:]}
+        "failed": {
+            "kind": kind,
+            "message": message[:_MESSAGE_CHARACTERS],
+            "traceback": lines[-_TRACEBACK_CHARACTERS:],
+        }
     }
 
 

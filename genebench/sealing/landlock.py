@@ -59,7 +59,7 @@ def abi() -> int:
     if sys.platform != "linux":
         return 0
     with suppress(OSError):
-        return _call(_CREATE_RULESET, None, 0, _ASK_FOR_ABI)
+        return call(_CREATE_RULESET, None, 0, _ASK_FOR_ABI)
     return 0
 
 
@@ -88,12 +88,12 @@ def restrict(rules: Iterable[tuple[Path, int]]) -> int:
     scopes = _SCOPES if version >= _SCOPE_ABI else 0
     attributes = _Ruleset(files, network, scopes)
     size = 24 if scopes else 16 if network else 8
-    ruleset = _call(_CREATE_RULESET, ctypes.byref(attributes), size, 0)
+    ruleset = call(_CREATE_RULESET, ctypes.byref(attributes), size, 0)
     try:
         for path, rights in rules:
             _add_rule(ruleset, path, rights & files)
         ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        _call(_RESTRICT_SELF, ruleset, 0)
+        call(_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
     return version
@@ -114,12 +114,12 @@ def _add_rule(ruleset: int, path: Path, rights: int) -> None:
         if not stat.S_ISDIR(os.fstat(folder).st_mode):
             rights &= _ON_FILES
         rule = _PathBeneath(rights, folder)
-        _call(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, ctypes.byref(rule), 0)
+        call(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, ctypes.byref(rule), 0)
     finally:
         os.close(folder)
 
 
-def _call(number: int, *arguments: object) -> int:
+def call(number: int, *arguments: object) -> int:
     """Make a system call, and return its result.
 
     Raises:

@@ -87,6 +87,7 @@ def _run(order: dict[str, Any], descriptor: int, commands: Commands) -> None:
     pid = os.fork()
     if pid == 0:
         commands.connection.close()
+        _reopen_output()
         serve(order, socket.socket(fileno=descriptor))
     os.close(descriptor)
     commands.answer({"started": pid})
@@ -104,6 +105,14 @@ def _run(order: dict[str, Any], descriptor: int, commands: Commands) -> None:
     sys.stdout.flush()
     status, used = usage
     commands.answer({"ended": os.waitstatus_to_exitcode(status), "peak": used.ru_maxrss})
+
+
+def _reopen_output() -> None:
+    """Open the output anew. Its modes, such as O_NONBLOCK, are then not those of other jobs."""
+    for number in (sys.stdout.fileno(), sys.stderr.fileno()):
+        descriptor = os.open(f"/dev/fd/{number}", os.O_WRONLY)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
 
 
 def _wait(pid: int, commands: socket.socket) -> tuple[int, Any] | None:

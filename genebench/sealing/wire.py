@@ -20,12 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LENGTH = struct.Struct(">I")
-_MAX_HEADER_BYTES = 256 << 20
-"""Profile tables of published size take about 10 MB."""
+MAX_HEADER_BYTES = 256 << 20
+"""Default limit of a header: profile tables of published size take about 10 MB."""
 MAX_ARRAY_BYTES = 64 << 30
 """Default limit of all arrays of a message: the largest published network has 2.1 GB."""
 _DTYPE = re.compile(r"[<|][biuf][1248]")
 _MAX_DIMENSIONS = 8
+_MAX_VALUES = 1 << 48
+"""Limit of the product of an array's lengths. numpy refuses more, even for an array without values.
+"""
 _BUFFER_BYTES = 4 << 20
 """Size of a socket's buffer: with the usual 208 kB, each side often waits for the other."""
 
@@ -66,19 +69,20 @@ class Channel:
                     self._connection.sendall(part.reshape(-1).view(np.uint8).data)
 
     def receive(
-        self, limit: int = MAX_ARRAY_BYTES
+        self, limit: int = MAX_ARRAY_BYTES, header_limit: int = MAX_HEADER_BYTES
     ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the content and the arrays of the next message.
 
         Args:
             limit: bytes that its arrays may have.
+            header_limit: bytes that its header may have. Parsed, it takes up to 30 times as many.
 
         Raises:
             EOFError: the other side is gone.
             BrokenMessageError: this is no message, or one beyond the limits.
         """
         (length,) = _LENGTH.unpack(self._read(bytearray(_LENGTH.size)))
-        if length > _MAX_HEADER_BYTES:
+        if length > header_limit:
             raise BrokenMessageError(f"a header of {length:,} bytes")
         try:
             header = json.loads(bytes(self._read(bytearray(length))))
@@ -120,8 +124,9 @@ def _checked(dtype: Any, shape: Any) -> tuple[np.dtype[Any], tuple[int, ...]]:
     if not isinstance(dtype, str) or not _DTYPE.fullmatch(dtype):
         raise ValueError("an array of another type")
     if (
-        not all(type(length) is int and length >= 0 for length in shape)
-        or len(shape) > _MAX_DIMENSIONS
+        len(shape) > _MAX_DIMENSIONS
+        or not all(type(length) is int and length >= 0 for length in shape)
+        or math.prod(length or 1 for length in shape) > _MAX_VALUES
     ):
         raise ValueError("an array of another shape")
     return np.dtype(dtype), tuple(shape)

@@ -17,6 +17,7 @@ from genebench._util.files import (
     LOCK_FILE,
     atomic_write,
     full_disk,
+    remove_tree,
     sweep,
     temporary_folder,
     user_errors,
@@ -163,6 +164,38 @@ def test_a_folder_of_an_earlier_version_without_a_lock_file_stays_for_a_day(tmp_
     age(old, 2)
     sweep(tmp_path, ".*.tmp")
     assert list(tmp_path.iterdir()) == [young]
+
+
+def test_a_link_is_removed_and_not_followed(tmp_path):
+    other, links = tmp_path / "other", tmp_path / ".links.tmp"
+    other.mkdir()
+    (other / "file").touch()
+    (links / "inner").mkdir(parents=True)
+    for folder in (links, links / "inner"):
+        (folder / "folder").symlink_to(other)
+        (folder / "file").symlink_to(other / "file")
+    (tmp_path / ".link.tmp").symlink_to(other)
+    remove_tree(links)
+    sweep(tmp_path, ".*.tmp", days=-1)
+    assert list(tmp_path.iterdir()) == [other]
+    assert list(other.iterdir()) == [other / "file"]
+
+
+def test_folders_are_removed_however_deep(tmp_path, monkeypatch):
+    """``shutil.rmtree`` would raise RecursionError, and end the run."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for _ in range(1100):
+        os.mkdir("folder")  # noqa: PTH102  no path leads so far
+        os.chdir("folder")
+    monkeypatch.undo()
+    remove_tree(folder)
+    assert not folder.exists()
+
+
+def test_a_folder_that_is_gone_is_no_fault(tmp_path):
+    remove_tree(tmp_path / "gone")
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

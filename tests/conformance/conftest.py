@@ -1,4 +1,4 @@
-"""A plugin of dishonest methods, installed for the tests of this folder."""
+"""Plugins of dishonest methods, installed for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from genebench.plugins.registry import registry
 
 @pytest.fixture(scope="module")
 def dishonest(tmp_path_factory):
-    """Install ``dishonest.py`` as a distribution, and remove it afterwards."""
+    """Install ``dishonest.py`` and ``roads.py`` as distributions, and remove them afterwards."""
     site = tmp_path_factory.mktemp("site-packages")
-    shutil.copy(Path(__file__).with_name("dishonest.py"), site)
-    info = site / "dishonest-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dishonest\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[genebench]\ndishonest = dishonest\n")
+    here = Path(__file__).parent
+    for path in (here / "dishonest.py", here.parent / "sealing" / "roads.py"):
+        shutil.copy(path, site)
+        info = site / f"{path.stem}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {path.stem}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[genebench]\n{path.stem} = {path.stem}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(site)
         for cached in (installed, registry):

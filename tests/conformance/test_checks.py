@@ -15,6 +15,7 @@ from genebench.conformance.subject import Subject
 PROCESSES = {
     "starts_without_torch",
     "fits_without_test_files",
+    "fits_the_same_when_sealed",
     "a_saved_model_predicts_the_same",
     "keeps_to_its_deadline",
 }
@@ -23,6 +24,8 @@ BLOCKS = {
     "size_of_blocks_does_not_matter",
     "a_profile_is_predicted_by_itself",
 }
+
+READS = {"fits_without_test_files", "fits_the_same_when_sealed"}
 
 CAUGHT_BY = {
     "mute": {"describes_itself"},
@@ -51,10 +54,10 @@ CAUGHT_BY = {
     "dependsonrows": BLOCKS - {"a_profile_is_predicted_by_itself"},
     "dependsongenes": {"order_of_genes_does_not_matter"},
     # With genes permuted, there is no file beneath the profiles to peek at.
-    "peeksatplatform": {"fits_without_test_files", "order_of_genes_does_not_matter"},
-    "peeksatstore": {"fits_without_test_files", "order_of_genes_does_not_matter"},
-    "peeksnextdoor": {"fits_without_test_files", "order_of_genes_does_not_matter"},
-    "peeksatprocess": {"fits_without_test_files", "order_of_genes_does_not_matter"},
+    "peeksatplatform": READS | {"order_of_genes_does_not_matter"},
+    "peeksatstore": READS | {"order_of_genes_does_not_matter"},
+    "peeksnextdoor": READS | {"order_of_genes_does_not_matter"},
+    "peeksatprocess": READS | {"order_of_genes_does_not_matter"},
     "adaptstolargeblocks": {"size_of_blocks_does_not_matter"},
     "adaptstofirstblock": {"earlier_predictions_do_not_matter"},
     "transductive": BLOCKS - {"order_of_profiles_does_not_matter"},
@@ -78,6 +81,26 @@ CAUGHT_BY = {
 """Method → every check that it fails."""
 
 
+ROADS = {
+    "road-honest": set(),
+    "road-map": READS,
+    "road-store": READS,
+    "road-storelate": {"fits_the_same_when_sealed"},
+    "road-objects": READS,
+    "road-frames": {"fits_the_same_when_sealed"},
+    "road-maps": READS,
+    "road-scoring": {"leaves_genebench_alone"},
+    "road-rivals": {"writes_to_its_scratch_folder_only"},
+    "road-cache": {"writes_to_its_scratch_folder_only"},
+    "road-transductive": {"predicting_again_gives_the_same"},
+}
+"""Method that cheats by a road of tests/sealing → checks that name it, of :data:`SEEN_BY`."""
+SEEN_BY = {
+    *READS, "leaves_genebench_alone", "writes_to_its_scratch_folder_only",
+    "predicting_again_gives_the_same",
+}  # fmt: skip
+
+
 def outcomes(name, wanted):
     subject = Subject(name)
     checks = [check for check in all_checks() if check.name in wanted]
@@ -98,6 +121,13 @@ def test_a_method_that_breaks_a_rule_is_caught_by_the_check_of_the_rule(
     assert set(failed) == CAUGHT_BY[name], failed
 
 
+@pytest.mark.parametrize("name", ROADS)
+def test_a_cheat_that_the_seal_stops_is_named_by_a_check(dishonest, name):
+    failed = {o.check.name: o.detail for o in outcomes(name, SEEN_BY) if o.status == "failed"}
+    assert set(failed) >= ROADS[name], failed
+    assert bool(failed) == bool(ROADS[name])
+
+
 def test_an_honest_method_passes_every_check(dishonest):
     results = outcomes("honest", {check.name for check in all_checks()})
     assert [o for o in results if o.status == "failed"] == []
@@ -111,7 +141,7 @@ def test_an_honest_method_passes_every_check(dishonest):
 
 
 def test_every_check_catches_some_method():
-    caught = set().union(*CAUGHT_BY.values())
+    caught = set().union(*CAUGHT_BY.values(), *ROADS.values())
     elsewhere = {"starts_without_torch"}
     need_a_gpu = {"gpu_matches_cpu", "cpu_leaves_the_gpu_alone"}
     assert {check.name for check in all_checks()} == caught | elsewhere | need_a_gpu

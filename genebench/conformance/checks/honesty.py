@@ -9,17 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genebench.conformance import simulated
-from genebench.conformance.base import Predictions, Violation
+from genebench.conformance.base import NotApplicable, Predictions, Violation
 from genebench.conformance.check import check
 from genebench.conformance.child import ChildError, ask
 from genebench.conformance.fits import CLOSE, Fits, largest_difference
 from genebench.conformance.subject import Subject
-from genebench.conformance.temporary_home import open_validation_sets
+from genebench.conformance.temporary_home import open_training_set, open_validation_sets
 from genebench.data.profiles import Matrix, Profiles
-from genebench.method import Model
+from genebench.method import Context, Model
+from genebench.sealing.client import SealedJob, sealed
+from genebench.sealing.confinement import capability
+from genebench.sealing.failure import SealedFailureError
 
 _CHILD_SECONDS = 300.0
 """Time limit of a child process."""
+
+_BLOCKS = 3
+"""Number of blocks that profiles are predicted in, so that none depends on those of other blocks.
+"""
 
 _SLIGHT = (1e-2, 1e-3, 1e-4)
 """Shares of other values that are mixed into the validation set."""
@@ -58,6 +65,47 @@ def fits_without_test_files(subject: Subject) -> None:
             f"predictions differ by up to {difference:.2g} standard deviations: test "
             "profiles were used to fit."
         )
+
+
+@check
+def fits_the_same_when_sealed(subject: Subject) -> None:
+    """Fit and predict the same in a sealed process, which holds no test profile."""
+    if capability().level == "no":
+        raise NotApplicable(capability().reason)
+    fits, method = subject.fits, subject.method
+    fits.require_repeatable()
+    train, validation_sets = open_training_set(), open_validation_sets()
+    parts = {f"validation.{name}": profiles for name, profiles in validation_sets.items()}
+    scratch = subject.home.new_folder("scratch")
+    job = SealedJob(
+        method=method.spec, params=method.params, seed=0, device=method.device,
+        n_targets=len(train.target_genes), parts={"train": train, **parts}, scratch=scratch,
+        forbidden=(subject.home.path(),),
+    )  # fmt: skip
+    context = Context(device=method.device, scratch=scratch)
+    try:
+        with sealed(job) as apart:
+            models = apart.fit(train, validation_sets, context)
+            predicted = {
+                name: _in_blocks(models[name], test.landmarks)
+                for name, test in fits.test_sets.items()
+            }
+    except SealedFailureError as error:
+        raise Violation(f"it fails there: {error.failure.kind}: {error}.") from error
+    difference = largest_difference(predicted, fits.predictions)
+    if difference > CLOSE:
+        raise Violation(
+            f"predictions differ by up to {difference:.2g} standard deviations: outside, something "
+            "else than the given profiles was used."
+        )
+
+
+def _in_blocks(model: Model, landmarks: Matrix) -> Matrix:
+    """Return predictions of profiles in another order, in blocks, as a sealed job asks for them."""
+    order = np.random.default_rng(0).permutation(len(landmarks))
+    blocks = np.array_split(order, _BLOCKS)
+    predicted = np.concatenate([model.predict(landmarks[rows]) for rows in blocks])
+    return predicted[np.argsort(order)].astype(np.float32)
 
 
 @check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -10,11 +11,17 @@ import numpy as np
 from genebench.conformance.base import Violation
 from genebench.conformance.check import check
 from genebench.conformance.fits import Fits
+from genebench.conformance.method_under_check import MethodUnderCheck
 from genebench.conformance.subject import Subject
 from genebench.conformance.surroundings import Traces, settings_kept, traced
 from genebench.conformance.temporary_home import PROTOCOLS, open_dataset
 from genebench.errors import some
 from genebench.protocols import GEO
+from genebench.results.store import ResultsStore
+from genebench.runs.execute import execute
+from genebench.runs.jobs import Settings
+
+_RIVAL = "train-mean"
 
 
 @check
@@ -75,6 +82,48 @@ def leaves_settings_alone(subject: Subject) -> None:
         raise Violation(f"it changes {_listed(changed)}. Restore {pronoun}.")
 
 
+@check
+def leaves_genebench_alone(subject: Subject) -> None:
+    """Leave the functions of genebench and numpy unchanged when fitting and predicting."""
+    replaced = _changed(subject.fits, "functions", subject.fits.usable.traces)
+    if replaced:
+        raise Violation(f"it replaces {some(replaced)}.")
+
+
+@check
+def writes_to_its_scratch_folder_only(subject: Subject) -> None:
+    """Write files to context.scratch only, and leave datasets, caches and other results alone."""
+    fits = subject.fits
+    fits.require_repeatable()  # all cache files that genebench itself writes are there now
+    folder = subject.home.new_folder("results")
+    ResultsStore(folder).prepare()
+    # A rival's result lies beside the scratch folder, as in a run.
+    execute(MethodUnderCheck(_RIVAL).job(folder), Settings(results=folder, sealed="off"))
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    before = _files(folder, subject.home.path())
+    models = fits.again(scratch=scratch)
+    fits.predict_tests(models)
+    after = _files(folder, subject.home.path())
+    changed = {
+        path.name
+        for path in before.keys() | after.keys()
+        if before.get(path) != after.get(path) and not path.is_relative_to(scratch)
+    }
+    if changed:
+        raise Violation(f"it changes {some(changed)}.")
+
+
+def _files(*folders: Path) -> dict[Path, tuple[int, int, int]]:
+    """Return path → size, time of change and permissions of every file."""
+    files = {}
+    for path in (path for folder in folders for path in folder.rglob("*")):
+        if path.is_file():
+            state = path.stat()
+            files[path] = (state.st_size, state.st_mtime_ns, state.st_mode)
+    return files
+
+
 def _listed(names: Sequence[str]) -> str:
     """Return names as they stand in a sentence, with ``and`` before the last one."""
     *others, last = names
@@ -82,9 +131,9 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _changed(
-    fits: Fits, kind: Literal["generators", "settings"], fitting: Traces
+    fits: Fits, kind: Literal["generators", "settings", "functions"], fitting: Traces
 ) -> list[str]:  # fmt: skip
-    """Return the generators or settings that a fit changed, or that predicting changes."""
+    """Return what a fit changed, or what predicting changes."""
     # Not applicable if the predictions fail. If these are the first ones, their changes must be
     # undone, or the next ones would find nothing left to change.
     with settings_kept():
