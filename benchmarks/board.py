@@ -28,7 +28,15 @@ import numpy as np
 from genebench._util.hashing import key_of
 from genebench.leaderboard.assembly import build
 from genebench.results.panels import scores_of
-from genebench.results.record import RECORD_FORMAT, Code, Identity, PluginOrigin, Provenance, Record
+from genebench.results.record import (
+    RECORD_FORMAT,
+    Code,
+    Identity,
+    PluginOrigin,
+    Provenance,
+    Record,
+    Seal,
+)
 from genebench.results.store import ResultsStore
 
 GENES, TWINS = 9_520, 445
@@ -73,7 +81,7 @@ def write(identity: Identity, folder: Path) -> None:
         curves=curves(identity), model_parameters=9_000_000,
         seconds={"fit": 10 * place + random.random(), "predict": 0.5, "score": 0.2},
         shared_fit=(identity.protocol,), peak_memory=3_000_000_000, peak_memory_scope="job",
-        failure=None, provenance=provenance(),
+        failure=None, seal=Seal(level="no", reason="made up"), provenance=provenance(),
     )  # fmt: skip
     ResultsStore(folder).write(record, vectors)
 

@@ -143,6 +143,7 @@ def made_up() -> Callable[..., Record]:
                 "constant_prediction": 0, "vectors": "", "predictions": "", "seconds": {},
                 "shared_fit": (), "peak_memory": 0, "peak_memory_scope": "job",
                 "failure": failure if mae is None else None, "provenance": provenance,
+                "seal": {"level": "no", "reason": "made up"},
             }
             | changes
         )  # fmt: skip

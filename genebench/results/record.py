@@ -21,7 +21,7 @@ from genebench._util.hashing import checksum_of
 from genebench.results.upgrades import upgraded
 from genebench.specs import Value
 
-RECORD_FORMAT: Literal[3] = 3
+RECORD_FORMAT: Literal[4] = 4
 
 UNSAVED = "none"
 """Stands for the digest of a model that its method cannot save."""
@@ -168,10 +168,28 @@ class Provenance(_Part):
     )
 
 
+class Seal(_Part):
+    """How far the method was kept from the data that it was tested on."""
+
+    level: Literal["landlock", "view", "no"] = Field(
+        description="landlock (in a process without test data, which the system's Landlock "
+        "confines), view (in a process without test data, not confined) or no (in the process "
+        "that holds the test data)"
+    )
+    abi: Count = Field(
+        default=0, description="version of the kernel's Landlock interface in force, 0 if none"
+    )
+    isolated: tuple[str, ...] = Field(
+        default=(),
+        description="what else the process was kept from by namespaces: network, ipc, …",
+    )
+    reason: str = Field(default="", description="why the level is not higher, empty for landlock")
+
+
 class Record(_Part):
     """One method under one protocol: identity, state, scores, provenance."""
 
-    format: Literal[3] = Field(description="version of this schema")
+    format: Literal[4] = Field(description="version of this schema")
     key: str = Field(description="hash of the identity, and the name of the record's files")
     status: Literal["done", "failed"] = Field(description="how the job ended")
     identity: Identity = Field(description="what was run")
@@ -222,6 +240,7 @@ class Record(_Part):
         description="job (the peak of this job alone) or process (the peak of the process so far)"
     )
     failure: Failure | None = Field(description="reason of a failure, null if the job is done")
+    seal: Seal = Field(description="how far the method was kept from its test data")
     provenance: Provenance = Field(description="where, when and with what")
     checksum: str = Field(
         default="",

@@ -11,7 +11,15 @@ from genebench.methods.device import resolve_device
 from genebench.metrics.scoring import Scoring
 from genebench.plugins.registry import registry
 from genebench.results.published import is_published
-from genebench.results.record import RECORD_FORMAT, UNSAVED, Failure, Identity, Provenance, Record
+from genebench.results.record import (
+    RECORD_FORMAT,
+    UNSAVED,
+    Failure,
+    Identity,
+    Provenance,
+    Record,
+    Seal,
+)
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Evaluation, Job, Settings
 from genebench.runs.model_facts import ModelFacts
@@ -82,7 +90,7 @@ def _metrics(evaluation: Evaluation, settings: Settings, store: ResultsStore) ->
 class _Common(TypedDict):
     """The part of a record that does not depend on how the evaluation ended."""
 
-    format: Literal[3]
+    format: Literal[4]
     key: str
     identity: Identity
     dataset: str
@@ -94,6 +102,7 @@ class _Common(TypedDict):
     shared_fit: tuple[str, ...]
     peak_memory: int
     peak_memory_scope: Literal["job", "process"]
+    seal: Seal
     provenance: Provenance
 
 
@@ -210,6 +219,7 @@ class Recorder:
             shared_fit=tuple(item.protocol.name for item in self.job.evaluations),
             peak_memory=self._memory.read(),
             peak_memory_scope=self._memory.scope,
+            seal=Seal(level="no", reason="run in the process that holds the test data"),
             provenance=self._provenance(),
         )
 

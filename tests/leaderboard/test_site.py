@@ -117,6 +117,7 @@ def put(store, what, level=0.4, *, failure=None, vectors=None, **changes):
         "seconds": {} if failure else {"fit": 2.5, "predict": 0.25, "score": 0.1},
         "shared_fit": ("geo",), "peak_memory": 400_000_000, "peak_memory_scope": "job",
         "failure": failure, "provenance": provenance(),
+        "seal": {"level": "no", "reason": "nothing was run"},
     }  # fmt: skip
     return store.write(Record(**fields | changes), vectors)
 

@@ -35,14 +35,14 @@ FIELDS = [
 
 def test_a_record_is_made_of_these_parts():
     assert [model.__name__ for model in ALL_MODELS] == [
-        "Code", "Failure", "Identity", "PluginOrigin", "Provenance", "Record", "Score",
+        "Code", "Failure", "Identity", "PluginOrigin", "Provenance", "Record", "Score", "Seal",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_key_of_a_record_is_described_and_required(field):
     assert field.description
-    assert field.is_required() or field.default in ({}, "", None, False)
+    assert field.is_required() or field.default in ({}, (), "", None, False)
 
 
 @pytest.mark.parametrize("model", ALL_MODELS, ids=lambda model: model.__name__)

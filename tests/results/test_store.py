@@ -18,7 +18,7 @@ from genebench._util.hashing import key_of
 from genebench.errors import UserError
 from genebench.results.checks import verify
 from genebench.results.panels import summarise
-from genebench.results.record import RECORD_FORMAT, Code, Identity, Provenance, Record
+from genebench.results.record import RECORD_FORMAT, Code, Identity, Provenance, Record, Seal
 from genebench.results.store import ResultsStore
 
 MARK = "genebench-results.json"
@@ -75,6 +75,7 @@ def record(seed=0, **changes) -> Record:
         "peak_memory": 1,
         "peak_memory_scope": "job",
         "failure": None,
+        "seal": Seal(level="no", reason="nothing was run"),
         "provenance": Provenance(
             command="genebench run",
             started="2025-01-01T00:00:00+00:00",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from genebench.models.saved import open_model
 from genebench.results.checks import verify
 from genebench.results.merge import merge
-from genebench.results.record import RECORD_FORMAT, Record
+from genebench.results.record import RECORD_FORMAT, Record, Seal
 from genebench.results.store import ResultsStore
 from genebench.results.upgrades import upgraded, upgraded_identity
 
@@ -27,6 +27,9 @@ FAILED = "1143632fcaaba4ae1339ad7e"
 TRIAL, NETWORK = "b145cb662987e33d9a0883a2", "09bfa3dc63c789c7acf8efd3"
 """Of format 2: a trial of tuning, and a trained network with its model."""
 
+NETWORK_OF_3 = "58eabdef93fa606d2c79fe9e"
+"""Of format 3: a trained network with its model."""
+
 
 @pytest.fixture
 def old(tmp_path) -> ResultsStore:
@@ -36,6 +39,11 @@ def old(tmp_path) -> ResultsStore:
 @pytest.fixture
 def second(tmp_path) -> ResultsStore:
     return ResultsStore(Path(shutil.copytree(EXAMPLES / "format-2", tmp_path / "second")))
+
+
+@pytest.fixture
+def third(tmp_path) -> ResultsStore:
+    return ResultsStore(Path(shutil.copytree(EXAMPLES / "format-3", tmp_path / "third")))
 
 
 def test_there_are_examples_of_every_older_format():
@@ -116,11 +124,14 @@ def with_key(document, name):
                 "checksum", "identity.validation", "identity.splits", "profiles.validation",
             )
         ),
+        (3, "seal"),
     ],
 )  # fmt: skip
-def test_a_record_with_a_key_that_came_after_its_format_is_refused(old, second, version, key):
+def test_a_record_with_a_key_that_came_after_its_format_is_refused(
+    old, second, third, version, key
+):
     """A record of format 1 has no checksum that could show an edit."""
-    store, name = {1: (old, BEFORE_CURVES), 2: (second, NETWORK)}[version]
+    store, name = {1: (old, BEFORE_CURVES), 2: (second, NETWORK), 3: (third, NETWORK_OF_3)}[version]
     path = store.root / f"{name}.json"
     path.write_text(json.dumps(with_key(json.loads(path.read_text()), key)))
     [fault] = store.sound()[1]
@@ -184,6 +195,28 @@ def test_an_edited_identity_of_format_2_is_found_by_its_key(second):
     )
 
 
+def test_every_record_of_format_3_is_read_and_found_sound(third):
+    records, faults = third.sound(thorough=True)
+    assert faults == []
+    assert sorted(record.identity.method for record in records) == [
+        "crash", "dgex", "knn", "lsr-l2",
+    ]  # fmt: skip
+    assert {third.written(record.key)["format"] for record in records} == {3}
+
+
+def test_no_older_record_claims_that_its_method_was_kept_from_test_data(old, second, third):
+    seals = {record.seal for store in (old, second, third) for record in store.records()}
+    assert seals == {Seal(level="no", reason="unknown: written before seals were recorded")}
+
+
+@pytest.mark.parametrize("change", [{"seconds": {"fit": 0.001}}, {"checksum": "0" * 64}])
+def test_an_edited_record_of_format_3_is_found_by_its_checksum(third, change):
+    path = third.root / f"{NETWORK_OF_3}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    [fault] = third.sound(thorough=True)[1]
+    assert "was edited after it was written: its checksum does not match" in fault.line
+
+
 def test_a_model_saved_beside_a_record_of_format_2_predicts(second):
     model = open_model(second.root / f"{NETWORK}.model.safetensors")
     assert model.identity.validation == "geo/validation"
@@ -205,5 +238,5 @@ def test_a_model_saved_beside_a_record_of_format_2_predicts(second):
 def test_anything_can_be_upgraded_without_an_error(content):
     """What is no record stays none: the schema says what is wrong with it."""
     again = upgraded(content)
-    if not (isinstance(content, dict) and content.get("format") in (1, 2)):
+    if not (isinstance(content, dict) and content.get("format") in (1, 2, 3)):
         assert again is content
