@@ -10,6 +10,7 @@ import json
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,14 @@ from genebench._util.files import (
 from genebench._util.schema import first_fault
 from genebench.errors import UserError
 from genebench.results.annotations import AnnotationFiles
-from genebench.results.checks import name_faults, shape_faults, verify
+from genebench.results.checks import (
+    missing_faults,
+    name_faults,
+    shape_faults,
+    stored_digest,
+    verify,
+)
+from genebench.results.limits import ANNOTATIONS_BYTES, RECORD_BYTES, cut
 from genebench.results.paths import (
     CHECKPOINT_FOLDERS,
     OTHER_FOLDER,
@@ -36,6 +44,7 @@ from genebench.results.paths import (
     ResultPaths,
 )
 from genebench.results.record import Kept, Record
+from genebench.results.untrusted import as_user_error, map_matrix, read_document, read_file
 from genebench.results.vectors import RUN_AGAIN, Vectors, read_vectors, write_npz
 
 LAYOUT = 1
@@ -43,6 +52,12 @@ LAYOUT = 1
 
 _CHECKPOINT_DAYS = 30
 """Days that checkpoints are kept for their job to be run again."""
+
+_SHOWN_LETTERS = 40
+"""Letters of a value in a stranger's file that a message repeats."""
+
+_MOST_FORMATS = 1_000
+"""Formats that a later genebench may have. A larger number is no format."""
 
 
 class Fault(NamedTuple):
@@ -92,7 +107,7 @@ class ResultsStore:
             UserError: the folder is something else, or has another layout.
         """
         try:
-            layout = json.loads(self.paths.layout.read_text("utf-8"))["genebench-results"]
+            layout = read_document(self.paths.layout, ANNOTATIONS_BYTES).get("genebench-results")
         except (FileNotFoundError, NotADirectoryError):
             # Hidden files, such as .DS_Store, do not make a folder somebody's own.
             if self.root.is_dir() and any(
@@ -100,10 +115,14 @@ class ResultsStore:
             ):
                 raise UserError(f"{self.root}: not a results folder. {OTHER_FOLDER}") from None
             return
-        except (ValueError, TypeError, KeyError):
+        except PermissionError:
+            raise
+        except (ValueError, OSError):
             layout = "unknown"
-        if layout != LAYOUT:
-            raise UserError(f"{self.paths.layout}: layout {layout} is not {LAYOUT}. {OTHER_FOLDER}")
+        # type(), because in Python True == 1.
+        if type(layout) is not int or layout != LAYOUT:
+            shown = cut(str(layout), _SHOWN_LETTERS)
+            raise UserError(f"{self.paths.layout}: layout {shown} is not {LAYOUT}. {OTHER_FOLDER}")
 
     def check_exists(self) -> None:
         """Check that the folder exists, and is a results folder of this layout.
@@ -132,19 +151,19 @@ class ResultsStore:
         """
         path = self.paths.record(key)
         try:
-            record = Record.model_validate_json(path.read_bytes())
+            with as_user_error(
+                path, "cannot be read", "Remove the file, or check its permissions."
+            ):
+                try:
+                    record = Record.model_validate_json(read_file(path, RECORD_BYTES))
+                except ValidationError as error:
+                    raise UserError(f"{path}: {_explain(error)}") from error
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError as error:
-            raise UserError(
-                f"{path}: cannot be read ({error.strerror}). Check the file's permissions."
-            ) from error
-        except ValidationError as error:
-            raise UserError(f"{path}: {_explain(error)}") from error
         # A copy of a record under another name must not count as a second result.
         if record.key != key:
-            name = self.paths.record(record.key).name
-            raise UserError(f"{path}: holds the record of key {record.key}. Rename it to {name}.")
+            held = cut(record.key, _SHOWN_LETTERS)
+            raise UserError(f"{path}: holds the record of key {held}. Rename it to {held}.json.")
         # Here rather than in verify: every reader shows names, and few verify first.
         for fault in name_faults(record):
             raise UserError(f"{path}: {fault}. Remove the file.")
@@ -152,8 +171,7 @@ class ResultsStore:
 
     def written(self, key: str) -> dict[str, Any]:
         """Return the document of a readable record as it was written, before any upgrade."""
-        document: dict[str, Any] = json.loads(self.paths.record(key).read_bytes())
-        return document
+        return read_document(self.paths.record(key), RECORD_BYTES)
 
     def digest(self, key: str) -> str:
         """Return the SHA-256 digest of a record's file."""
@@ -215,8 +233,11 @@ class ResultsStore:
         """
         path = self.paths.vectors(record.key)
         vectors = read_vectors(path, record.vectors, names)
-        for fault in shape_faults(record, vectors):
-            raise UserError(f"{path}: {fault}. {RUN_AGAIN}")
+        with as_user_error(path, "cannot be read as vectors", RUN_AGAIN):
+            for fault in chain(
+                missing_faults(record, vectors, names), shape_faults(record, vectors)
+            ):
+                raise UserError(f"{path}: {fault}. {RUN_AGAIN}")
         return vectors
 
     def predictions(self, record: Record) -> NDArray[np.float32] | None:
@@ -225,13 +246,14 @@ class ResultsStore:
         The matrix is a memory map, profiles × targets.
 
         Raises:
-            UserError: the predictions were changed after they were written.
+            UserError: the predictions were changed after they were written, or have another shape
+                or type than the record says.
         """
         path = self._kept_path(record, "predictions")
         if path is None:
             return None
-        matrix: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-        return matrix
+        with as_user_error(path, "cannot be read as predictions", RUN_AGAIN):
+            return map_matrix(path, (record.profiles["test"], record.genes["target"]))
 
     def model_path(self, record: Record) -> Path | None:
         """Return the file of the saved model, or None if it was not saved.
@@ -252,8 +274,9 @@ class ResultsStore:
         if digest is None or not path.exists():
             return None
         # Callers read the file later, piece by piece, so the whole of it is checked before.
-        if sha256_of(path) != digest:
-            raise UserError(f"{path}: was changed after it was written. {RUN_AGAIN}")
+        with as_user_error(path, "cannot be read", RUN_AGAIN):
+            if stored_digest(record, path) != digest:
+                raise UserError(f"{path}: was changed after it was written. {RUN_AGAIN}")
         return path
 
     def write(self, record: Record, vectors: Vectors) -> Record:
@@ -324,6 +347,6 @@ def _explain(error: ValidationError) -> str:
     """Return why a file is no record, and what to do."""
     first = error.errors()[0]
     remedy = "Remove the file and run again."
-    if first["loc"] == ("format",):
-        remedy = f"Use the genebench that wrote format {first['input']!r}."
+    if first["loc"] == ("format",) and first["input"] in range(_MOST_FORMATS):
+        remedy = f"Use the genebench that wrote format {first['input']}."
     return f"not a record of this version ({first_fault(error)}). {remedy}"

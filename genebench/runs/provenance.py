@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlparse
 from genebench._util.threads import cpu_count
 from genebench.hookspecs import PROJECT
 from genebench.plugins.plugin import Plugin
+from genebench.results.limits import TEXT_LETTERS, cut
 from genebench.results.record import PluginOrigin, Provenance
 
 _LIBRARIES = {
@@ -54,7 +55,7 @@ def provenance(command: str, started: str, device: str, plugins: Iterable[Plugin
     """
     origins = _origins(plugins)
     return Provenance(
-        command=command,
+        command=cut(command, TEXT_LETTERS),
         started=started,
         host=socket.gethostname(),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",

@@ -202,7 +202,10 @@ def test_a_destination_that_is_something_else_is_not_written_to(tmp_path, store)
 
 def test_who_submitted_goes_along_and_that_it_was_verified_elsewhere_does_not(store, empty, lsr):
     submitted = {"name": "A", "contact": "a@b", "licence": "", "created": "now", "bundle": "0"}
-    verified = {"record": store.digest(lsr.key), "when": "now", "genebench": "1", "metrics": ()}
+    verified = {
+        "record": store.digest(lsr.key), "when": "now", "genebench": "1", "metrics": (),
+        "source": "model",
+    }  # fmt: skip
     store.annotations.add(lsr.key, submitted=submitted, verified=verified)
     assert store.annotations.read(lsr.key).names == ["submitted", "verified"]
     merge([store.root], empty.root)
