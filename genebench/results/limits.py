@@ -6,6 +6,8 @@ and learning curves of 10,000 epochs. Sizes are checked before content is read.
 
 from __future__ import annotations
 
+from genebench.specs import MOST_ENTRIES, MOST_LETTERS
+
 RECORD_BYTES = 16 << 20
 """Bytes of a record's file. One with three curves of 10,000 points has 2 MB."""
 
@@ -29,7 +31,7 @@ NOTES = 500
 METHOD_NOTES = 100
 """Notes of a method that are kept. The others in a record are remarks of genebench."""
 
-LINE_LETTERS = 2_000
+LINE_LETTERS = MOST_LETTERS
 """Letters of a text that is shown on one line: a note, a message, the value of a parameter."""
 
 NAME_LETTERS = 200
@@ -41,7 +43,7 @@ ID_LETTERS = 1_000
 TEXT_LETTERS = 100_000
 """Letters of a text of many lines, such as a traceback, and of a command."""
 
-ENTRIES = 500
+ENTRIES = MOST_ENTRIES
 """Entries of a table in a record: parameters, choices, metrics."""
 
 VERSIONS = 10_000
@@ -65,6 +67,7 @@ COUNT_OF_PROFILES = 1_000_000_000
 
 def cut(text: str, most: int) -> str:
     """Return a text of at most this many letters. An ellipsis shows that the end is missing."""
+    text = _writable(text)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
@@ -73,8 +76,14 @@ def cut_middle(text: str, most: int) -> str:
 
     A traceback begins with the place of the call, and ends with the error.
     """
+    text = _writable(text)
     if len(text) <= most:
         return text
     remark = f"\n… {len(text) - most:,} letters are left out here …\n"
     kept = most - len(remark)
     return f"{text[: kept // 2]}{remark}{text[len(text) - (kept - kept // 2) :]}"
+
+
+def _writable(text: str) -> str:
+    """Return a text that can be written to a file. Half of a pair of surrogates cannot."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

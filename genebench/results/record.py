@@ -109,7 +109,11 @@ class Identity(_Part):
     @classmethod
     def _check_params(cls, params: dict[str, Value]) -> dict[str, Value]:
         """Refuse whole numbers that Python itself cannot print."""
-        return _checked_numbers(params, "the value of any parameter")
+        _checked_numbers(
+            {name: value for name, value in params.items() if isinstance(value, int)},
+            "the value of any parameter",
+        )
+        return params
 
     @property
     def is_trial(self) -> bool:

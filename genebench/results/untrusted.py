@@ -37,6 +37,9 @@ _PLAIN = re.compile(
 )
 """The header that numpy writes for numbers or texts, in one dimension or two."""
 
+_VECTOR_NAME_LETTERS = NAME_LETTERS + 40
+"""Letters of the name of a vector: a prefix, a name of a plugin and a panel."""
+
 _FIRST_SURROGATE, _LAST_SURROGATE = 0xD800, 0xDFFF
 """Codes that are no characters. A text that holds one cannot be written to a file."""
 
@@ -186,7 +189,7 @@ def read_arrays(
     arrays = {}
     for entry in entries:
         name = entry.filename.removesuffix(".npy")
-        if len(name) > NAME_LETTERS or not name.isprintable():
+        if len(name) > _VECTOR_NAME_LETTERS or not name.isprintable():
             raise ValueError(f"the name {cut(name, 40)!r} is no name of a vector")
         if name in arrays:
             raise ValueError(f"vector {name} is there twice")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from genebench.errors import describe
+from genebench.results.limits import LINE_LETTERS, NAME_LETTERS, TEXT_LETTERS, cut, cut_middle
 from genebench.results.record import Failure
 
 
@@ -17,8 +18,17 @@ class MethodFailedError(Exception):
         kind, _, message = describe(error).partition(": ")
         super().__init__(message)
         self.failure = Failure(
-            kind=kind, message=message, traceback="".join(traceback.format_exception(error))
+            kind=cut(kind, NAME_LETTERS),
+            message=cut(message, LINE_LETTERS),
+            traceback=cut_middle(_traceback(error), TEXT_LETTERS),
         )
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001  exceptions of plugins can be anything
+        return "".join(traceback.format_tb(error.__traceback__))
 
 
 @contextmanager
