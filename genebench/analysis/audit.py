@@ -66,7 +66,7 @@ def audit(
     results.check_exists()
     for key in results.keys():  # noqa: SIM118  not a mapping
         try:
-            # Taken before the file is read: if the file changes meanwhile, the digest is not its.
+            # Taken before the file is read: of a file that changes meanwhile, it is not the digest.
             digest = results.digest(key)
             if record := results.read(key):
                 yield replace(_audit(record, results, registry, predictor), digest=digest)

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from genebench._util.files import atomic_write, sha256_of, user_errors
-from genebench.results.limits import ANNOTATIONS_BYTES, ENTRIES, LINE_LETTERS
+from genebench._util.files import atomic_write, user_errors
+from genebench.results.limits import ANNOTATIONS_BYTES, ENTRIES, LINE_LETTERS, RECORD_BYTES
 from genebench.results.paths import OTHER_FOLDER, ResultPaths
-from genebench.results.untrusted import read_document
+from genebench.results.untrusted import digest_of, read_document
 
 _Line = Annotated[str, Field(max_length=LINE_LETTERS)]
 
@@ -97,7 +97,7 @@ class AnnotationFiles:
         # A record may be run again, or edited, after it was verified.
         record = self._paths.record(key)
         if annotations.verified and not (
-            record.exists() and sha256_of(record) == annotations.verified.record
+            record.exists() and digest_of(record, RECORD_BYTES) == annotations.verified.record
         ):
             return annotations.model_copy(update={"verified": None})
         return annotations

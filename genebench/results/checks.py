@@ -6,7 +6,6 @@ the remedy, which depends on the command.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from genebench.results.panels import (
 )
 from genebench.results.paths import ResultPaths
 from genebench.results.record import LARGEST, Record, Score
-from genebench.results.untrusted import open_limited, read_document
+from genebench.results.untrusted import digest_of, read_document
 from genebench.results.upgrades import CHECKSUM_KEYS
 from genebench.results.vectors import Vectors, read_vectors
 from genebench.specs import check_name
@@ -156,8 +155,7 @@ def stored_digest(record: Record, path: Path) -> str:
         ".npz": VECTORS_BYTES,
         ".npy": _HEADER_BYTES + 4 * record.profiles["test"] * record.genes["target"],
     }.get(path.suffix, MODEL_BYTES)
-    with open_limited(path, most) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return digest_of(path, most)
 
 
 def vector_faults(record: Record, vectors: Vectors) -> Iterator[str]:

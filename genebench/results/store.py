@@ -44,7 +44,13 @@ from genebench.results.paths import (
     ResultPaths,
 )
 from genebench.results.record import Kept, Record
-from genebench.results.untrusted import as_user_error, map_matrix, read_document, read_file
+from genebench.results.untrusted import (
+    as_user_error,
+    digest_of,
+    map_matrix,
+    read_document,
+    read_file,
+)
 from genebench.results.vectors import RUN_AGAIN, Vectors, read_vectors, write_npz
 
 LAYOUT = 1
@@ -175,7 +181,7 @@ class ResultsStore:
 
     def digest(self, key: str) -> str:
         """Return the SHA-256 digest of a record's file."""
-        return sha256_of(self.paths.record(key))
+        return digest_of(self.paths.record(key), RECORD_BYTES)
 
     def records(self) -> Iterator[Record]:
         """Yield all records in the order of their keys.

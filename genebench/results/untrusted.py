@@ -6,6 +6,7 @@ the header of an array before its values. Callers name the file and the remedy.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -90,11 +91,22 @@ def read_file(path: Path, most: int) -> bytes:
         OSError: there is no such file, it is not a regular one, or it has more than ``most`` bytes.
     """
     with open_limited(path, most) as stream:
-        # The file may grow meanwhile, and files of /proc have more bytes than their size says.
-        content = stream.read(most + 1)
-    if len(content) > most:
-        raise _too_large(len(content), most)
+        size = os.fstat(stream.fileno()).st_size
+        content = stream.read(size + 1)
+    # The file may grow meanwhile, and files of /proc have more bytes than their size says.
+    if len(content) > size:
+        raise OSError(0, "its size changes while it is read")
     return content
+
+
+def digest_of(path: Path, most: int) -> str:
+    """Return the SHA-256 digest of a regular file, in hexadecimal.
+
+    Raises:
+        OSError: there is no such file, it is not a regular one, or it has more than ``most`` bytes.
+    """
+    with open_limited(path, most) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _too_large(size: int, most: int) -> OSError:
