@@ -20,7 +20,8 @@ from genebench.runs.plan import split_digests
 Predictor = Callable[[Record, Path, Dataset], NDArray[np.float32]]
 """Predicts the test profiles of a record again, from its saved model, on its dataset.
 
-The result is profiles × targets, standardised, in the order of the dataset."""
+The result is profiles × targets, standardised, in the order of the dataset. It raises UserError if
+the model cannot be opened, or its plugin is not installed."""
 
 
 def recompute(record: Record, results: ResultsStore, registry: Registry) -> Record:

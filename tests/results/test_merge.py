@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from genebench.errors import UserError
+from genebench.results.bundle import write_bundle
 from genebench.results.checks import verify
 from genebench.results.merge import merge
 from genebench.results.record import Failure
@@ -212,3 +215,95 @@ def test_who_submitted_goes_along_and_that_it_was_verified_elsewhere_does_not(st
     annotations = empty.annotations.read(lsr.key)
     assert annotations.names == ["submitted"]
     assert annotations.submitted.model_dump() == submitted
+
+
+# --- bundles of strangers -------------------------------------------------------------------------
+
+SENDER = {"name": "Eve", "contact": "e@x", "licence": ""}
+
+
+def sent(store, tmp_path, name="bundle.zip"):
+    write_bundle(tmp_path / name, store, store.records(), SENDER)
+    return tmp_path / name
+
+
+def forged(other, lsr, change):
+    """The same scores, with another host, other times and notes, and more kept files."""
+    provenance = lsr.provenance.model_copy(update={"host": "forged", "started": "1999"})
+    change(other, lsr, provenance=provenance, notes=("forged",), seconds={"fit": 0.001})
+
+
+@pytest.mark.parametrize("less", [{"predictions": ""}, {}])
+def test_a_submitted_record_never_replaces_ours(  # noqa: PLR0917  fixtures
+    store, other, lsr, change, tmp_path, less
+):
+    forged(other, lsr, change)
+    change(store, lsr, **less)
+    before = snapshot(store)
+    merged = merge([sent(other, tmp_path)], store.root)
+    assert snapshot(store) == before
+    assert (merged.added, merged.replaced, merged.refused) == ([], [], [])
+    assert len(merged.kept) == (1 if less else 0)
+    if less:
+        [line] = merged.kept
+        assert "also holds predictions, but a submitted record replaces none" in line
+        assert f"Remove {lsr.key}.json to take it" in line
+
+
+def test_a_submitted_record_does_not_replace_our_failed_one(store, other, lsr, change, tmp_path):
+    change(store, lsr, status="failed", scores={}, failure=FAILURE, vectors="", predictions="")
+    merged = merge([sent(other, tmp_path)], store.root)
+    assert len(merged.kept) == 1
+    assert store.read(lsr.key).status == "failed"
+
+
+def test_a_second_sender_does_not_replace_the_first(  # noqa: PLR0917  fixtures
+    store, other, empty, lsr, change, tmp_path
+):
+    change(store, lsr, predictions="")
+    merge([sent(store, tmp_path, "first.zip")], empty.root)
+    forged(other, lsr, change)
+    merge([sent(other, tmp_path, "second.zip")], empty.root)
+    assert empty.read(lsr.key).notes == lsr.notes
+
+
+def test_a_submitted_record_does_not_come_in_by_way_of_a_folder(  # noqa: PLR0917  fixtures
+    store, other, empty, lsr, change, tmp_path
+):
+    forged(other, lsr, change)
+    merge([sent(other, tmp_path)], empty.root)
+    change(store, lsr, predictions="")
+    merged = merge([empty.root], store.root)
+    assert len(merged.kept) == 1
+    assert store.read(lsr.key).notes == lsr.notes
+
+
+def test_what_a_folder_gave_first_is_not_marked_as_submitted(store, other, empty, lsr, tmp_path):
+    merge([store.root, sent(other, tmp_path)], empty.root)
+    assert empty.annotations.read(lsr.key).names == []
+
+
+def test_our_own_record_replaces_a_submitted_one_that_holds_less(  # noqa: PLR0917  fixtures
+    store, other, empty, lsr, change, tmp_path
+):
+    change(other, lsr, predictions="")
+    merge([sent(other, tmp_path)], empty.root)
+    assert empty.annotations.read(lsr.key).names == ["submitted"]
+    assert len(merge([store.root], empty.root).replaced) == 1
+    assert empty.annotations.read(lsr.key).names == []
+
+
+def test_a_crash_never_leaves_a_submitted_record_without_its_sender(
+    store, empty, lsr, tmp_path, monkeypatch
+):
+    rename = Path.replace
+
+    def crash(self, target):
+        if Path(target).name == f"{lsr.key}.json":
+            raise OSError(5, "crash")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", crash)
+    merge([sent(store, tmp_path)], empty.root)
+    assert empty.read(lsr.key) is None
+    assert (empty.root / f"{lsr.key}.marks.json").exists()
