@@ -33,7 +33,7 @@ from genebench.results.untrusted import map_matrix, open_zip, read_arrays, read_
 
 EXAMPLES = Path(__file__).parent / "examples"
 
-FUZZED_FILES = int(os.environ.get("GENEBENCH_FUZZED_FILES", "60"))
+FUZZED_FILES = int(os.environ.get("GENEBENCH_FUZZED_FILES", "40"))
 """Mutations of each kind of file. The suite makes a few, and a person more by hand."""
 
 
