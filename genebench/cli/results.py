@@ -60,7 +60,7 @@ def verify(
     results: ResultsOption = DEFAULT_RESULTS,
     mark: Annotated[
         bool,
-        typer.Option("--mark", help="Mark records as verified whose scores were recomputed."),
+        typer.Option("--mark", help="Mark records as verified whose scores were all recomputed."),
     ] = False,
 ) -> int:
     """Recompute keys, digests and scores of every record, and list those that were edited.
@@ -229,17 +229,18 @@ def _verify(store: ResultsStore, *, mark: bool = False) -> int:
     reasons = Counter(record.not_recomputed for record in audits if record.not_recomputed)
     for reason, number in reasons.items():
         _echo(f"{number} not recomputed: {reason}")
-    unmarked = Counter(reason for record in recomputed for reason in record.unmarked)
-    for reason, number in unmarked.items():
-        _echo(f"{number} not {'marked' if mark else 'verified'}: {reason}")
-    verified = [record for record in recomputed if record.is_verified]
+    marked = ""
     if mark:
+        unmarked = Counter(reason for record in recomputed for reason in record.unmarked)
+        for reason, number in unmarked.items():
+            _echo(f"{number} not marked: {reason}")
+        verified = [record for record in recomputed if record.is_verified]
         for record in verified:
             audit.annotate(record, store)
+        marked = f", {len(verified)} marked as verified"
     _echo(
         f"{len(audits) - len(unsound)} of {len(audits)} records are sound, {len(recomputed)} "
-        f"recomputed from their predictions, {len(verified)} "
-        f"{'marked as verified' if mark else 'could be marked as verified'}"
+        f"recomputed from their predictions{marked}"
     )
     return FAILED if unsound else OK
 
