@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args
 
 from genebench.errors import UserError, unknown
 
@@ -33,6 +33,14 @@ _FILE_SUFFIX = re.compile(r"(\.[a-z0-9]+)+")
 _IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _MAX_NAME = 40
 """Characters of a name. Names are part of file names, and of columns of tables."""
+MOST_LETTERS = 2_000
+"""Letters of a declared text, or of a parameter's value. Lists and records repeat them."""
+MOST_ENTRIES = 500
+"""Entries of a declared list: parameters, choices, presets."""
+_LARGEST = 10**100
+"""Upper limit of a whole number. Python has none, and prints no number of 4,300 digits."""
+_SHOWN_LETTERS = 60
+"""Letters of a value that a message repeats."""
 ALL = "all"
 """Word for every name on the command line. No spec may have it as its name."""
 
@@ -47,9 +55,23 @@ def check_name(kind: str, name: str) -> None:
     """
     if len(name) > _MAX_NAME or name == ALL or not NAME.fullmatch(name):
         raise ValueError(
-            f"{kind} name {name!r} is malformed. Use up to {_MAX_NAME} of a-z, 0-9 and single "
-            "'-' or '.' between them."
+            f"{kind} name {name[:_SHOWN_LETTERS]!r} is malformed. Use up to {_MAX_NAME} of a-z, "
+            "0-9 and single '-' or '.' between them."
         )
+
+
+def _check_sizes(owner: str, spec: Any) -> None:
+    """Check that no text and no list of a spec is endless, because tables and pages show them."""
+    for declared in fields(spec):
+        what, value = f"{owner}: {declared.name}", getattr(spec, declared.name)
+        texts = [value]
+        if isinstance(value, tuple | Mapping):
+            if len(value) > MOST_ENTRIES:
+                raise ValueError(f"{what} has {len(value):,} entries, more than {MOST_ENTRIES}")
+            texts = [*value, *value.values()] if isinstance(value, Mapping) else [*value]
+        for text in texts:
+            if isinstance(text, str) and len(text) > MOST_LETTERS:
+                raise ValueError(f"{what} has {len(text):,} letters, more than {MOST_LETTERS:,}")
 
 
 def _check_choice(owner: str, value: object, allowed: tuple[object, ...]) -> None:
@@ -87,8 +109,12 @@ class Param:
     """Preset → value cheaper than the default."""
 
     def __post_init__(self) -> None:
-        if not _PARAM_NAME.fullmatch(self.name):
-            raise ValueError(f"parameter name {self.name!r} is malformed. Use a-z, 0-9 and '_'.")
+        if len(self.name) > _MAX_NAME or not _PARAM_NAME.fullmatch(self.name):
+            raise ValueError(
+                f"parameter name {self.name[:_SHOWN_LETTERS]!r} is malformed. Use up to "
+                f"{_MAX_NAME} of a-z, 0-9 and '_'."
+            )
+        _check_sizes(f"parameter {self.name}", self)
         for preset in self.presets:
             if preset not in PRESETS:
                 raise ValueError(
@@ -139,12 +165,19 @@ class Param:
                 float: ("a number", "0.1"),
             }[self.type]
             raise UserError(
-                f"{owner}.{self.name}={text} is not {kind}. Write {kind}, such as {example}."
+                f"{owner}.{self.name}={text[:_SHOWN_LETTERS]} is not {kind}. Write {kind}, such "
+                f"as {example}."
             ) from None
         return value
 
     def _check_range(self, value: Value, owner: str) -> None:
-        name = f"{owner}.{self.name}={value}"
+        large = isinstance(value, int) and abs(value) > _LARGEST
+        text = "a large number" if large else str(value)
+        if len(text) > MOST_LETTERS:
+            raise UserError(
+                f"{owner}.{self.name} has {len(text):,} letters. Give at most {MOST_LETTERS:,}."
+            )
+        name = f"{owner}.{self.name}={text[:_SHOWN_LETTERS]}"
         if self.choices and value not in self.choices:
             raise UserError(
                 f"{name} is not a choice. Choose {' or '.join(map(str, self.choices))}."
@@ -154,6 +187,8 @@ class Param:
             if value != value.encode("utf-8", "replace").decode():
                 raise UserError(f"{name} is not text. Write it in UTF-8.")
             return
+        if large:
+            raise UserError(f"{name} is out of range. The largest whole number is 1e100.")
         # NaN passes every comparison with a bound, and has no canonical form for a key.
         if not math.isfinite(value):
             raise UserError(f"{name} is not a finite number. Write a number, such as 0.1.")
@@ -186,6 +221,7 @@ class MethodSpec:
 
     def __post_init__(self) -> None:
         check_name("method", self.name)
+        _check_sizes(f"method {self.name}", self)
         _check_code(self.name, self.code)
         for device in self.devices:
             _check_choice(f"method {self.name}: device", device, get_args(Device))
@@ -235,6 +271,7 @@ class DatasetSpec:
 
     def __post_init__(self) -> None:
         check_name("dataset", self.name)
+        _check_sizes(f"dataset {self.name}", self)
         _check_code(self.name, self.code)
         for preset in (self.preset, *self.presets):
             if preset not in PRESETS:
@@ -262,6 +299,7 @@ class FormatSpec:
 
     def __post_init__(self) -> None:
         check_name("format", self.name)
+        _check_sizes(f"format {self.name}", self)
         for code in filter(None, (self.reader, self.writer)):
             _check_code(self.name, code)
         for suffix in self.suffixes:
@@ -330,6 +368,7 @@ class SplitSpec:
 
     def __post_init__(self) -> None:
         check_name("split", self.name)
+        _check_sizes(f"split {self.name}", self)
         _check_code(self.name, self.code)
 
 
@@ -358,6 +397,7 @@ class ProtocolSpec:
 
     def __post_init__(self) -> None:
         check_name("protocol", self.name)
+        _check_sizes(f"protocol {self.name}", self)
         for part in (self.train, *(() if self.is_trial else (self.validation,))):
             if self.test.overlaps(part):
                 raise ValueError(
@@ -415,6 +455,7 @@ class MetricSpec:
 
     def __post_init__(self) -> None:
         check_name("metric", self.name)
+        _check_sizes(f"metric {self.name}", self)
         _check_code(self.name, self.code)
         _check_choice(f"metric {self.name}: form", self.form, get_args(Form))
         _check_choice(f"metric {self.name}: direction", self.direction, get_args(Direction))
@@ -454,6 +495,7 @@ class EngineSpec:
 
     def __post_init__(self) -> None:
         check_name("engine", self.name)
+        _check_sizes(f"engine {self.name}", self)
         _check_code(self.name, self.code)
         for limit in self.limits:
             _check_choice(f"engine {self.name}: limit", limit, get_args(Limit))
@@ -477,6 +519,7 @@ class ReportSpec:
 
     def __post_init__(self) -> None:
         check_name("report", self.name)
+        _check_sizes(f"report {self.name}", self)
         _check_code(self.name, self.code)
         if self.argument and not _PARAM_NAME.fullmatch(self.argument):
             raise ValueError(
@@ -498,4 +541,5 @@ class ReporterSpec:
 
     def __post_init__(self) -> None:
         check_name("reporter", self.name)
+        _check_sizes(f"reporter {self.name}", self)
         _check_code(self.name, self.code)

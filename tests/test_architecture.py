@@ -40,6 +40,7 @@ ROOMS = """
     errors                           the error for mistakes of the user
     _util                            helpers that any room may use
     specs                            the contract: specs that plugins declare
+    results.limits                   the contract: how much a record may hold
     results.upgrades                 records of older formats
     results.record                   the contract: one evaluation, as stored
     runs.jobs                        the contract: one job, as engines and observers receive it

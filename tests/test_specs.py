@@ -372,3 +372,50 @@ def test_an_override_out_of_range_names_method_and_parameter():
 def test_a_method_without_parameters_says_that_it_has_none():
     with pytest.raises(UserError, match="There is no parameter of m"):
         method().values("tiny", {"layers": "2"})
+
+
+# --- nothing declared is endless ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"default": "x" * 100_000},
+        {"default": "x", "help": "x" * 100_000},
+        {"default": "x", "choices": ("x", "y" * 100_000)},
+        {"default": "x", "presets": {"tiny": "y" * 100_000}},
+        {"default": 1, "choices": tuple(range(1_000))},
+    ],
+    ids=lambda declared: list(declared)[-1],
+)
+def test_a_declared_text_or_list_without_end_is_refused_in_a_short_line(declared):
+    with pytest.raises(
+        (ValueError, UserError), match=r"(letters|entries), more than|at most"
+    ) as error:
+        Param(**({"name": "p", "help": "h"} | declared))
+    assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize("text", ["title", "summary", "reference"])
+def test_a_spec_with_a_text_without_end_is_refused(text):
+    with pytest.raises(ValueError, match=f"method m: {text} has 100,000 letters, more than 2,000"):
+        method(**{text: "x" * 100_000})
+
+
+def test_a_method_of_a_thousand_parameters_is_refused():
+    params = [Param(name=f"p{number}", default=1, help="h") for number in range(1_000)]
+    with pytest.raises(ValueError, match="method m: params has 1,000 entries, more than 500"):
+        method(*params)
+
+
+@pytest.mark.parametrize("text", ["1" + "0" * 4_000, "-1" + "0" * 400])
+def test_a_whole_number_that_no_table_can_show_is_refused(text):
+    with pytest.raises(UserError, match="out of range"):
+        param(1).parse(text, owner="m")
+    with pytest.raises(UserError, match="out of range"):
+        param(int(text))
+
+
+def test_a_text_without_end_cannot_be_set():
+    with pytest.raises(UserError, match=r"m\.p has 2,001 letters\. Give at most 2,000"):
+        param("").parse("x" * 2_001, owner="m")

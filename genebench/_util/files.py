@@ -11,9 +11,11 @@ import hashlib
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
@@ -25,7 +27,7 @@ DAY_SECONDS = 24 * 3600
 LOCK_FILE = ".lock"
 """Name of the file in a folder whose lock is that of the folder. NFS locks no folders."""
 
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Codes for a full disk, a used-up quota, and a file larger than the system allows."""
 NO_HANDLES = {errno.EMFILE, errno.ENFILE}
 """Codes for too many open files, of this process or of the machine."""
@@ -44,7 +46,7 @@ def full_disk(where: Path, remedy: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _DISK_FULL:
+        if error.errno in DISK_FULL:
             request = f"{remedy[0].lower()}{remedy[1:]}"
             raise UserError(
                 f"{where}: no space left to write. Free some space, or {request}"
@@ -144,9 +146,37 @@ def temporary_folder(parent: Path, prefix: str, suffix: str = ".tmp") -> Iterato
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file, or a link to one, for reading.
+
+    A pipe would wait for its writer, and a device such as ``/dev/zero`` never ends.
+
+    Raises:
+        OSError: there is no such file, or it is something else.
+    """
+    # Looked at before it is opened, because opening some devices has an effect.
+    _check_regular(path, path.stat().st_mode)
+    # Without waiting, because the file could be replaced by a pipe meanwhile.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    stream = os.fdopen(os.open(path, flags), "rb")
+    try:
+        _check_regular(path, os.fstat(stream.fileno()).st_mode)
+    except OSError:
+        stream.close()
+        raise
+    return stream
+
+
+def _check_regular(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as stream:
+    """Return the SHA-256 of a regular file's bytes, in hexadecimal."""
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

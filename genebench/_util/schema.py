@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+_LONGEST = 200
+"""Letters of a place and of a fault that are shown. A stranger's file may have endless keys."""
+
 
 def first_fault(error: ValidationError) -> str:
     """Return the first fault that pydantic found, with its place, as ``place: fault``.
 
     The place is a dotted path of keys, or ``the file`` if the file as a whole is at fault.
     """
-    fault = error.errors()[0]
-    place = ".".join(map(str, fault["loc"])) or "the file"
+    fault = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part)[:_LONGEST] for part in fault["loc"])[:_LONGEST] or "the file"
     match fault["type"]:
         case "extra_forbidden":
             return f"unknown key {place}"
@@ -20,4 +23,4 @@ def first_fault(error: ValidationError) -> str:
         case "too_short":
             return f"{place}: this list is empty"
         case _:
-            return f"{place}: {fault['msg']}"
+            return f"{place}: {fault['msg'][:_LONGEST]}"

@@ -1,22 +1,25 @@
-"""The audit of records: which faults they have, and whether kept predictions give their scores."""
+"""The audit of records: their faults, and whether their predictions give their scores."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
+from typing import Literal
 
 import numpy as np
 
 from genebench._util.hashing import code_digest
-from genebench.analysis.recompute import scored_anew
-from genebench.errors import UserError
+from genebench.analysis.recompute import Predictor, scored_anew
+from genebench.errors import UserError, describe
 from genebench.hookspecs import PROJECT
+from genebench.metrics.scoring import Scoring
 from genebench.plugins.registry import Registry
 from genebench.results.annotations import Verified
 from genebench.results.checks import ROUNDING, verify
+from genebench.results.limits import LINE_LETTERS, cut
 from genebench.results.panels import GENE_METRIC, PROFILE_GROUP, PROFILE_METRIC, PROFILE_SHARE
-from genebench.results.record import Record
+from genebench.results.record import UNSAVED, Record
 from genebench.results.store import ResultsStore
 from genebench.results.vectors import Vectors
 from genebench.runs.provenance import now
@@ -30,13 +33,32 @@ class Audit:
     faults: tuple[str, ...] = ()
     """Faults of the record, one line each. Empty if it is sound."""
     recomputed: tuple[str, ...] = ()
-    """Metrics that were computed again from the kept predictions."""
+    """Metrics that were computed again."""
     not_recomputed: str = ""
     """Reason why nothing was recomputed."""
+    unmarked: tuple[str, ...] = ()
+    """Reasons why the record is not verified, although metrics were recomputed."""
+    source: Literal["model", "predictions"] = "predictions"
+    """Origin of the predictions: made again from the saved model, or kept."""
+    digest: str = ""
+    """SHA-256 digest of the record's file as it was audited."""
+
+    @property
+    def is_verified(self) -> bool:
+        """True if all scores were recomputed, of predictions of a method without test data."""
+        return bool(self.recomputed) and not (self.faults or self.unmarked)
 
 
-def audit(results: ResultsStore, registry: Registry) -> Iterator[Audit]:
-    """Check every record of a folder, and its predictions where they are kept.
+def audit(
+    results: ResultsStore, registry: Registry, predictor: Predictor | None = None
+) -> Iterator[Audit]:
+    """Check every record of a folder, and score it again where that is possible.
+
+    Args:
+        results: the folder.
+        registry: the installed metrics and protocols.
+        predictor: predicts again from a saved model, where one is kept. Kept predictions are
+            scored otherwise.
 
     Raises:
         UserError: there is no such folder, or it is something else.
@@ -44,47 +66,100 @@ def audit(results: ResultsStore, registry: Registry) -> Iterator[Audit]:
     results.check_exists()
     for key in results.keys():  # noqa: SIM118  not a mapping
         try:
-            record = results.read(key)
+            # Taken before the file is read: of a file that changes meanwhile, it is not the digest.
+            digest = results.digest(key)
+            if record := results.read(key):
+                yield replace(_audit(record, results, registry, predictor), digest=digest)
         except UserError as error:
             yield Audit(key, (str(error),))
-            continue
-        if record:
-            yield _audit(record, results, registry)
+        except FileNotFoundError:
+            continue  # another process removed it since the folder was listed
+        except Exception as error:  # noqa: BLE001  a stranger's record may make any code raise
+            line = f"{results.paths.record(key)}: cannot be audited ({describe(error)})"
+            yield Audit(key, (cut(line, LINE_LETTERS),))
 
 
 def annotate(outcome: Audit, results: ResultsStore) -> None:
-    """Annotate a record as verified: its predictions were scored again, here."""
+    """Annotate a record as verified: all of its scores were computed again, here.
+
+    Raises:
+        ValueError: the record is not verified.
+    """
+    if not outcome.is_verified:
+        raise ValueError(f"record {outcome.key} is not verified")
     verified = Verified(
-        record=results.digest(outcome.key),
+        record=outcome.digest,
         when=now(),
         genebench=metadata.version(PROJECT),
         metrics=outcome.recomputed,
+        source=outcome.source,
     )
     results.annotations.add(outcome.key, verified=verified)
 
 
-def _audit(record: Record, results: ResultsStore, registry: Registry) -> Audit:
+def _audit(
+    record: Record, results: ResultsStore, registry: Registry, predictor: Predictor | None
+) -> Audit:
+    key = record.key
     if faults := verify(results.paths, record):
-        return Audit(record.key, tuple(faults))
+        return Audit(key, tuple(faults))
     if record.status == "failed":
-        return Audit(record.key, not_recomputed="failed")
-    if not record.predictions:
-        return Audit(record.key, not_recomputed="predictions were not kept")
+        return Audit(key, not_recomputed="failed")
+    has_model = record.model not in ("", UNSAVED)
+    if not has_model or predictor is None:
+        predictor = None
+        if not record.predictions:
+            return Audit(key, not_recomputed="predictions were not kept")
+    try:
+        scoring = scored_anew(record, results, registry, predictor)
+        stored = results.vectors(record)
+    except UserError as error:
+        return Audit(key, not_recomputed=str(error))
+    offered = registry.metrics.specs
     # A metric whose code changed since may give other values, which proves nothing.
     same_code = {
-        spec.name
-        for spec in registry.metrics.specs.values()
-        if record.metrics.get(spec.name) == code_digest(spec.code)
+        name
+        for name in record.scores
+        if name in offered and record.metrics.get(name) == code_digest(offered[name].code)
     }
-    try:
-        recomputed = scored_anew(record, results, registry).vectors
-    except UserError as error:
-        return Audit(record.key, not_recomputed=str(error))
-    comparable = sorted(same_code & {_metric(name) for name in recomputed})
+    comparable = sorted(same_code & {_metric(name) for name in scoring.vectors})
+    faults = list(_differences(stored, scoring.vectors, comparable))
     if not comparable:
-        return Audit(record.key, not_recomputed="the code of its metrics is another by now")
-    faults = list(_differences(results.vectors(record), recomputed, comparable))
-    return Audit(record.key, tuple(faults), tuple(comparable))
+        return Audit(key, tuple(faults), not_recomputed="the code of its metrics is another by now")
+    unmarked = [
+        *(_reason(name, record, registry, scoring) for name in record.scores.keys() - comparable),
+        # Ranks are made of shares, so that each of them counts.
+        *(
+            f"{name} was not recomputed: {_metric(name)} gives no such vector"
+            for name in stored.keys() - scoring.vectors
+            if _metric(name) in comparable
+        ),
+        *([] if predictor else _without_seal(record)),
+    ]
+    return Audit(
+        key, tuple(faults), tuple(comparable), unmarked=tuple(sorted(unmarked)),
+        source="model" if predictor else "predictions",
+    )  # fmt: skip
+
+
+def _reason(name: str, record: Record, registry: Registry, scoring: Scoring) -> str:
+    """Return the reason why a metric of a record was not recomputed."""
+    if name not in registry.metrics.specs:
+        return f"{name} was not recomputed: no such metric is installed"
+    if record.metrics.get(name) != code_digest(registry.metrics.specs[name].code):
+        return f"{name} was not recomputed: its code here is not that of the record"
+    failed = next((line for line in scoring.faults if line.startswith(f"metric {name} ")), "")
+    return f"{name} was not recomputed: {failed or 'it gave no values'}"
+
+
+def _without_seal(record: Record) -> Iterator[str]:
+    """Yield a reason if the method of a record could have seen the test data."""
+    if record.seal.level != "landlock":
+        reason = f": {record.seal.reason}" if record.seal.reason else ""
+        yield (
+            f"its method could have seen the test data (seal {record.seal.level}{reason}), so its "
+            "predictions prove nothing"
+        )
 
 
 def _differences(stored: Vectors, recomputed: Vectors, metrics: list[str]) -> Iterator[str]:

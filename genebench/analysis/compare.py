@@ -114,11 +114,13 @@ def compare(
 
 def _genes(variant: Variant, vectors_of: VectorsOf, metric: MetricSpec, panel: str) -> pd.DataFrame:
     """Return the metric of each gene, averaged over seeds: columns ``twin`` and ``value``."""
-    if metric.axis != "gene":
+    name = f"{GENE_METRIC}{metric.name}"
+    records = variant.scored(metric.name, panel) if metric.axis == "gene" else []
+    # A stranger's record may have the metric for profiles instead.
+    seeds = [vectors for record in records if name in (vectors := vectors_of(record))]
+    if not seeds:
         return pd.DataFrame({"twin": [], "value": []})
-    records = variant.scored(metric.name, panel)
-    seeds = [vectors_of(record) for record in records]
-    values = [pd.Series(v[f"{GENE_METRIC}{metric.name}"], v["gene.id"]) for v in seeds]
+    values = [pd.Series(v[name], v["gene.id"]) for v in seeds]
     twin = pd.Series(seeds[0]["gene.twin"], seeds[0]["gene.id"])
     table = pd.DataFrame({"twin": twin, "value": pd.concat(values, axis=1).mean(axis=1)})
     is_twin = seeds[0]["gene.twin"]

@@ -144,15 +144,7 @@ def ranked(entries: Sequence[Entry], metric: MetricSpec) -> list[Standing]:
                 seed_high=high,
             )
         )
-    # Methods are tested together with the first that can be, if they are of the same profiles.
-    evidence = [entry.evidence for entry in entries]
-    first = next(filter(None, evidence), None)
-    tested = {
-        row: of_row
-        for row, of_row in enumerate(evidence)
-        if of_row and first and of_row.is_paired_with(first)
-    }
-    if tested:
+    if tested := _largest_pairing([entry.evidence for entry in entries]):
         for row, outcome in _test(table, tested, sign).items():
             table[row] = replace(table[row], **outcome)
     table.sort(key=lambda row: (row.variant.control, row.rank is None, sign * row.mean))
@@ -160,6 +152,24 @@ def ranked(entries: Sequence[Entry], metric: MetricSpec) -> list[Standing]:
     # rows above, so that ranks never decrease down the table.
     ranks = accumulate((row.rank or 0 for row in table), max)
     return [replace(row, rank=row.rank and rank) for row, rank in zip(table, ranks, strict=True)]
+
+
+def _largest_pairing(evidence: Sequence[Evidence | None]) -> dict[int, Evidence]:
+    """Return row → evidence of the rows to test: the most that are of the same profiles.
+
+    One record of other profiles must not keep all others from being tested.
+    """
+    pairings: list[dict[int, Evidence]] = []
+    for row, of_row in enumerate(evidence):
+        if of_row is None:
+            continue
+        for pairing in pairings:
+            if next(iter(pairing.values())).is_paired_with(of_row):
+                pairing[row] = of_row
+                break
+        else:
+            pairings.append({row: of_row})
+    return max(pairings, key=len, default={})
 
 
 def description_of_test(table: Sequence[Standing]) -> str:

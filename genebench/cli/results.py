@@ -61,7 +61,7 @@ def verify(
     results: ResultsOption = DEFAULT_RESULTS,
     mark: Annotated[
         bool,
-        typer.Option("--mark", help="Mark records as verified whose scores were recomputed."),
+        typer.Option("--mark", help="Mark records as verified whose scores were all recomputed."),
     ] = False,
 ) -> int:
     """Recompute keys, digests and scores of every record, and list those that were edited.
@@ -103,11 +103,14 @@ def merge(
     merged = merge_results(sources, results)
     for line in merged.replaced:
         _echo(f"replaced: {line}")
+    for line in merged.kept:
+        _echo(f"kept: {line}")
     for line in merged.refused:
         _echo(f"not taken: {line}")
+    there = len(merged.same) + len(merged.kept)
     _echo(
-        f"{len(merged.added)} new, {len(merged.replaced)} replaced, {len(merged.same)} there "
-        f"already, {len(merged.refused)} not taken, in {results}"
+        f"{len(merged.added)} new, {len(merged.replaced)} replaced, {there} there already, "
+        f"{len(merged.refused)} not taken, in {results}"
     )
     return FAILED if merged.refused else OK
 
@@ -228,10 +231,15 @@ def _verify(store: ResultsStore, *, mark: bool = False) -> int:
     reasons = Counter(record.not_recomputed for record in audits if record.not_recomputed)
     for reason, number in reasons.items():
         _echo(f"{number} not recomputed: {reason}")
+    marked = ""
     if mark:
-        for record in recomputed:
+        unmarked = Counter(reason for record in recomputed for reason in record.unmarked)
+        for reason, number in unmarked.items():
+            _echo(f"{number} not marked: {reason}")
+        verified = [record for record in recomputed if record.is_verified]
+        for record in verified:
             audit.annotate(record, store)
-    marked = ", and marked as verified" if mark and recomputed else ""
+        marked = f", {len(verified)} marked as verified"
     _echo(
         f"{len(audits) - len(unsound)} of {len(audits)} records are sound, {len(recomputed)} "
         f"recomputed from their predictions{marked}"

@@ -123,13 +123,17 @@ def origin_marks(provenance: Provenance) -> Iterator[str]:
 
 
 def _preferred(earlier: Run, later: Run) -> Run:
-    """Return the run to show of two with the same key: one that is done, else the earlier.
+    """Return the run to show of two with the same key.
 
-    A mark holds for the file that was marked. So the marks of both are merged only if the files
-    are the same to the byte.
+    It is one that is done, else one that came in no bundle, else the earlier. A mark holds for the
+    file that was marked. So the marks of both are merged only if the files are the same to the
+    byte.
     """
-    only_later = earlier.record.status == "failed" and later.record.status == "done"
-    kept = later if only_later else earlier
+    # Host, times and notes of a submitted record are claims of its sender. max takes the first.
+    kept = max(
+        (earlier, later),
+        key=lambda run: (run.record.status == "done", "submitted" not in run.marks),
+    )
     if earlier.store.digest(earlier.key) != later.store.digest(later.key):
         return kept
     return replace(kept, marks=tuple(dict.fromkeys([*earlier.marks, *later.marks])))

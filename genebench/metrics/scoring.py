@@ -22,6 +22,7 @@ from genebench.errors import describe
 from genebench.metrics.agreement import varies
 from genebench.metrics.pairs import Expression, Pair, Pairs, Values
 from genebench.plugins.discovery import load_code
+from genebench.results.limits import LINE_LETTERS, cut
 from genebench.results.panels import (
     GENE_METRIC,
     PROFILE_GROUP,
@@ -178,7 +179,8 @@ class _Column:
         except KeyboardInterrupt:
             raise  # the user's, not the metric's
         except BaseException as error:  # noqa: BLE001  a metric may raise anything
-            return _Outcome(fault=f"metric {self.metric.name} failed: {describe(error)}")
+            line = f"metric {self.metric.name} failed: {describe(error)}"
+            return _Outcome(fault=cut(line, LINE_LETTERS))
 
 
 def _of_axis(columns: Iterable[_Column], axis: Axis) -> list[_Column]:

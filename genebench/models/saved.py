@@ -29,7 +29,9 @@ from genebench.methods.device import resolve_device
 from genebench.methods.predictions import predict
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
+from genebench.results.limits import LINE_LETTERS, MODEL_BYTES, cut
 from genebench.results.record import LARGEST, Identity
+from genebench.results.untrusted import open_limited
 from genebench.results.upgrades import upgraded_identity
 from genebench.specs import MethodSpec
 
@@ -203,7 +205,7 @@ def open_model(path: Path | str, device: str = "auto") -> SavedModel:
         standardiser = _standardiser(header, tensors)
     except Exception as error:  # a plugin's code, on what anybody may have written
         raise UserError(
-            f"{path}: {spec.name} cannot restore its model ({describe(error)}). "
+            f"{path}: {spec.name} cannot restore its model ({cut(describe(error), LINE_LETTERS)}). "
             "Install the version of the plugin that made it, or run again with --keep-models."
         ) from error
     return SavedModel(
@@ -266,10 +268,12 @@ def _read(path: Path) -> tuple[_Header, dict[str, NDArray[Any]]]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        # The library would wait for ever on a pipe.
+        open_limited(path, MODEL_BYTES).close()
         with safe_open(path, "numpy") as file:
             text = (file.metadata() or {}).get(_HEADER)
             if text is None:
-                raise UserError(
+                raise UserError(  # noqa: TRY301  the one fault that nothing below finds
                     f"{path}: genebench did not save this file. Give a model that genebench run "
                     "--keep-models wrote."
                 )
@@ -284,13 +288,19 @@ def _read(path: Path) -> tuple[_Header, dict[str, NDArray[Any]]]:
         ) from None
     except (OSError, SafetensorError) as error:
         raise UserError(
-            f"{path}: not a safetensors file, or damaged ({error}). Give another file."
+            f"{path}: not a safetensors file, or damaged ({cut(str(error), LINE_LETTERS)}). Give "
+            "another file."
         ) from None
     except ValidationError as error:
         raise UserError(
             f"{path}: not a model of this version ({first_fault(error)}). Run again with "
             "--keep-models."
         ) from None
+    except UserError:
+        raise
+    except Exception as error:  # anybody may have written the file
+        reason = cut(describe(error), LINE_LETTERS)
+        raise UserError(f"{path}: cannot be read ({reason}). Give another file.") from error
 
 
 def _notes(header: _Header, installed: str) -> tuple[str, ...]:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import stat
-import struct
 import tempfile
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,12 +21,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from genebench._util.files import atomic_write, full_disk, sha256_of
+from genebench._util.files import DISK_FULL, atomic_write, full_disk, open_regular, sha256_of
 from genebench._util.schema import first_fault
-from genebench.errors import UserError, some
+from genebench.errors import UserError, describe, some
+from genebench.results.limits import LINE_LETTERS, cut
 from genebench.results.paths import SHARED_FILES
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
+from genebench.results.untrusted import open_zip
 
 BUNDLE_FORMAT: Literal[1] = 1
 _MANIFEST = "manifest.json"
@@ -41,11 +41,6 @@ _UNPACKING_RATIO = 100
 
 _SMALL_BYTES = 64 << 20
 """Bytes that any bundle may unpack to, whatever the ratio."""
-
-_UNREADABLE = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError
-)  # fmt: skip
-"""Exceptions of zipfile for a file that is damaged, encrypted, or no zip file."""
 
 _ANOTHER_COPY = "Ask its sender for another copy."
 
@@ -66,7 +61,7 @@ class Manifest(BaseModel):
     licence: Text = Field(description="licence of the results, empty if none is named")
     created: Text = Field(description="time when the bundle was made, UTC, ISO 8601")
     genebench: Text = Field(description="version of genebench that made the bundle")
-    files: dict[str, str] = Field(description="name of every other file → its sha256")
+    files: dict[Text, Text] = Field(description="name of every other file → its sha256")
 
 
 def write_bundle(
@@ -120,7 +115,8 @@ def opened(path: Path) -> Iterator[tuple[Manifest, ResultsStore]]:
         with (
             full_disk(Path(folder), "Set TMPDIR to a larger place."),
             _damage(path),
-            zipfile.ZipFile(path) as archive,
+            open_regular(path) as stream,
+            open_zip(stream) as archive,
         ):
             manifest = _unpack(path, archive, Path(folder))
         yield manifest, ResultsStore(Path(folder))
@@ -131,12 +127,19 @@ def _damage(path: Path) -> Iterator[None]:
     """Turn every exception that a damaged zip file may raise into a UserError."""
     try:
         yield
-    except _UNREADABLE as error:
+    except UserError:
+        raise
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise  # the place of the unpacked files is full
         raise UserError(
-            f"{path}: not a bundle that can be read ({error}). {_ANOTHER_COPY}"
+            f"{path}: cannot be read ({error.strerror or error}). Check the path."
         ) from error
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
+    except Exception as error:
+        reason = cut(describe(error), LINE_LETTERS)
+        raise UserError(
+            f"{path}: not a bundle that can be read ({reason}). {_ANOTHER_COPY}"
+        ) from error
 
 
 def _unpack(path: Path, archive: zipfile.ZipFile, folder: Path) -> Manifest:
@@ -145,7 +148,9 @@ def _unpack(path: Path, archive: zipfile.ZipFile, folder: Path) -> Manifest:
     # The order matters: no byte is unpacked before the sizes and names of all entries are checked.
     _check_entries(path, entries)
     with archive.open(_MANIFEST) as stream:
-        content = stream.read(_MANIFEST_BYTES)
+        content = stream.read(_MANIFEST_BYTES + 1)
+    if len(content) > _MANIFEST_BYTES:
+        raise ValueError(f"its {_MANIFEST} has more than {_MANIFEST_BYTES:,} bytes")
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:

@@ -6,19 +6,27 @@ the remedy, which depends on the command.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genebench._util.files import sha256_of
 from genebench._util.hashing import checksum_of, key_of
-from genebench.errors import UserError
-from genebench.results.panels import GENE_METRIC, PROFILE_METRIC, PROFILE_SHARE, agree, scores_of
+from genebench.errors import UserError, describe
+from genebench.results.limits import LINE_LETTERS, MODEL_BYTES, RECORD_BYTES, VECTORS_BYTES, cut
+from genebench.results.panels import (
+    GENE_METRIC,
+    PROFILE_GROUP,
+    PROFILE_METRIC,
+    PROFILE_SHARE,
+    agree,
+    scores_of,
+)
 from genebench.results.paths import ResultPaths
 from genebench.results.record import LARGEST, Record, Score
+from genebench.results.untrusted import digest_of, read_document
 from genebench.results.upgrades import CHECKSUM_KEYS
 from genebench.results.vectors import Vectors, read_vectors
 from genebench.specs import check_name
@@ -32,6 +40,13 @@ REQUIRED_VECTORS = ("gene.id", "gene.twin")
 
 _NUMERIC_PREFIXES = (GENE_METRIC, PROFILE_METRIC, PROFILE_SHARE)
 
+_UNIQUE_IDS = ("gene.id", "profile.id")
+_IDS = (*_UNIQUE_IDS, PROFILE_GROUP)
+"""Vectors of texts."""
+
+_HEADER_BYTES = 256
+"""Bytes before the values of kept predictions, and more."""
+
 _SHOWN_LETTERS = 40
 """Letters of a hostile name that a message repeats."""
 
@@ -41,12 +56,16 @@ def verify(paths: ResultPaths, record: Record) -> list[str]:
 
     Reads all files of the record. The list is empty if the record is sound.
     """
-    document = json.loads(paths.record(record.key).read_bytes())
-    faults = [*key_faults(document), *outcome_faults(record)]
-    if record.status == "done":
-        faults += _file_faults(paths, record)
-    # Any edit breaks the checksum, but the faults above name the part that was edited.
-    return faults or list(checksum_faults(document))
+    path = paths.record(record.key)
+    try:
+        document = read_document(path, RECORD_BYTES)
+        faults = [*key_faults(document), *outcome_faults(record)]
+        if record.status == "done":
+            faults += _file_faults(paths, record)
+        # Any edit breaks the checksum, but the faults above name the part that was edited.
+        return faults or list(checksum_faults(document))
+    except Exception as error:  # noqa: BLE001  a stranger's file may make any code raise
+        return [f"cannot be checked ({cut(describe(error), LINE_LETTERS)})"]
 
 
 def name_faults(record: Record) -> Iterator[str]:
@@ -98,15 +117,23 @@ def outcome_faults(record: Record) -> Iterator[str]:
         yield "its status is failed, but it has no failure"
     if record.status == "failed" and record.scores:
         yield "its status is failed, but it has scores"
+    if record.status == "done" and not (record.genes["target"] and record.profiles["test"]):
+        yield "its status is done, but it has no target genes or no test profiles"
 
 
 def _file_faults(paths: ResultPaths, record: Record) -> Iterator[str]:
     # A done record has vectors, even if its own list of files was edited to have none.
     required = {paths.vectors(record): ""}
     for path, digest in {**required, **paths.digests(record)}.items():
-        if not path.exists():
+        try:
+            found = stored_digest(record, path)
+        except (FileNotFoundError, NotADirectoryError):
             yield f"{path.name} is missing"
-        elif sha256_of(path) != digest:
+            continue
+        except OSError as error:
+            yield f"{path.name} cannot be read ({error.strerror})"
+            continue
+        if found != digest:
             yield f"{path.name} was changed after it was written"
         elif path.suffix == ".npz":
             try:
@@ -117,24 +144,59 @@ def _file_faults(paths: ResultPaths, record: Record) -> Iterator[str]:
                 yield from vector_faults(record, vectors)
 
 
+def stored_digest(record: Record, path: Path) -> str:
+    """Return the SHA-256 digest of one of the files beside a record.
+
+    Raises:
+        OSError: there is no such file, it is not a regular one, or it is larger than the record's
+            can be.
+    """
+    most = {
+        ".npz": VECTORS_BYTES,
+        ".npy": _HEADER_BYTES + 4 * record.profiles["test"] * record.genes["target"],
+    }.get(path.suffix, MODEL_BYTES)
+    return digest_of(path, most)
+
+
 def vector_faults(record: Record, vectors: Vectors) -> Iterator[str]:
     """Yield faults of vectors: their lengths, their values, and the record's scores from them."""
-    faults = list(shape_faults(record, vectors))
-    faults += [f"vector {name} is missing" for name in REQUIRED_VECTORS if name not in vectors]
+    faults = [*missing_faults(record, vectors), *shape_faults(record, vectors)]
     # Scores can only be computed from whole vectors, and shares only be compared with sound scores.
     faults = faults or list(_score_faults(record.scores, scores_of(vectors)))
     yield from faults or share_faults(record, vectors)
 
 
+def missing_faults(
+    record: Record, vectors: Vectors, names: Collection[str] | None = None
+) -> Iterator[str]:
+    """Yield a fault for each vector that a record needs and does not have.
+
+    Args:
+        record: a done record.
+        vectors: its vectors.
+        names: names of the vectors that were read. None if all were.
+    """
+    for name in REQUIRED_VECTORS:
+        if (names is None or name in names) and name not in vectors:
+            yield f"vector {name} is missing"
+    if names is None:
+        for metric in record.scores:
+            if (
+                f"{GENE_METRIC}{metric}" not in vectors
+                and f"{PROFILE_METRIC}{metric}" not in vectors
+            ):
+                yield f"{metric} is in the record or in its vectors, but not in both"
+
+
 def shape_faults(record: Record, vectors: Vectors) -> Iterator[str]:
-    """Yield a fault for each vector of a wrong length or without numbers.
+    """Yield a fault for each vector of a wrong length, of a wrong type or without numbers.
 
     The vectors may be any part of the record's.
     """
     for name, values in vectors.items():
-        subject, length = "test profiles", record.profiles.get("test")
+        subject, length = "test profiles", record.profiles["test"]
         if name.startswith("gene"):
-            subject, length = "target genes", record.genes.get("target")
+            subject, length = "target genes", record.genes["target"]
         if values.shape != (length,):
             yield (
                 f"vector {name} has shape {values.shape}, not one value for each of "
@@ -142,10 +204,14 @@ def shape_faults(record: Record, vectors: Vectors) -> Iterator[str]:
             )
         elif name == "gene.twin" and values.dtype != np.bool_:
             yield f"vector {name} is not true or false"
+        elif name in _IDS and values.dtype.kind != "U":
+            yield f"vector {name} does not hold texts"
+        elif name in _UNIQUE_IDS and len(set(values.tolist())) < length:
+            yield f"vector {name} has an id twice"
         elif name.startswith(_NUMERIC_PREFIXES) and not _holds_measures(values):
             yield (
                 f"vector {name} holds a value that is not a finite number, or beyond the limit of "
-                f"±{LARGEST:g}"
+                f"±{LARGEST:g}, or is not of float32 or float64"
             )
 
 
@@ -154,7 +220,8 @@ def _holds_measures(values: NDArray[Any]) -> bool:
 
     Any NaN makes both the minimum and the maximum NaN, and comparisons with NaN are false.
     """
-    if values.dtype.kind != "f":
+    # A mean of float16 overflows at 65,504.
+    if values.dtype.kind != "f" or values.dtype.itemsize < 4:  # noqa: PLR2004
         return False
     return bool(values.min(initial=0) >= -LARGEST and values.max(initial=0) <= LARGEST)
 

@@ -38,6 +38,8 @@ class Merged:
     """Keys whose result was there already."""
     replaced: list[str] = field(default_factory=list)
     """One line for each record that was replaced by one that holds more."""
+    kept: list[str] = field(default_factory=list)
+    """One line for each record that was kept, although a submitted one holds more."""
     refused: list[str] = field(default_factory=list)
     """One line for each record that is in conflict, or unsound, with the remedy."""
 
@@ -99,23 +101,27 @@ def _merge(
     records, faults = source.sound(thorough=True)
     merged.refused += [fault.line for fault in faults]
     for record in records:
+        # A folder may hold records that came in a bundle, too.
+        sender = submitted or source.annotations.read(record.key).submitted
         try:
-            _merge_record(source, destination, record, name, merged)
+            _merge_record(source, destination, record, merged, sender=sender, name=name)
         except UserError as error:
             merged.refused.append(str(error))
-            continue
-        # A record that was here before the bundle came was not submitted with it.
-        if submitted and record.key in merged.added:
-            destination.annotations.add(record.key, submitted=submitted)
 
 
 def _merge_record(
-    source: ResultsStore, destination: ResultsStore, theirs: Record, name: str, merged: Merged
+    source: ResultsStore,
+    destination: ResultsStore,
+    theirs: Record,
+    merged: Merged,
+    *,
+    sender: Submitted | None,
+    name: str,
 ) -> None:
     key, ours = theirs.key, destination.read(theirs.key)
     file_name = destination.paths.record(key).name
     if ours is None:
-        _copy(source, destination, theirs)
+        _copy(source, destination, theirs, sender)
         merged.added.append(key)
         return
     # Ours must be sound itself before it can show that theirs is the same result.
@@ -131,15 +137,24 @@ def _merge_record(
             f"conflict: {_label(theirs)}: {difference}, in {name}. Run it again, and remove "
             f"{file_name} from the folder that is wrong."
         )
-    if reason := _gain(ours, theirs):
-        _copy(source, destination, theirs)
+    reason = _gain(ours, theirs)
+    if reason and sender:
+        # Host, times and notes of a stranger are claims, whatever else the record holds.
+        merged.kept.append(
+            f"{_label(theirs)}: that of {sender.name} in {name} would be taken because "
+            f"{reason}, but a submitted record replaces none. Remove {file_name} to take it."
+        )
+    elif reason:
+        _copy(source, destination, theirs, None)
         merged.replaced.append(f"{_label(theirs)}: {reason}")
     else:
         merged.same.append(key)
 
 
-def _copy(source: ResultsStore, destination: ResultsStore, record: Record) -> None:
-    """Copy a record, its files and its sender.
+def _copy(
+    source: ResultsStore, destination: ResultsStore, record: Record, sender: Submitted | None
+) -> None:
+    """Copy a record and its files, marked with its sender.
 
     All files are copied to temporary names first, and renamed when every copy is whole. Then the
     record takes the place of an earlier one. Each has its own files at any moment.
@@ -162,12 +177,13 @@ def _copy(source: ResultsStore, destination: ResultsStore, record: Record) -> No
         for copy, path in copies.items():
             make_readable(copy)
             copy.replace(path)
+        # "verified" stays behind: it describes the dataset and predictions of the other folder.
         paths.annotations(key).unlink(missing_ok=True)
+        # Before the record: it must never be here without its sender.
+        if sender:
+            destination.annotations.add(key, submitted=sender)
         with atomic_write(paths.record(key)) as stream:
             stream.write(document)
-    # "verified" stays behind: it describes the dataset and predictions of the other folder.
-    if submitted := source.annotations.read(key).submitted:
-        destination.annotations.add(key, submitted=submitted)
 
 
 def _gain(ours: Record, theirs: Record) -> str:

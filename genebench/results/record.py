@@ -6,7 +6,7 @@ or changes its meaning. :mod:`genebench.results.upgrades` turns older records in
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from genebench._util.hashing import checksum_of
+from genebench.results import limits
 from genebench.results.upgrades import upgraded
 from genebench.specs import Value
 
@@ -43,8 +44,33 @@ Measure = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Seconds = Annotated[float, Field(ge=0, le=1e10)]
 
+# Who reads a record did not write it, so no text and no table of it is endless.
+Name = Annotated[str, Field(max_length=limits.NAME_LETTERS)]
+Line = Annotated[str, Field(max_length=limits.LINE_LETTERS)]
+Text = Annotated[str, Field(max_length=limits.TEXT_LETTERS)]
+Setting = bool | int | float | Line
+"""A :data:`genebench.specs.Value` in a record."""
+Item = TypeVar("Item")
+Names = Annotated[tuple[Name, ...], Field(max_length=limits.ENTRIES)]
+Table = Annotated[dict[Name, Item], Field(max_length=limits.ENTRIES)]
+Versions = Annotated[dict[Name, Name], Field(max_length=limits.VERSIONS)]
+Notes = Annotated[tuple[Line, ...], Field(max_length=limits.NOTES)]
+Column = Annotated[tuple[Measure, ...], Field(max_length=limits.POINTS)]
+Curves = Annotated[dict[Name, Item], Field(max_length=limits.CURVES)]
+
 _PARTS = {"profiles": ["train", "validation", "test"], "genes": ["landmark", "target"]}
 """Table → the keys that it always has. Every report reads them."""
+
+_MOST = {"profiles": limits.COUNT_OF_PROFILES, "genes": limits.COUNT_OF_GENES}
+"""Table → upper limit of its numbers."""
+
+
+def _checked_numbers(table: dict[str, Value], limit: str) -> dict[str, Value]:
+    """Return a table of values, all of whose numbers are within ±:data:`LARGEST`."""
+    for name, value in table.items():
+        if isinstance(value, int | float) and abs(value) > LARGEST:
+            raise ValueError(f"{name[:40]} is larger than {limit}")
+    return table
 
 
 class _Part(BaseModel):
@@ -54,32 +80,42 @@ class _Part(BaseModel):
 class Code(_Part):
     """The code of a plugin."""
 
-    distribution: str = Field(description="name of the installed distribution")
-    version: str = Field(description="version of the distribution")
-    digest: str = Field(description="digest of the package's source files")
+    distribution: Name = Field(description="name of the installed distribution")
+    version: Name = Field(description="version of the distribution")
+    digest: Name = Field(description="digest of the package's source files")
 
 
 class Identity(_Part):
     """The content that the key is a hash of."""
 
-    method: str = Field(description="name of the method")
-    params: dict[str, Value] = Field(description="parameters in effect, every one")
+    method: Name = Field(description="name of the method")
+    params: Table[Setting] = Field(description="parameters in effect, every one")
     seed: Count = Field(description="seed, 0 for a deterministic method")
-    protocol: str = Field(description="name of the protocol")
+    protocol: Name = Field(description="name of the protocol")
     protocol_version: Count = Field(description="version of the protocol's definition")
-    train: str = Field(description="profiles it trains on, and their statistics")
-    validation: str = Field(description="profiles of the validation set, and their statistics")
-    test: str = Field(description="profiles it is tested on, and their statistics")
-    data: str = Field(description="digest of the dataset, its split included")
+    train: Name = Field(description="profiles it trains on, and their statistics")
+    validation: Name = Field(description="profiles of the validation set, and their statistics")
+    test: Name = Field(description="profiles it is tested on, and their statistics")
+    data: Name = Field(description="digest of the dataset, its split included")
     code: Code = Field(description="the plugin that the method came from")
     numerics: Count = Field(description="version of genebench's own arithmetic")
     # Left out if it is empty, so that keys of protocols with built-in splits stay as they were.
-    splits: dict[str, str] = Field(
+    splits: Table[Name] = Field(
         default={},
         exclude_if=lambda splits: not splits,
         description="split of a plugin that the protocol uses → digest of its code and of the "
         "profile tables that it splits. Absent if every split is built in",
     )
+
+    @field_validator("params")
+    @classmethod
+    def _check_params(cls, params: dict[str, Value]) -> dict[str, Value]:
+        """Refuse whole numbers that Python itself cannot print."""
+        _checked_numbers(
+            {name: value for name, value in params.items() if isinstance(value, int)},
+            "the value of any parameter",
+        )
+        return params
 
     @property
     def is_trial(self) -> bool:
@@ -126,27 +162,27 @@ class Score(_Part):
 class Failure(_Part):
     """The reason for a job's failure."""
 
-    kind: str = Field(description="class of the exception")
-    message: str = Field(description="its message")
-    traceback: str = Field(description="the whole traceback")
+    kind: Name = Field(description="class of the exception")
+    message: Line = Field(description="its message")
+    traceback: Text = Field(description="the whole traceback")
 
 
 class PluginOrigin(_Part):
     """The origin of a distribution whose code took part."""
 
-    version: str = Field(description="version of the distribution")
+    version: Name = Field(description="version of the distribution")
     install: Install = Field(
         description="wheel (an ordinary install), editable (runs from a checkout), file (a "
         "Python file named on the command line), built-in (part of genebench) or path (other files "
         "than those of the installed distribution, found earlier on PYTHONPATH, so that version "
         "may be wrong)"
     )
-    commit: str = Field(default="", description="git commit of the checkout, empty without one")
+    commit: Name = Field(default="", description="git commit of the checkout, empty without one")
     dirty: bool = Field(
         default=False,
         description="true if the checkout had changes to its files that no commit holds",
     )
-    digest: str = Field(
+    digest: Name = Field(
         default="", description="digest of its source files, empty if they were not read"
     )
 
@@ -154,20 +190,20 @@ class PluginOrigin(_Part):
 class Provenance(_Part):
     """The place, time and software of the work."""
 
-    command: str = Field(description="the command line, or 'python' when run from Python")
-    started: str = Field(description="start of the job, UTC, ISO 8601")
-    host: str = Field(description="name of the machine")
-    platform: str = Field(description="operating system and processor")
-    cpus: int = Field(description="processors that the process may use")
-    device: str = Field(description="device that the method had to use")
-    accelerator: str = Field(description="name of the GPU in use, empty on the CPU")
-    python: str = Field(description="version of Python")
-    versions: dict[str, str] = Field(description="version of every distribution that took part")
-    git: dict[str, str] = Field(
+    command: Text = Field(description="the command line, or 'python' when run from Python")
+    started: Name = Field(description="start of the job, UTC, ISO 8601")
+    host: Name = Field(description="name of the machine")
+    platform: Name = Field(description="operating system and processor")
+    cpus: Count = Field(description="processors that the process may use")
+    device: Name = Field(description="device that the method had to use")
+    accelerator: Name = Field(description="name of the GPU in use, empty on the CPU")
+    python: Name = Field(description="version of Python")
+    versions: Versions = Field(description="version of every distribution that took part")
+    git: Versions = Field(
         description="distribution → git commit, with '-dirty' when there are changes, only for "
         "those that run from a checkout"
     )
-    plugins: dict[str, PluginOrigin] = Field(
+    plugins: Table[PluginOrigin] = Field(
         default={}, description="distribution → where its code came from, if that is known"
     )
 
@@ -183,53 +219,53 @@ class Seal(_Part):
     abi: Count = Field(
         default=0, description="version of the kernel's Landlock interface in force, 0 if none"
     )
-    isolated: tuple[str, ...] = Field(
+    isolated: Names = Field(
         default=(),
         description="what else the process was kept from by namespaces: network, ipc, …",
     )
-    reason: str = Field(default="", description="why the level is not higher, empty for landlock")
+    reason: Line = Field(default="", description="why the level is not higher, empty for landlock")
 
 
 class Record(_Part):
     """One method under one protocol: identity, state, scores, provenance."""
 
     format: Literal[4] = Field(description="version of this schema")
-    key: str = Field(description="hash of the identity, and the name of the record's files")
+    key: Name = Field(description="hash of the identity, and the name of the record's files")
     status: Literal["done", "failed"] = Field(description="how the job ended")
     identity: Identity = Field(description="what was run")
-    dataset: str = Field(description="name that the dataset was run by")
-    preset: str = Field(description="preset that the parameters were taken from")
+    dataset: Name = Field(description="name that the dataset was run by")
+    preset: Name = Field(description="preset that the parameters were taken from")
     published_data: bool = Field(description="true if the data are those of the published tables")
-    profiles: dict[str, Count] = Field(
+    profiles: Table[Count] = Field(
         description="number of train, validation and test profiles",
         json_schema_extra={"required": [*_PARTS["profiles"]]},
     )
-    genes: dict[str, Count] = Field(
+    genes: Table[Count] = Field(
         description="number of landmark and target genes",
         json_schema_extra={"required": [*_PARTS["genes"]]},
     )
-    choices: dict[str, Value] = Field(
+    choices: Table[Setting] = Field(
         description="values chosen on the validation set: λ, k, epoch, …"
     )
-    notes: tuple[str, ...] = Field(description="remarks of the method for the reader")
-    curves: dict[str, dict[str, tuple[Measure, ...]]] = Field(
+    notes: Notes = Field(description="remarks of the method for the reader")
+    curves: Curves[Curves[Column]] = Field(
         default={},
         description="curves behind the choices: name of a table → column → numbers, "
         "columns of one length",
     )
-    scores: dict[str, dict[str, Score]] = Field(description="metric → panel → score")
-    metrics: dict[str, str] = Field(
+    scores: Table[Table[Score]] = Field(description="metric → panel → score")
+    metrics: Table[Name] = Field(
         description="metric → digest of its code, for every metric that was tried"
     )
     constant_truth: Count = Field(description="target genes whose truth does not vary in the test")
     constant_prediction: Count = Field(description="target genes predicted by one constant value")
-    vectors: str = Field(
+    vectors: Name = Field(
         description="sha256 of the .npz of per-gene values, empty if the job failed"
     )
-    predictions: str = Field(
+    predictions: Name = Field(
         description="sha256 of the kept predictions, empty if they were not kept"
     )
-    model: str = Field(
+    model: Name = Field(
         default="",
         description="sha256 of the saved model, empty if it was not kept, 'none' if it cannot be",
     )
@@ -237,8 +273,8 @@ class Record(_Part):
         default=None,
         description="number of fitted parameters, null if the method does not report it",
     )
-    seconds: dict[str, Seconds] = Field(description="wall time of each phase: fit, predict, score")
-    shared_fit: tuple[str, ...] = Field(description="protocols that shared this fit")
+    seconds: Table[Seconds] = Field(description="wall time of each phase: fit, predict, score")
+    shared_fit: Names = Field(description="protocols that shared this fit")
     peak_memory: Count = Field(description="peak resident memory while the job ran, bytes")
     peak_memory_scope: Literal["job", "process"] = Field(
         description="job (the peak of this job alone) or process (the peak of the process so far)"
@@ -246,7 +282,7 @@ class Record(_Part):
     failure: Failure | None = Field(description="reason of a failure, null if the job is done")
     seal: Seal = Field(description="how far the method was kept from its test data")
     provenance: Provenance = Field(description="where, when and with what")
-    checksum: str = Field(
+    checksum: Name = Field(
         default="",
         description="sha256 of all other keys in canonical form. It shows later edits, and is no "
         "proof of who wrote the record",
@@ -260,7 +296,10 @@ class Record(_Part):
     @field_validator("profiles", "genes")
     @classmethod
     def _check_counts(cls, table: dict[str, int], info: ValidationInfo) -> dict[str, int]:
-        """Refuse a table without a number that reports read."""
+        """Refuse a table without a number that reports read, or with one beyond any dataset."""
+        most = _MOST[str(info.field_name)]
+        if large := next((name for name in table if table[name] > most), ""):
+            raise ValueError(f"{large} is more than {most:,}")
         if missing := [name for name in _PARTS[str(info.field_name)] if name not in table]:
             raise ValueError(f"has no {' and no '.join(missing)}")
         return table
@@ -269,12 +308,7 @@ class Record(_Part):
     @classmethod
     def _check_choices(cls, choices: dict[str, Value]) -> dict[str, Value]:
         """Refuse numbers that no figure can draw: Python's whole numbers have no upper limit."""
-        for name, value in choices.items():
-            if isinstance(value, int | float) and abs(value) > LARGEST:
-                raise ValueError(
-                    f"{name[:40]} is larger than any value that a validation set can choose"
-                )
-        return choices
+        return _checked_numbers(choices, "any value that a validation set can choose")
 
     @field_validator("curves")
     @classmethod
@@ -286,6 +320,9 @@ class Record(_Part):
             lengths = {len(column) for column in table.values()}
             if len(lengths) > 1 or 0 in lengths:
                 raise ValueError(f"columns of {name[:40]} are empty, or not of one length")
+        numbers = sum(len(column) for table in curves.values() for column in table.values())
+        if numbers > limits.CURVE_NUMBERS:
+            raise ValueError(f"{numbers:,} numbers are more than {limits.CURVE_NUMBERS:,}")
         return curves
 
     @model_validator(mode="before")

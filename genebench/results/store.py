@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +39,14 @@ from genebench._util.locks import LocksUnsupportedError, lock
 from genebench._util.schema import first_fault
 from genebench.errors import UserError
 from genebench.results.annotations import AnnotationFiles
-from genebench.results.checks import name_faults, shape_faults, verify
+from genebench.results.checks import (
+    missing_faults,
+    name_faults,
+    shape_faults,
+    stored_digest,
+    verify,
+)
+from genebench.results.limits import ANNOTATIONS_BYTES, RECORD_BYTES, cut
 from genebench.results.paths import (
     CHECKPOINT_FOLDERS,
     OTHER_FOLDER,
@@ -46,6 +54,13 @@ from genebench.results.paths import (
     ResultPaths,
 )
 from genebench.results.record import Identity, Kept, Record
+from genebench.results.untrusted import (
+    as_user_error,
+    digest_of,
+    map_matrix,
+    read_document,
+    read_file,
+)
 from genebench.results.vectors import RUN_AGAIN, Vectors, read_vectors, write_npz
 
 LAYOUT = 2
@@ -62,6 +77,12 @@ _CHECKPOINTS, _RECORDS = "checkpoints", "records"
 
 _CHECKPOINT_DAYS = 30
 """Days that checkpoints are kept for their job to be run again."""
+
+_SHOWN_LETTERS = 40
+"""Letters of a value in a stranger's file that a message repeats."""
+
+_MOST_FORMATS = 1_000
+"""Formats that a later genebench may have. A larger number is no format."""
 
 
 class Fault(NamedTuple):
@@ -116,11 +137,12 @@ class ResultsStore:
         """
         with user_errors(self.paths.layout, OTHER_FOLDER, trouble="cannot be read"):
             try:
-                return json.loads(self.paths.layout.read_bytes())["genebench-results"]
+                content = read_document(self.paths.layout, ANNOTATIONS_BYTES)
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            except (ValueError, TypeError, KeyError):
+            except ValueError:
                 return "unknown"
+            return content.get("genebench-results", "unknown")
 
     def check(self) -> None:
         """Check that the folder, if it exists, is a results folder of a layout that is read.
@@ -136,9 +158,10 @@ class ResultsStore:
                     not path.name.startswith(".") for path in self.root.iterdir()
                 ):
                     raise UserError(f"{self.root}: not a results folder. {OTHER_FOLDER}")
-        elif layout not in _LAYOUTS:
-            known = " or ".join(map(str, _LAYOUTS))
-            raise UserError(f"{self.paths.layout}: layout {layout} is not {known}. {OTHER_FOLDER}")
+        # type(), because in Python True == 1.
+        elif type(layout) is not int or layout not in _LAYOUTS:
+            known, shown = " or ".join(map(str, _LAYOUTS)), cut(str(layout), _SHOWN_LETTERS)
+            raise UserError(f"{self.paths.layout}: layout {shown} is not {known}. {OTHER_FOLDER}")
 
     def check_exists(self) -> None:
         """Check that the folder exists, and is a results folder of a layout that is read.
@@ -169,19 +192,20 @@ class ResultsStore:
             UserError: the record is damaged, or is that of another key.
         """
         path = self.paths.record(key)
-        with user_errors(path, "Check the file's permissions.", trouble="cannot be read"):
-            try:
-                content = path.read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
-                return None
         try:
-            record = Record.model_validate_json(content)
-        except ValidationError as error:
-            raise UserError(f"{path}: {_explain(error)}") from error
+            with as_user_error(
+                path, "cannot be read", "Remove the file, or check its permissions."
+            ):
+                try:
+                    record = Record.model_validate_json(read_file(path, RECORD_BYTES))
+                except ValidationError as error:
+                    raise UserError(f"{path}: {_explain(error)}") from error
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         # A copy of a record under another name must not count as a second result.
         if record.key != key:
-            name = self.paths.record(record.key).name
-            raise UserError(f"{path}: holds the record of key {record.key}. Rename it to {name}.")
+            held = cut(record.key, _SHOWN_LETTERS)
+            raise UserError(f"{path}: holds the record of key {held}. Rename it to {held}.json.")
         # Here rather than in verify: every reader shows names, and few verify first.
         for fault in name_faults(record):
             raise UserError(f"{path}: {fault}. Remove the file.")
@@ -189,12 +213,11 @@ class ResultsStore:
 
     def written(self, key: str) -> dict[str, Any]:
         """Return the document of a readable record as it was written, before any upgrade."""
-        document: dict[str, Any] = json.loads(self.paths.record(key).read_bytes())
-        return document
+        return read_document(self.paths.record(key), RECORD_BYTES)
 
     def digest(self, key: str) -> str:
         """Return the SHA-256 digest of a record's file."""
-        return sha256_of(self.paths.record(key))
+        return digest_of(self.paths.record(key), RECORD_BYTES)
 
     def records(self) -> Iterator[Record]:
         """Yield all records in the order of their keys.
@@ -252,8 +275,11 @@ class ResultsStore:
         """
         path = self.paths.vectors(record)
         vectors = read_vectors(path, record.vectors, names)
-        for fault in shape_faults(record, vectors):
-            raise UserError(f"{path}: {fault}. {RUN_AGAIN}")
+        with as_user_error(path, "cannot be read as vectors", RUN_AGAIN):
+            for fault in chain(
+                missing_faults(record, vectors, names), shape_faults(record, vectors)
+            ):
+                raise UserError(f"{path}: {fault}. {RUN_AGAIN}")
         return vectors
 
     def predictions(self, record: Record) -> NDArray[np.float32] | None:
@@ -262,13 +288,14 @@ class ResultsStore:
         The matrix is a memory map, profiles × targets.
 
         Raises:
-            UserError: the predictions were changed after they were written.
+            UserError: the predictions were changed after they were written, or have another shape
+                or type than the record says.
         """
         path = self._kept_path(record, "predictions")
         if path is None:
             return None
-        matrix: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-        return matrix
+        with as_user_error(path, "cannot be read as predictions", RUN_AGAIN):
+            return map_matrix(path, (record.profiles["test"], record.genes["target"]))
 
     def model_path(self, record: Record) -> Path | None:
         """Return the file of the saved model, or None if it was not saved.
@@ -289,10 +316,9 @@ class ResultsStore:
         if digest is None or not path.exists():
             return None
         # Callers read the file later, piece by piece, so the whole of it is checked before.
-        with user_errors(path, "Check the file's permissions.", trouble="cannot be read"):
-            is_same = sha256_of(path) == digest
-        if not is_same:
-            raise UserError(f"{path}: was changed after it was written. {RUN_AGAIN}")
+        with as_user_error(path, "cannot be read", RUN_AGAIN):
+            if stored_digest(record, path) != digest:
+                raise UserError(f"{path}: was changed after it was written. {RUN_AGAIN}")
         return path
 
     def write(self, record: Record, vectors: Vectors) -> Record:
@@ -452,6 +478,6 @@ def _explain(error: ValidationError) -> str:
     """Return why a file is no record, and what to do."""
     first = error.errors()[0]
     remedy = "Remove the file and run again."
-    if first["loc"] == ("format",):
-        remedy = f"Use the genebench that wrote format {first['input']!r}."
+    if first["loc"] == ("format",) and first["input"] in range(_MOST_FORMATS):
+        remedy = f"Use the genebench that wrote format {first['input']}."
     return f"not a record of this version ({first_fault(error)}). {remedy}"

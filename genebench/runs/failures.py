@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from genebench._util.descriptors import kept_open
 from genebench._util.text import encodable
 from genebench.errors import describe
+from genebench.results.limits import LINE_LETTERS, NAME_LETTERS, TEXT_LETTERS, cut, cut_middle
 from genebench.results.record import Failure
 from genebench.sealing.failure import SealedFailureError
 
@@ -22,9 +23,19 @@ class MethodFailedError(Exception):
         if isinstance(error, SealedFailureError):
             self.failure = error.failure
             return
-        # A traceback may quote bytes that are no text, such as the name of a file.
-        lines = encodable("".join(traceback.format_exception(error)))
-        self.failure = Failure(kind=kind, message=message, traceback=lines)
+        self.failure = Failure(
+            kind=cut(kind, NAME_LETTERS),
+            message=cut(message, LINE_LETTERS),
+            # A traceback may quote bytes that are no text, such as the name of a file.
+            traceback=cut_middle(encodable(_traceback(error)), TEXT_LETTERS),
+        )
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001  exceptions of plugins can be anything
+        return "".join(traceback.format_tb(error.__traceback__))
 
 
 @contextmanager

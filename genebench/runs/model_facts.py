@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genebench._util.text import encodable
 from genebench.method import Model
+from genebench.results import limits
 from genebench.results.panels import GENE_MODEL
+
+Item = TypeVar("Item")
 
 
 class BadModelError(Exception):
@@ -32,7 +37,9 @@ class ModelFacts(NamedTuple):
 
 
 def model_facts(model: Model, n_targets: int) -> ModelFacts:
-    """Return the facts that a model states about itself.
+    """Return the facts that a model states about itself, cut to the limits of a record.
+
+    A note says what was cut, so that a talkative method loses no result.
 
     Args:
         model: a fitted model.
@@ -41,26 +48,85 @@ def model_facts(model: Model, n_targets: int) -> ModelFacts:
     Raises:
         BadModelError: a curve, the number of parameters or a value per target is malformed.
     """
+    remarks: list[str] = []
     return ModelFacts(
-        choices={_text(name): _text(_plain(value)) for name, value in model.choices.items()},
-        notes=tuple(map(_text, model.notes)),
-        curves=_curves(model),
+        choices=_choices(model, remarks),
+        curves=_curves(model, remarks),
         n_parameters=_n_parameters(model),
-        vectors=_vectors(model, n_targets),
+        vectors=_vectors(model, n_targets, remarks),
+        # Last, because the remarks follow the notes.
+        notes=(*_notes(model, remarks), *remarks),
     )
 
 
-def _curves(model: Model) -> dict[str, dict[str, tuple[float, ...]]]:
-    """Return the curves that have at least one point."""
-    curves = {
-        _text(name): {_text(column): tuple(map(float, values)) for column, values in curve.items()}
-        for name, curve in model.curves.items()
+def _notes(model: Model, remarks: list[str]) -> list[str]:
+    """Return the first notes, each cut to a line."""
+    notes = list(model.notes)
+    most = limits.METHOD_NOTES
+    if len(notes) > most:
+        remarks.append(f"{len(notes):,} notes were given. The first {most} are kept.")
+    return [limits.cut(encodable(note), limits.LINE_LETTERS) for note in notes[:most]]
+
+
+def _choices(model: Model, remarks: list[str]) -> dict[str, Any]:
+    choices = {name: _plain(value) for name, value in model.choices.items()}
+    return {
+        name: limits.cut(encodable(value), limits.LINE_LETTERS) if isinstance(value, str) else value
+        for name, value in _first(choices, limits.ENTRIES, "choices", remarks).items()
     }
-    for name, curve in curves.items():
-        if len({len(values) for values in curve.values()}) > 1:
+
+
+def _curves(model: Model, remarks: list[str]) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Return the curves that have at least one point."""
+    curves = {}
+    for name, columns in _first(model.curves, limits.CURVES, "curves", remarks).items():
+        kept = _first(columns, limits.CURVES, f"columns of curve {name}", remarks)
+        lengths = {len(values) for values in kept.values()}
+        if len(lengths) > 1:
             raise BadModelError(f"curve {name}: its columns are not of one length")
-    # A training that stops before its first epoch has an empty curve: nothing to show.
-    return {name: curve for name, curve in curves.items() if any(curve.values())}
+        # A training that stops before its first epoch has an empty curve: nothing to show.
+        if points := max(lengths, default=0):
+            curves[name] = _thinned(name, kept, points, remarks)
+    numbers = sum(len(values) for columns in curves.values() for values in columns.values())
+    while numbers > limits.CURVE_NUMBERS:
+        name, columns = curves.popitem()
+        remarks.append(f"curve {name} was left out: the curves before it are as long as is kept.")
+        numbers -= sum(map(len, columns.values()))
+    return curves
+
+
+def _thinned(
+    name: str, columns: Mapping[str, Sequence[float]], points: int, remarks: list[str]
+) -> dict[str, tuple[float, ...]]:
+    """Return the columns of a curve, at evenly spaced points if there are too many."""
+    positions: Sequence[int] = range(points)
+    if points > limits.POINTS:
+        remarks.append(
+            f"curve {name}: of {points:,} points, {limits.POINTS:,} evenly spaced ones are kept."
+        )
+        positions = np.linspace(0, points - 1, limits.POINTS).round().astype(int).tolist()
+    return {
+        column: tuple(float(values[position]) for position in positions)
+        for column, values in columns.items()
+    }
+
+
+def _first(table: Mapping[str, Item], most: int, what: str, remarks: list[str]) -> dict[str, Item]:
+    """Return the first entries of a table whose names can be shown."""
+    texts = {encodable(name): value for name, value in table.items()}
+    kept = {
+        name: value
+        for name, value in texts.items()
+        if len(name) <= limits.NAME_LETTERS and name.isprintable()
+    }
+    if len(kept) < len(table):
+        remarks.append(
+            f"{len(table) - len(kept):,} of the {what} were left out: their names have more than "
+            f"{limits.NAME_LETTERS} letters, or letters that cannot be printed."
+        )
+    if len(kept) > most:
+        remarks.append(f"{len(kept):,} {what} were given. The first {most} are kept.")
+    return dict(islice(kept.items(), most))
 
 
 def _n_parameters(model: Model) -> int | None:
@@ -71,21 +137,20 @@ def _n_parameters(model: Model) -> int | None:
     return number
 
 
-def _vectors(model: Model, n_targets: int) -> dict[str, NDArray[Any]]:
-    vectors = {
-        f"{GENE_MODEL}{_text(name)}": np.asarray(values)
-        for name, values in model.per_target.items()
-    }
+def _vectors(model: Model, n_targets: int, remarks: list[str]) -> dict[str, NDArray[Any]]:
+    per_target = _first(model.per_target, limits.CURVES, "values per target", remarks)
+    vectors = {f"{GENE_MODEL}{name}": np.asarray(values) for name, values in per_target.items()}
     for name, values in vectors.items():
         # Kinds of numpy: boolean, signed, unsigned, floating. No objects: they need pickle.
         if values.shape != (n_targets,) or values.dtype.kind not in "biuf":
             raise BadModelError(f"{name}: {values.shape} is not one number for each target")
-    return vectors
+    return {name: values.astype(_portable(values.dtype)) for name, values in vectors.items()}
 
 
-def _text(value: Any) -> Any:
-    """Return a text as one that a record can hold, anything else unchanged."""
-    return encodable(value) if isinstance(value, str) else value
+def _portable(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return a type that every machine reads: float128 is not, nor is the other byte order."""
+    odd = dtype.kind == "f" and dtype.itemsize not in {4, 8}
+    return np.dtype(np.float64) if odd else dtype.newbyteorder("=")
 
 
 def _plain(value: Any) -> Any:

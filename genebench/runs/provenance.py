@@ -23,6 +23,7 @@ from genebench._util.text import encodable
 from genebench._util.threads import cpu_count
 from genebench.hookspecs import PROJECT
 from genebench.plugins.plugin import Plugin
+from genebench.results.limits import TEXT_LETTERS, cut
 from genebench.results.record import Install, PluginOrigin, Provenance
 
 _LIBRARIES = {
@@ -61,7 +62,7 @@ def provenance(command: str, started: str, device: str, plugins: Iterable[Plugin
     """
     origins = _origins(plugins)
     return Provenance(
-        command=encodable(command),
+        command=cut(encodable(command), TEXT_LETTERS),
         started=started,
         host=encodable(socket.gethostname()),
         platform=encodable(f"{platform.system()} {platform.release()} {platform.machine()}"),

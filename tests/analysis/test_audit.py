@@ -13,6 +13,7 @@ from genebench.analysis.audit import annotate, audit
 from genebench.plugins.registry import registry
 from genebench.results.checks import verify
 from genebench.results.panels import scores_of
+from genebench.results.record import Seal
 from genebench.results.store import ResultsStore
 
 
@@ -131,8 +132,99 @@ def test_a_dataset_that_is_not_here_is_no_fault(store, lsr, monkeypatch):
     assert "is not prepared here" in outcome.not_recomputed
 
 
+def seal(store, record, level="landlock", **changes):
+    """Write a record as a sealed run would have written it."""
+    changed = {"seal": Seal(level=level, reason="" if level == "landlock" else "old kernel")}
+    return store.write(record.model_copy(update=changed | changes), store.vectors(record))
+
+
 def test_an_annotation_says_what_was_recomputed_and_of_which_record(store, lsr):
+    seal(store, lsr)
     annotate(of(store, lsr), store)
     verified = store.annotations.read(lsr.key).verified
     assert verified.record == sha256_of(store.root / f"{lsr.key}.json")
-    assert {"mae", "cc"} <= set(verified.metrics)
+    assert set(verified.metrics) == set(lsr.scores)
+    assert verified.source == "predictions"
+
+
+def test_a_record_that_changed_after_its_audit_is_not_verified(store, lsr):
+    seal(store, lsr)
+    outcome = of(store, lsr)
+    seal(store, lsr, notes=("another",))
+    annotate(outcome, store)
+    assert store.annotations.read(lsr.key).names == []
+
+
+@pytest.mark.parametrize("level", ["view", "no"])
+def test_a_method_that_could_have_seen_the_test_data_is_not_verified(store, lsr, level):
+    seal(store, lsr, level)
+    outcome = of(store, lsr)
+    assert set(outcome.recomputed) == set(lsr.scores)
+    [line] = outcome.unmarked
+    assert line.startswith(f"its method could have seen the test data (seal {level}: old kernel)")
+    with pytest.raises(ValueError, match="is not verified"):
+        annotate(outcome, store)
+
+
+@pytest.mark.parametrize("digest", ["0" * 16, None])
+def test_a_metric_that_cannot_be_recomputed_keeps_the_mark_away(store, lsr, digest):
+    """A tenth of the error, under a metric of other code, and honest predictions."""
+    forged = {
+        name: values / 10 if name.startswith(("gene-metric.mae", "profile-share.mae")) else values
+        for name, values in store.vectors(lsr).items()
+    }
+    metrics = {name: code for name, code in lsr.metrics.items() if name != "mae"}
+    metrics |= {"mae": digest} if digest else {}
+    sealed = {"seal": Seal(level="landlock"), "metrics": metrics, "scores": scores_of(forged)}
+    store.write(lsr.model_copy(update=sealed), forged)
+    assert verify(store.paths, store.read(lsr.key)) == []
+    outcome = of(store, lsr)
+    assert outcome.unmarked == ("mae was not recomputed: its code here is not that of the record",)
+    assert not outcome.is_verified
+
+
+def test_a_metric_that_is_not_installed_keeps_the_mark_away(store, lsr):
+    vectors = store.vectors(lsr) | {"gene-metric.magic": np.zeros(lsr.genes["target"])}
+    sealed = {"seal": Seal(level="landlock"), "scores": scores_of(vectors)}
+    store.write(lsr.model_copy(update=sealed), vectors)
+    assert of(store, lsr).unmarked == ("magic was not recomputed: no such metric is installed",)
+
+
+def test_a_share_that_no_metric_gives_keeps_the_mark_away(store, lsr):
+    """Ranks are tested with shares: made-up ones make any difference significant."""
+    score = lsr.scores["pearson"]["all"].mean
+    shares = {"profile-share.pearson.all": np.full(lsr.profiles["test"], score)}
+    vectors = store.vectors(lsr) | shares
+    store.write(lsr.model_copy(update={"seal": Seal(level="landlock")}), vectors)
+    [line] = of(store, lsr).unmarked
+    assert line.startswith("profile-share.pearson.all was not recomputed")
+
+
+def test_predictions_made_again_from_the_model_need_no_seal(store, lsr):
+    path = store.paths.kept(lsr.key, "model")
+    path.write_bytes(b"a model")
+    kept = store.predictions(lsr)
+    store.write(
+        lsr.model_copy(update={"model": sha256_of(path), "predictions": ""}), store.vectors(lsr)
+    )
+    seen = []
+
+    def predictor(record, model, dataset):
+        seen.append((record.key, model.read_bytes(), dataset.digest))
+        return np.array(kept)
+
+    [outcome] = [o for o in audit(store, registry(), predictor) if o.key == lsr.key]
+    assert seen == [(lsr.key, b"a model", lsr.identity.data)]
+    assert (outcome.is_verified, outcome.source) == (True, "model")
+    annotate(outcome, store)
+    assert store.annotations.read(lsr.key).verified.source == "model"
+
+
+def test_a_model_that_predicts_something_else_is_a_fault(store, lsr):
+    path = store.paths.kept(lsr.key, "model")
+    path.write_bytes(b"a model")
+    kept = store.predictions(lsr)
+    store.write(lsr.model_copy(update={"model": sha256_of(path)}), store.vectors(lsr))
+    outcomes = audit(store, registry(), lambda *_: np.array(kept) * np.float32(0.5))
+    [outcome] = [outcome for outcome in outcomes if outcome.key == lsr.key]
+    assert any(fault.startswith("mae is not what") for fault in outcome.faults)

@@ -14,7 +14,8 @@ import pytest
 
 from genebench import api
 from genebench._util.hashing import key_of
-from genebench.results.record import PluginOrigin
+from genebench.results.panels import scores_of
+from genebench.results.record import PluginOrigin, Seal
 from genebench.results.store import ResultsStore
 
 
@@ -62,7 +63,7 @@ def test_an_edited_record_that_says_it_is_of_an_older_format_is_named(genebench,
     done = genebench("results", "verify", "--results", copied)
     assert done.status == 1
     assert f"{key}: " in done.out
-    assert "format 1 has no model_parameters, so the record was edited" in done.out
+    assert "format 1 has no seal, so the record was edited" in done.out
 
 
 def test_what_run_wrote_is_sound(genebench, made):
@@ -165,13 +166,48 @@ def test_a_record_under_the_name_of_another_is_found(genebench, copied):
     assert genebench("results", "verify", "--results", copied).status == 1
 
 
+def seal(folder: Path) -> None:
+    """Write all records again, as sealed runs would have written them."""
+    store = ResultsStore(folder)
+    for record in list(store.records()):
+        sealed = record.model_copy(update={"seal": Seal(level="landlock")})
+        store.write(sealed, store.vectors(record))
+
+
+def test_what_was_not_sealed_is_recomputed_and_not_marked(genebench, copied):
+    outcome = genebench("results", "verify", "--mark", "--results", copied)
+    assert outcome.status == 0
+    assert "6 not marked: its method could have seen the test data (seal no:" in outcome.out
+    assert "6 recomputed from their predictions, 0 marked as verified" in outcome.out
+
+
+def test_a_forged_metric_of_other_code_is_not_marked(genebench, copied):
+    """Vectors and scores divided by ten, the metric's digest zero, predictions honest."""
+    seal(copied)
+    store, record = ResultsStore(copied), record_of(copied)
+    forged = {
+        name: values / 10 if name.startswith(("gene-metric.mae", "profile-share.mae")) else values
+        for name, values in store.vectors(record).items()
+    }
+    changes = {
+        "scores": scores_of(forged), "metrics": record.metrics | {"mae": "0" * 16},
+        "seal": Seal(level="landlock"),
+    }  # fmt: skip
+    store.write(record.model_copy(update=changes), forged)
+    outcome = genebench("results", "verify", "--mark", "--results", copied)
+    assert "1 not marked: mae was not recomputed: its code here is not that" in outcome.out
+    assert "6 recomputed from their predictions, 5 marked as verified" in outcome.out
+    assert store.annotations.read(record.key).names == []
+
+
 def test_what_was_recomputed_is_marked_on_request_and_only_that(genebench, copied):
+    seal(copied)
     key = record_of(copied).key
     [path] = copied.glob(f"{key}.*.predictions.npy")
     path.write_bytes(b"x")
     outcome = genebench("results", "verify", "--mark", "--results", copied)
     assert outcome.status == 1
-    assert "5 recomputed from their predictions, and marked as verified" in outcome.out
+    assert "5 recomputed from their predictions, 5 marked as verified" in outcome.out
     store = ResultsStore(copied)
     marked = {name: bool(store.annotations.read(name).verified) for name in store.keys()}  # noqa: SIM118
     assert marked == {name: name != key for name in marked}
@@ -254,6 +290,7 @@ def test_a_submission_is_merged_and_then_marked(genebench, bundle, tmp_path):
     board = tmp_path / "board"
     outcome = genebench("results", "merge", bundle, "--results", board)
     assert (outcome.status, outcome.out.split()[0]) == (0, "6")
+    seal(board)
     assert genebench("results", "verify", "--mark", "--results", board).status == 0
     store = ResultsStore(board)
     for key in store.keys():  # noqa: SIM118  not a mapping

@@ -359,7 +359,8 @@ def test_a_row_is_verified_when_all_of_its_runs_are(store, tmp_path):
     for seed in (0, 1):
         record = put(store, identity("ggan", seed=seed))
     verified = {
-        "record": store.digest(record.key), "when": "2026", "genebench": "1", "metrics": ("mae",)
+        "record": store.digest(record.key), "when": "2026", "genebench": "1", "metrics": ("mae",),
+        "source": "predictions",
     }  # fmt: skip
     store.annotations.add(record.key, verified=verified)
     site = made(store, tmp_path)
@@ -471,7 +472,7 @@ def hostile_text(store):
         store,
         identity("lsr", params={"name": HOSTILE}, data="../../x", train=HOSTILE),
         dataset=HOSTILE, preset=HOSTILE, notes=(HOSTILE,), choices={HOSTILE: HOSTILE},
-        provenance=provenance(command=HOSTILE, host=HOSTILE, versions={HOSTILE: HOSTILE * 500}),
+        provenance=provenance(command=HOSTILE, host=HOSTILE, versions={HOSTILE: HOSTILE * 5}),
         curves={HOSTILE: {HOSTILE: (1.0, 2.0), f"mae {HOSTILE}": (0.5, 0.4)}},
     )  # fmt: skip
 
@@ -694,6 +695,7 @@ def test_different_records_under_one_key_are_named_and_the_first_is_shown(store,
 def verify(store, record):
     """Mark a record as verified."""
     mark = {"record": store.digest(record.key), "when": "", "genebench": "1", "metrics": ("mae",)}
+    mark["source"] = "predictions"
     store.annotations.add(record.key, verified=mark)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from genebench.errors import UserError
+from genebench.results.bundle import write_bundle
 from genebench.results.checks import verify
 from genebench.results.merge import merge
 from genebench.results.record import Failure
@@ -204,7 +205,10 @@ def test_a_destination_that_is_something_else_is_not_written_to(tmp_path, store)
 
 def test_who_submitted_goes_along_and_that_it_was_verified_elsewhere_does_not(store, empty, lsr):
     submitted = {"name": "A", "contact": "a@b", "licence": "", "created": "now", "bundle": "0"}
-    verified = {"record": store.digest(lsr.key), "when": "now", "genebench": "1", "metrics": ()}
+    verified = {
+        "record": store.digest(lsr.key), "when": "now", "genebench": "1", "metrics": (),
+        "source": "model",
+    }  # fmt: skip
     store.annotations.add(lsr.key, submitted=submitted, verified=verified)
     assert store.annotations.read(lsr.key).names == ["submitted", "verified"]
     merge([store.root], empty.root)
@@ -263,3 +267,95 @@ def test_a_replacement_that_breaks_off_leaves_the_earlier_record_whole(
     assert "input/output error" in merge([other.root], store.root).refused[0]
     assert store.read(lsr.key) == ours
     assert verify(store.paths, ours) == []
+
+
+# --- bundles of strangers -------------------------------------------------------------------------
+
+SENDER = {"name": "Eve", "contact": "e@x", "licence": ""}
+
+
+def sent(store, tmp_path, name="bundle.zip"):
+    write_bundle(tmp_path / name, store, store.records(), SENDER)
+    return tmp_path / name
+
+
+def forged(other, lsr, change):
+    """The same scores, with another host, other times and notes, and more kept files."""
+    provenance = lsr.provenance.model_copy(update={"host": "forged", "started": "1999"})
+    change(other, lsr, provenance=provenance, notes=("forged",), seconds={"fit": 0.001})
+
+
+@pytest.mark.parametrize("less", [{"predictions": ""}, {}])
+def test_a_submitted_record_never_replaces_ours(  # noqa: PLR0917  fixtures
+    store, other, lsr, change, tmp_path, less
+):
+    forged(other, lsr, change)
+    change(store, lsr, **less)
+    before = snapshot(store)
+    merged = merge([sent(other, tmp_path)], store.root)
+    assert snapshot(store) == before
+    assert (merged.added, merged.replaced, merged.refused) == ([], [], [])
+    assert len(merged.kept) == (1 if less else 0)
+    if less:
+        [line] = merged.kept
+        assert "also holds predictions, but a submitted record replaces none" in line
+        assert f"Remove {lsr.key}.json to take it" in line
+
+
+def test_a_submitted_record_does_not_replace_our_failed_one(store, other, lsr, change, tmp_path):
+    change(store, lsr, status="failed", scores={}, failure=FAILURE, vectors="", predictions="")
+    merged = merge([sent(other, tmp_path)], store.root)
+    assert len(merged.kept) == 1
+    assert store.read(lsr.key).status == "failed"
+
+
+def test_a_second_sender_does_not_replace_the_first(  # noqa: PLR0917  fixtures
+    store, other, empty, lsr, change, tmp_path
+):
+    change(store, lsr, predictions="")
+    merge([sent(store, tmp_path, "first.zip")], empty.root)
+    forged(other, lsr, change)
+    merge([sent(other, tmp_path, "second.zip")], empty.root)
+    assert empty.read(lsr.key).notes == lsr.notes
+
+
+def test_a_submitted_record_does_not_come_in_by_way_of_a_folder(  # noqa: PLR0917  fixtures
+    store, other, empty, lsr, change, tmp_path
+):
+    forged(other, lsr, change)
+    merge([sent(other, tmp_path)], empty.root)
+    change(store, lsr, predictions="")
+    merged = merge([empty.root], store.root)
+    assert len(merged.kept) == 1
+    assert store.read(lsr.key).notes == lsr.notes
+
+
+def test_what_a_folder_gave_first_is_not_marked_as_submitted(store, other, empty, lsr, tmp_path):
+    merge([store.root, sent(other, tmp_path)], empty.root)
+    assert empty.annotations.read(lsr.key).names == []
+
+
+def test_our_own_record_replaces_a_submitted_one_that_holds_less(  # noqa: PLR0917  fixtures
+    store, other, empty, lsr, change, tmp_path
+):
+    change(other, lsr, predictions="")
+    merge([sent(other, tmp_path)], empty.root)
+    assert empty.annotations.read(lsr.key).names == ["submitted"]
+    assert len(merge([store.root], empty.root).replaced) == 1
+    assert empty.annotations.read(lsr.key).names == []
+
+
+def test_a_crash_never_leaves_a_submitted_record_without_its_sender(
+    store, empty, lsr, tmp_path, monkeypatch
+):
+    rename = Path.replace
+
+    def crash(self, target):
+        if Path(target).name == f"{lsr.key}.json":
+            raise OSError(5, "crash")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", crash)
+    merge([sent(store, tmp_path)], empty.root)
+    assert empty.read(lsr.key) is None
+    assert (empty.root / f"{lsr.key}.marks.json").exists()

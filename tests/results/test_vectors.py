@@ -7,17 +7,22 @@ import zipfile
 import numpy as np
 import pytest
 
-from genebench.results.vectors import read_npz, write_npz
+from genebench.results.untrusted import open_zip, read_arrays
+from genebench.results.vectors import write_npz
 
 VECTORS = {
     "gene-metric.mae": np.linspace(0, 1, 7),
     "gene.twin": np.array([True, False, True]),
     "gene.id": np.array(["ENSG1", "é", ""]),
     "of nothing": np.zeros(0),
-    "big-endian": np.arange(5, dtype=">f4"),
-    "matrix": np.asfortranarray(np.arange(6).reshape(2, 3)),
-    "number": np.array(3),
+    "gene-model.lambda": np.linspace(0, 1, 7).astype(np.float32),
+    "gene-model.count": np.arange(7),
 }
+
+
+def read_npz(path, names=None, *, most=1 << 20):
+    with path.open("rb") as stream, open_zip(stream) as archive:
+        return read_arrays(archive, most, names)
 
 
 def numpys(path):
@@ -38,15 +43,15 @@ def path(tmp_path, request):
 
 @pytest.mark.parametrize("name", VECTORS)
 def test_an_array_is_the_one_that_numpy_reads(path, name):
-    array = read_npz(path, {name}, most=1 << 20)[name]
+    array = read_npz(path, {name})[name]
     with np.load(path) as arrays:
         np.testing.assert_array_equal(array, arrays[name], strict=True)
     assert array.flags.writeable
 
 
 def test_all_are_read_unless_some_are_named(path):
-    assert list(read_npz(path, most=1 << 20)) == list(VECTORS)
-    assert list(read_npz(path, ["gene.id", "unknown"], most=1 << 20)) == ["gene.id"]
+    assert list(read_npz(path)) == list(VECTORS)
+    assert list(read_npz(path, ["gene.id", "unknown"])) == ["gene.id"]
 
 
 def test_what_hardly_shrinks_is_not_packed_and_the_rest_is(tmp_path):
@@ -80,18 +85,18 @@ def test_a_digit_that_was_changed_is_found(tmp_path):
     content[content.index(noise[2500].tobytes())] ^= 1
     path.write_bytes(content)
     with pytest.raises(zipfile.BadZipFile, match="CRC"):
-        read_npz(path, most=1 << 20)
+        read_npz(path)
 
 
 def test_too_much_is_refused_before_it_is_unpacked(path):
-    with pytest.raises(OverflowError, match="bytes of vectors"):
+    with pytest.raises(ValueError, match="bytes of vectors"):
         read_npz(path, most=100)
 
 
 def test_objects_are_never_unpickled(tmp_path):
     np.savez(tmp_path / "objects.npz", harm=np.array([print], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle"):
-        read_npz(tmp_path / "objects.npz", most=1 << 20)
+    with pytest.raises(ValueError, match="not one of numbers"):
+        read_npz(tmp_path / "objects.npz")
 
 
 def test_a_vector_shorter_than_its_header_says_is_an_error(path, tmp_path):
@@ -100,5 +105,5 @@ def test_a_vector_shorter_than_its_header_says_is_an_error(path, tmp_path):
     short = tmp_path / "short.npz"
     with zipfile.ZipFile(short, "w") as archive:
         archive.writestr("gene-metric.mae.npy", content[:-1])
-    with pytest.raises(ValueError):  # noqa: PT011  numpy's own words
-        read_npz(short, most=1 << 20)
+    with pytest.raises(ValueError, match="has not as many bytes as its header says"):
+        read_npz(short)
