@@ -162,9 +162,9 @@ class Recorder:
         self._process: JobProcess | None = None
         self.seal = Seal(level="no", reason=_NOT_STARTED)
 
-    def follow(self, process: JobProcess) -> None:
-        """Take seal and peak memory from the process that the method runs in."""
-        self.seal = process.seal
+    def follow(self, process: JobProcess, seal: Seal) -> None:
+        """Take peak memory and libraries from the process that the method runs in."""
+        self.seal = seal
         self._memory = ProcessPeak(process, self._memory)
         self._process = process
 

@@ -30,6 +30,7 @@ from genebench._util.files import remove_tree, user_errors
 from genebench._util.progress import Progress, silent
 from genebench._util.subprocesses import import_path
 from genebench._util.text import Escaped, encodable
+from genebench.confinement.policy import Access, capability, environment
 from genebench.data.home import home
 from genebench.data.profiles import Profiles
 from genebench.errors import UserError
@@ -39,7 +40,6 @@ from genebench.plugins.registry import registry
 from genebench.processes.worker import MAX_TAIL_LINES, Worker, ending, last_words
 from genebench.results.limits import LINE_LETTERS, NAME_LETTERS, TEXT_LETTERS, cut, cut_middle
 from genebench.results.record import Failure, Seal
-from genebench.sealing.confinement import Access, capability, environment
 from genebench.sealing.failure import SealedFailureError
 from genebench.sealing.job import LIBRARIES, content_of
 from genebench.sealing.wire import MAX_ARRAY_BYTES, BrokenMessageError, Channel
