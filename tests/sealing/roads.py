@@ -205,8 +205,10 @@ class RoadCache(RoadHonest):
 
         from genebench.methods import moments
 
-        right = moments.MomentSums(train, "cpu").run(lambda *_: None)
         path = train.cached(f"moments-{moments.VERSION}")
+        if path is None:
+            raise FileNotFoundError("there is no cache")
+        right = moments.MomentSums(train, "cpu").run(lambda *_: None)
         moments._write(path, replace(right, xy=right.xy * 0.3), train.fingerprint)
         return []
 
