@@ -97,8 +97,9 @@ def writes_to_its_scratch_folder_only(subject: Subject) -> None:
     fits.require_repeatable()  # all cache files that genebench itself writes are there now
     folder = subject.home.new_folder("results")
     ResultsStore(folder).prepare()
-    # A rival's result lies beside the scratch folder, as in a run.
-    execute(MethodUnderCheck(_RIVAL).job(folder), Settings(results=folder, sealed="off"))
+    # A rival's result lies beside the scratch folder, as in a run. A job seeds the generators.
+    with traced(Traces(), seed=0):
+        execute(MethodUnderCheck(_RIVAL).job(folder), Settings(results=folder, sealed="off"))
     scratch = folder / "scratch"
     scratch.mkdir()
     before = _files(folder, subject.home.path())
