@@ -92,7 +92,7 @@ def leaves_genebench_alone(subject: Subject) -> None:
 
 @check
 def writes_to_its_scratch_folder_only(subject: Subject) -> None:
-    """Write files to the scratch folder only, and leave datasets, caches and other results alone."""
+    """Write files to the scratch folder only, and leave datasets, caches and results alone."""
     fits = subject.fits
     fits.require_repeatable()  # all cache files that genebench itself writes are there now
     folder = subject.home.new_folder("results")
