@@ -185,7 +185,9 @@ class RoadRivals(RoadHonest):
         from genebench.metrics.scoring import Scoring
         from genebench.results.store import ResultsStore
 
-        store = ResultsStore(context.scratch.parent)
+        parents = context.scratch.parents
+        results = next(path for path in parents if (path / "genebench-results.json").exists())
+        store = ResultsStore(results)
         for record in list(store.records()):
             if record.status == "done" and not record.identity.method.startswith("road-"):
                 vectors = store.vectors(record)
