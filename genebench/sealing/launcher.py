@@ -99,8 +99,8 @@ def _run(order: dict[str, Any], descriptor: int, commands: Commands) -> None:
         command, _ = commands.read()
         deadline = time.monotonic() + command["patience"]
         while usage is None and time.monotonic() < deadline:
-            ended, *how = os.wait4(pid, os.WNOHANG)
-            usage = (how[0], how[1]) if ended else None
+            ended, status, used = os.wait4(pid, os.WNOHANG)
+            usage = (status, used) if ended else None
             time.sleep(_POLL_SECONDS / 10)
         killed = usage is None
     finally:
