@@ -53,6 +53,8 @@ _MAX_FACTS_BYTES = 64 << 20
 """Bytes that the numbers per target of a model may have: 800 of them for 9,520 targets."""
 _MAX_LINE_BYTES = 2000
 """Bytes of a line of output that are kept."""
+_DEATH_SECONDS = 1.0
+"""Longest wait for the end of a process whose connection has ended, to learn how it ended."""
 _ANSWER_SECONDS = 30
 """Longest wait for the launcher to end a process. A process in state D may not end."""
 
@@ -195,21 +197,26 @@ class Launcher:
         socket.send_fds(self._commands, [line], [connection.fileno()])
         return int(self._answer()["started"])
 
-    def end(self) -> tuple[int, int]:
-        """End the process of a job, and return its exit status and peak memory in bytes."""
+    def end(self, *, patience: float = 0.0) -> tuple[str, int]:
+        """End the process of a job, and return how it ended, and its peak memory in bytes.
+
+        Args:
+            patience: seconds to wait for a process to end by itself.
+        """
         mark = secrets.token_hex()
         self._output.mark = mark.encode()
         self._commands.settimeout(_ANSWER_SECONDS)
         try:
-            self._commands.sendall(json.dumps({"end": mark}).encode() + b"\n")
+            self._commands.sendall(json.dumps({"end": mark, "patience": patience}).encode() + b"\n")
             answer = self._answer()
         except OSError:
             self.stop()
-            return -9, 0
+            return "was lost: its launcher has ended", 0
         self._output.finish()
         # macOS counts bytes, all other systems kibibytes.
         unit = 1 if sys.platform == "darwin" else 1024
-        return int(answer["ended"]), int(answer["peak"]) * unit
+        by_itself = "closed its connection" if answer["killed"] else ending(int(answer["ended"]))
+        return by_itself, int(answer["peak"]) * unit
 
     def preload(self, libraries: tuple[str, ...]) -> None:
         """Import libraries that the last job used, so that the next starts with them."""
@@ -346,7 +353,7 @@ class JobProcess:
     def end(self) -> None:
         """End the process and all that it started."""
         if self._ended is None:
-            self._death()
+            self._death(patience=0)
         self._channel.close()
 
     def _receive(self, limit: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -358,13 +365,13 @@ class JobProcess:
         except (EOFError, OSError):
             raise SealedFailureError(self._death()) from None
 
-    def _death(self) -> Failure:
+    def _death(self, *, patience: float = _DEATH_SECONDS) -> Failure:
         """End the process, and return how it ended."""
         if self._ended is None:
             self.peak_memory()
-            status, peak = self._launcher.end()
+            how, peak = self._launcher.end(patience=patience)
             self._peak = max(self._peak, peak)
-            self._ended = self._launcher.failure("ProcessDied", f"its process {ending(status)}")
+            self._ended = self._launcher.failure("ProcessDied", f"its process {how}")
         return self._ended
 
 

@@ -32,12 +32,13 @@ from genebench.methods.predictions import predict
 from genebench.plugins.discovery import load_code
 from genebench.plugins.files import import_file
 from genebench.processes.child import end_process
+from genebench.results.limits import LINE_LETTERS, NAME_LETTERS, cut
 from genebench.sealing.wire import Channel
 
 LIBRARIES = ("torch", "scipy.linalg", "sklearn", "numba")
 """Libraries whose use is reported, so that the launcher imports them before the next job."""
-_PROGRESS_CHARACTERS, _MESSAGE_CHARACTERS = 500, 5_000
-"""Most of a message, of progress and of a failure, that is sent."""
+_PROGRESS_CHARACTERS = 500
+"""Most of a message of progress that is sent."""
 _TRACEBACK_CHARACTERS = 50_000
 """Most of a traceback that is sent."""
 
@@ -248,8 +249,8 @@ def _failure(error: BaseException) -> dict[str, Any]:
     lines = "".join(traceback.format_exception(error))
     return {
         "failed": {
-            "kind": kind,
-            "message": message[:_MESSAGE_CHARACTERS],
+            "kind": cut(kind, NAME_LETTERS),
+            "message": cut(message, LINE_LETTERS),
             "traceback": lines[-_TRACEBACK_CHARACTERS:],
         }
     }

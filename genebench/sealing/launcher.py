@@ -7,7 +7,8 @@ Run as a module, this is the launcher. Commands come through a socket, as JSON l
 
 - ``{"preload": [names]}``: import libraries, for jobs to come.
 - ``{"start": order}``, with the descriptor of a connection: fork the process of a job.
-- ``{"end": mark}``: end that process and all below it, print the mark, and tell how it ended.
+- ``{"end": mark, "patience": seconds}``: end that process, unless it ends by itself soon, and all
+  below it, print the mark, and tell how it ended.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -92,8 +94,15 @@ def _run(order: dict[str, Any], descriptor: int, commands: Commands) -> None:
     os.close(descriptor)
     commands.answer({"started": pid})
     usage = _wait(pid, commands.connection)
+    killed = False
     try:
         command, _ = commands.read()
+        deadline = time.monotonic() + command["patience"]
+        while usage is None and time.monotonic() < deadline:
+            ended, status, used = os.wait4(pid, os.WNOHANG)
+            usage = (status, used) if ended else None
+            time.sleep(_POLL_SECONDS / 10)
+        killed = usage is None
     finally:
         if usage is None:
             os.kill(pid, signal.SIGKILL)
@@ -104,7 +113,9 @@ def _run(order: dict[str, Any], descriptor: int, commands: Commands) -> None:
     sys.stdout.write(f"\n{command['end']}\n")
     sys.stdout.flush()
     status, used = usage
-    commands.answer({"ended": os.waitstatus_to_exitcode(status), "peak": used.ru_maxrss})
+    commands.answer(
+        {"ended": os.waitstatus_to_exitcode(status), "killed": killed, "peak": used.ru_maxrss}
+    )
 
 
 def _reopen_output() -> None:

@@ -185,7 +185,9 @@ class RoadRivals(RoadHonest):
         from genebench.metrics.scoring import Scoring
         from genebench.results.store import ResultsStore
 
-        store = ResultsStore(context.scratch.parent)
+        parents = context.scratch.parents
+        results = next(path for path in parents if (path / "genebench-results.json").exists())
+        store = ResultsStore(results)
         for record in list(store.records()):
             if record.status == "done" and not record.identity.method.startswith("road-"):
                 vectors = store.vectors(record)
@@ -205,8 +207,10 @@ class RoadCache(RoadHonest):
 
         from genebench.methods import moments
 
-        right = moments.MomentSums(train, "cpu").run(lambda *_: None)
         path = train.cached(f"moments-{moments.VERSION}")
+        if path is None:
+            raise FileNotFoundError("there is no cache")
+        right = moments.MomentSums(train, "cpu").run(lambda *_: None)
         moments._write(path, replace(right, xy=right.xy * 0.3), train.fingerprint)
         return []
 

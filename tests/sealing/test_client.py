@@ -26,7 +26,7 @@ BREAKS = {
     "promisesmore": "ended with exit status 0",
     "exits": "ended with exit status 3",
     "dies": "was ended by SIGKILL",
-    "closesall": "its process ended with exit status",
+    "closesall": "its process (closed its connection|ended with exit status)",
     "refuseslate": "the data are not to its liking",
     "raisesalot": "long long",
     "statesnonsense": "not JSON serializable",

@@ -92,13 +92,14 @@ def leaves_genebench_alone(subject: Subject) -> None:
 
 @check
 def writes_to_its_scratch_folder_only(subject: Subject) -> None:
-    """Write files to context.scratch only, and leave datasets, caches and other results alone."""
+    """Write files to the scratch folder only, and leave datasets, caches and results alone."""
     fits = subject.fits
     fits.require_repeatable()  # all cache files that genebench itself writes are there now
     folder = subject.home.new_folder("results")
     ResultsStore(folder).prepare()
-    # A rival's result lies beside the scratch folder, as in a run.
-    execute(MethodUnderCheck(_RIVAL).job(folder), Settings(results=folder, sealed="off"))
+    # A rival's result lies beside the scratch folder, as in a run. A job seeds the generators.
+    with traced(Traces(), seed=0):
+        execute(MethodUnderCheck(_RIVAL).job(folder), Settings(results=folder, sealed="off"))
     scratch = folder / "scratch"
     scratch.mkdir()
     before = _files(folder, subject.home.path())
