@@ -25,9 +25,12 @@ needs_landlock = pytest.mark.skipif(
 def plugins():
     """Load the plugin files of this folder, and forget them afterwards."""
     before = os.environ.get(FILES)
-    use_files([HERE / "roads.py", HERE / "probes.py", HERE / "breakers.py"])
-    registry.cache_clear()
-    yield registry()
+    # As for a user: the other tests of this suite switch the seal off.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("GENEBENCH_SEALED")
+        use_files([HERE / "roads.py", HERE / "probes.py", HERE / "breakers.py"])
+        registry.cache_clear()
+        yield registry()
     os.environ.pop(FILES) if before is None else os.environ.update({FILES: before})
     for cached in (installed, registry):
         cached.cache_clear()
