@@ -37,6 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("GENEBENCH_HOME", str(folder))
         # Most tests look at a method in this process. Tests of the seal ask for it.
         patch.setenv("GENEBENCH_SEALED", "off")
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield folder
 
 

@@ -46,6 +46,7 @@ ROOMS = """
     runs.jobs                        the contract: one job, as engines and observers receive it
     hookspecs                        the contract: every hook
     protocols                        the built-in protocols
+    confinement                      what the operating system denies to a process
     plugins                          discovery, isolation, and the registry of specs
     formats                          readers and writers of expression files
     data                             prepared datasets on disk, and the profiles of a part

@@ -360,7 +360,7 @@ def _gpu(process: subprocess.Popen[str] | None) -> Iterator[Finding]:
 def _sealing() -> Iterator[Finding]:
     """Describe how well a method can be kept from test data."""
     # Late, because it imports numpy and pandas.
-    from genebench.sealing.confinement import capability
+    from genebench.confinement.policy import capability
 
     able = capability()
     if able.level == "no":

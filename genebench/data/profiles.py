@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
+import platformdirs
 from numpy.typing import NDArray
 
 from genebench._util.npy import NpyWriter, forget_pages
@@ -162,6 +164,11 @@ class Profiles:
         path = self.cached("expression.npy")
         if path is None:
             raise ValueError("these profiles have no cache")
+        # A data folder that several users share may be read-only for them.
+        if not os.access(path.parent if path.parent.exists() else path.parents[1], os.W_OK):
+            folder = platformdirs.user_cache_path("genebench") / "profiles"
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{self.fingerprint.hex()}.npy"
         shape = (len(self), self._expression.shape[1])
         self._cache_matrix(
             path, shape, (self._raw(rows, slice(None)) for rows in self._row_blocks(BLOCK))

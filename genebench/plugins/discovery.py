@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from importlib import import_module, metadata
 from pathlib import Path
@@ -12,9 +13,12 @@ from typing import Any
 from genebench._util.hashing import code_digest
 from genebench.errors import UserError
 from genebench.hookspecs import PROJECT
-from genebench.plugins.files import FILES, check_file, file_plugin, listed_files
+from genebench.plugins.files import FILES, check_file, file_plugin, import_file, listed_files
 from genebench.plugins.manager import Plugins
 from genebench.plugins.plugin import Plugin
+
+SHIPPED = (PROJECT, "genebench-linear", "genebench-knn", "genebench-dgex", "genebench-ggan")
+"""Distributions that genebench ships. Their code runs in this process unless the user seals all."""
 
 BUILT_INS = (
     "genebench.formats",
@@ -34,7 +38,7 @@ def discover() -> Plugins:
     """Find and load every plugin, built-ins first, so that no plugin can take their names."""
     version = metadata.version(PROJECT)
     built_in = [Plugin(name, PROJECT, version, partial(import_module, name)) for name in BUILT_INS]
-    return Plugins([*built_in, *_installed(), *map(file_plugin, listed_files())])
+    return Plugins([*built_in, *_installed(), *map(_local, listed_files())])
 
 
 def _installed() -> Iterator[Plugin]:
@@ -44,7 +48,25 @@ def _installed() -> Iterator[Plugin]:
     for _, point in sorted(points.items()):
         distribution = point.dist
         name, version = (distribution.name, distribution.version) if distribution else ("?", "?")
-        yield Plugin(point.name, name, version, point.load)
+        load = point.load
+        if name not in SHIPPED:
+            load = partial(_apart, point.module, None, point.load)
+        yield Plugin(point.name, name, version, load)
+
+
+def _local(path: Path) -> Plugin:
+    """Return the plugin that a local file is."""
+    plugin = file_plugin(path)
+    plugin.load = partial(_apart, path.stem, path, plugin.load)
+    return plugin
+
+
+def _apart(module: str, file: Path | None, load: Callable[[], Any]) -> Any:
+    """Load a plugin of a third party. Import it only if its code has to run in this process."""
+    # Late, because it takes a while to import, and most installations have no such plugin.
+    from genebench.plugins.declarations import are_wanted, declared
+
+    return declared(module, file, load) if are_wanted() else load()
 
 
 @cache
@@ -82,4 +104,8 @@ def use_files(paths: Iterable[Path]) -> None:
 def load_code(code: str) -> Any:
     """Import the object that an import string ``package.module:name`` names."""
     module, _, name = code.partition(":")
+    # A local file is no module that Python finds by itself.
+    for path in listed_files():
+        if path.stem == module and module not in sys.modules:
+            import_file(path)
     return getattr(import_module(module), name)

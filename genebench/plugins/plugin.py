@@ -24,6 +24,17 @@ class ContractError(Exception):
     """A breach of the contract by a plugin, noticed by genebench itself."""
 
 
+class BrokenDeclarationError(Exception):
+    """A plugin failed in the process that reads declarations.
+
+    The message, and the traceback in ``lines``, are those of the plugin.
+    """
+
+    def __init__(self, message: str, lines: str) -> None:
+        super().__init__(message)
+        self.lines = lines
+
+
 @dataclass
 class Plugin:
     """One plugin: its specs if it works, and the reason if it is broken."""
@@ -53,6 +64,8 @@ class Plugin:
             described = described.removeprefix(f"{type(error).__name__}: ")
         self.error = described
         self.traceback = "".join(traceback.format_exception(error))
+        if isinstance(error, BrokenDeclarationError):
+            self.error, self.traceback = str(error), error.lines
         self.offers = {}
 
 

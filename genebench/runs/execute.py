@@ -18,6 +18,7 @@ import numpy as np
 from genebench._util.files import remove_tree
 from genebench._util.hashing import code_digest
 from genebench._util.seeds import seed_everything
+from genebench.confinement.policy import capability
 from genebench.data.home import home
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset, DataStore
@@ -37,9 +38,8 @@ from genebench.runs.plan import split_digests
 from genebench.runs.predicting import prediction_order, write_predictions
 from genebench.runs.provenance import Peak, Stopwatch
 from genebench.runs.recording import JobFacts, Recorder
-from genebench.runs.seals import is_sealed
+from genebench.runs.seals import as_stated, is_sealed
 from genebench.sealing.client import SealedJob, SealedModel, sealed
-from genebench.sealing.confinement import capability
 from genebench.specs import Part
 
 log = logging.getLogger("genebench")
@@ -305,11 +305,12 @@ class JobRun:
         with ExitStack() as stack:
             with method_code(UserError):
                 method = stack.enter_context(sealed(order))
-            self.recorder.follow(method.process)
-            if settings.sealed == "require" and method.process.seal.level != "landlock":
+            seal = as_stated(method.process.seal, job.method.name)
+            self.recorder.follow(method.process, seal)
+            if settings.sealed == "require" and seal.level != "landlock":
                 raise UserError(
-                    f"--sealed require: {job.method.name} cannot be confined "
-                    f"({method.process.seal.reason}). Use other folders, or --sealed auto."
+                    f"--sealed require: {job.method.name} cannot be confined ({seal.reason}). "
+                    "Use other folders, a plugin of methods alone, or --sealed auto."
                 )
             yield method
 

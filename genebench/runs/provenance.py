@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -51,7 +51,13 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def provenance(command: str, started: str, device: str, plugins: Iterable[Plugin]) -> Provenance:
+def provenance(
+    command: str,
+    started: str,
+    device: str,
+    plugins: Iterable[Plugin],
+    modules: Iterable[str] = (),
+) -> Provenance:
     """Describe this process at the end of a job: machine, device, libraries and plugins.
 
     Args:
@@ -59,7 +65,9 @@ def provenance(command: str, started: str, device: str, plugins: Iterable[Plugin
         started: when the job was started.
         device: device that the method was told to use.
         plugins: plugins whose code took part.
+        modules: modules that the method imported in another process.
     """
+    imported = {name.partition(".")[0] for name in (*sys.modules, *modules)}
     origins = _origins(plugins)
     return Provenance(
         command=cut(encodable(command), TEXT_LETTERS),
@@ -70,7 +78,7 @@ def provenance(command: str, started: str, device: str, plugins: Iterable[Plugin
         device=device,
         accelerator=_accelerator(device),
         python=platform.python_version(),
-        versions={name: origin.version for name, origin in origins.items()} | _libraries(),
+        versions={name: origin.version for name, origin in origins.items()} | _libraries(imported),
         git={
             name: f"{origin.commit}-dirty" if origin.dirty else origin.commit
             for name, origin in origins.items()
@@ -167,10 +175,10 @@ def _state(file: Path, folder: Path, paths: Iterable[str]) -> tuple[str, bool]:
     return commit, bool(commit and _git(folder, "status", "--porcelain", "--", *paths))
 
 
-def _libraries() -> dict[str, str]:
-    """Return distribution → version of the libraries that this process has imported."""
+def _libraries(imported: Container[str]) -> dict[str, str]:
+    """Return distribution → version of the libraries among imported packages."""
     return {
-        name: metadata.version(name) for module, name in _LIBRARIES.items() if module in sys.modules
+        name: metadata.version(name) for module, name in _LIBRARIES.items() if module in imported
     }
 
 

@@ -159,12 +159,14 @@ class Recorder:
         self.clock = clock or Stopwatch()
         self._started = started or now()
         self._memory = memory or PeakMemory()
+        self._process: JobProcess | None = None
         self.seal = Seal(level="no", reason=_NOT_STARTED)
 
-    def follow(self, process: JobProcess) -> None:
-        """Take seal and peak memory from the process that the method runs in."""
-        self.seal = process.seal
+    def follow(self, process: JobProcess, seal: Seal) -> None:
+        """Take peak memory and libraries from the process that the method runs in."""
+        self.seal = seal
         self._memory = ProcessPeak(process, self._memory)
+        self._process = process
 
     def done(
         self,
@@ -253,4 +255,8 @@ class Recorder:
             *registry().metrics.plugins.values(),
             *(registry().splits.plugins[name] for name in sorted(splits)),
         ]
-        return provenance(self.settings.command, self._started, self.facts.device, plugins)
+        # A sealed method imports libraries in its own process.
+        libraries = () if self._process is None else self._process.libraries
+        return provenance(
+            self.settings.command, self._started, self.facts.device, plugins, libraries
+        )

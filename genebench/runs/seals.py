@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from genebench.confinement.policy import capability
 from genebench.errors import UserError
-from genebench.hookspecs import PROJECT
+from genebench.plugins.declarations import Declared
+from genebench.plugins.discovery import SHIPPED
 from genebench.plugins.registry import registry
-from genebench.sealing.confinement import capability
+from genebench.results.record import Seal
 from genebench.specs import SealChoice
 
-SHIPPED = (PROJECT, "genebench-linear", "genebench-knn", "genebench-dgex", "genebench-ggan")
-"""Distributions that genebench ships, whose methods ``auto`` does not seal."""
+
+def as_stated(seal: Seal, method: str) -> Seal:
+    """Return the seal of a method's process, limited by what its plugin runs in this process.
+
+    The module of a plugin that offers metrics, commands and the like was imported here, and could
+    have changed how predictions are scored.
+    """
+    plugin = registry().methods.plugins[method]
+    apart = plugin.distribution in SHIPPED or isinstance(plugin.module, Declared)
+    if apart or seal.level != "landlock":
+        return seal
+    reason = (
+        f"its plugin {plugin.name} offers more than methods and protocols, so its module runs "
+        "where scores are made"
+    )
+    return seal.model_copy(update={"level": "view", "reason": reason})
 
 
 def is_sealed(method: str, choice: SealChoice) -> bool:

@@ -29,7 +29,8 @@ from pydantic import ValidationError
 from genebench._util.files import remove_tree, user_errors
 from genebench._util.progress import Progress, silent
 from genebench._util.subprocesses import import_path
-from genebench._util.text import Escaped
+from genebench._util.text import Escaped, encodable
+from genebench.confinement.policy import Access, capability, environment
 from genebench.data.home import home
 from genebench.data.profiles import Profiles
 from genebench.errors import UserError
@@ -37,8 +38,8 @@ from genebench.method import Context, Method, Model
 from genebench.methods.moments import DERIVED, moments, tensors_of
 from genebench.plugins.registry import registry
 from genebench.processes.worker import MAX_TAIL_LINES, Worker, ending, last_words
+from genebench.results.limits import LINE_LETTERS, NAME_LETTERS, TEXT_LETTERS, cut, cut_middle
 from genebench.results.record import Failure, Seal
-from genebench.sealing.confinement import Access, capability, environment
 from genebench.sealing.failure import SealedFailureError
 from genebench.sealing.job import LIBRARIES, content_of
 from genebench.sealing.wire import MAX_ARRAY_BYTES, BrokenMessageError, Channel
@@ -334,7 +335,7 @@ class JobProcess:
                 case {"derive": str(name), "part": str(part)} if derive:
                     self._channel.send({}, derive(name, part))
                 case {"refused": str(message)} if request == "create":
-                    raise UserError(message)
+                    raise UserError(cut(message, LINE_LETTERS))
                 case {"failed": dict(failure)}:
                     raise SealedFailureError(_checked_failure(failure))
                 case _:
@@ -376,8 +377,13 @@ class JobProcess:
 
 def _checked_failure(content: dict[str, Any]) -> Failure:
     try:
-        return Failure.model_validate(content)
-    except ValidationError:
+        # The method can send anything, of any length.
+        return Failure(
+            kind=cut(encodable(content["kind"]), NAME_LETTERS),
+            message=cut(encodable(content["message"]), LINE_LETTERS),
+            traceback=cut_middle(encodable(content["traceback"]), TEXT_LETTERS),
+        )
+    except (KeyError, TypeError, AttributeError, ValidationError):
         return Failure(kind="BrokenMessage", message="its process sent no failure", traceback="")
 
 

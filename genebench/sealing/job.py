@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench._util.seeds import seed_everything
+from genebench.confinement.policy import Access, confine
 from genebench.data.profiles import Profiles
 from genebench.data.standardisation import Standardiser
 from genebench.errors import UserError, describe
@@ -32,7 +33,6 @@ from genebench.plugins.discovery import load_code
 from genebench.plugins.files import import_file
 from genebench.processes.child import end_process
 from genebench.results.limits import LINE_LETTERS, NAME_LETTERS, cut
-from genebench.sealing.confinement import Access, confine
 from genebench.sealing.wire import Channel
 
 LIBRARIES = ("torch", "scipy.linalg", "sklearn", "numba")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from genebench.confinement.policy import capability
 from genebench.plugins.discovery import installed, use_files
 from genebench.plugins.files import FILES
 from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.sealing.client import SealedJob, close_launchers
-from genebench.sealing.confinement import capability
 
 HERE = Path(__file__).parent
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from genebench import api
+from genebench.confinement import policy as confinement
 from genebench.errors import UserError
 from genebench.results.record import Seal
 from genebench.results.store import ResultsStore
 from genebench.runs import seals
-from genebench.sealing import client, confinement
+from genebench.sealing import client
 from genebench.sealing.client import close_launchers, sealed
 from tests.sealing.conftest import needs_landlock
 

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from genebench.sealing import landlock
+from genebench.confinement import landlock
 from tests.sealing.conftest import needs_landlock
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genebench.confinement.policy import capability
 from genebench.conformance import simulated
 from genebench.conformance.base import NotApplicable, Predictions, Violation
 from genebench.conformance.check import check
@@ -18,7 +19,6 @@ from genebench.conformance.temporary_home import open_training_set, open_validat
 from genebench.data.profiles import Matrix, Profiles
 from genebench.method import Context, Model
 from genebench.sealing.client import SealedJob, sealed
-from genebench.sealing.confinement import capability
 from genebench.sealing.failure import SealedFailureError
 
 _CHILD_SECONDS = 300.0

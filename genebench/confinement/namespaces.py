@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from genebench.sealing.landlock import call
+from genebench.confinement.landlock import call
 
 _CLONE_NEWNS, _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 1 << 17, 1 << 27, 1 << 28, 1 << 30
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  the folder of POSIX shared memory

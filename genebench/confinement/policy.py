@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from genebench.confinement import landlock, namespaces
 from genebench.results.record import Seal
-from genebench.sealing import landlock, namespaces
 
 _SYSTEM = (
     "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/opt/nvidia", "/nix/store",
