@@ -43,23 +43,28 @@ class Commands:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self._received = b""
+        self._descriptors: list[int] = []
 
-    def read(self) -> tuple[dict[str, Any], int | None]:
-        """Return the next command, and the descriptor that came with it.
+    def read(self) -> dict[str, Any]:
+        """Return the next command.
 
         Raises:
             Ended: nobody gives commands any more.
         """
-        descriptor = None
         while b"\n" not in self._received:
             data, descriptors, _, _ = socket.recv_fds(self.connection, _MAX_COMMAND_BYTES, 1)
             if not data:
                 raise Ended
             self._received += data
-            descriptor = descriptors[0] if descriptors else descriptor
+            # Two commands may arrive at once. The descriptor is that of the one that starts a job.
+            self._descriptors += descriptors
         line, _, self._received = self._received.partition(b"\n")
         command: dict[str, Any] = json.loads(line)
-        return command, descriptor
+        return command
+
+    def descriptor(self) -> int:
+        """Return the descriptor that came with a command to start a job."""
+        return self._descriptors.pop(0)
 
     def answer(self, content: dict[str, Any]) -> None:
         """Answer a command."""
@@ -73,13 +78,13 @@ def main() -> None:
     commands = Commands(socket.socket(fileno=json.loads(line)["commands"]))
     with suppress(Ended):
         while True:
-            command, descriptor = commands.read()
+            command = commands.read()
             if "preload" in command:
                 for name in command["preload"]:
                     with suppress(ImportError):
                         import_module(name)
-            elif descriptor is not None:
-                _run(command["start"], descriptor, commands)
+            else:
+                _run(command["start"], commands.descriptor(), commands)
     supervisor.kill_descendants(os.getpid())
     os._exit(0)
 
@@ -96,7 +101,7 @@ def _run(order: dict[str, Any], descriptor: int, commands: Commands) -> None:
     usage = _wait(pid, commands.connection)
     killed = False
     try:
-        command, _ = commands.read()
+        command = commands.read()
         deadline = time.monotonic() + command["patience"]
         while usage is None and time.monotonic() < deadline:
             ended, status, used = os.wait4(pid, os.WNOHANG)
