@@ -33,6 +33,8 @@ NO_HANDLES = {errno.EMFILE, errno.ENFILE}
 """Codes for too many open files, of this process or of the machine."""
 RAISE_LIMIT = "Raise the limit, such as by ulimit -n 4096."
 """Remedy for too many open files."""
+NO_PERMISSION = {errno.EACCES, errno.EPERM}
+"""Codes for a file that belongs to somebody else."""
 
 
 @contextmanager

@@ -50,8 +50,10 @@ def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Lock:
         LocksUnsupportedError: there are no locks here.
         OSError: the file cannot be opened.
     """
-    # NFS gives an exclusive lock only on a file that is open for writing.
-    handle = os.open(path, os.O_RDONLY if shared else os.O_RDWR)
+    # NFS gives an exclusive lock only on a file that is open for writing. A stranger's folder may
+    # have a pipe in its place, which would wait for a writer.
+    flags = (os.O_RDONLY if shared else os.O_RDWR) | getattr(os, "O_NONBLOCK", 0)
+    handle = os.open(path, flags)
     held = Lock(handle)
     try:
         _flock(handle, shared=shared, wait=wait)

@@ -23,9 +23,11 @@ from genebench.errors import UserError
 from genebench.results.annotations import Submitted
 from genebench.results.bundle import opened
 from genebench.results.checks import differences, verify
+from genebench.results.limits import RECORD_BYTES
 from genebench.results.paths import OTHER_FOLDER, ResultPaths
 from genebench.results.record import UNSAVED, Record
 from genebench.results.store import ResultsStore
+from genebench.results.untrusted import as_user_error, read_file
 
 
 @dataclass
@@ -171,19 +173,36 @@ def _copy(
             if sha256_of(copy) != digest:
                 raise UserError(f"{path}: was changed while it was read. Merge again.")
             copies[copy] = paths.copied(path, digest)
-        document = source.paths.record(key).read_bytes()
-        if Record.model_validate_json(document) != record:
-            raise UserError(f"{source.paths.record(key)}: was changed. Merge again.")
+        document = _unchanged(source.paths.record(key), record)
         for copy, path in copies.items():
             make_readable(copy)
             copy.replace(path)
-        # "verified" stays behind: it describes the dataset and predictions of the other folder.
-        paths.annotations(key).unlink(missing_ok=True)
-        # Before the record: it must never be here without its sender.
+        # A submitted record must never be here without its sender. So the sender comes before it,
+        # and goes after it was replaced by a record of ours.
         if sender:
+            # "verified" stays behind: it describes the dataset and predictions of the other folder.
+            paths.annotations(key).unlink(missing_ok=True)
             destination.annotations.add(key, submitted=sender)
         with atomic_write(paths.record(key)) as stream:
             stream.write(document)
+        if not sender:
+            paths.annotations(key).unlink(missing_ok=True)
+
+
+def _unchanged(path: Path, record: Record) -> bytes:
+    """Return the text of a record's file.
+
+    Raises:
+        UserError: the file holds another record by now, or none.
+    """
+    try:
+        with as_user_error(path, "cannot be read", "Merge again."):
+            document = read_file(path, RECORD_BYTES)
+            if Record.model_validate_json(document) == record:
+                return document
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    raise UserError(f"{path}: was changed while it was read. Merge again.")
 
 
 def _gain(ours: Record, theirs: Record) -> str:

@@ -81,6 +81,9 @@ _CHECKPOINT_DAYS = 30
 _SHOWN_LETTERS = 40
 """Letters of a value in a stranger's file that a message repeats."""
 
+_CHECK_FILE = "Check the file, or remove it."
+"""Remedy for a record's file that cannot be read."""
+
 _MOST_FORMATS = 1_000
 """Formats that a later genebench may have. A larger number is no format."""
 
@@ -193,9 +196,7 @@ class ResultsStore:
         """
         path = self.paths.record(key)
         try:
-            with as_user_error(
-                path, "cannot be read", "Remove the file, or check its permissions."
-            ):
+            with as_user_error(path, "cannot be read", _CHECK_FILE):
                 try:
                     record = Record.model_validate_json(read_file(path, RECORD_BYTES))
                 except ValidationError as error:
@@ -216,8 +217,15 @@ class ResultsStore:
         return read_document(self.paths.record(key), RECORD_BYTES)
 
     def digest(self, key: str) -> str:
-        """Return the SHA-256 digest of a record's file."""
-        return digest_of(self.paths.record(key), RECORD_BYTES)
+        """Return the SHA-256 digest of a record's file.
+
+        Raises:
+            UserError: the file cannot be read.
+            FileNotFoundError: there is no such file.
+        """
+        path = self.paths.record(key)
+        with as_user_error(path, "cannot be read", _CHECK_FILE):
+            return digest_of(path, RECORD_BYTES)
 
     def records(self) -> Iterator[Record]:
         """Yield all records in the order of their keys.
@@ -309,16 +317,19 @@ class ResultsStore:
         """Return the path of a kept file, once its digest is checked, or None if it was not kept.
 
         Raises:
-            UserError: the file was changed after it was written.
+            UserError: the file was changed after it was written, or cannot be read.
         """
         path = self.paths.kept(record, kind)
         digest = self.paths.digests(record).get(path)
-        if digest is None or not path.exists():
+        if digest is None:
             return None
         # Callers read the file later, piece by piece, so the whole of it is checked before.
-        with as_user_error(path, "cannot be read", RUN_AGAIN):
-            if stored_digest(record, path) != digest:
-                raise UserError(f"{path}: was changed after it was written. {RUN_AGAIN}")
+        try:
+            with as_user_error(path, "cannot be read", RUN_AGAIN):
+                if stored_digest(record, path) != digest:
+                    raise UserError(f"{path}: was changed after it was written. {RUN_AGAIN}")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         return path
 
     def write(self, record: Record, vectors: Vectors) -> Record:

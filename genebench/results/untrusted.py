@@ -21,7 +21,13 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genebench._util.files import NO_HANDLES, RAISE_LIMIT, open_regular
+from genebench._util.files import (
+    NO_HANDLES,
+    NO_PERMISSION,
+    RAISE_LIMIT,
+    open_regular,
+    reason_of,
+)
 from genebench.errors import UserError, describe
 from genebench.results.limits import ENTRIES_BYTES, ID_LETTERS, LINE_LETTERS, NAME_LETTERS, cut
 
@@ -52,7 +58,8 @@ def as_user_error(path: Path, fault: str, remedy: str) -> Iterator[None]:
     Args:
         path: the file that is read.
         fault: the fault, such as "cannot be read as vectors".
-        remedy: a sentence for the user.
+        remedy: a sentence for the user, for a file that is not what it should be. One that the
+            system does not open gets another.
 
     Raises:
         UserError: the block raised an exception.
@@ -63,9 +70,11 @@ def as_user_error(path: Path, fault: str, remedy: str) -> Iterator[None]:
     except (UserError, FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
-        reason = cut(error.strerror or describe(error), LINE_LETTERS)
+        reason = cut(reason_of(error) or describe(error), LINE_LETTERS)
         if error.errno in NO_HANDLES:
             remedy = RAISE_LIMIT
+        elif error.errno in NO_PERMISSION:
+            remedy = "Check the file's permissions."
         raise UserError(f"{path}: {fault} ({reason}). {remedy}") from error
     except Exception as error:
         raise UserError(

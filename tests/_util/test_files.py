@@ -174,7 +174,11 @@ def test_a_link_is_removed_and_not_followed(tmp_path):
     for folder in (links, links / "inner"):
         (folder / "folder").symlink_to(other)
         (folder / "file").symlink_to(other / "file")
+    link = tmp_path / ".link.tmp"
+    link.symlink_to(other)
+    os.utime(link, (time.time() - 2 * DAY,) * 2, follow_symlinks=False)
     remove_tree(links)
+    sweep(tmp_path, ".*.tmp")
     assert list(tmp_path.iterdir()) == [other]
     assert list(other.iterdir()) == [other / "file"]
 

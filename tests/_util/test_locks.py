@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import subprocess
 import sys
 
@@ -29,6 +30,19 @@ def test_shared_locks_exclude_only_exclusive_ones(path):
     with lock(path, shared=True), lock(path, shared=True):
         assert try_lock(path) is None
     assert try_lock(path)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_pipe_in_the_place_of_a_lock_stops_nobody(tmp_path, shared):
+    code = """if True:
+        import sys
+        from pathlib import Path
+        from genebench._util.locks import lock
+        lock(Path(sys.argv[1]), shared=sys.argv[2] == "True", wait=True).release()
+    """
+    os.mkfifo(tmp_path / "pipe")
+    command = [sys.executable, "-c", code, tmp_path / "pipe", str(shared)]
+    subprocess.run(command, check=True, timeout=30)
 
 
 def test_a_lock_ends_with_its_object(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 
 import numpy as np
@@ -201,12 +202,9 @@ def test_a_share_that_no_metric_gives_keeps_the_mark_away(store, lsr):
 
 
 def test_predictions_made_again_from_the_model_need_no_seal(store, lsr):
-    path = store.paths.kept(lsr.key, "model")
-    path.write_bytes(b"a model")
-    kept = store.predictions(lsr)
-    store.write(
-        lsr.model_copy(update={"model": sha256_of(path), "predictions": ""}), store.vectors(lsr)
-    )
+    kept, digest = store.predictions(lsr), hashlib.sha256(b"a model").hexdigest()
+    store.paths.new(lsr.key, digest, "model").write_bytes(b"a model")
+    store.write(lsr.model_copy(update={"model": digest, "predictions": ""}), store.vectors(lsr))
     seen = []
 
     def predictor(record, model, dataset):
@@ -221,10 +219,9 @@ def test_predictions_made_again_from_the_model_need_no_seal(store, lsr):
 
 
 def test_a_model_that_predicts_something_else_is_a_fault(store, lsr):
-    path = store.paths.kept(lsr.key, "model")
-    path.write_bytes(b"a model")
-    kept = store.predictions(lsr)
-    store.write(lsr.model_copy(update={"model": sha256_of(path)}), store.vectors(lsr))
+    kept, digest = store.predictions(lsr), hashlib.sha256(b"a model").hexdigest()
+    store.paths.new(lsr.key, digest, "model").write_bytes(b"a model")
+    store.write(lsr.model_copy(update={"model": digest}), store.vectors(lsr))
     outcomes = audit(store, registry(), lambda *_: np.array(kept) * np.float32(0.5))
     [outcome] = [outcome for outcome in outcomes if outcome.key == lsr.key]
     assert any(fault.startswith("mae is not what") for fault in outcome.faults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from genebench.errors import UserError
 from genebench.results.bundle import write_bundle
 from genebench.results.checks import verify
+from genebench.results.limits import RECORD_BYTES
 from genebench.results.merge import merge
 from genebench.results.record import Failure
 from genebench.results.store import ResultsStore
@@ -227,7 +229,7 @@ def test_a_folder_of_layout_1_is_merged(store, empty, lsr):
     assert empty.paths.vectors(lsr).name == f"{lsr.key}.{lsr.vectors[:16]}.npz"
 
 
-@pytest.mark.parametrize("at", ["vectors", "record"])
+@pytest.mark.parametrize("at", ["vectors", "record", "damaged", "large", "removed"])
 def test_a_record_that_is_replaced_while_it_is_copied_is_not_taken(
     store, other, lsr, monkeypatch, at
 ):
@@ -238,6 +240,12 @@ def test_a_record_that_is_replaced_while_it_is_copied_is_not_taken(
         result = copy(source, target)
         if at == "record":
             other.write(lsr.model_copy(update={"notes": ("another result",)}), other.vectors(lsr))
+        elif at == "damaged":
+            other.paths.record(lsr.key).write_bytes(b"{}")
+        elif at == "removed":
+            other.paths.record(lsr.key).unlink(missing_ok=True)
+        elif at == "large":
+            os.truncate(other.paths.record(lsr.key), RECORD_BYTES + 1)
         else:
             target.write_bytes(b"x")
         return result
@@ -343,6 +351,24 @@ def test_our_own_record_replaces_a_submitted_one_that_holds_less(  # noqa: PLR09
     assert empty.annotations.read(lsr.key).names == ["submitted"]
     assert len(merge([store.root], empty.root).replaced) == 1
     assert empty.annotations.read(lsr.key).names == []
+
+
+def test_a_replacement_that_breaks_off_leaves_a_submitted_record_with_its_sender(  # noqa: PLR0917  fixtures
+    store, other, empty, lsr, change, tmp_path, monkeypatch
+):
+    change(other, lsr, predictions="")
+    merge([sent(other, tmp_path)], empty.root)
+    rename = Path.replace
+
+    def failing(self, target):
+        if Path(target).name == f"{lsr.key}.json":
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    assert "input/output error" in merge([store.root], empty.root).refused[0]
+    assert empty.read(lsr.key).predictions == ""
+    assert empty.annotations.read(lsr.key).submitted.name == SENDER["name"]
 
 
 def test_a_crash_never_leaves_a_submitted_record_without_its_sender(

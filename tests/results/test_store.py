@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import io
 import json
 import os
 import shutil
@@ -492,18 +494,41 @@ def test_a_folder_that_cannot_be_used_is_one_line(odd, use):
 @pytest.mark.parametrize(
     ("code", "line"),
     [
-        (errno.EACCES, "cannot be read (permission denied). Check the file's permissions."),
-        (errno.EMFILE, "cannot be read (too many open files). Raise the limit, such as by ulimit"),
+        (errno.EACCES, "(permission denied). Check the file's permissions."),
+        (errno.EPERM, "(operation not permitted). Check the file's permissions."),
+        (errno.EMFILE, "(too many open files). Raise the limit, such as by ulimit -n 4096."),
+        (errno.ENFILE, "(too many open files in system). Raise the limit, such as by ulimit"),
     ],
 )
-def test_a_record_that_cannot_be_opened_is_one_line(store, written, monkeypatch, code, line):
-    def fail(_):
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda store, written: store.read(written.key),
+        lambda store, written: store.digest(written.key),
+        lambda store, written: store.vectors(written),
+        lambda store, written: store.predictions(written),
+    ],
+    ids=["record", "digest", "vectors", "predictions"],
+)
+def test_a_file_that_cannot_be_opened_is_one_line(store, written, monkeypatch, code, line, use):  # noqa: PLR0917  fixtures
+    def fail(*_):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr(os, "open", fail)
     with pytest.raises(UserError) as caught:
-        store.read(written.key)
+        use(store, written)
+    assert "cannot be read" in str(caught.value)
     assert line in str(caught.value)
+
+
+def test_predictions_that_vanish_before_they_are_read_are_none(store, written, monkeypatch):
+    """Another process removes files of a record that was replaced."""
+
+    def gone(*_):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    monkeypatch.setattr(os, "open", gone)
+    assert store.predictions(written) is None
 
 
 # --- damage ---------------------------------------------------------------------------------------
@@ -595,7 +620,7 @@ def test_a_folder_with_something_else_in_it_is_not_written_to(tmp_path):
 @pytest.mark.parametrize("mark", ["", "{}", "[]", '{"genebench-results": 3}', "\xff"])
 def test_a_folder_of_another_layout_is_refused(tmp_path, mark):
     (tmp_path / MARK).write_text(mark, "latin-1")
-    with pytest.raises(UserError, match=r"genebench-results\.json: layout .* is not 1"):
+    with pytest.raises(UserError, match=r"genebench-results\.json: layout .* is not 1 or 2"):
         ResultsStore(tmp_path).prepare()
 
 
@@ -824,7 +849,7 @@ def test_vectors_that_are_not_those_that_were_written_are_never_handed_out(store
 
 
 def test_a_file_that_would_fill_the_memory_is_not_read(store, written, monkeypatch):
-    with (store.root / f"{written.key}.npz").open("r+b") as stream:
+    with store.paths.vectors(written).open("r+b") as stream:
         stream.truncate(VECTORS_BYTES + 1)
     tracemalloc.start()
     with pytest.raises(UserError, match="bytes are more than any such file has"):
@@ -844,11 +869,16 @@ def test_vectors_that_lack_what_they_are_of_are_found(store, missing):
     assert verify(store.paths, store.write(record(), vectors)) == [f"vector {missing} is missing"]
 
 
+def with_vectors(store, written, content: bytes) -> Record:
+    """Return the record of other vectors, which lie in the folder under their own digest."""
+    digest = hashlib.sha256(content).hexdigest()
+    store.paths.new(written.key, digest).write_bytes(content)
+    return written.model_copy(update={"vectors": digest})
+
+
 @pytest.mark.parametrize("content", [b"garbage", b"", b"PK\x03\x04"])
 def test_vectors_that_cannot_be_read_are_one_line(store, written, content):
-    path = store.paths.vectors(written)
-    path.write_bytes(content)
-    damaged = written.model_copy(update={"vectors": sha256_of(path)})
+    damaged = with_vectors(store, written, content)
     with pytest.raises(
         UserError, match=r"cannot be read as vectors .*\. Remove the record and run again"
     ):
@@ -858,11 +888,12 @@ def test_vectors_that_cannot_be_read_are_one_line(store, written, content):
 def test_vectors_that_would_fill_the_memory_are_refused(store, written, monkeypatch):
     monkeypatch.setattr("genebench.results.vectors.VECTORS_BYTES", 1 << 20)
     store.vectors(written)
-    path = store.paths.vectors(written)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("gene.id.npy", bytes((1 << 20) + 1))
+    large = with_vectors(store, written, content.getvalue())
     with pytest.raises(UserError, match="bytes of vectors are more than any record"):
-        store.vectors(written.model_copy(update={"vectors": sha256_of(path)}))
+        store.vectors(large)
 
 
 # --- what can be shown ----------------------------------------------------------------------------

@@ -50,16 +50,25 @@ def with_header(descr: str, shape: str, values: bytes = b"") -> bytes:
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + values
 
 
-def sealed(store, record, entries, **changes) -> None:
+def sealed(store, record, entries) -> None:
     """Write vectors and a record that agrees with them, as somebody with a program would."""
-    path = store.paths.vectors(record.key)
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(store.paths.vectors(record)) as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
     content |= {f"{name}.npy": data for name, data in entries.items()}
-    with zipfile.ZipFile(path, "w") as archive:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
         for name, data in content.items():
             archive.writestr(name, data)
-    rewritten(store, record, vectors=hashlib.sha256(path.read_bytes()).hexdigest(), **changes)
+    replaced(store, record, stream.getvalue())
+
+
+def replaced(store, record, content: bytes, kind=None) -> None:
+    """Replace vectors, or a kept file, by another whose digest is in its name and the record."""
+    path = store.paths.kept(record, kind) if kind else store.paths.vectors(record)
+    path.unlink()
+    digest = hashlib.sha256(content).hexdigest()
+    store.paths.new(record.key, digest, kind).write_bytes(content)
+    rewritten(store, record, **{kind or "vectors": digest})
 
 
 def rewritten(store, record, **changes) -> None:
@@ -172,7 +181,16 @@ def _sparse(path):
 NO_FILES = {function.__name__: function for function in (_fifo, _endless, _folder, _loop, _sparse)}
 
 
-BESIDE = ("json", "npz", "predictions.npy", "marks.json")
+NO_DIGEST = "0" * 64
+
+BESIDE = {
+    "json": lambda paths, record: paths.record(record.key),
+    "npz": lambda paths, record: paths.vectors(record),
+    "layout-1.npz": lambda paths, record: paths.root / f"{record.key}.npz",
+    "predictions.npy": lambda paths, record: paths.new(record.key, NO_DIGEST, "predictions"),
+    "marks.json": lambda paths, record: paths.annotations(record.key),
+}
+"""Files of a record: end of the kind → path."""
 
 # --- one folder with all of it, beside three sound records ----------------------------------------
 
@@ -200,11 +218,13 @@ def hostile(made, tmp_path_factory) -> tuple[ResultsStore, dict[str, str]]:
         record = another(kind)
         rewritten(store, record, **changes(record))
     for kind, make in NO_FILES.items():
-        for suffix in BESIDE:
+        for suffix, path_of in BESIDE.items():
             record = another(f"{kind}.{suffix}")
             if suffix == "predictions.npy":
-                rewritten(store, record, predictions="0" * 64)
-            make(store.root / f"{record.key}.{suffix}")
+                rewritten(store, record, predictions=NO_DIGEST)
+            if suffix == "layout-1.npz":
+                store.paths.vectors(record).unlink()
+            make(path_of(store.paths, record))
     return store, kinds
 
 
@@ -283,23 +303,25 @@ def test_a_link_to_a_file_is_read_as_the_file(store, lsr, tmp_path):
     assert store.predictions(lsr) is not None
 
 
-def test_a_folder_whose_layout_is_a_pipe_is_refused(store):
-    _fifo(store.paths.layout)
-    with pytest.raises(UserError, match="layout unknown is not 1"):
-        store.check()
+@pytest.mark.parametrize("make", NO_FILES)
+@pytest.mark.parametrize("use", ["check", "check_exists", "prepare", "sound"])
+def test_a_folder_whose_layout_is_no_file_is_refused(store, make, use):
+    NO_FILES[make](store.paths.layout)
+    with pytest.raises(UserError, match=r"genebench-results\.json: cannot be read \(.*\)\. Name"):
+        getattr(store, use)()
 
 
 def test_large_vectors_are_refused_before_they_are_unpacked(store, lsr):
     n = 120_000_000
-    path = store.paths.vectors(lsr.key)
+    content = io.BytesIO()
     with (
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open("gene-metric.mae.npy", "w") as stream,
     ):
         stream.write(with_header("'<f8'", f"({n},)"))
         for _ in range(300):
             stream.write(bytes(1 << 20))
-    rewritten(store, lsr, vectors=hashlib.sha256(path.read_bytes()).hexdigest())
+    replaced(store, lsr, content.getvalue())
     tracemalloc.start()
     with pytest.raises(UserError, match="bytes of vectors are more than any record has"):
         store.vectors(store.read(lsr.key))
@@ -423,10 +445,10 @@ def test_any_record_is_sound_or_a_fault(example, seed):
 @pytest.mark.parametrize("seed", range(FUZZED_FILES))
 def test_any_vectors_are_sound_or_a_fault(example, seed):
     store, key = example
-    path = store.paths.vectors(key)
-    path.write_bytes(mutated(path.read_bytes(), random.Random(seed)))
+    record = store.read(key)
+    content = store.paths.vectors(record).read_bytes()
     # With a digest to fit, as a stranger would write it.
-    rewritten(store, store.read(key), vectors=hashlib.sha256(path.read_bytes()).hexdigest())
+    replaced(store, record, mutated(content, random.Random(seed)))
     record = store.read(key)
     faults = verify(store.paths, record)
     if _survives(lambda: store.vectors(record)):
@@ -464,11 +486,13 @@ def test_any_marks_are_read_or_none(example, seed):
 @pytest.mark.parametrize("seed", range(FUZZED_FILES))
 def test_any_predictions_are_a_matrix_or_refused(example, seed):
     store, key = example
-    path = store.paths.kept(key, "predictions")
-    path.write_bytes(mutated(path.read_bytes(), random.Random(seed)))
-    rewritten(store, store.read(key), predictions=hashlib.sha256(path.read_bytes()).hexdigest())
     record = store.read(key)
-    _survives(lambda: store.predictions(record))
+    content = store.paths.kept(record, "predictions").read_bytes()
+    replaced(store, record, mutated(content, random.Random(seed)), "predictions")
+    record = store.read(key)
+    matrices = []
+    assert _survives(lambda: matrices.append(store.predictions(record))) == bool(matrices)
+    assert all(matrix is not None for matrix in matrices)
     verify(store.paths, record)
 
 

@@ -29,7 +29,7 @@ def test_data_in_a_folder_of_code_cannot_be_kept_from_a_method(job_of, fit):
     with sealed(job_of("breaker", forbidden=(Path(confinement.__file__).parent,))) as method:
         seal = method.process.seal
     assert seal.level == "view"
-    assert "genebench/sealing lies in" in seal.reason
+    assert "genebench/confinement lies in" in seal.reason
     assert "which a method has to reach" in seal.reason
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from genebench.results.store import ResultsStore
 from genebench.sealing import client
 from genebench.sealing.client import close_launchers, sealed
 from genebench.sealing.failure import SealedFailureError
+from genebench.sealing.launcher import Commands
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="processes are listed by /proc"
@@ -112,3 +114,15 @@ def test_a_killed_job_becomes_a_failed_record(plugins, tiny, tmp_path):
     failures = [r.failure for r in ResultsStore(tmp_path / "r").records() if r.failure]
     assert {failure.kind for failure in failures} == {"ProcessDied"}
     assert all("the last words" in failure.traceback for failure in failures)
+
+
+def test_two_commands_that_arrive_at_once_are_both_followed():
+    ours, theirs = socket.socketpair()
+    ours.sendall(b'{"preload": []}\n')
+    socket.send_fds(ours, [b'{"start": {}}\n'], [theirs.fileno()])
+    commands = Commands(theirs)
+    assert [list(commands.read()) for _ in range(2)] == [["preload"], ["start"]]
+    with socket.socket(fileno=commands.descriptor()) as same:
+        assert same.family == socket.AF_UNIX
+    ours.close()
+    theirs.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from genebench.plugins.discovery import load_code
 from genebench.sealing.client import sealed
 from tests.sealing.conftest import needs_landlock
 
@@ -85,6 +86,8 @@ def test_every_way_out_is_closed(laid_out, job_of, fit):
 
 def test_the_ways_out_are_ways_out(laid_out, plugins):
     """Outside a sealed process, nearly all of them are open: the probes can fail."""
+    # A local file is no module that Python finds by itself.
+    load_code("probes:attempt")
     probes = import_module("probes")
     harmless = {
         "reads_a_rival", "reads_the_truth", "opens_by_system_call", "opens_by_openat2",
