@@ -118,7 +118,7 @@ def _audit(
     if record.model in ("", UNSAVED):
         predictor = None
     if predictor is None and not record.predictions:
-        return Audit(key, not_recomputed="neither predictions nor a model were kept")
+        return Audit(key, not_recomputed="predictions were not kept, and no model")
     try:
         stored = results.vectors(record)
         try:

@@ -19,6 +19,7 @@ from genebench.cli.options import (
     OnlyDatasetOption,
     OnlyMethodsOption,
     OnlyProtocolsOption,
+    PluginOption,
     ResultsOption,
 )
 from genebench.errors import UserError, missing_library, no_results, unknown
@@ -63,6 +64,7 @@ def verify(
         bool,
         typer.Option("--mark", help="Mark records as verified whose scores were all recomputed."),
     ] = False,
+    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> int:
     """Recompute keys, digests and scores of every record, and list those that were edited.
 
