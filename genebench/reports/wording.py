@@ -61,8 +61,8 @@ def seal_notes(rows: Iterable[tuple[str, Iterable[Record]]]) -> Iterator[str]:
         return
     meanings = (f"{level} ({SEALS[level]})" for level in LEVELS if level in levels)
     yield (
-        f"sealed, by their records: {', '.join(meanings)}. Methods that genebench ships are sealed "
-        "with --sealed require only"
+        f"sealed: {', '.join(meanings)}. Methods that genebench ships are sealed on request "
+        "(--sealed require)"
     )
     labels = [label for label, records in rows if any(map(could_have_cheated, records))]
     if labels:

@@ -490,11 +490,17 @@ class Mean(Model):
     def predict(self, landmarks):
         return np.repeat(self.level[None], len(landmarks), axis=0)
 
+    def tensors(self):
+        return {"level": self.level}
+
 
 class Means(Method):
     def fit(self, train, validation_sets, context):
         level = np.asarray(train.targets).mean(axis=0).astype(np.float32)
         return dict.fromkeys(validation_sets, Mean(level))
+
+    def restore(self, tensors, context):
+        return Mean(tensors["level"])
 
 
 @hookimpl
@@ -504,27 +510,44 @@ def genebench_methods():
 """
 
 
-@needs_landlock
-def test_a_plugin_that_was_sealed_is_verified_from_its_kept_predictions(
-    genebench, tiny, tmp_path, monkeypatch
-):
+@pytest.fixture
+def means(genebench, tiny, tmp_path, monkeypatch):
+    """Return a function that runs a plugin file, and its results folder."""
     monkeypatch.setenv("GENEBENCH_PLUGINS", "")
-    monkeypatch.setenv("GENEBENCH_SEALED", "auto")
     plugin, folder = tmp_path / "code" / "theirmeans.py", tmp_path / "results"
     plugin.parent.mkdir()
     plugin.write_text(PLUGIN)
-    command = ("--methods", "means", "--protocol", "geo", "--preset", "tiny", "--quiet")
-    options = ("--keep-predictions", "--results", folder)
-    try:
-        outcome = genebench("run", "--plugin", plugin, *command, *options)
+
+    def run(keep, sealed):
+        monkeypatch.setenv("GENEBENCH_SEALED", sealed)
+        command = ("--methods", "means", "--protocol", "geo", "--preset", "tiny", "--quiet")
+        outcome = genebench("run", "--plugin", plugin, *command, keep, "--results", folder)
         assert outcome.status == 0, outcome.err
-        outcome = genebench("results", "verify", "--mark", "--results", folder)
         records = list(ResultsStore(folder).records())
-        [means] = [record for record in records if record.identity.method == "means"]
-        assert means.seal.level == "landlock"
-        assert "2 not marked: its method could have seen the test data (seal no" in outcome.out
-        assert "3 recomputed from their predictions, 1 marked as verified" in outcome.out
-        assert ResultsStore(folder).annotations.read(means.key).verified.source == "predictions"
-    finally:
-        for cached in (installed, registry):
-            cached.cache_clear()
+        return next(record for record in records if record.identity.method == "means")
+
+    yield run, folder
+    for cached in (installed, registry):
+        cached.cache_clear()
+
+
+@needs_landlock
+def test_a_plugin_that_was_sealed_is_verified_from_its_kept_predictions(genebench, means):
+    run, folder = means
+    record = run("--keep-predictions", "auto")
+    assert record.seal.level == "landlock"
+    outcome = genebench("results", "verify", "--mark", "--results", folder)
+    assert "2 not marked: its method could have seen the test data (seal no" in outcome.out
+    assert "3 recomputed from their predictions, 1 marked as verified" in outcome.out
+    assert ResultsStore(folder).annotations.read(record.key).verified.source == "predictions"
+
+
+@needs_landlock
+def test_a_plugin_that_runs_where_scores_are_made_verifies_no_model(genebench, means):
+    """With seals switched off its module is imported here, and could change what scores."""
+    run, folder = means
+    record = run("--keep-models", "off")
+    outcome = genebench("results", "verify", "--mark", "--results", folder)
+    assert "1 not recomputed: " in outcome.out
+    assert "means cannot be confined here (its plugin theirmeans offers more" in outcome.out
+    assert ResultsStore(folder).annotations.read(record.key).names == []
