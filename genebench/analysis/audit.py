@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from importlib import metadata
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genebench._util.hashing import code_digest
 from genebench.analysis.recompute import Predictor, scored_anew
@@ -23,6 +24,12 @@ from genebench.results.record import UNSAVED, Record
 from genebench.results.store import ResultsStore
 from genebench.results.vectors import Vectors
 from genebench.runs.provenance import now
+
+MODEL_ROUNDING = 1e-4
+"""Largest relative difference between scores of predictions that one model makes on two machines.
+
+A prediction is a sum of float32 products over a thousand landmarks, layer by layer, and libraries
+and devices add in other orders. Reports show scores to 1e-4."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,14 @@ class Audit:
     """Reasons why the record is not verified, although metrics were recomputed."""
     source: Literal["model", "predictions"] = "predictions"
     """Origin of the predictions: made again from the saved model, or kept."""
+    unused_model: str = ""
+    """Reason why the saved model made no predictions, although it was kept."""
     digest: str = ""
     """SHA-256 digest of the record's file as it was audited."""
 
     @property
     def is_verified(self) -> bool:
-        """True if all scores were recomputed, of predictions of a method without test data."""
+        """True if all scores were recomputed, from predictions that prove something."""
         return bool(self.recomputed) and not (self.faults or self.unmarked)
 
 
@@ -58,7 +67,7 @@ def audit(
         results: the folder.
         registry: the installed metrics and protocols.
         predictor: predicts again from a saved model, where one is kept. Kept predictions are
-            scored otherwise.
+            scored where there is no model, or where it cannot be used here.
 
     Raises:
         UserError: there is no such folder, or it is something else.
@@ -105,14 +114,20 @@ def _audit(
         return Audit(key, tuple(faults))
     if record.status == "failed":
         return Audit(key, not_recomputed="failed")
-    has_model = record.model not in ("", UNSAVED)
-    if not has_model or predictor is None:
+    unused = ""
+    if record.model in ("", UNSAVED):
         predictor = None
-        if not record.predictions:
-            return Audit(key, not_recomputed="predictions were not kept")
+    if predictor is None and not record.predictions:
+        return Audit(key, not_recomputed="predictions were not kept, and no model")
     try:
-        scoring = scored_anew(record, results, registry, predictor)
         stored = results.vectors(record)
+        try:
+            scoring = scored_anew(record, results, registry, predictor)
+        except UserError as error:
+            if predictor is None or not record.predictions:
+                raise
+            predictor, unused = None, str(error)
+            scoring = scored_anew(record, results, registry)
     except UserError as error:
         return Audit(key, not_recomputed=str(error))
     offered = registry.metrics.specs
@@ -123,9 +138,15 @@ def _audit(
         if name in offered and record.metrics.get(name) == code_digest(offered[name].code)
     }
     comparable = sorted(same_code & {_metric(name) for name in scoring.vectors})
-    faults = list(_differences(stored, scoring.vectors, comparable))
+    source: Literal["model", "predictions"] = "model" if predictor else "predictions"
+    # Metrics that count or rank jump at ties, which rounding of predictions moves.
+    jumping = {name for name in comparable if offered[name].form == "whole"}
+    faults = list(_differences(stored, scoring.vectors, comparable, source, jumping))
     if not comparable:
-        return Audit(key, tuple(faults), not_recomputed="the code of its metrics is another by now")
+        return Audit(
+            key, tuple(faults), not_recomputed="the code of its metrics is another by now",
+            unused_model=unused,
+        )  # fmt: skip
     unmarked = [
         *(_reason(name, record, registry, scoring) for name in record.scores.keys() - comparable),
         # Ranks are made of shares, so that each of them counts.
@@ -134,11 +155,11 @@ def _audit(
             for name in stored.keys() - scoring.vectors
             if _metric(name) in comparable
         ),
-        *([] if predictor else _without_seal(record)),
+        *([] if predictor else _without_proof(record, results)),
     ]
     return Audit(
         key, tuple(faults), tuple(comparable), unmarked=tuple(sorted(unmarked)),
-        source="model" if predictor else "predictions",
+        source=source, unused_model=unused,
     )  # fmt: skip
 
 
@@ -152,18 +173,30 @@ def _reason(name: str, record: Record, registry: Registry, scoring: Scoring) -> 
     return f"{name} was not recomputed: {failed or 'it gave no values'}"
 
 
-def _without_seal(record: Record) -> Iterator[str]:
-    """Yield a reason if the method of a record could have seen the test data."""
-    if record.seal.level != "landlock":
-        reason = f": {record.seal.reason}" if record.seal.reason else ""
+def _without_proof(record: Record, results: ResultsStore) -> Iterator[str]:
+    """Yield a reason if the kept predictions of a record prove nothing."""
+    seal = record.seal
+    if seal.level != "landlock":
+        reason = f": {seal.reason}" if seal.reason else ""
         yield (
-            f"its method could have seen the test data (seal {record.seal.level}{reason}), so its "
-            "predictions prove nothing"
+            f"its method could have seen the test data (seal {seal.level}{reason}), so its "
+            "predictions prove nothing. Run again with --sealed require"
+        )
+    elif results.annotations.read(record.key).submitted:
+        yield (
+            "it was submitted, so its seal is a claim of its sender, and its predictions prove "
+            "nothing. Ask the sender for the model (--keep-models), or run it again"
         )
 
 
-def _differences(stored: Vectors, recomputed: Vectors, metrics: list[str]) -> Iterator[str]:
-    """Yield the stored vectors that are not those of the dataset and of the kept predictions."""
+def _differences(
+    stored: Vectors,
+    recomputed: Vectors,
+    metrics: list[str],
+    source: Literal["model", "predictions"],
+    jumping: Collection[str],
+) -> Iterator[str]:
+    """Yield the stored vectors that are not those of the dataset and of the predictions."""
     subjects = {PROFILE_GROUP, *(name for name in recomputed if not _metric(name))}
     # Older records have neither groups nor shares. Groups matter only where shares are resampled.
     if not any(name.startswith(PROFILE_SHARE) for name in stored):
@@ -174,23 +207,40 @@ def _differences(stored: Vectors, recomputed: Vectors, metrics: list[str]) -> It
             yield f"{name} is not that of the dataset"
     for metric in metrics:
         names = [name for name in recomputed if _metric(name) == metric]
-        lines = (_difference(name, stored, recomputed) for name in names)
+        # Older records have no shares.
+        compared = [name for name in names if name in stored]
+        is_mean = source == "model" and metric in jumping
+        lines = (
+            _difference(name, stored[name], recomputed[name], source, is_mean=is_mean)
+            for name in compared
+        )
         # One line for each metric: wrong values have wrong shares too.
         if line := next(filter(None, lines), ""):
             yield line
 
 
-def _difference(name: str, stored: Vectors, recomputed: Vectors) -> str:
-    """Return how far a stored vector is from the recomputed one, or nothing if it is close."""
-    if name not in stored:
-        return ""  # older records have no shares
-    distance = np.abs(stored[name] - recomputed[name])
-    if not (distance > ROUNDING * np.maximum(1.0, np.abs(recomputed[name]))).any():
+def _difference(
+    name: str,
+    stored: NDArray[Any],
+    recomputed: NDArray[Any],
+    source: Literal["model", "predictions"],
+    *,
+    is_mean: bool,
+) -> str:
+    """Return how far a stored vector is from the recomputed one, or nothing if it is close.
+
+    With ``is_mean``, single values may be far apart, but not the values on average.
+    """
+    tolerance = MODEL_ROUNDING if source == "model" else ROUNDING
+    distance = np.abs(stored - recomputed)
+    relative = distance / np.maximum(1.0, np.abs(recomputed))
+    if (relative.mean() if is_mean else relative.max(initial=0.0)) <= tolerance:
         return ""
     subject = "the share of profiles in " if name.startswith(PROFILE_SHARE) else ""
+    origin = "its model predicts" if source == "model" else "its kept predictions give"
     return (
-        f"{subject}{_metric(name)} is not what its kept predictions give: "
-        f"up to {distance.max():.3g} apart, in {(distance > ROUNDING).sum():,} values"
+        f"{subject}{_metric(name)} is not what {origin}: "
+        f"up to {distance.max():.3g} apart, in {(relative > tolerance).sum():,} values"
     )
 
 

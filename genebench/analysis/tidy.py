@@ -11,7 +11,7 @@ from genebench.results.record import Record
 
 COLUMNS = (
     "dataset", "protocol", "method", "params", "preset", "seed", "scored_on", "panel", "metric",
-    "mean", "std_genes", "status", "key",
+    "mean", "std_genes", "status", "sealed", "key",
 )  # fmt: skip
 
 
@@ -19,8 +19,9 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
     """Return one row per dataset, protocol, method, parameters, seed, panel and metric.
 
     ``scored_on`` is ``test``, or ``validation`` for a trial of tuning. ``params`` are the
-    parameters in effect, as JSON. ``mean`` and ``std_genes`` are over the panel's genes. A failed
-    record has one row without panel, metric and value.
+    parameters in effect, as JSON. ``mean`` and ``std_genes`` are over the panel's genes. ``sealed``
+    is the level of the record's seal: ``landlock``, ``view`` or ``no``. A failed record has one
+    row without panel, metric and value.
     """
     rows = [row for record in records for row in _rows(record)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -36,6 +37,7 @@ def _rows(record: Record) -> list[dict[str, object]]:
         "seed": record.identity.seed,
         "scored_on": "validation" if record.identity.is_trial else "test",
         "status": record.status,
+        "sealed": record.seal.level,
         "key": record.key,
     }
     if record.status == "failed":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,6 +19,7 @@ from genebench.cli.options import (
     OnlyDatasetOption,
     OnlyMethodsOption,
     OnlyProtocolsOption,
+    PluginOption,
     ResultsOption,
 )
 from genebench.errors import UserError, missing_library, no_results, unknown
@@ -63,10 +64,12 @@ def verify(
         bool,
         typer.Option("--mark", help="Mark records as verified whose scores were all recomputed."),
     ] = False,
+    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> int:
     """Recompute keys, digests and scores of every record, and list those that were edited.
 
-    Kept predictions are scored again if their dataset is prepared here.
+    If the dataset is prepared here, a kept model predicts again in a sealed process, and its
+    predictions are scored. Where no model is kept, or none can be used here, kept predictions are.
     """
     from genebench.results.store import ResultsStore
 
@@ -219,8 +222,9 @@ def _verify(store: ResultsStore, *, mark: bool = False) -> int:
     """Audit a folder, print the faults and a summary, and return the exit status."""
     from genebench.analysis import audit
     from genebench.plugins.registry import registry
+    from genebench.runs.verifying import predict_again
 
-    audits = list(audit.audit(store, registry()))
+    audits = list(audit.audit(store, registry(), predict_again))
     if not audits:
         raise no_results("verify", store.root)
     unsound = [record for record in audits if record.faults]
@@ -228,23 +232,28 @@ def _verify(store: ResultsStore, *, mark: bool = False) -> int:
         for fault in record.faults:
             _echo(f"{record.key}: {fault}")
     recomputed = [record for record in audits if record.recomputed and not record.faults]
-    reasons = Counter(record.not_recomputed for record in audits if record.not_recomputed)
-    for reason, number in reasons.items():
-        _echo(f"{number} not recomputed: {reason}")
+    _count("not recomputed", (record.not_recomputed for record in audits))
+    _count("model not used, but predictions", (record.unused_model for record in audits))
     marked = ""
     if mark:
-        unmarked = Counter(reason for record in recomputed for reason in record.unmarked)
-        for reason, number in unmarked.items():
-            _echo(f"{number} not marked: {reason}")
+        _count("not marked", (reason for record in recomputed for reason in record.unmarked))
         verified = [record for record in recomputed if record.is_verified]
         for record in verified:
             audit.annotate(record, store)
         marked = f", {len(verified)} marked as verified"
+    from_models = sum(record.source == "model" for record in recomputed)
+    models = f"{from_models} recomputed from their models, " if from_models else ""
     _echo(
-        f"{len(audits) - len(unsound)} of {len(audits)} records are sound, {len(recomputed)} "
-        f"recomputed from their predictions{marked}"
+        f"{len(audits) - len(unsound)} of {len(audits)} records are sound, {models}"
+        f"{len(recomputed) - from_models} recomputed from their predictions{marked}"
     )
     return FAILED if unsound else OK
+
+
+def _count(what: str, reasons: Iterable[str]) -> None:
+    """Print each reason once, with the number of records that it holds for."""
+    for reason, number in Counter(filter(None, reasons)).items():
+        _echo(f"{number} {what}: {reason}")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(results: ResultsOption = DEFAULT_RESULTS) -> None:
-    """List every record of a results folder with its status, start time and seconds of fitting."""
+    """List every record of a folder with its status, seal, start time and seconds of fitting."""
     from genebench import api
     from genebench.results.filters import RecordFilter
 
@@ -32,6 +32,7 @@ def status(results: ResultsOption = DEFAULT_RESULTS) -> None:
             "preset",
             "seed",
             "status",
+            "sealed",
             "fit s",
             "started",
             "key",
@@ -45,6 +46,7 @@ def status(results: ResultsOption = DEFAULT_RESULTS) -> None:
                 record.preset,
                 str(record.identity.seed),
                 record.status,
+                record.seal.level,
                 f"{record.seconds.get('fit', 0.0):.1f}",
                 record.provenance.started,
                 record.key,

@@ -77,6 +77,10 @@ class Board:
         warnings = set.union(*by_run).difference(GOOD_MARKS)
         return sorted(on_every_run | warnings)
 
+    def has_submitted(self, variant: Variant) -> bool:
+        """Return whether any run of a row came in a bundle."""
+        return any("submitted" in self._marks[record.key] for record in variant.records)
+
     @cached_property
     def _marks(self) -> dict[str, tuple[str, ...]]:
         return {run.key: run.marks for run in self.runs}

@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from genebench.analysis.seals import LEVELS
 from genebench.data.store import Dataset
 from genebench.leaderboard import charts
 from genebench.leaderboard.boards import Board, page_id
 from genebench.leaderboard.charts import Axis, Dot
-from genebench.leaderboard.reading import Run
+from genebench.leaderboard.reading import CHEAT_MARK, Run
 from genebench.leaderboard.tables import TARGETS, Place, Ranking, Row
 from genebench.leaderboard.templating import render, shown
+from genebench.reports.wording import SEALS
 from genebench.specs import PRESETS, MethodSpec, MetricSpec
 
 PANEL_TITLES = {
@@ -82,7 +84,34 @@ def board_page(
         with_published=board.first.published_data and panel == "all",
         ranking=ranking,
         n_targets=TARGETS,
+        seals=_seals_of(rows),
         data_page=page_id(board.first.identity.data),
+    )
+
+
+class _Seals(NamedTuple):
+    """The content of the notes on seals below a board's table.
+
+    Attributes:
+        meanings: level → where the method ran, for levels that occur.
+        suspects: labels of rows that could have cheated.
+        third_party: True if any row is of a method that genebench does not ship.
+        claimed: labels of rows with runs that came in a bundle.
+    """
+
+    meanings: Mapping[str, str]
+    suspects: Sequence[str]
+    third_party: bool
+    claimed: Sequence[str]
+
+
+def _seals_of(rows: Sequence[Row]) -> _Seals:
+    levels = {row.sealed for row in rows}
+    return _Seals(
+        meanings={level: SEALS[level] for level in LEVELS if level in levels},
+        suspects=[row.variant.label for row in rows if CHEAT_MARK in row.marks],
+        third_party=any(row.is_third_party for row in rows),
+        claimed=[row.variant.label for row in rows if row.claimed],
     )
 
 

@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from genebench.analysis.seals import could_have_cheated
 from genebench.errors import UserError, describe, some
 from genebench.results.checks import checksum_faults, differences, key_faults
 from genebench.results.record import Provenance, Record
 from genebench.results.store import ResultsStore
+
+CHEAT_MARK = "could have cheated"
+"""The mark of a run of code that is not of genebench and was not confined."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Run:
     Attributes:
         record: the record.
         folder: its results folder.
-        marks: its marks, such as ``verified``, and warnings about the origin of its code.
+        marks: its marks, such as ``verified``, and warnings about its code and its seal.
     """
 
     record: Record
@@ -108,7 +112,11 @@ def _read_folder(folder: Path) -> tuple[list[Run], list[str]]:
         if fault:
             problems.append(f"{folder}: record {record.key}: {fault}")
         else:
-            marks = (*store.annotations.read(record.key).names, *origin_marks(record.provenance))
+            marks = (
+                *store.annotations.read(record.key).names,
+                *origin_marks(record.provenance),
+                *([CHEAT_MARK] if could_have_cheated(record) else ()),
+            )
             runs.append(Run(record, folder, marks))
     return runs, problems
 

@@ -15,6 +15,7 @@ from genebench.leaderboard.pages import SiteOptions
 from genebench.leaderboard.reading import Run
 from genebench.leaderboard.templating import render, shown
 from genebench.plugins.registry import Registry
+from genebench.reports.wording import SEALS
 from genebench.results.panels import PANELS
 from genebench.results.record import Provenance, Record
 from genebench.specs import PRESETS, MethodSpec, Value
@@ -92,6 +93,7 @@ def run_page(task: RunTask, options: SiteOptions) -> str:
         panels=PANELS,
         figures=list(_figures(task, options)),
         params=task.params,
+        seals=SEALS,
     )
 
 

@@ -10,10 +10,12 @@ from typing import Literal, NamedTuple, get_args
 
 from genebench._util.hashing import canonical
 from genebench.analysis.rank import Entry, Standing, caution, description_of_test, ranked
+from genebench.analysis.seals import weakest
 from genebench.analysis.variants import Variant
 from genebench.leaderboard.boards import Board, page_id
+from genebench.plugins.discovery import SHIPPED
 from genebench.results.published import Published, published
-from genebench.results.record import Record
+from genebench.results.record import Record, SealLevel
 from genebench.specs import MetricSpec
 
 TARGETS = 9520
@@ -115,6 +117,7 @@ class Row:
         published: metric → the paper's value, if the row is a run of the published setting.
         marks: the marks of its runs.
         section: the section of the table that it stands in.
+        claimed: True if a run came in a bundle, so that its seal is a claim of the sender.
     """
 
     variant: Variant
@@ -123,6 +126,7 @@ class Row:
     published: Mapping[str, Published]
     marks: Sequence[str]
     section: Section
+    claimed: bool
 
     @property
     def first(self) -> Record:
@@ -144,6 +148,16 @@ class Row:
         """Number of seeds that are done, and of all seeds if some failed, such as ``1 of 2``."""
         done, total = len(self.variant.done), len(self.variant.records)
         return str(done) if done == total else f"{done} of {total}"
+
+    @property
+    def sealed(self) -> SealLevel | None:
+        """The weakest seal of any seed that is done, or None if none is."""
+        return weakest(self.variant.records)
+
+    @property
+    def is_third_party(self) -> bool:
+        """True if it has a score of a method that genebench does not ship."""
+        return bool(self.sealed) and self.first.identity.code.distribution not in SHIPPED
 
     def seconds(self, phase: str) -> float | None:
         """Return the wall time of a phase in seconds, the mean over seeds that are done."""
@@ -213,6 +227,7 @@ def _row(
         published=_published(board, variant, names) if panel == "all" else {},
         marks=board.marks(variant),
         section=section,
+        claimed=board.has_submitted(variant),
     )
 
 
@@ -244,6 +259,7 @@ def flat(tables: Mapping[str, Row], metrics: Sequence[MetricSpec]) -> dict[str, 
         "version": identity.code.version,
         "status": _status(row),
         "marks": " ".join(mark.replace(" ", "-") for mark in row.marks),
+        "sealed": row.sealed,
         **scores,
         "fit_seconds": _rounded(row.seconds("fit")),
         "predict_seconds": _rounded(row.seconds("predict")),

@@ -18,7 +18,7 @@ from genebench.plugins.registry import Registry
 from genebench.reports.figures.scatter import draw
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.reporters.values import csv_of
-from genebench.reports.wording import described, stale_scores
+from genebench.reports.wording import described, seal_notes, stale_scores
 
 TOP = 8
 """Number of genes shown at each end."""
@@ -105,6 +105,12 @@ class ComparisonReport(Report):
         )
         records = [r for pair in pairs for r in (*pair.a.records, *pair.b.records)]
         yield from stale_scores(records, [pairs[0].metric])
+        both = [variant for pair in pairs for variant in (pair.a, pair.b)]
+        labels = dict.fromkeys(variant.label for variant in both)
+        yield from seal_notes(
+            (label, (r for variant in both if variant.label == label for r in variant.records))
+            for label in labels
+        )
         for pair in pairs:
             yield from _notes(pair, self.registry)
 

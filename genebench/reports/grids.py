@@ -17,7 +17,7 @@ from genebench.plugins.registry import Registry
 from genebench.reports.figures.heatmap import draw
 from genebench.reports.layout import PANEL, Block, Layout, best_points, cell, loss_of, scale_of
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.wording import described, sizes
+from genebench.reports.wording import described, seal_notes, sizes
 from genebench.results.filters import RecordFilter
 from genebench.results.published import Published, published, published_in_grid
 from genebench.results.record import Identity, Record
@@ -211,6 +211,12 @@ class _Tables:
                 "published: Wang et al. 2018, for the published parameters, run here or not. Their "
                 "split is not ours, and differences below 0.002 may be due to the splits"
             )
+        yield from seal_notes(
+            [
+                *((layout.label(grid), grid.records) for grid in layout.grids),
+                *((control.label, control.records) for control in layout.controls),
+            ]
+        )
         cells = [records for grid in layout.grids for records in grid.cells.values()]
         if missing := sum(not records for records in cells):
             yield f"–: not run, {missing:,} of {len(cells):,}"

@@ -11,6 +11,8 @@ from genebench._util.text import setting
 from genebench.analysis.leaks import leaks
 from genebench.errors import UserError, some
 from genebench.reports.report import Report, Row, Section, Table
+from genebench.reports.wording import seal_notes
+from genebench.results.record import Record
 
 _NOTES = (
     "difference = variant − published protocol, mean over all targets: the worth of the leak",
@@ -46,11 +48,17 @@ class LeaksReport(Report):
                     ["original", "variant", "metric"], sort=False
                 )
             ]
-            yield Section(f"leaks · {dataset} · data {data}", tuple(tables), _NOTES)
+            notes = (*_NOTES, *seal_notes(self._by_method(str(data))))
+            yield Section(f"leaks · {dataset} · data {data}", tuple(tables), notes)
 
     def values(self) -> pd.DataFrame:
         """Return one row per dataset, method with its parameters, metric and variant."""
         return self.of_metrics(leaks(self.records, self.registry.protocols.specs.values()))
+
+    def _by_method(self, data: str) -> Iterator[tuple[str, list[Record]]]:
+        records = [record for record in self.records if record.identity.data == data]
+        for name in dict.fromkeys(record.identity.method for record in records):
+            yield name, [record for record in records if record.identity.method == name]
 
     def _table(self, rows: pd.DataFrame, original: str, variant: str, metric: str) -> Table:
         spec = self.registry.metrics.specs.get(metric)

@@ -12,6 +12,7 @@ from genebench.analysis.scaled import CEILING, CEILING_PANEL, FLOOR, scaled
 from genebench.analysis.variants import Variant, variants_of
 from genebench.errors import UserError
 from genebench.reports.report import Report, Row, Section, Table
+from genebench.reports.wording import seal_notes
 from genebench.results.filters import RecordFilter
 from genebench.results.panels import PANELS
 from genebench.results.record import Record
@@ -56,12 +57,13 @@ class ScaledReport(Report):
         for group in in_order(self.records, self.registry):
             rows = values[values["key"].isin([record.key for record in group])]
             if len(rows):
-                first = group[0]
+                first, variants = group[0], variants_of(group, self.registry)
+                seals = seal_notes((variant.label, variant.records) for variant in variants)
                 yield Section(
                     f"scaled · {first.dataset} · {first.identity.protocol} · "
                     f"data {first.identity.data}",
-                    tuple(self._tables(rows, variants_of(group, self.registry))),
-                    (*_NOTES, *self._exact(rows)),
+                    tuple(self._tables(rows, variants)),
+                    (*_NOTES, *self._exact(rows), *seals),
                 )
 
     def values(self) -> pd.DataFrame:

@@ -13,10 +13,11 @@ from genebench._util.text import short
 from genebench.analysis.bootstrap import seed_interval
 from genebench.analysis.grouping import in_order
 from genebench.analysis.rank import Standing, caution, description_of_test, scores_of, standings
+from genebench.analysis.seals import weakest
 from genebench.analysis.tidy import tidy
 from genebench.analysis.variants import Variant, variants_of
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.wording import described, score_text, sizes, stale_scores
+from genebench.reports.wording import described, score_text, seal_notes, sizes, stale_scores
 from genebench.results.panels import PANELS
 from genebench.results.published import published
 from genebench.results.record import Record
@@ -142,7 +143,7 @@ class ScoreTables:
 
     def _costs(self) -> Table:
         rows = tuple(Row(_costs(variant), variant.control) for variant in self.variants)
-        columns = ("method", "fit s", "predict s", "score s", "peak memory MB", "device")
+        columns = ("method", "fit s", "predict s", "score s", "peak memory MB", "device", "sealed")
         return Table("cost (a fit is shared by protocols that train alike)", columns, rows)
 
     def _notes(self) -> Iterator[str]:
@@ -153,6 +154,7 @@ class ScoreTables:
             "is marked, not tested"
         )
         yield from stale_scores(self.records, self.metrics)
+        yield from seal_notes((variant.label, variant.records) for variant in self.variants)
         yield from self._seed_intervals()
         for name, places in self.standings.items():
             if places:
@@ -179,11 +181,12 @@ class ScoreTables:
 
 
 def _costs(variant: Variant) -> tuple[str, ...]:
-    """Return label, seconds of each phase (mean over seeds), peak memory in MB, and device."""
+    """Return label, seconds of each phase (mean over seeds), memory in MB, device and seal."""
     seconds = [fmean(r.seconds.get(phase, 0.0) for r in variant.records) for phase in _PHASES]
     peak = max(record.peak_memory for record in variant.records) / 1e6
     device = variant.first.provenance.device
-    return variant.label, *(f"{value:.2f}" for value in seconds), f"{peak:,.0f}", device
+    seal = weakest(variant.records) or "–"
+    return variant.label, *(f"{value:.2f}" for value in seconds), f"{peak:,.0f}", device, seal
 
 
 def _remarks(variant: Variant) -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean
 
 from genebench._util.hashing import code_digest
+from genebench.analysis.seals import LEVELS, could_have_cheated, weakest
 from genebench.analysis.variants import Variant
-from genebench.results.record import Record
+from genebench.results.record import Record, SealLevel
 from genebench.specs import MetricSpec
 
 
@@ -38,6 +39,37 @@ def stale_scores(records: Iterable[Record], metrics: Iterable[MetricSpec]) -> It
                 f"{metric.title}: the code of this metric has changed since {stale} of "
                 f"{len(records)} results were scored. genebench run scores them again"
             )
+
+
+SEALS: Mapping[SealLevel, str] = {
+    "landlock": "in a process without test data, confined by Landlock",
+    "view": "in a process without test data that was not confined, or whose plugin also ran where "
+    "scores are made",
+    "no": "in the process that holds the test data",
+}
+"""Level of a seal → where the method ran."""
+
+
+def seal_notes(rows: Iterable[tuple[str, Iterable[Record]]]) -> Iterator[str]:
+    """Yield how the methods of a table were sealed, and which of them could have cheated.
+
+    Rows are labels with their records. Nothing is yielded if all of them were confined.
+    """
+    rows = [(label, list(records)) for label, records in rows]
+    levels = {level for _, records in rows if (level := weakest(records))}
+    if levels <= {"landlock"}:
+        return
+    meanings = (f"{level} ({SEALS[level]})" for level in LEVELS if level in levels)
+    yield (
+        f"sealed: {', '.join(meanings)}. Methods that genebench ships are sealed on request "
+        "(--sealed require)"
+    )
+    labels = [label for label, records in rows if any(map(could_have_cheated, records))]
+    if labels:
+        yield (
+            f"COULD HAVE CHEATED: {', '.join(labels)}. This code is not of genebench, and its seal "
+            "is not landlock. Run it again with --sealed require"
+        )
 
 
 def score_text(variant: Variant, metric: str, panel: str) -> str:

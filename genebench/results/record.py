@@ -38,6 +38,9 @@ JSON numbers as float64, such as JavaScript, read each count exactly."""
 Kept = Literal["predictions", "model"]
 """A file that the user may keep of a result, besides its scores."""
 
+SealLevel = Literal["landlock", "view", "no"]
+"""How far a method was kept from its test data, the farthest first."""
+
 Install = Literal["wheel", "editable", "file", "built-in", "path"]
 
 Measure = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
@@ -211,7 +214,7 @@ class Provenance(_Part):
 class Seal(_Part):
     """How far the method was kept from the data that it was tested on."""
 
-    level: Literal["landlock", "view", "no"] = Field(
+    level: SealLevel = Field(
         description="landlock (in a process without test data, which the system's Landlock "
         "confines), view (in a process without test data, not confined) or no (in the process "
         "that holds the test data)"

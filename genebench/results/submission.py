@@ -169,6 +169,13 @@ def _missing_seeds(submission: Submission) -> Iterator[str]:
             yield f"{identity.method} under {identity.protocol} lacks seed {listed}"
 
 
+def _unsealed(submission: Submission) -> Iterator[str]:
+    for record in RecordFilter(status="done").apply(submission.records):
+        if record.seal.level == "no":
+            reason = f": {record.seal.reason}" if record.seal.reason else ""
+            yield f"{_label(record)} was not sealed{reason}"
+
+
 _RUN_AGAIN = "Remove the record and run it again."
 
 CONDITIONS = (
@@ -212,6 +219,11 @@ CONDITIONS = (
         "Every record has the origin of genebench and of its plugin, its command, time and host.",
         _unknown_origin,
         _RUN_AGAIN,
+    ),
+    Condition(
+        "Every method, shipped ones and controls included, ran in a process without test data.",
+        _unsealed,
+        "Run again with --sealed require.",
     ),
     Condition(
         "A stochastic method needs seeds 0 to N − 1 (--seeds N). A deterministic method needs "

@@ -20,7 +20,7 @@ from genebench.results.record import Record
 from genebench.runs.failures import MethodFailedError, method_code
 from genebench.runs.predicting import prediction_order, write_predictions
 from genebench.runs.provenance import Stopwatch
-from genebench.runs.seals import is_sealed
+from genebench.runs.seals import as_stated, is_sealed
 from genebench.sealing.client import SealedJob, sealed
 
 
@@ -62,6 +62,12 @@ def predict_again(record: Record, path: Path, dataset: Dataset) -> NDArray[np.fl
         out = Path(folder, "predictions.npy")
         try:
             with method_code(UserError, OSError), sealed(job) as method:
+                seal = as_stated(method.process.seal, spec.name)
+                if seal.level != "landlock":
+                    raise UserError(
+                        f"{path}: {spec.name} cannot be confined here ({seal.reason}), so that "
+                        "its predictions would prove nothing. Use another machine."
+                    )
                 model = method.restore(tensors, Context(seed=identity.seed))
                 with full_disk(Path(folder), "Set TMPDIR to a larger place."):
                     write_predictions(model, test, order, out, Stopwatch())

@@ -141,8 +141,9 @@ def _order(job: SealedJob, files: Mapping[str, Path], temporary: Path) -> dict[s
     access = Access(
         import_path=import_path().split(os.pathsep),
         read=[str(path) for path in (*files.values(), *_code_of(job.method))],
-        write=[str(path) for path in (temporary, *scratch)],
-        forbidden=[str(path) for path in job.forbidden],
+        # Absolute, because the job has another working directory.
+        write=[str(path.absolute()) for path in (temporary, *scratch)],
+        forbidden=[str(path.absolute()) for path in job.forbidden],
     )
     folders = (
         "HOME", "TMPDIR", "GENEBENCH_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
@@ -416,7 +417,7 @@ class SealedMethod(Method):
                 "params": dict(job.params),
                 "seed": job.seed,
                 "device": job.device,
-                "scratch": str(job.scratch) if job.scratch else "",
+                "scratch": str(job.scratch.absolute()) if job.scratch else "",
             },
         )
 

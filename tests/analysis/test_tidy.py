@@ -57,3 +57,8 @@ def test_no_records_give_an_empty_table_with_the_columns():
 def test_records_keep_their_order(record):
     other = record.model_copy(update={"dataset": "aaa"})
     assert tidy([record, other])["dataset"].tolist() == ["sim"] * 6 + ["aaa"] * 6
+
+
+def test_every_row_says_how_its_record_was_sealed(made_up):
+    sealed = made_up("lsr", {}, seal={"level": "landlock", "abi": 7})
+    assert set(tidy([sealed, made_up("knn", {})])["sealed"]) == {"landlock", "no"}

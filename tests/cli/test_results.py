@@ -9,27 +9,39 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from genebench import api
+from genebench._util.files import sha256_of
 from genebench._util.hashing import key_of
+from genebench.plugins.discovery import installed
+from genebench.plugins.registry import registry
 from genebench.results.panels import scores_of
 from genebench.results.record import PluginOrigin, Seal
 from genebench.results.store import ResultsStore
+from tests.sealing.conftest import needs_landlock
 
 
 @pytest.fixture
 def released(copied) -> Path:
-    """The same, as if all code had come from wheels: a test's own checkout may be dirty."""
-    store = ResultsStore(copied)
+    """The same, as if it were sealed, and all code from wheels: a test's checkout may be dirty."""
+    release(copied)
+    return copied
+
+
+def release(folder: Path) -> None:
+    store = ResultsStore(folder)
     for record in list(store.records()):
         origins = {
             name: PluginOrigin(version="1.0", install="wheel") for name in record.provenance.plugins
         }
         provenance = record.provenance.model_copy(update={"plugins": origins})
-        store.write(record.model_copy(update={"provenance": provenance}), store.vectors(record))
-    return copied
+        changes = {"provenance": provenance, "seal": Seal(level="landlock")}
+        store.write(record.model_copy(update=changes), store.vectors(record))
 
 
 def record_of(folder: Path):
@@ -286,15 +298,19 @@ def test_a_submission_is_verified_with_one_command(genebench, bundle):
     assert outcome.out.endswith("every entry condition is met\n")
 
 
-def test_a_submission_is_merged_and_then_marked(genebench, bundle, tmp_path):
+def test_the_seal_of_a_submission_is_a_claim_that_verifies_no_predictions(
+    genebench, bundle, tmp_path
+):
     board = tmp_path / "board"
     outcome = genebench("results", "merge", bundle, "--results", board)
     assert (outcome.status, outcome.out.split()[0]) == (0, "6")
-    seal(board)
-    assert genebench("results", "verify", "--mark", "--results", board).status == 0
+    outcome = genebench("results", "verify", "--mark", "--results", board)
+    assert outcome.status == 0
+    assert "6 not marked: it was submitted, so its seal is a claim of its sender" in outcome.out
+    assert "6 recomputed from their predictions, 0 marked as verified" in outcome.out
     store = ResultsStore(board)
     for key in store.keys():  # noqa: SIM118  not a mapping
-        assert store.annotations.read(key).names == ["submitted", "verified"]
+        assert store.annotations.read(key).names == ["submitted"]
 
 
 def test_what_does_not_meet_a_condition_is_not_submitted(genebench, released, tmp_path):
@@ -371,3 +387,167 @@ def test_a_bad_record_is_left_out_with_a_warning_and_the_others_are_shown(
     shown = out[0].read_text() if out else outcome.out
     assert "train-mean" in shown
     assert "<script>" not in shown
+
+
+# Models
+
+
+@pytest.fixture(scope="module")
+def with_models(tiny, tmp_path_factory) -> Path:
+    """Return a folder of lsr-l2 and the controls, with their models, and not sealed."""
+    folder = tmp_path_factory.mktemp("models") / "results"
+    api.run("lsr-l2", "geo", dataset="sim", preset="tiny", results=folder, keep="model")
+    return folder
+
+
+@needs_landlock
+def test_records_verify_from_their_models_even_if_they_were_not_sealed(
+    genebench, with_models, tmp_path
+):
+    folder = Path(shutil.copytree(with_models, tmp_path / "results"))
+    outcome = genebench("results", "verify", "--mark", "--results", folder)
+    assert outcome.out == (
+        "3 of 3 records are sound, 3 recomputed from their models, 0 recomputed from their "
+        "predictions, 3 marked as verified\n"
+    )
+    store = ResultsStore(folder)
+    sources = {store.annotations.read(record.key).verified.source for record in store.records()}
+    assert sources == {"model"}
+
+
+@needs_landlock
+def test_a_submission_with_models_is_merged_and_then_marked(genebench, with_models, tmp_path):
+    sent, board, bundle = tmp_path / "sent", tmp_path / "board", tmp_path / "bundle.zip"
+    shutil.copytree(with_models, sent)
+    release(sent)
+    options = ("--results", sent, "-o", bundle)
+    assert genebench("results", "submit", *WHO, *options).status == 0
+    assert genebench("results", "merge", bundle, "--results", board).status == 0
+    outcome = genebench("results", "verify", "--mark", "--results", board)
+    assert "3 recomputed from their models" in outcome.out
+    store = ResultsStore(board)
+    for key in store.keys():  # noqa: SIM118  not a mapping
+        assert store.annotations.read(key).names == ["submitted", "verified"]
+
+
+@needs_landlock
+def test_a_model_that_predicts_something_else_is_named(genebench, with_models, tmp_path):
+    folder = Path(shutil.copytree(with_models, tmp_path / "results"))
+    store = ResultsStore(folder)
+    record = next(r for r in store.records() if r.identity.method == "lsr-l2")
+    path = store.paths.kept(record, "model")
+    tensors = load_file(path)
+    with safe_open(path, "np") as opened:
+        header = opened.metadata()
+    weights = max(
+        (name for name in tensors if name.startswith("model.")), key=lambda n: tensors[n].size
+    )
+    tensors[weights] = tensors[weights] * np.float32(1.01)
+    save_file(tensors, path, header)
+    digest = sha256_of(path)
+    path.rename(store.paths.new(record.key, digest, "model"))
+    store.write(record.model_copy(update={"model": digest}), store.vectors(record))
+    outcome = genebench("results", "verify", "--mark", "--results", folder)
+    assert outcome.status == 1
+    assert f"{record.key}: mae is not what its model predicts: up to 0.0" in outcome.out
+    assert "2 marked as verified" in outcome.out
+
+
+def test_a_model_of_another_version_of_its_method_is_not_used_but_kept_predictions_are(
+    genebench, with_models, tmp_path
+):
+    folder = Path(shutil.copytree(with_models, tmp_path / "results"))
+    options = {"dataset": "sim", "preset": "tiny", "results": folder}
+    api.run("lsr-l2", "geo", keep="predictions,model", **options)
+    store = ResultsStore(folder)
+    record = next(r for r in store.records() if r.identity.method == "lsr-l2")
+    code = record.identity.code.model_copy(update={"digest": "0" * 16, "version": "0.0.1"})
+    identity = record.identity.model_copy(update={"code": code})
+    other = {"identity": identity, "key": key_of(identity.model_dump())}
+    for kind in ("predictions", "model"):
+        path = store.paths.kept(record, kind)
+        shutil.copy(path, store.paths.new(other["key"], sha256_of(path), kind))
+    store.write(record.model_copy(update=other), store.vectors(record))
+    outcome = genebench("results", "verify", "--results", folder)
+    assert outcome.status == 0
+    assert "1 model not used, but predictions: " in outcome.out
+    assert "Install genebench-linear 0.0.1." in outcome.out
+
+
+PLUGIN = """
+import numpy as np
+
+from genebench import Method, Model, hookimpl
+from genebench.specs import MethodSpec
+
+genebench_contract = 1
+
+
+class Mean(Model):
+    def __init__(self, level):
+        self.level = level
+
+    def predict(self, landmarks):
+        return np.repeat(self.level[None], len(landmarks), axis=0)
+
+    def tensors(self):
+        return {"level": self.level}
+
+
+class Means(Method):
+    def fit(self, train, validation_sets, context):
+        level = np.asarray(train.targets).mean(axis=0).astype(np.float32)
+        return dict.fromkeys(validation_sets, Mean(level))
+
+    def restore(self, tensors, context):
+        return Mean(tensors["level"])
+
+
+@hookimpl
+def genebench_methods():
+    summary = "means of the training profiles"
+    return [MethodSpec(name="means", title="Means", summary=summary, code="theirmeans:Means")]
+"""
+
+
+@pytest.fixture
+def means(genebench, tiny, tmp_path, monkeypatch):
+    """Return a function that runs a plugin file, and its results folder."""
+    monkeypatch.setenv("GENEBENCH_PLUGINS", "")
+    plugin, folder = tmp_path / "code" / "theirmeans.py", tmp_path / "results"
+    plugin.parent.mkdir()
+    plugin.write_text(PLUGIN)
+
+    def run(keep, sealed):
+        monkeypatch.setenv("GENEBENCH_SEALED", sealed)
+        command = ("--methods", "means", "--protocol", "geo", "--preset", "tiny", "--quiet")
+        outcome = genebench("run", "--plugin", plugin, *command, keep, "--results", folder)
+        assert outcome.status == 0, outcome.err
+        records = list(ResultsStore(folder).records())
+        return next(record for record in records if record.identity.method == "means")
+
+    yield run, folder
+    for cached in (installed, registry):
+        cached.cache_clear()
+
+
+@needs_landlock
+def test_a_plugin_that_was_sealed_is_verified_from_its_kept_predictions(genebench, means):
+    run, folder = means
+    record = run("--keep-predictions", "auto")
+    assert record.seal.level == "landlock"
+    outcome = genebench("results", "verify", "--mark", "--results", folder)
+    assert "2 not marked: its method could have seen the test data (seal no" in outcome.out
+    assert "3 recomputed from their predictions, 1 marked as verified" in outcome.out
+    assert ResultsStore(folder).annotations.read(record.key).verified.source == "predictions"
+
+
+@needs_landlock
+def test_a_plugin_that_runs_where_scores_are_made_verifies_no_model(genebench, means):
+    """With seals switched off its module is imported here, and could change what scores."""
+    run, folder = means
+    record = run("--keep-models", "off")
+    outcome = genebench("results", "verify", "--mark", "--results", folder)
+    assert "1 not recomputed: " in outcome.out
+    assert "means cannot be confined here (its plugin theirmeans offers more" in outcome.out
+    assert ResultsStore(folder).annotations.read(record.key).names == []

@@ -253,7 +253,15 @@ def test_a_row_has_scores_with_intervals_costs_and_coverage(store, tmp_path):
     score, low, high = map(float, match.groups())
     assert score == pytest.approx(mae, abs=5e-5)
     assert low < mae < high
-    assert [cell.strip() for cell in row[4:]] == ["2.5", "0.250", "400", "1,234", "1 (0)", "60"]
+    assert [cell.strip() for cell in row[4:]] == [
+        "2.5",
+        "0.250",
+        "400",
+        "1,234",
+        "1 (0)",
+        "no",
+        "60",
+    ]
 
 
 def test_a_failed_method_and_one_with_failed_seeds_are_shown_as_such(store, tmp_path):
@@ -370,6 +378,80 @@ def test_a_row_is_verified_when_all_of_its_runs_are(store, tmp_path):
     store.annotations.add(first, verified={**verified, "record": store.digest(first)})
     site = made(store, tmp_path)
     assert labels(Page(boards(site.out)[0] / "all.html")) == [("1", "ggan verified")]
+
+
+# Seals
+
+THEIRS = Code(distribution="theirs", version="1.0", digest="cd")
+SENDER = {"name": "A", "contact": "a@b", "licence": "", "created": "2026", "bundle": "0" * 64}
+
+
+def board_of(out):
+    """Return the page of the only board, and method → its cell in the column ``sealed``."""
+    page = Page(boards(out)[0] / "all.html")
+    at = next(i for i, name in enumerate(page.rows[0]) if name.strip() == "sealed")
+    cells = {row[1].split("(")[0].split()[0]: row[at].strip() for row in page.rows if len(row) > 2}
+    return page, cells
+
+
+def test_a_row_says_how_it_was_sealed_and_a_legend_what_that_means(store, tmp_path):
+    put(store, identity("lsr"))
+    put(store, identity("net", code=THEIRS), seal={"level": "landlock", "abi": 7})
+    put(store, identity("fish", code=THEIRS), failure=FAILED)
+    out = made(store, tmp_path).out
+    page, cells = board_of(out)
+    assert (cells["lsr"], cells["net"], cells["fish"]) == ("no", "landlock", "–")
+    assert "landlock: in a process without test data, confined by Landlock" in page.text
+    assert "no: in the process that holds the test data" in page.text
+    assert "view:" not in page.text
+    assert "By its seal, no row could have cheated" in page.text
+    rows = csv.DictReader(io.StringIO((boards(out)[0] / "board.csv").read_text()))
+    assert {row["method"]: row["sealed"] for row in rows} == {
+        "lsr": "no", "net": "landlock", "fish": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("level", ["view", "no"])
+def test_a_board_says_which_rows_could_have_cheated(store, tmp_path, level):
+    put(store, identity("lsr"))
+    record = put(store, identity("net", code=THEIRS), seal={"level": level, "reason": "old kernel"})
+    out = made(store, tmp_path).out
+    page, cells = board_of(out)
+    assert cells["net"] == level
+    assert dict(map(reversed, labels(page))).keys() == {"lsr", "net could have cheated"}
+    assert "Could have cheated: net. This code is not of genebench" in page.text
+    assert "could have cheated" in Page(out / "runs" / f"{record.key}.html").text
+
+
+def test_a_row_is_sealed_as_its_weakest_seed(store, tmp_path):
+    for seed, level in enumerate(("landlock", "view")):
+        put(store, identity("net", seed=seed, code=THEIRS), seal={"level": level})
+    page, cells = board_of(made(store, tmp_path).out)
+    assert cells["net"] == "view"
+    assert "Could have cheated: net" in page.text
+
+
+def test_the_seal_of_a_bundle_is_shown_as_a_claim_of_its_sender(store, tmp_path):
+    seal = {"level": "landlock", "abi": 7, "isolated": ("network", "ipc")}
+    record = put(store, identity("net", code=THEIRS), seal=seal)
+    put(store, identity("lsr"))
+    store.annotations.add(record.key, submitted=SENDER)
+    out = made(store, tmp_path).out
+    page, cells = board_of(out)
+    assert (cells["net"], cells["lsr"]) == ("landlock as the sender states", "no")
+    assert "The seal of submitted runs (net) is as the sender states" in page.text
+    text = " ".join(Page(out / "runs" / f"{record.key}.html").text.split())
+    assert (
+        "sealed landlock: in a process without test data, confined by Landlock, Landlock "
+        "interface 7, isolated by namespaces: network, ipc (as the sender states)"
+    ) in text.replace("sealedlandlock", "sealed landlock")
+
+
+def test_the_page_of_a_run_says_why_its_seal_is_no_better(store, tmp_path):
+    record = put(store, identity("net"), seal={"level": "view", "reason": HOSTILE})
+    path = made(store, tmp_path).out / "runs" / f"{record.key}.html"
+    assert "Reason: <script>alert(1)" in Page(path).text
+    assert "<script>alert" not in path.read_text("utf-8")
 
 
 # Pages

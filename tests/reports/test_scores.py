@@ -21,7 +21,7 @@ from genebench.reports.reporters import terminal
 from genebench.reports.reporters.values import as_csv, csv_of
 from genebench.reports.scores import ScoresReport
 from genebench.results.published import PUBLISHED, is_published
-from genebench.results.record import Failure, Score
+from genebench.results.record import Failure, Score, Seal
 
 
 @pytest.fixture(scope="module")
@@ -375,3 +375,46 @@ def test_presets_are_ranked_apart_and_what_has_none_stands_among_both(made_up):
     assert len(sections(*runs)) == 1
     for section in ranked:
         assert any("p-values are rough" in note for note in section.notes), "of eight profiles"
+
+
+# Seals
+
+
+def sealed(record, level, **changes):
+    return with_identity(record, **changes).model_copy(update={"seal": Seal(level=level)})
+
+
+def theirs(record, level, method="net"):
+    code = record.identity.code.model_copy(update={"distribution": "theirs"})
+    return sealed(record, level, code=code, method=method)
+
+
+def test_each_row_says_how_it_was_sealed(lsr):
+    failure = failed(theirs(lsr, "no", "unlucky"))
+    (section,) = sections(sealed(lsr, "no"), theirs(lsr, "landlock"), failure)
+    assert column(section, "sealed", "cost") == {"lsr": "no", "net": "landlock", "unlucky": "–"}
+    [note] = [note for note in section.notes if "seal" in note]
+    assert "no (in the process that holds the test data)" in note
+    assert "view" not in note, "no row has it"
+
+
+def test_rows_that_could_have_cheated_are_named_and_shipped_methods_are_not(lsr):
+    for report in (ScoresReport, RanksReport):
+        tables = report(
+            (sealed(lsr, "no"), theirs(lsr, "view"), theirs(lsr, "no", "fish")), registry()
+        )
+        (section,) = tables.sections()
+        [note] = [note for note in section.notes if note.startswith("COULD HAVE CHEATED")]
+        assert note.startswith("COULD HAVE CHEATED: fish, net. ")
+
+
+def test_where_every_method_was_confined_no_note_is_needed(lsr):
+    (section,) = sections(sealed(lsr, "landlock"), theirs(lsr, "landlock"))
+    assert not [note for note in section.notes if "seal" in note]
+
+
+def test_the_table_of_costs_fits_a_terminal_of_80_characters(lsr):
+    seal = sealed(lsr, "landlock", method="train-mean")
+    shown = terminal.render(ScoresReport((seal,), registry(), width=80))
+    [heading] = [line for line in shown.splitlines() if "fit s" in line]
+    assert heading.split("  ")[-1].strip() == "sealed"

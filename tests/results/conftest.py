@@ -11,18 +11,18 @@ import pytest
 
 from genebench import api
 from genebench._util.hashing import key_of
-from genebench.results.record import PluginOrigin, Record
+from genebench.results.record import PluginOrigin, Record, Seal
 from genebench.results.store import ResultsStore
 
 
 @pytest.fixture(scope="session")
 def made(tiny, tmp_path_factory) -> Path:
-    """lsr and the controls under geo, predictions kept, all code released; nobody writes to it."""
+    """lsr and the controls, predictions kept, released and sealed; nobody writes to it."""
     folder = tmp_path_factory.mktemp("made") / "results"
     api.run("lsr", "geo", preset="tiny", results=folder, keep="predictions")
     store = ResultsStore(folder)
     for record in list(store.records()):
-        rewrite(store, record, provenance=released(record))
+        rewrite(store, record, provenance=released(record), seal=Seal(level="landlock"))
     return folder
 
 

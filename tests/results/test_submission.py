@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from genebench.plugins.registry import registry
-from genebench.results.record import Failure, PluginOrigin
+from genebench.results.record import Failure, PluginOrigin, Seal
 from genebench.results.submission import CONDITIONS, Submission, unmet
 
 SENDER = {"name": "A. Person", "contact": "a@example.org", "licence": ""}
@@ -125,3 +125,20 @@ def test_of_a_method_that_is_not_installed_the_seeds_tell(store, lsr, again):
     assert broken(store, seeds=2) == []
     again(store, lsr, method="theirs", seed=2)
     assert broken(store, seeds=3) == ["_missing_seeds"]
+
+
+def test_a_method_that_was_not_sealed_is_not_submitted_shipped_or_not(store, lsr, change):
+    change(store, lsr, seal=Seal(level="view", reason="old kernel"))
+    assert broken(store) == []
+    change(store, lsr, seal=Seal(level="no", reason="switched off"))
+    [violation] = unmet(Submission(tuple(store.records()), store, registry(), SENDER, 1))
+    assert violation.condition.remedy == "Run again with --sealed require."
+    name = f"lsr seed 0 under geo ({lsr.key})"
+    assert violation.offenders == (f"{name} was not sealed: switched off",)
+
+
+def test_a_failed_job_is_not_said_to_be_unsealed_too(store, lsr, change):
+    failure = Failure(kind="ValueError", message="no luck", traceback="")
+    lost = {"status": "failed", "scores": {}, "vectors": "", "predictions": ""}
+    change(store, lsr, failure=failure, seal=Seal(level="no"), **lost)
+    assert broken(store) == ["_failed"]

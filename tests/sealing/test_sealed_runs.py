@@ -73,3 +73,13 @@ def test_sealed_runs_give_the_same_to_the_last_bit(plugins, tiny, tmp_path):
     first, second = scores_of(tmp_path / "first"), scores_of(tmp_path / "second")
     for key, values in first.items():
         np.testing.assert_array_equal(second[key], values, str(key))
+
+
+@needs_landlock
+def test_a_results_folder_may_be_named_from_the_working_directory(tiny, tmp_path, monkeypatch):
+    """A job has another one, in which ``results`` is a folder that it may write to."""
+    monkeypatch.chdir(tmp_path)
+    run("lsr", "geo", dataset="sim", preset="tiny", results="results", sealed="require")
+    assert {record.seal.level for record in ResultsStore(tmp_path / "results").records()} == {
+        "landlock"
+    }

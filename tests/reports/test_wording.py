@@ -1,0 +1,37 @@
+"""Phrases that several reports share: the note on seals is below the tables of each."""
+
+from __future__ import annotations
+
+import pytest
+
+from genebench.reports.wording import seal_notes
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "scores"),
+        ("report", "ranks"),
+        ("report", "scaled"),
+        ("report", "sweep"),
+        ("report", "suite", "table1"),
+        ("compare", "lsr", "knn:k_max=1"),
+    ],
+    ids=" ".join,
+)
+def test_every_report_says_that_methods_were_not_sealed(genebench, lsr_and_knn, words):
+    outcome = genebench(*words, "--results", lsr_and_knn)
+    assert outcome.status == 0, outcome.err
+    shown = " ".join(outcome.out.split())
+    assert "sealed: no (in the process that holds the test data)" in shown
+    assert "COULD HAVE CHEATED" not in shown, "genebench ships them"
+
+
+def test_the_note_names_rows_whose_code_is_of_others_and_whose_seal_is_not_landlock(made_up):
+    def row(label, level):
+        return label, [made_up(label, {}, seal={"level": level})]
+
+    first, second = seal_notes([row("a", "landlock"), row("b", "view"), row("c", "no")])
+    assert first.index("landlock (") < first.index("view (") < first.index("no (")
+    assert second.startswith("COULD HAVE CHEATED: b, c. ")
+    assert list(seal_notes([row("a", "landlock")])) == []
