@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -27,13 +28,23 @@ class Lock:
 
     def __init__(self, handle: int) -> None:
         """Take over an open file that is locked."""
-        self.release = weakref.finalize(self, os.close, handle)
+        self.release = weakref.finalize(self, _close, handle, os.fstat(handle))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def _close(handle: int, opened: os.stat_result) -> None:
+    """Close a file, unless somebody else has.
+
+    A method in this process can close every descriptor. The number may be another file's by now.
+    """
+    with suppress(OSError):
+        if os.path.samestat(os.fstat(handle), opened):
+            os.close(handle)
 
 
 def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Lock:

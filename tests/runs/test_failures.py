@@ -52,4 +52,4 @@ def test_an_exception_that_cannot_be_printed_is_described():
 def test_half_a_character_in_a_message_does_not_lose_the_failure():
     with pytest.raises(MethodFailedError) as caught, method_code():
         raise ValueError("half: \ud800")
-    assert caught.value.failure.message == "half: ?"
+    assert caught.value.failure.message == "half: \\ud800"

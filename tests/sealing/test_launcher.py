@@ -52,8 +52,9 @@ def test_a_launcher_that_is_killed_fails_its_job_alone(job_of, fit):
         pid = method.process._pid
         launcher = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
         os.kill(int(launcher), signal.SIGKILL)
+        # The supervisor ends the job.
+        wait_for(lambda: not is_running(pid))
         fit(method, job)
-    wait_for(lambda: not is_running(pid))
     with sealed(job) as method:
         assert set(fit(method, job)) == {"geo", "gtex"}
 
