@@ -50,10 +50,10 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _COLUMNS = 80
 
 _ASK_TORCH = """
-import json, torch
+import json, sys, torch
 count = torch.cuda.device_count() if torch.cuda.is_available() else 0
 names = [torch.cuda.get_device_name(number) for number in range(count)]
-print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "devices": names}))
+json.dump({"version": torch.__version__, "cuda": torch.version.cuda, "devices": names}, sys.stdout)
 """
 
 

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from genebench.cli import diagnosis
 from genebench.plugins.discovery import installed
 from genebench.plugins.registry import registry
+from genebench.results.record import Seal
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SUBJECTS = [
@@ -247,16 +247,14 @@ def test_the_lowest_limit_of_the_control_groups_holds(tmp_path):
 @pytest.mark.parametrize(
     ("level", "mark", "words"),
     [
-        ("landlock", "ok", "by Landlock (ABI 4)"),
-        ("view", "limited", "by a view of the files"),
+        ("landlock", "ok", "Landlock ABI 4, and apart from others by namespaces: network"),
+        ("view", "limited", "no Landlock: the kernel is old"),
         ("no", "limited", "not possible: the kernel is old"),
     ],
 )
 def test_what_sealing_can_do_is_told(examine, monkeypatch, level, mark, words):
-    answer = SimpleNamespace(level=level, abi=4, isolated=("network",), reason="the kernel is old")
-    module = SimpleNamespace(capability=lambda: answer)
-    monkeypatch.setattr(diagnosis, "find_spec", lambda _: module)
-    monkeypatch.setattr(diagnosis.importlib, "import_module", lambda _: module)
+    answer = Seal(level=level, abi=4, isolated=("network",), reason="the kernel is old")
+    monkeypatch.setattr("genebench.confinement.policy.capability", lambda: answer)
     _, found = examine("--no-gpu")
     assert found["sealing"]["mark"] == mark
     assert words in found["sealing"]["fact"]

@@ -98,7 +98,7 @@ def circles(made, tmp_path, monkeypatch) -> None:
         (("new", "metric", "abc", "--out", "a" * 300), "file name too long"),
         (("show", "lsr", "--plugin", "circle"), "circle"),
         (("show", "lsr", "--plugin", "a" * 5000), "file name too long"),
-        (("data", "info", "a" * 300), "file name too long"),
+        (("data", "info", "a" * 300), "unknown prepared dataset"),
         (("results", "export", "--out", "a" * 300 + ".csv"), "file name too long"),
         (("show", "lsr", "--plugin", "a\0b"), "zero byte"),
         (("run", "--methods", "knn", "--set", "knn.k_max=" + "1" * 5001), "not a whole number"),

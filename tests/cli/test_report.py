@@ -19,7 +19,7 @@ from genebench.results.store import ResultsStore
 
 COLUMNS = [
     "dataset", "protocol", "method", "params", "preset", "seed", "scored_on", "panel", "metric",
-    "mean", "std_genes", "status", "key",
+    "mean", "std_genes", "status", "sealed", "key",
 ]  # fmt: skip
 FORMATS = ("terminal", "markdown", "latex", "csv", "json")
 
