@@ -463,7 +463,7 @@ def test_ids_never_become_paths(prepare_files, tmp_path):
         "home", "datasets", "bad", "current", dataset.digest, "geo", "gtex", "SHA256SUMS",
         "dataset.json", "landmark_genes.tsv", "target_genes.tsv", "profiles.tsv",
         *(f"{stem}{end}.npy" for stem in ("reference", "mean", "std") for end in ("", ".train")),
-        "expression.npy", "cache",
+        "expression.npy", "cache", ".lock", ".bad.lock",
     }  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["given", "home"]
 

