@@ -17,7 +17,6 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -64,24 +63,25 @@ class Answer(BaseModel):
     traceback: str = ""
 
 
-@dataclass
 class Declared:
     """Stand-in for the module of a plugin that was not imported."""
 
-    methods: list[MethodSpec]
-    protocols: list[ProtocolSpec]
-    __file__: str
-    genebench_contract: int = CONTRACT
+    genebench_contract = CONTRACT
+
+    def __init__(self, module: str, answer: Answer) -> None:
+        self.__name__ = module
+        self.__file__ = answer.file
+        self._answer = answer
 
     @hookimpl
     def genebench_methods(self) -> list[MethodSpec]:
         """Return the methods that the plugin declared."""
-        return self.methods
+        return self._answer.methods
 
     @hookimpl
     def genebench_protocols(self) -> list[ProtocolSpec]:
         """Return the protocols that the plugin declared."""
-        return self.protocols
+        return self._answer.protocols
 
 
 def are_wanted() -> bool:
@@ -104,7 +104,7 @@ def declared(module: str, file: Path | None, load: Callable[[], Any]) -> Any:
     if answer.error:
         raise BrokenDeclarationError(answer.error, answer.traceback)
     if set(answer.hooks) <= {f"{PROJECT}_{kind}" for kind in _DATA}:
-        return Declared(answer.methods, answer.protocols, answer.file)
+        return Declared(module, answer)
     return load()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ def dishonest(tmp_path_factory):
         for cached in (installed, registry):
             cached.cache_clear()
         yield site
+    for name in ("dishonest", "roads"):
+        sys.modules.pop(name, None)
     for cached in (installed, registry):
         cached.cache_clear()
 

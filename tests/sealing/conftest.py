@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from genebench.protocols import GEO, GTEX
 from genebench.sealing.client import SealedJob, close_launchers
 
 HERE = Path(__file__).parent
+PLUGINS = ("roads", "probes", "breakers")
 
 needs_landlock = pytest.mark.skipif(
     capability().level != "landlock", reason=f"no Landlock: {capability().reason}"
@@ -24,14 +26,16 @@ needs_landlock = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def plugins():
     """Load the plugin files of this folder, and forget them before other tests."""
-    before = os.environ.get(FILES)
+    before, files = os.environ.get(FILES), [HERE / f"{name}.py" for name in PLUGINS]
     # As for a user: the other tests of this suite switch the seal off.
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("GENEBENCH_SEALED", raising=False)
-        use_files([HERE / "roads.py", HERE / "probes.py", HERE / "breakers.py"])
+        use_files(files)
         registry.cache_clear()
         yield registry()
     os.environ.pop(FILES) if before is None else os.environ.update({FILES: before})
+    for name in PLUGINS:
+        sys.modules.pop(name, None)
     for cached in (installed, registry):
         cached.cache_clear()
     close_launchers()

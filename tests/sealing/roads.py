@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import inspect
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -80,9 +81,14 @@ def _of_store(n_landmarks):
     return [pair for pair in found if pair[0].shape[1] == n_landmarks]
 
 
-def _of_objects(objects):
-    held = [item for item in objects if type(item) is Profiles]
-    return [(item.landmarks, item.targets) for item in held]
+def _of_objects(objects, landmarks, targets):
+    """Return the profiles among objects. A process of many tests holds those of other data, too."""
+    stolen = []
+    for item in objects:
+        if type(item) is Profiles and len(item.landmark_genes) == landmarks:
+            with suppress(OSError, ValueError):  # its file is gone
+                stolen.append((item.landmarks, item.targets))
+    return [pair for pair in stolen if pair[1].shape[1] == targets]
 
 
 def _of_files(paths, landmarks):
@@ -131,7 +137,7 @@ class RoadObjects(RoadHonest):
     """Finds the test profiles among the objects of the process."""
 
     def steal(self, train, context):
-        return _of_objects(gc.get_objects())
+        return _of_objects(gc.get_objects(), len(train.landmark_genes), len(train.target_genes))
 
 
 class FrameRidge(Ridge):
@@ -139,7 +145,7 @@ class FrameRidge(Ridge):
         values = [value for info in inspect.stack() for value in info.frame.f_locals.values()]
         owners = [vars(value) for value in values if hasattr(value, "__dict__")]
         held = [*values, *(item for owner in owners for item in owner.values())]
-        self.stolen = _of_objects(held)
+        self.stolen = _of_objects(held, *self.weights.shape)
         return super().predict(landmarks)
 
 
