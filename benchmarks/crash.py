@@ -21,6 +21,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from genebench._util.locks import try_lock
+
 MARK = "TORCH_GENEBENCH_CHAIN"
 """Variable that tells a chain's processes. A sealed process inherits only some beginnings."""
 PLUGIN = """
@@ -49,6 +51,7 @@ class Ridge(Method):
             weights = np.linalg.solve(x.T @ x + 10 * np.eye(x.shape[1]), x.T @ y)
         return dict.fromkeys(validation_sets, Line(weights.astype(np.float32)))
 """
+TEMPORARY = (".*.tmp", ".staging-*", ".*.work", "genebench-*")
 SIZE = ("--dataset", "sim", "--preset", "tiny")
 
 
@@ -57,11 +60,12 @@ class Chain:
 
     def __init__(self, root: Path, name: str) -> None:
         self.folder = root / name
-        self.folder.mkdir()
+        (self.folder / "tmp").mkdir(parents=True)
         self.plugin = self.folder / "line.py"
         self.plugin.write_text(PLUGIN)
         self.environment = os.environ | {
-            MARK: name, "GENEBENCH_HOME": str(self.folder / "home"), "OMP_NUM_THREADS": "1",
+            MARK: name, "OMP_NUM_THREADS": "1", "TMPDIR": str(self.folder / "tmp"),
+            "GENEBENCH_HOME": str(self.folder / "home"),
         }  # fmt: skip
 
     def commands(self) -> dict[str, list[str]]:
@@ -119,9 +123,11 @@ class Chain:
                 yield int(process.name)
 
     def litter(self) -> list[Path]:
-        """Return temporary files and locks that nobody uses any more."""
-        patterns = (".*.tmp", ".staging-*", ".*.work", "*.lock")
-        return [path for pattern in patterns for path in self.folder.rglob(pattern)]
+        """Return temporary files and folders that are left, and locks that are still held."""
+        left = [path for pattern in TEMPORARY for path in self.folder.rglob(pattern)]
+        # The files of locks stay. A lock that nobody holds can be taken.
+        locks = self.folder.rglob("*.lock")
+        return left + [path for path in locks if try_lock(path) is None]
 
 
 def main() -> None:
