@@ -51,7 +51,7 @@ class Ridge(Method):
             weights = np.linalg.solve(x.T @ x + 10 * np.eye(x.shape[1]), x.T @ y)
         return dict.fromkeys(validation_sets, Line(weights.astype(np.float32)))
 """
-TEMPORARY = (".*.tmp", ".staging-*", ".*.work", "genebench-*")
+TEMPORARY = (".*.tmp", ".staging-*", ".*.work", "tmp/genebench-*")
 SIZE = ("--dataset", "sim", "--preset", "tiny")
 
 

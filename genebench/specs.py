@@ -199,6 +199,72 @@ class Param:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Resources:
+    """The processors, GPUs, memory and time of one job."""
+
+    cpus: int = 1
+    """Processors."""
+    gpus: int = 0
+    """GPUs."""
+    memory: int = 2 << 30
+    """Bytes of memory, without pages of mapped files."""
+    seconds: float = 3600.0
+    """Wall time. An engine may stop the job after it, and continue it later."""
+
+    def __post_init__(self) -> None:
+        _check_not_negative("resources", self)
+        if self.cpus < 1:
+            raise ValueError(f"resources: cpus={self.cpus} is less than 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Needs:
+    """Resources that a job of a method needs, as a function of the data.
+
+    The size of the data is that of the training profiles as float32: 4 bytes for each profile and
+    gene. The published training set has 3.8 GB.
+    """
+
+    cpus: int = 1
+    """Processors that the method can use well."""
+    gpus: int = 1
+    """GPUs of a job on CUDA."""
+    memory: int = 1 << 30
+    """Bytes for any data: libraries, and what does not grow with the profiles."""
+    memory_per_byte: float = 3.0
+    """Further bytes for each byte of data."""
+    seconds: float = 600.0
+    """Wall time for any data."""
+    seconds_per_gigabyte: float = 3600.0
+    """Further seconds for each 1e9 bytes of data."""
+
+    def __post_init__(self) -> None:
+        _check_not_negative("needs", self)
+        if self.cpus < 1:
+            raise ValueError(f"needs: cpus={self.cpus} is less than 1")
+
+    def of(self, data_bytes: int, device: DeviceChoice) -> Resources:
+        """Return the resources of a job on data of this size.
+
+        GPUs are needed under ``cuda`` only: a job under ``auto`` runs on the CPU, too.
+        """
+        return Resources(
+            cpus=self.cpus,
+            gpus=self.gpus if device == "cuda" else 0,
+            memory=int(self.memory + self.memory_per_byte * data_bytes),
+            seconds=self.seconds + self.seconds_per_gigabyte * data_bytes / 1e9,
+        )
+
+
+def _check_not_negative(owner: str, spec: Any) -> None:
+    for declared in fields(spec):
+        value = getattr(spec, declared.name)
+        # not (… >= 0), because NaN passes every other comparison.
+        if not value >= 0 or value > _LARGEST:
+            raise ValueError(f"{owner}: {declared.name}={value} is out of range")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MethodSpec:
     """Spec of an inference method. ``code`` names a subclass of :class:`genebench.Method`."""
 
@@ -218,6 +284,9 @@ class MethodSpec:
     """Source of the method: paper, equation, code."""
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     """Conformance check → the reason why the method rightly fails it."""
+    needs: Mapping[str, Needs] = field(default_factory=dict)
+    """Preset → resources that a job needs. A preset without a value takes that of the next larger
+    preset, and a method without any takes the defaults of :class:`Needs`."""
 
     def __post_init__(self) -> None:
         check_name("method", self.name)
@@ -228,6 +297,15 @@ class MethodSpec:
         names = [param.name for param in self.params]
         if len(set(names)) != len(names):
             raise ValueError(f"method {self.name}: a parameter is declared twice")
+        for preset in self.needs:
+            _check_choice(f"method {self.name}: preset of needs", preset, PRESETS)
+
+    def needs_for(self, preset: str) -> Needs:
+        """Return the needs of a job under a preset."""
+        for name in PRESETS[PRESETS.index(preset) :]:
+            if name in self.needs:
+                return self.needs[name]
+        return Needs()
 
     def param(self, name: str) -> Param:
         """Return the parameter of a name.
@@ -480,7 +558,8 @@ class EngineSpec:
     """A place to execute jobs. ``code`` names ``f(jobs, settings) -> Iterator[Job]``.
 
     The function calls :func:`genebench.runs.execute.execute` with each job and the settings, in any
-    process and on any machine. It yields each job once it has ended.
+    process and on any machine. It yields each job once it has ended. The engines of a scheduler
+    leave the work to :mod:`genebench.engines.node`, which does so on any machine.
     """
 
     name: str
@@ -492,13 +571,44 @@ class EngineSpec:
     """Limits that this engine can keep. It stops a job that exceeds ``settings.time_limit``
     (seconds) or ``settings.memory_limit`` (bytes), and records the failure with
     :func:`genebench.runs.execute.fail`."""
+    many_machines: bool = False
+    """True if jobs run on other machines, too. The device of a job is then chosen there, and this
+    machine needs none. Such an engine is used only if a user asks for it."""
+    assigns_devices: bool = False
+    """True if each job is given as many GPUs as ``job.resources`` has, and sees no others."""
+    options: tuple[Param, ...] = ()
+    """Options of ``--engine-set NAME.OPTION=VALUE``. ``settings.options`` holds their values."""
+    queue: str = ""
+    """Import string of ``f(results: Path) -> list[genebench.engines.queue.Queued]``, the jobs of a
+    results folder that wait or run elsewhere, for ``genebench status``. Empty if there is none."""
 
     def __post_init__(self) -> None:
         check_name("engine", self.name)
         _check_sizes(f"engine {self.name}", self)
-        _check_code(self.name, self.code)
+        for code in filter(None, (self.code, self.queue)):
+            _check_code(self.name, code)
         for limit in self.limits:
             _check_choice(f"engine {self.name}: limit", limit, get_args(Limit))
+        names = [option.name for option in self.options]
+        if len(set(names)) != len(names):
+            raise ValueError(f"engine {self.name}: an option is declared twice")
+
+    def values(self, options: Mapping[str, str]) -> dict[str, Value]:
+        """Return the options in effect: those that are given, and else the defaults.
+
+        Raises:
+            UserError: an option has an unknown name, or a value that is not allowed.
+        """
+        offered = {option.name: option for option in self.options}
+        for name in options:
+            if name not in offered:
+                raise unknown(f"option of engine {self.name}", name, offered)
+        return {
+            name: option.parse(options[name], owner=self.name)
+            if name in options
+            else option.default
+            for name, option in offered.items()
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

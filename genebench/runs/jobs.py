@@ -10,7 +10,14 @@ from typing import get_args
 
 from genebench.errors import unknown
 from genebench.results.record import Identity, Kept
-from genebench.specs import DeviceChoice, MethodSpec, ProtocolSpec, SealChoice, Value
+from genebench.specs import (
+    DeviceChoice,
+    MethodSpec,
+    ProtocolSpec,
+    Resources,
+    SealChoice,
+    Value,
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,9 @@ class Evaluation:
     """Everything that the scores depend on."""
     key: str
     """Hash of the identity, and name of the record."""
+    replaces: str = ""
+    """Checksum of the record that this evaluation replaces. Empty if there was none when the job
+    was planned. A record with another checksum was written since, and stays: the first one wins."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,13 @@ class Job:
     """Seed. It is 0 for a deterministic method."""
     evaluations: tuple[Evaluation, ...]
     """One for each protocol. All have the same training profiles."""
+    resources: Resources = field(default_factory=Resources)
+    """Resources that engines with many machines reserve. They do not change the key."""
+
+    @property
+    def key(self) -> str:
+        """Name of the job: the key of its first evaluation."""
+        return self.evaluations[0].key
 
     @property
     def label(self) -> str:
@@ -99,6 +116,12 @@ class Settings:
     """Seconds that a job may take, or None. Only some engines keep it."""
     memory_limit: int | None = None
     """Bytes that a job may hold, mapped files not counted, or None. Only some engines keep it."""
+    options: Mapping[str, Value] = field(default_factory=dict)
+    """Options of the engine, as :meth:`genebench.specs.EngineSpec.values` gives them."""
     sealed: SealChoice = field(default_factory=default_seal)
     """Which methods run in a sealed process. By default, as ``GENEBENCH_SEALED`` says, or ``auto``:
     those that genebench does not ship."""
+
+    def __post_init__(self) -> None:
+        # Absolute, because a worker or another machine has its own working directory.
+        object.__setattr__(self, "results", self.results.absolute())
