@@ -118,6 +118,9 @@ class Settings:
     """Bytes that a job may hold, mapped files not counted, or None. Only some engines keep it."""
     options: Mapping[str, Value] = field(default_factory=dict)
     """Options of the engine, as :meth:`genebench.specs.EngineSpec.values` gives them."""
+    resources: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Method → field of :class:`genebench.specs.Resources` → value, in place of what the method
+    declares. Values under the empty name count for every method without a value of its own."""
     sealed: SealChoice = field(default_factory=default_seal)
     """Which methods run in a sealed process. By default, as ``GENEBENCH_SEALED`` says, or ``auto``:
     those that genebench does not ship."""
