@@ -35,6 +35,7 @@ from genebench.runs.config import (
 from genebench.runs.execute import check
 from genebench.runs.jobs import Job, Settings, default_seal, seal_choice
 from genebench.runs.plan import Plan, Request, make_plan, merge_plans, wanted_metrics
+from genebench.runs.resources import with_resources
 from genebench.runs.suite import Run, Suite, texts
 from genebench.specs import PRESETS, DeviceChoice, SealChoice
 
@@ -453,6 +454,8 @@ def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None)
     for job in jobs:
         # An engine that contains methods creates them only where their jobs run.
         check(job, settings, create=not spec.contains, device=not spec.many_machines)
+    if spec.many_machines or spec.assigns_devices:
+        jobs = with_resources(jobs, settings, store)
     ended = launch(jobs, settings)
     if not isinstance(ended, Iterable):
         raise UserError(
