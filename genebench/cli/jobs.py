@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
@@ -118,6 +119,8 @@ def jobs(  # noqa: PLR0917  typer's options are the arguments
             f"{counted(len(to_do), 'job')} to do. Execute each: genebench job KEY --results "
             f"{results}"
         )
+    if (failed := plan.count("failed")) and not retry_failed:
+        output.message(f"{failed} failed earlier. Try them again with --retry-failed.")
     return OK
 
 
@@ -156,7 +159,7 @@ def _print_table(rows: list[tuple[Job, State]]) -> None:
                 str(job.resources.cpus),
                 str(job.resources.gpus),
                 f"{job.resources.memory / 2**30:.1f}G",
-                f"{job.resources.seconds / 3600:.1f}h",
+                f"{math.ceil(job.resources.seconds / 60)}m",
                 job.label,
             )
             for job, state in rows
@@ -190,7 +193,7 @@ def job(
         output.message(f"nothing to do: the results of job {key} are in {results}")
         return status_of([record for record in [store.read(key)] if record])
     status = node.run_jobs(results.absolute(), [key], grace=node.GRACE_SECONDS, retry_memory=False)
+    if status == node.REFUSED:
+        return USER_ERROR
     records = [record for record in map(store.read, keys) if record]
-    if status == USER_ERROR or len(records) == len(keys):
-        return status or status_of(records)
-    return STOPPED
+    return STOPPED if status or len(records) < len(keys) else status_of(records)
