@@ -347,16 +347,15 @@ class ResultsStore:
         record = self.read(key)
         return None if record is None or record.version == version else record
 
-    def write(self, record: Record, vectors: Vectors, *, replaces: str = "") -> Record:
+    def write(self, record: Record, vectors: Vectors, *, replaces: str | None = None) -> Record:
         """Write vectors, then the record with their digest. Return the record of the key.
-
-        Another process may have written another result under this key meanwhile. That one stays
-        and is returned, unless it is a failure and this one is not.
 
         Args:
             record: the record.
             vectors: its vectors by name.
-            replaces: version of the record that this one may replace.
+            replaces: version of the record that this one may replace, or "" for none. Another one
+                was written meanwhile: it stays and is returned, unless it is a failure and this one
+                is not. By default, any record is replaced.
 
         Raises:
             UserError: the disk is full, or the folder cannot be written to.
@@ -371,7 +370,7 @@ class ResultsStore:
                 record = record.model_copy(update={"vectors": digest})
             record = record.with_checksum()
             path, document = self.paths.record(record.key), record.model_dump_json(indent=1)
-            first = self.newer(record.key, replaces)
+            first = None if replaces is None else self.newer(record.key, replaces)
             if first and not (first.status == "failed" and record.status == "done"):
                 return first
             # Last of all files: a crash before this line leaves a key without a record, which runs

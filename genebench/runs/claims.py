@@ -123,14 +123,15 @@ def claims(results: Path) -> list[Claim]:
     with user_errors(paths.root, OTHER_FOLDER, trouble="cannot be read"):
         try:
             names = [path.name for path in paths.jobs.iterdir()]
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return []
         last: dict[str, int] = {}
         for match in filter(None, map(_FILE.fullmatch, names)):
             last[match[1]] = max(last.get(match[1], 0), int(match[2]))
-        if not last:
+        try:
+            present = _clock(paths.jobs) if last else 0.0
+        except FileNotFoundError:  # the folder went with the last claim
             return []
-        present = _clock(paths.jobs)
         read = (_read(paths, key, generation, present) for key, generation in last.items())
         return [claim for claim in read if claim]
 
@@ -177,6 +178,8 @@ class HeldClaim:
         for earlier in range(1, generation + 1):
             with suppress(OSError):
                 self._paths.claim(self._claim.key, earlier).unlink(missing_ok=True)
+        with suppress(OSError):  # it holds claims or orders of other jobs
+            self._paths.jobs.rmdir()
 
     def _beat(self) -> None:
         """Touch the file now and then, and write what has changed, until the claim is released."""
@@ -223,7 +226,6 @@ def claimed(
 
 def _create(paths: ResultPaths, key: str, label: str) -> Claim:
     """Create the file of a claim: the first one, or the one after a claim that is lost."""
-    paths.jobs.mkdir(exist_ok=True)
     claim = Claim(
         key=key, generation=1, host=_host(), space=_space(), pid=os.getpid(),
         born=_born(os.getpid()), started=now(), label=cut(encodable(label), LINE_LETTERS),
@@ -244,13 +246,21 @@ def _create(paths: ResultPaths, key: str, label: str) -> Claim:
 
 
 def _create_file(path: Path) -> None:
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    while True:
+        path.parent.mkdir(exist_ok=True)
+        # Another process may remove the folder, which was empty until now.
+        with suppress(FileNotFoundError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return
 
 
 def _living(paths: ResultPaths, key: str, generation: int) -> Claim | None:
     """Return a claim, or None if its process is lost, or has released it just now."""
     path = paths.claim(key, generation)
-    present = retried(partial(_clock, paths.jobs))
+    try:
+        present = retried(partial(_clock, paths.jobs))
+    except FileNotFoundError:  # the folder went with the last claim
+        return None
     claim = _read(paths, key, generation, present)
     if claim is None:
         # A file without content is one that its process writes just now, or died writing.

@@ -7,9 +7,10 @@ those of its own registry, so that an order runs nothing that is not installed t
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -119,14 +120,23 @@ def write_order(job: Job, settings: Settings) -> Path:
     """
     path = ResultPaths(settings.results).order(job.key)
 
+    content = Order.of(job, settings).encoded()
+
     def write() -> None:
-        path.parent.mkdir(exist_ok=True)
         with atomic_write(path) as stream:
-            stream.write(Order.of(job, settings).encoded())
+            stream.write(content)
 
     with user_errors(settings.results, OTHER_FOLDER):
-        retried(write)
+        retried(partial(_in_folder, path.parent, write))
     return path
+
+
+def _in_folder(folder: Path, write: Callable[[], None]) -> None:
+    """Write a file in a folder that another process may remove while it is empty."""
+    while True:
+        folder.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):
+            return write()
 
 
 def read_order(results: Path, key: str) -> Order:
@@ -181,6 +191,8 @@ def remove_order(results: Path, key: str) -> None:
     for path in (paths.order(key), paths.attempts(key)):
         with suppress(OSError):
             path.unlink(missing_ok=True)
+    with suppress(OSError):  # it holds orders or claims of other jobs
+        paths.jobs.rmdir()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,12 +223,11 @@ def write_attempt(results: Path, key: str, attempt: Attempt) -> None:
     line = _ATTEMPT.dump_json(replace(attempt, ended=attempt.ended or now())) + b"\n"
 
     def write() -> None:
-        path.parent.mkdir(exist_ok=True)
         with path.open("ab") as stream:
             stream.write(line)
 
     with user_errors(results, OTHER_FOLDER):
-        retried(write)
+        retried(partial(_in_folder, path.parent, write))
 
 
 def attempts(results: Path, key: str) -> list[Attempt]:

@@ -53,7 +53,9 @@ class FakeResults(dict):
         if key not in self:
             return None
         scored = {"mae": "digest of the metric"}
-        return SimpleNamespace(status=self[key], metrics=scored, predictions="", model="")
+        return SimpleNamespace(
+            status=self[key], metrics=scored, predictions="", model="", version="1"
+        )
 
 
 def registry_of(*methods):
