@@ -10,6 +10,7 @@ import atexit
 import logging
 import os
 import secrets
+import socket
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -17,14 +18,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from genebench._util.files import sweep, temporary_folder
+from genebench._util.files import reason_of, sweep, temporary_folder
 from genebench._util.subprocesses import import_path
 from genebench._util.threads import cpu_count
 from genebench.data.home import home
 from genebench.errors import UserError, counted, describe
 from genebench.results.limits import cut
 from genebench.runs.jobs import Job
-from genebench.specs import Resources, Value
+from genebench.specs import Value
 
 log = logging.getLogger("genebench")
 
@@ -34,10 +35,13 @@ _LONGEST_FOLDER = 43
 """Most bytes of its path. Ray adds 64 for its sockets, whose paths may have 107 (see unix(7))."""
 _MOST_LETTERS = 300
 """Most of an error of Ray that a message repeats."""
+_CONNECT_SECONDS = 10.0
+"""Longest wait for the answer of a cluster."""
 _RAYS_OWN = "thirdparty_files"
 """End of the path of Ray's copies of libraries."""
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "error",
     # Ray prints messages about workers on standard output, between the lines of genebench.
     "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
     # The engine decides what follows from too little memory. Ray would try again for ever.
@@ -72,6 +76,7 @@ class _Connection:
             return
         self.close()
         address = str(options["address"])
+        _check_answer(address)
         special = {"address": address} if address else self._local(options)
         # Ray announces its token before it applies logging_level.
         logging.getLogger("ray").setLevel(logging.ERROR)
@@ -129,6 +134,24 @@ class _Connection:
         }
 
 
+def _check_answer(address: str) -> None:
+    """Check that there is a server at an address with a port. Ray would try for two minutes.
+
+    Raises:
+        UserError: there is none.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"the Ray cluster {address} does not answer ({reason_of(error)}). "
+            "Check ray.address, and that the cluster is up."
+        ) from error
+
+
 def _temporary_folder() -> AbstractContextManager[Path]:
     """Return a new folder with a short path, and remove those that killed processes left."""
     system = Path("/tmp")  # noqa: S108  the new folder is private
@@ -183,7 +206,7 @@ def check_resources(jobs: Iterable[Job], *, autoscaling: bool) -> None:
     """
     nodes = _nodes()
     for resources, job in {job.resources: job for job in jobs}.items():
-        wanted = required(resources)
+        wanted = {"CPU": resources.cpus, "GPU": resources.gpus, "memory": resources.memory}
         if any(all(node.get(name, 0) >= wanted[name] for name in wanted) for node in nodes):
             continue
         problem = (
@@ -192,13 +215,8 @@ def check_resources(jobs: Iterable[Job], *, autoscaling: bool) -> None:
             f"and none of {counted(len(nodes), 'node')} of the Ray cluster has them"
         )
         if not autoscaling:
-            raise UserError(f"{problem}. Ask for less, or use a larger cluster.")
+            raise UserError(f"{problem}. Ask for less with --resources, or use a larger cluster.")
         log.warning("%s. It waits for a larger one.", problem)
-
-
-def required(resources: Resources) -> dict[str, float]:
-    """Return resources by the names that Ray gives them."""
-    return {"CPU": resources.cpus, "GPU": resources.gpus, "memory": resources.memory}
 
 
 def _nodes() -> list[dict[str, float]]:

@@ -35,5 +35,6 @@ def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:
             tasks.submit()
             yield from tasks.wait()
             yield from monitor.poll()
+        tasks.settle()
     finally:
         tasks.cancel()

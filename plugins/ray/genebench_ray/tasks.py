@@ -38,6 +38,9 @@ log = logging.getLogger("genebench")
 _POLL_SECONDS = 0.5
 """Longest wait for the end of a task before the results folder is looked at again."""
 
+_LAST_SECONDS = 2.0
+"""Time in which a task ends that has written its records. Others still wait for a worker."""
+
 
 class Tasks:
     """The tasks of one run.
@@ -68,8 +71,7 @@ class Tasks:
         if not self._jobs:  # Other processes run what is left.
             time.sleep(_POLL_SECONDS)
             return
-        ended, _ = ray.wait(list(self._jobs), num_returns=len(self._jobs), timeout=_POLL_SECONDS)
-        for task in ended:
+        for task in self._ended(_POLL_SECONDS):
             job = self._jobs.pop(task)
             try:
                 status, reason, warnings = ray.get(task)
@@ -84,10 +86,25 @@ class Tasks:
             else:
                 self._conclude(job, status, reason, warnings)
 
+    def settle(self) -> None:
+        """Wait a moment for tasks whose records are written, so that their workers serve again."""
+        if self._jobs:
+            ended, _ = ray.wait(
+                list(self._jobs), num_returns=len(self._jobs), timeout=_LAST_SECONDS
+            )
+            for task in ended:
+                del self._jobs[task]
+
     def cancel(self) -> None:
-        """End all tasks."""
+        """End all tasks at once."""
         for task in self._jobs:
             ray.cancel(task, force=True)
+
+    def _ended(self, seconds: float) -> list[Any]:
+        """Return the tasks that have ended. Wait for all of them, but not for longer than this."""
+        tasks = list(self._jobs)
+        ended: list[Any] = ray.wait(tasks, num_returns=len(tasks), timeout=seconds)[0]
+        return ended
 
     def _submit(self, job: Job) -> None:
         memory = self._memory.get(job.key)

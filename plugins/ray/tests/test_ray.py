@@ -47,7 +47,7 @@ def test_records_are_those_of_the_local_engine(settings, tmp_path):
         record = ResultsStore(there.results).read(evaluation.key)
         assert record.status == "done"
         assert record.scores == expected.read(evaluation.key).scores
-    assert list((there.results / ".jobs").iterdir()) == []
+    assert not (there.results / ".jobs").exists()
 
 
 def test_each_job_sees_its_own_gpus(settings, planned, marks):
