@@ -89,13 +89,17 @@ def test_a_method_may_refuse_its_parameters_when_it_is_created(job_of, fit):
         pass
 
 
-def test_a_request_to_stop_reaches_a_sealed_method(job_of, fit):
-    job = job_of("breaker-stops")
+@pytest.fixture
+def _no_request():
+    yield
+    forget()
+
+
+def test_a_request_to_stop_reaches_a_sealed_method(job_of, fit, _no_request):
+    job = job_of("breakerstops")
+    settings = {"scratch": job.scratch, "progress": lambda *_: ask_to_stop()}
     with sealed(job) as method, pytest.raises(SealedFailureError, match="KeyboardInterrupt"):
-        try:
-            fit(method, job, scratch=job.scratch, progress=lambda *_: ask_to_stop())
-        finally:
-            forget()
+        fit(method, job, **settings)
     assert (job.scratch / "checkpoint").exists()
 
 
