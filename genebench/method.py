@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,10 @@ Curve = Mapping[str, Sequence[float]]
 """Table of numbers: column → values, all of the same length. Examples: λ path, learning curve."""
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Context:
     """Settings of a job for its method.
@@ -33,12 +37,16 @@ class Context:
         progress: callback for steps done, steps in all, and a short description.
         scratch: the job's folder for checkpoints. It is still there when a killed or failed job
             is run again by the same command. None if nothing can be kept.
+        stop_is_asked: function that returns True once the job should end soon, because others need
+            the machine, or its time is nearly over. A method that can continue from ``scratch``
+            then writes there, and raises KeyboardInterrupt. Others need not ask.
     """
 
     seed: int = 0
     device: str = "cpu"
     progress: Progress = silent
     scratch: Path | None = None
+    stop_is_asked: Callable[[], bool] = _never
 
 
 class Model(ABC):

@@ -102,6 +102,19 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         temporary.replace(path)
 
 
+def sync_folder(folder: Path) -> None:
+    """Wait until the names of files in a folder are on the disk, where the system can do that.
+
+    A rename reaches the disk with the folder, not with the file.
+    """
+    with suppress(OSError):  # some file systems, and Windows, open no folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 @contextmanager
 def temporary_file(folder: Path, prefix: str) -> Iterator[Path]:
     """Create a locked file whose name ends in ``.tmp``, and remove it unless it was renamed."""

@@ -19,7 +19,7 @@ def genebench_engines() -> list[EngineSpec]:
         ),
         EngineSpec(
             name="process",
-            title="one after another, each in its own process, which can be stopped",
+            title="one after another in subprocesses, which can be stopped",
             code="genebench.engines.process:run",
             contains=True,
             limits=("time", "memory"),

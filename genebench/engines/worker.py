@@ -1,4 +1,4 @@
-"""The subprocess of one job: it reads its order from standard input and sends events back.
+"""The subprocess that executes jobs: it reads orders from standard input and sends events back.
 
 Orders and events are lines of JSON. Nothing here loads a pickle.
 """
@@ -6,17 +6,17 @@ Orders and events are lines of JSON. Nothing here loads a pickle.
 from __future__ import annotations
 
 import logging
+import sys
 import time
-from dataclasses import dataclass
 
-from pydantic import TypeAdapter
-
+from genebench._util.stopping import StoppedError, forget
 from genebench.errors import UserError
 from genebench.hookspecs import hookimpl
+from genebench.methods.device import resolve_device
 from genebench.plugins.discovery import installed
-from genebench.processes.child import Send, end_process, receive_order
+from genebench.processes.child import Send, end_process, receive_orders
 from genebench.runs.execute import execute
-from genebench.runs.jobs import Job, Settings
+from genebench.runs.orders import decoded
 
 _PROGRESS_SECONDS = 0.1
 """Least time between two events of progress: more often than a person can read."""
@@ -24,30 +24,34 @@ _MESSAGE_CHARACTERS = 500
 """Most of a message of progress that is sent: an event stays one short line."""
 
 
-@dataclass(frozen=True)
-class Order:
-    """The order of a worker: one job, and how to execute it."""
-
-    job: Job
-    settings: Settings
-
-
-def encoded(order: Order) -> bytes:
-    """Return the order as one line of JSON."""
-    return TypeAdapter(Order).dump_json(order)
-
-
 def main() -> None:
-    """Execute the job of standard input, and send its progress, warnings and refusal."""
-    line, send = receive_order()
-    order = TypeAdapter(Order).validate_json(line)
+    """Execute the jobs of standard input, and send their progress, warnings and refusals.
+
+    After each job comes ``{"ended": true}``, and the process waits for the next one.
+    """
+    lines, send = receive_orders()
     logging.getLogger("genebench").addHandler(_WarningSender(send))
-    try:
-        installed().manager.register(_ProgressSender(send), name=__name__)
-        execute(order.job, order.settings)
-    except UserError as error:
-        send({"refused": str(error)})
-    end_process()
+    progress = _ProgressSender(send)
+    for line in lines:
+        forget()
+        try:
+            order = decoded(line)
+            order.check()
+            # Found out here, because the process that gives the order may be on a machine without.
+            send({"device": resolve_device(order.settings.device, order.job.method)})
+            installed().manager.register(progress, name=__name__)
+            execute(order.job, order.settings)
+        except UserError as error:
+            send({"refused": str(error)})
+        except StoppedError as error:
+            send({"stopped": str(error)})
+            end_process()
+        finally:
+            installed().manager.unregister(name=__name__)
+        # What a job has printed belongs to it, also if it is still in a buffer.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        send({"ended": True})
 
 
 class _ProgressSender:

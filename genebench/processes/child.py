@@ -1,4 +1,4 @@
-"""The other end of a supervised subprocess: how it reads its order, sends events, and ends."""
+"""The other end of a supervised subprocess: how it reads its orders, sends events, and ends."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ import faulthandler
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, NoReturn
+
+from genebench._util.stopping import ask_to_stop
 
 Send = Callable[[dict[str, Any]], None]
 """Function that sends an event to the process that started this one."""
+
+STOP = b"stop\n"
+"""Line in place of an order: the present job is asked to stop."""
 
 
 def receive_order() -> tuple[bytes, Send]:
@@ -19,6 +26,36 @@ def receive_order() -> tuple[bytes, Send]:
     Events go through a pipe of their own, whose file descriptor is the first argument. So the
     output of a method cannot be taken for an event.
     """
+    send = _sender()
+    line = sys.stdin.buffer.readline()
+    _close_input()
+    return line, send
+
+
+def receive_orders() -> tuple[Iterator[bytes], Send]:
+    """Return the lines of standard input as they come, and the function that sends events.
+
+    A thread reads the lines. It ends this process when no more can come, because then the process
+    that gives the orders is gone. What the present job raises from then on is nobody's result.
+    """
+    send = _sender()
+    orders = os.fdopen(os.dup(0), "rb")
+    _close_input()
+    waiting: SimpleQueue[bytes] = SimpleQueue()
+
+    def read() -> None:
+        for line in orders:
+            if line == STOP:
+                ask_to_stop()
+            else:
+                waiting.put(line)
+        os._exit(0)
+
+    Thread(target=read, daemon=True).start()
+    return iter(waiting.get, None), send
+
+
+def _sender() -> Send:
     # On a crash, Python prints the stack: the last output of the job names the line.
     faulthandler.enable()
     pipe = int(sys.argv[1])
@@ -27,15 +64,25 @@ def receive_order() -> tuple[bytes, Send]:
 
     def send(event: dict[str, Any]) -> None:
         # Not buffered: an event must not be lost when the process is killed.
-        os.write(pipe, json.dumps(event).encode() + b"\n")
+        try:
+            os.write(pipe, json.dumps(event).encode() + b"\n")
+        except BrokenPipeError:
+            # The process that gave the order is gone. An exception would look like a failure of
+            # the method that reports its progress.
+            os._exit(0)
 
-    line = sys.stdin.buffer.readline()
-    # From here on standard input is empty. The pipe stays open for the supervisor, which notices
-    # its end, so a method that reads from it would wait for ever.
+    return send
+
+
+def _close_input() -> None:
+    """Make standard input empty.
+
+    The pipe stays open for the supervisor, which notices its end. So a method that reads from it
+    would wait for ever.
+    """
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    return line, send
 
 
 def end_process() -> NoReturn:

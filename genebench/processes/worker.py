@@ -25,6 +25,7 @@ from genebench._util.subprocesses import import_path
 from genebench._util.text import MAX_CHARACTERS, printable_line
 from genebench.errors import some
 from genebench.processes import supervisor
+from genebench.processes.child import STOP
 from genebench.results.record import Failure
 
 log = logging.getLogger("genebench")
@@ -101,14 +102,22 @@ class Worker:
             self._readers.append(Thread(target=self._read_output, args=(stdout,), daemon=True))
         for reader in self._readers:
             reader.start()
-        # A process that has died already breaks the pipe. has_ended() reports its end.
-        with suppress(BrokenPipeError):
-            self._input.write(order + b"\n")
-            self._input.flush()
+        self._send(order + b"\n")
+
+    def give(self, order: bytes) -> None:
+        """Give a further order to a process that has ended its last one. Measure anew."""
+        self._start = time.monotonic()
+        self.peak_memory = 0
+        self._tail = b""
+        self._send(order + b"\n")
+
+    def ask_to_stop(self) -> None:
+        """Ask the present job to stop, if the process reads orders one after another."""
+        self._send(STOP)
 
     @property
     def seconds(self) -> float:
-        """Wall time since the process was started."""
+        """Wall time since the process was given its order."""
         return time.monotonic() - self._start
 
     def events(self) -> Iterator[Event]:
@@ -157,6 +166,12 @@ class Worker:
     def failure(self, kind: str, message: str) -> Failure:
         """Return a failure with the last output of the job in place of a traceback."""
         return last_words(kind, message, self._tail.splitlines()[-MAX_TAIL_LINES:])
+
+    def _send(self, line: bytes) -> None:
+        # A process that has died already breaks the pipe. has_ended() reports its end.
+        with suppress(BrokenPipeError):
+            self._input.write(line)
+            self._input.flush()
 
     @property
     def _input(self) -> IO[bytes]:

@@ -17,10 +17,13 @@
         checkpoints/                      files of the method
         records/                          empty files, named by the keys that the fit is for
         .lock                             locked by jobs that use the folder
+    <results>/.jobs/<key>.order.json      a job that waits to be run on some machine
+    <results>/.jobs/<key>.<n>.claim       who runs a job now: host, process and progress
+    <results>/.jobs/<key>.attempts        attempts at a job that ended without a record
 
-``<digest>`` begins the SHA-256 that the record has of the file. Two results under one key have
-separate files, so that a record never lies beside files of another. Layout 1 had no digests in
-names. Such files are still read.
+The key of a job is that of its first record. ``<digest>`` begins the SHA-256 that the record has of
+the file. Two results under one key have separate files, so that a record never lies beside files of
+another. Layout 1 had no digests in names. Such files are still read.
 """
 
 from __future__ import annotations
@@ -45,6 +48,9 @@ TEMPORARY_FILES = ".*.tmp"
 
 CHECKPOINT_FOLDERS = ".*.work"
 """Pattern of the names of checkpoint folders."""
+
+JOBS_FOLDER = ".jobs"
+"""Name of the folder of orders, claims and attempts."""
 
 _RECORD_SUFFIX, _VECTORS_SUFFIX = "json", "npz"
 _KEPT_SUFFIXES: Mapping[Kept, str] = {
@@ -153,6 +159,23 @@ class ResultPaths:
             if identity.train.endswith(f"/by-{name}")
         }
         return self.root / f".{key_of([fit, identity.is_trial, sealed])}.work"
+
+    @property
+    def jobs(self) -> Path:
+        """Folder of orders, claims and attempts."""
+        return self.root / JOBS_FOLDER
+
+    def order(self, key: str) -> Path:
+        """Return the path of a job's order."""
+        return self.jobs / f"{key}.order.json"
+
+    def claim(self, key: str, generation: int) -> Path:
+        """Return the path of a claim to a job. Those that take over have higher generations."""
+        return self.jobs / f"{key}.{generation}.claim"
+
+    def attempts(self, key: str) -> Path:
+        """Return the path of a job's attempts."""
+        return self.jobs / f"{key}.attempts"
 
     def digests(self, record: Record) -> dict[Path, str]:
         """Return the files beside a record, with the SHA-256 digest that the record has of each."""

@@ -291,6 +291,12 @@ class Record(_Part):
         "proof of who wrote the record",
     )
 
+    @property
+    def version(self) -> str:
+        """Text that differs between two records of one key."""
+        # Records of old formats have no checksum.
+        return self.checksum or self.provenance.started
+
     def with_checksum(self) -> Record:
         """Return the record with the checksum of its content."""
         content = self.model_dump(mode="json", exclude={"checksum"})

@@ -30,12 +30,14 @@ from genebench._util.files import (
     make_readable,
     sha256_of,
     sweep,
+    sync_folder,
     temporary_folder,
     unused,
     user_errors,
 )
 from genebench._util.hashing import key_of
 from genebench._util.locks import LocksUnsupportedError, lock
+from genebench._util.retries import retried
 from genebench._util.schema import first_fault
 from genebench.errors import UserError
 from genebench.results.annotations import AnnotationFiles
@@ -332,11 +334,29 @@ class ResultsStore:
             return None
         return path
 
-    def write(self, record: Record, vectors: Vectors) -> Record:
-        """Write vectors, then the record with their digest. Return the record as written.
+    def newer(self, key: str, version: str) -> Record | None:
+        """Return the record of a key if it is another one than that of a version.
 
-        Another process may write another result under this key at the same time. The later record
-        stays, with its own files.
+        Args:
+            key: the key.
+            version: version of the record that is known, or "" if none was known.
+
+        Raises:
+            UserError: the record is damaged.
+        """
+        record = self.read(key)
+        return None if record is None or record.version == version else record
+
+    def write(self, record: Record, vectors: Vectors, *, replaces: str = "") -> Record:
+        """Write vectors, then the record with their digest. Return the record of the key.
+
+        Another process may have written another result under this key meanwhile. That one stays
+        and is returned, unless it is a failure and this one is not.
+
+        Args:
+            record: the record.
+            vectors: its vectors by name.
+            replaces: version of the record that this one may replace.
 
         Raises:
             UserError: the disk is full, or the folder cannot be written to.
@@ -346,14 +366,18 @@ class ResultsStore:
                 content = BytesIO()
                 write_npz(content, vectors)
                 digest = hashlib.sha256(content.getbuffer()).hexdigest()
-                with atomic_write(self.paths.new(record.key, digest)) as stream:
-                    stream.write(content.getbuffer())
+                path = self.paths.new(record.key, digest)
+                retried(lambda: _write_atomically(path, content.getvalue()))
                 record = record.model_copy(update={"vectors": digest})
             record = record.with_checksum()
+            path, document = self.paths.record(record.key), record.model_dump_json(indent=1)
+            first = self.newer(record.key, replaces)
+            if first and not (first.status == "failed" and record.status == "done"):
+                return first
             # Last of all files: a crash before this line leaves a key without a record, which runs
             # again, and never a record without its files.
-            with atomic_write(self.paths.record(record.key)) as stream:
-                stream.write(record.model_dump_json(indent=1).encode())
+            retried(lambda: _write_atomically(path, document.encode()))
+            sync_folder(self.root)
         return record
 
     @contextmanager
@@ -465,6 +489,11 @@ class ResultsStore:
                 for path in {*files} - {*self.paths.digests(record)}:
                     if is_old(path):
                         path.unlink()
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    with atomic_write(path) as stream:
+        stream.write(content)
 
 
 def _use(folder: Path) -> AbstractContextManager[object]:

@@ -18,6 +18,7 @@ import numpy as np
 from genebench._util.files import remove_tree
 from genebench._util.hashing import code_digest
 from genebench._util.seeds import seed_everything
+from genebench._util.stopping import StoppedError, stop_is_asked
 from genebench.confinement.policy import capability
 from genebench.data.home import home
 from genebench.data.profiles import Profiles
@@ -56,13 +57,14 @@ def execute(job: Job, settings: Settings) -> list[Record]:
     Raises:
         UserError: the data are gone, the results cannot be written, or the method refuses its
             parameters. A fault of the method is never raised. It becomes a failed record.
+        StoppedError: the job was asked to stop.
     """
     notify("genebench_job_started", job=job)
     _check_code(job)
     dataset = _open(job)
     # Before the method is created: a split that draws numbers must not disturb its generators.
     data = JobData.load(job, dataset)
-    facts = JobFacts.of(job, settings, dataset)
+    facts = JobFacts.of(job, settings, dataset, resolve_device(settings.device, job.method))
     # The clock starts last: opening the data is no part of the job.
     run = JobRun(Recorder(job, settings, facts), data)
     recorder = run.recorder
@@ -76,6 +78,7 @@ def execute(job: Job, settings: Settings) -> list[Record]:
                     run.evaluate(item, models[item.protocol.name]) for item in job.evaluations
                 ]
         except MethodFailedError as error:
+            _raise_if_stopped(error)
             records = [recorder.write_failed(item, error.failure) for item in job.evaluations]
         # Checkpoints of an interrupted job stay: Ctrl-C does not get here.
         if not any(map(_may_continue, records)):
@@ -84,22 +87,23 @@ def execute(job: Job, settings: Settings) -> list[Record]:
     return records
 
 
-def describe_job(job: Job, settings: Settings) -> JobFacts:
+def describe_job(job: Job, settings: Settings, device: str) -> JobFacts:
     """Return what :func:`fail` needs of a job's dataset, in case that changes while the job runs.
 
     Args:
         job: the job.
         settings: how it is executed.
+        device: device that it runs on.
 
     Raises:
-        UserError: the data are gone, a split fails, or there is no such device.
+        UserError: the data are gone, or a split fails.
     """
-    return JobFacts.of(job, settings, _open(job))
+    return JobFacts.of(job, settings, _open(job), device)
 
 
 def fail(
     job: Job, settings: Settings, failure: Failure,
-    *, started: str, seconds: float, peak_memory: int, facts: JobFacts | None = None,
+    *, started: str, seconds: float, peak_memory: int, facts: JobFacts, host: str = "",
 ) -> list[Record]:  # fmt: skip
     """Write failed records for a job whose own process cannot: it was stopped, or it died.
 
@@ -110,14 +114,15 @@ def fail(
         started: when its process was started (UTC, ISO 8601).
         seconds: wall time of its process.
         peak_memory: most memory that its process held, in bytes.
-        facts: result of :func:`describe_job` before the job ran. By default it is called now.
+        facts: result of :func:`describe_job`, before the job ran where that is possible.
+        host: machine that it ran on. By default, this one.
 
     Raises:
-        UserError: the data are gone and ``facts`` are not given, or the results cannot be written.
+        UserError: the results cannot be written.
     """
     recorder = Recorder(
-        job, settings, facts or describe_job(job, settings),
-        started=started, clock=Stopwatch({"process": seconds}), memory=Peak(peak_memory),
+        job, settings, facts,
+        started=started, clock=Stopwatch({"process": seconds}), memory=Peak(peak_memory), host=host,
     )  # fmt: skip
     records = [recorder.write_failed(evaluation, failure) for evaluation in job.evaluations]
     notify("genebench_job_finished", job=job, records=records)
@@ -175,6 +180,12 @@ def _create_method(job: Job) -> Method:
         seed_everything(job.seed)
         method: Method = code(**job.params)
     return method
+
+
+def _raise_if_stopped(error: MethodFailedError) -> None:
+    """Raise StoppedError if the job was asked to stop: what fails then is no failure."""
+    if stop_is_asked():
+        raise StoppedError from error
 
 
 def _may_continue(record: Record) -> bool:
@@ -330,6 +341,7 @@ class JobRun:
             device=self.recorder.facts.device,
             progress=progress,
             scratch=checkpoints,
+            stop_is_asked=stop_is_asked,
         )
         with method_code():
             with self.recorder.clock.phase("fit"):
@@ -361,8 +373,10 @@ class JobRun:
                 # A record checks its content, so facts that it cannot hold fail here.
                 record = recorder.done(evaluation, scoring, facts, clock.seconds, files)
         except MethodFailedError as error:
+            _raise_if_stopped(error)
             return recorder.write_failed(evaluation, error.failure)
-        return recorder.store.write(record, scoring.vectors | facts.vectors)
+        vectors = scoring.vectors | facts.vectors
+        return recorder.store.write(record, vectors, replaces=evaluation.replaces)
 
     def _keep_files(
         self, evaluation: Evaluation, model: Model, predictions: Path

@@ -117,9 +117,15 @@ def make_plan(
         for seed in range(request.seeds if method.stochastic else 1)
         for job in planner.jobs(method, seed, protocols)
     ]
-    keys = [evaluation.key for job in jobs for evaluation in job.evaluations]
     metrics = metric_digests(wanted_metrics(registry, request.metrics))
-    states = {key: _state(results.read(key), metrics, request.keep, request.sealed) for key in keys}
+    states: dict[str, State] = {}
+    for index, job in enumerate(jobs):
+        [evaluation] = job.evaluations
+        record = results.read(evaluation.key)
+        states[evaluation.key] = _state(record, metrics, request.keep, request.sealed)
+        if record:
+            known = replace(evaluation, replaces=record.version)
+            jobs[index] = replace(job, evaluations=(known,))
     # A grid may hold one point twice, as in k=3,3.
     return merge_plans([Plan(tuple(jobs), states)])
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 from genebench.data.store import Dataset
-from genebench.methods.device import resolve_device
 from genebench.metrics.scoring import Scoring
 from genebench.plugins.registry import registry
 from genebench.results.published import is_published
@@ -51,11 +50,11 @@ class JobFacts:
     device: str
 
     @classmethod
-    def of(cls, job: Job, settings: Settings, dataset: Dataset) -> JobFacts:
+    def of(cls, job: Job, settings: Settings, dataset: Dataset, device: str) -> JobFacts:
         """Return the facts about a job on a dataset. No expression is read.
 
         Raises:
-            UserError: the dataset is damaged, a split fails, or there is no such device.
+            UserError: the dataset is damaged, or a split fails.
         """
         store = ResultsStore(settings.results)
         protocols = [evaluation.protocol for evaluation in job.evaluations]
@@ -74,7 +73,7 @@ class JobFacts:
                 evaluation.protocol.name: _metrics(evaluation, settings, store)
                 for evaluation in job.evaluations
             },
-            device=resolve_device(settings.device, job.method),
+            device=device,
         )
 
 
@@ -141,6 +140,7 @@ class Recorder:
         started: str = "",
         clock: Stopwatch | None = None,
         memory: Peak | None = None,
+        host: str = "",
     ) -> None:
         """Start the clock, unless the job ran in another process and was measured there.
 
@@ -151,6 +151,7 @@ class Recorder:
             started: when the job was started (UTC, ISO 8601). Empty for now.
             clock: wall time of phases that were measured already.
             memory: peak memory of the job. By default, that of this process from now on.
+            host: machine that the job ran on. Empty for this one.
         """
         self.job = job
         self.settings = settings
@@ -158,6 +159,7 @@ class Recorder:
         self.store = ResultsStore(settings.results)
         self.clock = clock or Stopwatch()
         self._started = started or now()
+        self._host = host
         self._memory = memory or PeakMemory()
         self._process: JobProcess | None = None
         self.seal = Seal(level="no", reason=_NOT_STARTED)
@@ -225,7 +227,7 @@ class Recorder:
             seconds=self.clock.seconds,
             failure=failure,
         )
-        return self.store.write(record, {})
+        return self.store.write(record, {}, replaces=evaluation.replaces)
 
     def _common(self, evaluation: Evaluation) -> _Common:
         name = evaluation.protocol.name
@@ -257,6 +259,7 @@ class Recorder:
         ]
         # A sealed method imports libraries in its own process.
         libraries = () if self._process is None else self._process.libraries
-        return provenance(
+        described = provenance(
             self.settings.command, self._started, self.facts.device, plugins, libraries
         )
+        return described.model_copy(update={"host": self._host}) if self._host else described

@@ -10,6 +10,7 @@ import atexit
 import json
 import os
 import secrets
+import signal
 import socket
 import sys
 import tempfile
@@ -26,8 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from genebench._util.files import remove_tree, user_errors
+from genebench._util.files import remove_tree, sweep, temporary_folder, user_errors
 from genebench._util.progress import Progress, silent
+from genebench._util.stopping import passed_on
 from genebench._util.subprocesses import import_path
 from genebench._util.text import Escaped, encodable
 from genebench.confinement.policy import Access, capability, environment
@@ -45,6 +47,8 @@ from genebench.sealing.job import LIBRARIES, content_of
 from genebench.sealing.wire import MAX_ARRAY_BYTES, BrokenMessageError, Channel
 from genebench.specs import MethodSpec
 
+_TEMPORARY = "genebench-job-"
+"""Beginning of the names of the jobs' temporary folders."""
 _NO_MODELS = "its process sent no models"
 _MAX_ANSWER_BYTES = 16 << 20
 """Bytes that the header of an answer may have: curves of a million numbers. A process that sends
@@ -96,22 +100,25 @@ def sealed(job: SealedJob) -> Iterator[SealedMethod]:
     with user_errors(home(), "Set GENEBENCH_HOME to another folder."):
         files = {name: part.own_file() for name, part in job.parts.items()}
     launcher = _ready_launcher()
-    temporary = Path(tempfile.mkdtemp(prefix="genebench-job-"))
     process: JobProcess | None = None
-    try:
-        process = JobProcess(launcher, _order(job, files, temporary))
-        method = SealedMethod(process, job, files)
-        method.create()
-        yield method
-    finally:
-        if process is not None:
-            process.end()
-        remove_tree(temporary)
-        if launcher.is_alive():
-            launcher.preload(() if process is None else process.libraries)
-            _idle.append(launcher)
-        else:
-            launcher.stop()
+    folder = Path(tempfile.gettempdir())
+    # Those of processes that were killed.
+    sweep(folder, f"{_TEMPORARY}*.tmp")
+    with temporary_folder(folder, _TEMPORARY) as temporary:
+        try:
+            process = JobProcess(launcher, _order(job, files, temporary))
+            method = SealedMethod(process, job, files)
+            method.create()
+            yield method
+        finally:
+            if process is not None:
+                process.end()
+            remove_tree(temporary)
+            if launcher.is_alive():
+                launcher.preload(() if process is None else process.libraries)
+                _idle.append(launcher)
+            else:
+                launcher.stop()
 
 
 def _ready_launcher() -> Launcher:
@@ -351,6 +358,11 @@ class JobProcess:
                 self._peak = max(self._peak, int(kibibytes) * 1024)
         return self._peak
 
+    def ask_to_stop(self) -> None:
+        """Ask the method to stop. Its process may have ended already."""
+        with suppress(OSError):
+            os.kill(self._pid, signal.SIGTERM)
+
     def end(self) -> None:
         """End the process and all that it started."""
         if self._ended is None:
@@ -445,9 +457,10 @@ class SealedMethod(Method):
                 moments(self._job.parts[part], context.progress, device=self._job.device)
             )
 
-        answer, _ = self.process.ask(
-            "fit", content, arrays, progress=context.progress, derive=derive
-        )
+        with passed_on(self.process.ask_to_stop):
+            answer, _ = self.process.ask(
+                "fit", content, arrays, progress=context.progress, derive=derive
+            )
         match answer:
             case {"fitted": dict(fitted), "libraries": list(libraries)}:
                 self.process.libraries = tuple(map(str, libraries))

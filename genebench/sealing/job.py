@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench._util.seeds import seed_everything
+from genebench._util.stopping import ask_to_stop, stop_is_asked
 from genebench.confinement.policy import Access, confine
 from genebench.data.profiles import Profiles
 from genebench.data.standardisation import Standardiser
@@ -87,8 +88,8 @@ def _close_others(kept: int) -> None:
 
 def _prepare(access: Access, variables: Mapping[str, str]) -> None:
     """Set folders and import path of this process to those of the job."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, ask_to_stop)
     # The output is a pipe. Without this, a process that is killed would lose its last lines.
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     os.environ.update(variables)
@@ -137,6 +138,7 @@ class _Server:
         self._context = Context(
             seed=content["seed"], device=content["device"], progress=self._progress,
             scratch=Path(content["scratch"]) if content["scratch"] else None,
+            stop_is_asked=stop_is_asked,
         )  # fmt: skip
         return {"created": True}, {}
 

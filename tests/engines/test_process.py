@@ -16,8 +16,7 @@ from genebench import hookimpl
 from genebench._util.hashing import code_digest
 from genebench.api import execute_plan, plan_run, planned_records, run
 from genebench.data.store import DataStore
-from genebench.engines.process import _MODULE, _watch
-from genebench.engines.worker import Order, encoded
+from genebench.engines.contained import _MODULE, _Watch
 from genebench.errors import UserError
 from genebench.plugins.discovery import installed, use_files
 from genebench.plugins.files import FILES
@@ -28,6 +27,7 @@ from genebench.results.checks import verify
 from genebench.results.store import ResultsStore
 from genebench.runs.execute import execute
 from genebench.runs.jobs import Settings
+from genebench.runs.orders import Order, decoded
 
 ROGUE = """
 import ctypes, os, signal, sys, time
@@ -197,12 +197,12 @@ def test_a_method_that_ends_its_process_is_a_failed_record_with_its_last_words(r
 
 
 def test_a_failure_is_recorded_although_the_dataset_was_replaced_meanwhile(rogue, monkeypatch):
-    def watch_and_replace(*arguments):
-        failure = _watch(*arguments)
+    def follow_and_replace(watch, worker):
+        follow(watch, worker)
         monkeypatch.setattr(DataStore, "open", lambda *_: None)
-        return failure
 
-    monkeypatch.setattr("genebench.engines.process._watch", watch_and_replace)
+    follow = _Watch.follow
+    monkeypatch.setattr(_Watch, "follow", follow_and_replace)
     record = rogue("exits")["geo"]
     assert record.failure.kind == "ProcessDied"
     assert record.profiles == {"train": 320, "validation": 40, "test": 40}
@@ -327,8 +327,8 @@ def test_an_interrupted_run_leaves_no_process(rogue, tmp_path):
 def test_a_worker_and_all_below_it_end_when_its_parent_is_killed(rogue, tmp_path):
     jobs, _ = planned("hides and loops", "geo", tmp_path)
     ResultsStore(tmp_path / "results").prepare()
-    order = Order(jobs[0], Settings(results=tmp_path / "results"))
-    worker = Worker(encoded(order), _MODULE)
+    order = Order.of(jobs[0], Settings(results=tmp_path / "results"))
+    worker = Worker(order.encoded(), _MODULE)
     while not hidden(tmp_path):
         assert not worker.has_ended()
     worker._input.close()  # as the system does for a parent that is no more
@@ -341,23 +341,21 @@ def test_a_worker_and_all_below_it_end_when_its_parent_is_killed(rogue, tmp_path
 
 
 def test_an_order_survives_its_journey(rogue, tmp_path):
-    from pydantic import TypeAdapter
-
     jobs, _ = planned("works", "geo,gtex", tmp_path)
-    order = Order(jobs[0], Settings(results=tmp_path, time_limit=1.5, keep=frozenset({"model"})))
-    assert TypeAdapter(Order).validate_json(encoded(order)) == order
-    assert b"\n" not in encoded(order)
+    settings = Settings(results=tmp_path, time_limit=1.5, keep=frozenset({"model"}))
+    order = Order.of(jobs[0], settings)
+    assert decoded(order.encoded()) == order
+    assert b"\n" not in order.encoded()
 
 
 @pytest.mark.parametrize("name", ["lsr-l2", "dgex", "ggan", "knn"])
 def test_orders_keep_the_types_of_parameters(name, tiny, tmp_path):
-    from pydantic import TypeAdapter
-
     plan = plan_run(
         name, "geo", "sim", preset="tiny", seeds=1, overrides={}, results=tmp_path / "results"
     )
-    order = Order(plan.jobs[-1], Settings(results=tmp_path))
-    read = TypeAdapter(Order).validate_json(encoded(order))
+    order = Order.of(plan.jobs[-1], Settings(results=tmp_path))
+    read = decoded(order.encoded())
+    read.check()
     assert read == order
     assert [type(value) for value in read.job.params.values()] == [
         type(value) for value in order.job.params.values()

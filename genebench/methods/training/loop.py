@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from genebench._util.stopping import StoppedError
 from genebench.data.profiles import Profiles
 from genebench.errors import some
 from genebench.method import Context, Curve
@@ -123,9 +124,16 @@ class _Training:
         self._checkpoint_cost = 0.0
 
     def run(self) -> dict[str, Trained]:
-        """Train to the end, and return the result for each validation set."""
+        """Train to the end, and return the result for each validation set.
+
+        Raises:
+            StoppedError: the job was asked to stop. A checkpoint is written before.
+        """
         self._continue()
         while not self._is_finished():
+            if self.context.stop_is_asked():
+                self._write_checkpoint(at_once=True)
+                raise StoppedError(f"stopped on request after epoch {self.history.epoch}")
             began = time.monotonic()
             self._run_epoch(self.history.epoch + 1)
             # Counted before the checkpoint is written, so that a continued run knows of this epoch.
@@ -210,11 +218,12 @@ class _Training:
             curves={"learning": self.history.learning(name)},
         )
 
-    def _write_checkpoint(self) -> None:
-        """Write a checkpoint, unless there is nowhere to or the last one is recent."""
+    def _write_checkpoint(self, *, at_once: bool = False) -> None:
+        """Write a checkpoint, unless there is nowhere to, or the last one is recent."""
         began = time.monotonic()
         least_seconds = max(CHECKPOINT_SECONDS, CHECKPOINT_RATIO * self._checkpoint_cost)
-        if self.checkpoint is None or began - self._checkpoint_at < least_seconds:
+        is_recent = began - self._checkpoint_at < least_seconds
+        if self.checkpoint is None or (is_recent and not at_once):
             return
         try:
             self.checkpoint.write(self._all_tensors(), self.history.to_checkpoint())

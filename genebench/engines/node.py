@@ -1,0 +1,184 @@
+"""The entry point on a node: a process of a scheduler, which executes jobs by their orders.
+
+::
+
+    python -P -m genebench.engines.node --results DIR KEY…
+
+The results folder is the only channel. Orders come from there, and records, claims with progress
+and attempts go there. So a driver, a scheduler or a node may die at any time.
+
+Exit status:
+
+====  ==============================================================================
+0     all jobs have records, written here or elsewhere
+2     a job was refused, because this machine would not do what was planned
+75    stopped by a signal, without a record (EX_TEMPFAIL of sysexits.h: try again)
+76    the memory that the scheduler gives was too little, and there is no record
+77    another process runs a job
+====  ==============================================================================
+
+SIGTERM and SIGUSR1 ask to stop: a training finishes its epoch, and writes a checkpoint. SIGINT
+stops at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from genebench._util.text import printable
+from genebench.engines.contained import Container, Ending, Stop
+from genebench.engines.turns import left_of
+from genebench.errors import UserError
+from genebench.processes.worker import Event
+from genebench.runs.claims import ClaimedError, HeldClaim, claimed
+from genebench.runs.jobs import Job
+from genebench.runs.orders import Attempt, Order, read_order, remove_order, write_attempt
+
+log = logging.getLogger("genebench")
+
+DONE, REFUSED, STOPPED, MEMORY, CLAIMED = 0, 2, 75, 76, 77
+"""Exit statuses."""
+
+GRACE_SECONDS = 25.0
+"""Default grace after SIGTERM: Slurm kills after 30 seconds, unless it is told otherwise."""
+
+
+class Node:
+    """Executor of jobs by their orders.
+
+    Args:
+        results: folder of the results.
+        stop: request to stop.
+        retry_memory: whether a job that has too little memory ends without a record.
+    """
+
+    def __init__(
+        self, results: Path, stop: Stop | None = None, *, retry_memory: bool = False
+    ) -> None:
+        self._results = results
+        self._stop = stop or Stop()
+        self._retry_memory = retry_memory
+        self._container: Container | None = None
+        self._environment: dict[str, str] = {}
+
+    def run(self, key: str) -> int:
+        """Execute a job, unless it has newer records. Return an exit status.
+
+        Raises:
+            UserError: there is no such order, or the results cannot be written.
+        """
+        order = read_order(self._results, key)
+        try:
+            order.check()
+            with claimed(self._results, key, order.job.label, self._lose) as claim:
+                job = left_of(order.job, order.settings)
+                ending = self._execute(job, order, claim) if job else None
+        except ClaimedError:
+            return CLAIMED
+        except UserError as error:
+            self._note(key, Attempt(cause="refused", host=_host(), message=str(error)))
+            raise
+        if ending is None or ending.cause == "recorded":
+            remove_order(self._results, key)
+            return DONE
+        cause = "memory" if ending.cause == "memory" else "terminated"
+        self._note(
+            key, Attempt(cause=cause, host=_host(), device=ending.device, memory=ending.memory)
+        )
+        return MEMORY if ending.cause == "memory" else STOPPED
+
+    def close(self) -> None:
+        """End the subprocess of the jobs."""
+        if self._container:
+            self._container.close()
+            self._container = None
+
+    def _execute(self, job: Job, order: Order, claim: HeldClaim) -> Ending:
+        def pass_on(event: Event) -> None:
+            match event:
+                case {"progress": [int(done), int(total), str(message)]}:
+                    claim.report(done, total, message)
+                case {"device": str(device)}:
+                    claim.runs_on(device)
+                case {"warning": str(message)}:
+                    log.warning(printable(message))
+
+        allocation = job.resources.memory if self._retry_memory else None
+        return self._container_of(job).run(
+            job, order.settings, pass_on, stop=self._stop, allocation=allocation
+        )
+
+    def _container_of(self, job: Job) -> Container:
+        """Return the container for a job: another one if its resources are others."""
+        environment = dict(os.environ) | {"OMP_NUM_THREADS": str(job.resources.cpus)}
+        if self._container and environment != self._environment:
+            self.close()
+        if self._container is None:
+            self._container, self._environment = Container(environment), environment
+        return self._container
+
+    def _lose(self) -> None:
+        """Stop at once: another process has taken the job over."""
+        self._stop.ask(0.0)
+
+    def _note(self, key: str, attempt: Attempt) -> None:
+        write_attempt(self._results, key, attempt)
+
+
+def _host() -> str:
+    return socket.gethostname()
+
+
+def main() -> None:
+    """Execute the jobs of the command line, and end with an exit status."""
+    parser = argparse.ArgumentParser(prog="genebench.engines.node", description=__doc__)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--grace", type=float, default=GRACE_SECONDS)
+    parser.add_argument("--retry-memory", action="store_true")
+    parser.add_argument("keys", nargs="+")
+    options = parser.parse_args()
+    logging.basicConfig(format="genebench: %(message)s")
+    sys.exit(
+        run_jobs(
+            options.results.absolute(), options.keys,
+            grace=options.grace, retry_memory=options.retry_memory,
+        )
+    )  # fmt: skip
+
+
+def run_jobs(results: Path, keys: list[str], *, grace: float, retry_memory: bool) -> int:
+    """Execute jobs one after another, and return the exit status of the last that had no record.
+
+    Args:
+        results: folder of the results.
+        keys: keys of the jobs.
+        grace: seconds that a job has to stop after SIGTERM.
+        retry_memory: whether a job that has too little memory ends without a record.
+    """
+    stop, status = Stop(), DONE
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, lambda *_: stop.ask(grace))
+    signal.signal(signal.SIGINT, lambda *_: stop.ask(0.0))
+    node = Node(results, stop, retry_memory=retry_memory)
+    try:
+        for key in keys:
+            if stop.deadline is not None:
+                return STOPPED
+            try:
+                status = node.run(key) or status
+            except UserError as error:
+                log.error("%s", printable(str(error)))  # noqa: TRY400  a mistake, no bug
+                status = REFUSED
+    finally:
+        node.close()
+    return status
+
+
+if __name__ == "__main__":
+    main()
