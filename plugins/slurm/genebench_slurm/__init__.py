@@ -27,6 +27,10 @@ OPTIONS = (
         name="warning", default=120, minimum=10, maximum=3600,
         help="seconds before the time limit at which a training writes a checkpoint",
     ),
+    Param(
+        name="restarts", default=50, minimum=0,
+        help="how often a job continues after its time limit until it counts as failed",
+    ),
     Param(name="python", default="", help="Python on the nodes (default: the one of the driver)"),
     Param(name="setup", default="", help="shell command before Python, such as module load"),
     Param(

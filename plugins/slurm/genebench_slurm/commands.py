@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,8 @@ _AWAY = re.compile(
     re.IGNORECASE,
 )
 """Messages of a controller that is away for a while."""
+_STUCK = re.compile(r"held|bad ?constraints|invalid|limit", re.IGNORECASE)
+"""Reasons for which a task waits until somebody does something."""
 _FORMAT = "%F|%K|%T|%N|%j|%r"
 _NAME = "genebench-"
 
@@ -45,6 +48,11 @@ class Task:
     """Node that it runs or ran on. Empty if there is none."""
     reason: str
     """Reason why it waits or has failed."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Return whether it waits until somebody does something."""
+        return self.state == "PENDING" and bool(_STUCK.search(self.reason))
 
     @property
     def is_live(self) -> bool:
@@ -105,11 +113,21 @@ def cancel(numbers: Iterable[int], *options: str) -> None:
     Raises:
         SlurmAwayError: the controller does not respond.
     """
-    try:
+    # All of them may have ended already.
+    with suppress(UserError):
         _run("scancel", "--quiet", *options, *map(str, numbers))
-    except UserError:
-        # All of them have ended already.
-        return
+
+
+def exclude(numbers: Iterable[int], nodes: Iterable[str]) -> None:
+    """Keep the waiting tasks of arrays away from nodes.
+
+    Raises:
+        SlurmAwayError: the controller does not respond.
+    """
+    for number in numbers:
+        # The array may have ended already.
+        with suppress(UserError):
+            _run("scontrol", "update", f"JobId={number}", f"ExcNodeList={','.join(sorted(nodes))}")
 
 
 def most_tasks(default: int) -> int:

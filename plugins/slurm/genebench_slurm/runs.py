@@ -9,6 +9,7 @@
     <results>/.slurm/<run>/job            number of the array, written after it was submitted
     <results>/.slurm/<run>/driver         locked by the driver that cancels the array when it stops
     <results>/.slurm/<run>/<i>.log        output of task i
+    <results>/.slurm/<run>/<i>.status     exit status of task i, unless it was killed
 """
 
 from __future__ import annotations
@@ -20,21 +21,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
 
 from genebench._util.files import atomic_write, user_errors
 from genebench._util.hashing import KEY
 from genebench._util.locks import Lock, LocksUnsupportedError, lock
 from genebench.results.paths import OTHER_FOLDER
-from genebench_slurm.script import KEYS, MARKER, SCRIPT
-
-Verdict = Literal["again", "failed", "cancelled", "unstarted"]
-"""What became of the jobs of a task that ended without a result."""
+from genebench_slurm.script import MARKER
 
 MOST_DEATHS = 3
 """Tasks that die on a node before it is avoided."""
 
-_LOCK, _ENDED, _NUMBER, _DRIVER = "lock", "ended.txt", "job", "driver"
+_LOCK, _ENDED = "lock", "ended.txt"
+_SCRIPT, _KEYS, _NUMBER, _DRIVER = "script.sh", "keys.txt", "job", "driver"
 _RUN = re.compile(r"[0-9a-f]{12}")
 """Names of arrays."""
 _TAIL_BYTES = 32_768
@@ -46,8 +44,8 @@ class Run:
     """An array that was submitted, or was about to be."""
 
     folder: Path
-    number: int | None
-    """Number that Slurm gave it. None if it was not submitted, or its driver died just then."""
+    number: int
+    """Number that Slurm gave it. 0 if it was not submitted, or its driver died just then."""
     tasks: tuple[tuple[str, ...], ...]
     """The keys of the jobs of each task. The first task has number 1."""
 
@@ -55,6 +53,11 @@ class Run:
     def name(self) -> str:
         """Name of the array, without ``genebench-``."""
         return self.folder.name
+
+    @property
+    def script(self) -> Path:
+        """Path of the script."""
+        return self.folder / _SCRIPT
 
     def with_number(self, number: int) -> Run:
         """Write down the number that Slurm has given to the array."""
@@ -72,6 +75,13 @@ class Run:
             return []
         starts = [i for i, line in enumerate(lines) if line.startswith(MARKER.encode())]
         return lines[starts[-1] :] if starts else lines
+
+    def status(self, index: int) -> int | None:
+        """Return the exit status of a task, or None if it was killed."""
+        try:
+            return int((self.folder / f"{index}.status").read_text("ascii"))
+        except (OSError, ValueError):
+            return None
 
     def own(self) -> Lock | None:
         """Return a lock that makes this process the one that cancels the array.
@@ -95,7 +105,8 @@ class Ended:
 
     run: str
     index: int
-    verdict: Verdict
+    cause: str
+    """Why it ended, one of :data:`genebench_slurm.causes.Cause`."""
     state: str
     """State that Slurm gave it."""
     node: str
@@ -138,10 +149,10 @@ class Runs:
         folder = self.folder / name
         folder.mkdir()
         (folder / _DRIVER).touch()
-        for file, text in ((KEYS, keys), (SCRIPT, script)):
+        for file, text in ((_KEYS, keys), (_SCRIPT, script)):
             with atomic_write(folder / file) as stream:
                 stream.write(text.encode())
-        return Run(folder, None, _tasks(keys))
+        return Run(folder, 0, _tasks(keys))
 
     def all(self) -> list[Run]:
         """Return all arrays. The latest is last, and those without a number come first."""
@@ -151,11 +162,11 @@ class Runs:
             with suppress(OSError):
                 if _RUN.fullmatch(folder.name):
                     runs.append(_read(folder))
-        return sorted(runs, key=lambda run: run.number or 0)
+        return sorted(runs, key=lambda run: run.number)
 
     def add(self, ended: Ended) -> None:
         """Write down what became of a task."""
-        line = f"{ended.run} {ended.index} {ended.verdict} {ended.state} {ended.node}\n"
+        line = f"{ended.run} {ended.index} {ended.cause} {ended.state} {ended.node}\n"
         with (self.folder / _ENDED).open("a") as stream:
             stream.write(line)
 
@@ -165,16 +176,16 @@ class Runs:
         with suppress(OSError):
             for line in (self.folder / _ENDED).read_text("utf-8", "replace").splitlines():
                 match line.split():
-                    case [run, index, verdict, state, node] if (
-                        index.isdecimal() and verdict in get_args(Verdict)
-                    ):
-                        found[run, int(index)] = Ended(run, int(index), verdict, state, node)
+                    case [run, index, cause, state, node] if index.isdecimal():
+                        found[run, int(index)] = Ended(run, int(index), cause, state, node)
         return found
 
     def avoided(self) -> set[str]:
         """Return the nodes on which too many tasks have died."""
         deaths = Counter(ended.node for ended in self.ended().values())
-        return {node for node, n_deaths in deaths.items() if n_deaths >= MOST_DEATHS and node != "-"}
+        return {
+            node for node, n_deaths in deaths.items() if n_deaths >= MOST_DEATHS and node != "-"
+        }
 
     def forget(self) -> None:
         """Remove what is known of tasks, once there is no array any more."""
@@ -182,8 +193,8 @@ class Runs:
 
 
 def _read(folder: Path) -> Run:
-    tasks = _tasks((folder / KEYS).read_text("utf-8", "replace"))
-    number = None
+    tasks = _tasks((folder / _KEYS).read_text("utf-8", "replace"))
+    number = 0
     with suppress(OSError, ValueError):
         number = int((folder / _NUMBER).read_text("ascii"))
     return Run(folder, number, tasks)

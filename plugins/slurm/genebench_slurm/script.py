@@ -22,11 +22,8 @@ from genebench.specs import Resources, Value
 
 FOLDER = ".slurm"
 """Folder in a results folder that holds a folder for each array."""
-SCRIPT, KEYS = "script.sh", "keys.txt"
 MAX_ARRAY = 1000
 """Most tasks of an array under Slurm's default ``MaxArraySize``, which is 1001."""
-MOST_REQUEUES = 100
-"""How often a task requeues itself at its time limit. A training of weeks needs fewer."""
 
 _TASK_SECONDS = 900
 """Length of a task of short jobs. Starting a task takes seconds, for Slurm and for Python."""
@@ -34,6 +31,8 @@ _LEAST_TASKS = 16
 """Short jobs are still spread over this many tasks."""
 _START_SECONDS = 60
 """Time of a task beside its jobs: to start Python, and to import torch from a shared disk."""
+_START_BYTES = 512 << 20
+"""Memory of a task beside that of its jobs: the process that watches them."""
 _MEBIBYTE = 2**20
 _PLAIN = ("partition", "account", "qos", "constraint")
 """Options of the engine that are those of sbatch."""
@@ -45,30 +44,32 @@ _TAKEN = {
 
 _TEMPLATE = """\
 #!/bin/bash
-# {title} of genebench. Line i of {keys_name} has the keys of the jobs of task i.
+# {title} of genebench. Line i of keys.txt has the keys of the jobs of task i.
 {directives}
 
 {exports}
 {setup}
-# The log is appended to when a task is started again.
-echo "{marker} $SLURM_ARRAY_TASK_ID on ${{SLURMD_NODENAME:-$HOSTNAME}}"
+run={run}
+task=$SLURM_ARRAY_TASK_ID
+rm -f "$run/$task.status"
+echo "{marker} $task on ${{SLURMD_NODENAME:-$HOSTNAME}}"
 
-# Slurm sends USR1 before the time limit, and TERM when a task is preempted. Both stop the training.
+# Slurm sends USR1 before the time limit, and TERM when others need the node. The jobs then stop.
 trap 'asked=yes; near_limit=yes; kill -TERM $node' USR1
 trap 'asked=yes; kill -TERM $node' TERM
 trap 'asked=yes; kill -INT $node' INT
-
-{python} -P -m genebench.engines.node --results {results} {options} \\
-    $(sed -n "${{SLURM_ARRAY_TASK_ID}}p" {keys}) &
+{python} -P -m genebench.engines.node --results {results} \\
+    --grace {grace} --retry-memory $(sed -n "${{task}}p" "$run/keys.txt") &
 node=$!
 wait $node; status=$?
-# A signal ends a wait, so wait again.
+# A signal ends the wait, but not the jobs.
 while [ "$asked" ]; do asked=; wait $node; status=$?; done
 
-# 75: stopped, without a result yet. The task goes on in a new allocation.
-if [ $status = 75 ] && [ "$near_limit" ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {most} ]; then
-    exec scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
+# Status 75: stopped without a result. The jobs continue when the task is started again.
+if [ $status = 75 ] && [ "$near_limit" ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {restarts} ]; then
+    exec scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$task"
 fi
+echo $status > "$run/$task.status"
 exit $status
 """
 MARKER = "genebench task"
@@ -179,22 +180,20 @@ def render(array: Array, name: str, settings: Settings, *, exclude: Iterable[str
             )
     folder = folder_of(settings) / name
     title = f"{counted(len(array.jobs), 'job')} in {counted(len(array.tasks), 'task')}"
-    python = shlex.quote(str(options["python"]) or sys.executable)
-    warning = int(options["warning"])
     return _TEMPLATE.format(
         title=title,
-        keys_name=KEYS,
         directives="\n".join(
             f"#SBATCH {line}" for line in _directives(array, name, folder, options, exclude)
         ),
         exports="\n".join(f"export {variable}" for variable in _exports(settings)),
         setup=f"{options['setup']}\n" if options["setup"] else "",
+        run=shlex.quote(str(folder)),
         marker=MARKER,
-        python=python,
+        python=shlex.quote(str(options["python"]) or sys.executable),
         results=shlex.quote(str(settings.results)),
-        options=f"--grace {max(warning - 10, 5)} --retry-memory",
-        keys=shlex.quote(str(folder / KEYS)),
-        most=MOST_REQUEUES,
+        # The signal comes up to a minute early, but never late.
+        grace=max(int(options["warning"]) - 5, 5),
+        restarts=options["restarts"],
     )
 
 
@@ -213,7 +212,7 @@ def _directives(
         yield shlex.quote(f"--exclude={nodes}")
     yield "--nodes=1 --ntasks=1"
     yield f"--cpus-per-task={resources.cpus}"
-    yield f"--mem={ceil(resources.memory / _MEBIBYTE)}M"
+    yield f"--mem={ceil((resources.memory + _START_BYTES) / _MEBIBYTE)}M"
     if resources.gpus:
         yield f"--gres=gpu:{resources.gpus}"
     yield f"--time={array.minutes(options)}"
@@ -259,6 +258,5 @@ def _exports(settings: Settings) -> Iterator[str]:
 def preview(jobs: Iterable[Job], settings: Settings) -> str:
     """Return the scripts that a run would submit, for ``genebench run --dry-run``."""
     return "\n".join(
-        render(array, key_of(array.keys)[:8], settings)
-        for array in arrays(jobs, settings.options)
+        render(array, key_of(array.keys)[:8], settings) for array in arrays(jobs, settings.options)
     )

@@ -103,8 +103,10 @@ class Cluster:
     def wait_until_idle(self) -> None:
         """Wait until every node is idle."""
         wait_for(
-            lambda: self.command("sinfo", "-h", "-p", "main", "-o", "%t %D").split()
-            == ["idle", str(len(NODES))],
+            lambda: (
+                self.command("sinfo", "-h", "-p", "main", "-o", "%t %D").split()
+                == ["idle", str(len(NODES))]
+            ),
             "the nodes did not become idle",
         )
 
@@ -156,8 +158,9 @@ class Cluster:
 
     def _launch(self, name: str, program: str, *arguments: str) -> None:
         with (self.folder / "log" / name).open("ab") as log:
+            command = (shutil.which(program), *arguments)
             self._daemons[name] = subprocess.Popen(
-                [sys.executable, "-I", "-S", supervisor.__file__, shutil.which(program), *arguments],
+                [sys.executable, "-I", "-S", supervisor.__file__, *command],
                 stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, "SLURM_CONF": str(self.configuration)},
             )  # fmt: skip
