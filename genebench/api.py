@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -23,9 +24,18 @@ from genebench.plugins.registry import registry
 from genebench.results import DEFAULT_RESULTS
 from genebench.results.record import Kept, Record
 from genebench.results.store import ResultsStore
+from genebench.runs.config import (
+    Amounts,
+    Defaults,
+    default_engine,
+    default_options,
+    merged_resources,
+    read_config,
+)
 from genebench.runs.execute import check
 from genebench.runs.jobs import Job, Settings, default_seal, seal_choice
 from genebench.runs.plan import Plan, Request, make_plan, merge_plans, wanted_metrics
+from genebench.runs.resources import with_resources
 from genebench.runs.suite import Run, Suite, texts
 from genebench.specs import PRESETS, DeviceChoice, SealChoice
 
@@ -119,6 +129,8 @@ def run(
     results: Path | str = DEFAULT_RESULTS,
     device: DeviceChoice = "auto",
     engine: str | None = None,
+    engine_options: Mapping[str, Any] | None = None,
+    resources: Amounts | None = None,
     keep: Names = (),
     metrics: Names = (),
     retry_failed: bool = False,
@@ -138,8 +150,11 @@ def run(
         grid: method → parameter → values. The method is run with every combination.
         results: folder of the results.
         device: ``auto``, ``cpu`` or ``cuda``, for the methods that can use a GPU.
-        engine: where jobs are executed. By default, the first engine that keeps the limits:
-            ``local``, or ``process`` with a limit.
+        engine: where jobs are executed. By default, as the user's config file says, or the first
+            engine that keeps the limits: ``local``, or ``process`` with a limit.
+        engine_options: option of the engine → value, in place of the config file's.
+        resources: method → ``cpus``, ``gpus``, ``memory`` (bytes) or ``seconds`` → what an engine
+            reserves for a job. The method is an empty text for every method.
         keep: ``predictions`` (float32, profiles × targets), ``model`` (see :func:`open_model`).
         metrics: costly metrics to score besides the others, or ``all``.
         retry_failed: whether to try again what failed earlier.
@@ -161,7 +176,9 @@ def run(
         metrics=tuple(_names(metrics)), time_limit=time_limit, memory_limit=memory_limit,
         sealed=default_seal() if sealed is None else seal_choice(sealed),
     )  # fmt: skip
-    engine = choose_engine(engine, settings)
+    engine, settings = configure(
+        settings, engine, options={"": texts(engine_options or {})}, resources=resources or {}
+    )
     plan = plan_run(
         methods, protocols, dataset,
         preset=preset, seeds=seeds, overrides=texts(params or {}), grid=texts(grid or {}),
@@ -326,12 +343,55 @@ def device_choice(name: str) -> DeviceChoice:
     raise unknown("device", name, get_args(DeviceChoice))
 
 
+def configure(
+    settings: Settings,
+    engine: str | None = None,
+    *,
+    options: Mapping[str, Mapping[str, str]] | None = None,
+    resources: Amounts | None = None,
+    suite: Mapping[str, Defaults] | None = None,
+) -> tuple[str, Settings]:
+    """Return the engine to use, and the settings with its options and with resources of jobs.
+
+    Each value comes from the arguments, else from the suite, else from the config file.
+
+    Args:
+        settings: how jobs are to be executed, limits included.
+        engine: the engine that is asked for, if any.
+        options: engine → option → value, as typed. The empty name is the engine to use.
+        resources: method → field of :class:`genebench.specs.Resources` → value. The empty name is
+            every method.
+        suite: name of a suite → its content, if a suite is run.
+
+    Raises:
+        UserError: there is no such engine, it does not support a limit, an option is for another
+            engine, a value is not allowed, or the config file is wrong.
+    """
+    files = {**(suite or {}), **read_config()}
+    engine = choose_engine(engine or default_engine(files), settings)
+    spec = registry().engines.get(engine)
+    asked: dict[str, str] = {}
+    for name, values in (options or {}).items():
+        if name and registry().engines.get(name) is not spec:
+            raise UserError(
+                f"Options of engine {name} are set, but engine {engine} executes the jobs. "
+                f"Use --engine {name}, or remove the options."
+            )
+        asked |= values
+    return engine, replace(
+        settings,
+        options=spec.values(default_options(files, spec) | asked),
+        resources=merged_resources(resources or {}, files),
+    )
+
+
 def choose_engine(name: str | None, settings: Settings) -> str:
     """Return the name of the engine to use.
 
     Args:
         name: the engine that is asked for. None chooses the first in the registry that keeps the
-            limits. Built-in engines come first there, and ``local`` is the first of them.
+            limits on this machine. Built-in engines come first there, and ``local`` is the first
+            of them.
         settings: how jobs are to be executed, limits included.
 
     Raises:
@@ -341,7 +401,12 @@ def choose_engine(name: str | None, settings: Settings) -> str:
     engines = registry().engines
     values = {"time": settings.time_limit, "memory": settings.memory_limit}
     limits = [limit for limit, value in values.items() if value is not None]
-    able = [spec.name for spec in engines.specs.values() if set(limits) <= set(spec.limits)]
+    able = [
+        spec.name
+        for spec in engines.specs.values()
+        # Jobs on other machines take a queue and a shared folder, so a user must ask for them.
+        if set(limits) <= set(spec.limits) and not spec.many_machines
+    ]
     if name is None:
         if not able:
             raise UserError(
@@ -369,7 +434,7 @@ def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None)
 
     Args:
         jobs: the jobs, such as :meth:`genebench.runs.plan.Plan.remaining` gives.
-        settings: how they are executed.
+        settings: how they are executed, as :func:`configure` completes them.
         engine: name of the engine, as in :func:`choose_engine`.
 
     Raises:
@@ -388,7 +453,9 @@ def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None)
     store.prepare()
     for job in jobs:
         # An engine that contains methods creates them only where their jobs run.
-        check(job, settings, create=not spec.contains)
+        check(job, settings, create=not spec.contains, device=not spec.many_machines)
+    if spec.many_machines or spec.assigns_devices:
+        jobs = with_resources(jobs, settings, store)
     ended = launch(jobs, settings)
     if not isinstance(ended, Iterable):
         raise UserError(
@@ -432,6 +499,7 @@ __all__ = [
     "Parts",
     "Results",
     "choose_engine",
+    "configure",
     "device_choice",
     "execute_plan",
     "is_built",

@@ -33,8 +33,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Set a data folder for the whole session, so that the user's own is never touched."""
     folder = tmp_path_factory.mktemp("home")
+    config = tmp_path_factory.mktemp("config") / "config.toml"
+    config.touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENEBENCH_HOME", str(folder))
+        patch.setenv("GENEBENCH_CONFIG", str(config))
         # Most tests look at a method in this process. Tests of the seal ask for it.
         patch.setenv("GENEBENCH_SEALED", "off")
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))

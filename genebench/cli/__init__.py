@@ -18,6 +18,7 @@ from genebench.cli import (
     compare,
     data,
     doctor,
+    jobs,
     leaderboard,
     list_,
     new,
@@ -78,8 +79,8 @@ def build_app() -> typer.Typer:
         """Compare methods that infer target genes from landmark genes, fairly."""
 
     for command in (
-        run, tune, sweep, check, report, compare, leaderboard, status, predict, data, list_, show,
-        new, results, doctor,
+        run, tune, sweep, jobs, check, report, compare, leaderboard, status, predict, data, list_,
+        show, new, results, doctor,
     ):  # fmt: skip
         command.register(app)
     for complaint in installed().add_commands(app):

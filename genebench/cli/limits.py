@@ -1,16 +1,23 @@
-"""Limits of a job, as a user writes them: times such as ``15m``, sizes such as ``8G``."""
+"""Limits and resources of a job, as a user writes them: times such as ``15m``, sizes as ``8G``."""
 
 from __future__ import annotations
 
-import math
-import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 import typer
 
-from genebench.errors import UserError
+from genebench._util.amounts import SIZES, TIMES, seconds, size_bytes
+from genebench.errors import UserError, unknown
 
-__all__ = ["MemoryLimitOption", "TimeLimitOption", "memory_limit", "time_limit"]
+__all__ = [
+    "MemoryLimitOption",
+    "ResourcesOption",
+    "TimeLimitOption",
+    "memory_limit",
+    "resources_of",
+    "time_limit",
+]
 
 TimeLimitOption = Annotated[
     str | None,
@@ -24,11 +31,14 @@ MemoryLimitOption = Annotated[
         "--memory-limit", metavar="SIZE", help="Stop a job that holds more, for example 8G."
     ),
 ]
-
-_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_UNIT_BYTES = {"m": 2**20, "g": 2**30, "t": 2**40}
-# The number, the unit's letter, and what people write after it: 8G, 8 GB, 8GiB.
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]?)(?:i?b)?")
+ResourcesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--resources", metavar="[METHOD.]NAME=VALUE",
+        help="Resources that an engine reserves for a job: cpus, gpus, memory (8G) or time (2h). "
+        "Repeatable.",
+    ),
+]  # fmt: skip
 
 
 def time_limit(text: str | None) -> float | None:
@@ -37,7 +47,9 @@ def time_limit(text: str | None) -> float | None:
     Raises:
         UserError: the text is no time.
     """
-    return None if text is None else _amount(text, _UNIT_SECONDS, "--time-limit", "90s, 15m or 2h")
+    return (
+        None if text is None else _read(seconds, text, f"--time-limit {text}: not a limit", TIMES)
+    )
 
 
 def memory_limit(text: str | None) -> int | None:
@@ -46,13 +58,48 @@ def memory_limit(text: str | None) -> int | None:
     Raises:
         UserError: the text is no size.
     """
-    return None if text is None else int(_amount(text, _UNIT_BYTES, "--memory-limit", "800M or 8G"))
+    if text is None:
+        return None
+    return int(_read(size_bytes, text, f"--memory-limit {text}: not a limit", SIZES))
 
 
-def _amount(text: str, units: dict[str, int], option: str, examples: str) -> float:
-    """Return a number with a unit. A size without a unit is refused: nobody means bytes."""
-    match = _AMOUNT.fullmatch(text.strip().lower())
-    # A number of more than 308 digits is infinite.
-    if not match or match[2] not in units or not 0 < float(match[1]) < math.inf:
-        raise UserError(f"{option} {text}: not a limit. Write it as {examples}.")
-    return float(match[1]) * units[match[2]]
+_RESOURCES: Mapping[str, tuple[str, Callable[[str], float], str]] = {
+    "cpus": ("cpus", int, "2"),
+    "gpus": ("gpus", int, "1"),
+    "memory": ("memory", size_bytes, SIZES),
+    "time": ("seconds", seconds, TIMES),
+}
+"""Name on the command line → field of ``Resources``, function that reads a value, examples."""
+
+
+def resources_of(assignments: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Return method → field of ``Resources`` → value, from the values of ``--resources``.
+
+    The method is empty for values that count for every method.
+
+    Raises:
+        UserError: an assignment has another form, an unknown name, or a value that is no amount.
+    """
+    chosen: dict[str, dict[str, float]] = {}
+    for assignment in assignments:
+        target, equals, text = assignment.partition("=")
+        # Method names may contain dots, and names of resources do not. So the last dot separates.
+        method, dot, name = target.strip().rpartition(".")
+        if not equals or not name or (dot and not method):
+            raise UserError(
+                f"--resources {assignment}: not an assignment. Write [METHOD.]NAME=VALUE, such as "
+                "memory=8G or ggan.time=4h."
+            )
+        if name not in _RESOURCES:
+            raise unknown("resource", name, _RESOURCES)
+        field, read, examples = _RESOURCES[name]
+        fault = f"--resources {assignment}: {text} is no value of {name}"
+        chosen.setdefault(method, {})[field] = _read(read, text, fault, examples)
+    return chosen
+
+
+def _read(read: Callable[[str], float], text: str, fault: str, examples: str) -> float:
+    try:
+        return read(text)
+    except ValueError:
+        raise UserError(f"{fault}. Write it as {examples}.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +18,19 @@ __all__ = [
     "DeviceOption",
     "DryRunOption",
     "EngineOption",
+    "EngineSetOption",
+    "GridOption",
+    "KeepModelsOption",
+    "KeepPredictionsOption",
     "MethodsOption",
     "MetricsOption",
     "OnlyDatasetOption",
     "OnlyMethodsOption",
     "OnlyProtocolsOption",
+    "OptionalDatasetOption",
     "OptionalMethodsOption",
+    "OptionalProtocolsOption",
+    "OptionalSeedsOption",
     "PluginOption",
     "PresetOption",
     "ProtocolsOption",
@@ -32,11 +40,15 @@ __all__ = [
     "RetryFailedOption",
     "SealedOption",
     "SetOption",
+    "ShardOption",
     "SilentOption",
+    "SuiteArgument",
     "command_line",
+    "engine_options_of",
     "grid_of",
     "overrides_of",
     "params_of",
+    "shard_of",
 ]
 
 
@@ -64,10 +76,26 @@ ResultsOption = Annotated[
 _METHODS = typer.Option("--methods", "--method", help="Comma-separated names, or all.")
 MethodsOption = Annotated[str, _METHODS]
 OptionalMethodsOption = Annotated[str | None, _METHODS]
+SuiteArgument = Annotated[
+    str | None,
+    typer.Argument(help="A suite: a TOML file of what to run, or a shipped one by name."),
+]
 ProtocolsOption = Annotated[
     str, typer.Option("--protocol", "--protocols", help="Comma-separated names, or all.")
 ]
+OptionalProtocolsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol", "--protocols", help="Comma-separated names, or all. Default: geo,gtex."
+    ),
+]
 DatasetOption = Annotated[str, typer.Option(help="A prepared or built-in dataset.")]
+OptionalDatasetOption = Annotated[
+    str | None, typer.Option(help="A prepared or built-in dataset. Default: sim.")
+]
+OptionalSeedsOption = Annotated[
+    int | None, typer.Option(help="Number of seeds of stochastic methods. Default: 1.")
+]
 OnlyMethodsOption = Annotated[
     str | None, typer.Option("--methods", "--method", help="Only these, comma-separated.")
 ]
@@ -86,6 +114,16 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="METHOD.PARAM=VALUE", help="Set a parameter. Repeatable."),
 ]
+GridOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="[METHOD.]PARAM=VALUE,…", help="Run every combination. Repeatable."),
+]
+KeepPredictionsOption = Annotated[
+    bool, typer.Option("--keep-predictions", help="Keep predictions as .npy.")
+]
+KeepModelsOption = Annotated[
+    bool, typer.Option("--keep-models", help="Keep models as .safetensors.")
+]
 MetricsOption = Annotated[
     str | None,
     typer.Option("--metrics", "--metric", help="Comma-separated names, or all. See list metrics."),
@@ -94,8 +132,22 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 EngineOption = Annotated[
     str | None,
     typer.Option(
-        help="Engine that executes the jobs. See list engines. Default: the first that keeps the "
-        "limits."
+        help="Engine that executes the jobs. See list engines. Default: as the suite or the config "
+        "file says, or the first that keeps the limits."
+    ),
+]
+EngineSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--engine-set", metavar="NAME.OPTION=VALUE", help="Set an option of an engine. Repeatable."
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Run only every N-th job, from the I-th on. With auto, a Slurm job array gives I "
+        "and N.",
     ),
 ]
 SealedOption = Annotated[
@@ -121,6 +173,65 @@ def overrides_of(assignments: Sequence[str]) -> dict[str, dict[str, str]]:
     for method, name, value in _parsed("--set", assignments, "METHOD.PARAM=VALUE", "knn.k_max=30"):
         chosen.setdefault(method, {})[name] = value
     return chosen
+
+
+def engine_options_of(assignments: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return engine → option → value, from the values of ``--engine-set``.
+
+    Raises:
+        UserError: a value is not of the form NAME.OPTION=VALUE.
+    """
+    chosen: dict[str, dict[str, str]] = {}
+    for engine, name, value in _parsed(
+        "--engine-set", assignments, "NAME.OPTION=VALUE", "slurm.partition=gpu"
+    ):
+        chosen.setdefault(engine, {})[name] = value
+    return chosen
+
+
+def shard_of(text: str | None) -> tuple[int, int] | None:
+    """Return the number of a share and the number of shares, from the value of ``--shard``.
+
+    Raises:
+        UserError: the value is not of the form I/N, or the variables of a job array are missing.
+    """
+    if text is None:
+        return None
+    if text == "auto":
+        text = _shard_of_array()
+    index, slash, count = text.partition("/")
+    try:
+        shard = int(index), int(count)
+    except ValueError:
+        shard = 0, 0
+    if not (slash and 1 <= shard[0] <= shard[1]):
+        raise UserError(
+            f"--shard {text}: no share of the jobs. Write I/N with I from 1 to N, such as 1/4, or "
+            "auto in a Slurm job array."
+        )
+    return shard
+
+
+def _shard_of_array() -> str:
+    """Return the share of this task of a Slurm job array, as typed."""
+    numbers = {}
+    # A user may set the first two by hand. Slurm sets all of them.
+    for name, default in {"ID": "", "COUNT": "", "MIN": "1", "STEP": "1"}.items():
+        variable = f"SLURM_ARRAY_TASK_{name}"
+        try:
+            numbers[name] = int(os.environ.get(variable, default))
+        except ValueError:
+            raise UserError(
+                f"--shard auto: {variable} is {os.environ.get(variable, 'not set')}. Run the "
+                "command in a job array (sbatch --array=1-4), or write the share: --shard 1/4."
+            ) from None
+    place, rest = divmod(numbers["ID"] - numbers["MIN"], max(numbers["STEP"], 1))
+    if rest or not 0 <= place < numbers["COUNT"]:
+        raise UserError(
+            f"--shard auto: task {numbers['ID']} is not in an array of {numbers['COUNT']} tasks "
+            f"from {numbers['MIN']} on. Number them without gaps, such as --array=1-4."
+        )
+    return f"{place + 1}/{numbers['COUNT']}"
 
 
 def params_of(assignments: Sequence[str]) -> dict[str, str]:

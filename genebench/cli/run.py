@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from genebench.cli import output
 from genebench.cli.exit_status import FAILED, OK
-from genebench.cli.limits import MemoryLimitOption, TimeLimitOption, memory_limit, time_limit
+from genebench.cli.limits import (
+    MemoryLimitOption,
+    ResourcesOption,
+    TimeLimitOption,
+    memory_limit,
+    resources_of,
+    time_limit,
+)
 from genebench.cli.options import (
     DEFAULT_RESULTS,
     DeviceOption,
     DryRunOption,
     EngineOption,
+    EngineSetOption,
+    GridOption,
+    KeepModelsOption,
+    KeepPredictionsOption,
     MetricsOption,
+    OptionalDatasetOption,
     OptionalMethodsOption,
+    OptionalProtocolsOption,
+    OptionalSeedsOption,
     PluginOption,
     PresetOption,
     QuietOption,
@@ -24,13 +39,17 @@ from genebench.cli.options import (
     RetryFailedOption,
     SealedOption,
     SetOption,
+    ShardOption,
+    SuiteArgument,
     command_line,
+    engine_options_of,
     grid_of,
     overrides_of,
+    shard_of,
 )
 from genebench.cli.progress import bar, jobs_shown
 from genebench.cli.reporting import metrics_of, print_results
-from genebench.errors import UserError
+from genebench.errors import UserError, counted, some
 from genebench.specs import ALL
 
 if TYPE_CHECKING:
@@ -52,42 +71,26 @@ def register(app: typer.Typer) -> None:
 
 
 def run(  # noqa: PLR0917  typer's options are the arguments
-    suite: Annotated[
-        str | None,
-        typer.Argument(help="A suite: a TOML file of what to run, or a shipped one by name."),
-    ] = None,
+    suite: SuiteArgument = None,
     methods: OptionalMethodsOption = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            "--protocol", "--protocols", help="Comma-separated names, or all. Default: geo,gtex."
-        ),
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="A prepared or built-in dataset. Default: sim.")
-    ] = None,
+    protocol: OptionalProtocolsOption = None,
+    dataset: OptionalDatasetOption = None,
     preset: PresetOption = None,
     set_: SetOption = None,
-    grid: Annotated[
-        list[str] | None,
-        typer.Option(metavar="[METHOD.]PARAM=VALUE,…", help="Run every combination. Repeatable."),
-    ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(help="Number of seeds of stochastic methods. Default: 1.")
-    ] = None,
+    grid: GridOption = None,
+    seeds: OptionalSeedsOption = None,
     device: DeviceOption = "auto",
     engine: EngineOption = None,
+    engine_set: EngineSetOption = None,
+    resources: ResourcesOption = None,
+    shard: ShardOption = None,
     sealed: SealedOption = None,
     time_limit_: TimeLimitOption = None,
     memory_limit_: MemoryLimitOption = None,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
     results: ResultsOption = DEFAULT_RESULTS,
-    keep_predictions: Annotated[
-        bool, typer.Option("--keep-predictions", help="Keep predictions as .npy.")
-    ] = False,
-    keep_models: Annotated[
-        bool, typer.Option("--keep-models", help="Keep models as .safetensors.")
-    ] = False,
+    keep_predictions: KeepPredictionsOption = False,
+    keep_models: KeepModelsOption = False,
     metrics: MetricsOption = None,
     retry_failed: RetryFailedOption = False,
     dry_run: DryRunOption = False,
@@ -100,47 +103,34 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     """
     from genebench import api
 
-    keep: list[Kept] = []
-    if keep_predictions:
-        keep.append("predictions")
-    if keep_models:
-        keep.append("model")
     asked = tuple(metrics.split(",")) if metrics else ()
+    share = shard_of(shard)
+    read = suite_of(suite, methods, set_, grid)
     engine, settings = settings_of(
-        engine, device, time_limit_, memory_limit_,
-        sealed=sealed, results=results, keep=frozenset(keep), metrics=asked,
+        engine, device, time_limit_, memory_limit_, engine_set=engine_set, resources=resources,
+        suite={suite: read} if suite and read else None, sealed=sealed, results=results,
+        keep=kept(predictions=keep_predictions, models=keep_models), metrics=asked,
     )  # fmt: skip
-    read = _suite(suite, methods, set_, grid)
     name = dataset or (read.dataset if read else None) or "sim"
     preset = preset or (read.preset if read else None)
     # Checked before is_known, which does not refuse unknown names.
     api.preset_of(name, preset)
     if dry_run and not is_known(name, preset):
         return OK
-    with bar(quiet=quiet) as progress:
-        if read:
-            plan = api.plan_suite(
-                read, name, preset=preset, protocols=protocol, seeds=seeds, results=results,
-                keep=keep, metrics=asked, sealed=settings.sealed, progress=progress,
-            )  # fmt: skip
-        else:
-            chosen = "all" if methods is None else methods
-            plan = api.plan_run(
-                chosen, "geo,gtex" if protocol is None else protocol, name,
-                preset=preset, seeds=1 if seeds is None else seeds,
-                overrides=overrides_of(set_ or ()), grid=grid_of(grid or (), chosen),
-                results=results, keep=keep, metrics=asked, sealed=settings.sealed,
-                progress=progress,
-            )  # fmt: skip
+    plan = plan_of(
+        settings, read, name, methods=methods, protocol=protocol, preset=preset, set_=set_,
+        grid=grid, seeds=seeds, resources=resources, quiet=quiet,
+    )  # fmt: skip
+    plan = share_of(plan, share)
     if dry_run:
         show_plan(plan)
         return OK
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
     shown = shown_metrics(asked, records)
-    if read:
+    if read and not share:
         preset = api.preset_of(name, preset)
         print_results("suite", records, metrics=shown, run_suite=read, preset=preset)
-    else:
+    elif records:
         print_results("scores", records, metrics=shown)
     return status_of(records)
 
@@ -151,6 +141,9 @@ def settings_of(
     time: str | None = None,
     memory: str | None = None,
     *,
+    engine_set: Sequence[str] | None = None,
+    resources: Sequence[str] | None = None,
+    suite: dict[str, Suite] | None = None,
     sealed: str | None = None,
     **others: Any,
 ) -> tuple[str, Settings]:
@@ -161,12 +154,15 @@ def settings_of(
         device: the device that is asked for.
         time: time limit, as typed.
         memory: memory limit, as typed.
+        engine_set: options of the engine, as typed.
+        resources: resources of jobs, as typed.
+        suite: name of the suite → its content, if one is run.
         sealed: which methods to seal, if that is asked for.
         others: further fields of the settings.
 
     Raises:
-        UserError: there is no such engine or device, a limit is malformed, or the engine does not
-            support it.
+        UserError: there is no such engine or device, a value is malformed, the engine does not
+            support a limit or an option, or the config file is wrong.
     """
     from genebench import api
     from genebench.runs.jobs import Settings, default_seal, seal_choice
@@ -176,7 +172,99 @@ def settings_of(
         time_limit=time_limit(time), memory_limit=memory_limit(memory),
         sealed=default_seal() if sealed is None else seal_choice(sealed), **others,
     )  # fmt: skip
-    return api.choose_engine(engine, settings), settings
+    return api.configure(
+        settings, engine, options=engine_options_of(engine_set or ()),
+        resources=resources_of(resources or ()), suite=suite,
+    )  # fmt: skip
+
+
+def kept(*, predictions: bool, models: bool) -> frozenset[Kept]:
+    """Return the kinds of files to keep."""
+    wanted: dict[Kept, bool] = {"predictions": predictions, "model": models}
+    return frozenset(kind for kind, is_wanted in wanted.items() if is_wanted)
+
+
+def plan_of(
+    settings: Settings,
+    suite: Suite | None,
+    dataset: str,
+    *,
+    methods: str | None,
+    protocol: str | None,
+    preset: str | None,
+    set_: Sequence[str] | None,
+    grid: Sequence[str] | None,
+    seeds: int | None,
+    resources: Sequence[str] | None,
+    quiet: bool,
+) -> Plan:
+    """Plan a suite, or what the options select.
+
+    Args:
+        settings: how the jobs are to be executed.
+        suite: the suite, if one is named.
+        dataset: name of the dataset.
+        methods: comma-separated names, or None for all methods.
+        protocol: comma-separated names, or None for the usual ones.
+        preset: name of the preset, or None for the one that the dataset suggests.
+        set_: parameters, as typed.
+        grid: grids of parameters, as typed.
+        seeds: number of seeds, or None for the usual one.
+        resources: resources of jobs, as typed. They must be of methods in the plan.
+        quiet: whether to show no progress.
+
+    Raises:
+        UserError: an unknown name or parameter, a value out of range, a missing platform.
+    """
+    from genebench import api
+
+    with bar(quiet=quiet) as progress:
+        if suite:
+            plan = api.plan_suite(
+                suite, dataset, preset=preset, protocols=protocol, seeds=seeds,
+                results=settings.results, keep=settings.keep, metrics=settings.metrics,
+                sealed=settings.sealed, progress=progress,
+            )  # fmt: skip
+        else:
+            chosen = "all" if methods is None else methods
+            plan = api.plan_run(
+                chosen, "geo,gtex" if protocol is None else protocol, dataset,
+                preset=preset, seeds=1 if seeds is None else seeds,
+                overrides=overrides_of(set_ or ()), grid=grid_of(grid or (), chosen),
+                results=settings.results, keep=settings.keep, metrics=settings.metrics,
+                sealed=settings.sealed, progress=progress,
+            )  # fmt: skip
+    check_resources(resources, {job.method.name for job in plan.jobs})
+    return plan
+
+
+def check_resources(resources: Sequence[str] | None, methods: Iterable[str]) -> None:
+    """Refuse resources of methods that are not run, as of parameters: nobody means them.
+
+    Raises:
+        UserError: there are some.
+    """
+    if others := resources_of(resources or ()).keys() - {"", *methods}:
+        raise UserError(
+            f"--resources: {some(sorted(others))} is not among the methods. "
+            "Add it to them, or remove the resources."
+        )
+
+
+def share_of(plan: Plan, share: tuple[int, int] | None) -> Plan:
+    """Return every N-th job of a plan from the I-th on, done or not, as ``--shard I/N`` asks.
+
+    Jobs that are done count, so that the shares stay the same while results arrive.
+    """
+    if share is None:
+        return plan
+    first, step = share
+    jobs = plan.jobs[first - 1 :: step]
+    if not jobs:
+        output.message(
+            f"share {first} of {step} is empty: the plan has {counted(len(plan.jobs), 'job')}."
+        )
+    return replace(plan, jobs=jobs)
 
 
 def is_known(dataset: str, preset: str | None) -> bool:
@@ -221,15 +309,23 @@ def status_of(records: Iterable[Record]) -> int:
     return FAILED if any(record.status == "failed" for record in records) else OK
 
 
-def _suite(name: str | None, *others: object) -> Suite | None:
-    """Read the suite, if one is named. Refuse options that contradict it."""
+def suite_of(name: str | None, *others: object) -> Suite | None:
+    """Read the suite, if one is named. Refuse options that contradict it.
+
+    Args:
+        name: name of the suite, or the path of its file.
+        others: values of options that a suite replaces.
+
+    Raises:
+        UserError: there is no such suite, its content is wrong, or an option contradicts it.
+    """
     from genebench.runs.suite import read_suite
 
     if name is None:
         return None
     if any(other is not None for other in others):
         raise UserError(
-            f"run {name}: a suite holds the methods and parameters itself. Leave out --methods, "
+            f"{name}: a suite holds the methods and parameters itself. Leave out --methods, "
             "--set and --grid."
         )
     return read_suite(name)

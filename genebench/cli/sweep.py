@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genebench.cli.exit_status import OK
-from genebench.cli.limits import MemoryLimitOption, TimeLimitOption
+from genebench.cli.limits import MemoryLimitOption, ResourcesOption, TimeLimitOption
 from genebench.cli.options import (
     DEFAULT_RESULTS,
     DatasetOption,
     DeviceOption,
     DryRunOption,
     EngineOption,
+    EngineSetOption,
     MethodsOption,
     MetricsOption,
     PluginOption,
@@ -26,19 +27,24 @@ from genebench.cli.options import (
     RetryFailedOption,
     SealedOption,
     SetOption,
+    ShardOption,
     grid_of,
     overrides_of,
+    shard_of,
 )
 from genebench.cli.progress import bar
 from genebench.cli.reporting import print_results
 from genebench.cli.run import (
     carry_out,
+    check_resources,
     is_known,
     settings_of,
+    share_of,
     show_plan,
     shown_metrics,
     status_of,
 )
+from genebench.errors import UserError
 
 if TYPE_CHECKING:
     from genebench.runs.suite import Suite
@@ -70,6 +76,9 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     seeds: Annotated[int, typer.Option(help="Number of seeds of stochastic methods.")] = 1,
     device: DeviceOption = "auto",
     engine: EngineOption = None,
+    engine_set: EngineSetOption = None,
+    resources: ResourcesOption = None,
+    shard: ShardOption = None,
     sealed: SealedOption = None,
     time_limit_: TimeLimitOption = None,
     memory_limit_: MemoryLimitOption = None,
@@ -91,9 +100,16 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     from genebench import api
 
     asked = tuple(metrics.split(",")) if metrics else ()
+    share = shard_of(shard)
+    if share and out:
+        raise UserError(
+            "--out: one share of a sweep is no grid to draw. Draw all of them later: genebench "
+            f"report sweep --out {out}."
+        )
     engine, settings = settings_of(
-        engine, device, time_limit_, memory_limit_, sealed=sealed, results=results, metrics=asked
-    )
+        engine, device, time_limit_, memory_limit_, engine_set=engine_set, resources=resources,
+        sealed=sealed, results=results, metrics=asked,
+    )  # fmt: skip
     size = api.preset_of(dataset, preset)
     if out is not None:
         from genebench.reports.figures.drawing import check_drawing
@@ -108,14 +124,20 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
             methods, protocol, dataset, preset=preset, seeds=seeds, overrides=fixed, grid=axes,
             results=results, metrics=asked, sealed=settings.sealed, progress=progress,
         )  # fmt: skip
+    check_resources(resources, {job.method.name for job in plan.jobs})
+    plan = share_of(plan, share)
     if dry_run:
         show_plan(plan)
         return OK
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
-    print_results(
-        "suite", records, metrics=shown_metrics(asked, records), out=out,
-        run_suite=_as_suite(methods, fixed, axes), preset=size,
-    )  # fmt: skip
+    shown = shown_metrics(asked, records)
+    if not share:
+        print_results(
+            "suite", records, metrics=shown, out=out,
+            run_suite=_as_suite(methods, fixed, axes), preset=size,
+        )  # fmt: skip
+    elif records:
+        print_results("scores", records, metrics=shown)
     return status_of(records)
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genebench.cli import output
+from genebench.cli.limits import MemoryLimitOption, ResourcesOption, TimeLimitOption
 from genebench.cli.options import (
     DEFAULT_RESULTS,
     DatasetOption,
     DeviceOption,
     EngineOption,
+    EngineSetOption,
     PluginOption,
     PresetOption,
     ProtocolsOption,
@@ -24,7 +26,7 @@ from genebench.cli.options import (
 )
 from genebench.cli.progress import bar, jobs_shown
 from genebench.cli.reporting import print_results
-from genebench.cli.run import settings_of, status_of
+from genebench.cli.run import check_resources, settings_of, status_of
 from genebench.errors import UserError, some
 
 if TYPE_CHECKING:
@@ -61,7 +63,11 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     ] = False,
     device: DeviceOption = "auto",
     engine: EngineOption = None,
+    engine_set: EngineSetOption = None,
+    resources: ResourcesOption = None,
     sealed: SealedOption = None,
+    time_limit_: TimeLimitOption = None,
+    memory_limit_: MemoryLimitOption = None,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
     results: ResultsOption = DEFAULT_RESULTS,
     quiet: QuietOption = False,
@@ -76,8 +82,15 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     from genebench.runs.tune import Search
     from genebench.runs.tune import tune as search_and_test
 
-    engine, settings = settings_of(engine, device, sealed=sealed, results=results)
+    engine, settings = settings_of(
+        engine, device, time_limit_, memory_limit_, engine_set=engine_set, resources=resources,
+        sealed=sealed, results=results,
+    )  # fmt: skip
     spec = registry().methods.get(method)
+    check_resources(
+        resources,
+        [method, *(item.name for item in registry().methods.specs.values() if item.control)],
+    )
     protocols = [item.name for item in registry().protocols.choose(protocol.split(","))]
     fixed = overrides_of(set_ or ())
     preset = api.preset_of(dataset, preset)

@@ -82,16 +82,19 @@ class Node:
         except ClaimedError:
             return CLAIMED
         except UserError as error:
-            self._note(key, Attempt(cause="refused", host=_host(), message=str(error)))
+            attempt = Attempt(cause="refused", host=_host(), message=str(error))
+            write_attempt(self._results, key, attempt)
             raise
         if ending is None or ending.cause == "recorded":
             remove_order(self._results, key)
             return DONE
-        cause = "memory" if ending.cause == "memory" else "terminated"
-        self._note(
-            key, Attempt(cause=cause, host=_host(), device=ending.device, memory=ending.memory)
-        )
-        return MEMORY if ending.cause == "memory" else STOPPED
+        is_memory = ending.cause == "memory"
+        attempt = Attempt(
+            cause="memory" if is_memory else "terminated",
+            host=_host(), device=ending.device, memory=ending.memory,
+        )  # fmt: skip
+        write_attempt(self._results, key, attempt)
+        return MEMORY if is_memory else STOPPED
 
     def close(self) -> None:
         """End the subprocess of the jobs."""
@@ -126,9 +129,6 @@ class Node:
     def _lose(self) -> None:
         """Stop at once: another process has taken the job over."""
         self._stop.ask(0.0)
-
-    def _note(self, key: str, attempt: Attempt) -> None:
-        write_attempt(self._results, key, attempt)
 
 
 def _host() -> str:

@@ -129,16 +129,18 @@ def fail(
     return records
 
 
-def check(job: Job, settings: Settings, *, create: bool = True) -> None:
+def check(job: Job, settings: Settings, *, create: bool = True, device: bool = True) -> None:
     """Find mistakes of the user before the first job starts.
 
     With ``create``, a method that is not sealed is imported and created here, so that it can refuse
-    its parameters. A sealed one refuses them when its turn comes.
+    its parameters. A sealed one refuses them when its turn comes. With ``device``, the device is
+    looked up on this machine.
 
     Raises:
         UserError: parameters contradict each other, or there is no such device.
     """
-    resolve_device(settings.device, job.method)
+    if device:
+        resolve_device(settings.device, job.method)
     if create and not is_sealed(job.method.name, settings.sealed):
         # A method that fails for any other reason becomes a failed record when its turn comes.
         with suppress(MethodFailedError):

@@ -118,6 +118,11 @@ class Settings:
     """Bytes that a job may hold, mapped files not counted, or None. Only some engines keep it."""
     options: Mapping[str, Value] = field(default_factory=dict)
     """Options of the engine, as :meth:`genebench.specs.EngineSpec.values` gives them."""
+    resources: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Method → ``cpus``, ``gpus``, ``memory`` (bytes) or ``seconds`` → the number to reserve, in
+    place of the estimate. An empty name stands for every method."""
+    local_copy: bool = False
+    """True if engines with many machines copy the data to each of them once."""
     sealed: SealChoice = field(default_factory=default_seal)
     """Which methods run in a sealed process. By default, as ``GENEBENCH_SEALED`` says, or ``auto``:
     those that genebench does not ship."""

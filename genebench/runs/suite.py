@@ -19,6 +19,9 @@
     methods = ["lsr-l2"]
     name = "Ridge, many λ"               # title of this run, which has one method
     set = { lambdas = 50 }
+
+The keys ``engine``, ``[engines.NAME]`` and ``[resources]`` say how jobs are executed, as in the
+config file: see :mod:`genebench.runs.config`.
 """
 
 from __future__ import annotations
@@ -28,29 +31,22 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from genebench._util.schema import first_fault
 from genebench._util.toml import parse_toml, read_toml
-from genebench.errors import UserError, unknown
+from genebench.errors import unknown
+from genebench.runs.config import Defaults, Number, Section, checked
 
 _SHIPPED = resources.files("genebench.runs") / "suites"
 """Folder of the package with the suites that can be run by name."""
 
-_Number = bool | int | float | str
 
-
-class _Section(BaseModel):
-    # Strict, or "3" and true would pass for numbers. Unknown keys are typing errors.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Parameters(_Section):
+class Parameters(Section):
     """Parameters: fixed values (``set``) and lists of values (``grid``)."""
 
-    set: dict[str, _Number] = Field(default={})
-    grid: dict[str, Annotated[list[_Number], Field(min_length=1)]] = Field(default={})
+    set: dict[str, Number] = Field(default={})
+    grid: dict[str, Annotated[list[Number], Field(min_length=1)]] = Field(default={})
 
 
 class Run(Parameters):
@@ -89,13 +85,13 @@ class Run(Parameters):
         )
 
 
-class Suite(_Section):
+class Suite(Defaults):
     """A comparison. All but the runs are defaults, which the command line may replace."""
 
     title: str = ""
     dataset: str | None = None
     preset: str | None = None
-    protocols: list[str] = ["geo", "gtex"]
+    protocols: list[str] = Field(default=["geo", "gtex"])
     seeds: int = Field(default=1, ge=1)
     names: dict[str, str] = Field(default={})
     runs: list[Run] = Field(min_length=1)
@@ -114,10 +110,7 @@ def read_suite(name: str) -> Suite:
         content = read_toml(path)
     else:
         raise unknown("suite", name, shipped_suites())
-    try:
-        return Suite.model_validate(content)
-    except ValidationError as error:
-        raise UserError(f"{name}: {first_fault(error)}") from None
+    return checked(Suite, content, name)
 
 
 def shipped_suites() -> list[str]:

@@ -148,7 +148,7 @@ def tune(
     execute: Callable[[Plan], None],
     store: ResultsStore,
 ) -> Tuned:
-    """Try all candidates, choose one for each protocol, and run it under that protocol.
+    """Try all candidates, choose one for each protocol, and run each choice under its protocol.
 
     Args:
         search: the candidates, and how they are tried.
@@ -161,7 +161,7 @@ def tune(
         UserError: a parameter is unknown or out of range, or no candidate could be fitted.
     """
     trials = _try_all(search, protocols, plan, execute, store)
-    records: list[Record] = []
+    choices: list[Plan] = []
     rows = []
     for name, rounds in trials.items():
         best = min(rounds[-1], key=lambda trial: trial.error)
@@ -171,10 +171,7 @@ def tune(
                 "See genebench report --trials for the failures."
             )
         # best.point has no epochs of a round: the choice is trained in full.
-        chosen = plan(best.point, [name], False)
-        execute(chosen)
-        results = (store.read(evaluation.key) for _, evaluation in chosen.evaluations)
-        records += [record for record in results if record]
+        choices.append(plan(best.point, [name], False))
         rows += [
             {
                 "protocol": name,
@@ -187,6 +184,10 @@ def tune(
             for trials_of_round in rounds
             for trial in trials_of_round
         ]
+    # All at once: a scheduler is started once, and protocols share the fit of a common choice.
+    execute(merge_plans(choices))
+    keys = [evaluation.key for chosen in choices for _, evaluation in chosen.evaluations]
+    records = [record for key in keys if (record := store.read(key))]
     return Tuned(pd.DataFrame(rows), records)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genebench.cli.limits import memory_limit, time_limit
+from genebench.cli.limits import memory_limit, resources_of, time_limit
 from genebench.errors import UserError
 
 
@@ -32,3 +32,29 @@ def test_what_is_no_limit_is_refused(text):
     for limit in (time_limit, memory_limit):
         with pytest.raises(UserError, match="not a limit"):
             limit(text)
+
+
+def test_resources_are_read_for_all_methods_or_for_one():
+    read = resources_of(["memory=8G", "ggan-fc.time=4h", "ggan-fc.gpus=1", "cpus=2"])
+    assert read == {"": {"memory": 2**33, "cpus": 2}, "ggan-fc": {"seconds": 14_400, "gpus": 1}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("memory", "not an assignment. Write [METHOD.]NAME=VALUE"),
+        ("=8G", "not an assignment"),
+        (".memory=8G", "not an assignment"),
+        ("knn.=8G", "not an assignment"),
+        ("memroy=8G", "unknown resource 'memroy'. Did you mean memory?"),
+        ("knn.seconds=8", "unknown resource 'seconds'"),
+        ("memory=8", "8 is no value of memory. Write it as 800M or 8G."),
+        ("time=soon", "soon is no value of time. Write it as 90s, 15m or 2h."),
+        ("cpus=1.5", "1.5 is no value of cpus. Write it as 2."),
+        ("gpus=", " is no value of gpus"),
+    ],
+)
+def test_a_malformed_resource_is_refused(text, message):
+    with pytest.raises(UserError) as refused:
+        resources_of([text])
+    assert message in str(refused.value)

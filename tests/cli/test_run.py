@@ -372,6 +372,11 @@ def test_a_failed_record_keeps_the_traceback(run, moody, monkeypatch, tmp_path):
         (["--seeds", "0"], ["seeds", "at least one"]),
         (["--seeds", "-3"], ["seeds", "at least one"]),
         (["--seeds", "two"], ["--seeds"]),
+        (["--shard", "0/2"], ["--shard 0/2", "Write I/N"]),
+        (["--shard", "auto"], ["SLURM_ARRAY_TASK_ID is not set"]),
+        (["--engine-set", "partition=gpu"], ["NAME.OPTION=VALUE"]),
+        (["--engine-set", "slurmy.partition=gpu"], ["unknown engine 'slurmy'"]),
+        (["--resources", "memory=8"], ["--resources memory=8", "800M or 8G"]),
         (["--metods", "lsr"], ["--metods", "--methods"]),
         (["lsr"], ["lsr"]),
         (["--methods", "\x1b[31mred"], ["[31mred"]),
@@ -409,6 +414,63 @@ def test_a_dataset_without_the_platform_that_a_protocol_needs_is_refused(
     monkeypatch.setattr("genebench.data.store.Dataset.platforms", list(platforms))
     assert_one_line_error(run("--protocol", "gtex"), "protocol gtex needs platform gtex")
     assert not (tmp_path / "results").exists()
+
+
+# Shares of the jobs
+
+
+def test_shares_do_every_job_once_and_print_only_their_own(run, genebench, tmp_path, complete):
+    done = [run("--methods", "lsr,knn", "--shard", f"{number}/3") for number in (1, 2, 3)]
+    assert [outcome.status for outcome in done] == [0, 0, 0]
+    # Four jobs: two controls, lsr and knn. The first share has the first and the last of them.
+    rows_of = [
+        {line.split()[0] for line in outcome.out.splitlines() if line.split()} for outcome in done
+    ]
+    methods = {"train-mean", "copy-twin", "lsr", "knn"}
+    shown = [names & methods for names in rows_of]
+    assert sorted(map(len, shown)) == [1, 1, 2]
+    assert set().union(*shown) == methods
+    assert "nothing to do" in run("--methods", "lsr,knn").err
+
+
+def test_shares_stay_the_same_while_results_arrive(run, genebench, tmp_path):
+    first = run("--methods", "lsr,knn", "--shard", "2/2")
+    before = snapshot(tmp_path / "results")
+    again = run("--methods", "lsr,knn", "--shard", "2/2")
+    assert again.out == first.out
+    assert "nothing to do" in again.err
+    assert snapshot(tmp_path / "results") == before
+
+
+def test_a_task_of_a_job_array_runs_its_share(run, monkeypatch):
+    for name, value in {"ID": "5", "MIN": "4", "COUNT": "2"}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+    shown = run("--methods", "lsr,knn", "--shard", "auto", "--dry-run")
+    listed = run("--methods", "lsr,knn", "--shard", "2/2", "--dry-run")
+    assert shown.out == listed.out
+    assert shown.out.count("to do") == 4, "two jobs of four, each under two protocols"
+
+
+def test_a_share_without_jobs_says_so_and_is_no_failure(run):
+    outcome = run("--methods", "lsr", "--shard", "9/9")
+    assert (outcome.status, outcome.out) == (0, "")
+    assert "share 9 of 9 is empty: the plan has 3 jobs." in outcome.err
+
+
+def test_a_share_of_a_suite_or_a_sweep_is_shown_without_the_gaps_of_the_others(
+    genebench, tiny, tmp_path
+):
+    common = ("--preset", "tiny", "--protocol", "geo", "--results", tmp_path / "results", "-q")
+    sweep = ("sweep", "--methods", "knn", "--grid", "k_max=3,5", *common)
+    shown = genebench(*sweep, "--shard", "2/2")
+    assert shown.status == 0, shown.err
+    assert "not run" not in shown.out
+    assert "knn" in shown.out
+    assert "train-mean" not in shown.out
+    suite = tmp_path / "mine.toml"
+    suite.write_text('[[runs]]\nmethods = ["knn"]\ngrid = { k_max = [3, 5] }\n')
+    assert genebench("run", suite, *common, "--shard", "2/2").out == shown.out
+    assert_one_line_error(genebench(*sweep, "--shard", "1/2", "--out", tmp_path), "--out")
 
 
 # Results folders

@@ -134,6 +134,122 @@ def test_the_command_line_refuses_a_limit_in_one_line(genebench, tmp_path, comma
     )
 
 
+CLUSTER = """
+from genebench import hookimpl
+from genebench.specs import EngineSpec, Param
+
+genebench_contract = 1
+seen = []
+
+
+@hookimpl
+def genebench_engines():
+    return [
+        EngineSpec(
+            name="cluster", title="c", code="farm:run", contains=True, limits=("time", "memory"),
+            many_machines=True, options=(Param(name="partition", default="cpu", help="p"),),
+        )
+    ]
+
+
+def run(jobs, settings):
+    from genebench.runs.execute import execute
+
+    for job in jobs:
+        seen.append((settings.device, dict(settings.options), dict(settings.resources)))
+        # Another machine, where the device is there.
+        object.__setattr__(settings, "device", "cpu")
+        execute(job, settings)
+        yield job
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch) -> Iterator[None]:
+    """An engine of other machines. It stands before the built-in ones, and can do all they can."""
+    monkeypatch.setenv(FILES, "")
+    path = tmp_path / "farm.py"
+    path.write_text(CLUSTER)
+    use_files([path])
+    registry.cache_clear()
+    specs = registry().engines.specs
+    specs |= {name: specs.pop(name) for name in list(specs) if name != "cluster"}
+    yield
+    sys.modules.pop("farm", None)
+    installed.cache_clear()
+    registry.cache_clear()
+
+
+@pytest.mark.parametrize("limits", [{}, TIME, TIME | MEMORY])
+def test_an_engine_of_other_machines_is_used_only_if_it_is_asked_for(cluster, tmp_path, limits):
+    settings = Settings(results=tmp_path, **limits)
+    assert choose_engine(None, settings) == ("process" if limits else "local")
+    assert choose_engine("cluster", settings) == "cluster"
+
+
+def test_an_engine_of_other_machines_is_not_offered_in_place_of_another(cluster, tmp_path):
+    with pytest.raises(UserError, match=r"or use --engine process\.$"):
+        choose_engine("local", Settings(results=tmp_path, **TIME))
+
+
+def test_the_device_of_other_machines_is_not_looked_up_here(cluster, tiny, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    arguments = {
+        "methods": "mlp-l1", "protocols": "geo", "preset": "tiny", "device": "cuda",
+        "results": tmp_path / "results", "params": {"mlp-l1": {"epochs": 1}},
+    }  # fmt: skip
+    with pytest.raises(UserError, match="cuda"):
+        run(**arguments)
+    assert not list((tmp_path / "results").glob("*.npz"))
+    done = run(**arguments, engine="cluster")
+    assert {record.status for record in done.records} == {"done"}
+
+
+def test_options_and_resources_reach_the_engine(cluster, tiny, tmp_path):
+    run(
+        "train-mean", "geo", preset="tiny", results=tmp_path / "results", engine="cluster",
+        engine_options={"partition": "gpu"}, resources={"": {"cpus": 2}},
+    )  # fmt: skip
+    assert sys.modules["farm"].seen[0] == ("auto", {"partition": "gpu"}, {"": {"cpus": 2}})
+
+
+@pytest.mark.parametrize("command", ["run", "sweep", "tune"])
+def test_the_command_line_sets_options_and_resources(cluster, genebench, tiny, tmp_path, command):
+    grid = () if command == "run" else ("--grid", "k_max=3,5")
+    done = genebench(
+        command, "--methods", "knn", "--protocol", "geo", "--preset", "tiny", *grid,
+        "--engine", "cluster", "--engine-set", "cluster.partition=long", "--time-limit", "1h",
+        "--resources", "knn.memory=1G", "--results", tmp_path / "results",
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    assert sys.modules["farm"].seen[0][1:] == ({"partition": "long"}, {"knn": {"memory": 2**30}})
+
+
+@pytest.mark.usefixtures("cluster", "tiny")
+@pytest.mark.parametrize("command", ["run", "sweep", "tune"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--engine-set", "cluster.partition=x"), "Use --engine cluster, or remove the options."),
+        (("--engine-set", "local.x=1", "--engine", "local"), "unknown option of engine local 'x'"),
+        (("--resources", "lsr.cpus=2"), "lsr is not among the methods"),
+        (("--resources", "cpus=0"), "cpus=0 is out of range"),
+    ],
+)
+def test_options_that_nothing_uses_are_refused(genebench, tmp_path, command, arguments, message):
+    grid = () if command == "run" else ("--grid", "k_max=3,5")
+    refused = genebench(
+        command, "--methods", "knn", "--preset", "tiny", *grid, *arguments,
+        "--results", tmp_path / "results",
+    )  # fmt: skip
+    assert (refused.status, refused.out) == (2, "")
+    assert message in refused.err
+    assert len(refused.err.splitlines()) == 1
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize("limits", [("space",), "time"])
 def test_an_engine_cannot_declare_a_limit_that_does_not_exist(limits):
     with pytest.raises(ValueError, match="engine e: limit"):

@@ -905,6 +905,7 @@ def test_several_processes_make_the_same_pages_as_one(store, tmp_path, monkeypat
     alone = {path: path.read_bytes() for path in made(store, tmp_path).out.rglob("*.*")}
     monkeypatch.setattr("genebench.leaderboard.pool.PARALLEL_FROM_TASKS", 1)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     together = {path: path.read_bytes() for path in made(store, tmp_path).out.rglob("*.*")}
     assert alone == together
 

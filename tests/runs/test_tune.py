@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from genebench import UserError, api
+from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.results.store import ResultsStore
-from genebench.runs.tune import Search
+from genebench.runs.jobs import Settings
+from genebench.runs.tune import Search, tune
 from genebench.specs import MethodSpec, Param
 
 NET = MethodSpec(
@@ -110,7 +112,6 @@ def test_candidates_are_compared_on_the_validation_set_and_only_the_choice_is_te
 def test_a_trials_score_is_that_of_the_validation_profiles(folder, tiny):
     from genebench.method import Context
     from genebench.plugins.discovery import load_code
-    from genebench.plugins.registry import registry
 
     [trial] = [
         record for record in of_knn(folder)
@@ -136,6 +137,34 @@ def test_the_same_command_again_does_nothing_again(folder, genebench):
     assert "chosen" in again.out
     assert "train-mean" in again.out, "controls are in every table"
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_the_choices_of_all_protocols_are_executed_at_once(tiny, tmp_path):
+    """A scheduler is started once for the trials, and once for the choices."""
+    store = ResultsStore(tmp_path / "results")
+    settings = Settings(results=store.root)
+    executed = []
+
+    def plan(point, names, trials):
+        return api.plan_run(
+            ["knn"], names, "sim", preset="tiny", seeds=1, overrides={"knn": point},
+            results=store.root, trials=trials,
+        )  # fmt: skip
+
+    def execute(merged):
+        executed.append([evaluation.protocol for _, evaluation in merged.evaluations])
+        list(api.execute_plan(merged.remaining(), settings))
+
+    spec = registry().methods.get("knn")
+    searched = Search(method=spec, preset="tiny", grid={"k_max": ["1", "20"]})
+    tuned = tune(searched, ["geo", "gtex"], plan, execute, store)
+    assert [{protocol.is_trial for protocol in protocols} for protocols in executed] == [
+        {True}, {False},
+    ]  # fmt: skip
+    assert {protocol.name for protocol in executed[1]} == {"geo", "gtex"}
+    tested = [(record.identity.protocol, record.identity.method) for record in tuned.records]
+    methods = ("train-mean", "copy-twin", "knn")
+    assert tested == [(name, method) for name in ("geo", "gtex") for method in methods]
 
 
 def test_trials_stand_in_no_table_unless_they_are_asked_for(folder, genebench):

@@ -1,0 +1,44 @@
+"""Amounts with a unit, as users write them: times such as ``15m``, sizes such as ``8G``."""
+
+from __future__ import annotations
+
+import math
+import re
+
+TIMES = "90s, 15m or 2h"
+"""Examples of times, for messages."""
+SIZES = "800M or 8G"
+"""Examples of sizes, for messages."""
+
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_UNIT_BYTES = {"m": 2**20, "g": 2**30, "t": 2**40}
+# The number, the unit's letter, and what people write after it: 8G, 8 GB, 8GiB.
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]?)(?:i?b)?")
+
+
+def seconds(text: str) -> float:
+    """Return a time in seconds. A number without a unit is in seconds.
+
+    Raises:
+        ValueError: the text is no time.
+    """
+    return _amount(text, _UNIT_SECONDS)
+
+
+def size_bytes(text: str) -> int:
+    """Return a size in bytes. M, G and T are powers of 1024.
+
+    A size without a unit is refused, because nobody means bytes.
+
+    Raises:
+        ValueError: the text is no size.
+    """
+    return int(_amount(text, _UNIT_BYTES))
+
+
+def _amount(text: str, units: dict[str, int]) -> float:
+    match = _AMOUNT.fullmatch(text.strip().lower())
+    # A number of more than 308 digits is infinite.
+    if not match or match[2] not in units or not 0 < float(match[1]) < math.inf:
+        raise ValueError("not an amount")
+    return float(match[1]) * units[match[2]]

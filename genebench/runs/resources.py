@@ -1,0 +1,194 @@
+"""Resources of jobs: the needs that methods declare, earlier measurements, and the user's word."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
+
+from genebench.data.store import Dataset, DataStore
+from genebench.errors import UserError, unknown
+from genebench.plugins.registry import registry
+from genebench.results.record import Record
+from genebench.results.store import ResultsStore
+from genebench.runs.jobs import Job, Settings
+from genebench.specs import DeviceChoice, Needs, Resources, Value
+
+FLOAT32_BYTES = 4
+MEMORY_FACTOR = 1.25
+"""Memory to ask for, over the measured peak. Two runs of one job differ by a few per cent."""
+SECONDS_FACTOR = 2.0
+"""Time to ask for, over the measured time. Another machine may be half as fast."""
+MORE_MEMORY = 2.0
+"""Memory to ask for, over the peak of a job that was stopped at its memory limit."""
+OVERHEAD_BYTES = 256 << 20
+"""Memory of the processes around a job: a supervisor, and the one that scores or watches it."""
+LEAST_SECONDS = 60.0
+"""Least time to ask for. Records leave out the start of Python and the imports."""
+
+
+class _Measure(NamedTuple):
+    """Memory and time to ask for, according to one earlier fit."""
+
+    params: Mapping[str, Value]
+    device: str
+    data_bytes: int
+    memory: float
+    seconds: float
+    is_enough: bool
+    """True if the fit came to its end. One that was stopped at a limit needs more than it had."""
+
+
+def with_resources(jobs: Iterable[Job], settings: Settings, store: ResultsStore) -> list[Job]:
+    """Return jobs with the resources that engines are to reserve for them.
+
+    Methods declare needs for each preset, as a function of the data. Records of the same method and
+    preset refine them. Only a fit with equal parameters, on at least as many data, can lower a
+    declared need. Any other fit can only raise it, and so can one that reached a limit. The user's
+    settings go last.
+
+    Args:
+        jobs: the jobs.
+        settings: how they are executed.
+        store: the results. Each of its records is read once.
+
+    Raises:
+        UserError: a dataset is gone or damaged, or ``settings.resources`` has a mistake.
+    """
+    _check_names(settings)
+    planned = list(jobs)
+    measures = _measures(store, {job.method.name for job in planned})
+    sizes = _Sizes()
+    with_theirs = []
+    for job in planned:
+        alike = measures[job.method.name, job.preset]
+        estimate = _estimate(job, sizes.of(job), settings.device, alike)
+        with_theirs.append(replace(job, resources=_chosen(job, settings, estimate)))
+    return with_theirs
+
+
+def _check_names(settings: Settings) -> None:
+    """Refuse names of methods and resources that do not exist."""
+    known = [resource.name for resource in fields(Resources)]
+    for method, chosen in settings.resources.items():
+        if method:
+            registry().methods.get(method)
+        for name in chosen:
+            if name not in known:
+                raise unknown("resource", name, known)
+
+
+class _Sizes:
+    """Bytes of the training profiles of jobs. Each dataset is opened once."""
+
+    def __init__(self) -> None:
+        self._datasets: dict[tuple[str, str], Dataset] = {}
+        self._sizes: dict[tuple[Any, ...], int] = {}
+
+    def of(self, job: Job) -> int:
+        """Return the bytes of a job's training profiles as float32.
+
+        Raises:
+            UserError: the dataset is gone, or damaged.
+        """
+        train = job.evaluations[0].protocol.train
+        key = job.store, job.data, train
+        if key not in self._sizes:
+            dataset = self._datasets.get(key[:2]) or DataStore().open(job.store, job.data)
+            if dataset is None:
+                raise UserError(
+                    f"dataset {job.dataset}: it has changed since the run was planned. "
+                    "Run the command again."
+                )
+            self._datasets[key[:2]] = dataset
+            genes = len(dataset.landmark_genes) + len(dataset.target_genes)
+            self._sizes[key] = FLOAT32_BYTES * len(dataset.profiles(train)) * genes
+        return self._sizes[key]
+
+
+def _measures(store: ResultsStore, methods: Iterable[str]) -> dict[tuple[str, str], list[_Measure]]:
+    """Return method and preset → what earlier records of these methods say."""
+    wanted = set(methods)
+    measures: dict[tuple[str, str], list[_Measure]] = defaultdict(list)
+    for key in store.keys():  # noqa: SIM118  a store is no dictionary
+        # A damaged record says nothing here. Reports name it.
+        with suppress(UserError):
+            record = store.read(key)
+            if record is not None and record.identity.method in wanted:
+                measures[record.identity.method, record.preset] += _measured(record)
+    return measures
+
+
+def _measured(record: Record) -> list[_Measure]:
+    """Return what a record says, or nothing if it ended for a reason that says nothing."""
+    reached = record.failure.kind if record.failure else ""
+    # A peak of the whole process may be that of an earlier job.
+    is_measured = record.peak_memory > 0 and record.peak_memory_scope == "job"
+    if not is_measured or reached not in ("", "MemoryLimit", "TimeLimit"):
+        return []
+    factor = MORE_MEMORY if reached == "MemoryLimit" else MEMORY_FACTOR
+    return [
+        _Measure(
+            params=record.identity.params,
+            device=record.provenance.device,
+            data_bytes=FLOAT32_BYTES * record.profiles["train"] * sum(record.genes.values()),
+            memory=factor * record.peak_memory + OVERHEAD_BYTES,
+            seconds=max(LEAST_SECONDS, SECONDS_FACTOR * sum(record.seconds.values())),
+            is_enough=not reached,
+        )
+    ]
+
+
+def _estimate(
+    job: Job, data_bytes: int, wanted: DeviceChoice, measures: Iterable[_Measure]
+) -> Resources:
+    """Return the resources of a job by its declared needs and by measurements."""
+    needs = job.method.needs_for(job.preset)
+    device: DeviceChoice = wanted if "cuda" in job.method.devices else "cpu"
+    declared = needs.of(data_bytes, device)
+    # A network on a GPU needs less memory, and far less time.
+    alike = [each for each in measures if device in ("auto", each.device)]
+    equal = [each for each in alike if each.params == job.params]
+    if any(each.is_enough and each.data_bytes >= data_bytes for each in equal):
+        needed = [_scaled(each, needs, declared) for each in equal]
+    else:
+        needed = [_scaled(each, needs, declared) for each in alike]
+        needed.append((declared.memory, declared.seconds))
+    memory, seconds = (max(numbers) for numbers in zip(*needed, strict=True))
+    return replace(declared, memory=int(memory), seconds=seconds)
+
+
+def _scaled(measure: _Measure, needs: Needs, declared: Resources) -> tuple[float, float]:
+    """Return memory and seconds of a measure, scaled to other data as the declared needs are.
+
+    Plain proportion would scale the libraries, too: 300 MB for 0.2 MB of data.
+    """
+    there = needs.of(measure.data_bytes, "auto")
+    return (
+        measure.memory * (declared.memory / there.memory if there.memory else 1.0),
+        measure.seconds * (declared.seconds / there.seconds if there.seconds else 1.0),
+    )
+
+
+def _chosen(job: Job, settings: Settings, estimate: Resources) -> Resources:
+    """Return an estimate with the user's numbers in place of its own.
+
+    Raises:
+        UserError: a number is out of range, or not whole where it must be.
+    """
+    every, own = (settings.resources.get(name, {}) for name in ("", job.method.name))
+    numbers: dict[str, Any] = {**every, **own}
+    for name in ("cpus", "gpus", "memory"):
+        if name in numbers:
+            if numbers[name] % 1:
+                raise UserError(
+                    f"{name}={numbers[name]:g} of {job.method.name} is not a whole number. "
+                    "Write a whole number, such as 2."
+                )
+            numbers[name] = int(numbers[name])
+    try:
+        return replace(estimate, **numbers)
+    except ValueError as error:
+        raise UserError(f"{job.method.name}: {error}. Write another number.") from None

@@ -1,0 +1,234 @@
+"""The config file and the same keys in suites: which value counts, and which are refused."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from genebench import UserError
+from genebench.api import configure
+from genebench.plugins.discovery import FILES, installed, use_files
+from genebench.plugins.registry import registry
+from genebench.runs.config import Defaults, merged_resources, read_config
+from genebench.runs.jobs import Settings
+
+QUEUE = """
+from genebench import hookimpl
+from genebench.specs import EngineSpec, Param
+
+genebench_contract = 1
+
+
+@hookimpl
+def genebench_engines():
+    options = (
+        Param(name="partition", default="cpu", help="p"),
+        Param(name="nodes", default=1, minimum=1, help="n"),
+        Param(name="exclusive", default=False, help="e"),
+    )
+    return [EngineSpec(name="queue", title="q", code="queue_:run", options=options)]
+
+
+def run(jobs, settings):
+    raise AssertionError("no test runs it")
+"""
+
+
+@pytest.fixture(autouse=True)
+def queue(tmp_path, monkeypatch) -> Iterator[None]:
+    """An engine of a third party, with options."""
+    monkeypatch.setenv(FILES, "")
+    path = tmp_path / "queue_.py"
+    path.write_text(QUEUE)
+    use_files([path])
+    registry.cache_clear()
+    yield
+    sys.modules.pop("queue_", None)
+    installed.cache_clear()
+    registry.cache_clear()
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch) -> Callable[[str], Path]:
+    """Write the config file."""
+
+    def config(text: str) -> Path:
+        path = tmp_path / "config.toml"
+        path.write_text(text)
+        monkeypatch.setenv("GENEBENCH_CONFIG", str(path))
+        return path
+
+    return config
+
+
+def suite(**content: object) -> dict[str, Defaults]:
+    return {"mine.toml": Defaults.model_validate(content)}
+
+
+def configured(engine=None, **arguments):
+    return configure(Settings(results=Path("results")), engine, **arguments)
+
+
+def test_without_a_file_nothing_is_set(monkeypatch, tmp_path):
+    monkeypatch.delenv("GENEBENCH_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nowhere"))
+    assert read_config() == {}
+    engine, settings = configured()
+    assert (engine, settings.options, settings.resources) == ("local", {}, {})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the folder is another one there")
+def test_the_file_lies_in_the_users_config_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("GENEBENCH_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = tmp_path / "genebench" / "config.toml"
+    path.parent.mkdir()
+    path.write_text('engine = "queue"')
+    assert list(read_config()) == [str(path)]
+    assert configured()[0] == "queue"
+
+
+def test_the_command_line_goes_before_the_suite_and_the_suite_before_the_file(config):
+    config('engine = "queue"\n[engines.queue]\npartition = "file"\nnodes = 2\nexclusive = true')
+    engine, settings = configured()
+    assert engine == "queue"
+    assert settings.options == {"partition": "file", "nodes": 2, "exclusive": True}
+
+    engines = {"queue": {"partition": "suite", "nodes": 3}}
+    _, settings = configured(suite=suite(engines=engines))
+    assert settings.options == {"partition": "suite", "nodes": 3, "exclusive": True}
+
+    typed = {"queue": {"partition": "typed"}}
+    _, settings = configured(suite=suite(engines=engines), options=typed)
+    assert settings.options == {"partition": "typed", "nodes": 3, "exclusive": True}
+
+    assert configured(suite=suite(engine="process"))[0] == "process"
+    assert configured("local", suite=suite(engine="process"))[0] == "local"
+
+
+def test_options_of_an_engine_that_is_not_used_are_no_mistake_in_a_file(config):
+    config('[engines.queue]\npartition = "gpu"\n[engines.process]\n')
+    assert configured("local")[1].options == {}
+
+
+def test_options_without_a_name_are_for_the_engine_that_is_used(config):
+    config('engine = "queue"')
+    assert configured(options={"": {"nodes": "4"}})[1].options["nodes"] == 4
+
+
+@pytest.mark.parametrize(
+    ("engine", "options", "message"),
+    [
+        (None, {"queue": {"nodes": "2"}}, "Options of engine queue are set, but engine local"),
+        ("queue", {"local": {"x": "2"}}, "Use --engine local, or remove the options"),
+        ("queue", {"queeu": {"nodes": "2"}}, "Did you mean queue"),
+        ("queue", {"queue": {"node": "2"}}, "unknown option of engine queue 'node'"),
+        ("queue", {"queue": {"nodes": "0"}}, "queue.nodes=0 is out of range"),
+        ("local", {"": {"nodes": "0"}}, "unknown option of engine local 'nodes'"),
+    ],
+)
+def test_an_option_that_does_not_fit_the_engine_is_refused(engine, options, message):
+    with pytest.raises(UserError, match=message):
+        configured(engine, options=options)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('engin = "local"', "unknown key engin"),
+        (
+            'engine = "slurm"',
+            "its engine is not installed. Install its plugin, or use another --engine: unknown",
+        ),
+        ("engine = 3", "engine: Input should be a valid string"),
+        ('engine = "queue"\n[engines.queue]\nnods = 2', "unknown option of engine queue 'nods'"),
+        ('engine = "queue"\n[engines.queue]\nnodes = 0', "queue.nodes=0 is out of range"),
+        ("[engines.queue]\nnodes = [1]", "engines.queue.nodes."),
+        ('[resources]\nmemroy = "8G"', "unknown key resources.memroy"),
+        ('[resources.knn]\nmemroy = "8G"', "unknown key resources.knn.memroy"),
+        ("[resources]\nmemory = 8", "resources.memory: no size. Write it as 800M or 8G, in quotes"),
+        ('[resources]\ntime = "soon"', "resources.time: no time. Write it as 90s"),
+        ("[resources]\ncpus = 0", "resources.cpus: Input should be greater than or equal to 1"),
+        ("[resources.knn]\ngpus = -1", "resources.knn.gpus: Input should be greater"),
+        ("[runs]", "unknown key runs"),
+        ("engine", "not TOML"),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line_that_names_it(
+    config, genebench, tmp_path, text, message
+):
+    path = config(text)
+    refused = genebench("run", "--methods", "lsr", "--results", tmp_path / "results")
+    assert refused.status == 2
+    assert f"{path}: " in refused.err
+    assert message in refused.err
+    assert len(refused.err.splitlines()) == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_mistake_in_a_suite_names_the_suite(genebench, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('engine = "slurm"\n[[runs]]\nmethods = ["lsr"]\n')
+    refused = genebench("run", path, "--results", tmp_path / "results")
+    assert refused.status == 2
+    assert f"{path}: its engine is not installed" in refused.err
+    assert len(refused.err.splitlines()) == 1
+
+
+def test_a_file_that_is_named_must_exist(monkeypatch, tmp_path):
+    monkeypatch.setenv("GENEBENCH_CONFIG", str(tmp_path / "none.toml"))
+    with pytest.raises(UserError, match="no such file"):
+        read_config()
+
+
+def test_names_that_are_not_installed_are_left_out_with_a_warning(config, caplog):
+    path = config("[engines.quue]\nnodes = 2\n[resources.kn]\ngpus = 1\n[resources.knn]\ngpus = 2")
+    with caplog.at_level(logging.WARNING, "genebench"):
+        _, settings = configured()
+    assert settings.resources == {"knn": {"gpus": 2}}
+    messages = [record.getMessage() for record in caplog.records]
+    for message, name in zip(messages, ("engine 'quue'", "method 'kn'"), strict=True):
+        assert message.startswith(f"{path}: values are left out: unknown {name}. Did you mean")
+
+
+def test_resources_are_read_with_their_units(config):
+    config('[resources]\nmemory = "8G"\n[resources.lsr-l2]\ncpus = 2\ngpus = 1\ntime = "4h"')
+    assert configured()[1].resources == {
+        "": {"memory": 2**33},
+        "lsr-l2": {"cpus": 2, "gpus": 1, "seconds": 14_400},
+    }
+
+
+def test_resources_of_the_command_line_go_before_those_of_the_suite_and_the_file(config):
+    config('[resources]\ncpus = 2\nmemory = "1G"\n[resources.knn]\nmemory = "2G"\ngpus = 1')
+    own = suite(resources={"memory": "4G", "knn": {"cpus": 4}})
+    assert configured(suite=own)[1].resources == {
+        "": {"memory": 2**32, "cpus": 2},
+        "knn": {"cpus": 4, "gpus": 1},
+    }
+    typed = {"": {"cpus": 8}, "lsr": {"seconds": 60.0}}
+    assert configured(suite=own, resources=typed)[1].resources == {
+        "": {"cpus": 8, "memory": 2**32},
+        "lsr": {"seconds": 60.0},
+        "knn": {"gpus": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"knnn": {"cpus": 1}}, "Did you mean knn"),
+        ({"": {"time": 1}}, "unknown resource 'time'"),
+        ({"": {"cpus": 0}}, "cpus=0 is out of range. Use 1 or more"),
+        ({"": {"gpus": -1}}, "gpus=-1 is out of range"),
+        ({"": {"seconds": float("nan")}}, "out of range"),
+        ({"": {"memory": 1.5}}, "memory=1.5 is no whole number"),
+    ],
+)
+def test_resources_that_no_job_can_have_are_refused(given, message):
+    with pytest.raises(UserError, match=message):
+        merged_resources(given, {})
