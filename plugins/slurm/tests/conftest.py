@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from genebench.processes import supervisor
+from genebench.results.store import ResultsStore
 
 TOOLS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 NODES = ("n1", "n2", "n3")
@@ -91,10 +92,14 @@ class Cluster:
         options = [f"--{option}={path}" for option, path in munge.items()]
         self._launch("munged", "munged", "--foreground", "--force", *options)
         wait_for(munge["socket"].exists, "munged did not start")
-        self._launch("slurmctld", "slurmctld", "-D", "-c")
+        self.start_controller()
         for node in NODES:
             self.start_node(node)
         self.wait_until_idle()
+
+    def start_controller(self) -> None:
+        """Start the controller. One that was killed finds its jobs again."""
+        self._launch("slurmctld", "slurmctld", "-D")
 
     def start_node(self, node: str) -> None:
         """Start a node, also one that was killed."""
@@ -203,6 +208,91 @@ def wait_for(condition, message, seconds=60.0):
     return value
 
 
+class Bench:
+    """Commands of genebench in a folder of their own.
+
+    Attributes:
+        results: folder of the results.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.results = folder / "results"
+        self._plugin = folder / "stepper.py"
+        self._plugin.write_text(STEPPER)
+
+    def start(self, *arguments, **options) -> subprocess.Popen[str]:
+        """Start a run on the cluster, with options of the engine."""
+        settings = {"poll": 0.5, **options}
+        engine = [f"--engine-set=slurm.{name}={value}" for name, value in settings.items()]
+        return subprocess.Popen(
+            [sys.executable, "-m", "genebench", "run", "--engine", "slurm", "--quiet",
+             "--dataset", "sim", "--preset", "tiny", "--results", str(self.results),
+             *engine, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def step(self, *arguments, steps=1, pause=0.0, memory=0, numbers=1, **options):
+        """Start a run of the stepper under one protocol. ``numbers`` is how many jobs it has."""
+        values = ",".join(map(str, range(numbers)))
+        return self.start(
+            "--plugin", str(self._plugin), "--methods", "stepper", "--protocol", "geo",
+            "--set", f"stepper.steps={steps}", "--set", f"stepper.pause={pause}", "--set", f"stepper.bytes={memory}",
+            "--grid", f"stepper.number={values}", *arguments, **options,
+        )  # fmt: skip
+
+    def records(self, method="stepper"):
+        """Return the records of a method."""
+        store = ResultsStore(self.results)
+        records = [store.read(key) for key in store.keys()]
+        return [record for record in records if record and record.identity.method == method]
+
+    def starts(self, number=0) -> list[tuple[str, int, int]]:
+        """Return node, process and earlier steps of each start of a job of the stepper."""
+        try:
+            lines = (self.folder / f"notes-{number}").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [(node, int(pid), int(done)) for node, pid, done in map(str.split, lines)]
+
+    def wait_for_start(self, times=1, number=0):
+        """Wait until a job of the stepper was started that often, and return the last start."""
+        wait_for(lambda: len(self.starts(number)) >= times, "the job does not start", 90)
+        return self.starts(number)[-1]
+
+    @staticmethod
+    def finish(command: subprocess.Popen[str], status: int = 0) -> str:
+        """Wait for the end of a command, check its exit status, and return its output."""
+        output = command.communicate(timeout=180)[0]
+        assert command.returncode == status, output
+        return output
+
+    wait_for = staticmethod(wait_for)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory) -> Iterator[Path]:
+    """Set a data folder for the whole session, so that the user's own is never touched."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("home")
+        patch.setenv("GENEBENCH_HOME", str(folder))
+        # The stepper notes its starts beside its file.
+        patch.setenv("GENEBENCH_SEALED", "off")
+        # So that a job whose node has died is soon started again.
+        patch.setenv("GENEBENCH_LOST_AFTER", "5")
+        yield folder
+
+
+@pytest.fixture
+def bench(cluster, tmp_path) -> Iterator[Bench]:
+    """Return a bench whose tasks are gone when the test ends."""
+    yield Bench(tmp_path)
+    subprocess.run(["scancel", "--signal=KILL", "--full", "--user=root"], check=False)
+    subprocess.run(["scancel", "--user=root"], check=False)
+    wait_for(lambda: not cluster.queue(), "the queue does not become empty")
+    cluster.wait_until_idle()
+
+
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory) -> Iterator[Cluster]:
     """Start a cluster for all tests, or skip the test and say why."""
@@ -223,3 +313,48 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
             yield made
         finally:
             made.stop()
+
+
+STEPPER = '''
+import os, time
+from pathlib import Path
+from genebench import Method, Model, hookimpl
+from genebench.specs import MethodSpec, Param
+genebench_contract = 1
+
+@hookimpl
+def genebench_methods():
+    params = (
+        Param(name="steps", default=1, help="h"), Param(name="pause", default=0.0, help="h"),
+        Param(name="bytes", default=0, help="h"), Param(name="number", default=0, help="h"),
+    )
+    return [MethodSpec(name="stepper", title="t", summary="s", code="stepper:Stepper", params=params)]
+
+class Zero(Model):
+    n_parameters = 0
+    def __init__(self, targets):
+        self.targets = targets
+    def predict(self, landmarks):
+        return landmarks[:, :1].repeat(self.targets, axis=1) * 0
+
+class Stepper(Method):
+    """It notes each start and each step, and goes on from the last step."""
+    def __init__(self, steps, pause, bytes, number):
+        self.steps, self.pause, self.bytes, self.number = steps, pause, bytes, number
+    def fit(self, train, validation_sets, context):
+        notes = Path(__file__).with_name(f"notes-{self.number}")
+        checkpoint = context.scratch / "step"
+        done = int(checkpoint.read_text()) if checkpoint.exists() else 0
+        with notes.open("a") as stream:
+            stream.write(f"{os.environ.get('SLURMD_NODENAME')} {os.getpid()} {done}\\n")
+        held = b"x" * self.bytes
+        for step in range(done, self.steps):
+            if context.stop_is_asked():
+                raise KeyboardInterrupt
+            time.sleep(self.pause)
+            checkpoint.write_text(str(step + 1))
+            context.progress(step + 1, self.steps, "stepping")
+        return dict.fromkeys(validation_sets, Zero(len(train.target_genes)))
+'''
+"""Method for tests. ``notes-<number>`` beside its file has a line for each start: node, process, and
+the steps that were done before."""
