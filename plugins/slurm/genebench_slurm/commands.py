@@ -28,7 +28,9 @@ _AWAY = re.compile(
     re.IGNORECASE,
 )
 """Messages of a controller that is away for a while."""
-_STUCK = re.compile(r"held|bad ?constraints|invalid|limit", re.IGNORECASE)
+_STUCK = re.compile(
+    r"held|bad ?constraints|invalid|partition(time|node)limit|maxwall|maxmemper", re.IGNORECASE
+)
 """Reasons for which a task waits until somebody does something."""
 _FORMAT = "%F|%K|%T|%N|%j|%r"
 _NAME = "genebench-"

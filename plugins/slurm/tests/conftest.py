@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from genebench import api
 from genebench.processes import supervisor
 from genebench.results.store import ResultsStore
 
@@ -215,9 +216,9 @@ class Bench:
         results: folder of the results.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, controls: Path) -> None:
         self.folder = folder
-        self.results = folder / "results"
+        self.results = shutil.copytree(controls, folder / "results")
         self._plugin = folder / "stepper.py"
         self._plugin.write_text(STEPPER)
 
@@ -237,15 +238,15 @@ class Bench:
         values = ",".join(map(str, range(numbers)))
         return self.start(
             "--plugin", str(self._plugin), "--methods", "stepper", "--protocol", "geo",
-            "--set", f"stepper.steps={steps}", "--set", f"stepper.pause={pause}", "--set", f"stepper.bytes={memory}",
+            "--set", f"stepper.steps={steps}", "--set", f"stepper.pause={pause}",
+            "--set", f"stepper.bytes={memory}",
             "--grid", f"stepper.number={values}", *arguments, **options,
         )  # fmt: skip
 
     def records(self, method="stepper"):
         """Return the records of a method."""
         store = ResultsStore(self.results)
-        records = [store.read(key) for key in store.keys()]
-        return [record for record in records if record and record.identity.method == method]
+        return [record for record in store.records() if record.identity.method == method]
 
     def starts(self, number=0) -> list[tuple[str, int, int]]:
         """Return node, process and earlier steps of each start of a job of the stepper."""
@@ -256,8 +257,9 @@ class Bench:
         return [(node, int(pid), int(done)) for node, pid, done in map(str.split, lines)]
 
     def wait_for_start(self, times=1, number=0):
-        """Wait until a job of the stepper was started that often, and return the last start."""
+        """Wait until a job was started that often and has done a step. Return the last start."""
         wait_for(lambda: len(self.starts(number)) >= times, "the job does not start", 90)
+        wait_for(lambda: [*self.results.glob(".*.work/**/step")], "the job does no step")
         return self.starts(number)[-1]
 
     @staticmethod
@@ -283,10 +285,18 @@ def home(tmp_path_factory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session")
+def controls(home, tmp_path_factory) -> Path:
+    """Return a results folder with the controls, so that no test waits for them."""
+    folder = tmp_path_factory.mktemp("controls") / "results"
+    api.run("train-mean", "geo", "sim", preset="tiny", results=folder)
+    return folder
+
+
 @pytest.fixture
-def bench(cluster, tmp_path) -> Iterator[Bench]:
+def bench(cluster, controls, tmp_path) -> Iterator[Bench]:
     """Return a bench whose tasks are gone when the test ends."""
-    yield Bench(tmp_path)
+    yield Bench(tmp_path, controls)
     subprocess.run(["scancel", "--signal=KILL", "--full", "--user=root"], check=False)
     subprocess.run(["scancel", "--user=root"], check=False)
     wait_for(lambda: not cluster.queue(), "the queue does not become empty")
@@ -328,7 +338,8 @@ def genebench_methods():
         Param(name="steps", default=1, help="h"), Param(name="pause", default=0.0, help="h"),
         Param(name="bytes", default=0, help="h"), Param(name="number", default=0, help="h"),
     )
-    return [MethodSpec(name="stepper", title="t", summary="s", code="stepper:Stepper", params=params)]
+    code = "stepper:Stepper"
+    return [MethodSpec(name="stepper", title="t", summary="s", code=code, params=params)]
 
 class Zero(Model):
     n_parameters = 0
@@ -356,5 +367,5 @@ class Stepper(Method):
             context.progress(step + 1, self.steps, "stepping")
         return dict.fromkeys(validation_sets, Zero(len(train.target_genes)))
 '''
-"""Method for tests. ``notes-<number>`` beside its file has a line for each start: node, process, and
-the steps that were done before."""
+"""Method for tests. ``notes-<number>`` beside its file has a line for each start: node, process,
+and the steps that were done before."""
