@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PLUGINS := plugins/linear plugins/knn plugins/dgex plugins/ggan
+PLUGINS := plugins/linear plugins/knn plugins/dgex plugins/ggan plugins/slurm
 PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 U133 ?= ../shared/data/u133.toml
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
