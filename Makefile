@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PLUGINS := plugins/linear plugins/knn plugins/dgex plugins/ggan
-ENGINES := plugins/ray
+ENGINES := plugins/slurm plugins/ray
 PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml) $(ENGINES:%=%/pyproject.toml)
 U133 ?= ../shared/data/u133.toml
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -32,6 +32,7 @@ format: .venv/installed-dev ## mend what a machine can mend
 
 bench: .venv/installed-bench ## speed, memory and calibration; see benchmarks/README.md
 	$(BIN)/python benchmarks/startup.py
+	GENEBENCH_HOME=.venv/bench-data $(BIN)/python benchmarks/status.py
 	$(BIN)/python benchmarks/prepare.py
 	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/python benchmarks/ridge.py --profiles 4000

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
 
-from genebench._util.progress import BLOCKS, Progress, silent
+from genebench._util.progress import BLOCKS, Progress, silent, without_curves
 from genebench._util.text import printable
 from genebench.cli import output
 from genebench.hookspecs import hookimpl
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 30.0
 """Least time between lines, where there is no terminal. Logs of long runs stay readable."""
-_NO_CURVES = dict.fromkeys(map(ord, BLOCKS), "")
-"""Translation that removes the block characters of curves."""
-_ASCII = str.maketrans(BLOCKS, "_.:-=+*#")
-"""Translation of block characters, lowest to highest, into ASCII."""
+_ASCII: dict[int, int | str] = str.maketrans(BLOCKS, "_.:-=+*#") | {ord("…"): "..."}
+"""Translation of block characters, lowest to highest, and of the ellipsis, into ASCII."""
 
 
 @contextmanager
@@ -73,12 +72,10 @@ class _Lines:
         if time.monotonic() - self._last_line < LINE_SECONDS:
             return
         self._last_line = time.monotonic()
-        line = f"{message.translate(_NO_CURVES)} ({done / max(total, 1):.0%})"
-        # A curve that was removed leaves a blank before the comma.
-        output.message(printable(line).replace(" ,", ","))
+        output.message(f"{without_curves(message)} ({done / max(total, 1):.0%})")
 
 
-def _translation(encoding: str) -> dict[int, int]:
+def _translation(encoding: str) -> dict[int, int | str]:
     """Return how to translate curves for an encoding: into ASCII if it has no block characters."""
     try:
         BLOCKS.encode(encoding)
@@ -87,40 +84,110 @@ def _translation(encoding: str) -> dict[int, int]:
     return {}
 
 
-class JobProgress:
-    """Observer of jobs, like a plugin's, that shows the progress of a run."""
+class JobDisplay(Protocol):
+    """The display of jobs that run at once."""
 
-    def __init__(self, jobs: int, show: Progress) -> None:
+    ended: str
+    """Number of jobs that have ended, of how many, as ``[3/10]``."""
+
+    def show(self, key: str, text: str, done: int, total: int) -> None:
+        """Show a job, or its progress. Its clock starts when it is first shown."""
+
+    def remove(self, key: str) -> None:
+        """Show a job no longer, if it is shown."""
+
+
+class _JobLines:
+    """Jobs as plain lines, for each job at least ``LINE_SECONDS`` apart."""
+
+    ended = ""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, _Lines] = {}
+
+    def show(self, key: str, text: str, done: int, total: int) -> None:
+        self._lines.setdefault(key, _Lines())(done, total, f"{self.ended} {text}")
+
+    def remove(self, key: str) -> None:
+        self._lines.pop(key, None)
+
+
+class JobProgress:
+    """Observer of jobs, like a plugin's, that shows the progress of a run.
+
+    Any number of jobs may run at once, and notifications may come from any thread. A job that ends
+    is numbered by the order of ends. Its line shows the time since it started. That is shorter than
+    the work if the job had begun before this process watched it, or ran in another run. Then the
+    line shows the seconds that its records hold.
+    """
+
+    def __init__(self, jobs: int, display: JobDisplay) -> None:
         self._jobs = jobs
-        self._show = show
-        self._ended = 0
-        self._start = time.perf_counter()
+        self._display = display
+        self._lock = Lock()
+        self._starts: dict[str, float] = {}
+        self._job_of: dict[str, str] = {}
+        """Key of an evaluation → key of its job. A job may end with a part of its evaluations."""
+        self._ended: set[str] = set()
+        self._count()
 
     @hookimpl
     def genebench_job_started(self, job: Job) -> None:
-        """Show the name of the job."""
-        self._start = time.perf_counter()
-        self._show(0, 1, self._title(job))
+        """Show the name of the job, and start its clock."""
+        with self._lock:
+            if job.key not in self._ended:
+                self._start(job)
 
     @hookimpl
     def genebench_job_progressed(self, job: Job, done: int, total: int, message: str) -> None:
         """Show the message of the method."""
-        self._show(done, total, printable(f"{self._title(job)}: {message}"))
+        with self._lock:
+            # A message may be late, or that of a job which another process has started.
+            if job.key in self._ended:
+                return
+            if job.key not in self._starts:
+                self._start(job)
+            self._display.show(job.key, printable(f"{job.label}: {message}"), done, total)
 
     @hookimpl
     def genebench_job_finished(self, job: Job, records: list[Record]) -> None:
         """Print a line for the finished job."""
-        seconds = time.perf_counter() - self._start
-        failures = [record.failure for record in records if record.failure]
-        outcome = "done"
-        if failures:
-            outcome = f"failed: {failures[0].kind}: {failures[0].message}"
-        line = f"{self._title(job)}: {outcome} in {seconds:.1f} s"
-        output.message(printable(line))
-        self._ended += 1
+        with self._lock:
+            key = self._job_of.get(job.key, job.key)
+            if key in self._ended:
+                return
+            self._ended.add(key)
+            self._display.remove(key)
+            self._count()
+            present = time.perf_counter()
+            seconds = max(present - self._starts.pop(key, present), _seconds_of(records))
+            failures = [record.failure for record in records if record.failure]
+            outcome = "done"
+            if failures:
+                outcome = f"failed: {failures[0].kind}: {failures[0].message}"
+            line = f"{self._display.ended} {job.label}: {outcome} in {seconds:.1f} s"
+            output.message(printable(line))
 
-    def _title(self, job: Job) -> str:
-        return f"[{self._ended + 1}/{self._jobs}] {job.label}"
+    def _start(self, job: Job) -> None:
+        # A job that a scheduler runs once more starts again.
+        self._display.remove(job.key)
+        self._starts[job.key] = time.perf_counter()
+        self._job_of |= {evaluation.key: job.key for evaluation in job.evaluations}
+        self._display.show(job.key, printable(job.label), 0, 1)
+
+    def _count(self) -> None:
+        self._display.ended = f"[{len(self._ended)}/{self._jobs}]"
+
+
+def _seconds_of(records: list[Record]) -> float:
+    """Return the seconds of work that the records of a job hold.
+
+    Each record has the time of the fit, which all share. That of a process that died has the time
+    of the process.
+    """
+    phases = [dict(record.seconds) for record in records]
+    shared = [phase.pop("fit", 0.0) + phase.pop("process", 0.0) for phase in phases]
+    return max(shared, default=0.0) + sum(sum(phase.values()) for phase in phases)
 
 
 @contextmanager
@@ -129,11 +196,22 @@ def jobs_shown(jobs: int, *, quiet: bool) -> Iterator[None]:
     if quiet:
         yield
         return
+    display, drawn = _job_display()
+    observer = JobProgress(jobs, display)
     manager = installed().manager
-    with bar(quiet=quiet) as show:
-        observer = JobProgress(jobs, show)
+    with drawn:
         manager.register(observer, name="genebench.cli.progress")
         try:
             yield
         finally:
             manager.unregister(observer)
+
+
+def _job_display() -> tuple[JobDisplay, AbstractContextManager[object]]:
+    """Return the display of jobs that suits standard error, and a block that draws it."""
+    if not sys.stderr.isatty():
+        return _JobLines(), nullcontext()
+    from genebench.cli.job_bars import JobBars
+
+    bars = JobBars(_translation(sys.stderr.encoding))
+    return bars, bars.live

@@ -1,59 +1,203 @@
-"""``genebench status``: the list of records in a results folder."""
+"""``genebench status``: records of a results folder, and jobs that run or wait."""
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, astuple
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
+from genebench._util.progress import without_curves
+from genebench._util.text import escaped_output, printable
 from genebench.cli import output
 from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
+from genebench.errors import describe
+
+if TYPE_CHECKING:
+    from genebench.engines.queue import Queued
+    from genebench.results.heads import Head
+    from genebench.runs.claims import Claim
+
+log = logging.getLogger("genebench")
+
+MOST_ROWS = 200
+"""Rows of a table. Without ``--all``, more records or waiting jobs are counted instead."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "status",
-        short_help="List the results of a folder.",
+        short_help="List the results of a folder, and its jobs.",
         epilog="Example: genebench status --results results",
     )(status)
 
 
-def status(results: ResultsOption = DEFAULT_RESULTS) -> None:
-    """List every record of a folder with its status, seal, start time and seconds of fitting."""
-    from genebench import api
-    from genebench.results.filters import RecordFilter
+def status(
+    results: ResultsOption = DEFAULT_RESULTS,
+    all_: Annotated[
+        bool, typer.Option("--all", help=f"List more than {MOST_ROWS} rows, too.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List every record of a folder, and the jobs that run or wait on any machine.
 
-    records = api.records(results).records
-    order = sorted(records, key=lambda record: (record.dataset, record.identity.protocol))
-    output.table(
-        (
-            "dataset",
-            "protocol",
-            "method",
-            "preset",
-            "seed",
-            "status",
-            "sealed",
-            "fit s",
-            "started",
-            "key",
-            "scored on",
-        ),
-        [
+    More than 200 records are counted by method and protocol. This command checks only what it
+    shows: genebench results verify checks whole records.
+    """
+    from genebench.results.heads import read_heads
+    from genebench.results.store import ResultsStore
+    from genebench.runs.claims import claims
+
+    heads, faults = read_heads(ResultsStore(results))
+    for fault in faults:
+        log.warning("left out: %s", printable(fault.line))
+    heads.sort(key=lambda head: (head.dataset, head.protocol, head.method, head.seed, head.key))
+    running = claims(results)
+    claimed = {claim.key for claim in running if not claim.is_stale}
+    # The scheduler knows the jobs that run, too. Their claims say more.
+    waiting = [job for job in _queued(results.absolute()) if job.key not in claimed]
+    if json:
+        output.as_json(
+            {
+                "records": [_record(head) for head in heads],
+                "running": [_claim(claim) for claim in running],
+                "waiting": [asdict(job) for job in waiting],
+            }
+        )
+        return
+    most = max(len(heads), len(waiting)) if all_ else MOST_ROWS
+    _print_records(heads, most)
+    _print_running(running)
+    _print_waiting(waiting, most)
+    failed = sum(head.status == "failed" for head in heads)
+    lost = sum(claim.is_stale for claim in running)
+    jobs = {"running": len(running) - lost, "lost": lost, "waiting": len(waiting)}
+    shown = "".join(f", {number} {state}" for state, number in jobs.items() if number)
+    output.line(f"{len(heads) - failed} done, {failed} failed{shown} in {results}")
+
+
+def _record(head: Head) -> dict[str, object]:
+    """Return a record as an entry of the JSON document."""
+    content = head.model_dump(exclude={"format", "validation", "test"})
+    return content | {"scored_on": head.scored_on}
+
+
+def _claim(claim: Claim) -> dict[str, object]:
+    """Return a job that runs as an entry of the JSON document."""
+    names = (
+        "key", "label", "host", "pid", "device", "started", "done", "total", "message",
+        "age_seconds", "is_stale",
+    )  # fmt: skip
+    return {name: getattr(claim, name) for name in names}
+
+
+def _queued(results: Path) -> Iterator[Queued]:
+    """Yield the jobs that engines hold. The function of an engine may fail, which is logged."""
+    from genebench.engines.queue import Queued
+    from genebench.plugins.discovery import load_code
+    from genebench.plugins.guards import no_exit
+    from genebench.plugins.registry import registry
+
+    for spec in registry().engines.specs.values():
+        if not spec.queue:
+            continue
+        try:
+            with no_exit(), escaped_output():
+                # As texts, because what a plugin gives may be anything.
+                jobs = [Queued(*map(str, astuple(job))) for job in load_code(spec.queue)(results)]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  code of a plugin may raise anything
+            log.warning("queue of engine %s not shown: %s", spec.name, printable(describe(error)))
+            continue
+        yield from jobs
+
+
+def _print_records(heads: list[Head], most: int) -> None:
+    """Print a table of records, or of their numbers if there are more than ``most``."""
+    if not heads:
+        return
+    if len(heads) <= most:
+        output.table(
             (
-                record.dataset,
-                record.identity.protocol,
-                record.identity.method,
-                record.preset,
-                str(record.identity.seed),
-                record.status,
-                record.seal.level,
-                f"{record.seconds.get('fit', 0.0):.1f}",
-                record.provenance.started,
-                record.key,
-                "validation" if record.identity.is_trial else "test",
-            )
-            for record in order
+                "dataset", "protocol", "method", "preset", "seed", "status", "sealed", "fit s",
+                "started", "key", "scored on",
+            ),
+            [
+                (
+                    head.dataset, head.protocol, head.method, head.preset, str(head.seed),
+                    head.status, head.sealed, f"{head.fit_seconds:.1f}", head.started, head.key,
+                    head.scored_on,
+                )
+                for head in heads
+            ],
+        )  # fmt: skip
+        return
+    groups = Counter((head.dataset, head.protocol, head.method, head.scored_on) for head in heads)
+    failed = Counter(
+        (head.dataset, head.protocol, head.method, head.scored_on)
+        for head in heads
+        if head.status == "failed"
+    )
+    output.table(
+        ("dataset", "protocol", "method", "done", "failed", "scored on"),
+        [
+            (*group[:3], str(number - failed[group]), str(failed[group]), group[3])
+            for group, number in groups.items()
         ],
     )
-    failed = len(RecordFilter(status="failed").apply(records))
-    output.line(f"{len(records) - failed} done, {failed} failed in {results}")
+    output.line("List every record with --all.")
+
+
+def _print_running(running: Iterable[Claim]) -> None:
+    """Print a table of jobs that run, if there are any."""
+    present = datetime.now(UTC)
+    rows = [
+        (
+            claim.host,
+            claim.device,
+            f"{_share(claim):.0%}",
+            _since(claim.started, present),
+            f"{'lost, ' if claim.is_stale else ''}{claim.age_seconds:.0f} s ago",
+            # The last column wraps in a narrow terminal.
+            ": ".join(filter(None, (claim.label or claim.key, without_curves(claim.message)))),
+        )
+        for claim in running
+    ]
+    if rows:
+        output.table(("host", "device", "steps", "time", "heartbeat", "job"), rows)
+
+
+def _share(claim: Claim) -> float:
+    """Return the share of steps that are done. The numbers are those of a file, and may be any."""
+    total = max(claim.total, 1)
+    return min(max(claim.done, 0), total) / total
+
+
+def _since(started: str, present: datetime) -> str:
+    """Return the time since a job started. The text may be of another machine, and no date."""
+    try:
+        seconds = (present - datetime.fromisoformat(started)).total_seconds()
+    except (ValueError, TypeError):
+        return "?"
+    # The clock of another machine may be ahead of this one.
+    return str(timedelta(seconds=max(int(seconds), 0)))
+
+
+def _print_waiting(waiting: list[Queued], most: int) -> None:
+    """Print a table of jobs that wait, or of their numbers if there are more than ``most``."""
+    if len(waiting) > most:
+        groups = Counter((job.engine, job.state, job.host, job.reason) for job in waiting)
+        rows = [(str(number), *group) for group, number in groups.items()]
+        output.table(("jobs", "engine", "state", "host", "reason"), rows)
+    elif waiting:
+        output.table(
+            ("job", "engine", "state", "host", "reason"),
+            [(job.key, job.engine, job.state, job.host, job.reason) for job in waiting],
+        )

@@ -13,6 +13,10 @@ from genebench.errors import UserError
 
 OTHER_HOME = "Set GENEBENCH_HOME to another folder."
 """Remedy for a data folder that cannot be used."""
+HOME = "GENEBENCH_HOME"
+"""Environment variable: the data folder."""
+SHARED_HOME = "GENEBENCH_SHARED_HOME"
+"""Environment variable: the shared data folder, where ``GENEBENCH_HOME`` is a copy on this node."""
 
 
 def home() -> Path:
@@ -21,11 +25,20 @@ def home() -> Path:
     Raises:
         UserError: ``GENEBENCH_HOME`` names the home of a user that does not exist.
     """
-    chosen = os.environ.get("GENEBENCH_HOME")
+    chosen = os.environ.get(HOME)
     try:
         return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("genebench")
     except RuntimeError:
         raise UserError(f"GENEBENCH_HOME={chosen}: there is no such user. {OTHER_HOME}") from None
+
+
+def all_homes() -> list[Path]:
+    """Return the data folder, and the shared one that it is a copy of, if any.
+
+    Raises:
+        UserError: ``GENEBENCH_HOME`` names the home of a user that does not exist.
+    """
+    return [home(), *map(Path, filter(None, [os.environ.get(SHARED_HOME)]))]
 
 
 def prepared_names(folder: Path) -> list[str]:

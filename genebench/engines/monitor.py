@@ -22,7 +22,7 @@ class Monitor:
         self.pending = {job.key: job for job in jobs}
         self.claims: dict[str, Claim] = {}
         self._store = ResultsStore(settings.results)
-        self._started: set[str] = set()
+        self._started: dict[str, int] = {}
 
     def poll(self) -> list[Job]:
         """Return the jobs that have ended since the last look: those with newer records.
@@ -61,8 +61,9 @@ class Monitor:
         )
 
     def _notify(self, job: Job, claim: Claim, before: Claim | None) -> None:
-        if job.key not in self._started:
-            self._started.add(job.key)
+        # A job that another process has taken over starts again.
+        if self._started.get(job.key) != claim.generation:
+            self._started[job.key] = claim.generation
             notify("genebench_job_started", watchers_only=True, job=job)
         seen = before and (before.done, before.total, before.message)
         if claim.message and seen != (claim.done, claim.total, claim.message):

@@ -29,9 +29,14 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from genebench._util.text import printable
+from genebench._util.threads import cap_threads
+from genebench.data.home import HOME, SHARED_HOME, home
+from genebench.data.local_copy import local_home
 from genebench.engines.contained import Container, Ending, Stop
 from genebench.engines.turns import left_of
 from genebench.errors import UserError
@@ -65,7 +70,7 @@ class Node:
         self._stop = stop or Stop()
         self._retry_memory = retry_memory
         self._container: Container | None = None
-        self._environment: dict[str, str] = {}
+        self._environment: Mapping[str, str] = {}
 
     def run(self, key: str) -> int:
         """Execute a job, unless it has newer records. Return an exit status.
@@ -113,13 +118,24 @@ class Node:
                     log.warning(printable(message))
 
         allocation = job.resources.memory if self._retry_memory else None
-        return self._container_of(job).run(
-            job, order.settings, pass_on, stop=self._stop, allocation=allocation
-        )
+        with self._data_of(job, order) as variables:
+            return self._container_with(
+                variables | cap_threads(os.environ, job.resources.cpus)
+            ).run(job, order.settings, pass_on, stop=self._stop, allocation=allocation)
 
-    def _container_of(self, job: Job) -> Container:
-        """Return the container for a job: another one if its resources are others."""
-        environment = dict(os.environ) | {"OMP_NUM_THREADS": str(job.resources.cpus)}
+    @contextmanager
+    def _data_of(self, job: Job, order: Order) -> Iterator[dict[str, str]]:
+        """Provide the variables of the data folder: a copy on this node, if that is asked for."""
+        if not order.settings.local_copy:
+            yield {}
+            return
+        shared = home()
+        with local_home([(job.store, job.data)]) as folder:
+            yield {} if folder == shared else {HOME: str(folder), SHARED_HOME: str(shared)}
+
+    def _container_with(self, variables: Mapping[str, str]) -> Container:
+        """Return the container, or another one if the variables are others than those of it."""
+        environment = {**os.environ, **variables}
         if self._container and environment != self._environment:
             self.close()
         if self._container is None:

@@ -20,7 +20,7 @@ from genebench._util.hashing import code_digest
 from genebench._util.seeds import seed_everything
 from genebench._util.stopping import StoppedError, stop_is_asked
 from genebench.confinement.policy import capability
-from genebench.data.home import home
+from genebench.data.home import all_homes
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset, DataStore
 from genebench.errors import UserError
@@ -313,7 +313,7 @@ class JobRun:
             method=job.method, params=job.params, seed=job.seed,
             device=self.recorder.facts.device, n_targets=len(self.data.train.target_genes),
             parts={"train": self.data.train, **_named(self.data.validation_sets)},
-            scratch=checkpoints, forbidden=(settings.results, home()),
+            scratch=checkpoints, forbidden=(settings.results, *all_homes()),
         )  # fmt: skip
         with ExitStack() as stack:
             with method_code(UserError):

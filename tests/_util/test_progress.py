@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genebench._util.progress import sparkline
+from genebench._util.progress import sparkline, without_curves
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,8 @@ def test_a_long_curve_is_as_wide_as_any_and_ends_at_its_last_value(length):
     assert len(drawn) == 16
     assert drawn[-1] == "█"
     assert list(drawn[:-1]) == sorted(drawn[:-1], reverse=True)
+
+
+def test_a_message_without_curves_has_no_gaps():
+    message = f"epoch 9, geo 0.41 {sparkline([3, 2])}, gtex 0.65 {sparkline([1, 2])}\x1b"
+    assert without_curves(message) == "epoch 9, geo 0.41, gtex 0.65 �"

@@ -17,6 +17,7 @@ import pytest
 from genebench.cli import invoke
 from genebench.plugins.discovery import installed
 from genebench.plugins.registry import registry
+from genebench.results.store import ResultsStore
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -533,9 +534,8 @@ def test_the_data_disappearing_between_plan_and_job_is_one_line(
     home = tmp_path / "home"
     monkeypatch.setenv("GENEBENCH_HOME", str(home))
     shutil.copytree(tiny.root.parent, home / "datasets" / "sim-tiny")
-    monkeypatch.setattr(
-        "genebench.results.store.ResultsStore.prepare", lambda self: shutil.rmtree(home)
-    )
+    prepare = ResultsStore.prepare
+    monkeypatch.setattr(ResultsStore, "prepare", lambda self: [prepare(self), shutil.rmtree(home)])
     outcome = genebench(
         "run", "--preset", "tiny", "--methods", "lsr", "--results", tmp_path / "results"
     )

@@ -35,7 +35,9 @@ def test_data_in_a_folder_of_code_cannot_be_kept_from_a_method(job_of, fit):
 
 @needs_landlock
 def test_require_refuses_to_run_what_cannot_be_confined(plugins, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr("genebench.runs.execute.home", lambda: Path(confinement.__file__).parent)
+    monkeypatch.setattr(
+        "genebench.runs.execute.all_homes", lambda: [Path(confinement.__file__).parent]
+    )
     with pytest.raises(UserError, match=r"--sealed require: .* cannot be confined") as caught:
         api.run("breaker", dataset="sim", preset="tiny", results=tmp_path / "r", sealed="require")
     assert "\n" not in str(caught.value)
