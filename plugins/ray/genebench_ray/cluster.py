@@ -11,7 +11,6 @@ import logging
 import os
 import secrets
 import socket
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -20,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from genebench import UserError
-from genebench._util.files import sweep, temporary_folder
-from genebench.data.home import home
-from genebench.runs.jobs import Job
+from genebench.files import sweep, temporary_folder
+from genebench.scheduling import Job, Settings, node_environment
 from genebench.specs import Value
 
 log = logging.getLogger("genebench")
@@ -168,23 +166,22 @@ def _temporary_folder() -> AbstractContextManager[Path]:
 _connection = _Connection()
 
 
-def connect(options: Mapping[str, Value]) -> None:
+def connect(settings: Settings) -> None:
     """Connect this process to the cluster of the options, unless it is connected already.
 
     Raises:
         UserError: there is no such cluster, or it cannot be used.
     """
     _import_ray()
-    ours = {name: value for name, value in os.environ.items() if name.startswith("GENEBENCH_")}
-    # Ray adds a folder with its own copies of libraries.
-    entries = [str(Path.cwd() / entry) for entry in sys.path if not entry.endswith(_RAYS_OWN)]
-    environment = ours | {
-        "GENEBENCH_HOME": str(home().absolute()),
-        "PYTHONPATH": os.pathsep.join(entries),
+    environment = node_environment(settings)
+    entries = environment["PYTHONPATH"].split(os.pathsep)
+    environment |= {
+        # Ray adds a folder with its own copies of libraries.
+        "PYTHONPATH": os.pathsep.join(item for item in entries if not item.endswith(_RAYS_OWN)),
         # A job without GPUs sees none, rather than all.
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     }
-    _connection.open(options, environment)
+    _connection.open(settings.options, environment)
 
 
 @cache

@@ -9,7 +9,7 @@ import logging
 from pathlib import Path
 
 from genebench import UserError
-from genebench.engines.node import REFUSED, STOPPED, Node
+from genebench.scheduling import REFUSED, STOPPED, Node
 
 
 def work(results: str, key: str, retry_memory: bool) -> tuple[int, str, list[str]]:

@@ -19,14 +19,22 @@ from ray.exceptions import (
 )
 
 from genebench import UserError
-from genebench.engines.monitor import Monitor
-from genebench.engines.node import MEMORY, REFUSED
-from genebench.engines.turns import left_of
-from genebench.results.record import Failure
-from genebench.runs.claims import claims
-from genebench.runs.execute import describe_job, fail
-from genebench.runs.jobs import Job, Settings
-from genebench.runs.orders import Attempt, remove_order, write_attempt, write_order
+from genebench.scheduling import (
+    MEMORY,
+    REFUSED,
+    Attempt,
+    Failure,
+    Job,
+    Monitor,
+    Settings,
+    claims,
+    describe_job,
+    fail,
+    left_of,
+    remove_order,
+    write_attempt,
+    write_order,
+)
 from genebench.text import printable
 from genebench_ray import cluster
 from genebench_ray.task import work
