@@ -71,10 +71,8 @@ class End:
     """Message for the user, if no further task would do better."""
     blames_node: bool = False
     """True if the node may be broken."""
-    device: str = "cpu"
-    """Device of the job, as far as it is known."""
-    started: str = ""
-    """When the job was started (UTC, ISO 8601). Empty if it is not known."""
+    claim: Claim | None = None
+    """Claim to the job, whose process has ended. None if there is none."""
     memory: int = 0
     """Most memory that the job held, in bytes. 0 if it is not known."""
 
@@ -123,7 +121,7 @@ def judge(lost: Lost, settings: Settings, claim: Claim | None) -> End:
         cause=cause,
         attempt=attempt, failure=failure, refusal=refusal,
         blames_node=cause in ("died", "unstarted") or task.state == "NODE_FAIL",
-        device=(claim and claim.device) or "cpu", started=claim.started if claim else "",
+        claim=claim,
         memory=memory,
     )  # fmt: skip
 

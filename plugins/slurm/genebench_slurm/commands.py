@@ -80,8 +80,11 @@ def submit(script: Path) -> int:
         SlurmAwayError: the controller does not respond. The array may have been submitted.
     """
     output = _run("sbatch", "--parsable", str(script))
-    # With several clusters, the name of one follows a semicolon.
-    return int(output.strip().partition(";")[0])
+    # A cluster may print a greeting. The name of a cluster may follow the number.
+    found = re.search(r"^(\d+)(;.*)?$", output, re.MULTILINE)
+    if not found:
+        raise UserError(f"sbatch printed no number: {printable(output)}. Run genebench again.")
+    return int(found[1])
 
 
 def queue() -> Queue:
@@ -167,4 +170,4 @@ def _run(*command: str) -> str:
     message = printable(result.stderr)
     if _AWAY.search(message):
         raise SlurmAwayError(message)
-    raise UserError(f"{command[0]} refuses: {message}. Change --engine-set slurm.… and run again.")
+    raise UserError(f"{command[0]} refuses: {message}. Correct --engine-set slurm.… and run again.")

@@ -97,6 +97,8 @@ class Driver:
         """Names of arrays that this driver cancels when it stops, with their locks."""
         self._lost: set[tuple[str, int]] = set()
         """Tasks that have ended without a record of each job: array and number."""
+        self._is_waiting = False
+        """True if an array with pending jobs was in the queue at the last look."""
         self._warned: set[str] = set()
         self._states: object = None
 
@@ -145,13 +147,17 @@ class Driver:
         submitted = self._runs.all()
         present = commands.queue()
         self._states = present.tasks
+        submitted = sorted(
+            (self._numbered(array, present) for array in submitted), key=lambda array: array.number
+        )
         nowhere = Run(self._runs.folder, 0, ()), 0
         latest: dict[str, tuple[Run, int]] = {}
-        for array in [self._numbered(array, present) for array in submitted]:
+        for array in submitted:
             for index, keys in enumerate(array.tasks, start=1):
                 latest.update(dict.fromkeys(keys, (array, index)))
         missing: list[Job] = []
         lost: dict[tuple[str, int], Lost] = {}
+        self._is_waiting = False
         for key, job in self._pending().items():
             array, index = latest.get(key, nowhere)
             if not array.number:
@@ -176,6 +182,7 @@ class Driver:
 
     def _watch(self, array: Run, task: Task) -> None:
         """Adopt an array that is in the queue. Warn of a task that waits for somebody."""
+        self._is_waiting = True
         self._watched.add(array.name)
         if array.name not in self._owned:
             with suppress(OSError):  # another driver owns it
@@ -235,11 +242,15 @@ class Driver:
         """Write failed records for a job, and count it as ended."""
         assert end.failure
         if left := left_of(job, self._settings):
-            facts = describe_job(job, self._settings, end.device)
+            claim = end.claim
+            facts = describe_job(job, self._settings, (claim and claim.device) or "cpu")
             fail(
-                left, self._settings, end.failure, started=end.started or now(), seconds=0.0,
-                peak_memory=end.memory, facts=facts, host=node,
+                left, self._settings, end.failure, started=claim.started if claim else now(),
+                seconds=0.0, peak_memory=end.memory, facts=facts, host=node,
             )  # fmt: skip
+        if end.claim:
+            paths = ResultPaths(self._settings.results)
+            paths.claim(job.key, end.claim.generation).unlink(missing_ok=True)
         remove_order(self._settings.results, job.key)
         del self._monitor.pending[job.key]
         self._failed.append(job)
@@ -262,9 +273,15 @@ class Driver:
             self._owned[name] = submitted.own()
             try:
                 submitted.with_number(commands.submit(submitted.script))
-            except UserError:
+            except UserError as error:
                 submitted.remove()
-                raise
+                del self._owned[name]
+                if not self._is_waiting:
+                    raise
+                # A limit of submitted jobs, perhaps, which holds until some have ended.
+                self._warn(f"{error} Waiting for the arrays that are in the queue.")
+                return
+            self._is_waiting = True
 
     def _warn(self, message: str) -> None:
         """Log a warning, but only once."""
@@ -303,7 +320,8 @@ class Driver:
             commands.cancel(numbers, "--signal=INT", "--full")
         while live() and time.monotonic() - start < _INTERRUPT_SECONDS:
             time.sleep(_CANCEL_POLL_SECONDS)
-        commands.cancel(numbers)
+        if left := live():
+            commands.cancel(left)
         while (left := live()) and time.monotonic() - start < _EMPTY_SECONDS:
             time.sleep(_CANCEL_POLL_SECONDS)
         if left:
@@ -313,14 +331,16 @@ class Driver:
             for key in (key for task in array.tasks for key in task):
                 paths.order(key).unlink(missing_ok=True)
             array.remove()
+        with suppress(OSError):  # it holds attempts, or claims and orders of others
+            paths.jobs.rmdir()
 
     def _clean(self) -> None:
-        """Remove the folders of arrays whose jobs all have records."""
+        """Remove the folders of arrays whose jobs all have records, or that were not submitted."""
         ended = self._jobs.keys() - self._cancelled
-        for array in self._runs.all():
-            keys = {key for task in array.tasks for key in task}
-            if keys <= ended:
-                array.remove()
         with self._runs.locked():
+            for array in self._runs.all():
+                keys = {key for task in array.tasks for key in task}
+                if keys <= ended or not array.number:
+                    array.remove()
             if not self._runs.all():
                 self._runs.forget()

@@ -13,6 +13,7 @@ import pytest
 from genebench import api
 from genebench.results.store import ResultsStore
 from genebench.runs.claims import claims
+from genebench.runs.orders import attempts
 from genebench_slurm.engine import queue
 
 
@@ -217,6 +218,8 @@ def test_a_training_that_was_stopped_gives_the_same_bits(bench, cluster):
     bench.wait_for(lambda: any(claim.done > 3 for claim in claims(bench.results)), "no epoch", 90)
     task = cluster.command("squeue", "--me", "-h", "-o", "%F_%K").strip()
     cluster.command("scancel", "--signal=USR1", "--batch", task)
+    [key] = {claim.key for claim in claims(bench.results)}
+    bench.wait_for(lambda: attempts(bench.results, key), "it was not stopped")
     bench.finish(driver)
     [record] = bench.records("dgex")
     assert record.vectors == ResultsStore(whole).read(record.key).vectors

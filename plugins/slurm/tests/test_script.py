@@ -75,7 +75,7 @@ def test_jobs_of_other_resources_are_apart(some_jobs):
 def test_short_jobs_share_a_task_and_long_ones_do_not(some_jobs):
     [short] = arrays(some_jobs(1000, seconds=60), options())
     [long] = arrays(some_jobs(1000, seconds=3600), options())
-    assert {len(task) for task in short.tasks} == {15, 10}
+    assert {len(task) for task in short.tasks} == {60, 40}
     assert {len(task) for task in long.tasks} == {1}
 
 
