@@ -12,14 +12,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genebench._util.hashing import KEY
     from genebench.engines.environment import node_environment
     from genebench.engines.monitor import Monitor
-    from genebench.engines.node import CLAIMED, DONE, MEMORY, REFUSED, STOPPED, Node
+    from genebench.engines.node import (
+        CLAIMED,
+        DONE,
+        GRACE_SECONDS,
+        MEMORY,
+        REFUSED,
+        STOPPED,
+        Node,
+    )
     from genebench.engines.queue import Queued
     from genebench.engines.turns import left_of
     from genebench.processes.worker import last_words
     from genebench.results.record import Failure
-    from genebench.runs.claims import Claim, claims
+    from genebench.runs.claims import Claim, claims, discard
     from genebench.runs.execute import describe_job, fail
     from genebench.runs.jobs import Job, Settings
     from genebench.runs.orders import Attempt, attempts, remove_order, write_attempt, write_order
@@ -28,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CLAIMED",
     "DONE",
+    "GRACE_SECONDS",
+    "KEY",
     "MEMORY",
     "REFUSED",
     "STOPPED",
@@ -42,6 +53,7 @@ __all__ = [
     "attempts",
     "claims",
     "describe_job",
+    "discard",
     "fail",
     "last_words",
     "left_of",
@@ -53,14 +65,23 @@ __all__ = [
 ]
 
 _MODULES = {
+    "genebench._util.hashing": ("KEY",),
     "genebench.engines.environment": ("node_environment",),
     "genebench.engines.monitor": ("Monitor",),
-    "genebench.engines.node": ("CLAIMED", "DONE", "MEMORY", "REFUSED", "STOPPED", "Node"),
+    "genebench.engines.node": (
+        "CLAIMED",
+        "DONE",
+        "GRACE_SECONDS",
+        "MEMORY",
+        "REFUSED",
+        "STOPPED",
+        "Node",
+    ),
     "genebench.engines.queue": ("Queued",),
     "genebench.engines.turns": ("left_of",),
     "genebench.processes.worker": ("last_words",),
     "genebench.results.record": ("Failure",),
-    "genebench.runs.claims": ("Claim", "claims"),
+    "genebench.runs.claims": ("Claim", "claims", "discard"),
     "genebench.runs.execute": ("describe_job", "fail"),
     "genebench.runs.jobs": ("Job", "Settings"),
     "genebench.runs.orders": (

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -165,7 +166,7 @@ class Worker:
 
     def failure(self, kind: str, message: str) -> Failure:
         """Return a failure with the last output of the job in place of a traceback."""
-        return last_words(kind, message, self._tail.splitlines()[-MAX_TAIL_LINES:])
+        return last_words(kind, message, self._tail.splitlines())
 
     def _send(self, line: bytes) -> None:
         # A process that has died already breaks the pipe. has_ended() reports its end.
@@ -205,7 +206,7 @@ def ending(status: int) -> str:
 
 def last_words(kind: str, message: str, lines: Iterable[bytes]) -> Failure:
     """Return a failure with the last lines of output in place of a traceback."""
-    texts = (line.decode("utf-8", "replace") for line in lines)
+    texts = (line.decode("utf-8", "replace") for line in deque(lines, MAX_TAIL_LINES))
     shown = [printable_line(text)[:MAX_CHARACTERS] for text in texts if text.strip()]
     return Failure(
         kind=kind,

@@ -136,6 +136,12 @@ def claims(results: Path) -> list[Claim]:
         return [claim for claim in read if claim]
 
 
+def discard(results: Path, claim: Claim) -> None:
+    """Remove the claim of a process that is lost, so that nobody waits for it."""
+    with suppress(OSError):
+        ResultPaths(results).claim(claim.key, claim.generation).unlink()
+
+
 class HeldClaim:
     """A claim of this process.
 

@@ -185,10 +185,10 @@ def orders(results: Path) -> list[str]:
     return sorted(key for key in keys if KEY.fullmatch(key))
 
 
-def remove_order(results: Path, key: str) -> None:
-    """Remove the order for a job that is done, and its attempts."""
+def remove_order(results: Path, key: str, *, keep_attempts: bool = False) -> None:
+    """Remove the order for a job, and the attempts at it unless it is to be continued."""
     paths = ResultPaths(results)
-    for path in (paths.order(key), paths.attempts(key)):
+    for path in (paths.order(key), *(() if keep_attempts else (paths.attempts(key),))):
         with suppress(OSError):
             path.unlink(missing_ok=True)
     with suppress(OSError):  # it holds orders or claims of other jobs

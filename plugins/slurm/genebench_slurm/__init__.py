@@ -31,6 +31,10 @@ OPTIONS = (
         name="restarts", default=50, minimum=0,
         help="how often a job continues after its time limit until it counts as failed",
     ),
+    Param(
+        name="local_copy", default=False,
+        help="copy the data to each node once, instead of reading the shared disk for each job",
+    ),
     Param(name="python", default="", help="Python on the nodes (default: the one of the driver)"),
     Param(name="setup", default="", help="shell command before Python, such as module load"),
     Param(

@@ -7,13 +7,21 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from genebench._util.text import printable
-from genebench.engines.node import CLAIMED, DONE, MEMORY, REFUSED, STOPPED
-from genebench.processes.worker import MAX_TAIL_LINES, last_words
-from genebench.results.record import Failure
-from genebench.runs.claims import Claim
-from genebench.runs.jobs import Job, Settings
-from genebench.runs.orders import Attempt, attempts
+from genebench.scheduling import (
+    CLAIMED,
+    DONE,
+    MEMORY,
+    REFUSED,
+    STOPPED,
+    Attempt,
+    Claim,
+    Failure,
+    Job,
+    Settings,
+    attempts,
+    last_words,
+)
+from genebench.text import printable
 from genebench_slurm.commands import Task
 from genebench_slurm.runs import Run
 
@@ -147,7 +155,7 @@ def cause_of(state: str, status: int | None, log: list[bytes], *, was_running: b
 
 
 def _failure(kind: str, message: str, log: list[bytes]) -> Failure:
-    return last_words(kind, message, log[-MAX_TAIL_LINES:])
+    return last_words(kind, message, log)
 
 
 def _last(log: list[bytes]) -> str:

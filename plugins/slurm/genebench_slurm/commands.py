@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from genebench._util.text import printable
-from genebench.errors import UserError
+from genebench import UserError
+from genebench.text import printable
 
 LIVE = {
     "PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT",

@@ -14,17 +14,26 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from genebench._util.locks import Lock
-from genebench.engines.monitor import Monitor
-from genebench.engines.queue import Queued
-from genebench.engines.turns import left_of
-from genebench.errors import UserError, counted, some
-from genebench.results.paths import ResultPaths
-from genebench.runs.claims import Claim, claims
-from genebench.runs.execute import describe_job, fail
-from genebench.runs.jobs import Job, Settings
-from genebench.runs.orders import attempts, remove_order, write_attempt, write_order
-from genebench.runs.provenance import now
+from genebench import UserError
+from genebench.files import Lock
+from genebench.scheduling import (
+    Claim,
+    Job,
+    Monitor,
+    Queued,
+    Settings,
+    attempts,
+    claims,
+    describe_job,
+    discard,
+    fail,
+    left_of,
+    now,
+    remove_order,
+    write_attempt,
+    write_order,
+)
+from genebench.text import counted, some
 from genebench_slurm import commands
 from genebench_slurm.causes import MOST_MEMORY, End, Lost, judge
 from genebench_slurm.commands import Queue, SlurmAwayError, Task
@@ -51,6 +60,7 @@ def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:
     Raises:
         UserError: Slurm or a node refuses the jobs, or somebody has cancelled them.
     """
+    settings = replace(settings, local_copy=bool(settings.options["local_copy"]))
     driver = Driver(jobs, settings)
     try:
         yield from driver.ended()
@@ -249,8 +259,7 @@ class Driver:
                 seconds=0.0, peak_memory=end.memory, facts=facts, host=node,
             )  # fmt: skip
         if end.claim:
-            paths = ResultPaths(self._settings.results)
-            paths.claim(job.key, end.claim.generation).unlink(missing_ok=True)
+            discard(self._settings.results, end.claim)
         remove_order(self._settings.results, job.key)
         del self._monitor.pending[job.key]
         self._failed.append(job)
@@ -326,13 +335,10 @@ class Driver:
             time.sleep(_CANCEL_POLL_SECONDS)
         if left:
             log.warning("Slurm still ends arrays %s. See squeue --me.", some(map(str, left)))
-        paths = ResultPaths(self._settings.results)
         for array in owned:
             for key in (key for task in array.tasks for key in task):
-                paths.order(key).unlink(missing_ok=True)
+                remove_order(self._settings.results, key, keep_attempts=True)
             array.remove()
-        with suppress(OSError):  # it holds attempts, or claims and orders of others
-            paths.jobs.rmdir()
 
     def _clean(self) -> None:
         """Remove the folders of arrays whose jobs all have records, or that were not submitted."""

@@ -22,10 +22,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from genebench._util.files import atomic_write, user_errors
-from genebench._util.hashing import KEY
-from genebench._util.locks import Lock, LocksUnsupportedError, lock
-from genebench.results.paths import OTHER_FOLDER
+from genebench.files import Lock, LocksUnsupportedError, atomic_write, lock, user_errors
+from genebench.scheduling import KEY
 from genebench_slurm.script import MARKER
 
 MOST_DEATHS = 3
@@ -125,7 +123,7 @@ class Runs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with user_errors(folder, OTHER_FOLDER):
+        with user_errors(folder, "Name another results folder."):
             folder.mkdir(exist_ok=True)
 
     @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections import defaultdict
@@ -11,15 +10,10 @@ from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
-from genebench._util.hashing import key_of
-from genebench._util.subprocesses import import_path
-from genebench._util.text import visible
-from genebench.data.home import home
-from genebench.engines.node import GRACE_SECONDS
-from genebench.errors import UserError, counted
-from genebench.plugins.files import FILES
-from genebench.runs.jobs import Job, Settings
+from genebench import UserError
+from genebench.scheduling import GRACE_SECONDS, Job, Settings, node_environment
 from genebench.specs import Resources, Value
+from genebench.text import counted, visible
 
 FOLDER = ".slurm"
 """Folder in a results folder that holds a folder for each array."""
@@ -250,17 +244,13 @@ def _extra(args: str) -> list[str]:
 
 def _exports(settings: Settings) -> Iterator[str]:
     """Yield the variables that make a process on a node find the same data and plugins."""
-    variables = {"GENEBENCH_HOME": str(home().absolute()), "GENEBENCH_SEALED": settings.sealed}
-    if files := os.environ.get(FILES):
-        variables[FILES] = files
+    variables = node_environment(settings)
     # Another Python has libraries of its own.
-    if not settings.options["python"]:
-        variables["PYTHONPATH"] = import_path()
+    if settings.options["python"]:
+        del variables["PYTHONPATH"]
     yield from (f"{name}={shlex.quote(value)}" for name, value in variables.items())
 
 
 def preview(jobs: Iterable[Job], settings: Settings) -> str:
     """Return the scripts that a run would submit, for ``genebench run --dry-run``."""
-    return "\n".join(
-        render(array, key_of(array.keys)[:8], settings) for array in arrays(jobs, settings.options)
-    )
+    return "\n".join(render(array, "preview", settings) for array in arrays(jobs, settings.options))

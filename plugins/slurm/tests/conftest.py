@@ -307,7 +307,7 @@ def bench(cluster, controls, tmp_path) -> Iterator[Bench]:
 def cluster(tmp_path_factory) -> Iterator[Cluster]:
     """Start a cluster for all tests, or skip the test and say why."""
     lacking = [tool for tool in TOOLS if not shutil.which(tool)]
-    if lacking:
+    if lacking and "GENEBENCH_REQUIRE_SLURM" not in os.environ:
         pytest.skip(
             f"no Slurm here ({', '.join(lacking)} not found): "
             "apt-get install slurmctld slurmd slurm-client munge"
