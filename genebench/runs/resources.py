@@ -18,7 +18,7 @@ from genebench.specs import DeviceChoice, Resources
 
 FLOAT32_BYTES = 4
 MEMORY_FACTOR = 1.25
-"""Memory to ask for, over the measured peak. Two runs of one job differ by a few per cent."""
+"""Memory to ask for, over the measured peak, which differs between runs and machines."""
 SECONDS_FACTOR = 2.0
 """Time to ask for, over the measured time. Another machine may be half as fast."""
 MORE_MEMORY = 2.0
