@@ -31,7 +31,8 @@ PAGE = Path(__file__).parent / "reference" / "hooks.md"
 EXAMPLE = Path(__file__).parent / "examples" / "every_hook.py"
 
 SPECS = (
-    specs.MethodSpec, specs.Param, specs.MetricSpec, specs.ProtocolSpec, specs.Part,
+    specs.MethodSpec, specs.Param, specs.Needs, specs.Resources,
+    specs.MetricSpec, specs.ProtocolSpec, specs.Part,
     specs.SplitSpec, specs.DatasetSpec, specs.FormatSpec, specs.EngineSpec,
     specs.ReportSpec, specs.ReporterSpec,
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
@@ -14,11 +14,11 @@ from genebench.plugins.registry import registry
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Job, Settings
-from genebench.specs import DeviceChoice, Needs, Resources, Value
+from genebench.specs import DeviceChoice, Resources
 
 FLOAT32_BYTES = 4
 MEMORY_FACTOR = 1.25
-"""Memory to ask for, over the measured peak. Two runs of one job differ by a few per cent."""
+"""Memory to ask for, over the measured peak, which differs between runs and machines."""
 SECONDS_FACTOR = 2.0
 """Time to ask for, over the measured time. Another machine may be half as fast."""
 MORE_MEMORY = 2.0
@@ -30,15 +30,23 @@ LEAST_SECONDS = 60.0
 
 
 class _Measure(NamedTuple):
-    """Memory and time to ask for, according to one earlier fit."""
+    """A fit that was measured, as far as it matters here. Equal ones are merged."""
 
-    params: Mapping[str, Value]
     device: str
     data_bytes: int
-    memory: float
-    seconds: float
     is_enough: bool
     """True if the fit came to its end. One that was stopped at a limit needs more than it had."""
+
+
+class _Request(NamedTuple):
+    """Bytes and seconds to ask for."""
+
+    memory: float
+    seconds: float
+
+
+_Measures = dict[tuple[object, ...], dict[_Measure, _Request]]
+"""Method, preset, and parameters (or none of them, for all) → measured fits."""
 
 
 def with_resources(jobs: Iterable[Job], settings: Settings, store: ResultsStore) -> list[Job]:
@@ -63,8 +71,7 @@ def with_resources(jobs: Iterable[Job], settings: Settings, store: ResultsStore)
     sizes = _Sizes()
     with_theirs = []
     for job in planned:
-        alike = measures[job.method.name, job.preset]
-        estimate = _estimate(job, sizes.of(job), settings.device, alike)
+        estimate = _estimate(job, sizes.of(job), settings.device, measures)
         with_theirs.append(replace(job, resources=_chosen(job, settings, estimate)))
     return with_theirs
 
@@ -108,67 +115,71 @@ class _Sizes:
         return self._sizes[key]
 
 
-def _measures(store: ResultsStore, methods: Iterable[str]) -> dict[tuple[str, str], list[_Measure]]:
-    """Return method and preset → what earlier records of these methods say."""
-    wanted = set(methods)
-    measures: dict[tuple[str, str], list[_Measure]] = defaultdict(list)
+def _measures(store: ResultsStore, methods: Collection[str]) -> _Measures:
+    """Return what earlier records of these methods say."""
+    measures: _Measures = defaultdict(dict)
     for key in store.keys():  # noqa: SIM118  a store is no dictionary
         # A damaged record says nothing here. Reports name it.
         with suppress(UserError):
             record = store.read(key)
-            if record is not None and record.identity.method in wanted:
-                measures[record.identity.method, record.preset] += _measured(record)
+            if record is not None and record.identity.method in methods:
+                _add(measures, record)
     return measures
 
 
-def _measured(record: Record) -> list[_Measure]:
-    """Return what a record says, or nothing if it ended for a reason that says nothing."""
+def _add(measures: _Measures, record: Record) -> None:
+    """Add what a record says, unless it ended for a reason that says nothing."""
     reached = record.failure.kind if record.failure else ""
     # A peak of the whole process may be that of an earlier job.
     is_measured = record.peak_memory > 0 and record.peak_memory_scope == "job"
     if not is_measured or reached not in ("", "MemoryLimit", "TimeLimit"):
-        return []
+        return
+    data_bytes = FLOAT32_BYTES * record.profiles["train"] * sum(record.genes.values())
+    measure = _Measure(record.provenance.device, data_bytes, is_enough=not reached)
     factor = MORE_MEMORY if reached == "MemoryLimit" else MEMORY_FACTOR
-    return [
-        _Measure(
-            params=record.identity.params,
-            device=record.provenance.device,
-            data_bytes=FLOAT32_BYTES * record.profiles["train"] * sum(record.genes.values()),
-            memory=factor * record.peak_memory + OVERHEAD_BYTES,
-            seconds=max(LEAST_SECONDS, SECONDS_FACTOR * sum(record.seconds.values())),
-            is_enough=not reached,
-        )
-    ]
+    memory = factor * record.peak_memory + OVERHEAD_BYTES
+    seconds = max(LEAST_SECONDS, SECONDS_FACTOR * sum(record.seconds.values()))
+    method = record.identity.method, record.preset
+    # Merged at once: a sweep of 10,000 jobs is not to look at 10,000 records for each.
+    for group in (method, (*method, *sorted(record.identity.params.items()))):
+        other = measures[group].get(measure, _Request(0, 0))
+        measures[group][measure] = _Request(max(memory, other.memory), max(seconds, other.seconds))
 
 
-def _estimate(
-    job: Job, data_bytes: int, wanted: DeviceChoice, measures: Iterable[_Measure]
-) -> Resources:
+def _estimate(job: Job, data_bytes: int, wanted: DeviceChoice, measures: _Measures) -> Resources:
     """Return the resources of a job by its declared needs and by measurements."""
     needs = job.method.needs_for(job.preset)
     device: DeviceChoice = wanted if "cuda" in job.method.devices else "cpu"
     declared = needs.of(data_bytes, device)
-    # A network on a GPU needs less memory, and far less time.
-    alike = [each for each in measures if device in ("auto", each.device)]
-    equal = [each for each in alike if each.params == job.params]
-    if any(each.is_enough and each.data_bytes >= data_bytes for each in equal):
-        needed = [_scaled(each, needs, declared) for each in equal]
-    else:
-        needed = [_scaled(each, needs, declared) for each in alike]
-        needed.append((declared.memory, declared.seconds))
-    memory, seconds = (max(numbers) for numbers in zip(*needed, strict=True))
-    return replace(declared, memory=int(memory), seconds=seconds)
+    method = job.method.name, job.preset
+    alike, equal = (
+        # A network on a GPU needs less memory, and far less time.
+        {each: asked for each, asked in measures.get(group, {}).items()
+         if device in ("auto", each.device)}
+        for group in (method, (*method, *sorted(job.params.items())))
+    )  # fmt: skip
+    is_bounded = any(each.is_enough and each.data_bytes >= data_bytes for each in equal)
+    requests = [
+        _scaled(asked, needs.of(each.data_bytes, device), declared)
+        for each, asked in (equal if is_bounded else alike).items()
+    ]
+    if not is_bounded:
+        requests.append(_Request(declared.memory, declared.seconds))
+    return replace(
+        declared,
+        memory=int(max(each.memory for each in requests)),
+        seconds=max(each.seconds for each in requests),
+    )
 
 
-def _scaled(measure: _Measure, needs: Needs, declared: Resources) -> tuple[float, float]:
-    """Return memory and seconds of a measure, scaled to other data as the declared needs are.
+def _scaled(asked: _Request, there: Resources, here: Resources) -> _Request:
+    """Return a request for other data: it differs as the declared resources differ.
 
     Plain proportion would scale the libraries, too: 300 MB for 0.2 MB of data.
     """
-    there = needs.of(measure.data_bytes, "auto")
-    return (
-        measure.memory * (declared.memory / there.memory if there.memory else 1.0),
-        measure.seconds * (declared.seconds / there.seconds if there.seconds else 1.0),
+    return _Request(
+        asked.memory * (here.memory / there.memory if there.memory else 1.0),
+        asked.seconds * (here.seconds / there.seconds if there.seconds else 1.0),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genebench import hookimpl
-from genebench.specs import MethodSpec, Param
+from genebench.specs import MethodSpec, Needs, Param
 from genebench.training import training_params
 
 genebench_contract = 1
@@ -114,6 +114,27 @@ TRAINING = (
     ),
 )  # fmt: skip
 
+# The time grows with epochs × profiles × genes, and so with the data. Ablations have the needs of
+# GGAN, though most are cheaper. The first record of each lowers them.
+NEEDS = {
+    # For a laptop. Measured: 0.33 GB and 4 s for 0.2 MB of data.
+    "tiny": Needs(
+        cpus=1, memory=1 << 30, memory_per_byte=2.0, seconds=300.0, seconds_per_gigabyte=6000.0
+    ),
+    # For few CPUs. Measured on one: 1.1 GB for 378 profiles of 8,530 genes, and 280 to 480 s for
+    # each epoch and GB, with those and with simulated profiles.
+    "small": Needs(
+        cpus=2, memory=2 << 30, memory_per_byte=2.0, seconds=600.0, seconds_per_gigabyte=50000.0
+    ),
+    # For a GPU. Memory was measured on a CPU: 11.5 GB at 10,463 genes without the data, of which
+    # weights, moments and one best epoch are 8.6 GB. A second best epoch takes 2.1 GB. On a GPU,
+    # checkpoints pass through memory, too. The time on a GPU is calculated, not measured: 34
+    # minutes for 3.7 GB on an H200. Six times as much is for older ones. A CPU takes weeks.
+    "paper": Needs(
+        cpus=4, memory=20 << 30, memory_per_byte=1.5, seconds=900.0, seconds_per_gigabyte=3600.0
+    ),
+}
+
 
 @hookimpl
 def genebench_methods() -> list[MethodSpec]:
@@ -155,4 +176,5 @@ def _spec(
         params=(*NETWORK, *ingredients, *TRAINING),
         stochastic=True,
         devices=("cpu", "cuda"),
+        needs=NEEDS,
     )

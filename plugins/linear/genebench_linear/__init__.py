@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genebench import hookimpl
-from genebench.specs import Device, MethodSpec, Param
+from genebench.specs import Device, MethodSpec, Needs, Param
 
 genebench_contract = 1
 
@@ -12,6 +12,17 @@ PER_GENE = Param(
     name="per_gene", default=False,
     help="choose a λ for each target gene, not one for all as published",
 )  # fmt: skip
+
+# Measured on two processors without a GPU: 0.6 GB (LSR-L1: 0.8 GB) for 378 profiles of 8,530 genes,
+# and at the published size, 3.7 GB of data, 1.2 GB (LSR-L1: 1.4 GB). There, reading the data takes
+# most of the time: 24 s for LSR, 61 s for LSR-L2, 110 s for LSR-L1. A network disk may be far
+# slower. LSR-L1's path also takes two minutes for few profiles of many genes, on one processor.
+NEEDS = Needs(
+    cpus=2, memory=1536 << 20, memory_per_byte=0.15, seconds=600.0, seconds_per_gigabyte=60.0
+)
+L1_NEEDS = Needs(
+    cpus=2, memory=1536 << 20, memory_per_byte=0.15, seconds=900.0, seconds_per_gigabyte=120.0
+)
 
 
 @hookimpl
@@ -25,6 +36,7 @@ def genebench_methods() -> list[MethodSpec]:
             code="genebench_linear.method:LSR",
             devices=DEVICES,
             reference="Wang et al. 2018, Eq. 8",
+            needs={"paper": NEEDS},
         ),
         MethodSpec(
             name="lsr-l2",
@@ -33,6 +45,7 @@ def genebench_methods() -> list[MethodSpec]:
             code="genebench_linear.method:LSRL2",
             devices=DEVICES,
             reference="Wang et al. 2018, Eq. 9, where λ is scikit-learn's Ridge alpha",
+            needs={"paper": NEEDS},
             params=(
                 # Four λ for each power of ten.
                 Param(
@@ -57,6 +70,7 @@ def genebench_methods() -> list[MethodSpec]:
             code="genebench_linear.l1:LSRL1",
             devices=DEVICES,
             reference="Wang et al. 2018, Eq. 10, where λ is 2·n·alpha of scikit-learn's Lasso",
+            needs={"paper": L1_NEEDS},
             params=(
                 Param(
                     name="lambdas", default=16, minimum=2, maximum=1000,
