@@ -34,6 +34,7 @@ from genebench.runs.config import (
 )
 from genebench.runs.execute import check
 from genebench.runs.jobs import Job, Settings, default_seal, seal_choice
+from genebench.runs.orders import remove_outdated
 from genebench.runs.plan import Plan, Request, make_plan, merge_plans, wanted_metrics
 from genebench.runs.resources import with_resources
 from genebench.runs.suite import Run, Suite, texts
@@ -445,6 +446,7 @@ def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None)
     launch = _engine_code(spec, spec.code)
     store = ResultsStore(settings.results)
     store.prepare()
+    remove_outdated(settings.results)
     for job in jobs:
         # An engine that contains methods creates them only where their jobs run.
         check(job, settings, create=not spec.contains, device=not spec.many_machines)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from genebench.engines.environment import node_environment
     from genebench.engines.monitor import Monitor
     from genebench.engines.node import (
+        BROKEN,
         CLAIMED,
         DONE,
         GRACE_SECONDS,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from genebench.runs.provenance import now
 
 __all__ = [
+    "BROKEN",
     "CLAIMED",
     "DONE",
     "GRACE_SECONDS",
@@ -69,6 +71,7 @@ _MODULES = {
     "genebench.engines.environment": ("node_environment",),
     "genebench.engines.monitor": ("Monitor",),
     "genebench.engines.node": (
+        "BROKEN",
         "CLAIMED",
         "DONE",
         "GRACE_SECONDS",

@@ -81,10 +81,15 @@ def reason_of(error: Exception) -> str:
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path, *, new: bool = False) -> Iterator[IO[bytes]]:
     """Open a temporary file that replaces ``path`` if the block succeeds, and else is removed.
 
+    Args:
+        path: the file.
+        new: whether the file must not exist. Of several processes, one creates it.
+
     Raises:
+        FileExistsError: it is to be new, and it exists.
         OSError: the file cannot be written, or ``path`` is a device or a pipe.
     """
     # A rename would put a file in the place of /dev/null, for every program of the machine.
@@ -99,7 +104,25 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             # then be empty.
             os.fsync(stream.fileno())
         make_readable(temporary)
-        temporary.replace(path)
+        if not new or not _linked(temporary, path):
+            temporary.replace(path)
+
+
+def _linked(temporary: Path, path: Path) -> bool:
+    """Give a file a second name, which must be new. Return whether the system can do that.
+
+    Raises:
+        FileExistsError: the name exists.
+    """
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # some file systems have no links
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        return False
+    return True
 
 
 def sync_folder(folder: Path) -> None:

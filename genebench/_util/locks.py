@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from genebench._util.retries import retried
+
 try:
     import fcntl
 except ImportError:  # not on Windows
@@ -84,7 +86,7 @@ def _flock(handle: int, *, shared: bool, wait: bool) -> None:
         raise LocksUnsupportedError(errno.ENOTSUP, "no locks on this system")
     mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(handle, mode if wait else mode | fcntl.LOCK_NB)
+        retried(lambda: fcntl.flock(handle, mode if wait else mode | fcntl.LOCK_NB))
     except BlockingIOError:
         raise
     except OSError as error:

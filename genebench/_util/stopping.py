@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event
 
-_asked = Event()
+_state = {"asked": False}
 _listeners: list[Callable[[], object]] = []
 
 
@@ -20,19 +19,20 @@ class StoppedError(KeyboardInterrupt):
 
 def ask_to_stop(*_: object) -> None:
     """Ask the job of this process to stop. May be used as a handler of signals."""
-    _asked.set()
+    # A plain value: a handler of signals may interrupt whoever holds a lock.
+    _state["asked"] = True
     for listener in _listeners:
         listener()
 
 
 def stop_is_asked() -> bool:
     """Return whether the job of this process was asked to stop."""
-    return _asked.is_set()
+    return _state["asked"]
 
 
 def forget() -> None:
     """Forget a request, before the next job."""
-    _asked.clear()
+    _state["asked"] = False
 
 
 @contextmanager

@@ -193,7 +193,7 @@ def job(
         output.message(f"nothing to do: the results of job {key} are in {results}")
         return status_of([record for record in [store.read(key)] if record])
     status = node.run_jobs(results.absolute(), [key], grace=node.GRACE_SECONDS, retry_memory=False)
-    if status == node.REFUSED:
+    if status in {node.REFUSED, node.BROKEN}:
         return USER_ERROR
     records = [record for record in map(store.read, keys) if record]
     return STOPPED if status or len(records) < len(keys) else status_of(records)

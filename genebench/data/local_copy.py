@@ -83,7 +83,7 @@ def local_home(datasets: Iterable[tuple[str, str]]) -> Iterator[Path]:
 
 
 def local_copy(name: str, digest: str, folder: Path) -> Dataset:
-    """Return the copy of a dataset in a data folder of this node. It is made by whoever is first.
+    """Return the copy of a dataset in a data folder of this node. The first process makes it.
 
     Args:
         name: name that the dataset is prepared under.

@@ -3,8 +3,8 @@
 A method that loops for ever, ends or crashes its process, or takes all memory becomes a failed
 record. The record is written from here, and holds the last output of the job.
 
-A subprocess that has executed nothing but trusted code serves the next job as well. It has imported
-torch already, which takes seconds.
+A subprocess in which no stranger's method ran serves the next job as well. It has imported torch
+already, which takes seconds.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Container:
 
 
 def _is_trusted(job: Job, settings: Settings) -> bool:
-    """Return whether the subprocess of a job executes no code of strangers."""
+    """Return whether the subprocess of a job executes no method of a stranger."""
     shipped = registry().methods.plugins[job.method.name].distribution in SHIPPED
     return shipped or is_sealed(job.method.name, settings.sealed)
 
@@ -220,7 +220,7 @@ class _Watch:
         return False
 
     def _take(self, worker: Worker) -> None:
-        """Take the events that have arrived. Events of another shape are the caller's matter.
+        """Take the events that have arrived, and pass all of them on.
 
         Raises:
             UserError: the worker has refused the job.

@@ -23,6 +23,7 @@ class Monitor:
         self.claims: dict[str, Claim] = {}
         self._store = ResultsStore(settings.results)
         self._started: dict[str, int] = {}
+        self._earlier: dict[str, int] = {}
 
     def poll(self) -> list[Job]:
         """Return the jobs that have ended since the last look: those with newer records.
@@ -56,9 +57,16 @@ class Monitor:
 
     def _has_ended(self, evaluation: Evaluation) -> bool:
         """Return whether an evaluation whose record exists has a newer one."""
-        return not evaluation.replaces or bool(
-            self._store.newer(evaluation.key, evaluation.replaces)
-        )
+        if not evaluation.replaces:
+            return True
+        # Reading 10,000 records takes seconds, and looking at their times does not.
+        changed = self._store.paths.record(evaluation.key).stat().st_mtime_ns
+        if self._earlier.get(evaluation.key) == changed:
+            return False
+        has_ended = self._store.newer(evaluation.key, evaluation.replaces) is not None
+        if not has_ended:
+            self._earlier[evaluation.key] = changed
+        return has_ended
 
     def _notify(self, job: Job, claim: Claim, before: Claim | None) -> None:
         # A job that another process has taken over starts again.

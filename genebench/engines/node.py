@@ -11,10 +11,11 @@ Exit status:
 
 ====  ==============================================================================
 0     all jobs have records, written here or elsewhere
-2     a job was refused, because this machine would not do what was planned
+2     a job was refused: this machine would not do what was planned, or has no order for it
 75    stopped by a signal, without a record (EX_TEMPFAIL of sysexits.h: try again)
 76    the memory that the scheduler gives was too little, and there is no record
 77    another process runs a job
+78    this machine cannot run a job: it sees no data, or cannot write results (EX_CONFIG)
 ====  ==============================================================================
 
 SIGTERM and SIGUSR1 ask to stop: a training finishes its epoch, and writes a checkpoint. SIGINT
@@ -33,6 +34,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from genebench._util.hashing import KEY
 from genebench._util.text import printable
 from genebench._util.threads import cap_threads
 from genebench.data.home import HOME, SHARED_HOME, home
@@ -41,13 +43,21 @@ from genebench.engines.contained import Container, Ending, Stop
 from genebench.engines.turns import left_of
 from genebench.errors import UserError
 from genebench.processes.worker import Event
+from genebench.results.store import ResultsStore
 from genebench.runs.claims import ClaimedError, HeldClaim, claimed
 from genebench.runs.jobs import Job
-from genebench.runs.orders import Attempt, Order, read_order, remove_order, write_attempt
+from genebench.runs.orders import (
+    Attempt,
+    Cause,
+    Order,
+    read_order,
+    remove_order,
+    write_attempt,
+)
 
 log = logging.getLogger("genebench")
 
-DONE, REFUSED, STOPPED, MEMORY, CLAIMED = 0, 2, 75, 76, 77
+DONE, REFUSED, STOPPED, MEMORY, CLAIMED, BROKEN = 0, 2, 75, 76, 77, 78
 """Exit statuses."""
 
 GRACE_SECONDS = 25.0
@@ -76,30 +86,49 @@ class Node:
         """Execute a job, unless it has newer records. Return an exit status.
 
         Raises:
-            UserError: there is no such order, or the results cannot be written.
+            UserError: there is no such order, or this machine would not do what was planned.
         """
-        order = read_order(self._results, key)
+        try:
+            order = read_order(self._results, key)
+        except UserError:
+            # An order goes when its job is done. A task that is started again finds none.
+            if KEY.fullmatch(key) and ResultsStore(self._results).read(key):
+                return DONE
+            raise
         try:
             order.check()
-            with claimed(self._results, key, order.job.label, self._lose) as claim:
+        except UserError as error:
+            self._note(key, "refused", str(error))
+            raise
+        try:
+            with claimed(self._results, order.job, self._lose) as claim:
                 job = left_of(order.job, order.settings)
                 ending = self._execute(job, order, claim) if job else None
         except ClaimedError:
             return CLAIMED
         except UserError as error:
-            attempt = Attempt(cause="refused", host=_host(), message=str(error))
-            write_attempt(self._results, key, attempt)
-            raise
+            log.error("%s", printable(str(error)))  # noqa: TRY400  a mistake, no bug
+            self._note(key, "broken", str(error))
+            return BROKEN
         if ending is None or ending.cause == "recorded":
             remove_order(self._results, key)
             return DONE
         is_memory = ending.cause == "memory"
-        attempt = Attempt(
-            cause="memory" if is_memory else "terminated",
-            host=_host(), device=ending.device, memory=ending.memory,
-        )  # fmt: skip
-        write_attempt(self._results, key, attempt)
+        self._note(key, "memory" if is_memory else "terminated", ending=ending)
         return MEMORY if is_memory else STOPPED
+
+    def _note(
+        self, key: str, cause: Cause, message: str = "", ending: Ending | None = None
+    ) -> None:
+        """Write down an attempt that has ended without a record, where that is possible."""
+        device, memory = (ending.device, ending.memory) if ending else ("", 0)
+        attempt = Attempt(
+            cause=cause, host=socket.gethostname(), device=device, message=message, memory=memory
+        )
+        try:
+            write_attempt(self._results, key, attempt)
+        except UserError as error:
+            log.error("%s", printable(str(error)))  # noqa: TRY400  a mistake, no bug
 
     def close(self) -> None:
         """End the subprocess of the jobs."""
@@ -145,10 +174,6 @@ class Node:
     def _lose(self) -> None:
         """Stop at once: another process has taken the job over."""
         self._stop.ask(0.0)
-
-
-def _host() -> str:
-    return socket.gethostname()
 
 
 def main() -> None:

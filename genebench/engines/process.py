@@ -11,9 +11,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 
+from genebench._util.stopping import StoppedError
 from genebench._util.text import printable
-from genebench.engines.contained import Container
+from genebench.engines.contained import Container, Stop
 from genebench.engines.turns import in_turn
+from genebench.errors import UserError
 from genebench.processes.worker import Event
 from genebench.results.store import ResultsStore
 from genebench.runs.claims import HeldClaim
@@ -29,17 +31,25 @@ def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:
     Raises:
         UserError: a job failed because of a mistake of the user, or memory cannot be measured.
     """
-    container = Container()
+    container, stop = Container(), Stop()
 
     def run_apart(job: Job, claim: HeldClaim) -> None:
         notify("genebench_job_started", watchers_only=True, job=job)
-        container.run(job, settings, lambda event: pass_on(event, job, claim))
+        ending = container.run(job, settings, lambda event: pass_on(event, job, claim), stop=stop)
+        if stop.deadline is not None:
+            stop.deadline = None
+            raise StoppedError
+        if ending.cause == "stopped":
+            raise UserError(
+                f"{job.label} was stopped. Run the same command again. It continues where the "
+                "method has left a checkpoint."
+            )
         store = ResultsStore(settings.results)
         records = [record for item in job.evaluations if (record := store.read(item.key))]
         notify("genebench_job_finished", watchers_only=True, job=job, records=records)
 
     try:
-        yield from in_turn(jobs, settings, run_apart)
+        yield from in_turn(jobs, settings, run_apart, lost=lambda: stop.ask(0.0))
     finally:
         container.close()
 

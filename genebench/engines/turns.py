@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from genebench._util.stopping import StoppedError, ask_to_stop, forget
 from genebench.results.store import ResultsStore
 from genebench.runs.claims import ClaimedError, HeldClaim, claimed
 from genebench.runs.jobs import Job, Settings
@@ -29,16 +30,26 @@ def left_of(job: Job, settings: Settings) -> Job | None:
 
 
 def in_turn(
-    jobs: Iterable[Job], settings: Settings, execute: Callable[[Job, HeldClaim], object]
+    jobs: Iterable[Job],
+    settings: Settings,
+    execute: Callable[[Job, HeldClaim], object],
+    lost: Callable[[], object] = ask_to_stop,
 ) -> Iterator[Job]:
     """Execute each job that no other process has executed or runs. Yield it once it has ended.
+
+    Args:
+        jobs: the jobs.
+        settings: how they are executed.
+        execute: executes a job, or raises StoppedError if it was asked to stop.
+        lost: asks the present job to stop, because another process has taken it over. That may
+            happen to a process that stood still for long.
 
     Raises:
         UserError: a job has a mistake of the user's, or the results cannot be written.
     """
     waiting: list[Job] = []
     for job in jobs:
-        if _is_over(job, settings, execute):
+        if _is_over(job, settings, execute, lost):
             yield job
         else:
             waiting.append(job)
@@ -48,18 +59,25 @@ def in_turn(
         time.sleep(_POLL_SECONDS)
         # A list, because a job that is over is taken out of it.
         for job in list(waiting):
-            if _is_over(job, settings, execute):
+            if _is_over(job, settings, execute, lost):
                 waiting.remove(job)
                 yield job
 
 
-def _is_over(job: Job, settings: Settings, execute: Callable[[Job, HeldClaim], object]) -> bool:
+def _is_over(
+    job: Job,
+    settings: Settings,
+    execute: Callable[[Job, HeldClaim], object],
+    lost: Callable[[], object],
+) -> bool:
     """Execute a job unless another process does. Return whether it has records now."""
     try:
-        with claimed(settings.results, job.key, job.label) as claim:
+        with claimed(settings.results, job, lost) as claim:
             # Looked up under the claim: another process may have finished it just before.
             if left := left_of(job, settings):
                 execute(left, claim)
             return True
-    except ClaimedError:
+    except (ClaimedError, StoppedError):
         return False
+    finally:
+        forget()

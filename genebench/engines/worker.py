@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 
-from genebench._util.stopping import forget, stop_is_asked
+from genebench._util.stopping import stop_is_asked
 from genebench.errors import UserError
 from genebench.hookspecs import hookimpl
 from genebench.methods.device import resolve_device
@@ -33,7 +33,6 @@ def main() -> None:
     logging.getLogger("genebench").addHandler(_WarningSender(send))
     progress = _ProgressSender(send)
     for line in lines:
-        forget()
         try:
             order = decoded(line)
             order.check()

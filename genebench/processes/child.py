@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NoReturn
 
-from genebench._util.stopping import ask_to_stop
+from genebench._util.stopping import ask_to_stop, forget
 
 Send = Callable[[dict[str, Any]], None]
 """Function that sends an event to the process that started this one."""
@@ -37,11 +37,11 @@ def receive_orders() -> tuple[Iterator[bytes], Send]:
     """Return the lines of standard input as they come, and the function that sends events.
 
     A thread reads the lines. It ends this process when no more can come, because then the process
-    that gives the orders is gone. What the present job raises from then on is nobody's result.
+    that gives the orders is gone. An exception after that would be no result of the job.
     """
     send = _sender()
     # A scheduler may send it to all processes of a job, instead of to the first one only.
-    signal.signal(signal.SIGTERM, ask_to_stop)
+    stop_on_sigterm()
     orders = os.fdopen(os.dup(0), "rb")
     _close_input()
     waiting: SimpleQueue[bytes] = SimpleQueue()
@@ -51,11 +51,19 @@ def receive_orders() -> tuple[Iterator[bytes], Send]:
             if line == STOP:
                 ask_to_stop()
             else:
+                # Here, because a request to stop may follow before the job begins.
+                forget()
                 waiting.put(line)
         os._exit(0)
 
     Thread(target=read, daemon=True).start()
     return iter(waiting.get, None), send
+
+
+def stop_on_sigterm() -> None:
+    """Make SIGTERM a request to stop in this process. Processes that it forks end as usual."""
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 def _sender() -> Send:

@@ -21,7 +21,7 @@ from genebench.specs import check_name
 class Head(BaseModel):
     """The part of a :class:`~genebench.results.record.Record` that a list shows.
 
-    Its values meet the conditions of a record's. Nobody has looked at the rest of the record.
+    Its values meet the conditions of a record's. The rest of the record is not checked.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)

@@ -18,7 +18,7 @@
         records/                          empty files, named by the keys that the fit is for
         .lock                             locked by jobs that use the folder
     <results>/.jobs/<key>.order.json      a job that waits to be run on some machine
-    <results>/.jobs/<key>.<n>.claim       who runs a job now: host, process and progress
+    <results>/.jobs/<key>.claims/<n>      who works on a record now: host, process and progress
     <results>/.jobs/<key>.attempts        attempts at a job that ended without a record
 
 The key of a job is that of its first record. ``<digest>`` begins the SHA-256 that the record has of
@@ -35,6 +35,7 @@ from pathlib import Path
 
 from genebench._util.files import user_errors
 from genebench._util.hashing import KEY, key_of
+from genebench._util.retries import retried
 from genebench.results.record import UNSAVED, Identity, Kept, Record
 
 LAYOUT_FILE = "genebench-results.json"
@@ -51,6 +52,9 @@ CHECKPOINT_FOLDERS = ".*.work"
 
 JOBS_FOLDER = ".jobs"
 """Name of the folder of orders, claims and attempts."""
+
+CLAIMS_SUFFIX = ".claims"
+"""End of the names of folders of claims."""
 
 _RECORD_SUFFIX, _VECTORS_SUFFIX = "json", "npz"
 _KEPT_SUFFIXES: Mapping[Kept, str] = {
@@ -98,7 +102,7 @@ class ResultPaths:
         """Return the names of all files. There are none without a folder."""
         with user_errors(self.root, OTHER_FOLDER, trouble="cannot be read"):
             try:
-                return [path.name for path in self.root.iterdir()]
+                return retried(lambda: [path.name for path in self.root.iterdir()])
             except (FileNotFoundError, NotADirectoryError):
                 return []
 
@@ -169,9 +173,9 @@ class ResultPaths:
         """Return the path of a job's order."""
         return self.jobs / f"{key}.order.json"
 
-    def claim(self, key: str, generation: int) -> Path:
-        """Return the path of a claim to a job. Those that take over have higher generations."""
-        return self.jobs / f"{key}.{generation}.claim"
+    def claims(self, key: str) -> Path:
+        """Return the folder of the claims to a key. Their names are their generations."""
+        return self.jobs / f"{key}{CLAIMS_SUFFIX}"
 
     def attempts(self, key: str) -> Path:
         """Return the path of a job's attempts."""

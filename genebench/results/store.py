@@ -12,6 +12,7 @@ import json
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from functools import partial
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -200,7 +201,8 @@ class ResultsStore:
         try:
             with as_user_error(path, "cannot be read", _CHECK_FILE):
                 try:
-                    record = Record.model_validate_json(read_file(path, RECORD_BYTES))
+                    content = retried(lambda: read_file(path, RECORD_BYTES))
+                    record = Record.model_validate_json(content)
                 except ValidationError as error:
                     raise UserError(f"{path}: {_explain(error)}") from error
         except (FileNotFoundError, NotADirectoryError):
@@ -361,23 +363,34 @@ class ResultsStore:
             UserError: the disk is full, or the folder cannot be written to.
         """
         with user_errors(self.root, OTHER_FOLDER):
+            if first := self._first(record, replaces):
+                return first
             if record.status == "done":
                 content = BytesIO()
                 write_npz(content, vectors)
                 digest = hashlib.sha256(content.getbuffer()).hexdigest()
                 path = self.paths.new(record.key, digest)
-                retried(lambda: _write_atomically(path, content.getvalue()))
+                retried(partial(_write_atomically, path, content.getbuffer()))
                 record = record.model_copy(update={"vectors": digest})
             record = record.with_checksum()
-            path, document = self.paths.record(record.key), record.model_dump_json(indent=1)
-            first = None if replaces is None else self.newer(record.key, replaces)
-            if first and not (first.status == "failed" and record.status == "done"):
-                return first
             # Last of all files: a crash before this line leaves a key without a record, which runs
             # again, and never a record without its files.
-            retried(lambda: _write_atomically(path, document.encode()))
+            path, document = self.paths.record(record.key), record.model_dump_json(indent=1)
+            try:
+                new = replaces == ""
+                retried(partial(_write_atomically, path, document.encode(), new=new))
+            except FileExistsError:
+                if first := self._first(record, replaces):
+                    return first
+                retried(partial(_write_atomically, path, document.encode()))
             sync_folder(self.root)
         return record
+
+    def _first(self, record: Record, replaces: str | None) -> Record | None:
+        """Return the record that stays in the place of a new one, or None."""
+        first = None if replaces is None else self.newer(record.key, replaces)
+        is_worse = first is not None and first.status == "failed" and record.status == "done"
+        return None if is_worse else first
 
     @contextmanager
     def scratch(self, key: str) -> Iterator[Path]:
@@ -490,8 +503,13 @@ class ResultsStore:
                         path.unlink()
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
-    with atomic_write(path) as stream:
+def _write_atomically(path: Path, content: bytes | memoryview, *, new: bool = False) -> None:
+    """Write a file.
+
+    Raises:
+        FileExistsError: it is to be new, and another process was faster.
+    """
+    with atomic_write(path, new=new) as stream:
         stream.write(content)
 
 

@@ -1,27 +1,32 @@
-"""Claims: files in the results folder that say which process runs a job now.
+"""Claims: files in the results folder that say which process works on a record now.
 
-A claim has a heartbeat: its process touches the file. Its age is judged by the clock of the file
-system, because the clocks of two machines may differ. A claim that nobody touched for long is
-lost, and another process takes over: it creates a claim of the next generation. A file can be
-created once only, so just one process succeeds. A process that finds a higher generation than its
-own has lost the job, and stops.
+A job claims all of its records, so that two jobs exclude each other also if they have only one
+record in common. A claim has a heartbeat: its process touches the file. Its age is judged by the
+clock of the file system, because the clocks of two machines may differ.
 
-The claim also holds the progress of the job, which other processes read.
+A claim that nobody touched for long is lost, and another process takes over: it creates a claim of
+a higher generation. A file can be created once only, so just one process succeeds. A process that
+finds a higher generation than its own has lost the job, and stops.
+
+A claim also holds the progress of the job, which other processes read.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -31,8 +36,9 @@ from genebench._util.retries import retried
 from genebench._util.text import encodable
 from genebench.errors import UserError
 from genebench.results.limits import LINE_LETTERS, NAME_LETTERS, cut
-from genebench.results.paths import OTHER_FOLDER, ResultPaths
+from genebench.results.paths import CLAIMS_SUFFIX, OTHER_FOLDER, ResultPaths
 from genebench.results.untrusted import read_file
+from genebench.runs.jobs import Job
 from genebench.runs.provenance import now
 
 LOST_AFTER = "GENEBENCH_LOST_AFTER"
@@ -43,7 +49,7 @@ _BEATS = 6
 """Heartbeats in that time."""
 _CLAIM_BYTES = 16 << 10
 """Most bytes of a claim's file."""
-_FILE = re.compile(rf"({KEY.pattern})\.(\d{{1,9}})\.claim")
+_GENERATION = re.compile(r"[1-9]\d{0,8}")
 _DISPLAYED_SECONDS = 1.0
 """Least time between two writes of progress."""
 
@@ -53,17 +59,19 @@ class Claim:
     """A process that runs a job, and how far it is."""
 
     key: str = ""
-    """Key of the job."""
+    """Key of the record."""
     generation: int = 0
-    """Number of the claim among all claims to this job."""
+    """Number of the claim among all claims to this key."""
+    job: str = ""
+    """Key of the job."""
     host: str
     """Machine of the process."""
-    space: str
-    """Boot and namespace that its number is valid in."""
+    namespace: str
+    """Boot and namespace in which the process id is valid. Empty if they are not known."""
     pid: int
-    """Number of the process."""
-    born: str
-    """When the process was started, in ticks since the boot. Numbers are used again."""
+    """Id of the process."""
+    start_ticks: str
+    """When the process was started, in ticks since the boot. Ids are used again."""
     started: str
     """When the job was started (UTC, ISO 8601)."""
     label: str = ""
@@ -82,9 +90,9 @@ class Claim:
     @property
     def is_stale(self) -> bool:
         """Return whether the process is lost: it has ended, or has no heartbeat any more."""
-        here = (self.host, self.space) == (_host(), _space())
-        if here and self.space:
-            return _born(self.pid) != self.born
+        here = (self.host, self.namespace) == (_host(), _namespace())
+        if here and self.namespace:
+            return _start_ticks(self.pid) != self.start_ticks
         return self.age_seconds > lost_seconds()
 
 
@@ -112,7 +120,7 @@ def lost_seconds() -> float:
 
 
 def claims(results: Path) -> list[Claim]:
-    """Return the claims to jobs of a results folder: for each job, that of the last generation.
+    """Return the claims in a results folder: for each key, that of the last generation.
 
     A file that is not written yet, or damaged, is left out: its process writes it again.
 
@@ -122,41 +130,40 @@ def claims(results: Path) -> list[Claim]:
     paths = ResultPaths(results)
     with user_errors(paths.root, OTHER_FOLDER, trouble="cannot be read"):
         try:
-            names = [path.name for path in paths.jobs.iterdir()]
+            names = retried(lambda: [path.name for path in paths.jobs.iterdir()])
         except FileNotFoundError:
             return []
-        last: dict[str, int] = {}
-        for match in filter(None, map(_FILE.fullmatch, names)):
-            last[match[1]] = max(last.get(match[1], 0), int(match[2]))
-        try:
-            present = _clock(paths.jobs) if last else 0.0
-        except FileNotFoundError:  # the folder went with the last claim
+        folders = (name for name in names if name.endswith(CLAIMS_SUFFIX))
+        keys = filter(KEY.fullmatch, (name.removesuffix(CLAIMS_SUFFIX) for name in folders))
+        last = {key: max(_generations(paths, key), default=0) for key in keys}
+        if not any(last.values()):
             return []
-        read = (_read(paths, key, generation, present) for key, generation in last.items())
+        present = _clock(paths.jobs)
+        read = (_read(paths, key, number, present) for key, number in last.items() if number)
         return [claim for claim in read if claim]
 
 
 def discard(results: Path, claim: Claim) -> None:
     """Remove the claim of a process that is lost, so that nobody waits for it."""
-    with suppress(OSError):
-        ResultPaths(results).claim(claim.key, claim.generation).unlink()
+    _remove(ResultPaths(results), claim.key, [claim.generation])
 
 
 class HeldClaim:
-    """A claim of this process.
+    """The claims of this process to the records of a job.
 
     Args:
         paths: paths of the results folder.
-        claim: its content.
+        claims: their content.
         lost: called, in a thread, when another process has taken the job over.
     """
 
-    def __init__(self, paths: ResultPaths, claim: Claim, lost: Callable[[], object]) -> None:
-        self._path = paths.claim(claim.key, claim.generation)
-        self._next = paths.claim(claim.key, claim.generation + 1)
+    def __init__(
+        self, paths: ResultPaths, claims: Sequence[Claim], lost: Callable[[], object]
+    ) -> None:
         self._paths = paths
-        self._claim = claim
+        self._claims = list(claims)
         self._lost = lost
+        self._pause = lost_seconds() / _BEATS
         self._changed = Event()
         self._ended = Event()
         self._thread = Thread(target=self._beat, daemon=True)
@@ -164,118 +171,164 @@ class HeldClaim:
 
     def report(self, done: int, total: int, message: str) -> None:
         """Write the progress of the job, unless the last was written just now."""
-        self._claim = replace(
-            self._claim, done=done, total=total, message=cut(encodable(message), LINE_LETTERS)
-        )
-        self._changed.set()
+        self._change(done=done, total=total, message=cut(encodable(message), LINE_LETTERS))
 
     def runs_on(self, device: str) -> None:
         """Write the device of the job."""
-        self._claim = replace(self._claim, device=cut(encodable(device), NAME_LETTERS))
+        self._change(device=cut(encodable(device), NAME_LETTERS))
+
+    def _change(self, **changes: Any) -> None:
+        self._claims = [replace(claim, **changes) for claim in self._claims]
         self._changed.set()
 
     def release(self) -> None:
-        """Remove the claim, and those that came before it."""
+        """Remove the claims, and those that came before them."""
         self._ended.set()
         self._changed.set()
         self._thread.join()
-        generation = self._claim.generation
-        # The lowest first: a process that finds the highest still sees that the job is claimed.
-        for earlier in range(1, generation + 1):
-            with suppress(OSError):
-                self._paths.claim(self._claim.key, earlier).unlink(missing_ok=True)
-        with suppress(OSError):  # it holds claims or orders of other jobs
-            self._paths.jobs.rmdir()
+        for claim in self._claims:
+            _release(self._paths, claim)
 
     def _beat(self) -> None:
-        """Touch the file now and then, and write what has changed, until the claim is released."""
-        pause = lost_seconds() / _BEATS
+        """Touch the files now and then, and write what has changed, until they are released."""
+        is_lost = False
         while not self._ended.is_set():
-            is_changed = self._changed.wait(pause)
+            is_changed = self._changed.wait(self._pause)
             self._changed.clear()
-            # The next beat tries again: a server that is away for a moment takes no job.
-            with suppress(OSError):
-                if self._next.exists():
-                    self._lost()
-                    return
-                if is_changed:
-                    _write(self._path, self._claim)
-                os.utime(self._path)
+            for claim in self._claims:
+                # The next beat tries again: a server that is away for a moment takes no job.
+                with suppress(OSError):
+                    if not is_lost and _is_taken_over(self._paths, claim):
+                        is_lost = True
+                        self._lost()
+                    path = self._paths.claims(claim.key) / str(claim.generation)
+                    if is_changed:
+                        _write(path, claim)
+                    os.utime(path)
             if is_changed:
-                self._ended.wait(min(_DISPLAYED_SECONDS, pause))
+                self._ended.wait(min(_DISPLAYED_SECONDS, self._pause))
 
 
 @contextmanager
 def claimed(
-    results: Path, key: str, label: str, lost: Callable[[], object] = lambda: None
+    results: Path, job: Job, lost: Callable[[], object] = lambda: None
 ) -> Iterator[HeldClaim]:
-    """Claim a job while the block runs.
+    """Claim the records of a job while the block runs.
 
     Args:
         results: folder of the results.
-        key: key of the job.
-        label: name of the job in messages.
+        job: the job.
         lost: called, in a thread, when another process has taken the job over.
 
     Raises:
-        ClaimedError: another process runs the job.
+        ClaimedError: another process works on one of the records.
         UserError: the folder cannot be written to.
     """
-    paths = ResultPaths(results)
-    with user_errors(results, OTHER_FOLDER):
-        held = HeldClaim(paths, _create(paths, key, label), lost)
+    paths, taken = ResultPaths(results), list[Claim]()
+    try:
+        with user_errors(results, OTHER_FOLDER):
+            # In one order everywhere, so that of two processes one gets all.
+            for key in sorted(evaluation.key for evaluation in job.evaluations):
+                taken.append(_create(paths, key, job))
+        held = HeldClaim(paths, taken, lost)
+    except BaseException:
+        for claim in taken:
+            _release(paths, claim)
+        raise
     try:
         yield held
     finally:
         held.release()
 
 
-def _create(paths: ResultPaths, key: str, label: str) -> Claim:
+def _create(paths: ResultPaths, key: str, job: Job) -> Claim:
     """Create the file of a claim: the first one, or the one after a claim that is lost."""
     claim = Claim(
-        key=key, generation=1, host=_host(), space=_space(), pid=os.getpid(),
-        born=_born(os.getpid()), started=now(), label=cut(encodable(label), LINE_LETTERS),
+        key=key, job=job.key, host=_host(), namespace=_namespace(), pid=os.getpid(),
+        start_ticks=_start_ticks(os.getpid()), started=now(),
+        label=cut(encodable(job.label), LINE_LETTERS),
     )  # fmt: skip
     while True:
-        path = paths.claim(key, claim.generation)
+        before = retried(partial(_generations, paths, key))
+        _check_lost(paths, key, before)
+        claim = replace(claim, generation=max(before, default=0) + 1)
+        path = paths.claims(key) / str(claim.generation)
         try:
             retried(partial(_create_file, path))
         except FileExistsError:
-            if not paths.claim(key, claim.generation + 1).exists():
-                other = _living(paths, key, claim.generation)
-                if other:
-                    raise ClaimedError(other) from None
-            claim = replace(claim, generation=claim.generation + 1)
-        else:
-            retried(partial(_write, path, claim))
-            return claim
+            continue  # another process was faster
+        retried(partial(_write, path, claim))
+        # A process that found no claim, because the lost one was removed just then, may have
+        # created a lower one.
+        try:
+            _check_lost(paths, key, [n for n in _generations(paths, key) if n < claim.generation])
+        except ClaimedError:
+            _remove(paths, key, [claim.generation])
+            raise
+        return claim
+
+
+def _check_lost(paths: ResultPaths, key: str, generations: Iterable[int]) -> None:
+    """Check that the processes of claims are lost, or have released them just now.
+
+    Raises:
+        ClaimedError: one is not.
+    """
+    for generation in generations:
+        path = paths.claims(key) / str(generation)
+        try:
+            present = retried(partial(_clock, paths.jobs))
+            claim = _read(paths, key, generation, present)
+            if claim is None:
+                # A file without content is one that its process writes just now, or died writing.
+                claim = Claim(
+                    key=key, host="another machine", namespace="", pid=0, start_ticks="",
+                    started="", age_seconds=present - path.stat().st_mtime,
+                )  # fmt: skip
+        except FileNotFoundError:
+            continue
+        if not claim.is_stale:
+            raise ClaimedError(claim)
+
+
+def _generations(paths: ResultPaths, key: str) -> list[int]:
+    """Return the generations of the claims to a key, in no order."""
+    try:
+        names = [path.name for path in paths.claims(key).iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [int(name) for name in names if _GENERATION.fullmatch(name)]
+
+
+def _is_taken_over(paths: ResultPaths, claim: Claim) -> bool:
+    return max(_generations(paths, claim.key), default=0) > claim.generation
+
+
+def _release(paths: ResultPaths, claim: Claim) -> None:
+    """Remove a claim of this process and those before it, unless another has taken over."""
+    with suppress(OSError):
+        if not _is_taken_over(paths, claim):
+            # The lowest first: until the end, others find one that is held.
+            _remove(paths, claim.key, sorted(_generations(paths, claim.key)))
+
+
+def _remove(paths: ResultPaths, key: str, generations: Iterable[int]) -> None:
+    """Remove claims, and the folders that they leave empty."""
+    for generation in generations:
+        with suppress(OSError):
+            (paths.claims(key) / str(generation)).unlink(missing_ok=True)
+    with suppress(OSError):  # it holds claims or orders of other jobs
+        paths.claims(key).rmdir()
+        paths.jobs.rmdir()
 
 
 def _create_file(path: Path) -> None:
     while True:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         # Another process may remove the folder, which was empty until now.
         with suppress(FileNotFoundError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             return
-
-
-def _living(paths: ResultPaths, key: str, generation: int) -> Claim | None:
-    """Return a claim, or None if its process is lost, or has released it just now."""
-    path = paths.claim(key, generation)
-    try:
-        present = retried(partial(_clock, paths.jobs))
-    except FileNotFoundError:  # the folder went with the last claim
-        return None
-    claim = _read(paths, key, generation, present)
-    if claim is None:
-        # A file without content is one that its process writes just now, or died writing.
-        try:
-            age = present - path.stat().st_mtime
-        except FileNotFoundError:
-            return None
-        claim = Claim(host="another machine", space="", pid=0, born="", started="", age_seconds=age)
-    return None if claim.is_stale else claim
 
 
 def _write(path: Path, claim: Claim) -> None:
@@ -291,7 +344,7 @@ def _write(path: Path, claim: Claim) -> None:
 
 def _read(paths: ResultPaths, key: str, generation: int, present: float) -> Claim | None:
     """Return a claim with its age, or None if the file is gone, unfinished or damaged."""
-    path = paths.claim(key, generation)
+    path = paths.claims(key) / str(generation)
     try:
         content = read_file(path, _CLAIM_BYTES)
         age = max(present - path.stat().st_mtime, 0.0)
@@ -305,17 +358,23 @@ _ADAPTER = TypeAdapter(Claim)
 
 
 def _clock(folder: Path) -> float:
-    """Return the time of the file system that a folder is on."""
-    with tempfile.TemporaryFile(dir=folder) as new:
-        return os.fstat(new.fileno()).st_mtime
+    """Return the time of the file system that a folder is on, or of this machine if read-only."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as new:
+            return os.fstat(new.fileno()).st_mtime
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.EROFS, errno.EPERM}:
+            raise
+        return time.time()
 
 
 def _host() -> str:
     return encodable(socket.gethostname())
 
 
-def _space() -> str:
-    """Return what the number of a process is valid in. Empty where that cannot be known."""
+@cache
+def _namespace() -> str:
+    """Return the boot and the namespace in which process ids are valid. Empty if not known."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -323,7 +382,7 @@ def _space() -> str:
         return ""
 
 
-def _born(pid: int) -> str:
+def _start_ticks(pid: int) -> str:
     """Return when a process was started, in ticks since the boot. Empty if it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()

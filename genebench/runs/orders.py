@@ -26,6 +26,7 @@ from genebench.hookspecs import PROJECT
 from genebench.plugins.registry import registry
 from genebench.results.paths import OTHER_FOLDER, ResultPaths
 from genebench.results.untrusted import read_file
+from genebench.runs.claims import claims, discard
 from genebench.runs.jobs import Job, Settings
 from genebench.runs.plan import NUMERICS, metric_digests, wanted_metrics
 from genebench.runs.provenance import now
@@ -35,8 +36,9 @@ _ORDER_BYTES = 4 << 20
 _ATTEMPTS_BYTES = 1 << 20
 """Most bytes of the attempts at a job."""
 
-Cause = Literal["terminated", "memory", "refused", "lost"]
-"""Why an attempt at a job ended without a record."""
+Cause = Literal["terminated", "memory", "refused", "broken", "lost"]
+"""Why an attempt at a job ended without a record. A machine is broken for a job if it sees no data,
+or cannot write results."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +195,24 @@ def remove_order(results: Path, key: str, *, keep_attempts: bool = False) -> Non
             path.unlink(missing_ok=True)
     with suppress(OSError):  # it holds orders or claims of other jobs
         paths.jobs.rmdir()
+
+
+def remove_outdated(results: Path) -> None:
+    """Remove what drivers and nodes that were killed have left of jobs that are done.
+
+    That is an order older than a record of its key, and a lost claim to a key with a record.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    paths = ResultPaths(results)
+    for key in orders(results):
+        with suppress(OSError):  # there is no such record, or another process removes the order
+            if paths.record(key).stat().st_mtime > paths.order(key).stat().st_mtime:
+                remove_order(results, key)
+    for claim in claims(results):
+        if claim.is_stale and paths.record(claim.key).exists():
+            discard(results, claim)
 
 
 @dataclass(frozen=True, kw_only=True)

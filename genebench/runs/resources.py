@@ -1,4 +1,4 @@
-"""Resources of jobs: the needs that methods declare, earlier measurements, and the user's word."""
+"""Resources of jobs: declared needs, earlier measurements, and the settings of the user."""
 
 from __future__ import annotations
 
@@ -67,6 +67,8 @@ def with_resources(jobs: Iterable[Job], settings: Settings, store: ResultsStore)
     """
     _check_names(settings)
     planned = list(jobs)
+    if not planned:
+        return []
     measures = _measures(store, {job.method.name for job in planned})
     sizes = _Sizes()
     with_theirs = []

@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench._util.seeds import seed_everything
-from genebench._util.stopping import ask_to_stop, stop_is_asked
+from genebench._util.stopping import stop_is_asked
 from genebench.confinement.policy import Access, confine
 from genebench.data.profiles import Profiles
 from genebench.data.standardisation import Standardiser
@@ -32,7 +32,7 @@ from genebench.method import Context, Method, Model
 from genebench.methods.predictions import predict
 from genebench.plugins.discovery import load_code
 from genebench.plugins.files import import_file
-from genebench.processes.child import end_process
+from genebench.processes.child import end_process, stop_on_sigterm
 from genebench.results.limits import LINE_LETTERS, NAME_LETTERS, cut
 from genebench.sealing.wire import Channel
 
@@ -89,7 +89,7 @@ def _close_others(kept: int) -> None:
 def _prepare(access: Access, variables: Mapping[str, str]) -> None:
     """Set folders and import path of this process to those of the job."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, ask_to_stop)
+    stop_on_sigterm()
     # The output is a pipe. Without this, a process that is killed would lose its last lines.
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     os.environ.update(variables)

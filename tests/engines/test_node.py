@@ -13,7 +13,7 @@ import pytest
 
 from genebench import api
 from genebench.engines.monitor import Monitor
-from genebench.engines.node import CLAIMED, DONE, MEMORY, REFUSED, STOPPED
+from genebench.engines.node import BROKEN, CLAIMED, DONE, MEMORY, REFUSED, STOPPED
 from genebench.results.paths import ResultPaths
 from genebench.results.store import ResultsStore
 from genebench.runs.claims import claimed, claims
@@ -118,7 +118,7 @@ def test_a_job_with_a_newer_record_is_skipped(start, settings):
 
 def test_a_job_that_another_process_runs_is_left_to_it(start, settings):
     job = planned("knn", settings)
-    with claimed(settings.results, job.key, job.label):
+    with claimed(settings.results, job):
         assert start(job.key).wait() == CLAIMED
     assert ResultsStore(settings.results).read(job.key) is None
     assert orders(settings.results) == [job.key]
@@ -185,6 +185,23 @@ def test_a_node_that_is_killed_leaves_no_record_and_no_process(start, settings, 
     assert ResultsStore(settings.results).keys() == []
     assert start(job.key, options=["--grace", "0"]).poll() is None
     wait_until(lambda: any(claim.generation == 2 for claim in claims(settings.results)))
+
+
+def test_a_job_that_was_done_before_its_task_is_started_again_is_done(start, settings):
+    job = planned("knn", settings)
+    assert start(job.key).wait() == DONE
+    assert start(job.key).wait() == DONE
+
+
+def test_a_machine_without_the_data_is_broken_but_refuses_no_job(start, settings, tmp_path):
+    job = planned("knn", settings)
+    node = start(job.key, GENEBENCH_HOME=str(tmp_path / "empty"))
+    message = node.communicate()[1].decode()
+    assert (node.returncode, message.count("\n")) == (BROKEN, 1)
+    assert "dataset sim" in message
+    [attempt] = attempts(settings.results, job.key)
+    assert attempt.cause == "broken"
+    assert start(job.key).wait() == DONE
 
 
 def test_an_order_of_another_version_is_refused_in_one_line(start, settings):

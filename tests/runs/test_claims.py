@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,8 +20,11 @@ KEY = "0" * 24
 HOLDER = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from genebench.runs.claims import claimed
-with claimed(Path(sys.argv[1]), "0" * 24, "theirs") as claim:
+key = "0" * 24
+job = SimpleNamespace(key=key, label="theirs", evaluations=[SimpleNamespace(key=key)])
+with claimed(Path(sys.argv[1]), job) as claim:
     claim.report(3, 10, "half")
     print("claimed", flush=True)
     time.sleep(600)
@@ -35,6 +39,16 @@ def other(tmp_path):
         assert process.stdout.readline() == b"claimed\n"
         yield process
         process.kill()
+
+
+def job(label="mine", keys=(KEY,)):
+    """Return as much of a job as a claim needs."""
+    evaluations = [SimpleNamespace(key=key) for key in keys]
+    return SimpleNamespace(key=keys[0], label=label, evaluations=evaluations)
+
+
+def file_of(folder, generation, key=KEY):
+    return ResultPaths(folder).claims(key) / str(generation)
 
 
 def elsewhere(monkeypatch):
@@ -52,14 +66,14 @@ def wait_until(condition):
 def test_a_job_that_is_claimed_is_not_claimed_again(other, tmp_path):
     with (
         pytest.raises(ClaimedError, match=f"process {other.pid} on ") as caught,
-        claimed(tmp_path, KEY, "mine"),
+        claimed(tmp_path, job()),
     ):
         pass
     assert caught.value.claim.label == "theirs"
 
 
 def test_progress_and_device_are_seen_by_others(tmp_path):
-    with claimed(tmp_path, KEY, "lsr on sim") as held:
+    with claimed(tmp_path, job("lsr on sim")) as held:
         held.runs_on("cuda")
         held.report(5, 20, "epoch 5")
         wait_until(lambda: claims(tmp_path)[0].done == 5)
@@ -69,7 +83,7 @@ def test_progress_and_device_are_seen_by_others(tmp_path):
 
 
 def test_a_claim_that_ends_leaves_nothing(tmp_path):
-    with claimed(tmp_path, KEY, "mine"):
+    with claimed(tmp_path, job()):
         assert len(claims(tmp_path)) == 1
     assert claims(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
@@ -80,16 +94,16 @@ def test_a_process_that_was_killed_on_this_machine_has_lost_its_job_at_once(othe
     other.wait()
     [claim] = claims(tmp_path)
     assert claim.is_stale
-    with claimed(tmp_path, KEY, "mine"):
+    with claimed(tmp_path, job()):
         [claim] = claims(tmp_path)
         assert (claim.generation, claim.label) == (2, "mine")
     assert claims(tmp_path) == []
 
 
 def test_a_process_whose_number_is_used_again_is_not_the_one_that_claimed(tmp_path, monkeypatch):
-    with claimed(tmp_path, KEY, "mine"):
+    with claimed(tmp_path, job()):
         [claim] = claims(tmp_path)
-    monkeypatch.setattr(module, "_born", lambda pid: "1")
+    monkeypatch.setattr(module, "_start_ticks", lambda pid: "1")
     assert claim.is_stale
 
 
@@ -99,18 +113,18 @@ def test_a_job_of_another_machine_is_lost_without_heartbeat_only(other, tmp_path
     other.wait()
     [claim] = claims(tmp_path)
     assert not claim.is_stale
-    with pytest.raises(ClaimedError), claimed(tmp_path, KEY, "mine"):
+    with pytest.raises(ClaimedError), claimed(tmp_path, job()):
         pass
-    path = ResultPaths(tmp_path).claim(KEY, 1)
+    path = file_of(tmp_path, 1)
     os.utime(path, (0, path.stat().st_mtime - 1000))
-    with claimed(tmp_path, KEY, "mine"):
+    with claimed(tmp_path, job()):
         assert claims(tmp_path)[0].generation == 2
 
 
 def test_the_heartbeat_goes_on_while_a_job_reports_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv(LOST_AFTER, "1")
-    with claimed(tmp_path, KEY, "mine"):
-        path = ResultPaths(tmp_path).claim(KEY, 1)
+    with claimed(tmp_path, job()):
+        path = file_of(tmp_path, 1)
         before = path.stat().st_mtime_ns
         wait_until(lambda: path.stat().st_mtime_ns > before)
 
@@ -118,8 +132,8 @@ def test_the_heartbeat_goes_on_while_a_job_reports_nothing(tmp_path, monkeypatch
 def test_a_process_whose_job_was_taken_over_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv(LOST_AFTER, "1")
     lost = Event()
-    with claimed(tmp_path, KEY, "mine", lost.set):
-        ResultPaths(tmp_path).claim(KEY, 2).touch()
+    with claimed(tmp_path, job(), lost.set):
+        file_of(tmp_path, 2).touch()
         assert lost.wait(20)
 
 
@@ -138,19 +152,56 @@ def test_of_many_processes_one_takes_over(other, tmp_path):
     assert outputs.count(b"claimed\n") == 1
 
 
+def test_jobs_with_a_record_in_common_exclude_each_other(tmp_path):
+    one, two, three = ("1" * 24, "2" * 24, "3" * 24)
+    with claimed(tmp_path, job(keys=[two, one])):
+        for keys in ([one], [two], [two, three], [three, one]):
+            with pytest.raises(ClaimedError), claimed(tmp_path, job(keys=keys)):
+                pass
+        with claimed(tmp_path, job(keys=[three])):
+            assert {claim.key for claim in claims(tmp_path)} == {one, two, three}
+        # What failed to claim all of them has given back what it had.
+        assert {claim.key for claim in claims(tmp_path)} == {one, two}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_wakes_up_after_it_was_replaced_leaves_the_other_claim(
+    tmp_path, monkeypatch
+):
+    """Otherwise a third process would find no first claim, and begin beside the second."""
+    with claimed(tmp_path, job()):
+        file_of(tmp_path, 2).write_text(file_of(tmp_path, 1).read_text())
+    assert [claim.generation for claim in claims(tmp_path)] == [2]
+    with pytest.raises(ClaimedError), claimed(tmp_path, job()):
+        pass
+
+
+def test_a_job_can_be_claimed_whatever_gaps_lost_claims_have_left(other, tmp_path):
+    other.kill()
+    other.wait()
+    lost = file_of(tmp_path, 1).read_text()
+    for generation in (3, 7):
+        file_of(tmp_path, generation).write_text(lost)
+    file_of(tmp_path, 1).unlink()
+    with claimed(tmp_path, job()):
+        assert [claim.generation for claim in claims(tmp_path)] == [8]
+    assert claims(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_claim_that_is_not_written_yet_counts_as_one(tmp_path):
-    path = ResultPaths(tmp_path).claim(KEY, 1)
-    path.parent.mkdir()
+    path = file_of(tmp_path, 1)
+    path.parent.mkdir(parents=True)
     path.touch()
     assert claims(tmp_path) == []
-    with pytest.raises(ClaimedError), claimed(tmp_path, KEY, "mine"):
+    with pytest.raises(ClaimedError), claimed(tmp_path, job()):
         pass
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"pid": "x"}', b"[]", b"x" * 20_000])
 def test_a_damaged_claim_is_no_harm(tmp_path, content):
-    path = ResultPaths(tmp_path).claim(KEY, 1)
-    path.parent.mkdir()
+    path = file_of(tmp_path, 1)
+    path.parent.mkdir(parents=True)
     path.write_bytes(content)
     assert claims(tmp_path) == []
 

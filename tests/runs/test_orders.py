@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
 from genebench import api
 from genebench.errors import UserError
+from genebench.results.paths import ResultPaths
 from genebench.results.store import ResultsStore
 from genebench.runs import orders as module
+from genebench.runs.claims import claimed, claims
 from genebench.runs.jobs import Settings
 from genebench.runs.orders import (
     Attempt,
@@ -17,6 +20,7 @@ from genebench.runs.orders import (
     orders,
     read_order,
     remove_order,
+    remove_outdated,
     write_attempt,
     write_order,
 )
@@ -135,3 +139,22 @@ def test_a_full_disk_is_one_line(job, settings, monkeypatch):
     monkeypatch.setattr(module, "atomic_write", full)
     with pytest.raises(UserError, match="no space left to write"):
         write_order(job, settings)
+
+
+def test_what_killed_processes_have_left_of_done_jobs_is_removed(job, settings):
+    done, to_do = write_order(job, settings), ResultPaths(settings.results).order("1" * 24)
+    to_do.write_bytes(done.read_bytes())
+    with claimed(settings.results, job):
+        folder = ResultPaths(settings.results).claims(job.key)
+        content = (folder / "1").read_text()
+    for key in (job.key, "1" * 24):
+        lost = ResultPaths(settings.results).claims(key) / "1"
+        lost.parent.mkdir()
+        lost.write_text(content.replace('"start_ticks": "', '"start_ticks": "9'))
+    remove_outdated(settings.results)
+    assert len(orders(settings.results)) == 2
+    ResultPaths(settings.results).record(job.key).touch()
+    os.utime(done, (0, 0))
+    remove_outdated(settings.results)
+    assert orders(settings.results) == ["1" * 24]
+    assert [claim.key for claim in claims(settings.results)] == ["1" * 24]

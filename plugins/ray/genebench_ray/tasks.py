@@ -102,9 +102,10 @@ class Tasks:
                 del self._jobs[task]
 
     def cancel(self) -> None:
-        """End all tasks at once."""
-        for task in self._jobs:
+        """End all tasks at once, and remove their orders. Attempts stay for the next run."""
+        for task, job in self._jobs.items():
             ray.cancel(task, force=True)
+            remove_order(self._settings.results, job.key, keep_attempts=True)
 
     def _ended(self, seconds: float) -> list[Any]:
         """Return the tasks that have ended. Wait for all of them, but not for longer than this."""
