@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PLUGINS := plugins/linear plugins/knn plugins/dgex plugins/ggan
-PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml)
+ENGINES := plugins/slurm plugins/ray
+PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml) $(ENGINES:%=%/pyproject.toml)
 U133 ?= ../shared/data/u133.toml
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -65,7 +66,7 @@ clean:
 
 .venv/installed-dev: $(PROJECTS) constraints.txt
 	$(PYTHON) -m venv .venv
-	$(PIP) --editable '.[dev]' $(PLUGINS:%=--editable %)
+	$(PIP) --editable '.[dev]' $(PLUGINS:%=--editable %) $(ENGINES:%=--editable %)
 	touch $@ .venv/installed
 
 .venv/installed-bench: .venv/installed-dev

@@ -37,7 +37,7 @@ from genebench.runs.jobs import Job, Settings, default_seal, seal_choice
 from genebench.runs.plan import Plan, Request, make_plan, merge_plans, wanted_metrics
 from genebench.runs.resources import with_resources
 from genebench.runs.suite import Run, Suite, texts
-from genebench.specs import PRESETS, DeviceChoice, SealChoice
+from genebench.specs import PRESETS, DeviceChoice, EngineSpec, SealChoice
 
 log = logging.getLogger("genebench")
 
@@ -442,13 +442,7 @@ def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None)
             result of some job, the results cannot be written, or a job has a mistake of the user's.
     """
     spec = registry().engines.get(choose_engine(engine, settings))
-    try:
-        launch = load_code(spec.code)
-    except (ImportError, AttributeError) as error:
-        raise UserError(
-            f"Engine {spec.name}: {spec.code} cannot be loaded ({describe(error)}). "
-            "Correct its plugin, or use another --engine."
-        ) from error
+    launch = _engine_code(spec, spec.code)
     store = ResultsStore(settings.results)
     store.prepare()
     for job in jobs:
@@ -470,6 +464,30 @@ def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None)
             f"Engine {spec.name} ended without a result of {len(without)} of {len(jobs)} jobs, "
             f"such as {without[0].label}. Correct its plugin, or use another --engine."
         )
+
+
+def preview(jobs: list[Job], settings: Settings, engine: str) -> str:
+    """Return the text that an engine would submit for jobs. Empty if it submits none.
+
+    Raises:
+        UserError: the code of the engine cannot be loaded, or it refuses its options.
+    """
+    spec = registry().engines.get(engine)
+    if not (spec.preview and jobs):
+        return ""
+    estimated = with_resources(jobs, settings, ResultsStore(settings.results))
+    return str(_engine_code(spec, spec.preview)(estimated, settings))
+
+
+def _engine_code(spec: EngineSpec, code: str) -> Any:
+    """Return the object that an import string of an engine names."""
+    try:
+        return load_code(code)
+    except (ImportError, AttributeError) as error:
+        raise UserError(
+            f"Engine {spec.name}: {code} cannot be loaded ({describe(error)}). "
+            "Correct its plugin, or use another --engine."
+        ) from error
 
 
 def planned_records(plan: Plan, results: Path) -> list[Record]:
@@ -508,6 +526,7 @@ __all__ = [
     "plan_suite",
     "planned_records",
     "preset_of",
+    "preview",
     "records",
     "run",
 ]

@@ -581,11 +581,14 @@ class EngineSpec:
     queue: str = ""
     """Import string of ``f(results: Path) -> list[genebench.engines.queue.Queued]``, the jobs of a
     results folder that wait or run elsewhere, for ``genebench status``. Empty if there is none."""
+    preview: str = ""
+    """Import string of ``f(jobs, settings) -> str``, the text that the engine would submit, for
+    ``genebench run --dry-run``. Empty if there is none."""
 
     def __post_init__(self) -> None:
         check_name("engine", self.name)
         _check_sizes(f"engine {self.name}", self)
-        for code in filter(None, (self.code, self.queue)):
+        for code in filter(None, (self.code, self.queue, self.preview)):
             _check_code(self.name, code)
         for limit in self.limits:
             _check_choice(f"engine {self.name}: limit", limit, get_args(Limit))

@@ -123,7 +123,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     )  # fmt: skip
     plan = share_of(plan, share)
     if dry_run:
-        show_plan(plan)
+        show_plan(plan, settings, engine, retry_failed=retry_failed)
         return OK
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
     shown = shown_metrics(asked, records)
@@ -345,8 +345,10 @@ def _announce(plan: Plan, results: Path, jobs: int, *, retry_failed: bool, quiet
         output.message(f"{failed} failed earlier. Try them again with --retry-failed.")
 
 
-def show_plan(plan: Plan) -> None:
-    """Print the evaluations of a plan, and their states."""
+def show_plan(plan: Plan, settings: Settings, engine: str, *, retry_failed: bool) -> None:
+    """Print the evaluations of a plan with their states, and the text that an engine submits."""
+    from genebench import api
+
     output.table(
         ("method", "protocol", "seed", "parameters", "state", "key"),
         [
@@ -361,3 +363,6 @@ def show_plan(plan: Plan) -> None:
             for job, evaluation in plan.evaluations
         ],
     )
+    if text := api.preview(plan.remaining(retry_failed=retry_failed), settings, engine):
+        output.line()
+        output.block(text)

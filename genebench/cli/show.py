@@ -1,4 +1,4 @@
-"""``genebench show``: one method with all its parameters."""
+"""``genebench show``: one method with all its parameters, or one engine with its options."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
         "show",
-        short_help="Describe a method and its parameters.",
+        short_help="Describe a method and its parameters, or an engine.",
         epilog="Example: genebench show lsr-l2",
     )(show)
 
 
 def show(
-    method: Annotated[str, typer.Argument(help="A method.", metavar="METHOD")],
+    name: Annotated[str, typer.Argument(help="A method or an engine.", metavar="NAME")],
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> None:
-    """Describe a method: summary, source, parameters and their presets."""
+    """Describe a method (summary, source, parameters and their presets), or an engine."""
     methods = registry().methods
-    spec, origin = methods.get(method), methods.plugins[method]
+    if name in registry().engines.specs and name not in methods.specs:
+        _show_engine(name)
+        return
+    spec, origin = methods.get(name), methods.plugins[name]
     output.line(f"{spec.name}: {spec.summary}")
     output.line(
         f"From {origin.distribution} {origin.version}. Runs on {', '.join(spec.devices)}. "
@@ -41,6 +44,25 @@ def show(
             ("parameter", "type", *PRESETS, "allowed", "help"),
             [_row(param) for param in spec.params],
         )
+
+
+def _show_engine(name: str) -> None:
+    engines = registry().engines
+    spec, origin = engines.get(name), engines.plugins[name]
+    limits = f"Keeps limits of {' and '.join(spec.limits)}." if spec.limits else "Keeps no limits."
+    output.line(f"{spec.name}: {spec.title}")
+    output.line(f"From {origin.distribution} {origin.version}. {limits}")
+    if spec.options:
+        output.table(
+            ("option", "type", "default", "allowed", "help"),
+            [
+                (
+                    option.name, option.type.__name__, short(option.default), _allowed(option),
+                    option.help,
+                )
+                for option in spec.options
+            ],
+        )  # fmt: skip
 
 
 def _row(param: Param) -> tuple[str, ...]:

@@ -127,7 +127,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     check_resources(resources, {job.method.name for job in plan.jobs})
     plan = share_of(plan, share)
     if dry_run:
-        show_plan(plan)
+        show_plan(plan, settings, engine, retry_failed=retry_failed)
         return OK
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
     shown = shown_metrics(asked, records)

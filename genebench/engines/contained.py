@@ -111,7 +111,8 @@ class Container:
         """
         store = ResultsStore(settings.results)
         before = {item.key: store.read(item.key) for item in job.evaluations}
-        started, watch = now(), _Watch(settings, pass_on, stop or Stop(), allocation)
+        stop = stop or Stop()
+        started, watch = now(), _Watch(settings, pass_on, stop, allocation)
         worker = self._ready(Order.of(job, settings))
         try:
             # While the worker starts, which takes longer. A dataset that is replaced during the job
@@ -128,6 +129,9 @@ class Container:
         seconds, peak = worker.seconds, worker.peak_memory
         if unwritten or not _is_trusted(job, settings):
             self.close()
+        if watch.cause == "recorded" and stop.deadline is not None:
+            # A scheduler may signal all processes, so that this one died of the request.
+            watch.cause = "stopped"
         if unwritten and watch.cause == "recorded":
             failure = watch.failure or worker.death()
             if failure.kind == "ProcessDied" and allocation and peak > _FULL * allocation:

@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 
-from genebench._util.stopping import StoppedError, forget
+from genebench._util.stopping import forget, stop_is_asked
 from genebench.errors import UserError
 from genebench.hookspecs import hookimpl
 from genebench.methods.device import resolve_device
@@ -43,7 +43,9 @@ def main() -> None:
             execute(order.job, order.settings)
         except UserError as error:
             send({"refused": str(error)})
-        except StoppedError as error:
+        except KeyboardInterrupt as error:
+            if not stop_is_asked():
+                raise
             send({"stopped": str(error)})
             end_process()
         finally:

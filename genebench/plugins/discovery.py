@@ -17,7 +17,14 @@ from genebench.plugins.files import FILES, check_file, file_plugin, import_file,
 from genebench.plugins.manager import Plugins
 from genebench.plugins.plugin import Plugin
 
-SHIPPED = (PROJECT, "genebench-linear", "genebench-knn", "genebench-dgex", "genebench-ggan")
+SHIPPED = (
+    PROJECT,
+    "genebench-linear",
+    "genebench-knn",
+    "genebench-dgex",
+    "genebench-ggan",
+    "genebench-slurm",
+)
 """Distributions that genebench ships. Their code runs in this process unless the user seals all."""
 
 BUILT_INS = (

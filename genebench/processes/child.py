@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
@@ -39,6 +40,8 @@ def receive_orders() -> tuple[Iterator[bytes], Send]:
     that gives the orders is gone. What the present job raises from then on is nobody's result.
     """
     send = _sender()
+    # A scheduler may send it to all processes of a job, instead of to the first one only.
+    signal.signal(signal.SIGTERM, ask_to_stop)
     orders = os.fdopen(os.dup(0), "rb")
     _close_input()
     waiting: SimpleQueue[bytes] = SimpleQueue()

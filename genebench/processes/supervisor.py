@@ -167,6 +167,10 @@ def _supervise(command: list[str]) -> NoReturn:
     """Run a command, end what it leaves behind, and end with its exit status."""
     _disable_core_dumps()
     adopt_orphans()
+    # A scheduler signals all processes of a job. The command decides what that means, and receives
+    # these signals as usual, because a new program does not inherit handlers.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     child = os.posix_spawn(command[0], command, os.environ)
     Thread(target=_end_with_parent, daemon=True).start()
     # Orphans that were adopted end here as well, and must be waited for.

@@ -145,3 +145,11 @@ def test_an_unknown_method_is_one_line_with_near_misses(genebench):
 def test_help_names_every_kind(genebench):
     shown = " ".join(genebench("list", "--help").out.split())
     assert all(kind in shown for kind in KINDS)
+
+
+def test_an_engine_is_shown_with_its_options(genebench):
+    pytest.importorskip("genebench_slurm")
+    out = genebench("show", "slurm").out
+    assert "Keeps limits of time and memory." in out
+    assert "partition" in out
+    assert genebench("show", "local").out.endswith("Keeps no limits.\n")

@@ -983,3 +983,26 @@ def test_records_of_before_curves_and_models_were_kept_can_still_be_read():
     older = now.model_dump()
     del older["curves"], older["model"]
     assert Record.model_validate(older) == now
+
+
+def test_the_first_record_of_two_processes_stays(made_up, tmp_path):
+    store = ResultsStore(tmp_path / "results")
+    store.prepare()
+    first = store.write(made_up("knn", {}, None, started="2026-01-01T00:00:00+00:00"), {})
+    later = made_up("knn", {}, None, started="2026-01-02T00:00:00+00:00")
+    assert store.write(later, {}, replaces="") == first
+    assert store.read(first.key) == first
+    assert store.newer(first.key, "") == first
+    assert store.newer(first.key, first.version) is None
+    replaced = store.write(later, {}, replaces=first.version)
+    assert store.read(first.key) == replaced != first
+
+
+def test_a_result_replaces_a_failure_that_came_first(made_up, tmp_path):
+    store = ResultsStore(tmp_path / "results")
+    store.prepare()
+    failed = store.write(made_up("knn", {}, None), {})
+    done = store.write(made_up("knn", {}, 0.5), {}, replaces="")
+    assert (failed.status, done.status) == ("failed", "done")
+    assert store.read(done.key) == done
+    assert store.write(made_up("knn", {}, None), {}, replaces="") == done

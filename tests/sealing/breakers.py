@@ -42,6 +42,17 @@ class Breaker(Method):
         pass
 
 
+class BreakerStops(Breaker):
+    """Waits until it is asked to stop, as a long training would be."""
+
+    def damage(self, context):
+        context.progress(1, 2, "waiting")
+        while not context.stop_is_asked():
+            time.sleep(0.01)
+        (context.scratch / "checkpoint").touch()
+        raise KeyboardInterrupt
+
+
 def channel():
     return next(item for item in gc.get_objects() if type(item) is Channel)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from genebench._util.files import remove_tree
+from genebench._util.stopping import ask_to_stop, forget
 from genebench.errors import UserError
 from genebench.sealing import client
 from genebench.sealing.client import sealed
@@ -86,6 +87,22 @@ def test_output_of_a_job_waits_whatever_the_job_before_did(job_of, fit, capfd):
 def test_a_method_may_refuse_its_parameters_when_it_is_created(job_of, fit):
     with pytest.raises(UserError, match="other parameters, please"), sealed(job_of("refuses")):
         pass
+
+
+@pytest.fixture
+def _no_request():
+    yield
+    forget()
+
+
+@pytest.mark.usefixtures("_no_request")
+def test_a_request_to_stop_reaches_a_sealed_method(job_of, fit):
+    job = job_of("breakerstops")
+    settings = {"scratch": job.scratch, "progress": lambda *_: ask_to_stop()}
+    with sealed(job) as method, pytest.raises(SealedFailureError) as caught:
+        fit(method, job, **settings)
+    assert caught.value.failure.kind == "KeyboardInterrupt"
+    assert (job.scratch / "checkpoint").exists()
 
 
 def test_a_launcher_serves_the_next_job(job_of, fit):

@@ -22,6 +22,7 @@ from toy import PARAMS, Linear, simulated
 
 from genebench import Context, Profiles
 from genebench._util.progress import sparkline
+from genebench._util.stopping import StoppedError
 from genebench.methods.training import checkpoint, loop
 from genebench.methods.training.errors import DivergedError, OutOfMemoryError
 from genebench.methods.training.loop import train
@@ -192,6 +193,16 @@ def test_checkpoints_are_rare_by_the_clock(tmp_path):
     with pytest.raises(Stopped):
         trained(context=Context(scratch=tmp_path, progress=stopping_at(4)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_asked_to_stop_keeps_its_epoch_whatever_the_clock_says(tmp_path):
+    learners = Linear(), Linear()
+    context = Context(scratch=tmp_path, stop_is_asked=lambda: len(learners[0].seen) == 4)
+    with pytest.raises(StoppedError, match="after epoch 4"):
+        trained(learner=learners[0], context=context, epochs=9)
+    found = trained(learner=learners[1], context=Context(scratch=tmp_path), epochs=9)
+    equal(found, trained(epochs=9))
+    assert [len(learner.seen) for learner in learners] == [4, 5]
 
 
 KILLED = """
