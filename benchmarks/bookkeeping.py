@@ -59,11 +59,14 @@ class Nodes:
     """The nodes of a cluster.
 
     Attributes:
+        tools: folder for commands.
         spent: processor seconds that they took.
         files: the most files that the results folder had.
     """
 
     def __init__(self, results: Path, made: Record, vectors: dict[str, Any]) -> None:
+        self.tools = results.with_name("tools")
+        self.tools.mkdir()
         self.spent, self.files = 0.0, 0
         self._results, self._made, self._vectors = results, made, vectors
         self._waiting: deque[str] = deque()
@@ -129,6 +132,13 @@ def run_process(nodes: Nodes) -> tuple[ModuleType, Any]:
 def run_slurm(nodes: Nodes) -> tuple[ModuleType, Any]:
     """Return the engine of Slurm, with commands that need no cluster."""
     engine = importlib.import_module("genebench_slurm.engine")
+    # For ``genebench status``, which is another process.
+    listed = nodes.tools / "listed"
+    listed.touch()
+    squeue = nodes.tools / "squeue"
+    squeue.write_text(f"#!/bin/sh\ncat {listed}\n")
+    squeue.chmod(0o755)
+    os.environ["PATH"] = f"{nodes.tools}{os.pathsep}{os.environ['PATH']}"
     numbers, arrays, ended = count(1), {}, set()
 
     def command(name: str, *arguments: str) -> str:
@@ -140,12 +150,17 @@ def run_slurm(nodes: Nodes) -> tuple[ModuleType, Any]:
         if name != "squeue":
             return "MaxArraySize = 1001"
         ended.update(nodes.advance())
-        return "".join(
-            f"{number}|{index}|{'COMPLETED' if key in ended else 'PENDING'}|n{index % 100}"
-            f"|genebench-{folder}|None\n"
-            for number, (folder, keys) in arrays.items()
-            for index, key in enumerate(keys, start=1)
+        start = time.process_time()
+        listed.write_text(
+            "".join(
+                f"{number}|{index}|{'COMPLETED' if key in ended else 'PENDING'}|n{index % 100}"
+                f"|genebench-{folder}|None\n"
+                for number, (folder, keys) in arrays.items()
+                for index, key in enumerate(keys, start=1)
+            )
         )
+        nodes.spent += time.process_time() - start
+        return listed.read_text()
 
     return engine, patch.object(engine.commands, "_run", command)
 
