@@ -67,7 +67,7 @@ ROOMS = """
     api                              the Python interface
     conformance                      the checks for methods of third parties
     scaffold                         packages for new plugins
-    progress text moments training testing    import paths that are promised to plugin authors
+    files progress text moments training scheduling testing    promised to plugin authors
     genebench                        the public names, imported lazily
     cli                              the command line
     __main__                         python -m genebench
@@ -344,8 +344,21 @@ def test_an_import_is_one_of_its_packages_too():
 
 
 PROMISED = {
+    "files": (
+        "Lock", "LocksUnsupportedError", "atomic_write", "lock", "reason_of", "sweep",
+        "temporary_folder", "user_errors",
+    ),
     "progress": ("Progress", "silent", "sparkline"),
-    "text": ("escaped_output", "no_formula", "printable"),
+    "scheduling": (
+        "CLAIMED", "DONE", "MEMORY", "REFUSED", "STOPPED", "Attempt", "Claim", "Failure", "Job",
+        "Monitor", "Node", "Queued", "Settings", "attempts", "claims", "describe_job", "fail",
+        "last_words", "left_of", "node_environment", "now", "remove_order", "write_attempt",
+        "write_order",
+    ),
+    "text": (
+        "counted", "cut", "describe", "escaped_output", "no_formula", "printable", "some",
+        "visible",
+    ),
     "moments": ("Moments", "moments"),
     "training": (
         "DTYPES", "DivergedError", "Learner", "OutOfMemoryError", "Trained", "Weight",

@@ -23,6 +23,7 @@ SHIPPED = (
     "genebench-knn",
     "genebench-dgex",
     "genebench-ggan",
+    "genebench-ray",
     "genebench-slurm",
 )
 """Distributions that genebench ships. Their code runs in this process unless the user seals all."""

@@ -29,6 +29,10 @@ OPTIONS = (
         help="megabytes of shared memory of a cluster on this machine. Jobs need none",
     ),
     Param(
+        name="local_copy", default=False,
+        help="copy the data to each node once, instead of reading the shared disk for each job",
+    ),
+    Param(
         name="autoscaling", default=False,
         help="true if the cluster adds machines on demand, so that jobs wait for larger ones",
     ),

@@ -18,13 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from genebench._util.files import reason_of, sweep, temporary_folder
-from genebench._util.subprocesses import import_path
-from genebench._util.threads import cpu_count
-from genebench.data.home import home
-from genebench.errors import UserError, counted, describe
-from genebench.results.limits import cut
-from genebench.runs.jobs import Job
+from genebench import UserError
+from genebench.files import sweep, temporary_folder
+from genebench.scheduling import Job, Settings, node_environment
 from genebench.specs import Value
 
 log = logging.getLogger("genebench")
@@ -41,7 +37,6 @@ _RAYS_OWN = "thirdparty_files"
 """End of the path of Ray's copies of libraries."""
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "error",
     # Ray prints messages about workers on standard output, between the lines of genebench.
     "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
     # The engine decides what follows from too little memory. Ray would try again for ever.
@@ -91,7 +86,7 @@ class _Connection:
             self.close()
             where = f"the Ray cluster {address}" if address else "a Ray cluster on this machine"
             raise UserError(
-                f"{where} cannot be used ({cut(describe(error), _MOST_LETTERS)}). "
+                f"{where} cannot be used ({str(error)[:_MOST_LETTERS]}). "
                 "Check ray.address, and that both have the same versions of Python and Ray."
             ) from error
         except BaseException:  # Ctrl-C
@@ -125,13 +120,19 @@ class _Connection:
         os.environ["RAY_AUTH_TOKEN_PATH"] = str(self._folder / "token")
         return {
             "address": "local",
-            "num_cpus": options["cpus"] or cpu_count(),
+            "num_cpus": options["cpus"] or _allowed_cores(),
             "num_gpus": options["gpus"] or None,
             "object_store_memory": int(options["object_store"]) * 2**20,
             "include_dashboard": False,
             "_temp_dir": str(self._folder),
             "_node_ip_address": "127.0.0.1",
         }
+
+
+def _allowed_cores() -> int | None:
+    """Return the number of cores that this process may use, or None to let Ray count them."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else None
 
 
 def _check_answer(address: str) -> None:
@@ -147,7 +148,7 @@ def _check_answer(address: str) -> None:
         socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise UserError(
-            f"the Ray cluster {address} does not answer ({reason_of(error)}). "
+            f"the Ray cluster {address} does not answer ({error}). "
             "Check ray.address, and that the cluster is up."
         ) from error
 
@@ -165,23 +166,22 @@ def _temporary_folder() -> AbstractContextManager[Path]:
 _connection = _Connection()
 
 
-def connect(options: Mapping[str, Value]) -> None:
+def connect(settings: Settings) -> None:
     """Connect this process to the cluster of the options, unless it is connected already.
 
     Raises:
         UserError: there is no such cluster, or it cannot be used.
     """
     _import_ray()
-    ours = {name: value for name, value in os.environ.items() if name.startswith("GENEBENCH_")}
-    # Ray adds a folder with its own copies of libraries.
-    entries = [entry for entry in import_path().split(os.pathsep) if not entry.endswith(_RAYS_OWN)]
-    environment = ours | {
-        "GENEBENCH_HOME": str(home().absolute()),
-        "PYTHONPATH": os.pathsep.join(entries),
+    environment = node_environment(settings)
+    entries = environment["PYTHONPATH"].split(os.pathsep)
+    environment |= {
+        # Ray adds a folder with its own copies of libraries.
+        "PYTHONPATH": os.pathsep.join(item for item in entries if not item.endswith(_RAYS_OWN)),
         # A job without GPUs sees none, rather than all.
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     }
-    _connection.open(options, environment)
+    _connection.open(settings.options, environment)
 
 
 @cache
@@ -210,9 +210,8 @@ def check_resources(jobs: Iterable[Job], *, autoscaling: bool) -> None:
         if any(all(node.get(name, 0) >= wanted[name] for name in wanted) for node in nodes):
             continue
         problem = (
-            f"{job.label} needs {counted(resources.cpus, 'core')}, "
-            f"{counted(resources.gpus, 'GPU')} and {resources.memory / 2**30:.1f} GiB of memory, "
-            f"and none of {counted(len(nodes), 'node')} of the Ray cluster has them"
+            f"{job.label} needs {resources.cpus} cores, {resources.gpus} GPUs and "
+            f"{resources.memory / 2**30:.1f} GiB of memory, and no node of the Ray cluster has them"
         )
         if not autoscaling:
             raise UserError(f"{problem}. Ask for less with --resources, or use a larger cluster.")

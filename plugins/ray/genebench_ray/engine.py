@@ -8,9 +8,9 @@ left.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from genebench.engines.monitor import Monitor
-from genebench.runs.jobs import Job, Settings
+from genebench.scheduling import Job, Monitor, Settings
 from genebench_ray import cluster
 
 
@@ -20,10 +20,11 @@ def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:
     Raises:
         UserError: there is no such cluster, no node has what a job needs, or a node refuses a job.
     """
+    settings = replace(settings, local_copy=bool(settings.options["local_copy"]))
     monitor = Monitor(jobs, settings)
     if not monitor.pending:
         return
-    cluster.connect(settings.options)
+    cluster.connect(settings)
     autoscaling = bool(settings.options["autoscaling"])
     cluster.check_resources(monitor.pending.values(), autoscaling=autoscaling)
     # Only now, because it imports Ray, which reads its settings then.

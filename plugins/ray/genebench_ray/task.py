@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from genebench.engines.node import REFUSED, STOPPED, Node
-from genebench.errors import UserError
+from genebench import UserError
+from genebench.scheduling import REFUSED, STOPPED, Node
 
 
 def work(results: str, key: str, retry_memory: bool) -> tuple[int, str, list[str]]:

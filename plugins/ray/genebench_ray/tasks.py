@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import ray
@@ -18,18 +18,24 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from genebench._util.text import printable
-from genebench.engines.monitor import Monitor
-from genebench.engines.node import MEMORY, REFUSED
-from genebench.engines.turns import left_of
-from genebench.errors import UserError
-from genebench.results.limits import LINE_LETTERS, cut
-from genebench.results.record import Failure
-from genebench.runs.claims import claims
-from genebench.runs.execute import describe_job, fail
-from genebench.runs.jobs import Job, Settings
-from genebench.runs.orders import Attempt, remove_order, write_attempt, write_order
-from genebench.runs.provenance import now
+from genebench import UserError
+from genebench.scheduling import (
+    MEMORY,
+    REFUSED,
+    Attempt,
+    Failure,
+    Job,
+    Monitor,
+    Settings,
+    claims,
+    describe_job,
+    fail,
+    left_of,
+    remove_order,
+    write_attempt,
+    write_order,
+)
+from genebench.text import printable
 from genebench_ray import cluster
 from genebench_ray.task import work
 
@@ -146,11 +152,12 @@ class Tasks:
         if left is None:
             return  # Its records were written before.
         claim = next((item for item in claims(settings.results) if item.key == job.key), None)
-        started = claim.started if claim else now()
-        seconds = datetime.fromisoformat(now()) - datetime.fromisoformat(started)
+        now = datetime.now(UTC)
+        started = claim.started if claim else now.isoformat(timespec="seconds")
+        seconds = (now - datetime.fromisoformat(started)).total_seconds()
         fail(
             left, settings, Failure(kind=kind, message=_line(error), traceback=""),
-            started=started, seconds=max(seconds.total_seconds(), 0.0), peak_memory=0,
+            started=started, seconds=max(seconds, 0.0), peak_memory=0,
             facts=describe_job(left, settings, (claim and claim.device) or "cpu"),
             host=claim.host if claim else "",
         )  # fmt: skip
@@ -161,4 +168,4 @@ class Tasks:
 
 def _line(error: RayError) -> str:
     """Return the first sentence of an error of Ray, which goes on with advice on Ray."""
-    return cut(str(error).strip().partition("\n")[0].partition(". ")[0], LINE_LETTERS)
+    return str(error).strip().partition("\n")[0].partition(". ")[0]

@@ -120,7 +120,7 @@ def marks(home: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def nodes(home: Path) -> Iterator[Any]:
-    """Start a Ray cluster of two nodes with one core and one fake GPU each."""
+    """Start a Ray cluster of two nodes with two cores and one fake GPU each."""
     pytest.importorskip("ray", reason="Ray is not installed")
     from ray.cluster_utils import Cluster
 
@@ -129,7 +129,7 @@ def nodes(home: Path) -> Iterator[Any]:
     cluster._import_ray()
     started = Cluster()
     for _ in range(2):
-        started.add_node(num_cpus=1, num_gpus=1, object_store_memory=80 << 20)
+        started.add_node(num_cpus=2, num_gpus=1, object_store_memory=80 << 20)
     yield started
     cluster._connection.end()
     started.shutdown()

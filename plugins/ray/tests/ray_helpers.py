@@ -24,7 +24,7 @@ def record_of(job: Job, settings: Settings) -> Record:
 
 def wait_for(condition: Callable[[], Any]) -> None:
     """Wait until a condition holds."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -48,7 +48,7 @@ class InBackground:
 
     def join(self) -> Any:
         """Wait for the end of the run, and return its result."""
-        self._thread.join(120)
+        self._thread.join(300)
         if self._error:
             raise self._error
         assert not self._thread.is_alive()

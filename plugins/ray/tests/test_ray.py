@@ -92,12 +92,12 @@ def test_a_job_whose_worker_always_dies_is_a_failed_record(settings, planned, ma
 
 
 def test_a_job_whose_node_dies_goes_to_another(nodes, settings, planned, marks):
-    # Two cores at once are only on a node that is added here.
-    [job] = planned("sleeps", resources=Resources(cpus=2, memory=2**30))
-    node = nodes.add_node(num_cpus=2, object_store_memory=80 << 20)
+    # Four cores are only on a node that is added here.
+    [job] = planned("sleeps", resources=Resources(cpus=4, memory=2**30))
+    node = nodes.add_node(num_cpus=4, object_store_memory=80 << 20)
     running = InBackground(lambda: run([job], settings(retries=1)))
     wait_for(marks.exists)
-    other = nodes.add_node(num_cpus=2, object_store_memory=80 << 20)
+    other = nodes.add_node(num_cpus=4, object_store_memory=80 << 20)
     nodes.remove_node(node, allow_graceful=False)
     running.join()
     assert record_of(job, settings()).status == "done"
@@ -106,8 +106,8 @@ def test_a_job_whose_node_dies_goes_to_another(nodes, settings, planned, marks):
 
 
 def test_a_job_whose_node_dies_without_retries_is_a_failed_record(nodes, settings, planned, marks):
-    [job] = planned("sleeps", resources=Resources(cpus=2, memory=2**30))
-    node = nodes.add_node(num_cpus=2, object_store_memory=80 << 20)
+    [job] = planned("sleeps", resources=Resources(cpus=4, memory=2**30))
+    node = nodes.add_node(num_cpus=4, object_store_memory=80 << 20)
     running = InBackground(lambda: run([job], settings(retries=0)))
     wait_for(marks.exists)
     nodes.remove_node(node, allow_graceful=False)
@@ -124,7 +124,7 @@ def test_a_job_with_too_little_memory_is_repeated_with_twice_as_much(settings, p
 
 def test_a_job_that_fits_on_no_node_is_refused(settings, planned):
     [job] = planned("works", resources=Resources(gpus=2, memory=2**30))
-    with pytest.raises(UserError, match=r"needs 1 core, 2 GPUs and 1\.0 GiB .* Ask for less"):
+    with pytest.raises(UserError, match=r"needs 1 cores, 2 GPUs and 1\.0 GiB .* Ask for less"):
         run([job], settings())
 
 
@@ -151,18 +151,24 @@ plan = plan_run("odd", "geo", "sim", preset="tiny", seeds=1, overrides={},
     grid={"odd": {"task": tasks}}, results=results)
 options = genebench_engines()[0].values({"address": address})
 jobs = [job for job in plan.remaining() if job.method.name == "odd"]
+print("planned", flush=True)
+sys.stdin.readline()
 done = engine.run(jobs, Settings(results=results, options=options, sealed="off"))
 print(json.dumps(sorted(job.key for job in done)))
 """
 
 
 def test_two_drivers_execute_each_job_once(nodes, settings, planned, marks):
-    tasks = [f"waits {number}" for number in range(6)]
+    tasks = [f"waits {number}" for number in range(4)]
     jobs, ours = planned(*tasks), settings()
     command = [sys.executable, "-c", DRIVER, str(ours.results), nodes.address, *tasks]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as other:
+        assert other.stdout.readline() == "planned\n"
+        other.stdin.write("\n")
+        other.stdin.flush()
         done = run(jobs, ours)
-        theirs, _ = other.communicate(timeout=120)
+        theirs, _ = other.communicate(timeout=300)
     keys = sorted(job.key for job in jobs)
     assert sorted(job.key for job in done) == keys
     assert json.loads(theirs) == keys
@@ -183,7 +189,8 @@ def start_driver(results, task, environment):
     """Start a driver with a cluster of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", DRIVER, str(results), "", task],
-        env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True,
     )  # fmt: skip
 
@@ -196,8 +203,8 @@ def test_ctrl_c_leaves_neither_processes_nor_files(planned, settings, marks, sur
     assert processes_with(str(temporary))
     # Like a terminal, which signals every process of the group.
     os.killpg(driver.pid, signal.SIGINT)
-    out, err = driver.communicate(timeout=120)
-    assert out == ""
+    out, err = driver.communicate(timeout=300)
+    assert out == "planned\n"
     assert err.rstrip().endswith("KeyboardInterrupt")
     wait_for(lambda: not processes_with(str(temporary)))
     assert [*home.iterdir(), *temporary.iterdir()] == []
@@ -213,7 +220,7 @@ def test_what_a_killed_driver_has_left_is_done_by_the_next(planned, settings, ma
     driver.communicate()
     wait_for(lambda: not any("worker" in name for name in processes_with(str(temporary))))
     assert ResultsStore(ours.results).read(job.key) is None
-    out, err = start_driver(ours.results, "sleeps", environment).communicate(timeout=120)
-    assert (out, err) == (f'["{job.key}"]\n', "")
+    out, err = start_driver(ours.results, "sleeps", environment).communicate(timeout=300)
+    assert (out, err) == (f'planned\n["{job.key}"]\n', "")
     assert record_of(job, ours).status == "done"
     assert len(lines(marks)) == 2
