@@ -33,6 +33,7 @@ format: .venv/installed-dev ## mend what a machine can mend
 bench: .venv/installed-bench ## speed, memory and calibration; see benchmarks/README.md
 	$(BIN)/python benchmarks/startup.py
 	GENEBENCH_HOME=.venv/bench-data $(BIN)/python benchmarks/status.py
+	GENEBENCH_HOME=.venv/bench-data $(BIN)/python benchmarks/bookkeeping.py --jobs 1000
 	$(BIN)/python benchmarks/prepare.py
 	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/python benchmarks/ridge.py --profiles 4000

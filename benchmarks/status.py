@@ -15,8 +15,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from genebench.cli.exit_status import OK
+
+if TYPE_CHECKING:
+    from genebench.results.record import Identity, Record
 
 METHODS = ("lsr", "dgex")
 RUNS = 5
@@ -27,13 +31,20 @@ VARIANTS = {
 }
 
 
+def copy_of(record: Record, identity: Identity, **changes: Any) -> Record:
+    """Return a record with another identity, and the key and checksum that follow from it."""
+    from genebench._util.hashing import key_of
+
+    changes |= {"identity": identity, "key": key_of(identity.model_dump())}
+    return record.model_copy(update=changes).with_checksum()
+
+
 def write(folder: Path, number: int) -> None:
     """Write real records, and copies of them into a results folder.
 
     Each copy has an empty file of vectors, because status reads none.
     """
     from genebench import api
-    from genebench._util.hashing import key_of
     from genebench.results.record import Failure
     from genebench.results.store import ResultsStore
 
@@ -46,10 +57,7 @@ def write(folder: Path, number: int) -> None:
     for index in range(number):
         record = records[index % len(records)]
         identity = record.identity.model_copy(update={"seed": index})
-        update = {"identity": identity, "key": key_of(identity.model_dump())}
-        if index % 50 == 0:
-            update |= failed
-        copy = record.model_copy(update=update).with_checksum()
+        copy = copy_of(record, identity, **(failed if index % 50 == 0 else {}))
         if copy.vectors:
             store.paths.new(copy.key, copy.vectors).touch()
         store.paths.record(copy.key).write_text(copy.model_dump_json(indent=1))

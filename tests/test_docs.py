@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import logging
 import re
@@ -67,13 +68,41 @@ def test_the_site_is_built_and_every_link_in_it_leads_somewhere(tmp_path):
     assert (tmp_path / "site" / "tutorial.html").exists()
 
 
+def imported(path, monkeypatch):
+    """Import a module that is in no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look for their module.
+    monkeypatch.setitem(sys.modules, path.stem, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_tables_of_scaling_are_those_of_its_script(monkeypatch):
+    scaling = imported(DOCS / "examples" / "scaling.py", monkeypatch)
+    page = (DOCS / "scaling.md").read_text("utf-8")
+    tables = (
+        scaling.trainings, scaling.sweeps, scaling.disks, scaling.traffic, scaling.profiles
+    )  # fmt: skip
+    for table in tables:
+        assert "\n".join(table()) in page, f"{table.__name__}: python docs/examples/scaling.py"
+
+
+def test_the_operations_of_scaling_are_those_of_the_benchmark(monkeypatch):
+    scaling = imported(DOCS / "examples" / "scaling.py", monkeypatch)
+    benchmark = imported(ROOT / "benchmarks" / "training.py", monkeypatch)
+    for size in itertools.product(scaling.LAYERS, scaling.UNITS):
+        flop, moved = benchmark.dgex_cost(*size, "bfloat16")
+        assert scaling.DGEX.step_flop(*size) == flop
+        assert scaling.DGEX.step_bytes * scaling.DGEX.weights(*size) == moved
+    assert scaling.GGAN.step_bytes == benchmark.ADAM_BYTES["bfloat16"]
+
+
 @pytest.fixture(scope="module")
 def rendering():
     """Import the module that writes the reference of hooks."""
-    spec = importlib.util.spec_from_file_location("render_hooks", DOCS / "render_hooks.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        yield imported(DOCS / "render_hooks.py", patch)
 
 
 def test_the_reference_of_hooks_is_up_to_date(rendering):

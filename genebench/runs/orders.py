@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -41,6 +41,12 @@ Cause = Literal["terminated", "memory", "refused", "broken", "lost"]
 or cannot write results."""
 
 
+@cache
+def _version() -> str:
+    """Return the version of genebench, which takes a millisecond to read."""
+    return metadata.version(PROJECT)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """A job, how to execute it, and the versions that it was planned with."""
@@ -61,7 +67,7 @@ class Order:
         """Return the order for a job that was planned in this process."""
         metrics = metric_digests(wanted_metrics(registry(), settings.metrics))
         return cls(
-            genebench=metadata.version(PROJECT), numerics=NUMERICS, metrics=metrics, job=job,
+            genebench=_version(), numerics=NUMERICS, metrics=metrics, job=job,
             settings=settings,
         )  # fmt: skip
 
@@ -77,7 +83,7 @@ class Order:
         """
         here = f"on {socket.gethostname()}"
         job, remedy = self.job, "Install the same version on all machines, and run again."
-        installed = metadata.version(PROJECT)
+        installed = _version()
         if (self.genebench, self.numerics) != (installed, NUMERICS):
             raise UserError(
                 f"genebench is version {installed} (numerics {NUMERICS}) {here}, and the job was "
