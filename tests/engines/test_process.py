@@ -437,3 +437,41 @@ def test_a_limit_that_is_none_is_refused_with_an_example(genebench, option, limi
     outcome = genebench("run", f"{option}={limit}", "--dry-run")
     assert outcome.status == 2
     assert f"{option} {limit}: not a limit. Write it as " in outcome.err
+
+
+def test_a_training_that_is_stopped_from_outside_is_no_failure(tiny, tmp_path):
+    pytest.importorskip("torch")
+    settings = Settings(results=tmp_path / "results")
+    plan = plan_run(
+        "dgex", "geo", "sim", preset="tiny", seeds=1, results=settings.results,
+        overrides={"dgex": {"epochs": "4000", "patience": "4000"}},
+    )  # fmt: skip
+    [job] = [job for job in plan.remaining() if job.method.name == "dgex"]
+
+    class Stop:
+        @hookimpl
+        def genebench_job_progressed(self):
+            [worker] = (
+                int(process.name)
+                for process in Path("/proc").glob("[0-9]*")
+                if parent_of(parent_of(int(process.name))) == os.getpid()
+            )
+            os.kill(worker, signal.SIGTERM)
+
+    observer = Stop()
+    installed().manager.register(observer)
+    try:
+        with pytest.raises(UserError, match=r"was stopped\. Run the same command again"):
+            list(execute_plan([job], settings, "process"))
+    finally:
+        installed().manager.unregister(observer)
+    assert ResultsStore(settings.results).keys() == []
+    assert list(settings.results.rglob("training.safetensors"))
+
+
+def parent_of(pid: int) -> int:
+    """Return the id of the parent of a process, or 0 if there is no such process."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
