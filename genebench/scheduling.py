@@ -32,7 +32,15 @@ if TYPE_CHECKING:
     from genebench.runs.claims import Claim, claims, discard
     from genebench.runs.execute import describe_job, fail
     from genebench.runs.jobs import Job, Settings
-    from genebench.runs.orders import Attempt, attempts, remove_order, write_attempt, write_order
+    from genebench.runs.orders import (
+        Attempt,
+        attempts,
+        has_checkpoints,
+        is_left,
+        remove_order,
+        write_attempt,
+        write_order,
+    )
     from genebench.runs.provenance import now
 
 __all__ = [
@@ -57,6 +65,8 @@ __all__ = [
     "describe_job",
     "discard",
     "fail",
+    "has_checkpoints",
+    "is_left",
     "last_words",
     "left_of",
     "node_environment",
@@ -90,6 +100,8 @@ _MODULES = {
     "genebench.runs.orders": (
         "Attempt",
         "attempts",
+        "has_checkpoints",
+        "is_left",
         "remove_order",
         "write_attempt",
         "write_order",

@@ -352,8 +352,8 @@ PROMISED = {
     "scheduling": (
         "BROKEN", "CLAIMED", "DONE", "GRACE_SECONDS", "KEY", "MEMORY", "REFUSED", "STOPPED",
         "Attempt", "Claim", "Failure", "Job", "Monitor", "Node", "Queued", "Settings", "attempts",
-        "claims", "describe_job", "discard", "fail", "last_words", "left_of", "node_environment",
-        "now", "remove_order", "write_attempt", "write_order",
+        "claims", "describe_job", "discard", "fail", "has_checkpoints", "is_left", "last_words",
+        "left_of", "node_environment", "now", "remove_order", "write_attempt", "write_order",
     ),
     "text": (
         "counted", "cut", "describe", "escaped_output", "no_formula", "printable", "some",

@@ -36,9 +36,9 @@ _ORDER_BYTES = 4 << 20
 _ATTEMPTS_BYTES = 1 << 20
 """Most bytes of the attempts at a job."""
 
-Cause = Literal["terminated", "memory", "refused", "broken", "lost"]
-"""Why an attempt at a job ended without a record. A machine is broken for a job if it sees no data,
-or cannot write results."""
+Cause = Literal["terminated", "time", "memory", "refused", "broken", "lost"]
+"""Why an attempt at a job ended without a record. One that ended for lack of ``time`` has left no
+checkpoint. A machine is broken for a job if it sees no data, or cannot write results."""
 
 
 @cache
@@ -201,6 +201,25 @@ def remove_order(results: Path, key: str, *, keep_attempts: bool = False) -> Non
             path.unlink(missing_ok=True)
     with suppress(OSError):  # it holds orders or claims of other jobs
         paths.jobs.rmdir()
+
+
+def is_left(results: Path, key: str) -> bool:
+    """Return whether a job is still to be done, as far as that is known without its plan.
+
+    A job that replaces a record has an order until it is done.
+    """
+    paths = ResultPaths(results)
+    return paths.order(key).exists() or not paths.record(key).exists()
+
+
+def has_checkpoints(results: Path, job: Job) -> bool:
+    """Return whether a job has left files to continue from."""
+    identity = job.evaluations[0].identity
+    # Another machine may be able to seal a method, unlike this one.
+    return any(
+        any(ResultPaths(results).checkpoints(identity, sealed=sealed).glob("checkpoints/*"))
+        for sealed in (False, True)
+    )
 
 
 def remove_outdated(results: Path) -> None:

@@ -17,6 +17,8 @@ from genebench.runs.jobs import Settings
 from genebench.runs.orders import (
     Attempt,
     attempts,
+    has_checkpoints,
+    is_left,
     orders,
     read_order,
     remove_order,
@@ -130,6 +132,26 @@ def test_attempts_are_kept_in_their_order_and_go_with_the_order(job, settings):
     assert attempts(settings.results, job.key) == []
     assert orders(settings.results) == []
     assert not ResultsStore(settings.results).paths.jobs.exists()
+
+
+def test_a_job_is_left_until_it_has_a_record_and_no_order(job, settings):
+    assert is_left(settings.results, job.key)
+    write_order(job, settings)
+    ResultPaths(settings.results).record(job.key).touch()
+    assert is_left(settings.results, job.key)
+    remove_order(settings.results, job.key)
+    assert not is_left(settings.results, job.key)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_checkpoints_of_a_job_are_found(job, settings, sealed):
+    assert not has_checkpoints(settings.results, job)
+    identities = [item.identity for item in job.evaluations]
+    with ResultsStore(settings.results).work(identities, sealed=sealed) as folder:
+        folder.mkdir(exist_ok=True)
+        assert not has_checkpoints(settings.results, job)
+        (folder / "epoch").touch()
+    assert has_checkpoints(settings.results, job)
 
 
 def test_a_full_disk_is_one_line(job, settings, monkeypatch):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -27,6 +28,7 @@ from genebench.scheduling import (
     describe_job,
     discard,
     fail,
+    is_left,
     left_of,
     now,
     remove_order,
@@ -35,10 +37,10 @@ from genebench.scheduling import (
 )
 from genebench.text import counted, some
 from genebench_slurm import commands
-from genebench_slurm.causes import MOST_MEMORY, End, Lost, judge
+from genebench_slurm.causes import MOST_MEMORY, MOST_TIME, End, EndCause, Lost, judge
 from genebench_slurm.commands import Queue, SlurmAwayError, Task
 from genebench_slurm.runs import Ended, Run, Runs
-from genebench_slurm.script import FOLDER, MAX_ARRAY, arrays, folder_of, render
+from genebench_slurm.script import FOLDER, MAX_ARRAY, Array, arrays, folder_of, render
 
 log = logging.getLogger("genebench")
 
@@ -208,13 +210,13 @@ class Driver:
         elif not is_watched and lost.may_be_redone:
             again = True
         elif self._is_new(lost) or any(
-            job.key in held and not held[job.key].is_stale for job in lost.jobs
+            item.key in held and not held[item.key].is_stale
+            for job in lost.jobs
+            for item in job.evaluations
         ):
             return []
         else:
-            end = judge(lost, self._settings, held.get(lost.jobs[0].key))
-            self._write(lost, end)
-            again = end.cause != "cancelled"
+            again = self._judge(lost, held) != "cancelled"
         if not again:
             self._cancelled |= {job.key for job in lost.jobs}
             return []
@@ -227,70 +229,115 @@ class Driver:
         self._lost.add(place)
         return is_new
 
-    def _write(self, lost: Lost, end: End) -> None:
-        """Write down how a task has ended, for all drivers.
+    def _judge(self, lost: Lost, held: dict[str, Claim]) -> EndCause:
+        """Decide what follows from the end of a task, and write it down for all drivers.
 
         Raises:
             UserError: nothing that this driver could do would help.
         """
-        job, node = lost.jobs[0], lost.task.node
+        results, node = self._settings.results, lost.task.node
+        # Jobs are done in turn, so the first one that is left ran last.
+        last = next(
+            key
+            for key in lost.array.tasks[lost.index - 1]
+            if (key in self._monitor.pending if key in self._jobs else is_left(results, key))
+        )
+        job = next((job for job in lost.jobs if job.key == last), None)
+        claims_of_job = [claim for claim in held.values() if claim.job == last]
+        end = judge(
+            lost, job, self._settings, self._runs.ends_of(last), was_running=bool(claims_of_job)
+        )
         avoided = self._runs.avoided()
         blamed = node if end.blames_node and node else "-"
-        self._runs.add(Ended(lost.array.name, lost.index, end.cause, lost.task.state, blamed))
+        self._runs.add(
+            Ended(
+                lost.array.name, lost.index, end.cause, lost.task.state, blamed,
+                job.key if job else "-",
+            )
+        )  # fmt: skip
         if end.refusal:
             raise UserError(end.refusal)
-        if end.attempt:
-            write_attempt(self._settings.results, job.key, end.attempt)
-        if end.failure:
-            self._fail(job, end, node)
+        if job and end.attempt:
+            write_attempt(results, job.key, end.attempt)
+        if job and end.failure:
+            self._fail(job, end, node, claims_of_job)
         if new := self._runs.avoided() - avoided:
             log.warning("tasks have died on node %s, which is avoided from now on", some(new))
             numbers = (run.number for run in self._runs.all() if run.name in self._owned)
             commands.exclude(filter(None, numbers), self._runs.avoided())
+        return end.cause
 
-    def _fail(self, job: Job, end: End, node: str) -> None:
-        """Write failed records for a job, and count it as ended."""
+    def _fail(self, job: Job, end: End, node: str, held: list[Claim]) -> None:
+        """Write failed records for a job, and count it as ended. Its claims are held no more."""
         assert end.failure
         if left := left_of(job, self._settings):
-            claim = end.claim
+            claim = held[0] if held else None
             facts = describe_job(job, self._settings, (claim and claim.device) or "cpu")
             fail(
                 left, self._settings, end.failure, started=claim.started if claim else now(),
                 seconds=0.0, peak_memory=end.memory, facts=facts, host=node,
             )  # fmt: skip
-        if end.claim:
-            discard(self._settings.results, end.claim)
+        for claim in held:
+            discard(self._settings.results, claim)
         remove_order(self._settings.results, job.key)
         del self._monitor.pending[job.key]
         self._failed.append(job)
 
     def _submit(self, jobs: list[Job]) -> None:
-        """Submit jobs. Those that ran out of memory get more."""
+        """Submit jobs. Those that had too little memory or time get twice as much."""
         results, avoided = self._settings.results, self._runs.avoided()
         enlarged = []
         for job in jobs:
-            short = sum(attempt.cause == "memory" for attempt in attempts(results, job.key))
-            memory = job.resources.memory << min(short, MOST_MEMORY)
-            enlarged.append(replace(job, resources=replace(job.resources, memory=memory)))
+            short = Counter(attempt.cause for attempt in attempts(results, job.key))
+            resources = replace(
+                job.resources,
+                memory=job.resources.memory << min(short["memory"], MOST_MEMORY),
+                seconds=job.resources.seconds * 2 ** min(short["time"], MOST_TIME),
+            )
+            enlarged.append(replace(job, resources=resources))
+        broken = defaultdict[str, set[str]](set)
+        for ended in self._runs.ended().values():
+            if ended.cause == "broken" and ended.node != "-":
+                broken[ended.job].add(ended.node)
         for array in arrays(enlarged, self._settings.options, self._most_tasks):
-            name = secrets.token_hex(6)
-            script = render(array, name, self._settings, exclude=avoided)
-            for job in array.jobs:
-                write_order(replace(job, resources=array.resources), self._settings)
-            submitted = self._runs.create(name, script, array.keys)
-            self._watched.add(name)
-            self._owned[name] = submitted.own()
+            elsewhere = avoided.union(*(broken[job.key] for job in array.jobs))
             try:
-                submitted.with_number(commands.submit(submitted.script))
+                try:
+                    self._submit_array(array, elsewhere)
+                except UserError:
+                    if elsewhere == avoided:
+                        raise
+                    # All nodes were tried. The next message of one says what is wrong with them.
+                    self._submit_array(array, avoided)
             except UserError as error:
-                submitted.remove()
-                del self._owned[name]
                 if not self._is_waiting:
                     raise
                 # A limit of submitted jobs, perhaps, which holds until some have ended.
                 self._warn(f"{error} Waiting for the arrays that are in the queue.")
                 return
             self._is_waiting = True
+
+    def _submit_array(self, array: Array, avoided: set[str]) -> None:
+        """Submit an array, and leave nothing behind if it is refused.
+
+        Raises:
+            UserError: Slurm refuses it.
+        """
+        name = secrets.token_hex(6)
+        script = render(array, name, self._settings, exclude=avoided)
+        for job in array.jobs:
+            write_order(replace(job, resources=array.resources), self._settings)
+        submitted = self._runs.create(name, script, array.keys)
+        self._watched.add(name)
+        self._owned[name] = submitted.own()
+        try:
+            submitted.with_number(commands.submit(submitted.script))
+        except UserError:
+            submitted.remove()
+            del self._owned[name]
+            for job in array.jobs:
+                remove_order(self._settings.results, job.key, keep_attempts=True)
+            raise
 
     def _warn(self, message: str) -> None:
         """Log a warning, but only once."""
@@ -339,6 +386,8 @@ class Driver:
             for key in (key for task in array.tasks for key in task):
                 remove_order(self._settings.results, key, keep_attempts=True)
             array.remove()
+        with self._runs.locked():
+            self._runs.tidy()
 
     def _clean(self) -> None:
         """Remove the folders of arrays whose jobs all have records, or that were not submitted."""
@@ -348,5 +397,4 @@ class Driver:
                 keys = {key for task in array.tasks for key in task}
                 if keys <= ended or not array.number:
                     array.remove()
-            if not self._runs.all():
-                self._runs.forget()
+            self._runs.tidy()

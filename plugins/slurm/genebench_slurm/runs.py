@@ -104,11 +104,13 @@ class Ended:
     run: str
     index: int
     cause: str
-    """Why it ended, one of :data:`genebench_slurm.causes.Cause`."""
+    """Why it ended, one of :data:`genebench_slurm.causes.EndCause`."""
     state: str
     """State that Slurm gave it."""
     node: str
     """Node to blame, or ``-``."""
+    job: str
+    """Key of the job that ran last, or ``-`` if the driver did not plan it."""
 
 
 class Runs:
@@ -164,19 +166,29 @@ class Runs:
 
     def add(self, ended: Ended) -> None:
         """Write down what became of a task."""
-        line = f"{ended.run} {ended.index} {ended.cause} {ended.state} {ended.node}\n"
+        line = f"{ended.run} {ended.index} {ended.cause} {ended.state} {ended.node} {ended.job}\n"
         with (self.folder / _ENDED).open("a") as stream:
             stream.write(line)
 
     def ended(self) -> dict[tuple[str, int], Ended]:
-        """Return the tasks that ended without a result, by run and number."""
+        """Return the tasks that ended without a result, by run and number.
+
+        Tasks of arrays that were removed do not count, so that a corrected mistake is forgotten.
+        """
         found = {}
         with suppress(OSError):
             for line in (self.folder / _ENDED).read_text("utf-8", "replace").splitlines():
                 match line.split():
-                    case [run, index, cause, state, node] if index.isdecimal():
-                        found[run, int(index)] = Ended(run, int(index), cause, state, node)
-        return found
+                    case [run, index, cause, state, node, job] if (
+                        index.isdecimal() and _RUN.fullmatch(run)
+                    ):
+                        found[run, int(index)] = Ended(run, int(index), cause, state, node, job)
+        present = {run for run, _ in found if (self.folder / run).is_dir()}
+        return {place: ended for place, ended in found.items() if place[0] in present}
+
+    def ends_of(self, job: str) -> list[Ended]:
+        """Return the ends of tasks in which a job ran last."""
+        return [ended for ended in self.ended().values() if ended.job == job]
 
     def avoided(self) -> set[str]:
         """Return the nodes on which too many tasks have died."""
@@ -185,9 +197,10 @@ class Runs:
             node for node, n_deaths in deaths.items() if n_deaths >= MOST_DEATHS and node != "-"
         }
 
-    def forget(self) -> None:
+    def tidy(self) -> None:
         """Remove what is known of tasks, once there is no array any more."""
-        (self.folder / _ENDED).unlink(missing_ok=True)
+        if not self.all():
+            (self.folder / _ENDED).unlink(missing_ok=True)
 
 
 def _read(folder: Path) -> Run:

@@ -27,6 +27,8 @@ _LEAST_TASKS = 16
 """Short jobs are still spread over this many tasks."""
 _START_SECONDS = 60
 """Time of a task beside its jobs: to start Python, and to import torch from a shared disk."""
+_EARLY_SECONDS = 60
+"""Slurm looks at time limits once a minute, so its signal may come that much too early."""
 _START_BYTES = 512 << 20
 """Memory of a task beside that of its jobs: the process that watches them."""
 _MEBIBYTE = 2**20
@@ -34,7 +36,8 @@ _PLAIN = ("partition", "account", "qos", "constraint")
 """Options of the engine that are those of sbatch."""
 _TAKEN = {
     "-a", "--array", "-J", "--job-name", "-o", "--output", "-e", "--error", "-M", "--clusters",
-    "--open-mode", "--signal", "--no-requeue", "--wrap", "-W", "--wait", "-H", "--hold",
+    "--open-mode", "--signal", "-t", "--time", "--no-requeue", "--wrap", "-W", "--wait", "-H",
+    "--hold",
 }  # fmt: skip
 """Options of sbatch that would break what the engine relies on."""
 
@@ -46,7 +49,9 @@ _TEMPLATE = """\
 {exports}
 {setup}
 run={run}
+results={results}
 task=$SLURM_ARRAY_TASK_ID
+keys=$(sed -n "${{task}}p" "$run/keys.txt")
 rm -f "$run/$task.status"
 echo "{marker} $task on ${{SLURMD_NODENAME:-$HOSTNAME}}"
 
@@ -55,20 +60,37 @@ echo "{marker} $task on ${{SLURMD_NODENAME:-$HOSTNAME}}"
 trap 'asked=yes; near_limit=yes; kill -TERM $node' USR1
 trap 'asked=yes; kill -TERM $node; (sleep {grace}; kill -INT $node) &' TERM
 trap 'asked=yes; kill -INT $node' INT
-{python} -P -m genebench.engines.node --results {results} \\
-    --grace {limit_grace} --retry-memory $(sed -n "${{task}}p" "$run/keys.txt") &
+{python} -P -m genebench.engines.node --results "$results" \\
+    --grace {limit_grace} --retry-memory $keys &
 node=$!
 wait $node; status=$?
 # A signal ends the wait, but not the jobs.
 while [ "$asked" ]; do asked=; wait $node; status=$?; done
 
-# Status 75: stopped without a result. The jobs continue when the task is started again.
-if [ $status = 75 ] && [ "$near_limit" ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {restarts} ]; then
-    scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$task" && exit
+# Returns 0 if the job that was stopped has checkpoints. It is the first that still has an order.
+has_checkpoints() {{
+    for key in $keys; do
+        [ -e "$results/.jobs/$key.order.json" ] || continue
+        for record in "$results"/.*.work/records/$key; do
+            [ "$(ls -A "${{record%/records/*}}/checkpoints" 2>/dev/null)" ] && return 0
+        done
+        return 1
+    done
+    return 1
+}}
+
+# Status 75: stopped without a result. With checkpoints, the job continues in the same task.
+if [ $status = 75 ] && [ "$near_limit" ]; then
+    status={timed_out}
+    if has_checkpoints && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {restarts} ]; then
+        scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$task" && exit
+    fi
 fi
 echo $status > "$run/$task.status"
 exit $status
 """
+TIMED_OUT = 79
+"""Exit status of a task that was stopped at its time limit, and does not put itself back."""
 MARKER = "genebench task"
 """Beginning of the line that each start of a task adds to its log."""
 
@@ -175,6 +197,12 @@ def render(array: Array, name: str, settings: Settings, *, exclude: Iterable[str
             raise UserError(
                 f"slurm.{option}={visible(value)} has control characters. Give it on one line."
             )
+    minutes, warning = int(options["time"]), int(options["warning"])
+    if minutes and minutes * 60 <= warning + _EARLY_SECONDS:
+        raise UserError(
+            f"slurm.time={minutes} minutes must exceed slurm.warning={warning} seconds by more "
+            "than a minute, because Slurm may warn a minute early. Raise slurm.time."
+        )
     folder = folder_of(settings) / name
     title = f"{counted(len(array.jobs), 'job')} in {counted(len(array.tasks), 'task')}"
     return _TEMPLATE.format(
@@ -189,9 +217,10 @@ def render(array: Array, name: str, settings: Settings, *, exclude: Iterable[str
         python=shlex.quote(str(options["python"]) or sys.executable),
         results=shlex.quote(str(settings.results)),
         # The signal comes up to a minute early, but never late.
-        limit_grace=max(int(options["warning"]) - 5, 5),
+        limit_grace=max(warning - 5, 5),
         grace=f"{GRACE_SECONDS:g}",
         restarts=options["restarts"],
+        timed_out=TIMED_OUT,
     )
 
 

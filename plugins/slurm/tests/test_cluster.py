@@ -181,12 +181,21 @@ def test_a_python_that_does_not_exist_ends_the_run(bench):
     assert bench.records() == []
 
 
-def test_a_node_where_tasks_die_is_avoided(bench, cluster):
-    setup = "[ $SLURMD_NODENAME = n1 ] && exit 1"
-    output = bench.finish(bench.step(numbers=6, chunk=1, setup=setup))
+def test_a_node_without_the_data_is_avoided(bench, cluster):
+    setup = f"[ $SLURMD_NODENAME = n1 ] && export GENEBENCH_HOME={bench.folder}/nowhere"
+    output = bench.finish(bench.step(numbers=9, steps=4, pause=0.5, chunk=1, setup=setup))
     assert "tasks have died on node n1" in output
-    assert len(bench.records()) == 6
-    assert {bench.starts(number)[0][0] for number in range(6)} <= {"n2", "n3"}
+    assert len(bench.records()) == 9
+    assert {bench.starts(number)[0][0] for number in range(9)} <= {"n2", "n3"}
+
+
+def test_a_cluster_without_the_data_says_so(bench):
+    setup = f"export GENEBENCH_HOME={bench.folder}/nowhere"
+    output = bench.finish(bench.step(setup=setup), 2)
+    # The message of the node, and not one of sbatch that no node is left.
+    assert "dataset sim" in output
+    assert "sbatch" not in output
+    assert bench.records() == []
 
 
 def test_a_controller_that_is_away_is_waited_for(bench, cluster):

@@ -66,19 +66,27 @@ def test_one_driver_owns_an_array(runs, array):
     array.own().release()
 
 
-def test_ends_are_read_back_and_broken_lines_left_out(runs):
-    end = Ended(NAME, 3, "died", "FAILED", "n1")
+def test_ends_are_read_back_and_broken_lines_left_out(runs, array):
+    end = Ended(NAME, 3, "died", "FAILED", "n1", KEYS[0])
     runs.add(end)
     with (runs.folder / "ended.txt").open("a") as stream:
         stream.write("cut o")
     assert runs.ended() == {(NAME, 3): end}
-    runs.forget()
-    assert runs.ended() == {}
+    assert runs.ends_of(KEYS[0]) == [end]
+    assert runs.ends_of(KEYS[1]) == []
+    runs.tidy()
+    assert runs.ended() == {(NAME, 3): end}
+    array.remove()
+    runs.tidy()
+    assert [path.name for path in runs.folder.iterdir()] == []
 
 
-def test_a_node_is_avoided_after_three_deaths(runs):
+def test_a_node_is_avoided_after_three_deaths_in_arrays_that_are_there(runs, array):
+    other = runs.create(OTHER, "", f"{KEYS[0]}\n")
     for index, node in enumerate(["n1", "n2", "n1", "-", "-", "-"]):
-        runs.add(Ended(NAME, index, "died", "FAILED", node))
+        runs.add(Ended(NAME, index, "died", "FAILED", node, "-"))
     assert runs.avoided() == set()
-    runs.add(Ended(OTHER, 1, "unstarted", "FAILED", "n1"))
+    runs.add(Ended(OTHER, 1, "broken", "FAILED", "n1", "-"))
     assert runs.avoided() == {"n1"}
+    other.remove()
+    assert runs.avoided() == set()

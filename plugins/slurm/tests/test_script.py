@@ -144,6 +144,8 @@ def test_odd_names_of_folders_reach_the_node_as_they_are(some_jobs, tmp_path):
         ("args", "--array=1-1000"),
         ("args", "-J other"),
         ("args", "-Mother"),
+        ("args", "--time=5"),
+        ("args", "-t5"),
         ("args", "--comment='open"),
     ],
 )
@@ -151,6 +153,59 @@ def test_options_that_would_break_the_script_are_refused(some_jobs, tmp_path, op
     odd = replace(settings(tmp_path), options=options() | {option: value})
     with pytest.raises(UserError, match=rf"slurm\.{option}="):
         preview(some_jobs(1), odd)
+
+
+@pytest.mark.parametrize(
+    ("time", "warning", "is_refused"),
+    [(2, 120, True), (3, 120, True), (4, 120, False), (1, 10, True), (2, 10, False)],
+)
+def test_a_time_limit_that_leaves_no_time_before_the_warning_is_refused(
+    some_jobs, tmp_path, time, warning, is_refused
+):
+    chosen = settings(tmp_path, time=time, warning=warning)
+    if is_refused:
+        with pytest.raises(UserError, match=rf"slurm.time={time} minutes must exceed") as caught:
+            preview(some_jobs(1), chosen)
+        assert "\n" not in str(caught.value)
+    else:
+        assert f"--time={time}\n" in preview(some_jobs(1), chosen)
+
+
+def test_a_short_job_has_more_time_than_the_warning_takes(some_jobs):
+    [array] = arrays(some_jobs(1, seconds=1), options())
+    assert array.minutes(options(warning=3600)) * 60 > 3600 + 60
+
+
+@pytest.mark.parametrize(
+    ("files", "requeues", "status"),
+    [((), "0", "79"), (("step",), "0", "requeued"), (("step",), "50", "79")],
+)
+def test_a_task_puts_itself_back_at_its_limit_if_its_job_has_checkpoints(
+    some_jobs, tmp_path, files, requeues, status
+):
+    """The tail of the script, after the node was stopped. A fake scontrol says what it is asked."""
+    ended, stopped = some_jobs(2)
+    script = render(next(arrays([ended, stopped], options(chunk=2))), "abc", settings(tmp_path))
+    folder = tmp_path / ".slurm" / "abc"
+    for path in (folder, tmp_path / ".jobs", tmp_path / ".fit.work" / "checkpoints",
+                 tmp_path / ".fit.work" / "records"):  # fmt: skip
+        path.mkdir(parents=True)
+    (folder / "keys.txt").write_text(f"{ended.key} {stopped.key}\n")
+    (tmp_path / ".jobs" / f"{stopped.key}.order.json").touch()
+    (tmp_path / ".fit.work" / "records" / stopped.key).touch()
+    for name in files:
+        (tmp_path / ".fit.work" / "checkpoints" / name).touch()
+    fake = tmp_path / "scontrol"
+    fake.write_text(f"#!/bin/sh\necho requeued > {folder}/1.status\n")
+    fake.chmod(0o755)
+    head, tail = script.index("# Slurm sends"), script.index("# Returns 0")
+    subprocess.run(
+        ["bash"], input=f"{script[:head]}status=75 near_limit=yes\n{script[tail:]}", text=True,
+        check=False, capture_output=True,
+        env={"SLURM_ARRAY_TASK_ID": "1", "SLURM_RESTART_COUNT": requeues,
+             "PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )  # fmt: skip
+    assert (folder / "1.status").read_text().strip() == status
 
 
 def test_a_folder_that_logs_cannot_be_written_to_is_refused(some_jobs):
