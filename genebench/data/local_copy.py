@@ -94,11 +94,7 @@ def local_copy(name: str, digest: str, folder: Path) -> Dataset:
         UserError: the dataset is gone, or its files differ from its checksums.
         OSError, _NoCopyError: it cannot be copied.
     """
-    shared = DataStore().open(name, digest)
-    if shared is None:
-        raise UserError(
-            f"dataset {name}: it has changed since the run was planned. Run the command again."
-        )
+    shared = DataStore().open_planned(name, digest)
     place = folder / "datasets" / name / shared.root.name
     (folder / LOCK_FILE).touch(mode=0o600)
     # One at a time: others wait here for the first, and read the shared disk no second time.

@@ -340,6 +340,24 @@ class DataStore:
                 if digest or self._digest_in_force(name) == in_force:
                     raise _unreadable(folder, name, error) from error
 
+    def open_planned(self, name: str, digest: str) -> Dataset:
+        """Return the dataset that a run was planned on.
+
+        Raises:
+            UserError: it is not here, it has changed since, or it is damaged.
+        """
+        dataset = self.open(name, digest)
+        if dataset:
+            return dataset
+        if self._digest_in_force(name) is None:
+            raise UserError(
+                f"dataset {name}: not in {self.root}. Prepare it there, or set GENEBENCH_HOME to "
+                "the folder that it was planned with."
+            )
+        raise UserError(
+            f"dataset {name}: it has changed since the run was planned. Run the command again."
+        )
+
     def _digest_in_force(self, name: str) -> str | None:
         """Return the content of the file ``current`` of a dataset, or None if there is none."""
         path = self.root / name / "current"

@@ -202,14 +202,10 @@ def _open(job: Job) -> Dataset:
     """Open the dataset of a job.
 
     Raises:
-        UserError: the dataset, or a plugin's split of it, has changed since the key was computed.
+        UserError: the dataset is not here, or it or a plugin's split of it has changed since the
+            key was computed.
     """
-    dataset = DataStore().open(job.store, job.data)
-    if dataset is None:
-        raise UserError(
-            f"dataset {job.dataset}: it has changed since the run was planned. "
-            "Run the command again."
-        )
+    dataset = DataStore().open_planned(job.store, job.data)
     for evaluation in job.evaluations:
         protocol = evaluation.protocol
         if split_digests(protocol, dataset, registry()) != evaluation.identity.splits:

@@ -105,12 +105,8 @@ class _Sizes:
         train = job.evaluations[0].protocol.train
         key = job.store, job.data, train
         if key not in self._sizes:
-            dataset = self._datasets.get(key[:2]) or DataStore().open(job.store, job.data)
-            if dataset is None:
-                raise UserError(
-                    f"dataset {job.dataset}: it has changed since the run was planned. "
-                    "Run the command again."
-                )
+            known = self._datasets.get(key[:2])
+            dataset = known or DataStore().open_planned(job.store, job.data)
             self._datasets[key[:2]] = dataset
             genes = len(dataset.landmark_genes) + len(dataset.target_genes)
             self._sizes[key] = FLOAT32_BYTES * len(dataset.profiles(train)) * genes

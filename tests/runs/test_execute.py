@@ -803,8 +803,13 @@ def test_data_that_changed_since_the_plan_are_refused(bench):
     bench.module.Method = Fake
     bench.offer(SPEC)
     [job] = bench.jobs()
-    for changed in (replace(job, data="0" * 16), replace(job, store="gone")):
-        with pytest.raises(UserError, match="has changed since the run was planned"):
+    faults = {
+        "data": "has changed since the run was planned",
+        "store": "dataset 0000000000000000: not",
+    }
+    for part, fault in faults.items():
+        changed = replace(job, **{part: "0" * 16})
+        with pytest.raises(UserError, match=fault):
             bench.execute(changed)
     assert bench.files() == set()
 

@@ -57,7 +57,7 @@ def genebench_engines() -> list[EngineSpec]:
             many_machines=True,
             assigns_devices=True,
             options=OPTIONS,
-            queue="genebench_slurm.engine:queue",
+            queue="genebench_slurm.waiting:queue",
             preview="genebench_slurm.script:preview",
         ),
     ]

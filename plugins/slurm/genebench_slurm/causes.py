@@ -122,7 +122,7 @@ def judge(
             failure = _failure(
                 "TimeLimit",
                 f"stopped at its time limit {times['time']} times without a checkpoint. Give it "
-                f"more time: --resources {job.method.name}.seconds=N, or slurm.time",
+                f"more time: --resources {job.method.name}.time=4h, or slurm.time",
                 log,
             )
         case "limit" | "terminated" if times["terminated"] > int(settings.options["restarts"]):

@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from genebench import UserError
 from genebench.files import Lock
@@ -21,7 +20,6 @@ from genebench.scheduling import (
     Claim,
     Job,
     Monitor,
-    Queued,
     Settings,
     attempts,
     claims,
@@ -40,7 +38,7 @@ from genebench_slurm import commands
 from genebench_slurm.causes import MOST_MEMORY, MOST_TIME, End, EndCause, Lost, judge
 from genebench_slurm.commands import Queue, SlurmAwayError, Task
 from genebench_slurm.runs import Ended, Run, Runs
-from genebench_slurm.script import FOLDER, MAX_ARRAY, Array, arrays, folder_of, render
+from genebench_slurm.script import MAX_ARRAY, Array, arrays, folder_of, render
 
 log = logging.getLogger("genebench")
 
@@ -68,26 +66,6 @@ def run(jobs: Iterable[Job], settings: Settings) -> Iterator[Job]:
         yield from driver.ended()
     finally:
         driver.leave()
-
-
-def queue(results: Path) -> list[Queued]:
-    """Return the jobs of a results folder that wait or run, for ``genebench status``.
-
-    Raises:
-        UserError: there is no Slurm here.
-        SlurmAwayError: the controller does not respond.
-    """
-    if not (results / FOLDER).is_dir():
-        return []
-    submitted = Runs(results / FOLDER).all()
-    tasks = commands.queue().tasks
-    return [
-        Queued(key=key, engine="slurm", state=task.state, host=task.node, reason=task.reason)
-        for array in submitted
-        for index, keys in enumerate(array.tasks, start=1)
-        if (task := tasks.get((array.number or 0, index))) and task.is_live
-        for key in keys
-    ]
 
 
 class Driver:

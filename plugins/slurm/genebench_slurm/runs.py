@@ -24,8 +24,11 @@ from pathlib import Path
 
 from genebench.files import Lock, LocksUnsupportedError, atomic_write, lock, user_errors
 from genebench.scheduling import KEY
-from genebench_slurm.script import MARKER
 
+FOLDER = ".slurm"
+"""Folder in a results folder that holds a folder for each array."""
+MARKER = "genebench task"
+"""Beginning of the line that each start of a task adds to its log."""
 MOST_DEATHS = 3
 """Tasks that die on a node before it is avoided."""
 
@@ -155,14 +158,15 @@ class Runs:
         return Run(folder, 0, _tasks(keys))
 
     def all(self) -> list[Run]:
-        """Return all arrays. The latest is last, and those without a number come first."""
+        """Return all arrays. The latest is last."""
         runs = []
         for folder in self.folder.iterdir():
             # Another driver may remove a folder meanwhile.
             with suppress(OSError):
                 if _RUN.fullmatch(folder.name):
-                    runs.append(_read(folder))
-        return sorted(runs, key=lambda run: run.number)
+                    # By the time of the script: a controller may begin to count anew.
+                    runs.append(((folder / _SCRIPT).stat().st_mtime_ns, _read(folder)))
+        return [run for _, run in sorted(runs, key=lambda item: item[0])]
 
     def add(self, ended: Ended) -> None:
         """Write down what became of a task."""

@@ -14,9 +14,8 @@ from genebench import UserError
 from genebench.scheduling import GRACE_SECONDS, Job, Settings, node_environment
 from genebench.specs import Resources, Value
 from genebench.text import counted, visible
+from genebench_slurm.runs import FOLDER, MARKER
 
-FOLDER = ".slurm"
-"""Folder in a results folder that holds a folder for each array."""
 MAX_ARRAY = 1000
 """Most tasks of an array under Slurm's default ``MaxArraySize``, which is 1001."""
 
@@ -91,8 +90,6 @@ exit $status
 """
 TIMED_OUT = 79
 """Exit status of a task that was stopped at its time limit, and does not put itself back."""
-MARKER = "genebench task"
-"""Beginning of the line that each start of a task adds to its log."""
 
 
 @dataclass(frozen=True)
