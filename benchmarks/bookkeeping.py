@@ -91,7 +91,7 @@ class Nodes:
             key, stack = self._waiting.popleft(), ExitStack()
             order = read_order(self._results, key)
             order.check()
-            claim = stack.enter_context(claimed(self._results, key, order.job.label))
+            claim = stack.enter_context(claimed(self._results, order.job))
             claim.report(1, 40, "epoch 1 of 40: validation MAE 0.5")
             self._running.append((key, stack))
         self.files = max(self.files, count_files(self._results))

@@ -58,7 +58,8 @@ def status(
     for fault in faults:
         log.warning("left out: %s", printable(fault.line))
     heads.sort(key=lambda head: (head.dataset, head.protocol, head.method, head.seed, head.key))
-    running = claims(results)
+    # A job claims all of its records. One line is enough.
+    running = [claim for claim in claims(results) if claim.key == claim.job]
     claimed = {claim.key for claim in running if not claim.is_stale}
     # The scheduler knows the jobs that run, too. Their claims say more.
     waiting = [job for job in _queued(results.absolute()) if job.key not in claimed]

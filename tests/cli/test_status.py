@@ -68,12 +68,12 @@ def queues(tmp_path, monkeypatch):
 def claim(folder: Path, key: str, *, age: float = 0, generation: int = 1, **changes) -> None:
     """Write the claim of a process on another machine."""
     content = {
-        "host": "node7", "space": "elsewhere", "pid": 4711, "born": "1",
+        "job": key, "host": "node7", "namespace": "elsewhere", "pid": 4711, "start_ticks": "1",
         "started": "2026-11-01T10:00:00+00:00", "label": "ggan seed 0 on u133 (geo, gtex)",
         "device": "cuda", "done": 20, "total": 80, "message": "epoch 20, geo 0.4107 █▅▂▁, gtex 1",
     } | changes  # fmt: skip
-    path = folder / ".jobs" / f"{key}.{generation}.claim"
-    path.parent.mkdir(exist_ok=True)
+    path = folder / ".jobs" / f"{key}.claims" / str(generation)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
     changed = path.stat().st_mtime - age
     os.utime(path, (changed, changed))
@@ -110,7 +110,8 @@ def test_a_job_without_a_heartbeat_is_lost(genebench, copied):
 def test_odd_claims_do_no_harm(genebench, copied):
     claim(copied, KEY, total=-(10**400), done=10**400, started="yesterday\x1b[2J", label="\x1b[2J")
     claim(copied, OTHER, started="2026-11-01T10:00:00", message="<b>")
-    (copied / ".jobs" / f"{'c' * 24}.1.claim").write_text("{")
+    (copied / ".jobs" / f"{'c' * 24}.claims").mkdir()
+    (copied / ".jobs" / f"{'c' * 24}.claims" / "1").write_text("{")
     outcome = genebench("status", "--results", copied)
     assert outcome.status == 0
     assert "\x1b" not in outcome.out

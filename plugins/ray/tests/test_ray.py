@@ -131,7 +131,7 @@ def test_a_job_that_fits_on_no_node_is_refused(settings, planned):
 def test_a_job_that_another_process_gives_up_is_executed(settings, planned, marks):
     [job] = planned("works")
     ours = settings()
-    with claimed(ours.results, job.key, job.label):
+    with claimed(ours.results, job):
         running = InBackground(lambda: run([job], ours))
         wait_for((ours.results / f".jobs/{job.key}.order.json").exists)
     running.join()
