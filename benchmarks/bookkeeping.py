@@ -38,6 +38,7 @@ from status import copy_of, measured
 
 from genebench import api
 from genebench.engines import local, process
+from genebench.engines.contained import Ending
 from genebench.engines.monitor import Monitor
 from genebench.engines.turns import left_of
 from genebench.results.record import Record
@@ -123,9 +124,12 @@ def run_local(nodes: Nodes) -> tuple[ModuleType, Any]:
 
 def run_process(nodes: Nodes) -> tuple[ModuleType, Any]:
     """Return the process engine, with a container that starts no process."""
-    container = SimpleNamespace(
-        run=lambda job, settings, _: nodes.execute(job, settings), close=lambda: None
-    )
+
+    def execute(job: Job, settings: Settings, _: object, **__: object) -> Ending:
+        nodes.execute(job, settings)
+        return Ending("recorded", 0, "cpu")
+
+    container = SimpleNamespace(run=execute, close=lambda: None)
     return process, patch.object(process, "Container", lambda: container)
 
 

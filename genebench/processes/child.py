@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NoReturn
@@ -63,7 +64,17 @@ def receive_orders() -> tuple[Iterator[bytes], Send]:
 def stop_on_sigterm() -> None:
     """Make SIGTERM a request to stop in this process. Processes that it forks end as usual."""
     signal.signal(signal.SIGTERM, ask_to_stop)
-    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+    # Blocked meanwhile: a child that is ended at once must not take it for a request.
+    os.register_at_fork(
+        before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, {signal.SIGTERM}),
+        after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM}),
+        after_in_child=_end_on_sigterm,
+    )
+
+
+def _end_on_sigterm() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _sender() -> Send:

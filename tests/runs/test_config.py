@@ -141,7 +141,7 @@ def test_an_option_that_does_not_fit_the_engine_is_refused(engine, options, mess
     [
         ('engin = "local"', "unknown key engin"),
         (
-            'engine = "slurm"',
+            'engine = "farm"',
             "its engine is not installed. Install its plugin, or use another --engine: unknown",
         ),
         ("engine = 3", "engine: Input should be a valid string"),
@@ -172,7 +172,7 @@ def test_a_mistake_in_the_file_is_one_line_that_names_it(
 
 def test_a_mistake_in_a_suite_names_the_suite(genebench, tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text('engine = "slurm"\n[[runs]]\nmethods = ["lsr"]\n')
+    path.write_text('engine = "farm"\n[[runs]]\nmethods = ["lsr"]\n')
     refused = genebench("run", path, "--results", tmp_path / "results")
     assert refused.status == 2
     assert f"{path}: its engine is not installed" in refused.err

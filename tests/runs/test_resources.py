@@ -135,7 +135,8 @@ def test_records_with_the_same_parameters_go_first(job, results):
 
 
 def test_other_parameters_cannot_lower_a_declared_need(job, results):
-    assert largest(results, "knn") > 0
+    # A process of many tests holds more than a job.
+    change(results, "knn", peak_memory=100 << 20)
     knn = job("knn", k_max="7")
     declared = knn.method.needs_for("tiny").of(TINY_BYTES, "cpu")
     assert estimate(knn, results, device="cpu") == declared

@@ -169,7 +169,7 @@ def test_a_job_without_checkpoints_gets_more_time_and_then_fails(slurm, settings
     record = ResultsStore(settings.results).read(job.key)
     assert record.failure.kind == "TimeLimit"
     assert f"{MOST_TIME} times without a checkpoint" in record.failure.message
-    assert "knn.seconds" in record.failure.message
+    assert "knn.time" in record.failure.message
 
 
 def test_a_job_with_checkpoints_keeps_its_time(slurm, settings, jobs):
