@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from ray.exceptions import (
 
 from genebench import UserError
 from genebench.scheduling import (
+    BROKEN,
     MEMORY,
     REFUSED,
     Attempt,
@@ -27,6 +29,7 @@ from genebench.scheduling import (
     Job,
     Monitor,
     Settings,
+    attempts,
     claims,
     describe_job,
     fail,
@@ -44,6 +47,8 @@ log = logging.getLogger("genebench")
 _POLL_SECONDS = 0.5
 """Longest wait for the end of a task before the results folder is looked at again."""
 
+_MOST_BROKEN = 3
+"""Nodes that may be unable to run a job."""
 _LAST_SECONDS = 2.0
 """Time in which a task ends that has written its records. Others still wait for a worker."""
 
@@ -60,6 +65,7 @@ class Tasks:
         self._settings = settings
         self._jobs: dict[Any, Job] = {}
         self._memory: dict[str, int] = {}
+        self._broken: Counter[str] = Counter()
 
     def submit(self) -> None:
         """Submit the jobs that nobody executes."""
@@ -132,6 +138,11 @@ class Tasks:
             log.warning("%s", printable(warning))
         if status == MEMORY:
             self._enlarge(job)
+        elif status == BROKEN:
+            # Another node may see the data, or have the device.
+            self._broken[job.key] += 1
+            if self._broken[job.key] >= _MOST_BROKEN:
+                raise UserError(attempts(self._settings.results, job.key)[-1].message)
         elif status == REFUSED and left_of(job, self._settings):
             # Otherwise the task of another driver has finished the job, and removed its order.
             raise UserError(reason)

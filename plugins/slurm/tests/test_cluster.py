@@ -14,7 +14,7 @@ from genebench import api
 from genebench.results.store import ResultsStore
 from genebench.runs.claims import claims
 from genebench.runs.orders import attempts
-from genebench_slurm.engine import queue
+from genebench_slurm.waiting import queue
 
 
 def test_records_are_those_of_the_local_engine(bench, tmp_path):
