@@ -211,6 +211,8 @@ def test_a_controller_that_is_away_is_waited_for(bench, cluster):
 def test_an_array_whose_number_was_not_written_is_found_by_its_name(bench):
     first = bench.step(steps=12, pause=0.5)
     bench.wait_for_start()
+    # A task may start before its driver has written the number down.
+    bench.wait_for(lambda: [*bench.results.glob(".slurm/*/job")], "no number")
     first.kill()
     first.communicate()
     [number] = bench.results.glob(".slurm/*/job")
@@ -220,9 +222,9 @@ def test_an_array_whose_number_was_not_written_is_found_by_its_name(bench):
 
 
 def test_a_training_that_was_stopped_gives_the_same_bits(bench, cluster):
-    chosen = ("--methods", "dgex", "--protocol", "geo", "--set", "dgex.epochs=60")
+    chosen = ("--methods", "dgex", "--protocol", "geo", "--set", "dgex.epochs=900")
     whole = bench.folder / "whole"
-    api.run("dgex", "geo", "sim", preset="tiny", params={"dgex": {"epochs": 60}}, results=whole)
+    api.run("dgex", "geo", "sim", preset="tiny", params={"dgex": {"epochs": 900}}, results=whole)
     driver = bench.start(*chosen)
     bench.wait_for(lambda: any(claim.done > 3 for claim in claims(bench.results)), "no epoch", 90)
     task = cluster.command("squeue", "--me", "-h", "-o", "%F_%K").strip()
