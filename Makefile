@@ -34,6 +34,7 @@ bench: .venv/installed-bench ## speed, memory and calibration; see benchmarks/RE
 	$(BIN)/python benchmarks/startup.py
 	GENEBENCH_HOME=.venv/bench-data $(BIN)/python benchmarks/status.py
 	GENEBENCH_HOME=.venv/bench-data $(BIN)/python benchmarks/bookkeeping.py --jobs 1000
+	GENEBENCH_HOME=.venv/bench-data $(BIN)/python benchmarks/engines.py --jobs 10
 	$(BIN)/python benchmarks/prepare.py
 	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/python benchmarks/ridge.py --profiles 4000
