@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from genebench import api
 from genebench._util.hashing import key_of
 from genebench.cli import invoke
 from genebench.datasets.library import open_dataset
+from genebench.plugins.discovery import installed, use_files
+from genebench.plugins.files import FILES
+from genebench.plugins.registry import registry
 from genebench.results.record import RECORD_FORMAT, Record
 from genebench.specs import Value
 
@@ -47,8 +51,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def tiny(home: Path):
     """Prepare the tiny simulated dataset."""
-    from genebench.plugins.registry import registry
-
     return open_dataset("sim", registry().datasets, "tiny")
 
 
@@ -111,6 +113,27 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
         return site
 
     return fake
+
+
+@pytest.fixture
+def plugin_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Load a plugin of one local file, and forget it after the test."""
+    monkeypatch.setenv(FILES, "")
+    names = []
+
+    def load(name: str, source: str) -> Path:
+        path = tmp_path / f"{name}.py"
+        path.write_text(source)
+        use_files([path])
+        registry.cache_clear()
+        names.append(name)
+        return path
+
+    yield load
+    for name in names:
+        sys.modules.pop(name, None)
+    installed.cache_clear()
+    registry.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from genebench.cli import status
-from genebench.plugins.discovery import FILES, installed, use_files
-from genebench.plugins.registry import registry
 from genebench.results.store import ResultsStore
 
 KEY, OTHER = "a" * 24, "b" * 24
@@ -52,17 +50,9 @@ def odd(results):
 
 
 @pytest.fixture
-def queues(tmp_path, monkeypatch):
+def queues(plugin_file):
     """Install three engines: one with a queue, and two whose queues cannot be shown."""
-    monkeypatch.setenv(FILES, "")
-    path = tmp_path / "cluster.py"
-    path.write_text(QUEUE)
-    use_files([path])
-    registry.cache_clear()
-    yield
-    sys.modules.pop("cluster", None)
-    installed.cache_clear()
-    registry.cache_clear()
+    plugin_file("cluster", QUEUE)
 
 
 def claim(folder: Path, key: str, *, age: float = 0, generation: int = 1, **changes) -> None:

@@ -41,17 +41,9 @@ MEMORY = {"memory_limit": 2**30}
 
 
 @pytest.fixture
-def farm(tmp_path, monkeypatch) -> Iterator[None]:
+def farm(plugin_file):
     """An engine of a third party, which keeps time limits but no memory limits."""
-    monkeypatch.setenv(FILES, "")
-    path = tmp_path / "farm.py"
-    path.write_text(FARM)
-    use_files([path])
-    registry.cache_clear()
-    yield
-    sys.modules.pop("farm", None)
-    installed.cache_clear()
-    registry.cache_clear()
+    plugin_file("farm", FARM)
 
 
 @pytest.mark.parametrize(

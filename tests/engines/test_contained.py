@@ -8,9 +8,6 @@ import pytest
 
 from genebench import api
 from genebench.engines.contained import Container, Stop
-from genebench.plugins.discovery import installed, use_files
-from genebench.plugins.files import FILES
-from genebench.plugins.registry import registry
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Settings
 
@@ -44,18 +41,8 @@ class Moody(Method):
 
 
 @pytest.fixture
-def moody(tmp_path, monkeypatch):
-    monkeypatch.setenv(FILES, "")
-    path = tmp_path / "moody.py"
-    path.write_text(MOODY)
-    use_files([path])
-    registry.cache_clear()
-    yield
-    import sys
-
-    sys.modules.pop("moody", None)
-    installed.cache_clear()
-    registry.cache_clear()
+def moody(plugin_file):
+    plugin_file("moody", MOODY)
 
 
 @pytest.fixture

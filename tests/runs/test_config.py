@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from genebench import UserError
 from genebench.api import configure
-from genebench.plugins.discovery import FILES, installed, use_files
-from genebench.plugins.registry import registry
 from genebench.runs.config import Defaults, merged_resources, read_config
 from genebench.runs.jobs import Settings
 
@@ -39,17 +37,9 @@ def run(jobs, settings):
 
 
 @pytest.fixture(autouse=True)
-def queue(tmp_path, monkeypatch) -> Iterator[None]:
+def queue(plugin_file):
     """An engine of a third party, with options."""
-    monkeypatch.setenv(FILES, "")
-    path = tmp_path / "queue_.py"
-    path.write_text(QUEUE)
-    use_files([path])
-    registry.cache_clear()
-    yield
-    sys.modules.pop("queue_", None)
-    installed.cache_clear()
-    registry.cache_clear()
+    plugin_file("queue_", QUEUE)
 
 
 @pytest.fixture
