@@ -2,9 +2,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PLUGINS := plugins/linear plugins/knn plugins/dgex plugins/ggan
-ENGINES := plugins/slurm plugins/ray
-PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml) $(ENGINES:%=%/pyproject.toml)
+PLUGINS := plugins/linear plugins/knn plugins/dgex plugins/ggan plugins/kernel plugins/samplewise \
+  plugins/ensemble plugins/networks
+EXTRAS := plugins/boosting plugins/slurm plugins/ray
+PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml) $(EXTRAS:%=%/pyproject.toml)
 U133 ?= ../shared/data/u133.toml
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -68,7 +69,7 @@ clean:
 
 .venv/installed-dev: $(PROJECTS) constraints.txt
 	$(PYTHON) -m venv .venv
-	$(PIP) --editable '.[dev]' $(PLUGINS:%=--editable %) $(ENGINES:%=--editable %)
+	$(PIP) --editable '.[dev]' $(PLUGINS:%=--editable %) $(EXTRAS:%=--editable %)
 	touch $@ .venv/installed
 
 .venv/installed-bench: .venv/installed-dev

@@ -23,6 +23,11 @@ SHIPPED = (
     "genebench-knn",
     "genebench-dgex",
     "genebench-ggan",
+    "genebench-kernel",
+    "genebench-samplewise",
+    "genebench-ensemble",
+    "genebench-networks",
+    "genebench-boosting",
     "genebench-ray",
     "genebench-slurm",
 )

@@ -1,0 +1,5 @@
+"""Gradient boosting."""
+
+from __future__ import annotations
+
+genebench_contract = 1

@@ -1,0 +1,5 @@
+"""Further networks."""
+
+from __future__ import annotations
+
+genebench_contract = 1
