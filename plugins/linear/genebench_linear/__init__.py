@@ -1,4 +1,4 @@
-"""Linear regression of targets on landmarks: LSR, LSR-L1 and LSR-L2."""
+"""Linear regression of targets on landmarks: LSR, LSR-L1, LSR-L2 and reduced-rank ridge."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ L1_NEEDS = Needs(
     cpus=2, memory=1536 << 20, memory_per_byte=0.15, seconds=900.0, seconds_per_gigabyte=120.0
 )
 
+RANK_NEEDS = NEEDS
+
 
 @hookimpl
 def genebench_methods() -> list[MethodSpec]:
-    """Return the linear baselines of Wang et al. 2018."""
+    """Return the linear baselines of Wang et al. 2018, and reduced-rank ridge."""
     return [
         MethodSpec(
             name="lsr",
@@ -94,6 +96,34 @@ def genebench_methods() -> list[MethodSpec]:
                     help="most iterations of a gene for one λ, rounded down to tens",
                 ),
                 PER_GENE,
+            ),
+        ),
+        MethodSpec(
+            name="reduced-rank",
+            title="Reduced rank",
+            summary="ridge regression of limited rank, λ and rank chosen by validation MAE",
+            code="genebench_linear.reduced_rank:ReducedRank",
+            devices=DEVICES,
+            reference="Mukherjee & Zhu 2011, reduced-rank ridge regression",
+            needs={"paper": RANK_NEEDS},
+            params=(
+                # Two λ for each power of ten.
+                Param(
+                    name="lambda_min", default=1.0, minimum=1e-12,
+                    help="smallest λ of the logarithmic grid",
+                ),
+                Param(
+                    name="lambda_max", default=1e6, minimum=1e-12,
+                    help="largest λ of the logarithmic grid",
+                ),
+                Param(
+                    name="lambdas", default=13, minimum=1, maximum=1000,
+                    help="number of λ values on the grid",
+                ),
+                Param(
+                    name="ranks", default=24, minimum=1, maximum=1000,
+                    help="number of ranks to try for each λ, from 1 to the largest",
+                ),
             ),
         ),
     ]  # fmt: skip

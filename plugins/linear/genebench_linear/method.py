@@ -23,7 +23,15 @@ from genebench_linear.path import Choice, mae
 
 
 class Spectrum:
-    """Eigenvalues and eigenvectors of the landmarks' scatter, and the targets' loadings on them."""
+    """Eigenvalues and eigenvectors of the landmarks' scatter, and the targets' loadings on them.
+
+    Attributes:
+        rank: number of positive eigenvalues.
+        eigenvalues: the positive eigenvalues w, ascending, float64.
+        vectors: V, landmarks × rank.
+        loadings: VᵀXᵀY, rank × targets.
+        x_mean, y_mean: means of the training profiles.
+    """
 
     def __init__(self, train_moments: Moments, device: str) -> None:
         """Decompose the scatter, and leave out eigenvalues that are zero to rounding."""
@@ -33,7 +41,7 @@ class Spectrum:
         rounding = np.finfo(np.float64).eps * size
         positive = eigenvalues > rounding * max(eigenvalues[-1], 0.0)
         self.rank = int(positive.sum())
-        self._eigenvalues, self._vectors, self._loadings, self._x_mean, self._y_mean = (
+        self.eigenvalues, self.vectors, self.loadings, self.x_mean, self.y_mean = (
             torch.from_numpy(np.ascontiguousarray(part)).to(device)
             for part in (
                 eigenvalues[positive],
@@ -50,9 +58,9 @@ class Spectrum:
         Args:
             penalty: λ ≥ 0, for all targets or one per target.
         """
-        penalties = torch.as_tensor(penalty, dtype=torch.float64, device=self._loadings.device)
-        weights = self._vectors @ (self._loadings / (self._eigenvalues[:, None] + penalties))
-        return weights.float(), (self._y_mean - self._x_mean @ weights).float()
+        penalties = torch.as_tensor(penalty, dtype=torch.float64, device=self.loadings.device)
+        weights = self.vectors @ (self.loadings / (self.eigenvalues[:, None] + penalties))
+        return weights.float(), (self.y_mean - self.x_mean @ weights).float()
 
     def residuals(
         self, grid: NDArray[np.float64], landmarks: torch.Tensor, targets: torch.Tensor
@@ -60,10 +68,10 @@ class Spectrum:
         """Yield predictions less targets, profiles × targets, for each λ of a grid."""
         # The landmarks' coordinates on the eigenvectors serve every λ. There are fewer of them than
         # of loadings, so they are what is divided by w + λ.
-        coordinates = ((landmarks - self._x_mean) @ self._vectors).float()
-        loadings, offset = self._loadings.float(), self._y_mean.float() - targets
+        coordinates = ((landmarks - self.x_mean) @ self.vectors).float()
+        loadings, offset = self.loadings.float(), self.y_mean.float() - targets
         for penalty in grid.tolist():
-            scaled = coordinates / (self._eigenvalues + penalty).float()
+            scaled = coordinates / (self.eigenvalues + penalty).float()
             yield torch.addmm(offset, scaled, loadings)
 
 

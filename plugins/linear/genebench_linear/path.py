@@ -107,13 +107,14 @@ class Choice:
             weights,
             bias,
             choices={"lambda": "one per gene" if self._per_gene else float(chosen[0])},
-            notes=tuple(_edge_notes(chosen, grid)),
+            notes=tuple(edge_notes(chosen, grid)),
             curves={"path": dict(self._path)},
             per_target={"lambda": chosen} if self._per_gene else {},
         )
 
 
-def _edge_notes(chosen: NDArray[np.float64], grid: NDArray[np.float64]) -> list[str]:
+def edge_notes(chosen: NDArray[np.float64], grid: NDArray[np.float64]) -> list[str]:
+    """Return a note for each end of a grid of λ that was chosen, for all genes or some."""
     if len(grid) == 1:
         return []
     notes = []

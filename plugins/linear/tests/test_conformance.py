@@ -5,6 +5,6 @@ from __future__ import annotations
 from genebench.testing import parametrize_with_checks
 
 
-@parametrize_with_checks(["lsr", "lsr-l2", "lsr-l1"])
+@parametrize_with_checks(["lsr", "lsr-l2", "lsr-l1", "reduced-rank"])
 def test_conforms(check, method):
     check(method)
