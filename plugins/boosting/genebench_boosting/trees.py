@@ -115,11 +115,10 @@ class Trees:
     def predict(self, landmarks: NDArray[np.floating], components: int) -> NDArray[np.float64]:
         """Return the sum of all trees of each component: profiles × components."""
         # One profile at a time, so that its sum does not depend on those beside it.
-        sums = [
-            np.bincount(self.component, self.leaf_values(profile), components)
-            for profile in landmarks
-        ]
-        return np.array(sums).reshape(len(landmarks), components)
+        sums = np.empty((len(landmarks), components))
+        for row, profile in zip(sums, landmarks, strict=True):
+            row[:] = np.bincount(self.component, self.leaf_values(profile), components)
+        return sums
 
 
 def _within(indices: NDArray[Any], end: int) -> bool:
