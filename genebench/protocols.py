@@ -1,4 +1,4 @@
-"""The two published protocols, and variants that each remove one of their leaks."""
+"""The two published protocols, and variants that each remove one leak."""
 
 from __future__ import annotations
 

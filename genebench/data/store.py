@@ -321,8 +321,8 @@ class Dataset:
         except FileNotFoundError:
             raise UserError(
                 f"dataset {self.name}: it was prepared before a protocol took quantiles from the "
-                f"training profiles of split {split}. Run genebench data prepare --force. Digest and "
-                "keys stay."
+                f"training profiles of split {split}. Run genebench data prepare --force. Digest "
+                "and keys stay."
             ) from None
 
     def checksums(self) -> dict[str, str]:

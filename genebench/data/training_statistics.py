@@ -26,7 +26,8 @@ def training_statistics(train: Profiles) -> tuple[Floats, Floats]:
     path = train.cached("statistics")
     content = path and read_checked(path, fingerprint.digest())
     if content:
-        mean, std = np.frombuffer(content).reshape(2, -1)
+        # A copy, because torch warns of arrays that it cannot write to.
+        mean, std = np.frombuffer(content).reshape(2, -1).copy()
         return mean, std
     sums = GeneSums.none(len(train.standardiser.mean))
     for block in train.expression_blocks(_PROFILES_AT_ONCE):

@@ -19,8 +19,8 @@ _NOTES = (
     "strict: quantiles, means and deviations from the training profiles only",
     "geo-series: every series in one part only",
     (
-        "geo-series → geo-series-strict: without strict statistics, zero is a mean that includes the "
-        "test series. A method without an intercept, such as knn-ge, gains from it"
+        "geo-series: zero is a mean that includes the test series, so a method without an "
+        "intercept gains. geo-series-strict takes that away"
     ),
     (
         "strict: MAE in the units of the training profiles, which is another scale. Compare the "
