@@ -1,4 +1,4 @@
-"""The two published protocols, and variants that each remove one of their leaks."""
+"""The two published protocols, and variants that each remove one leak."""
 
 from __future__ import annotations
 
@@ -50,9 +50,18 @@ GEO_SERIES = ProtocolSpec(
     test=Part(platform="geo", split="test", by="group"),
     variant_of="geo",
 )
+GEO_SERIES_STRICT = ProtocolSpec(
+    name="geo-series-strict",
+    title="GEO, split by series, training statistics",
+    summary="geo-series, with quantiles, means and deviations from the training series only",
+    train=Part(platform="geo", split="train", by="group", statistics="train"),
+    validation=Part(platform="geo", split="validation", by="group", statistics="train"),
+    test=Part(platform="geo", split="test", by="group", statistics="train"),
+    variant_of="geo-series",
+)
 
 
 @hookimpl
 def genebench_protocols() -> list[ProtocolSpec]:
     """Return the published protocols (Chen et al. 2016, Wang et al. 2018), then their variants."""
-    return [GEO, GTEX, GEO_STRICT, GTEX_STRICT, GEO_SERIES]
+    return [GEO, GTEX, GEO_STRICT, GTEX_STRICT, GEO_SERIES, GEO_SERIES_STRICT]

@@ -400,19 +400,22 @@ class Part:
     """Name of the split: ``random`` splits single profiles, ``group`` whole groups (GEO series).
     Plugins offer others."""
     statistics: Statistics = "platform"
-    """Profiles that give quantiles, means and deviations: all of the platform, as published, or
-    the training profiles of the random split alone."""
+    """Profiles that give quantiles, means and deviations.
+
+    ``platform``: all of the platform, as published. ``train``: the training profiles of the split
+    that the part belongs to. A whole platform has none, and takes those of ``geo`` under the split
+    ``random``. Quantiles are always those of ``geo``. So a part of another platform takes them from
+    all profiles of ``geo``, and means and deviations from its own training profiles."""
 
     def __post_init__(self) -> None:
         check_name("platform", self.platform)
         _check_choice(f"part of {self.platform}", self.split, (*get_args(Split), None))
         check_name("split", self.by)
         _check_choice(f"part of {self.platform}", self.statistics, get_args(Statistics))
-        # Preparation stores the statistics of one set of training profiles: those of this split.
-        if self.by != "random" and self.statistics == "train":
+        if self.statistics == "train" and self.split is None and self.by != "random":
             raise ValueError(
-                f"part of {self.platform}: training statistics are those of the random split, not "
-                f"of split {self.by!r}"
+                f"part of {self.platform}: a whole platform takes the training statistics of the "
+                f"random split, not of split {self.by!r}"
             )
 
     def overlaps(self, other: Part) -> bool:

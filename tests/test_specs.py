@@ -325,6 +325,10 @@ def test_parts_of_different_splits_can_share_profiles(by):
         ({"split": "train", "by": "group"}, "geo/train/by-group"),
         ({"split": "test", "by": "tissue"}, "geo/test/by-tissue"),
         ({"split": "test", "statistics": "train"}, "geo/test/training-statistics"),
+        (
+            {"split": "test", "by": "tissue", "statistics": "train"},
+            "geo/test/by-tissue/training-statistics",
+        ),
     ],
 )
 def test_a_part_is_written_as_platform_split_and_units(declared, text):
@@ -332,9 +336,9 @@ def test_a_part_is_written_as_platform_split_and_units(declared, text):
 
 
 @pytest.mark.parametrize("by", ["group", "tissue"])
-def test_training_statistics_are_those_of_the_random_split_alone(by):
+def test_a_whole_platform_takes_the_training_statistics_of_the_random_split_alone(by):
     with pytest.raises(ValueError, match=f"of the random split, not of split '{by}'"):
-        Part(platform="geo", split="train", by=by, statistics="train")
+        Part(platform="gtex", by=by, statistics="train")
 
 
 def test_a_split_has_a_name_that_fits_into_the_name_of_a_part():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -14,8 +15,48 @@ from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.specs import Split
 
+REFERENCE_PLATFORM = "geo"
+"""The microarray platform. It gives the quantile reference, and is the one that is split."""
+
 STORED = {"random": "split", "group": "group_split"}
 """Split → column of the profile table that holds it. Preparation stores both for ``geo``."""
+
+_OUTCOME_DIGITS = 8
+
+
+def outcome(rows: NDArray[np.intp]) -> str:
+    """Return a digest of the positions of profiles, for the names of files about them.
+
+    The code of a plugin can change while the dataset stays, and a split then has another outcome.
+    """
+    return hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()[:_OUTCOME_DIGITS]
+
+
+def training_reference(split: str, rows: NDArray[np.intp]) -> str:
+    """Return the name of the quantile reference over the training profiles of a split.
+
+    Args:
+        split: the split.
+        rows: positions of its training profiles.
+    """
+    return f"reference.{split}-{outcome(rows)}"
+
+
+def splits_with_quantiles() -> list[str]:
+    """Return the splits whose training profiles give some protocol the quantiles of ``geo``.
+
+    Expression after normalisation does not tell these quantiles, so preparation stores them. The
+    split ``random`` is left out, because its quantiles are stored for every dataset.
+    """
+    parts = [part for spec in registry().protocols.specs.values() for part in spec.parts]
+    return sorted(
+        {
+            part.by
+            for part in parts
+            if part.platform == REFERENCE_PLATFORM and part.statistics == "train"
+        }
+        - {"random"}
+    )
 
 
 def split_profiles(

@@ -46,6 +46,16 @@ class GeneSums:
         """Return the sums over no profile."""
         return cls(0, np.zeros(n_genes), np.zeros(n_genes))
 
+    @classmethod
+    def of(cls, expression: NDArray[np.floating]) -> GeneSums:
+        """Return the sums over all profiles of profiles × genes, at least one, in float64."""
+        # Deviations from the first profile: those of a gene that never varies are exactly 0.
+        first = expression[0].astype(np.float64)
+        deviations = expression - first
+        total = deviations.sum(axis=0)
+        squares = np.square(deviations).sum(axis=0) - total**2 / len(expression)
+        return cls(len(expression), first + total / len(expression), squares)
+
     def __add__(self, other: GeneSums) -> GeneSums:
         """Return the sums over the profiles of both (Chan, Golub & LeVeque 1983).
 

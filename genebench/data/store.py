@@ -13,11 +13,13 @@ The layout:
         reference.train.npy  mean.train.npy  std.train.npy
                                               quantile reference and statistics over the training
                                               profiles, for the strict protocols
+        reference.<split>-<outcome>.npy       quantile reference over the training profiles of
+                                              another split, for strict protocols on that split
         <platform>/expression.npy             float32, profiles × (landmarks, then targets)
         <platform>/mean.npy  std.npy          statistics of each gene, for standardisation
         <platform>/profiles.tsv               profile table: id, group, splits, other columns
-        cache/                                cache files derived from the above: moments and
-                                              standardised matrices
+        cache/                                cache files derived from the above: moments,
+                                              statistics and standardised matrices
         .lock                                 locked by processes that use the dataset
 
 A dataset that another one replaced is removed when no process uses it. Datasets of earlier versions
@@ -28,7 +30,6 @@ Arrays that came standardised have no ``reference.npy``, ``mean.npy`` or ``std.n
 
 from __future__ import annotations
 
-import hashlib
 import re
 import weakref
 from collections.abc import Iterator, Mapping
@@ -57,8 +58,15 @@ from genebench._util.locks import Lock, LocksUnsupportedError, lock, try_lock
 from genebench.data.description import OtherVersionError, read_description
 from genebench.data.home import OTHER_HOME, home, prepared_names
 from genebench.data.profiles import Profiles
-from genebench.data.splits import STORED, split_profiles
+from genebench.data.splits import (
+    REFERENCE_PLATFORM,
+    STORED,
+    outcome,
+    split_profiles,
+    training_reference,
+)
 from genebench.data.standardisation import Standardiser
+from genebench.data.training_statistics import training_statistics
 from genebench.errors import UserError, unknown
 from genebench.specs import NAME, Part
 
@@ -75,7 +83,6 @@ have no such key."""
 SUMS = "SHA256SUMS"
 _STAGING = ".staging-"
 _DIGEST = re.compile(r"[0-9a-f]{16}")
-_OUTCOME_DIGITS = 8
 
 
 class Dataset:
@@ -96,6 +103,7 @@ class Dataset:
         self.info: dict[str, Any] = read_description(root / "dataset.json", STORE_FORMAT)
         self._profile_tables: dict[str, pd.DataFrame] = {}
         self._splits: dict[tuple[str, str], NDArray[np.str_]] = {}
+        self._training: dict[tuple[str, str], Standardiser] = {}
 
     def __repr__(self) -> str:
         return f"<Dataset {self.name} {self.digest}>"
@@ -196,33 +204,35 @@ class Dataset:
             mmap: whether whole matrices are memory maps of cache files.
 
         Raises:
-            UserError: there is no such platform or split, the split fails, or the part is empty.
+            UserError: there is no such platform or split, the split fails, the part is empty, or
+                its statistics are not stored.
         """
         with self._damage():
-            table = self.profile_table(part.platform)
-            expression, standardiser = self.expression(part.platform), self._standardiser(part)
-            genes = self.landmark_genes, self.target_genes
+            return self._profiles(part, self._standardiser(part), mmap)
+
+    def _profiles(self, part: Part, standardiser: Standardiser, mmap: bool = False) -> Profiles:
+        """Return the profiles of a part, standardised by any statistics."""
+        table = self.profile_table(part.platform)
         rows = np.arange(len(table))
         cache_name = str(part).replace("/", "-")
         if part.split is not None:
             rows = np.flatnonzero(self.split(part.platform, part.by) == part.split)
             if STORED.get(part.by) not in table:
-                # The code of a plugin can change while the dataset stays. Each outcome has
-                # separate files, so that a job that still uses the earlier one keeps its files.
-                outcome = hashlib.sha256(rows.astype("<i8").tobytes())
-                cache_name += f"-{outcome.hexdigest()[:_OUTCOME_DIGITS]}"
+                # Each outcome has separate files, so that a job that still uses an earlier one
+                # keeps its files.
+                cache_name += f"-{outcome(rows)}"
         if not len(rows):
             raise UserError(
                 f"dataset {self.name}: split {part.by} puts no profile of platform {part.platform} "
                 f"into {part.split}. Use another split, or a dataset with more profiles."
             )
         profiles = Profiles(
-            expression=expression,
+            expression=self.expression(part.platform),
             rows=rows,
             standardiser=standardiser,
             profiles=table.iloc[rows],
-            landmark_genes=genes[0].copy(),
-            target_genes=genes[1].copy(),
+            landmark_genes=self.landmark_genes.copy(),
+            target_genes=self.target_genes.copy(),
             cache=self.root / "cache" / cache_name,
             mmap=mmap,
         )
@@ -265,15 +275,55 @@ class Dataset:
                 "Leave out protocols with statistics of the training profiles (-strict), or "
                 'prepare the originals by recipe = "dgex".'
             )
+            if part.split and (part.platform, part.by) != (REFERENCE_PLATFORM, "random"):
+                return self._training_standardiser(part.platform, part.by)
             mean, std, reference = (
                 _load(self.root / f"{name}.train.npy") for name in ("mean", "std", "reference")
             )
-            # Stored expression is in the quantiles of all profiles. The standardiser replaces them
-            # by the quantiles of the training profiles, rank for rank.
-            return Standardiser(mean, std, (self.reference.astype(np.float32), reference))
+            return Standardiser(mean, std, self._replaced_by(reference))
         if self.is_standardised:
             return Standardiser.identity(len(self.landmark_genes) + len(self.target_genes))
         return Standardiser(*self.statistics(part.platform))
+
+    def _replaced_by(
+        self, reference: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return the quantiles of stored expression, and those that replace them on read.
+
+        Stored expression is in the quantiles of all profiles. The standardiser replaces them by the
+        quantiles of the training profiles, rank for rank.
+        """
+        return self.reference.astype(np.float32), reference
+
+    def _training_standardiser(self, platform: str, split: str) -> Standardiser:
+        """Return the statistics over the training profiles of a split of a platform."""
+        if (platform, split) not in self._training:
+            quantiles = None
+            # No profile of another platform has a share in the quantiles, which are those of geo.
+            if platform == REFERENCE_PLATFORM:
+                quantiles = self._replaced_by(self._training_reference(split))
+            part = Part(platform=platform, split="train", by=split)
+            n_genes = len(self.landmark_genes) + len(self.target_genes)
+            train = self._profiles(part, Standardiser(np.zeros(n_genes), None, quantiles))
+            mean, std = training_statistics(train)
+            self._training[platform, split] = Standardiser(mean, std, quantiles)
+        return self._training[platform, split]
+
+    def _training_reference(self, split: str) -> NDArray[np.float64]:
+        """Return the quantile reference over the training profiles of a split of ``geo``.
+
+        Raises:
+            UserError: it is not stored.
+        """
+        rows = np.flatnonzero(self.split(REFERENCE_PLATFORM, split) == "train")
+        try:
+            return _load(self.root / f"{training_reference(split, rows)}.npy")
+        except FileNotFoundError:
+            raise UserError(
+                f"dataset {self.name}: it was prepared before a protocol took quantiles from the "
+                f"training profiles of split {split}. Run genebench data prepare --force. Digest "
+                "and keys stay."
+            ) from None
 
     def checksums(self) -> dict[str, str]:
         """Return the sha256 that each file had when the dataset was prepared, by its path.

@@ -8,15 +8,15 @@ from typing import Literal
 
 import pandas as pd
 
+from genebench.data.splits import REFERENCE_PLATFORM
 from genebench.formats.base import Reader
+
+__all__ = ["REFERENCE_PLATFORM", "Compendium", "Platform"]
 
 IdKind = Literal["probe", "ensembl", "symbol", "entrez"]
 Duplicates = Literal["exact", "kmeans", "keep"]
 MissingGenes = Literal["drop", "error"]
 ExpressionScale = Literal["log2", "linear", "any"]
-
-REFERENCE_PLATFORM = "geo"
-"""The microarray platform. It gives the quantile reference, and is the one that is split."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -205,18 +205,23 @@ def _sort(expression: Floats, keys: Keys, mask: np.integer, buffers: Buffers) ->
 
 
 @compiled
-def add_rows(rows: Floats, where: NDArray[np.bool_], total: Floats, total_where: Floats) -> None:
-    """Add all profiles to ``total``, and those marked in ``where`` to ``total_where``.
+def add_rows(rows: Floats, where: NDArray[np.bool_], totals: Floats) -> None:
+    """Add each profile to the totals of the sets that it is in.
 
     Profiles are added one by one, so the sums do not depend on how they are cut into blocks.
+
+    Args:
+        rows: profiles × genes.
+        where: sets × profiles: True where a set has a profile.
+        totals: sets × genes.
     """
     for i in range(len(rows)):
         row = rows[i]
-        for gene in range(len(row)):
-            total[gene] += row[gene]
-        if where[i]:
-            for gene in range(len(row)):
-                total_where[gene] += row[gene]
+        for member in range(len(where)):
+            if where[member, i]:
+                total = totals[member]
+                for gene in range(len(row)):
+                    total[gene] += row[gene]
 
 
 @compiled

@@ -36,6 +36,12 @@ from genebench._util.npy import Drafts, Hashed, NpyWriter
 from genebench._util.progress import Progress, silent
 from genebench._util.threads import in_order
 from genebench.data.digests import DIGESTED, dataset_digest, platform_digest
+from genebench.data.splits import (
+    STORED,
+    split_profiles,
+    splits_with_quantiles,
+    training_reference,
+)
 from genebench.data.standardisation import GeneSums, gene_statistics
 from genebench.data.store import (
     RECIPE,
@@ -129,7 +135,7 @@ def prepare(
         checksums = _write_all(sources, genes, ranks, references)
         write_table(genes.landmarks, folder / "landmark_genes.tsv", "ensembl")
         write_table(genes.targets, folder / "target_genes.tsv", "ensembl")
-        write_vectors(folder, reference=references.everything)
+        write_vectors(folder, reference=references.everything, **references.others)
         info = _describe(compendium, genes, sources, checksums)
         (folder / "dataset.json").write_text(json.dumps(info, indent=1), "utf-8")
         sums = {f"{platform}/expression.npy": sha256 for platform, sha256 in checksums.items()}
@@ -171,6 +177,8 @@ class _Source:
         table: table of the kept profiles, with their splits.
         training: one value per kept profile: True for the training profiles of the random split of
             the reference platform. No profile of the others is one.
+        others: the same for other splits of the reference platform, by the name of the file for
+            their quantile reference.
         folder: the folder of the platform in the dataset.
     """
 
@@ -179,6 +187,7 @@ class _Source:
     kept: NDArray[np.bool_]
     table: pd.DataFrame
     training: NDArray[np.bool_]
+    others: Mapping[str, NDArray[np.bool_]]
     folder: Path
 
 
@@ -216,10 +225,12 @@ class _References:
     Attributes:
         everything: over all kept profiles of the reference platform, as published.
         training: over its training profiles, for the strict variants.
+        others: file name → the same over the training profiles of another split.
     """
 
     everything: Floats
     training: Floats
+    others: Mapping[str, Floats]
 
 
 def _find_duplicates(compendium: Compendium, folder: Path, progress: Progress) -> NDArray[np.bool_]:
@@ -248,11 +259,39 @@ def _sources(
         if name == REFERENCE_PLATFORM:
             kept = ~duplicates
         table = _profile_table(compendium, name, kept)
-        training = np.zeros(len(table), np.bool_)
+        training, others = np.zeros(len(table), np.bool_), {}
         if name == REFERENCE_PLATFORM:
             training = (table["split"] == "train").to_numpy()
-        sources[name] = _Source(name, platform, kept, table, training, folder / name)
+            others = _training_of_other_splits(compendium, table)
+        sources[name] = _Source(name, platform, kept, table, training, others, folder / name)
     return sources
+
+
+def _training_of_other_splits(
+    compendium: Compendium, table: pd.DataFrame
+) -> dict[str, NDArray[np.bool_]]:
+    """Return the training profiles of splits whose quantile reference is to be stored."""
+    found = {}
+    for split in splits_with_quantiles():
+        if (column := STORED.get(split)) in table:
+            parts = table[column].to_numpy()
+        else:
+            try:
+                parts = split_profiles(
+                    split,
+                    table,
+                    compendium.split_seed,
+                    dataset=compendium.name,
+                    platform=REFERENCE_PLATFORM,
+                )
+            except UserError:
+                # Most datasets lack the columns that some plugin's split needs. A protocol with
+                # that split reports the same error when it is run.
+                continue
+        training = parts == "train"
+        if training.any():
+            found[training_reference(split, np.flatnonzero(training))] = training
+    return found
 
 
 def _rank_all(
@@ -266,30 +305,36 @@ def _rank_all(
     """
     reading = _Counter(progress, sum(len(source.table) for source in sources.values()))
     arrays = sources[REFERENCE_PLATFORM]
-    everything, training = np.zeros(len(genes)), np.zeros(len(genes))
+    where = np.stack([np.ones_like(arrays.training), arrays.training, *arrays.others.values()])
+    totals = np.zeros((len(where), len(genes)))
     ranked = _Ranker(arrays, genes, quantile_ranks).ranked(reading)
-    summed = _add_to_references(ranked, arrays.training, everything, training)
+    summed = _add_to_references(ranked, where, totals)
     ranks = {REFERENCE_PLATFORM: _write_ranks(arrays, genes, summed)}
     for platform, source in sources.items():
         if source is not arrays:
             ranked = _Ranker(source, genes, reference_ranks).ranked(reading)
             blocks = (block.ranks for block in ranked)
             ranks[platform] = _write_ranks(source, genes, blocks)
-    n_profiles, n_training = len(arrays.training), arrays.training.sum()
-    return _References(everything / n_profiles, training / n_training), ranks
+    everything, training, *others = totals / where.sum(axis=1, keepdims=True)
+    return _References(everything, training, dict(zip(arrays.others, others, strict=True))), ranks
 
 
 def _add_to_references(
-    blocks: Iterator[Ranked], is_training: NDArray[np.bool_], everything: Floats, training: Floats
+    blocks: Iterator[Ranked], where: NDArray[np.bool_], totals: Floats
 ) -> Iterator[Ranks]:
     """Yield the ranks of blocks, and add the sorted values of each to the sums of the references.
 
     The sums grow in file order of the profiles, so that they do not depend on the threads.
+
+    Args:
+        blocks: ranked profiles.
+        where: references × profiles: True where a reference is a mean over a profile.
+        totals: references × genes.
     """
     start = 0
     for ranked in blocks:
         stop = start + len(ranked.ranks)
-        add_rows(ranked.ordered, is_training[start:stop], everything, training)
+        add_rows(ranked.ordered, where[:, start:stop], totals)
         start = stop
         yield ranked.ranks
 

@@ -15,12 +15,16 @@ from genebench.reports.wording import seal_notes
 from genebench.results.record import Record
 
 _NOTES = (
-    "difference = variant − published protocol, mean over all targets: the worth of the leak",
+    "difference = variant − the protocol that it changes, mean over all targets: the leak's worth",
     "strict: quantiles, means and deviations from the training profiles only",
     "geo-series: every series in one part only",
     (
-        "gtex-strict: MAE in the units of the training profiles, which is another scale. "
-        "Compare the difference with that of train-mean"
+        "geo-series: zero is a mean that includes the test series, so a method without an "
+        "intercept gains. geo-series-strict takes that away"
+    ),
+    (
+        "strict: MAE in the units of the training profiles, which is another scale. Compare the "
+        "difference with that of train-mean"
     ),
 )
 

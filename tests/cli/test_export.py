@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genebench.formats.opening import open_reader
-from genebench.protocols import GEO, GEO_SERIES, GEO_STRICT, GTEX_STRICT
+from genebench.protocols import GEO, GEO_SERIES, GEO_SERIES_STRICT, GEO_STRICT, GTEX_STRICT
 
 TSV = "id\tA\tB\ng1\t1\t2\ng2\t3\t4\ng3\t5\t6\n"
 
@@ -30,7 +30,11 @@ def test_export_can_be_quiet(genebench, tiny, tmp_path):
 
 
 @pytest.mark.parametrize("role", ["train", "validation", "test"])
-@pytest.mark.parametrize("spec", [GEO, GEO_SERIES, GEO_STRICT, GTEX_STRICT], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "spec",
+    [GEO, GEO_SERIES, GEO_STRICT, GTEX_STRICT, GEO_SERIES_STRICT],
+    ids=lambda spec: spec.name,
+)
 def test_export_writes_parts_of_protocols_in_their_split_and_units(
     genebench, tiny, tmp_path, spec, role
 ):

@@ -17,7 +17,7 @@ from genebench.datasets.manifest import read_manifest
 from genebench.datasets.published_arrays import adopt
 from genebench.errors import UserError
 from genebench.formats.opening import open_reader
-from genebench.protocols import GEO_SERIES, GEO_STRICT, GTEX_STRICT
+from genebench.protocols import GEO_SERIES, GEO_SERIES_STRICT, GEO_STRICT, GTEX_STRICT
 from genebench.specs import Part
 
 LANDMARKS, TARGETS, TWINS = 12, 30, 5
@@ -129,7 +129,7 @@ def test_the_order_of_bytes_in_files_is_not_part_of_the_digest_but_values_are(fo
     assert make().digest != digest
 
 
-@pytest.mark.parametrize("part", [GEO_STRICT.train, GTEX_STRICT.test])
+@pytest.mark.parametrize("part", [GEO_STRICT.train, GTEX_STRICT.test, GEO_SERIES_STRICT.train])
 def test_strict_protocols_are_refused(make, part):
     with pytest.raises(UserError, match=r"dgex: its arrays came .* Leave out protocols .*-strict"):
         make().profiles(part)

@@ -244,14 +244,14 @@ def test_buffers_give_the_same_ranks_again_and_for_fewer_profiles():
 
 def test_totals_do_not_depend_on_how_profiles_are_cut():
     rows = np.random.default_rng(0).normal(8, 2, (20, 6)) ** 9
-    where = np.arange(20) % 4 != 0
-    whole, parts = np.zeros((2, 2, 6))
-    add_rows(rows, where, *whole)
+    where = np.array([np.full(20, True), np.arange(20) % 4 != 0, np.arange(20) > 12])
+    whole, parts = np.zeros((2, 3, 6))
+    add_rows(rows, where, whole)
     for start in (0, 7, 8):
         stop = {0: 7, 7: 8, 8: 20}[start]
-        add_rows(rows[start:stop], where[start:stop], *parts)
+        add_rows(rows[start:stop], where[:, start:stop], parts)
     assert whole.tolist() == parts.tolist()
-    np.testing.assert_allclose(whole, [rows.sum(axis=0), rows[where].sum(axis=0)], rtol=1e-12)
+    np.testing.assert_allclose(whole, [rows[some].sum(axis=0) for some in where], rtol=1e-12)
 
 
 def test_standardising_adds_a_thousandth_to_the_deviation():

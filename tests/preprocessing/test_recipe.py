@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from genebench.data.store import DataStore
-from genebench.data.verification import changed_files
+from genebench.data.verification import changed_cache_files, changed_files
 from genebench.datasets.manifest import read_manifest
 from genebench.errors import UserError
 from genebench.formats.base import Reader
@@ -21,7 +21,7 @@ from genebench.formats.flat import FlatRows
 from genebench.formats.opening import open_reader
 from genebench.preprocessing.compendium import Compendium, Platform
 from genebench.preprocessing.recipe import prepare
-from genebench.protocols import GEO_SERIES
+from genebench.protocols import GEO_SERIES, GEO_SERIES_STRICT
 from genebench.specs import Part
 
 
@@ -137,6 +137,177 @@ def test_strict_parts_know_the_training_profiles_only(make):
         part = Part(platform="geo", split="train", statistics=statistics)
         pair = [made.profiles(part).targets for made in (dataset, other)]
         assert np.allclose(*pair, atol=1e-3) is same, statistics
+
+
+def forty(changed=()) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return 40 arrays of 10 series without ties, and their table.
+
+    Args:
+        changed: arrays that get other values than without it.
+    """
+    random = np.random.default_rng(11)
+    names = [f"p{number}" for number in range(40)]
+    probes = ["t3", "a1", "c2", "b1", "unused", "c1", "d1", "t1", "c3", "t2"]
+    geo = pd.DataFrame(random.normal(8, 2, (10, 40)), index=probes, columns=names)
+    geo[list(changed)] = geo[list(changed)] ** 1.1 + random.normal(0, 1, (10, len(changed)))
+    table = pd.DataFrame({"series": [f"s{number % 10}" for number in range(40)]}, index=names)
+    return geo, table.assign(tissue=["liver", "lung", "skin", "skin"] * 10)
+
+
+def with_arrays(make, geo, table, **changes):
+    platform = Platform(reader=FrameReader(geo), ids="probe", profiles=table, group="series")
+    return make(platforms=dict(make().platforms) | {"geo": platform}, **changes)
+
+
+def strict_by_hand(geo: pd.DataFrame, training: list[str]) -> pd.DataFrame:
+    """Return genes × arrays, in quantiles, means and deviations of the training arrays only."""
+    rows = [["a1"], ["b1"], ["t1"], ["c1", "c2", "c3"], ["d1"], ["t2", "t3"]]
+    genes = pd.DataFrame([geo.loc[row].mean() for row in rows])
+    reference = np.sort(genes[training].to_numpy(), axis=0).mean(axis=1)
+    ranked = genes.rank(axis=0).astype(int) - 1
+    normal = ranked.apply(lambda ranks: reference[ranks])
+    mean, std = normal[training].mean(axis=1), normal[training].std(axis=1, ddof=0)
+    return normal.sub(mean, axis=0).div(std + 1e-3, axis=0)
+
+
+def standardised(dataset, part):
+    profiles = dataset.profiles(part)
+    values = np.hstack([profiles.landmarks, profiles.targets])
+    return pd.DataFrame(values.T, columns=profiles.profiles.index)
+
+
+def test_geo_series_strict_takes_quantiles_and_statistics_from_the_training_series(make):
+    geo, table = forty()
+    dataset = prepare(with_arrays(make, geo, table), store=make.store)
+    split = dataset.profile_table("geo")["group_split"]
+    expected = strict_by_hand(geo, list(split[split == "train"].index))
+    for part in GEO_SERIES_STRICT.parts:
+        values = standardised(dataset, part)
+        assert set(split[values.columns]) == {part.split}
+        np.testing.assert_allclose(values, expected[values.columns], atol=1e-5)
+
+
+def test_no_value_of_another_series_changes_what_geo_series_strict_trains_on(make):
+    geo, table = forty()
+    dataset = prepare(with_arrays(make, geo, table), store=make.store)
+    split = dataset.profile_table("geo")["group_split"]
+    spoilt, _ = forty(changed=split[split == "test"].index)
+    other = prepare(with_arrays(make, spoilt, table, name="spoilt"), store=make.store)
+    assert other.digest != dataset.digest
+    for part, same in ((GEO_SERIES_STRICT.train, True), (GEO_SERIES_STRICT.validation, True),
+                       (GEO_SERIES_STRICT.test, False), (GEO_SERIES.train, False)):  # fmt: skip
+        assert standardised(dataset, part).equals(standardised(other, part)) is same, part
+
+
+def test_a_dataset_of_an_earlier_version_must_be_prepared_again_for_strict_series_only(make):
+    compendium = with_arrays(make, *forty())
+    dataset = prepare(compendium, store=make.store)
+    expected = standardised(dataset, GEO_SERIES_STRICT.test)
+    [stored] = dataset.root.glob("reference.group-*.npy")
+    stored.unlink()
+    earlier = make.store.open("made")
+    standardised(earlier, GEO_SERIES.test)
+    with pytest.raises(
+        UserError, match=r"^dataset made: .* split group\. .* prepare --force\. .* keys stay\.$"
+    ):
+        earlier.profiles(GEO_SERIES_STRICT.test)
+    again = prepare(compendium, store=make.store)
+    assert again.digest == dataset.digest
+    assert standardised(again, GEO_SERIES_STRICT.test).equals(expected)
+
+
+BY_TISSUE = """
+from genebench import hookimpl
+from genebench.specs import Part, ProtocolSpec, SplitSpec
+
+genebench_contract = 1
+
+def by_tissue(profiles, seed):
+    return profiles["tissue"].map({"liver": "test", "lung": "validation"}).fillna("train")
+
+@hookimpl
+def genebench_splits():
+    return [SplitSpec(name="tissue", title="t", summary="s", code="tissues:by_tissue")]
+
+@hookimpl
+def genebench_protocols():
+    parts = {
+        name: Part(platform="geo", split=split, by="tissue", statistics="train")
+        for name, split in (("train", "train"), ("validation", "validation"), ("test", "test"))
+    }
+    return [ProtocolSpec(name="geo-tissue", title="t", summary="s", **parts)]
+"""
+
+
+def test_the_training_quantiles_of_a_plugins_split_are_stored_by_preparation(make, plugin_file):
+    geo, table = forty()
+    part = Part(platform="geo", split="test", by="tissue", statistics="train")
+    before = prepare(with_arrays(make, geo, table), store=make.store)
+    plugin_file("tissues", BY_TISSUE)
+    with pytest.raises(UserError, match=r"from the training profiles of split tissue\. "):
+        make.store.open("made").profiles(part)
+    dataset = prepare(with_arrays(make, geo, table), store=make.store)
+    assert dataset.digest == before.digest
+    expected = strict_by_hand(geo, list(table[table["tissue"] == "skin"].index))
+    values = standardised(dataset, part)
+    assert set(table.loc[values.columns, "tissue"]) == {"liver"}
+    np.testing.assert_allclose(values, expected[values.columns], atol=1e-5)
+    # Without the column, this protocol cannot run. Everything else can.
+    plain = prepare(with_arrays(make, geo, table[["series"]], name="plain"), store=make.store)
+    standardised(plain, GEO_SERIES_STRICT.test)
+    with pytest.raises(UserError, match="split tissue of plugin tissues"):
+        plain.profiles(part)
+
+
+def test_another_platform_is_standardised_by_its_own_training_groups(make):
+    random = np.random.default_rng(2)
+    names = [f"r{number}" for number in range(24)]
+    counts = pd.DataFrame(
+        random.poisson(9, (5, 24)).astype(float), index=make.counts.index, columns=names
+    )
+    donors = pd.DataFrame({"donor": [f"d{number % 12}" for number in range(24)]}, index=names)
+
+    def prepared(counts, name):
+        gtex = Platform(reader=FrameReader(counts), ids="ensembl", profiles=donors, group="donor")
+        platforms = dict(make().platforms) | {"gtex": gtex}
+        return prepare(make(name=name, platforms=platforms), store=make.store)
+
+    train, test = (
+        Part(platform="gtex", split=split, by="group", statistics="train")
+        for split in ("train", "test")
+    )
+    dataset = prepared(counts, "donors")
+    training = list(dataset.profiles(train).profiles.index)
+    tested = list(dataset.profiles(test).profiles.index)
+    assert set(donors.loc[training, "donor"]).isdisjoint(donors.loc[tested, "donor"])
+    _, normal = by_hand(make.geo, counts)
+    normal = pd.DataFrame(normal.T, columns=names)
+    mean, std = normal[training].mean(axis=1), normal[training].std(axis=1, ddof=0)
+    expected = normal.sub(mean, axis=0).div(std + 1e-3, axis=0)
+    for part in (train, test):
+        values = standardised(dataset, part)
+        np.testing.assert_allclose(values, expected[values.columns], atol=1e-4)
+    spoilt = counts.copy()
+    spoilt[tested] = spoilt[tested].to_numpy()[::-1] ** 2
+    other = prepared(spoilt, "other")
+    assert standardised(other, train).equals(standardised(dataset, train))
+    assert not standardised(other, test).equals(standardised(dataset, test))
+
+
+def test_statistics_of_training_profiles_are_kept_in_a_sound_cache_file(make):
+    dataset = prepare(with_arrays(make, *forty()), store=make.store)
+    expected = standardised(dataset, GEO_SERIES_STRICT.test)
+    [cached] = (dataset.root / "cache").glob("*.statistics")
+    assert changed_cache_files(dataset) == []
+    written = cached.stat().st_mtime_ns
+    assert standardised(make.store.open("made"), GEO_SERIES_STRICT.test).equals(expected)
+    assert cached.stat().st_mtime_ns == written
+    content = bytearray(cached.read_bytes())
+    content[5] ^= 1
+    cached.write_bytes(content)
+    assert standardised(make.store.open("made"), GEO_SERIES_STRICT.test).equals(expected)
+    assert cached.stat().st_mtime_ns != written
+    assert changed_cache_files(dataset) == []
 
 
 def test_series_are_in_one_part_only_and_a_dataset_without_groups_says_so(make):

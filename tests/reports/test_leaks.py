@@ -28,7 +28,12 @@ def test_a_difference_is_the_variants_score_minus_the_originals(results, geneben
         if row["panel"] == "all"
     }
     pairs = {(row["original"], row["variant"]) for row in differences}
-    assert pairs == {("geo", "geo-strict"), ("gtex", "gtex-strict"), ("geo", "geo-series")}
+    assert pairs == {
+        ("geo", "geo-strict"),
+        ("gtex", "gtex-strict"),
+        ("geo", "geo-series"),
+        ("geo-series", "geo-series-strict"),
+    }
     for row in differences:
         before = score[row["original"], row["method"], row["metric"]]
         after = score[row["variant"], row["method"], row["metric"]]
@@ -53,9 +58,15 @@ def test_only_results_with_the_same_parameters_are_subtracted(results, genebench
 
 def test_every_method_has_a_row_under_each_variant(results, genebench):
     shown = genebench("report", "leaks", "--results", results).out
-    for title in ("MAE: geo → geo-strict", "CC: gtex → gtex-strict", "MAE: geo → geo-series"):
+    titles = (
+        "MAE: geo → geo-strict",
+        "CC: gtex → gtex-strict",
+        "MAE: geo → geo-series",
+        "MAE: geo-series → geo-series-strict",
+    )
+    for title in titles:
         assert title in shown
-    assert shown.count("\n lsr ") == 6
+    assert shown.count("\n lsr ") == 8
 
 
 def test_without_a_pair_to_compare_it_says_what_to_run(results, genebench):
