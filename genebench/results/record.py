@@ -322,6 +322,11 @@ class Record(_Part):
         # Records of old formats have no checksum.
         return self.checksum or self.provenance.started
 
+    @property
+    def fit_seconds(self) -> float:
+        """Wall time of the fit, with those of the methods that the method is made of."""
+        return self.seconds.get("members", 0.0) + self.seconds.get("fit", 0.0)
+
     def with_checksum(self) -> Record:
         """Return the record with the checksum of its content."""
         content = self.model_dump(mode="json", exclude={"checksum"})
