@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from genebench import Context, Method, Model, Profiles
 from genebench_ensemble.stacking import absolute_error, stacking_weights
 
-MOST_VALUES = 40_000_000
-"""Values of the validation set that weights are chosen on: 160 MB for each member.
+MOST_VALUES = 20_000_000
+"""Values of the validation set that weights are chosen on: 80 MB for each member.
 
 The published set has 106 million. A few weights need far fewer.
 """

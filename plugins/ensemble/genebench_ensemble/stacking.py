@@ -18,7 +18,7 @@ _BLOCK_VALUES = 1 << 20
 _SMOOTHING = 1e-3
 """Final ε, as a share of the mean absolute residual."""
 _STEPS = 200
-_ENOUGH = 1e-9
+_ENOUGH = 1e-7
 """Relative improvement at which the steps end."""
 _RIDGE = 1e-10
 """Diagonal that is added, as a share of the mean diagonal. It gives equal members equal weights."""
