@@ -19,6 +19,7 @@ from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Settings
 from genebench.runs.orders import Order, decoded
 from genebench.runs.suite import Run, Suite
+from genebench.runs.verifying import predict_again
 from genebench.specs import MethodSpec, Param
 from tests.sealing.conftest import needs_landlock
 
@@ -591,6 +592,15 @@ def test_the_seal_is_that_of_the_weakest_strange_member(stranger, results):
     record = run(results, "made", params=parts, sealed="auto")["made"]
     assert record.seal.level == "no"
     assert record.seal.reason.startswith("its member stranger: ")
+
+
+@needs_landlock
+def test_predictions_are_made_again_from_the_one_file(results, tiny):
+    records = run(results, keep="model,predictions")
+    store = ResultsStore(results)
+    record = records["ensemble"]
+    again = predict_again(record, store.model_path(record), tiny)
+    np.testing.assert_allclose(again, store.predictions(record), atol=1e-6)
 
 
 @needs_landlock
