@@ -34,10 +34,18 @@ from genebench.runs.config import (
 )
 from genebench.runs.execute import check
 from genebench.runs.jobs import Job, Settings, default_seal, seal_choice
+from genebench.runs.members import with_members
 from genebench.runs.orders import remove_outdated
-from genebench.runs.plan import Plan, Request, make_plan, merge_plans, wanted_metrics
+from genebench.runs.plan import (
+    Plan,
+    Request,
+    chosen_methods,
+    make_plan,
+    merge_plans,
+    wanted_metrics,
+)
 from genebench.runs.resources import with_resources
-from genebench.runs.suite import Run, Suite, texts
+from genebench.runs.suite import Parameters, Run, Suite, texts
 from genebench.specs import PRESETS, DeviceChoice, EngineSpec, SealChoice
 
 log = logging.getLogger("genebench")
@@ -255,24 +263,34 @@ def plan_run(
     Raises:
         UserError: an unknown name or parameter, a value out of range, a missing platform.
     """
+    store = ResultsStore(results)
+    plan = _planned(
+        Request(
+            methods=_names(methods),
+            protocols=_names(protocols),
+            preset=preset_of(dataset, preset),
+            seeds=seeds,
+            overrides=overrides,
+            grid=grid or {},
+            keep=frozenset(keep),
+            metrics=_names(metrics),
+            trials=trials,
+            sealed=sealed,
+        ),
+        dataset, preset, store, progress,
+    )  # fmt: skip
+    return with_members(plan, store, sealed)
+
+
+def _planned(
+    request: Request, dataset: str, preset: str | None, store: ResultsStore, progress: Progress
+) -> Plan:
+    """Check names, open the dataset, and plan a request. Members are not looked up yet."""
     specs = registry()
-    request = Request(
-        methods=_names(methods),
-        protocols=_names(protocols),
-        preset=preset_of(dataset, preset),
-        seeds=seeds,
-        overrides=overrides,
-        grid=grid or {},
-        keep=frozenset(keep),
-        metrics=_names(metrics),
-        trials=trials,
-        sealed=sealed,
-    )
     # Names first: a typing error should not wait for a dataset to be built, which takes minutes.
-    specs.methods.choose(request.methods)
+    chosen_methods(request, specs)
     specs.protocols.choose(request.protocols)
     wanted_metrics(specs, request.metrics)
-    store = ResultsStore(results)
     store.check()
     opened = open_dataset(dataset, specs.datasets, preset, progress)
     return make_plan(request, opened, dataset, specs, store)
@@ -304,31 +322,50 @@ def plan_suite(
 ) -> Plan:
     """Plan a suite. Arguments other than None replace the defaults of the suite.
 
+    A method that others are made of has the parameters of its own run in the suite, if there is
+    exactly one, without a grid. Otherwise it has those of the preset.
+
     Raises:
         UserError: as :func:`plan_run`.
     """
     name = dataset or suite.dataset or "sim"
     size = preset_of(name, preset or suite.preset)
 
+    store = ResultsStore(results)
+    of_members = _own_parameters(suite, size)
+
     def plan(run: Run) -> Plan:
         methods = [spec.name for spec in registry().methods.choose(run.methods)]
         parameters = run.at(size)
-        return plan_run(
-            methods,
-            suite.protocols if protocols is None else protocols,
-            name,
-            preset=preset or suite.preset,
+        request = Request(
+            methods=methods,
+            protocols=_names(suite.protocols if protocols is None else protocols),
+            preset=size,
             seeds=suite.seeds if seeds is None else seeds,
             overrides=dict.fromkeys(methods, texts(parameters.set)) if parameters.set else {},
             grid=dict.fromkeys(methods, texts(parameters.grid)) if parameters.grid else {},
-            results=results,
-            keep=keep,
-            metrics=metrics,
+            of_members=of_members,
+            keep=frozenset(keep),
+            metrics=_names(metrics),
             sealed=sealed,
-            progress=progress,
         )
+        return _planned(request, name, preset or suite.preset, store, progress)
 
-    return merge_plans(map(plan, suite.runs))
+    # A member may be in any run, so members are looked up at the end.
+    return with_members(merge_plans(map(plan, suite.runs)), store, sealed)
+
+
+def _own_parameters(suite: Suite, preset: str) -> dict[str, dict[str, str]]:
+    """Return method → parameter → value, as typed, of the methods with one run without a grid."""
+    runs: dict[str, list[Parameters]] = {}
+    for run in suite.runs:
+        for spec in registry().methods.choose(run.methods):
+            runs.setdefault(spec.name, []).append(run.at(preset))
+    return {
+        name: texts(found[0].set)
+        for name, found in runs.items()
+        if len(found) == 1 and not found[0].grid
+    }
 
 
 def device_choice(name: str) -> DeviceChoice:
@@ -433,6 +470,8 @@ def _limit_options(limits: Iterable[str]) -> str:
 def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None) -> Iterable[Job]:
     """Hand jobs to an engine. Yield each once it has ended.
 
+    Jobs of methods that are made of others come last, once all other jobs have ended.
+
     Args:
         jobs: the jobs, such as :meth:`genebench.runs.plan.Plan.remaining` gives.
         settings: how they are executed, as :func:`configure` completes them.
@@ -452,20 +491,29 @@ def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None)
         check(job, settings, create=not spec.contains, device=not spec.many_machines)
     if spec.many_machines or spec.assigns_devices:
         jobs = with_resources(jobs, settings, store)
-    ended = launch(jobs, settings)
-    if not isinstance(ended, Iterable):
-        raise UserError(
-            f"Engine {spec.name}: {spec.code} returned {ended!r}, not the jobs that have ended. "
-            "Correct its plugin, or use another --engine."
-        )
-    yield from ended
-    # An engine that forgets a job would leave a gap in the tables that nobody notices.
-    without = [job for job in jobs if any(not store.read(item.key) for item in job.evaluations)]
-    if without:
-        raise UserError(
-            f"Engine {spec.name} ended without a result of {len(without)} of {len(jobs)} jobs, "
-            f"such as {without[0].label}. Correct its plugin, or use another --engine."
-        )
+    for wave in _waves(jobs):
+        ended = launch(wave, settings)
+        if not isinstance(ended, Iterable):
+            raise UserError(
+                f"Engine {spec.name}: {spec.code} returned {ended!r}, not the jobs that have "
+                "ended. Correct its plugin, or use another --engine."
+            )
+        yield from ended
+        # An engine that forgets a job would leave a gap in the tables that nobody notices.
+        without = [job for job in wave if any(not store.read(item.key) for item in job.evaluations)]
+        if without:
+            raise UserError(
+                f"Engine {spec.name} ended without a result of {len(without)} of {len(wave)} "
+                f"jobs, such as {without[0].label}. Correct its plugin, or use another --engine."
+            )
+
+
+def _waves(jobs: list[Job]) -> list[list[Job]]:
+    """Return jobs in groups. Those of a group need only results of earlier groups."""
+    made_of_others = [job for job in jobs if job.method.members]
+    others = [job for job in jobs if not job.method.members]
+    # An engine may prepare for jobs at length, so it is given no empty group, unless there is none.
+    return [wave for wave in (others, made_of_others) if wave] or [[]]
 
 
 def preview(jobs: list[Job], settings: Settings, engine: str) -> str:
@@ -478,7 +526,8 @@ def preview(jobs: list[Job], settings: Settings, engine: str) -> str:
     if not (spec.preview and jobs):
         return ""
     estimated = with_resources(jobs, settings, ResultsStore(settings.results))
-    return str(_engine_code(spec, spec.preview)(estimated, settings))
+    code = _engine_code(spec, spec.preview)
+    return "\n\n".join(str(code(wave, settings)) for wave in _waves(estimated))
 
 
 def _engine_code(spec: EngineSpec, code: str) -> Any:

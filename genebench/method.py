@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from genebench._util.progress import Progress, silent
@@ -40,6 +40,8 @@ class Context:
         stop_is_asked: function that returns True once the job should end soon, because others need
             the machine, or its time is nearly over. A method that can continue from ``scratch``
             then writes there, and raises KeyboardInterrupt. Others need not ask.
+        members: protocol → method → its fitted model for that protocol, in the order that the
+            parameter lists them in. Empty unless the method's spec names ``members``.
     """
 
     seed: int = 0
@@ -47,6 +49,7 @@ class Context:
     progress: Progress = silent
     scratch: Path | None = None
     stop_is_asked: Callable[[], bool] = _never
+    members: Mapping[str, Mapping[str, Model]] = field(default_factory=dict)
 
 
 class Model(ABC):
@@ -114,6 +117,8 @@ class Method(ABC):
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
         """Return the model that had these :meth:`Model.tensors`, on the context's device.
+
+        If the method is made of others, ``context.members`` has one protocol, with their models.
 
         Raises:
             NotImplementedError: the models of this method cannot be saved.

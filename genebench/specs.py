@@ -287,6 +287,10 @@ class MethodSpec:
     needs: Mapping[str, Needs] = field(default_factory=dict)
     """Preset → resources that a job needs. A preset without a value takes that of the next larger
     preset, and a method without any takes the defaults of :class:`Needs`."""
+    members: str = ""
+    """Parameter that lists the methods that this one is made of, such as ``lsr-l2,knn-ge``. It is
+    text. Their models for the same protocol are given to the method, as ``context.members``. Empty
+    for a method that is made of no others."""
 
     def __post_init__(self) -> None:
         check_name("method", self.name)
@@ -299,6 +303,12 @@ class MethodSpec:
             raise ValueError(f"method {self.name}: a parameter is declared twice")
         for preset in self.needs:
             _check_choice(f"method {self.name}: preset of needs", preset, PRESETS)
+        if self.members and not any(
+            param.name == self.members and param.type is str for param in self.params
+        ):
+            raise ValueError(
+                f"method {self.name}: members={self.members!r} is not one of its text parameters"
+            )
 
     def needs_for(self, preset: str) -> Needs:
         """Return the needs of a job under a preset."""
@@ -328,6 +338,11 @@ class MethodSpec:
             name: self.param(name).parse(text, owner=self.name) for name, text in overrides.items()
         }
         return {param.name: param.value_for(preset) for param in self.params} | chosen
+
+    def members_in(self, params: Mapping[str, Value]) -> tuple[str, ...]:
+        """Return the names of the methods that parameters list, in their order."""
+        listed = str(params[self.members]) if self.members else ""
+        return tuple(name.strip() for name in listed.split(",") if name.strip())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,5 +24,5 @@ def could_have_cheated(record: Record) -> bool:
 
     Method and seal are as the record states them.
     """
-    is_shipped = record.identity.code.distribution in SHIPPED
+    is_shipped = record.identity.distributions <= {*SHIPPED}
     return record.status == "done" and not is_shipped and record.seal.level != "landlock"

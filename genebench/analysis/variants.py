@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean
 
+from genebench._util.hashing import key_of
 from genebench._util.text import setting
 from genebench.plugins.registry import Registry
 from genebench.results.filters import RecordFilter
@@ -75,6 +76,9 @@ def _label(record: Record, others: list[Record]) -> str:
         for name, value in identity.params.items()
         if any(other.params.get(name) != value for other in same)
     ]
+    members = {name: member.variant for name, member in identity.members.items()}
+    if any({n: m.variant for n, m in other.members.items()} != members for other in same):
+        differing.append(f"members {key_of(members)[:7]}")
     if any(other.code.distribution != identity.code.distribution for other in same):
         differing.append(f"from {identity.code.distribution}")
     if any(other.code.version != identity.code.version for other in same):

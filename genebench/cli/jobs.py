@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -112,7 +112,7 @@ def jobs(  # noqa: PLR0917  typer's options are the arguments
     for job_ in to_do:
         write_order(job_, settings)
     if json:
-        output.as_json([_as_json(job, state) for job, state in rows])
+        output.as_json([_as_json(job, state, to_do) for job, state in rows])
     else:
         _print_table(rows)
         output.message(
@@ -126,16 +126,20 @@ def jobs(  # noqa: PLR0917  typer's options are the arguments
 
 def _listed(plan: Plan, *, retry_failed: bool, finished: bool) -> Iterator[tuple[Job, State]]:
     """Yield each job of a plan with its state. One that is to do is reduced to what it lacks."""
+    left = plan.remaining(retry_failed=retry_failed)
+    to_do = {item.key: job for job in left for item in job.evaluations}
     for job in plan.jobs:
-        left = replace(plan, jobs=(job,)).remaining(retry_failed=retry_failed)
-        if left:
-            yield left[0], "to do"
+        if found := [to_do[item.key] for item in job.evaluations if item.key in to_do]:
+            yield found[0], "to do"
         elif finished:
             states = {plan.states[evaluation.key] for evaluation in job.evaluations}
             yield job, "failed" if "failed" in states else "done"
 
 
-def _as_json(job: Job, state: State) -> dict[str, object]:
+def _as_json(job: Job, state: State, jobs: Iterable[Job]) -> dict[str, object]:
+    """Return a job as JSON. ``after`` has the keys of the jobs that have to end before it."""
+    members = {member.key for item in job.evaluations for member in item.identity.members.values()}
+    after = [other.key for other in jobs if any(item.key in members for item in other.evaluations)]
     return {
         "key": job.key,
         "keys": [evaluation.key for evaluation in job.evaluations],
@@ -145,6 +149,7 @@ def _as_json(job: Job, state: State) -> dict[str, object]:
         "seed": job.seed,
         "params": dict(job.params),
         "state": state,
+        "after": after,
         "resources": asdict(job.resources),
     }
 

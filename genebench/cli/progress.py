@@ -185,7 +185,11 @@ def _seconds_of(records: list[Record]) -> float:
     Each record has the time of the fit, which all share. That of a process that died has the time
     of the process.
     """
-    phases = [dict(record.seconds) for record in records]
+    phases = [
+        # Members were fitted by jobs of their own.
+        {phase: spent for phase, spent in record.seconds.items() if phase != "members"}
+        for record in records
+    ]
     shared = [phase.pop("fit", 0.0) + phase.pop("process", 0.0) for phase in phases]
     return max(shared, default=0.0) + sum(sum(phase.values()) for phase in phases)
 

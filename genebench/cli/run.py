@@ -254,7 +254,8 @@ def check_resources(resources: Sequence[str] | None, methods: Iterable[str]) -> 
 def share_of(plan: Plan, share: tuple[int, int] | None) -> Plan:
     """Return every N-th job of a plan from the I-th on, done or not, as ``--shard I/N`` asks.
 
-    Jobs that are done count, so that the shares stay the same while results arrive.
+    Jobs that are done count, so that the shares stay the same while results arrive. A job that is
+    made of results of other shares is left out until they are done.
     """
     if share is None:
         return plan
@@ -264,7 +265,23 @@ def share_of(plan: Plan, share: tuple[int, int] | None) -> Plan:
         output.message(
             f"share {first} of {step} is empty: the plan has {counted(len(plan.jobs), 'job')}."
         )
-    return replace(plan, jobs=jobs)
+    here = {item.key for job in jobs for item in job.evaluations}
+    left_to_others = {
+        key for key, state in plan.states.items() if state == "to do" and key not in here
+    }
+    ready = tuple(
+        job
+        for job in jobs
+        if not left_to_others.intersection(
+            member.key for item in job.evaluations for member in item.identity.members.values()
+        )
+    )
+    if len(ready) < len(jobs):
+        output.message(
+            f"{counted(len(jobs) - len(ready), 'job')} of share {first} are made of results of "
+            "other shares. Run the command again when these are done."
+        )
+    return replace(plan, jobs=ready)
 
 
 def is_known(dataset: str, preset: str | None) -> bool:
@@ -349,6 +366,7 @@ def show_plan(plan: Plan, settings: Settings, engine: str, *, retry_failed: bool
     """Print the evaluations of a plan with their states, and the text that an engine submits."""
     from genebench import api
 
+    left = plan.remaining(retry_failed=retry_failed)
     output.table(
         ("method", "protocol", "seed", "parameters", "state", "key"),
         [
@@ -363,6 +381,6 @@ def show_plan(plan: Plan, settings: Settings, engine: str, *, retry_failed: bool
             for job, evaluation in plan.evaluations
         ],
     )
-    if text := api.preview(plan.remaining(retry_failed=retry_failed), settings, engine):
+    if text := api.preview(left, settings, engine):
         output.line()
         output.block(text)

@@ -37,6 +37,8 @@ def show(
         f"From {origin.distribution} {origin.version}. Runs on {', '.join(spec.devices)}. "
         f"{'Results depend on the seed.' if spec.stochastic else 'Deterministic.'}"
     )
+    if spec.members:
+        output.line(f"Made of other methods, which --set {name}.{spec.members} lists.")
     if spec.reference:
         output.line(spec.reference)
     if spec.params:

@@ -133,8 +133,8 @@ def _print_records(heads: list[Head], most: int) -> None:
             [
                 (
                     head.dataset, head.protocol, head.method, head.preset, str(head.seed),
-                    head.status, head.sealed, f"{head.fit_seconds:.1f}", head.started, head.key,
-                    head.scored_on,
+                    head.status, head.sealed, f"{head.fit_seconds + head.members_seconds:.1f}",
+                    head.started, head.key, head.scored_on,
                 )
                 for head in heads
             ],

@@ -12,14 +12,18 @@ from genebench.conformance.base import Models, NotApplicable, Params
 from genebench.conformance.temporary_home import EASY, PROTOCOLS, open_dataset
 from genebench.data.profiles import Profiles
 from genebench.errors import UserError
-from genebench.method import Context, Method
+from genebench.method import Context, Method, Model
 from genebench.methods.device import resolve_device
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.results.store import ResultsStore
-from genebench.runs.jobs import Job
+from genebench.runs.execute import execute
+from genebench.runs.jobs import Job, Settings
 from genebench.runs.plan import Request, make_plan
 from genebench.specs import MethodSpec
+
+STAND_INS = ("lsr", "knn-ge")
+"""Methods that one which is made of others is checked with: quick, deterministic, and saved."""
 
 
 class MethodUnderCheck:
@@ -49,6 +53,8 @@ class MethodUnderCheck:
         self.spec: MethodSpec = registry().methods.get(name)
         self.plugin = registry().methods.plugins[name]
         self.preset, self.overrides = preset, dict(overrides or {})
+        if self.spec.members:
+            self.overrides.setdefault(self.spec.members, ",".join(STAND_INS))
         self.params = self.spec.values(preset, self.overrides)
 
     @cached_property
@@ -79,7 +85,7 @@ class MethodUnderCheck:
         params: Params | None = None,
         **settings: Any,
     ) -> Models:
-        """Create the method and fit it, as a job does.
+        """Create the method and fit it, as a job does. Fit those that it is made of before.
 
         Args:
             train: the training profiles.
@@ -93,16 +99,33 @@ class MethodUnderCheck:
         load_code(self.spec.code)
         if "device" not in settings:
             settings["device"] = self.device
+        if self.spec.members:
+            settings["members"] = self._members(train, validation_sets, params or self.params)
         context = Context(**settings)
         # Only now: the import of the method may be the first one of torch, which has a generator.
         seed_everything(context.seed)
         return self.create(params).fit(train, dict(validation_sets), context)
 
-    def job(self, results: Path) -> Job:
-        """Return the job that ``genebench run`` would plan for this method.
+    def _members(
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], params: Params
+    ) -> dict[str, dict[str, Model]]:
+        """Return protocol → method → its model, for the methods that this one is made of."""
+        fitted = {
+            name: MethodUnderCheck(name, preset=self.preset).fit(train, validation_sets)
+            for name in self.spec.members_in(params)
+        }
+        return {
+            protocol: {name: models[protocol] for name, models in fitted.items()}
+            for protocol in validation_sets
+        }
+
+    def jobs(self, results: Path) -> list[Job]:
+        """Return the jobs that ``genebench run`` would plan for this method.
+
+        Those of methods that it is made of are executed.
 
         Args:
-            results: the results folder, which must be prepared.
+            results: the results folder.
         """
         request = Request(
             methods=[self.spec.name],
@@ -110,5 +133,10 @@ class MethodUnderCheck:
             preset=self.preset,
             overrides={self.spec.name: self.overrides},
         )
-        plan = make_plan(request, open_dataset(EASY), EASY, registry(), ResultsStore(results))
-        return next(job for job in plan.jobs if job.method.name == self.spec.name)
+        store = ResultsStore(results)
+        store.prepare()
+        plan = make_plan(request, open_dataset(EASY), EASY, registry(), store)
+        settings = Settings(results=results, keep=frozenset({"model"}), sealed="off")
+        for job in plan.members.values():
+            execute(job, settings)
+        return [job for job in plan.jobs if job.method.name == self.spec.name]

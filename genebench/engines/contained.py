@@ -155,8 +155,9 @@ class Container:
 
 def _is_trusted(job: Job, settings: Settings) -> bool:
     """Return whether the subprocess of a job executes no method of a stranger."""
-    shipped = registry().methods.plugins[job.method.name].distribution in SHIPPED
-    return shipped or is_sealed(job.method.name, settings.sealed)
+    plugins = registry().methods.plugins
+    shipped = all(plugins[name].distribution in SHIPPED for name in job.methods)
+    return shipped or is_sealed(job.methods, settings.sealed)
 
 
 class _Watch:

@@ -157,11 +157,15 @@ class Row:
     @property
     def is_third_party(self) -> bool:
         """True if it has a score of a method that genebench does not ship."""
-        return bool(self.sealed) and self.first.identity.code.distribution not in SHIPPED
+        return bool(self.sealed) and not self.first.identity.distributions <= {*SHIPPED}
 
     def seconds(self, phase: str) -> float | None:
         """Return the wall time of a phase in seconds, the mean over seeds that are done."""
-        spent = [record.seconds[phase] for record in self.variant.done if phase in record.seconds]
+        spent = [
+            record.fit_seconds if phase == "fit" else record.seconds[phase]
+            for record in self.variant.done
+            if phase in record.seconds
+        ]
         return fmean(spent) if spent else None
 
     @property

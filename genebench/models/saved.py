@@ -2,8 +2,9 @@
 
 A safetensors file holds the model's own tensors (``model.…``) and the statistics of expression
 (``standardiser.mean``, ``standardiser.std``: landmarks, then targets). There is no
-``standardiser.std`` if the data came standardised. The header, as JSON, names method, parameters,
-data and genes. The file holds no code: the method is found by name among the installed ones.
+``standardiser.std`` if the data came standardised. A model that is made of others holds their
+tensors as well (``member/NAME/…``). The header, as JSON, names method, parameters, data and genes.
+The file holds no code: the method is found by name among the installed ones.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from genebench._util.hashing import code_digest
+from genebench._util.hashing import code_digest, key_of
 from genebench._util.schema import first_fault
 from genebench._util.text import encodable
 from genebench.data.standardisation import Standardiser
@@ -44,6 +46,8 @@ for the statistics of expression."""
 _HEADER = "genebench"
 _OWN = "model."
 """Prefix of the model's own tensors, so that no name of a plugin meets one of genebench's."""
+_MEMBER = "member/{}/"
+"""Prefix of the tensors of a member. No name of a method has a slash."""
 _MOST_BYTES = 8
 """Bytes of the longest number that the format holds."""
 Tensors = dict[str, NDArray[Any]]
@@ -90,6 +94,18 @@ class _Header(BaseModel):
     identity: Identity = Field(description="what was run to get it")
     landmarks: _Genes
     targets: _Genes
+    members: dict[str, Identity] = Field(
+        default={},
+        exclude_if=lambda members: not members,
+        description="method that the model is made of → what was run to get its model",
+    )
+
+    @model_validator(mode="after")
+    def _check_members(self) -> Self:
+        keys = {name: key_of(identity.model_dump()) for name, identity in self.members.items()}
+        if keys != {name: member.key for name, member in self.identity.members.items()}:
+            raise ValueError("its members are not those of its identity")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -124,6 +140,17 @@ class SavedModel:
     notes: tuple[str, ...] = ()
 
 
+class Saved(NamedTuple):
+    """The content of a saved model that its method is needed for."""
+
+    identity: Identity
+    """Method, parameters and data of the fit."""
+    tensors: Tensors
+    """Tensors of the model, under the names that the method gave them."""
+    members: Mapping[str, Saved] = {}
+    """Method → its saved model, for a model that is made of others."""
+
+
 def tensors_of(model: Model) -> Tensors:
     """Return the tensors of a model as contiguous arrays. There are none if it cannot be saved.
 
@@ -141,13 +168,12 @@ def tensors_of(model: Model) -> Tensors:
     return tensors
 
 
-def save_model(path: Path, tensors: Tensors, identity: Identity, key: str, train: Profiles) -> None:
+def save_model(path: Path, saved: Saved, key: str, train: Profiles) -> None:
     """Write a model.
 
     Args:
         path: the file.
-        tensors: tensors of the model, as :func:`tensors_of` returns them.
-        identity: method, parameters and data of the fit.
+        saved: the model. Its tensors are those of :func:`tensors_of`.
         key: key of the result that the model gave.
         train: the training profiles, for genes and statistics.
 
@@ -157,15 +183,22 @@ def save_model(path: Path, tensors: Tensors, identity: Identity, key: str, train
     header = _Header(
         format=MODEL_FORMAT,
         key=key,
-        identity=identity,
+        identity=saved.identity,
         landmarks=_Genes.of(train.landmark_genes),
         targets=_Genes.of(train.target_genes),
+        members={name: member.identity for name, member in saved.members.items()},
     )
-    named = {f"{_OWN}{name}": part for name, part in tensors.items()}
+    named = _named(_OWN, saved.tensors)
+    for name, member in saved.members.items():
+        named |= _named(_MEMBER.format(name), member.tensors)
     named[_MEAN] = train.standardiser.mean
     if train.standardiser.std is not None:
         named[_STD] = train.standardiser.std
     _write(path, named, header)
+
+
+def _named(prefix: str, tensors: Tensors) -> Tensors:
+    return {f"{prefix}{name}": part for name, part in tensors.items()}
 
 
 def _write(path: Path, tensors: dict[str, NDArray[Any]], header: _Header) -> None:
@@ -197,11 +230,20 @@ def open_model(path: Path | str, device: str = "auto") -> SavedModel:
     """
     path = Path(path)
     header, tensors = _read(path)
-    of_model = _own(tensors)
-    spec = registry().methods.get(header.identity.method)
-    context = Context(seed=header.identity.seed, device=resolve_device(device, spec))
+    saved = _saved(header, tensors)
+    methods = registry().methods
+    spec = methods.get(header.identity.method)
+    devices = {name: resolve_device(device, methods.get(name)) for name in header.members}
+    chosen = resolve_device(device, spec)
     try:
-        model = _restored(header, spec, of_model, context)
+        members = {
+            name: restored(methods.get(name), member, devices[name])
+            for name, member in saved.members.items()
+        }
+        model = restored(spec, saved, chosen, members)
+        # Anybody may have written the file: tensors of wrong shapes show on the first prediction.
+        profile = np.zeros((1, len(header.landmarks.ids)), np.float32)
+        predict(model, profile, len(header.targets.ids))
         standardiser = _standardiser(header, tensors)
     except Exception as error:  # a plugin's code, on what anybody may have written
         raise UserError(
@@ -213,40 +255,63 @@ def open_model(path: Path | str, device: str = "auto") -> SavedModel:
         identity=header.identity,
         landmark_genes=header.landmarks.table(),
         target_genes=header.targets.table(),
-        tensors=of_model,
+        tensors=saved.tensors,
         standardiser=standardiser,
-        notes=_notes(header, code_digest(spec.code)),
+        notes=tuple(chain(_notes(saved), *map(_notes, saved.members.values()))),
     )
 
 
-def read_model(path: Path) -> tuple[Identity, Tensors]:
-    """Return the identity and the own tensors of a saved model. No code of a method is run.
+def read_model(path: Path) -> Saved:
+    """Return the content of a saved model. No code of a method is run.
 
     Raises:
         UserError: the file is missing, or holds no saved model.
     """
-    header, tensors = _read(path)
-    return header.identity, _own(tensors)
+    return _saved(*_read(path))
 
 
-def _own(tensors: Tensors) -> Tensors:
-    """Return the tensors that a method gave, under the names that it gave them."""
-    return {
-        name.removeprefix(_OWN): part for name, part in tensors.items() if name.startswith(_OWN)
+def _saved(header: _Header, tensors: Tensors) -> Saved:
+    """Return the tensors that methods gave, under the names that they gave them."""
+
+    def with_prefix(prefix: str) -> Tensors:
+        return {
+            name.removeprefix(prefix): part
+            for name, part in tensors.items()
+            if name.startswith(prefix)
+        }
+
+    members = {
+        name: Saved(identity, with_prefix(_MEMBER.format(name)))
+        for name, identity in header.members.items()
     }
+    return Saved(header.identity, with_prefix(_OWN), members)
 
 
-def _restored(
-    header: _Header, spec: MethodSpec, tensors: Mapping[str, NDArray[Any]], context: Context
+def restored(
+    spec: MethodSpec, saved: Saved, device: str, members: Mapping[str, Model] | None = None
 ) -> Model:
-    """Restore the model, and check that it predicts finite targets for a profile of zeros."""
-    for name, values in tensors.items():
+    """Restore a model by the code of its method.
+
+    Args:
+        spec: the method.
+        saved: the content of the file.
+        device: ``cpu`` or ``cuda``, and a device of the method.
+        members: method → restored model, if the model is made of others.
+
+    Raises:
+        ValueError: a tensor holds NaN or infinite values.
+        Exception: any exception of the method.
+    """
+    for name, values in saved.tensors.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ValueError(f"{name} holds NaN or infinite values")
-    model: Model = load_code(spec.code)(**header.identity.params).restore(tensors, context)
-    # Anybody may have written the file: tensors of wrong shapes show on the first prediction.
-    profile = np.zeros((1, len(header.landmarks.ids)), np.float32)
-    predict(model, profile, len(header.targets.ids))
+    identity = saved.identity
+    context = Context(
+        seed=identity.seed,
+        device=device,
+        members={identity.protocol: members} if members else {},
+    )
+    model: Model = load_code(spec.code)(**identity.params).restore(saved.tensors, context)
     return model
 
 
@@ -303,13 +368,13 @@ def _read(path: Path) -> tuple[_Header, dict[str, NDArray[Any]]]:
         raise UserError(f"{path}: cannot be read ({reason}). Give another file.") from error
 
 
-def _notes(header: _Header, installed: str) -> tuple[str, ...]:
-    """Return a note if the installed code of the method, by its digest, did not make the model."""
-    code = header.identity.code
-    if code.digest == installed:
+def _notes(saved: Saved) -> tuple[str, ...]:
+    """Return a note if another code than the installed one made the model."""
+    code, method = saved.identity.code, saved.identity.method
+    if code.digest == code_digest(registry().methods.get(method).code):
         return ()
     note = (
-        f"{code.distribution} {code.version} made this model. The installed code of "
-        f"{header.identity.method} differs."
+        f"{code.distribution} {code.version} made this model. The installed code of {method} "
+        "differs."
     )
     return (note,)

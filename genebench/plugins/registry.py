@@ -59,7 +59,8 @@ class SpecRegistry(Generic[Spec]):
     def choose(self, names: Iterable[str]) -> list[Spec]:
         """Return the specs of some names, each once, in the order of the names.
 
-        The name ``all`` stands for every spec.
+        The name ``all`` stands for every spec, but not for methods that are made of others. They
+        say nothing without the names of these.
 
         Raises:
             UserError: a name is unknown, or no name is given.
@@ -67,9 +68,12 @@ class SpecRegistry(Generic[Spec]):
         stripped = [name.strip() for name in names if name.strip()]
         if not stripped:
             raise UserError(f"no {self.kind} named. Give names separated by commas, or all.")
+        every = {
+            name: spec for name, spec in self.specs.items() if not getattr(spec, "members", "")
+        }
         chosen: dict[str, Spec] = {}
         for name in stripped:
-            chosen |= self.specs if name == ALL else {name: self.get(name)}
+            chosen |= every if name == ALL else {name: self.get(name)}
         return list(chosen.values())
 
 

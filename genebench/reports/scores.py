@@ -182,7 +182,13 @@ class ScoreTables:
 
 def _costs(variant: Variant) -> tuple[str, ...]:
     """Return label, seconds of each phase (mean over seeds), memory in MB, device and seal."""
-    seconds = [fmean(r.seconds.get(phase, 0.0) for r in variant.records) for phase in _PHASES]
+    seconds = [
+        fmean(
+            record.fit_seconds if phase == "fit" else record.seconds.get(phase, 0.0)
+            for record in variant.records
+        )
+        for phase in _PHASES
+    ]
     peak = max(record.peak_memory for record in variant.records) / 1e6
     device = variant.first.provenance.device
     seal = weakest(variant.records) or "–"

@@ -40,6 +40,7 @@ class Head(BaseModel):
     started: Name = Field(validation_alias=AliasPath("provenance", "started"))
     host: Name = Field(validation_alias=AliasPath("provenance", "host"))
     fit_seconds: Seconds = Field(default=0.0, validation_alias=AliasPath("seconds", "fit"))
+    members_seconds: Seconds = Field(default=0.0, validation_alias=AliasPath("seconds", "members"))
     failure: Line = Field(default="", validation_alias=AliasPath("failure", "message"))
 
     @property

@@ -73,7 +73,7 @@ SHARED_FILES = re.compile(
 folder."""
 
 
-_FIT = {"method", "params", "seed", "train", "data", "code", "numerics"}
+_FIT = {"method", "params", "seed", "train", "data", "code", "numerics", "members"}
 """Parts of an identity that a fit depends on, besides the code of a plugin's split."""
 
 

@@ -88,6 +88,14 @@ class Code(_Part):
     digest: Name = Field(description="digest of the package's source files")
 
 
+class Member(_Part):
+    """A result whose model another method is made of."""
+
+    key: Name = Field(description="key of the result")
+    variant: Name = Field(description="hash of everything that it depends on but the seed")
+    distribution: Name = Field(description="distribution of its method")
+
+
 class Identity(_Part):
     """The content that the key is a hash of."""
 
@@ -108,6 +116,12 @@ class Identity(_Part):
         exclude_if=lambda splits: not splits,
         description="split of a plugin that the protocol uses → digest of its code and of the "
         "profile tables that it splits. Absent if every split is built in",
+    )
+    # Left out if it is empty, for the same reason.
+    members: Table[Member] = Field(
+        default={},
+        exclude_if=lambda members: not members,
+        description="method that this one is made of → its result. Absent if there is none",
     )
 
     @field_validator("params")
@@ -139,9 +153,17 @@ class Identity(_Part):
         content = self.model_dump(include=set(names))
         return {name: content[name] for name in names if name in content}
 
+    @property
+    def distributions(self) -> set[str]:
+        """Distributions of the method, and of those that it is made of."""
+        return {self.code.distribution, *(item.distribution for item in self.members.values())}
+
     def without_seed(self) -> str:
-        """Return everything but the seed, as JSON. Records of one variant of a method share it."""
-        return self.model_dump_json(exclude={"seed"})
+        """Return everything but the seed, as JSON. Records of one variant of a method share it.
+
+        The keys of members are left out, because they depend on the seed.
+        """
+        return self.model_dump_json(exclude={"seed": True, "members": {"__all__": {"key"}}})
 
 
 class Score(_Part):
@@ -276,7 +298,10 @@ class Record(_Part):
         default=None,
         description="number of fitted parameters, null if the method does not report it",
     )
-    seconds: Table[Seconds] = Field(description="wall time of each phase: fit, predict, score")
+    seconds: Table[Seconds] = Field(
+        description="wall time of each phase: fit, predict, score. For a method made of others, "
+        "members is the time that it took to fit these"
+    )
     shared_fit: Names = Field(description="protocols that shared this fit")
     peak_memory: Count = Field(description="peak resident memory while the job ran, bytes")
     peak_memory_scope: Literal["job", "process"] = Field(
@@ -296,6 +321,11 @@ class Record(_Part):
         """Text that differs between two records of one key."""
         # Records of old formats have no checksum.
         return self.checksum or self.provenance.started
+
+    @property
+    def fit_seconds(self) -> float:
+        """Wall time of the fit, with those of the methods that the method is made of."""
+        return self.seconds.get("members", 0.0) + self.seconds.get("fit", 0.0)
 
     def with_checksum(self) -> Record:
         """Return the record with the checksum of its content."""

@@ -54,7 +54,7 @@ def _refuse_newer_keys(document: Document, version: int) -> None:
 _ADDED_KEYS: Mapping[int, tuple[str, ...]] = {
     2: ("seal", "model_parameters", "provenance.plugins"),
     3: ("checksum", "identity.validation", "identity.splits", "profiles.validation"),
-    4: ("seal",),
+    4: ("seal", "identity.members"),
 }
 """Format → the keys that are new in it. A dot stands between a key and a key inside it."""
 

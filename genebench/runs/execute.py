@@ -28,19 +28,20 @@ from genebench.method import Context, Method, Model
 from genebench.methods.device import resolve_device
 from genebench.methods.training.errors import DivergedError
 from genebench.metrics.scoring import score
-from genebench.models.saved import save_model, tensors_of
+from genebench.models.saved import Saved, restored, save_model, tensors_of
 from genebench.plugins.discovery import installed, load_code
 from genebench.plugins.registry import registry
 from genebench.results.record import UNSAVED, Failure, Record, Seal
 from genebench.runs.failures import MethodFailedError, method_code
 from genebench.runs.jobs import Evaluation, Job, Settings
+from genebench.runs.members import saved_members
 from genebench.runs.model_facts import BadModelError, model_facts
 from genebench.runs.plan import split_digests
 from genebench.runs.predicting import prediction_order, write_predictions
 from genebench.runs.provenance import Peak, Stopwatch
 from genebench.runs.recording import JobFacts, Recorder
 from genebench.runs.seals import as_stated, is_sealed
-from genebench.sealing.client import SealedJob, SealedModel, sealed
+from genebench.sealing.client import SealedJob, SealedMethod, SealedModel, sealed
 from genebench.specs import Part
 
 log = logging.getLogger("genebench")
@@ -69,7 +70,7 @@ def execute(job: Job, settings: Settings) -> list[Record]:
     run = JobRun(Recorder(job, settings, facts), data)
     recorder = run.recorder
     identities = [evaluation.identity for evaluation in job.evaluations]
-    is_apart = is_sealed(job.method.name, settings.sealed)
+    is_apart = is_sealed(job.methods, settings.sealed)
     with recorder.store.work(identities, sealed=is_apart) as checkpoints:
         try:
             with run.method(checkpoints) as method:
@@ -141,7 +142,7 @@ def check(job: Job, settings: Settings, *, create: bool = True, device: bool = T
     """
     if device:
         resolve_device(settings.device, job.method)
-    if create and not is_sealed(job.method.name, settings.sealed):
+    if create and not is_sealed(job.methods, settings.sealed):
         # A method that fails for any other reason becomes a failed record when its turn comes.
         with suppress(MethodFailedError):
             _create_method(job)
@@ -299,7 +300,7 @@ class JobRun:
             MethodFailedError: it cannot be imported or created.
         """
         job, settings = self.recorder.job, self.recorder.settings
-        if not is_sealed(job.method.name, settings.sealed):
+        if not is_sealed(job.methods, settings.sealed):
             able = capability()
             reason = able.reason if able.level == "no" else NOT_SEALED
             self.recorder.seal = Seal(level="no", reason=reason)
@@ -310,11 +311,12 @@ class JobRun:
             device=self.recorder.facts.device, n_targets=len(self.data.train.target_genes),
             parts={"train": self.data.train, **_named(self.data.validation_sets)},
             scratch=checkpoints, forbidden=(settings.results, *all_homes()),
+            members=[registry().methods.get(name) for name in job.methods[1:]],
         )  # fmt: skip
         with ExitStack() as stack:
             with method_code(UserError):
                 method = stack.enter_context(sealed(order))
-            seal = as_stated(method.process.seal, job.method.name)
+            seal = as_stated(method.process.seal, job.methods)
             self.recorder.follow(method.process, seal)
             if settings.sealed == "require" and seal.level != "landlock":
                 raise UserError(
@@ -327,9 +329,11 @@ class JobRun:
         """Fit the method, and return protocol → the model chosen on its validation set.
 
         Raises:
-            MethodFailedError: the method fails, or leaves out a model.
+            MethodFailedError: the method or a member fails, or a model is left out.
+            UserError: the result of a member is not there, or was changed.
         """
         job, validation_sets = self.recorder.job, self.data.validation_sets
+        members = self._members(method)
 
         def progress(done: int, total: int, message: str) -> None:
             notify("genebench_job_progressed", job=job, done=done, total=total, message=message)
@@ -340,6 +344,7 @@ class JobRun:
             progress=progress,
             scratch=checkpoints,
             stop_is_asked=stop_is_asked,
+            members=members,
         )
         with method_code():
             with self.recorder.clock.phase("fit"):
@@ -349,6 +354,25 @@ class JobRun:
             if missing:
                 raise BadModelError(f"fit returned no model for {', '.join(missing)}")
             return {name: models[name] for name in validation_sets}
+
+    def _members(self, method: Method) -> dict[str, dict[str, Model]]:
+        """Return protocol → method → its saved model, restored where the job's method lives."""
+        recorder = self.recorder
+        members: dict[str, dict[str, Model]] = {}
+        with method_code(UserError):
+            for item in recorder.job.evaluations if recorder.job.method.members else ():
+                of_protocol = members[item.protocol.name] = {}
+                for name, saved in saved_members(recorder.job, item, recorder.store):
+                    spec = registry().methods.get(name)
+                    device = resolve_device(recorder.settings.device, spec)
+                    if isinstance(method, SealedMethod):
+                        of_protocol[name] = method.restore_member(saved, device)
+                    else:
+                        of_protocol[name] = restored(spec, saved, device)
+            if members:
+                # Their code may have drawn numbers.
+                seed_everything(recorder.job.seed)
+        return members
 
     def evaluate(self, evaluation: Evaluation, model: Model) -> Record:
         """Predict, score and record one protocol. A fault of the model is a failed record."""
@@ -384,7 +408,8 @@ class JobRun:
         Raises:
             MethodFailedError: the model cannot list its tensors.
         """
-        store, keep = self.recorder.store, self.recorder.settings.keep
+        job, store = self.recorder.job, self.recorder.store
+        keep = self.recorder.settings.keep | job.keep
         files = {}
         if "predictions" in keep:
             files["predictions"] = store.keep(predictions, evaluation.key, "predictions")
@@ -393,7 +418,9 @@ class JobRun:
                 tensors = tensors_of(model)
             files["model"] = UNSAVED
             if tensors:
+                members = dict(saved_members(job, evaluation, store))
+                saved = Saved(evaluation.identity, tensors, members)
                 with store.scratch(evaluation.key) as path:
-                    save_model(path, tensors, evaluation.identity, evaluation.key, self.data.train)
+                    save_model(path, saved, evaluation.key, self.data.train)
                     files["model"] = store.keep(path, evaluation.key, "model")
         return files

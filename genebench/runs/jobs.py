@@ -52,11 +52,18 @@ class Job:
     params: Mapping[str, Value]
     """Parameters in effect, all of them."""
     seed: int
-    """Seed. It is 0 for a deterministic method."""
+    """Seed. It is 0 for a deterministic method, unless one that it is made of is stochastic."""
     evaluations: tuple[Evaluation, ...]
     """One for each protocol. All have the same training profiles."""
     resources: Resources = field(default_factory=Resources)
     """Resources that engines with many machines reserve. They do not change the key."""
+    keep: frozenset[Kept] = frozenset()
+    """Files to keep besides those of the settings: the model, if another job is made of it."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods whose code runs: the method, and those that it is made of."""
+        return (self.method.name, *self.method.members_in(self.params))
 
     @property
     def key(self) -> str:
@@ -66,7 +73,8 @@ class Job:
     @property
     def label(self) -> str:
         """Name of the job in messages: method, parameters that differ, seed, dataset, protocols."""
-        seed = f" seed {self.seed}" if self.method.stochastic else ""
+        has_seed = self.method.stochastic or self.method.members
+        seed = f" seed {self.seed}" if has_seed else ""
         protocols = ", ".join(evaluation.protocol.name for evaluation in self.evaluations)
         # Only what differs from the preset, or a network would fill the line.
         usual = self.method.values(self.preset, {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +11,7 @@ from genebench._util.hashing import checksum_of, code_digest, key_of
 from genebench.errors import UserError
 from genebench.hookspecs import PROJECT
 from genebench.plugins.registry import Registry
-from genebench.results.record import Code, Identity, Kept, Record
+from genebench.results.record import Code, Identity, Kept, Member, Record
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Evaluation, Job
 from genebench.specs import MethodSpec, MetricSpec, ProtocolSpec, SealChoice, Value
@@ -43,6 +43,8 @@ class Request:
     """Method → parameter → value, as typed."""
     grid: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     """Method → parameter → values, as typed. The method is run with every combination."""
+    of_members: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Method → parameter → value, as typed, where the method is a member without overrides."""
     keep: frozenset[Kept] = frozenset()
     """Files to keep. Results without them are to be done again."""
     metrics: Sequence[str] = ()
@@ -59,6 +61,10 @@ class Plan:
 
     jobs: tuple[Job, ...]
     states: Mapping[str, State]
+    members: Mapping[str, Job] = field(default_factory=dict)
+    """Key of a result that a method is made of → the job that makes it."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Key of such a result that cannot be used now → why, and what to do."""
 
     @property
     def evaluations(self) -> list[tuple[Job, Evaluation]]:
@@ -70,13 +76,23 @@ class Plan:
         return sum(self.states[evaluation.key] == state for _, evaluation in self.evaluations)
 
     def remaining(self, *, retry_failed: bool = False) -> list[Job]:
-        """Return the jobs with evaluations to do, each reduced to just these."""
+        """Return the jobs with evaluations to do, each reduced to just these.
+
+        Raises:
+            UserError: a method is made of a result that is not there, and that no job will make.
+        """
         wanted = {"to do", "failed"} if retry_failed else {"to do"}
         jobs = []
         for job in self.jobs:
             left = tuple(item for item in job.evaluations if self.states[item.key] in wanted)
             if left:
                 jobs.append(replace(job, evaluations=left))
+        keys = {item.key for job in jobs for item in job.evaluations}
+        for job in jobs:
+            for item in job.evaluations:
+                for member in item.identity.members.values():
+                    if member.key not in keys and member.key in self.missing:
+                        raise UserError(f"{job.method.name}: {self.missing[member.key]}")
         return jobs
 
 
@@ -97,24 +113,18 @@ def make_plan(
     Raises:
         UserError: an unknown name or parameter, a value out of range, a missing platform.
     """
-    methods = registry.methods.choose(request.methods)
+    methods = chosen_methods(request, registry)
     protocols = registry.protocols.choose(request.protocols)
-    # Every table shows its methods between the controls. No table shows a trial.
     if request.trials:
         protocols = [protocol.trial() for protocol in protocols]
-    else:
-        controls = [spec for spec in registry.methods.specs.values() if spec.control]
-        methods = [*(spec for spec in controls if spec not in methods), *methods]
     _check_parts(protocols, dataset, registry)
-    for parameters in (request.overrides, request.grid):
-        _check_methods_of(parameters, methods, registry)
     if request.seeds < 1:
         raise UserError(f"seeds={request.seeds}: at least one seed is needed. Use 1 or more.")
     planner = _Planner(request, dataset, name, registry)
     jobs = [
         job
         for method in methods
-        for seed in range(request.seeds if method.stochastic else 1)
+        for seed in range(request.seeds)
         for job in planner.jobs(method, seed, protocols)
     ]
     metrics = metric_digests(wanted_metrics(registry, request.metrics))
@@ -127,14 +137,42 @@ def make_plan(
             known = replace(evaluation, replaces=record.version)
             jobs[index] = replace(job, evaluations=(known,))
     # A grid may hold one point twice, as in k=3,3.
-    return merge_plans([Plan(tuple(jobs), states)])
+    return merge_plans([Plan(tuple(jobs), states, planner.members)])
+
+
+def chosen_methods(request: Request, registry: Registry) -> list[MethodSpec]:
+    """Return the methods of a request with the controls, once names and parameters are checked.
+
+    Raises:
+        UserError: an unknown name, a parameter of a method that is not run, or a method that is
+            made of something that it cannot be made of.
+    """
+    methods = registry.methods.choose(request.methods)
+    # Every table shows its methods between the controls. No table shows a trial.
+    if not request.trials:
+        controls = [spec for spec in registry.methods.specs.values() if spec.control]
+        methods = [*(spec for spec in controls if spec not in methods), *methods]
+    chosen = {method.name for method in methods}
+    _check_methods_of(request.grid, chosen, registry)
+    members = {
+        spec.name
+        for method in methods
+        for point in _points(request, method)
+        for spec in _member_specs(method, method.values(request.preset, point), request, registry)
+    }
+    _check_methods_of(request.overrides, chosen | members, registry)
+    return methods
 
 
 def merge_plans(plans: Iterable[Plan]) -> Plan:
     """Merge plans: drop duplicate evaluations and group those that can share one fit."""
     jobs: dict[tuple[object, ...], list[Job]] = {}
     states: dict[str, State] = {}
+    members: dict[str, Job] = {}
+    missing: dict[str, str] = {}
     for plan in plans:
+        members |= plan.members
+        missing |= plan.missing
         for job in plan.jobs:
             for item in job.evaluations:
                 if item.key in states:
@@ -149,7 +187,8 @@ def merge_plans(plans: Iterable[Plan]) -> Plan:
                         break
                 else:
                     alike.append(replace(job, evaluations=(item,)))
-    return Plan(tuple(job for alike in jobs.values() for job in alike), states)
+    merged_jobs = tuple(job for alike in jobs.values() for job in alike)
+    return Plan(merged_jobs, states, members, missing)
 
 
 def _may_share(protocol: ProtocolSpec, other: ProtocolSpec) -> bool:
@@ -166,50 +205,93 @@ def _may_share(protocol: ProtocolSpec, other: ProtocolSpec) -> bool:
 def _fit_key(job: Job) -> tuple[object, ...]:
     """Return the properties that two jobs have in common when one fit serves both.
 
-    Trials stay apart, though they train alike: a trial is never run together with a test.
+    Trials stay apart, though they train alike: a trial is never run together with a test. So do
+    protocols of a method that is made of others. It is given other models for each of them, which
+    need not be in memory together.
     """
-    protocol = job.evaluations[0].protocol
+    evaluation = job.evaluations[0]
+    protocol = evaluation.protocol
     params = tuple(sorted(job.params.items()))
-    return job.method.name, params, job.seed, job.data, protocol.train, protocol.is_trial
+    alone = evaluation.key if evaluation.identity.members else ""
+    return job.method.name, params, job.seed, job.data, protocol.train, protocol.is_trial, alone
 
 
-@dataclass(frozen=True)
 class _Planner:
-    """Factory of jobs from checked names."""
+    """Factory of jobs from checked names.
 
-    request: Request
-    dataset: Dataset
-    name: str
-    registry: Registry
+    Attributes:
+        members: key of a result that a method is made of → the job that makes it.
+    """
+
+    def __init__(self, request: Request, dataset: Dataset, name: str, registry: Registry) -> None:
+        self.request = request
+        self.dataset = dataset
+        self.name = name
+        self.registry = registry
+        self.members: dict[str, Job] = {}
 
     def jobs(
         self, method: MethodSpec, seed: int, protocols: Iterable[ProtocolSpec]
     ) -> Iterator[Job]:
-        """Yield one job for each point of the grid and each protocol."""
-        preset = self.request.preset
-        for overrides, protocol in product(self._points(method), protocols):
-            params = method.values(preset, overrides)
-            identity = self.identity(method, params, seed, protocol)
-            yield Job(
-                dataset=self.name,
-                store=self.dataset.name,
-                data=self.dataset.digest,
-                preset=preset,
-                method=method,
-                params=params,
-                seed=seed,
-                evaluations=(Evaluation(protocol, identity, key_of(identity.model_dump())),),
-            )
+        """Yield one job for each point of the grid and each protocol that the seed matters for."""
+        request = self.request
+        for overrides, protocol in product(_points(request, method), protocols):
+            params = method.values(request.preset, overrides)
+            specs = _member_specs(method, params, request, self.registry)
+            if seed and not any(spec.stochastic for spec in (method, *specs)):
+                continue
+            if method.members:
+                params[method.members] = ",".join(spec.name for spec in specs)
+            members = {spec.name: self._member(spec, seed, protocol) for spec in specs}
+            yield self._job(method, params, seed, protocol, members)
 
-    def _points(self, method: MethodSpec) -> Iterator[dict[str, str]]:
-        """Yield parameter → value, as typed, for every combination in the method's grid."""
-        fixed = self.request.overrides.get(method.name, {})
-        grid = self.request.grid.get(method.name, {})
-        for values in product(*grid.values()):
-            yield {**fixed, **dict(zip(grid, values, strict=True))}
+    def _job(
+        self,
+        method: MethodSpec,
+        params: dict[str, Value],
+        seed: int,
+        protocol: ProtocolSpec,
+        members: dict[str, Member],
+    ) -> Job:
+        identity = self._identity(method, params, seed, protocol, members)
+        return Job(
+            dataset=self.name,
+            store=self.dataset.name,
+            data=self.dataset.digest,
+            preset=self.request.preset,
+            method=method,
+            params=params,
+            seed=seed,
+            evaluations=(Evaluation(protocol, identity, key_of(identity.model_dump())),),
+        )
 
-    def identity(
-        self, method: MethodSpec, params: dict[str, Value], seed: int, protocol: ProtocolSpec
+    def _member(self, spec: MethodSpec, seed: int, protocol: ProtocolSpec) -> Member:
+        """Return the result of a member that has the model for a protocol."""
+        request = self.request
+        overrides = request.overrides.get(spec.name) or request.of_members.get(spec.name, {})
+        job = self._job(
+            spec,
+            spec.values(request.preset, overrides),
+            seed if spec.stochastic else 0,
+            # A trial has the same validation set, so the same model serves it.
+            self.registry.protocols.get(protocol.name),
+            {},
+        )
+        self.members[job.key] = job
+        identity = job.evaluations[0].identity
+        return Member(
+            key=job.key,
+            variant=key_of(identity.without_seed()),
+            distribution=identity.code.distribution,
+        )
+
+    def _identity(
+        self,
+        method: MethodSpec,
+        params: dict[str, Value],
+        seed: int,
+        protocol: ProtocolSpec,
+        members: dict[str, Member],
     ) -> Identity:
         """Return everything that a result depends on, and nothing else."""
         plugin = self.registry.methods.plugins[method.name]
@@ -230,7 +312,51 @@ class _Planner:
             ),
             numerics=NUMERICS,
             splits=split_digests(protocol, self.dataset, self.registry),
+            members=members,
         )
+
+
+def _points(request: Request, method: MethodSpec) -> Iterator[dict[str, str]]:
+    """Yield parameter → value, as typed, for every combination in the method's grid."""
+    fixed = request.overrides.get(method.name, {})
+    grid = request.grid.get(method.name, {})
+    for values in product(*grid.values()):
+        yield {**fixed, **dict(zip(grid, values, strict=True))}
+
+
+def _member_specs(
+    method: MethodSpec, params: Mapping[str, Value], request: Request, registry: Registry
+) -> list[MethodSpec]:
+    """Return the methods that a method is made of, in the order of its parameter.
+
+    Raises:
+        UserError: it lists no method, one twice, or one that it cannot be made of.
+    """
+    names, owner = method.members_in(params), f"{method.name}.{method.members}"
+    if method.members and not names:
+        raise UserError(
+            f"{owner} lists no methods. Name those that {method.name} is to be made of, such as "
+            f"--set {owner}=lsr-l2,knn-ge."
+        )
+    for name in names:
+        try:
+            spec = registry.methods.get(name)
+        except UserError as error:
+            raise UserError(f"{owner}: {error}") from None
+        fault = (
+            "is listed twice. List it once"
+            if names.count(name) > 1
+            else "is a control. List methods that learn"
+            if spec.control
+            else "is made of other methods itself. List these"
+            if spec.members
+            else "has a grid, so that it has several results. Set one value, or list another method"
+            if request.grid.get(name)
+            else ""
+        )
+        if fault:
+            raise UserError(f"{owner}: {name} {fault}.")
+    return [registry.methods.get(name) for name in names]
 
 
 def split_digests(protocol: ProtocolSpec, dataset: Dataset, registry: Registry) -> dict[str, str]:
@@ -268,10 +394,9 @@ def _check_parts(protocols: Iterable[ProtocolSpec], dataset: Dataset, registry: 
 
 
 def _check_methods_of(
-    parameters: Mapping[str, object], methods: Iterable[MethodSpec], registry: Registry
+    parameters: Iterable[str], chosen: Collection[str], registry: Registry
 ) -> None:
     """Refuse parameters of methods that are not run: no user sets them on purpose."""
-    chosen = [method.name for method in methods]
     for name in parameters:
         if registry.methods.get(name).name not in chosen:
             raise UserError(

@@ -21,9 +21,11 @@ from genebench.results.record import (
 )
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Evaluation, Job, Settings
+from genebench.runs.members import member_records
 from genebench.runs.model_facts import ModelFacts
 from genebench.runs.plan import metric_digests, wanted_metrics
 from genebench.runs.provenance import Peak, PeakMemory, Stopwatch, now, provenance
+from genebench.runs.seals import with_members
 from genebench.sealing.client import JobProcess
 from genebench.specs import MetricSpec
 
@@ -41,6 +43,7 @@ class JobFacts:
         published: whether the data are those of the published tables.
         metrics: protocol → the metrics to score.
         device: device that the method runs on.
+        members: protocol → the results that the method is made of, as far as there are any.
     """
 
     profiles: Mapping[str, dict[str, int]]
@@ -48,6 +51,7 @@ class JobFacts:
     published: bool
     metrics: Mapping[str, list[MetricSpec]]
     device: str
+    members: Mapping[str, list[Record]]
 
     @classmethod
     def of(cls, job: Job, settings: Settings, dataset: Dataset, device: str) -> JobFacts:
@@ -74,6 +78,7 @@ class JobFacts:
                 for evaluation in job.evaluations
             },
             device=device,
+            members={item.protocol.name: member_records(item, store) for item in job.evaluations},
         )
 
 
@@ -203,8 +208,8 @@ class Recorder:
             vectors="",  # the store adds the digest when it writes the vectors
             predictions=files.get("predictions", ""),
             model=files.get("model", ""),
-            model_parameters=model.n_parameters,
-            seconds=dict(seconds),
+            model_parameters=self._parameters(evaluation, model),
+            seconds=self._seconds(evaluation, seconds),
             failure=None,
         )
 
@@ -224,13 +229,17 @@ class Recorder:
             constant_prediction=0,
             vectors="",
             predictions="",
-            seconds=self.clock.seconds,
+            seconds=self._seconds(evaluation, self.clock.seconds),
             failure=failure,
         )
         return self.store.write(record, {}, replaces=evaluation.replaces)
 
     def _common(self, evaluation: Evaluation) -> _Common:
         name = evaluation.protocol.name
+        members = self.facts.members[name]
+        peaks = [(self._memory.read(), self._memory.scope)]
+        peaks += [(member.peak_memory, member.peak_memory_scope) for member in members]
+        peak_memory, scope = max(peaks)
         return _Common(
             format=RECORD_FORMAT,
             key=evaluation.key,
@@ -242,18 +251,30 @@ class Recorder:
             genes=dict(self.facts.genes),
             metrics=metric_digests(self.facts.metrics[name]),
             shared_fit=tuple(item.protocol.name for item in self.job.evaluations),
-            peak_memory=self._memory.read(),
-            peak_memory_scope=self._memory.scope,
-            seal=self.seal,
+            peak_memory=peak_memory,
+            peak_memory_scope=scope,
+            seal=with_members(self.seal, members),
             provenance=self._provenance(),
         )
 
+    def _seconds(self, evaluation: Evaluation, seconds: Mapping[str, float]) -> dict[str, float]:
+        """Return the wall time of each phase, that of the members' fits included."""
+        members = self.facts.members[evaluation.protocol.name]
+        spent = sum(member.seconds.get("fit", 0.0) for member in members)
+        return {"members": spent, **seconds} if members else dict(seconds)
+
+    def _parameters(self, evaluation: Evaluation, model: ModelFacts) -> int | None:
+        """Return the number of values that a model and its members have learnt, if all say so."""
+        members = self.facts.members[evaluation.protocol.name]
+        numbers = [model.n_parameters, *(member.model_parameters for member in members)]
+        known = [number for number in numbers if number is not None]
+        return sum(known) if len(known) == len(numbers) else None
+
     def _provenance(self) -> Provenance:
-        """Return where the work was done, and the plugins of method, metrics and splits."""
-        method = registry().methods.plugins[self.job.method.name]
+        """Return where the work was done, and the plugins of methods, metrics and splits."""
         splits = {name for item in self.job.evaluations for name in item.identity.splits}
         plugins = [
-            method,
+            *(registry().methods.plugins[name] for name in self.job.methods),
             *registry().metrics.plugins.values(),
             *(registry().splits.plugins[name] for name in sorted(splits)),
         ]

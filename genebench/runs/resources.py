@@ -136,7 +136,9 @@ def _add(measures: _Measures, record: Record) -> None:
     measure = _Measure(record.provenance.device, data_bytes, is_enough=not reached)
     factor = MORE_MEMORY if reached == "MemoryLimit" else MEMORY_FACTOR
     memory = factor * record.peak_memory + OVERHEAD_BYTES
-    seconds = max(LEAST_SECONDS, SECONDS_FACTOR * sum(record.seconds.values()))
+    # Members are fitted by jobs of their own.
+    spent = sum(record.seconds.values()) - record.seconds.get("members", 0.0)
+    seconds = max(LEAST_SECONDS, SECONDS_FACTOR * spent)
     method = record.identity.method, record.preset
     # Merged at once: a sweep of 10,000 jobs is not to look at 10,000 records for each.
     for group in (method, (*method, *sorted(record.identity.params.items()))):

@@ -16,7 +16,7 @@ from genebench.errors import UserError
 from genebench.method import Context
 from genebench.models.saved import read_model
 from genebench.plugins.registry import registry
-from genebench.results.record import Record
+from genebench.results.record import Identity, Record
 from genebench.runs.failures import MethodFailedError, method_code
 from genebench.runs.predicting import prediction_order, write_predictions
 from genebench.runs.provenance import Stopwatch
@@ -41,34 +41,38 @@ def predict_again(record: Record, path: Path, dataset: Dataset) -> NDArray[np.fl
     """
     identity = record.identity
     spec = registry().methods.get(identity.method)
-    if code_digest(spec.code) != identity.code.digest:
-        raise UserError(
-            f"{path}: the installed code of {identity.method} is not that of the record. Install "
-            f"{identity.code.distribution} {identity.code.version}."
-        )
+    _check_code(path, identity)
     # Tensors of a stranger, and code that may be the stranger's as well.
-    is_sealed(spec.name, "require")
+    is_sealed([spec.name], "require")
     protocol = registry().protocols.get(identity.protocol)
     test = dataset.profiles((protocol.trial() if identity.is_trial else protocol).test)
-    saved, tensors = read_model(path)
-    if saved != identity:
+    saved = read_model(path)
+    if saved.identity != identity:
         raise UserError(f"{path}: this is the model of another result. Remove the record.")
+    for member in saved.members.values():
+        _check_code(path, member.identity)
     job = SealedJob(
         method=spec, params=identity.params, seed=identity.seed, device="cpu",
         n_targets=len(test.target_genes), forbidden=(path.parent, home()),
+        members=[registry().methods.get(name) for name in saved.members],
     )  # fmt: skip
     order = prediction_order(test)
     with tempfile.TemporaryDirectory(prefix="genebench-verify-") as folder:
         out = Path(folder, "predictions.npy")
         try:
             with method_code(UserError, OSError), sealed(job) as method:
-                seal = as_stated(method.process.seal, spec.name)
+                seal = as_stated(method.process.seal, [spec.name, *saved.members])
                 if seal.level != "landlock":
                     raise UserError(
                         f"{path}: {spec.name} cannot be confined here ({seal.reason}), so that "
                         "its predictions would prove nothing. Use another machine."
                     )
-                model = method.restore(tensors, Context(seed=identity.seed))
+                members = {
+                    name: method.restore_member(member, "cpu")
+                    for name, member in saved.members.items()
+                }
+                context = Context(seed=identity.seed, members={identity.protocol: members})
+                model = method.restore(saved.tensors, context)
                 with full_disk(Path(folder), "Set TMPDIR to a larger place."):
                     write_predictions(model, test, order, out, Stopwatch())
         except MethodFailedError as error:
@@ -79,3 +83,13 @@ def predict_again(record: Record, path: Path, dataset: Dataset) -> NDArray[np.fl
         # The map keeps the file until it is no longer used.
         predictions: NDArray[np.float32] = np.load(out, mmap_mode="r", allow_pickle=False)
     return predictions
+
+
+def _check_code(path: Path, identity: Identity) -> None:
+    """Refuse a model that the installed code of its method did not make."""
+    code, spec = identity.code, registry().methods.get(identity.method)
+    if code_digest(spec.code) != code.digest:
+        raise UserError(
+            f"{path}: the installed code of {identity.method} is not that of the record. Install "
+            f"{code.distribution} {code.version}."
+        )

@@ -15,7 +15,7 @@ import socket
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
@@ -38,6 +38,7 @@ from genebench.data.profiles import Profiles
 from genebench.errors import UserError
 from genebench.method import Context, Method, Model
 from genebench.methods.moments import DERIVED, moments, tensors_of
+from genebench.models.saved import Saved
 from genebench.plugins.registry import registry
 from genebench.processes.worker import MAX_TAIL_LINES, Worker, ending, last_words
 from genebench.results.limits import LINE_LETTERS, NAME_LETTERS, TEXT_LETTERS, cut, cut_middle
@@ -76,6 +77,7 @@ class SealedJob:
         parts: name → profiles that the method is given. Their files become readable.
         scratch: folder for checkpoints, or None.
         forbidden: folders that must stay out of reach.
+        members: methods that the method is made of. Their code runs in the process as well.
     """
 
     method: MethodSpec
@@ -86,6 +88,7 @@ class SealedJob:
     parts: Mapping[str, Profiles] = field(default_factory=dict)
     scratch: Path | None = None
     forbidden: tuple[Path, ...] = ()
+    members: Sequence[MethodSpec] = ()
 
 
 @contextmanager
@@ -145,9 +148,10 @@ atexit.register(close_launchers)
 def _order(job: SealedJob, files: Mapping[str, Path], temporary: Path) -> dict[str, Any]:
     """Return the order of a job's process: what it may reach, and its environment."""
     scratch = [] if job.scratch is None else [job.scratch]
+    code = [path for method in (job.method, *job.members) for path in _code_of(method)]
     access = Access(
         import_path=import_path().split(os.pathsep),
-        read=[str(path) for path in (*files.values(), *_code_of(job.method))],
+        read=[str(path) for path in (*files.values(), *code)],
         # Absolute, because the job has another working directory.
         write=[str(path.absolute()) for path in (temporary, *scratch)],
         forbidden=[str(path.absolute()) for path in job.forbidden],
@@ -420,18 +424,27 @@ class SealedMethod(Method):
             UserError: it refuses its parameters.
             SealedFailureError: it cannot be imported or created.
         """
-        job, plugin = self._job, registry().methods.plugins[self._job.method.name]
+        job = self._job
         self.process.ask(
             "create",
-            {
-                "code": job.method.code,
-                "file": str(plugin.file) if plugin.file else "",
-                "params": dict(job.params),
-                "seed": job.seed,
-                "device": job.device,
-                "scratch": str(job.scratch.absolute()) if job.scratch else "",
-            },
+            _creation(job.method, job.params, job.seed, job.device)
+            | {"scratch": str(job.scratch.absolute()) if job.scratch else ""},
         )
+
+    def restore_member(self, saved: Saved, device: str) -> SealedModel:
+        """Restore there the saved model of a method that this one is made of.
+
+        Args:
+            saved: the saved model. Its method is among the members of the job.
+            device: ``cpu`` or ``cuda``.
+
+        Raises:
+            SealedFailureError: its method cannot restore it.
+        """
+        [spec] = [spec for spec in self._job.members if spec.name == saved.identity.method]
+        creation = _creation(spec, saved.identity.params, saved.identity.seed, device)
+        answer, _ = self.process.ask("restore_member", creation, saved.tensors)
+        return self._model(answer.get("restored"))
 
     def fit(
         self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
@@ -444,6 +457,7 @@ class SealedMethod(Method):
             },
             "train": names[id(train)],
             "validation_sets": {name: names[id(part)] for name, part in validation_sets.items()},
+            "members": _numbers(context),
         }
         arrays: dict[str, NDArray[Any]] = {}
         for name, part in self._job.parts.items():
@@ -471,9 +485,9 @@ class SealedMethod(Method):
         # One object may serve several validation sets, but here each gets its own stand-in.
         return {name: self._model(fitted[name]) for name in validation_sets if name in fitted}
 
-    def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> SealedModel:  # noqa: ARG002
-        """Restore a saved model there."""
-        answer, _ = self.process.ask("restore", {}, tensors)
+    def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> SealedModel:
+        """Restore a saved model there. Members in the context must live there, too."""
+        answer, _ = self.process.ask("restore", {"members": _numbers(context)}, tensors)
         return self._model(answer.get("restored"))
 
     def _model(self, number: object) -> SealedModel:
@@ -488,6 +502,27 @@ class SealedMethod(Method):
         }  # fmt: skip
 
 
+def _creation(
+    spec: MethodSpec, params: Mapping[str, Any], seed: int, device: str
+) -> dict[str, Any]:
+    """Return what a method is created from."""
+    plugin = registry().methods.plugins[spec.name]
+    return {
+        "code": spec.code, "file": str(plugin.file) if plugin.file else "",
+        "params": dict(params), "seed": seed, "device": device,
+    }  # fmt: skip
+
+
+def _numbers(context: Context) -> dict[str, dict[str, object]]:
+    """Return protocol → method → number of its model in the process of the job."""
+    return {
+        protocol: {
+            name: model.number for name, model in members.items() if isinstance(model, SealedModel)
+        }
+        for protocol, members in context.members.items()
+    }
+
+
 def _statistics(name: str, part: Profiles) -> dict[str, NDArray[Any]]:
     """Return the statistics that standardise a part, by name."""
     standardiser = part.standardiser
@@ -500,9 +535,14 @@ def _statistics(name: str, part: Profiles) -> dict[str, NDArray[Any]]:
 
 
 class SealedModel(Model):
-    """A model that lives in another process."""
+    """A model that lives in another process.
+
+    Attributes:
+        number: its number there.
+    """
 
     def __init__(self, process: JobProcess, number: object, n_targets: int) -> None:
+        self.number = number
         self._process = process
         self._request = {"model": number, "n_targets": n_targets}
         self._n_targets = n_targets

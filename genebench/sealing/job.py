@@ -15,6 +15,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -111,6 +112,7 @@ class _Server:
         """Answer requests until the other side is gone."""
         answers: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], Answer]] = {
             "create": self._create, "fit": self._fit, "restore": self._restore,
+            "restore_member": self._restore_member,
             "predict": self._predict, "facts": self._facts, "tensors": self._tensors,
         }  # fmt: skip
         while True:
@@ -128,9 +130,7 @@ class _Server:
 
     def _create(self, content: dict[str, Any], _: object) -> Answer:
         """Import the method, and create it with its parameters."""
-        if content["file"]:
-            import_file(Path(content["file"]))
-        code = load_code(content["code"])
+        code = _imported(content)
         # After the import, which may have been the first to bring in torch. Before the creation,
         # which may draw numbers.
         seed_everything(content["seed"])
@@ -151,15 +151,34 @@ class _Server:
         train = parts[content["train"]]
         validation_sets = {name: parts[part] for name, part in content["validation_sets"].items()}
         names = tuple(validation_sets)
+        context = self._with_members(content)
         # A method that empties its dictionary takes no protocol away.
-        models = self._method.fit(train, validation_sets, self._context)
+        models = self._method.fit(train, validation_sets, context)
         fitted = {name: self._keep(models[name]) for name in names if name in models}
         return {"fitted": fitted, "libraries": [n for n in LIBRARIES if n in sys.modules]}, {}
 
-    def _restore(self, _: object, arrays: dict[str, NDArray[Any]]) -> Answer:
+    def _restore(self, content: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Answer:
         """Restore a saved model from its tensors."""
         assert self._method is not None
-        return {"restored": self._keep(self._method.restore(arrays, self._context))}, {}
+        model = self._method.restore(arrays, self._with_members(content))
+        return {"restored": self._keep(model)}, {}
+
+    def _restore_member(self, content: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Answer:
+        """Restore a saved model of another method, which the job's method is made of."""
+        method: Method = _imported(content)(**content["params"])
+        context = Context(seed=content["seed"], device=content["device"])
+        return {"restored": self._keep(method.restore(arrays, context))}, {}
+
+    def _with_members(self, content: dict[str, Any]) -> Context:
+        """Return the context with the models that the method is made of."""
+        members = {
+            protocol: {name: self._models[number] for name, number in numbers.items()}
+            for protocol, numbers in content["members"].items()
+        }
+        if members:
+            # Their code may have drawn numbers.
+            seed_everything(self._context.seed)
+        return replace(self._context, members=members)
 
     def _predict(self, content: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Answer:
         """Predict the targets of a block of landmarks."""
@@ -202,6 +221,13 @@ class _Server:
             return self._channel.receive()[1]
 
         return ask
+
+
+def _imported(content: dict[str, Any]) -> Any:
+    """Import the code of a method, from its local file if it has one."""
+    if content["file"]:
+        import_file(Path(content["file"]))
+    return load_code(content["code"])
 
 
 def _opened(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from genebench import Model, UserError, api
-from genebench.models.saved import open_model, save_model, tensors_of
+from genebench.models.saved import Saved, open_model, save_model, tensors_of
 from genebench.protocols import GEO
 from genebench.results.checks import verify
 from genebench.results.record import UNSAVED
@@ -217,7 +217,7 @@ def test_a_full_disk_is_one_line(kept, tiny, tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
         with pytest.raises(UserError, match=r"cannot be written .*Free some space"):
-            save_model(tmp_path / "m", tensors_of(saved.model), saved.identity, "k", train)
+            save_model(tmp_path / "m", Saved(saved.identity, tensors_of(saved.model)), "k", train)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 

@@ -87,7 +87,7 @@ def test_its_declarations_are_read_anew_only_when_it_changes(use, capfd):
 def test_a_plugin_whose_code_runs_here_is_imported_and_lowers_the_seal(use):
     use(METHODS + METRIC)
     assert was_imported()
-    seal = as_stated(Seal(level="landlock", abi=7), "apart")
+    seal = as_stated(Seal(level="landlock", abi=7), ["apart"])
     assert seal.level == "view"
     assert "its plugin apart offers more than methods" in seal.reason
 
@@ -95,8 +95,8 @@ def test_a_plugin_whose_code_runs_here_is_imported_and_lowers_the_seal(use):
 def test_methods_of_a_plugin_apart_and_of_genebench_keep_their_seal(use):
     use(METHODS)
     seal = Seal(level="landlock", abi=7)
-    assert as_stated(seal, "apart") == seal
-    assert as_stated(seal, "train-mean") == seal
+    assert as_stated(seal, ["apart"]) == seal
+    assert as_stated(seal, ["train-mean"]) == seal
 
 
 def test_its_method_is_imported_when_it_is_to_run_here(use):
@@ -128,7 +128,7 @@ def test_one_that_never_ends_is_overdue(use, monkeypatch):
 
 
 def test_it_can_write_nowhere(use, tmp_path):
-    if as_stated(Seal(level="landlock"), "train-mean") and sys.platform != "linux":
+    if as_stated(Seal(level="landlock"), ["train-mean"]) and sys.platform != "linux":
         pytest.skip("no Landlock")
     target = tmp_path / "written"
     with pytest.raises(UserError, match=r"PermissionError|Read-only|OSError"):

@@ -32,6 +32,7 @@ def shown(record) -> dict:
         "started": record.provenance.started,
         "host": record.provenance.host,
         "fit_seconds": record.seconds.get("fit", 0.0),
+        "members_seconds": record.seconds.get("members", 0.0),
         "failure": record.failure.message if record.failure else "",
     }
 

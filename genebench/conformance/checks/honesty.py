@@ -18,6 +18,9 @@ from genebench.conformance.subject import Subject
 from genebench.conformance.temporary_home import open_training_set, open_validation_sets
 from genebench.data.profiles import Matrix, Profiles
 from genebench.method import Context, Model
+from genebench.plugins.registry import registry
+from genebench.results.store import ResultsStore
+from genebench.runs.members import saved_members
 from genebench.sealing.client import SealedJob, sealed
 from genebench.sealing.failure import SealedFailureError
 
@@ -81,10 +84,20 @@ def fits_the_same_when_sealed(subject: Subject) -> None:
         method=method.spec, params=method.params, seed=0, device=method.device,
         n_targets=len(train.target_genes), parts={"train": train, **parts}, scratch=scratch,
         forbidden=(subject.home.path(),),
+        members=[registry().methods.get(name) for name in method.spec.members_in(method.params)],
     )  # fmt: skip
-    context = Context(device=method.device, scratch=scratch)
+    results = subject.home.new_folder("results")
     try:
         with sealed(job) as apart:
+            members = {
+                item.protocol.name: {
+                    name: apart.restore_member(saved, method.device)
+                    for name, saved in saved_members(planned, item, ResultsStore(results))
+                }
+                for planned in (method.jobs(results) if job.members else ())
+                for item in planned.evaluations
+            }
+            context = Context(device=method.device, scratch=scratch, members=members)
             models = apart.fit(train, validation_sets, context)
             predicted = {
                 name: _in_blocks(models[name], test.landmarks)

@@ -16,11 +16,12 @@ from genebench.conformance.fits import CLOSE, largest_difference
 from genebench.conformance.subject import Subject
 from genebench.conformance.temporary_home import open_training_set
 from genebench.hookspecs import hookimpl
-from genebench.models.saved import save_model, tensors_of
+from genebench.models.saved import Saved, save_model, tensors_of
 from genebench.plugins.discovery import installed
 from genebench.results.store import ResultsStore
 from genebench.runs.execute import execute
 from genebench.runs.jobs import Settings
+from genebench.runs.members import saved_members
 from genebench.specs import DeviceChoice
 
 _CHILD_SECONDS = 300.0
@@ -39,17 +40,19 @@ _EPOCHS = 1_000_000
 @check
 def a_saved_model_predicts_the_same(subject: Subject) -> None:
     """Save models that predict the same in a fresh process."""
-    fits = subject.fits
-    job = subject.method.job(subject.home.new_folder("results"))
+    fits, results = subject.fits, subject.home.new_folder("results")
     folder, train = subject.home.new_folder("models"), open_training_set()
     paths = {}
-    for evaluation in job.evaluations:
-        name = evaluation.protocol.name
-        tensors = tensors_of(fits.models[name])
-        if not tensors:
-            raise NotApplicable("its models have no tensors(), and cannot be saved")
-        paths[name] = str(folder / f"{name}.safetensors")
-        save_model(folder / f"{name}.safetensors", tensors, evaluation.identity, "check", train)
+    for job in subject.method.jobs(results):
+        for evaluation in job.evaluations:
+            name = evaluation.protocol.name
+            tensors = tensors_of(fits.models[name])
+            if not tensors:
+                raise NotApplicable("its models have no tensors(), and cannot be saved")
+            members = dict(saved_members(job, evaluation, ResultsStore(results)))
+            saved = Saved(evaluation.identity, tensors, members)
+            paths[name] = str(folder / f"{name}.safetensors")
+            save_model(folder / f"{name}.safetensors", saved, "check", train)
     landmarks = {name: test.landmarks for name, test in fits.test_sets.items()}
     request = {"model": paths, "device": subject.method.device}
     try:
@@ -67,9 +70,10 @@ def an_interrupted_fit_leaves_no_record(subject: Subject) -> None:
     # At the first report of progress all work is still to do, at the last one none is.
     for number in sorted({1, _reports(subject)}):
         results = subject.home.new_folder("results")
-        ResultsStore(results).prepare()
         interrupted = _interrupt_job(subject, number, results)
         for record in ResultsStore(results).records():
+            if record.identity.method != subject.method.spec.name:
+                continue  # a member, which was executed before
             if interrupted:
                 raise Violation(f"there is a record, {record.status}.")
             if record.failure:
@@ -78,7 +82,7 @@ def an_interrupted_fit_leaves_no_record(subject: Subject) -> None:
 
 def _interrupt_job(subject: Subject, number: int, results: Path) -> bool:
     """Run a job, interrupt it at a report of progress, and return whether that ended it."""
-    job = subject.method.job(results)
+    job = subject.method.jobs(results)[0]
     device = cast("DeviceChoice", subject.method.device)
     with _interrupting(number) as raised:
         try:

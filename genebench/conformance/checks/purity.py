@@ -99,7 +99,7 @@ def writes_to_its_scratch_folder_only(subject: Subject) -> None:
     ResultsStore(folder).prepare()
     # A rival's result lies beside the scratch folder, as in a run. A job seeds the generators.
     with traced(Traces(), seed=0):
-        execute(MethodUnderCheck(_RIVAL).job(folder), Settings(results=folder, sealed="off"))
+        execute(MethodUnderCheck(_RIVAL).jobs(folder)[0], Settings(results=folder, sealed="off"))
     scratch = folder / "scratch"
     scratch.mkdir()
     before = _files(folder, subject.home.path())
