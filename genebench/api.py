@@ -35,7 +35,14 @@ from genebench.runs.config import (
 from genebench.runs.execute import check
 from genebench.runs.jobs import Job, Settings, default_seal, seal_choice
 from genebench.runs.orders import remove_outdated
-from genebench.runs.plan import Plan, Request, make_plan, merge_plans, wanted_metrics
+from genebench.runs.plan import (
+    Plan,
+    Request,
+    make_plan,
+    merge_plans,
+    sized_names,
+    wanted_metrics,
+)
 from genebench.runs.resources import with_resources
 from genebench.runs.suite import Run, Suite, texts
 from genebench.specs import PRESETS, DeviceChoice, EngineSpec, SealChoice
@@ -125,6 +132,7 @@ def run(
     *,
     preset: str | None = None,
     seeds: int = 1,
+    train_sizes: Iterable[int | str] = (),
     params: Mapping[str, Mapping[str, Any]] | None = None,
     grid: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
     results: Path | str = DEFAULT_RESULTS,
@@ -147,6 +155,7 @@ def run(
         dataset: a built-in or prepared dataset.
         preset: ``tiny``, ``small`` or ``paper``. By default, the dataset suggests one.
         seeds: how many seeds stochastic methods are run with.
+        train_sizes: numbers of training profiles, or ``all``. Every protocol is run at each.
         params: method → parameter → value, in place of the preset's.
         grid: method → parameter → values. The method is run with every combination.
         results: folder of the results.
@@ -182,7 +191,8 @@ def run(
     )
     plan = plan_run(
         methods, protocols, dataset,
-        preset=preset, seeds=seeds, overrides=texts(params or {}), grid=texts(grid or {}),
+        preset=preset, seeds=seeds, train_sizes=train_sizes,
+        overrides=texts(params or {}), grid=texts(grid or {}),
         results=settings.results, keep=settings.keep, metrics=settings.metrics,
         sealed=settings.sealed,
     )  # fmt: skip
@@ -225,6 +235,7 @@ def plan_run(
     *,
     preset: str | None,
     seeds: int,
+    train_sizes: Iterable[int | str] = (),
     overrides: Mapping[str, Mapping[str, str]],
     grid: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
     results: Path,
@@ -242,6 +253,7 @@ def plan_run(
         dataset: a built-in or prepared dataset.
         preset: the preset, or None for the one that the dataset suggests.
         seeds: how many seeds stochastic methods are run with.
+        train_sizes: numbers of training profiles, or ``all``. Every protocol is run at each.
         overrides: method → parameter → value, as typed.
         grid: method → parameter → values, as typed.
         results: folder of the results.
@@ -258,7 +270,7 @@ def plan_run(
     specs = registry()
     request = Request(
         methods=_names(methods),
-        protocols=_names(protocols),
+        protocols=sized_names(_names(protocols), map(str, train_sizes), specs),
         preset=preset_of(dataset, preset),
         seeds=seeds,
         overrides=overrides,
@@ -296,6 +308,7 @@ def plan_suite(
     preset: str | None = None,
     protocols: Names | None = None,
     seeds: int | None = None,
+    train_sizes: Iterable[int | str] | None = None,
     results: Path,
     keep: Iterable[Kept] = (),
     metrics: Names = (),
@@ -308,17 +321,19 @@ def plan_suite(
         UserError: as :func:`plan_run`.
     """
     name = dataset or suite.dataset or "sim"
-    size = preset_of(name, preset or suite.preset)
+    chosen_preset = preset_of(name, preset or suite.preset)
+    sizes = list(suite.train_sizes if train_sizes is None else train_sizes)
 
     def plan(run: Run) -> Plan:
         methods = [spec.name for spec in registry().methods.choose(run.methods)]
-        parameters = run.at(size)
+        parameters = run.at(chosen_preset)
         return plan_run(
             methods,
             suite.protocols if protocols is None else protocols,
             name,
             preset=preset or suite.preset,
             seeds=suite.seeds if seeds is None else seeds,
+            train_sizes=sizes,
             overrides=dict.fromkeys(methods, texts(parameters.set)) if parameters.set else {},
             grid=dict.fromkeys(methods, texts(parameters.grid)) if parameters.grid else {},
             results=results,

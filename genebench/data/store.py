@@ -76,6 +76,8 @@ SUMS = "SHA256SUMS"
 _STAGING = ".staging-"
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _OUTCOME_DIGITS = 8
+_SUBSETS = 1
+"""Number that follows the split seed in the seed of training subsets."""
 
 
 class Dataset:
@@ -196,7 +198,8 @@ class Dataset:
             mmap: whether whole matrices are memory maps of cache files.
 
         Raises:
-            UserError: there is no such platform or split, the split fails, or the part is empty.
+            UserError: there is no such platform or split, the split fails, or the part is empty or
+                has fewer profiles than are asked for.
         """
         with self._damage():
             table = self.profile_table(part.platform)
@@ -216,6 +219,15 @@ class Dataset:
                 f"dataset {self.name}: split {part.by} puts no profile of platform {part.platform} "
                 f"into {part.split}. Use another split, or a dataset with more profiles."
             )
+        if part.profiles > len(rows):
+            raise UserError(
+                f"dataset {self.name}: {part.profiles:,} training profiles of platform "
+                f"{part.platform} are asked for, and there are {len(rows):,}. Use at most these."
+            )
+        if part.profiles:
+            # The legacy generator, as for splits. The second number keeps it apart from theirs.
+            random = np.random.RandomState([self.split_seed, _SUBSETS])
+            rows = np.sort(random.permutation(rows)[: part.profiles])
         profiles = Profiles(
             expression=expression,
             rows=rows,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,7 @@ from genebench.specs import (
     ReporterSpec,
     ReportSpec,
     SplitSpec,
+    sized_name,
 )
 
 Spec = TypeVar(
@@ -73,6 +75,35 @@ class SpecRegistry(Generic[Spec]):
         return list(chosen.values())
 
 
+class ProtocolRegistry(SpecRegistry[ProtocolSpec]):
+    """The protocols. Names such as ``geo-n2000`` are those of training subsets."""
+
+    def get(self, name: str) -> ProtocolSpec:
+        """Return the protocol of a name.
+
+        Raises:
+            UserError: the name is unknown, or the protocol has no training subsets.
+        """
+        base, profiles = sized_name(name)
+        if profiles and name not in self.specs:
+            return super().get(base).of_size(profiles)
+        return super().get(name)
+
+    def plugin_of(self, name: str) -> Plugin | None:
+        """Return the plugin that offers a protocol or its training subsets, if there is one."""
+        return self.plugins.get(name) or self.plugins.get(sized_name(name)[0])
+
+    def place(self, name: str) -> tuple[int, float]:
+        """Return a key that sorts names of protocols as here, each before its training subsets.
+
+        Larger subsets come first. Protocols that are not installed come last.
+        """
+        base, profiles = (name, 0) if name in self.specs else sized_name(name)
+        known = list(self.specs)
+        place = known.index(base) if base in known else len(known)
+        return place, -profiles if profiles else -math.inf
+
+
 class Registry:
     """All specs of an installation, in one :class:`SpecRegistry` for each kind."""
 
@@ -81,7 +112,8 @@ class Registry:
         self.formats: SpecRegistry[FormatSpec] = self._registry_of("format")
         self.datasets: SpecRegistry[DatasetSpec] = self._registry_of("dataset")
         self.splits: SpecRegistry[SplitSpec] = self._registry_of("split")
-        self.protocols: SpecRegistry[ProtocolSpec] = self._registry_of("protocol")
+        protocols: SpecRegistry[ProtocolSpec] = self._registry_of("protocol")
+        self.protocols = ProtocolRegistry("protocol", protocols.specs, protocols.plugins)
         self.methods: SpecRegistry[MethodSpec] = self._registry_of("method")
         self.metrics: SpecRegistry[MetricSpec] = self._registry_of("metric")
         self.engines: SpecRegistry[EngineSpec] = self._registry_of("engine")
