@@ -321,12 +321,13 @@ def plan_suite(
         UserError: as :func:`plan_run`.
     """
     name = dataset or suite.dataset or "sim"
-    chosen_preset = preset_of(name, preset or suite.preset)
+    size = preset_of(name, preset or suite.preset)
+    # A list, because every run goes through it.
     sizes = list(suite.train_sizes if train_sizes is None else train_sizes)
 
     def plan(run: Run) -> Plan:
         methods = [spec.name for spec in registry().methods.choose(run.methods)]
-        parameters = run.at(chosen_preset)
+        parameters = run.at(size)
         return plan_run(
             methods,
             suite.protocols if protocols is None else protocols,

@@ -73,11 +73,11 @@ STANDARDISED: Literal["standardised"] = "standardised"
 have no such key."""
 
 SUMS = "SHA256SUMS"
+_SUBSETS = 1
+"""Number that follows the split seed in the seed of training subsets."""
 _STAGING = ".staging-"
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _OUTCOME_DIGITS = 8
-_SUBSETS = 1
-"""Number that follows the split seed in the seed of training subsets."""
 
 
 class Dataset:

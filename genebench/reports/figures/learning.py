@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_MARGIN = 0.05
+"""Room beyond the best value, as a share of the axis."""
+
+
 def draw(parts: Iterable[SizesPart], metrics: Sequence[MetricSpec], folder: Path) -> list[Path]:
     """Write the learning curves of each part and metric, SVG and PNG, and return the files.
 
@@ -68,15 +72,14 @@ def _figure(part: SizesPart, metric: MetricSpec, lines: dict[str, _Line]) -> Fig
         for size, scores in line.items():
             if interval := seed_interval(scores):
                 axes.vlines(size, *interval, color=colour, linewidth=3, alpha=0.35)
-    everything = [fmean(scores) for line in lines.values() for scores in line.values()]
     title = f"{part.first.dataset} · {part.protocol} · preset {part.preset}"
-    worst = _worst_shown(everything, metric)
-    if metric.direction == "lower" and max(everything) > worst:
-        axes.set_ylim(top=worst)
-        title += " · larger values are in the table"
-    elif metric.direction == "higher" and min(everything) < worst:
-        axes.set_ylim(bottom=worst)
-        title += " · smaller values are in the table"
+    means = [fmean(scores) for line in lines.values() for scores in line.values()]
+    best, worst = _shown_range(means, metric)
+    lower = metric.direction == "lower"
+    if (max(means) > worst) if lower else (min(means) < worst):
+        margin = _MARGIN * (best - worst)
+        axes.set_ylim(*sorted((best + margin, worst)))
+        title += f" · {'larger' if lower else 'smaller'} values are in the table"
     name_axes(
         axes, "training profiles", f"{metric.title} ({metric.direction} is better, {metric.unit})",
         title,
@@ -85,11 +88,11 @@ def _figure(part: SizesPart, metric: MetricSpec, lines: dict[str, _Line]) -> Fig
     return figure
 
 
-def _worst_shown(values: Sequence[float], metric: MetricSpec) -> float:
-    """Return the worst value on the axis: twice as far from the best as three quarters of all.
+def _shown_range(values: Sequence[float], metric: MetricSpec) -> tuple[float, float]:
+    """Return the best value, and one twice as far from it as three quarters of all values are.
 
     Least squares on few profiles is so much worse than all else that other curves would look flat.
     """
-    best = min(values) if metric.direction == "lower" else max(values)
-    far = 75 if metric.direction == "lower" else 25
-    return best + 2 * (float(np.percentile(values, far)) - best)
+    lower = metric.direction == "lower"
+    best = min(values) if lower else max(values)
+    return best, best + 2 * (float(np.percentile(values, 75 if lower else 25)) - best)
