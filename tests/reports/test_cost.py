@@ -84,7 +84,8 @@ def test_each_size_and_preset_is_a_section_of_its_own(made_up):
     sized = {"protocol": "geo-n20", "train": "geo/train/20-profiles"}
     records = [
         made(made_up, "net", 0.3, 1.0), made(made_up, "net", 0.4, 1.0, **sized),
-        made_up("net", {"k": 2}, 0.2, preset="paper"), made(made_up, "net", 0.4, 1.0, test="geo/validation"),
+        made_up("net", {"k": 2}, 0.2, preset="paper"),
+        made(made_up, "net", 0.4, 1.0, test="geo/validation"),
     ]  # fmt: skip
     titles = [section.title for section in report(*records).sections()]
     assert [title.rpartition(" · cost")[0] for title in titles] == [

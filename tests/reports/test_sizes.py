@@ -70,11 +70,9 @@ def test_the_best_cc_is_the_highest(at):
 
 
 def test_results_of_other_data_protocols_and_tests_are_in_sections_of_their_own(at):
-    curves = [
-        [at(20, **changes), at(80, **changes)]
-        for changes in ({}, {"data": "f" * 16}, {"protocol": "gtex"}, {"test": "geo/other"})
-    ]
-    titles = [section.title for section in report(*sum(curves, [])).sections()]
+    curves = ({}, {"data": "f" * 16}, {"protocol": "gtex"}, {"test": "geo/other"})
+    records = [at(size, **changes) for changes in curves for size in (20, 80)]
+    titles = [section.title for section in report(*records).sections()]
     assert len(titles) == len(curves)
     assert [title.split(" · ")[1] for title in titles] == ["geo", "geo", "geo", "gtex"]
 
