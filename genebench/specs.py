@@ -401,13 +401,13 @@ class Part:
     by: str = "random"
     """Name of the split: ``random`` splits single profiles, ``group`` whole groups (GEO series).
     Plugins offer others."""
-    statistics: Statistics = "platform"
-    """Profiles that give quantiles, means and deviations: all of the platform, as published, or
-    the training profiles of the random split alone."""
     profiles: int = 0
     """How many of the training profiles these are, or 0 for all of them. Smaller subsets lie in
     larger ones, and the split seed of the dataset draws them. ``statistics`` stay those of the
     whole, so that scores at all sizes have one unit."""
+    statistics: Statistics = "platform"
+    """Profiles that give quantiles, means and deviations: all of the platform, as published, or
+    the training profiles of the random split alone."""
 
     def __post_init__(self) -> None:
         check_name("platform", self.platform)

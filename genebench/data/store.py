@@ -194,12 +194,12 @@ class Dataset:
         """Return the profiles of a part, standardised on read.
 
         Args:
-            part: platform, part of its split, and statistics.
+            part: platform, part of its split, statistics, and number of profiles, which may not be
+                larger than that of the part.
             mmap: whether whole matrices are memory maps of cache files.
 
         Raises:
-            UserError: there is no such platform or split, the split fails, or the part is empty or
-                has fewer profiles than are asked for.
+            UserError: there is no such platform or split, the split fails, or the part is empty.
         """
         with self._damage():
             table = self.profile_table(part.platform)
