@@ -35,14 +35,7 @@ from genebench.runs.config import (
 from genebench.runs.execute import check
 from genebench.runs.jobs import Job, Settings, default_seal, seal_choice
 from genebench.runs.orders import remove_outdated
-from genebench.runs.plan import (
-    Plan,
-    Request,
-    make_plan,
-    merge_plans,
-    sized_names,
-    wanted_metrics,
-)
+from genebench.runs.plan import Plan, Request, make_plan, merge_plans, wanted_metrics
 from genebench.runs.resources import with_resources
 from genebench.runs.suite import Run, Suite, texts
 from genebench.specs import PRESETS, DeviceChoice, EngineSpec, SealChoice
@@ -270,7 +263,7 @@ def plan_run(
     specs = registry()
     request = Request(
         methods=_names(methods),
-        protocols=sized_names(_names(protocols), map(str, train_sizes), specs),
+        protocols=specs.protocols.sized_names(_names(protocols), train_sizes),
         preset=preset_of(dataset, preset),
         seeds=seeds,
         overrides=overrides,
@@ -322,19 +315,20 @@ def plan_suite(
     """
     name = dataset or suite.dataset or "sim"
     size = preset_of(name, preset or suite.preset)
-    # A list, because every run goes through it.
-    sizes = list(suite.train_sizes if train_sizes is None else train_sizes)
+    names = registry().protocols.sized_names(
+        _names(suite.protocols if protocols is None else protocols),
+        suite.train_sizes if train_sizes is None else train_sizes,
+    )
 
     def plan(run: Run) -> Plan:
         methods = [spec.name for spec in registry().methods.choose(run.methods)]
         parameters = run.at(size)
         return plan_run(
             methods,
-            suite.protocols if protocols is None else protocols,
+            names,
             name,
             preset=preset or suite.preset,
             seeds=suite.seeds if seeds is None else seeds,
-            train_sizes=sizes,
             overrides=dict.fromkeys(methods, texts(parameters.set)) if parameters.set else {},
             grid=dict.fromkeys(methods, texts(parameters.grid)) if parameters.grid else {},
             results=results,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -38,6 +39,12 @@ Spec = TypeVar(
     ReportSpec,
     SplitSpec,
 )
+
+
+# No dataset has a billion profiles, and Python reads no number of thousands of digits.
+_SIZE = re.compile(r"[1-9][0-9]{0,8}")
+_SHOWN_LETTERS = 40
+"""Letters of a size that a message repeats."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,32 @@ class ProtocolRegistry(SpecRegistry[ProtocolSpec]):
         if profiles and name not in self.specs:
             return super().get(base).of_size(profiles)
         return super().get(name)
+
+    def sized_names(self, names: Iterable[str], sizes: Iterable[int | str]) -> list[str]:
+        """Return the names of protocols at every training size, such as ``geo-n2000``.
+
+        Args:
+            names: names of protocols. ``all`` stands for every one.
+            sizes: numbers of training profiles. ``all`` stands for the whole training set. Without
+                any, the names are returned as they are.
+
+        Raises:
+            UserError: an unknown name, a size that is no number, or a protocol without subsets.
+        """
+        typed = [str(size).strip() for size in sizes]
+        for size in typed:
+            if size != ALL and not _SIZE.fullmatch(size):
+                raise UserError(
+                    f"training size {size[:_SHOWN_LETTERS]!r} is no number of profiles. Write "
+                    "sizes such as 2000,8000,all."
+                )
+        if not typed:
+            return list(names)
+        return [
+            protocol.name if size == ALL else protocol.of_size(int(size)).name
+            for protocol in self.choose(names)
+            for size in typed
+        ]
 
     def plugin_of(self, name: str) -> Plugin | None:
         """Return the plugin that offers a protocol or its training subsets, if there is one."""

@@ -13,7 +13,6 @@ from genebench.errors import UserError
 from genebench.reports.grids import GridReport
 from genebench.reports.layout import Layout
 from genebench.results.record import Record
-from genebench.runs.plan import sized_names
 from genebench.runs.suite import Run, Suite, read_suite, texts
 from genebench.specs import ALL, PRESETS
 
@@ -52,8 +51,8 @@ class SuiteReport(GridReport):
         # genebench run may have been told other protocols than the suite's.
         if self.run_suite or self.record_filter.protocols is not None:
             return tested
-        sizes = map(str, self.suite.train_sizes)
-        protocols = {*sized_names(self.suite.protocols, sizes, self.registry)}
+        names = self.registry.protocols.sized_names(self.suite.protocols, self.suite.train_sizes)
+        protocols = {spec.name for spec in self.registry.protocols.choose(names)}
         return [record for record in tested if record.identity.protocol in protocols]
 
     def layouts(self) -> Iterator[Layout]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -15,7 +14,7 @@ from genebench.plugins.registry import Registry
 from genebench.results.record import Code, Identity, Kept, Record
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Evaluation, Job
-from genebench.specs import ALL, MethodSpec, MetricSpec, ProtocolSpec, SealChoice, Value
+from genebench.specs import MethodSpec, MetricSpec, ProtocolSpec, SealChoice, Value
 
 if TYPE_CHECKING:
     from genebench.data.store import Dataset
@@ -129,35 +128,6 @@ def make_plan(
             jobs[index] = replace(job, evaluations=(known,))
     # A grid may hold one point twice, as in k=3,3.
     return merge_plans([Plan(tuple(jobs), states)])
-
-
-def sized_names(names: Iterable[str], sizes: Iterable[str], registry: Registry) -> list[str]:
-    """Return the names of protocols at every training size, such as ``geo-n2000``.
-
-    Args:
-        names: names of protocols. ``all`` stands for every one.
-        sizes: numbers of training profiles, as typed. ``all`` stands for the whole training set.
-            Without any, the names are returned as they are.
-        registry: the specs on offer.
-
-    Raises:
-        UserError: an unknown name, a size that is no number, or a protocol without such subsets.
-    """
-    typed = [size.strip() for size in sizes]
-    for size in typed:
-        # No data set has 10^9 profiles, and Python reads no number of thousands of digits.
-        if size != ALL and not re.fullmatch(r"[1-9][0-9]{0,8}", size):
-            raise UserError(
-                f"training size {size[:40]!r} is no number of profiles. Write sizes such as "
-                "2000,8000,all."
-            )
-    if not typed:
-        return list(names)
-    return [
-        protocol.name if size == ALL else protocol.of_size(int(size)).name
-        for protocol in registry.protocols.choose(names)
-        for size in typed
-    ]
 
 
 def merge_plans(plans: Iterable[Plan]) -> Plan:

@@ -134,3 +134,21 @@ def test_a_plugin_offers_the_subsets_of_its_protocols():
     protocols = registry().protocols
     assert protocols.plugin_of("geo-n50") is protocols.plugins["geo"]
     assert protocols.plugin_of("gone-n50") is None
+
+
+def test_every_protocol_is_run_at_every_size():
+    assert registry().protocols.sized_names(["geo", "gtex"], [20, " 50", "all"]) == [
+        "geo-n20", "geo-n50", "geo", "gtex-n20", "gtex-n50", "gtex",
+    ]  # fmt: skip
+    assert registry().protocols.sized_names(["geo"], []) == ["geo"]
+
+
+@pytest.mark.parametrize("size", ["", "0", "-5", "1e3", "2.5", "many", "9" * 5000])
+def test_a_size_that_is_no_number_is_one_line(size):
+    with pytest.raises(UserError, match="is no number of profiles"):
+        registry().protocols.sized_names(["geo"], [size])
+
+
+def test_a_protocol_that_names_its_size_takes_no_other():
+    with pytest.raises(UserError, match="trains on 20 profiles already"):
+        registry().protocols.sized_names(["geo-n20"], ["50"])

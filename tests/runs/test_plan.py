@@ -15,7 +15,7 @@ from genebench.plugins.manager import Plugins
 from genebench.plugins.plugin import Plugin
 from genebench.plugins.registry import Registry
 from genebench.protocols import GEO, GTEX
-from genebench.runs.plan import Request, make_plan, sized_names
+from genebench.runs.plan import Request, make_plan
 from genebench.specs import MethodSpec, Param, Part, ProtocolSpec
 
 
@@ -313,24 +313,6 @@ class SplitDataset(FakeDataset):
 
     def split(self, platform, name):
         return np.repeat(["train", "validation", "test"], [80, 10, 10])
-
-
-def test_every_protocol_is_run_at_every_size():
-    assert sized_names(["geo", "gtex"], ["20", " 50", "all"], REGISTRY) == [
-        "geo-n20", "geo-n50", "geo", "gtex-n20", "gtex-n50", "gtex",
-    ]  # fmt: skip
-    assert sized_names(["geo"], [], REGISTRY) == ["geo"]
-
-
-@pytest.mark.parametrize("size", ["", "0", "-5", "1e3", "2.5", "many", "9" * 5000])
-def test_a_size_that_is_no_number_is_one_line(size):
-    with pytest.raises(UserError, match="is no number of profiles"):
-        sized_names(["geo"], [size], REGISTRY)
-
-
-def test_a_protocol_that_names_its_size_takes_no_other():
-    with pytest.raises(UserError, match="trains on 20 profiles already"):
-        sized_names(["geo-n20"], ["50"], REGISTRY)
 
 
 def test_protocols_of_one_size_share_their_fits_and_those_of_other_sizes_do_not():
