@@ -133,6 +133,7 @@ def run(
     *,
     preset: str | None = None,
     seeds: int = 1,
+    train_sizes: Iterable[int | str] = (),
     params: Mapping[str, Mapping[str, Any]] | None = None,
     grid: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
     results: Path | str = DEFAULT_RESULTS,
@@ -155,6 +156,7 @@ def run(
         dataset: a built-in or prepared dataset.
         preset: ``tiny``, ``small`` or ``paper``. By default, the dataset suggests one.
         seeds: how many seeds stochastic methods are run with.
+        train_sizes: numbers of training profiles, or ``all``. Every protocol is run at each.
         params: method → parameter → value, in place of the preset's.
         grid: method → parameter → values. The method is run with every combination.
         results: folder of the results.
@@ -190,7 +192,8 @@ def run(
     )
     plan = plan_run(
         methods, protocols, dataset,
-        preset=preset, seeds=seeds, overrides=texts(params or {}), grid=texts(grid or {}),
+        preset=preset, seeds=seeds, train_sizes=train_sizes,
+        overrides=texts(params or {}), grid=texts(grid or {}),
         results=settings.results, keep=settings.keep, metrics=settings.metrics,
         sealed=settings.sealed,
     )  # fmt: skip
@@ -233,6 +236,7 @@ def plan_run(
     *,
     preset: str | None,
     seeds: int,
+    train_sizes: Iterable[int | str] = (),
     overrides: Mapping[str, Mapping[str, str]],
     grid: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
     results: Path,
@@ -250,6 +254,7 @@ def plan_run(
         dataset: a built-in or prepared dataset.
         preset: the preset, or None for the one that the dataset suggests.
         seeds: how many seeds stochastic methods are run with.
+        train_sizes: numbers of training profiles, or ``all``. Every protocol is run at each.
         overrides: method → parameter → value, as typed.
         grid: method → parameter → values, as typed.
         results: folder of the results.
@@ -267,7 +272,7 @@ def plan_run(
     plan = _planned(
         Request(
             methods=_names(methods),
-            protocols=_names(protocols),
+            protocols=registry().protocols.sized_names(_names(protocols), train_sizes),
             preset=preset_of(dataset, preset),
             seeds=seeds,
             overrides=overrides,
@@ -314,6 +319,7 @@ def plan_suite(
     preset: str | None = None,
     protocols: Names | None = None,
     seeds: int | None = None,
+    train_sizes: Iterable[int | str] | None = None,
     results: Path,
     keep: Iterable[Kept] = (),
     metrics: Names = (),
@@ -330,6 +336,10 @@ def plan_suite(
     """
     name = dataset or suite.dataset or "sim"
     size = preset_of(name, preset or suite.preset)
+    names = registry().protocols.sized_names(
+        _names(suite.protocols if protocols is None else protocols),
+        suite.train_sizes if train_sizes is None else train_sizes,
+    )
 
     store = ResultsStore(results)
     of_members = _own_parameters(suite, size)
@@ -339,7 +349,7 @@ def plan_suite(
         parameters = run.at(size)
         request = Request(
             methods=methods,
-            protocols=_names(suite.protocols if protocols is None else protocols),
+            protocols=names,
             preset=size,
             seeds=suite.seeds if seeds is None else seeds,
             overrides=dict.fromkeys(methods, texts(parameters.set)) if parameters.set else {},

@@ -30,6 +30,8 @@ NAME = re.compile(r"(?!.{65})[a-z0-9]+(?:[.-][a-z0-9]+)*")
 """A name on disk: short enough for any file system, and with room for a size after a name."""
 _PARAM_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _FILE_SUFFIX = re.compile(r"(\.[a-z0-9]+)+")
+_SIZED_NAME = re.compile(r"(.+)-n([1-9][0-9]{0,9})")
+"""Name of a protocol with a training subset: the protocol, and how many profiles it trains on."""
 _IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _MAX_NAME = 40
 """Characters of a name. Names are part of file names, and of columns of tables."""
@@ -414,6 +416,10 @@ class Part:
     by: str = "random"
     """Name of the split: ``random`` splits single profiles, ``group`` whole groups (GEO series).
     Plugins offer others."""
+    profiles: int = 0
+    """How many of the training profiles these are, or 0 for all of them. Smaller subsets lie in
+    larger ones, and the split seed of the dataset draws them. ``statistics`` stay those of the
+    whole, so that scores at all sizes have one unit."""
     statistics: Statistics = "platform"
     """Profiles that give quantiles, means and deviations.
 
@@ -432,6 +438,11 @@ class Part:
                 f"part of {self.platform}: a whole platform takes the training statistics of the "
                 f"random split, not of split {self.by!r}"
             )
+        if self.profiles < 0 or (self.profiles and self.split != "train"):
+            raise ValueError(
+                f"part of {self.platform}: profiles={self.profiles} is not possible. Give a "
+                "positive number, for training profiles only."
+            )
 
     def overlaps(self, other: Part) -> bool:
         """Return whether a profile can be in both. Parts of two splits can share profiles."""
@@ -442,7 +453,8 @@ class Part:
         split = f"/{self.split}" if self.split else ""
         by = "" if self.by == "random" else f"/by-{self.by}"
         statistics = "/training-statistics" if self.statistics == "train" else ""
-        return f"{self.platform}{split}{by}{statistics}"
+        profiles = f"/{self.profiles}-profiles" if self.profiles else ""
+        return f"{self.platform}{split}{by}{statistics}{profiles}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -494,6 +506,11 @@ class ProtocolSpec:
     def __post_init__(self) -> None:
         check_name("protocol", self.name)
         _check_sizes(f"protocol {self.name}", self)
+        if sized_name(self.name)[1] not in (0, self.train.profiles):
+            raise ValueError(
+                f"protocol name {self.name!r} means a number of training profiles that its "
+                "training set does not have. Choose a name that does not end in -n and a number."
+            )
         for part in (self.train, *(() if self.is_trial else (self.validation,))):
             if self.test.overlaps(part):
                 raise ValueError(
@@ -509,6 +526,48 @@ class ProtocolSpec:
     def trial(self) -> ProtocolSpec:
         """Return the same protocol, scored on the validation set, to compare candidates."""
         return replace(self, test=self.validation, is_trial=True)
+
+    def of_size(self, profiles: int) -> ProtocolSpec:
+        """Return the same protocol, trained on a subset of its training profiles.
+
+        Its name is that of this protocol with ``-n`` and the number, such as ``geo-n2000``.
+
+        Raises:
+            UserError: its training set has no subsets, or is one.
+        """
+        if self.train.profiles:
+            raise UserError(
+                f"protocol {self.name} trains on {self.train.profiles:,} profiles already. Name "
+                "the protocol without a size, or give no training size."
+            )
+        if self.train.split != "train":
+            raise UserError(
+                f"protocol {self.name} has no training subsets: it trains on {self.train}. Choose "
+                "a protocol that trains on the training profiles of a split."
+            )
+        name = f"{self.name}-n{profiles}"
+        if profiles < 1 or len(name) > _MAX_NAME:
+            raise UserError(
+                f"protocol {self.name}: {str(profiles)[:_SHOWN_LETTERS]} training profiles are "
+                "out of range. Give a smaller number, from 1 on."
+            )
+        return replace(
+            self,
+            name=name,
+            title=f"{self.title}, {profiles:,} training profiles",
+            summary=f"{self.name}, trained on a subset",
+            train=replace(self.train, profiles=profiles),
+            variant_of="",
+        )
+
+
+def sized_name(protocol: str) -> tuple[str, int]:
+    """Split the name of a protocol into its base and its number of training profiles.
+
+    The number is 0 if the name has none, which stands for all training profiles.
+    """
+    match = _SIZED_NAME.fullmatch(protocol)
+    return (match[1], int(match[2])) if match else (protocol, 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import string
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genebench.errors import UserError
+from genebench.protocols import GEO, GEO_SERIES, GEO_STRICT, GTEX, GTEX_STRICT
 from genebench.specs import (
     PRESETS,
     DatasetSpec,
@@ -23,6 +24,7 @@ from genebench.specs import (
     ReporterSpec,
     SplitSpec,
     check_name,
+    sized_name,
 )
 
 quick = settings(deadline=None, max_examples=60)
@@ -423,3 +425,86 @@ def test_a_whole_number_that_no_table_can_show_is_refused(text):
 def test_a_text_without_end_cannot_be_set():
     with pytest.raises(UserError, match=r"m\.p has 2,001 letters\. Give at most 2,000"):
         param("").parse("x" * 2_001, owner="m")
+
+
+# --- training subsets -----------------------------------------------------------------------------
+
+
+def test_texts_of_parts_are_what_earlier_keys_hold():
+    texts = {
+        spec.name: [str(part) for part in spec.parts]
+        for spec in (GEO, GTEX, GEO_STRICT, GTEX_STRICT, GEO_SERIES)
+    }
+    assert texts == {
+        "geo": ["geo/train", "geo/validation", "geo/test"],
+        "gtex": ["geo/train", "1000g", "gtex"],
+        "geo-strict": [
+            f"geo/{part}/training-statistics" for part in ("train", "validation", "test")
+        ],
+        "gtex-strict": [
+            "geo/train/training-statistics", "1000g/training-statistics",
+            "gtex/training-statistics",
+        ],
+        "geo-series": [f"geo/{part}/by-group" for part in ("train", "validation", "test")],
+    }  # fmt: skip
+
+
+def test_a_protocol_of_a_size_differs_in_its_name_and_training_set_only():
+    sized = GEO_STRICT.of_size(2000)
+    assert sized.name == "geo-strict-n2000"
+    assert sized.title == "GEO, training statistics, 2,000 training profiles"
+    assert str(sized.train) == "geo/train/training-statistics/2000-profiles"
+    assert (sized.validation, sized.test) == (GEO_STRICT.validation, GEO_STRICT.test)
+    assert sized.variant_of == ""
+    assert sized.version == GEO_STRICT.version
+    assert sized.trial().train == sized.train
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "profiles"),
+    [
+        ("geo-n2000", "geo", 2000),
+        ("a-n5-n20", "a-n5", 20),
+        *((name, name, 0) for name in ("geo", "geo-n0", "geo-n020", "geo-n" + "9" * 5000)),
+    ],
+)
+def test_the_name_of_a_protocol_may_end_in_a_size(name, base, profiles):
+    assert sized_name(name) == (base, profiles)
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (Part(platform="geo", split="train", profiles=7), "trains on 7 profiles already"),
+        (Part(platform="rna"), "has no training subsets: it trains on rna"),
+    ],
+)
+def test_only_a_whole_training_set_has_subsets(train, message):
+    with pytest.raises(UserError, match=message):
+        protocol(train=train).of_size(5)
+
+
+@pytest.mark.parametrize("profiles", [0, -1, 10**40])
+def test_a_size_out_of_range_is_one_line(profiles):
+    with pytest.raises(UserError, match="out of range"):
+        protocol().of_size(profiles)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"split": "test", "profiles": 5},
+        {"split": None, "profiles": 5},
+        {"split": "train", "profiles": -1},
+    ],
+)
+def test_only_training_profiles_can_be_reduced(part):
+    with pytest.raises(ValueError, match="is not possible"):
+        Part(platform="geo", **part)
+
+
+def test_a_name_that_ends_in_a_size_needs_a_training_set_of_that_size():
+    with pytest.raises(ValueError, match="means a number of training profiles"):
+        replace(protocol(), name="mine-n12")
+    train = Part(platform="geo", split="train", profiles=12)
+    assert replace(protocol(train=train), name="mine-n12").train.profiles == 12

@@ -20,14 +20,10 @@ def comparable(records: Iterable[Record]) -> list[list[Record]]:
 
 def in_order(records: Iterable[Record], registry: Registry) -> list[list[Record]]:
     """Return the comparable groups by dataset, protocol (in the registry's order) and data."""
-    protocols = list(registry.protocols.specs)
 
-    def sort_key(group: list[Record]) -> tuple[str, int, str]:
+    def sort_key(group: list[Record]) -> tuple[str, tuple[int, float], str]:
         identity = group[0].identity
-        installed = identity.protocol in protocols
-        # Protocols that are not installed come last.
-        number = protocols.index(identity.protocol) if installed else len(protocols)
-        return group[0].dataset, number, identity.data
+        return group[0].dataset, registry.protocols.place(identity.protocol), identity.data
 
     return sorted(comparable(records), key=sort_key)
 

@@ -31,6 +31,7 @@ from genebench.cli.options import (
     SealedOption,
     SetOption,
     SuiteArgument,
+    TrainSizeOption,
 )
 from genebench.cli.run import kept, plan_of, settings_of, status_of, suite_of
 from genebench.errors import UserError, counted
@@ -63,6 +64,7 @@ def jobs(  # noqa: PLR0917  typer's options are the arguments
     set_: SetOption = None,
     grid: GridOption = None,
     seeds: OptionalSeedsOption = None,
+    train_size: TrainSizeOption = None,
     device: DeviceOption = "auto",
     resources: ResourcesOption = None,
     sealed: SealedOption = None,
@@ -101,7 +103,7 @@ def jobs(  # noqa: PLR0917  typer's options are the arguments
     plan = plan_of(
         settings, read, dataset or (read.dataset if read else None) or "sim", methods=methods,
         protocol=protocol, preset=preset or (read.preset if read else None), set_=set_, grid=grid,
-        seeds=seeds, resources=resources, quiet=False,
+        seeds=seeds, train_size=train_size, resources=resources, quiet=False,
     )  # fmt: skip
     listed = list(_listed(plan, retry_failed=retry_failed, finished=all_))
     store = ResultsStore(settings.results)

@@ -43,6 +43,7 @@ __all__ = [
     "ShardOption",
     "SilentOption",
     "SuiteArgument",
+    "TrainSizeOption",
     "command_line",
     "engine_options_of",
     "grid_of",
@@ -96,6 +97,14 @@ OptionalDatasetOption = Annotated[
 OptionalSeedsOption = Annotated[
     int | None, typer.Option(help="Number of seeds of stochastic methods. Default: 1.")
 ]
+TrainSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--train-size", "--train-sizes", metavar="N,…",
+        help="Numbers of training profiles, comma-separated, or all. Every protocol is run at "
+        "each. Default: all.",
+    ),
+]  # fmt: skip
 OnlyMethodsOption = Annotated[
     str | None, typer.Option("--methods", "--method", help="Only these, comma-separated.")
 ]

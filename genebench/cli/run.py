@@ -41,6 +41,7 @@ from genebench.cli.options import (
     SetOption,
     ShardOption,
     SuiteArgument,
+    TrainSizeOption,
     command_line,
     engine_options_of,
     grid_of,
@@ -79,6 +80,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     set_: SetOption = None,
     grid: GridOption = None,
     seeds: OptionalSeedsOption = None,
+    train_size: TrainSizeOption = None,
     device: DeviceOption = "auto",
     engine: EngineOption = None,
     engine_set: EngineSetOption = None,
@@ -119,7 +121,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
         return OK
     plan = plan_of(
         settings, read, name, methods=methods, protocol=protocol, preset=preset, set_=set_,
-        grid=grid, seeds=seeds, resources=resources, quiet=quiet,
+        grid=grid, seeds=seeds, train_size=train_size, resources=resources, quiet=quiet,
     )  # fmt: skip
     plan = share_of(plan, share)
     if dry_run:
@@ -195,6 +197,7 @@ def plan_of(
     set_: Sequence[str] | None,
     grid: Sequence[str] | None,
     seeds: int | None,
+    train_size: str | None,
     resources: Sequence[str] | None,
     quiet: bool,
 ) -> Plan:
@@ -210,6 +213,7 @@ def plan_of(
         set_: parameters, as typed.
         grid: grids of parameters, as typed.
         seeds: number of seeds, or None for the usual one.
+        train_size: comma-separated numbers of training profiles, or None for the usual ones.
         resources: resources of jobs, as typed. They must be of methods in the plan.
         quiet: whether to show no progress.
 
@@ -218,10 +222,11 @@ def plan_of(
     """
     from genebench import api
 
+    sizes = None if train_size is None else train_size.split(",")
     with bar(quiet=quiet) as progress:
         if suite:
             plan = api.plan_suite(
-                suite, dataset, preset=preset, protocols=protocol, seeds=seeds,
+                suite, dataset, preset=preset, protocols=protocol, seeds=seeds, train_sizes=sizes,
                 results=settings.results, keep=settings.keep, metrics=settings.metrics,
                 sealed=settings.sealed, progress=progress,
             )  # fmt: skip
@@ -229,7 +234,7 @@ def plan_of(
             chosen = "all" if methods is None else methods
             plan = api.plan_run(
                 chosen, "geo,gtex" if protocol is None else protocol, dataset,
-                preset=preset, seeds=1 if seeds is None else seeds,
+                preset=preset, seeds=1 if seeds is None else seeds, train_sizes=sizes or (),
                 overrides=overrides_of(set_ or ()), grid=grid_of(grid or (), chosen),
                 results=settings.results, keep=settings.keep, metrics=settings.metrics,
                 sealed=settings.sealed, progress=progress,

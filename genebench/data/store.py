@@ -81,6 +81,8 @@ STANDARDISED: Literal["standardised"] = "standardised"
 have no such key."""
 
 SUMS = "SHA256SUMS"
+_SUBSETS = 1
+"""Number that follows the split seed in the seed of training subsets."""
 _STAGING = ".staging-"
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 
@@ -200,7 +202,8 @@ class Dataset:
         """Return the profiles of a part, standardised on read.
 
         Args:
-            part: platform, part of its split, and statistics.
+            part: platform, part of its split, statistics, and number of profiles, which may not be
+                larger than that of the part.
             mmap: whether whole matrices are memory maps of cache files.
 
         Raises:
@@ -226,6 +229,15 @@ class Dataset:
                 f"dataset {self.name}: split {part.by} puts no profile of platform {part.platform} "
                 f"into {part.split}. Use another split, or a dataset with more profiles."
             )
+        if part.profiles > len(rows):
+            raise UserError(
+                f"dataset {self.name}: {part.profiles:,} training profiles of platform "
+                f"{part.platform} are asked for, and there are {len(rows):,}. Use at most these."
+            )
+        if part.profiles:
+            # The legacy generator, as for splits. The second number keeps it apart from theirs.
+            random = np.random.RandomState([self.split_seed, _SUBSETS])
+            rows = np.sort(random.permutation(rows)[: part.profiles])
         profiles = Profiles(
             expression=self.expression(part.platform),
             rows=rows,

@@ -9,6 +9,7 @@ from functools import cached_property
 from genebench._util.hashing import key_of
 from genebench.analysis.grouping import by_preset, comparable
 from genebench.analysis.variants import Variant, variants_of
+from genebench.errors import UserError
 from genebench.leaderboard.reading import Run
 from genebench.plugins.registry import Registry
 from genebench.results.panels import PANELS
@@ -53,8 +54,10 @@ class Board:
     @property
     def protocol_title(self) -> str:
         """The protocol's title, or its name if it is not installed."""
-        spec = self.registry.protocols.specs.get(self.first.identity.protocol)
-        return spec.title if spec else self.first.identity.protocol
+        try:
+            return self.registry.protocols.get(self.first.identity.protocol).title
+        except UserError:
+            return self.first.identity.protocol
 
     @cached_property
     def panels(self) -> list[str]:
@@ -99,15 +102,13 @@ def boards_of(runs: Iterable[Run], registry: Registry) -> list[Board]:
         for records in tests
         for board in _by_preset([by_key[record.key] for record in records], registry)
     ]
-    protocols = list(registry.protocols.specs)
 
-    def sort_key(board: Board) -> tuple[str, int, str, int, str]:
+    def sort_key(board: Board) -> tuple[str, tuple[int, float], str, int, str]:
         identity = board.first.identity
-        installed = identity.protocol in protocols
         preset = PRESETS.index(board.preset) if board.preset in PRESETS else len(PRESETS)
         return (
             board.datasets,
-            protocols.index(identity.protocol) if installed else len(protocols),
+            registry.protocols.place(identity.protocol),
             identity.protocol,
             # The largest preset first: its results matter most.
             -preset,

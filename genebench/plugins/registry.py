@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +24,7 @@ from genebench.specs import (
     ReporterSpec,
     ReportSpec,
     SplitSpec,
+    sized_name,
 )
 
 Spec = TypeVar(
@@ -36,6 +39,12 @@ Spec = TypeVar(
     ReportSpec,
     SplitSpec,
 )
+
+
+# No dataset has a billion profiles, and Python reads no number of thousands of digits.
+_SIZE = re.compile(r"[1-9][0-9]{0,8}")
+_SHOWN_LETTERS = 40
+"""Letters of a size that a message repeats."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,61 @@ class SpecRegistry(Generic[Spec]):
         return list(chosen.values())
 
 
+class ProtocolRegistry(SpecRegistry[ProtocolSpec]):
+    """The protocols. Names such as ``geo-n2000`` are those of training subsets."""
+
+    def get(self, name: str) -> ProtocolSpec:
+        """Return the protocol of a name.
+
+        Raises:
+            UserError: the name is unknown, or the protocol has no training subsets.
+        """
+        base, profiles = sized_name(name)
+        if profiles and name not in self.specs:
+            return super().get(base).of_size(profiles)
+        return super().get(name)
+
+    def sized_names(self, names: Iterable[str], sizes: Iterable[int | str]) -> list[str]:
+        """Return the names of protocols at every training size, such as ``geo-n2000``.
+
+        Args:
+            names: names of protocols. ``all`` stands for every one.
+            sizes: numbers of training profiles. ``all`` stands for the whole training set. Without
+                any, the names are returned as they are.
+
+        Raises:
+            UserError: an unknown name, a size that is no number, or a protocol without subsets.
+        """
+        typed = [str(size).strip() for size in sizes]
+        for size in typed:
+            if size != ALL and not _SIZE.fullmatch(size):
+                raise UserError(
+                    f"training size {size[:_SHOWN_LETTERS]!r} is no number of profiles. Write "
+                    "sizes such as 2000,8000,all."
+                )
+        if not typed:
+            return list(names)
+        return [
+            protocol.name if size == ALL else protocol.of_size(int(size)).name
+            for protocol in self.choose(names)
+            for size in typed
+        ]
+
+    def plugin_of(self, name: str) -> Plugin | None:
+        """Return the plugin that offers a protocol or its training subsets, if there is one."""
+        return self.plugins.get(name) or self.plugins.get(sized_name(name)[0])
+
+    def place(self, name: str) -> tuple[int, float]:
+        """Return a key that sorts names of protocols as here, each before its training subsets.
+
+        Larger subsets come first. Protocols that are not installed come last.
+        """
+        base, profiles = (name, 0) if name in self.specs else sized_name(name)
+        known = list(self.specs)
+        place = known.index(base) if base in known else len(known)
+        return place, -profiles if profiles else -math.inf
+
+
 class Registry:
     """All specs of an installation, in one :class:`SpecRegistry` for each kind."""
 
@@ -85,7 +149,8 @@ class Registry:
         self.formats: SpecRegistry[FormatSpec] = self._registry_of("format")
         self.datasets: SpecRegistry[DatasetSpec] = self._registry_of("dataset")
         self.splits: SpecRegistry[SplitSpec] = self._registry_of("split")
-        self.protocols: SpecRegistry[ProtocolSpec] = self._registry_of("protocol")
+        protocols: SpecRegistry[ProtocolSpec] = self._registry_of("protocol")
+        self.protocols = ProtocolRegistry("protocol", protocols.specs, protocols.plugins)
         self.methods: SpecRegistry[MethodSpec] = self._registry_of("method")
         self.metrics: SpecRegistry[MetricSpec] = self._registry_of("metric")
         self.engines: SpecRegistry[EngineSpec] = self._registry_of("engine")

@@ -52,6 +52,20 @@ def genebench_reports() -> list[ReportSpec]:
             figures=True,
         ),
         ReportSpec(
+            name="sizes",
+            title="Training sizes",
+            summary="learning curves: scores by number of training profiles",
+            code="genebench.reports.sizes:SizesReport",
+            figures=True,
+        ),
+        ReportSpec(
+            name="cost",
+            title="Cost",
+            summary="scores beside seconds and memory, and the methods that no other beats",
+            code="genebench.reports.cost:CostReport",
+            figures=True,
+        ),
+        ReportSpec(
             name="sweep",
             title="Sweep",
             summary="grids of the parameters that were varied",

@@ -51,7 +51,8 @@ class SuiteReport(GridReport):
         # genebench run may have been told other protocols than the suite's.
         if self.run_suite or self.record_filter.protocols is not None:
             return tested
-        protocols = {spec.name for spec in self.registry.protocols.choose(self.suite.protocols)}
+        names = self.registry.protocols.sized_names(self.suite.protocols, self.suite.train_sizes)
+        protocols = {spec.name for spec in self.registry.protocols.choose(names)}
         return [record for record in tested if record.identity.protocol in protocols]
 
     def layouts(self) -> Iterator[Layout]:

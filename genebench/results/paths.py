@@ -160,7 +160,7 @@ class ResultPaths:
         fit["splits"] = {
             name: digest
             for name, digest in identity.splits.items()
-            if identity.train.endswith(f"/by-{name}")
+            if f"by-{name}" in identity.train.split("/")
         }
         return self.root / f".{key_of([fit, identity.is_trial, sealed])}.work"
 

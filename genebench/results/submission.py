@@ -118,8 +118,12 @@ def _unpublished_protocol(submission: Submission) -> Iterator[str]:
     protocols = submission.registry.protocols
     for record in submission.records:
         identity = record.identity
-        spec = protocols.specs.get(identity.protocol)
-        if spec is None or protocols.plugins[spec.name].distribution != PROJECT:
+        try:
+            spec = protocols.get(identity.protocol)
+        except UserError:
+            spec = None
+        plugin = protocols.plugin_of(identity.protocol)
+        if spec is None or plugin is None or plugin.distribution != PROJECT:
             yield f"{identity.protocol} is not of genebench"
         # Published protocols use built-in splits alone: no split of a plugin has a digest.
         elif (spec.version, str(spec.train), str(spec.validation), str(spec.test), {}) != (

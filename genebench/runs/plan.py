@@ -391,6 +391,14 @@ def _check_parts(protocols: Iterable[ProtocolSpec], dataset: Dataset, registry: 
                     f"{dataset.name} lacks. Choose a protocol on the platforms that it has: "
                     f"{', '.join(dataset.platforms)}."
                 )
+        train = protocol.train
+        if train.profiles:
+            available = int((dataset.split(train.platform, train.by) == train.split).sum())
+            if train.profiles > available:
+                raise UserError(
+                    f"protocol {protocol.name} needs {train.profiles:,} training profiles, and "
+                    f"dataset {dataset.name} has {available:,}. Choose a size up to that, or all."
+                )
 
 
 def _check_methods_of(

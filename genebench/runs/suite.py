@@ -6,6 +6,7 @@
     preset = "small"                     # a default, which the command line may replace
     protocols = ["geo", "gtex"]
     seeds = 3
+    train_sizes = [2000, 8000, "all"]    # training subsets, if any
 
     [names]                              # titles of methods in tables
     dgex = "D-GEX"
@@ -29,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -93,6 +94,7 @@ class Suite(Defaults):
     preset: str | None = None
     protocols: list[str] = Field(default=["geo", "gtex"])
     seeds: int = Field(default=1, ge=1)
+    train_sizes: list[Annotated[int, Field(ge=1)] | Literal["all"]] = Field(default=[])
     names: dict[str, str] = Field(default={})
     runs: list[Run] = Field(min_length=1)
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from genebench.data.profiles import Profiles
+from genebench.data.store import Dataset
+from genebench.errors import UserError
+from genebench.moments import moments
 from genebench.specs import Part
 
 TRAIN = Part(platform="geo", split="train")
@@ -121,3 +126,47 @@ def test_levels_of_profiles_in_memory_are_copied_only_where_they_must_be(rows, o
     expression.flags.writeable = False
     (levels,) = some.expression_blocks()
     assert levels.flags.writeable
+
+
+# --- training subsets -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", ["random", "group"])
+def test_smaller_training_subsets_lie_in_larger_ones(tiny, by):
+    whole = Part(platform="geo", split="train", by=by)
+    ids = [
+        list(tiny.profiles(replace(whole, profiles=size)).profiles.index) for size in (1, 40, 150)
+    ]
+    ids.append(list(tiny.profiles(whole).profiles.index))
+    assert [len(set(subset)) for subset in ids[:3]] == [1, 40, 150]
+    for smaller, larger in pairwise(ids):
+        assert smaller == [profile for profile in larger if profile in set(smaller)]
+
+
+def test_a_subset_depends_on_the_split_seed_alone(tiny):
+    part = replace(TRAIN, profiles=40)
+    first, again, other = Dataset(tiny.root), Dataset(tiny.root), Dataset(tiny.root)
+    other.info["split_seed"] = tiny.split_seed + 1
+    ids = [set(dataset.profiles(part).profiles.index) for dataset in (first, again, other)]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_values_of_a_subset_are_standardised_as_in_the_whole(tiny, train):
+    subset = tiny.profiles(replace(TRAIN, profiles=40))
+    places = train.profiles.index.get_indexer(subset.profiles.index)
+    np.testing.assert_array_equal(subset.landmarks, train.landmarks[places])
+    np.testing.assert_array_equal(subset.targets, train.targets[places])
+
+
+def test_cache_files_of_subsets_are_apart(tiny):
+    for size in (40, 150, 40):
+        subset = tiny.profiles(replace(TRAIN, profiles=size))
+        found = moments(subset)
+        assert found.n == size
+        landmarks = subset.landmarks.astype(np.float64)
+        np.testing.assert_allclose(found.x_mean, landmarks.mean(axis=0), atol=1e-6)
+
+
+def test_a_subset_larger_than_the_training_set_is_one_line(tiny, train):
+    with pytest.raises(UserError, match=rf"1,000 training .* there are {len(train)}\."):
+        tiny.profiles(replace(TRAIN, profiles=1000))

@@ -104,3 +104,51 @@ def test_the_registry_offers_built_ins_of_every_kind_and_knows_who_offers_each(k
 
 def test_the_registry_is_built_once():
     assert registry() is registry()
+
+
+# --- names of training subsets --------------------------------------------------------------------
+
+
+def test_a_protocol_with_a_size_is_found_by_its_name():
+    protocols = registry().protocols
+    assert protocols.get("gtex-n2000") == protocols.get("gtex").of_size(2000)
+    chosen = protocols.choose(["geo-n50", "geo", "geo-n50"])
+    assert [spec.name for spec in chosen] == ["geo-n50", "geo"]
+    assert "geo-n50" not in protocols.specs
+
+
+@pytest.mark.parametrize("name", ["goe-n50", "geo-n0", "geo-n", "geo-n5x", "geo-n50-n20"])
+def test_an_unknown_protocol_with_a_size_is_refused(name):
+    with pytest.raises(UserError, match="unknown protocol"):
+        registry().protocols.get(name)
+
+
+def test_a_protocol_comes_before_its_subsets_and_these_before_the_next_protocol():
+    names = ["gone-n5", "gtex", "geo-n50", "gtex-n5", "geo", "geo-n400", "gone"]
+    assert sorted(names, key=registry().protocols.place) == [
+        "geo", "geo-n400", "geo-n50", "gtex", "gtex-n5", "gone", "gone-n5",
+    ]  # fmt: skip
+
+
+def test_a_plugin_offers_the_subsets_of_its_protocols():
+    protocols = registry().protocols
+    assert protocols.plugin_of("geo-n50") is protocols.plugins["geo"]
+    assert protocols.plugin_of("gone-n50") is None
+
+
+def test_every_protocol_is_run_at_every_size():
+    assert registry().protocols.sized_names(["geo", "gtex"], [20, " 50", "all"]) == [
+        "geo-n20", "geo-n50", "geo", "gtex-n20", "gtex-n50", "gtex",
+    ]  # fmt: skip
+    assert registry().protocols.sized_names(["geo"], []) == ["geo"]
+
+
+@pytest.mark.parametrize("size", ["", "0", "-5", "1e3", "2.5", "many", "9" * 5000])
+def test_a_size_that_is_no_number_is_one_line(size):
+    with pytest.raises(UserError, match="is no number of profiles"):
+        registry().protocols.sized_names(["geo"], [size])
+
+
+def test_a_protocol_that_names_its_size_takes_no_other():
+    with pytest.raises(UserError, match="trains on 20 profiles already"):
+        registry().protocols.sized_names(["geo-n20"], ["50"])

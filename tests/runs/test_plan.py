@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 
 from genebench import hookimpl, preprocessing
@@ -299,3 +300,39 @@ def test_a_platform_that_the_dataset_lacks_is_named_with_those_it_has(
         plan(protocols=protocols, dataset=FakeDataset(platforms=platforms))
     assert f"needs platform {missing}, which dataset store-name lacks" in str(caught.value)
     assert str(caught.value).endswith(f"the platforms that it has: {', '.join(platforms)}.")
+
+
+# --- training sizes -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SplitDataset(FakeDataset):
+    """A dataset whose platforms have 80 training profiles each."""
+
+    split_seed: int = 0
+
+    def split(self, platform, name):
+        return np.repeat(["train", "validation", "test"], [80, 10, 10])
+
+
+def test_protocols_of_one_size_share_their_fits_and_those_of_other_sizes_do_not():
+    made = plan(protocols="geo-n20,gtex-n20,geo-n50,geo", dataset=SplitDataset())
+    assert [names for name, _, *names in summary(made) if name == "plain"] == [
+        ["geo-n20", "gtex-n20"], ["geo-n50"], ["geo"],
+    ]  # fmt: skip
+
+
+def test_a_size_changes_the_key_and_leaves_that_of_the_whole_as_it_was():
+    def keys(protocols):
+        made = plan(protocols=protocols, dataset=SplitDataset())
+        return {item.protocol.name: item.key for _, item in made.evaluations}
+
+    together = keys("geo,geo-n20,geo-n80")
+    assert together["geo"] == keys("geo")["geo"]
+    assert len(set(together.values())) == len(together)
+
+
+def test_a_size_above_the_training_set_is_refused_with_the_number_there_is():
+    assert plan(protocols="geo-n80", dataset=SplitDataset()).jobs
+    with pytest.raises(UserError, match=r"gtex-n81 needs 81 .* has 80\. Choose a size up to"):
+        plan(protocols="geo-n20,gtex-n81", dataset=SplitDataset())

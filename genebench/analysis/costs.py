@@ -1,0 +1,109 @@
+"""Costs of variants, and the Pareto front of error and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from genebench.analysis.grouping import by_preset, in_order
+from genebench.analysis.rank import scores_of
+from genebench.analysis.variants import Variant, variants_of
+from genebench.plugins.registry import Registry
+from genebench.results.record import Record
+from genebench.specs import MetricSpec
+
+FIT_PHASES = ("fit", "members")
+"""Phases that make a model. An ensemble needs the fits of its members, too."""
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """A method with its score and its costs.
+
+    Attributes:
+        variant: the method with its parameters.
+        mean: the score, as a mean over target genes and seeds.
+        seconds: of the fit, members of an ensemble included.
+        memory: peak memory in bytes.
+        front: the costs (``seconds``, ``memory``) at which no method beats this one.
+    """
+
+    variant: Variant
+    mean: float
+    seconds: float
+    memory: int
+    front: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class CostPart:
+    """Comparable results with one preset.
+
+    Attributes:
+        preset: the preset.
+        first: any of the records.
+        variants: the methods, controls last.
+    """
+
+    preset: str
+    first: Record
+    variants: list[Variant]
+
+    def rows(self, metric: MetricSpec, panel: str) -> list[CostRow]:
+        """Return the methods that have a score, the best first, controls last."""
+        ordered = sorted(self.variants, key=lambda variant: variant.sort_key(metric, panel))
+        scored = [variant for variant in ordered if variant.has(metric.name, panel)]
+        competing = [variant for variant in scored if not variant.control]
+        losses = [variant.sort_key(metric, panel)[-1] for variant in competing]
+        by_seconds = pareto_front([fit_seconds(variant) for variant in competing], losses)
+        by_memory = pareto_front([peak_memory(variant) for variant in competing], losses)
+        fronts = {"seconds": by_seconds, "memory": by_memory}
+        # Controls come last, so that positions are the same with and without them.
+        return [
+            CostRow(
+                variant,
+                mean=fmean(scores_of(variant, metric.name, panel)),
+                seconds=fit_seconds(variant),
+                memory=peak_memory(variant),
+                front=frozenset(name for name, front in fronts.items() if position in front),
+            )
+            for position, variant in enumerate(scored)
+        ]
+
+
+def cost_parts(records: Iterable[Record], registry: Registry) -> Iterator[CostPart]:
+    """Yield the results of each dataset, protocol, digest of the data and preset."""
+    for group in in_order(records, registry):
+        for preset, members in by_preset(group, registry).items():
+            yield CostPart(preset, members[0], variants_of(members, registry))
+
+
+def fit_seconds(variant: Variant) -> float:
+    """Return the seconds of a fit, and of the members that it is made of, as a mean over seeds."""
+    return fmean(
+        sum(record.seconds.get(phase, 0.0) for phase in FIT_PHASES) for record in variant.records
+    )
+
+
+def peak_memory(variant: Variant) -> int:
+    """Return the largest peak memory of any seed, in bytes."""
+    return max(record.peak_memory for record in variant.records)
+
+
+def pareto_front(costs: Sequence[float], losses: Sequence[float]) -> list[int]:
+    """Return the positions of the points that no other point beats, by ascending cost.
+
+    A point beats another if it is at least as good in both respects, and better in one.
+
+    Args:
+        costs: a cost of each point, such as seconds.
+        losses: a score of each point, lower being better.
+    """
+    points = list(zip(costs, losses, strict=True))
+    front = [
+        index
+        for index, (cost, loss) in enumerate(points)
+        if not any(a <= cost and b <= loss and (a, b) != (cost, loss) for a, b in points)
+    ]
+    return sorted(front, key=points.__getitem__)

@@ -1,0 +1,125 @@
+"""The report of costs: scores beside seconds and memory, and the methods that no other beats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from genebench.analysis.costs import CostPart, cost_parts
+from genebench.reports.figures.pareto import draw
+from genebench.reports.layout import PANEL
+from genebench.reports.report import Report, Row, Section, Table
+from genebench.reports.wording import described, seal_notes, sizes
+from genebench.results.filters import RecordFilter
+from genebench.specs import MetricSpec
+
+_COLUMNS = (
+    "dataset", "protocol", "data", "preset", "method", "control", "train_profiles", "metric",
+    "mean", "seeds", "fit_seconds", "peak_memory", "device", "front_seconds", "front_memory",
+)  # fmt: skip
+_MEGABYTE = 1e6
+
+
+class CostReport(Report):
+    """Scores beside seconds and memory of each method, for each protocol and training size."""
+
+    def parts(self) -> Iterator[CostPart]:
+        """Return the results of each dataset, protocol, digest of the data and preset."""
+        return cost_parts(RecordFilter(trials=False).apply(self.records), self.registry)
+
+    def sections(self) -> Iterator[Section]:
+        """Yield a section for each part, with a table for each metric."""
+        for part in self.parts():
+            where = part.first.dataset, part.first.identity.protocol, f"preset {part.preset}"
+            tables = [self._table(part, metric) for metric in self._metrics]
+            yield Section(
+                title=" · ".join((*where, f"cost · data {part.first.identity.data}")),
+                tables=tuple(table for table in tables if table.rows),
+                notes=tuple(_notes(part)),
+            )
+
+    def values(self) -> pd.DataFrame:
+        """Return one row per part, metric and method. ``peak_memory`` is in bytes."""
+        rows = [
+            {
+                "dataset": part.first.dataset,
+                "protocol": part.first.identity.protocol,
+                "data": part.first.identity.data,
+                "preset": part.preset,
+                "method": row.variant.label,
+                "control": row.variant.control,
+                "train_profiles": part.first.profiles["train"],
+                "metric": metric.name,
+                "mean": row.mean,
+                "seeds": len(row.variant.done),
+                "fit_seconds": row.seconds,
+                "peak_memory": row.memory,
+                "device": row.variant.first.provenance.device,
+                "front_seconds": "seconds" in row.front,
+                "front_memory": "memory" in row.front,
+            }
+            for part in self.parts()
+            for metric in self._metrics
+            for row in part.rows(metric, PANEL)
+        ]
+        return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Write score against seconds of each part and metric, as SVG and PNG.
+
+        Raises:
+            UserError: matplotlib is not installed, or the folder cannot be written to.
+        """
+        return draw(self.parts(), self._metrics, folder)
+
+    @property
+    def _metrics(self) -> list[MetricSpec]:
+        installed = self.registry.metrics.specs
+        return [installed[name] for name in self.metrics if name in installed]
+
+    def _table(self, part: CostPart, metric: MetricSpec) -> Table:
+        columns = ("method", metric.title, "fit s", "peak memory MB", "device", "front")
+        rows = part.rows(metric, PANEL)
+        return Table(
+            title=f"{described(metric)} and cost",
+            columns=columns,
+            rows=tuple(
+                Row(
+                    (
+                        row.variant.label,
+                        f"{row.mean:.4f}",
+                        f"{row.seconds:.2f}",
+                        f"{row.memory / _MEGABYTE:,.0f}",
+                        row.variant.first.provenance.device,
+                        ", ".join(sorted(row.front, reverse=True)) or "–",
+                    ),
+                    control=row.variant.control,
+                    best=frozenset({1} if position == 0 and not row.variant.control else ()),
+                )
+                for position, row in enumerate(rows)
+            ),
+        )
+
+
+def _notes(part: CostPart) -> Iterator[str]:
+    yield sizes(part.first)
+    yield (
+        "fit s: mean over seeds, with the fits of an ensemble's members. A fit is shared by "
+        "protocols that train alike, and each shows all of it"
+    )
+    yield (
+        "front: no other method has a score at least as good in as few seconds, or in as little "
+        "memory. Controls do not compete"
+    )
+    records = [record for variant in part.variants for record in variant.records]
+    hosts = {record.provenance.host for record in records}
+    if len(hosts) > 1:
+        yield f"times are from {len(hosts)} machines, so that they compare roughly"
+    for record in records:
+        if record.failure:
+            yield (
+                f"{record.identity.method} failed: {record.failure.kind}: {record.failure.message}"
+            )
+    yield from seal_notes((variant.label, variant.records) for variant in part.variants)
