@@ -36,7 +36,7 @@ class NetworkLearner(Learner):
         self.network = network.to(context.device)
         # Only matrices decay. The rest decides on scales, and adapters would decay to zero.
         named = list(self.network.named_parameters())
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [value for name, value in named if is_matrix(name)]},
             {"params": [value for name, value in named if not is_matrix(name)], "weight_decay": 0},
         ]

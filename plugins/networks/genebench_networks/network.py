@@ -33,12 +33,22 @@ ACTIVATIONS: dict[str, Function] = {
 """Activations of hidden units, by their name in the parameter ``activation``."""
 
 
-class Network(nn.Module, ABC):
-    """A network from landmarks to targets. Its parameters are empty until :meth:`start`."""
+class Part(nn.Module, ABC):
+    """A part of a network, with parameters of its own. They are empty until :meth:`start`."""
 
     @abstractmethod
     def start(self, random: torch.Generator) -> None:
-        """Draw the first weights, with a generator on the CPU."""
+        """Set the first values, with a generator on the CPU."""
+
+
+class Network(nn.Module, ABC):
+    """A network from landmarks to targets, made of parts."""
+
+    def start(self, random: torch.Generator) -> None:
+        """Set the first values of all parts, with a generator on the CPU."""
+        for module in self.modules():
+            if isinstance(module, Part):
+                module.start(random)
 
     @abstractmethod
     def forward(self, landmarks: torch.Tensor, dropout: Dropout | None = None) -> torch.Tensor:

@@ -13,12 +13,12 @@ import torch
 from torch import nn
 from torch.nn.functional import linear
 
-from genebench_networks.network import Dropout, Function, Network, empty, xavier_
+from genebench_networks.network import Dropout, Function, Network, Part, empty, xavier_
 
 ALL = slice(None)
 
 
-class PackedLinear(nn.Module):
+class PackedLinear(Part):
     """One layer of all members.
 
     Attributes:
@@ -26,20 +26,27 @@ class PackedLinear(nn.Module):
         r: adapters of inputs, members × inputs.
         s: adapters of outputs, members × outputs.
         bias: members × outputs.
+
+    Args:
+        members: number of members.
+        inputs: number of inputs.
+        outputs: number of outputs.
+        signs: whether r starts as random signs, and not as ones. This makes members different.
     """
 
-    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+    def __init__(self, members: int, inputs: int, outputs: int, *, signs: bool) -> None:
         super().__init__()
+        self._signs = signs
         self.weight = empty(outputs, inputs)
         self.r, self.s = empty(members, inputs), empty(members, outputs)
         self.bias = empty(members, outputs)
 
     @torch.no_grad()
-    def start(self, random: torch.Generator, *, signs: bool) -> None:
-        """Draw W, and set r to random signs, or to ones. All s are 1, and biases 0."""
+    def start(self, random: torch.Generator) -> None:
+        """Draw W, and signs for r where there are any. All s are 1, and biases 0."""
         xavier_(self.weight, random)
         self.r.fill_(1)
-        if signs:
+        if self._signs:
             self.r.copy_(torch.randint(2, self.r.shape, generator=random) * 2 - 1)
         self.s.fill_(1)
         self.bias.zero_()
@@ -62,16 +69,11 @@ class PackedMLP(Network):
     def __init__(self, widths: list[int], *, members: int, activate: Function) -> None:
         super().__init__()
         self.members, self._activate = members, activate
-        shapes = pairwise(widths)
-        self.layers = nn.ModuleList(PackedLinear(members, *shape) for shape in shapes)
-
-    def start(self, random: torch.Generator) -> None:
-        """Draw the first weights.
-
-        Random signs in the first layer make members different. All other adapters are 1 (TabM).
-        """
-        for index, layer in enumerate(self.layers):
-            layer.start(random, signs=index == 0)
+        # Only the first layer starts with random signs. All other adapters are 1 (TabM).
+        self.layers = nn.ModuleList(
+            PackedLinear(members, *shape, signs=index == 0)
+            for index, shape in enumerate(pairwise(widths))
+        )
 
     def forward(
         self, landmarks: torch.Tensor, dropout: Dropout | None = None, members: slice = ALL
@@ -90,7 +92,7 @@ class PackedMLP(Network):
     def predict(self, landmarks: torch.Tensor) -> torch.Tensor:
         """Return the mean of the members' predictions, profiles × targets."""
         # One member at a time: the memory does not grow with their number.
-        total = self(landmarks, members=slice(0, 1))[0]
+        total: torch.Tensor = self(landmarks, members=slice(0, 1))[0]
         for member in range(1, self.members):
             total += self(landmarks, members=slice(member, member + 1))[0]
         return total / self.members

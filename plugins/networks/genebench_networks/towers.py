@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn.functional import linear
 
-from genebench_networks.network import Dropout, Function, Network, empty, xavier_
+from genebench_networks.network import Dropout, Function, Network, Part, empty, xavier_
 
 
-class TAAF(nn.Module):
+class TAAF(Part):
     """A transformative adaptive activation: ``f(x) = α g(β x + γ) + δ`` (Kunc & Kléma 2021).
 
     α, β, γ and δ are trained for each unit. The start is ``f = g``.
@@ -24,7 +25,7 @@ class TAAF(nn.Module):
         self.alpha, self.beta, self.gamma, self.delta = (empty(units) for _ in range(4))
 
     @torch.no_grad()
-    def start(self) -> None:
+    def start(self, random: torch.Generator) -> None:  # noqa: ARG002  nothing is random
         """Set α and β to 1, γ and δ to 0."""
         for parameter, value in ((self.alpha, 1), (self.beta, 1), (self.gamma, 0), (self.delta, 0)):
             parameter.fill_(value)
@@ -35,7 +36,7 @@ class TAAF(nn.Module):
         return torch.addcmul(self.delta, self.alpha, inner)
 
 
-class Layer(nn.Module):
+class Layer(Part):
     """A linear layer, and an activation where there is one.
 
     Args:
@@ -57,12 +58,10 @@ class Layer(nn.Module):
         """Draw the weights. Biases are 0."""
         xavier_(self.weight, random)
         self.bias.zero_()
-        if isinstance(self.activate, TAAF):
-            self.activate.start()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return profiles × outputs for profiles × inputs."""
-        y = nn.functional.linear(x, self.weight, self.bias)
+        y = linear(x, self.weight, self.bias)
         return self.activate(y) if self.activate else y
 
 
@@ -96,37 +95,30 @@ class Towers(Network):
         adaptive: bool,
     ) -> None:
         super().__init__()
-        self._checkerboard = checkerboard
+        self._towers, self._checkerboard = towers, checkerboard
         inputs = [n_landmarks, *[2 * units if checkerboard else units] * (layers - 1)]
         self.hidden = nn.ModuleList(
-            nn.ModuleList(Layer(each, units, activate, adaptive=adaptive) for _ in range(towers))
+            Layer(each, units, activate, adaptive=adaptive)
             for each in inputs
+            for _ in range(towers)
         )
         self.output = Layer(towers * units, n_targets)
-
-    def start(self, random: torch.Generator) -> None:
-        """Draw the first weights. They are the same with TAAF and without."""
-        for module in self.modules():
-            if isinstance(module, Layer):
-                module.start(random)
 
     def forward(self, landmarks: torch.Tensor, dropout: Dropout | None = None) -> torch.Tensor:
         """Return profiles × targets. All towers see the same landmarks dropped."""
         if dropout and dropout.drop_input:
             landmarks = dropout(landmarks)
-        values = [landmarks] * len(self.hidden[0])
-        for index, layers in enumerate(self.hidden):
-            if index and self._checkerboard:
-                after = [*values[1:], values[0]]
-                # values[-1] is before the first one.
-                before = [values[-1], *values[:-1]]
-                pairs = zip(before, after, strict=True)
-                values = [torch.cat(pair, dim=1) for pair in pairs]
-            values = [layer(value) for layer, value in zip(layers, values, strict=True)]
+        values = [landmarks] * self._towers
+        for first in range(0, len(self.hidden), self._towers):
+            if first and self._checkerboard:
+                before, after = [values[-1], *values[:-1]], [*values[1:], values[0]]
+                values = [torch.cat(pair, dim=1) for pair in zip(before, after, strict=True)]
+            values = [self.hidden[first + tower](value) for tower, value in enumerate(values)]
             if dropout:
                 values = [dropout(value) for value in values]
-        return self.output(torch.cat(values, dim=1))
+        outputs: torch.Tensor = self.output(torch.cat(values, dim=1))
+        return outputs
 
     def predict(self, landmarks: torch.Tensor) -> torch.Tensor:
         """Return profiles × targets."""
-        return self(landmarks)
+        return self.forward(landmarks)
