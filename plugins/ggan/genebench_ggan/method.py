@@ -55,10 +55,10 @@ class GGAN(Method):
     ) -> Mapping[str, Model]:
         """Train once, and return the model of the best epoch for each validation set."""
 
-        def create() -> GGANLearner:
+        def create(params: Mapping[str, Any]) -> GGANLearner:
             n_landmarks = len(train.landmark_genes)
             n_targets = len(train.target_genes)
-            return GGANLearner(n_landmarks, n_targets, self.params, context)
+            return GGANLearner(n_landmarks, n_targets, params, context)
 
         results = run_training(create, train, validation_sets, context, self.params)
         return {name: self._model(trained, context.device) for name, trained in results.items()}
