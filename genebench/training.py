@@ -10,12 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genebench.methods.training.adam import adam_in_one_pass
     from genebench.methods.training.errors import DivergedError, OutOfMemoryError
     from genebench.methods.training.learner import Learner, generator
     from genebench.methods.training.loop import Trained, train
     from genebench.methods.training.noise import bernoulli
     from genebench.methods.training.params import training_params
-    from genebench.methods.training.precision import DTYPES, Weight
+    from genebench.methods.training.precision import DTYPES, Weight, product
 
 __all__ = [
     "DTYPES",
@@ -24,8 +25,10 @@ __all__ = [
     "OutOfMemoryError",
     "Trained",
     "Weight",
+    "adam_in_one_pass",
     "bernoulli",
     "generator",
+    "product",
     "train",
     "training_params",
 ]
@@ -37,8 +40,10 @@ _MODULES = {
     "OutOfMemoryError": "errors",
     "Trained": "loop",
     "Weight": "precision",
+    "adam_in_one_pass": "adam",
     "bernoulli": "noise",
     "generator": "learner",
+    "product": "precision",
     "train": "loop",
     "training_params": "params",
 }

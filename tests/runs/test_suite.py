@@ -138,6 +138,16 @@ STEPS = (
     ("L1, consistency", "L1, consistency, adversary", {"adv"}),
     ("L1, consistency, adversary", "+ mask: GGAN (fc)", {"mask_start"}),
     ("+ mask: GGAN (fc)", "+ dense: GGAN", {"dense", "output_sees"}),
+    ("+ dense: GGAN", "GGAN, layers added", {"combine"}),
+    ("+ dense: GGAN", "GGAN, absolute error summed", {"adv", "cons"}),
+    ("+ dense: GGAN", "GGAN, consistency without gradient", {"cons_gradient"}),
+    ("+ dense: GGAN", "GGAN, one mask an epoch, to 0.99", {"mask_refresh", "mask_end"}),
+    ("+ dense: GGAN", "GGAN, leaky output of D", {"disc_output"}),
+    (
+        "+ dense: GGAN",
+        "Expresto's reading",
+        {"combine", "adv", "cons", "cons_gradient", "mask_refresh", "mask_end", "disc_output"},
+    ),
 )
 ADVERSARY = {"gan", "loss_scale", "disc_units", "disc_rate"}
 """What only tells an adversary how to play: without one it is without effect."""

@@ -21,10 +21,10 @@ from genebench._util.files import make_readable, sweep, temporary_folder
 from genebench.errors import describe, some
 from genebench.methods.training.errors import CheckpointError
 
-CHECKPOINT_FORMAT = "2"
+CHECKPOINT_FORMAT = "3"
 """Version of the content. It is part of the identity: a checkpoint of another version is not used.
 
-2: the header's key is ``history``.
+2: the header's key is ``history``. 3: the header has the precision.
 """
 
 
@@ -36,17 +36,21 @@ class Checkpoint:
         # JSON turns tuples into lists. Both sides of a comparison must have passed through it.
         self._identity = json.loads(json.dumps({**identity, "format": CHECKPOINT_FORMAT}))
 
-    def write(self, tensors: Mapping[str, torch.Tensor], history: Mapping[str, Any]) -> None:
+    def write(
+        self, tensors: Mapping[str, torch.Tensor], history: Mapping[str, Any], precision: str
+    ) -> None:
         """Replace the checkpoint.
 
         Args:
             tensors: name → values.
             history: what JSON can hold, returned by :meth:`read`.
+            precision: precision of matrix products, returned by :meth:`precision`.
 
         Raises:
             OSError: it cannot be written. The previous checkpoint is intact.
         """
         header = {"identity": json.dumps(self._identity), "history": json.dumps(history)}
+        header["precision"] = precision
         folder = self.path.parent
         sweep(folder, ".*.tmp")
         # Not atomic_write: safetensors writes to a path, not to a stream.
@@ -61,6 +65,19 @@ class Checkpoint:
                 os.fsync(stream.fileno())
             make_readable(temporary)
             temporary.replace(self.path)
+
+    def precision(self) -> str | None:
+        """Return the precision of the run that wrote the checkpoint, or None.
+
+        It is None as well if the checkpoint is damaged, or another run's: :meth:`read` raises then.
+        """
+        try:
+            with safe_open(self.path, "pt") as stored:
+                header = stored.metadata() or {}
+                self._check(json.loads(header["identity"]))
+                return str(header["precision"])
+        except (CheckpointError, SafetensorError, OSError, KeyError, TypeError, ValueError):
+            return None
 
     def read(self, device: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         """Return the tensors and the history, or None if there is no checkpoint.

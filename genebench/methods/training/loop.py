@@ -23,6 +23,7 @@ from genebench._util.stopping import StoppedError
 from genebench.data.profiles import Profiles
 from genebench.errors import some
 from genebench.method import Context, Curve
+from genebench.methods.training.auto_precision import choose_precision
 from genebench.methods.training.batches import Source, sources
 from genebench.methods.training.checkpoint import Checkpoint
 from genebench.methods.training.errors import CheckpointError, DivergedError, memory_advice
@@ -51,7 +52,8 @@ class Trained:
 
     Attributes:
         weights: for each part, its tensors after its best epoch.
-        choices: the best epoch (of each part) and the validation MAE over all genes.
+        choices: the best epoch (of each part), the validation MAE over all genes, and under
+            ``precision=auto`` the precision.
         notes: remarks for the reader of the result.
         curves: ``learning``: epoch, losses, and MAE on the validation set.
     """
@@ -62,8 +64,12 @@ class Trained:
     curves: Mapping[str, Curve]
 
 
+Create = Callable[[Mapping[str, Any]], Learner]
+"""Function of parameters that makes the networks, with their first weights."""
+
+
 def train(
-    create: Callable[[], Learner],
+    create: Create,
     profiles: Profiles,
     validation_sets: Mapping[str, Profiles],
     context: Context,
@@ -72,7 +78,8 @@ def train(
     """Train, and keep the best epoch for each validation set.
 
     Args:
-        create: function that makes the networks. It is called once.
+        create: function that makes the networks from parameters: ``params``, with the precision in
+            effect. It is called once, and several times under ``precision=auto``.
         profiles: the training profiles.
         validation_sets: validation sets by name.
         context: seed, device, progress, and the folder for checkpoints, if any.
@@ -83,7 +90,7 @@ def train(
         OutOfMemoryError: the device has too little memory.
     """
     with memory_advice(context.device, params):
-        return _Training(create(), profiles, validation_sets, context, params).run()
+        return _Training(create, profiles, validation_sets, context, params).run()
 
 
 class _Training:
@@ -97,31 +104,59 @@ class _Training:
         validation_sets: validation set → its source.
         monitored: positions of the training profiles that are evaluated after each epoch.
         steps: mini-batches in an epoch.
+        precision: precision of matrix products, never ``auto``.
+        checkpoint: the checkpoint of the run, or None without a folder for it.
     """
 
     def __init__(
         self,
-        learner: Learner,
+        create: Create,
         profiles: Profiles,
         validation_sets: Mapping[str, Profiles],
         context: Context,
         params: Mapping[str, Any],
     ) -> None:
-        self.learner, self.context, self.params = learner, context, params
-        widths = [int(part.stop - part.start) for part in learner.parts]
-        self.history = TrainingHistory.start(widths, validation_sets)
+        self.context, self.params = context, params
         self.best_weights: dict[tuple[int, int], Tensors] = {}
         self.notes: list[str] = []
-        self.checkpoint = _checkpoint(learner, profiles, context, params)
         all_sets = [profiles, *validation_sets.values()]
         self.train, *others = sources(all_sets, context.device, params["storage"])
         self.validation_sets = dict(zip(validation_sets, others, strict=True))
+        self.steps = math.ceil(len(profiles) / params["batch"])
+        self.learner = self._learner(create, profiles)
+        widths = [int(part.stop - part.start) for part in self.learner.parts]
+        self.history = TrainingHistory.start(widths, validation_sets)
         order = torch.randperm(len(profiles), generator=generator(context.seed, "monitored"))
         # Ascending positions are read faster when profiles are streamed from disk.
-        self.monitored = order[: learner.monitored].sort().values
-        self.steps = math.ceil(len(profiles) / params["batch"])
+        self.monitored = order[: self.learner.monitored].sort().values
         self._reported_at = self._checkpoint_at = time.monotonic()
         self._checkpoint_cost = 0.0
+
+    def _learner(self, create: Create, profiles: Profiles) -> Learner:
+        """Return the networks, and set the precision and the checkpoint."""
+
+        def made(precision: str) -> Learner:
+            return create({**self.params, "precision": precision})
+
+        is_open = self.params["precision"] == "auto"
+        self.precision = "float32" if is_open else self.params["precision"]
+        learner = made(self.precision)
+        self.checkpoint = _checkpoint(learner, profiles, self.context, self.params)
+        if not is_open:
+            return learner
+        del learner  # Two large networks may not fit into memory together.
+        stored = self.checkpoint.precision() if self.checkpoint else None
+        # A run continues in the precision in which it began, also on another machine.
+        self.precision = stored or self._choose_precision(made)
+        return made(self.precision)
+
+    def _choose_precision(self, made: Callable[[str], Learner]) -> str:
+        # A deviation from the mean takes two profiles.
+        rows = torch.arange(min(len(self.train), max(2, self.params["batch"])))
+        (batch,) = self.train.batches(rows, len(rows))
+        precision, notes = choose_precision(made, batch, self.context.device)
+        self.notes += notes
+        return precision
 
     def run(self) -> dict[str, Trained]:
         """Train to the end, and return the result for each validation set.
@@ -211,9 +246,11 @@ class _Training:
 
     def _result(self, name: str) -> Trained:
         bests = enumerate(self.history.best[name])
+        is_open = self.params["precision"] == "auto"
+        precision: dict[str, Value] = {"precision": self.precision} if is_open else {}
         return Trained(
             weights=[self.best_weights[part, best.epoch] for part, best in bests],
-            choices=self.history.choices(name),
+            choices=self.history.choices(name) | precision,
             notes=(*self.notes, *self.history.notes(name)),
             curves={"learning": self.history.learning(name)},
         )
@@ -226,7 +263,8 @@ class _Training:
         if self.checkpoint is None or (is_recent and not at_once):
             return
         try:
-            self.checkpoint.write(self._all_tensors(), self.history.to_checkpoint())
+            history = self.history.to_checkpoint()
+            self.checkpoint.write(self._all_tensors(), history, self.precision)
         except OSError as error:
             # A full disk must not cost the training: only its continuation is at stake.
             self._note(f"No checkpoint could be written ({error.strerror or error}).")

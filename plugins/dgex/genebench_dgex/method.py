@@ -27,10 +27,10 @@ class DGEX(Method):
     ) -> Mapping[str, Model]:
         """Train once, and return the model of the best epochs for each validation set."""
 
-        def create() -> DGEXLearner:
+        def create(params: Mapping[str, Any]) -> DGEXLearner:
             n_landmarks = len(train.landmark_genes)
             n_targets = len(train.target_genes)
-            return DGEXLearner(n_landmarks, n_targets, self.params, context)
+            return DGEXLearner(n_landmarks, n_targets, params, context)
 
         results = run_training(create, train, validation_sets, context, self.params)
         return {name: _model(trained, context.device) for name, trained in results.items()}

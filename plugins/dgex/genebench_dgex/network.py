@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from torch.nn.functional import linear
 
-from genebench.training import Weight, bernoulli
+from genebench.training import Weight, bernoulli, product
 
 OUTPUT_BOUND = 1e-4
 """Half-width of the uniform distribution of the first output weights."""
@@ -108,7 +107,7 @@ class Network:
         return residual.square().sum()
 
     def _linear(self, layer: int, inputs: torch.Tensor) -> torch.Tensor:
-        return linear(inputs, self.weights[layer].fast, self.biases[layer].to(self.dtype))
+        return product(inputs, self.weights[layer].fast, self.biases[layer].to(self.dtype))
 
     def _mask(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return a mask of inverted dropout: 0, or 1 over the share that is kept."""

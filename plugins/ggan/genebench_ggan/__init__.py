@@ -44,6 +44,11 @@ DENSE = (
         name="output_sees", default="all", choices=("all", "last"),
         help="layers that the output layer sees: landmarks and all hidden ones, or the last alone",
     ),
+    Param(
+        name="combine", default="concat", choices=("concat", "add"),
+        help="how a layer sees several hidden layers: concatenated, with the landmarks, or added "
+        "(without the landmarks)",
+    ),
 )  # fmt: skip
 CONSISTENCY = (
     # With 10, on small data, the generator hardly responds to its input (README.md).
@@ -51,6 +56,10 @@ CONSISTENCY = (
         name="cons", default=10.0, minimum=0.0,
         help="weight λ of the consistency of two dropout passes (0: one pass, no consistency loss)",
         presets={"small": 0.1},
+    ),
+    Param(
+        name="cons_gradient", default="both", choices=("both", "none"),
+        help="passes that the consistency loss trains: both, or none (it is only reported)",
     ),
 )  # fmt: skip
 ADVERSARY = (
@@ -64,14 +73,19 @@ ADVERSARY = (
     ),
     # As printed, the adversarial loss outweighs the absolute one on small data (README.md).
     Param(
-        name="loss_scale", default="paper", choices=("paper", "batchmean", "mean"),
+        name="loss_scale", default="paper", choices=("paper", "batchmean", "mean", "l1sum"),
         help="scale of the adversarial loss: as printed (summed over the batch, while the others "
-        "are summed over genes), averaged over the batch, or all averaged over both",
+        "are summed over genes), averaged over the batch, or all averaged over both. l1sum: the "
+        "absolute error alone is summed over the batch, and the others are averaged over it",
         presets={"small": "batchmean"},
     ),
     Param(
         name="disc_units", default=3000, minimum=1,
         help="hidden units of the discriminator", presets={"tiny": 50, "small": 1000},
+    ),
+    Param(
+        name="disc_output", default="linear", choices=("linear", "leaky"),
+        help="output of the discriminator: linear, or through a leaky ReLU of the same slope",
     ),
     Param(
         name="disc_rate", default=1.0, minimum=0.0,
@@ -91,6 +105,10 @@ MASK = (
     Param(
         name="mask_as_input", default=False,
         help="give the discriminator the mask as further inputs",
+    ),
+    Param(
+        name="mask_refresh", default="step", choices=("step", "epoch"),
+        help="draw a mask for each step, or one for all steps of an epoch",
     ),
 )  # fmt: skip
 # Learning rates, epochs and batch of the paper are those of §4.1.4.

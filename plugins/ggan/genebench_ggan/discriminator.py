@@ -16,7 +16,7 @@ from genebench_ggan.optimisers import Adam
 
 
 class Discriminator:
-    """A network of one hidden layer over landmarks and masked targets, with one linear output.
+    """A network of one hidden layer over landmarks and masked targets, with one output.
 
     Args:
         n_landmarks: landmarks of a profile.
@@ -40,21 +40,31 @@ class Discriminator:
             device=context.device,
             random=generator(context.seed, "discriminator"),
         )
+        self._activate_output = activation(params) if params["disc_output"] == "leaky" else None
         self._optimiser = Adam(self.network.trainable)
 
     def begin_epoch(self, epoch: int, share_shown: float) -> None:
         """Seed the masks of an epoch, and set the share of targets that they show."""
         self.share_shown = share_shown
         self._random = generator(self._context.seed, f"mask {epoch}", self._context.device)
+        self._mask_of_epoch: torch.Tensor | None = None
         self.network.refresh()
 
     def mask(self, targets: torch.Tensor) -> torch.Tensor:
-        """Return a fresh mask m of Eq. 4, profiles × targets, drawn gene by gene.
+        """Return a mask m of Eq. 4, profiles × targets, drawn gene by gene.
+
+        It is fresh, or the one of the epoch.
 
         Its values are 0, and 1/q where q is the share shown, so that inputs keep their scale. The
         text prints 1/p_mask. There, p_mask is the share of zeros, which would not keep it.
         """
-        return bernoulli(targets.shape, self.share_shown, self._random, self.network.dtype)
+        share, random, dtype = self.share_shown, self._random, self.network.dtype
+        if self._params["mask_refresh"] == "step":
+            return bernoulli(targets.shape, share, random, dtype)
+        if self._mask_of_epoch is None:
+            shape = torch.Size([self._params["batch"], targets.shape[1]])
+            self._mask_of_epoch = bernoulli(shape, share, random, dtype)
+        return self._mask_of_epoch[: len(targets)]
 
     def step(
         self,
@@ -71,7 +81,7 @@ class Discriminator:
         """
         inputs = [self._inputs(landmarks, targets, mask) for targets in (real, fake)]
         caches: list[LayerCache] = []
-        outputs = self.network(torch.cat(inputs), caches)
+        outputs = self._outputs(torch.cat(inputs), caches)
         loss = self._losses.discriminator(*outputs.chunk(2))
         gradients = self.network.gradients(loss, caches)
         self._optimiser.step(gradients, rate * self._params["disc_rate"])
@@ -81,7 +91,13 @@ class Discriminator:
         self, landmarks: torch.Tensor, fake: torch.Tensor, mask: torch.Tensor
     ) -> torch.Tensor:
         """Return the generator's adversarial loss. Its gradient flows back to ``fake``."""
-        return self._losses.generator(self.network(self._inputs(landmarks, fake, mask)))
+        return self._losses.generator(self._outputs(self._inputs(landmarks, fake, mask)))
+
+    def _outputs(
+        self, inputs: torch.Tensor, caches: list[LayerCache] | None = None
+    ) -> torch.Tensor:
+        outputs = self.network(inputs, caches)
+        return outputs if self._activate_output is None else self._activate_output(outputs)
 
     def _inputs(
         self, landmarks: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor

@@ -29,13 +29,13 @@ derivatives, and whole steps with the plain ``torch.nn`` networks in ``tests/ref
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch.nn.functional import linear
 
-from genebench.training import Weight
+from genebench.training import Weight, product
 
 Gradient = Callable[[slice], torch.Tensor]
 """Some rows of a gradient, computed on demand."""
@@ -85,9 +85,11 @@ class FastLinear:
         """Return the layer's output for profiles × inputs, with the values its gradients need."""
         bias = self.trainable["bias"].master.to(self._dtype)
         if "gain" not in self.trainable:
-            y = linear(x, self.weight.fast, bias)
+            y = product(x, self.weight.fast, bias)
             return LayerCache(x, y, y, bias.new_empty(0))
-        z, norm = linear(x, self.weight.fast), row_norms(self.weight.master)
+        z, norm = product(x, self.weight.fast), self.weight.norms
+        if norm is None:
+            norm = row_norms(self.weight.master)
         scale = self.trainable["gain"].master / norm
         return LayerCache(x, z, torch.addcmul(bias, z, scale.to(self._dtype)), norm)
 
@@ -102,18 +104,21 @@ class FastLinear:
         v = self.weight.master
         db = dy.sum(dim=0, dtype=v.dtype)
         if "gain" not in self.trainable:
-            return [_WeightGradient(dy, cache.x, v), db.__getitem__]
+            return [WeightGradient(dy, cache.x, v), db.__getitem__]
         g, norm = self.trainable["gain"].master, cache.norm
         dg = (dy * cache.z).sum(dim=0, dtype=v.dtype) / norm
         # g dg / ‖v‖² is s (Σ dy z) / ‖v‖², the factor of v in the second term of dv.
-        dv = _WeightGradient(dy * (g / norm).to(dy.dtype), cache.x, v, g * dg / norm.square())
+        dv = WeightGradient(dy * (g / norm).to(dy.dtype), cache.x, v, g * dg / norm.square())
         return [dv, db.__getitem__, dg.__getitem__]
 
 
-class _WeightGradient:
-    """Rows of ``dyᵀ x − radial · v``, in the type of v.
+class WeightGradient:
+    """The gradient ``dyᵀ x − radial · v`` of v.
 
     It reads v when it is called, so it must be called for a row before that row is updated.
+
+    Attributes:
+        radial: factor of v for each row, or None for 0.
     """
 
     def __init__(
@@ -121,13 +126,20 @@ class _WeightGradient:
     ) -> None:
         # On the CPU, products of a transposed bfloat16 matrix take two to four times as long as
         # those of contiguous rows (benchmarks/README.md).
-        self._dy_rows, self._x, self._v, self._radial = dy.T.contiguous(), x, v, radial
+        self._dy_rows, self._x, self._v, self.radial = dy.T.contiguous(), x, v, radial
 
     def __call__(self, rows: slice) -> torch.Tensor:
+        """Return rows of the gradient, in the type of v."""
         gradient = (self._dy_rows[rows] @ self._x).to(self._v.dtype)
-        if self._radial is None:
+        if self.radial is None:
             return gradient
-        return gradient.addcmul_(self._v[rows], self._radial[rows, None], value=-1)
+        return gradient.addcmul_(self._v[rows], self.radial[rows, None], value=-1)
+
+    def first_term(self, rows: slice, scratch: torch.Tensor) -> torch.Tensor:
+        """Return rows of ``dyᵀ x`` in the type of x, written to ``scratch``, a vector."""
+        dy_rows = self._dy_rows[rows]
+        shape = len(dy_rows), self._x.shape[1]
+        return torch.mm(dy_rows, self._x, out=scratch[: math.prod(shape)].view(shape))
 
 
 def row_norms(v: torch.Tensor) -> torch.Tensor:

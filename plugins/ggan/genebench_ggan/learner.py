@@ -11,7 +11,7 @@ from genebench import Context
 from genebench.training import DTYPES, Learner, generator
 from genebench_ggan.discriminator import Discriminator
 from genebench_ggan.fast_linear import LayerCache
-from genebench_ggan.losses import ADVERSARIAL_SCALE, ERRORS, consistency
+from genebench_ggan.losses import ADVERSARIAL_SCALE, CONSISTENCY_SCALE, ERRORS, consistency
 from genebench_ggan.network import Dropout, Network, activation, dense_layers
 from genebench_ggan.optimisers import OPTIMISERS
 
@@ -34,6 +34,7 @@ class GGANLearner(Learner):
         self.network = Network(
             [n_landmarks, *[params["units"]] * params["layers"], n_targets],
             dense=dense_layers(params),
+            combine=params["combine"],
             activate=activation(params),
             norm=params["norm"],
             dtype=DTYPES[params["precision"]],
@@ -50,8 +51,11 @@ class GGANLearner(Learner):
             self.advice += f" or adv (now {params['adv']:g})"
         # Without dropout both passes would be the same, and the consistency loss 0.
         self._passes = 2 if params["cons"] and params["dropout"] else 1
-        scale = ADVERSARIAL_SCALE[params["loss_scale"]]
-        self._loss_weights = {"cons": params["cons"], "adv": params["adv"] * scale}
+        scale = params["loss_scale"]
+        self._loss_weights = {
+            "cons": params["cons"] * CONSISTENCY_SCALE[scale],
+            "adv": params["adv"] * ADVERSARIAL_SCALE[scale],
+        }
 
     def begin_epoch(self, epoch: int) -> None:
         """Set the learning rate and the mask's share, and seed dropout and masks."""
@@ -100,6 +104,8 @@ class GGANLearner(Learner):
         terms = {error: ERRORS[error](inferred, targets)}
         if len(passes) > 1:
             terms["cons"] = consistency(*passes)
+            if self._params["cons_gradient"] == "none":
+                terms["cons"] = terms["cons"].detach()
         reported = {}
         if self.discriminator:
             # One mask for real and inferred profiles, and for both networks' steps (§3.2).

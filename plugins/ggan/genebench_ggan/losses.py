@@ -14,14 +14,23 @@ from torch.nn.functional import l1_loss, mse_loss, softplus
 
 ERRORS = {"l1": l1_loss, "mse": mse_loss}
 """Loss of predictions against truth: absolute error (Eq. 5), or squared error (D-GEX's)."""
-ADVERSARIAL_SCALE = {"paper": 200 / 9520, "batchmean": 1 / 9520, "mean": 1.0}
+ADVERSARIAL_SCALE = {
+    "paper": 200 / 9520,
+    "batchmean": 1 / 9520,
+    "mean": 1.0,
+    "l1sum": 1 / (200 * 9520),
+}
 """Factor of the mean adversarial loss, beside absolute error and consistency averaged over genes.
 
 As printed, Eqs. 5 and 6 are means over the batch of sums over 9,520 genes, and Eq. 13 is a sum over
 a batch of 200. ``paper`` divides all of them by 9,520. ``batchmean`` also takes the batch's mean of
-Eq. 13. ``mean`` averages everything. So the balance depends neither on the batch nor on the number
-of genes.
+Eq. 13. ``mean`` averages everything. ``l1sum`` sums Eq. 5 over the batch, too, takes the batch's
+mean of Eqs. 6 and 13, and divides by 200 · 9,520. So the balance depends neither on the batch nor
+on the number of genes.
 """
+
+CONSISTENCY_SCALE = {"paper": 1.0, "batchmean": 1.0, "mean": 1.0, "l1sum": 1 / 200}
+"""Factor of the consistency averaged over batch and genes, by the same reasoning."""
 
 
 def consistency(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

@@ -26,12 +26,16 @@ WITHOUT: dict[str, Value] = {
     "error": "l1",
     "dense": False,
     "output_sees": "last",
+    "combine": "concat",
     "cons": 0.0,
+    "cons_gradient": "both",
     "adv": 0.0,
     "loss_scale": "paper",
+    "disc_output": "linear",
     "mask_start": 1.0,
     "mask_end": 1.0,
     "mask_as_input": False,
+    "mask_refresh": "step",
 }
 """Values of parameters that a method does not declare. Each turns one ingredient off."""
 
@@ -55,10 +59,10 @@ class GGAN(Method):
     ) -> Mapping[str, Model]:
         """Train once, and return the model of the best epoch for each validation set."""
 
-        def create() -> GGANLearner:
+        def create(params: Mapping[str, Any]) -> GGANLearner:
             n_landmarks = len(train.landmark_genes)
             n_targets = len(train.target_genes)
-            return GGANLearner(n_landmarks, n_targets, self.params, context)
+            return GGANLearner(n_landmarks, n_targets, params, context)
 
         results = run_training(create, train, validation_sets, context, self.params)
         return {name: self._model(trained, context.device) for name, trained in results.items()}
@@ -98,6 +102,7 @@ class Generator(Model):
         self._tensors, self._device = tensors, device
         self.n_parameters = sum(tensor.numel() for tensor in tensors.values())
         self._dense, self._activate = dense_layers(params), activation(params)
+        self._combine = params["combine"]
         self._layers = [
             partial(linear, weight=tensors[f"weight.{index}"], bias=tensors[f"bias.{index}"])
             for index in range(len(self._dense))
@@ -108,7 +113,7 @@ class Generator(Model):
         # torch warns of arrays that are read-only, and refuses negative strides.
         array = np.require(landmarks, requirements=["C", "W"])
         inputs = torch.from_numpy(array).to(self._device)
-        outputs = forward(self._layers, self._dense, self._activate, inputs)
+        outputs = forward(self._layers, self._dense, self._activate, inputs, self._combine)
         values: NDArray[np.float32] = outputs.cpu().numpy()
         return values
 

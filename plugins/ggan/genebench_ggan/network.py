@@ -33,15 +33,18 @@ def dense_layers(params: Mapping[str, Any]) -> tuple[bool, ...]:
     return (*[params["dense"]] * params["layers"], params["output_sees"] == "all")
 
 
-def layer_shapes(widths: Sequence[int], dense: Sequence[bool]) -> list[tuple[int, int]]:
+def layer_shapes(
+    widths: Sequence[int], dense: Sequence[bool], combine: str = "concat"
+) -> list[tuple[int, int]]:
     """Return outputs × inputs of each layer.
 
     Args:
         widths: inputs of the network, units of each hidden layer, outputs.
         dense: for each layer, whether it is densely connected.
+        combine: ``concat`` or ``add``, for densely connected layers.
     """
     return [
-        (width, sum(widths[:layer]) if is_dense else widths[layer - 1])
+        (width, sum(widths[:layer]) if is_dense and combine == "concat" else widths[layer - 1])
         for layer, (width, is_dense) in enumerate(zip(widths[1:], dense, strict=True), start=1)
     ]
 
@@ -51,17 +54,24 @@ def forward(
     dense: Sequence[bool],
     activate: Function,
     inputs: torch.Tensor,
+    combine: str = "concat",
 ) -> torch.Tensor:
     """Return the network's outputs. ``activate`` follows every layer but the last."""
     *hidden, output = layers
     seen = [inputs]
     for layer, is_dense in zip(hidden, dense[:-1], strict=True):
-        seen.append(activate(layer(_layer_input(seen, is_dense))))
-    return output(_layer_input(seen, dense[-1]))
+        seen.append(activate(layer(_layer_input(seen, is_dense, combine))))
+    return output(_layer_input(seen, dense[-1], combine))
 
 
-def _layer_input(seen: Sequence[torch.Tensor], is_dense: bool) -> torch.Tensor:
-    return torch.cat(list(seen), dim=1) if is_dense and len(seen) > 1 else seen[-1]
+def _layer_input(seen: Sequence[torch.Tensor], is_dense: bool, combine: str) -> torch.Tensor:
+    """Return what a layer sees of the landmarks and the hidden layers before it."""
+    if not is_dense or len(seen) == 1:
+        return seen[-1]
+    if combine == "concat":
+        return torch.cat(list(seen), dim=1)
+    # The landmarks have another width than the hidden layers, so they cannot be added.
+    return torch.stack(list(seen[1:])).sum(dim=0)
 
 
 class Dropout:
@@ -86,6 +96,7 @@ class Network:
     Args:
         widths: inputs, units of each hidden layer, outputs.
         dense: for each layer, whether it is densely connected.
+        combine: how densely connected layers see hidden layers: ``concat`` or ``add``.
         activate: activation of hidden units.
         norm: ``weight`` or ``none``.
         dtype: float32 or bfloat16 (float64 in tests).
@@ -99,6 +110,7 @@ class Network:
         widths: Sequence[int],
         *,
         dense: Sequence[bool],
+        combine: str = "concat",
         activate: Function,
         norm: str,
         dtype: torch.dtype,
@@ -106,10 +118,11 @@ class Network:
         random: torch.Generator,
     ) -> None:
         self.dense, self.activate, self.dtype = dense, activate, dtype
+        self._combine = combine
         exact = torch.promote_types(dtype, torch.float32)
         self.layers = [
             FastLinear(_xavier(shape, exact, random).to(device), norm, dtype)
-            for shape in layer_shapes(widths, dense)
+            for shape in layer_shapes(widths, dense, combine)
         ]
 
     @property
@@ -138,7 +151,7 @@ class Network:
             return dropout(active) if dropout else active
 
         layers = [partial(_apply, layer, caches) for layer in self.layers]
-        outputs = forward(layers, self.dense, activate, inputs.to(self.dtype))
+        outputs = forward(layers, self.dense, activate, inputs.to(self.dtype), self._combine)
         return outputs.to(torch.promote_types(self.dtype, torch.float32))
 
     def gradients(self, loss: torch.Tensor, caches: Sequence[LayerCache]) -> list[Gradient]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch.optim.adam import adam
 
-from genebench.training import Weight
-from genebench_ggan.fast_linear import Gradient
+from genebench.training import Weight, adam_in_one_pass
+from genebench_ggan.fast_linear import Gradient, WeightGradient
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 """Adam's constants (§4.1.4)."""
@@ -32,15 +32,20 @@ class Optimiser(ABC):
     @torch.no_grad()
     def step(self, gradients: Sequence[Gradient], rate: float) -> None:
         """Update every weight along its gradient, at a learning rate."""
-        for index, (weight, gradient) in enumerate(zip(self._weights, gradients, strict=True)):
-            # Gradient, update and copy of a piece follow each other while caches hold it. A whole
-            # gradient would be new memory in each step, which a CPU gets at 1.2 GB/s
-            # (benchmarks/README.md).
-            for rows in _pieces(weight.master):
-                master = weight.master[rows]
-                self._update(index, rows, master, gradient(rows).to(master.dtype), rate)
-                if weight.fast is not weight.master:
-                    weight.fast[rows] = master
+        for index, gradient in enumerate(gradients):
+            self._step(index, gradient, rate)
+
+    def _step(self, index: int, gradient: Gradient, rate: float) -> None:
+        """Update one weight."""
+        weight = self._weights[index]
+        # Gradient, update and copy of a piece follow each other while caches hold it. A whole
+        # gradient would be new memory in each step, which a CPU gets at 1.2 GB/s
+        # (benchmarks/README.md).
+        for rows in _pieces(weight.master):
+            master = weight.master[rows]
+            self._update(index, rows, master, gradient(rows).to(master.dtype), rate)
+            if weight.fast is not weight.master:
+                weight.fast[rows] = master
 
     @abstractmethod
     def _update(
@@ -57,7 +62,7 @@ class Optimiser(ABC):
 
 
 class Adam(Optimiser):
-    """Adam with torch's fused kernel.
+    """Adam with torch's fused kernel, or in one pass where products on a CPU are bfloat16.
 
     Both moments are float32. In bfloat16 the second moment would not decay, as 0.999 times a
     bfloat16 number rounds to the number itself.
@@ -67,11 +72,34 @@ class Adam(Optimiser):
         super().__init__(weights)
         self._first, self._second = self._zeros(), self._zeros()
         self._steps = torch.zeros((), device=weights[0].master.device)
+        # Allocated once, for the reason given in Optimiser.
+        pieces = [
+            weight.master[next(_pieces(weight.master))]
+            for weight in weights
+            if _is_in_one_pass(weight)
+        ]
+        longest = max((piece.numel() for piece in pieces), default=0)
+        self._scratch = torch.empty(longest, dtype=torch.bfloat16)
 
     def step(self, gradients: Sequence[Gradient], rate: float) -> None:
         """Update every weight along its gradient, at a learning rate."""
         super().step(gradients, rate)
         self._steps += 1
+
+    def _step(self, index: int, gradient: Gradient, rate: float) -> None:
+        weight = self._weights[index]
+        if not (_is_in_one_pass(weight) and isinstance(gradient, WeightGradient)):
+            super()._step(index, gradient, rate)
+            return
+        radial = gradient.radial
+        if radial is None:
+            radial = torch.zeros(len(weight.master))
+        for rows in _pieces(weight.master):
+            adam_in_one_pass(
+                weight, rows, gradient.first_term(rows, self._scratch), radial[rows],
+                (self._first[index], self._second[index]), rate=rate, steps=int(self._steps) + 1,
+                betas=(BETA1, BETA2), epsilon=EPSILON,
+            )  # fmt: skip
 
     def _update(
         self, index: int, rows: slice, master: torch.Tensor, gradient: torch.Tensor, rate: float
@@ -111,6 +139,11 @@ class Momentum(Optimiser):
 
 OPTIMISERS: dict[str, type[Optimiser]] = {"adam": Adam, "sgd": Momentum}
 """Optimisers by their name in the parameter ``optimiser``."""
+
+
+def _is_in_one_pass(weight: Weight) -> bool:
+    """Return whether products with a weight are bfloat16 on a CPU."""
+    return weight.fast.dtype == torch.bfloat16 and weight.fast.device.type == "cpu"
 
 
 def _pieces(tensor: torch.Tensor) -> Iterator[slice]:

@@ -19,9 +19,9 @@ class PlainNetwork(nn.Module):
     Dropout masks are given, one for the inputs and one for each hidden layer.
     """
 
-    def __init__(self, tensors, dense, slope, norm):
+    def __init__(self, tensors, dense, slope, norm, combine="concat"):
         super().__init__()
-        self.dense, self.slope = dense, slope
+        self.dense, self.slope, self.combine = dense, slope, combine
         self.layers = nn.ModuleList()
         for index in range(len(dense)):
             weight = tensors[f"weight.{index}"].clone()
@@ -36,9 +36,17 @@ class PlainNetwork(nn.Module):
         *hidden, output = self.layers
         seen = [x * next(masks)]
         for layer, is_dense in zip(hidden, self.dense[:-1], strict=True):
-            value = layer(torch.cat(seen, dim=1) if is_dense else seen[-1])
+            value = layer(self.joined(seen) if is_dense else seen[-1])
             seen.append(torch.where(value > 0, value, self.slope * value) * next(masks))
-        return output(torch.cat(seen, dim=1) if self.dense[-1] else seen[-1])
+        return output(self.joined(seen) if self.dense[-1] else seen[-1])
+
+    def joined(self, seen):
+        if self.combine == "concat":
+            return torch.cat(seen, dim=1)
+        total = seen[1] if len(seen) > 1 else seen[0]
+        for hidden in seen[2:]:
+            total = total + hidden
+        return total
 
 
 class ReferenceGGAN:
@@ -50,7 +58,8 @@ class ReferenceGGAN:
     def __init__(self, learner):
         self.params = learner._params
         norm, slope = self.params["norm"], self.params["slope"]
-        self.generator = PlainNetwork(learner.weights(0), dense_layers(self.params), slope, norm)
+        dense, combine = dense_layers(self.params), self.params["combine"]
+        self.generator = PlainNetwork(learner.weights(0), dense, slope, norm, combine)
         network = learner.discriminator.network
         self.discriminator = PlainNetwork(network.parameters(), [False, False], slope, norm)
         self.generator_adam, self.discriminator_adam = (
@@ -61,7 +70,10 @@ class ReferenceGGAN:
     def judge(self, x, y, mask):
         """D(x, y·m)."""
         extra = [(mask > 0).double()] if self.params["mask_as_input"] else []
-        return self.discriminator(torch.cat([x, y * mask, *extra], dim=1), [1.0, 1.0])
+        output = self.discriminator(torch.cat([x, y * mask, *extra], dim=1), [1.0, 1.0])
+        if self.params["disc_output"] == "linear":
+            return output
+        return torch.where(output > 0, output, self.params["slope"] * output)
 
     def discriminator_loss(self, real, fake):
         """Eq. 13, first line, or minus Eq. 4."""
@@ -76,8 +88,10 @@ class ReferenceGGAN:
         return -torch.sigmoid(fake).log().mean()
 
     def step(self, x, y, masks, rate):
-        *dropout_masks, mask = masks
         n = len(x)
+        *dropout_masks, mask = masks
+        if self.params["mask_refresh"] == "epoch":
+            mask = mask[:n]
         halves = [[m[:n] for m in dropout_masks], [m[n:] for m in dropout_masks]]
         self.generator_adam.param_groups[0]["lr"] = rate
         self.discriminator_adam.param_groups[0]["lr"] = rate * self.params["disc_rate"]
@@ -87,9 +101,16 @@ class ReferenceGGAN:
         self.discriminator_loss(real, fake).backward()
         self.discriminator_adam.step()
         self.generator_adam.zero_grad()
+        if self.params["cons_gradient"] == "none":
+            first_seen, second = first.detach(), second.detach()
+        else:
+            first_seen = first
         # Eqs. 5, 6 and 7, all divided by 9,520 genes, for a batch of 200.
         adversarial = self.adversarial_loss(self.judge(x, first, mask)) * 200 / 9520
-        l1, consistency = (first - y).abs().mean(), ((first - second) ** 2).mean()
+        l1, consistency = (first - y).abs().mean(), ((first_seen - second) ** 2).mean()
+        if self.params["loss_scale"] == "l1sum":
+            # The sum over batch and genes, beside means over the batch, again so divided.
+            adversarial, consistency = adversarial / 200**2, consistency / 200
         loss = l1 + self.params["cons"] * consistency + self.params["adv"] * adversarial
         loss.backward()
         self.generator_adam.step()

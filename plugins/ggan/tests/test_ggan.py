@@ -25,7 +25,13 @@ from genebench.training import DTYPES, DivergedError, bernoulli
 from genebench_ggan import genebench_methods
 from genebench_ggan.fast_linear import FastLinear
 from genebench_ggan.learner import GGANLearner
-from genebench_ggan.losses import ADVERSARIAL_LOSSES, ADVERSARIAL_SCALE, ERRORS, consistency
+from genebench_ggan.losses import (
+    ADVERSARIAL_LOSSES,
+    ADVERSARIAL_SCALE,
+    CONSISTENCY_SCALE,
+    ERRORS,
+    consistency,
+)
 from genebench_ggan.method import plain_weights
 from genebench_ggan.network import Dropout, Network, dense_layers, layer_shapes
 from genebench_ggan.optimisers import OPTIMISERS
@@ -173,6 +179,8 @@ def test_losses_are_those_printed_divided_by_the_number_of_genes():
     truth, first_pass, second_pass = random.normal(size=(3, 200, 9520))
     verdicts = random.normal(size=200)
     l1 = np.abs(truth - first_pass).sum(axis=1).mean()
+    squares_of_passes = ((first_pass - second_pass) ** 2).sum(axis=1)
+    l1_sum = 200 * l1
     cons = ((first_pass - second_pass) ** 2).sum(axis=1).mean()
     tensors = map(torch.from_numpy, (truth, first_pass, second_pass, verdicts))
     y, first, second, fake = tensors
@@ -184,8 +192,12 @@ def test_losses_are_those_printed_divided_by_the_number_of_genes():
         ("paper", ((verdicts - 1) ** 2).sum() / 9520),
         ("batchmean", ((verdicts - 1) ** 2).mean() / 9520),
         ("mean", ((verdicts - 1) ** 2).mean()),
+        ("l1sum", ((verdicts - 1) ** 2).mean() / l1_sum * float(found_l1)),
     ):
         assert ADVERSARIAL_SCALE[scale] * adversarial == pytest.approx(printed)
+    ratio = squares_of_passes.mean() / l1_sum
+    weighted = CONSISTENCY_SCALE["l1sum"] * float(found_cons) / float(found_l1)
+    assert weighted == pytest.approx(ratio)
     squares = float(ERRORS["mse"](first, y))
     assert squares == pytest.approx(((truth - first_pass) ** 2).mean())
 
@@ -269,6 +281,18 @@ def test_real_and_fake_are_shown_under_the_same_mask_which_is_fresh_in_each_step
     assert not torch.equal(*masks)
 
 
+def test_a_mask_of_an_epoch_serves_all_its_steps_and_short_batches():
+    learner = learner_of(mask_refresh="epoch", mask_start=0.5, batch=10)
+    masks = []
+    for epoch in (1, 2):
+        learner.begin_epoch(epoch)
+        masks.append([learner.discriminator.mask(torch.zeros(n, 11)) for n in (10, 10, 4)])
+    (first, again, short), (other, *_) = masks
+    assert torch.equal(first, again)
+    assert torch.equal(first[:4], short)
+    assert not torch.equal(first, other)
+
+
 def test_rate_and_mask_go_from_end_to_end_in_straight_lines():
     learner = learner_of(epochs=500, lr=5e-4, lr_end=1e-5, mask_start=0.1, mask_end=1.0)
     by_epoch = []
@@ -311,6 +335,19 @@ def test_the_published_generator_has_534_5_million_parameters():
 def test_the_output_may_see_the_last_layer_alone():
     shape = learner_of(output_sees="last", layers=3, units=5).weights(0)["weight.3"].shape
     assert tuple(shape) == (11, 5)
+
+
+def test_added_layers_are_no_wider_than_one():
+    tensors = learner_of(combine="add", layers=3, units=5).weights(0)
+    shapes = [tuple(tensors[f"weight.{index}"].shape) for index in range(4)]
+    assert shapes == [(5, 7), (5, 5), (5, 5), (11, 5)]
+
+
+def test_with_one_hidden_layer_adding_is_ggan_fc(parts, validation_sets):
+    changes = {"layers": 1, "epochs": 2}
+    added = fitted("ggan", parts, validation_sets, combine="add", **changes)["geo"]
+    connected = fitted("ggan-fc", parts, validation_sets, **changes)["geo"]
+    assert same(added, connected, parts["test"].landmarks)
 
 
 def test_the_paper_preset_is_what_the_paper_and_its_gaps_were_filled_with():
@@ -372,16 +409,39 @@ STRONG = {"adv": 20.0, "loss_scale": "paper", "cons": 0.5, "dropout": 0.2}
         ("ggan", {"layers": 3, "gan": "bce", "mask_as_input": True}),
         ("ggan", {"output_sees": "last", "norm": "none"}),
         ("ggan-fc", {"cons": 2.0, "adv": 7.0, "slope": 0.1, "disc_rate": 0.3}),
+        ("ggan", {"combine": "add", "layers": 3}),
+        ("ggan", {"combine": "add", "layers": 2, "output_sees": "last"}),
+        ("ggan", {"loss_scale": "l1sum", "cons": 100.0, "adv": 2e5}),
+        ("ggan", {"cons_gradient": "none"}),
+        ("ggan", {"disc_output": "leaky"}),
+        ("ggan", {"mask_refresh": "epoch", "mask_end": 0.99}),
+        (
+            "ggan",
+            {
+                "combine": "add",
+                "loss_scale": "l1sum",
+                "adv": 0.1,
+                "cons": 1.0,
+                "cons_gradient": "none",
+                "mask_refresh": "epoch",
+                "mask_end": 0.99,
+                "disc_output": "leaky",
+            },
+        ),
     ],
 )
 def test_steps_are_those_of_plain_autograd(name, changes, float64, drawn):
     learner = learner_of(name, **STRONG | changes)
-    peer = ReferenceGGAN(learner)
+    peer, kept = ReferenceGGAN(learner), None
     for epoch in (1, 2):
         learner.begin_epoch(epoch)
         for index in range(2):
             x, y = batch(10 - 3 * index, seed=10 * epoch + index)
             learner.step(x, y)
+            if learner._params["mask_refresh"] == "epoch":
+                # Drawn last in the epoch's first step, and not again.
+                kept = drawn.pop() if index == 0 else kept
+                drawn.append(kept)
             peer.step(x, y, drawn, learner.rate)
             drawn.clear()
     pairs = (
@@ -649,23 +709,23 @@ def test_a_model_saved_on_one_device_predicts_on_the_other(parts, validation_set
     near({"geo": restored}, {"geo": model}, parts["test"].landmarks)
 
 
-@pytest.mark.parametrize("norm", ["weight", "none"])
+@pytest.mark.parametrize("changes", [{"norm": "weight"}, {"norm": "none"}, {"combine": "add"}])
 @pytest.mark.parametrize("name", ["ggan", "ggan-fc"])
 def test_a_model_predicts_as_its_network_did_and_the_same_when_restored(
-    parts, validation_sets, name, norm
+    parts, validation_sets, name, changes
 ):
-    learner = learner_of(name, norm=norm, seed=5)
+    learner = learner_of(name, **changes, seed=5)
     learner.begin_epoch(1)
     x, y = (value.float() for value in batch())
     for _ in range(3):
         learner.step(x, y)
     plain = {key: value.numpy() for key, value in plain_weights(learner.weights(0)).items()}
-    restored = quick(name, norm=norm).restore(plain, Context())
+    restored = quick(name, **changes).restore(plain, Context())
     np.testing.assert_allclose(
         restored.predict(x.numpy()), learner.predict(x), rtol=1e-5, atol=1e-6
     )
-    model = fitted(name, parts, validation_sets, norm=norm)["geo"]
-    again = quick(name, norm=norm).restore(model.tensors(), Context())
+    model = fitted(name, parts, validation_sets, **changes)["geo"]
+    again = quick(name, **changes).restore(model.tensors(), Context())
     assert same(model, again, parts["test"].landmarks)
     assert {key.split(".")[0] for key in model.tensors()} == {"weight", "bias"}
 

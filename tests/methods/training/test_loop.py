@@ -38,7 +38,7 @@ class Stopped(Exception):  # noqa: N818  stands for a kill
 
 def trained(validation_sets=SETS, *, context=None, learner=None, data=TRAIN, **changes):
     learner = learner or Linear()
-    return train(lambda: learner, data, validation_sets, context or Context(), PARAMS | changes)
+    return train(lambda _: learner, data, validation_sets, context or Context(), PARAMS | changes)
 
 
 def stopping_at(epoch, steps=4):
@@ -216,7 +216,7 @@ KILLED = """
     def progress(done, total, message):
         print(done // 4, flush=True)
         time.sleep(0.1)
-    loop.train(Linear, simulated(30), {{"geo": simulated(12, seed=1)}},
+    loop.train(lambda _: Linear(), simulated(30), {{"geo": simulated(12, seed=1)}},
                Context(scratch=Path({scratch!r}), progress=progress), PARAMS | {{"epochs": 40}})
 """
 
@@ -332,7 +332,7 @@ def test_a_run_may_continue_on_another_device(stored):
         loop._checkpoint(Linear(), TRAIN, Context(scratch=stored.parent, device=device), PARAMS)
         for device in ("cuda", "cpu")
     )
-    there.write(*here.read("cpu"))
+    there.write(*here.read("cpu"), "float32")
     assert here.read("cpu") is not None
 
 
@@ -347,11 +347,11 @@ def test_two_runs_at_the_same_checkpoint_never_mix(stored, monkeypatch):
     def interleaved(*arguments):
         monkeypatch.setattr(checkpoint, "save_file", save)
         save(*arguments)
-        theirs.write(tensors[1], {})
+        theirs.write(tensors[1], {}, "float32")
         assert torch.equal(ours.read("cpu")[0]["state/matrix"], tensors[1]["state/matrix"])
 
     monkeypatch.setattr(checkpoint, "save_file", interleaved)
-    ours.write(tensors[0], {})
+    ours.write(tensors[0], {}, "float32")
     assert torch.equal(ours.read("cpu")[0]["state/matrix"], tensors[0]["state/matrix"])
     assert list(stored.parent.iterdir()) == [stored]
 
@@ -423,7 +423,7 @@ def test_divergence_names_the_epoch_and_the_advice():
     ],
 )
 def test_memory_that_runs_out_names_what_to_turn(error):
-    def create():
+    def create(_):
         raise error
 
     with pytest.raises(OutOfMemoryError, match=r"batch \(now 8\), set precision=bfloat16, set"):
@@ -434,7 +434,7 @@ def test_memory_that_runs_out_names_what_to_turn(error):
 
 
 def test_other_errors_pass_unchanged():
-    def create():
+    def create(_):
         raise RuntimeError("shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="shapes"):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genebench.methods.training import precision
-from genebench.methods.training.precision import Weight
+from genebench.methods.training.precision import Weight, product
 
 
 def test_float32_needs_no_copy():
@@ -41,3 +41,23 @@ def test_refresh_follows_a_master_that_was_written_to():
     weight.master.fill_(2)
     weight.refresh()
     assert (weight.fast == 2).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_products_are_those_of_a_linear_layer_with_a_gradient_by_their_inputs(dtype, with_bias):
+    random = torch.Generator().manual_seed(0)
+    x, v, dy = (
+        torch.randn(shape, generator=random, dtype=torch.float64).to(dtype)
+        for shape in ((9, 40), (30, 40), (9, 30))
+    )
+    bias = torch.randn(30, generator=random).to(dtype) if with_bias else None
+    x.requires_grad_()
+    ours = product(x, v, bias)
+    exact = x.detach().double() @ v.double().T + (0 if bias is None else bias.double())
+    (dx,) = torch.autograd.grad(ours, x, dy)
+    rounding = {torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
+    assert ours.dtype == dtype
+    torch.testing.assert_close(ours.double(), exact, rtol=rounding, atol=5 * rounding)
+    expected = dy.double() @ v.double()
+    torch.testing.assert_close(dx.double(), expected, rtol=rounding, atol=5 * rounding)

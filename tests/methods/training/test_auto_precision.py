@@ -1,0 +1,148 @@
+"""``precision=auto``: where bfloat16 is fast, whether it is near enough, and runs that continue."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from toy import PARAMS, Linear, simulated
+
+from genebench import Context, Profiles
+from genebench.methods.training import auto_precision, loop
+from genebench.methods.training.auto_precision import has_matrix_units
+from genebench.methods.training.loop import train
+from genebench.methods.training.precision import DTYPES
+
+TRAIN = simulated(30)
+SETS = {"geo": simulated(12, seed=1)}
+
+
+class Stopped(Exception):  # noqa: N818  stands for a kill
+    """Ends a training from within."""
+
+
+class Rounded(Linear):
+    """The toy with products in a precision, from first weights that are not 0."""
+
+    def __init__(self, params):
+        super().__init__(lr=params["lr"])
+        self.dtype = DTYPES[params["precision"]]
+        self.matrix += torch.linspace(-1, 1, self.matrix.numel()).view(self.matrix.shape)
+
+    def step(self, landmarks, targets):
+        return super().step(landmarks.to(self.dtype).float(), targets)
+
+    def predict(self, landmarks):
+        return (landmarks.to(self.dtype) @ self.matrix.to(self.dtype)).float()
+
+
+def trained(precision, data=TRAIN, context=None):
+    params = PARAMS | {"precision": precision}
+    return train(Rounded, data, SETS, context or Context(), params)["geo"]
+
+
+def same(found, expected):
+    return found.curves == expected.curves
+
+
+@pytest.fixture
+def units(monkeypatch):
+    """A device with matrix units, or without them."""
+
+    def set_to(value):
+        monkeypatch.setattr(auto_precision, "has_matrix_units", lambda _: value)
+
+    set_to(True)
+    return set_to
+
+
+@pytest.mark.usefixtures("units")
+def test_bfloat16_is_taken_where_it_is_fast_and_near_and_the_result_says_so():
+    found = trained("auto")
+    assert same(found, trained("bfloat16"))
+    assert not same(found, trained("float32"))
+    assert found.choices["precision"] == "bfloat16"
+    assert not any("precision" in note for note in found.notes)
+
+
+def test_without_matrix_units_it_is_float32(units):
+    units(False)
+    found = trained("auto")
+    assert same(found, trained("float32"))
+    assert found.choices["precision"] == "float32"
+    assert found.notes[0] == "precision=auto took float32: cpu has no units for bfloat16."
+
+
+@pytest.mark.usefixtures("units")
+def test_it_is_float32_where_bfloat16_loses_the_landmarks():
+    """Numbers around 300 are whole and even in bfloat16. These differ by about 1."""
+    data = Profiles.from_arrays(TRAIN.landmarks + 300, TRAIN.targets)
+    params = PARAMS | {"lr": 1e-6}
+    found, exact = (
+        train(Rounded, data, {"geo": data}, Context(), params | {"precision": name})["geo"]
+        for name in ("auto", "float32")
+    )
+    assert same(found, exact)
+    assert found.choices["precision"] == "float32"
+    assert "the predictions of a step in bfloat16 differ by" in found.notes[0]
+
+
+@pytest.mark.usefixtures("units")
+def test_a_step_that_is_no_number_in_bfloat16_is_not_near():
+    class Broken(Rounded):
+        def predict(self, landmarks):
+            return super().predict(landmarks) * (1 if self.dtype == torch.float32 else np.nan)
+
+    found = train(Broken, TRAIN, SETS, Context(), PARAMS | {"precision": "auto"})["geo"]
+    assert found.choices["precision"] == "float32"
+
+
+@pytest.mark.usefixtures("units")
+def test_one_training_profile_is_too_few_to_compare():
+    assert trained("auto", data=simulated(1)).choices["precision"] == "float32"
+
+
+def test_a_fixed_precision_is_no_choice():
+    assert "precision" not in trained("bfloat16").choices
+
+
+def test_a_run_continues_in_its_precision_on_a_machine_that_would_choose_another(
+    tmp_path, monkeypatch, units
+):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_RATIO", 0.0)
+    steps = []
+
+    def stop(done, total, _):
+        steps.append(done)
+        if done == 12:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        trained("auto", context=Context(scratch=tmp_path, progress=stop))
+    units(False)
+    context = Context(scratch=tmp_path, progress=lambda done, *_: steps.append(done))
+    found = trained("auto", context=context)
+    assert steps == [4, 8, 12, 12, 16, 20]
+    assert same(found, trained("bfloat16"))
+    assert found.choices["precision"] == "bfloat16"
+
+
+@pytest.mark.usefixtures("units")
+def test_a_damaged_checkpoint_is_a_note_and_a_fresh_choice(tmp_path):
+    (tmp_path / "training.safetensors").write_bytes(b"no checkpoint")
+    found = trained("auto", context=Context(scratch=tmp_path))
+    assert found.choices["precision"] == "bfloat16"
+    assert "damaged checkpoint" in found.notes[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux lists the instructions")
+def test_matrix_units_are_those_that_linux_lists(monkeypatch):
+    listed = "amx_bf16" in Path("/proc/cpuinfo").read_text("utf-8")
+    assert has_matrix_units("cpu") is listed
+    # As with an older torch.
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert has_matrix_units("cpu") is listed
