@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from genebench import Context, Method, Model, Profiles, UserError
 from genebench_samplewise.loops import Indices, Matrix, Vector
-from genebench_samplewise.solver import solve, solve_by_gram
+from genebench_samplewise.solver import Stop, solve, solve_by_gram
 from genebench_samplewise.training import Mixture, TrainingSet
 
 PROFILES_PER_BLOCK = 256
@@ -41,13 +41,20 @@ class Setting(NamedTuple):
     intercept: bool
 
 
+class _Subset(NamedTuple):
+    """Some profiles of a validation set, by their positions."""
+
+    profiles: Profiles
+    positions: Indices
+
+
 class Solver:
     """The sample lasso on a training set."""
 
-    def __init__(self, training: TrainingSet, neighbours: int, gap: float, rounds: int) -> None:
+    def __init__(self, training: TrainingSet, neighbours: int, stop: Stop) -> None:
         self.training = training
         self._neighbours = neighbours
-        self._gap, self._rounds = gap, rounds
+        self._stop = stop
         self._means = training.landmarks.mean(1, dtype=np.float64)
         self._shared: dict[bool, tuple[Matrix, Vector]] = {}
 
@@ -90,14 +97,14 @@ class Solver:
         absolute = penalties * len(profile)
         if intercept in self._shared:
             rows, gram = self._shared[intercept]
-            solution = solve_by_gram(profile, rows, gram, absolute, self._gap, self._rounds)
+            solution = solve_by_gram(profile, rows, absolute, self._stop, gram)
         else:
             rows = self._rows(nearest, intercept)
-            solution = solve(profile, rows, absolute, self._gap, self._rounds)
+            solution = solve(profile, rows, absolute, self._stop)
         mixtures = []
-        for weights, gap in zip(solution.weights, solution.gaps.tolist(), strict=True):
-            used = np.flatnonzero(weights)
-            donors, weights = nearest[used], weights[used]
+        for every, gap in zip(solution.weights, solution.gaps.tolist(), strict=True):
+            used = np.flatnonzero(every)
+            donors, weights = nearest[used], every[used]
             constant = mean - float(weights @ self._means[donors]) if intercept else 0.0
             mixtures.append(Mixture(donors, weights, constant, gap))
         return mixtures
@@ -219,7 +226,7 @@ class SampleLasso(Method):
             for name, validation in validation_sets.items()
         }
 
-    def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
+    def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:  # noqa: ARG002
         """Return the model of these training profiles."""
         targets = tensors["targets"]
         training = TrainingSet(tensors["landmarks"], targets.__getitem__, targets.shape[1])
@@ -228,77 +235,72 @@ class SampleLasso(Method):
 
     def _solver(self, training: TrainingSet) -> Solver:
         params = self.params
-        return Solver(training, params["neighbours"], params["gap"], params["iterations"])
+        return Solver(training, params["neighbours"], Stop(params["gap"], params["iterations"]))
 
     def _chosen(self, solver: Solver, validation: Profiles, context: Context) -> SampleMixture:
         """Return the model of the setting with the smallest MAE. Of equals, the first is chosen."""
+        positions, notes = np.arange(len(validation)), []
         most = self.params["validation_profiles"] or len(validation)
-        positions = np.arange(len(validation))
-        notes = []
         if most < len(validation):
             # The seed is fixed, because nothing else in this method is random.
             drawn = np.random.default_rng(0).choice(positions, most, replace=False)
             positions = np.sort(drawn)
             notes.append(f"chosen on {most:,} of {len(validation):,} validation profiles")
-        path = pd.concat(
-            _path(solver, validation, positions, self._grid, intercept, context)
+        subset = _Subset(validation, positions)
+        paths = [
+            self._path(solver, subset, intercept, context)
             for intercept in INTERCEPTS[self.params["intercept"]]
-        ).reset_index(drop=True)
-        best = path.loc[path["mae"].idxmin()]
-        setting = Setting(float(best["penalty"]), bool(best["intercept"]))
-        model = SampleMixture(solver, setting)
+        ]
+        path = {name: np.concatenate([part[name] for part in paths]) for name in paths[0]}
+        best = int(np.argmin(path["mae"]))
+        penalty, gap = float(path["penalty"][best]), float(path["gap_worst"][best])
+        model = SampleMixture(solver, Setting(penalty, bool(path["intercept"][best])))
         model.choices = {
-            "penalty": setting.penalty,
-            "intercept": setting.intercept,
-            "gap_worst": float(best["gap_worst"]),
-            "donors": float(best["donors"]),
+            "penalty": penalty,
+            "intercept": model.setting.intercept,
+            "donors": float(path["donors"][best]),
+            "gap_worst": gap,
         }
-        model.curves = {"path": {name: path[name].tolist() for name in path}}
-        for bound in ("penalty_max", "penalty_min"):
-            if setting.penalty == self._grid[0 if bound == "penalty_max" else -1]:
-                if len(self._grid) > 1:
-                    notes.append(f"the penalty is at the edge of its path. Move {bound}.")
-        if best["gap_worst"] > self.params["gap"]:
+        model.curves = {"path": {name: values.tolist() for name, values in path.items()}}
+        for bound, edge in (("penalty_max", self._grid[0]), ("penalty_min", self._grid[-1])):
+            if penalty == edge and len(self._grid) > 1:
+                notes.append(f"the penalty is at the edge of its path. Move {bound}.")
+        if gap > self.params["gap"]:
             notes.append(
                 f"some validation profiles stopped at {self.params['iterations']} rounds, above "
-                f"the duality gap of {self.params['gap']:g} (the worst: {best['gap_worst']:.1e}). "
+                f"the duality gap of {self.params['gap']:g} (the worst: {gap:.1e}). "
                 "Raise iterations."
             )
         model.notes = (*model.notes, *notes)
         return model
 
-
-def _path(
-    solver: Solver,
-    validation: Profiles,
-    positions: Indices,
-    penalties: Sequence[float],
-    intercept: bool,
-    context: Context,
-) -> pd.DataFrame:
-    """Return the MAE of each penalty on some validation profiles, with its gap and donors."""
-    errors, donors, worst = np.zeros((3, len(penalties)))
-    size = max(1, MIXTURES_PER_BLOCK // len(penalties))
-    for start in range(0, len(positions), size):
-        block = positions[start : start + size]
-        truth = validation.target_rows(block)
-        paths = list(solver.paths(validation.landmark_rows(block), penalties, intercept))
-        predicted = solver.training.targets_of([mixture for path in paths for mixture in path])
-        by_penalty = predicted.reshape(len(block), len(penalties), -1)
-        errors += np.abs(by_penalty - truth[:, None]).mean(2).sum(0)
-        donors += np.sum([[len(mixture.donors) for mixture in path] for path in paths], axis=0)
-        gaps = np.max([[mixture.gap for mixture in path] for path in paths], axis=0)
-        worst = np.maximum(worst, gaps)
-        context.progress(start + len(block), len(positions), "choosing the penalty")
-    return pd.DataFrame(
-        {
-            "penalty": penalties,
-            "intercept": float(intercept),
-            "mae": errors / len(positions),
-            "donors": donors / len(positions),
+    def _path(
+        self, solver: Solver, subset: _Subset, intercept: bool, context: Context
+    ) -> dict[str, Vector]:
+        """Return the MAE of each penalty on validation profiles, with mean donors and worst gap."""
+        n_penalties, n_profiles = len(self._grid), len(subset.positions)
+        errors, donors, worst = np.zeros((3, n_penalties))
+        size = max(1, MIXTURES_PER_BLOCK // n_penalties)
+        for start in range(0, n_profiles, size):
+            positions = subset.positions[start : start + size]
+            truth = subset.profiles.target_rows(positions)
+            landmarks = subset.profiles.landmark_rows(positions)
+            paths = list(solver.paths(landmarks, self._grid, intercept))
+            predicted = solver.training.targets_of([mixture for path in paths for mixture in path])
+            by_penalty = predicted.reshape(len(positions), n_penalties, -1)
+            for step in range(n_penalties):
+                errors[step] += np.abs(by_penalty[:, step] - truth).mean(1).sum()
+            donors += np.sum([[len(mixture.donors) for mixture in path] for path in paths], axis=0)
+            gaps = np.max([[mixture.gap for mixture in path] for path in paths], axis=0)
+            worst = np.maximum(worst, gaps)
+            context.progress(start + len(positions), n_profiles, "choosing the penalty")
+        return {
+            "penalty": np.array(self._grid),
+            "intercept": np.full(n_penalties, float(intercept)),
+            "mae": errors / n_profiles,
+            "donors": donors / n_profiles,
             "gap_worst": worst,
         }
-    )
 
 
 def _correlations(rows: Vector, vector: Vector) -> Vector:

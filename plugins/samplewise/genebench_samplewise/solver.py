@@ -23,7 +23,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genebench_samplewise.loops import Indices, Matrix, Vector, minimise, products, relative_gap
+from genebench_samplewise.loops import (
+    Indices,
+    Matrix,
+    Problem,
+    Vector,
+    minimise,
+    products,
+    relative_gap,
+)
 
 WORKING_SET = 64
 """Training profiles of the first working set, and the fewest that it grows by."""
@@ -43,18 +51,29 @@ class Solution(NamedTuple):
     gaps: Vector
 
 
+class Stop(NamedTuple):
+    """When a profile is done.
+
+    Attributes:
+        gap: the duality gap to reach, relative to ``‖x‖²``.
+        rounds: most rounds for each penalty and working set, and most working sets.
+    """
+
+    gap: float
+    rounds: int
+
+
 def solve_by_gram(
-    profile: Vector, rows: Matrix, gram: Vector, penalties: Vector, gap: float, rounds: int
+    profile: Vector, rows: Matrix, penalties: Vector, stop: Stop, gram: Vector
 ) -> Solution:
-    """Return the weights for each penalty, with ``gram = XXᵀ`` given.
+    """Return the weights for each penalty, with the Gram matrix given.
 
     Args:
         profile: x.
         rows: X, training profiles × landmarks.
-        gram: XXᵀ in float64.
         penalties: the penalties a, largest first. Each starts from the weights of the one before.
-        gap: the duality gap, relative to ``‖x‖²``, to reach.
-        rounds: most rounds for each penalty.
+        stop: when to stop.
+        gram: XXᵀ in float64.
     """
     solution = Solution(np.zeros((len(penalties), len(rows))), np.zeros(len(penalties)))
     square = float(profile @ profile)
@@ -62,20 +81,20 @@ def solve_by_gram(
         return solution
     pull, weights = products(rows, profile), np.zeros(len(rows))
     for step, penalty in enumerate(penalties.tolist()):
-        solution.gaps[step] = minimise(gram, pull, square, penalty, weights, gap, rounds)
+        problem = Problem(square, penalty, stop.gap, stop.rounds)
+        solution.gaps[step] = minimise(problem, gram, pull, weights)
         solution.weights[step] = weights
     return solution
 
 
-def solve(profile: Vector, rows: Matrix, penalties: Vector, gap: float, rounds: int) -> Solution:
+def solve(profile: Vector, rows: Matrix, penalties: Vector, stop: Stop) -> Solution:
     """Return the same without a Gram matrix, on a working set of the training profiles.
 
     Args:
         profile: x.
         rows: X, training profiles × landmarks.
-        penalties: the penalties a, largest first.
-        gap: the duality gap, relative to ``‖x‖²``, to reach.
-        rounds: most rounds for each working set, and most working sets for each penalty.
+        penalties: the penalties a, largest first. Each starts from the weights of the one before.
+        stop: when to stop.
     """
     solution = Solution(np.zeros((len(penalties), len(rows))), np.zeros(len(penalties)))
     square = float(profile @ profile)
@@ -84,19 +103,16 @@ def solve(profile: Vector, rows: Matrix, penalties: Vector, gap: float, rounds: 
     pull = slope = products(rows, profile)
     working = _WorkingSet(rows)
     for step, penalty in enumerate(penalties.tolist()):
-        for left in range(rounds, -1, -1):
-            members, steepest = working.members, float(np.abs(slope).max())
-            solution.gaps[step] = relative_gap(
-                pull[members], square, penalty, working.weights, slope[members], steepest
-            )
-            if solution.gaps[step] <= gap or left == 0:
+        problem = Problem(square, penalty, SHARE_OF_GAP * stop.gap, stop.rounds)
+        for left in range(stop.rounds, -1, -1):
+            few, steepest = working.members, float(np.abs(slope).max())
+            reached = relative_gap(problem, pull[few], working.weights, slope[few], steepest)
+            if reached <= stop.gap or left == 0:
                 break
             working.grow(slope, penalty)
-            minimise(
-                working.gram, pull[working.members], square, penalty, working.weights,
-                SHARE_OF_GAP * gap, rounds,
-            )  # fmt: skip
+            minimise(problem, working.gram, pull[working.members], working.weights)
             slope = products(rows, profile - working.weights @ working.rows)
+        solution.gaps[step] = reached
         solution.weights[step, working.members] = working.weights
     return solution
 
