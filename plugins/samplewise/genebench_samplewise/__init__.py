@@ -1,5 +1,64 @@
-"""Sample-wise lasso."""
+"""Sample-wise lasso: each profile as a sparse mixture of training profiles."""
 
 from __future__ import annotations
 
+from genebench import hookimpl
+from genebench.specs import MethodSpec, Needs, Param
+
 genebench_contract = 1
+
+NEEDS = Needs(
+    cpus=2, memory=1536 << 20, memory_per_byte=0.35, seconds=900.0, seconds_per_gigabyte=900.0
+)
+
+
+@hookimpl
+def genebench_methods() -> list[MethodSpec]:
+    """Return the sample-wise lasso of Mancuso et al. 2020."""
+    return [
+        MethodSpec(
+            name="sample-lasso",
+            title="Sample lasso",
+            summary="each profile as a sparse mixture of the training profiles near it",
+            code="genebench_samplewise.method:SampleLasso",
+            reference="Mancuso et al. 2020, NAR 48:e125 (SampleLASSO)",
+            needs={"paper": NEEDS},
+            params=(
+                Param(
+                    name="neighbours", default=2000, minimum=1, presets={"small": 1000},
+                    help="nearest training profiles that may have a weight (all if fewer)",
+                ),
+                Param(
+                    name="intercept", default="choose", choices=("choose", "yes", "no"),
+                    help="whether each profile has a constant of its own, which is added to its "
+                    "targets too (choose: by validation MAE)",
+                ),
+                Param(
+                    name="penalties", default=12, minimum=1, maximum=1000,
+                    help="number of penalties on the logarithmic path",
+                ),
+                Param(
+                    name="penalty_max", default=0.5, minimum=1e-6, maximum=1e6,
+                    help="largest penalty, as a share of the number of landmarks",
+                ),
+                Param(
+                    name="penalty_min", default=0.01, minimum=1e-6, maximum=1e6,
+                    help="smallest penalty, as a share of the number of landmarks",
+                ),
+                Param(
+                    name="validation_profiles", default=1000, minimum=0,
+                    presets={"tiny": 200, "small": 500},
+                    help="profiles of the validation set that the choice uses, drawn with a fixed "
+                    "seed (0: all)",
+                ),
+                Param(
+                    name="gap", default=1e-6, minimum=1e-12, maximum=0.1,
+                    help="duality gap at which a profile is done, as a share of its sum of squares",
+                ),
+                Param(
+                    name="iterations", default=100, minimum=1, maximum=100_000,
+                    help="most rounds of a profile for one penalty",
+                ),
+            ),
+        ),
+    ]  # fmt: skip
