@@ -28,11 +28,11 @@ PARAMS = (
         "training profiles",
     ),
     Param(
-        name="width_max", default=8.0, minimum=1e-6, maximum=1e6,
+        name="width_max", default=16.0, minimum=1e-6, maximum=1e6,
         help="largest width of the logarithmic grid",
     ),
     Param(
-        name="widths", default=5, minimum=1, maximum=100, presets={"tiny": 2},
+        name="widths", default=6, minimum=1, maximum=100, presets={"tiny": 2},
         help="number of widths on the grid (1: the middle of the bounds)",
     ),
     Param(

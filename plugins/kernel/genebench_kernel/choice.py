@@ -134,15 +134,18 @@ class Choice:
 
 def mean_model(spectra: Sequence[Spectrum], penalty: float) -> KernelModel:
     """Return the mean of models with one kernel as one model, around all of their centres."""
+    if len(spectra) == 1:
+        (only,) = spectra
+        return KernelModel(only.kernel, only.centres, only.coefficients(penalty), only.mean)
     rows = np.unique(np.concatenate([spectrum.centre_rows for spectrum in spectra]))
     first = spectra[0]
     centres = first.centres.new_empty(len(rows), first.centres.shape[1])
-    coefficients = first.loadings.new_zeros(len(rows), first.loadings.shape[1])
+    coefficients = first.basis.new_zeros(len(rows), first.loadings.shape[1])
     for spectrum in spectra:
         positions = torch.from_numpy(np.searchsorted(rows, spectrum.centre_rows)).to(centres.device)
         centres[positions] = spectrum.centres
         coefficients.index_add_(0, positions, spectrum.coefficients(penalty))
-    mean = torch.stack([spectrum.mean for spectrum in spectra]).mean(0).float()
+    mean = torch.stack([spectrum.mean for spectrum in spectra]).mean(0)
     return KernelModel(first.kernel, centres, coefficients.div_(len(spectra)), mean)
 
 

@@ -62,11 +62,13 @@ class Kernel:
 
 
 def median_squared_distance(profiles: Tensor) -> float:
-    """Return the median squared distance of two profiles.
+    """Return the median squared distance of two profiles, 0 for a single profile.
 
     Of many profiles, :data:`PAIRS` random pairs are measured. They are the same for every seed.
     """
     n = len(profiles)
+    if n == 1:
+        return 0.0
     if n * (n - 1) // 2 <= PAIRS:
         left, right = torch.triu_indices(n, n, 1, device=profiles.device)
     else:
@@ -79,7 +81,7 @@ def median_squared_distance(profiles: Tensor) -> float:
         (profiles[first] - profiles[second]).square_().sum(1, dtype=torch.float64)
         for first, second in blocks
     ]
-    return float(torch.cat(distances).median()) if distances else 0.0
+    return float(np.median(torch.cat(distances).cpu().numpy()))
 
 
 def _squares(profiles: Tensor) -> Tensor:

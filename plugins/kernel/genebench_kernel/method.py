@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -108,9 +109,8 @@ class KernelRidge(Method):
                 "bag_groups=0, or a dataset with a column group."
             )
         # A profile without a group is a group of its own.
-        groups = train.profiles["group"].astype(object).to_numpy()
-        alone = train.profiles["group"].isna().to_numpy()
-        groups[alone] = np.flatnonzero(alone)
+        own = pd.Series([f"profile {number}" for number in range(len(train))])
+        groups = train.profiles["group"].reset_index(drop=True).astype(object).fillna(own)
         names, codes = np.unique(groups.astype(str), return_inverse=True)
         number = len(names)
         if number == 1:

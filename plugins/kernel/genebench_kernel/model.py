@@ -22,7 +22,10 @@ of profiles that are predicted together.
 
 
 class KernelModel(Model):
-    """``ŷ = μ + k(x)ᵀα`` on standardised expression."""
+    """``ŷ = μ + k(x)ᵀα`` on standardised expression.
+
+    All is in float64. With a small λ, coefficients are large and cancel in the sum.
+    """
 
     def __init__(
         self,
@@ -40,8 +43,8 @@ class KernelModel(Model):
         Args:
             kernel: the kernel.
             centres: landmarks of the centres, centres × landmarks.
-            coefficients: α, centres × targets, float32.
-            mean: μ, one per target, float32.
+            coefficients: α, centres × targets, float64.
+            mean: μ, one per target, float64.
             choices: the chosen values.
             notes: remarks.
             curves: errors of all candidates.
@@ -62,7 +65,7 @@ class KernelModel(Model):
             part = landmarks[start : start + PROFILES_PER_BLOCK]
             block = self.centres.new_zeros(PROFILES_PER_BLOCK, landmarks.shape[1])
             block[: len(part)] = torch.tensor(part)
-            values = self.kernel.matrix(block, self.centres).float()
+            values = self.kernel.matrix(block, self.centres)
             predictions = torch.addmm(self.mean, values, self.coefficients)[: len(part)]
             predicted[start : start + len(part)] = predictions.cpu().numpy()
         return predicted

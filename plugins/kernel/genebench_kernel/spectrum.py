@@ -32,6 +32,8 @@ JITTER = 1e-10
 
 It lets equal centres be decomposed, and is far above the rounding of float64.
 """
+ROUNDING = 1e-12
+"""Size of an eigenvalue, as a share of the largest, that may be rounding."""
 NEGATIVE = 1e-6
 """Size of a negative eigenvalue, as a share of the largest, that no rounding explains."""
 
@@ -84,6 +86,7 @@ class Spectrum:
         values: S, float64.
         loadings: B, rank × targets, float32.
         ones: what B would be for one target that is 1 everywhere, float64.
+        leverages: factors of squared coordinates in ``hᵢᵢ (S + λ)``, float64.
         mean: μ, one per target, float64.
         residual: share of the trace of the training kernel that the centres leave out.
     """
@@ -96,6 +99,7 @@ class Spectrum:
     values: Tensor
     loadings: Tensor
     ones: Tensor
+    leverages: Tensor
     mean: Tensor
     residual: float
 
@@ -121,14 +125,14 @@ class Spectrum:
         residuals = torch.addmm(centred, hat.float(), self.loadings, alpha=-1)
         of_ones = (1 - hat @ self.ones) / max(len(self.rows) - 1, 1)
         residuals += of_ones.float()[:, None] * centred
-        return residuals / (1 - (hat * coordinates).sum(1)).float()[:, None]
+        return residuals / (1 - (hat * coordinates) @ self.leverages).float()[:, None]
 
     def coefficients(self, penalty: float) -> Tensor:
-        """Return α, centres × targets, float32."""
-        alpha = torch.empty(len(self.basis), self.loadings.shape[1], device=self.basis.device)
+        """Return α, centres × targets, float64."""
+        alpha = self.basis.new_empty(len(self.basis), self.loadings.shape[1])
         weights = self.basis / (self.values + penalty)
         for columns in _panels(alpha.shape[1]):
-            alpha[:, columns] = (weights @ self.loadings[:, columns].double()).float()
+            alpha[:, columns] = weights @ self.loadings[:, columns].double()
         return alpha
 
 
@@ -161,6 +165,8 @@ def exact(training: TrainingSet, rows: Rows, kernel: Kernel, report: Report) -> 
         values=values.clamp(min=0),
         loadings=loadings.addr_(ones, mean, alpha=-1).float(),
         ones=ones,
+        # Coordinates are S U. A direction without variance has no leverage.
+        leverages=torch.where(values > ROUNDING * values[-1], 1 / values, 0.0),
         mean=mean,
         residual=0.0,
     )
@@ -179,11 +185,13 @@ def nystrom(
     centres = training.at(centre_rows)
     factor = cholesky(kernel, centres)
     scatter, products, sums, total = None, None, 0.0, 0.0
-    trace, done = 0.0, 0
+    trace, left, done = 0.0, 0.0, 0
     for landmarks, targets in training.blocks(rows):
         features = whitened(factor, kernel.matrix(landmarks, centres))
         sums = sums + features.sum(0)
-        trace += float(kernel.diagonal(landmarks).sum())
+        diagonal = kernel.diagonal(landmarks)
+        trace += float(diagonal.sum())
+        left += float((diagonal - features.square().sum(1)).sum())
         total = total + targets.sum(0, dtype=torch.float64)
         # Products of one block are taken in float32, at twice the speed. Sums over blocks of the
         # scatter are in float64, because λ may be small against it.
@@ -196,7 +204,6 @@ def nystrom(
         products.addmm_(single.T, targets)
         done += len(targets)
         report(done)
-    captured = float(scatter.diagonal().sum())
     values, vectors = torch.linalg.eigh(scatter)
     del scatter
     ones, mean = vectors.T @ sums, total / len(rows)
@@ -211,8 +218,9 @@ def nystrom(
         values=values.clamp(min=0),
         loadings=products.addr_(ones.float(), mean.float(), alpha=-1),
         ones=ones,
+        leverages=torch.ones_like(ones),
         mean=mean,
-        residual=max(1 - captured / trace, 0.0),
+        residual=max(left / trace, 0.0),
     )
 
 
