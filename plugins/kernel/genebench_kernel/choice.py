@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -85,7 +85,7 @@ class Choice:
         self._path: dict[str, list[float]] = defaultdict(list)
         self._best = np.inf
         self._chosen: dict[str, float] = {}
-        self._model: KernelModel | None = None
+        self._solution: Callable[[], KernelModel] | None = None
 
     def offer(
         self, width: float, lambdas: Grid, errors: Grid, spectra: Sequence[Spectrum], unit: float
@@ -108,9 +108,9 @@ class Choice:
         if errors[best] < self._best:
             self._best = float(errors[best])
             self._chosen = {"width": width, "lambda": float(lambdas[best]), "residual": residual}
-            # The model before goes first: it is large.
-            self._model = None
-            self._model = mean_model(spectra, unit * float(lambdas[best]))
+            # The solution before goes first: it may be large.
+            self._solution = None
+            self._solution = mean_of(spectra, unit * float(lambdas[best]))
 
     def model(self, widths: Grid, lambdas: Grid) -> KernelModel:
         """Return the best model, with its choice, its path, and a note if a grid ended there.
@@ -118,11 +118,11 @@ class Choice:
         Raises:
             UserError: no width and λ had a finite MAE.
         """
-        if self._model is None:
+        if self._solution is None:
             raise UserError(
                 "kernel-ridge: no width and λ of the grid has a finite MAE. Raise lambda_min."
             )
-        model = self._model
+        model = self._solution()
         model.choices = {**self._chosen, "centres": len(model.centres)}
         model.curves = {"path": dict(self._path)}
         model.notes = (
@@ -132,21 +132,26 @@ class Choice:
         return model
 
 
-def mean_model(spectra: Sequence[Spectrum], penalty: float) -> KernelModel:
-    """Return the mean of models with one kernel as one model, around all of their centres."""
-    if len(spectra) == 1:
-        (only,) = spectra
-        return KernelModel(only.kernel, only.centres, only.coefficients(penalty), only.mean)
-    rows = np.unique(np.concatenate([spectrum.centre_rows for spectrum in spectra]))
-    first = spectra[0]
-    centres = first.centres.new_empty(len(rows), first.centres.shape[1])
-    coefficients = first.basis.new_zeros(len(rows), first.loadings.shape[1])
-    for spectrum in spectra:
-        positions = torch.from_numpy(np.searchsorted(rows, spectrum.centre_rows)).to(centres.device)
-        centres[positions] = spectrum.centres
-        coefficients.index_add_(0, positions, spectrum.coefficients(penalty))
-    mean = torch.stack([spectrum.mean for spectrum in spectra]).mean(0)
-    return KernelModel(first.kernel, centres, coefficients.div_(len(spectra)), mean)
+def mean_of(spectra: Sequence[Spectrum], penalty: float) -> Callable[[], KernelModel]:
+    """Return a function that returns the mean of models with one kernel as one model.
+
+    It does not keep the spectra in memory.
+    """
+    kernel = spectra[0].kernel
+    parts = [(s.centre_rows, s.centres, s.mean, s.solution(penalty)) for s in spectra]
+
+    def solved() -> KernelModel:
+        rows = np.unique(np.concatenate([part[0] for part in parts]))
+        mean = torch.stack([part[2] for part in parts]).mean(0)
+        centres = mean.new_empty(len(rows), parts[0][1].shape[1])
+        coefficients = mean.new_zeros(len(rows), len(mean))
+        for own_rows, own_centres, _, solution in parts:
+            positions = torch.from_numpy(np.searchsorted(rows, own_rows)).to(mean.device)
+            centres[positions] = own_centres
+            coefficients.index_add_(0, positions, solution(), alpha=1 / len(parts))
+        return KernelModel(kernel, centres, coefficients, mean)
+
+    return solved
 
 
 def _edge_notes(name: str, chosen: float, grid: Grid) -> Iterator[str]:

@@ -81,7 +81,7 @@ class KernelRidge(Method):
         choices = {name: Choice() for name in ([""] if by_left_out else validation_sets)}
         penalties = (self._unit * self.lambdas).tolist()
         for width, kernel in zip(self.widths.tolist(), kernels, strict=True):
-            spectra = _fitted(training, parts, kernel, context.progress)
+            spectra = self._fitted(training, parts, kernel, context.progress)
             for name, choice in choices.items():
                 if by_left_out:
                     errors = left_out_mae(spectra, penalties, training, context.progress)
@@ -136,6 +136,28 @@ class KernelRidge(Method):
             leverage = kernel, penalty
         return draw_centres(training, rows, number, random, leverage)
 
+    def _fitted(
+        self,
+        training: TrainingSet,
+        parts: Sequence[tuple[Rows, Rows | None]],
+        kernel: Kernel,
+        progress: Progress,
+    ) -> list[Spectrum]:
+        """Fit a kernel on the rows of each part, exactly if the part has no centres."""
+        # Residuals without a profile are quotients, which need more digits than predictions do.
+        dtype = torch.float64 if self.choose == "loo" else torch.float32
+        spectra = []
+        for rows, centres in parts:
+
+            def report(done: int, total: int = len(rows)) -> None:
+                progress(done, total, "fitting a width")
+
+            if centres is None:
+                spectra.append(exact(training, rows, kernel, report, dtype))
+            else:
+                spectra.append(nystrom(training, rows, centres, kernel, report))
+        return spectra
+
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
         """Return the model with these centres and coefficients, on the context's device."""
         centres, coefficients, mean = (
@@ -144,26 +166,6 @@ class KernelRidge(Method):
         )
         width, linear = tensors["scales"].tolist()
         return KernelModel(Kernel(self.kernel, width, linear), centres, coefficients, mean)
-
-
-def _fitted(
-    training: TrainingSet,
-    parts: Sequence[tuple[Rows, Rows | None]],
-    kernel: Kernel,
-    progress: Progress,
-) -> list[Spectrum]:
-    """Fit a kernel on the rows of each part, exactly if the part has no centres."""
-    spectra = []
-    for rows, centres in parts:
-
-        def report(done: int, total: int = len(rows)) -> None:
-            progress(done, total, "fitting a width")
-
-        if centres is None:
-            spectra.append(exact(training, rows, kernel, report))
-        else:
-            spectra.append(nystrom(training, rows, centres, kernel, report))
-    return spectra
 
 
 def _grid(name: str, low: float, high: float, number: int) -> Grid:
