@@ -1,0 +1,184 @@
+"""Kernel ridge, with width and λ chosen on each validation set or by leaving profiles out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from genebench import Context, Method, Model, Profiles, UserError
+from genebench.progress import Progress
+from genebench_kernel.choice import Choice, Grid, left_out_mae, validation_mae
+from genebench_kernel.kernels import LINEAR_CAUCHY, Kernel, median_squared_distance
+from genebench_kernel.model import KernelModel
+from genebench_kernel.sampling import draw_centres
+from genebench_kernel.spectrum import Rows, Spectrum, TrainingSet, exact, nystrom
+
+
+class KernelRidge(Method):
+    """Kernel ridge: the width and the λ with the smallest MAE."""
+
+    def __init__(
+        self,
+        *,
+        kernel: str,
+        linear_weight: float,
+        width_min: float,
+        width_max: float,
+        widths: int,
+        lambda_min: float,
+        lambda_max: float,
+        lambdas: int,
+        choose: str,
+        exact_max: int,
+        centres: int,
+        sampling: str,
+        bag_groups: int,
+    ) -> None:
+        self.kernel = kernel
+        self.linear_weight = linear_weight
+        self.widths = _grid("width", width_min, width_max, widths)
+        self.lambdas = _grid("lambda", lambda_min, lambda_max, lambdas)
+        self.choose = choose
+        self.exact_max = exact_max
+        self.centres = centres
+        self.sampling = sampling
+        self.bag_groups = bag_groups
+
+    def fit(
+        self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
+    ) -> Mapping[str, Model]:
+        """Factorise once for each width, and choose width and λ on each validation set.
+
+        Raises:
+            UserError: there are more centres than profiles, there are no groups for
+                ``bag_groups``, or the kernel is not positive definite.
+        """
+        random = np.random.default_rng(context.seed)
+        all_rows = self._rows(train, random)
+        for rows in all_rows:
+            if self.centres > len(rows):
+                raise UserError(
+                    f"kernel-ridge: centres={self.centres} is more than the {len(rows)} profiles "
+                    "to fit on. Lower centres, or use centres=0."
+                )
+        training = TrainingSet(train, context.device)
+        median = median_squared_distance(training.landmarks) or 1.0
+        mean_square = float(training.landmarks.square().sum(1, dtype=torch.float64).mean()) or 1.0
+        kernels = [
+            Kernel(self.kernel, width * median, self.linear_weight / mean_square)
+            for width in self.widths.tolist()
+        ]
+        parts = [
+            (rows, self._centres(training, rows, kernels[len(kernels) // 2], random))
+            for rows in all_rows
+        ]
+        by_left_out = self.choose == "loo"
+        choices = {name: Choice() for name in ([""] if by_left_out else validation_sets)}
+        penalties = (self._unit * self.lambdas).tolist()
+        for width, kernel in zip(self.widths.tolist(), kernels, strict=True):
+            spectra = self._fitted(training, parts, kernel, context.progress)
+            for name, choice in choices.items():
+                if by_left_out:
+                    errors = left_out_mae(spectra, penalties, training, context.progress)
+                else:
+                    validation = validation_sets[name]
+                    errors = validation_mae(spectra, penalties, validation, context.progress)
+                choice.offer(width, self.lambdas, errors, spectra, self._unit)
+            # The spectra of two widths may not fit in memory together.
+            del spectra
+        models = {name: choice.model(self.widths, self.lambdas) for name, choice in choices.items()}
+        return dict.fromkeys(validation_sets, models[""]) if by_left_out else models
+
+    @property
+    def _unit(self) -> float:
+        """The mean of the kernel's diagonal over the training profiles."""
+        return 1.0 + (self.linear_weight if self.kernel == LINEAR_CAUCHY else 0.0)
+
+    def _rows(self, train: Profiles, random: np.random.Generator) -> list[Rows]:
+        """Return the positions of the profiles that each model is fitted on."""
+        if not self.bag_groups:
+            return [np.arange(len(train))]
+        if "group" not in train.profiles or train.profiles["group"].isna().all():
+            raise UserError(
+                "kernel-ridge: the training profiles have no groups, which bag_groups needs. Use "
+                "bag_groups=0, or a dataset with a column group."
+            )
+        # A profile without a group is a group of its own.
+        own = pd.Series([f"profile {number}" for number in range(len(train))])
+        groups = train.profiles["group"].reset_index(drop=True).astype(object).fillna(own)
+        names, codes = np.unique(groups.astype(str), return_inverse=True)
+        number = len(names)
+        if number == 1:
+            raise UserError(
+                "kernel-ridge: all training profiles are of one group, and bag_groups needs two. "
+                "Use bag_groups=0."
+            )
+        return [
+            np.flatnonzero(np.isin(codes, random.choice(number, number // 2, replace=False)))
+            for _ in range(self.bag_groups)
+        ]
+
+    def _centres(
+        self, training: TrainingSet, rows: Rows, kernel: Kernel, random: np.random.Generator
+    ) -> Rows | None:
+        """Return the positions of Nyström centres, or None if the fit is exact."""
+        number = self.centres or self.exact_max
+        if not self.centres and len(rows) <= self.exact_max:
+            return None
+        leverage = None
+        if self.sampling == "leverage":
+            penalty = self._unit * float(np.sqrt(self.lambdas[0] * self.lambdas[-1]))
+            leverage = kernel, penalty
+        return draw_centres(training, rows, number, random, leverage)
+
+    def _fitted(
+        self,
+        training: TrainingSet,
+        parts: Sequence[tuple[Rows, Rows | None]],
+        kernel: Kernel,
+        progress: Progress,
+    ) -> list[Spectrum]:
+        """Fit a kernel on the rows of each part, exactly if the part has no centres."""
+        # Residuals without a profile are quotients, which need more digits than predictions do.
+        dtype = torch.float64 if self.choose == "loo" else torch.float32
+        spectra = []
+        for rows, centres in parts:
+
+            def report(done: int, total: int = len(rows)) -> None:
+                progress(done, total, "fitting a width")
+
+            if centres is None:
+                spectra.append(exact(training, rows, kernel, report, dtype))
+            else:
+                spectra.append(nystrom(training, rows, centres, kernel, report))
+        return spectra
+
+    def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
+        """Return the model with these centres and coefficients, on the context's device."""
+        centres, coefficients, mean = (
+            torch.tensor(tensors[name], device=context.device)
+            for name in ("centres", "coefficients", "mean")
+        )
+        width, linear = tensors["scales"].tolist()
+        return KernelModel(Kernel(self.kernel, width, linear), centres, coefficients, mean)
+
+
+def _grid(name: str, low: float, high: float, number: int) -> Grid:
+    """Return a logarithmic grid. A single value is the middle of the two bounds.
+
+    Raises:
+        UserError: the bounds contradict each other.
+    """
+    if low > high:
+        raise UserError(
+            f"kernel-ridge: {name}_min={low:g} is above {name}_max={high:g}. Lower {name}_min or "
+            f"raise {name}_max."
+        )
+    if number == 1:
+        return np.array([np.sqrt(low) * np.sqrt(high)])
+    return np.geomspace(low, high, number)
