@@ -32,14 +32,14 @@ def outcome(rows: NDArray[np.intp]) -> str:
     return hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()[:_OUTCOME_DIGITS]
 
 
-def training_reference(split: str, rows: NDArray[np.intp]) -> str:
-    """Return the name of the quantile reference over the training profiles of a split.
+def training_suffix(split: str, rows: NDArray[np.intp]) -> str:
+    """Return the suffix of the file name of a quantile reference over the training profiles.
 
     Args:
         split: the split.
         rows: positions of its training profiles.
     """
-    return f"reference.{split}-{outcome(rows)}"
+    return f".{split}-{outcome(rows)}"
 
 
 def splits_with_quantiles() -> list[str]:

@@ -63,7 +63,7 @@ from genebench.data.splits import (
     STORED,
     outcome,
     split_profiles,
-    training_reference,
+    training_suffix,
 )
 from genebench.data.standardisation import Standardiser
 from genebench.data.training_statistics import training_statistics
@@ -329,7 +329,7 @@ class Dataset:
         """
         rows = np.flatnonzero(self.split(REFERENCE_PLATFORM, split) == "train")
         try:
-            return _load(self.root / f"{training_reference(split, rows)}.npy")
+            return _load(self.root / f"reference{training_suffix(split, rows)}.npy")
         except FileNotFoundError:
             raise UserError(
                 f"dataset {self.name}: it was prepared before a protocol took quantiles from the "

@@ -40,7 +40,7 @@ from genebench.data.splits import (
     STORED,
     split_profiles,
     splits_with_quantiles,
-    training_reference,
+    training_suffix,
 )
 from genebench.data.standardisation import GeneSums, gene_statistics
 from genebench.data.store import (
@@ -135,7 +135,9 @@ def prepare(
         checksums = _write_all(sources, genes, ranks, references)
         write_table(genes.landmarks, folder / "landmark_genes.tsv", "ensembl")
         write_table(genes.targets, folder / "target_genes.tsv", "ensembl")
-        write_vectors(folder, reference=references.everything, **references.others)
+        write_vectors(folder, reference=references.everything)
+        for suffix, reference in references.others.items():
+            write_vectors(folder, suffix, reference=reference)
         info = _describe(compendium, genes, sources, checksums)
         (folder / "dataset.json").write_text(json.dumps(info, indent=1), "utf-8")
         sums = {f"{platform}/expression.npy": sha256 for platform, sha256 in checksums.items()}
@@ -177,7 +179,7 @@ class _Source:
         table: table of the kept profiles, with their splits.
         training: one value per kept profile: True for the training profiles of the random split of
             the reference platform. No profile of the others is one.
-        others: the same for other splits of the reference platform, by the name of the file for
+        others: the same for other splits of the reference platform, by the suffix of the file of
             their quantile reference.
         folder: the folder of the platform in the dataset.
     """
@@ -225,7 +227,7 @@ class _References:
     Attributes:
         everything: over all kept profiles of the reference platform, as published.
         training: over its training profiles, for the strict variants.
-        others: file name → the same over the training profiles of another split.
+        others: suffix of its file → the same over the training profiles of another split.
     """
 
     everything: Floats
@@ -290,7 +292,7 @@ def _training_of_other_splits(
                 continue
         training = parts == "train"
         if training.any():
-            found[training_reference(split, np.flatnonzero(training))] = training
+            found[training_suffix(split, np.flatnonzero(training))] = training
     return found
 
 
