@@ -53,12 +53,13 @@ def adam_in_one_pass(
     updated = [_numpy(tensor[rows]) for tensor in (*matrices, weight.norms)]
     given = _numpy(gradient), decay.numpy()
     beta1, beta2 = betas
-    numbers = np.float32(
-        [rate / (1 - beta1**steps), (1 - beta2**steps) ** -0.5, 1 - beta1, beta2, epsilon]
+    numbers = np.array(
+        [rate / (1 - beta1**steps), (1 - beta2**steps) ** -0.5, 1 - beta1, beta2, epsilon],
+        dtype=np.float32,
     )
 
     def update(chunk: slice) -> None:
-        _update(*(array[chunk] for array in (*updated, *given)), numbers)
+        _update(numbers, *(array[chunk] for array in (*updated, *given)))
 
     for _ in in_order(update, _chunks(*gradient.shape)):
         pass
@@ -78,6 +79,7 @@ def _numpy(tensor: torch.Tensor) -> NDArray[np.generic]:
 
 @compiled_loosely
 def _update(  # noqa: PLR0917  arrays of one pass over memory
+    numbers: NDArray[np.float32],
     master: NDArray[np.float32],
     first: NDArray[np.float32],
     second: NDArray[np.float32],
@@ -85,7 +87,6 @@ def _update(  # noqa: PLR0917  arrays of one pass over memory
     norms: NDArray[np.float32],
     gradient: NDArray[np.uint16],
     decay: NDArray[np.float32],
-    numbers: NDArray[np.float32],
 ) -> None:
     step, correction, weight_of_new, beta2, epsilon = numbers
     bits = np.empty(master.shape[1], np.uint32)

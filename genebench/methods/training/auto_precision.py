@@ -82,7 +82,7 @@ def has_matrix_units(device: str) -> bool:
     if device == "cuda":
         is_recent = torch.cuda.get_device_capability()[0] >= _AMPERE
         return is_recent and torch.cuda.is_bf16_supported()
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     # New in torch 2.13, so older versions ask Linux.
     capabilities = getattr(torch.cpu, "get_capabilities", None)
