@@ -221,6 +221,21 @@ def test_presets_are_apart_but_a_method_that_has_none_stands_on_both():
     assert keys == {"paper": ["dgex paper", "lsr tiny"], "tiny": ["dgex tiny", "lsr tiny"]}
 
 
+def test_each_training_size_has_a_board_of_its_own_after_that_of_the_whole():
+    names = ("gone-n5", "geo-n50", "gtex", "geo-n400", "geo")
+    runs = []
+    for name in names:
+        run = run_of("lsr", "tiny", {})
+        run.record.identity = identity("lsr", protocol=name)
+        run.record.key = name
+        runs.append(run)
+    titles = [board.protocol_title for board in boards_of(runs, registry())]
+    assert titles == [
+        "GEO", "GEO, 400 training profiles", "GEO, 50 training profiles",
+        "GEO → 1000 Genomes → GTEx", "gone-n5",
+    ]  # fmt: skip
+
+
 def test_trials_of_tuning_stand_on_no_board(store, tmp_path):
     put(store, identity("lsr"))
     put(store, identity("knn", test="geo/validation"))

@@ -73,10 +73,11 @@ def test_all_records_of_a_fit_have_one_checkpoint_folder(lsr):
     assert len(folders | {paths.checkpoints(identity)}) == len(others) + 1
 
 
-def test_another_training_split_is_another_fit(lsr):
+@pytest.mark.parametrize("train", ["geo/train/by-a", "geo/train/by-a/50-profiles"])
+def test_another_training_split_is_another_fit(lsr, train):
     paths = ResultPaths(Path("results"))
     first, second = (
-        lsr.identity.model_copy(update={"train": "geo/train/by-a", "splits": {"a": digest}})
+        lsr.identity.model_copy(update={"train": train, "splits": {"a": digest}})
         for digest in ("1", "2")
     )
     assert paths.checkpoints(first) != paths.checkpoints(second)

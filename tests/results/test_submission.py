@@ -142,3 +142,16 @@ def test_a_failed_job_is_not_said_to_be_unsealed_too(store, lsr, change):
     lost = {"status": "failed", "scores": {}, "vectors": "", "predictions": ""}
     change(store, lsr, failure=failure, seal=Seal(level="no"), **lost)
     assert broken(store) == ["_failed"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "unmet_conditions"),
+    [
+        ({"protocol": "geo-n50", "train": "geo/train/50-profiles"}, []),
+        ({"protocol": "geo-n50", "train": "geo/train"}, ["_unpublished_protocol"]),
+        ({"protocol": "gone-n50"}, ["_unpublished_protocol"]),
+    ],
+)
+def test_a_published_protocol_may_have_a_size(store, lsr, again, changes, unmet_conditions):
+    again(store, lsr, **changes)
+    assert [name for name in broken(store) if "protocol" in name] == unmet_conditions
