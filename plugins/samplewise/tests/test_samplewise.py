@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -294,3 +296,16 @@ def test_no_profiles_give_no_predictions():
     none = np.zeros((0, 60), np.float32)
     assert model.predict(none).shape == (0, 9)
     assert list(model.donors(none).columns) == list(model.donors(simulated(1)[0]).columns)
+
+
+def test_the_example_of_the_readme_explains_saved_predictions(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENEBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    example = readme.split("```python\n")[1].split("```")[0]
+    names: dict[str, object] = {}
+    exec(example, names)
+    donors, parts = names["donors"], names["parts"]
+    assert set(donors["profile"]) == set(range(5))
+    assert set(parts.train.profiles.columns) <= set(donors.columns)
+    assert (donors["id"] == parts.train.profiles.index[donors["donor"]]).all()
