@@ -51,13 +51,14 @@ def products(rows: Matrix, vector: Vector) -> Vector:
 
 
 @_compiled
-def squared_distances(rows: Matrix, vector: Matrix) -> Vector:
-    """Return the squared distance of each row from a vector, summed in float64."""
-    result = np.empty(len(rows))
-    for i in range(len(rows)):
+def squared_distances(rows: Matrix, positions: Indices, vector: Matrix) -> Vector:
+    """Return the squared distance of some rows from a vector, summed in float64."""
+    result = np.empty(len(positions))
+    for i in range(len(positions)):
+        row = rows[positions[i]]
         total = 0.0
         for j in range(len(vector)):
-            difference = np.float64(rows[i, j]) - vector[j]
+            difference = np.float64(row[j]) - vector[j]
             total += difference * difference
         result[i] = total
     return result

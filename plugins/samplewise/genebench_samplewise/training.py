@@ -85,7 +85,7 @@ class TrainingSet:
             scores = self._squares - 2 * (torch.from_numpy(block) @ points.T).numpy()
             for profile, score in zip(block, scores, strict=True):
                 candidates = np.sort(np.argpartition(score, n_candidates - 1)[:n_candidates])
-                distances = squared_distances(self.landmarks[candidates], profile)
+                distances = squared_distances(self.landmarks, candidates, profile)
                 order = np.argsort(distances, kind="stable")[:count]
                 yield np.sort(candidates[order])
 
