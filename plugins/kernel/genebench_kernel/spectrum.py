@@ -49,10 +49,12 @@ class TrainingSet:
 
     Attributes:
         landmarks: profiles × landmarks, float32.
+        n_targets: number of targets.
     """
 
     def __init__(self, train: Profiles, device: str) -> None:
         self._train = train
+        self.n_targets = len(train.target_genes)
         shape = len(train), len(train.landmark_genes)
         self.landmarks = torch.empty(shape, device=device)
         start = 0
@@ -136,7 +138,7 @@ class Spectrum:
 
         It does not keep the basis in memory.
         """
-        if self.training:
+        if self.training is not None:
             return partial(solve, self.training, self.rows, self.kernel, penalty, self.mean)
         alpha = self.basis.new_empty(len(self.basis), self.loadings.shape[1])
         weights = self.basis / (self.values + penalty)
@@ -165,11 +167,12 @@ def exact(
     values, basis = torch.linalg.eigh(kernel.matrix(centres, centres).to(dtype))
     if not values[0] >= -NEGATIVE * values[-1]:
         raise _not_positive_definite(kernel)
-    loadings, total, done = 0.0, 0.0, 0
+    loadings = basis.new_zeros(len(rows), training.n_targets)
+    total = centres.new_zeros(training.n_targets)
+    done = 0
     for _, targets in training.blocks(rows):
-        part = basis[done : done + len(targets)]
-        loadings = loadings + part.T @ targets.to(dtype)
-        total = total + targets.sum(0, dtype=torch.float64)
+        loadings.addmm_(basis[done : done + len(targets)].T, targets.to(dtype))
+        total += targets.sum(0, dtype=torch.float64)
         done += len(targets)
         report(done)
     ones, mean = basis.sum(0), total / len(rows)
@@ -217,21 +220,20 @@ def nystrom(
     """
     centres = training.at(centre_rows)
     factor = cholesky(kernel, centres, JITTER * float(kernel.diagonal(centres).mean()))
-    scatter, products, sums, total = None, None, 0.0, 0.0
+    scatter = torch.zeros_like(factor)
+    products = torch.zeros(len(factor), training.n_targets, device=factor.device)
+    sums, total = factor.new_zeros(len(factor)), factor.new_zeros(training.n_targets)
     trace, left, done = 0.0, 0.0, 0
     for landmarks, targets in training.blocks(rows):
         features = whitened(factor, kernel.matrix(landmarks, centres))
-        sums = sums + features.sum(0)
+        sums += features.sum(0)
         diagonal = kernel.diagonal(landmarks)
         trace += float(diagonal.sum())
         left += float((diagonal - features.square().sum(1)).sum())
-        total = total + targets.sum(0, dtype=torch.float64)
+        total += targets.sum(0, dtype=torch.float64)
         # Products of one block are taken in float32, at twice the speed. Sums over blocks of the
         # scatter are in float64, because λ may be small against it.
         single = features.float()
-        if scatter is None or products is None:
-            scatter = torch.zeros_like(factor)
-            products = single.new_zeros(len(factor), targets.shape[1])
         for columns in _panels(len(factor)):
             scatter[columns.start :, columns] += single[:, columns.start :].T @ single[:, columns]
         products.addmm_(single.T, targets)
