@@ -85,33 +85,37 @@ def compare(case: Case, penalty: float, neighbours: int, peer_queries: int) -> N
     mixtures = [path[0] for path in solver.paths(queries, [penalty], False)]
     in_all = (time.process_time() - start) / case.queries
 
-    absolute = penalty * case.landmarks
-    peer, ours, gaps, used = 0.0, 0.0, [], []
-    gram = landmarks.astype(np.float64) if case.training <= neighbours else None
-    gram = None if gram is None else gram @ gram.T
-    nearest = solver.training.nearest(queries[:few], neighbours)
-    for query, positions, mixture in zip(queries, nearest, mixtures, strict=False):
-        near, profile = landmarks[positions], query.astype(np.float64)
-        rows = near.astype(np.float64)
-        columns = np.asfortranarray(rows.T)
+    absolute, stop = penalty * case.landmarks, Stop(GAP, ROUNDS)
+    gram = None
+    if case.training <= neighbours:
+        wide = landmarks.astype(np.float64)
+        gram = wide @ wide.T
+    near = list(solver.training.nearest(queries[:few], neighbours))
+    problems = [(x.astype(np.float64), landmarks[at]) for x, at in zip(queries, near, strict=False)]
+
+    start = time.process_time()
+    for profile, rows in problems:
+        if gram is None:
+            solve(profile, rows, np.array([absolute]), stop)
+        else:
+            solve_by_gram(profile, rows, np.array([absolute]), stop, gram)
+    ours = (time.process_time() - start) / few
+
+    peer, gaps, used = 0.0, [], []
+    for (profile, rows), positions, mixture in zip(problems, near, mixtures, strict=False):
+        wide = rows.astype(np.float64)
+        columns = np.asfortranarray(wide.T)
         model = Lasso(
             alpha=absolute / (2 * len(profile)), fit_intercept=False, copy_X=False,
             tol=GAP / 2, max_iter=MAX_ITERATIONS,
         )  # fmt: skip
         start = time.process_time()
         model.fit(columns, profile)
-        peer += time.process_time() - start
-        start = time.process_time()
-        if gram is None:
-            solve(profile, near, np.array([absolute]), Stop(GAP, ROUNDS))
-        else:
-            solve_by_gram(profile, near, np.array([absolute]), Stop(GAP, ROUNDS), gram)
-        ours += time.process_time() - start
+        peer += (time.process_time() - start) / few
         weights = np.zeros(len(rows))
         weights[np.searchsorted(positions, mixture.donors)] = mixture.weights
-        gaps.append([relative_gap(profile, rows, absolute, w) for w in (weights, model.coef_)])
+        gaps.append([relative_gap(profile, wide, absolute, w) for w in (weights, model.coef_)])
         used.append(len(mixture.donors))
-    peer, ours = peer / few, ours / few
     worst = np.max(gaps, axis=0)
     cells = (
         f"{case.published:,} against {case.training:,}", f"{penalty:g}", f"{np.mean(used):.0f}",

@@ -35,8 +35,9 @@ from genebench_samplewise.loops import (
 
 WORKING_SET = 64
 """Training profiles of the first working set, and the fewest that it grows by."""
-SHARE_OF_GAP = 0.3
-"""Gap of the problem on the working set, as a share of the gap to reach."""
+SHARE_OF_GAP = 0.1
+"""Gap of the problem on a working set, as a share of the gap of all training profiles before it.
+The first working sets lack training profiles, and so need no fine solution."""
 
 
 class Solution(NamedTuple):
@@ -103,14 +104,15 @@ def solve(profile: Vector, rows: Matrix, penalties: Vector, stop: Stop) -> Solut
     pull = slope = products(rows, profile)
     working = _WorkingSet(rows)
     for step, penalty in enumerate(penalties.tolist()):
-        problem = Problem(square, penalty, SHARE_OF_GAP * stop.gap, stop.rounds)
+        problem = Problem(square, penalty, stop.gap, stop.rounds)
         for left in range(stop.rounds, -1, -1):
             few, steepest = working.members, float(np.abs(slope).max())
             reached = relative_gap(problem, pull[few], working.weights, slope[few], steepest)
             if reached <= stop.gap or left == 0:
                 break
             working.grow(slope, penalty)
-            minimise(problem, working.gram, pull[working.members], working.weights)
+            inner = problem._replace(gap=SHARE_OF_GAP * reached)
+            minimise(inner, working.gram, pull[working.members], working.weights)
             slope = products(rows, profile - working.weights @ working.rows)
         solution.gaps[step] = reached
         solution.weights[step, working.members] = working.weights
