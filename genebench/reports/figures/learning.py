@@ -7,22 +7,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from genebench.analysis.bootstrap import seed_interval
 from genebench.analysis.rank import scores_of
 from genebench.analysis.sizes import Curve, SizesPart
 from genebench.reports.figures.drawing import file_name, write_figures
-from genebench.reports.figures.series import blank, label_ends, name_axes, style
+from genebench.reports.figures.series import blank, label_ends, limit, name_axes, style
 from genebench.reports.layout import PANEL
 from genebench.specs import MetricSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-_MARGIN = 0.05
-"""Room beyond the best value, as a share of the axis."""
 
 
 def draw(parts: Iterable[SizesPart], metrics: Sequence[MetricSpec], folder: Path) -> list[Path]:
@@ -72,27 +66,12 @@ def _figure(part: SizesPart, metric: MetricSpec, lines: dict[str, _Line]) -> Fig
         for size, scores in line.items():
             if interval := seed_interval(scores):
                 axes.vlines(size, *interval, color=colour, linewidth=3, alpha=0.35)
-    title = f"{part.first.dataset} · {part.protocol} · preset {part.preset}"
     means = [fmean(scores) for line in lines.values() for scores in line.values()]
-    best, worst = _shown_range(means, metric)
-    lower = metric.direction == "lower"
-    if (max(means) > worst) if lower else (min(means) < worst):
-        margin = _MARGIN * (best - worst)
-        axes.set_ylim(*sorted((best + margin, worst)))
-        title += f" · {'larger' if lower else 'smaller'} values are in the table"
+    title = f"{part.first.dataset} · {part.protocol} · preset {part.preset}"
+    title += limit(axes, means, metric)
     name_axes(
         axes, "training profiles", f"{metric.title} ({metric.direction} is better, {metric.unit})",
         title,
     )  # fmt: skip
     label_ends(axes, [*lines], [(max(line), fmean(line[max(line)])) for line in lines.values()])
     return figure
-
-
-def _shown_range(values: Sequence[float], metric: MetricSpec) -> tuple[float, float]:
-    """Return the best value, and one twice as far from it as three quarters of all values are.
-
-    Least squares on few profiles is so much worse than all else that other curves would look flat.
-    """
-    lower = metric.direction == "lower"
-    best = min(values) if lower else max(values)
-    return best, best + 2 * (float(np.percentile(values, 75 if lower else 25)) - best)

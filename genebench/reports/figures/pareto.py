@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from genebench.analysis.costs import CostPart, CostRow
 from genebench.reports.figures.drawing import file_name, write_figures
-from genebench.reports.figures.series import blank, label_points, name_axes, style
+from genebench.reports.figures.series import blank, label_points, limit, name_axes, style
 from genebench.reports.layout import PANEL
 from genebench.specs import MetricSpec
 
@@ -59,6 +59,7 @@ def _figure(part: CostPart, metric: MetricSpec, rows: Sequence[CostRow]) -> Figu
         axes.scatter(seconds, mean, color=colour, marker=mark, s=28, zorder=2)
     axes.margins(y=0.12)
     axes.set_xlim(limits)
+    cut = limit(axes, [row.mean for row in rows], metric)
     # One decade or less has at most one tick at a power of ten.
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if longest < 30 * shortest else (1,)))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -67,8 +68,8 @@ def _figure(part: CostPart, metric: MetricSpec, rows: Sequence[CostRow]) -> Figu
         axes,
         "seconds of a fit, members of ensembles included",
         f"{metric.title} ({metric.direction} is better, {metric.unit})",
-        f"{part.first.dataset} · {part.first.identity.protocol} · preset {part.preset} · grey: "
-        "the Pareto front",
+        f"{part.first.dataset} · {part.first.identity.protocol} · preset {part.preset}"
+        f" · grey: Pareto front{cut}",
     )
     label_points(axes, labels, points)
     return figure
