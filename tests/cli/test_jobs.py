@@ -97,7 +97,8 @@ def test_jobs_are_listed_with_all_that_a_workflow_program_needs(listed, results)
     assert [row["method"] for row in rows] == ["train-mean", "copy-twin", "lsr", "knn"]
     *_, knn = rows
     assert set(knn) == {
-        "key", "keys", "label", "method", "protocols", "seed", "params", "state", "resources",
+        "key", "keys", "label", "method", "protocols", "seed", "params", "state", "after",
+        "resources",
     }  # fmt: skip
     assert knn["key"] == knn["keys"][0]
     assert knn["protocols"] == ["geo", "gtex"]

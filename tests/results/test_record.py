@@ -35,7 +35,8 @@ FIELDS = [
 
 def test_a_record_is_made_of_these_parts():
     assert [model.__name__ for model in ALL_MODELS] == [
-        "Code", "Failure", "Identity", "PluginOrigin", "Provenance", "Record", "Score", "Seal",
+        "Code", "Failure", "Identity", "Member", "PluginOrigin", "Provenance", "Record", "Score",
+        "Seal",
     ]  # fmt: skip
 
 
