@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch.optim.adamw import adamw
 
 from genebench import Context
 from genebench.training import DTYPES, Learner, generator
 from genebench_networks.network import Dropout, Function, Network
 
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+"""AdamW's constants, as in GGAN."""
 LOSSES: dict[str, Function] = {"l1": torch.abs, "mse": torch.square}
 """Loss of a residual, by its name in the parameter ``loss``."""
 
@@ -34,33 +37,16 @@ class NetworkLearner(Learner):
         self._loss = LOSSES[params["loss"]]
         network.start(generator(context.seed, "weights"))
         self.network = network.to(context.device)
-        # Only matrices decay. The rest decides on scales, and adapters would decay to zero.
-        named = list(self.network.named_parameters())
-        groups: list[dict[str, Any]] = [
-            {"params": [value for name, value in named if is_matrix(name)]},
-            {"params": [value for name, value in named if not is_matrix(name)], "weight_decay": 0},
-        ]
-        self._optimiser = torch.optim.AdamW(
-            groups, lr=params["lr"], weight_decay=params["weight_decay"], fused=True
-        )
-        # torch creates the state in the first step. A checkpoint is read before it.
-        self._optimiser.state.update(
-            {
-                value: {
-                    "step": torch.zeros((), device=value.device),
-                    "exp_avg": torch.zeros_like(value),
-                    "exp_avg_sq": torch.zeros_like(value),
-                }
-                for _, value in named
-            }
-        )
+        weights = self.weights(0)
+        self._first = {name: torch.zeros_like(value) for name, value in weights.items()}
+        self._second = {name: torch.zeros_like(value) for name, value in weights.items()}
+        self._steps = {name: torch.zeros((), device=context.device) for name in weights}
 
     def begin_epoch(self, epoch: int) -> None:
         """Set the learning rate, which falls linearly, and seed dropout."""
         params, context = self._params, self._context
         progress = (epoch - 1) / max(params["epochs"] - 1, 1)
-        for group in self._optimiser.param_groups:
-            group["lr"] = params["lr"] + progress * (params["lr_end"] - params["lr"])
+        self.rate = params["lr"] + progress * (params["lr_end"] - params["lr"])
         random = generator(context.seed, f"dropout {epoch}", context.device)
         self._dropout = Dropout(params["dropout"], random, drop_input=params["drop_input"])
 
@@ -69,10 +55,26 @@ class NetworkLearner(Learner):
         with self._autocast():
             outputs = self.network(landmarks, self._dropout)
         loss = self._loss(outputs - targets).mean()
-        self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimiser.step()
+        named = dict(self.network.named_parameters())
+        gradients = torch.autograd.grad(loss, list(named.values()))
+        self._update(dict(zip(named, gradients, strict=True)))
         return {"loss": loss.detach() * len(targets)}
+
+    @torch.no_grad()
+    def _update(self, gradients: Mapping[str, torch.Tensor]) -> None:
+        """Update all parameters. Only matrices decay, because the rest decides on scales."""
+        weights, decay = self.weights(0), self._params["weight_decay"]
+        matrices = [name for name in weights if is_matrix(name)]
+        others = [name for name in weights if not is_matrix(name)]
+        # The class torch.optim.AdamW would import torch's compiler, which takes seconds.
+        for names, weight_decay in ((matrices, decay), (others, 0.0)):
+            tensors = (weights, gradients, self._first, self._second)
+            lists = [[tensor[name] for name in names] for tensor in tensors]
+            adamw(
+                *lists, [], [self._steps[name] for name in names],
+                fused=True, amsgrad=False, beta1=BETA1, beta2=BETA2, lr=self.rate,
+                weight_decay=weight_decay, eps=EPSILON, maximize=False,
+            )  # fmt: skip
 
     @torch.no_grad()
     def predict(self, landmarks: torch.Tensor) -> torch.Tensor:
@@ -89,10 +91,11 @@ class NetworkLearner(Learner):
 
     def state(self) -> Mapping[str, torch.Tensor]:
         """Return references to all weights and to the optimiser's state."""
+        owners = {"first": self._first, "second": self._second, "steps": self._steps}
         optimiser = {
-            f"{use}.{name}": tensor
-            for name, value in self.network.named_parameters()
-            for use, tensor in self._optimiser.state[value].items()
+            f"{owner}.{name}": value
+            for owner, tensors in owners.items()
+            for name, value in tensors.items()
         }
         return {**self.weights(0), **optimiser}
 

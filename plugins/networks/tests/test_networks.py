@@ -296,7 +296,7 @@ def test_the_rate_falls_linearly():
     rates = []
     for epoch in range(1, 6):
         learner.begin_epoch(epoch)
-        rates.append(learner._optimiser.param_groups[1]["lr"])
+        rates.append(learner.rate)
     assert rates == pytest.approx([0.9, 0.7, 0.5, 0.3, 0.1])
 
 
