@@ -328,8 +328,8 @@ def plan_suite(
 ) -> Plan:
     """Plan a suite. Arguments other than None replace the defaults of the suite.
 
-    A method that others are made of has the parameters of its own run in the suite, if there is
-    exactly one, without a grid. Otherwise it has those of the preset.
+    A method that others are made of has the parameters that their run gives it. Otherwise it has
+    those of its own run in the suite, if there is exactly one, without a grid, or of the preset.
 
     Raises:
         UserError: as :func:`plan_run`.
@@ -347,12 +347,13 @@ def plan_suite(
     def plan(run: Run) -> Plan:
         methods = [spec.name for spec in registry().methods.choose(run.methods)]
         parameters = run.at(size)
+        own = dict.fromkeys(methods, texts(parameters.set)) if parameters.set else {}
         request = Request(
             methods=methods,
             protocols=names,
             preset=size,
             seeds=suite.seeds if seeds is None else seeds,
-            overrides=dict.fromkeys(methods, texts(parameters.set)) if parameters.set else {},
+            overrides={**own, **texts(run.members)},
             grid=dict.fromkeys(methods, texts(parameters.grid)) if parameters.grid else {},
             of_members=of_members,
             keep=frozenset(keep),

@@ -21,6 +21,11 @@
     name = "Ridge, many λ"               # title of this run, which has one method
     set = { lambdas = 50 }
 
+    [[runs]]
+    methods = ["ensemble"]
+    set = { members = "lsr-l2,knn-ge" }
+    members.lsr-l2 = { lambdas = 50 }    # parameters of one of its members
+
 The keys ``engine``, ``[engines.NAME]`` and ``[resources]`` say how jobs are executed, as in the
 config file: see :mod:`genebench.runs.config`.
 """
@@ -55,11 +60,12 @@ class Run(Parameters):
 
     ``small`` and ``tiny`` replace values under these presets. A preset without a value takes the
     value of the next larger preset, as with the parameters of a method. ``name`` is the title of
-    the run in tables.
+    the run in tables. ``members`` has parameters of the methods that the run's method is made of.
     """
 
     methods: list[str] = Field(min_length=1)
     name: str = ""
+    members: dict[str, dict[str, Number]] = Field(default={})
     small: Parameters = Parameters()
     tiny: Parameters = Parameters()
 
