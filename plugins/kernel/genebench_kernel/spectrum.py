@@ -8,6 +8,10 @@ ways lead to coefficients of one form, ``α = W (S + λ)⁻¹ B``, with a diagon
 * Nyström (Williams & Seeger 2001): with the centres' kernel ``K_mm = L Lᵀ``, each profile has the
   features ``φ(x) = L⁻¹ k(x)``. Ridge on them needs ``ΦᵀΦ = U S Uᵀ`` only. So ``W = L⁻ᵀU`` and
   ``B = UᵀΦᵀ(Y − μ)``.
+
+Each training profile may have a weight dᵢ of its penalty: ``(K + λ D) α = Y − μ``. Exact, this
+decomposes ``D^-½ K D^-½ = U S Uᵀ``, with ``W = D^-½ U`` and ``B = Wᵀ(Y − μ)``. Nyström, it is least
+squares with weights 1/dᵢ. The mean μ has no weights.
 """
 
 from __future__ import annotations
@@ -80,19 +84,21 @@ class Spectrum:
     Attributes:
         kernel: the kernel.
         rows: positions of the profiles that it was fitted on.
+        weights: d, the factor of λ for each of these profiles, float64.
         centre_rows: positions of the centres.
         centres: their landmarks, centres × landmarks, float64.
         basis: W, centres × rank, float64.
         values: S, float64.
         loadings: B, rank × targets, float32.
         ones: what B would be for one target that is 1 everywhere, float64.
-        leverages: factors of squared coordinates in ``hᵢᵢ (S + λ)``, float64.
+        leverages: factors of squared coordinates in ``hᵢᵢ dᵢ (S + λ)``, float64.
         mean: μ, one per target, float64.
         residual: share of the trace of the training kernel that the centres leave out.
     """
 
     kernel: Kernel
     rows: Rows
+    weights: Tensor
     centre_rows: Rows
     centres: Tensor
     basis: Tensor
@@ -113,19 +119,28 @@ class Spectrum:
         scaled = (coordinates / (self.values + penalty)).float()
         return torch.addmm(self.mean.float(), scaled, self.loadings)
 
-    def left_out(self, coordinates: Tensor, targets: Tensor, penalty: float) -> Tensor:
+    def left_out(
+        self, coordinates: Tensor, targets: Tensor, penalty: float, weights: Tensor
+    ) -> Tensor:
         """Return the residuals of training profiles, each by a fit without the profile.
 
         With the hat matrix H and fixed offset c, a fit without profile i has the residual
         ``[(I − H)(Y − c)]ᵢ / (1 − hᵢᵢ)``. The mean without it is ``c = μ − (yᵢ − μ) / (n − 1)``. So
-        nothing is fitted again, and the result is exact. Centres stay.
+        nothing is fitted again, and the result is exact. Centres and weights stay.
+
+        Args:
+            coordinates: those of the profiles.
+            targets: those of the profiles, float32.
+            penalty: λ.
+            weights: d of the profiles.
         """
         hat = coordinates / (self.values + penalty)
         centred = targets - self.mean.float()
         residuals = torch.addmm(centred, hat.float(), self.loadings, alpha=-1)
         of_ones = (1 - hat @ self.ones) / max(len(self.rows) - 1, 1)
         residuals += of_ones.float()[:, None] * centred
-        return residuals / (1 - (hat * coordinates) @ self.leverages).float()[:, None]
+        leverages = (hat * coordinates) @ self.leverages / weights
+        return residuals / (1 - leverages).float()[:, None]
 
     def coefficients(self, penalty: float) -> Tensor:
         """Return α, centres × targets, float64."""
@@ -136,8 +151,10 @@ class Spectrum:
         return alpha
 
 
-def exact(training: TrainingSet, rows: Rows, kernel: Kernel, report: Report) -> Spectrum:
-    """Decompose the kernel matrix of some training profiles.
+def exact(
+    training: TrainingSet, rows: Rows, kernel: Kernel, weights: Tensor, *, report: Report
+) -> Spectrum:
+    """Decompose the kernel matrix of some training profiles, each with a weight of its penalty.
 
     Memory: five times 8 bytes for each pair of profiles.
 
@@ -145,9 +162,11 @@ def exact(training: TrainingSet, rows: Rows, kernel: Kernel, report: Report) -> 
         UserError: the kernel is not positive definite.
     """
     centres = training.at(rows)
-    values, basis = torch.linalg.eigh(kernel.matrix(centres, centres))
+    roots = weights.sqrt()[:, None]
+    values, basis = torch.linalg.eigh(kernel.matrix(centres, centres).div_(roots).div_(roots.T))
     if not values[0] >= -NEGATIVE * values[-1]:
         raise _not_positive_definite(kernel)
+    basis.div_(roots)
     loadings, total, done = 0.0, 0.0, 0
     for _, targets in training.blocks(rows):
         part = basis[done : done + len(targets)]
@@ -159,13 +178,14 @@ def exact(training: TrainingSet, rows: Rows, kernel: Kernel, report: Report) -> 
     return Spectrum(
         kernel=kernel,
         rows=rows,
+        weights=weights,
         centre_rows=rows,
         centres=centres,
         basis=basis,
         values=values.clamp(min=0),
         loadings=loadings.addr_(ones, mean, alpha=-1).float(),
         ones=ones,
-        # Coordinates are S U. A direction without variance has no leverage.
+        # Coordinates are D^½ U S. A direction without variance has no leverage.
         leverages=torch.where(values > ROUNDING * values[-1], 1 / values, 0.0),
         mean=mean,
         residual=0.0,
@@ -173,7 +193,13 @@ def exact(training: TrainingSet, rows: Rows, kernel: Kernel, report: Report) -> 
 
 
 def nystrom(
-    training: TrainingSet, rows: Rows, centre_rows: Rows, kernel: Kernel, report: Report
+    training: TrainingSet,
+    rows: Rows,
+    centre_rows: Rows,
+    kernel: Kernel,
+    weights: Tensor,
+    *,
+    report: Report,
 ) -> Spectrum:
     """Fit some training profiles on the features of some centres, in one pass over the profiles.
 
@@ -188,20 +214,21 @@ def nystrom(
     trace, left, done = 0.0, 0.0, 0
     for landmarks, targets in training.blocks(rows):
         features = whitened(factor, kernel.matrix(landmarks, centres))
-        sums = sums + features.sum(0)
+        roots = weights[done : done + len(targets), None].sqrt()
         diagonal = kernel.diagonal(landmarks)
         trace += float(diagonal.sum())
         left += float((diagonal - features.square().sum(1)).sum())
         total = total + targets.sum(0, dtype=torch.float64)
         # Products of one block are taken in float32, at twice the speed. Sums over blocks of the
         # scatter are in float64, because λ may be small against it.
-        single = features.float()
+        single = features.div_(roots).float()
+        sums = sums + features.div_(roots).sum(0)
         if scatter is None or products is None:
             scatter = torch.zeros_like(factor)
             products = single.new_zeros(len(factor), targets.shape[1])
         for columns in _panels(len(factor)):
             scatter[columns.start :, columns] += single[:, columns.start :].T @ single[:, columns]
-        products.addmm_(single.T, targets)
+        products.addmm_(single.T, targets / roots.float())
         done += len(targets)
         report(done)
     values, vectors = torch.linalg.eigh(scatter)
@@ -212,6 +239,7 @@ def nystrom(
     return Spectrum(
         kernel=kernel,
         rows=rows,
+        weights=weights,
         centre_rows=centre_rows,
         centres=centres,
         basis=torch.linalg.solve_triangular(factor.T, vectors, upper=True),
