@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -150,7 +150,7 @@ class Choice:
         self._path: dict[str, list[float]] = defaultdict(list)
         self._best = np.inf
         self._chosen: dict[str, float] = {}
-        self._model: KernelModel | None = None
+        self._solution: Callable[[], KernelModel] | None = None
 
     def offer(
         self, width: float, errors: Grid, concordances: Grid | None, spectra: Sequence[Spectrum]
@@ -180,9 +180,9 @@ class Choice:
             penalty, scale = float(self._lambdas[best]), float(self._scales[column])
             self._chosen = {"width": width, "lambda": penalty, "residual": residual}
             self._chosen |= dict.fromkeys(scaled, scale)
-            # The model before goes first: it is large.
-            self._model = None
-            self._model = mean_model(spectra, self._unit * penalty, scale)
+            # The solution before goes first: it may be large.
+            self._solution = None
+            self._solution = mean_of(spectra, self._unit * penalty, scale)
 
     def model(self, widths: Grid) -> KernelModel:
         """Return the best model, with its choice, its path, and a note if a grid ended there.
@@ -190,11 +190,11 @@ class Choice:
         Raises:
             UserError: no width and λ had a finite MAE.
         """
-        if self._model is None:
+        if self._solution is None:
             raise UserError(
                 "kernel-ridge: no width and λ of the grid has a finite MAE. Raise lambda_min."
             )
-        model = self._model
+        model = self._solution()
         model.choices = {**self._chosen, "centres": len(model.centres)}
         model.curves = {"path": dict(self._path)}
         model.notes = (
@@ -206,29 +206,26 @@ class Choice:
         return model
 
 
-def mean_model(spectra: Sequence[Spectrum], penalty: float, scale: float = 1.0) -> KernelModel:
-    """Return the mean of models with one kernel as one model, around all of their centres.
+def mean_of(spectra: Sequence[Spectrum], penalty: float, scale: float) -> Callable[[], KernelModel]:
+    """Return a function that returns the mean of models with one kernel as one model.
 
-    Args:
-        spectra: the models.
-        penalty: λ.
-        scale: factor of all coefficients.
+    It does not keep the spectra in memory. The scale is a factor of all coefficients.
     """
-    if len(spectra) == 1:
-        (only,) = spectra
-        coefficients = only.coefficients(penalty).mul_(scale)
-        return KernelModel(only.kernel, only.centres, coefficients, only.mean)
-    rows = np.unique(np.concatenate([spectrum.centre_rows for spectrum in spectra]))
-    first = spectra[0]
-    centres = first.centres.new_empty(len(rows), first.centres.shape[1])
-    coefficients = first.basis.new_zeros(len(rows), first.loadings.shape[1])
-    for spectrum in spectra:
-        positions = torch.from_numpy(np.searchsorted(rows, spectrum.centre_rows)).to(centres.device)
-        centres[positions] = spectrum.centres
-        coefficients.index_add_(0, positions, spectrum.coefficients(penalty))
-    mean = torch.stack([spectrum.mean for spectrum in spectra]).mean(0)
-    coefficients.div_(len(spectra)).mul_(scale)
-    return KernelModel(first.kernel, centres, coefficients, mean)
+    kernel = spectra[0].kernel
+    parts = [(s.centre_rows, s.centres, s.mean, s.solution(penalty)) for s in spectra]
+
+    def solved() -> KernelModel:
+        rows = np.unique(np.concatenate([part[0] for part in parts]))
+        mean = torch.stack([part[2] for part in parts]).mean(0)
+        centres = mean.new_empty(len(rows), parts[0][1].shape[1])
+        coefficients = mean.new_zeros(len(rows), len(mean))
+        for own_rows, own_centres, _, solution in parts:
+            positions = torch.from_numpy(np.searchsorted(rows, own_rows)).to(mean.device)
+            centres[positions] = own_centres
+            coefficients.index_add_(0, positions, solution(), alpha=scale / len(parts))
+        return KernelModel(kernel, centres, coefficients, mean)
+
+    return solved
 
 
 def _edge_notes(name: str, chosen: float, grid: Grid) -> Iterator[str]:

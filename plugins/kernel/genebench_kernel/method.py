@@ -113,7 +113,7 @@ class KernelRidge(Method):
         choices = {name: Choice(self.lambdas, self.scales, self._unit) for name in names}
         penalties = (self._unit * self.lambdas).tolist()
         for width, kernel in zip(self.widths.tolist(), kernels, strict=True):
-            spectra = _fitted(training, parts, kernel, context.progress)
+            spectra = self._fitted(training, parts, kernel, context.progress)
             for name, choice in choices.items():
                 if by_left_out:
                     errors = left_out_mae(spectra, penalties, training, context.progress)[:, None]
@@ -179,12 +179,36 @@ class KernelRidge(Method):
         self, part: Part, training: TrainingSet, preliminary: Kernel, context: Context
     ) -> Part:
         """Return a part with the weights of its profiles."""
-        (spectrum,) = _fitted(training, [part], preliminary, context.progress)
+        (spectrum,) = self._fitted(training, [part], preliminary, context.progress)
         penalty = self._unit * PRELIMINARY_PENALTY
         weights = penalty_weights(
             spectrum, training, penalty, self.profile_weights, context.progress
         )
         return part._replace(weights=weights)
+
+    def _fitted(
+        self,
+        training: TrainingSet,
+        parts: Sequence[Part],
+        kernel: Kernel,
+        progress: Progress,
+    ) -> list[Spectrum]:
+        """Fit a kernel on the rows of each part, exactly if the part has no centres."""
+        # Residuals without a profile are quotients, which need more digits than predictions do.
+        # Weights spread the eigenvalues, and float32 rounds to a share of the largest.
+        precise = self.choose == "loo" or self.profile_weights > 0
+        dtype = torch.float64 if precise else torch.float32
+        spectra = []
+        for rows, centres, weights in parts:
+
+            def report(done: int, total: int = len(rows)) -> None:
+                progress(done, total, "fitting a width")
+
+            if centres is None:
+                spectra.append(exact(training, rows, kernel, weights, report=report, dtype=dtype))
+            else:
+                spectra.append(nystrom(training, rows, centres, kernel, weights, report=report))
+        return spectra
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
         """Return the model with these centres and coefficients, on the context's device."""
@@ -194,26 +218,6 @@ class KernelRidge(Method):
         )
         width, linear = tensors["scales"].tolist()
         return KernelModel(Kernel(self.kernel, width, linear), centres, coefficients, mean)
-
-
-def _fitted(
-    training: TrainingSet,
-    parts: Sequence[Part],
-    kernel: Kernel,
-    progress: Progress,
-) -> list[Spectrum]:
-    """Fit a kernel on the rows of each part, exactly if the part has no centres."""
-    spectra = []
-    for rows, centres, weights in parts:
-
-        def report(done: int, total: int = len(rows)) -> None:
-            progress(done, total, "fitting a width")
-
-        if centres is None:
-            spectra.append(exact(training, rows, kernel, weights, report=report))
-        else:
-            spectra.append(nystrom(training, rows, centres, kernel, weights, report=report))
-    return spectra
 
 
 def _grid(name: str, low: float, high: float, number: int) -> Grid:

@@ -47,7 +47,7 @@ def leverage_scores(
     ``(kᵢᵢ − kᵢₛ (Kₛₛ + λ s / n)⁻¹ kₛᵢ) / λ``, and at most 1.
     """
     points = training.at(pilot)
-    factor = cholesky(kernel, points, added=penalty * len(pilot) / len(rows))
+    factor = cholesky(kernel, points, penalty * len(pilot) / len(rows))
     scores = []
     for start in range(0, len(rows), PROFILES_PER_BLOCK):
         landmarks = training.at(rows[start : start + PROFILES_PER_BLOCK])

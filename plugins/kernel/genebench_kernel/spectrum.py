@@ -4,7 +4,8 @@ Predictions are ``ŷ = μ + k(x)ᵀα`` with the kernel values k(x) of a profile
 ways lead to coefficients of one form, ``α = W (S + λ)⁻¹ B``, with a diagonal matrix S:
 
 * Exact: all training profiles are centres. With ``K = U S Uᵀ`` there are ``W = U`` and
-  ``B = Uᵀ(Y − μ)``.
+  ``B = Uᵀ(Y − μ)``. That serves the choice of λ, in float32 if its accuracy is enough. The chosen
+  model is solved for anew, in float64.
 * Nyström (Williams & Seeger 2001): with the centres' kernel ``K_mm = L Lᵀ``, each profile has the
   features ``φ(x) = L⁻¹ k(x)``. Ridge on them needs ``ΦᵀΦ = U S Uᵀ`` only. So ``W = L⁻ᵀU`` and
   ``B = UᵀΦᵀ(Y − μ)``.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -38,7 +40,7 @@ It lets equal centres be decomposed, and is far above the rounding of float64.
 """
 ROUNDING = 1e-12
 """Size of an eigenvalue, as a share of the largest, that may be rounding."""
-NEGATIVE = 1e-6
+NEGATIVE = 1e-5
 """Size of a negative eigenvalue, as a share of the largest, that no rounding explains."""
 
 Rows = NDArray[np.intp]
@@ -87,13 +89,14 @@ class Spectrum:
         weights: d, the factor of λ for each of these profiles, float64.
         centre_rows: positions of the centres.
         centres: their landmarks, centres × landmarks, float64.
-        basis: W, centres × rank, float64.
-        values: S, float64.
-        loadings: B, rank × targets, float32.
-        ones: what B would be for one target that is 1 everywhere, float64.
-        leverages: factors of squared coordinates in ``hᵢᵢ dᵢ (S + λ)``, float64.
-        mean: μ, one per target, float64.
+        basis: W, centres × rank, float64 or float32.
+        values: S, of the same type, as all that follows.
+        loadings: B, rank × targets, always float32.
+        ones: what B would be for one target that is 1 everywhere.
+        leverages: factors of squared coordinates in ``hᵢᵢ dᵢ (S + λ)``.
+        mean: μ, one per target, always float64.
         residual: share of the trace of the training kernel that the centres leave out.
+        training: the training set, if the coefficients of a λ are solved for anew.
     """
 
     kernel: Kernel
@@ -108,10 +111,11 @@ class Spectrum:
     leverages: Tensor
     mean: Tensor
     residual: float
+    training: TrainingSet | None = None
 
     def coordinates(self, landmarks: Tensor) -> Tensor:
-        """Return ``k(x)ᵀW`` of some profiles, which serves every λ: profiles × rank, float64."""
-        return self.kernel.matrix(landmarks, self.centres) @ self.basis
+        """Return ``k(x)ᵀW`` of some profiles, which serves every λ: profiles × rank."""
+        return self.kernel.matrix(landmarks, self.centres).to(self.basis.dtype) @ self.basis
 
     def predictions(self, coordinates: Tensor, penalty: float) -> Tensor:
         """Return predicted targets, profiles × targets, float32."""
@@ -142,35 +146,50 @@ class Spectrum:
         leverages = (hat * coordinates) @ self.leverages / weights
         return residuals / (1 - leverages).float()[:, None]
 
-    def coefficients(self, penalty: float) -> Tensor:
-        """Return α, centres × targets, float64."""
+    def solution(self, penalty: float) -> Callable[[], Tensor]:
+        """Return a function that returns α, centres × targets, float64.
+
+        It does not keep the basis in memory.
+        """
+        if self.training:
+            penalties = penalty * self.weights
+            return partial(solve, self.training, self.rows, self.kernel, penalties, self.mean)
         alpha = self.basis.new_empty(len(self.basis), self.loadings.shape[1])
         weights = self.basis / (self.values + penalty)
         for columns in _panels(alpha.shape[1]):
             alpha[:, columns] = weights @ self.loadings[:, columns].double()
-        return alpha
+        return lambda: alpha
 
 
 def exact(
-    training: TrainingSet, rows: Rows, kernel: Kernel, weights: Tensor, *, report: Report
+    training: TrainingSet,
+    rows: Rows,
+    kernel: Kernel,
+    weights: Tensor,
+    *,
+    report: Report,
+    dtype: torch.dtype = torch.float64,
 ) -> Spectrum:
     """Decompose the kernel matrix of some training profiles, each with a weight of its penalty.
 
-    Memory: five times 8 bytes for each pair of profiles.
+    float32 takes less than half the time, but its rounding is about 1e-7 of the largest eigenvalue.
+
+    Memory: five times the matrix.
 
     Raises:
         UserError: the kernel is not positive definite.
     """
     centres = training.at(rows)
     roots = weights.sqrt()[:, None]
-    values, basis = torch.linalg.eigh(kernel.matrix(centres, centres).div_(roots).div_(roots.T))
+    matrix = kernel.matrix(centres, centres).div_(roots).div_(roots.T)
+    values, basis = torch.linalg.eigh(matrix.to(dtype))
     if not values[0] >= -NEGATIVE * values[-1]:
         raise _not_positive_definite(kernel)
     basis.div_(roots)
     loadings, total, done = 0.0, 0.0, 0
     for _, targets in training.blocks(rows):
         part = basis[done : done + len(targets)]
-        loadings = loadings + part.T @ targets.double()
+        loadings = loadings + part.T @ targets.to(dtype)
         total = total + targets.sum(0, dtype=torch.float64)
         done += len(targets)
         report(done)
@@ -183,13 +202,29 @@ def exact(
         centres=centres,
         basis=basis,
         values=values.clamp(min=0),
-        loadings=loadings.addr_(ones, mean, alpha=-1).float(),
+        loadings=loadings.addr_(ones, mean.to(dtype), alpha=-1).float(),
         ones=ones,
         # Coordinates are D^½ U S. A direction without variance has no leverage.
         leverages=torch.where(values > ROUNDING * values[-1], 1 / values, 0.0),
         mean=mean,
         residual=0.0,
+        training=training,
     )
+
+
+def solve(
+    training: TrainingSet, rows: Rows, kernel: Kernel, penalties: Tensor, mean: Tensor
+) -> Tensor:
+    """Return ``(K + λD)⁻¹(Y − μ)`` of some training profiles, profiles × targets, float64."""
+    factor = cholesky(kernel, training.at(rows), penalties)
+    alpha = factor.new_empty(len(rows), len(mean))
+    done = 0
+    for _, targets in training.blocks(rows):
+        alpha[done : done + len(targets)] = targets - mean
+        done += len(targets)
+    for columns in _panels(alpha.shape[1]):
+        alpha[:, columns] = torch.cholesky_solve(alpha[:, columns], factor)
+    return alpha
 
 
 def nystrom(
@@ -209,7 +244,7 @@ def nystrom(
         UserError: the kernel is not positive definite.
     """
     centres = training.at(centre_rows)
-    factor = cholesky(kernel, centres)
+    factor = cholesky(kernel, centres, JITTER * float(kernel.diagonal(centres).mean()))
     scatter, products, sums, total = None, None, 0.0, 0.0
     trace, left, done = 0.0, 0.0, 0
     for landmarks, targets in training.blocks(rows):
@@ -252,14 +287,14 @@ def nystrom(
     )
 
 
-def cholesky(kernel: Kernel, centres: Tensor, added: float = 0.0) -> Tensor:
+def cholesky(kernel: Kernel, centres: Tensor, added: float | Tensor) -> Tensor:
     """Return the Cholesky factor of the centres' kernel, with something added to its diagonal.
 
     Raises:
         UserError: the kernel is not positive definite.
     """
     matrix = kernel.matrix(centres, centres)
-    matrix.diagonal().add_(JITTER * matrix.diagonal().mean() + added)
+    matrix.diagonal().add_(added)
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if failed:
         raise _not_positive_definite(kernel)
@@ -280,5 +315,5 @@ def _panels(length: int) -> Iterator[slice]:
 def _not_positive_definite(kernel: Kernel) -> UserError:
     return UserError(
         f"kernel-ridge: the {kernel.name} kernel is not positive definite on the training "
-        "profiles. Check linear_weight, or choose another kernel."
+        "profiles. Raise lambda_min, lower linear_weight, or choose another kernel."
     )
