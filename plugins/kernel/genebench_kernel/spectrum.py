@@ -53,10 +53,12 @@ class TrainingSet:
 
     Attributes:
         landmarks: profiles × landmarks, float32.
+        n_targets: number of targets.
     """
 
     def __init__(self, train: Profiles, device: str) -> None:
         self._train = train
+        self.n_targets = len(train.target_genes)
         shape = len(train), len(train.landmark_genes)
         self.landmarks = torch.empty(shape, device=device)
         start = 0
@@ -151,7 +153,7 @@ class Spectrum:
 
         It does not keep the basis in memory.
         """
-        if self.training:
+        if self.training is not None:
             penalties = penalty * self.weights
             return partial(solve, self.training, self.rows, self.kernel, penalties, self.mean)
         alpha = self.basis.new_empty(len(self.basis), self.loadings.shape[1])
@@ -181,16 +183,18 @@ def exact(
     """
     centres = training.at(rows)
     roots = weights.sqrt()[:, None]
-    matrix = kernel.matrix(centres, centres).div_(roots).div_(roots.T)
-    values, basis = torch.linalg.eigh(matrix.to(dtype))
+    values, basis = torch.linalg.eigh(
+        kernel.matrix(centres, centres).div_(roots).div_(roots.T).to(dtype)
+    )
     if not values[0] >= -NEGATIVE * values[-1]:
         raise _not_positive_definite(kernel)
     basis.div_(roots)
-    loadings, total, done = 0.0, 0.0, 0
+    loadings = basis.new_zeros(len(rows), training.n_targets)
+    total = centres.new_zeros(training.n_targets)
+    done = 0
     for _, targets in training.blocks(rows):
-        part = basis[done : done + len(targets)]
-        loadings = loadings + part.T @ targets.to(dtype)
-        total = total + targets.sum(0, dtype=torch.float64)
+        loadings.addmm_(basis[done : done + len(targets)].T, targets.to(dtype))
+        total += targets.sum(0, dtype=torch.float64)
         done += len(targets)
         report(done)
     ones, mean = basis.sum(0), total / len(rows)
@@ -245,7 +249,9 @@ def nystrom(
     """
     centres = training.at(centre_rows)
     factor = cholesky(kernel, centres, JITTER * float(kernel.diagonal(centres).mean()))
-    scatter, products, sums, total = None, None, 0.0, 0.0
+    scatter = torch.zeros_like(factor)
+    products = torch.zeros(len(factor), training.n_targets, device=factor.device)
+    sums, total = factor.new_zeros(len(factor)), factor.new_zeros(training.n_targets)
     trace, left, done = 0.0, 0.0, 0
     for landmarks, targets in training.blocks(rows):
         features = whitened(factor, kernel.matrix(landmarks, centres))
@@ -253,14 +259,11 @@ def nystrom(
         diagonal = kernel.diagonal(landmarks)
         trace += float(diagonal.sum())
         left += float((diagonal - features.square().sum(1)).sum())
-        total = total + targets.sum(0, dtype=torch.float64)
+        total += targets.sum(0, dtype=torch.float64)
         # Products of one block are taken in float32, at twice the speed. Sums over blocks of the
         # scatter are in float64, because λ may be small against it.
         single = features.div_(roots).float()
-        sums = sums + features.div_(roots).sum(0)
-        if scatter is None or products is None:
-            scatter = torch.zeros_like(factor)
-            products = single.new_zeros(len(factor), targets.shape[1])
+        sums += features.div_(roots).sum(0)
         for columns in _panels(len(factor)):
             scatter[columns.start :, columns] += single[:, columns.start :].T @ single[:, columns]
         products.addmm_(single.T, targets / roots.float())
