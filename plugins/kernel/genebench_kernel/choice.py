@@ -164,22 +164,24 @@ class Choice:
             spectra: the models whose mean predicts.
         """
         residual = float(np.mean([spectrum.residual for spectrum in spectra]))
-        scaled = {"scale": self._scales} if len(self._scales) > 1 else {}
+        scaled = len(self._scales) > 1
         losses = errors if concordances is None else errors - CONCORDANCE_WEIGHT * concordances
-        for index in np.ndindex(losses.shape):
-            row = {"width": width, "lambda": self._lambdas[index[0]]}
-            row |= {name: grid[index[1]] for name, grid in scaled.items()}
-            row["mae"] = errors[index]
+        for (at, column), error in np.ndenumerate(errors):
+            row = {"width": width, "lambda": float(self._lambdas[at])}
+            if scaled:
+                row["scale"] = float(self._scales[column])
+            row["mae"] = float(error)
             if concordances is not None:
-                row["cc"] = concordances[index]
+                row["cc"] = float(concordances[at, column])
             for name, value in (row | {"residual": residual}).items():
-                self._path[name].append(float(value))
+                self._path[name].append(value)
         best, column = np.unravel_index(int(np.argmin(losses)), losses.shape)
         if losses[best, column] < self._best:
             self._best = float(losses[best, column])
             penalty, scale = float(self._lambdas[best]), float(self._scales[column])
             self._chosen = {"width": width, "lambda": penalty, "residual": residual}
-            self._chosen |= dict.fromkeys(scaled, scale)
+            if scaled:
+                self._chosen["scale"] = scale
             # The solution before goes first: it may be large.
             self._solution = None
             self._solution = mean_of(spectra, self._unit * penalty, scale)

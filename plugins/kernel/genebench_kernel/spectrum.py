@@ -298,6 +298,7 @@ def cholesky(kernel: Kernel, centres: Tensor, added: float | Tensor) -> Tensor:
     """
     matrix = kernel.matrix(centres, centres)
     matrix.diagonal().add_(added)
+    factor: Tensor
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if failed:
         raise _not_positive_definite(kernel)
@@ -306,7 +307,8 @@ def cholesky(kernel: Kernel, centres: Tensor, added: float | Tensor) -> Tensor:
 
 def whitened(factor: Tensor, values: Tensor) -> Tensor:
     """Return the features ``L⁻¹ k(x)`` of kernel values: profiles × centres."""
-    return torch.linalg.solve_triangular(factor.T, values, upper=True, left=False)
+    features: Tensor = torch.linalg.solve_triangular(factor.T, values, upper=True, left=False)
+    return features
 
 
 def _panels(length: int) -> Iterator[slice]:
