@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from genebench_kernel.kernels import Kernel
 from genebench_kernel.spectrum import PROFILES_PER_BLOCK, Rows, TrainingSet, cholesky, whitened
@@ -39,7 +40,7 @@ def draw_centres(
 
 def leverage_scores(
     training: TrainingSet, rows: Rows, pilot: Rows, kernel: Kernel, penalty: float
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Return approximate ridge leverage scores ``[K (K + λ)⁻¹]ᵢᵢ`` of some training profiles.
 
     The sum over all profiles is estimated from a uniform pilot sample S of s profiles of n, as in
@@ -55,4 +56,4 @@ def leverage_scores(
         left = kernel.diagonal(landmarks) - features.square().sum(1)
         # A score of 0 would make it impossible to draw enough centres.
         scores.append((left / penalty).clamp(1e-12, 1))
-    return torch.cat(scores).cpu().numpy()
+    return np.asarray(torch.cat(scores).cpu().numpy())
