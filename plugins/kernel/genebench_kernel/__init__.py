@@ -59,6 +59,21 @@ PARAMS = (
         help="choose width and λ on the validation set, or by leaving out training profiles",
     ),
     Param(
+        name="criterion", default="mae", choices=("mae", "mae-cc"),
+        help="choose by the MAE of the validation set, or by MAE − ½ CC, its mean concordance of "
+        "genes",
+    ),
+    Param(
+        name="scale_max", default=1.0, minimum=1, maximum=3,
+        help="largest factor of predicted differences from the training mean: 1, 1.1, … are tried "
+        "with each width and λ",
+    ),
+    Param(
+        name="profile_weights", default=0.0, minimum=0, maximum=4,
+        help="exponent of each training profile's relative error by a fit without it. The power is "
+        "the profile's factor of λ (0: all 1)",
+    ),
+    Param(
         name="exact_max", default=10_000, minimum=2, maximum=1_000_000,
         presets={"tiny": 200, "small": 4_000},
         help="the largest number of profiles that are fitted exactly. More are fitted with as many "

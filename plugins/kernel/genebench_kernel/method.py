@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from genebench import Context, Method, Model, Profiles, UserError
 from genebench.progress import Progress
-from genebench_kernel.choice import Choice, Grid, left_out_mae, validation_mae
+from genebench_kernel.choice import Choice, Grid, left_out_mae, validation_measures
 from genebench_kernel.kernels import LINEAR_CAUCHY, Kernel, median_squared_distance
 from genebench_kernel.model import KernelModel
 from genebench_kernel.sampling import draw_centres
 from genebench_kernel.spectrum import Rows, Spectrum, TrainingSet, exact, nystrom
+from genebench_kernel.weights import PRELIMINARY_PENALTY, PRELIMINARY_WIDTH, penalty_weights
+
+
+class Part(NamedTuple):
+    """Training profiles that one model is fitted on.
+
+    Attributes:
+        rows: their positions.
+        centres: positions of Nyström centres, None for an exact fit.
+        weights: the factor of λ for each profile.
+    """
+
+    rows: Rows
+    centres: Rows | None
+    weights: Tensor
 
 
 class KernelRidge(Method):
-    """Kernel ridge: the width and the λ with the smallest MAE."""
+    """Kernel ridge: the width, the λ and the scale that a criterion prefers."""
 
     def __init__(
         self,
@@ -34,6 +50,9 @@ class KernelRidge(Method):
         lambda_max: float,
         lambdas: int,
         choose: str,
+        criterion: str,
+        scale_max: float,
+        profile_weights: float,
         exact_max: int,
         centres: int,
         sampling: str,
@@ -44,6 +63,14 @@ class KernelRidge(Method):
         self.widths = _grid("width", width_min, width_max, widths)
         self.lambdas = _grid("lambda", lambda_min, lambda_max, lambdas)
         self.choose = choose
+        self.criterion = criterion
+        self.scales = _scales(scale_max)
+        if choose == "loo" and (criterion != "mae" or len(self.scales) > 1):
+            raise UserError(
+                "kernel-ridge: choose=loo measures the MAE of scale 1 alone. Use choose=validation "
+                "with criterion and scale_max."
+            )
+        self.profile_weights = profile_weights
         self.exact_max = exact_max
         self.centres = centres
         self.sampling = sampling
@@ -71,27 +98,39 @@ class KernelRidge(Method):
         mean_square = float(training.landmarks.square().sum(1, dtype=torch.float64).mean()) or 1.0
         kernels = [
             Kernel(self.kernel, width * median, self.linear_weight / mean_square)
-            for width in self.widths.tolist()
+            for width in [*self.widths.tolist(), PRELIMINARY_WIDTH]
         ]
-        parts = [
-            (rows, self._centres(training, rows, kernels[len(kernels) // 2], random))
-            for rows in all_rows
-        ]
+        preliminary = kernels.pop()
+        parts = []
+        for rows in all_rows:
+            centres = self._centres(training, rows, kernels[len(kernels) // 2], random)
+            ones = torch.ones(len(rows), dtype=torch.float64, device=training.landmarks.device)
+            parts.append(Part(rows, centres, ones))
+        if self.profile_weights:
+            parts = [self._weighted(part, training, preliminary, context) for part in parts]
         by_left_out = self.choose == "loo"
-        choices = {name: Choice() for name in ([""] if by_left_out else validation_sets)}
+        names = [""] if by_left_out else validation_sets
+        choices = {name: Choice(self.lambdas, self.scales, self._unit) for name in names}
         penalties = (self._unit * self.lambdas).tolist()
         for width, kernel in zip(self.widths.tolist(), kernels, strict=True):
             spectra = self._fitted(training, parts, kernel, context.progress)
             for name, choice in choices.items():
                 if by_left_out:
-                    errors = left_out_mae(spectra, penalties, training, context.progress)
+                    errors = left_out_mae(spectra, penalties, training, context.progress)[:, None]
+                    concordances = None
                 else:
-                    validation = validation_sets[name]
-                    errors = validation_mae(spectra, penalties, validation, context.progress)
-                choice.offer(width, self.lambdas, errors, spectra, self._unit)
+                    errors, concordances = validation_measures(
+                        spectra,
+                        penalties,
+                        self.scales,
+                        validation_sets[name],
+                        context.progress,
+                        concordance=self.criterion == "mae-cc",
+                    )
+                choice.offer(width, errors, concordances, spectra)
             # The spectra of two widths may not fit in memory together.
             del spectra
-        models = {name: choice.model(self.widths, self.lambdas) for name, choice in choices.items()}
+        models = {name: choice.model(self.widths) for name, choice in choices.items()}
         return dict.fromkeys(validation_sets, models[""]) if by_left_out else models
 
     @property
@@ -136,26 +175,39 @@ class KernelRidge(Method):
             leverage = kernel, penalty
         return draw_centres(training, rows, number, random, leverage)
 
+    def _weighted(
+        self, part: Part, training: TrainingSet, preliminary: Kernel, context: Context
+    ) -> Part:
+        """Return a part with the weights of its profiles."""
+        (spectrum,) = self._fitted(training, [part], preliminary, context.progress)
+        penalty = self._unit * PRELIMINARY_PENALTY
+        weights = penalty_weights(
+            spectrum, training, penalty, self.profile_weights, context.progress
+        )
+        return part._replace(weights=weights)
+
     def _fitted(
         self,
         training: TrainingSet,
-        parts: Sequence[tuple[Rows, Rows | None]],
+        parts: Sequence[Part],
         kernel: Kernel,
         progress: Progress,
     ) -> list[Spectrum]:
         """Fit a kernel on the rows of each part, exactly if the part has no centres."""
         # Residuals without a profile are quotients, which need more digits than predictions do.
-        dtype = torch.float64 if self.choose == "loo" else torch.float32
+        # Weights spread the eigenvalues, and float32 rounds to a share of the largest.
+        precise = self.choose == "loo" or self.profile_weights > 0
+        dtype = torch.float64 if precise else torch.float32
         spectra = []
-        for rows, centres in parts:
+        for rows, centres, weights in parts:
 
             def report(done: int, total: int = len(rows)) -> None:
                 progress(done, total, "fitting a width")
 
             if centres is None:
-                spectra.append(exact(training, rows, kernel, report, dtype))
+                spectra.append(exact(training, rows, kernel, weights, report=report, dtype=dtype))
             else:
-                spectra.append(nystrom(training, rows, centres, kernel, report))
+                spectra.append(nystrom(training, rows, centres, kernel, weights, report=report))
         return spectra
 
     def restore(self, tensors: Mapping[str, NDArray[Any]], context: Context) -> Model:
@@ -182,3 +234,18 @@ def _grid(name: str, low: float, high: float, number: int) -> Grid:
     if number == 1:
         return np.array([np.sqrt(low) * np.sqrt(high)])
     return np.geomspace(low, high, number)
+
+
+def _scales(largest: float) -> Grid:
+    """Return 1, 1.1, … up to the largest.
+
+    Raises:
+        UserError: the largest is between 1 and 1.1.
+    """
+    # 1.3 × 10 may be rounded below 13.
+    scales = np.arange(10, int(np.floor(10 * largest + 1e-9)) + 1) / 10
+    if largest > 1 and len(scales) == 1:
+        raise UserError(
+            f"kernel-ridge: scale_max={largest:g} allows no scale but 1. Use 1, or at least 1.1."
+        )
+    return scales

@@ -9,6 +9,10 @@ ways lead to coefficients of one form, ``α = W (S + λ)⁻¹ B``, with a diagon
 * Nyström (Williams & Seeger 2001): with the centres' kernel ``K_mm = L Lᵀ``, each profile has the
   features ``φ(x) = L⁻¹ k(x)``. Ridge on them needs ``ΦᵀΦ = U S Uᵀ`` only. So ``W = L⁻ᵀU`` and
   ``B = UᵀΦᵀ(Y − μ)``.
+
+Each training profile may have a weight dᵢ of its penalty: ``(K + λ D) α = Y − μ``. Exact, this
+decomposes ``D^-½ K D^-½ = U S Uᵀ``, with ``W = D^-½ U`` and ``B = Wᵀ(Y − μ)``. Nyström, it is least
+squares with weights 1/dᵢ. The mean μ has no weights.
 """
 
 from __future__ import annotations
@@ -84,13 +88,14 @@ class Spectrum:
     Attributes:
         kernel: the kernel.
         rows: positions of the profiles that it was fitted on.
+        weights: d, the factor of λ for each of these profiles, float64.
         centre_rows: positions of the centres.
         centres: their landmarks, centres × landmarks, float64.
         basis: W, centres × rank, float64 or float32.
         values: S, of the same type, as all that follows.
         loadings: B, rank × targets, always float32.
         ones: what B would be for one target that is 1 everywhere.
-        leverages: factors of squared coordinates in ``hᵢᵢ (S + λ)``.
+        leverages: factors of squared coordinates in ``hᵢᵢ dᵢ (S + λ)``.
         mean: μ, one per target, always float64.
         residual: share of the trace of the training kernel that the centres leave out.
         training: the training set, if the coefficients of a λ are solved for anew.
@@ -98,6 +103,7 @@ class Spectrum:
 
     kernel: Kernel
     rows: Rows
+    weights: Tensor
     centre_rows: Rows
     centres: Tensor
     basis: Tensor
@@ -119,19 +125,28 @@ class Spectrum:
         scaled = (coordinates / (self.values + penalty)).float()
         return torch.addmm(self.mean.float(), scaled, self.loadings)
 
-    def left_out(self, coordinates: Tensor, targets: Tensor, penalty: float) -> Tensor:
+    def left_out(
+        self, coordinates: Tensor, targets: Tensor, penalty: float, weights: Tensor
+    ) -> Tensor:
         """Return the residuals of training profiles, each by a fit without the profile.
 
         With the hat matrix H and fixed offset c, a fit without profile i has the residual
         ``[(I − H)(Y − c)]ᵢ / (1 − hᵢᵢ)``. The mean without it is ``c = μ − (yᵢ − μ) / (n − 1)``. So
-        nothing is fitted again, and the result is exact. Centres stay.
+        nothing is fitted again, and the result is exact. Centres and weights stay.
+
+        Args:
+            coordinates: those of the profiles.
+            targets: those of the profiles, float32.
+            penalty: λ.
+            weights: d of the profiles.
         """
         hat = coordinates / (self.values + penalty)
         centred = targets - self.mean.float()
         residuals = torch.addmm(centred, hat.float(), self.loadings, alpha=-1)
         of_ones = (1 - hat @ self.ones) / max(len(self.rows) - 1, 1)
         residuals += of_ones.float()[:, None] * centred
-        return residuals / (1 - (hat * coordinates) @ self.leverages).float()[:, None]
+        leverages = (hat * coordinates) @ self.leverages / weights
+        return residuals / (1 - leverages).float()[:, None]
 
     def solution(self, penalty: float) -> Callable[[], Tensor]:
         """Return a function that returns α, centres × targets, float64.
@@ -139,7 +154,8 @@ class Spectrum:
         It does not keep the basis in memory.
         """
         if self.training is not None:
-            return partial(solve, self.training, self.rows, self.kernel, penalty, self.mean)
+            penalties = penalty * self.weights
+            return partial(solve, self.training, self.rows, self.kernel, penalties, self.mean)
         alpha = self.basis.new_empty(len(self.basis), self.loadings.shape[1])
         weights = self.basis / (self.values + penalty)
         for columns in _panels(alpha.shape[1]):
@@ -151,10 +167,12 @@ def exact(
     training: TrainingSet,
     rows: Rows,
     kernel: Kernel,
+    weights: Tensor,
+    *,
     report: Report,
     dtype: torch.dtype = torch.float64,
 ) -> Spectrum:
-    """Decompose the kernel matrix of some training profiles.
+    """Decompose the kernel matrix of some training profiles, each with a weight of its penalty.
 
     float32 takes less than half the time, but its rounding is about 1e-7 of the largest eigenvalue.
 
@@ -164,9 +182,13 @@ def exact(
         UserError: the kernel is not positive definite.
     """
     centres = training.at(rows)
-    values, basis = torch.linalg.eigh(kernel.matrix(centres, centres).to(dtype))
+    roots = weights.sqrt()[:, None]
+    values, basis = torch.linalg.eigh(
+        kernel.matrix(centres, centres).div_(roots).div_(roots.T).to(dtype)
+    )
     if not values[0] >= -NEGATIVE * values[-1]:
         raise _not_positive_definite(kernel)
+    basis.div_(roots)
     loadings = basis.new_zeros(len(rows), training.n_targets)
     total = centres.new_zeros(training.n_targets)
     done = 0
@@ -179,13 +201,14 @@ def exact(
     return Spectrum(
         kernel=kernel,
         rows=rows,
+        weights=weights,
         centre_rows=rows,
         centres=centres,
         basis=basis,
         values=values.clamp(min=0),
         loadings=loadings.addr_(ones, mean.to(dtype), alpha=-1).float(),
         ones=ones,
-        # Coordinates are S U. A direction without variance has no leverage.
+        # Coordinates are D^½ U S. A direction without variance has no leverage.
         leverages=torch.where(values > ROUNDING * values[-1], 1 / values, 0.0),
         mean=mean,
         residual=0.0,
@@ -194,10 +217,10 @@ def exact(
 
 
 def solve(
-    training: TrainingSet, rows: Rows, kernel: Kernel, penalty: float, mean: Tensor
+    training: TrainingSet, rows: Rows, kernel: Kernel, penalties: Tensor, mean: Tensor
 ) -> Tensor:
-    """Return ``(K + λ)⁻¹(Y − μ)`` of some training profiles, profiles × targets, float64."""
-    factor = cholesky(kernel, training.at(rows), penalty)
+    """Return ``(K + λD)⁻¹(Y − μ)`` of some training profiles, profiles × targets, float64."""
+    factor = cholesky(kernel, training.at(rows), penalties)
     alpha = factor.new_empty(len(rows), len(mean))
     done = 0
     for _, targets in training.blocks(rows):
@@ -209,7 +232,13 @@ def solve(
 
 
 def nystrom(
-    training: TrainingSet, rows: Rows, centre_rows: Rows, kernel: Kernel, report: Report
+    training: TrainingSet,
+    rows: Rows,
+    centre_rows: Rows,
+    kernel: Kernel,
+    weights: Tensor,
+    *,
+    report: Report,
 ) -> Spectrum:
     """Fit some training profiles on the features of some centres, in one pass over the profiles.
 
@@ -226,17 +255,18 @@ def nystrom(
     trace, left, done = 0.0, 0.0, 0
     for landmarks, targets in training.blocks(rows):
         features = whitened(factor, kernel.matrix(landmarks, centres))
-        sums += features.sum(0)
+        roots = weights[done : done + len(targets), None].sqrt()
         diagonal = kernel.diagonal(landmarks)
         trace += float(diagonal.sum())
         left += float((diagonal - features.square().sum(1)).sum())
         total += targets.sum(0, dtype=torch.float64)
         # Products of one block are taken in float32, at twice the speed. Sums over blocks of the
         # scatter are in float64, because λ may be small against it.
-        single = features.float()
+        single = features.div_(roots).float()
+        sums += features.div_(roots).sum(0)
         for columns in _panels(len(factor)):
             scatter[columns.start :, columns] += single[:, columns.start :].T @ single[:, columns]
-        products.addmm_(single.T, targets)
+        products.addmm_(single.T, targets / roots.float())
         done += len(targets)
         report(done)
     values, vectors = torch.linalg.eigh(scatter)
@@ -247,6 +277,7 @@ def nystrom(
     return Spectrum(
         kernel=kernel,
         rows=rows,
+        weights=weights,
         centre_rows=centre_rows,
         centres=centres,
         basis=torch.linalg.solve_triangular(factor.T, vectors, upper=True),
@@ -259,7 +290,7 @@ def nystrom(
     )
 
 
-def cholesky(kernel: Kernel, centres: Tensor, added: float) -> Tensor:
+def cholesky(kernel: Kernel, centres: Tensor, added: float | Tensor) -> Tensor:
     """Return the Cholesky factor of the centres' kernel, with something added to its diagonal.
 
     Raises:
@@ -267,6 +298,7 @@ def cholesky(kernel: Kernel, centres: Tensor, added: float) -> Tensor:
     """
     matrix = kernel.matrix(centres, centres)
     matrix.diagonal().add_(added)
+    factor: Tensor
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if failed:
         raise _not_positive_definite(kernel)
@@ -275,7 +307,8 @@ def cholesky(kernel: Kernel, centres: Tensor, added: float) -> Tensor:
 
 def whitened(factor: Tensor, values: Tensor) -> Tensor:
     """Return the features ``L⁻¹ k(x)`` of kernel values: profiles × centres."""
-    return torch.linalg.solve_triangular(factor.T, values, upper=True, left=False)
+    features: Tensor = torch.linalg.solve_triangular(factor.T, values, upper=True, left=False)
+    return features
 
 
 def _panels(length: int) -> Iterator[slice]:

@@ -17,3 +17,11 @@ def test_conforms(check, method):
 )
 def test_exact_conforms(check, method):
     check(method)
+
+
+@parametrize_with_checks(
+    "kernel-ridge",
+    params={"profile_weights": 2.0, "criterion": "mae-cc", "scale_max": 1.3},
+)
+def test_weights_criterion_and_scale_conform(check, method):
+    check(method)

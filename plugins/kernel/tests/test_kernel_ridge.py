@@ -215,9 +215,9 @@ def test_a_bag_is_the_mean_of_models_of_random_halves_of_the_groups(simulated, m
     train, test = simulated(160), simulated(40, 1)
     halves = []
 
-    def spied(training, rows, *others):
+    def spied(training, rows, *others, **options):
         halves.append(rows)
-        return spectrum.exact(training, rows, *others)
+        return spectrum.exact(training, rows, *others, **options)
 
     monkeypatch.setattr("genebench_kernel.method.exact", spied)
     bag = fitted(train, **one(1.0, 0.1, bag_groups=3))
