@@ -545,6 +545,15 @@ def test_a_member_with_several_results_in_a_suite_is_that_of_the_preset(results,
     assert member_params(made, "lsr-l2")["lambdas"] == 29
 
 
+def test_the_run_of_an_ensemble_sets_parameters_of_its_members(results):
+    made_of = ENSEMBLE | {"members": {"lsr-l2": {"lambdas": 7}}}
+    others = [{"methods": ["lsr-l2"], "set": {"lambdas": 5}}, {"methods": ["knn-ge"]}]
+    made = api.plan_suite(suite(made_of, *others), "sim", results=results)
+    assert member_params(made, "lsr-l2")["lambdas"] == 7
+    with pytest.raises(UserError, match="knn is set, but knn is not among"):
+        api.plan_suite(suite(ENSEMBLE | {"members": {"knn": {"k_max": 3}}}), "sim", results=results)
+
+
 # --- seals ----------------------------------------------------------------------------------------
 
 
