@@ -76,8 +76,14 @@ def _label(record: Record, others: list[Record]) -> str:
         for name, value in identity.params.items()
         if any(other.params.get(name) != value for other in same)
     ]
+    # Under another protocol or with other training profiles, members always differ.
+    alike = [
+        other
+        for other in same
+        if (other.params, other.test_setting()) == (identity.params, identity.test_setting())
+    ]
     members = {name: member.variant for name, member in identity.members.items()}
-    if any({n: m.variant for n, m in other.members.items()} != members for other in same):
+    if any({n: m.variant for n, m in other.members.items()} != members for other in alike):
         differing.append(f"members {key_of(members)[:7]}")
     if any(other.code.distribution != identity.code.distribution for other in same):
         differing.append(f"from {identity.code.distribution}")

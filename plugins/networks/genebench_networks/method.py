@@ -42,8 +42,8 @@ class NetworkMethod(Method):
         """Train once, and return the model of the best epoch for each validation set."""
         sizes = (len(train.landmark_genes), len(train.target_genes))
 
-        def create() -> NetworkLearner:
-            return NetworkLearner(self.network(*sizes), sizes[1], self.params, context)
+        def create(params: Mapping[str, Any]) -> NetworkLearner:
+            return NetworkLearner(self.network(*sizes), sizes[1], params, context)
 
         models = {}
         results = run_training(create, train, validation_sets, context, self.params)
