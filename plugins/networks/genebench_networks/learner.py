@@ -69,9 +69,9 @@ class NetworkLearner(Learner):
         # The class torch.optim.AdamW would import torch's compiler, which takes seconds.
         for names, weight_decay in ((matrices, decay), (others, 0.0)):
             tensors = (weights, gradients, self._first, self._second)
-            lists = [[tensor[name] for name in names] for tensor in tensors]
+            values, slopes, first, second = ([part[name] for name in names] for part in tensors)
             adamw(
-                *lists, [], [self._steps[name] for name in names],
+                values, slopes, first, second, [], [self._steps[name] for name in names],
                 fused=True, amsgrad=False, beta1=BETA1, beta2=BETA2, lr=self.rate,
                 weight_decay=weight_decay, eps=EPSILON, maximize=False,
             )  # fmt: skip
