@@ -348,6 +348,11 @@ def plan_suite(
         methods = [spec.name for spec in registry().methods.choose(run.methods)]
         parameters = run.at(size)
         own = dict.fromkeys(methods, texts(parameters.set)) if parameters.set else {}
+        if run.members and not all(registry().methods.get(name).members for name in methods):
+            raise UserError(
+                f"suite {suite.title}: members are set in a run of {', '.join(methods)}, which is "
+                "not made of others. Remove them, or give the ensemble a run of its own."
+            )
         request = Request(
             methods=methods,
             protocols=names,

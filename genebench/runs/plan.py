@@ -397,7 +397,13 @@ def _check_parts(protocols: Iterable[ProtocolSpec], dataset: Dataset, registry: 
             if train.profiles > available:
                 raise UserError(
                     f"protocol {protocol.name} needs {train.profiles:,} training profiles, and "
-                    f"dataset {dataset.name} has {available:,}. Choose a size up to that, or all."
+                    f"dataset {dataset.name} has {available:,}. Choose a smaller size, or all."
+                )
+            # One training set would have two names, keys and fits.
+            if train.profiles == available:
+                raise UserError(
+                    f"protocol {protocol.name}: {available:,} are all training profiles of dataset "
+                    f"{dataset.name}. Leave out the size, or choose all."
                 )
 
 

@@ -62,7 +62,8 @@ def test_sizes_from_python_are_numbers_and_all(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--train-size", "60,5000"), "has 320. Choose a size up to that, or all"),
+        (("--train-size", "60,5000"), "has 320. Choose a smaller size, or all"),
+        (("--train-size", "320,all"), "320 are all training profiles of dataset sim-tiny"),
         (("--protocol", "gtex-n5000"), "protocol gtex-n5000 needs 5,000 training profiles"),
         (("--train-size", "half"), "training size 'half' is no number"),
         (("--train-size", ","), "training size '' is no number"),

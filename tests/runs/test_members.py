@@ -550,6 +550,9 @@ def test_the_run_of_an_ensemble_sets_parameters_of_its_members(results):
     others = [{"methods": ["lsr-l2"], "set": {"lambdas": 5}}, {"methods": ["knn-ge"]}]
     made = api.plan_suite(suite(made_of, *others), "sim", results=results)
     assert member_params(made, "lsr-l2")["lambdas"] == 7
+    alone = suite({"methods": ["lsr-l2"], "members": {"lsr-l2": {"lambdas": 3}}})
+    with pytest.raises(UserError, match="in a run of lsr-l2, which is not made of others"):
+        api.plan_suite(alone, "sim", results=results)
     with pytest.raises(UserError, match="knn is set, but knn is not among"):
         api.plan_suite(suite(ENSEMBLE | {"members": {"knn": {"k_max": 3}}}), "sim", results=results)
 
