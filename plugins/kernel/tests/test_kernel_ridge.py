@@ -310,10 +310,10 @@ def test_the_size_of_blocks_changes_no_bit_of_a_prediction(centres, simulated):
 def test_how_the_fit_is_cut_changes_rounding_alone(centres, simulated, monkeypatch):
     train, validation = simulated(200), simulated(90, 1)
     whole = fitted(train, validation, centres=centres)
-    monkeypatch.setattr(spectrum, "PROFILES_PER_BLOCK", 33)
+    monkeypatch.setattr(spectrum, "FITTED_PER_BLOCK", 33)
     monkeypatch.setattr(spectrum, "COLUMNS_PER_PANEL", 7)
-    monkeypatch.setattr(choice, "PROFILES_PER_BLOCK", 13)
-    monkeypatch.setattr(model, "PROFILES_PER_BLOCK", 5)
+    monkeypatch.setattr(choice, "EVALUATED_PER_BLOCK", 13)
+    monkeypatch.setattr(model, "PREDICTED_PER_BLOCK", 5)
     cut = fitted(train, validation, centres=centres)
     assert cut.choices == pytest.approx(whole.choices)
     np.testing.assert_allclose(cut.curves["path"]["mae"], whole.curves["path"]["mae"], rtol=1e-5)
