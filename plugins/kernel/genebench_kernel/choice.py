@@ -15,8 +15,8 @@ from genebench.progress import Progress
 from genebench_kernel.model import KernelModel
 from genebench_kernel.spectrum import ROUNDING, Spectrum, TrainingSet
 
-PROFILES_PER_BLOCK = 512
-"""Validation profiles that the whole grid predicts at a time."""
+EVALUATED_PER_BLOCK = 512
+"""Profiles that the whole grid predicts at a time: of a validation set, or left out."""
 MOST_LEFT_OUT = 10_000
 """Training profiles left out, one at a time. Of more, a random sample is taken."""
 CONCORDANCE_WEIGHT = 0.5
@@ -52,7 +52,7 @@ def validation_measures(
     shape = len(penalties), len(scales)
     errors, done = torch.zeros(shape, dtype=torch.float64, device=device), 0
     sums = [_Sums(len(mean), device) for _ in penalties] if concordance else []
-    for block in validation.blocks(PROFILES_PER_BLOCK):
+    for block in validation.blocks(EVALUATED_PER_BLOCK):
         landmarks, targets = (torch.tensor(part, device=device) for part in block)
         coordinates = [spectrum.coordinates(landmarks) for spectrum in spectra]
         for index, penalty in enumerate(penalties):
@@ -119,7 +119,7 @@ def left_out_mae(
             drawn = np.random.default_rng(0).choice(len(rows), MOST_LEFT_OUT, replace=False)
             drawn.sort()
             rows, weights = rows[drawn], weights[torch.from_numpy(drawn).to(weights.device)]
-        for landmarks, targets in training.blocks(rows, PROFILES_PER_BLOCK):
+        for landmarks, targets in training.blocks(rows, EVALUATED_PER_BLOCK):
             coordinates = spectrum.coordinates(landmarks)
             own = weights[done : done + len(targets)]
             for index, penalty in enumerate(penalties):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -83,7 +84,8 @@ class KernelRidge(Method):
 
         Raises:
             UserError: there are more centres than profiles, there are no groups for
-                ``bag_groups``, or the kernel is not positive definite.
+                ``bag_groups``, the fit needs more memory than there is, or the kernel is not
+                positive definite.
         """
         random = np.random.default_rng(context.seed)
         all_rows = self._rows(train, random)
@@ -93,6 +95,8 @@ class KernelRidge(Method):
                     f"kernel-ridge: centres={self.centres} is more than the {len(rows)} profiles "
                     "to fit on. Lower centres, or use centres=0."
                 )
+        names = [""] if self.choose == "loo" else [*validation_sets]
+        self._check_memory(train, [len(rows) for rows in all_rows], len(names), context.device)
         training = TrainingSet(train, context.device)
         median = median_squared_distance(training.landmarks) or 1.0
         mean_square = float(training.landmarks.square().sum(1, dtype=torch.float64).mean()) or 1.0
@@ -109,7 +113,6 @@ class KernelRidge(Method):
         if self.profile_weights:
             parts = [self._weighted(part, training, preliminary, context) for part in parts]
         by_left_out = self.choose == "loo"
-        names = [""] if by_left_out else validation_sets
         choices = {name: Choice(self.lambdas, self.scales, self._unit) for name in names}
         penalties = (self._unit * self.lambdas).tolist()
         for width, kernel in zip(self.widths.tolist(), kernels, strict=True):
@@ -137,6 +140,52 @@ class KernelRidge(Method):
     def _unit(self) -> float:
         """The mean of the kernel's diagonal over the training profiles."""
         return 1.0 + (self.linear_weight if self.kernel == LINEAR_CAUCHY else 0.0)
+
+    def _check_memory(
+        self, train: Profiles, sizes: Sequence[int], choices: int, device: str
+    ) -> None:
+        """Refuse a fit that memory cannot hold, before anything large is allocated.
+
+        Args:
+            train: the training profiles.
+            sizes: number of profiles that each model is fitted on.
+            choices: number of choices of width and λ. Each keeps coefficients.
+            device: the device of the fit.
+
+        Raises:
+            UserError: the estimate is above all memory, or above the free memory of a GPU.
+        """
+        n_landmarks, n_targets = len(train.landmark_genes), len(train.target_genes)
+        held, working, remedies = 4 * len(train) * n_landmarks, 0, set()
+        for size in sizes:
+            is_exact = self._is_exact(size)
+            centres = size if is_exact else self.centres or self.exact_max
+            square = centres**2 * self._dtype(is_exact=is_exact).itemsize
+            # Of each model stay its basis, centres, loadings and coefficients.
+            held += square + centres * (8 * n_landmarks + (4 + 8 * choices) * n_targets)
+            # One model at a time is fitted, with five square matrices, or six with centres.
+            working = max(working, square * (4 if is_exact else 5))
+            remedies.add("centres" if self.centres else "exact_max")
+        if self.bag_groups:
+            remedies.add("bag_groups")
+        memory = device_memory(device)
+        if held + working > memory:
+            needed = (held + working) / 1e9
+            raise UserError(
+                f"kernel-ridge: the fit needs about {needed:,.0f} GB of memory, and there are "
+                f"{memory / 1e9:,.0f} GB. Lower {' or '.join(sorted(remedies))}."
+            )
+
+    def _is_exact(self, size: int) -> bool:
+        """Return whether a number of profiles is fitted without Nyström centres."""
+        return not self.centres and size <= self.exact_max
+
+    def _dtype(self, *, is_exact: bool) -> torch.dtype:
+        """Return the type of a decomposition."""
+        # Residuals without a profile are quotients, which need more digits than predictions do.
+        # Weights spread the eigenvalues, and float32 rounds to a share of the largest.
+        precise = not is_exact or self.choose == "loo" or self.profile_weights > 0
+        return torch.float64 if precise else torch.float32
 
     def _rows(self, train: Profiles, random: np.random.Generator) -> list[Rows]:
         """Return the positions of the profiles that each model is fitted on."""
@@ -166,9 +215,9 @@ class KernelRidge(Method):
         self, training: TrainingSet, rows: Rows, kernel: Kernel, random: np.random.Generator
     ) -> Rows | None:
         """Return the positions of Nyström centres, or None if the fit is exact."""
-        number = self.centres or self.exact_max
-        if not self.centres and len(rows) <= self.exact_max:
+        if self._is_exact(len(rows)):
             return None
+        number = self.centres or self.exact_max
         leverage = None
         if self.sampling == "leverage":
             penalty = self._unit * float(np.sqrt(self.lambdas[0] * self.lambdas[-1]))
@@ -194,10 +243,7 @@ class KernelRidge(Method):
         progress: Progress,
     ) -> list[Spectrum]:
         """Fit a kernel on the rows of each part, exactly if the part has no centres."""
-        # Residuals without a profile are quotients, which need more digits than predictions do.
-        # Weights spread the eigenvalues, and float32 rounds to a share of the largest.
-        precise = self.choose == "loo" or self.profile_weights > 0
-        dtype = torch.float64 if precise else torch.float32
+        dtype = self._dtype(is_exact=True)
         spectra = []
         for rows, centres, weights in parts:
 
@@ -218,6 +264,16 @@ class KernelRidge(Method):
         )
         width, linear = tensors["scales"].tolist()
         return KernelModel(Kernel(self.kernel, width, linear), centres, coefficients, mean)
+
+
+def device_memory(device: str) -> int:
+    """Return the bytes of a device's memory: free memory of a GPU, all memory of the machine.
+
+    The system gives back the page cache when memory is needed, so free memory says too little.
+    """
+    if device == "cpu":
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return int(torch.cuda.mem_get_info()[0])
 
 
 def _grid(name: str, low: float, high: float, number: int) -> Grid:

@@ -13,7 +13,7 @@ from torch import Tensor
 from genebench import Model
 from genebench_kernel.kernels import Kernel
 
-PROFILES_PER_BLOCK = 256
+PREDICTED_PER_BLOCK = 256
 """Profiles predicted at a time. A smaller block is filled up with zeros.
 
 Products of matrices of one shape add in one order. So a prediction does not depend on the number
@@ -61,9 +61,9 @@ class KernelModel(Model):
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return profiles × targets for profiles × landmarks."""
         predicted = np.empty((len(landmarks), len(self.mean)), np.float32)
-        for start in range(0, len(landmarks), PROFILES_PER_BLOCK):
-            part = landmarks[start : start + PROFILES_PER_BLOCK]
-            block = self.centres.new_zeros(PROFILES_PER_BLOCK, landmarks.shape[1])
+        for start in range(0, len(landmarks), PREDICTED_PER_BLOCK):
+            part = landmarks[start : start + PREDICTED_PER_BLOCK]
+            block = self.centres.new_zeros(PREDICTED_PER_BLOCK, landmarks.shape[1])
             block[: len(part)] = torch.tensor(part)
             values = self.kernel.matrix(block, self.centres)
             predictions = torch.addmm(self.mean, values, self.coefficients)[: len(part)]

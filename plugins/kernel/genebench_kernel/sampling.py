@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from genebench_kernel.kernels import Kernel
-from genebench_kernel.spectrum import PROFILES_PER_BLOCK, Rows, TrainingSet, cholesky, whitened
+from genebench_kernel.spectrum import FITTED_PER_BLOCK, Rows, TrainingSet, cholesky, whitened
 
 PILOT = 2_000
 """Largest number of profiles in the pilot sample that leverage scores are estimated from."""
@@ -50,8 +50,8 @@ def leverage_scores(
     points = training.at(pilot)
     factor = cholesky(kernel, points, penalty * len(pilot) / len(rows))
     scores = []
-    for start in range(0, len(rows), PROFILES_PER_BLOCK):
-        landmarks = training.at(rows[start : start + PROFILES_PER_BLOCK])
+    for start in range(0, len(rows), FITTED_PER_BLOCK):
+        landmarks = training.at(rows[start : start + FITTED_PER_BLOCK])
         features = whitened(factor, kernel.matrix(landmarks, points))
         left = kernel.diagonal(landmarks) - features.square().sum(1)
         # A score of 0 would make it impossible to draw enough centres.

@@ -29,7 +29,7 @@ from torch import Tensor
 from genebench import Profiles, UserError
 from genebench_kernel.kernels import Kernel
 
-PROFILES_PER_BLOCK = 2048
+FITTED_PER_BLOCK = 2048
 """Training profiles whose features are in memory at a time."""
 COLUMNS_PER_PANEL = 1024
 """Columns of the features' scatter added at a time. Only its lower triangle is computed."""
@@ -73,7 +73,7 @@ class TrainingSet:
         """Return the landmarks of some profiles, in float64."""
         return self.landmarks[torch.from_numpy(rows).to(self.landmarks.device)].double()
 
-    def blocks(self, rows: Rows, size: int = PROFILES_PER_BLOCK) -> Iterator[tuple[Tensor, Tensor]]:
+    def blocks(self, rows: Rows, size: int = FITTED_PER_BLOCK) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield landmarks (float64) and targets (float32) of some profiles, block by block."""
         for start in range(0, len(rows), size):
             block = rows[start : start + size]

@@ -15,7 +15,7 @@ PRELIMINARY_PENALTY = 2.0**-5
 """λ of the preliminary fit, in units of the kernel's mean diagonal."""
 SMALLEST_ERROR, LARGEST_ERROR = 0.2, 10.0
 """Bounds of a profile's error over the median error, so that no profile rules a fit or is lost."""
-PROFILES_PER_BLOCK = 512
+WEIGHTED_PER_BLOCK = 512
 """Training profiles left out at a time."""
 
 
@@ -30,7 +30,7 @@ def penalty_weights(
     (Holland & Welsch 1977), with weights of profiles in place of weights of values.
     """
     errors, done = [], 0
-    for landmarks, targets in training.blocks(spectrum.rows, PROFILES_PER_BLOCK):
+    for landmarks, targets in training.blocks(spectrum.rows, WEIGHTED_PER_BLOCK):
         own = spectrum.weights[done : done + len(targets)]
         residuals = spectrum.left_out(spectrum.coordinates(landmarks), targets, penalty, own)
         errors.append(residuals.abs_().mean(1, dtype=torch.float64))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.spatial.distance import cdist, pdist
@@ -310,15 +311,37 @@ def test_the_size_of_blocks_changes_no_bit_of_a_prediction(centres, simulated):
 def test_how_the_fit_is_cut_changes_rounding_alone(centres, simulated, monkeypatch):
     train, validation = simulated(200), simulated(90, 1)
     whole = fitted(train, validation, centres=centres)
-    monkeypatch.setattr(spectrum, "PROFILES_PER_BLOCK", 33)
+    monkeypatch.setattr(spectrum, "FITTED_PER_BLOCK", 33)
     monkeypatch.setattr(spectrum, "COLUMNS_PER_PANEL", 7)
-    monkeypatch.setattr(choice, "PROFILES_PER_BLOCK", 13)
-    monkeypatch.setattr(model, "PROFILES_PER_BLOCK", 5)
+    monkeypatch.setattr(choice, "EVALUATED_PER_BLOCK", 13)
+    monkeypatch.setattr(model, "PREDICTED_PER_BLOCK", 5)
     cut = fitted(train, validation, centres=centres)
     assert cut.choices == pytest.approx(whole.choices)
     np.testing.assert_allclose(cut.curves["path"]["mae"], whole.curves["path"]["mae"], rtol=1e-5)
     x = validation.landmarks
     np.testing.assert_allclose(cut.predict(x), whole.predict(x), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("params", "squares", "remedy"),
+    [
+        # Square matrices of 500,000 profiles or centres, 8 bytes a value.
+        ({"exact_max": 1_000_000}, 2.5 * 4, "exact_max"),
+        ({"exact_max": 1_000_000, "profile_weights": 1.0}, 5 * 4, "exact_max"),
+        ({"exact_max": 1_000_000, "choose": "loo"}, 5 * 4, "exact_max"),
+        ({"exact_max": 500_000}, 6, "exact_max"),
+        ({"centres": 500_000}, 6, "centres"),
+        ({"centres": 500_000, "bag_groups": 3}, 3 + 5, "bag_groups or centres"),
+        ({"exact_max": 500_000, "bag_groups": 3}, (3 + 4) / 2, "bag_groups or exact_max"),
+    ],
+)
+def test_a_fit_that_memory_cannot_hold_is_refused_before_it_starts(params, squares, remedy):
+    values = np.zeros((1_000_000, 1), np.float32)
+    train = Profiles.from_arrays(values, values)
+    train.profiles = pd.DataFrame({"group": np.repeat([1, 2], 500_000)}, train.profiles.index)
+    needed = f"about {squares * 8 * 0.25e12 / 1e9:,.0f} GB of memory.* Lower {remedy}\\.$"
+    with pytest.raises(UserError, match=needed):
+        fitted(train, **params)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -10,7 +10,7 @@ genebench_contract = 1
 
 ENSEMBLE = (
     Param(
-        name="members", default=32, minimum=1, maximum=1024,
+        name="networks", default=32, minimum=1, maximum=1024,
         help="networks that share weights. Predictions are averaged",
         presets={"tiny": 4, "small": 8},
     ),

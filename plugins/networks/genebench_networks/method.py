@@ -77,7 +77,7 @@ class MLPEnsemble(NetworkMethod):
         params = self.params
         return PackedMLP(
             [n_landmarks, *[params["units"]] * params["layers"], n_targets],
-            members=params["members"],
+            members=params["networks"],
             activate=ACTIVATIONS[params["activation"]],
         )
 
@@ -86,15 +86,20 @@ class TAAFNetwork(NetworkMethod):
     """A fully connected network with trainable activations."""
 
     def network(self, n_landmarks: int, n_targets: int) -> Network:
-        """Return the network: one tower, unless there are parameters for more."""
+        """Return the network: a single tower."""
+        return self._towers(n_landmarks, n_targets, towers=1, checkerboard=False)
+
+    def _towers(
+        self, n_landmarks: int, n_targets: int, *, towers: int, checkerboard: bool
+    ) -> Network:
         params = self.params
         return Towers(
             n_landmarks,
             n_targets,
             layers=params["layers"],
-            towers=params.get("towers", 1),
+            towers=towers,
             units=params["units"],
-            checkerboard=params.get("architecture") == "checkerboard",
+            checkerboard=checkerboard,
             activate=ACTIVATIONS[params["activation"]],
             adaptive=params["adaptive"],
         )
@@ -110,6 +115,16 @@ class TowerNetwork(TAAFNetwork):
                 f"architecture=checkerboard needs {LEAST_CHECKERBOARD} towers or more "
                 f"(now towers={params['towers']}). Raise towers."
             )
+
+    def network(self, n_landmarks: int, n_targets: int) -> Network:
+        """Return the towers, or the checkerboard."""
+        params = self.params
+        return self._towers(
+            n_landmarks,
+            n_targets,
+            towers=params["towers"],
+            checkerboard=params["architecture"] == "checkerboard",
+        )
 
 
 class Trained(Model):

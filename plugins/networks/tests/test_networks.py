@@ -127,7 +127,7 @@ def test_predictions_are_the_mean_of_the_plain_networks():
 
 
 def test_the_loss_is_the_mean_of_the_members_losses():
-    learner = learner_of("mlp-ensemble", members=3, dropout=0.0)
+    learner = learner_of("mlp-ensemble", networks=3, dropout=0.0)
     x, y = (torch.from_numpy(normal(10, n, seed=n)).float() for n in (7, 11))
     network = learner.network
     expected = [(network(x)[member] - y).abs().mean().item() for member in range(3)]
