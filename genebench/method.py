@@ -98,6 +98,20 @@ class Method(ABC):
     def __init__(self, **params: Any) -> None:
         self.params = params
 
+    def check(self, train: Profiles) -> None:  # noqa: B027  most methods have nothing to refuse
+        """Refuse parameters that contradict the training profiles. No expression is read.
+
+        It is called before the first job of a run, where the method is created there: not for a
+        sealed method, nor with an engine that gives jobs processes of their own. So :meth:`fit`
+        has to call it, too.
+
+        Args:
+            train: the training profiles.
+
+        Raises:
+            UserError: the parameters contradict them.
+        """
+
     @abstractmethod
     def fit(
         self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
