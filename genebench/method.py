@@ -40,8 +40,8 @@ class Context:
         stop_is_asked: function that returns True once the job should end soon, because others need
             the machine, or its time is nearly over. A method that can continue from ``scratch``
             then writes there, and raises KeyboardInterrupt. Others need not ask.
-        members: protocol → method → its fitted model for that protocol, in the order that the
-            parameter lists them in. Empty unless the method's spec names ``members``.
+        members: protocol → method → its fitted model for that protocol, in the order of
+            their names. Empty unless the method's spec names ``members``.
     """
 
     seed: int = 0
