@@ -502,9 +502,8 @@ def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None)
     store = ResultsStore(settings.results)
     store.prepare()
     remove_outdated(settings.results)
-    for job in jobs:
-        # An engine that contains methods creates them only where their jobs run.
-        check(job, settings, create=not spec.contains, device=not spec.many_machines)
+    # An engine that contains methods creates them only where their jobs run.
+    check(jobs, settings, create=not spec.contains, device=not spec.many_machines)
     if spec.many_machines or spec.assigns_devices:
         jobs = with_resources(jobs, settings, store)
     for wave in _waves(jobs):

@@ -40,8 +40,8 @@ class Context:
         stop_is_asked: function that returns True once the job should end soon, because others need
             the machine, or its time is nearly over. A method that can continue from ``scratch``
             then writes there, and raises KeyboardInterrupt. Others need not ask.
-        members: protocol → method → its fitted model for that protocol, in the order that the
-            parameter lists them in. Empty unless the method's spec names ``members``.
+        members: protocol → method → its fitted model for that protocol, in the order of
+            their names. Empty unless the method's spec names ``members``.
     """
 
     seed: int = 0
@@ -97,6 +97,20 @@ class Method(ABC):
 
     def __init__(self, **params: Any) -> None:
         self.params = params
+
+    def check(self, train: Profiles) -> None:  # noqa: B027  most methods have nothing to refuse
+        """Refuse parameters that contradict the training profiles. No expression is read.
+
+        It is called before the first job of a run, where the method is created there: not for a
+        sealed method, nor with an engine that gives jobs processes of their own. So :meth:`fit`
+        has to call it, too.
+
+        Args:
+            train: the training profiles.
+
+        Raises:
+            UserError: the parameters contradict them.
+        """
 
     @abstractmethod
     def fit(

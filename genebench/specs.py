@@ -342,9 +342,12 @@ class MethodSpec:
         return {param.name: param.value_for(preset) for param in self.params} | chosen
 
     def members_in(self, params: Mapping[str, Value]) -> tuple[str, ...]:
-        """Return the names of the methods that parameters list, in their order."""
+        """Return the names of the methods that parameters list, in alphabetical order.
+
+        The order of the list changes no result, so that it has no part in the key.
+        """
         listed = str(params[self.members]) if self.members else ""
-        return tuple(name.strip() for name in listed.split(",") if name.strip())
+        return tuple(sorted(name.strip() for name in listed.split(",") if name.strip()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,9 +13,6 @@ from genebench.plugins.registry import Registry
 from genebench.results.record import Record
 from genebench.specs import MetricSpec
 
-FIT_PHASES = ("fit", "members")
-"""Phases that make a model. An ensemble needs the fits of its members, too."""
-
 
 @dataclass(frozen=True)
 class CostRow:
@@ -80,15 +77,13 @@ def cost_parts(records: Iterable[Record], registry: Registry) -> Iterator[CostPa
 
 
 def fit_seconds(variant: Variant) -> float:
-    """Return the seconds of a fit, and of the members that it is made of, as a mean over seeds."""
-    return fmean(
-        sum(record.seconds.get(phase, 0.0) for phase in FIT_PHASES) for record in variant.records
-    )
+    """Return the seconds of a fit and of its members, as a mean over the seeds that are done."""
+    return fmean(record.fit_seconds for record in variant.records if record.status == "done")
 
 
 def peak_memory(variant: Variant) -> int:
-    """Return the largest peak memory of any seed, in bytes."""
-    return max(record.peak_memory for record in variant.records)
+    """Return the largest peak memory of the seeds that are done, in bytes."""
+    return max(record.peak_memory for record in variant.records if record.status == "done")
 
 
 def pareto_front(costs: Sequence[float], losses: Sequence[float]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,7 +114,8 @@ def jobs(  # noqa: PLR0917  typer's options are the arguments
     for job_ in to_do:
         write_order(job_, settings)
     if json:
-        output.as_json([_as_json(job, state, to_do) for job, state in rows])
+        makers = {item.key: job.key for job in to_do for item in job.evaluations}
+        output.as_json([_as_json(job, state, makers) for job, state in rows])
     else:
         _print_table(rows)
         output.message(
@@ -138,10 +139,16 @@ def _listed(plan: Plan, *, retry_failed: bool, finished: bool) -> Iterator[tuple
             yield job, "failed" if "failed" in states else "done"
 
 
-def _as_json(job: Job, state: State, jobs: Iterable[Job]) -> dict[str, object]:
-    """Return a job as JSON. ``after`` has the keys of the jobs that have to end before it."""
-    members = {member.key for item in job.evaluations for member in item.identity.members.values()}
-    after = [other.key for other in jobs if any(item.key in members for item in other.evaluations)]
+def _as_json(job: Job, state: State, makers: Mapping[str, str]) -> dict[str, object]:
+    """Return a job as JSON. ``after`` has the keys of the jobs that have to end before it.
+
+    Args:
+        job: the job.
+        state: its state.
+        makers: key of a result → key of the job that is to make it.
+    """
+    members = [member.key for item in job.evaluations for member in item.identity.members.values()]
+    after = list(dict.fromkeys(makers[key] for key in members if key in makers))
     return {
         "key": job.key,
         "keys": [evaluation.key for evaluation in job.evaluations],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from genebench.results.record import Kept, Record
-    from genebench.runs.jobs import Settings
+    from genebench.runs.jobs import Job, Settings
     from genebench.runs.plan import Plan
     from genebench.runs.suite import Suite
 
@@ -319,7 +318,7 @@ def carry_out(
     from genebench import api
 
     jobs = plan.remaining(retry_failed=retry_failed)
-    _announce(plan, settings.results, len(jobs), retry_failed=retry_failed, quiet=quiet)
+    _announce(plan, jobs, settings, retry_failed=retry_failed, quiet=quiet)
     with jobs_shown(len(jobs), quiet=quiet):
         for _ in api.execute_plan(jobs, settings, engine):
             pass
@@ -353,16 +352,31 @@ def suite_of(name: str | None, *others: object) -> Suite | None:
     return read_suite(name)
 
 
-def _announce(plan: Plan, results: Path, jobs: int, *, retry_failed: bool, quiet: bool) -> None:
-    """Print how much of a plan is done already."""
+def _announce(
+    plan: Plan, jobs: Sequence[Job], settings: Settings, *, retry_failed: bool, quiet: bool
+) -> None:
+    """Print how much of a plan is done already, and which models are kept without being asked for.
+
+    Args:
+        plan: the plan.
+        jobs: its jobs that are left to do.
+        settings: how they are executed.
+        retry_failed: whether failed ones are among them.
+        quiet: whether to print nothing.
+    """
     if quiet:
         return
+    results = settings.results
     done, failed = plan.count("done"), plan.count("failed")
     if not jobs:
         output.message(f"nothing to do: all {done + failed} results are in {results}")
     elif done:
-        to_do = "1 job" if jobs == 1 else f"{jobs} jobs"
+        to_do = counted(len(jobs), "job")
         output.message(f"{done} results are in {results} already. {to_do} to do.")
+    models = sum(len(job.evaluations) for job in jobs if "model" in job.keep - settings.keep)
+    if models:
+        are = "is" if models == 1 else "are"
+        output.message(f"{counted(models, 'model')} of members {are} kept in {results}.")
     if failed and not retry_failed:
         output.message(f"{failed} failed earlier. Try them again with --retry-failed.")
 

@@ -45,7 +45,7 @@ def training_suffix(split: str, rows: NDArray[np.intp]) -> str:
 def splits_with_quantiles() -> list[str]:
     """Return the splits whose training profiles give some protocol the quantiles of ``geo``.
 
-    Expression after normalisation does not tell these quantiles, so preparation stores them. The
+    These quantiles cannot be computed from normalised expression, so preparation stores them. The
     split ``random`` is left out, because its quantiles are stored for every dataset.
     """
     parts = [part for spec in registry().protocols.specs.values() for part in spec.parts]

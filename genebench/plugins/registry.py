@@ -68,8 +68,8 @@ class SpecRegistry(Generic[Spec]):
     def choose(self, names: Iterable[str]) -> list[Spec]:
         """Return the specs of some names, each once, in the order of the names.
 
-        The name ``all`` stands for every spec, but not for methods that are made of others. They
-        say nothing without the names of these.
+        The name ``all`` stands for every spec, but not for methods that are made of others, because
+        they need the names of these.
 
         Raises:
             UserError: a name is unknown, or no name is given.

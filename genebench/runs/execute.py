@@ -7,7 +7,7 @@ profiles, and later the landmarks of the test profiles. It never receives test t
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,22 +130,35 @@ def fail(
     return records
 
 
-def check(job: Job, settings: Settings, *, create: bool = True, device: bool = True) -> None:
+def check(
+    jobs: Iterable[Job], settings: Settings, *, create: bool = True, device: bool = True
+) -> None:
     """Find mistakes of the user before the first job starts.
 
     With ``create``, a method that is not sealed is imported and created here, so that it can refuse
-    its parameters. A sealed one refuses them when its turn comes. With ``device``, the device is
-    looked up on this machine.
+    its parameters, also for the training profiles. A sealed one refuses them when its turn comes.
+    With ``device``, the device is looked up on this machine.
 
     Raises:
-        UserError: parameters contradict each other, or there is no such device.
+        UserError: parameters contradict each other or the training profiles, there is no such
+            device, or the data are gone.
     """
-    if device:
-        resolve_device(settings.device, job.method)
-    if create and not is_sealed(job.methods, settings.sealed):
+    # Jobs share their training profiles. These are not the objects that a job is scored on.
+    training: dict[tuple[str, str, Part], Profiles] = {}
+    for job in jobs:
+        if device:
+            resolve_device(settings.device, job.method)
+        if not create or is_sealed(job.methods, settings.sealed):
+            continue
+        part = job.evaluations[0].protocol.train
+        key = job.store, job.data, part
+        if key not in training:
+            training[key] = _open(job).profiles(part)
         # A method that fails for any other reason becomes a failed record when its turn comes.
         with suppress(MethodFailedError):
-            _create_method(job)
+            method = _create_method(job)
+            with method_code(UserError):
+                method.check(training[key])
 
 
 def notify(hook: str, *, watchers_only: bool = False, **arguments: Any) -> None:

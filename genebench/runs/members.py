@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from genebench._util.hashing import code_digest, key_of
 from genebench.errors import UserError
@@ -42,30 +43,36 @@ def with_members(plan: Plan, store: ResultsStore, sealed: SealChoice = "auto") -
         sealed: under ``require``, members must have been confined.
     """
     states: dict[str, State] = dict(plan.states)
-    missing = dict(plan.missing)
     used = {
         member.key
         for _, item in plan.evaluations
         if plan.states[item.key] != "done"
         for member in item.identity.members.values()
     }
-    for key in used:
+    for key in used & states.keys():
         record = store.read(key)
-        if problem := _problem(plan.members[key], record, store, sealed):
-            missing[key] = problem
-            if record and record.status == "done" and record.model != UNSAVED and key in states:
-                states[key] = "to do"
+        if record and record.status == "done" and _has_lost_model(record, store):
+            states[key] = "to do"
+    problems = {key: partial(_problem, plan.members[key], store, sealed) for key in used}
     jobs = tuple(
         replace(job, keep=job.keep | {"model"})
         if any(item.key in used for item in job.evaluations)
         else job
         for job in plan.jobs
     )
-    return replace(plan, jobs=jobs, states=states, missing=missing)
+    return replace(plan, jobs=jobs, states=states, problems=problems)
 
 
-def _problem(job: Job, record: Record | None, store: ResultsStore, sealed: SealChoice) -> str:
+def _has_lost_model(record: Record, store: ResultsStore) -> bool:
+    """Return whether a result could have a saved model, and has none."""
+    if record.model == UNSAVED:
+        return False
+    return not record.model or not store.paths.kept(record, "model").exists()
+
+
+def _problem(job: Job, store: ResultsStore, sealed: SealChoice) -> str:
     """Return why the model of a member cannot be used, and what to do. Empty if it can be."""
+    record = store.read(job.key)
     name, protocol = job.method.name, job.evaluations[0].protocol.name
     member = f"its member {name}"
     if record is None:
@@ -81,7 +88,7 @@ def _problem(job: Job, record: Record | None, store: ResultsStore, sealed: SealC
         )
     if record.model == UNSAVED:
         return f"models of its member {name} cannot be saved. Leave it out."
-    if not record.model or not store.paths.kept(record, "model").exists():
+    if _has_lost_model(record, store):
         return (
             f"the model of its member {name} under protocol {protocol} was not saved. "
             f"Run {_command(job, store)}, or add {name} to --methods."
@@ -144,7 +151,7 @@ def _command(job: Job, store: ResultsStore) -> str:
 def saved_members(
     job: Job, evaluation: Evaluation, store: ResultsStore
 ) -> Iterator[tuple[str, Saved]]:
-    """Yield the method and the saved model of each member, in the order of the parameter.
+    """Yield the method and the saved model of each member, in the order of their names.
 
     Models may be large, so that each is read when it is its turn.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Literal
@@ -63,8 +63,9 @@ class Plan:
     states: Mapping[str, State]
     members: Mapping[str, Job] = field(default_factory=dict)
     """Key of a result that a method is made of → the job that makes it."""
-    missing: Mapping[str, str] = field(default_factory=dict)
-    """Key of such a result that cannot be used now → why, and what to do."""
+    problems: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    """Key of such a result → function that returns why it cannot be used now, and what to do. Empty
+    if it can. It may read all results, so it is called for those that are not in the plan."""
 
     @property
     def evaluations(self) -> list[tuple[Job, Evaluation]]:
@@ -79,7 +80,8 @@ class Plan:
         """Return the jobs with evaluations to do, each reduced to just these.
 
         Raises:
-            UserError: a method is made of a result that is not there, and that no job will make.
+            UserError: a method is made of a result that is not in the plan, and that cannot be
+                used. If one in the plan failed, the record of what is made of it says so.
         """
         wanted = {"to do", "failed"} if retry_failed else {"to do"}
         jobs = []
@@ -87,12 +89,16 @@ class Plan:
             left = tuple(item for item in job.evaluations if self.states[item.key] in wanted)
             if left:
                 jobs.append(replace(job, evaluations=left))
-        keys = {item.key for job in jobs for item in job.evaluations}
-        for job in jobs:
-            for item in job.evaluations:
-                for member in item.identity.members.values():
-                    if member.key not in keys and member.key in self.missing:
-                        raise UserError(f"{job.method.name}: {self.missing[member.key]}")
+        outside = {
+            member.key: job.method.name
+            for job in jobs
+            for item in job.evaluations
+            for member in item.identity.members.values()
+            if member.key in self.problems and member.key not in self.states
+        }
+        for key, method in outside.items():
+            if problem := self.problems[key]():
+                raise UserError(f"{method}: {problem}")
         return jobs
 
 
@@ -169,10 +175,10 @@ def merge_plans(plans: Iterable[Plan]) -> Plan:
     jobs: dict[tuple[object, ...], list[Job]] = {}
     states: dict[str, State] = {}
     members: dict[str, Job] = {}
-    missing: dict[str, str] = {}
+    problems: dict[str, Callable[[], str]] = {}
     for plan in plans:
         members |= plan.members
-        missing |= plan.missing
+        problems |= plan.problems
         for job in plan.jobs:
             for item in job.evaluations:
                 if item.key in states:
@@ -188,7 +194,7 @@ def merge_plans(plans: Iterable[Plan]) -> Plan:
                 else:
                     alike.append(replace(job, evaluations=(item,)))
     merged_jobs = tuple(job for alike in jobs.values() for job in alike)
-    return Plan(merged_jobs, states, members, missing)
+    return Plan(merged_jobs, states, members, problems)
 
 
 def _may_share(protocol: ProtocolSpec, other: ProtocolSpec) -> bool:
@@ -327,7 +333,7 @@ def _points(request: Request, method: MethodSpec) -> Iterator[dict[str, str]]:
 def _member_specs(
     method: MethodSpec, params: Mapping[str, Value], request: Request, registry: Registry
 ) -> list[MethodSpec]:
-    """Return the methods that a method is made of, in the order of its parameter.
+    """Return the methods that a method is made of, in the order of their names.
 
     Raises:
         UserError: it lists no method, one twice, or one that it cannot be made of.

@@ -135,7 +135,9 @@ def _add(measures: _Measures, record: Record) -> None:
     data_bytes = FLOAT32_BYTES * record.profiles["train"] * sum(record.genes.values())
     measure = _Measure(record.provenance.device, data_bytes, is_enough=not reached)
     factor = MORE_MEMORY if reached == "MemoryLimit" else MEMORY_FACTOR
-    memory = factor * record.peak_memory + OVERHEAD_BYTES
+    # The peak may be that of a member. It is the job's own if it reached the limit.
+    is_own = not record.identity.members or reached == "MemoryLimit"
+    memory = factor * record.peak_memory + OVERHEAD_BYTES if is_own else 0.0
     # Members are fitted by jobs of their own.
     spent = sum(record.seconds.values()) - record.seconds.get("members", 0.0)
     seconds = max(LEAST_SECONDS, SECONDS_FACTOR * spent)
@@ -165,9 +167,10 @@ def _estimate(job: Job, data_bytes: int, wanted: DeviceChoice, measures: _Measur
     ]
     if not is_bounded:
         requests.append(_Request(declared.memory, declared.seconds))
+    least = declared.memory if job.method.members else 0
     return replace(
         declared,
-        memory=int(max(each.memory for each in requests)),
+        memory=int(max(least, *(each.memory for each in requests))),
         seconds=max(each.seconds for each in requests),
     )
 

@@ -80,6 +80,13 @@ def test_seconds_are_a_mean_over_seeds_and_have_those_of_members(made_up):
     assert (row.fit_seconds, row.peak_memory, row.seeds) == (3.0, 2_000_000, 2)
 
 
+def test_costs_are_those_of_the_seeds_that_are_done(made_up):
+    done = made(made_up, "net", 0.3, 2.0, memory=1, seed=0)
+    failed = made(made_up, "net", None, 0.0, memory=9, seed=1)
+    [row] = report(done, failed, metrics=("mae",)).values().itertuples()
+    assert (row.fit_seconds, row.peak_memory) == (2.0, 1_000_000)
+
+
 def test_each_size_and_preset_is_a_section_of_its_own(made_up):
     sized = {"protocol": "geo-n20", "train": "geo/train/20-profiles"}
     records = [

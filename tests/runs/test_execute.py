@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from genebench import Method, Model, hookimpl
+from genebench import Method, Model, api, hookimpl
 from genebench._util.hashing import key_of
 from genebench.analysis.recompute import recompute
 from genebench.data.store import DataStore
@@ -35,7 +35,7 @@ from genebench.protocols import GEO, GTEX
 from genebench.results.checks import verify
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
-from genebench.runs.execute import execute
+from genebench.runs.execute import check, execute
 from genebench.runs.jobs import Job, Settings
 from genebench.runs.plan import Request, make_plan
 from genebench.runs.predicting import prediction_order
@@ -501,6 +501,56 @@ def test_a_method_that_refuses_its_parameters_is_a_failed_record(bench):
             raise TypeError("no parameters, please")
 
     assert failed(bench.run(Fussy)["geo"], "TypeError", "no parameters")
+
+
+class Wide(Fake):
+    """Refuses training profiles, of which it reads the number alone."""
+
+    def check(self, train):
+        raise UserError(f"{len(train)} profiles are too few. Use more.")
+
+    def fit(self, train, validation_sets, context):
+        self.check(train)
+
+
+def test_training_profiles_are_refused_before_any_job_starts(bench):
+    bench.module.Good, bench.module.Wide = Fake, Wide
+    bench.offer(
+        replace(SPEC, name="good", code="fakes:Good"), replace(SPEC, name="wide", code="fakes:Wide")
+    )
+    settings = Settings(results=bench.folder, sealed="off")
+    with pytest.raises(UserError, match="320 profiles are too few"):
+        list(api.execute_plan(bench.jobs(), settings, "local"))
+    assert list(bench.store.keys()) == []
+
+
+def test_training_profiles_that_fit_refuses_are_a_failed_record(bench):
+    assert failed(bench.run(Wide)["geo"], "UserError", "320 profiles are too few. Use more.")
+
+
+def test_a_check_that_is_broken_is_left_to_the_job(bench):
+    class Broken(Fake):
+        def check(self, train):
+            raise ValueError("broken")
+
+    bench.module.Method = Broken
+    bench.offer(SPEC)
+    settings = Settings(results=bench.folder, sealed="off")
+    assert len(list(api.execute_plan(bench.jobs(), settings, "local"))) == 1
+
+
+def test_training_profiles_are_opened_once_for_all_jobs(bench):
+    seen = []
+
+    class Watching(Fake):
+        def check(self, train):
+            seen.append(train)
+
+    bench.module.Method = Watching
+    bench.offer(replace(SPEC, stochastic=True))
+    check(bench.jobs(seeds=2), Settings(results=bench.folder, sealed="off"))
+    assert len(seen) == 2
+    assert seen[0] is seen[1]
 
 
 def test_jobs_after_a_failed_one_are_executed(bench):

@@ -190,6 +190,25 @@ def test_other_failures_and_peaks_of_a_whole_process_say_nothing(job, results):
     assert estimate(job("lsr"), results, device="cpu") == declared
 
 
+def test_a_peak_of_a_method_of_others_may_be_a_members(tiny, tmp_path):
+    asked = {
+        "methods": "lsr,lsr-l2,ensemble", "protocols": "geo", "dataset": "sim", "preset": "tiny",
+        "results": tmp_path,
+    }  # fmt: skip
+    members = {"ensemble": {"members": "lsr,lsr-l2"}}
+    api.run(**asked, params=members, engine="process")
+    store = ResultsStore(tmp_path)
+    peak = 10 * 2**30
+    change(store, "ensemble", peak_memory=peak, peak_memory_scope="job")
+    made = api.plan_run(**asked, seeds=1, overrides=members)
+    [job] = [job for job in made.jobs if job.method.name == "ensemble"]
+    declared = job.method.needs_for("tiny").memory
+    assert declared <= estimate(job, store).memory < peak
+    stopped = Failure(kind="MemoryLimit", message="m", traceback="")
+    change(store, "ensemble", status="failed", failure=stopped)
+    assert estimate(job, store).memory == int(MORE_MEMORY * peak + OVERHEAD_BYTES)
+
+
 def test_records_of_another_device_say_nothing(job, results):
     needs = job("lsr").method.needs_for("tiny")
     assert estimate(job("lsr"), results, device="cuda") == needs.of(TINY_BYTES, "cuda")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -61,13 +59,15 @@ def adam_in_one_pass(
     def update(chunk: slice) -> None:
         _update(numbers, *(array[chunk] for array in (*updated, *given)))
 
-    for _ in in_order(update, _chunks(*gradient.shape)):
+    chunks = _chunks(*gradient.shape)
+    # Opening a pool of threads takes longer than a small update.
+    for _ in in_order(update, chunks) if len(chunks) > 1 else map(update, chunks):
         pass
 
 
-def _chunks(rows: int, columns: int) -> Iterator[slice]:
+def _chunks(rows: int, columns: int) -> list[slice]:
     size = max(1, _CHUNK_ELEMENTS // columns)
-    return (slice(start, start + size) for start in range(0, rows, size))
+    return [slice(start, start + size) for start in range(0, rows, size)]
 
 
 def _numpy(tensor: torch.Tensor) -> NDArray[np.generic]:

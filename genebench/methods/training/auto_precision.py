@@ -38,9 +38,9 @@ def choose_precision(
     for name, difference in step_differences(create, batch).items():
         # Not "difference > …", which is false for NaN.
         if not difference <= TOLERANCES[name]:
-            reason = f"the {name} of a step in bfloat16 differ by {difference:.2g}"
-            remark = f"{reason} of float32's, and {TOLERANCES[name]:g} is allowed"
-            return "float32", (f"precision=auto took float32: {remark}.",)
+            reason = f"relative difference of one bfloat16 step from float32 is {difference:.2g}"
+            limit = f"The limit is {TOLERANCES[name]:g}."
+            return "float32", (f"precision=auto took float32. {name}: {reason}. {limit}",)
     return "bfloat16", ()
 
 

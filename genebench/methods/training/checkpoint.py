@@ -21,11 +21,15 @@ from genebench._util.files import make_readable, sweep, temporary_folder
 from genebench.errors import describe, some
 from genebench.methods.training.errors import CheckpointError
 
-CHECKPOINT_FORMAT = "3"
+CHECKPOINT_FORMAT = "4"
 """Version of the content. It is part of the identity: a checkpoint of another version is not used.
 
 2: the header's key is ``history``. 3: the header has the precision.
+4: and the reason for it.
 """
+
+Precision = tuple[str, tuple[str, ...]]
+"""Precision of matrix products, and notes that give the reason for it."""
 
 
 class Checkpoint:
@@ -37,20 +41,20 @@ class Checkpoint:
         self._identity = json.loads(json.dumps({**identity, "format": CHECKPOINT_FORMAT}))
 
     def write(
-        self, tensors: Mapping[str, torch.Tensor], history: Mapping[str, Any], precision: str
+        self, tensors: Mapping[str, torch.Tensor], history: Mapping[str, Any], precision: Precision
     ) -> None:
         """Replace the checkpoint.
 
         Args:
             tensors: name → values.
             history: what JSON can hold, returned by :meth:`read`.
-            precision: precision of matrix products, returned by :meth:`precision`.
+            precision: precision of matrix products and its notes, returned by :meth:`precision`.
 
         Raises:
             OSError: it cannot be written. The previous checkpoint is intact.
         """
         header = {"identity": json.dumps(self._identity), "history": json.dumps(history)}
-        header["precision"] = precision
+        header["precision"] = json.dumps(precision)
         folder = self.path.parent
         sweep(folder, ".*.tmp")
         # Not atomic_write: safetensors writes to a path, not to a stream.
@@ -66,8 +70,8 @@ class Checkpoint:
             make_readable(temporary)
             temporary.replace(self.path)
 
-    def precision(self) -> str | None:
-        """Return the precision of the run that wrote the checkpoint, or None.
+    def precision(self) -> Precision | None:
+        """Return the precision of the run that wrote the checkpoint and its notes, or None.
 
         It is None as well if the checkpoint is damaged, or another run's: :meth:`read` raises then.
         """
@@ -75,7 +79,8 @@ class Checkpoint:
             with safe_open(self.path, "pt") as stored:
                 header = stored.metadata() or {}
                 self._check(json.loads(header["identity"]))
-                return str(header["precision"])
+                precision, notes = json.loads(header["precision"])
+                return precision, tuple(notes)
         except (CheckpointError, SafetensorError, OSError, KeyError, TypeError, ValueError):
             return None
 

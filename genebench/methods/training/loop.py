@@ -25,7 +25,7 @@ from genebench.errors import some
 from genebench.method import Context, Curve
 from genebench.methods.training.auto_precision import choose_precision
 from genebench.methods.training.batches import Source, sources
-from genebench.methods.training.checkpoint import Checkpoint
+from genebench.methods.training.checkpoint import Checkpoint, Precision
 from genebench.methods.training.errors import CheckpointError, DivergedError, memory_advice
 from genebench.methods.training.history import TrainingHistory
 from genebench.methods.training.learner import Learner, generator
@@ -105,6 +105,7 @@ class _Training:
         monitored: positions of the training profiles that are evaluated after each epoch.
         steps: mini-batches in an epoch.
         precision: precision of matrix products, never ``auto``.
+        precision_notes: the reason for it, if ``auto`` took float32.
         checkpoint: the checkpoint of the run, or None without a folder for it.
     """
 
@@ -119,6 +120,7 @@ class _Training:
         self.context, self.params = context, params
         self.best_weights: dict[tuple[int, int], Tensors] = {}
         self.notes: list[str] = []
+        self.precision_notes: tuple[str, ...] = ()
         all_sets = [profiles, *validation_sets.values()]
         self.train, *others = sources(all_sets, context.device, params["storage"])
         self.validation_sets = dict(zip(validation_sets, others, strict=True))
@@ -147,16 +149,14 @@ class _Training:
         del learner  # Two large networks may not fit into memory together.
         stored = self.checkpoint.precision() if self.checkpoint else None
         # A run continues in the precision in which it began, also on another machine.
-        self.precision = stored or self._choose_precision(made)
+        self.precision, self.precision_notes = stored or self._choose_precision(made)
         return made(self.precision)
 
-    def _choose_precision(self, made: Callable[[str], Learner]) -> str:
+    def _choose_precision(self, made: Callable[[str], Learner]) -> Precision:
         # A deviation from the mean takes two profiles.
         rows = torch.arange(min(len(self.train), max(2, self.params["batch"])))
         (batch,) = self.train.batches(rows, len(rows))
-        precision, notes = choose_precision(made, batch, self.context.device)
-        self.notes += notes
-        return precision
+        return choose_precision(made, batch, self.context.device)
 
     def run(self) -> dict[str, Trained]:
         """Train to the end, and return the result for each validation set.
@@ -251,7 +251,7 @@ class _Training:
         return Trained(
             weights=[self.best_weights[part, best.epoch] for part, best in bests],
             choices=self.history.choices(name) | precision,
-            notes=(*self.notes, *self.history.notes(name)),
+            notes=(*self.precision_notes, *self.notes, *self.history.notes(name)),
             curves={"learning": self.history.learning(name)},
         )
 
@@ -264,7 +264,8 @@ class _Training:
             return
         try:
             history = self.history.to_checkpoint()
-            self.checkpoint.write(self._all_tensors(), history, self.precision)
+            precision = self.precision, self.precision_notes
+            self.checkpoint.write(self._all_tensors(), history, precision)
         except OSError as error:
             # A full disk must not cost the training: only its continuation is at stake.
             self._note(f"No checkpoint could be written ({error.strerror or error}).")

@@ -70,8 +70,8 @@ def test_stacking_is_no_worse_than_the_best_member_on_the_validation_set(tmp_pat
     # Weights have two decimals, so that the least error is missed by a little.
     assert record.choices["validation_mae"] <= min(curve["mae"]) + 1e-3
     assert curve["weight"] == (
-        record.choices["weight.lsr-l2"],
         record.choices["weight.knn-ge"],
+        record.choices["weight.lsr-l2"],
     )
 
 

@@ -77,24 +77,49 @@ class KernelRidge(Method):
         self.sampling = sampling
         self.bag_groups = bag_groups
 
+    def check(self, train: Profiles) -> None:
+        """Refuse more centres than profiles, and ``bag_groups`` without two groups.
+
+        Raises:
+            UserError: the training profiles have too few profiles or groups.
+        """
+        self._check_centres(len(train))
+        if not self.bag_groups:
+            return
+        if "group" not in train.profiles or train.profiles["group"].isna().all():
+            raise UserError(
+                "kernel-ridge: the training profiles have no groups, which bag_groups needs. Use "
+                "bag_groups=0, or a dataset with a column group."
+            )
+        if len(np.unique(_groups(train))) == 1:
+            raise UserError(
+                "kernel-ridge: all training profiles are of one group, and bag_groups needs two. "
+                "Use bag_groups=0."
+            )
+
+    def _check_centres(self, number: int) -> None:
+        """Refuse more centres than profiles that a model is fitted on."""
+        if self.centres > number:
+            raise UserError(
+                f"kernel-ridge: centres={self.centres} is more than the {number} profiles to fit "
+                "on. Lower centres, or use centres=0."
+            )
+
     def fit(
         self, train: Profiles, validation_sets: Mapping[str, Profiles], context: Context
     ) -> Mapping[str, Model]:
         """Factorise once for each width, and choose width and λ on each validation set.
 
         Raises:
-            UserError: there are more centres than profiles, there are no groups for
-                ``bag_groups``, the fit needs more memory than there is, or the kernel is not
-                positive definite.
+            UserError: :meth:`check` refuses the parameters, there are more centres than profiles of
+                a model, the fit needs more memory than there is, or the kernel is not positive
+                definite.
         """
+        self.check(train)
         random = np.random.default_rng(context.seed)
         all_rows = self._rows(train, random)
         for rows in all_rows:
-            if self.centres > len(rows):
-                raise UserError(
-                    f"kernel-ridge: centres={self.centres} is more than the {len(rows)} profiles "
-                    "to fit on. Lower centres, or use centres=0."
-                )
+            self._check_centres(len(rows))
         names = [""] if self.choose == "loo" else [*validation_sets]
         self._check_memory(train, [len(rows) for rows in all_rows], len(names), context.device)
         training = TrainingSet(train, context.device)
@@ -191,21 +216,8 @@ class KernelRidge(Method):
         """Return the positions of the profiles that each model is fitted on."""
         if not self.bag_groups:
             return [np.arange(len(train))]
-        if "group" not in train.profiles or train.profiles["group"].isna().all():
-            raise UserError(
-                "kernel-ridge: the training profiles have no groups, which bag_groups needs. Use "
-                "bag_groups=0, or a dataset with a column group."
-            )
-        # A profile without a group is a group of its own.
-        own = pd.Series([f"profile {number}" for number in range(len(train))])
-        groups = train.profiles["group"].reset_index(drop=True).astype(object).fillna(own)
-        names, codes = np.unique(groups.astype(str), return_inverse=True)
+        names, codes = np.unique(_groups(train), return_inverse=True)
         number = len(names)
-        if number == 1:
-            raise UserError(
-                "kernel-ridge: all training profiles are of one group, and bag_groups needs two. "
-                "Use bag_groups=0."
-            )
         return [
             np.flatnonzero(np.isin(codes, random.choice(number, number // 2, replace=False)))
             for _ in range(self.bag_groups)
@@ -274,6 +286,14 @@ def device_memory(device: str) -> int:
     if device == "cpu":
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return int(torch.cuda.mem_get_info()[0])
+
+
+def _groups(train: Profiles) -> NDArray[np.object_]:
+    """Return the group of each profile. A profile without one is a group of its own."""
+    own = pd.Series([f"profile {number}" for number in range(len(train))])
+    groups = train.profiles["group"].reset_index(drop=True).astype(object).fillna(own)
+    names: NDArray[np.object_] = groups.astype(str).to_numpy(dtype=object)
+    return names
 
 
 def _grid(name: str, low: float, high: float, number: int) -> Grid:

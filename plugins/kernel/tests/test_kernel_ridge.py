@@ -402,8 +402,9 @@ def test_contradicting_grids_are_refused(params, message):
 
 
 def test_more_centres_than_profiles_are_refused(simulated):
-    with pytest.raises(UserError, match="centres=51 is more than the 50 profiles"):
-        fitted(simulated(50), centres=51)
+    for refuse in (method(centres=51).check, lambda train: fitted(train, centres=51)):
+        with pytest.raises(UserError, match="centres=51 is more than the 50 profiles"):
+            refuse(simulated(50))
     # Half of the groups have fewer profiles.
     with pytest.raises(UserError, match="centres=40 is more than the 24 profiles"):
         fitted(simulated(50), centres=40, bag_groups=2)
@@ -424,11 +425,13 @@ def test_a_negative_linear_weight_is_refused_before_anything_runs():
 def test_a_bag_without_groups_is_refused(simulated):
     train = simulated(50)
     train.profiles = train.profiles.drop(columns="group")
-    with pytest.raises(UserError, match="have no groups, which bag_groups needs"):
-        fitted(train, bag_groups=2)
+    for refuse in (method(bag_groups=2).check, lambda train: fitted(train, bag_groups=2)):
+        with pytest.raises(UserError, match="have no groups, which bag_groups needs"):
+            refuse(train)
     train.profiles["group"] = "only"
-    with pytest.raises(UserError, match="are of one group"):
-        fitted(train, bag_groups=2)
+    for refuse in (method(bag_groups=2).check, lambda train: fitted(train, bag_groups=2)):
+        with pytest.raises(UserError, match="are of one group"):
+            refuse(train)
 
 
 def test_declared_kernels_are_the_ones_there_are():

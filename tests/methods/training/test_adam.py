@@ -35,6 +35,22 @@ def test_steps_are_those_of_torch_on_the_gradient_with_its_second_term(chunk, mo
         torch.testing.assert_close(weight.norms, weight.master.norm(dim=1))
 
 
+def test_a_small_update_opens_no_threads(monkeypatch):
+    def refuse(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(adam, "in_order", refuse)
+    weight = Weight(torch.ones(4, 3), torch.bfloat16)
+    gradient = torch.ones(4, 3).bfloat16()
+    moments = torch.zeros(4, 3), torch.zeros(4, 3)
+    adam_in_one_pass(
+        weight, slice(0, 4), gradient, torch.zeros(4), moments, rate=0.5, steps=1,
+        betas=(0.9, 0.999), epsilon=1e-8,
+    )  # fmt: skip
+    # The first step of Adam has the size of the rate.
+    torch.testing.assert_close(weight.master, torch.full((4, 3), 0.5))
+
+
 def test_copies_are_rounded_to_the_even_one_of_two_and_keep_nan():
     # Halfway between two bfloat16 numbers, one way and the other; too large; no number.
     values = [1 + 2**-8, 1 + 3 * 2**-8, -(1 + 2**-8), 3.4e38, float("nan")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -87,7 +88,12 @@ def test_it_is_float32_where_bfloat16_loses_the_landmarks():
     )
     assert same(found, exact)
     assert found.choices["precision"] == "float32"
-    assert "the predictions of a step in bfloat16 differ by" in found.notes[0]
+    [note] = found.notes
+    assert re.fullmatch(
+        r"precision=auto took float32\. predictions: relative difference of one bfloat16 step from "
+        r"float32 is [\d.]+\. The limit is 0\.02\.",
+        note,
+    )
 
 
 @pytest.mark.usefixtures("units")
@@ -129,6 +135,23 @@ def test_a_run_continues_in_its_precision_on_a_machine_that_would_choose_another
     assert steps == [4, 8, 12, 12, 16, 20]
     assert same(found, trained("bfloat16"))
     assert found.choices["precision"] == "bfloat16"
+
+
+def test_a_run_that_continues_gives_the_reason_for_its_precision(tmp_path, monkeypatch, units):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_RATIO", 0.0)
+
+    def stop(done, *_):
+        if done == 12:
+            raise Stopped
+
+    units(False)
+    with pytest.raises(Stopped):
+        trained("auto", context=Context(scratch=tmp_path, progress=stop))
+    units(True)
+    found = trained("auto", context=Context(scratch=tmp_path))
+    assert found.choices["precision"] == "float32"
+    assert found.notes == ("precision=auto took float32: cpu has no units for bfloat16.",)
 
 
 @pytest.mark.usefixtures("units")
