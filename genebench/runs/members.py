@@ -43,10 +43,16 @@ def with_members(plan: Plan, store: ResultsStore, sealed: SealChoice = "auto") -
         sealed: under ``require``, members must have been confined.
     """
     states: dict[str, State] = dict(plan.states)
+    if sealed == "require":
+        # The record's own seal says nothing about the fits of its members.
+        for _, item in plan.evaluations:
+            members = item.identity.members.values()
+            if states[item.key] == "done" and not all(_is_confined(m.key, store) for m in members):
+                states[item.key] = "to do"
     used = {
         member.key
         for _, item in plan.evaluations
-        if plan.states[item.key] != "done"
+        if states[item.key] != "done"
         for member in item.identity.members.values()
     }
     for key in used & states.keys():
@@ -61,6 +67,11 @@ def with_members(plan: Plan, store: ResultsStore, sealed: SealChoice = "auto") -
         for job in plan.jobs
     )
     return replace(plan, jobs=jobs, states=states, problems=problems)
+
+
+def _is_confined(key: str, store: ResultsStore) -> bool:
+    record = store.read(key)
+    return record is not None and record.seal.level == "landlock"
 
 
 def _has_lost_model(record: Record, store: ResultsStore) -> bool:

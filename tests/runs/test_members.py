@@ -14,7 +14,7 @@ from genebench._util.hashing import key_of
 from genebench.errors import UserError
 from genebench.models.saved import read_model
 from genebench.plugins.registry import registry
-from genebench.results.record import Identity
+from genebench.results.record import Identity, Seal
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Settings
 from genebench.runs.orders import Order, decoded
@@ -658,6 +658,17 @@ def test_predictions_are_made_again_from_the_one_file(results, tiny):
 @needs_landlock
 def test_members_must_be_confined_where_that_is_required(results):
     run(results, "lsr-l2,knn-ge", params={}, keep="model")
-    refused(results, "lsr-l2 was not confined", sealed="require")
+    refused(results, "knn-ge was not confined", sealed="require")
     records = run(results, sealed="require")
     assert {records[name].seal.level for name in ("lsr-l2", "knn-ge", "ensemble")} == {"landlock"}
+
+
+@needs_landlock
+def test_an_ensemble_is_to_do_where_seals_are_required_and_a_member_has_none(results):
+    records = run(results, sealed="require")
+    key = records["ensemble"].key
+    assert plan(results, sealed="require").states[key] == "done"
+    unsealed = records["lsr-l2"].model_copy(update={"seal": Seal(level="no")}).with_checksum()
+    (results / f"{unsealed.key}.json").write_text(unsealed.model_dump_json(), "utf-8")
+    assert plan(results).states[key] == "done"
+    assert plan(results, sealed="require").states[key] == "to do"

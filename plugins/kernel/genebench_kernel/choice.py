@@ -231,7 +231,8 @@ def mean_of(spectra: Sequence[Spectrum], penalty: float, scale: float) -> Callab
 
 
 def _edge_notes(name: str, chosen: float, grid: Grid) -> Iterator[str]:
-    if len(grid) > 1 and chosen == grid[0]:
+    # A grid of one value has no edge that could be moved.
+    if grid[0] < grid[-1] and chosen == grid[0]:
         yield f"{name} is the smallest of its grid. Lower {name}_min."
-    if len(grid) > 1 and chosen == grid[-1]:
+    if grid[0] < grid[-1] and chosen == grid[-1]:
         yield f"{name} is the largest of its grid. Raise {name}_max."

@@ -263,7 +263,7 @@ class SampleLasso(Method):
         }
         model.curves = {"path": {name: values.tolist() for name, values in path.items()}}
         for bound, edge in (("penalty_max", self._grid[0]), ("penalty_min", self._grid[-1])):
-            if penalty == edge and len(self._grid) > 1:
+            if penalty == edge and self._grid[0] != self._grid[-1]:
                 notes.append(f"the penalty is at the edge of its path. Move {bound}.")
         if gap > self.params["gap"]:
             notes.append(
