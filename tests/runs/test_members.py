@@ -248,10 +248,10 @@ def test_parameters_may_be_of_members_and_of_no_other_method(results):
 def test_a_member_without_a_result_is_refused_with_the_command_that_makes_it(results):
     refused(
         results,
-        r"ensemble: its member lsr-l2 has no result under protocol geo in .*genebench run "
-        r"--methods lsr-l2 --protocol geo --dataset sim --preset tiny --set lsr-l2.lambdas=5 "
-        r".*--keep-models, or add lsr-l2 to --methods",
-        overrides=PAIR | {"lsr-l2": {"lambdas": "5"}},
+        r"ensemble: its member knn-ge has no result under protocol geo in .*genebench run "
+        r"--methods knn-ge --protocol geo --dataset sim --preset tiny --set knn-ge.k_max=5 "
+        r".*--keep-models, or add knn-ge to --methods",
+        overrides=PAIR | {"knn-ge": {"k_max": "5"}},
     )
 
 
@@ -266,7 +266,7 @@ def test_the_command_in_the_message_is_enough(results, genebench):
 
 def test_a_member_whose_model_was_not_saved_is_refused(results):
     run(results, "lsr-l2,knn-ge", params={})
-    refused(results, "the model of its member lsr-l2 under protocol geo was not saved")
+    refused(results, "the model of its member knn-ge under protocol geo was not saved")
 
 
 def test_a_member_whose_model_is_gone_is_refused(results):

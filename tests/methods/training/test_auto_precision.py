@@ -88,11 +88,10 @@ def test_it_is_float32_where_bfloat16_loses_the_landmarks():
     )
     assert same(found, exact)
     assert found.choices["precision"] == "float32"
-    [note] = found.notes
     assert re.fullmatch(
         r"precision=auto took float32\. predictions: relative difference of one bfloat16 step from "
         r"float32 is [\d.]+\. The limit is 0\.02\.",
-        note,
+        found.notes[0],
     )
 
 
@@ -151,7 +150,7 @@ def test_a_run_that_continues_gives_the_reason_for_its_precision(tmp_path, monke
     units(True)
     found = trained("auto", context=Context(scratch=tmp_path))
     assert found.choices["precision"] == "float32"
-    assert found.notes == ("precision=auto took float32: cpu has no units for bfloat16.",)
+    assert found.notes[0] == "precision=auto took float32: cpu has no units for bfloat16."
 
 
 @pytest.mark.usefixtures("units")
