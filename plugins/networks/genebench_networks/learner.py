@@ -68,10 +68,12 @@ class NetworkLearner(Learner):
         others = [name for name in weights if not is_matrix(name)]
         # The class torch.optim.AdamW would import torch's compiler, which takes seconds.
         for names, weight_decay in ((matrices, decay), (others, 0.0)):
-            tensors = (weights, gradients, self._first, self._second)
-            values, slopes, first, second = ([part[name] for name in names] for part in tensors)
+            tensors = (weights, gradients, self._first, self._second, self._steps)
+            values, slopes, first, second, steps = (
+                [tensor[name] for name in names] for tensor in tensors
+            )
             adamw(
-                values, slopes, first, second, [], [self._steps[name] for name in names],
+                values, slopes, first, second, [], steps,
                 fused=True, amsgrad=False, beta1=BETA1, beta2=BETA2, lr=self.rate,
                 weight_decay=weight_decay, eps=EPSILON, maximize=False,
             )  # fmt: skip
