@@ -38,5 +38,10 @@ Boosting = sklearn_method(boosting, estimator__max_iter=100, estimator__learning
 
 @hookimpl
 def genebench_methods() -> list[MethodSpec]:
-    """Return the methods of this plugin."""
-    return [PLS.spec(), RandomForest.spec(), KernelRidge.spec(), Boosting.spec()]
+    """Return the methods of this plugin. Two have names that no shipped method has."""
+    return [
+        PLS.spec(),
+        RandomForest.spec(),
+        KernelRidge.spec("rbf-ridge"),
+        Boosting.spec("hist-boosting"),
+    ]

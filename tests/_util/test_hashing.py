@@ -121,7 +121,7 @@ def test_keys_are_the_same_on_every_machine_and_in_every_version():
 def test_an_identity_holds_exactly_what_a_result_depends_on():
     assert set(Identity.model_fields) == {
         "method", "params", "seed", "data", "code", "numerics",
-        "protocol", "protocol_version", "train", "validation", "test", "splits",
+        "protocol", "protocol_version", "train", "validation", "test", "splits", "members",
     }  # fmt: skip
     assert set(Code.model_fields) == {"distribution", "version", "digest"}
 

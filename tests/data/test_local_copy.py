@@ -85,7 +85,7 @@ def test_jobs_on_a_copy_have_the_same_scores_and_read_the_cached_moments(
 
     expected = scores("shared results")
     with local_home(named(shared)) as folder:
-        [moments] = (folder / "datasets").rglob("*.moments-*")
+        [moments] = (folder / "datasets").rglob("geo-train.moments-*")
         before = moments.stat()
         monkeypatch.setenv("GENEBENCH_HOME", str(folder))
         assert scores("local results") == expected

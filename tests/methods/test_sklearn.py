@@ -230,10 +230,10 @@ def example(monkeypatch):
 
 def test_the_example_of_the_documentation_runs_and_beats_the_mean(example, genebench, tmp_path):
     outcome = genebench(
-        "run", "--methods", "pls,random-forest,kernel-ridge,boosting", "--preset", "tiny",
+        "run", "--methods", "pls,random-forest,rbf-ridge,hist-boosting", "--preset", "tiny",
         "--protocol", "geo", "--results", tmp_path / "results",
-        "--set", "random-forest.n_estimators=5", "--set", "boosting.estimator__max_iter=3",
-        "--set", "pls.n_components=5", "--set", "kernel-ridge.alpha=0.1",
+        "--set", "random-forest.n_estimators=5", "--set", "hist-boosting.estimator__max_iter=3",
+        "--set", "pls.n_components=5", "--set", "rbf-ridge.alpha=0.1",
     )  # fmt: skip
     assert outcome.status == 0
     from genebench import records
@@ -242,12 +242,12 @@ def test_the_example_of_the_documentation_runs_and_beats_the_mean(example, geneb
         record.identity.method: record.scores["mae"]["all"].mean
         for record in records(tmp_path / "results").records
     }
-    for name in ("pls", "random-forest", "kernel-ridge", "boosting"):
+    for name in ("pls", "random-forest", "rbf-ridge", "hist-boosting"):
         assert error[name] < 0.9 * error["train-mean"]
         assert example.methods.plugins[name].file == EXAMPLE
 
 
-@pytest.mark.parametrize("name", ["pls", "kernel-ridge"])
+@pytest.mark.parametrize("name", ["pls", "rbf-ridge"])
 def test_the_example_conforms(example, name):
     subject = Subject(name)
     here = [check for check in all_checks() if check.name not in PROCESSES]
