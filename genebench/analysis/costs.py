@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -77,13 +78,17 @@ def cost_parts(records: Iterable[Record], registry: Registry) -> Iterator[CostPa
 
 
 def fit_seconds(variant: Variant) -> float:
-    """Return the seconds of a fit and of its members, as a mean over the seeds that are done."""
-    return fmean(record.fit_seconds for record in variant.records if record.status == "done")
+    """Return the seconds of a fit and of its members, as a mean over the seeds that are done.
+
+    The result is NaN if none is done.
+    """
+    seconds = [record.fit_seconds for record in variant.done]
+    return fmean(seconds) if seconds else math.nan
 
 
 def peak_memory(variant: Variant) -> int:
     """Return the largest peak memory of the seeds that are done, in bytes."""
-    return max(record.peak_memory for record in variant.records if record.status == "done")
+    return max(record.peak_memory for record in variant.done)
 
 
 def pareto_front(costs: Sequence[float], losses: Sequence[float]) -> list[int]:

@@ -141,7 +141,9 @@ class SizesReport(Report):
                 (
                     curve.label,
                     *(
-                        f"{fit_seconds(curve.points[size]):.2f}" if size in curve.points else "–"
+                        f"{fit_seconds(curve.points[size]):.2f}"
+                        if size in curve.points and curve.points[size].done
+                        else "–"
                         for size in part.sizes
                     ),
                 ),
