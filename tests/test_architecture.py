@@ -362,7 +362,7 @@ PROMISED = {
     "moments": ("Moments", "moments"),
     "training": (
         "DTYPES", "DivergedError", "Learner", "OutOfMemoryError", "Trained", "Weight",
-        "bernoulli", "generator", "train", "training_params",
+        "adam_in_one_pass", "bernoulli", "generator", "product", "train", "training_params",
     ),
     "testing": ("parametrize_with_checks",),
 }  # fmt: skip

@@ -101,7 +101,7 @@ def test_the_tutorial_leads_to_a_row_on_a_board(shell):
     folder, execute = shell
     pages.follow(DOCS / "tutorial.md", folder, execute)
     boards = [path.read_text("utf-8") for path in (folder / "site").rglob("*.html")]
-    assert any("kernel-ridge" in board and "train-mean" in board for board in boards)
+    assert any("gauss-ridge" in board and "train-mean" in board for board in boards)
 
 
 @pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
