@@ -333,6 +333,6 @@ def test_a_size_changes_the_key_and_leaves_that_of_the_whole_as_it_was():
 
 
 def test_a_size_above_the_training_set_is_refused_with_the_number_there_is():
-    assert plan(protocols="geo-n80", dataset=SplitDataset()).jobs
-    with pytest.raises(UserError, match=r"gtex-n81 needs 81 .* has 80\. Choose a size up to"):
+    assert plan(protocols="geo-n79", dataset=SplitDataset()).jobs
+    with pytest.raises(UserError, match=r"gtex-n81 needs 81 .* has 80\. Choose a smaller size"):
         plan(protocols="geo-n20,gtex-n81", dataset=SplitDataset())

@@ -344,7 +344,7 @@ def test_more_data_never_need_less(needs, one, other):
 def test_estimates_never_fall_with_the_data(needs, size, measured):
     request = resources._Request(GIGABYTE, 100.0)
     fits = {resources._Measure("cpu", *each): request for each in measured}
-    method = SimpleNamespace(name="m", devices=("cpu",), needs_for=lambda _: needs)
+    method = SimpleNamespace(name="m", devices=("cpu",), needs_for=lambda _: needs, members="")
     planned = SimpleNamespace(method=method, preset="tiny", params={})
     few, many = (
         resources._estimate(planned, data_bytes, "auto", {("m", "tiny"): fits})

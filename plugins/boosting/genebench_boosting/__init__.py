@@ -11,7 +11,12 @@ genebench_contract = 1
 # under preset small. At the published size the landmarks take 0.1 GB as bins and 0.3 GB as numbers.
 # The time there is an estimate: trees × profiles × landmarks.
 NEEDS = Needs(
-    cpus=2, memory=1536 << 20, memory_per_byte=0.5, seconds=1200.0, seconds_per_gigabyte=7200.0
+    cpus=2,
+    gpus=0,
+    memory=1536 << 20,
+    memory_per_byte=0.5,
+    seconds=1200.0,
+    seconds_per_gigabyte=7200.0,
 )
 
 

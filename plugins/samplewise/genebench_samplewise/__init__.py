@@ -12,7 +12,12 @@ genebench_contract = 1
 # settings), and 0.09 for each predicted profile. That is 1,000 s for two validation sets of 1,000
 # profiles, and 1,200 s for both test sets.
 NEEDS = Needs(
-    cpus=2, memory=1536 << 20, memory_per_byte=0.35, seconds=900.0, seconds_per_gigabyte=900.0
+    cpus=2,
+    gpus=0,
+    memory=1536 << 20,
+    memory_per_byte=0.35,
+    seconds=900.0,
+    seconds_per_gigabyte=900.0,
 )
 
 
