@@ -327,7 +327,7 @@ def test_a_size_changes_the_key_and_leaves_that_of_the_whole_as_it_was():
         made = plan(protocols=protocols, dataset=SplitDataset())
         return {item.protocol.name: item.key for _, item in made.evaluations}
 
-    together = keys("geo,geo-n20,geo-n80")
+    together = keys("geo,geo-n20,geo-n79")
     assert together["geo"] == keys("geo")["geo"]
     assert len(set(together.values())) == len(together)
 
