@@ -99,8 +99,20 @@ class Cluster:
         self.wait_until_idle()
 
     def start_controller(self) -> None:
-        """Start the controller. One that was killed finds its jobs again."""
+        """Start the controller. One that was stopped finds its jobs again."""
         self._launch("slurmctld", "slurmctld", "-D")
+
+    def stop_controller(self) -> None:
+        """End the controller as an administrator would, so that it saves what it knows.
+
+        One that is killed may forget its last numbers of jobs. It then gives them to later jobs,
+        whose credentials a node refuses because it saw jobs of these numbers end.
+        """
+        for number in self.processes("slurmctld"):
+            os.kill(number, signal.SIGTERM)
+        process = self._daemons.pop("slurmctld")
+        process.wait(60)
+        process.stdin.close()
 
     def start_node(self, node: str) -> None:
         """Start a node, also one that was killed."""
@@ -113,8 +125,19 @@ class Cluster:
                 self.command("sinfo", "-h", "-p", "main", "-o", "%t %D").split()
                 == ["idle", str(len(NODES))]
             ),
-            "the nodes did not become idle",
+            lambda: f"the nodes did not become idle\n{self.condition()}",
+            180,
         )
+
+    def condition(self) -> str:
+        """Return what a person would look at when jobs do not start: nodes, queue and logs."""
+        views = [["sinfo", "-N", "-l"], ["sinfo", "-R"], ["squeue", "-l"]]
+        shown = [self.command(*view) for view in views]
+        logs = [
+            f"{log.name}:\n" + "\n".join(log.read_text("utf-8", "replace").splitlines()[-15:])
+            for log in sorted((self.folder / "log").iterdir())
+        ]
+        return "\n".join(shown + logs)
 
     def kill_node(self, node: str) -> None:
         """Kill a node's daemon and all that it runs, as a power failure would."""
@@ -201,10 +224,11 @@ def free_ports(number: int) -> list[int]:
 
 
 def wait_for(condition, message, seconds=60.0):
-    """Wait until a condition holds, and return its value."""
+    """Wait until a condition holds, and return its value. The message may be a function."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < deadline, message
+        if time.monotonic() > deadline:
+            pytest.fail(message() if callable(message) else message)
         time.sleep(0.1)
     return value
 
@@ -216,8 +240,9 @@ class Bench:
         results: folder of the results.
     """
 
-    def __init__(self, folder: Path, controls: Path) -> None:
+    def __init__(self, folder: Path, controls: Path, cluster: Cluster) -> None:
         self.folder = folder
+        self._cluster = cluster
         self.results = shutil.copytree(controls, folder / "results")
         self._plugin = folder / "stepper.py"
         self._plugin.write_text(STEPPER)
@@ -258,7 +283,11 @@ class Bench:
 
     def wait_for_start(self, times=1, number=0):
         """Wait until a job was started that often and has done a step. Return the last start."""
-        wait_for(lambda: len(self.starts(number)) >= times, "the job does not start", 90)
+        wait_for(
+            lambda: len(self.starts(number)) >= times,
+            lambda: f"the job does not start\n{self._cluster.condition()}",
+            180,
+        )
         wait_for(lambda: [*self.results.glob(".*.work/**/step")], "the job does no step")
         return self.starts(number)[-1]
 
@@ -296,7 +325,7 @@ def controls(home, tmp_path_factory) -> Path:
 @pytest.fixture
 def bench(cluster, controls, tmp_path) -> Iterator[Bench]:
     """Return a bench whose tasks are gone when the test ends."""
-    yield Bench(tmp_path, controls)
+    yield Bench(tmp_path, controls, cluster)
     subprocess.run(["scancel", "--signal=KILL", "--full", "--user=root"], check=False)
     subprocess.run(["scancel", "--user=root"], check=False)
     wait_for(lambda: not cluster.queue(), "the queue does not become empty")

@@ -201,7 +201,7 @@ def test_a_cluster_without_the_data_says_so(bench):
 def test_a_controller_that_is_away_is_waited_for(bench, cluster):
     driver = bench.step(steps=10, pause=0.5)
     bench.wait_for_start()
-    cluster.kill("slurmctld")
+    cluster.stop_controller()
     assert "Slurm does not respond" in driver.stdout.readline()
     cluster.start_controller()
     bench.finish(driver)
