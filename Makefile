@@ -43,6 +43,8 @@ bench: .venv/installed-bench ## speed, memory and calibration; see benchmarks/RE
 	GENEBENCH_HOME=.venv/bench-data $(BIN)/python benchmarks/closed_form.py \
 	  --preset small --profiles 1000
 	$(BIN)/python benchmarks/neighbours.py
+	$(BIN)/python benchmarks/kernel.py --part exact --targets 200
+	$(BIN)/python benchmarks/samplewise.py --profiles 4000 --queries 50 --peer-queries 5
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/board.py --runs 50

@@ -5,7 +5,7 @@
 
 Goal: 5,000 runs in under 20 s on two cores, and under 15 MB besides the shared script. The records
 are made up, but complete: 9,520 genes, 60 to 300 test profiles in groups, every vector that a run
-writes, and curves of the methods that have some. There are all five protocols, ten sets of
+writes, and curves of the methods that have some. There are five protocols, ten sets of
 parameters for each method, and as many seeds as the number of runs needs.
 """
 
