@@ -84,11 +84,17 @@ class Reader(ABC):
         profiles: table of profiles, indexed by unique profile id in file order. Its columns are
             what the file itself says about them (none for most formats).
         transpose_remedy: the sentence that tells a user how to read the columns as genes.
+        id_column: the name of the column of a table that holds the ids, or None.
+        skipped: names of the columns of a table that are neither ids nor values.
+        keeps_missing: True to yield missing values as NaN, instead of refusing them.
     """
 
     source: str
     gene_ids: pd.Index
     profiles: pd.DataFrame
+    id_column: str | None = None
+    skipped: tuple[str, ...] = ()
+    keeps_missing: bool = False
     transpose_remedy: str = (
         "This format itself fixes which axis is genes. Convert the file to TSV (genebench data "
         'convert), name that file instead, and write orientation = "profiles".'
@@ -151,7 +157,9 @@ class Reader(ABC):
         """
         # Inherited, the answer would be about the blocks of another class: a subclass that takes
         # logarithms in its blocks would be read without them, without any error.
-        flat = self.flat() if "flat" in vars(type(self)) else None
+        # Missing values are marked in a block, and a flat file cannot be written to.
+        usable = "flat" in vars(type(self)) and not self.keeps_missing
+        flat = self.flat() if usable else None
         if flat is None:
             with closing(self.read(genes, size)) as blocks:
                 yield _loaded_pieces(blocks)
@@ -172,6 +180,10 @@ class Reader(ABC):
                     yield Piece(start, stop, partial(fetch, start, stop))
 
             yield pieces()
+
+    def keep_missing(self) -> None:
+        """Yield missing values as NaN from now on, instead of refusing them."""
+        self.keeps_missing = True
 
     def is_sound(self, values: NDArray[np.floating]) -> bool:
         """Return True only if :meth:`check_finite` would refuse none of these values.
@@ -215,7 +227,16 @@ class Reader(ABC):
         start: int,
         genes: NDArray[np.intp],
     ) -> None:
-        """Raise UserError for the first value of a block that is marked in ``bad``, if any."""
+        """Raise UserError for the first value of a block that is marked in ``bad``, if any.
+
+        If this reader :attr:`keeps_missing`, those that are finite (codes for "missing") or NaN
+        become NaN in the block, and only infinite ones are refused.
+        """
+        if self.keeps_missing:
+            coded = bad & np.isfinite(block)
+            if coded.any():
+                block[coded] = np.nan
+            bad = bad & np.isinf(block)
         if bad.any():
             row, column = np.argwhere(bad)[0]
             raise self.fault(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import dropwhile
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import dataset, ipc, parquet
 
+from genebench.errors import unknown
 from genebench.formats.base import BLOCK, Content, GeneReader, Reader, float_type
-from genebench.formats.delimited import annotates_genes
+from genebench.formats.delimited import annotates_genes, are_row_numbers
 from genebench.formats.files import as_text, check_size, unique_ids
 from genebench.formats.text import by_gene
 
@@ -29,16 +30,25 @@ _UNSOUND = (pa.ArrowException, OSError, OverflowError, SystemError, ValueError)
 class ColumnarReader(GeneReader):
     """A table with one row per gene: an index or column of text with their ids, and numbers.
 
-    The ids are the index that pandas stored, or else the first column of text. Other columns of
-    text are skipped. Leading columns of numbers named like gene annotations are skipped, too.
+    The ids are the index that pandas stored, unless it only numbers the rows, or else the first
+    column of text. Other columns of text are skipped. Leading columns of numbers named like gene
+    annotations are skipped, too.
+
+    Args:
+        path: the file.
+        id_column: the name of the column of ids, if it is another one.
+        skip_columns: the names of columns that are neither ids nor values.
 
     Raises:
-        UserError: the file is damaged, has no column of ids or of numbers, or ids repeat.
+        UserError: the file is damaged, has no column of ids or of numbers, no such column as was
+            named, or ids repeat.
     """
 
     transpose_remedy = 'Write orientation = "profiles".'
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, id_column: str | None = None, skip_columns: Sequence[str] = ()
+    ) -> None:
         self.source = str(path)
         kind = "parquet" if path.name.lower().endswith(".parquet") else "feather"
         try:
@@ -51,13 +61,19 @@ class ColumnarReader(GeneReader):
                 "of its format."
             ) from None
         columns = list(unique_ids(self.source, "column", names))
-        self._id = self._id_column()
+        for name in [*skip_columns, *([] if id_column is None else [id_column])]:
+            if name not in columns:
+                raise self.fault(f"{unknown('column', name, columns)}")
+        columns = [name for name in columns if name not in skip_columns]
+        self.id_column = self._id = id_column or self._id_column()
         numeric = [name for name in columns if name != self._id and self._holds(name, _is_number)]
         claimed = self._length * len(columns) * np.dtype(np.float32).itemsize
         check_size(self.source, claimed, path.stat().st_size)
         self.texts = [name for name in columns if name != self._id and self._holds(name, _is_text)]
         # Leading numbers named start, end or length describe genes. Later ones are profiles.
         self.numbers = list(dropwhile(annotates_genes, numeric))
+        used = {self._id, *self.numbers}
+        self.skipped = tuple(name for name in names if name not in used)
         self.gene_ids = unique_ids(self.source, "gene", map(str, self._read_column(self._id)))
         self.profiles = pd.DataFrame(index=unique_ids(self.source, "profile", self.numbers))
 
@@ -114,11 +130,13 @@ class ColumnarReader(GeneReader):
     def _id_column(self) -> str:
         schema = self._table.schema
         stored = _stored_index(schema)
-        if stored in schema.names:
+        texts = [str(name) for name in schema.names if self._holds(name, _is_text)]
+        if stored in schema.names and not (
+            texts and stored not in texts and are_row_numbers(self._read_column(stored))
+        ):
             return stored
-        for name in schema.names:
-            if self._holds(name, _is_text):
-                return str(name)
+        if texts:
+            return texts[0]
         raise self.fault(
             "the table has no column of text, so no ids. Write them as its first column."
         )
@@ -143,6 +161,8 @@ class _TransposedColumns(Reader):
 
     def __init__(self, table: ColumnarReader, profiles: pd.DataFrame) -> None:
         self.source = table.source
+        self.id_column = table.id_column
+        self.skipped = tuple(name for name in table.skipped if name not in profiles)
         self.gene_ids = pd.Index(table.numbers, dtype="str")
         self.profiles = profiles
         self._table = table

@@ -78,6 +78,12 @@ class GuardedReader(Reader):
                 raise self._mistake(f"has a flat matrix that is no {shape} of float32 or float64")
             return flat
 
+    def keep_missing(self) -> None:
+        """Yield missing values as NaN from now on. The plugin's reader does so, too."""
+        super().keep_missing()
+        with blamed(self._plugin, self._subject):
+            self._reader.keep_missing()
+
     def is_sound(self, values: NDArray[np.floating]) -> bool:
         """Return the plugin's own verdict: it may know codes for "missing"."""
         with blamed(self._plugin, self._subject):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+import inspect
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,25 +35,49 @@ def format_of(path: Path) -> FormatSpec:
     return _suffixes()[_suffix_of(path)]
 
 
-def open_reader(path: Path, orientation: Orientation = "genes") -> Reader:
+def open_reader(
+    path: Path,
+    orientation: Orientation = "genes",
+    *,
+    keep_missing: bool = False,
+    **options: object,
+) -> Reader:
     """Open a matrix of expression.
 
     Args:
         path: the file. The end of its name states its format.
         orientation: the meaning of the rows of a table.
+        keep_missing: True to have missing values as NaN, instead of refusing them.
+        options: ``id_column``, ``skip_columns`` or ``layer``, for readers that take them.
 
     Raises:
         UserError: the file is missing, unreadable, empty, damaged or of no known format, a
-            library is missing, or ``orientation`` does not apply to the format.
+            library is missing, or ``orientation`` or an option does not apply to the format.
     """
     check_readable(path)
     spec = format_of(path)
     plugin = registry().formats.plugins[spec.name]
     with blamed(plugin, f"{path}: the reader"):
-        reader: Reader = _load(path, spec, spec.reader)(path)
+        read = _load(path, spec, spec.reader)
+        _check_options(path, spec, read, options)
+        reader: Reader = read(path, **options)
     if plugin.distribution != PROJECT:
         reader = GuardedReader(reader, plugin, str(path))
-    return reader.transposed() if orientation == "profiles" else reader
+    reader = reader.transposed() if orientation == "profiles" else reader
+    if keep_missing:
+        reader.keep_missing()
+    return reader
+
+
+def _check_options(path: Path, spec: FormatSpec, read: Any, options: Mapping[str, object]) -> None:
+    """Refuse options that the reader of a format does not take."""
+    taken = inspect.signature(read).parameters
+    for option in options:
+        if option not in taken:
+            raise UserError(
+                f"{path}: {option} does not apply to {spec.name} files. Remove it, or convert the "
+                "file to a format that takes it."
+            )
 
 
 def write_matrix(path: Path, content: Content) -> list[Path]:
