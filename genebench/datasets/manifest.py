@@ -31,6 +31,7 @@ from genebench.formats.files import check_readable
 from genebench.formats.opening import format_of, open_reader
 from genebench.hookspecs import PROJECT
 from genebench.plugins.registry import registry
+from genebench.preprocessing.chosen_rows import IdPattern
 from genebench.preprocessing.compendium import (
     REFERENCE_PLATFORM,
     Compendium,
@@ -38,7 +39,9 @@ from genebench.preprocessing.compendium import (
     ExpressionScale,
     IdKind,
     MissingGenes,
+    MissingValues,
     Platform,
+    Repeated,
 )
 from genebench.preprocessing.genes import read_aliases, read_gene_map
 from genebench.preprocessing.splits import LARGEST_SEED
@@ -74,6 +77,21 @@ class _Platform(_Section):
     level: ExpressionScale = "log2"
     profiles: str | None = None
     group: str | None = None
+    id_column: str | None = None
+    id_pattern: str | None = None
+    skip_columns: tuple[str, ...] = Field(default=(), strict=False)
+    layer: str | None = None
+    repeated: Repeated = "error"
+    missing_values: MissingValues = "error"
+
+    def options(self) -> dict[str, object]:
+        """Return the options of the reader that the manifest sets."""
+        given = {
+            "id_column": self.id_column,
+            "skip_columns": self.skip_columns or None,
+            "layer": self.layer,
+        }
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class _Head(_Section):
@@ -335,7 +353,15 @@ def _open(manifest: Path, name: str, entry: _Platform) -> Platform:
     """Open the matrix of a platform, and read its profile table."""
     key = f"platforms.{name}"
     with _blame(manifest, f"{key}.matrix"):
-        reader = open_reader(manifest.parent / entry.matrix, entry.orientation)
+        reader = open_reader(
+            manifest.parent / entry.matrix,
+            entry.orientation,
+            keep_missing=entry.missing_values != "error",
+            **entry.options(),
+        )
+    if entry.id_pattern is not None:
+        with _blame(manifest, f"{key}.id_pattern"):
+            IdPattern(entry.id_pattern, entry.ids)
     profiles = None
     if entry.profiles is not None:
         with _blame(manifest, f"{key}.profiles"):
@@ -345,7 +371,14 @@ def _open(manifest: Path, name: str, entry: _Platform) -> Platform:
         with _blame(manifest, f"{key}.group"):
             raise unknown("column of the profile table", entry.group, columns)
     return Platform(
-        reader=reader, ids=entry.ids, level=entry.level, profiles=profiles, group=entry.group
+        reader=reader,
+        ids=entry.ids,
+        level=entry.level,
+        profiles=profiles,
+        group=entry.group,
+        id_pattern=entry.id_pattern,
+        repeated=entry.repeated,
+        missing_values=entry.missing_values,
     )
 
 

@@ -247,6 +247,11 @@ def coverage(genes: pd.DataFrame, matched: Matched) -> dict[str, Any]:
     }
 
 
+def ids_of_maps(landmarks: pd.DataFrame, targets: pd.DataFrame, kind: IdKind) -> pd.Index:
+    """Return the ids of one kind of all genes of two maps."""
+    return pd.Index(_ids_of(pd.concat([landmarks, targets]), kind)).unique()
+
+
 def _ids_of(genes: pd.DataFrame, kind: IdKind) -> pd.Series[str]:
     """Return the ids of a map's genes, indexed by the position of their gene in the map."""
     match kind:
