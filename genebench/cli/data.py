@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,10 +12,12 @@ from genebench.cli import export, fetch, output
 from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.options import SilentOption
 from genebench.cli.progress import bar
-from genebench.errors import UserError, some, unknown
+from genebench.errors import UserError, counted, some, unknown
 from genebench.plugins.registry import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from genebench.data.store import Dataset
 
 MISSING_SHOWN = 5
@@ -233,7 +235,56 @@ def _describe(dataset: Dataset) -> None:
     )  # fmt: skip
     if not dataset.is_standardised:
         output.line(f"scale {BY_RANK}")
+    for name in dataset.platforms:
+        for line in (*_found(info["platforms"][name]), *_choices(info["platforms"][name])):
+            output.line(printable(f"{name}: {line}"))
     _describe_missing(dataset)
+
+
+def _found(platform: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which profiles and columns were found in the file of a platform."""
+    if not (found := platform.get("found")):
+        return
+    line = f"{counted(found['profiles'], 'profile')} found, {found['first']} … {found['last']}"
+    if found["id_column"] is not None:
+        line += f". Ids are in column {found['id_column']!r}"
+    if found["skipped"]:
+        line += f". Neither ids nor values: {some(found['skipped'], MISSING_SHOWN)}"
+    yield line
+    if found["unlike"]:
+        yield (
+            f"{some(found['unlike'])}: unlike the other profile ids. A column that is no profile "
+            "can be named in skip_columns."
+        )
+
+
+def _choices(platform: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the rules of a platform left out, combined or filled."""
+    if (pattern := platform.get("id_pattern")) and pattern["unlike"]:
+        yield f"{counted(pattern['unlike'], 'id')} not of the form {pattern['pattern']!r}, kept"
+    if (repeated := platform.get("repeated")) and repeated["genes"]:
+        yield (
+            f"{counted(repeated['genes'], 'id')} of the maps in several rows. Taken: "
+            f"{repeated['rule']}"
+        )
+    if repeated and repeated["other_rows"]:
+        yield f"{counted(repeated['other_rows'], 'row')} with an empty or repeated id, in no map"
+    if missing := platform.get("missing_values"):
+        yield (
+            f"{counted(missing['cells'], 'missing value')} in genes of the maps. "
+            f"{missing['rule']} left out {_named(missing['genes'], 'gene')} and "
+            f"{_named(missing['profiles'], 'profile')}"
+        )
+    if filled := platform.get("filled"):
+        yield (
+            f"{_named(filled, 'landmark')} not measured, but filled with the mean rank on the "
+            "training arrays"
+        )
+
+
+def _named(ids: list[str], noun: str) -> str:
+    """Return a number of genes or profiles, and the first of them."""
+    return counted(len(ids), noun) + (f" ({some(ids)})" if ids else "")
 
 
 def _describe_missing(dataset: Dataset) -> None:

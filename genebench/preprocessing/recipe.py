@@ -53,7 +53,7 @@ from genebench.data.store import (
 )
 from genebench.errors import UserError
 from genebench.formats.base import BLOCK, Piece, Reader, Rows
-from genebench.preprocessing.chosen_rows import choose_rows
+from genebench.preprocessing.chosen_rows import choose_rows, unlike_others
 from genebench.preprocessing.compendium import REFERENCE_PLATFORM, Compendium, Platform
 from genebench.preprocessing.coverage import KeptGenes, keep_genes
 from genebench.preprocessing.duplicates import find_duplicates
@@ -650,5 +650,5 @@ def _found(reader: Reader) -> dict[str, Any]:
         "last": ids[-1],
         "id_column": reader.id_column,
         "skipped": list(reader.skipped),
-        "columns": [str(name) for name in reader.profiles.columns],
+        "unlike": unlike_others(ids),
     }
