@@ -67,6 +67,9 @@ class ColumnarReader(GeneReader):
         columns = [name for name in columns if name not in skip_columns]
         self.id_column = self._id = id_column or self._id_column()
         numeric = [name for name in columns if name != self._id and self._holds(name, _is_number)]
+        # pandas writes such a column first, if a table was read from a file that has one.
+        if numeric and numeric[0] == names[0] and are_row_numbers(self._read_column(names[0])):
+            del numeric[0]
         claimed = self._length * len(columns) * np.dtype(np.float32).itemsize
         check_size(self.source, claimed, path.stat().st_size)
         self.texts = [name for name in columns if name != self._id and self._holds(name, _is_text)]

@@ -128,6 +128,26 @@ BAD = {
         change('"series"', '"serie"'),
         "platforms.geo.group: unknown column of the profile table 'serie'. Did you mean series?",
     ),
+    "a rule": (
+        MANIFEST + 'repeated = "median"\n',
+        "platforms.1000g.repeated: must be 'error', 'mean', 'max' or 'first', not 'median'",
+    ),
+    "columns to skip": (
+        MANIFEST + 'skip_columns = "x"\n',
+        "skip_columns: must be a list, .*not 'x'",
+    ),
+    "a column of ids": (
+        change('ids = "probe"', 'ids = "probe"\nid_column = "idd"'),
+        "platforms.geo.matrix: .*geo.tsv: unknown column 'idd'. Did you mean id",
+    ),
+    "an option of another format": (
+        change('ids = "probe"', 'ids = "probe"\nlayer = "counts"'),
+        "platforms.geo.matrix: .*geo.tsv: layer does not apply to delimited files. Remove it",
+    ),
+    "a pattern": (
+        change('ids = "probe"', 'ids = "probe"\nid_pattern = "SYM|entrez"'),
+        "platforms.geo.id_pattern: 'SYM|entrez' has 0 parts that are probe ids, not 1",
+    ),
     "group of the matrix": (
         change('"donor"', '"tissue"'),
         "platforms.1000g.group: unknown column of the profile table 'tissue'. Known: donor",
