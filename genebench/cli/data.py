@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genebench._util.text import printable
-from genebench.cli import export, fetch, output
+from genebench.cli import aliases, card, export, fetch, new_manifest, output
 from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.options import SilentOption
 from genebench.cli.progress import bar
@@ -33,13 +33,16 @@ def register(app: typer.Typer) -> None:
         epilog="Example: genebench data prepare u133.toml",
         no_args_is_help=True,
     )
+    new_manifest.register(group)
     group.command("prepare", epilog="Example: genebench data prepare u133.toml")(prepare)
     group.command("list", epilog="Example: genebench data list")(list_)
     group.command("info", epilog="Example: genebench data info u133")(info)
+    card.register(group)
     group.command("verify", epilog="Example: genebench data verify u133")(verify)
     fetch.register(group)
     group.command("remove", epilog="Example: genebench data remove u133")(remove)
     export.register(group)
+    aliases.register(group)
     app.add_typer(group, name="data")
 
 

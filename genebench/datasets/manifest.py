@@ -83,6 +83,7 @@ class _Platform(_Section):
     layer: str | None = None
     repeated: Repeated = "error"
     missing_values: MissingValues = "error"
+    licence: str = ""
 
     def options(self) -> dict[str, object]:
         """Return the options of the reader that the manifest sets."""
@@ -379,6 +380,7 @@ def _open(manifest: Path, name: str, entry: _Platform) -> Platform:
         id_pattern=entry.id_pattern,
         repeated=entry.repeated,
         missing_values=entry.missing_values,
+        licence=entry.licence,
     )
 
 

@@ -146,6 +146,8 @@ class DelimitedReader(TextReader):
         texts = list(takewhile(lambda column: _is_text(sample, column), positions))
         if not texts:
             return TransposedText(self)
+        if len(texts) == len(positions):
+            raise self.fault("no column of numbers follows the profiles. Check the separator.")
         with self.body() as lines:
             cells = [
                 [cells[column] for column in texts] for cells in map(self._dialect.split, lines)

@@ -38,6 +38,7 @@ class Platform:
             the ``mean``, the ``max`` or the ``first``.
         missing_values: the rule for missing values. A reader must yield them as NaN for the rules
             ``drop-gene`` and ``drop-profile`` (:meth:`Reader.keep_missing`).
+        licence: the terms of use of the data, and the paper to cite, for the dataset's card.
     """
 
     reader: Reader
@@ -49,6 +50,7 @@ class Platform:
     id_pattern: str | None = None
     repeated: Repeated = "error"
     missing_values: MissingValues = "error"
+    licence: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

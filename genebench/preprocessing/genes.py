@@ -39,7 +39,9 @@ def read_gene_map(path: Path) -> pd.DataFrame:
 
 
 def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
-    """Read other ids of genes: ``alias, Ensembl id or symbol``, tab-separated, no header.
+    """Read other ids of genes: ``alias, Ensembl id or symbol``, tab-separated.
+
+    Lines that begin with ``#`` are notes about the table.
 
     The table may cover the whole genome. Genes that are in no map are left out. So are aliases that
     are the Ensembl id or symbol of another gene.
@@ -78,7 +80,7 @@ def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
 
 def _read_rows(path: Path, kind: str, columns: tuple[str, ...]) -> list[list[str]]:
     with open_lines(path) as lines:
-        rows = [line.split("\t") for line in lines]
+        rows = [line.split("\t") for line in lines if not line.startswith("#")]
     for number, row in enumerate(rows, start=1):
         if len(row) != len(columns):
             raise UserError(
@@ -172,7 +174,7 @@ def match(
     if repeated.any() and kind != "probe":
         raise UserError(
             f"{source}: genes have more than one row, by their aliases: "
-            f"{some(by_alias[repeated])}. Keep one row of each."
+            f"{some(by_alias[repeated])}. Keep one row of each, or remove the other aliases."
         )
     # Stable: the probes of a gene keep the order of the map, and so does the order of their sum.
     matched = pd.concat([by_id, by_alias]).sort_index(kind="stable")
@@ -295,7 +297,7 @@ def _check_kinds(
     genes: pd.DataFrame, found: NDArray[np.bool_], gene_ids: pd.Index, kind: IdKind, source: str
 ) -> None:
     missing = genes[~found]
-    other, number = _best_kind(missing, gene_ids)
+    other, number = best_kind(missing, gene_ids)
     if number > _MIXED * len(genes):
         ids = gene_ids[strip_version(gene_ids).isin(_ids_of(missing, other))]
         raise UserError(
@@ -326,8 +328,8 @@ def _no_match(
     columns: pd.Index | None,
     transpose_remedy: str,
 ) -> UserError:
-    best, number = _best_kind(genes, gene_ids)
-    column_kind, n_columns = _best_kind(genes, pd.Index([]) if columns is None else columns)
+    best, number = best_kind(genes, gene_ids)
+    column_kind, n_columns = best_kind(genes, pd.Index([]) if columns is None else columns)
     if number:
         remedy = f'As {best} ids {number:,} would match. Write ids = "{best}".'
     elif n_columns:
@@ -346,7 +348,7 @@ def _no_match(
     return UserError(f"no gene of the maps is in {source} as {kind} ids. {remedy}")
 
 
-def _best_kind(genes: pd.DataFrame, ids: pd.Index) -> tuple[IdKind, int]:
+def best_kind(genes: pd.DataFrame, ids: pd.Index) -> tuple[IdKind, int]:
     """Return the kind of ids that matches most genes of a map, and the number of those genes."""
     counts = {kind: _count(genes, ids.astype("str"), kind) for kind in get_args(IdKind)}
     best = max(counts, key=lambda kind: counts[kind])

@@ -630,6 +630,7 @@ def _describe(
                 "level": item.level,
                 "group": item.group,
                 "source": Path(item.reader.source).name,
+                "licence": item.licence,
                 "digest": contents[platform],
                 "coverage": genes.coverage[platform],
                 "found": _found(item.reader),
