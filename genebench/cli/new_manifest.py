@@ -83,6 +83,8 @@ def new_manifest(  # noqa: PLR0917  the command line names them
     for item in guesses:
         for remark in item.remarks:
             output.line(f"{item.path.name}: {remark}")
+    for limit in guessing.limits(guesses):
+        output.line(limit)
     for path in unused:
         output.line(f"{path}: a table that has not all profiles of any matrix. It is left out")
     output.line(f"wrote {out}. Look it over, then run: genebench data prepare {out}")

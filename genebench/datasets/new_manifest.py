@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from genebench.data.splits import REFERENCE_PLATFORM
 from genebench.errors import UserError, counted, some
 from genebench.formats.base import Orientation, Reader
-from genebench.formats.delimited import read_profiles
+from genebench.formats.delimited import annotates_genes, read_profiles
 from genebench.formats.opening import open_reader
 from genebench.preprocessing.chosen_rows import IdPattern, unlike_others
 from genebench.preprocessing.compendium import IdKind
@@ -127,12 +127,17 @@ def _ways(path: Path, genes: pd.DataFrame) -> Iterator[_Ids]:
         for column in columns:
             if done:
                 return
-            named: dict[str, Any] = {} if column is None else {"id_column": column}
+            named: dict[str, Any] = {}
+            if column is not None:
+                named["id_column"] = column
+                # A column of text that is not known to annotate genes would be refused.
+                if reader.id_column and not annotates_genes(reader.id_column):
+                    named["skip_columns"] = [reader.id_column]
             try:
-                reader = open_reader(path, orientation, keep_missing=True, **named)
+                other = open_reader(path, orientation, keep_missing=True, **named)
             except UserError:
                 continue  # numbers, or texts that repeat
-            for way in _ways_of(reader, genes, {**keys, **named}):
+            for way in _ways_of(other, genes, {**keys, **named}):
                 done += way.n_found
                 yield way
 
@@ -283,6 +288,23 @@ def join_tables(
     return done, unused
 
 
+def limits(guesses: Sequence[Guess]) -> Iterator[str]:
+    """Yield which protocols the dataset will not have, and what they need."""
+    roles = {item.role: item for item in guesses}
+    if REFERENCE_PLATFORM not in roles:
+        yield f"no file is {REFERENCE_PLATFORM}, which every method is trained on: add one"
+    elif "group" not in roles[REFERENCE_PLATFORM].keys:
+        yield (
+            f"{REFERENCE_PLATFORM} has no group, so no geo-series protocols: add a table of its "
+            "profiles with a column such as series"
+        )
+    lacking = [role for role in ROLES[1:] if role not in roles]
+    if lacking:
+        yield f"no file is {' or '.join(lacking)}, so no gtex protocols"
+    if any(item.kind == "entrez" for item in guesses):
+        yield "Entrez ids: make aliases.tsv first, with genebench data aliases"
+
+
 def manifest_text(
     name: str,
     folder: Path,
@@ -311,6 +333,7 @@ def manifest_text(
     ]
     if any(item.kind == "entrez" for item in guesses):
         lines.append('aliases = "aliases.tsv"       # made by genebench data aliases')
+    lines += [f"# {_one_line(limit)}" for limit in limits(guesses)]
     for item in guesses:
         coverage = (f"{n:,} of {size:,} {role}" for n, (role, size) in zip(
             item.found, sizes.items(), strict=True))  # fmt: skip

@@ -95,7 +95,8 @@ def _scatter(axes: Axes, groups: dict[str, pd.DataFrame], colour: str = "") -> N
             rows["PC1"], rows["PC2"], s=float(np.clip(6000 / (len(rows) + 1), 6, 22)),
             color=colour or _COLOURS[position % len(_COLOURS)],
             marker="." if colour else _MARKERS[position % len(_MARKERS)],
-            zorder=2 + above.index(name), alpha=0.7, linewidths=0, label=f"{shown(name, _LEGEND_LETTERS)} ({len(rows):,})",
+            zorder=2 + above.index(name), alpha=0.7, linewidths=0,
+            label=f"{shown(name, _LEGEND_LETTERS)} ({len(rows):,})",
         )  # fmt: skip
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
