@@ -112,6 +112,7 @@ def test_croissant_has_what_the_specification_requires(dataset, card):
     assert len(set(ids)) == len(ids)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of its own libraries
 def test_croissant_is_valid_to_its_own_library(dataset, card, tmp_path):
     library = pytest.importorskip("mlcroissant")
     path = dataset.root / "croissant.json"
