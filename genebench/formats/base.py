@@ -229,8 +229,8 @@ class Reader(ABC):
     ) -> None:
         """Raise UserError for the first value of a block that is marked in ``bad``, if any.
 
-        If this reader :attr:`keeps_missing`, those that are finite (codes for "missing") or NaN
-        become NaN in the block, and only infinite ones are refused.
+        If ``keeps_missing`` is set, those that are finite (codes for "missing") or NaN become NaN
+        in the block, and only infinite ones are refused.
         """
         if self.keeps_missing:
             coded = bad & np.isfinite(block)
