@@ -189,8 +189,8 @@ def _describe(
         remarks.append(fault)
     if level == "linear":
         keys["level"] = level
-    if group := next((name for name in profiles if str(name).lower() in _GROUPS), None):
-        keys["group"] = str(group)
+    if groups := [str(name) for name in profiles if str(name).lower() in _GROUPS]:
+        keys["group"] = groups[0]
     return Guess(
         path=path,
         role=role,

@@ -181,6 +181,7 @@ class TextReader(GeneReader):
         # np.loadtxt takes an empty list of columns for all of them.
         if not columns.size:
             return np.empty((len(rows), 0))
+        kept: list[str] = []
         if self.keeps_missing:
             # Text cannot be parsed twice if it is taken from an iterator.
             lines = iter(kept := list(islice(lines, len(rows))))
@@ -197,9 +198,10 @@ class TextReader(GeneReader):
                 ndmin=2,
             )
         except ValueError as error:
-            matrix = self._with_gaps(kept, positions) if self.keeps_missing else None
-            if matrix is None:
+            with_gaps = self._with_gaps(kept, positions) if self.keeps_missing else None
+            if with_gaps is None:
                 raise self._bad_cell(rows, columns, str(error)) from None
+            matrix = with_gaps
         bad = np.isinf(matrix) if self.keeps_missing else ~np.isfinite(matrix)
         if bad.any():
             raise self._bad_cell(rows, columns, "a value is NaN or infinite")

@@ -54,7 +54,8 @@ def unlike_others(ids: pd.Index) -> list[str]:
     """
     plain = ~ids.str.contains(r"\d", regex=True)
     few = plain.sum() <= max(1.0, _FEW_UNLIKE * len(ids)) < len(ids) / 2
-    return ids[ids.str.lower().isin(_STATISTICS) | (plain & few)].tolist()
+    unlike = ids.str.lower().isin(_STATISTICS) | (plain & few)
+    return [str(id_) for id_ in ids[unlike]]
 
 
 class IdPattern:

@@ -324,7 +324,7 @@ def _rank_all(
     for platform, source in sources.items():
         if source is not arrays:
             ranked = _Ranker(source, genes, reference_ranks).ranked(reading)
-            blocks = (block.ranks for block in ranked)
+            blocks: Iterator[Ranks] = (block.ranks for block in ranked)
             if (filled := genes.filled[platform]).any():
                 blocks = _fill(blocks, filled, typical)
             ranks[platform] = _write_ranks(source, genes, blocks)
