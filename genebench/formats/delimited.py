@@ -13,7 +13,7 @@ import pandas as pd
 
 from genebench.errors import UserError
 from genebench.formats.base import Content, Reader
-from genebench.formats.files import as_text, open_lines, unique_ids
+from genebench.formats.files import as_text, id_index, open_lines, unique_ids, without_packing
 from genebench.formats.text import (
     Dialect,
     Header,
@@ -59,7 +59,7 @@ class DelimitedReader(TextReader):
                 f"separated by {_spell(self._dialect)}. Save it with this separator, or end its "
                 "name in .tsv for tabs or .csv for commas."
             )
-        ids = unique_ids(self.source, "profile", names[first:])
+        ids = id_index(self.source, "profile", names[first:])
         return Header(lines=1, first=first, profiles=pd.DataFrame(index=ids))
 
     def transposed(self) -> Reader:
@@ -68,7 +68,7 @@ class DelimitedReader(TextReader):
 
 
 def read_profiles(path: Path) -> pd.DataFrame:
-    """Read a table about profiles (TSV or CSV, also ``.gz``). Cells stay text, as they are.
+    """Read a table about profiles (TSV or CSV, also packed). Cells stay text, as they are.
 
     Returns:
         Profiles × columns, indexed by the first column.
@@ -131,7 +131,7 @@ def _across(columns: list[list[str]]) -> Iterator[tuple[str, ...]]:
 
 
 def _dialect(path: Path) -> Dialect:
-    is_csv = path.name.lower().removesuffix(".gz").endswith(".csv")
+    is_csv = without_packing(path.name).endswith(".csv")
     return Dialect(separator="," if is_csv else "\t", quotes=True)
 
 
