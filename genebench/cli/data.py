@@ -234,6 +234,9 @@ def _describe(dataset: Dataset) -> None:
     if not dataset.is_standardised:
         output.line(f"scale {BY_RANK}")
     _describe_missing(dataset)
+    for name, platform in info["platforms"].items():
+        for note in platform.get("notes", ()):
+            output.line(printable(f"{name}: {note}"))
 
 
 def _describe_missing(dataset: Dataset) -> None:

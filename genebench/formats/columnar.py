@@ -103,6 +103,8 @@ class ColumnarReader(Reader):
         for name in self.texts:
             if not _is_described(self._type(name)):
                 raise self._no_values(name)
+        if self.texts and not self.numbers:
+            raise self._no_values(self.texts[0])
         used = {self.id_column, *self.numbers}
         self.skipped = tuple(name for name in names if name not in used)
         self.gene_ids = id_index(self.source, "gene", map(str, self.read_column(self.id_column)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import inspect
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -60,7 +61,11 @@ def open_reader(path: Path, orientation: Orientation = "genes", **options: objec
     if is_ours:
         _check_unpacked(path, spec)
     with blamed(plugin, f"{path}: the reader"):
-        reader: Reader = _load(path, spec, spec.reader)(path, **options)
+        read = _load(path, spec, spec.reader)
+        for option in options:
+            if option not in inspect.signature(read).parameters:
+                raise UserError(f"{path}: {option} does not apply to {spec.name}. Leave it out.")
+        reader: Reader = read(path, **options)
     if not is_ours:
         reader = GuardedReader(reader, plugin, str(path))
     if orientation == "profiles":

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from genebench.errors import UserError, some
 from genebench.preprocessing.compendium import Compendium
-from genebench.preprocessing.genes import Matched, coverage, match_maps
+from genebench.preprocessing.genes import Matched, check_described, coverage, match_maps, unused_rows
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,14 @@ class KeptGenes:
         targets: the map of the kept target genes.
         rows: platform → rows of the landmarks, followed by those of the targets.
         coverage: platform → how much of each map it has, ready for JSON.
+        notes: platform → sentences about what was left out of its file.
     """
 
     landmarks: pd.DataFrame
     targets: pd.DataFrame
     rows: Mapping[str, Matched]
     coverage: Mapping[str, Any]
+    notes: Mapping[str, list[str]]
 
     def __len__(self) -> int:
         return len(self.landmarks) + len(self.targets)
@@ -65,6 +67,15 @@ def keep_genes(compendium: Compendium) -> KeptGenes:
         }
         for name, pair in matched.items()
     }
+    notes = {}
+    for name, platform in compendium.platforms.items():
+        reader = platform.reader
+        for role, genes in enumerate((compendium.landmarks, compendium.targets)):
+            check_described(
+                genes, matched[name][role].found, reader.profiles, platform.ids,
+                source=reader.source, aliases=compendium.aliases,
+            )  # fmt: skip
+        notes[name] = [*reader.notes, *unused_rows(reader.gene_ids, platform.ids)]
     _check_missing(compendium, kept, report)
     return KeptGenes(
         landmarks=compendium.landmarks[kept[0]],
@@ -73,6 +84,7 @@ def keep_genes(compendium: Compendium) -> KeptGenes:
             name: pair[0].take(kept[0]) + pair[1].take(kept[1]) for name, pair in matched.items()
         },
         coverage=report,
+        notes=notes,
     )
 
 

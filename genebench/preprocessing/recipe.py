@@ -579,6 +579,7 @@ def _describe(
                 "source": Path(item.reader.source).name,
                 "digest": contents[platform],
                 "coverage": genes.coverage[platform],
+                "notes": genes.notes[platform],
             }
             for platform, item in compendium.platforms.items()
         },

@@ -70,7 +70,6 @@ BAD = {
     "short row": (GCT.replace("\t6\n", "\n"), "row 'g2' has 4 cells, the header has 5"),
     "long row": (GCT.replace("\t6\n", "\t6\t7\n"), "row 'g2' has 6 cells, the header has 5"),
     "cut short": (GCT[:-4], "row 'g2' has 4 cells, .* cut short"),
-    "duplicate genes": (GCT.replace("g2", "g1"), "1 repeated gene ids?: g1"),
     "duplicate profiles": (GCT.replace("\tB\t", "\tA\t"), "1 repeated profile ids?: A"),
     "no profile": ("#1.2\n1\t0\nName\tDescription\ng1\tx\n", "no profile in it"),
     "no gene": ("#1.2\n0\t1\nName\tDescription\tA\n", "no gene in it"),

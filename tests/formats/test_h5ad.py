@@ -165,7 +165,7 @@ BAD = {
     "no X": (replace("X", None), "not an AnnData file: it has no dataset /X"),
     "text": (replace("X", MATRIX.astype("S")), "X holds .*, not numbers"),
     "transposed": (replace("X", MATRIX.T), r"shape \(5, 3\), .* 3 profiles \(obs\) × 5 genes"),
-    "duplicates": (replace("var/names", texts(list("abbca"))), "2 repeated gene ids?: b, a"),
+    "duplicates": (replace("obs/names", texts(list("aba"))), "1 repeated profile id: a"),
     "not UTF-8": (replace("obs/names", np.array([b"\xff", b"b", b"c"])), "not UTF-8"),
     "category": (category, "names a category that does not exist"),
     "elsewhere": (elsewhere, "stored in another file"),

@@ -14,8 +14,8 @@ from genebench.formats.opening import open_reader
 
 
 def test_unknown_format_lists_the_known_ones(write):
-    with pytest.raises(UserError, match=r"m\.xlsx: unknown format. .*\.gctx \.gct .*\.csv\.gz"):
-        open_reader(write("m.xlsx", "x"))
+    with pytest.raises(UserError, match=r"m\.xyz: unknown format. .*\.gctx \.gct .*\.csv\.gz"):
+        open_reader(write("m.xyz", "x"))
 
 
 def test_missing_file_gets_near_misses(write):

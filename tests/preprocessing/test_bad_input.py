@@ -149,7 +149,7 @@ CORPUS = {
     ),
     "the same Excel date twice": case(
         renamed(("MARCH1", "1-Mar"), ("TP53", "1-Mar")),
-        "1 repeated gene id: 1-Mar. A spreadsheet such as Excel made dates",
+        "1 ids are dates, which a spreadsheet such as Excel made of symbols (1-Mar), and",
     ),
     "a decimal comma": case(cell("3,14"), "holds '3,14'", "decimal comma"),
     "a thousands separator": case(cell("1,234.5"), "'1,234.5'", "without thousands separators"),
@@ -250,7 +250,6 @@ CORPUS = {
         | renamed(("MARCH1", f"{ENSEMBL[3]}.1"), ("SEPT2", f"{ENSEMBL[3]}.2")),
         "2 Ensembl ids differ only in their version",
     ),
-    "no id": case(renamed(("MYC", "")), "gene number 5 has an empty id"),
     "a transposed matrix": case(
         {"gtex.tsv": table(list("wxyz"), SYMBOLS, RNA.T)},
         'Its columns are genes (6 would match). Write orientation = "profiles"',
@@ -271,7 +270,7 @@ CORPUS = {
     "UTF-16": case({"gtex.tsv": GTEX.encode("utf-16")}, "not UTF-8 text"),
     "a lone quote": case(renamed(("MYC", '"MYC')), "bad quotes"),
     "binary": case({"gtex.tsv": GTEX.replace("MYC", "M\0C")}, "binary data, not text"),
-    "not gzip": case(matrix("gtex", "x.tsv", b"") | {"x.tsv": b"\x1f\x8b\x08"}, "not UTF-8 text"),
+    "not gzip": case(matrix("gtex", "x.tsv", b"") | {"x.tsv": b"\x1f\x8b\x08"}, "gzip file is cut"),
     "gzip by name only": case(
         change("bad.toml", ("gtex.tsv", "../bad.toml.gz")), "no such file",
     ),
@@ -317,7 +316,8 @@ CORPUS = {
         "platforms.geo: must be a table",
     ),
     "no platform": case({"bad.toml": MANIFEST.partition("[platforms")[0]}, "platforms: this key"),
-    "an unknown format": case(matrix("gtex", "x.xlsx", b"PK"), "unknown format. End its name in"),
+    "an unknown format": case(matrix("gtex", "x.xyz", b"PK"), "unknown format. End its name in"),
+    "a workbook": case(matrix("gtex", "x.xlsx", b"PK"), "a workbook of a spreadsheet. Save its"),
     # The table of profiles.
     "a profile that the table lacks": case(
         change("geo.csv", ("p3,G1\n", "")), "1 of the 12 profiles", "are missing: p3",
