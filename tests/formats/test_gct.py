@@ -101,8 +101,7 @@ def test_bad_gzip(write):
     whole = gzip.compress(GCT.encode() * 100)
     faults = {
         "cut short": whole[:-20],
-        "not a sound gzip file": GCT.encode(),
-        "damaged|not a sound": whole[:15] + b"\xff\xff\xff\xff" + whole[19:],
+        "damaged": whole[:15] + b"\xff\xff\xff\xff" + whole[19:],
     }
     for words, content in faults.items():
         with pytest.raises(UserError, match=rf"m\.gct\.gz: .*({words})"):

@@ -137,7 +137,7 @@ BAD = {
     "lengths": ({"genes": ["a", "b"]}, r"shape \(3, 5\), but there are ids of 2 genes and 3 prof"),
     "3-D": ({"matrix": MATRIX[None]}, r"shape \(1, 3, 5\), but"),
     "square": ({"matrix": np.eye(3), "genes": PROFILES}, "shape does not show which axis is genes"),
-    "duplicates": ({"genes": ["a", "a", "b", "b", "c"]}, "2 repeated gene ids?: a, b"),
+    "duplicates": ({"profiles": ["a", "a", "b"]}, "1 repeated profile id: a"),
     "not UTF-8": ({"genes": b"\xff\na\nb\nc\nd"}, "m.genes.txt: not UTF-8"),
 }  # fmt: skip
 

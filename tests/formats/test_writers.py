@@ -220,7 +220,7 @@ def test_a_column_whose_name_would_be_a_path_goes_beside(tmp_path, name):
 
 def test_unknown_ends_and_missing_folders(tmp_path):
     with pytest.raises(UserError, match=r"unknown format\. End its name in one of"):
-        write_matrix(tmp_path / "m.xlsx", content())
+        write_matrix(tmp_path / "m.xyz", content())
     with pytest.raises(UserError, match="there is no folder"):
         write_matrix(tmp_path / "no" / "m.tsv", content())
 
