@@ -25,10 +25,13 @@ from genebench.formats.files import as_text, check_size, id_index, unique_ids
 from genebench.formats.flat import file_changed, stamp_of
 from genebench.formats.text import by_gene
 
-_TABLE_ROWS = 256
-"""Rows of a table that are packed in one call."""
+_TABLE_ROWS, _TABLE_BYTES = 256, 64 << 20
+"""Fewest rows, and fewest bytes of values, that are packed in one call.
 
-_READ_BYTES = 8 << 20
+Each call makes a part of the file that describes all its columns. Many small parts take long to read.
+"""
+
+_READ_BYTES = 2 << 20
 """Bytes of values that are unpacked at once. pyarrow takes some six times as much meanwhile."""
 
 _UNSOUND = (pa.ArrowException, OSError, OverflowError, SystemError, ValueError)
@@ -42,6 +45,7 @@ class _Columns(Protocol):
     """An opened file of columns."""
 
     schema: Any
+    metadata: Any
 
     def count_rows(self) -> int:
         """Return the number of rows, as the file states it."""
@@ -77,11 +81,14 @@ class ColumnarReader(Reader):
     ) -> None:
         self.source = str(path)
         self._path, self._stamp = path, stamp_of(path)
+        # That of a parquet file takes 5 kB for each column, so it is parsed and held once.
+        self._metadata: Any = None
         self._kind = "parquet" if path.name.lower().endswith(".parquet") else "feather"
         try:
             with pa.OSFile(self.source) as stream:
                 file = self._open(stream)
                 self._schema, self._length = file.schema, file.count_rows()
+                self._metadata = file.metadata
                 names = self._schema.names
         except _UNSOUND as error:
             raise self.fault(
@@ -95,11 +102,13 @@ class ColumnarReader(Reader):
             if name not in columns:
                 raise self.fault(str(unknown("column", name, columns)))
         self.id_column = id_column or self._id_column()
-        others = [name for name in columns if name not in {self.id_column, *skip_columns}]
+        left_out = {self.id_column, *skip_columns}
+        others = [name for name in columns if name not in left_out]
         numeric = [name for name in others if _is_number(self._type(name))]
         # Leading numbers named start, end or length describe genes. Later ones are profiles.
         self.numbers = list(dropwhile(annotates_genes, numeric))
-        self.texts = [name for name in others if name not in numeric]
+        numbers = set(numeric)
+        self.texts = [name for name in others if name not in numbers]
         for name in self.texts:
             if not _is_described(self._type(name)):
                 raise self._no_values(name)
@@ -176,7 +185,9 @@ class ColumnarReader(Reader):
         return ["" if value is None else value for value in values]
 
     def _open(self, stream: Any) -> _Columns:
-        return _Parquet(stream) if self._kind == "parquet" else _Feather(stream)
+        if self._kind == "parquet":
+            return _Parquet(stream, self._metadata)
+        return _Feather(stream)
 
     @contextmanager
     def _opened(self) -> Iterator[_Columns]:
@@ -264,13 +275,13 @@ class _TransposedColumns(GeneReader):
 class _Parquet:
     """An opened parquet file."""
 
-    def __init__(self, stream: Any) -> None:
-        self._file = parquet.ParquetFile(stream)
-        self.schema = self._file.schema_arrow
+    def __init__(self, stream: Any, metadata: Any) -> None:
+        self._file = parquet.ParquetFile(stream, metadata=metadata)
+        self.schema, self.metadata = self._file.schema_arrow, self._file.metadata
 
     def count_rows(self) -> int:
         """Return the number of rows, as the file states it."""
-        return int(self._file.metadata.num_rows)
+        return int(self.metadata.num_rows)
 
     def read(self, names: list[str]) -> Any:
         """Return a table with at least these columns, all rows.
@@ -284,6 +295,8 @@ class _Parquet:
 
 class _Feather:
     """An opened Arrow IPC file."""
+
+    metadata = None
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -329,8 +342,9 @@ def _write(path: Path, content: Content, open_writer: Callable[[Any], Any]) -> N
         fields += [(str(name), pa.from_numpy_dtype(dtype)) for name in content.profiles.index]
         schema = pa.schema(fields)
         with open_writer(schema) as writer:
-            for start in range(0, len(content.genes), _TABLE_ROWS):
-                stop = min(start + _TABLE_ROWS, len(content.genes))
+            size = max(_TABLE_ROWS, _TABLE_BYTES // (len(content.profiles) * dtype.itemsize))
+            for start in range(0, len(content.genes), size):
+                stop = min(start + size, len(content.genes))
                 values = np.array([next(rows) for _ in range(start, stop)])
                 described = [pa.array(column[start:stop]) for column in columns.values()]
                 measured = [pa.array(column) for column in np.ascontiguousarray(values.T)]
@@ -339,9 +353,7 @@ def _write(path: Path, content: Content, open_writer: Callable[[Any], Any]) -> N
 
 def _is_text(kind: Any) -> bool:
     types = pa.types
-    return bool(
-        types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-    )
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 def _is_number(kind: Any) -> bool:
@@ -352,7 +364,9 @@ def _is_number(kind: Any) -> bool:
 def _is_described(kind: Any) -> bool:
     """Return whether values of a type can describe a profile."""
     types = pa.types
-    return _is_text(kind) or types.is_boolean(kind) or types.is_date(kind) or types.is_timestamp(kind)
+    return (
+        _is_text(kind) or types.is_boolean(kind) or types.is_date(kind) or types.is_timestamp(kind)
+    )
 
 
 def _number_type(kind: Any) -> np.dtype[Any]:

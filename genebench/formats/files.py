@@ -73,6 +73,7 @@ PACKINGS = {
 _ZSTD_MODULES = "compression.zstd", "zstandard"
 """Modules with an ``open``: of Python from 3.14 on, and of the usual package."""
 
+
 def packing_of(path: Path) -> str:
     """Return the packing of a file by its first bytes, or "" if it is not packed."""
     with path.open("rb") as file:
@@ -125,7 +126,9 @@ def open_lines(path: Path) -> Iterator[Iterator[str]]:
             f"{path}: the {packing} file is cut short. Fetch or write it again."
         ) from None
     except (gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
-        raise UserError(f"{path}: the {packing} file is damaged ({error}). Fetch it again.") from None
+        raise UserError(
+            f"{path}: the {packing} file is damaged ({error}). Fetch it again."
+        ) from None
     except csv.Error as error:
         raise UserError(f"{path}: bad quotes: {error}. Quote whole cells, or none.") from None
     except UnicodeDecodeError as error:
@@ -220,9 +223,7 @@ def repeated_ids(source: str, kind: str, ids: pd.Index) -> UserError:
     remedy = "Keep one of each."
     if len(dates_among(ids)):
         remedy = "A spreadsheet such as Excel made dates of symbols. Restore the symbols."
-    return UserError(
-        f"{source}: {counted(len(ids), f'repeated {kind} id')}: {some(ids)}. {remedy}"
-    )
+    return UserError(f"{source}: {counted(len(ids), f'repeated {kind} id')}: {some(ids)}. {remedy}")
 
 
 def as_text(column: pd.Series[Any]) -> list[str]:

@@ -216,8 +216,8 @@ class H5adReader(Hdf5Reader):
             )
         if claimed != shape:
             raise self.fault(
-                f"{self.matrix} has shape {claimed}, the ids name {shape[0]} profiles (obs) × {shape[1]} "
-                "genes (var). Write the file again."
+                f"{self.matrix} has shape {claimed}, the ids name {shape[0]} profiles (obs) × "
+                f"{shape[1]} genes (var). Write the file again."
             )
 
     def _read_profiles(self, obs: h5py.Group, ids: pd.Index) -> pd.DataFrame:

@@ -96,9 +96,7 @@ class Hdf5Reader(GeneReader):
                 return
         yield from self.blocks_by_gene(genes, size)
 
-    def blocks_by_gene(
-        self, genes: NDArray[np.intp], size: int
-    ) -> Iterator[NDArray[np.floating]]:
+    def blocks_by_gene(self, genes: NDArray[np.intp], size: int) -> Iterator[NDArray[np.floating]]:
         """Yield the same as :meth:`blocks`, of a matrix that is read gene after gene."""
         for number, block in enumerate(GeneReader.blocks(self, genes, size)):
             self.check_finite(block, number * size, genes)
@@ -181,10 +179,8 @@ class Hdf5Reader(GeneReader):
     def note_skipped(self, names: Sequence[str]) -> None:
         """Note that columns about profiles cannot be read."""
         if names:
-            self.notes += (
-                f"{counted(len(names), 'column')} about profiles skipped, of a kind that is not "
-                f"read: {some(names)}",
-            )
+            skipped = f"{counted(len(names), 'column')} about profiles skipped"
+            self.notes += (f"{skipped}, of a kind that is not read: {some(names)}",)
 
     @property
     def _not_this_format(self) -> str:

@@ -33,9 +33,8 @@ _HEADERS = {
     (2, 0): npy_format.read_array_header_2_0,
 }
 _AXES = ("genes", "profiles")
-_GENES_AT_ONCE = 64
-"""Genes that are picked at once, and rows of an ``.npz`` that are unpacked at once if they are
-genes, each of all profiles."""
+_ROWS_AT_ONCE = 64
+"""Rows of a file that are read at once."""
 
 _UNSOUND = (
     *(EOFError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError),
@@ -73,10 +72,17 @@ class NpyReader(Reader):
             # Rows are sliced before genes are picked: that reads one block of the file, not all.
             rows = self._matrix[start : start + size]
             block = np.empty((len(rows), len(genes)), dtype)
-            for first in range(0, len(genes), _GENES_AT_ONCE):
-                band = genes[first : first + _GENES_AT_ONCE]
-                block[:, first : first + len(band)] = rows[:, band]
-            forget_pages(self._matrix)
+            # A few rows of the file at a time, so that not all of its pages count as memory in use.
+            if self._matrix.flags.c_contiguous:
+                for first in range(0, len(rows), _ROWS_AT_ONCE):
+                    band = slice(first, first + _ROWS_AT_ONCE)
+                    block[band] = rows[band, genes]
+                    forget_pages(self._matrix)
+            else:
+                for first in range(0, len(genes), _ROWS_AT_ONCE):
+                    band = slice(first, first + _ROWS_AT_ONCE)
+                    block[:, band] = rows[:, genes[band]]
+                    forget_pages(self._matrix)
             self.check_finite(block, start, genes)
             yield block
 
@@ -115,26 +121,38 @@ class NpzReader(GeneReader):
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
-        if self._genes_first:
-            blocks = super().blocks(genes, size)
-        else:
-            blocks = (rows[:, genes] for _, rows in self._rows(size))
-        for number, block in enumerate(blocks):
+        blocks = super().blocks if self._genes_first else self._profile_blocks
+        for number, block in enumerate(blocks(genes, size)):
             self.check_finite(block, number * size, genes)
             yield block
 
     def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
         """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
-        for start, rows in self._rows(_GENES_AT_ONCE):
+        for start, rows in self._rows():
             inside = genes[(genes >= start) & (genes < start + len(rows))]
             yield rows[inside - start]
 
-    def _rows(self, size: int) -> Iterator[tuple[int, NDArray[np.floating]]]:
-        """Yield blocks of rows as they are stored, each with the position of its first row."""
+    def _profile_blocks(self, genes: NDArray[np.intp], size: int) -> Iterator[NDArray[np.floating]]:
+        """Yield blocks of a matrix that is stored profile after profile."""
+        done = 0
+        block = np.empty((0, len(genes)))
+        for start, rows in self._rows():
+            for row, values in enumerate(rows, start):
+                if row == done:
+                    if row:
+                        yield block
+                    n_profiles = min(size, len(self.profiles) - row)
+                    block = np.empty((n_profiles, len(genes)), rows.dtype)
+                    done += n_profiles
+                values.take(genes, out=block[row - done], mode="clip")
+        yield block
+
+    def _rows(self) -> Iterator[tuple[int, NDArray[np.floating]]]:
+        """Yield a few rows at a time as they are stored, and the position of the first of them."""
         with self._member("matrix") as (stream, shape, in_columns, dtype):
             n_rows, width = reversed(shape) if in_columns else shape
-            for start in range(0, n_rows, size):
-                number = min(size, n_rows - start)
+            for start in range(0, n_rows, _ROWS_AT_ONCE):
+                number = min(_ROWS_AT_ONCE, n_rows - start)
                 data = stream.read(number * width * dtype.itemsize)
                 rows = np.frombuffer(data, dtype).reshape(number, width)
                 yield start, rows.astype(float_type(dtype), copy=False)

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from genebench.errors import UserError, some
 from genebench.preprocessing.compendium import Compendium
-from genebench.preprocessing.genes import Matched, check_described, coverage, match_maps, unused_rows
+from genebench.preprocessing.genes import (
+    Matched,
+    check_described,
+    coverage,
+    match_maps,
+    unused_rows,
+)
 
 
 @dataclass(frozen=True)

@@ -320,7 +320,7 @@ def unused_rows(gene_ids: pd.Index, kind: IdKind) -> list[str]:
             f"{some(repeated.unique())}"
         )
     if blank.any():
-        notes.append(f"{counted(int(blank.sum()), 'row')} left out that have no id")
+        notes.append(f"{counted(int(blank.sum()), 'row')} left out without an id")
     return notes
 
 

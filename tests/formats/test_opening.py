@@ -10,8 +10,8 @@ import lzma
 import os
 import sys
 import zipfile
-from types import SimpleNamespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -62,8 +62,8 @@ LONG = "n" * 300
 def test_paths_that_no_file_can_have_are_one_line(genebench, write, tmp_path, name):
     sound, path = write("file.txt", "id\tA\ng\t1\n"), tmp_path / name
     (tmp_path / "loop.tsv").symlink_to(tmp_path / "loop.tsv")
-    for files in ((path, tmp_path / "out.tsv"), (sound, path)):
-        outcome = genebench("data", "convert", *files)
+    for pair in ((path, tmp_path / "out.tsv"), (sound, path)):
+        outcome = genebench("data", "convert", *pair)
         assert (outcome.status, outcome.err.count("\n")) == (2, 1)
         assert f"error: {path}: " in outcome.err
     assert (tmp_path / "loop.tsv").is_symlink()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -153,6 +156,40 @@ def test_no_hdf5_file_is_larger_than_the_space_asked_for(tmp_path, monkeypatch, 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=path.stat().st_size))
     with pytest.raises(UserError, match="not enough space"):
         write_matrix(tmp_path / f"n.{ending}", original)
+
+
+@pytest.mark.parametrize("bad", [-666, np.nan, np.inf])
+def test_no_writer_emits_what_reads_as_missing(tmp_path, suffix, bad):
+    values = np.ones((3, 4))
+    values[2, 1] = bad
+    named = f"profile {PROFILES.index[2]!r}, gene 'NA' is {bad:g}, which"
+    with pytest.raises(UserError, match=re.escape(named)) as error:
+        write_matrix(tmp_path / f"m.{suffix}", content(values))
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_run_left_that_was_killed_now_is_removed_by_the_next(tmp_path):
+    kill = f"""
+import os
+from pathlib import Path
+import numpy as np, pandas as pd
+from genebench.formats.base import Content
+from genebench.formats.opening import write_matrix
+
+def blocks():
+    yield np.ones((1, 2))
+    os._exit(9)
+
+table = pd.DataFrame(index=["a", "b"])
+write_matrix(Path({str(tmp_path / "m.npy")!r}), Content(table, table, blocks))
+"""
+    assert subprocess.run([sys.executable, "-c", kill], check=False).returncode == 9
+    assert [path.name[:7] for path in tmp_path.iterdir()] == [".m.npy."]
+    write_matrix(tmp_path / "m.npy", content(profiles=PROFILES[[]]))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "m.npy", "m.genes.txt", "m.profiles.txt",
+    }  # fmt: skip
 
 
 def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
