@@ -28,7 +28,8 @@ from genebench.formats.text import by_gene
 _TABLE_ROWS, _TABLE_BYTES = 256, 64 << 20
 """Fewest rows, and fewest bytes of values, that are packed in one call.
 
-Each call makes a part of the file that describes all its columns. Many small parts take long to read.
+Each call makes a part of the file that describes all its columns. Many small parts are slow to
+read.
 """
 
 _READ_BYTES = 2 << 20

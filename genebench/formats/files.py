@@ -107,10 +107,11 @@ def packed_file(path: Path, packing: str, problem: str) -> UserError:
 
 @contextmanager
 def open_lines(path: Path) -> Iterator[Iterator[str]]:
-    """Open a text file and give its lines, without blank ones. Its first bytes tell if it is packed.
+    """Open a text file, packed or not, and give its lines, without blank ones.
 
-    gzip, bzip2 and xz are unpacked, and zstd where a library for it is installed. Lines may end in
-    LF, CR LF or CR. The line end and a byte order mark are removed.
+    The first bytes decide whether a file is packed. gzip, bzip2 and xz are unpacked, and zstd where
+    a library for it is installed. Lines may end in LF, CR LF or CR. The line end and a byte order
+    mark are removed.
 
     Raises:
         UserError: unreadable, not UTF-8 text, packed in another way, or damaged. Faults beyond the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from decimal import Decimal
 
 import numpy as np
@@ -174,7 +174,7 @@ LOST = {
     "categories": (pa.array(list("12345")).dictionary_encode(), "dictionary<.*"),
     "nothing": (pa.nulls(5), "null"),
     "truth": (pa.array([True] * 5), "bool"),
-    "dates": (pa.array([datetime.date(2018, 3, 1)] * 5), "date32.*"),
+    "dates": (pa.array([dt.date(2018, 3, 1)] * 5), "date32.*"),
     "bytes": (pa.array([b"1"] * 5), "binary"),
     "lists": (pa.array([[1.0]] * 5), "list<.*"),
 }
