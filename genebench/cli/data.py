@@ -242,6 +242,9 @@ def _describe(dataset: Dataset) -> None:
         for line in (*_found(info["platforms"][name]), *_choices(info["platforms"][name])):
             output.line(printable(f"{name}: {line}"))
     _describe_missing(dataset)
+    for name, platform in info["platforms"].items():
+        for note in platform.get("notes", ()):
+            output.line(printable(f"{name}: {note}"))
 
 
 def _found(platform: Mapping[str, Any]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -390,9 +391,10 @@ def _profiles_of(reader: Reader, path: Path) -> pd.DataFrame:
     ids = reader.profiles.index
     missing = ids.difference(table.index, sort=False)
     if len(missing):
+        others = table.index.difference(ids, sort=False)
         raise UserError(
             f"{path}: {len(missing)} of the {len(ids)} profiles of {reader.source} are missing: "
-            f"{some(missing)}. Add a row for each."
+            f"{some(map(repr, missing))}. {_remedy_for_missing(missing, others)}"
         )
     shared = table.columns.intersection(reader.profiles.columns)
     if len(shared):
@@ -401,6 +403,27 @@ def _profiles_of(reader: Reader, path: Path) -> pd.DataFrame:
             "table."
         )
     return table.loc[ids]
+
+
+def _remedy_for_missing(missing: pd.Index, others: pd.Index) -> str:
+    """Return the remedy for profiles that a table lacks, with ids that only the table has.
+
+    Args:
+        missing: ids of the matrix that are not in the table.
+        others: ids of the table that are not in the matrix.
+    """
+    if others.empty:
+        return "Add a row for each."
+    # R writes dots for all other characters in the names of columns, and X before a digit.
+    plain = {re.sub(r"^x(?=[0-9])|[^a-z0-9]", "", id_.lower()): id_ for id_ in others}
+    for id_ in missing:
+        same = plain.get(re.sub(r"^x(?=[0-9])|[^a-z0-9]", "", id_.lower()))
+        if same is not None:
+            return (
+                f"The table has {same!r} where the matrix has {id_!r}. Write the ids in the same "
+                "way in both."
+            )
+    return f"The table has others: {some(map(repr, others))}. Add a row for each missing profile."
 
 
 @contextmanager

@@ -9,6 +9,9 @@ genebench_contract = CONTRACT
 
 _HERE = "genebench.formats"
 
+_STREAMS = "", ".gz", ".bz2", ".xz"
+"""Endings of text files, which can be read while they are unpacked."""
+
 
 @hookimpl
 def genebench_formats() -> list[FormatSpec]:
@@ -24,14 +27,16 @@ def genebench_formats() -> list[FormatSpec]:
         FormatSpec(
             name="gct",
             title="GCT 1.2 and 1.3, genes × profiles",
-            suffixes=(".gct", ".gct.gz"),
+            suffixes=tuple(f".gct{packing}" for packing in _STREAMS),
             reader=f"{_HERE}.gct:GctReader",
             writer=f"{_HERE}.gct:write_gct",
         ),
         FormatSpec(
             name="delimited",
             title="tab- or comma-separated text, genes × profiles or profiles × genes",
-            suffixes=(".tsv", ".tsv.gz", ".txt", ".txt.gz", ".csv", ".csv.gz"),
+            suffixes=tuple(
+                f".{ending}{packing}" for ending in ("tsv", "txt", "csv") for packing in _STREAMS
+            ),
             reader=f"{_HERE}.delimited:DelimitedReader",
             writer=f"{_HERE}.delimited:write_delimited",
         ),

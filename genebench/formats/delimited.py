@@ -14,7 +14,7 @@ import pandas as pd
 
 from genebench.errors import UserError, unknown
 from genebench.formats.base import Content, Reader
-from genebench.formats.files import as_text, open_lines, unique_ids
+from genebench.formats.files import as_text, id_index, open_lines, unique_ids, without_packing
 from genebench.formats.spreadsheet import misspelt_number
 from genebench.formats.text import (
     Dialect,
@@ -105,7 +105,7 @@ class DelimitedReader(TextReader):
         self.skipped = tuple(
             name for column, name in enumerate(names) if column != ids and column not in columns
         )
-        index = unique_ids(self.source, "profile", [names[column] for column in columns])
+        index = id_index(self.source, "profile", [names[column] for column in columns])
         return Header(
             lines=1,
             first=columns[0],
@@ -181,7 +181,7 @@ def _is_text(sample: list[list[str]], column: int) -> bool:
 
 
 def read_profiles(path: Path) -> pd.DataFrame:
-    """Read a table about profiles (TSV or CSV, also ``.gz``). Cells stay text, as they are.
+    """Read a table about profiles (TSV or CSV, also packed). Cells stay text, as they are.
 
     Returns:
         Profiles × columns, indexed by the first column.
@@ -244,7 +244,7 @@ def _across(columns: list[list[str]]) -> Iterator[tuple[str, ...]]:
 
 
 def _dialect(path: Path) -> Dialect:
-    is_csv = path.name.lower().removesuffix(".gz").endswith(".csv")
+    is_csv = without_packing(path.name).endswith(".csv")
     return Dialect(separator="," if is_csv else "\t", quotes=True)
 
 

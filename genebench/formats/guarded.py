@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from genebench.errors import UserError
 from genebench.formats.base import BLOCK, Reader
-from genebench.formats.files import unique_ids
+from genebench.formats.files import id_index
 from genebench.formats.flat import FLAT_TYPES, Flat
 from genebench.plugins.faults import blamed, plugin_fault
 from genebench.plugins.plugin import Plugin
@@ -28,7 +28,7 @@ class GuardedReader(Reader):
         source: name of the file.
 
     Raises:
-        UserError: the object is no reader, or its ids are no unique texts.
+        UserError: the object is no reader, or it has no ids.
     """
 
     def __init__(self, reader: Any, plugin: Plugin, source: str) -> None:
@@ -41,13 +41,14 @@ class GuardedReader(Reader):
             )
         with blamed(plugin, self._subject):
             self.source = str(reader.source)
-            self.gene_ids = unique_ids(self.source, "gene", map(str, reader.gene_ids))
+            self.gene_ids = id_index(self.source, "gene", map(str, reader.gene_ids))
             table: Any = reader.profiles
             if not isinstance(table, pd.DataFrame) or not table.columns.is_unique:
                 raise self._mistake("has no profiles: a table with columns of different names")
-            ids = unique_ids(self.source, "profile", map(str, table.index))
+            ids = id_index(self.source, "profile", map(str, table.index))
             self.profiles = table.set_axis(ids)
             self.transpose_remedy = str(reader.transpose_remedy)
+            self.notes = tuple(map(str, reader.notes))
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield the blocks of the plugin, each checked: shape, type, finite values."""
@@ -64,6 +65,12 @@ class GuardedReader(Reader):
                     self.check_finite(block, start, genes)
             yield block
             start += len(block)
+
+    def check(self) -> None:
+        """Refuse profile ids that repeat, and what the plugin itself refuses."""
+        with blamed(self._plugin, self._subject):
+            self._reader.check()
+        super().check()
 
     def flat(self) -> Flat | None:
         """Return the place of the values, if the plugin's class itself declares one."""

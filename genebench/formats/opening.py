@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import glob
 import inspect
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from genebench._util.files import full_disk, sweep, user_errors
+from genebench._util.files import LOCK_FILE, full_disk, sweep, temporary_folder, user_errors
 from genebench.errors import UserError, missing_library, some
 from genebench.formats.base import Content, Orientation, Reader
 from genebench.formats.delimited import write_profiles
-from genebench.formats.files import as_text, check_readable
+from genebench.formats.files import (
+    as_text,
+    check_readable,
+    packed_file,
+    packing_of,
+    without_packing,
+)
 from genebench.formats.guarded import GuardedReader
 from genebench.formats.text import check_cells
 from genebench.hookspecs import PROJECT
@@ -24,6 +29,8 @@ from genebench.plugins.registry import registry
 from genebench.specs import FormatSpec
 
 _OTHER_FOLDER = "Write to another folder."
+
+_SPREADSHEETS = ".xlsx", ".xls", ".xlsm", ".ods"
 
 
 def format_of(path: Path) -> FormatSpec:
@@ -57,13 +64,17 @@ def open_reader(
     check_readable(path)
     spec = format_of(path)
     plugin = registry().formats.plugins[spec.name]
+    is_ours = plugin.distribution == PROJECT
+    if is_ours:
+        _check_unpacked(path, spec)
     with blamed(plugin, f"{path}: the reader"):
         read = _load(path, spec, spec.reader)
         _check_options(path, spec, read, options)
         reader: Reader = read(path, **options)
-    if plugin.distribution != PROJECT:
+    if not is_ours:
         reader = GuardedReader(reader, plugin, str(path))
     reader = reader.transposed() if orientation == "profiles" else reader
+    reader.check()
     if keep_missing:
         reader.keep_missing()
     return reader
@@ -109,17 +120,18 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
         for column in (table.index.to_series(), *(table[name] for name in table)):
             check_cells(path, as_text(column), "\0")
     with user_errors(path.parent, _OTHER_FOLDER), _staging(path) as folder:
-        staged = Path(folder) / path.name
+        staged = folder / path.name
         with _final_names(path, staged):
             # Within, so that a full disk is no fault of a plugin.
             with blamed(plugin, f"{path}: the writer"), full_disk(path.parent, _OTHER_FOLDER):
-                write(staged, content)
+                write(staged, content.checked())
             if not staged.is_file():
                 raise plugin_fault(plugin, f"{path}: the writer", "wrote no such file")
             reader = open_reader(staged)
         _check_ids(path, reader, content)
         _write_remaining_columns(staged, reader, content)
-        written = sorted(Path(folder).iterdir(), key=lambda file: (file == staged, file.name))
+        written = [file for file in sorted(folder.iterdir()) if file.name != LOCK_FILE]
+        written.sort(key=lambda file: file == staged)
         final = [path.with_name(file.name) for file in written]
         # Writing took a while: another process may have made a file of that name meanwhile.
         for file in final:
@@ -129,13 +141,13 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
     return final
 
 
-def _staging(path: Path) -> tempfile.TemporaryDirectory[str]:
-    """Return a temporary folder beside a file, and remove old ones that killed processes left.
+def _staging(path: Path) -> AbstractContextManager[Path]:
+    """Return a temporary folder beside a file, and remove those that killed processes left.
 
     The folder is on the same disk as the file, so that renaming is atomic.
     """
     sweep(path.parent, f".{glob.escape(path.name)}.*.tmp")
-    return tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    return temporary_folder(path.parent, f".{path.name}.")
 
 
 @contextmanager
@@ -188,6 +200,19 @@ def check_absent(path: Path) -> None:
         raise UserError(f"{path}: there is no folder {path.parent}. Create it, or choose another.")
 
 
+def _check_unpacked(path: Path, spec: FormatSpec) -> None:
+    """Refuse a packed file of a format that needs to be read in another order than its own."""
+    packing = packing_of(path)
+    if not packing or _is_stream(spec) or (spec.name == "npz" and packing == "zip"):
+        return
+    raise packed_file(path, packing, f"cannot be read as {spec.name}, which is not read in order")
+
+
+def _is_stream(spec: FormatSpec) -> bool:
+    """Return whether files of a format are read from begin to end, and so while unpacked."""
+    return any(suffix.endswith(".gz") for suffix in spec.suffixes)
+
+
 def _suffixes() -> dict[str, FormatSpec]:
     formats = registry().formats.specs.values()
     return {suffix: spec for spec in formats for suffix in spec.suffixes}
@@ -195,10 +220,19 @@ def _suffixes() -> dict[str, FormatSpec]:
 
 def _suffix_of(path: Path) -> str:
     suffixes = _suffixes()
-    fitting = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
-    if not fitting:
-        raise UserError(f"{path}: unknown format. End its name in one of {' '.join(suffixes)}.")
-    return max(fitting, key=len)
+    name = path.name.lower()
+    # zstd and zip are no part of any suffix: the end before them states the format.
+    fitting = [suffix for suffix in suffixes if name.endswith(suffix)] or [
+        suffix for suffix in suffixes if without_packing(name).endswith(suffix)
+    ]
+    if fitting:
+        return max(fitting, key=len)
+    if name.endswith(_SPREADSHEETS):
+        raise UserError(
+            f"{path}: unknown format: a workbook of a spreadsheet. Save its sheet as CSV or as "
+            "tab-separated text."
+        )
+    raise UserError(f"{path}: unknown format. End its name in one of {' '.join(suffixes)}.")
 
 
 def _load(path: Path, spec: FormatSpec, code: str) -> Any:

@@ -6,9 +6,11 @@ reads back as the same float32, too.
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
+import lzma
 import math
 import tempfile
 from abc import abstractmethod
@@ -24,15 +26,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench.errors import UserError
-from genebench.formats.base import BLOCK, Content, GeneReader, Reader
-from genebench.formats.files import open_lines, unique_ids
+from genebench.formats.base import BLOCK, MISSING, Content, GeneReader, Reader
+from genebench.formats.files import id_index, open_lines
 from genebench.formats.spreadsheet import misspelt_number
 
 MISSING_CELLS = frozenset({"", "na", "nan", "n/a", "#n/a", "null", "none"})
 """Contents of cells, in lower case, that stand for a missing value."""
 
-_VALUES_AT_ONCE = 8 << 20
-"""Numbers that are parsed in one call: 64 MB as float64 for any number of profiles."""
+_CODE = "the code for a missing value"
+
+_VALUES_AT_ONCE = 1 << 20
+"""Numbers that are parsed in one call: 8 MB as float64 for any number of profiles."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ class TextReader(GeneReader):
                 f"the header states {stated} genes (rows), the body has {len(ids)}. Check whether "
                 "the file is cut short."
             )
-        self.gene_ids = unique_ids(self.source, "gene", ids)
+        self.gene_ids = id_index(self.source, "gene", ids)
         self.profiles = self._header.profiles
 
     @abstractmethod
@@ -176,7 +180,8 @@ class TextReader(GeneReader):
             ``len(rows)`` × ``len(columns)``, float64.
 
         Raises:
-            UserError: a cell there is no finite number (row and column named).
+            UserError: a cell there is no finite number, or is the code for a missing value (row and
+                column named).
         """
         # np.loadtxt takes an empty list of columns for all of them.
         if not columns.size:
@@ -202,9 +207,15 @@ class TextReader(GeneReader):
             if with_gaps is None:
                 raise self._bad_cell(rows, columns, str(error)) from None
             matrix = with_gaps
-        bad = np.isinf(matrix) if self.keeps_missing else ~np.isfinite(matrix)
+        if self.keeps_missing:
+            matrix[matrix == MISSING] = np.nan
+            bad = np.isinf(matrix)
+        elif self.is_sound(matrix):
+            return matrix
+        else:
+            bad = ~np.isfinite(matrix) | (matrix == MISSING)
         if bad.any():
-            raise self._bad_cell(rows, columns, "a value is NaN or infinite")
+            raise self._bad_cell(rows, columns, "a value is missing, NaN or infinite")
         return matrix
 
     def _with_gaps(
@@ -238,12 +249,13 @@ class TextReader(GeneReader):
                 cells = self._dialect.split(line)
                 for column in columns:
                     cell = cells[self._header.positions[column]]
-                    if is_finite_number(cell) or (self.keeps_missing and is_missing(cell)):
+                    fault = fault_of(cell)
+                    if not fault or (self.keeps_missing and is_missing(cell)):
                         continue
                     remedy = misspelt_number(cell) or self._remedy_of(cell)
                     return self.fault(
                         f"row {row!r}, column {self._header.profiles.index[column]!r} holds "
-                        f"{cell[:40]!r}, not a finite number. {remedy}"
+                        f"{cell[:40]!r}, {fault}. {remedy}"
                     )
         return self.fault(otherwise)
 
@@ -302,13 +314,18 @@ def by_gene(
 
 @contextmanager
 def open_for_text(path: Path) -> Iterator[TextIO]:
-    """Open a file for UTF-8 text with LF line ends, gzipped if its name ends in ``.gz``."""
+    """Open a file for UTF-8 text with LF line ends, packed if its name ends in .gz, .bz2 or .xz."""
     with ExitStack() as stack:
         stream: Any = stack.enter_context(path.open("wb"))
-        if path.name.lower().endswith(".gz"):
-            # No name and no time in the gzip header: the same content gives the same bytes.
-            packed = gzip.GzipFile("", "wb", compresslevel=3, fileobj=stream, mtime=0)
-            stream = stack.enter_context(packed)
+        match path.suffix.lower():
+            case ".gz":
+                # No name and no time in the gzip header: the same content gives the same bytes.
+                packed: Any = gzip.GzipFile("", "wb", compresslevel=3, fileobj=stream, mtime=0)
+                stream = stack.enter_context(packed)
+            case ".bz2":
+                stream = stack.enter_context(bz2.BZ2File(stream, "wb"))
+            case ".xz":
+                stream = stack.enter_context(lzma.LZMAFile(stream, "wb", preset=1))
         yield stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8", newline="\n"))
 
 
@@ -328,13 +345,21 @@ def check_cells(path: Path, cells: Iterable[object], forbidden: str) -> None:
 
 def is_missing(cell: str) -> bool:
     """Return whether a cell stands for a missing value."""
-    return cell.strip().lower() in MISSING_CELLS
+    return cell.strip().lower() in MISSING_CELLS or fault_of(cell) == _CODE
 
 
 def is_finite_number(cell: str) -> bool:
-    """Return whether the parser of numbers takes a cell, and the number is finite."""
+    """Return whether a cell is a value of expression."""
+    return not fault_of(cell)
+
+
+def fault_of(cell: str) -> str:
+    """Return the reason why a cell is no value of expression, or "" if it is one."""
     # float() alone accepts 1_000 and digits of other scripts, which the fast parser refuses.
     try:
-        return cell.isascii() and "_" not in cell and math.isfinite(float(cell))
+        value = float(cell) if cell.isascii() and "_" not in cell else math.nan
     except ValueError:
-        return False
+        value = math.nan
+    if value == MISSING:
+        return _CODE
+    return "" if math.isfinite(value) else "not a finite number"

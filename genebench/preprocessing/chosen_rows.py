@@ -123,7 +123,7 @@ class ChosenRows(Reader):
         keeps_missing: bool = False,
     ) -> None:
         self.source, self.transpose_remedy = reader.source, reader.transpose_remedy
-        self.id_column, self.skipped = reader.id_column, reader.skipped
+        self.id_column, self.skipped, self.notes = reader.id_column, reader.skipped, reader.notes
         self.keeps_missing = keeps_missing
         self.gene_ids = gene_ids
         self._kept = np.ones(len(reader.profiles), np.bool_) if profiles is None else profiles
@@ -220,10 +220,12 @@ def _choose_ids(platform: Platform, compendium: Compendium, notes: dict[str, Any
             f"{reader.source}: {problem}: {some(rows)}. Keep one row of each, or write repeated = "
             '"mean", "max" or "first" for this platform.'
         )
-    notes["repeated"] = {"rule": rule, "genes": len(wanted), "other_rows": others}
     if rule == "error":
-        positions = np.flatnonzero(~(repeated | blank))
-        return replace(platform, reader=_renamed(reader, ids[positions], positions))
+        # Rows that no map names may repeat. They are counted when genes are matched.
+        positions = np.arange(len(ids))
+        is_plain = ids is reader.gene_ids
+        return platform if is_plain else replace(platform, reader=_renamed(reader, ids, positions))
+    notes["repeated"] = {"rule": rule, "genes": len(wanted), "other_rows": others}
     codes, unique = pd.factorize(names[~blank])
     places = np.flatnonzero(~blank)
     if rule == "first":

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from genebench.errors import UserError, some
 from genebench.preprocessing.compendium import REFERENCE_PLATFORM, Compendium
-from genebench.preprocessing.genes import Matched, coverage, match_maps
+from genebench.preprocessing.genes import (
+    Matched,
+    check_described,
+    coverage,
+    match_maps,
+    unused_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class KeptGenes:
         coverage: platform → how much of each map it has, ready for JSON.
         filled: platform → landmarks followed by targets: True for the landmarks that it lacks and
             that are filled. Their ``rows`` are empty.
+        notes: platform → sentences about what was left out of its file.
     """
 
     landmarks: pd.DataFrame
@@ -33,6 +40,7 @@ class KeptGenes:
     rows: Mapping[str, Matched]
     coverage: Mapping[str, Any]
     filled: Mapping[str, NDArray[np.bool_]]
+    notes: Mapping[str, list[str]]
 
     def __len__(self) -> int:
         return len(self.landmarks) + len(self.targets)
@@ -70,6 +78,15 @@ def keep_genes(compendium: Compendium) -> KeptGenes:
         }
         for name, pair in matched.items()
     }
+    notes = {}
+    for name, platform in compendium.platforms.items():
+        reader = platform.reader
+        for role, genes in enumerate((compendium.landmarks, compendium.targets)):
+            check_described(
+                genes, matched[name][role].found, reader.profiles, platform.ids,
+                source=reader.source, aliases=compendium.aliases,
+            )  # fmt: skip
+        notes[name] = [*reader.notes, *unused_rows(reader.gene_ids, platform.ids)]
     if compendium.missing_genes == "fill":
         kept[0] = matched[REFERENCE_PLATFORM][0].found
     _check_missing(compendium, kept, report)
@@ -85,6 +102,7 @@ def keep_genes(compendium: Compendium) -> KeptGenes:
             name: np.append(~pair[0].found[kept[0]], np.zeros(n_targets, np.bool_))
             for name, pair in matched.items()
         },
+        notes=notes,
     )
 
 

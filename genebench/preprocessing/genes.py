@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from genebench.errors import UserError, counted, some
 from genebench.formats.base import Reader
-from genebench.formats.files import open_lines, unique_ids
+from genebench.formats.files import open_lines, repeated_ids, unique_ids
 from genebench.formats.spreadsheet import dates_among
 from genebench.preprocessing.compendium import IdKind
 
@@ -44,7 +44,7 @@ def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
     Lines that begin with ``#`` are notes about the table.
 
     The table may cover the whole genome. Genes that are in no map are left out. So are aliases that
-    are the Ensembl id or symbol of another gene.
+    are the Ensembl id or symbol of another gene, and lines with an empty cell.
 
     Args:
         path: the table.
@@ -59,7 +59,9 @@ def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
     """
     rows = pd.DataFrame(_read_rows(path, "alias", _ALIAS_COLUMNS), columns=["alias", "name"])
     names = _names_of(genes)
-    table = rows.assign(name=strip_version(pd.Index(rows["name"]))).merge(names, on="name")
+    # Tables of whole genomes have empty cells for genes without another id.
+    filled = rows[(rows["alias"].str.strip() != "") & (rows["name"].str.strip() != "")]
+    table = filled.assign(name=strip_version(pd.Index(filled["name"]))).merge(names, on="name")
     if table.empty:
         raise UserError(
             f"{path}: none of its genes is in the maps. Its second column begins with "
@@ -152,7 +154,8 @@ def match(
     """Find the rows of each gene of a map among a reader's ``gene_ids``, in any order.
 
     Ensembl ids are matched without their versions. Genes that share a symbol share its row. A gene
-    without a row of its Ensembl id, symbol or probes is matched by its aliases.
+    without a row of its Ensembl id, symbol or probes is matched by its aliases. An id of rows that
+    is empty names no gene. It may repeat if it is of no gene of the map.
 
     Args:
         genes: the map.
@@ -162,10 +165,11 @@ def match(
         aliases: other ids of genes, as :func:`read_aliases` returns them.
 
     Raises:
-        UserError: Ensembl ids of ``source`` differ only in their version, or several aliases of a
-            gene are present (except for probes, of which the mean is taken).
+        UserError: several rows have the same id of a gene, Ensembl ids of a gene differ only in
+            their version, or several aliases of a gene are present (except for probes, of which the
+            mean is taken).
     """
-    row_ids = _without_versions(gene_ids, kind, source)
+    row_ids = strip_version(gene_ids) if kind == "ensembl" else gene_ids
     ids = _ids_of(genes, kind)
     by_id = ids[_among(ids, row_ids)]
     by_alias = _aliases_among(row_ids, genes, kind, aliases)
@@ -178,8 +182,11 @@ def match(
         )
     # Stable: the probes of a gene keep the order of the map, and so does the order of their sum.
     matched = pd.concat([by_id, by_alias]).sort_index(kind="stable")
+    again = row_ids.duplicated()
+    _check_rows(row_ids, again, gene_ids, pd.Index(matched), source)
+    firsts = np.flatnonzero(~again)
     return Matched(
-        positions=row_ids.get_indexer(pd.Index(matched)),
+        positions=firsts[row_ids[firsts].get_indexer(pd.Index(matched))],
         counts=np.bincount(matched.index, minlength=len(genes)),
         n_ids=np.bincount(ids.index, minlength=len(genes)),
     )
@@ -280,17 +287,84 @@ def _aliases_among(
     return pd.Series(names, index=owners)[names.isin(row_ids) & (owners >= 0)]
 
 
-def _without_versions(gene_ids: pd.Index, kind: IdKind, source: str) -> pd.Index:
-    if kind != "ensembl":
-        return gene_ids
-    stripped = strip_version(gene_ids)
-    repeated = stripped.duplicated(keep=False)
-    if repeated.any():
+def _check_rows(
+    row_ids: pd.Index,
+    again: NDArray[np.bool_],
+    gene_ids: pd.Index,
+    used: pd.Index,
+    source: str,
+) -> None:
+    """Refuse ids that are used and that more than one row has.
+
+    Args:
+        row_ids: the ids of the rows as they are matched: Ensembl ids without versions.
+        again: True for each row whose id an earlier row has.
+        gene_ids: the ids of the rows as the file has them.
+        used: the ids of the genes of a map.
+        source: the file, for messages.
+    """
+    repeated = row_ids[again].intersection(used, sort=False)
+    if repeated.empty:
+        return
+    as_stored = gene_ids[row_ids.isin(repeated)]
+    if as_stored.is_unique:
         raise UserError(
-            f"{source}: {repeated.sum()} Ensembl ids differ only in their version: "
-            f"{some(gene_ids[repeated])}. Keep one of each."
+            f"{source}: {len(as_stored)} Ensembl ids differ only in their version: "
+            f"{some(as_stored)}. Keep one of each."
         )
-    return stripped
+    raise repeated_ids(source, "gene", repeated.unique())
+
+
+def unused_rows(gene_ids: pd.Index, kind: IdKind) -> list[str]:
+    """Return sentences about rows that cannot be told apart, after :func:`match` has used none."""
+    row_ids = strip_version(gene_ids) if kind == "ensembl" else gene_ids
+    blank = row_ids.str.strip() == ""
+    repeated = row_ids[row_ids.duplicated(keep=False) & ~blank]
+    notes = []
+    if len(repeated):
+        notes.append(
+            f"{counted(len(repeated), 'row')} left out whose id repeats and is in no map: "
+            f"{some(repeated.unique())}"
+        )
+    if blank.any():
+        notes.append(f"{counted(int(blank.sum()), 'row')} left out without an id")
+    return notes
+
+
+def check_described(
+    genes: pd.DataFrame,
+    found: NDArray[np.bool_],
+    profiles: pd.DataFrame,
+    kind: IdKind,
+    *,
+    source: str,
+    aliases: pd.Series[str] | None = None,
+) -> None:
+    """Refuse genes whose values a file stores as text, which reads as the table of profiles.
+
+    Args:
+        genes: a map.
+        found: True for each gene of the map that has a row.
+        profiles: the columns that the file itself has about profiles.
+        kind: the kind of the ids of genes.
+        source: the file, for messages.
+        aliases: other ids of genes.
+
+    Raises:
+        UserError: a gene without a row is one of these columns, and no numbers.
+    """
+    texts = profiles.loc[:, [not pd.api.types.is_numeric_dtype(kind) for kind in profiles.dtypes]]
+    names = pd.Index(texts.columns.map(str), dtype="str")
+    missing = genes[~found]
+    if missing.empty or names.empty:
+        return
+    positions = match(missing, names, kind, source=source, aliases=aliases).positions
+    if len(positions):
+        raise UserError(
+            f"{source}: column {names[positions[0]]!r} is a gene of the maps, but its type is "
+            f"{texts.dtypes.iloc[positions[0]]}. So are {counted(len(positions), 'gene')} in all. "
+            "Store them as numbers."
+        )
 
 
 def _check_kinds(
@@ -308,7 +382,7 @@ def _check_kinds(
 
 
 def _check_dates(gene_ids: pd.Index, source: str, aliases: pd.Series[str] | None) -> None:
-    dates = dates_among(gene_ids)
+    dates = dates_among(gene_ids).unique()
     if aliases is not None:
         dates = dates.difference(aliases.index, sort=False)
     if len(dates):
@@ -335,6 +409,11 @@ def _no_match(
     elif n_columns:
         ids = "" if column_kind == kind else f' Also write ids = "{column_kind}".'
         remedy = f"Its columns are genes ({n_columns:,} would match). {transpose_remedy}{ids}"
+    elif _are_row_numbers(gene_ids):
+        remedy = (
+            f"They number the rows ({some(gene_ids)}), as pandas does where a table has no index. "
+            "Write the table again with the ids of genes first, and without such a column."
+        )
     elif kind != "entrez" and gene_ids.str.fullmatch(r"\d+").mean() > 1 / 2:
         remedy = (
             f"They look like Entrez ids ({some(gene_ids)}). "
@@ -348,6 +427,14 @@ def _no_match(
     return UserError(f"no gene of the maps is in {source} as {kind} ids. {remedy}")
 
 
+def _are_row_numbers(ids: pd.Index) -> bool:
+    """Return whether ids count the rows, from 0 or from 1."""
+    return any(
+        len(ids) > 1 and list(ids) == [str(number) for number in range(first, first + len(ids))]
+        for first in (0, 1)
+    )
+
+
 def best_kind(genes: pd.DataFrame, ids: pd.Index) -> tuple[IdKind, int]:
     """Return the kind of ids that matches most genes of a map, and the number of those genes."""
     counts = {kind: _count(genes, ids.astype("str"), kind) for kind in get_args(IdKind)}
@@ -356,9 +443,9 @@ def best_kind(genes: pd.DataFrame, ids: pd.Index) -> tuple[IdKind, int]:
 
 
 def _among(ids: pd.Series[str], row_ids: pd.Index) -> NDArray[np.bool_]:
-    """Return which ids are among the row ids."""
+    """Return which ids are among the row ids. An empty id never is."""
     # pandas looks up strings of Arrow one by one, but Python objects in one hash table.
-    return np.asarray(ids.astype(object).isin(row_ids.astype(object)))
+    return np.asarray(ids.astype(object).isin(row_ids.astype(object)) & (ids != ""))
 
 
 def _count(genes: pd.DataFrame, gene_ids: pd.Index, kind: IdKind) -> int:

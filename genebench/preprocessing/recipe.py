@@ -633,6 +633,7 @@ def _describe(
                 "licence": item.licence,
                 "digest": contents[platform],
                 "coverage": genes.coverage[platform],
+                "notes": genes.notes[platform],
                 "found": _found(item.reader),
                 "filled": genes.ids[genes.filled[platform]].tolist(),
                 **notes[platform],

@@ -125,12 +125,14 @@ def test_several_rows_without_a_rule():
         choose_rows(compendium(platform))
 
 
-def test_rows_that_no_map_names_are_counted_and_left_out():
+def test_rows_that_no_map_names_are_counted_and_left_out(tmp_path):
     ids = ["Y_RNA", "Y_RNA", "", *SYMBOLS]
     values = np.hstack([arrays()[:, :3], arrays()])
-    chosen, notes = choose_rows(compendium(Platform(reader=Array(ids, values), ids="symbol")))
-    assert notes["geo"]["repeated"] == {"rule": "error", "genes": 0, "other_rows": 3}
-    np.testing.assert_array_equal(whole(chosen.platforms["geo"].reader), arrays())
+    platform = Platform(reader=Array(ids, values), ids="symbol")
+    chosen, notes = choose_rows(compendium(platform))
+    assert (chosen.platforms["geo"], notes) == (platform, {"geo": {}})
+    noted = prepare(chosen, store=DataStore(tmp_path)).info["platforms"]["geo"]["notes"]
+    assert noted[0].startswith("2 rows left out whose id repeats and is in no map: Y_RNA")
 
 
 def test_a_plain_platform_keeps_its_reader():
