@@ -336,6 +336,7 @@ def _open(manifest: Path, name: str, entry: _Platform) -> Platform:
     key = f"platforms.{name}"
     with _blame(manifest, f"{key}.matrix"):
         reader = open_reader(manifest.parent / entry.matrix, entry.orientation)
+        reader = reader.with_ids(entry.ids)
     profiles = None
     if entry.profiles is not None:
         with _blame(manifest, f"{key}.profiles"):

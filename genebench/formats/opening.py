@@ -1,11 +1,11 @@
-"""Opening and writing of expression files, in the format that the end of the file name states."""
+"""Opening and writing of expression files. Content or the end of the name states the format."""
 
 from __future__ import annotations
 
 import glob
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from genebench.formats.base import Content, Orientation, Reader
 from genebench.formats.delimited import write_profiles
 from genebench.formats.files import as_text, check_readable
 from genebench.formats.guarded import GuardedReader
+from genebench.formats.heads import head_of, refuse_unread
 from genebench.formats.text import check_cells
 from genebench.hookspecs import PROJECT
 from genebench.plugins.discovery import load_code
@@ -26,25 +27,28 @@ _OTHER_FOLDER = "Write to another folder."
 
 
 def format_of(path: Path) -> FormatSpec:
-    """Return the format whose suffix ends the file's name. The longest suffix decides.
+    """Return the format that recognises the file's content, or else whose suffix ends its name.
+
+    Of several suffixes the longest decides.
 
     Raises:
-        UserError: no format has such a suffix.
+        UserError: no format has such a suffix, or the file is of a kind that is not read.
     """
-    return _suffixes()[_suffix_of(path)]
+    return _recognised(path) or _suffixes()[_suffix_of(path)]
 
 
 def open_reader(path: Path, orientation: Orientation = "genes") -> Reader:
     """Open a matrix of expression.
 
     Args:
-        path: the file. The end of its name states its format.
+        path: the file, or a folder with ``matrix.mtx`` as 10x Genomics lays it out.
         orientation: the meaning of the rows of a table.
 
     Raises:
         UserError: the file is missing, unreadable, empty, damaged or of no known format, a
             library is missing, or ``orientation`` does not apply to the format.
     """
+    path = matrix_of(path)
     check_readable(path)
     spec = format_of(path)
     plugin = registry().formats.plugins[spec.name]
@@ -163,9 +167,41 @@ def check_absent(path: Path) -> None:
         raise UserError(f"{path}: there is no folder {path.parent}. Create it, or choose another.")
 
 
+def matrix_of(path: Path) -> Path:
+    """Return the matrix in a folder of 10x Genomics, and any other path unchanged."""
+    with suppress(OSError, ValueError):  # a path that no file can have: opening it reports that
+        for name in ("matrix.mtx.gz", "matrix.mtx"):
+            if path.is_dir() and (path / name).is_file():
+                return path / name
+    return path
+
+
+def _recognised(path: Path) -> FormatSpec | None:
+    """Return the format that recognises a file's content, or None.
+
+    A format is asked if one of its suffixes ends the file's name, or if no known suffix does.
+    """
+    try:
+        head = head_of(path) if path.is_file() else None
+    except (OSError, ValueError):  # opening the file reports it
+        head = None
+    if head is None:
+        return None
+    name = path.name.lower()
+    refuse_unread(path, head)
+    known = name.endswith(tuple(_suffixes()))
+    for spec in registry().formats.specs.values():
+        if spec.recognise and (name.endswith(spec.suffixes) or not known):
+            with blamed(registry().formats.plugins[spec.name], f"{path}: the recogniser"):
+                if _load(path, spec, spec.recognise)(head):
+                    return spec
+    return None
+
+
 def _suffixes() -> dict[str, FormatSpec]:
+    """Return suffix → the format that it alone decides on."""
     formats = registry().formats.specs.values()
-    return {suffix: spec for spec in formats for suffix in spec.suffixes}
+    return {suffix: spec for spec in formats if not spec.recognise for suffix in spec.suffixes}
 
 
 def _suffix_of(path: Path) -> str:

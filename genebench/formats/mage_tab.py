@@ -1,0 +1,70 @@
+"""MAGE-TAB data matrices of ArrayExpress: two header rows, then one probe per row.
+
+Layout: MAGE-TAB 1.1, section 2.4. The first row names the hybridisation (or scan, assay, …) of each
+column, and the second one its quantity.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+from genebench.errors import some
+from genebench.formats.heads import first_lines, head_of
+from genebench.formats.layout import TABS, LayoutReader
+from genebench.formats.text import Dialect
+
+_FIRST_ROW = re.compile(
+    r'"?(Hybridi[sz]ation|Scan|Assay|Normali[sz]ation|Sample|Source|Extract|Labeled ?Extract|'
+    r'(Derived )?Array Data( Matrix)? File)( Name)? REF"?[\t,]',
+    re.IGNORECASE,
+)
+_SECOND_ROW = re.compile(
+    r"(Composite ?Element|Reporter|Term ?Source|Coordinates?)( Identifier)?( REF)?(:.*)?",
+    re.IGNORECASE,
+)
+
+
+def recognise(head: bytes) -> bool:
+    """Return whether a file begins with the first header row of a data matrix."""
+    lines = first_lines(head)
+    return bool(lines) and _FIRST_ROW.match(lines[0]) is not None
+
+
+class MageTabReader(LayoutReader):
+    """A data matrix with one quantity per hybridisation, probes × hybridisations."""
+
+    layout = "a MAGE-TAB data matrix"
+
+    def __init__(self, path: Path) -> None:
+        # The matrix of E-MTAB-62 is separated by tabs, though its name ends in .csv.
+        lines = first_lines(head_of(path))
+        tabs = bool(lines) and "\t" in lines[0]
+        super().__init__(path, TABS if tabs else Dialect(separator=",", quotes=True))
+
+    @contextmanager
+    def lines(self) -> Iterator[Iterator[str]]:
+        """Open the file and give its lines without the second header row."""
+        with super().lines() as lines:
+            names, quantities = (self._dialect.split(next(lines, "")) for _ in range(2))
+            self._check(names, quantities)
+            separator = self._dialect.separator
+            yield chain([separator.join(f'"{name}"' for name in names)], lines)
+
+    def _check(self, names: list[str], quantities: list[str]) -> None:
+        """Refuse a second row that is missing, or a hybridisation with several quantities."""
+        if not _SECOND_ROW.fullmatch(quantities[0]) or len(quantities) != len(names):
+            raise self.fault(
+                f"the second header row begins with {quantities[0][:40]!r} and has "
+                f"{len(quantities)} cells, the first one has {len(names)}. A MAGE-TAB data matrix "
+                "has CompositeElement REF or Reporter REF there. Check that the file is complete."
+            )
+        kinds = list(dict.fromkeys(quantities[1:]))
+        if len(set(names)) < len(names) and len(kinds) > 1:
+            raise self.fault(
+                f"each hybridisation has {len(kinds)} columns: {some(kinds, 6)}. Keep the columns "
+                "of the quantity that is expression, with both header rows."
+            )
