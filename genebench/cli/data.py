@@ -85,6 +85,7 @@ def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
     """Prepare an offered dataset, or that of a manifest."""
     from genebench.datasets.library import check_new_name, open_dataset
     from genebench.datasets.manifest import read_manifest
+    from genebench.datasets.paired import PairedAssays, pair
     from genebench.datasets.published_arrays import PreparedArrays, adopt
     from genebench.preprocessing.recipe import prepare as run_recipe
 
@@ -96,6 +97,8 @@ def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
         check_new_name(manifest.name, offered)
         if isinstance(manifest, PreparedArrays):
             return adopt(manifest, progress=progress)
+        if isinstance(manifest, PairedAssays):
+            return pair(manifest, progress=progress)
         return run_recipe(manifest, progress=progress)
 
 
@@ -231,7 +234,9 @@ def _describe(dataset: Dataset) -> None:
         ),
         [_platform_row(dataset, name) for name in dataset.platforms],
     )  # fmt: skip
-    if not dataset.is_standardised:
+    if info["origin"].get("recipe") == "paired":
+        output.line("landmarks and targets come from two assays of the same samples")
+    elif not dataset.is_standardised:
         output.line(f"scale {BY_RANK}")
     _describe_missing(dataset)
 
@@ -259,6 +264,8 @@ def _platform_row(dataset: Dataset, name: str) -> tuple[str, ...]:
     partly = sum(len(role["partial"]) for role in roles)
     profiles, group = f"{platform['profiles']:,}", platform["group"] or ""
     scale = "standardised"
-    if not dataset.is_standardised:
+    if dataset.info["origin"].get("recipe") == "paired":
+        scale = "as they are"
+    elif not dataset.is_standardised:
         scale = scale_label(name, platform.get("level", "log2"))
     return name, profiles, platform["ids"], scale, *counts, f"{partly:,}", group
