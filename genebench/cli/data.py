@@ -43,7 +43,11 @@ def register(app: typer.Typer) -> None:
 
 def prepare(
     source: Annotated[
-        str, typer.Argument(help="A manifest (TOML file), or a dataset that a plugin offers.")
+        str,
+        typer.Argument(
+            help="A manifest (TOML file), a dataset that a plugin offers, or a collection that was "
+            "fetched, such as public-array."
+        ),
     ],
     preset: Annotated[
         str | None, typer.Option(help="Size of an offered dataset: tiny, small or paper.")
@@ -62,6 +66,7 @@ def prepare(
     from genebench.datasets.manifest import find_prepared
 
     offered = registry().datasets
+    source = _manifest_of(source)
     ready = None
     if not force and source in offered.specs:
         ready = find_built(source, offered, preset)
@@ -79,6 +84,23 @@ def prepare(
         _describe(dataset)
     name = source if source in offered.specs else dataset.name
     output.line(f"To use it: genebench run --dataset {name}")
+
+
+def _manifest_of(source: str) -> str:
+    """Return the manifest of a fetched collection, by its name, and any other source unchanged.
+
+    Raises:
+        UserError: the collection is not fetched.
+    """
+    from genebench.datasets.sources import find_collection
+
+    collection = find_collection(source)
+    if collection is None or Path(source).exists():
+        return source
+    manifest = fetch.downloads() / collection.manifest
+    if not manifest.is_file():
+        raise UserError(f"{source} is not fetched yet. Run genebench data fetch {source}.")
+    return str(manifest)
 
 
 def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,7 @@ from genebench.errors import UserError, some, unknown
 from genebench.formats.base import Orientation, Reader
 from genebench.formats.delimited import read_profiles
 from genebench.formats.files import check_readable
+from genebench.formats.mage_tab import read_sdrf
 from genebench.formats.opening import format_of, matrix_of, open_reader
 from genebench.hookspecs import PROJECT
 from genebench.plugins.registry import registry
@@ -81,6 +83,8 @@ class _Platform(_Section):
     level: ExpressionScale = "log2"
     profiles: str | None = None
     group: str | None = None
+    group_pattern: str | None = None
+    """Regular expression. Its first match in a profile id is the group, such as the donor."""
 
 
 class _Head(_Section):
@@ -427,9 +431,37 @@ def _open(manifest: Path, name: str, entry: _Platform) -> Platform:
     reader = _open_matrix(manifest, key, entry)
     profiles = _read_table(manifest, key, entry.profiles, reader)
     _check_column(manifest, f"{key}.group", entry.group, reader, profiles)
-    return Platform(
-        reader=reader, ids=entry.ids, level=entry.level, profiles=profiles, group=entry.group
-    )
+    group = entry.group
+    if entry.group_pattern is not None:
+        with _blame(manifest, f"{key}.group_pattern"):
+            matches = _groups_in_ids(reader, entry)
+        table = pd.DataFrame(index=matches.index) if profiles is None else profiles
+        group = GROUP_IN_ID
+        profiles = table.assign(**{group: matches})
+    return Platform(reader=reader, ids=entry.ids, level=entry.level, profiles=profiles, group=group)
+
+
+GROUP_IN_ID = "group_in_id"
+"""The column of the profile table that ``group_pattern`` adds."""
+
+
+def _groups_in_ids(reader: Reader, entry: _Platform) -> pd.Series[str]:
+    """Return the part of each profile id that the pattern of a platform matches."""
+    if entry.group is not None:
+        raise UserError("group is given, too. Remove one of them.")
+    try:
+        pattern = re.compile(entry.group_pattern or "")
+    except re.error as error:
+        raise UserError(f"not a regular expression ({error}). Correct it.") from None
+    ids = reader.profiles.index
+    found = [match[0] if (match := pattern.search(id_)) else "" for id_ in ids]
+    lacking = [id_ for id_, part in zip(ids, found, strict=True) if not part]
+    if lacking:
+        raise UserError(
+            f"it matches nothing in {len(lacking)} of the {len(ids)} profile ids: {some(lacking)}. "
+            "Correct it."
+        )
+    return pd.Series(found, index=ids, dtype="str")
 
 
 def _open_pair(manifest: Path, name: str, entry: _PairedPlatform) -> PairedPlatform:
@@ -479,8 +511,9 @@ def _check_column(
 
 def _profiles_of(reader: Reader, path: Path) -> pd.DataFrame:
     """Return the rows of a profile table for the profiles of a matrix, in its order."""
-    table = read_profiles(path)
     ids = reader.profiles.index
+    is_sdrf = path.name.lower().endswith(".sdrf.txt")
+    table = read_sdrf(path, ids) if is_sdrf else read_profiles(path)
     missing = ids.difference(table.index, sort=False)
     if len(missing):
         raise UserError(

@@ -12,7 +12,10 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from genebench.errors import some
+import pandas as pd
+
+from genebench.errors import UserError, some
+from genebench.formats.files import open_lines, unique_ids
 from genebench.formats.heads import first_lines, head_of
 from genebench.formats.layout import TABS, LayoutReader
 from genebench.formats.text import Dialect
@@ -68,3 +71,38 @@ class MageTabReader(LayoutReader):
                 f"each hybridisation has {len(kinds)} columns: {some(kinds, 6)}. Keep the columns "
                 "of the quantity that is expression, with both header rows."
             )
+
+
+def read_sdrf(path: Path, profiles: pd.Index) -> pd.DataFrame:
+    """Read the samples of a MAGE-TAB study (SDRF) as a profile table.
+
+    Args:
+        path: the file, tab-separated. Columns such as ``Protocol REF`` may repeat.
+        profiles: ids of the matrix. The first column that holds all of them names the rows.
+
+    Returns:
+        Rows × columns. The second column of a name is ``NAME.2``, and so on.
+
+    Raises:
+        UserError: no column holds the ids, an id has several rows, or a row is ragged.
+    """
+    with open_lines(path) as lines:
+        names, *rows = [TABS.split(line) for line in lines]
+    for row in rows:
+        if len(row) != len(names):
+            raise UserError(
+                f"{path}: row {row[0]!r} has {len(row)} cells, the header has {len(names)}. Fetch "
+                "the file again."
+            )
+    columns: dict[str, list[str]] = {}
+    for place, name in enumerate(names):
+        number = names[:place].count(name) + 1
+        columns[f"{name}.{number}" if number > 1 else name] = [row[place] for row in rows]
+    for name, cells in columns.items():
+        if profiles.isin(cells).all():
+            index = unique_ids(str(path), "profile", cells)
+            return pd.DataFrame(columns, index=index, dtype="str").drop(columns=name)
+    raise UserError(
+        f"{path}: no column names the profiles of the matrix ({some(profiles)}). Its columns are "
+        f"{some(columns, 8)}. Give the SDRF of the same study."
+    )
