@@ -43,7 +43,12 @@ RESERVE_BYTES = 64 << 20
 _SPACE_CHECK_BYTES = 8 << 20
 """Bytes after which the free space is looked at again."""
 
-_SIGNATURES = {".gz": b"\x1f\x8b", ".gctx": b"\x89HDF\r\n\x1a\n", ".npy": b"\x93NUMPY"}
+_SIGNATURES = {
+    ".gz": b"\x1f\x8b",
+    ".gctx": b"\x89HDF\r\n\x1a\n",
+    ".npy": b"\x93NUMPY",
+    ".zip": b"PK\x03\x04",
+}
 """Ending of a file's name → first bytes of such files. A login page has others."""
 
 _REPLACED = (
@@ -161,7 +166,10 @@ def _other_kind(path: Path, source: Source) -> str:
     """Return what is wrong if a file does not begin as files of its kind do, or an empty text."""
     signature = _SIGNATURES.get(Path(source.file).suffix, b"")
     with path.open("rb") as stream:
-        begin = stream.read(len(signature))
+        begin = stream.read(max(1, len(signature)))
+    if not signature:
+        # Text has no signature, but a table does not begin as a web page does.
+        return "a web page, not a table: it begins with '<'" if begin == b"<" else ""
     if begin == signature:
         return ""
     return f"not a {Path(source.file).suffix} file: it begins with {begin!r}, not {signature!r}"

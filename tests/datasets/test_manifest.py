@@ -92,9 +92,15 @@ BAD = {
     "unknown genes key": (change("targets =", "target ="), "in genes: unknown key 'target'. Did"),
     "missing key": (change('recipe = "dgex"', ""), "recipe: this key is missing"),
     "missing section": (change("[genes]", "[platforms.x]"), "unknown key 'landmarks'"),
-    "recipe": (change('"dgex"', '"other"'), "recipe: must be 'dgex' or 'prepared', "),
-    "recipe is a list": (change('"dgex"', "['dgex']"), "recipe: must be 'dgex' or 'prepared', not"),
-    "recipe is a section": ("[[recipe]]\n" + MANIFEST, "recipe: must be 'dgex' or 'prepared', not"),
+    "recipe": (change('"dgex"', '"other"'), "recipe: must be 'dgex', 'prepared' or 'paired', "),
+    "recipe is a list": (
+        change('"dgex"', "['dgex']"),
+        "'dgex', 'prepared' or 'paired', not",
+    ),
+    "recipe is a section": (
+        "[[recipe]]\n" + MANIFEST,
+        "'dgex', 'prepared' or 'paired', not",
+    ),
     "a list of platforms": (
         'platforms = ["geo"]\n' + MANIFEST.partition("[platforms")[0],
         'platforms: must be a table, not "[\'geo\']". A list of platforms goes with recipe = "prep',
