@@ -736,7 +736,7 @@ def test_collections_name_known_sources_and_a_shipped_manifest(tmp_path):
         sections = [content["genes"], *platforms, *(p.get("landmarks", {}) for p in platforms),
                     *(p.get("targets", {}) for p in platforms)]  # fmt: skip
         keys = ("landmarks", "targets", "aliases", "matrix", "profiles")
-        named = {section.get(key) for section in sections for key in keys}
+        named = [section.get(key) for section in sections for key in keys]
         assert {name for name in named if isinstance(name, str)} <= files
 
 
