@@ -98,7 +98,7 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     if ALL in protocol.split(","):
         with bar(quiet=quiet) as progress:
             opened = open_dataset(dataset, registry().datasets, preset, progress)
-        chosen = [*on_platforms(chosen, opened.platforms)]
+        chosen = on_platforms(chosen, opened.platforms)
     protocols = [item.name for item in chosen]
     fixed = overrides_of(set_ or ())
     preset = api.preset_of(dataset, preset)

@@ -351,5 +351,5 @@ def find(name: str) -> Source:
     for source in SOURCES:
         if name in (source.name, source.file):
             return source
-    known = [item.name for item in (*SOURCES, *COLLECTIONS)]
+    known = [source.name for source in SOURCES] + [item.name for item in COLLECTIONS]
     raise unknown("source", name, known)

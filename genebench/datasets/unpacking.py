@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from genebench._util.files import atomic_write, sweep, user_errors
 from genebench._util.progress import Progress, silent
@@ -69,8 +69,8 @@ def unpack(source: Source, folder: Path, progress: Progress = silent) -> Path:
 def _opened(packed: Path) -> Iterator[IO[bytes]]:
     """Open the content of a gzip file, or the one file in an archive."""
     if packed.suffix != ".zip":
-        with gzip.open(packed, "rb") as content:
-            yield content
+        with gzip.open(packed, "rb") as stream:
+            yield cast("IO[bytes]", stream)
         return
     with zipfile.ZipFile(packed) as archive:
         # macOS adds hidden files. The name of a file in an archive never becomes a path here.

@@ -391,9 +391,7 @@ def split_digests(protocol: ProtocolSpec, dataset: Dataset, registry: Registry) 
     return digests
 
 
-def on_platforms(
-    protocols: Sequence[ProtocolSpec], platforms: Collection[str]
-) -> Sequence[ProtocolSpec]:
+def on_platforms(protocols: list[ProtocolSpec], platforms: Collection[str]) -> list[ProtocolSpec]:
     """Return the protocols whose platforms a dataset has, or all if that leaves none."""
     fitting = [
         protocol
