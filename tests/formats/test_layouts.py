@@ -319,3 +319,24 @@ def test_a_recogniser_that_fails_is_one_line_that_names_the_plugin(write, plugin
     )
     with pytest.raises(UserError, match=r"the recogniser of plugin sniffer.* failed: ValueError"):
         open_reader(write("m.tsv", "id\tA\ng\t1\n"))
+
+
+def test_a_reader_of_a_plugin_can_offer_several_kinds_of_ids(write, plugin_file):
+    plugin_file(
+        "two_kinds",
+        "import numpy as np, pandas as pd\nfrom genebench import hookimpl\n"
+        "from genebench.formats.base import Reader\nfrom genebench.specs import FormatSpec\n"
+        "genebench_contract = 1\n\n@hookimpl\ndef genebench_formats():\n"
+        '    return [FormatSpec(name="two", title="two", suffixes=(".two",),\n'
+        '            reader="two_kinds:Two")]\n\n'
+        "class Two(Reader):\n    def __init__(self, path):\n        self.source = str(path)\n"
+        '        self.gene_ids = pd.Index(["g"])\n'
+        '        self.profiles = pd.DataFrame(index=["p"])\n'
+        "    def blocks(self, genes, size=9):\n        yield np.ones((1, len(genes)))\n"
+        "    def with_ids(self, kind):\n"
+        "        self.gene_ids = pd.Index([kind]) if kind != 'probe' else 3\n        return self\n",
+    )
+    path = write("m.two", "x")
+    assert open_reader(path).with_ids("entrez").gene_ids.tolist() == ["entrez"]
+    with pytest.raises(UserError, match="plugin two_kinds"):
+        open_reader(path).with_ids("probe")
