@@ -48,7 +48,11 @@ def register(app: typer.Typer) -> None:
 
 def prepare(
     source: Annotated[
-        str, typer.Argument(help="A manifest (TOML file), or a dataset that a plugin offers.")
+        str,
+        typer.Argument(
+            help="A manifest (TOML file), a dataset that a plugin offers, or a collection that was "
+            "fetched, such as public-array."
+        ),
     ],
     preset: Annotated[
         str | None, typer.Option(help="Size of an offered dataset: tiny, small or paper.")
@@ -67,6 +71,7 @@ def prepare(
     from genebench.datasets.manifest import find_prepared
 
     offered = registry().datasets
+    source = _manifest_of(source)
     ready = None
     if not force and source in offered.specs:
         ready = find_built(source, offered, preset)
@@ -86,10 +91,28 @@ def prepare(
     output.line(f"To use it: genebench run --dataset {name}")
 
 
+def _manifest_of(source: str) -> str:
+    """Return the manifest of a fetched collection, by its name, and any other source unchanged.
+
+    Raises:
+        UserError: the collection is not fetched.
+    """
+    from genebench.datasets.sources import find_collection
+
+    collection = find_collection(source)
+    if collection is None or Path(source).exists():
+        return source
+    manifest = fetch.downloads() / collection.manifest
+    if not manifest.is_file():
+        raise UserError(f"{source} is not fetched yet. Run genebench data fetch {source}.")
+    return str(manifest)
+
+
 def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
     """Prepare an offered dataset, or that of a manifest."""
     from genebench.datasets.library import check_new_name, open_dataset
     from genebench.datasets.manifest import read_manifest
+    from genebench.datasets.paired import PairedAssays, pair
     from genebench.datasets.published_arrays import PreparedArrays, adopt
     from genebench.preprocessing.recipe import prepare as run_recipe
 
@@ -101,6 +124,8 @@ def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
         check_new_name(manifest.name, offered)
         if isinstance(manifest, PreparedArrays):
             return adopt(manifest, progress=progress)
+        if isinstance(manifest, PairedAssays):
+            return pair(manifest, progress=progress)
         return run_recipe(manifest, progress=progress)
 
 
@@ -236,7 +261,9 @@ def _describe(dataset: Dataset) -> None:
         ),
         [_platform_row(dataset, name) for name in dataset.platforms],
     )  # fmt: skip
-    if not dataset.is_standardised:
+    if info["origin"].get("recipe") == "paired":
+        output.line("landmarks and targets come from two assays of the same samples")
+    elif not dataset.is_standardised:
         output.line(f"scale {BY_RANK}")
     for name in dataset.platforms:
         for line in (*_found(info["platforms"][name]), *_choices(info["platforms"][name])):
@@ -316,6 +343,8 @@ def _platform_row(dataset: Dataset, name: str) -> tuple[str, ...]:
     partly = sum(len(role["partial"]) for role in roles)
     profiles, group = f"{platform['profiles']:,}", platform["group"] or ""
     scale = "standardised"
-    if not dataset.is_standardised:
+    if dataset.info["origin"].get("recipe") == "paired":
+        scale = "as they are"
+    elif not dataset.is_standardised:
         scale = scale_label(name, platform.get("level", "log2"))
     return name, profiles, platform["ids"], scale, *counts, f"{partly:,}", group

@@ -226,6 +226,14 @@ class Reader(ABC):
             f"orientation is for TSV, CSV, parquet and feather. {Reader.transpose_remedy}"
         )
 
+    def with_ids(self, kind: str) -> Reader:  # noqa: ARG002  overridden where files have several
+        """Return a reader whose gene ids are of a kind, if the file itself has ids of several.
+
+        Args:
+            kind: ``ensembl``, ``symbol``, ``entrez`` or ``probe``.
+        """
+        return self
+
     def check_finite(
         self, block: NDArray[np.floating], start: int, genes: NDArray[np.intp]
     ) -> None:

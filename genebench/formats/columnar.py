@@ -59,9 +59,10 @@ class ColumnarReader(Reader):
     """A table with one row per gene: an index or column of text with their ids, and numbers.
 
     The ids are the index that pandas stored, unless it only numbers the rows, or else the first
-    column of text, or else a column of whole numbers with a name such as ``entrez_id``. Other columns annotate genes if they are named
-    in :data:`~genebench.formats.delimited.ANNOTATIONS` and hold text, or lead the columns of
-    numbers. All others are profiles, which must hold numbers.
+    column of text, or else a column of whole numbers with a name such as ``entrez_id``. Other
+    columns annotate genes if they are named in
+    :data:`~genebench.formats.delimited.ANNOTATIONS` and hold text, or lead the columns of numbers.
+    All others are profiles, which must hold numbers.
 
     Memory: one block, and some columns of all rows.
 

@@ -109,6 +109,11 @@ class GuardedReader(Reader):
         with blamed(self._plugin, self._subject):
             return GuardedReader(self._reader.transposed(), self._plugin, self.source)
 
+    def with_ids(self, kind: str) -> Reader:
+        """Return the plugin's reader with ids of a kind, guarded too."""
+        with blamed(self._plugin, self._subject):
+            return GuardedReader(self._reader.with_ids(kind), self._plugin, self.source)
+
     def _check(self, block: Any, n_genes: int, start: int) -> None:
         """Refuse a block that is no array of numbers, or that has too many profiles."""
         if not isinstance(block, np.ndarray) or block.dtype.kind not in "fiu":

@@ -1,11 +1,11 @@
-"""Opening and writing of expression files, in the format that the end of the file name states."""
+"""Opening and writing of expression files. Content or the end of the name states the format."""
 
 from __future__ import annotations
 
 import glob
 import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from genebench.formats.files import (
     without_packing,
 )
 from genebench.formats.guarded import GuardedReader
+from genebench.formats.heads import head_of, refuse_unread
 from genebench.formats.text import check_cells
 from genebench.hookspecs import PROJECT
 from genebench.plugins.discovery import load_code
@@ -34,12 +35,14 @@ _SPREADSHEETS = ".xlsx", ".xls", ".xlsm", ".ods"
 
 
 def format_of(path: Path) -> FormatSpec:
-    """Return the format whose suffix ends the file's name. The longest suffix decides.
+    """Return the format that recognises the file's content, or else whose suffix ends its name.
+
+    Of several suffixes the longest decides.
 
     Raises:
-        UserError: no format has such a suffix.
+        UserError: no format has such a suffix, or the file is of a kind that is not read.
     """
-    return _suffixes()[_suffix_of(path)]
+    return _recognised(path) or _suffixes()[_suffix_of(path)]
 
 
 def open_reader(
@@ -52,7 +55,7 @@ def open_reader(
     """Open a matrix of expression.
 
     Args:
-        path: the file. The end of its name states its format.
+        path: the file, or a folder with ``matrix.mtx`` as 10x Genomics lays it out.
         orientation: the meaning of the rows of a table.
         keep_missing: True to have missing values as NaN, instead of refusing them.
         options: ``id_column``, ``skip_columns`` or ``layer``, for readers that take them.
@@ -61,6 +64,7 @@ def open_reader(
         UserError: the file is missing, unreadable, empty, damaged or of no known format, a
             library is missing, or ``orientation`` or an option does not apply to the format.
     """
+    path = matrix_of(path)
     check_readable(path)
     spec = format_of(path)
     plugin = registry().formats.plugins[spec.name]
@@ -210,12 +214,45 @@ def _check_unpacked(path: Path, spec: FormatSpec) -> None:
 
 def _is_stream(spec: FormatSpec) -> bool:
     """Return whether files of a format are read from begin to end, and so while unpacked."""
-    return any(suffix.endswith(".gz") for suffix in spec.suffixes)
+    # Formats without suffixes are text that is recognised by its content.
+    return not spec.suffixes or any(suffix.endswith(".gz") for suffix in spec.suffixes)
+
+
+def matrix_of(path: Path) -> Path:
+    """Return the matrix in a folder of 10x Genomics, and any other path unchanged."""
+    with suppress(OSError, ValueError):  # a path that no file can have: opening it reports that
+        for name in ("matrix.mtx.gz", "matrix.mtx"):
+            if path.is_dir() and (path / name).is_file():
+                return path / name
+    return path
+
+
+def _recognised(path: Path) -> FormatSpec | None:
+    """Return the format that recognises a file's content, or None.
+
+    A format is asked if one of its suffixes ends the file's name, or if no known suffix does.
+    """
+    try:
+        head = head_of(path) if path.is_file() else None
+    except (OSError, ValueError):  # opening the file reports it
+        head = None
+    if head is None:
+        return None
+    name = path.name.lower()
+    refuse_unread(path, head)
+    known = name.endswith(tuple(_suffixes()))
+    for spec in registry().formats.specs.values():
+        if spec.recognise and (name.endswith(spec.suffixes) or not known):
+            with blamed(registry().formats.plugins[spec.name], f"{path}: the recogniser"):
+                if _load(path, spec, spec.recognise)(head):
+                    return spec
+    return None
 
 
 def _suffixes() -> dict[str, FormatSpec]:
+    """Return suffix → the format that it alone decides on."""
     formats = registry().formats.specs.values()
-    return {suffix: spec for spec in formats for suffix in spec.suffixes}
+    return {suffix: spec for spec in formats if not spec.recognise for suffix in spec.suffixes}
 
 
 def _suffix_of(path: Path) -> str:

@@ -123,7 +123,7 @@ class TextReader(GeneReader):
         self.source = str(path)
         self._path = path
         self._dialect = dialect
-        with open_lines(path) as lines:
+        with self.lines() as lines:
             self._header = self._read_header(lines)
             ids = list(self._read_ids(lines))
         stated = self._header.genes
@@ -166,9 +166,19 @@ class TextReader(GeneReader):
                 yield self.parse(chosen, genes[start : start + n_rows], all_profiles)
 
     @contextmanager
+    def lines(self) -> Iterator[Iterator[str]]:
+        """Open the file and give its lines. A layout with other lines around its table drops them.
+
+        Raises:
+            UserError: as for :func:`genebench.formats.files.open_lines`.
+        """
+        with open_lines(self._path) as lines:
+            yield lines
+
+    @contextmanager
     def body(self) -> Iterator[Iterator[str]]:
         """Open the file and give the lines after the header."""
-        with open_lines(self._path) as lines:
+        with self.lines() as lines:
             yield islice(lines, self._header.lines, None)
 
     def parse(

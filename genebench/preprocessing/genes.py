@@ -43,6 +43,9 @@ def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
 
     Lines that begin with ``#`` are notes about the table.
 
+    A table of genes of the Connectivity Map is read, too: its header names ``pr_gene_id`` (Entrez)
+    and ``pr_gene_symbol``.
+
     The table may cover the whole genome. Genes that are in no map are left out. So are aliases that
     are the Ensembl id or symbol of another gene, and lines with an empty cell.
 
@@ -57,7 +60,7 @@ def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
         UserError: it is unreadable, has not two columns, names no gene of the maps, or gives one
             alias to genes of different symbols.
     """
-    rows = pd.DataFrame(_read_rows(path, "alias", _ALIAS_COLUMNS), columns=["alias", "name"])
+    rows = pd.DataFrame(_read_alias_rows(path), columns=["alias", "name"])
     names = _names_of(genes)
     # Tables of whole genomes have empty cells for genes without another id.
     filled = rows[(rows["alias"].str.strip() != "") & (rows["name"].str.strip() != "")]
@@ -78,6 +81,22 @@ def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
             f"{some(doubtful.index)}. Keep one line of each."
         )
     return table.drop_duplicates(["alias", "gene"]).set_index("alias")["gene"]
+
+
+def _read_alias_rows(path: Path) -> list[list[str]]:
+    """Return rows of alias, and Ensembl id or symbol."""
+    with open_lines(path) as lines:
+        header = next(lines, "").split("\t")
+        if not {"pr_gene_id", "pr_gene_symbol"} <= set(header):
+            return _read_rows(path, "alias", _ALIAS_COLUMNS)
+        places = header.index("pr_gene_id"), header.index("pr_gene_symbol")
+        rows = [line.split("\t") for line in lines]
+    short = [number for number, row in enumerate(rows, start=1) if len(row) <= max(places)]
+    if short:
+        raise UserError(
+            f"{path}: gene {short[0]} has fewer columns than the header. Fetch the file again."
+        )
+    return [[row[place] for place in places] for row in rows]
 
 
 def _read_rows(path: Path, kind: str, columns: tuple[str, ...]) -> list[list[str]]:
