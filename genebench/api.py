@@ -46,7 +46,7 @@ from genebench.runs.plan import (
 )
 from genebench.runs.resources import with_resources
 from genebench.runs.suite import Parameters, Run, Suite, texts
-from genebench.specs import PRESETS, DeviceChoice, EngineSpec, SealChoice
+from genebench.specs import ALL, PRESETS, DeviceChoice, EngineSpec, SealChoice
 
 log = logging.getLogger("genebench")
 
@@ -273,6 +273,7 @@ def plan_run(
         Request(
             methods=_names(methods),
             protocols=registry().protocols.sized_names(_names(protocols), train_sizes),
+            every_protocol=ALL in _names(protocols),
             preset=preset_of(dataset, preset),
             seeds=seeds,
             overrides=overrides,
@@ -336,8 +337,9 @@ def plan_suite(
     """
     name = dataset or suite.dataset or "sim"
     size = preset_of(name, preset or suite.preset)
+    asked = _names(suite.protocols if protocols is None else protocols)
     names = registry().protocols.sized_names(
-        _names(suite.protocols if protocols is None else protocols),
+        asked,
         suite.train_sizes if train_sizes is None else train_sizes,
     )
 
@@ -356,6 +358,7 @@ def plan_suite(
         request = Request(
             methods=methods,
             protocols=names,
+            every_protocol=ALL in asked,
             preset=size,
             seeds=suite.seeds if seeds is None else seeds,
             overrides={**own, **texts(run.members)},

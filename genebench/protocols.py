@@ -1,9 +1,9 @@
-"""The two published protocols, and variants that each remove one leak."""
+"""The two published protocols, variants that each remove one leak, and those on real L1000."""
 
 from __future__ import annotations
 
 from genebench.hookspecs import CONTRACT, hookimpl
-from genebench.specs import Part, ProtocolSpec
+from genebench.specs import Part, ProtocolSpec, Split
 
 genebench_contract = CONTRACT
 
@@ -61,7 +61,31 @@ GEO_SERIES_STRICT = ProtocolSpec(
 )
 
 
+def _l1000(split: Split, by: str) -> Part:
+    """Return a part of L1000. Its statistics are those of the training profiles."""
+    return Part(platform="l1000", split=split, by=by, statistics="train")
+
+
+L1000 = ProtocolSpec(
+    name="l1000",
+    title="L1000 → RNA-seq",
+    summary="landmarks by the L1000 assay, targets by RNA-seq of the same samples",
+    train=_l1000("train", "l1000"),
+    validation=_l1000("validation", "l1000"),
+    test=_l1000("test", "l1000"),
+)
+L1000_DONORS = ProtocolSpec(
+    name="l1000-donors",
+    title="L1000 → RNA-seq, unseen donors",
+    summary="l1000, with every donor (group) in one part only",
+    train=_l1000("train", "group"),
+    validation=_l1000("validation", "group"),
+    test=_l1000("test", "group"),
+    variant_of="l1000",
+)
+
+
 @hookimpl
 def genebench_protocols() -> list[ProtocolSpec]:
-    """Return the published protocols (Chen et al. 2016, Wang et al. 2018), then their variants."""
-    return [GEO, GTEX, GEO_STRICT, GTEX_STRICT, GEO_SERIES, GEO_SERIES_STRICT]
+    """Return the published protocols (Chen et al. 2016, Wang et al. 2018), then all others."""
+    return [GEO, GTEX, GEO_STRICT, GTEX_STRICT, GEO_SERIES, GEO_SERIES_STRICT, L1000, L1000_DONORS]

@@ -382,6 +382,10 @@ class FormatSpec:
 
     ``reader`` names ``f(path: Path) -> genebench.formats.base.Reader``. ``writer`` names
     ``f(path: Path, content: genebench.formats.base.Content)``, if the format can be written.
+
+    A format that shares the end of its names with others is recognised by content: ``recognise``
+    names ``f(head: bytes) -> bool``. It gets the first 64 KB of a file, unpacked if the file is
+    gzipped. It is asked before the end of the name decides.
     """
 
     name: str
@@ -394,11 +398,13 @@ class FormatSpec:
     """Import string of the function that writes a file. Empty if the format is only read."""
     extra: str = ""
     """Extra of genebench that it needs (``pip install 'genebench[extra]'``). Empty if none."""
+    recognise: str = ""
+    """Import string of the function that recognises the content. Empty if only the name counts."""
 
     def __post_init__(self) -> None:
         check_name("format", self.name)
         _check_sizes(f"format {self.name}", self)
-        for code in filter(None, (self.reader, self.writer)):
+        for code in filter(None, (self.reader, self.writer, self.recognise)):
             _check_code(self.name, code)
         for suffix in self.suffixes:
             if not _FILE_SUFFIX.fullmatch(suffix):

@@ -27,7 +27,7 @@ PAGES = [
     *(ROOT / "benchmarks").glob("*.md"),
     *ROOT.glob("plugins/*/README.md"),
 ]
-COMMAND = re.compile(r"^(?:\$ )?genebench ((?:[a-z]+ ?){1,2})", re.MULTILINE)
+COMMAND = re.compile(r"^(?:\$ )?genebench ((?:[a-z][a-z-]* ?){1,2})", re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from genebench._util.text import printable
-from genebench.cli import export, fetch, output
+from genebench.cli import aliases, card, export, fetch, new_manifest, output
 from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.options import SilentOption
 from genebench.cli.progress import bar
-from genebench.errors import UserError, some, unknown
+from genebench.errors import UserError, counted, some, unknown
 from genebench.plugins.registry import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from genebench.data.store import Dataset
 
 MISSING_SHOWN = 5
@@ -31,19 +33,26 @@ def register(app: typer.Typer) -> None:
         epilog="Example: genebench data prepare u133.toml",
         no_args_is_help=True,
     )
+    new_manifest.register(group)
     group.command("prepare", epilog="Example: genebench data prepare u133.toml")(prepare)
     group.command("list", epilog="Example: genebench data list")(list_)
     group.command("info", epilog="Example: genebench data info u133")(info)
+    card.register(group)
     group.command("verify", epilog="Example: genebench data verify u133")(verify)
     fetch.register(group)
     group.command("remove", epilog="Example: genebench data remove u133")(remove)
     export.register(group)
+    aliases.register(group)
     app.add_typer(group, name="data")
 
 
 def prepare(
     source: Annotated[
-        str, typer.Argument(help="A manifest (TOML file), or a dataset that a plugin offers.")
+        str,
+        typer.Argument(
+            help="A manifest (TOML file), a dataset that a plugin offers, or a collection that was "
+            "fetched, such as public-array."
+        ),
     ],
     preset: Annotated[
         str | None, typer.Option(help="Size of an offered dataset: tiny, small or paper.")
@@ -62,6 +71,7 @@ def prepare(
     from genebench.datasets.manifest import find_prepared
 
     offered = registry().datasets
+    source = _manifest_of(source)
     ready = None
     if not force and source in offered.specs:
         ready = find_built(source, offered, preset)
@@ -81,10 +91,28 @@ def prepare(
     output.line(f"To use it: genebench run --dataset {name}")
 
 
+def _manifest_of(source: str) -> str:
+    """Return the manifest of a fetched collection, by its name, and any other source unchanged.
+
+    Raises:
+        UserError: the collection is not fetched.
+    """
+    from genebench.datasets.sources import find_collection
+
+    collection = find_collection(source)
+    if collection is None or Path(source).exists():
+        return source
+    manifest = fetch.downloads() / collection.manifest
+    if not manifest.is_file():
+        raise UserError(f"{source} is not fetched yet. Run genebench data fetch {source}.")
+    return str(manifest)
+
+
 def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
     """Prepare an offered dataset, or that of a manifest."""
     from genebench.datasets.library import check_new_name, open_dataset
     from genebench.datasets.manifest import read_manifest
+    from genebench.datasets.paired import PairedAssays, pair
     from genebench.datasets.published_arrays import PreparedArrays, adopt
     from genebench.preprocessing.recipe import prepare as run_recipe
 
@@ -96,6 +124,8 @@ def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
         check_new_name(manifest.name, offered)
         if isinstance(manifest, PreparedArrays):
             return adopt(manifest, progress=progress)
+        if isinstance(manifest, PairedAssays):
+            return pair(manifest, progress=progress)
         return run_recipe(manifest, progress=progress)
 
 
@@ -231,9 +261,63 @@ def _describe(dataset: Dataset) -> None:
         ),
         [_platform_row(dataset, name) for name in dataset.platforms],
     )  # fmt: skip
-    if not dataset.is_standardised:
+    if info["origin"].get("recipe") == "paired":
+        output.line("landmarks and targets come from two assays of the same samples")
+    elif not dataset.is_standardised:
         output.line(f"scale {BY_RANK}")
+    for name in dataset.platforms:
+        for line in (*_found(info["platforms"][name]), *_choices(info["platforms"][name])):
+            output.line(printable(f"{name}: {line}"))
     _describe_missing(dataset)
+    for name, platform in info["platforms"].items():
+        for note in platform.get("notes", ()):
+            output.line(printable(f"{name}: {note}"))
+
+
+def _found(platform: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which profiles and columns were found in the file of a platform."""
+    if not (found := platform.get("found")):
+        return
+    line = f"{counted(found['profiles'], 'profile')} found, {found['first']} … {found['last']}"
+    if found["id_column"] is not None:
+        line += f". Ids are in column {found['id_column']!r}"
+    if found["skipped"]:
+        line += f". Neither ids nor values: {some(found['skipped'], MISSING_SHOWN)}"
+    yield line
+    if found["unlike"]:
+        yield (
+            f"{some(found['unlike'])}: unlike the other profile ids. A column that is no profile "
+            "can be named in skip_columns."
+        )
+
+
+def _choices(platform: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the rules of a platform left out, combined or filled."""
+    if (pattern := platform.get("id_pattern")) and pattern["unlike"]:
+        yield f"{counted(pattern['unlike'], 'id')} not of the form {pattern['pattern']!r}, kept"
+    if (repeated := platform.get("repeated")) and repeated["genes"]:
+        yield (
+            f"{counted(repeated['genes'], 'id')} of the maps in several rows. Taken: "
+            f"{repeated['rule']}"
+        )
+    if repeated and repeated["other_rows"]:
+        yield f"{counted(repeated['other_rows'], 'row')} with an empty or repeated id, in no map"
+    if missing := platform.get("missing_values"):
+        yield (
+            f"{counted(missing['cells'], 'missing value')} in genes of the maps. "
+            f"{missing['rule']} left out {_named(missing['genes'], 'gene')} and "
+            f"{_named(missing['profiles'], 'profile')}"
+        )
+    if filled := platform.get("filled"):
+        yield (
+            f"{_named(filled, 'landmark')} not measured, but filled with the mean rank on the "
+            "training arrays"
+        )
+
+
+def _named(ids: list[str], noun: str) -> str:
+    """Return a number of genes or profiles, and the first of them."""
+    return counted(len(ids), noun) + (f" ({some(ids)})" if ids else "")
 
 
 def _describe_missing(dataset: Dataset) -> None:
@@ -259,6 +343,8 @@ def _platform_row(dataset: Dataset, name: str) -> tuple[str, ...]:
     partly = sum(len(role["partial"]) for role in roles)
     profiles, group = f"{platform['profiles']:,}", platform["group"] or ""
     scale = "standardised"
-    if not dataset.is_standardised:
+    if dataset.info["origin"].get("recipe") == "paired":
+        scale = "as they are"
+    elif not dataset.is_standardised:
         scale = scale_label(name, platform.get("level", "log2"))
     return name, profiles, platform["ids"], scale, *counts, f"{partly:,}", group

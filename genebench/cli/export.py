@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
+from genebench._util.text import printable
 from genebench.cli import output
 from genebench.cli.options import SilentOption
 from genebench.cli.progress import bar
@@ -68,15 +69,22 @@ def convert(
     orientation: Annotated[
         Literal["genes", "profiles"], typer.Option(help="Meaning of the rows of a table in IN.")
     ] = "genes",
+    layer: Annotated[
+        str | None,
+        typer.Option(help="Matrix to read of an AnnData file: a layer, or raw.", metavar="NAME"),
+    ] = None,
     quiet: SilentOption = False,
 ) -> None:
     """Write a matrix in another format: every gene, every profile, values as they are."""
     from genebench.datasets.export import convert as write
     from genebench.formats.opening import open_reader
 
+    reader = open_reader(source, orientation, **({} if layer is None else {"layer": layer}))
     with bar(quiet=quiet) as progress:
-        written = write(open_reader(source, orientation), file, progress=progress)
+        written = write(reader, file, progress=progress)
     _print_written(written, quiet=quiet)
+    for note in () if quiet else reader.notes:
+        output.line(printable(f"{source}: {note}"))
 
 
 def _part(text: str) -> Part:

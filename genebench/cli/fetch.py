@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from genebench.cli import output
 from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.options import SilentOption
 from genebench.cli.progress import bar
-from genebench.datasets.sources import Source
+from genebench.datasets.sources import Collection, Source
 from genebench.errors import UserError
 
 _MEGABYTE_BYTES = 1_000_000
@@ -27,7 +28,9 @@ def fetch(
     name: Annotated[
         str,
         typer.Argument(
-            help="A source, a file of a source, or all. list shows them.", metavar="NAME|all|list"
+            help="A source, a file of a source, a collection such as public-array, or all. list "
+            "shows them.",
+            metavar="NAME|all|list",
         ),
     ] = "list",
     quiet: SilentOption = False,
@@ -35,7 +38,7 @@ def fetch(
     """Download known public files and verify them.
 
     The same command continues an interrupted download. Files that you put into the folder yourself
-    are verified and used.
+    are verified and used. A collection is fetched with the manifest that prepares it.
     """
     from genebench.datasets import sources
 
@@ -44,6 +47,8 @@ def fetch(
         _list(folder)
     elif name == "all":
         return _fetch_all(folder, quiet=quiet)
+    elif collection := sources.find_collection(name):
+        return _fetch_collection(collection, folder, quiet=quiet)
     else:
         _fetch(sources.find(name), folder, quiet=quiet)
     return OK
@@ -58,7 +63,7 @@ def downloads() -> Path:
 
 def _list(folder: Path) -> None:
     """Print every known source and its state in the folder."""
-    from genebench.datasets.sources import SOURCES
+    from genebench.datasets.sources import COLLECTIONS, SOURCES
 
     output.table(
         ("name", "state", "size", "file", "what it is"),
@@ -67,28 +72,74 @@ def _list(folder: Path) -> None:
             for source in SOURCES
         ],
     )
+    output.table(
+        ("collection", "what it is", "sources"),
+        [(item.name, item.title, ", ".join(item.sources)) for item in COLLECTIONS],
+    )
     output.line(f"in {folder}. fetch also verifies files that you put there yourself.")
 
 
 def _fetch_all(folder: Path, *, quiet: bool) -> int:
-    """Fetch every public file. Name those that have to be asked for, and those that failed."""
-    from genebench.datasets.sources import SOURCES
+    """Fetch every public file. Name those that have to be asked for, and those that failed.
 
-    missing, failed = [], []
+    Files of more than 20 GB are left out, and named.
+    """
+    from genebench.datasets.sources import MOST_BYTES, SOURCES
+
+    missing, large, wanted = [], [], []
     for source in SOURCES:
         if not (source.urls or (folder / source.file).exists()):
             missing.append(source.name)
-            continue
-        try:
-            _fetch(source, folder, quiet=quiet)
-        except UserError as error:
-            failed.append(source.name)
-            output.message(f"genebench: {printable(f'{source.name}: {error}')}")
+        elif source.cap > MOST_BYTES and not (folder / source.file).exists():
+            large.append(source.name)
+        else:
+            wanted.append(source)
+    failed = _fetch_each(wanted, folder, quiet=quiet)
+    if large and not quiet:
+        output.line(f"too large to come with all: {', '.join(large)}. Fetch each by its name.")
     if missing and not quiet:
         output.line(
             f"not served in public: {', '.join(missing)}. To see where to ask for one, run "
             "genebench data fetch NAME."
         )
+    return _status(failed)
+
+
+def _fetch_collection(collection: Collection, folder: Path, *, quiet: bool) -> int:
+    """Fetch the files of a collection, and write the manifest that prepares them.
+
+    A manifest that is there stays as it is: the user may have edited it.
+    """
+    from genebench._util.files import atomic_write, user_errors
+    from genebench.datasets import sources
+
+    wanted = [sources.find(name) for name in collection.sources]
+    failed = _fetch_each(wanted, folder, quiet=quiet)
+    manifest = folder / collection.manifest
+    if not failed:
+        with user_errors(folder, "Set GENEBENCH_HOME to another folder."):
+            if not manifest.exists():
+                with atomic_write(manifest) as stream:
+                    stream.write(collection.manifest_text())
+        if not quiet:
+            output.line(f"{manifest}: the manifest. To prepare it, run genebench data prepare "
+                        f"{collection.name}")  # fmt: skip
+    return _status(failed)
+
+
+def _fetch_each(wanted: Iterable[Source], folder: Path, *, quiet: bool) -> list[str]:
+    """Fetch sources, and return the names of those that failed, after a line about each."""
+    failed = []
+    for source in wanted:
+        try:
+            _fetch(source, folder, quiet=quiet)
+        except UserError as error:
+            failed.append(source.name)
+            output.message(f"genebench: {printable(f'{source.name}: {error}')}")
+    return failed
+
+
+def _status(failed: list[str]) -> int:
     if failed:
         output.message(f"genebench: failed: {', '.join(failed)}")
     return FAILED if failed else OK
@@ -107,6 +158,13 @@ def _fetch(source: Source, folder: Path, *, quiet: bool) -> None:
     if not quiet or not source.checksum:
         show = output.message if quiet else output.line
         show(f"{path}: {assurance(source, folder)}")
+    if source.unpacked:
+        from genebench.datasets.unpacking import unpack
+
+        with bar(quiet=quiet) as progress:
+            unpacked = unpack(source, folder, progress)
+        if not quiet:
+            output.line(f"{unpacked}: unpacked from it")
 
 
 def _state(source: Source, folder: Path) -> str:

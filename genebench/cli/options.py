@@ -22,6 +22,7 @@ __all__ = [
     "GridOption",
     "KeepModelsOption",
     "KeepPredictionsOption",
+    "LandmarkMapOption",
     "MethodsOption",
     "MetricsOption",
     "OnlyDatasetOption",
@@ -43,6 +44,7 @@ __all__ = [
     "ShardOption",
     "SilentOption",
     "SuiteArgument",
+    "TargetMapOption",
     "TrainSizeOption",
     "command_line",
     "engine_options_of",
@@ -71,6 +73,18 @@ PluginOption = Annotated[
         help="Load a local plugin file. Repeatable.",
     ),
 ]  # fmt: skip
+LandmarkMapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--landmarks", metavar="MAP", help="Map of the landmarks. Default: the published one."
+    ),
+]
+TargetMapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--targets", metavar="MAP", help="Map of the targets. Default: the published one."
+    ),
+]
 ResultsOption = Annotated[
     Path, typer.Option("--results", metavar="DIR", help="Folder of the results.")
 ]

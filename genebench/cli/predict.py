@@ -58,7 +58,7 @@ def predict(  # noqa: PLR0917  the command line names them
         output.message(f"note: {note}")
     with bar(quiet=quiet) as progress:
         *others, written = write(
-            saved, open_reader(matrix, orientation), file,
+            saved, open_reader(matrix, orientation).with_ids(ids), file,
             ids=ids, values=values, progress=progress,
         )  # fmt: skip
     for path in () if quiet else (written, *others):

@@ -28,6 +28,7 @@ from genebench.cli.progress import bar, jobs_shown
 from genebench.cli.reporting import print_results
 from genebench.cli.run import check_resources, settings_of, status_of
 from genebench.errors import UserError, some
+from genebench.specs import ALL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,8 +78,10 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     Test profiles are scored once, for the choice. Issue the same command to continue.
     """
     from genebench import api
+    from genebench.datasets.library import open_dataset
     from genebench.plugins.registry import registry
     from genebench.results.store import ResultsStore
+    from genebench.runs.plan import on_platforms
     from genebench.runs.tune import Search
     from genebench.runs.tune import tune as search_and_test
 
@@ -91,7 +94,12 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
         resources,
         [method, *(item.name for item in registry().methods.specs.values() if item.control)],
     )
-    protocols = [item.name for item in registry().protocols.choose(protocol.split(","))]
+    chosen = registry().protocols.choose(protocol.split(","))
+    if ALL in protocol.split(","):
+        with bar(quiet=quiet) as progress:
+            opened = open_dataset(dataset, registry().datasets, preset, progress)
+        chosen = on_platforms(chosen, opened.platforms)
+    protocols = [item.name for item in chosen]
     fixed = overrides_of(set_ or ())
     preset = api.preset_of(dataset, preset)
     axes = grid_of(grid, method)

@@ -32,12 +32,45 @@ class _Coverage(_Part):
     targets: _Genes
 
 
+class _Found(_Part):
+    """The columns and profiles that the reader of a file found."""
+
+    profiles: int
+    first: str
+    last: str
+    id_column: str | None
+    skipped: list[str]
+    unlike: list[str]
+
+
+class _Repeated(_Part):
+    """The rule for genes with several rows, and the number of genes that it was used for."""
+
+    rule: str
+    genes: int
+    other_rows: int
+
+
+class _MissingValues(_Part):
+    """The rule for missing values, and the genes and profiles that it dropped."""
+
+    rule: str
+    cells: int
+    genes: list[str]
+    profiles: list[str]
+    other_genes: int
+
+
 class _Platform(_Part):
     profiles: int
     ids: str
     level: str = "log2"
     group: str | None
     coverage: _Coverage
+    filled: list[str] = []
+    found: _Found | None = None
+    repeated: _Repeated | None = None
+    missing_values: _MissingValues | None = None
 
 
 class _Duplicates(_Part):

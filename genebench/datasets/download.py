@@ -43,8 +43,19 @@ RESERVE_BYTES = 64 << 20
 _SPACE_CHECK_BYTES = 8 << 20
 """Bytes after which the free space is looked at again."""
 
-_SIGNATURES = {".gz": b"\x1f\x8b", ".gctx": b"\x89HDF\r\n\x1a\n", ".npy": b"\x93NUMPY"}
+_SIGNATURES = {
+    ".gz": b"\x1f\x8b",
+    ".gctx": b"\x89HDF\r\n\x1a\n",
+    ".npy": b"\x93NUMPY",
+    ".zip": b"PK\x03\x04",
+}
 """Ending of a file's name → first bytes of such files. A login page has others."""
+
+_REPLACED = (
+    "The address always serves the newest version, and this one is not the version that genebench "
+    "knows. Numbers from it would not compare"
+)
+"""Remark about a file that its publisher has replaced."""
 
 _MOST_REDIRECTS = 10
 
@@ -104,8 +115,9 @@ def fetch(
 
 def assurance(source: Source, folder: Path) -> str:
     """Return a phrase about the integrity of a fetched file: how it was verified."""
-    if source.sha256:
-        return "sha256 as published"
+    for algorithm in ("sha256", "sha512"):
+        if getattr(source, algorithm):
+            return f"{algorithm} as published"
     recorded = f"its sha256 {_recorded(folder / source.file)} is recorded beside it"
     if source.md5:
         return f"md5 as published. No sha256 is published, so {recorded}"
@@ -128,13 +140,16 @@ def _verify(source: Source, path: Path) -> None:
         algorithm, _, expected = source.checksum.partition(":")
         checksum = pooch.file_hash(str(path), alg=algorithm)
         if checksum != expected:
+            newer = ""
+            if source.rolling:
+                newer = f" {_REPLACED}."
             raise UserError(
                 f"{path}: another file than published "
-                f"({algorithm} {checksum}, expected {expected}). {remedy}"
+                f"({algorithm} {checksum}, expected {expected}).{newer} {remedy}"
             )
     elif kind := _other_kind(path, source):
         raise UserError(f"{path}: {kind}. {remedy}")
-    if source.sha256:
+    if source.sha256 or source.sha512:
         return
     recorded = _recorded(path)
     if not recorded:
@@ -151,7 +166,10 @@ def _other_kind(path: Path, source: Source) -> str:
     """Return what is wrong if a file does not begin as files of its kind do, or an empty text."""
     signature = _SIGNATURES.get(Path(source.file).suffix, b"")
     with path.open("rb") as stream:
-        begin = stream.read(len(signature))
+        begin = stream.read(max(1, len(signature)))
+    if not signature:
+        # Text has no signature, but a table does not begin as a web page does.
+        return "a web page, not a table: it begins with '<'" if begin == b"<" else ""
     if begin == signature:
         return ""
     return f"not a {Path(source.file).suffix} file: it begins with {begin!r}, not {signature!r}"
@@ -214,7 +232,7 @@ def _download(source: Source, path: Path, progress: Progress, retries: RetryPoli
             # It could never be continued: nothing shows that two pieces are of the same file.
             part.unlink(missing_ok=True)
         raise
-    if not source.sha256:
+    if not (source.sha256 or source.sha512):
         _record(source, path, url)
 
 
@@ -255,7 +273,9 @@ def _from_mirror(source: Source, url: str, path: Path, downloader: _Continuing) 
                     f"{_record_of(path).name} records. Delete that record to accept the new file"
                 ) from error
             if not continued:
-                raise _MirrorError("gives another file: its checksum differs") from error
+                newer = f". {_REPLACED}" if source.rolling else ""
+                fault = f"gives another file: its checksum differs{newer}"
+                raise _MirrorError(fault) from error
             # The rest of an earlier download may be to blame: once more, from the start.
         else:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,13 @@ from genebench._util.hashing import code_digest
 from genebench._util.toml import read_toml
 from genebench.data.store import RECIPE, Dataset, DataStore
 from genebench.data.verification import changed_files
+from genebench.datasets.paired import (
+    Assay,
+    AssayScale,
+    PairedAssays,
+    PairedPlatform,
+    Unpaired,
+)
 from genebench.datasets.published_arrays import (
     PLATFORMS,
     ArrayPlatform,
@@ -28,9 +36,11 @@ from genebench.errors import UserError, some, unknown
 from genebench.formats.base import Orientation, Reader
 from genebench.formats.delimited import read_profiles
 from genebench.formats.files import check_readable
-from genebench.formats.opening import format_of, open_reader
+from genebench.formats.mage_tab import read_sdrf
+from genebench.formats.opening import format_of, matrix_of, open_reader
 from genebench.hookspecs import PROJECT
 from genebench.plugins.registry import registry
+from genebench.preprocessing.chosen_rows import IdPattern
 from genebench.preprocessing.compendium import (
     REFERENCE_PLATFORM,
     Compendium,
@@ -38,7 +48,9 @@ from genebench.preprocessing.compendium import (
     ExpressionScale,
     IdKind,
     MissingGenes,
+    MissingValues,
     Platform,
+    Repeated,
 )
 from genebench.preprocessing.genes import read_aliases, read_gene_map
 from genebench.preprocessing.splits import LARGEST_SEED
@@ -74,6 +86,25 @@ class _Platform(_Section):
     level: ExpressionScale = "log2"
     profiles: str | None = None
     group: str | None = None
+    group_pattern: str | None = None
+    """Regular expression. Its first match in a profile id is the group, such as the donor."""
+    id_column: str | None = None
+    id_pattern: str | None = None
+    skip_columns: tuple[str, ...] = Field(default=(), strict=False)
+    layer: str | None = None
+    repeated: Repeated = "error"
+    missing_values: MissingValues = "error"
+    licence: str = ""
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of the reader that the manifest sets."""
+        given = {
+            "id_column": self.id_column,
+            "skip_columns": self.skip_columns or None,
+            "layer": self.layer,
+        }
+        options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        return {**options, "keep_missing": self.missing_values != "error"}
 
 
 class _Head(_Section):
@@ -81,7 +112,7 @@ class _Head(_Section):
 
     name: str
     title: str = ""
-    recipe: Literal["dgex", "prepared"]
+    recipe: Literal["dgex", "prepared", "paired"]
     preset: str = "small"
 
 
@@ -119,13 +150,59 @@ class _Prepared(_Head):
         yield from array_files(folder / self.arrays, self.platforms)
 
 
-def read_manifest(path: Path) -> Compendium | PreparedArrays:
+class _Assay(_Section):
+    """The matrix of one of two assays."""
+
+    matrix: str
+    ids: IdKind
+    orientation: Orientation = "genes"
+
+
+class _PairedPlatform(_Section):
+    """Two assays of the same samples."""
+
+    landmarks: _Assay
+    targets: _Assay
+    level: AssayScale = "log2"
+    profiles: str | None = None
+    target_profile: str | None = None
+    group: str | None = None
+    unpaired: Unpaired = "error"
+
+
+class _Paired(_Head):
+    """A manifest of platforms whose landmarks and targets come from two assays."""
+
+    missing_genes: MissingGenes = "drop"
+    split_seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    genes: _Genes
+    platforms: dict[str, _PairedPlatform]
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """Return every file that the manifest names, relative to its folder."""
+        genes = self.genes
+        named = [genes.landmarks, genes.targets, genes.aliases]
+        for platform in self.platforms.values():
+            named += [platform.landmarks.matrix, platform.targets.matrix, platform.profiles]
+        return (folder / name for name in named if name is not None)
+
+
+_AnyManifest = _Manifest | _Prepared | _Paired
+_MODELS: Mapping[str, type[_Manifest | _Prepared | _Paired]] = {
+    "prepared": _Prepared,
+    "paired": _Paired,
+}
+"""Recipe → the model of its manifests. Others have that of ``dgex``."""
+
+
+def read_manifest(path: Path) -> Compendium | PreparedArrays | PairedAssays:
     """Read a manifest and open the files that it names, relative to the folder of the manifest.
 
     Gene maps and profile tables are read. Matrices are opened, but their values are not read.
 
     Returns:
-        Input of the recipe: raw platforms (``dgex``) or prepared arrays (``prepared``).
+        Input of the recipe: raw platforms (``dgex``), prepared arrays (``prepared``), or pairs of
+        assays (``paired``).
 
     Raises:
         UserError: a key or a file is at fault. The message names manifest, key and fault.
@@ -153,8 +230,17 @@ def read_manifest(path: Path) -> Compendium | PreparedArrays:
             **common,
         )
     genes = pd.concat([common["landmarks"], common["targets"]])
+    common["aliases"] = _aliases(path, manifest.genes.aliases, genes)
+    if isinstance(manifest, _Paired):
+        return PairedAssays(
+            platforms={
+                name: _open_pair(path, name, entry) for name, entry in manifest.platforms.items()
+            },
+            missing_genes=manifest.missing_genes,
+            split_seed=manifest.split_seed,
+            **common,
+        )
     return Compendium(
-        aliases=_aliases(path, manifest.genes.aliases, genes),
         platforms={name: _open(path, name, entry) for name, entry in manifest.platforms.items()},
         missing_genes=manifest.missing_genes,
         duplicates=manifest.duplicates,
@@ -187,17 +273,25 @@ def find_prepared(path: Path, store: DataStore | None = None) -> Dataset | None:
     return dataset if same and not changed_files(dataset) else None
 
 
-def _fingerprint(path: Path, manifest: _Manifest | _Prepared) -> str:
+def _fingerprint(path: Path, manifest: _AnyManifest) -> str:
     """Return a digest of a manifest's text, of its files, and of readers of plugins."""
     digest = hashlib.sha256(path.read_bytes())
     for named in manifest.files(path.parent):
         for file in _with_companions(named):
             state = file.stat()
             digest.update(f"{file.name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
-    if isinstance(manifest, _Manifest):
-        for platform in manifest.platforms.values():
-            digest.update(_reader_of_plugin(path.parent / platform.matrix).encode())
+    for matrix in _matrices(manifest):
+        digest.update(_reader_of_plugin(path.parent / matrix).encode())
     return digest.hexdigest()[:16]
+
+
+def _matrices(manifest: _AnyManifest) -> Iterator[str]:
+    """Yield the matrices that readers of formats open."""
+    if isinstance(manifest, _Manifest):
+        yield from (platform.matrix for platform in manifest.platforms.values())
+    elif isinstance(manifest, _Paired):
+        for platform in manifest.platforms.values():
+            yield from (platform.landmarks.matrix, platform.targets.matrix)
 
 
 def _reader_of_plugin(matrix: Path) -> str:
@@ -206,7 +300,7 @@ def _reader_of_plugin(matrix: Path) -> str:
     The numbers that genebench's own readers give are part of the version of the recipe.
     """
     try:
-        spec = format_of(matrix)
+        spec = format_of(matrix_of(matrix))
     except UserError:
         return ""  # opening the matrix reports it
     plugin = registry().formats.plugins[spec.name]
@@ -215,17 +309,21 @@ def _reader_of_plugin(matrix: Path) -> str:
 
 def _with_companions(path: Path) -> list[Path]:
     """Return a file and those beside it with the same stem, such as an array's lists of ids."""
+    path = matrix_of(path)
     stem = glob.escape(path.name.partition(".")[0])
+    if path.name.lower().removesuffix(".gz").endswith("matrix.mtx"):
+        # The lists beside it share the part of its name before "matrix".
+        stem = f"{glob.escape(path.name[: path.name.lower().index('matrix.mtx')])}*"
     with suppress(OSError, ValueError):  # the reader of the file reports its faults
         return sorted(file for file in path.parent.glob(f"{stem}.*") if file.is_file())
     return []
 
 
-def _parse(path: Path) -> _Manifest | _Prepared:
+def _parse(path: Path) -> _AnyManifest:
     check_readable(path)
     content = read_toml(path)
     # The recipe decides which model checks the rest. A missing or wrong one is found by _Manifest.
-    model = _Prepared if content.get("recipe") == "prepared" else _Manifest
+    model = _MODELS.get(str(content.get("recipe")), _Manifest)
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -280,13 +378,15 @@ def _precedence(fault: ErrorDetails) -> int:
 def _keys(model: type[_Head], section: list[str]) -> Mapping[str, Any]:
     """Return the keys that a section of a manifest may have."""
     if section[:1] == ["platforms"]:
+        if model is _Paired:
+            return (_Assay if section[2:] else _PairedPlatform).model_fields
         return _Platform.model_fields
     if section:
         return (_Maps if model is _Prepared else _Genes).model_fields
     return model.model_fields
 
 
-def _check(path: Path, manifest: _Manifest | _Prepared) -> None:
+def _check(path: Path, manifest: _AnyManifest) -> None:
     """Check names and rules that pydantic does not see.
 
     Raises:
@@ -300,7 +400,9 @@ def _check(path: Path, manifest: _Manifest | _Prepared) -> None:
         raise UserError(f"{path}: {error}") from None
     if manifest.preset not in PRESETS:
         raise UserError(f"{path}: {unknown('preset', manifest.preset, PRESETS)}")
-    if REFERENCE_PLATFORM not in manifest.platforms:
+    if isinstance(manifest, _Paired) and not manifest.platforms:
+        raise UserError(f"{path}: there is no [platforms.NAME]. Add one.")
+    if not isinstance(manifest, _Paired) and REFERENCE_PLATFORM not in manifest.platforms:
         if isinstance(manifest, _Prepared):
             fault = f"{REFERENCE_PLATFORM} is missing. Add it: every method is trained on it."
         else:
@@ -311,12 +413,24 @@ def _check(path: Path, manifest: _Manifest | _Prepared) -> None:
         raise UserError(f"{path}: platforms: {fault}")
     if isinstance(manifest, _Prepared) or manifest.genes.aliases is not None:
         return
-    for name, platform in manifest.platforms.items():
-        if platform.ids == "entrez":
+    for name, ids in _kinds_of_ids(manifest):
+        if ids == "entrez":
             raise UserError(
                 f"{path}: platforms.{name}.ids: the gene maps have no Entrez ids. Write "
                 'aliases = "FILE" in [genes], a table of Entrez id, tab, Ensembl id or symbol.'
             )
+
+
+def _kinds_of_ids(manifest: _Manifest | _Paired) -> Iterator[tuple[str, IdKind]]:
+    """Yield platform (and role), and the kind of its ids."""
+    if isinstance(manifest, _Manifest):
+        yield from ((name, platform.ids) for name, platform in manifest.platforms.items())
+        return
+    for name, pair in manifest.platforms.items():
+        yield from (
+            (f"{name}.landmarks", pair.landmarks.ids),
+            (f"{name}.targets", pair.targets.ids),
+        )
 
 
 def _gene_map(manifest: Path, role: str, name: str) -> pd.DataFrame:
@@ -334,30 +448,112 @@ def _aliases(manifest: Path, name: str | None, genes: pd.DataFrame) -> pd.Series
 def _open(manifest: Path, name: str, entry: _Platform) -> Platform:
     """Open the matrix of a platform, and read its profile table."""
     key = f"platforms.{name}"
-    with _blame(manifest, f"{key}.matrix"):
-        reader = open_reader(manifest.parent / entry.matrix, entry.orientation)
-    profiles = None
-    if entry.profiles is not None:
-        with _blame(manifest, f"{key}.profiles"):
-            profiles = _profiles_of(reader, manifest.parent / entry.profiles)
-    columns = [*reader.profiles.columns, *(() if profiles is None else profiles.columns)]
-    if entry.group is not None and entry.group not in columns:
-        with _blame(manifest, f"{key}.group"):
-            raise unknown("column of the profile table", entry.group, columns)
+    reader = _open_matrix(manifest, key, entry)
+    if entry.id_pattern is not None:
+        with _blame(manifest, f"{key}.id_pattern"):
+            IdPattern(entry.id_pattern, entry.ids)
+    profiles = _read_table(manifest, key, entry.profiles, reader)
+    _check_column(manifest, f"{key}.group", entry.group, reader, profiles)
+    group = entry.group
+    if entry.group_pattern is not None:
+        with _blame(manifest, f"{key}.group_pattern"):
+            matches = _groups_in_ids(reader, entry)
+        table = pd.DataFrame(index=matches.index) if profiles is None else profiles
+        group = GROUP_IN_ID
+        profiles = table.assign(**{group: matches})
     return Platform(
-        reader=reader, ids=entry.ids, level=entry.level, profiles=profiles, group=entry.group
+        reader=reader,
+        ids=entry.ids,
+        level=entry.level,
+        profiles=profiles,
+        group=group,
+        id_pattern=entry.id_pattern,
+        repeated=entry.repeated,
+        missing_values=entry.missing_values,
+        licence=entry.licence,
     )
+
+
+GROUP_IN_ID = "group_in_id"
+"""The column of the profile table that ``group_pattern`` adds."""
+
+
+def _groups_in_ids(reader: Reader, entry: _Platform) -> pd.Series[str]:
+    """Return the part of each profile id that the pattern of a platform matches."""
+    if entry.group is not None:
+        raise UserError("group is given, too. Remove one of them.")
+    try:
+        pattern = re.compile(entry.group_pattern or "")
+    except re.error as error:
+        raise UserError(f"not a regular expression ({error}). Correct it.") from None
+    ids = reader.profiles.index
+    found = [match[0] if (match := pattern.search(id_)) else "" for id_ in ids]
+    lacking = [id_ for id_, part in zip(ids, found, strict=True) if not part]
+    if lacking:
+        raise UserError(
+            f"it matches nothing in {len(lacking)} of the {len(ids)} profile ids: {some(lacking)}. "
+            "Correct it."
+        )
+    return pd.Series(found, index=ids, dtype="str")
+
+
+def _open_pair(manifest: Path, name: str, entry: _PairedPlatform) -> PairedPlatform:
+    """Open both matrices of a platform, and read the profile table of the landmarks."""
+    key = f"platforms.{name}"
+    first, second = (
+        Assay(reader=_open_matrix(manifest, f"{key}.{role}", assay), ids=assay.ids)
+        for role, assay in (("landmarks", entry.landmarks), ("targets", entry.targets))
+    )
+    profiles = _read_table(manifest, key, entry.profiles, first.reader)
+    for column in ("group", "target_profile"):
+        name_of = getattr(entry, column)
+        _check_column(manifest, f"{key}.{column}", name_of, first.reader, profiles)
+    return PairedPlatform(
+        landmarks=first,
+        targets=second,
+        level=entry.level,
+        profiles=profiles,
+        target_profile=entry.target_profile,
+        group=entry.group,
+        unpaired=entry.unpaired,
+    )
+
+
+def _open_matrix(manifest: Path, key: str, entry: _Platform | _Assay) -> Reader:
+    with _blame(manifest, f"{key}.matrix"):
+        options = entry.options() if isinstance(entry, _Platform) else {}
+        reader = open_reader(manifest.parent / entry.matrix, entry.orientation, **options)
+        return reader.with_ids(entry.ids)
+
+
+def _read_table(manifest: Path, key: str, name: str | None, reader: Reader) -> pd.DataFrame | None:
+    if name is None:
+        return None
+    with _blame(manifest, f"{key}.profiles"):
+        return _profiles_of(reader, manifest.parent / name)
+
+
+def _check_column(
+    manifest: Path, key: str, name: str | None, reader: Reader, profiles: pd.DataFrame | None
+) -> None:
+    """Refuse a column that neither the matrix nor the profile table has."""
+    columns = [*reader.profiles.columns, *(() if profiles is None else profiles.columns)]
+    if name is not None and name not in columns:
+        with _blame(manifest, key):
+            raise unknown("column of the profile table", name, columns)
 
 
 def _profiles_of(reader: Reader, path: Path) -> pd.DataFrame:
     """Return the rows of a profile table for the profiles of a matrix, in its order."""
-    table = read_profiles(path)
     ids = reader.profiles.index
+    is_sdrf = path.name.lower().endswith(".sdrf.txt")
+    table = read_sdrf(path, ids) if is_sdrf else read_profiles(path)
     missing = ids.difference(table.index, sort=False)
     if len(missing):
+        others = table.index.difference(ids, sort=False)
         raise UserError(
             f"{path}: {len(missing)} of the {len(ids)} profiles of {reader.source} are missing: "
-            f"{some(missing)}. Add a row for each."
+            f"{some(map(repr, missing))}. {_remedy_for_missing(missing, others)}"
         )
     shared = table.columns.intersection(reader.profiles.columns)
     if len(shared):
@@ -366,6 +562,27 @@ def _profiles_of(reader: Reader, path: Path) -> pd.DataFrame:
             "table."
         )
     return table.loc[ids]
+
+
+def _remedy_for_missing(missing: pd.Index, others: pd.Index) -> str:
+    """Return the remedy for profiles that a table lacks, with ids that only the table has.
+
+    Args:
+        missing: ids of the matrix that are not in the table.
+        others: ids of the table that are not in the matrix.
+    """
+    if others.empty:
+        return "Add a row for each."
+    # R writes dots for all other characters in the names of columns, and X before a digit.
+    plain = {re.sub(r"^x(?=[0-9])|[^a-z0-9]", "", id_.lower()): id_ for id_ in others}
+    for id_ in missing:
+        same = plain.get(re.sub(r"^x(?=[0-9])|[^a-z0-9]", "", id_.lower()))
+        if same is not None:
+            return (
+                f"The table has {same!r} where the matrix has {id_!r}. Write the ids in the same "
+                "way in both."
+            )
+    return f"The table has others: {some(map(repr, others))}. Add a row for each missing profile."
 
 
 @contextmanager

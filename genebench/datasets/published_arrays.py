@@ -4,12 +4,17 @@ Files such as ``bgedv2_X_tr_float64.npy`` hold profiles × genes, standardised p
 (X) and targets (Y) of three parts of ``geo``, of ``1000g`` and of ``gtex``. They have no ids. Gene
 maps in the order of the columns name the genes. A profile is named by its file and its row, from 0
 on (``bgedv2_tr:0``, ``GTEx:17``).
+
+The code of D-GEX reads the targets from two files, each with half of the columns, such as
+``bgedv2_Y_tr_0-4760_float64.npy``. These are taken where there is no file of all targets.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -51,6 +56,8 @@ _SPLIT_ENDINGS: Mapping[str, Mapping[str, str]] = {
 }
 """Platform → part of its split → ending of its sources' names. Other platforms are whole."""
 
+_ENDING = "_float64.npy"
+
 _FAR_FROM_ZERO = 0.25
 _USUAL_STD = 0.5, 2.0
 """Bounds for the mean and the standard deviation of all values of a file. Those of standardised
@@ -91,11 +98,27 @@ class PreparedArrays:
 def array_files(folder: Path, platforms: Sequence[str]) -> list[Path]:
     """Return every file that the arrays of some platforms consist of, present or missing."""
     return [
-        folder / source.file
+        path
         for platform in platforms
-        for sources in _sources(platform).values()
-        for source in sources
+        for x, y in _sources(platform).values()
+        for path in (folder / x.file, *_files_of_targets(folder / y.file))
     ]
+
+
+def _files_of_targets(path: Path) -> list[Path]:
+    """Return the file of all targets, or those with some of the columns if it is missing."""
+    parts = [place for _, place in sorted(_parts_of(path))]
+    return [path] if not parts or path.exists() else parts
+
+
+def _parts_of(path: Path) -> Iterator[tuple[tuple[int, int], Path]]:
+    """Yield the first column, the one after the last, and the path of files of some columns."""
+    stem = path.name.removesuffix(_ENDING)
+    pattern = re.compile(rf"{re.escape(stem)}_([0-9]{{1,9}})-([0-9]{{1,9}}){re.escape(_ENDING)}")
+    with suppress(OSError, ValueError):  # the check of missing files reports it
+        for part in path.parent.iterdir():
+            if match := pattern.fullmatch(part.name):
+                yield (int(match[1]), int(match[2])), part
 
 
 def adopt(
@@ -186,8 +209,8 @@ class _Platform:
         self._arrays = arrays
         self._name = name
         self._pairs = {
-            part: _Pair(arrays, *(arrays.folder / source.file for source in pair))
-            for part, pair in _sources(name).items()
+            part: _Pair(arrays, arrays.folder / x.file, arrays.folder / y.file)
+            for part, (x, y) in _sources(name).items()
         }
         self.table = self._profile_table()
 
@@ -243,12 +266,14 @@ class _Pair:
         self._genes = pd.concat([arrays.landmarks, arrays.targets])
         largest = _LARGEST[arrays.level]
         self._x = _Array(x, arrays.landmarks, "landmark", largest)
-        self._y = _Array(y, arrays.targets, "target", largest)
-        if len(self._x) != len(self._y):
-            raise UserError(
-                f"{x}: it has {len(self._x)} profiles, but {y.name} has {len(self._y)}. Give "
-                "arrays of the same profiles."
-            )
+        self._y = _arrays_of_targets(y, arrays.targets, largest)
+        for array in self._y:
+            if len(self._x) != len(array):
+                raise UserError(
+                    f"{x}: it has {len(self._x)} profiles, but {array.path.name} has {len(array)}. "
+                    "Give arrays of the same profiles."
+                )
+        self._y_name = " and ".join(array.path.name for array in self._y)
         place = arrays.targets.index.get_indexer(arrays.landmarks.index)
         self._twins = np.flatnonzero(place >= 0), place[place >= 0]
         self._differing = np.zeros(len(self._twins[0]), dtype=bool)
@@ -258,18 +283,21 @@ class _Pair:
 
     def profiles(self) -> Iterator[str]:
         """Return the ids of the profiles: file and row."""
-        stem = self._x.path.name.removesuffix("_float64.npy").replace("_X", "")
+        stem = self._x.path.name.removesuffix(_ENDING).replace("_X", "")
         return (f"{stem}:{row}" for row in range(len(self)))
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yield profiles × (landmarks, then targets)."""
-        size = max(1, SLAB_BYTES // (self._x.row_bytes + self._y.row_bytes))
+        arrays = [self._x, *self._y]
+        size = max(1, SLAB_BYTES // sum(array.row_bytes for array in arrays))
         n_landmarks = self._x.n_genes
         for start in range(0, len(self), size):
             stop = min(start + size, len(self))
-            block = np.empty((stop - start, n_landmarks + self._y.n_genes), np.float32)
-            self._x.read_into(block[:, :n_landmarks], start)
-            self._y.read_into(block[:, n_landmarks:], start)
+            block = np.empty((stop - start, sum(array.n_genes for array in arrays)), np.float32)
+            column = 0
+            for array in arrays:
+                array.read_into(block[:, column : column + array.n_genes], start)
+                column += array.n_genes
             landmark, target = self._twins
             distance = np.abs(block[:, landmark] - block[:, n_landmarks + target])
             self._differing |= (distance > _TWIN_TOLERANCE).any(axis=0)
@@ -277,8 +305,8 @@ class _Pair:
 
     def check_standardised(self) -> None:
         """Refuse values that are not standardised. Call it once all blocks are read."""
-        self._x.check_standardised()
-        self._y.check_standardised()
+        for array in (self._x, *self._y):
+            array.check_standardised()
 
     def check_twins(self) -> None:
         """Refuse columns that are not the maps' genes. Call it once all blocks are read.
@@ -291,9 +319,33 @@ class _Pair:
             raise UserError(
                 f"{self._x.path}: of {len(self._differing)} genes that are both landmark and "
                 f"target, {self._differing.sum()} have other values here than in "
-                f"{self._y.path.name}, though RNA-seq measures a gene once. Put both maps in the "
+                f"{self._y_name}, though RNA-seq measures a gene once. Put both maps in the "
                 'order of the columns. If they are, write level = "any".'
             )
+
+
+def _arrays_of_targets(path: Path, targets: pd.DataFrame, largest: float) -> list[_Array]:
+    """Open the file of all targets, or files that hold their columns one after the other.
+
+    Raises:
+        UserError: as for :class:`_Array`, or the files leave columns out, or overlap.
+    """
+    parts = [] if path.exists() else sorted(_parts_of(path))
+    if not parts:
+        return [_Array(path, targets, "target", largest)]
+    column, arrays = 0, []
+    for (start, stop), part in parts:
+        if start != column or stop <= start:
+            break
+        arrays.append(_Array(part, targets[start:stop], "target", largest))
+        column = stop
+    if column != len(targets) or len(arrays) != len(parts):
+        names = ", ".join(part.name for _, part in parts)
+        raise UserError(
+            f"{path.parent}: {names} are not the {len(targets)} columns of {path.name}, each once. "
+            f"The next column is {column}. Put the missing file there, or give {path.name}."
+        )
+    return arrays
 
 
 class _Array:

@@ -7,7 +7,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from genebench._util.files import full_disk
 from genebench.errors import UserError
+from genebench.formats.files import unique_ids
 from genebench.formats.flat import Flat
 
 Orientation = Literal["genes", "profiles"]
@@ -67,8 +68,17 @@ class Piece(NamedTuple):
 BLOCK = 1024
 """Profiles per block unless the caller asks for another number."""
 
-IN_MEMORY_BYTES = 512 << 20
-"""Most bytes held in memory to transpose genes × profiles. More go through a temporary file."""
+IN_MEMORY_BYTES = 64 << 20
+"""Most bytes held in memory to transpose genes × profiles. More go through a temporary file.
+
+A block of the published 22,268 probes has 91 MB in float32.
+"""
+
+MISSING = -666.0
+"""The code of GCTX and GCT for a value that was not measured. No format may hold it as a value."""
+
+_GENES_AT_ONCE = 64
+"""Genes that are transposed at once: a band of a block that fits into a processor's cache."""
 
 _SINGLE_BYTES, _DOUBLE_BYTES = np.dtype(np.float32).itemsize, np.dtype(np.float64).itemsize
 
@@ -80,19 +90,28 @@ class Reader(ABC):
 
     Attributes:
         source: the name of this matrix in messages, usually the file's path.
-        gene_ids: one unique id per gene (or probe), in file order.
+        gene_ids: one id per gene (or probe), in file order. An id may be empty or repeat: only
+            rows that a gene map names must have an id of their own.
         profiles: table of profiles, indexed by unique profile id in file order. Its columns are
             what the file itself says about them (none for most formats).
         transpose_remedy: the sentence that tells a user how to read the columns as genes.
+        id_column: the name of the column of a table that holds the ids, or None.
+        skipped: names of the columns of a table that are neither ids nor values.
+        keeps_missing: True to yield missing values as NaN, instead of refusing them.
+        notes: sentences about what the reader left out of the file.
     """
 
     source: str
     gene_ids: pd.Index
     profiles: pd.DataFrame
+    id_column: str | None = None
+    skipped: tuple[str, ...] = ()
+    keeps_missing: bool = False
     transpose_remedy: str = (
         "This format itself fixes which axis is genes. Convert the file to TSV (genebench data "
         'convert), name that file instead, and write orientation = "profiles".'
     )
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
@@ -104,6 +123,14 @@ class Reader(ABC):
         Raises:
             UserError: a value cannot be read, is missing, NaN or infinite (row and column named).
         """
+
+    def check(self) -> None:
+        """Refuse a matrix that cannot be used as it is oriented. Called once, when it is opened.
+
+        Raises:
+            UserError: profile ids are empty or repeat.
+        """
+        unique_ids(self.source, "profile", self.profiles.index)
 
     def flat(self) -> Flat | None:
         """Return the place of the values in the file, or None to have them read by blocks.
@@ -151,7 +178,9 @@ class Reader(ABC):
         """
         # Inherited, the answer would be about the blocks of another class: a subclass that takes
         # logarithms in its blocks would be read without them, without any error.
-        flat = self.flat() if "flat" in vars(type(self)) else None
+        # Missing values are marked in a block, and a flat file cannot be written to.
+        usable = "flat" in vars(type(self)) and not self.keeps_missing
+        flat = self.flat() if usable else None
         if flat is None:
             with closing(self.read(genes, size)) as blocks:
                 yield _loaded_pieces(blocks)
@@ -173,15 +202,19 @@ class Reader(ABC):
 
             yield pieces()
 
+    def keep_missing(self) -> None:
+        """Yield missing values as NaN from now on, instead of refusing them."""
+        self.keeps_missing = True
+
     def is_sound(self, values: NDArray[np.floating]) -> bool:
         """Return True only if :meth:`check_finite` would refuse none of these values.
 
-        It is a fast test of all genes of a flat matrix. A format that refuses further values,
-        such as a code for "missing", overrides both methods.
+        It is a fast test of all genes of a flat matrix. A format that refuses further values
+        overrides both methods.
         """
         # NaN propagates through min and max, and compares as false: two passes find all faults.
         lowest, highest = values.min(initial=np.inf), values.max(initial=-np.inf)
-        return bool(lowest > -np.inf and highest < np.inf)
+        return bool(lowest > MISSING and highest < np.inf)
 
     def transposed(self) -> Reader:
         """Return a reader of the same file as profiles × genes, if the format allows both.
@@ -193,10 +226,18 @@ class Reader(ABC):
             f"orientation is for TSV, CSV, parquet and feather. {Reader.transpose_remedy}"
         )
 
+    def with_ids(self, kind: str) -> Reader:  # noqa: ARG002  overridden where files have several
+        """Return a reader whose gene ids are of a kind, if the file itself has ids of several.
+
+        Args:
+            kind: ``ensembl``, ``symbol``, ``entrez`` or ``probe``.
+        """
+        return self
+
     def check_finite(
         self, block: NDArray[np.floating], start: int, genes: NDArray[np.intp]
     ) -> None:
-        """Refuse a block of profiles × ``genes`` that holds a NaN or an infinite value.
+        """Refuse a block of profiles × ``genes`` with a NaN, an infinite value or :data:`MISSING`.
 
         Args:
             block: profiles × ``genes``.
@@ -206,7 +247,8 @@ class Reader(ABC):
         Raises:
             UserError: the first such value, with its profile and gene.
         """
-        self.refuse(~np.isfinite(block), block, start, genes)
+        if not Reader.is_sound(self, block):
+            self.refuse(~np.isfinite(block) | (block == MISSING), block, start, genes)
 
     def refuse(
         self,
@@ -215,7 +257,16 @@ class Reader(ABC):
         start: int,
         genes: NDArray[np.intp],
     ) -> None:
-        """Raise UserError for the first value of a block that is marked in ``bad``, if any."""
+        """Raise UserError for the first value of a block that is marked in ``bad``, if any.
+
+        If ``keeps_missing`` is set, those that are finite (codes for "missing") or NaN become NaN
+        in the block, and only infinite ones are refused.
+        """
+        if self.keeps_missing:
+            coded = bad & np.isfinite(block)
+            if coded.any():
+                block[coded] = np.nan
+            bad = bad & np.isinf(block)
         if bad.any():
             row, column = np.argwhere(bad)[0]
             raise self.fault(
@@ -257,15 +308,24 @@ class GeneReader(Reader):
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``."""
         rows, columns = np.unique(genes, return_inverse=True)
+        # The columns of the block that each gene of the spool fills, gene after gene.
+        order = np.argsort(columns, kind="stable")
+        ends = np.searchsorted(columns[order], np.arange(len(rows) + 1))
         # The type is unknown until the first values come, so the room is for the larger one.
         with _spool(len(rows) * len(self.profiles) * _DOUBLE_BYTES) as spool:
             dtype = self._fill(spool, rows, size)
             spool.seek(0)
             for start in range(0, len(self.profiles), size):
                 width = min(size, len(self.profiles) - start)
-                data = spool.read(len(rows) * width * dtype.itemsize)
-                tile = np.frombuffer(data, dtype).reshape(len(rows), width)
-                yield np.ascontiguousarray(tile[columns].T)
+                block = np.empty((width, len(genes)), dtype)
+                # A few genes at a time: reading all of them first would double the memory.
+                for first in range(0, len(rows), _GENES_AT_ONCE):
+                    last = min(first + _GENES_AT_ONCE, len(rows))
+                    data = spool.read((last - first) * width * dtype.itemsize)
+                    tile = np.frombuffer(data, dtype).reshape(last - first, width)
+                    filled = order[ends[first] : ends[last]]
+                    block[:, filled] = tile[columns[filled] - first].T
+                yield block
 
     def _fill(self, spool: IO[bytes], rows: NDArray[np.intp], size: int) -> np.dtype[np.floating]:
         """Write tiles of genes × at most ``size`` profiles, and return the type of the values.
@@ -322,6 +382,28 @@ class Content:
     def shape(self) -> tuple[int, int]:
         """The numbers of profiles and of genes."""
         return len(self.profiles), len(self.genes)
+
+    def checked(self) -> Content:
+        """Return the same content, which raises UserError for a value that no format can hold.
+
+        Such a value is :data:`MISSING`, which readers take for "not measured", or not finite.
+        """
+
+        def blocks() -> Iterator[NDArray[np.floating]]:
+            start = 0
+            for block in self.blocks():
+                bad = ~np.isfinite(block) | (block == MISSING)
+                if bad.any():
+                    row, column = np.argwhere(bad)[0]
+                    raise UserError(
+                        f"profile {self.profiles.index[start + row]!r}, gene "
+                        f"{self.genes.index[column]!r} is {block[row, column]:g}, which files of "
+                        "expression hold for a missing value. Leave that profile or gene out."
+                    )
+                yield block
+                start += len(block)
+
+        return replace(self, blocks=blocks)
 
     def read(self) -> tuple[np.dtype[np.floating], Iterator[NDArray[np.floating]]]:
         """Return the type of the values, float32 or float64, and an iterator of the blocks."""

@@ -1,130 +1,248 @@
-"""Parquet and feather (Arrow IPC) tables, genes × profiles or profiles × genes, through pyarrow."""
+"""Parquet and feather (Arrow IPC) tables, genes × profiles or profiles × genes, through pyarrow.
+
+Both formats store column after column. Some columns of all rows are therefore read at once: whole
+profiles if rows are genes, or whole genes if rows are profiles.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import dropwhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import dataset, ipc, parquet
+from pyarrow import ipc, parquet
 
+from genebench.errors import UserError, unknown
 from genebench.formats.base import BLOCK, Content, GeneReader, Reader, float_type
-from genebench.formats.delimited import annotates_genes
-from genebench.formats.files import as_text, check_size, unique_ids
+from genebench.formats.delimited import annotates_genes, are_row_numbers
+from genebench.formats.files import as_text, check_size, id_index, unique_ids
+from genebench.formats.flat import file_changed, stamp_of
 from genebench.formats.text import by_gene
 
-_TABLE_ROWS = 256
-"""Rows of a table that are unpacked or packed in one call."""
+_TABLE_ROWS, _TABLE_BYTES = 256, 64 << 20
+"""Fewest rows, and fewest bytes of values, that are packed in one call.
 
+Each call makes a part of the file that describes all its columns. Many small parts are slow to
+read.
+"""
+
+_READ_BYTES = 2 << 20
+"""Bytes of values that are unpacked at once. pyarrow takes some six times as much meanwhile."""
 
 _UNSOUND = (pa.ArrowException, OSError, OverflowError, SystemError, ValueError)
 """The exceptions of pyarrow for a damaged file. Names that are no UTF-8 are a ValueError."""
 
+_ID_NAMES = frozenset({"", "id", "ids", "index", "rid", "unnamed: 0"})
+"""Names, in lower case, of columns of whole numbers that hold ids, beside those of annotations."""
 
-class ColumnarReader(GeneReader):
+
+class _Columns(Protocol):
+    """An opened file of columns."""
+
+    schema: Any
+    metadata: Any
+
+    def count_rows(self) -> int:
+        """Return the number of rows, as the file states it."""
+
+    def read(self, names: list[str]) -> Any:
+        """Return a table with at least these columns, all rows."""
+
+
+class ColumnarReader(Reader):
     """A table with one row per gene: an index or column of text with their ids, and numbers.
 
-    The ids are the index that pandas stored, or else the first column of text. Other columns of
-    text are skipped. Leading columns of numbers named like gene annotations are skipped, too.
+    The ids are the index that pandas stored, unless it only numbers the rows, or else the first
+    column of text, or else a column of whole numbers with a name such as ``entrez_id``. Other
+    columns annotate genes if they are named in
+    :data:`~genebench.formats.delimited.ANNOTATIONS` and hold text, or lead the columns of numbers.
+    All others are profiles, which must hold numbers.
+
+    Memory: one block, and some columns of all rows.
+
+    Args:
+        path: the file.
+        id_column: the name of the column of ids, if it is another one.
+        skip_columns: the names of columns that are neither ids nor values.
 
     Raises:
-        UserError: the file is damaged, has no column of ids or of numbers, or ids repeat.
+        UserError: the file is damaged, there is no such column, it has no column of ids or of
+            numbers, or a column holds nothing or what neither values nor a profile table can be.
     """
 
     transpose_remedy = 'Write orientation = "profiles".'
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, id_column: str | None = None, skip_columns: Sequence[str] = ()
+    ) -> None:
         self.source = str(path)
-        kind = "parquet" if path.name.lower().endswith(".parquet") else "feather"
+        self._path, self._stamp = path, stamp_of(path)
+        # That of a parquet file takes 5 kB for each column, so it is parsed and held once.
+        self._metadata: Any = None
+        self._kind = "parquet" if path.name.lower().endswith(".parquet") else "feather"
         try:
-            self._table: Any = dataset.dataset(self.source, format=kind)
-            self._length = self._table.count_rows()
-            names = self._table.schema.names
+            with pa.OSFile(self.source) as stream:
+                file = self._open(stream)
+                self._schema, self._length = file.schema, file.count_rows()
+                self._metadata = file.metadata
+                names = self._schema.names
         except _UNSOUND as error:
             raise self.fault(
-                f"not a sound {kind} file ({error}). Write it again, or give its name the ending "
-                "of its format."
+                f"not a sound {self._kind} file ({error}). Write it again, or give its name the "
+                "ending of its format."
             ) from None
         columns = list(unique_ids(self.source, "column", names))
-        self._id = self._id_column()
-        numeric = [name for name in columns if name != self._id and self._holds(name, _is_number)]
         claimed = self._length * len(columns) * np.dtype(np.float32).itemsize
         check_size(self.source, claimed, path.stat().st_size)
-        self.texts = [name for name in columns if name != self._id and self._holds(name, _is_text)]
+        for name in (*skip_columns, *(() if id_column is None else (id_column,))):
+            if name not in columns:
+                raise self.fault(str(unknown("column", name, columns)))
+        self.id_column = id_column or self._id_column()
+        left_out = {self.id_column, *skip_columns}
+        others = [name for name in columns if name not in left_out]
+        numeric = [name for name in others if _is_number(self._type(name))]
+        # pandas writes such a column first, if a table was read from a file that has one.
+        if numeric and numeric[0] == names[0] and are_row_numbers(self.read_column(names[0])):
+            others.remove(numeric.pop(0))
         # Leading numbers named start, end or length describe genes. Later ones are profiles.
         self.numbers = list(dropwhile(annotates_genes, numeric))
-        self.gene_ids = unique_ids(self.source, "gene", map(str, self._read_column(self._id)))
-        self.profiles = pd.DataFrame(index=unique_ids(self.source, "profile", self.numbers))
+        numbers = set(numeric)
+        self.texts = [name for name in others if name not in numbers]
+        for name in self.texts:
+            if not _is_described(self._type(name)):
+                raise self._no_values(name)
+        if self.texts and not self.numbers:
+            raise self._no_values(self.texts[0])
+        used = {self.id_column, *self.numbers}
+        self.skipped = tuple(name for name in names if name not in used)
+        self.gene_ids = id_index(self.source, "gene", map(str, self.read_column(self.id_column)))
+        self.profiles = pd.DataFrame(index=id_index(self.source, "profile", self.numbers))
 
-    def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
-        """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
-        start = 0
-        for rows in self.rows(self.numbers, _TABLE_ROWS):
-            inside = genes[(genes >= start) & (genes < start + len(rows))]
-            yield rows[inside - start]
-            start += len(rows)
+    def check(self) -> None:
+        """Refuse columns of text that are no annotations of genes: they would be lost profiles."""
+        super().check()
+        for name in self.texts:
+            if not annotates_genes(name):
+                raise self._no_values(name)
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
-        for number, block in enumerate(super().blocks(genes, size)):
-            self.check_finite(block, number * size, genes)
-            yield block
+        n_genes, dtype = len(genes), self.float_type(self.numbers)
+        # More profiles than are asked for are read at once, if they are few: each read has a cost.
+        block, filled = np.empty((min(size, len(self.numbers)), n_genes), dtype), 0
+        start = 0
+        for columns in self.columns(self.numbers):
+            done = 0
+            while done < len(columns):
+                taken = min(len(block) - filled, len(columns) - done)
+                columns[done : done + taken].take(
+                    genes, axis=1, out=block[filled : filled + taken], mode="clip"
+                )
+                filled, done = filled + taken, done + taken
+                if filled == len(block):
+                    self.check_finite(block, start, genes)
+                    yield block
+                    start += len(block)
+                    block = np.empty((min(size, len(self.numbers) - start), n_genes), dtype)
+                    filled = 0
 
     def transposed(self) -> Reader:
         """Return a reader of the same file with one row per profile.
 
-        Its columns of text become columns of the profile table.
+        Its columns of text, truth values and dates become columns of the profile table.
         """
-        columns = {name: self._read_column(name) for name in self.texts}
+        columns = {name: self.read_column(name) for name in self.texts}
         return _TransposedColumns(self, pd.DataFrame(columns, index=self.gene_ids))
 
-    def rows(self, columns: list[str], size: int) -> Iterator[NDArray[np.floating]]:
-        """Yield some columns of numbers, at most ``size`` rows at a time, float32 or float64.
+    def float_type(self, names: Sequence[str]) -> np.dtype[np.floating]:
+        """Return the type that holds some columns of numbers: float32 or float64."""
+        return float_type(*{_number_type(self._type(name)) for name in names})
 
-        A missing value becomes NaN. A column may be named more than once.
+    def columns(self, names: Sequence[str]) -> Iterator[NDArray[np.floating]]:
+        """Yield some columns of numbers × all rows, as many at a time as :data:`_READ_BYTES` hold.
+
+        A missing value becomes NaN.
         """
-        kinds = {self._table.schema.field(name).type.to_pandas_dtype() for name in columns}
-        dtype = float_type(*map(np.dtype, kinds))
-        for batch in self._batches(list(dict.fromkeys(columns)), size):
-            block = np.empty((batch.num_rows, len(columns)), dtype)
-            for position, name in enumerate(columns):
-                block[:, position] = batch.column(name).to_numpy(zero_copy_only=False)
-            yield block
+        dtype = self.float_type(names)
+        step = max(1, _READ_BYTES // max(1, self._length * dtype.itemsize))
+        with self._opened() as file:
+            for start in range(0, len(names), step):
+                some = list(names[start : start + step])
+                table = file.read(some)
+                values = np.empty((len(some), self._length), dtype)
+                for row, name in zip(values, some, strict=True):
+                    row[:] = _numbers(table.column(name))
+                del table
+                # pyarrow asks for room for a whole batch, uses a part of it, and keeps all parts.
+                pa.default_memory_pool().release_unused()
+                yield values
 
-    def _batches(self, columns: list[str], size: int) -> Iterator[Any]:
+    def read_column(self, name: str) -> list[Any]:
+        """Return the values of a column. A missing one becomes the empty text."""
+        with self._opened() as file:
+            values = file.read([name]).column(name).to_pylist()
+        return ["" if value is None else value for value in values]
+
+    def _open(self, stream: Any) -> _Columns:
+        if self._kind == "parquet":
+            return _Parquet(stream, self._metadata)
+        return _Feather(stream)
+
+    @contextmanager
+    def _opened(self) -> Iterator[_Columns]:
+        """Open the file until the context ends.
+
+        Raises:
+            UserError: it cannot be read, is damaged, or has changed since it was first opened.
+        """
         try:
-            for batch in self._table.to_batches(columns=columns, batch_size=size):
-                # pyarrow believes the offsets of texts in a file, and would read beside them.
-                batch.validate(full=True)
-                yield batch
+            if stamp_of(self._path) != self._stamp:
+                raise file_changed(self._path)
+            with pa.OSFile(self.source) as stream:
+                yield self._open(stream)
         except _UNSOUND as error:
             raise self.fault(
                 f"the file cannot be read ({error}). It is damaged or cut short: write it again."
             ) from None
 
-    def _read_column(self, name: str) -> list[Any]:
-        values = [v for batch in self._batches([name], BLOCK) for v in batch.column(0).to_pylist()]
-        return ["" if value is None else value for value in values]
-
     def _id_column(self) -> str:
-        schema = self._table.schema
-        stored = _stored_index(schema)
-        if stored in schema.names:
+        names = [str(name) for name in self._schema.names]
+        stored = _stored_index(self._schema)
+        texts = [name for name in names if _is_text(self._type(name))]
+        numbered = texts and stored in names and stored not in texts
+        if stored in names and not (numbered and are_row_numbers(self.read_column(stored))):
             return stored
-        for name in schema.names:
-            if self._holds(name, _is_text):
-                return str(name)
+        if texts:
+            return texts[0]
+        for name in names:
+            named = name.lower() in _ID_NAMES or annotates_genes(name)
+            if named and pa.types.is_integer(self._type(name)):
+                return name
         raise self.fault(
             "the table has no column of text, so no ids. Write them as its first column."
         )
 
-    def _holds(self, name: str, is_kind: Callable[[Any], bool]) -> bool:
-        return is_kind(self._table.schema.field(name).type)
+    def _type(self, name: str) -> Any:
+        """Return the type of a column. That of its values, if it is categorical."""
+        kind = self._schema.field(name).type
+        return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+    def _no_values(self, name: str) -> UserError:
+        """Return the error for a column that neither holds values nor describes rows."""
+        kind = self._schema.field(name).type
+        if pa.types.is_null(kind):
+            return self.fault(
+                f"column {name!r} holds no value at all (type {kind}). Fill it in, or leave it out."
+            )
+        return self.fault(
+            f"column {name!r} is of type {kind}, not numbers. Store it as numbers, or leave it out."
+        )
 
 
 def _stored_index(schema: Any) -> str:
@@ -136,24 +254,78 @@ def _stored_index(schema: Any) -> str:
     return name if isinstance(name, str) else ""
 
 
-class _TransposedColumns(Reader):
+class _TransposedColumns(GeneReader):
     """A table whose rows are profiles and whose columns of numbers are genes."""
 
     transpose_remedy = 'Write orientation = "genes".'
 
     def __init__(self, table: ColumnarReader, profiles: pd.DataFrame) -> None:
         self.source = table.source
+        self.id_column = table.id_column
+        self.skipped = tuple(name for name in table.skipped if name not in profiles)
         self.gene_ids = pd.Index(table.numbers, dtype="str")
         self.profiles = profiles
         self._table = table
 
+    def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
+        """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
+        yield from self._table.columns(self.gene_ids[genes].tolist())
+
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
-        start = 0
-        for block in self._table.rows(self.gene_ids[genes].tolist(), size):
-            self.check_finite(block, start, genes)
+        for number, block in enumerate(super().blocks(genes, size)):
+            self.check_finite(block, number * size, genes)
             yield block
-            start += len(block)
+
+
+class _Parquet:
+    """An opened parquet file."""
+
+    def __init__(self, stream: Any, metadata: Any) -> None:
+        self._file = parquet.ParquetFile(stream, metadata=metadata)
+        self.schema, self.metadata = self._file.schema_arrow, self._file.metadata
+
+    def count_rows(self) -> int:
+        """Return the number of rows, as the file states it."""
+        return int(self.metadata.num_rows)
+
+    def read(self, names: list[str]) -> Any:
+        """Return a table with at least these columns, all rows.
+
+        pyarrow takes ``a`` for ``a.b``, too, as if that were a part of it.
+        """
+        table = self._file.read(columns=names, use_threads=False).select(names)
+        table.validate(full=True)
+        return table
+
+
+class _Feather:
+    """An opened Arrow IPC file."""
+
+    metadata = None
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.schema = ipc.open_file(stream).schema
+
+    def count_rows(self) -> int:
+        """Return the number of rows, as the file states it."""
+        # Each batch states its own. Numbers are unpacked sooner than texts.
+        names = [name for name in self.schema.names if _is_number(self.schema.field(name).type)]
+        file = self._open((names or self.schema.names)[:1])
+        return sum(file.get_batch(number).num_rows for number in range(file.num_record_batches))
+
+    def read(self, names: list[str]) -> Any:
+        """Return a table with these columns, all rows."""
+        table = self._open(names).read_all().select(names)
+        # pyarrow believes the offsets of texts in a file, and would read beside them.
+        table.validate(full=True)
+        return table
+
+    def _open(self, names: list[str]) -> Any:
+        fields = [self.schema.get_field_index(name) for name in names]
+        options = ipc.IpcReadOptions(included_fields=fields, use_threads=False)
+        return ipc.open_file(self._stream, options=options)
 
 
 def write_parquet(path: Path, content: Content) -> None:
@@ -176,8 +348,9 @@ def _write(path: Path, content: Content, open_writer: Callable[[Any], Any]) -> N
         fields += [(str(name), pa.from_numpy_dtype(dtype)) for name in content.profiles.index]
         schema = pa.schema(fields)
         with open_writer(schema) as writer:
-            for start in range(0, len(content.genes), _TABLE_ROWS):
-                stop = min(start + _TABLE_ROWS, len(content.genes))
+            size = max(_TABLE_ROWS, _TABLE_BYTES // (len(content.profiles) * dtype.itemsize))
+            for start in range(0, len(content.genes), size):
+                stop = min(start + size, len(content.genes))
                 values = np.array([next(rows) for _ in range(start, stop)])
                 described = [pa.array(column[start:stop]) for column in columns.values()]
                 measured = [pa.array(column) for column in np.ascontiguousarray(values.T)]
@@ -185,11 +358,34 @@ def _write(path: Path, content: Content, open_writer: Callable[[Any], Any]) -> N
 
 
 def _is_text(kind: Any) -> bool:
-    # A categorical column of pandas is stored as a dictionary of its texts.
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 def _is_number(kind: Any) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+    types = pa.types
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
+
+
+def _is_described(kind: Any) -> bool:
+    """Return whether values of a type can describe a profile."""
+    types = pa.types
+    return (
+        _is_text(kind) or types.is_boolean(kind) or types.is_date(kind) or types.is_timestamp(kind)
+    )
+
+
+def _number_type(kind: Any) -> np.dtype[Any]:
+    """Return the type of numpy that holds numbers of a type of Arrow."""
+    return np.dtype(np.float64 if pa.types.is_decimal(kind) else kind.to_pandas_dtype())
+
+
+def _numbers(column: Any) -> NDArray[Any]:
+    """Return a column of numbers as an array, with NaN for what is missing."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_decimal(column.type):
+        # The cast to float64 is off in the last digit. The parser of texts rounds correctly.
+        column = column.cast(pa.string()).cast(pa.float64())
+    values: NDArray[Any] = column.to_numpy()
+    return values

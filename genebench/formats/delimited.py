@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat, takewhile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import dropwhile, islice, repeat, takewhile
 from pathlib import Path
 from typing import TextIO
 
 import pandas as pd
 
-from genebench.errors import UserError
+from genebench.errors import UserError, unknown
 from genebench.formats.base import Content, Reader
-from genebench.formats.files import as_text, open_lines, unique_ids
+from genebench.formats.files import as_text, id_index, open_lines, unique_ids, without_packing
+from genebench.formats.spreadsheet import misspelt_number
 from genebench.formats.text import (
     Dialect,
     Header,
@@ -21,6 +23,8 @@ from genebench.formats.text import (
     TransposedText,
     by_gene,
     check_cells,
+    is_finite_number,
+    is_missing,
     open_for_text,
 )
 
@@ -38,37 +42,146 @@ TargetID, Gene_Symbol, Chr and Coord.
 """
 
 
-class DelimitedReader(TextReader):
-    """A TSV or CSV file: a header line, then one gene per line, with its id in the first column.
+_SAMPLE_LINES = 20
+"""Lines after the header that show which columns hold text."""
 
+
+class DelimitedReader(TextReader):
+    """A TSV or CSV file: a header line, then one gene per line.
+
+    Ids are in the first column, or in the first column of text if the first one numbers the rows.
     The next columns are skipped as long as their names are in :data:`ANNOTATIONS` (in any case).
     The first other column and all after it are profiles.
+
+    Args:
+        path: the file.
+        id_column: the name of the column of ids, if it is another one.
+        skip_columns: the names of columns that are neither ids nor profiles.
+
+    Raises:
+        UserError: there is no such column, no profile column, or a line of another width.
     """
 
     transpose_remedy = 'Write orientation = "profiles".'
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, id_column: str | None = None, skip_columns: Sequence[str] = ()
+    ) -> None:
+        self._named = id_column, frozenset(skip_columns)
         super().__init__(path, _dialect(path))
 
     def _read_header(self, lines: Iterator[str]) -> Header:
         names = self._dialect.split(next(lines, ""))
-        first = 1 + sum(1 for _ in takewhile(annotates_genes, names[1:]))
-        if first >= len(names):
+        self._names, numbering = names, None
+        id_name, skipped = self._named
+        for name in [*skipped, *([] if id_name is None else [id_name])]:
+            if name not in names:
+                raise self.fault(f"{unknown('column', name, names)}")
+        if id_name is None:
+            numbering = self._numbering()
+            ids = numbering if numbering is not None else 0
+        else:
+            ids = names.index(id_name)
+        others = (column for column in range(len(names)) if column != ids)
+        columns = [
+            column
+            for column in dropwhile(
+                lambda column: (
+                    annotates_genes(names[column])
+                    or names[column] in skipped
+                    or (numbering is not None and column < numbering)
+                ),
+                others,
+            )
+            if names[column] not in skipped
+        ]
+        if not columns:
             raise self.fault(
                 f"no profile column. The header is {' | '.join(names)[:60]!r}, if its cells are "
                 f"separated by {_spell(self._dialect)}. Save it with this separator, or end its "
                 "name in .tsv for tabs or .csv for commas."
             )
-        ids = unique_ids(self.source, "profile", names[first:])
-        return Header(lines=1, first=first, profiles=pd.DataFrame(index=ids))
+        self.id_column = names[ids]
+        self.skipped = tuple(
+            name for column, name in enumerate(names) if column != ids and column not in columns
+        )
+        index = id_index(self.source, "profile", [names[column] for column in columns])
+        return Header(
+            lines=1,
+            first=columns[0],
+            profiles=pd.DataFrame(index=index),
+            ids=ids,
+            columns=tuple(columns),
+            cells=len(names),
+        )
+
+    def _numbering(self) -> int | None:
+        """Return the first column of text, if the first column only numbers the rows.
+
+        pandas writes such a column unless it is told not to.
+        """
+        with open_lines(self._path) as lines:
+            sample = [self._dialect.split(line) for line in islice(lines, 1, 1 + _SAMPLE_LINES)]
+        texts = [column for column in range(len(self._names)) if _is_text(sample, column)]
+        if not texts or not are_row_numbers(row[0] for row in sample):
+            return None
+        with open_lines(self._path) as lines:
+            next(lines, None)
+            return texts[0] if are_row_numbers(self._dialect.measure(x)[0] for x in lines) else None
+
+    def _remedy_of(self, cell: str) -> str:
+        """Return the remedy for a cell that is no finite number."""
+        if is_missing(cell):
+            return 'Fill it in, or write missing_values = "drop-gene" or "drop-profile".'
+        return "Correct it. If that column holds no values, name it in skip_columns."
 
     def transposed(self) -> Reader:
-        """Return a reader of the same file with one profile per line, its id in column one."""
-        return TransposedText(self)
+        """Return a reader of the same file with one profile per line.
+
+        Columns of text before the first column of numbers become columns of the profile table.
+        """
+        with open_lines(self._path) as lines:
+            sample = [self._dialect.split(line) for line in islice(lines, 1, 1 + _SAMPLE_LINES)]
+        positions = self._header.positions
+        texts = list(takewhile(lambda column: _is_text(sample, column), positions))
+        if not texts:
+            return TransposedText(self)
+        if len(texts) == len(positions):
+            raise self.fault("no column of numbers follows the profiles. Check the separator.")
+        with self.body() as lines:
+            cells = [
+                [cells[column] for column in texts] for cells in map(self._dialect.split, lines)
+            ]
+        names = [self._names[column] for column in texts]
+        table = pd.DataFrame(cells, index=self.gene_ids, columns=names, dtype="str")
+        self._header = replace(
+            self._header,
+            first=int(positions[len(texts)]),
+            profiles=self._header.profiles.iloc[len(texts) :],
+            columns=tuple(positions[len(texts) :].tolist()),
+        )
+        self.profiles = self._header.profiles
+        return TransposedText(self, table)
+
+
+def are_row_numbers(ids: Iterable[object]) -> bool:
+    """Return whether ids are the numbers of the rows, from 0 or from 1."""
+    first = None
+    for number, id_ in enumerate(ids):
+        first = str(id_) if number == 0 else first
+        if first not in {"0", "1"} or str(id_) != str(int(first) + number):
+            return False
+    return first is not None
+
+
+def _is_text(sample: list[list[str]], column: int) -> bool:
+    """Return whether the cells of a column are text, as far as they are there."""
+    cells = [row[column] for row in sample if column < len(row) and not is_missing(row[column])]
+    return bool(cells) and not any(is_finite_number(x) or misspelt_number(x) for x in cells)
 
 
 def read_profiles(path: Path) -> pd.DataFrame:
-    """Read a table about profiles (TSV or CSV, also ``.gz``). Cells stay text, as they are.
+    """Read a table about profiles (TSV or CSV, also packed). Cells stay text, as they are.
 
     Returns:
         Profiles × columns, indexed by the first column.
@@ -131,7 +244,7 @@ def _across(columns: list[list[str]]) -> Iterator[tuple[str, ...]]:
 
 
 def _dialect(path: Path) -> Dialect:
-    is_csv = path.name.lower().removesuffix(".gz").endswith(".csv")
+    is_csv = without_packing(path.name).endswith(".csv")
     return Dialect(separator="," if is_csv else "\t", quotes=True)
 
 

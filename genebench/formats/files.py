@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import difflib
 import gzip
+import importlib
+import io
+import lzma
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -57,28 +61,75 @@ def _near_miss(path: Path) -> str:
     return f"Did you mean {' or '.join(close)}?" if close else "Correct the path."
 
 
+PACKINGS = {
+    "gzip": (b"\x1f\x8b", ".gz", "gunzip -k {}"),
+    "bzip2": (b"BZh", ".bz2", "bunzip2 -k {}"),
+    "xz": (b"\xfd7zXZ\0", ".xz", "unxz -k {}"),
+    "zstd": (b"\x28\xb5\x2f\xfd", ".zst", "zstd -d {}"),
+    "zip": (b"PK\x03\x04", ".zip", "unzip {}"),
+}
+"""Packing → the bytes that it begins with, the end of file names, and the command that unpacks."""
+
+_ZSTD_MODULES = "compression.zstd", "zstandard"
+"""Modules with an ``open``: of Python from 3.14 on, and of the usual package."""
+
+
+def packing_of(path: Path) -> str:
+    """Return the packing of a file by its first bytes, or "" if it is not packed."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    return next((name for name, (magic, *_) in PACKINGS.items() if start.startswith(magic)), "")
+
+
+def without_packing(name: str) -> str:
+    """Return a file name in lower case, without an ending such as ``.gz``."""
+    name = name.lower()
+    endings = (ending for _, ending, _ in PACKINGS.values() if name.endswith(ending))
+    return name.removesuffix(next(endings, ""))
+
+
+def packed_file(path: Path, packing: str, problem: str) -> UserError:
+    """Return the error for a packed file that cannot be read, with the command that unpacks it.
+
+    Args:
+        path: the file.
+        packing: a key of :data:`PACKINGS`.
+        problem: the rest of a sentence that begins with the packing.
+    """
+    _, ending, command = PACKINGS[packing]
+    name = path.name if path.name.lower().endswith(ending) else f"{path.name}{ending}"
+    renamed = "" if name == path.name else f"rename it to {name}, and "
+    return UserError(
+        f"{path}: a file packed with {packing} {problem}. Unpack it: {renamed}run "
+        f"{command.format(name)}"
+    )
+
+
 @contextmanager
 def open_lines(path: Path) -> Iterator[Iterator[str]]:
-    """Open a text file and give its lines, without blank ones. A name in ``.gz`` means gzip.
+    """Open a text file, packed or not, and give its lines, without blank ones.
 
-    Lines may end in LF, CR LF or CR. The line end and a byte order mark are removed.
+    The first bytes decide whether a file is packed. gzip, bzip2 and xz are unpacked, and zstd where
+    a library for it is installed. Lines may end in LF, CR LF or CR. The line end and a byte order
+    mark are removed.
 
     Raises:
-        UserError: unreadable, not UTF-8 text, not gzip, or a gzip file cut short. Faults beyond
-            the first line are raised while reading.
+        UserError: unreadable, not UTF-8 text, packed in another way, or damaged. Faults beyond the
+            first line are raised while reading.
     """
     check_readable(path)
+    packing = packing_of(path)
     try:
-        with _open_text(path) as file:
+        with _open_text(path, packing) as file:
             yield _lines(path, file)
     except EOFError:
-        raise UserError(f"{path}: the gzip file is cut short. Fetch or write it again.") from None
-    except gzip.BadGzipFile as error:
         raise UserError(
-            f"{path}: not a sound gzip file ({error}). Check whether .gz is the right ending."
+            f"{path}: the {packing} file is cut short. Fetch or write it again."
         ) from None
-    except zlib.error as error:
-        raise UserError(f"{path}: the gzip file is damaged ({error}). Fetch it again.") from None
+    except (gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
+        raise UserError(
+            f"{path}: the {packing} file is damaged ({error}). Fetch it again."
+        ) from None
     except csv.Error as error:
         raise UserError(f"{path}: bad quotes: {error}. Quote whole cells, or none.") from None
     except UnicodeDecodeError as error:
@@ -86,12 +137,38 @@ def open_lines(path: Path) -> Iterator[Iterator[str]]:
             f"{path}: not UTF-8 text ({error.reason}). Save it as UTF-8, or give its name the "
             "ending of its format."
         ) from None
+    except OSError as error:
+        # bz2 has no exception of its own for damaged data.
+        if packing != "bzip2" or error.errno is not None:
+            raise
+        raise UserError(f"{path}: the bzip2 file is damaged ({error}). Fetch it again.") from None
 
 
-def _open_text(path: Path) -> TextIO:
-    if path.name.lower().endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig")
-    return path.open(encoding="utf-8-sig")
+def _open_text(path: Path, packing: str) -> TextIO:
+    """Open a file as text, unpacked.
+
+    Raises:
+        UserError: it is packed in a way that cannot be read here.
+    """
+    if packing == "zip":
+        raise packed_file(path, packing, "is not read as it is: it may hold several files")
+    if not packing:
+        return path.open(encoding="utf-8-sig")
+    openers: dict[str, Any] = {"gzip": gzip, "bzip2": bz2, "xz": lzma}
+    opener = openers.get(packing) or _zstd()
+    if opener is None:
+        raise packed_file(path, packing, "needs the package zstandard to be read")
+    return io.TextIOWrapper(opener.open(path, "rb"), encoding="utf-8-sig")
+
+
+def _zstd() -> Any:
+    """Return a module that opens files packed with zstd, or None."""
+    for name in _ZSTD_MODULES:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
 
 
 def _lines(path: Path, file: TextIO) -> Iterator[str]:
@@ -113,28 +190,41 @@ def _lines(path: Path, file: TextIO) -> Iterator[str]:
             yield line.removesuffix("\n")
 
 
-def unique_ids(source: str, kind: str, ids: Iterable[str]) -> pd.Index:
+def id_index(source: str, kind: str, ids: Iterable[str]) -> pd.Index:
     """Return ids as an index of text, unchanged (``NA`` and ``001`` are ids like any other).
 
     Raises:
-        UserError: there is no id, one is empty, or some repeat (the first few are named).
+        UserError: there is no id.
     """
     index = pd.Index(list(ids), dtype="str")
     if index.empty:
         raise UserError(f"{source}: there is no {kind} in it. Check that the file is complete.")
+    return index
+
+
+def unique_ids(source: str, kind: str, ids: Iterable[str]) -> pd.Index:
+    """Return ids as an index of text, unchanged, each of which must be one of its own.
+
+    Raises:
+        UserError: there is no id, one is empty, or some repeat (the first few are named).
+    """
+    index = id_index(source, kind, ids)
     if "" in index:
         raise UserError(
             f"{source}: {kind} number {list(index).index('') + 1} has an empty id. Fill it in."
         )
     repeated = index[index.duplicated()].unique()
     if len(repeated):
-        remedy = "Keep one of each."
-        if len(dates_among(repeated)):
-            remedy = "A spreadsheet such as Excel made dates of symbols. Restore the symbols."
-        raise UserError(
-            f"{source}: {counted(len(repeated), f'repeated {kind} id')}: {some(repeated)}. {remedy}"
-        )
+        raise repeated_ids(source, kind, repeated)
     return index
+
+
+def repeated_ids(source: str, kind: str, ids: pd.Index) -> UserError:
+    """Return the error for ids that occur more than once."""
+    remedy = "Keep one of each."
+    if len(dates_among(ids)):
+        remedy = "A spreadsheet such as Excel made dates of symbols. Restore the symbols."
+    return UserError(f"{source}: {counted(len(ids), f'repeated {kind} id')}: {some(ids)}. {remedy}")
 
 
 def as_text(column: pd.Series[Any]) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from genebench.formats.base import Content
-from genebench.formats.files import as_text, unique_ids
+from genebench.formats.files import as_text, id_index
 from genebench.formats.text import (
     Dialect,
     Header,
@@ -53,7 +53,7 @@ class GctReader(TextReader):
         of_genes, of_profiles = metadata or (1, 0)
         names = next(lines, "").split("\t")
         first = 1 + of_genes
-        ids = unique_ids(self.source, "profile", names[first:])
+        ids = id_index(self.source, "profile", names[first:])
         if profiles != len(ids):
             raise self.fault(
                 f"the header states {profiles} profiles (columns), but names {len(ids)}. Correct "

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from genebench.errors import UserError
 from genebench.formats.base import BLOCK, Reader
-from genebench.formats.files import unique_ids
+from genebench.formats.files import id_index
 from genebench.formats.flat import FLAT_TYPES, Flat
 from genebench.plugins.faults import blamed, plugin_fault
 from genebench.plugins.plugin import Plugin
@@ -28,7 +28,7 @@ class GuardedReader(Reader):
         source: name of the file.
 
     Raises:
-        UserError: the object is no reader, or its ids are no unique texts.
+        UserError: the object is no reader, or it has no ids.
     """
 
     def __init__(self, reader: Any, plugin: Plugin, source: str) -> None:
@@ -41,13 +41,14 @@ class GuardedReader(Reader):
             )
         with blamed(plugin, self._subject):
             self.source = str(reader.source)
-            self.gene_ids = unique_ids(self.source, "gene", map(str, reader.gene_ids))
+            self.gene_ids = id_index(self.source, "gene", map(str, reader.gene_ids))
             table: Any = reader.profiles
             if not isinstance(table, pd.DataFrame) or not table.columns.is_unique:
                 raise self._mistake("has no profiles: a table with columns of different names")
-            ids = unique_ids(self.source, "profile", map(str, table.index))
+            ids = id_index(self.source, "profile", map(str, table.index))
             self.profiles = table.set_axis(ids)
             self.transpose_remedy = str(reader.transpose_remedy)
+            self.notes = tuple(map(str, reader.notes))
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield the blocks of the plugin, each checked: shape, type, finite values."""
@@ -65,6 +66,12 @@ class GuardedReader(Reader):
             yield block
             start += len(block)
 
+    def check(self) -> None:
+        """Refuse profile ids that repeat, and what the plugin itself refuses."""
+        with blamed(self._plugin, self._subject):
+            self._reader.check()
+        super().check()
+
     def flat(self) -> Flat | None:
         """Return the place of the values, if the plugin's class itself declares one."""
         if "flat" not in vars(type(self._reader)):
@@ -77,6 +84,12 @@ class GuardedReader(Reader):
             if not isinstance(flat, Flat) or flat.shape != shape or flat.dtype not in FLAT_TYPES:
                 raise self._mistake(f"has a flat matrix that is no {shape} of float32 or float64")
             return flat
+
+    def keep_missing(self) -> None:
+        """Yield missing values as NaN from now on. The plugin's reader does so, too."""
+        super().keep_missing()
+        with blamed(self._plugin, self._subject):
+            self._reader.keep_missing()
 
     def is_sound(self, values: NDArray[np.floating]) -> bool:
         """Return the plugin's own verdict: it may know codes for "missing"."""
@@ -95,6 +108,11 @@ class GuardedReader(Reader):
         """Return the plugin's reader of profiles × genes, guarded too."""
         with blamed(self._plugin, self._subject):
             return GuardedReader(self._reader.transposed(), self._plugin, self.source)
+
+    def with_ids(self, kind: str) -> Reader:
+        """Return the plugin's reader with ids of a kind, guarded too."""
+        with blamed(self._plugin, self._subject):
+            return GuardedReader(self._reader.with_ids(kind), self._plugin, self.source)
 
     def _check(self, block: Any, n_genes: int, start: int) -> None:
         """Refuse a block that is no array of numbers, or that has too many profiles."""

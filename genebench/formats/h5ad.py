@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from genebench.errors import UserError
+from genebench.errors import UserError, unknown
 from genebench.formats.base import BLOCK, Content, float_type
-from genebench.formats.files import as_text
+from genebench.formats.files import as_text, id_index
 from genebench.formats.flat import Flat
 from genebench.formats.hdf5 import (
     SLAB_PROFILES,
@@ -27,14 +27,16 @@ from genebench.formats.hdf5 import (
     check_space,
     flat_matrix,
     is_plain,
-    read_block,
     write_values,
 )
 
-_ReadBlock = Callable[[int, int, NDArray[np.intp]], NDArray[np.floating]]
-"""A function of the first profile, the one after the last, and the genes."""
-
 _SPARSE = {"csr_matrix": sparse.csr_matrix, "csc_matrix": sparse.csc_matrix}
+_SPARSE_BYTES = 8 << 20
+"""Bytes of the genes of a matrix sparse by columns that are unpacked at once."""
+
+_RAW = "raw/X"
+"""The matrix that was set aside before genes were selected."""
+
 _INDEX = "_index"
 """The attribute that names the column of ids, and the name that anndata itself gives it."""
 
@@ -42,17 +44,27 @@ _INDEX = "_index"
 class H5adReader(Hdf5Reader):
     """An AnnData file. Columns of obs that are text, categories or numbers describe profiles.
 
+    A column of another kind is skipped, with a note.
+
+    Args:
+        path: the file.
+        layer: the matrix to read: the name of a layer, ``raw`` for the matrix and genes that were
+            set aside, or None for X. A path such as ``layers/counts`` is allowed, too.
+
     Raises:
-        UserError: not HDF5, written before anndata 0.7, no X, ids that are not unique UTF-8 text,
-            or an X that is not numeric, not obs × var, or no sound sparse matrix.
+        UserError: not HDF5, written before anndata 0.7, no X or no such layer, ids that are no
+            UTF-8 text, or a matrix that is not numeric, not obs × var, or no sound sparse matrix.
     """
 
     format = "AnnData"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, layer: str | None = None) -> None:
         super().__init__(path)
         with self.open() as file:
-            self.gene_ids = self._read_index(file, "var", "gene")
+            self.matrix = self._choose(file, layer)
+            # The matrix that was set aside has more genes, and a table of its own of them.
+            var = "raw/var" if self.matrix == _RAW else "var"
+            self.gene_ids = self._read_index(file, var, "gene")
             profile_ids = self._read_index(file, "obs", "profile")
             self._check_matrix(file, (len(profile_ids), len(self.gene_ids)))
             self.profiles = self._read_profiles(file["obs"], profile_ids)
@@ -60,34 +72,77 @@ class H5adReader(Hdf5Reader):
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64.
 
-        Memory: one block. An X that is sparse by columns (CSC) is held as a whole, as stored,
-        because each of its profiles is spread over all columns.
+        Memory: one block. A matrix that is sparse by columns (CSC) is read gene after gene, because
+        each of its profiles is spread over all columns.
         """
         with self.open() as file:
-            matrix = file["X"]
-            read = self._dense(matrix) if isinstance(matrix, h5py.Dataset) else self._sparse(matrix)
-            for start in range(0, len(self.profiles), size):
-                block = read(start, min(start + size, len(self.profiles)), genes)
-                self.check_finite(block, start, genes)
-                yield block
+            group = file[self.matrix]
+            encoding = _encoding(group)
+            if encoding == "csr_matrix":
+                yield from self._sparse_rows(group, genes, size)
+                return
+        by_gene = encoding == "csc_matrix"
+        yield from self.blocks_by_gene(genes, size) if by_gene else super().blocks(genes, size)
+
+    def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
+        """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
+        with self.open() as file:
+            group = file[self.matrix]
+            if _encoding(group) != "csc_matrix":
+                yield from super().gene_blocks(genes)
+                return
+            bounds = self._bounds(group)
+            step = max(1, _SPARSE_BYTES // (len(self.profiles) * np.dtype(np.float64).itemsize))
+            for start in np.unique(genes // step) * step:
+                columns = self._part(group, bounds[start : start + step + 1])
+                inside = genes[(genes >= start) & (genes < start + step)] - start
+                yield _values(columns, inside).T
 
     def flat(self) -> Flat | None:
-        """Return the place of X in the file, if it is dense and stored without chunks."""
+        """Return the place of the matrix in the file, if it is dense and stored without chunks."""
         with self.open() as file:
-            matrix = file["X"]
+            matrix = file[self.matrix]
             return flat_matrix(matrix) if isinstance(matrix, h5py.Dataset) else None
 
-    def _dense(self, matrix: h5py.Dataset) -> _ReadBlock:
-        return lambda start, stop, genes: read_block(matrix, start, stop, genes, SLAB_PROFILES)
+    def _sparse_rows(
+        self, group: h5py.Group, genes: NDArray[np.intp], size: int
+    ) -> Iterator[NDArray[np.floating]]:
+        """Yield blocks of a matrix that is sparse by rows, a few of which are unpacked at once."""
+        bounds, dtype = self._bounds(group), float_type(group["data"].dtype)
+        for start in range(0, len(self.profiles), size):
+            block = np.empty((min(size, len(self.profiles) - start), len(genes)), dtype)
+            for first in range(0, len(block), SLAB_PROFILES):
+                rows = block[first : first + SLAB_PROFILES]
+                place = start + first
+                rows[:] = _values(self._part(group, bounds[place : place + len(rows) + 1]), genes)
+            self.check_finite(block, start, genes)
+            yield block
 
-    def _sparse(self, group: h5py.Group) -> _ReadBlock:
-        bounds = self._bounds(group)
-        if _encoding(group) == "csc_matrix":
-            whole = self._part(group, bounds).tocsr()
-            return lambda start, stop, genes: _values(whole[start:stop], genes)
-        return lambda start, stop, genes: _values(
-            self._part(group, bounds[start : stop + 1]), genes
-        )
+    def _choose(self, file: h5py.File, layer: str | None) -> str:
+        """Return the path of the matrix to read.
+
+        Raises:
+            UserError: there is no such layer, or it is unclear which of two is meant.
+        """
+        layers = file.get("layers")
+        places = [f"layers/{name}" for name in layers] if isinstance(layers, h5py.Group) else []
+        places += [_RAW] if isinstance(file.get("raw"), h5py.Group) and _RAW in file else []
+        if layer is None:
+            absent = "X" not in file or _encoding(file["X"]) == "null"
+            if absent and places:
+                choice = " or ".join(f'layer = "{_short(place)}"' for place in places[:3])
+                raise self.fault(f"it has no X. Choose another matrix: {choice}.")
+            return "X"
+        if layer == "X":
+            return "X"
+        fitting = [place for place in places if layer in (place, _short(place))]
+        if len(fitting) > 1:
+            raise self.fault(
+                f"layer {layer!r} may be {' or '.join(fitting)}. Write one of these instead."
+            )
+        if not fitting:
+            raise self.fault(str(unknown("layer", layer, ["X", *map(_short, places)])))
+        return fitting[0]
 
     def _bounds(self, group: h5py.Group) -> NDArray[np.int64]:
         """Return where each row (or column) of a sparse matrix begins and ends in its data."""
@@ -114,7 +169,9 @@ class H5adReader(Hdf5Reader):
         return _SPARSE[kind]((values, indices, bounds - bounds[0]), shape=tuple(shape))
 
     def _unsound(self, problem: str) -> UserError:
-        return self.fault(f"X is no sound sparse matrix: {problem}. Write the file again.")
+        return self.fault(
+            f"{self.matrix} is no sound sparse matrix: {problem}. Write the file again."
+        )
 
     def _read_index(self, file: h5py.File, axis: str, kind: str) -> pd.Index:
         group = file.get(axis)
@@ -129,10 +186,19 @@ class H5adReader(Hdf5Reader):
         name = group.attrs.get(_INDEX, _INDEX)
         if not isinstance(name, str):
             raise self.fault(f"/{axis} has no index of ids. Write the file again with anndata.")
+        if isinstance(group.get(name), h5py.Group):
+            ids = self._column(group[name])
+            if ids is None or ids.ndim != 1:
+                raise self.fault(
+                    f"/{axis}/{name} is stored as {_encoding(group[name])}, not as text. Write ids "
+                    "as text."
+                )
+            # A missing id is an empty one.
+            return id_index(self.source, kind, ["" if id_ is None else str(id_) for id_ in ids])
         return self.read_ids(self.dataset(group, name), kind)
 
     def _check_matrix(self, file: h5py.File, shape: tuple[int, int]) -> None:
-        matrix = file.get("X")
+        matrix = file.get(self.matrix)
         if isinstance(matrix, h5py.Group) and _encoding(matrix) in _SPARSE:
             claimed, values = tuple(matrix.attrs.get("shape", ())), self.dataset(matrix, "data")
             parts = [self.dataset(matrix, name) for name in ("indptr", "indices")]
@@ -142,49 +208,62 @@ class H5adReader(Hdf5Reader):
             if claimed == shape and parts[0].shape != (length,):
                 raise self._unsound("its indptr does not fit its shape")
         else:
-            values = self.dataset(file, "X")
+            values = self.dataset(file, self.matrix)
             claimed = values.shape
         if values.dtype.kind not in "fiu":
             raise self.fault(
-                f"X holds {values.dtype}, not numbers. Write it as float32 or float64."
+                f"{self.matrix} holds {values.dtype}, not numbers. Write it as float32 or float64."
             )
         if claimed != shape:
             raise self.fault(
-                f"X has shape {claimed}, the ids name {shape[0]} profiles (obs) × {shape[1]} "
-                "genes (var). Write the file again."
+                f"{self.matrix} has shape {claimed}, the ids name {shape[0]} profiles (obs) × "
+                f"{shape[1]} genes (var). Write the file again."
             )
 
     def _read_profiles(self, obs: h5py.Group, ids: pd.Index) -> pd.DataFrame:
         index = obs.attrs.get(_INDEX, _INDEX)
         # anndata 0.7 keeps the categories of all columns in a group of this name.
         names = [name for name in obs if name not in (index, "__categories")]
-        columns = {name: self._column(obs[name]) for name in sorted(names, key=_column_order(obs))}
-        fitting = {
-            name: column
-            for name, column in columns.items()
-            if column is not None and column.shape == (len(ids),)
-        }
-        return pd.DataFrame(fitting, index=ids)
+        columns, others = {}, []
+        for name in sorted(names, key=_column_order(obs)):
+            column = self._column(obs[name])
+            if column is None or column.shape != (len(ids),):
+                others.append(name)
+            else:
+                columns[name] = column
+        self.note_skipped(others)
+        return pd.DataFrame(columns, index=ids)
 
     def _column(self, item: Any) -> NDArray[Any] | None:
         """Return a column of obs or var, or None if it is neither text nor numbers."""
-        if isinstance(item, h5py.Dataset) and is_plain(item):
+        if isinstance(item, h5py.Dataset):
+            if not is_plain(item):
+                return None
             self.check_stored_here(item)
             if "categories" in item.attrs:  # anndata 0.7
                 return self._categories(item, item.file[item.attrs["categories"]])
             return self.read_column(item)
-        if isinstance(item, h5py.Group) and _encoding(item) == "categorical":
-            return self._categories(self.dataset(item, "codes"), self.dataset(item, "categories"))
-        if isinstance(item, h5py.Group) and str(_encoding(item)).startswith("nullable-"):
-            values = self.read_column(self.dataset(item, "values")).astype(object)
-            values[self.dataset(item, "mask")[:].astype(bool)] = None
-            return values
-        return None
+        match _encoding(item):
+            case "categorical":
+                codes, categories = self.dataset(item, "codes"), item.get("categories")
+                # Categories are a list of texts, or have missing values of their own.
+                return None if categories is None else self._categories(codes, categories)
+            case "nullable-integer" | "nullable-boolean" | "nullable-string-array":
+                values = self.read_column(self.dataset(item, "values")).astype(object)
+                mask = self.dataset(item, "mask")[:].astype(bool)
+                if mask.shape != values.shape:
+                    raise self.fault(f"{item.name} has a mask of another length. Write it again.")
+                values[mask] = None
+                return values
+            case _:
+                return None
 
-    def _categories(self, codes: h5py.Dataset, categories: h5py.Dataset) -> NDArray[Any]:
-        self.check_stored_here(categories)
+    def _categories(self, codes: h5py.Dataset, categories: Any) -> NDArray[Any] | None:
+        names = self._column(categories)
+        if names is None:
+            return None
         # Code -1 means missing: as an index it picks the None at the end.
-        values = [*self.read_column(categories).tolist(), None]
+        values = [*names.tolist(), None]
         numbers = codes[:]
         if numbers.size and not (numbers.min() >= -1 and numbers.max() < len(values) - 1):
             raise self.fault(
@@ -203,6 +282,11 @@ def _column_order(group: h5py.Group) -> Callable[[str], int]:
     """Return a sort key that puts columns in the order that their table states."""
     stated = [str(name) for name in group.attrs.get("column-order", ())]
     return lambda name: stated.index(name) if name in stated else len(stated)
+
+
+def _short(place: str) -> str:
+    """Return the name of a matrix as users know it."""
+    return "raw" if place == _RAW else place.removeprefix("layers/")
 
 
 def _values(rows: Any, genes: NDArray[np.intp]) -> NDArray[np.floating]:

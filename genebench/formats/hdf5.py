@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,9 +14,9 @@ import pandas as pd
 from h5py.h5t import check_string_dtype
 from numpy.typing import NDArray
 
-from genebench.errors import UserError
-from genebench.formats.base import Content, Reader, float_type
-from genebench.formats.files import as_text, unique_ids
+from genebench.errors import UserError, counted, some
+from genebench.formats.base import BLOCK, IN_MEMORY_BYTES, Content, GeneReader, float_type
+from genebench.formats.files import as_text, id_index
 from genebench.formats.flat import FLAT_TYPES, FileStamp, Flat, file_changed, stamp_of
 
 SLAB_PROFILES = 64
@@ -25,6 +25,9 @@ SLAB_PROFILES = 64
 HDF5 picks scattered columns far too slowly, so whole rows are read and numpy picks the genes. 64
 rows of the published 22,268 probes are 6 MB in float32.
 """
+
+BAND_BYTES = IN_MEMORY_BYTES
+"""Most bytes of one band of chunks (a chunk's profiles × all genes) that is held in memory."""
 
 _LARGEST_DEFLATE_RATIO = 2000
 """Deflate shrinks data at most some 1000-fold. A file that claims more is not sound."""
@@ -37,14 +40,20 @@ _COLUMN_BYTES, _CELL_BYTES = 1024, 64
 """Upper bounds of what HDF5 adds to the data: per file, in proportion, per column, per cell."""
 
 
-class Hdf5Reader(Reader):
+class Hdf5Reader(GeneReader):
     """A matrix in an HDF5 file, open only while it is read.
+
+    The matrix is read profile after profile. If its chunks span so many profiles that one band of
+    chunks would not fit in memory, it is read gene after gene instead. Either way each chunk is
+    unpacked once.
 
     Attributes:
         format: the name of the format in messages.
+        matrix: the path of the matrix in the file.
     """
 
     format: ClassVar[str]
+    matrix: str
 
     def __init__(self, path: Path) -> None:
         self.source = str(path)
@@ -69,6 +78,52 @@ class Hdf5Reader(Reader):
                 f"{self._not_this_format}: HDF5 cannot read it ({error}). Check "
                 "whether it is damaged or cut short."
             ) from None
+
+    def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
+        """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64.
+
+        Memory: one block, and :data:`SLAB_PROFILES` profiles of all genes, or one band of chunks
+        if that is more. A band beyond :data:`BAND_BYTES` is avoided: the memory is then that of a
+        :class:`GeneReader`, and one column of chunks.
+        """
+        with self.open() as file:
+            matrix = file[self.matrix]
+            chunk, width = _chunks(matrix)
+            band = chunk * matrix.shape[1] * float_type(matrix.dtype).itemsize
+            # Reading by gene holds a column of chunks: only done if that is less than a band.
+            if band <= BAND_BYTES or chunk * matrix.shape[1] <= width * matrix.shape[0]:
+                yield from self._by_profile(matrix, genes, size, chunk)
+                return
+        yield from self.blocks_by_gene(genes, size)
+
+    def blocks_by_gene(self, genes: NDArray[np.intp], size: int) -> Iterator[NDArray[np.floating]]:
+        """Yield the same as :meth:`blocks`, of a matrix that is read gene after gene."""
+        for number, block in enumerate(GeneReader.blocks(self, genes, size)):
+            self.check_finite(block, number * size, genes)
+            yield block
+
+    def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
+        """Yield the values of some genes (ascending positions) × all profiles, chunk by chunk."""
+        with self.open() as file:
+            matrix = file[self.matrix]
+            _, width = _chunks(matrix)
+            for start in np.unique(genes // width) * width:
+                stop = min(start + width, matrix.shape[1])
+                values = np.empty((matrix.shape[0], stop - start), float_type(matrix.dtype))
+                matrix.read_direct(values, np.s_[:, start:stop])
+                yield values[:, genes[(genes >= start) & (genes < stop)] - start].T
+
+    def _by_profile(
+        self, matrix: h5py.Dataset, genes: NDArray[np.intp], size: int, chunk: int
+    ) -> Iterator[NDArray[np.floating]]:
+        # Both are whole numbers of chunks, so that no chunk is unpacked twice.
+        slab = -(-SLAB_PROFILES // chunk) * chunk
+        step = max(chunk, size - size % chunk)
+        for start in range(0, len(self.profiles), step):
+            stop = min(start + step, len(self.profiles))
+            rows = read_block(matrix, start, stop, genes, slab)
+            self.check_finite(rows, start, genes)
+            yield from (rows[first : first + size] for first in range(0, len(rows), size))
 
     def dataset(self, group: h5py.Group, name: str) -> Any:
         """Return the dataset of that name.
@@ -101,14 +156,14 @@ class Hdf5Reader(Reader):
             )
 
     def read_ids(self, dataset: Any, kind: str) -> pd.Index:
-        """Return a dataset of text or whole numbers as unique ids."""
+        """Return a dataset of text or whole numbers as ids."""
         if dataset.ndim != 1:
             raise self.fault(
                 f"{dataset.name} has {dataset.ndim} dimensions, not 1. Write it as a list."
             )
         if not (is_text(dataset) or dataset.dtype.kind in "iu"):
             raise self.fault(f"{dataset.name} holds {dataset.dtype}, not text. Write ids as text.")
-        return unique_ids(self.source, kind, map(str, self.read_column(dataset)))
+        return id_index(self.source, kind, map(str, self.read_column(dataset)))
 
     def read_column(self, dataset: Any) -> NDArray[Any]:
         """Return a dataset as an array of text or of numbers."""
@@ -121,10 +176,24 @@ class Hdf5Reader(Reader):
                 f"{dataset.name} is not UTF-8 text ({error.reason}). Write it as UTF-8."
             ) from None
 
+    def note_skipped(self, names: Sequence[str]) -> None:
+        """Note that columns about profiles cannot be read."""
+        if names:
+            skipped = f"{counted(len(names), 'column')} about profiles skipped"
+            self.notes += (f"{skipped}, of a kind that is not read: {some(names)}",)
+
     @property
     def _not_this_format(self) -> str:
         article = "an" if self.format[0] in "AEIOU" else "a"
         return f"not {article} {self.format} file"
+
+
+def _chunks(matrix: h5py.Dataset) -> tuple[int, int]:
+    """Return the profiles and genes of a chunk.
+
+    A matrix without chunks can be read value by value, like chunks of 1 × 1.
+    """
+    return matrix.chunks or (1, 1)
 
 
 def is_text(dataset: Any) -> bool:

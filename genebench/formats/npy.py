@@ -21,9 +21,10 @@ import pandas as pd
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from genebench._util.npy import forget_pages
 from genebench.errors import UserError
 from genebench.formats.base import BLOCK, Content, GeneReader, Reader, float_type
-from genebench.formats.files import check_size, open_lines, unique_ids
+from genebench.formats.files import check_size, id_index, open_lines
 from genebench.formats.flat import FLAT_TYPES, Flat, stamp_of
 
 # Version 3.0 differs only in the names of fields, and arrays with fields are no plain arrays.
@@ -32,8 +33,8 @@ _HEADERS = {
     (2, 0): npy_format.read_array_header_2_0,
 }
 _AXES = ("genes", "profiles")
-_GENES_AT_ONCE = 64
-"""Rows of an ``.npz`` that are unpacked at once if they are genes, each of all profiles."""
+_ROWS_AT_ONCE = 64
+"""Rows of a file that are read at once."""
 
 _UNSOUND = (
     *(EOFError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError),
@@ -49,8 +50,8 @@ class NpyReader(Reader):
     """A ``.npy`` file, memory-mapped, with its two lists of ids.
 
     Raises:
-        UserError: not a ``.npy`` file of real numbers, cut short, a list is missing or not unique
-            UTF-8 text, or the lists do not fit the shape in exactly one way.
+        UserError: not a ``.npy`` file of real numbers, cut short, a list is missing or not UTF-8
+            text, or the lists do not fit the shape in exactly one way.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,7 +70,19 @@ class NpyReader(Reader):
         dtype = float_type(self._matrix.dtype)
         for start in range(0, len(self.profiles), size):
             # Rows are sliced before genes are picked: that reads one block of the file, not all.
-            block = np.array(self._matrix[start : start + size][:, genes], dtype, order="C")
+            rows = self._matrix[start : start + size]
+            block = np.empty((len(rows), len(genes)), dtype)
+            # A few rows of the file at a time, so that not all of its pages count as memory in use.
+            if self._matrix.flags.c_contiguous:
+                for first in range(0, len(rows), _ROWS_AT_ONCE):
+                    band = slice(first, first + _ROWS_AT_ONCE)
+                    block[band] = rows[band, genes]
+                    forget_pages(self._matrix)
+            else:
+                for first in range(0, len(genes), _ROWS_AT_ONCE):
+                    band = slice(first, first + _ROWS_AT_ONCE)
+                    block[:, band] = rows[:, genes[band]]
+                    forget_pages(self._matrix)
             self.check_finite(block, start, genes)
             yield block
 
@@ -83,7 +96,7 @@ class NpyReader(Reader):
     def _read_ids(self, path: Path, axis: str) -> pd.Index:
         ids = id_list(path, axis)
         with open_lines(ids) as lines:
-            return unique_ids(str(ids), axis.removesuffix("s"), lines)
+            return id_index(str(ids), axis.removesuffix("s"), lines)
 
 
 class NpzReader(GeneReader):
@@ -101,37 +114,51 @@ class NpzReader(GeneReader):
         ids = {axis: self._read_ids(axis) for axis in _AXES}
         self.gene_ids = ids["genes"]
         self.profiles = pd.DataFrame(index=ids["profiles"])
-        with self._member("matrix") as (_, shape, dtype):
+        with self._member("matrix") as (_, shape, in_columns, dtype):
             _check_numbers(self.source, dtype)
-            self._genes_first = _genes_first(self, shape)
+            # A matrix stored column by column is read as its transpose, stored row by row.
+            self._genes_first = _genes_first(self, shape) != in_columns
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
-        if self._genes_first:
-            blocks = super().blocks(genes, size)
-        else:
-            blocks = (rows[:, genes] for _, rows in self._rows(size))
-        for number, block in enumerate(blocks):
+        blocks = super().blocks if self._genes_first else self._profile_blocks
+        for number, block in enumerate(blocks(genes, size)):
             self.check_finite(block, number * size, genes)
             yield block
 
     def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
         """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
-        for start, rows in self._rows(_GENES_AT_ONCE):
+        for start, rows in self._rows():
             inside = genes[(genes >= start) & (genes < start + len(rows))]
             yield rows[inside - start]
 
-    def _rows(self, size: int) -> Iterator[tuple[int, NDArray[np.floating]]]:
-        """Yield blocks of rows of the matrix, each with the position of its first row."""
-        with self._member("matrix") as (stream, (n_rows, width), dtype):
-            for start in range(0, n_rows, size):
-                number = min(size, n_rows - start)
+    def _profile_blocks(self, genes: NDArray[np.intp], size: int) -> Iterator[NDArray[np.floating]]:
+        """Yield blocks of a matrix that is stored profile after profile."""
+        done = 0
+        block = np.empty((0, len(genes)))
+        for start, rows in self._rows():
+            for row, values in enumerate(rows, start):
+                if row == done:
+                    if row:
+                        yield block
+                    n_profiles = min(size, len(self.profiles) - row)
+                    block = np.empty((n_profiles, len(genes)), rows.dtype)
+                    done += n_profiles
+                values.take(genes, out=block[row - done], mode="clip")
+        yield block
+
+    def _rows(self) -> Iterator[tuple[int, NDArray[np.floating]]]:
+        """Yield a few rows at a time as they are stored, and the position of the first of them."""
+        with self._member("matrix") as (stream, shape, in_columns, dtype):
+            n_rows, width = reversed(shape) if in_columns else shape
+            for start in range(0, n_rows, _ROWS_AT_ONCE):
+                number = min(_ROWS_AT_ONCE, n_rows - start)
                 data = stream.read(number * width * dtype.itemsize)
                 rows = np.frombuffer(data, dtype).reshape(number, width)
                 yield start, rows.astype(float_type(dtype), copy=False)
 
     def _read_ids(self, axis: str) -> pd.Index:
-        with self._member(axis) as (stream, shape, dtype):
+        with self._member(axis) as (stream, shape, _, dtype):
             if len(shape) != 1 or dtype.kind not in "USiu":
                 raise self.fault(
                     f"{axis} is no list of ids: it has shape {shape} and holds {dtype}. Save it "
@@ -144,21 +171,23 @@ class NpzReader(GeneReader):
             raise self.fault(
                 f"{axis} are not UTF-8 text ({error.reason}). Save them as text."
             ) from None
-        return unique_ids(self.source, axis.removesuffix("s"), words)
+        return id_index(self.source, axis.removesuffix("s"), words)
 
     @contextmanager
-    def _member(self, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[Any]]]:
-        """Open an array of the file: give its values as a stream, its shape and its type."""
+    def _member(
+        self, name: str
+    ) -> Iterator[tuple[IO[bytes], tuple[int, ...], bool, np.dtype[Any]]]:
+        """Open an array of the file.
+
+        Yields:
+            Its values as a stream, its shape, True if it is stored column by column, and its type.
+        """
         try:
             with zipfile.ZipFile(self._path) as archive:
                 info = archive.getinfo(f"{name}.npy")
                 check_size(f"{self.source}: {name}", info.file_size, info.compress_size)
                 with archive.open(info) as stream:
-                    shape, in_columns, dtype = _read_header(stream, info.file_size)
-                    # A stream cannot be read in another order than it was written.
-                    if in_columns and len(shape) > 1:
-                        raise ValueError(f"{name} is stored column by column, not in C order")
-                    yield stream, shape, dtype
+                    yield stream, *_read_header(stream, info.file_size)
         except KeyError:
             raise self.fault(
                 f"it has no array {name!r}. Save matrix, genes and profiles in it."

@@ -1,20 +1,27 @@
-"""Opening and writing of expression files, in the format that the end of the file name states."""
+"""Opening and writing of expression files. Content or the end of the name states the format."""
 
 from __future__ import annotations
 
 import glob
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from genebench._util.files import full_disk, sweep, user_errors
+from genebench._util.files import LOCK_FILE, full_disk, sweep, temporary_folder, user_errors
 from genebench.errors import UserError, missing_library, some
 from genebench.formats.base import Content, Orientation, Reader
 from genebench.formats.delimited import write_profiles
-from genebench.formats.files import as_text, check_readable
+from genebench.formats.files import (
+    as_text,
+    check_readable,
+    packed_file,
+    packing_of,
+    without_packing,
+)
 from genebench.formats.guarded import GuardedReader
+from genebench.formats.heads import head_of, refuse_unread
 from genebench.formats.text import check_cells
 from genebench.hookspecs import PROJECT
 from genebench.plugins.discovery import load_code
@@ -24,35 +31,68 @@ from genebench.specs import FormatSpec
 
 _OTHER_FOLDER = "Write to another folder."
 
+_SPREADSHEETS = ".xlsx", ".xls", ".xlsm", ".ods"
+
 
 def format_of(path: Path) -> FormatSpec:
-    """Return the format whose suffix ends the file's name. The longest suffix decides.
+    """Return the format that recognises the file's content, or else whose suffix ends its name.
+
+    Of several suffixes the longest decides.
 
     Raises:
-        UserError: no format has such a suffix.
+        UserError: no format has such a suffix, or the file is of a kind that is not read.
     """
-    return _suffixes()[_suffix_of(path)]
+    return _recognised(path) or _suffixes()[_suffix_of(path)]
 
 
-def open_reader(path: Path, orientation: Orientation = "genes") -> Reader:
+def open_reader(
+    path: Path,
+    orientation: Orientation = "genes",
+    *,
+    keep_missing: bool = False,
+    **options: object,
+) -> Reader:
     """Open a matrix of expression.
 
     Args:
-        path: the file. The end of its name states its format.
+        path: the file, or a folder with ``matrix.mtx`` as 10x Genomics lays it out.
         orientation: the meaning of the rows of a table.
+        keep_missing: True to have missing values as NaN, instead of refusing them.
+        options: ``id_column``, ``skip_columns`` or ``layer``, for readers that take them.
 
     Raises:
         UserError: the file is missing, unreadable, empty, damaged or of no known format, a
-            library is missing, or ``orientation`` does not apply to the format.
+            library is missing, or ``orientation`` or an option does not apply to the format.
     """
+    path = matrix_of(path)
     check_readable(path)
     spec = format_of(path)
     plugin = registry().formats.plugins[spec.name]
+    is_ours = plugin.distribution == PROJECT
+    if is_ours:
+        _check_unpacked(path, spec)
     with blamed(plugin, f"{path}: the reader"):
-        reader: Reader = _load(path, spec, spec.reader)(path)
-    if plugin.distribution != PROJECT:
+        read = _load(path, spec, spec.reader)
+        _check_options(path, spec, read, options)
+        reader: Reader = read(path, **options)
+    if not is_ours:
         reader = GuardedReader(reader, plugin, str(path))
-    return reader.transposed() if orientation == "profiles" else reader
+    reader = reader.transposed() if orientation == "profiles" else reader
+    reader.check()
+    if keep_missing:
+        reader.keep_missing()
+    return reader
+
+
+def _check_options(path: Path, spec: FormatSpec, read: Any, options: Mapping[str, object]) -> None:
+    """Refuse options that the reader of a format does not take."""
+    taken = inspect.signature(read).parameters
+    for option in options:
+        if option not in taken:
+            raise UserError(
+                f"{path}: {option} does not apply to {spec.name} files. Remove it, or convert the "
+                "file to a format that takes it."
+            )
 
 
 def write_matrix(path: Path, content: Content) -> list[Path]:
@@ -84,17 +124,18 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
         for column in (table.index.to_series(), *(table[name] for name in table)):
             check_cells(path, as_text(column), "\0")
     with user_errors(path.parent, _OTHER_FOLDER), _staging(path) as folder:
-        staged = Path(folder) / path.name
+        staged = folder / path.name
         with _final_names(path, staged):
             # Within, so that a full disk is no fault of a plugin.
             with blamed(plugin, f"{path}: the writer"), full_disk(path.parent, _OTHER_FOLDER):
-                write(staged, content)
+                write(staged, content.checked())
             if not staged.is_file():
                 raise plugin_fault(plugin, f"{path}: the writer", "wrote no such file")
             reader = open_reader(staged)
         _check_ids(path, reader, content)
         _write_remaining_columns(staged, reader, content)
-        written = sorted(Path(folder).iterdir(), key=lambda file: (file == staged, file.name))
+        written = [file for file in sorted(folder.iterdir()) if file.name != LOCK_FILE]
+        written.sort(key=lambda file: file == staged)
         final = [path.with_name(file.name) for file in written]
         # Writing took a while: another process may have made a file of that name meanwhile.
         for file in final:
@@ -104,13 +145,13 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
     return final
 
 
-def _staging(path: Path) -> tempfile.TemporaryDirectory[str]:
-    """Return a temporary folder beside a file, and remove old ones that killed processes left.
+def _staging(path: Path) -> AbstractContextManager[Path]:
+    """Return a temporary folder beside a file, and remove those that killed processes left.
 
     The folder is on the same disk as the file, so that renaming is atomic.
     """
     sweep(path.parent, f".{glob.escape(path.name)}.*.tmp")
-    return tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    return temporary_folder(path.parent, f".{path.name}.")
 
 
 @contextmanager
@@ -163,17 +204,72 @@ def check_absent(path: Path) -> None:
         raise UserError(f"{path}: there is no folder {path.parent}. Create it, or choose another.")
 
 
+def _check_unpacked(path: Path, spec: FormatSpec) -> None:
+    """Refuse a packed file of a format that needs to be read in another order than its own."""
+    packing = packing_of(path)
+    if not packing or _is_stream(spec) or (spec.name == "npz" and packing == "zip"):
+        return
+    raise packed_file(path, packing, f"cannot be read as {spec.name}, which is not read in order")
+
+
+def _is_stream(spec: FormatSpec) -> bool:
+    """Return whether files of a format are read from begin to end, and so while unpacked."""
+    # Formats without suffixes are text that is recognised by its content.
+    return not spec.suffixes or any(suffix.endswith(".gz") for suffix in spec.suffixes)
+
+
+def matrix_of(path: Path) -> Path:
+    """Return the matrix in a folder of 10x Genomics, and any other path unchanged."""
+    with suppress(OSError, ValueError):  # a path that no file can have: opening it reports that
+        for name in ("matrix.mtx.gz", "matrix.mtx"):
+            if path.is_dir() and (path / name).is_file():
+                return path / name
+    return path
+
+
+def _recognised(path: Path) -> FormatSpec | None:
+    """Return the format that recognises a file's content, or None.
+
+    A format is asked if one of its suffixes ends the file's name, or if no known suffix does.
+    """
+    try:
+        head = head_of(path) if path.is_file() else None
+    except (OSError, ValueError):  # opening the file reports it
+        head = None
+    if head is None:
+        return None
+    name = path.name.lower()
+    refuse_unread(path, head)
+    known = name.endswith(tuple(_suffixes()))
+    for spec in registry().formats.specs.values():
+        if spec.recognise and (name.endswith(spec.suffixes) or not known):
+            with blamed(registry().formats.plugins[spec.name], f"{path}: the recogniser"):
+                if _load(path, spec, spec.recognise)(head):
+                    return spec
+    return None
+
+
 def _suffixes() -> dict[str, FormatSpec]:
+    """Return suffix → the format that it alone decides on."""
     formats = registry().formats.specs.values()
-    return {suffix: spec for spec in formats for suffix in spec.suffixes}
+    return {suffix: spec for spec in formats if not spec.recognise for suffix in spec.suffixes}
 
 
 def _suffix_of(path: Path) -> str:
     suffixes = _suffixes()
-    fitting = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
-    if not fitting:
-        raise UserError(f"{path}: unknown format. End its name in one of {' '.join(suffixes)}.")
-    return max(fitting, key=len)
+    name = path.name.lower()
+    # zstd and zip are no part of any suffix: the end before them states the format.
+    fitting = [suffix for suffix in suffixes if name.endswith(suffix)] or [
+        suffix for suffix in suffixes if without_packing(name).endswith(suffix)
+    ]
+    if fitting:
+        return max(fitting, key=len)
+    if name.endswith(_SPREADSHEETS):
+        raise UserError(
+            f"{path}: unknown format: a workbook of a spreadsheet. Save its sheet as CSV or as "
+            "tab-separated text."
+        )
+    raise UserError(f"{path}: unknown format. End its name in one of {' '.join(suffixes)}.")
 
 
 def _load(path: Path, spec: FormatSpec, code: str) -> Any:

@@ -6,9 +6,11 @@ reads back as the same float32, too.
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
+import lzma
 import math
 import tempfile
 from abc import abstractmethod
@@ -24,12 +26,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench.errors import UserError
-from genebench.formats.base import BLOCK, Content, GeneReader, Reader
-from genebench.formats.files import open_lines, unique_ids
+from genebench.formats.base import BLOCK, MISSING, Content, GeneReader, Reader
+from genebench.formats.files import id_index, open_lines
 from genebench.formats.spreadsheet import misspelt_number
 
-_VALUES_AT_ONCE = 8 << 20
-"""Numbers that are parsed in one call: 64 MB as float64 for any number of profiles."""
+MISSING_CELLS = frozenset({"", "na", "nan", "n/a", "#n/a", "null", "none"})
+"""Contents of cells, in lower case, that stand for a missing value."""
+
+_CODE = "the code for a missing value"
+
+_VALUES_AT_ONCE = 1 << 20
+"""Numbers that are parsed in one call: 8 MB as float64 for any number of profiles."""
 
 
 @dataclass(frozen=True)
@@ -80,17 +87,30 @@ class Header:
         first: the column of the first profile. The columns before it name and annotate genes.
         profiles: the table of profiles.
         genes: the number of genes that the header states, or None if it states none.
+        ids: the column of the gene ids.
+        columns: the column of each profile, or None if they are consecutive, up to the last.
+        cells: the number of cells in each line, or None if the last profile ends it.
     """
 
     lines: int
     first: int
     profiles: pd.DataFrame
     genes: int | None = None
+    ids: int = 0
+    columns: tuple[int, ...] | None = None
+    cells: int | None = None
 
     @property
     def width(self) -> int:
         """The number of cells in each line."""
-        return self.first + len(self.profiles)
+        return self.first + len(self.profiles) if self.cells is None else self.cells
+
+    @property
+    def positions(self) -> NDArray[np.intp]:
+        """The column of each profile."""
+        if self.columns is None:
+            return self.first + np.arange(len(self.profiles))
+        return np.array(self.columns, np.intp)
 
 
 class TextReader(GeneReader):
@@ -103,7 +123,7 @@ class TextReader(GeneReader):
         self.source = str(path)
         self._path = path
         self._dialect = dialect
-        with open_lines(path) as lines:
+        with self.lines() as lines:
             self._header = self._read_header(lines)
             ids = list(self._read_ids(lines))
         stated = self._header.genes
@@ -112,7 +132,7 @@ class TextReader(GeneReader):
                 f"the header states {stated} genes (rows), the body has {len(ids)}. Check whether "
                 "the file is cut short."
             )
-        self.gene_ids = unique_ids(self.source, "gene", ids)
+        self.gene_ids = id_index(self.source, "gene", ids)
         self.profiles = self._header.profiles
 
     @abstractmethod
@@ -122,6 +142,8 @@ class TextReader(GeneReader):
     def _read_ids(self, lines: Iterator[str]) -> Iterator[str]:
         for line in lines:
             gene, width = self._dialect.measure(line)
+            if self._header.ids and width == self._header.width:
+                gene = self._dialect.split(line)[self._header.ids]
             if width != self._header.width:
                 causes = "the file is cut short, or the header lacks a name for the id column"
                 if self._dialect.separator == "," and width > self._header.width:
@@ -144,9 +166,19 @@ class TextReader(GeneReader):
                 yield self.parse(chosen, genes[start : start + n_rows], all_profiles)
 
     @contextmanager
+    def lines(self) -> Iterator[Iterator[str]]:
+        """Open the file and give its lines. A layout with other lines around its table drops them.
+
+        Raises:
+            UserError: as for :func:`genebench.formats.files.open_lines`.
+        """
+        with open_lines(self._path) as lines:
+            yield lines
+
+    @contextmanager
     def body(self) -> Iterator[Iterator[str]]:
         """Open the file and give the lines after the header."""
-        with open_lines(self._path) as lines:
+        with self.lines() as lines:
             yield islice(lines, self._header.lines, None)
 
     def parse(
@@ -158,11 +190,17 @@ class TextReader(GeneReader):
             ``len(rows)`` × ``len(columns)``, float64.
 
         Raises:
-            UserError: a cell there is no finite number (row and column named).
+            UserError: a cell there is no finite number, or is the code for a missing value (row and
+                column named).
         """
         # np.loadtxt takes an empty list of columns for all of them.
         if not columns.size:
             return np.empty((len(rows), 0))
+        kept: list[str] = []
+        if self.keeps_missing:
+            # Text cannot be parsed twice if it is taken from an iterator.
+            lines = iter(kept := list(islice(lines, len(rows))))
+        positions = self._header.positions[columns]
         # numpy's parser rounds correctly. The default one of pandas can be off in the last digit.
         try:
             matrix = np.loadtxt(
@@ -170,14 +208,41 @@ class TextReader(GeneReader):
                 delimiter=self._dialect.separator,
                 quotechar='"' if self._dialect.quotes else None,
                 comments=None,
-                usecols=(self._header.first + columns).tolist(),
+                usecols=positions.tolist(),
                 max_rows=len(rows),
                 ndmin=2,
             )
         except ValueError as error:
-            raise self._bad_cell(rows, columns, str(error)) from None
-        if not np.isfinite(matrix).all():
-            raise self._bad_cell(rows, columns, "a value is NaN or infinite")
+            with_gaps = self._with_gaps(kept, positions) if self.keeps_missing else None
+            if with_gaps is None:
+                raise self._bad_cell(rows, columns, str(error)) from None
+            matrix = with_gaps
+        if self.keeps_missing:
+            matrix[matrix == MISSING] = np.nan
+            bad = np.isinf(matrix)
+        elif self.is_sound(matrix):
+            return matrix
+        else:
+            bad = ~np.isfinite(matrix) | (matrix == MISSING)
+        if bad.any():
+            raise self._bad_cell(rows, columns, "a value is missing, NaN or infinite")
+        return matrix
+
+    def _with_gaps(
+        self, lines: list[str], positions: NDArray[np.intp]
+    ) -> NDArray[np.float64] | None:
+        """Return the numbers of lines with NaN for missing cells, or None if a cell is neither."""
+        matrix = np.empty((len(lines), len(positions)))
+        for row, line in enumerate(lines):
+            cells = self._dialect.split(line)
+            for column, position in enumerate(positions):
+                cell = cells[position]
+                if is_finite_number(cell):
+                    matrix[row, column] = float(cell)
+                elif is_missing(cell):
+                    matrix[row, column] = np.nan
+                else:
+                    return None
         return matrix
 
     def _bad_cell(
@@ -191,18 +256,22 @@ class TextReader(GeneReader):
         wanted[rows] = True
         with self.body() as lines:
             for row, line in zip(self.gene_ids[rows], compress(lines, wanted), strict=True):
-                cells = self._dialect.split(line)[self._header.first :]
+                cells = self._dialect.split(line)
                 for column in columns:
-                    if not _is_finite_number(cells[column]):
-                        remedy = (
-                            misspelt_number(cells[column])
-                            or "Fill it in, or leave that row or column out."
-                        )
-                        return self.fault(
-                            f"row {row!r}, column {self._header.profiles.index[column]!r} holds "
-                            f"{cells[column][:40]!r}, not a finite number. {remedy}"
-                        )
+                    cell = cells[self._header.positions[column]]
+                    fault = fault_of(cell)
+                    if not fault or (self.keeps_missing and is_missing(cell)):
+                        continue
+                    remedy = misspelt_number(cell) or self._remedy_of(cell)
+                    return self.fault(
+                        f"row {row!r}, column {self._header.profiles.index[column]!r} holds "
+                        f"{cell[:40]!r}, {fault}. {remedy}"
+                    )
         return self.fault(otherwise)
+
+    def _remedy_of(self, cell: str) -> str:  # noqa: ARG002  subclasses look at it
+        """Return the remedy for a cell that is no finite number."""
+        return "Fill it in, or leave that row or column out."
 
 
 class TransposedText(Reader):
@@ -210,11 +279,17 @@ class TransposedText(Reader):
 
     transpose_remedy = 'Write orientation = "genes".'
 
-    def __init__(self, table: TextReader) -> None:
+    def __init__(self, table: TextReader, profiles: pd.DataFrame | None = None) -> None:
         self.source = table.source
         self.gene_ids = table.profiles.index
-        self.profiles = pd.DataFrame(index=table.gene_ids)
+        self.profiles = pd.DataFrame(index=table.gene_ids) if profiles is None else profiles
+        self.id_column, self.skipped = table.id_column, table.skipped
         self._table = table
+
+    def keep_missing(self) -> None:
+        """Yield missing values as NaN from now on."""
+        super().keep_missing()
+        self._table.keep_missing()
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float64."""
@@ -249,13 +324,18 @@ def by_gene(
 
 @contextmanager
 def open_for_text(path: Path) -> Iterator[TextIO]:
-    """Open a file for UTF-8 text with LF line ends, gzipped if its name ends in ``.gz``."""
+    """Open a file for UTF-8 text with LF line ends, packed if its name ends in .gz, .bz2 or .xz."""
     with ExitStack() as stack:
         stream: Any = stack.enter_context(path.open("wb"))
-        if path.name.lower().endswith(".gz"):
-            # No name and no time in the gzip header: the same content gives the same bytes.
-            packed = gzip.GzipFile("", "wb", compresslevel=3, fileobj=stream, mtime=0)
-            stream = stack.enter_context(packed)
+        match path.suffix.lower():
+            case ".gz":
+                # No name and no time in the gzip header: the same content gives the same bytes.
+                packed: Any = gzip.GzipFile("", "wb", compresslevel=3, fileobj=stream, mtime=0)
+                stream = stack.enter_context(packed)
+            case ".bz2":
+                stream = stack.enter_context(bz2.BZ2File(stream, "wb"))
+            case ".xz":
+                stream = stack.enter_context(lzma.LZMAFile(stream, "wb", preset=1))
         yield stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8", newline="\n"))
 
 
@@ -273,9 +353,23 @@ def check_cells(path: Path, cells: Iterable[object], forbidden: str) -> None:
             )
 
 
-def _is_finite_number(cell: str) -> bool:
+def is_missing(cell: str) -> bool:
+    """Return whether a cell stands for a missing value."""
+    return cell.strip().lower() in MISSING_CELLS or fault_of(cell) == _CODE
+
+
+def is_finite_number(cell: str) -> bool:
+    """Return whether a cell is a value of expression."""
+    return not fault_of(cell)
+
+
+def fault_of(cell: str) -> str:
+    """Return the reason why a cell is no value of expression, or "" if it is one."""
     # float() alone accepts 1_000 and digits of other scripts, which the fast parser refuses.
     try:
-        return cell.isascii() and "_" not in cell and math.isfinite(float(cell))
+        value = float(cell) if cell.isascii() and "_" not in cell else math.nan
     except ValueError:
-        return False
+        value = math.nan
+    if value == MISSING:
+        return _CODE
+    return "" if math.isfinite(value) else "not a finite number"

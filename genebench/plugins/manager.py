@@ -149,8 +149,9 @@ class Plugins:
                         f"which plugin {owner} declares already. Rename it."
                     )
                 owners[kind, spec.name] = plugin.name
-                # The end of a file's name decides which format reads it.
-                for suffix in getattr(spec, "suffixes", ()):
+                # The end of a file's name decides which format reads it, unless its content does.
+                by_content = getattr(spec, "recognise", "")
+                for suffix in () if by_content else getattr(spec, "suffixes", ()):
                     if owner := owners.get(("suffixes", suffix)):
                         raise ContractError(
                             f"declares format {spec.name!r} for files in {suffix}, which plugin "

@@ -13,7 +13,7 @@ genebench_contract = CONTRACT
 
 @hookimpl
 def genebench_splits() -> list[SplitSpec]:
-    """Return the published split, and the one that keeps groups together."""
+    """Return the published split, the one that keeps groups together, and that of L1000."""
     return [
         SplitSpec(
             name="random",
@@ -26,5 +26,11 @@ def genebench_splits() -> list[SplitSpec]:
             title="By group",
             summary="whole groups of the profile table (GEO series, donors), about 80/10/10",
             code="genebench.preprocessing.splits:group_split",
+        ),
+        SplitSpec(
+            name="l1000",
+            title="L1000",
+            summary="by position in the file: 2,500 train, 500 validation, 176 test of 3,176",
+            code="genebench.preprocessing.splits:l1000_split",
         ),
     ]

@@ -15,7 +15,9 @@ __all__ = ["REFERENCE_PLATFORM", "Compendium", "Platform"]
 
 IdKind = Literal["probe", "ensembl", "symbol", "entrez"]
 Duplicates = Literal["exact", "kmeans", "keep"]
-MissingGenes = Literal["drop", "error"]
+MissingGenes = Literal["drop", "error", "fill"]
+Repeated = Literal["error", "mean", "max", "first"]
+MissingValues = Literal["error", "drop-gene", "drop-profile"]
 ExpressionScale = Literal["log2", "linear", "any"]
 
 
@@ -31,6 +33,12 @@ class Platform:
         profiles: a table about the profiles, joined by profile id to that of the reader.
         group: the column of either table that groups related profiles, such as a GEO series or
             a donor.
+        id_pattern: the form of gene ids that hold more than one id, such as ``SYM (entrez)``.
+        repeated: the rule for genes with several rows: ``error``, or one value for each profile:
+            the ``mean``, the ``max`` or the ``first``.
+        missing_values: the rule for missing values. A reader must yield them as NaN for the rules
+            ``drop-gene`` and ``drop-profile`` (:meth:`Reader.keep_missing`).
+        licence: the terms of use of the data, and the paper to cite, for the dataset's card.
     """
 
     reader: Reader
@@ -39,6 +47,10 @@ class Platform:
     level: ExpressionScale = "log2"
     profiles: pd.DataFrame | None = None
     group: str | None = None
+    id_pattern: str | None = None
+    repeated: Repeated = "error"
+    missing_values: MissingValues = "error"
+    licence: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +66,8 @@ class Compendium:
         platforms: platforms by name. The recipe needs ``geo``.
         preset: the preset of methods on this dataset, unless the user chooses another.
         missing_genes: ``drop`` to drop genes that a platform lacks on all platforms, or ``error``.
+            ``fill`` drops such targets. Landmarks that only RNA-seq lacks are filled there with
+            their mean rank on the training arrays.
         duplicates: the rule that removes duplicate profiles of ``geo``, or ``keep``.
         split_seed: seed of the random splits of ``geo``, and of ``kmeans``.
         aliases: Ensembl ids as the maps have them, indexed by other ids of these genes (Entrez

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from genebench.errors import UserError, counted, some
 from genebench.formats.base import Reader
-from genebench.formats.files import open_lines, unique_ids
+from genebench.formats.files import open_lines, repeated_ids, unique_ids
 from genebench.formats.spreadsheet import dates_among
 from genebench.preprocessing.compendium import IdKind
 
@@ -39,10 +39,15 @@ def read_gene_map(path: Path) -> pd.DataFrame:
 
 
 def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
-    """Read other ids of genes: ``alias, Ensembl id or symbol``, tab-separated, no header.
+    """Read other ids of genes: ``alias, Ensembl id or symbol``, tab-separated.
+
+    Lines that begin with ``#`` are notes about the table.
+
+    A table of genes of the Connectivity Map is read, too: its header names ``pr_gene_id`` (Entrez)
+    and ``pr_gene_symbol``.
 
     The table may cover the whole genome. Genes that are in no map are left out. So are aliases that
-    are the Ensembl id or symbol of another gene.
+    are the Ensembl id or symbol of another gene, and lines with an empty cell.
 
     Args:
         path: the table.
@@ -55,9 +60,11 @@ def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
         UserError: it is unreadable, has not two columns, names no gene of the maps, or gives one
             alias to genes of different symbols.
     """
-    rows = pd.DataFrame(_read_rows(path, "alias", _ALIAS_COLUMNS), columns=["alias", "name"])
+    rows = pd.DataFrame(_read_alias_rows(path), columns=["alias", "name"])
     names = _names_of(genes)
-    table = rows.assign(name=strip_version(pd.Index(rows["name"]))).merge(names, on="name")
+    # Tables of whole genomes have empty cells for genes without another id.
+    filled = rows[(rows["alias"].str.strip() != "") & (rows["name"].str.strip() != "")]
+    table = filled.assign(name=strip_version(pd.Index(filled["name"]))).merge(names, on="name")
     if table.empty:
         raise UserError(
             f"{path}: none of its genes is in the maps. Its second column begins with "
@@ -76,9 +83,25 @@ def read_aliases(path: Path, genes: pd.DataFrame) -> pd.Series[str]:
     return table.drop_duplicates(["alias", "gene"]).set_index("alias")["gene"]
 
 
+def _read_alias_rows(path: Path) -> list[list[str]]:
+    """Return rows of alias, and Ensembl id or symbol."""
+    with open_lines(path) as lines:
+        header = next(lines, "").split("\t")
+        if not {"pr_gene_id", "pr_gene_symbol"} <= set(header):
+            return _read_rows(path, "alias", _ALIAS_COLUMNS)
+        places = header.index("pr_gene_id"), header.index("pr_gene_symbol")
+        rows = [line.split("\t") for line in lines]
+    short = [number for number, row in enumerate(rows, start=1) if len(row) <= max(places)]
+    if short:
+        raise UserError(
+            f"{path}: gene {short[0]} has fewer columns than the header. Fetch the file again."
+        )
+    return [[row[place] for place in places] for row in rows]
+
+
 def _read_rows(path: Path, kind: str, columns: tuple[str, ...]) -> list[list[str]]:
     with open_lines(path) as lines:
-        rows = [line.split("\t") for line in lines]
+        rows = [line.split("\t") for line in lines if not line.startswith("#")]
     for number, row in enumerate(rows, start=1):
         if len(row) != len(columns):
             raise UserError(
@@ -150,7 +173,8 @@ def match(
     """Find the rows of each gene of a map among a reader's ``gene_ids``, in any order.
 
     Ensembl ids are matched without their versions. Genes that share a symbol share its row. A gene
-    without a row of its Ensembl id, symbol or probes is matched by its aliases.
+    without a row of its Ensembl id, symbol or probes is matched by its aliases. An id of rows that
+    is empty names no gene. It may repeat if it is of no gene of the map.
 
     Args:
         genes: the map.
@@ -160,10 +184,11 @@ def match(
         aliases: other ids of genes, as :func:`read_aliases` returns them.
 
     Raises:
-        UserError: Ensembl ids of ``source`` differ only in their version, or several aliases of a
-            gene are present (except for probes, of which the mean is taken).
+        UserError: several rows have the same id of a gene, Ensembl ids of a gene differ only in
+            their version, or several aliases of a gene are present (except for probes, of which the
+            mean is taken).
     """
-    row_ids = _without_versions(gene_ids, kind, source)
+    row_ids = strip_version(gene_ids) if kind == "ensembl" else gene_ids
     ids = _ids_of(genes, kind)
     by_id = ids[_among(ids, row_ids)]
     by_alias = _aliases_among(row_ids, genes, kind, aliases)
@@ -172,12 +197,15 @@ def match(
     if repeated.any() and kind != "probe":
         raise UserError(
             f"{source}: genes have more than one row, by their aliases: "
-            f"{some(by_alias[repeated])}. Keep one row of each."
+            f"{some(by_alias[repeated])}. Keep one row of each, or remove the other aliases."
         )
     # Stable: the probes of a gene keep the order of the map, and so does the order of their sum.
     matched = pd.concat([by_id, by_alias]).sort_index(kind="stable")
+    again = row_ids.duplicated()
+    _check_rows(row_ids, again, gene_ids, pd.Index(matched), source)
+    firsts = np.flatnonzero(~again)
     return Matched(
-        positions=row_ids.get_indexer(pd.Index(matched)),
+        positions=firsts[row_ids[firsts].get_indexer(pd.Index(matched))],
         counts=np.bincount(matched.index, minlength=len(genes)),
         n_ids=np.bincount(ids.index, minlength=len(genes)),
     )
@@ -247,6 +275,11 @@ def coverage(genes: pd.DataFrame, matched: Matched) -> dict[str, Any]:
     }
 
 
+def ids_of_maps(landmarks: pd.DataFrame, targets: pd.DataFrame, kind: IdKind) -> pd.Index:
+    """Return the ids of one kind of all genes of two maps."""
+    return pd.Index(_ids_of(pd.concat([landmarks, targets]), kind)).unique()
+
+
 def _ids_of(genes: pd.DataFrame, kind: IdKind) -> pd.Series[str]:
     """Return the ids of a map's genes, indexed by the position of their gene in the map."""
     match kind:
@@ -273,24 +306,91 @@ def _aliases_among(
     return pd.Series(names, index=owners)[names.isin(row_ids) & (owners >= 0)]
 
 
-def _without_versions(gene_ids: pd.Index, kind: IdKind, source: str) -> pd.Index:
-    if kind != "ensembl":
-        return gene_ids
-    stripped = strip_version(gene_ids)
-    repeated = stripped.duplicated(keep=False)
-    if repeated.any():
+def _check_rows(
+    row_ids: pd.Index,
+    again: NDArray[np.bool_],
+    gene_ids: pd.Index,
+    used: pd.Index,
+    source: str,
+) -> None:
+    """Refuse ids that are used and that more than one row has.
+
+    Args:
+        row_ids: the ids of the rows as they are matched: Ensembl ids without versions.
+        again: True for each row whose id an earlier row has.
+        gene_ids: the ids of the rows as the file has them.
+        used: the ids of the genes of a map.
+        source: the file, for messages.
+    """
+    repeated = row_ids[again].intersection(used, sort=False)
+    if repeated.empty:
+        return
+    as_stored = gene_ids[row_ids.isin(repeated)]
+    if as_stored.is_unique:
         raise UserError(
-            f"{source}: {repeated.sum()} Ensembl ids differ only in their version: "
-            f"{some(gene_ids[repeated])}. Keep one of each."
+            f"{source}: {len(as_stored)} Ensembl ids differ only in their version: "
+            f"{some(as_stored)}. Keep one of each."
         )
-    return stripped
+    raise repeated_ids(source, "gene", repeated.unique())
+
+
+def unused_rows(gene_ids: pd.Index, kind: IdKind) -> list[str]:
+    """Return sentences about rows that cannot be told apart, after :func:`match` has used none."""
+    row_ids = strip_version(gene_ids) if kind == "ensembl" else gene_ids
+    blank = row_ids.str.strip() == ""
+    repeated = row_ids[row_ids.duplicated(keep=False) & ~blank]
+    notes = []
+    if len(repeated):
+        notes.append(
+            f"{counted(len(repeated), 'row')} left out whose id repeats and is in no map: "
+            f"{some(repeated.unique())}"
+        )
+    if blank.any():
+        notes.append(f"{counted(int(blank.sum()), 'row')} left out without an id")
+    return notes
+
+
+def check_described(
+    genes: pd.DataFrame,
+    found: NDArray[np.bool_],
+    profiles: pd.DataFrame,
+    kind: IdKind,
+    *,
+    source: str,
+    aliases: pd.Series[str] | None = None,
+) -> None:
+    """Refuse genes whose values a file stores as text, which reads as the table of profiles.
+
+    Args:
+        genes: a map.
+        found: True for each gene of the map that has a row.
+        profiles: the columns that the file itself has about profiles.
+        kind: the kind of the ids of genes.
+        source: the file, for messages.
+        aliases: other ids of genes.
+
+    Raises:
+        UserError: a gene without a row is one of these columns, and no numbers.
+    """
+    texts = profiles.loc[:, [not pd.api.types.is_numeric_dtype(kind) for kind in profiles.dtypes]]
+    names = pd.Index(texts.columns.map(str), dtype="str")
+    missing = genes[~found]
+    if missing.empty or names.empty:
+        return
+    positions = match(missing, names, kind, source=source, aliases=aliases).positions
+    if len(positions):
+        raise UserError(
+            f"{source}: column {names[positions[0]]!r} is a gene of the maps, but its type is "
+            f"{texts.dtypes.iloc[positions[0]]}. So are {counted(len(positions), 'gene')} in all. "
+            "Store them as numbers."
+        )
 
 
 def _check_kinds(
     genes: pd.DataFrame, found: NDArray[np.bool_], gene_ids: pd.Index, kind: IdKind, source: str
 ) -> None:
     missing = genes[~found]
-    other, number = _best_kind(missing, gene_ids)
+    other, number = best_kind(missing, gene_ids)
     if number > _MIXED * len(genes):
         ids = gene_ids[strip_version(gene_ids).isin(_ids_of(missing, other))]
         raise UserError(
@@ -301,7 +401,7 @@ def _check_kinds(
 
 
 def _check_dates(gene_ids: pd.Index, source: str, aliases: pd.Series[str] | None) -> None:
-    dates = dates_among(gene_ids)
+    dates = dates_among(gene_ids).unique()
     if aliases is not None:
         dates = dates.difference(aliases.index, sort=False)
     if len(dates):
@@ -321,13 +421,18 @@ def _no_match(
     columns: pd.Index | None,
     transpose_remedy: str,
 ) -> UserError:
-    best, number = _best_kind(genes, gene_ids)
-    column_kind, n_columns = _best_kind(genes, pd.Index([]) if columns is None else columns)
+    best, number = best_kind(genes, gene_ids)
+    column_kind, n_columns = best_kind(genes, pd.Index([]) if columns is None else columns)
     if number:
         remedy = f'As {best} ids {number:,} would match. Write ids = "{best}".'
     elif n_columns:
         ids = "" if column_kind == kind else f' Also write ids = "{column_kind}".'
         remedy = f"Its columns are genes ({n_columns:,} would match). {transpose_remedy}{ids}"
+    elif _are_row_numbers(gene_ids):
+        remedy = (
+            f"They number the rows ({some(gene_ids)}), as pandas does where a table has no index. "
+            "Write the table again with the ids of genes first, and without such a column."
+        )
     elif kind != "entrez" and gene_ids.str.fullmatch(r"\d+").mean() > 1 / 2:
         remedy = (
             f"They look like Entrez ids ({some(gene_ids)}). "
@@ -341,7 +446,15 @@ def _no_match(
     return UserError(f"no gene of the maps is in {source} as {kind} ids. {remedy}")
 
 
-def _best_kind(genes: pd.DataFrame, ids: pd.Index) -> tuple[IdKind, int]:
+def _are_row_numbers(ids: pd.Index) -> bool:
+    """Return whether ids count the rows, from 0 or from 1."""
+    return any(
+        len(ids) > 1 and list(ids) == [str(number) for number in range(first, first + len(ids))]
+        for first in (0, 1)
+    )
+
+
+def best_kind(genes: pd.DataFrame, ids: pd.Index) -> tuple[IdKind, int]:
     """Return the kind of ids that matches most genes of a map, and the number of those genes."""
     counts = {kind: _count(genes, ids.astype("str"), kind) for kind in get_args(IdKind)}
     best = max(counts, key=lambda kind: counts[kind])
@@ -349,9 +462,9 @@ def _best_kind(genes: pd.DataFrame, ids: pd.Index) -> tuple[IdKind, int]:
 
 
 def _among(ids: pd.Series[str], row_ids: pd.Index) -> NDArray[np.bool_]:
-    """Return which ids are among the row ids."""
+    """Return which ids are among the row ids. An empty id never is."""
     # pandas looks up strings of Arrow one by one, but Python objects in one hash table.
-    return np.asarray(ids.astype(object).isin(row_ids.astype(object)))
+    return np.asarray(ids.astype(object).isin(row_ids.astype(object)) & (ids != ""))
 
 
 def _count(genes: pd.DataFrame, gene_ids: pd.Index, kind: IdKind) -> int:

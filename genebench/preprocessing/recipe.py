@@ -52,7 +52,8 @@ from genebench.data.store import (
     write_vectors,
 )
 from genebench.errors import UserError
-from genebench.formats.base import BLOCK, Piece, Rows
+from genebench.formats.base import BLOCK, Piece, Reader, Rows
+from genebench.preprocessing.chosen_rows import choose_rows, unlike_others
 from genebench.preprocessing.compendium import REFERENCE_PLATFORM, Compendium, Platform
 from genebench.preprocessing.coverage import KeptGenes, keep_genes
 from genebench.preprocessing.duplicates import find_duplicates
@@ -65,6 +66,7 @@ from genebench.preprocessing.ranks import (
     express,
     expressed_sums,
     quantile_ranks,
+    rank_type,
     reference_ranks,
 )
 from genebench.preprocessing.scale_checks import (
@@ -124,6 +126,8 @@ def prepare(
     origin = {**compendium.origin, "code": code}
     compendium = replace(compendium, name=name or compendium.name, origin=origin)
     _check_sizes(compendium)
+    compendium, notes = choose_rows(compendium, progress)
+    _check_sizes(compendium)
     genes = keep_genes(compendium)
     with store.staging(compendium.name) as folder:
         # Step 1. Duplicates are searched for over all probes, so before probes are averaged.
@@ -138,7 +142,7 @@ def prepare(
         write_vectors(folder, reference=references.everything)
         for suffix, reference in references.others.items():
             write_vectors(folder, suffix, reference=reference)
-        info = _describe(compendium, genes, sources, checksums)
+        info = _describe(compendium, genes, sources, checksums, notes)
         (folder / "dataset.json").write_text(json.dumps(info, indent=1), "utf-8")
         sums = {f"{platform}/expression.npy": sha256 for platform, sha256 in checksums.items()}
         return store.publish(compendium.name, folder, sums)
@@ -311,11 +315,18 @@ def _rank_all(
     totals = np.zeros((len(where), len(genes)))
     ranked = _Ranker(arrays, genes, quantile_ranks).ranked(reading)
     summed = _add_to_references(ranked, where, totals)
+    typical = np.zeros(len(genes))
+    if any(filled.any() for filled in genes.filled.values()):
+        summed = _add_ranks(summed, arrays.training, typical)
     ranks = {REFERENCE_PLATFORM: _write_ranks(arrays, genes, summed)}
+    # At least 1, because a plugin's split may leave no training profile.
+    typical = np.rint(typical / max(1, arrays.training.sum()))
     for platform, source in sources.items():
         if source is not arrays:
             ranked = _Ranker(source, genes, reference_ranks).ranked(reading)
-            blocks = (block.ranks for block in ranked)
+            blocks: Iterator[Ranks] = (block.ranks for block in ranked)
+            if (filled := genes.filled[platform]).any():
+                blocks = _fill(blocks, filled, typical)
             ranks[platform] = _write_ranks(source, genes, blocks)
     everything, training, *others = totals / where.sum(axis=1, keepdims=True)
     return _References(everything, training, dict(zip(arrays.others, others, strict=True))), ranks
@@ -341,6 +352,38 @@ def _add_to_references(
         yield ranked.ranks
 
 
+def _add_ranks(
+    blocks: Iterator[Ranks], where: NDArray[np.bool_], totals: Floats
+) -> Iterator[Ranks]:
+    """Yield blocks of ranks, and add those of some profiles to the totals of the genes."""
+    start = 0
+    for ranks in blocks:
+        stop = start + len(ranks)
+        totals += ranks[where[start:stop]].sum(axis=0, dtype=np.int64)
+        start = stop
+        yield ranks
+
+
+def _fill(blocks: Iterator[Ranks], filled: NDArray[np.bool_], typical: Floats) -> Iterator[Ranks]:
+    """Yield ranks of all genes, made of blocks of ranks of the measured ones.
+
+    Ranks among the measured genes are spread over the whole reference. A filled gene has its mean
+    rank on the training arrays, the same for every profile.
+
+    Args:
+        blocks: profiles × measured genes.
+        filled: True for each gene that is not measured.
+        typical: the mean rank of each gene on the training arrays.
+    """
+    n_genes, n_measured = len(filled), int((~filled).sum())
+    for ranks in blocks:
+        everything = np.empty((len(ranks), n_genes), rank_type(n_genes))
+        spread = (ranks.astype(np.int64) + 1) * n_genes // n_measured - 1
+        everything[:, ~filled] = spread.clip(0, n_genes - 1)
+        everything[:, filled] = typical[filled]
+        yield everything
+
+
 class _Ranker:
     """Probe means of a source (step 2), and their ranks.
 
@@ -355,15 +398,16 @@ class _Ranker:
     ) -> None:
         self._source = source
         self._reader, self._scale = source.platform.reader, source.platform.level
-        self._genes = genes.ids
+        measured = ~genes.filled[source.name]
+        self._genes = genes.ids[measured]
         self._rank = rank
-        self._probe_means = ProbeMeans(genes.rows[source.name])
+        self._probe_means = ProbeMeans(genes.rows[source.name].take(measured))
         self._probes = self._reader.gene_ids[self._probe_means.positions]
         self._watch = ScaleWatch(
             source=self._reader.source,
             platform=source.name,
             scale=self._scale,
-            names=Names(source.table.index, genes.ids),
+            names=Names(source.table.index, self._genes),
         )
         # Fresh memory costs as much as ranking does, so buffers of finished blocks are used again.
         self._free: SimpleQueue[Buffers] = SimpleQueue()
@@ -548,8 +592,17 @@ def _describe(
     genes: KeptGenes,
     sources: Mapping[str, _Source],
     checksums: Mapping[str, str],
+    notes: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Return the content of ``dataset.json``. ``checksums`` are those of expression."""
+    """Return the content of ``dataset.json``.
+
+    Args:
+        compendium: the raw platforms.
+        genes: the genes of the dataset.
+        sources: the platforms, by name.
+        checksums: platform → the sha256 of its expression.
+        notes: platform → what :func:`choose_rows` did.
+    """
     contents = {
         platform: platform_digest(source.table, checksums[platform])
         for platform, source in sources.items()
@@ -577,9 +630,27 @@ def _describe(
                 "level": item.level,
                 "group": item.group,
                 "source": Path(item.reader.source).name,
+                "licence": item.licence,
                 "digest": contents[platform],
                 "coverage": genes.coverage[platform],
+                "notes": genes.notes[platform],
+                "found": _found(item.reader),
+                "filled": genes.ids[genes.filled[platform]].tolist(),
+                **notes[platform],
             }
             for platform, item in compendium.platforms.items()
         },
+    }
+
+
+def _found(reader: Reader) -> dict[str, Any]:
+    """Return which columns and profiles a reader found, ready for JSON."""
+    ids = reader.profiles.index
+    return {
+        "profiles": len(ids),
+        "first": ids[0],
+        "last": ids[-1],
+        "id_column": reader.id_column,
+        "skipped": list(reader.skipped),
+        "unlike": unlike_others(ids),
     }

@@ -25,8 +25,12 @@ _TESTED_PROFILES = 256
 _HIGHEST_LOG2 = 30.0
 """No instrument counts or measures beyond 2³⁰. Scanners of microarrays end at 2¹⁶."""
 
-_LOWEST_LOG2 = -150.0
-"""The smallest positive float32 is 2⁻¹⁴⁹. Codes for "missing", such as −999, are lower."""
+_LOWEST_LOG2 = -30.0
+"""Logarithms of values with an offset of 1e-9 end at 2⁻³⁰. Codes for "missing", such as −99, are
+lower, also if they are averaged with two probes that were measured."""
+
+_CODES = -999.0, -9999.0, -99999.0
+"""Values that stand for "missing" where values may be negative: on platforms mapped by rank."""
 
 _HIGHEST_LINEAR = 1e12
 """The first GTEx data reach 6.7e9 RPKM, which is absurd, but ranks are taken of them."""
@@ -114,6 +118,8 @@ def impossible_cell(
     low, high = possible_range(platform, scale)
     # NaN compares as false, so this finds it too.
     bad = ~((expression >= low) & (expression <= high))
+    if platform != REFERENCE_PLATFORM and scale != "any":
+        bad |= np.isin(expression, _CODES)
     if not bad.any():
         return ""
     if platform == REFERENCE_PLATFORM and scale == "log2":
@@ -126,7 +132,10 @@ def impossible_cell(
     row, column = np.argwhere(bad)[0]
     named = platform == REFERENCE_PLATFORM and scale != "any"
     kind = f"{scale} expression" if named else "expression"
-    cell = names.cell(row, column, expression[row, column])
+    value = expression[row, column]
+    cell = names.cell(row, column, value)
+    if low <= value <= high:
+        return f"{cell}, a code for a missing value."
     return f"{cell}, which {kind} cannot be ({low:g} to {high:g})."
 
 
@@ -265,6 +274,8 @@ class ScaleWatch:
         )
         if self._scale == "any":
             return suspect
+        if not self._is_array and (low := ordered[:, 0] <= max(_CODES)).any():
+            suspect[low] |= np.isin(ordered[low], _CODES).any(axis=1)
         # Negative at this position means that a share of _MANY_NEGATIVE or more is negative.
         position = max(1, math.ceil(_MANY_NEGATIVE * ordered.shape[1])) - 1
         suspect |= ordered[:, position] < 0

@@ -21,10 +21,11 @@ def described(metric: MetricSpec, where: str = "") -> str:
 def sizes(record: Record) -> str:
     """Return how many profiles and genes the record's method was trained and tested on."""
     profiles, genes = record.profiles, record.genes
+    filled = f" (up to {genes['filled']:,} not measured but filled)" if "filled" in genes else ""
     return (
         f"{profiles['train']:,} train, {profiles['validation']:,} validation, "
         f"{profiles['test']:,} test profiles. "
-        f"{genes['landmark']:,} landmarks, {genes['target']:,} targets"
+        f"{genes['landmark']:,} landmarks{filled}, {genes['target']:,} targets"
     )
 
 

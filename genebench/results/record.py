@@ -266,7 +266,8 @@ class Record(_Part):
         json_schema_extra={"required": [*_PARTS["profiles"]]},
     )
     genes: Table[Count] = Field(
-        description="number of landmark and target genes",
+        description="number of landmark and target genes. ``filled``, if there: the most landmarks "
+        "that a platform of the dataset lacks, and that have a typical value there",
         json_schema_extra={"required": [*_PARTS["genes"]]},
     )
     choices: Table[Setting] = Field(

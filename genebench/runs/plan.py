@@ -38,6 +38,8 @@ class Request:
     methods: Sequence[str]
     protocols: Sequence[str]
     preset: str
+    every_protocol: bool = False
+    """True if the user asked for all: those on platforms that the dataset lacks are left out."""
     seeds: int = 1
     overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Method → parameter → value, as typed."""
@@ -121,6 +123,8 @@ def make_plan(
     """
     methods = chosen_methods(request, registry)
     protocols = registry.protocols.choose(request.protocols)
+    if request.every_protocol:
+        protocols = on_platforms(protocols, dataset.platforms)
     if request.trials:
         protocols = [protocol.trial() for protocol in protocols]
     _check_parts(protocols, dataset, registry)
@@ -385,6 +389,16 @@ def split_digests(protocol: ProtocolSpec, dataset: Dataset, registry: Registry) 
         content = [code, code_digest(code), dataset.split_seed, tables]
         digests[name] = checksum_of(content)[:_DIGEST_DIGITS]
     return digests
+
+
+def on_platforms(protocols: list[ProtocolSpec], platforms: Collection[str]) -> list[ProtocolSpec]:
+    """Return the protocols whose platforms a dataset has, or all if that leaves none."""
+    fitting = [
+        protocol
+        for protocol in protocols
+        if all(part.platform in platforms for part in protocol.parts)
+    ]
+    return fitting or protocols
 
 
 def _check_parts(protocols: Iterable[ProtocolSpec], dataset: Dataset, registry: Registry) -> None:

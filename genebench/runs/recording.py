@@ -71,7 +71,7 @@ class JobFacts:
                 }
                 for protocol in protocols
             },
-            genes={"landmark": len(dataset.landmark_genes), "target": len(dataset.target_genes)},
+            genes=_counts(dataset),
             published=is_published(dataset),
             metrics={
                 evaluation.protocol.name: _metrics(evaluation, settings, store)
@@ -284,3 +284,10 @@ class Recorder:
             self.settings.command, self._started, self.facts.device, plugins, libraries
         )
         return described.model_copy(update={"host": self._host}) if self._host else described
+
+
+def _counts(dataset: Dataset) -> dict[str, int]:
+    """Return the numbers of genes, and of landmarks that a platform lacks, if they were filled."""
+    counts = {"landmark": len(dataset.landmark_genes), "target": len(dataset.target_genes)}
+    filled = max(len(item.get("filled", ())) for item in dataset.info["platforms"].values())
+    return counts | ({"filled": filled} if filled else {})

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,7 +21,7 @@ import numpy as np
 import pytest
 
 from genebench.datasets.download import CHUNK_BYTES, RESERVE_BYTES, assurance, fetch
-from genebench.datasets.sources import SOURCES, Source, find
+from genebench.datasets.sources import COLLECTIONS, SOURCES, Source, find
 from genebench.datasets.watchdog import RetryPolicy, Watchdog
 from genebench.errors import UserError
 
@@ -716,9 +717,56 @@ def test_the_registry_is_sound():
         assert one.ask
         assert one.file == Path(one.file).name
         assert all(url.startswith("https://") and url.endswith(one.file) for url in one.urls)
-        assert one.checksum is not None or not one.urls
+        # Without a checksum, only the form of a file tells it from a login page.
+        endings = (".zip", ".gz", ".gctx", ".sdrf.txt")
+        assert one.checksum is not None or not one.urls or one.file.endswith(endings)
+        assert not one.unpacked or one.unpacked == Path(one.unpacked).name != one.file
         assert one.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", one.sha256)
         assert one.md5 is None or re.fullmatch(r"[0-9a-f]{32}", one.md5)
+
+
+def test_collections_name_known_sources_and_a_shipped_manifest(tmp_path):
+    assert not {one.name for one in COLLECTIONS} & {one.name for one in SOURCES}
+    for one in COLLECTIONS:
+        content = tomllib.loads(one.manifest_text().decode())
+        assert content["name"] == one.name
+        sources = [find(name) for name in one.sources]
+        files = {source.unpacked or source.file for source in sources}
+        platforms = content["platforms"].values()
+        sections = [content["genes"], *platforms, *(p.get("landmarks", {}) for p in platforms),
+                    *(p.get("targets", {}) for p in platforms)]  # fmt: skip
+        keys = ("landmarks", "targets", "aliases", "matrix", "profiles")
+        named = [section.get(key) for section in sections for key in keys]
+        assert {name for name in named if isinstance(name, str)} <= files
+
+
+def test_sha512_verifies_and_a_replaced_newest_version_is_refused(serve, tmp_path):
+    digest = hashlib.sha512(CONTENT).hexdigest()
+    pinned = source(serve(sound), sha256=None, sha512=digest, rolling=True)
+    path = get(pinned, tmp_path)
+    assert path.read_bytes() == CONTENT
+    assert assurance(pinned, tmp_path) == "sha512 as published"
+    assert not path.with_name(f"{FILE}.sha256").exists()
+    replaced = replace(pinned, sha512="0" * 128)
+    with pytest.raises(UserError, match=r"another file than published \(sha512 .*newest version"):
+        get(replaced, tmp_path)
+    path.unlink()
+    with pytest.raises(
+        UserError, match=r"its checksum differs\. The address always serves the new"
+    ):
+        get(replaced, tmp_path)
+    assert list(tmp_path.glob("*.gz")) == []
+
+
+def test_a_web_page_is_no_table(serve, tmp_path):
+    def page(handler: Handler) -> None:
+        handler.begin(200, Content_Length=13)
+        handler.send(b"<html></html>")
+
+    samples = source(serve(page), sha256=None, size=None, file="m.sdrf.txt")
+    with pytest.raises(UserError, match="a web page, not a table"):
+        get(samples, tmp_path)
+    assert not (tmp_path / "m.sdrf.txt").exists()
 
 
 def test_sources_are_found_by_name_and_by_file():

@@ -10,7 +10,7 @@ import pytest
 
 from genebench.datasets.manifest import find_prepared, read_manifest
 from genebench.errors import UserError
-from genebench.preprocessing.genes import match_maps
+from genebench.preprocessing.genes import match_maps, read_aliases
 
 MANIFEST = """
 name = "tiny"
@@ -92,9 +92,15 @@ BAD = {
     "unknown genes key": (change("targets =", "target ="), "in genes: unknown key 'target'. Did"),
     "missing key": (change('recipe = "dgex"', ""), "recipe: this key is missing"),
     "missing section": (change("[genes]", "[platforms.x]"), "unknown key 'landmarks'"),
-    "recipe": (change('"dgex"', '"other"'), "recipe: must be 'dgex' or 'prepared', "),
-    "recipe is a list": (change('"dgex"', "['dgex']"), "recipe: must be 'dgex' or 'prepared', not"),
-    "recipe is a section": ("[[recipe]]\n" + MANIFEST, "recipe: must be 'dgex' or 'prepared', not"),
+    "recipe": (change('"dgex"', '"other"'), "recipe: must be 'dgex', 'prepared' or 'paired', "),
+    "recipe is a list": (
+        change('"dgex"', "['dgex']"),
+        "'dgex', 'prepared' or 'paired', not",
+    ),
+    "recipe is a section": (
+        "[[recipe]]\n" + MANIFEST,
+        "'dgex', 'prepared' or 'paired', not",
+    ),
     "a list of platforms": (
         'platforms = ["geo"]\n' + MANIFEST.partition("[platforms")[0],
         'platforms: must be a table, not "[\'geo\']". A list of platforms goes with recipe = "prep',
@@ -128,6 +134,26 @@ BAD = {
         change('"series"', '"serie"'),
         "platforms.geo.group: unknown column of the profile table 'serie'. Did you mean series?",
     ),
+    "a rule": (
+        MANIFEST + 'repeated = "median"\n',
+        "platforms.1000g.repeated: must be 'error', 'mean', 'max' or 'first', not 'median'",
+    ),
+    "columns to skip": (
+        MANIFEST + 'skip_columns = "x"\n',
+        "skip_columns: must be a list, .*not 'x'",
+    ),
+    "a column of ids": (
+        change('ids = "probe"', 'ids = "probe"\nid_column = "idd"'),
+        "platforms.geo.matrix: .*geo.tsv: unknown column 'idd'. Did you mean id",
+    ),
+    "an option of another format": (
+        change('ids = "probe"', 'ids = "probe"\nlayer = "counts"'),
+        "platforms.geo.matrix: .*geo.tsv: layer does not apply to delimited files. Remove it",
+    ),
+    "a pattern": (
+        change('ids = "probe"', 'ids = "probe"\nid_pattern = "SYM|entrez"'),
+        "platforms.geo.id_pattern: 'SYM|entrez' has 0 parts that are probe ids, not 1",
+    ),
     "group of the matrix": (
         change('"donor"', '"tissue"'),
         "platforms.1000g.group: unknown column of the profile table 'tissue'. Known: donor",
@@ -147,7 +173,7 @@ def test_bad_manifest(manifest, case):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("m/geo.csv", "s,series\ny,1\n", r"geo\.csv: 1 of the 2 profiles of .*geo\.tsv .*: x"),
+        ("m/geo.csv", "s,series\ny,1\n", r"geo\.csv: 1 of the 2 profiles of .*geo\.tsv .*: 'x'"),
         ("m/geo.tsv", "id\nx\n", r"platforms\.geo\.matrix: .*geo\.tsv: no profile column"),
     ],
 )
@@ -215,3 +241,54 @@ def test_real_manifest(realdata):
             "ensembl",
             source="gtex",
         )
+
+
+PATTERN = MANIFEST.replace('group = "series"\n', 'group_pattern = "^.[a-z]?"\n')
+
+
+def test_a_group_can_be_a_part_of_the_profile_id(manifest):
+    geo = {"m/geo.tsv": "id\txa1\txa2\tyb1\np1\t1\t2\t3\np2\t3\t4\t3\np3\t5\t6\t3\n"}
+    text = PATTERN.replace('profiles = "geo.csv"\n', "")
+    platform = read_manifest(manifest(text, geo)).platforms["geo"]
+    assert platform.profiles[platform.group].tolist() == ["xa", "xa", "yb"]
+    with_table = read_manifest(manifest(PATTERN)).platforms["geo"]
+    assert with_table.profiles.columns.tolist() == ["series", "age", "group_in_id"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("^(", "group_pattern: not a regular expression"),
+        ("x", "group_pattern: it matches nothing in 1 of the 2 profile ids: y"),
+        ('x|y"\ngroup = "series', "group_pattern: group is given, too"),
+    ],
+)
+def test_a_group_pattern_that_does_not_fit(manifest, pattern, words):
+    with pytest.raises(UserError, match=re.escape(words)):
+        read_manifest(manifest(PATTERN.replace("^.[a-z]?", pattern)))
+
+
+SDRF = "Source Name\tProtocol REF\tArray\tProtocol REF\nb\tP1\ty\tP2\na\tP1\tx\tP3\n"
+
+
+def test_samples_of_array_express(manifest):
+    text = MANIFEST.replace("geo.csv", "geo.sdrf.txt").replace('"series"', '"Protocol REF.2"')
+    table = read_manifest(manifest(text, {"m/geo.sdrf.txt": SDRF})).platforms["geo"].profiles
+    assert table.index.tolist() == ["x", "y"]
+    assert table["Protocol REF.2"].tolist() == ["P3", "P2"]
+    for old, new, words in (
+        ("\ty\t", "\tz\t", "no column names the profiles of the matrix (x, y). Its columns are S"),
+        ("\tP3\n", "\n", "row 'a' has 3 cells, the header has 4"),
+        ("b\t", "a\tP\tx\tQ\nb\t", "1 repeated profile id: x"),
+    ):
+        with pytest.raises(UserError, match=re.escape(words)):
+            read_manifest(manifest(text, {"m/geo.sdrf.txt": SDRF.replace(old, new)}))
+
+
+def test_a_table_of_genes_of_the_connectivity_map_gives_aliases(write):
+    genes = pd.DataFrame({"symbol": ["A", "B"]}, index=["ENSG1", "ENSG2"])
+    header = "pr_gene_id\tpr_gene_symbol\tpr_gene_title\tpr_is_lm\n"
+    path = write("gene_info.txt.gz", f"{header}11\tA\ta\t1\n12\tB\tb\t0\n13\tC\tc\t0\n")
+    assert read_aliases(path, genes).to_dict() == {"11": "ENSG1", "12": "ENSG2"}
+    with pytest.raises(UserError, match="gene 1 has fewer columns than the header"):
+        read_aliases(write("gene_info.txt", f"{header}11\n"), genes)

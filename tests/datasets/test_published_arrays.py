@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tracemalloc
 
@@ -13,7 +14,7 @@ import genebench.datasets.published_arrays
 from genebench.data.store import DataStore
 from genebench.data.verification import changed_files
 from genebench.datasets.export import export
-from genebench.datasets.manifest import read_manifest
+from genebench.datasets.manifest import find_prepared, read_manifest
 from genebench.datasets.published_arrays import adopt
 from genebench.errors import UserError
 from genebench.formats.opening import open_reader
@@ -334,3 +335,43 @@ def test_memory_is_bounded_by_the_slab(folder, make, monkeypatch, order):
         tracemalloc.stop()
     assert rows == 40_020
     assert peak < stored / 3
+
+
+def halve(folder, cut=17):
+    """Replace each file of targets by two, as the code of D-GEX reads them."""
+    for path in folder.glob("*_Y*.npy"):
+        stem, values = path.name.removesuffix("_float64.npy"), np.load(path)
+        save(folder, f"{stem}_0-{cut}", values[:, :cut])
+        save(folder, f"{stem}_{cut}-{TARGETS}", values[:, cut:])
+        path.unlink()
+
+
+def test_targets_in_halves_are_the_same_dataset(folder, make):
+    whole = make()
+    halve(folder)
+    halves = make('title = "halves"\n')
+    assert halves.digest == whole.digest
+    # The same files again are noticed, and so is a half that changed.
+    found = find_prepared(folder / "dgex.toml", DataStore(folder / "home"))
+    assert found is not None
+    os.utime(folder / f"GTEx_Y_17-{TARGETS}_float64.npy", (1, 1))
+    assert find_prepared(folder / "dgex.toml", DataStore(folder / "home")) is None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda f: (f / "GTEx_Y_0-17_float64.npy").unlink(), "The next column is 0. Put the miss"),
+        (lambda f: (f / "GTEx_Y_17-30_float64.npy").unlink(), "The next column is 17. Put the mis"),
+        (lambda f: save(f, "GTEx_Y_5-30", np.zeros((13, 25))), "are not the 30 columns of GTEx_Y"),
+        (lambda f: save(f, "GTEx_Y_17-30", np.zeros((13, 12))), "shape (13, 12), but the target"),
+        (lambda f: save(f, "GTEx_Y_17-30", np.zeros((12, 13))), "has 13 profiles, but GTEx_Y_17"),
+    ],
+)
+def test_halves_that_do_not_fit_are_refused(folder, make, spoil, words):
+    halve(folder)
+    spoil(folder)
+    with pytest.raises(UserError, match=re.escape(words)) as error:
+        make()
+    assert "\n" not in str(error.value)
+    assert DataStore(folder / "home").names() == []

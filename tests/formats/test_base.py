@@ -5,9 +5,11 @@ from __future__ import annotations
 import tempfile
 import tracemalloc
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from genebench.datasets.export import convert
 from genebench.errors import UserError
@@ -15,6 +17,18 @@ from genebench.formats import base, text
 from genebench.formats.opening import open_reader, write_matrix
 
 GENES = np.array([5, 0, 17, 5, 30])
+
+
+def write_csc(path, values):
+    """Write an AnnData file whose X is sparse by columns."""
+    packed = sparse.csc_matrix(values)
+    with h5py.File(path, "w") as file:
+        for axis, length in zip(("obs", "var"), values.shape, strict=True):
+            file[f"{axis}/_index"] = [f"{axis}{i}" for i in range(length)]
+        group = file.create_group("X")
+        group.attrs.update({"encoding-type": "csc_matrix", "shape": packed.shape})
+        for name in ("data", "indices", "indptr"):
+            group[name] = getattr(packed, name)
 
 
 @pytest.fixture
@@ -34,14 +48,23 @@ def matrix(tmp_path):
     return matrix
 
 
-@pytest.mark.parametrize("ending", ["tsv", "csv.gz", "gct", "parquet", "feather", "npz"])
+@pytest.mark.parametrize("ending", ["tsv", "csv.gz", "gct", "npz", "csc", "parquet"])
 @pytest.mark.parametrize("size", [1, 4, 100])
 def test_values_are_the_same_through_a_temporary_file(matrix, tmp_path, monkeypatch, ending, size):
     values, path = matrix(31, 9)
+    turned = "genes"
     if ending == "npz":  # what is written has profiles in rows
         path = tmp_path / "m.npz"
         genes, profiles = [f"g{i}" for i in range(31)], [f"p{i}" for i in range(9)]
         np.savez(path, matrix=values.T.copy(), genes=genes, profiles=profiles)
+    elif ending == "csc":
+        path = tmp_path / "m.h5ad"
+        write_csc(path, values)
+    elif ending == "parquet":
+        pytest.importorskip("pyarrow")
+        path, turned = tmp_path / "m.parquet", "profiles"
+        table = pd.DataFrame(values, columns=[f"g{i}" for i in range(31)])
+        table.assign(id=[f"p{i}" for i in range(9)]).to_parquet(path, row_group_size=4)
     else:
         convert(open_reader(path), tmp_path / f"m2.{ending}")
         path = tmp_path / f"m2.{ending}"
@@ -50,7 +73,7 @@ def test_values_are_the_same_through_a_temporary_file(matrix, tmp_path, monkeypa
     monkeypatch.setattr(base.tempfile, "TemporaryFile", lambda: opened.append(1) or real())
     for bound in (base.IN_MEMORY_BYTES, 0):
         monkeypatch.setattr(base, "IN_MEMORY_BYTES", bound)
-        blocks = list(open_reader(path).blocks(GENES, size))
+        blocks = list(open_reader(path, turned).blocks(GENES, size))
         assert max(map(len, blocks)) <= size
         np.testing.assert_array_equal(np.vstack(blocks), values[:, GENES])
     assert opened == [1]

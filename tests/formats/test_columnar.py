@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,13 +43,13 @@ def read(reader, genes, size=2):
 
 @pytest.mark.parametrize("size", [1, 2, 100])
 def test_ids_are_the_first_text_or_the_index_of_pandas(save, size):
-    described = TABLE.assign(name="x").set_axis(GENES)
+    described = TABLE.assign(gene_name="x").set_axis(GENES)
     tables = [
         TABLE.set_axis(GENES),
         TABLE.set_axis(pd.Index(GENES, name="gene")),
-        TABLE.assign(id=GENES, note="x")[["id", "note", "p", "q.1", "r"]],
+        TABLE.assign(id=GENES, symbol="x")[["id", "symbol", "p", "q.1", "r"]],
         TABLE.assign(length=7, id=GENES)[["length", "id", "p", "q.1", "r"]],
-        described[["name", "p", "q.1", "r"]],
+        described[["gene_name", "p", "q.1", "r"]],
     ]
     for table in tables:
         reader = open_reader(save(table))
@@ -89,9 +92,7 @@ def test_a_bad_value_is_an_error_only_if_its_gene_is_requested(save, orientation
 
 BAD = {
     "no text": (TABLE, "no column of text, so no ids"),
-    "no numbers": (pd.DataFrame({"id": GENES, "x": GENES}), "no profile in it"),
-    "duplicates": (TABLE.assign(id=list("abbca")), "2 repeated gene ids?: b, a"),
-    "no id": (TABLE.assign(id=["a", None, "c", "d", "e"]), "gene number 2 has an empty id"),
+    "no numbers": (pd.DataFrame({"id": GENES, "x": GENES}), "column 'x' is of type .*string, not"),
     "no rows": (TABLE.assign(id=GENES)[:0].astype({"id": str}), "no gene in it|no column of text"),
 }
 
@@ -164,3 +165,107 @@ def test_notes_of_pandas_that_are_unsound_are_ignored(tmp_path, metadata):
     table = pa.table({"id": GENES, **TABLE}).replace_schema_metadata({b"pandas": metadata})
     feather.write_feather(table, tmp_path / "m.feather")
     assert open_reader(tmp_path / "m.feather").gene_ids.tolist() == GENES
+
+
+LOST = {
+    "text": (pa.array(list("12345")), "string"),
+    "large text": (pa.array(list("12345"), pa.large_string()), "large_string"),
+    "view of text": (pa.array(list("12345"), pa.string_view()), "string_view"),
+    "categories": (pa.array(list("12345")).dictionary_encode(), "dictionary<.*"),
+    "nothing": (pa.nulls(5), "null"),
+    "truth": (pa.array([True] * 5), "bool"),
+    "dates": (pa.array([dt.date(2018, 3, 1)] * 5), "date32.*"),
+    "bytes": (pa.array([b"1"] * 5), "binary"),
+    "lists": (pa.array([[1.0]] * 5), "list<.*"),
+}
+
+
+@pytest.fixture(params=["parquet", "feather"])
+def save_arrow(request, tmp_path):
+    """save_arrow(columns): a file of that format with columns of any type of Arrow."""
+
+    def save_arrow(columns):
+        path = tmp_path / f"m.{request.param}"
+        write = parquet.write_table if request.param == "parquet" else feather.write_feather
+        write(pa.table(columns), path)
+        return path
+
+    return save_arrow
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_a_profile_of_another_type_is_refused_with_column_and_type(save_arrow, kind):
+    column, type_ = LOST[kind]
+    path = save_arrow({"id": GENES, "p": VALUES[:, 0], "q": column, "r": VALUES[:, 2]})
+    with pytest.raises(UserError, match=rf"m\.\w+: column 'q' .*type \(?{type_}") as error:
+        open_reader(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["nothing", "bytes", "lists"])
+def test_no_column_is_lost_where_profiles_are_rows(save_arrow, kind):
+    path = save_arrow({"id": GENES, "TP53": VALUES[:, 0], "MYC": LOST[kind][0]})
+    with pytest.raises(UserError, match="column 'MYC' "):
+        open_reader(path, "profiles")
+
+
+@pytest.mark.parametrize("kind", ["text", "view of text", "categories", "truth", "dates"])
+def test_what_describes_profiles_goes_to_their_table(save_arrow, kind):
+    path = save_arrow({"id": GENES, "TP53": VALUES[:, 0], "tissue": LOST[kind][0]})
+    reader = open_reader(path, "profiles")
+    assert reader.gene_ids.tolist() == ["TP53"]
+    assert reader.profiles["tissue"].tolist() == LOST[kind][0].to_pylist()
+
+
+def test_decimals_are_read_and_rounded_correctly(save_arrow):
+    cells = [Decimal(cell) for cell in ("0.1", "8.32667268468867399", "1", "-2.5", "3e-9")]
+    reader = open_reader(save_arrow({"id": GENES, "p": cells, "q": VALUES[:, 0]}))
+    assert reader.profiles.index.tolist() == ["p", "q"]
+    assert read(reader, range(5))[0].tolist() == [float(cell) for cell in cells]
+
+
+def test_categories_of_numbers_are_read(save_arrow):
+    column = pa.array([1.5, 2.5, 1.5, None, 2.5]).dictionary_encode()
+    reader = open_reader(save_arrow({"id": GENES, "p": column, "q": VALUES[:, 0]}))
+    assert read(reader, [0, 1, 2, 4])[0].tolist() == [1.5, 2.5, 1.5, 2.5]
+
+
+@pytest.mark.parametrize("name", ["entrez_id", "id", "Gene", "rid"])
+@pytest.mark.parametrize("type_", [pa.int64(), pa.int32(), pa.string_view()])
+def test_ids_may_be_whole_numbers_or_views_of_text(save_arrow, name, type_):
+    ids = pa.array([7157, 4609, 1956, 1, 2]).cast(pa.string()).cast(type_)
+    reader = open_reader(save_arrow({name: ids, "p": VALUES[:, 0]}))
+    assert reader.gene_ids.tolist() == ["7157", "4609", "1956", "1", "2"]
+    assert reader.profiles.index.tolist() == ["p"]
+
+
+def test_ids_and_columns_to_skip_can_be_named(save):
+    path = save(TABLE.assign(note="x", id=GENES))
+    reader = open_reader(path, id_column="id", skip_columns=["note", "q.1"])
+    assert (reader.gene_ids.tolist(), reader.numbers) == (GENES, ["p", "r"])
+    with pytest.raises(UserError, match=r"unknown column 'nte'. Did you mean note"):
+        open_reader(path, skip_columns=["nte"])
+
+
+def test_names_with_dots_are_no_parts_of_others(save):
+    reader = open_reader(save(pd.DataFrame(VALUES, columns=["q", "q.1", "q.1.x"]).assign(id=GENES)))
+    np.testing.assert_array_equal(read(reader, range(5)), VALUES.T)
+
+
+@pytest.mark.parametrize("orientation", ["genes", "profiles"])
+@pytest.mark.parametrize("at_once", [1, 40, 1 << 20])
+def test_columns_are_read_a_few_at_a_time(save, monkeypatch, orientation, at_once):
+    monkeypatch.setattr("genebench.formats.columnar._READ_BYTES", at_once)
+    values = np.random.default_rng(0).normal(size=(23, 17))
+    table = pd.DataFrame(values, columns=[f"c{i}" for i in range(17)])
+    reader = open_reader(save(table.assign(id=[f"r{i}" for i in range(23)])), orientation)
+    expected = values if orientation == "profiles" else values.T
+    np.testing.assert_array_equal(read(reader, range(expected.shape[1]), 5), expected)
+
+
+def test_a_file_that_changes_after_it_was_opened_is_refused(save):
+    path = save(TABLE.assign(id=GENES))
+    reader = open_reader(path)
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(UserError, match="has changed since it was opened"):
+        read(reader, [0])

@@ -69,7 +69,6 @@ BAD = {
         "no gene": ("id\tA\n", "no gene in it"),
         "ragged": (TSV + "g3\t1\n", "row 'g3' has 2 cells, the header has 3"),
         "header lacks the corner": (TSV.removeprefix("id\t"), "row 'g1' has 3 .* lacks a name"),
-        "duplicate genes": (TSV + TSV[7:], "2 repeated gene ids?: g1, g2"),
         "duplicate profiles": (TSV.replace("B", "A"), "1 repeated profile ids?: A"),
         "nameless profile": (TSV.replace("B", ""), "profile number 2 has an empty id"),
         "word": (TSV.replace("4", "x"), "row 'g2', column 'B' holds 'x'"),

@@ -112,9 +112,12 @@ def test_a_missing_value_is_an_error_only_if_its_gene_is_requested(gctx, matrix,
     assert str(by_pieces.value) == str(by_blocks.value)
 
 
-def test_low_values_are_missing_only_where_the_format_says_so(npy, matrix):
-    matrix[17, 4] = -666
+def test_low_values_are_sound_but_for_the_code_of_missing_ones(npy, matrix):
+    matrix[17, 4] = -667
     np.testing.assert_array_equal(fetched(open_reader(npy(matrix)), GENES, 6), matrix[:, GENES])
+    matrix[17, 4] = -666
+    with pytest.raises(UserError, match=r"profile 'profiles17', gene 'genes4' is -666: missing"):
+        fetched(open_reader(npy(matrix)), GENES, 6)
 
 
 def test_a_piece_can_be_fetched_again(gctx, matrix):

@@ -70,7 +70,6 @@ BAD = {
     "short row": (GCT.replace("\t6\n", "\n"), "row 'g2' has 4 cells, the header has 5"),
     "long row": (GCT.replace("\t6\n", "\t6\t7\n"), "row 'g2' has 6 cells, the header has 5"),
     "cut short": (GCT[:-4], "row 'g2' has 4 cells, .* cut short"),
-    "duplicate genes": (GCT.replace("g2", "g1"), "1 repeated gene ids?: g1"),
     "duplicate profiles": (GCT.replace("\tB\t", "\tA\t"), "1 repeated profile ids?: A"),
     "no profile": ("#1.2\n1\t0\nName\tDescription\ng1\tx\n", "no profile in it"),
     "no gene": ("#1.2\n0\t1\nName\tDescription\tA\n", "no gene in it"),
@@ -102,8 +101,7 @@ def test_bad_gzip(write):
     whole = gzip.compress(GCT.encode() * 100)
     faults = {
         "cut short": whole[:-20],
-        "not a sound gzip file": GCT.encode(),
-        "damaged|not a sound": whole[:15] + b"\xff\xff\xff\xff" + whole[19:],
+        "damaged": whole[:15] + b"\xff\xff\xff\xff" + whole[19:],
     }
     for words, content in faults.items():
         with pytest.raises(UserError, match=rf"m\.gct\.gz: .*({words})"):

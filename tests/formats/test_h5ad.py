@@ -165,7 +165,7 @@ BAD = {
     "no X": (replace("X", None), "not an AnnData file: it has no dataset /X"),
     "text": (replace("X", MATRIX.astype("S")), "X holds .*, not numbers"),
     "transposed": (replace("X", MATRIX.T), r"shape \(5, 3\), .* 3 profiles \(obs\) × 5 genes"),
-    "duplicates": (replace("var/names", texts(list("abbca"))), "2 repeated gene ids?: b, a"),
+    "duplicates": (replace("obs/names", texts(list("aba"))), "1 repeated profile id: a"),
     "not UTF-8": (replace("obs/names", np.array([b"\xff", b"b", b"c"])), "not UTF-8"),
     "category": (category, "names a category that does not exist"),
     "elsewhere": (elsewhere, "stored in another file"),
@@ -230,3 +230,108 @@ def test_anndata_reads_what_is_written(tmp_path):
     assert theirs.obs_names.tolist() == PROFILES
     assert theirs.obs.astype(str).to_dict("list") == {"series": ["x", "", "y"], "age": list("123")}
     assert theirs.var["symbol"].tolist() == list("ABCDE")
+
+
+def layered(file):
+    """Add a layer, a matrix set aside with one more gene, and a layer that is not its own."""
+    file["layers/counts"] = MATRIX + 10
+    table(file.create_group("raw/var"), [*GENES, "more"])
+    file["raw/X"] = np.hstack([MATRIX, np.full((3, 1), 9.0, np.float32)])
+
+
+@pytest.mark.parametrize("layer", ["counts", "layers/counts"])
+def test_a_layer_is_read_in_place_of_x(make, layer):
+    reader = open_reader(make(layered), layer=layer)
+    np.testing.assert_array_equal(np.vstack(list(reader.blocks(np.arange(5)))), MATRIX + 10)
+
+
+def test_raw_has_genes_of_its_own(make):
+    reader = open_reader(make(layered), layer="raw")
+    assert reader.gene_ids.tolist() == [*GENES, "more"]
+    assert np.vstack(list(reader.blocks(np.array([5, 1]))))[:, 0].tolist() == [9, 9, 9]
+
+
+def without_x(file):
+    layered(file)
+    del file["X"]
+
+
+def two_raw(file):
+    layered(file)
+    file["layers/raw"] = MATRIX
+
+
+LAYERS = {
+    "unknown": (layered, "count", r"unknown layer 'count'\. Did you mean counts\?"),
+    "none": (lambda _: None, "counts", r"unknown layer 'counts'\. Known: X"),
+    "no X": (without_x, None, r'it has no X\. .*: layer = "counts" or layer = "raw"'),
+    "two": (two_raw, "raw", r"layer 'raw' may be layers/raw or raw/X\. Write one"),
+}
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_a_layer_that_is_not_there_is_refused(make, case):
+    change, layer, words = LAYERS[case]
+    with pytest.raises(UserError, match=rf"m\.h5ad: {words}") as error:
+        open_reader(make(change), **({"layer": layer} if layer else {}))
+    assert "\n" not in str(error.value)
+
+
+def test_formats_without_layers_refuse_to_choose_one(write):
+    with pytest.raises(UserError, match="layer does not apply to delimited"):
+        open_reader(write("m.tsv", "id\tA\ng\t1\n"), layer="counts")
+
+
+def test_columns_that_cannot_be_read_are_skipped_with_a_note(make):
+    def change(file):
+        file["obs/age"] = np.array([1, 2, 3])
+        file["obs"].create_group("odd").attrs["encoding-type"] = "awkward-array"
+        file["obs/pairs"] = np.zeros((3, 2))
+
+    reader = open_reader(make(change))
+    assert list(reader.profiles) == ["age"]
+    assert reader.notes == (
+        "2 columns about profiles skipped, of a kind that is not read: odd, pairs",
+    )
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+def test_sparse_matrices_are_read_a_few_rows_or_columns_at_a_time(make, monkeypatch, kind):
+    monkeypatch.setattr("genebench.formats.h5ad.SLAB_PROFILES", 2)
+    monkeypatch.setattr("genebench.formats.h5ad._SPARSE_BYTES", 3 * 8 * 2)
+    path = make(lambda file: sparse_x(file, MATRIX, kind), x=None)
+    np.testing.assert_array_equal(read(path, 3), MATRIX[:, [4, 0, 0, 3]])
+
+
+@pytest.mark.parametrize("with_missing", [False, True])
+def test_nullable_text_of_todays_anndata_is_read(tmp_path, with_missing):
+    anndata = pytest.importorskip("anndata")
+    tissue = ["a", None if with_missing else "b", "a"]
+    # This version of anndata writes text of numpy, not of Arrow.
+    text = pd.StringDtype("python", na_value=pd.NA)
+    stage = pd.Categorical(["x", "y", "x"], categories=pd.Index(["x", "y"], dtype=text))
+    obs = pd.DataFrame(
+        {"tissue": pd.array(tissue, text), "stage": stage}, index=pd.Index(PROFILES, dtype=text)
+    )
+    var = pd.DataFrame(index=pd.Index(GENES, dtype=text))
+    with warnings.catch_warnings(), anndata.settings.override(allow_write_nullable_strings=True):
+        warnings.simplefilter("ignore")
+        anndata.AnnData(MATRIX, obs, var).write_h5ad(tmp_path / "m.h5ad")
+    with h5py.File(tmp_path / "m.h5ad") as file:
+        assert isinstance(file["obs/_index"], h5py.Group)  # or this test shows nothing
+    np.testing.assert_array_equal(read(tmp_path / "m.h5ad"), MATRIX[:, [4, 0, 0, 3]])
+    reader = open_reader(tmp_path / "m.h5ad")
+    assert reader.notes == ()
+    assert reader.profiles["tissue"].fillna("-").tolist() == [i or "-" for i in tissue]
+    assert reader.profiles["stage"].tolist() == ["x", "y", "x"]
+
+
+def test_a_missing_id_of_a_profile_is_refused(make):
+    def change(file):
+        del file["obs/names"]
+        group = file["obs"].create_group("names")
+        group.attrs["encoding-type"] = "nullable-string-array"
+        group["values"], group["mask"] = texts(PROFILES), np.array([False, True, False])
+
+    with pytest.raises(UserError, match=r"m\.h5ad: profile number 2 has an empty id"):
+        open_reader(make(change))

@@ -69,9 +69,10 @@ def test_npy_of_either_orientation(save, matrix, order, size):
 
 @pytest.mark.parametrize("size", [1, 2, 100])
 @pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("matrix", [MATRIX, MATRIX.T], ids=["profiles×genes", "genes×profiles"])
-def test_npz_of_either_orientation(savez, matrix, packed, size):
-    path = savez(matrix=np.ascontiguousarray(matrix), packed=packed)
+def test_npz_of_either_orientation(savez, matrix, order, packed, size):
+    path = savez(matrix=np.array(matrix, order=order), packed=packed)
     np.testing.assert_array_equal(read(path, size=size), MATRIX[:, [4, 0, 0, 2]])
     assert read(path, genes=(), size=size).shape == (3, 0)
 
@@ -136,7 +137,7 @@ BAD = {
     "lengths": ({"genes": ["a", "b"]}, r"shape \(3, 5\), but there are ids of 2 genes and 3 prof"),
     "3-D": ({"matrix": MATRIX[None]}, r"shape \(1, 3, 5\), but"),
     "square": ({"matrix": np.eye(3), "genes": PROFILES}, "shape does not show which axis is genes"),
-    "duplicates": ({"genes": ["a", "a", "b", "b", "c"]}, "2 repeated gene ids?: a, b"),
+    "duplicates": ({"profiles": ["a", "a", "b"]}, "1 repeated profile id: a"),
     "not UTF-8": ({"genes": b"\xff\na\nb\nc\nd"}, "m.genes.txt: not UTF-8"),
 }  # fmt: skip
 
@@ -160,11 +161,9 @@ BAD_NPZ = {
         {"matrix": np.eye(3), "genes": np.array(PROFILES)},
         "does not show which axis is genes",
     ),
-    "Fortran": ({"matrix": np.asfortranarray(MATRIX)}, "column by column, not in C order"),
     "ids 2-D": ({"genes": np.array([GENES])}, "genes is no list of ids"),
     "ids are fractions": ({"genes": np.arange(5.0)}, "genes is no list of ids"),
     "not UTF-8": ({"genes": np.array([b"\xff", *b"abcd"], "S")}, "genes are not UTF-8"),
-    "empty id": ({"genes": np.array(["a", "", "c", "d", "e"])}, "gene number 2 has an empty id"),
 }
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
+import gzip
+import io
+import lzma
 import os
+import sys
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from genebench.errors import UserError
+from genebench.formats import files
 from genebench.formats.files import check_readable
 from genebench.formats.opening import open_reader
 
 
 def test_unknown_format_lists_the_known_ones(write):
-    with pytest.raises(UserError, match=r"m\.xlsx: unknown format. .*\.gctx \.gct .*\.csv\.gz"):
-        open_reader(write("m.xlsx", "x"))
+    with pytest.raises(UserError, match=r"m\.xyz: unknown format. .*\.gctx \.gct .*\.csv\.gz"):
+        open_reader(write("m.xyz", "x"))
 
 
 def test_missing_file_gets_near_misses(write):
@@ -53,8 +62,8 @@ LONG = "n" * 300
 def test_paths_that_no_file_can_have_are_one_line(genebench, write, tmp_path, name):
     sound, path = write("file.txt", "id\tA\ng\t1\n"), tmp_path / name
     (tmp_path / "loop.tsv").symlink_to(tmp_path / "loop.tsv")
-    for files in ((path, tmp_path / "out.tsv"), (sound, path)):
-        outcome = genebench("data", "convert", *files)
+    for pair in ((path, tmp_path / "out.tsv"), (sound, path)):
+        outcome = genebench("data", "convert", *pair)
         assert (outcome.status, outcome.err.count("\n")) == (2, 1)
         assert f"error: {path}: " in outcome.err
     assert (tmp_path / "loop.tsv").is_symlink()
@@ -87,3 +96,97 @@ def test_file_without_permission(write, monkeypatch):
     monkeypatch.setattr(Path, "open", refuse)  # superusers may read everything
     with pytest.raises(UserError, match="cannot be read: Permission denied"):
         open_reader(path)
+
+
+TSV = b"id\tA\tB\ng1\t1\t2\ng2\t3\t4\n"
+GCT = b"#1.2\n2\t2\nid\tDescription\tA\tB\ng1\tna\t1\t2\ng2\tna\t3\t4\n"
+PACK = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+
+
+def unpacked(path: Path) -> list[list[float]]:
+    return np.vstack(list(open_reader(path).blocks(np.arange(2)))).tolist()
+
+
+@pytest.mark.parametrize("packing", PACK)
+@pytest.mark.parametrize(("ending", "text"), [(".tsv", TSV), (".gct", GCT)])
+@pytest.mark.parametrize("named", [True, False])
+def test_packed_text_is_recognised_by_content(tmp_path, packing, ending, text, named):
+    path = tmp_path / f"m{ending}{packing if named else ''}"
+    path.write_bytes(PACK[packing](text))
+    assert unpacked(path) == [[1, 3], [2, 4]]
+
+
+@pytest.mark.parametrize("packing", ["", *PACK])
+def test_text_that_is_only_named_as_packed_is_read(tmp_path, packing):
+    (tmp_path / f"m.tsv{packing}").write_bytes(TSV)
+    assert unpacked(tmp_path / f"m.tsv{packing}") == [[1, 3], [2, 4]]
+
+
+@pytest.mark.parametrize("packing", PACK)
+def test_packed_text_can_be_written(genebench, write, tmp_path, packing):
+    source = write("m.tsv", TSV)
+    assert genebench("data", "convert", source, tmp_path / f"n.csv{packing}").status == 0
+    assert not (tmp_path / f"n.csv{packing}").read_bytes().startswith(b"id")
+    assert unpacked(tmp_path / f"n.csv{packing}") == [[1, 3], [2, 4]]
+
+
+@pytest.mark.parametrize("packing", PACK)
+@pytest.mark.parametrize("damage", ["cut", "spoilt"])
+def test_packed_text_that_is_damaged_is_refused(tmp_path, packing, damage):
+    whole = PACK[packing](TSV + np.random.default_rng(0).bytes(2000).hex().encode())
+    half = len(whole) // 2
+    broken = whole[:half] if damage == "cut" else whole[:half] + bytes(40) + whole[half + 40 :]
+    (tmp_path / "m.tsv").write_bytes(broken)
+    with pytest.raises(UserError, match=r"m\.tsv: the \w+ file is (cut short|damaged)") as error:
+        open_reader(tmp_path / "m.tsv")
+    assert "\n" not in str(error.value)
+
+
+def zipped(data: bytes) -> bytes:
+    with zipfile.ZipFile(archive := io.BytesIO(), "w") as file:
+        file.writestr("inner", data)
+    return archive.getvalue()
+
+
+ZSTD = b"\x28\xb5\x2f\xfd" + bytes(20)
+COMMANDS = {
+    ".gz": (gzip.compress, "gunzip -k"),
+    ".bz2": (bz2.compress, "bunzip2 -k"),
+    ".xz": (lzma.compress, "unxz -k"),
+    ".zst": (lambda _: ZSTD, "zstd -d"),
+    ".zip": (zipped, "unzip"),
+}
+
+
+@pytest.mark.parametrize("packing", COMMANDS)
+@pytest.mark.parametrize("ending", ["gctx", "h5ad", "npy", "parquet"])
+@pytest.mark.parametrize("named", [True, False])
+def test_packed_binary_files_get_the_command_that_unpacks_them(tmp_path, packing, ending, named):
+    pack, command = COMMANDS[packing]
+    path = tmp_path / f"m.{ending}{packing if named else ''}"
+    path.write_bytes(pack(b"content"))
+    words = rf"{path.name}: a file packed with .*{command} m\.{ending}{packing}$"
+    with pytest.raises(UserError, match=words) as error:
+        open_reader(path)
+    assert ("rename it to" in str(error.value)) != named
+
+
+@pytest.mark.parametrize(("packing", "words"), [(".zip", "unzip"), (".zst", "zstandard.*zstd -d")])
+def test_text_that_cannot_be_unpacked_here_gets_the_command(tmp_path, monkeypatch, packing, words):
+    monkeypatch.setattr(files, "_ZSTD_MODULES", ("no_such_module",))
+    (tmp_path / f"m.tsv{packing}").write_bytes(COMMANDS[packing][0](TSV))
+    with pytest.raises(UserError, match=rf"m\.tsv{packing}: a file packed with .*{words} m\.tsv"):
+        open_reader(tmp_path / f"m.tsv{packing}")
+
+
+def test_zstd_is_read_where_a_library_is_installed(tmp_path, monkeypatch):
+    library = SimpleNamespace(open=lambda *_: io.BytesIO(TSV))
+    monkeypatch.setitem(sys.modules, "a_zstd_library", library)
+    monkeypatch.setattr(files, "_ZSTD_MODULES", ("no_such_module", "a_zstd_library"))
+    (tmp_path / "m.tsv.zst").write_bytes(ZSTD)
+    assert unpacked(tmp_path / "m.tsv.zst") == [[1, 3], [2, 4]]
+
+
+def test_a_workbook_gets_the_remedy(write):
+    with pytest.raises(UserError, match=r"m\.xlsx: .*workbook of a spreadsheet. Save its sheet as"):
+        open_reader(write("m.xlsx", b"PK"))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -155,6 +158,40 @@ def test_no_hdf5_file_is_larger_than_the_space_asked_for(tmp_path, monkeypatch, 
         write_matrix(tmp_path / f"n.{ending}", original)
 
 
+@pytest.mark.parametrize("bad", [-666, np.nan, np.inf])
+def test_no_writer_emits_what_reads_as_missing(tmp_path, suffix, bad):
+    values = np.ones((3, 4))
+    values[2, 1] = bad
+    named = f"profile {PROFILES.index[2]!r}, gene 'NA' is {bad:g}, which"
+    with pytest.raises(UserError, match=re.escape(named)) as error:
+        write_matrix(tmp_path / f"m.{suffix}", content(values))
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_run_left_that_was_killed_now_is_removed_by_the_next(tmp_path):
+    kill = f"""
+import os
+from pathlib import Path
+import numpy as np, pandas as pd
+from genebench.formats.base import Content
+from genebench.formats.opening import write_matrix
+
+def blocks():
+    yield np.ones((1, 2))
+    os._exit(9)
+
+table = pd.DataFrame(index=["a", "b"])
+write_matrix(Path({str(tmp_path / "m.npy")!r}), Content(table, table, blocks))
+"""
+    assert subprocess.run([sys.executable, "-c", kill], check=False).returncode == 9
+    assert [path.name[:7] for path in tmp_path.iterdir()] == [".m.npy."]
+    write_matrix(tmp_path / "m.npy", content(profiles=PROFILES[[]]))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "m.npy", "m.genes.txt", "m.profiles.txt",
+    }  # fmt: skip
+
+
 def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
     left, young, another = (
         tmp_path / f".{name}.tmp" for name in ("m.npz.abc", "m.npz.def", "n.npz.abc")
@@ -220,7 +257,7 @@ def test_a_column_whose_name_would_be_a_path_goes_beside(tmp_path, name):
 
 def test_unknown_ends_and_missing_folders(tmp_path):
     with pytest.raises(UserError, match=r"unknown format\. End its name in one of"):
-        write_matrix(tmp_path / "m.xlsx", content())
+        write_matrix(tmp_path / "m.xyz", content())
     with pytest.raises(UserError, match="there is no folder"):
         write_matrix(tmp_path / "no" / "m.tsv", content())
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -147,9 +148,17 @@ CORPUS = {
         renamed(("MARCH1", "Mar-01"), ("SEPT2", "2-Sep"), ("DEC1", "2001-12-01")),
         "3 ids are dates, which a spreadsheet such as Excel made of symbols (Mar-01, 2-Sep, 2001",
     ),
+    "Excel dates by number": case(
+        renamed(("MARCH1", "43160"), ("SEPT2", "43345")),
+        "2 ids are dates, which a spreadsheet such as Excel made of symbols (43160, 43345), and",
+    ),
+    "Excel dates of America": case(
+        renamed(("MARCH1", "3/1/2018")),
+        "1 ids are dates, which a spreadsheet such as Excel made of symbols (3/1/2018), and",
+    ),
     "the same Excel date twice": case(
         renamed(("MARCH1", "1-Mar"), ("TP53", "1-Mar")),
-        "1 repeated gene id: 1-Mar. A spreadsheet such as Excel made dates",
+        "1 ids are dates, which a spreadsheet such as Excel made of symbols (1-Mar), and",
     ),
     "a decimal comma": case(cell("3,14"), "holds '3,14'", "decimal comma"),
     "a thousands separator": case(cell("1,234.5"), "'1,234.5'", "without thousands separators"),
@@ -173,6 +182,23 @@ CORPUS = {
     "overflow": case(cell("1e999"), "holds '1e999', not a finite number"),
     "an empty cell": case(cell(""), "holds '', not a finite number"),
     "digits of another script": case(cell("١٢"), "not a finite number"),
+    "the code of GCTX in a TSV": case(
+        cell("-666"), "row 'TP53', column 'w' holds '-666', the code for a missing value. Fill it",
+    ),
+    "the code of GCTX in a GCT": case(
+        matrix("gtex", "x.gct", gct(SYMBOLS, list("wxyz"), RNA).replace(str(RNA[3, 0]), "-666.0")),
+        "x.gct: row 'TP53', column 'w' holds '-666.0', the code for a missing value",
+    ),
+    "a code of others in RNA-seq": case(
+        cell("-9999"), "profile 'w', gene 'ENSG00000000003' is -9999, a code for a missing value",
+    ),
+    "a code of others in arrays": case(
+        change("geo.tsv", (f"\t{LOG2[3, 0]}\t", "\t-9999\t")),
+        "gene 'ENSG00000000003' is -9999, which log2 expression cannot be (-30 to 30)",
+    ),
+    "a short code in arrays": case(
+        change("geo.tsv", (f"\t{LOG2[3, 0]}\t", "\t-99\t")), "is -99, which log2 expression cannot",
+    ),
     "a row cut short": case({"gtex.tsv": GTEX[:-9]}, "'EGFR' has 4 cells, the header has 5"),
     "no value at all": case({"gtex.tsv": "id\tw\tx\ty\tz\n"}, "there is no gene in it"),
     "too few profiles": case(
@@ -222,6 +248,10 @@ CORPUS = {
     "Entrez ids for symbols": case(
         {"gtex.tsv": ENTREZ}, "look like Entrez ids (700, 701, 702, …)", 'Write ids = "entrez"',
     ),
+    "row numbers of pandas": case(
+        {"gtex.tsv": table([str(i) for i in range(6)], list("wxyz"), RNA)},
+        "They number the rows (0, 1, 2, …), as pandas does", "Write the table again with the ids",
+    ),
     "Entrez ids without aliases": case(
         change("bad.toml", AS_ENTREZ) | {"gtex.tsv": ENTREZ},
         "platforms.gtex.ids: the gene maps have no Entrez ids. Write aliases",
@@ -250,7 +280,6 @@ CORPUS = {
         | renamed(("MARCH1", f"{ENSEMBL[3]}.1"), ("SEPT2", f"{ENSEMBL[3]}.2")),
         "2 Ensembl ids differ only in their version",
     ),
-    "no id": case(renamed(("MYC", "")), "gene number 5 has an empty id"),
     "a transposed matrix": case(
         {"gtex.tsv": table(list("wxyz"), SYMBOLS, RNA.T)},
         'Its columns are genes (6 would match). Write orientation = "profiles"',
@@ -271,7 +300,7 @@ CORPUS = {
     "UTF-16": case({"gtex.tsv": GTEX.encode("utf-16")}, "not UTF-8 text"),
     "a lone quote": case(renamed(("MYC", '"MYC')), "bad quotes"),
     "binary": case({"gtex.tsv": GTEX.replace("MYC", "M\0C")}, "binary data, not text"),
-    "not gzip": case(matrix("gtex", "x.tsv", b"") | {"x.tsv": b"\x1f\x8b\x08"}, "not UTF-8 text"),
+    "not gzip": case(matrix("gtex", "x.tsv", b"") | {"x.tsv": b"\x1f\x8b\x08"}, "gzip file is cut"),
     "gzip by name only": case(
         change("bad.toml", ("gtex.tsv", "../bad.toml.gz")), "no such file",
     ),
@@ -317,10 +346,18 @@ CORPUS = {
         "platforms.geo: must be a table",
     ),
     "no platform": case({"bad.toml": MANIFEST.partition("[platforms")[0]}, "platforms: this key"),
-    "an unknown format": case(matrix("gtex", "x.xlsx", b"PK"), "unknown format. End its name in"),
+    "an unknown format": case(matrix("gtex", "x.xyz", b"PK"), "unknown format. End its name in"),
+    "a workbook": case(matrix("gtex", "x.xlsx", b"PK"), "a workbook of a spreadsheet. Save its"),
     # The table of profiles.
     "a profile that the table lacks": case(
-        change("geo.csv", ("p3,G1\n", "")), "1 of the 12 profiles", "are missing: p3",
+        change("geo.csv", ("p3,G1\n", "")), "1 of the 12 profiles", "are missing: 'p3'. Add a row",
+    ),
+    "profiles with another spelling": case(
+        change("geo.csv", ("p3,G1", "P.3,G1")), "1 of the 12 profiles", "are missing: 'p3'. ",
+        "The table has 'P.3' where the matrix has 'p3'. Write the ids in the same way in both",
+    ),
+    "profiles with other names": case(
+        change("geo.csv", ("p3,G1", "q3,G1")), "'p3'. The table has others: 'q3'. Add a row",
     ),
     "a ragged table": case(change("geo.csv", ("p3,G1", "p3,G1,x")), "row 'p3' has 3 cells"),
     "a table with a profile twice": case(change("geo.csv", ("p3", "p4")), "1 repeated profile id"),
@@ -416,6 +453,22 @@ SAME = {
     "half Ensembl ids, told so": change("bad.toml", WITH_ALIASES)
     | renamed(("TP53", ENSEMBL[3]))
     | {"aliases.tsv": f"{ENSEMBL[3]}\t{ENSEMBL[3]}\n"},
+    "aliases with empty cells": change("bad.toml", AS_ENTREZ, WITH_ALIASES)
+    | {"gtex.tsv": ENTREZ, "aliases.tsv": f"{ALIASES}\tTP53\n\tMYC\n9\t\n \t \n"},
+    "repeated symbols that no map names": {
+        "gtex.tsv": GTEX + "Y_RNA\t1\t2\t3\t4\nY_RNA\t5\t6\t7\t8\n",
+    },
+    "rows without a symbol": {"gtex.tsv": GTEX + "\t1\t2\t3\t4\n\t5\t6\t7\t8\n"},
+    "versions of genes that no map names": change("bad.toml", ('"symbol"', '"ensembl"'))
+    | {
+        "gtex.tsv": table([*ENSEMBL, "ENSG9.1", "ENSG9.2"], list("wxyz"), np.vstack([RNA, RNA[:2]]))
+    },
+    "repeated genes in columns": change("bad.toml", TURNED)
+    | {
+        "gtex.tsv": table(
+            list("wxyz"), [*SYMBOLS, "Y_RNA", "Y_RNA", ""], np.hstack([RNA.T, RNA.T[:, :3]])
+        )
+    },
     "an Excel date that no gene needs": {"gtex.tsv": GTEX + "1-Mar\t1\t2\t3\t4\n"},
     "any level of what is right": change(
         "bad.toml", ('"probe"', '"probe"\nlevel = "any"'), ('"symbol"', '"symbol"\nlevel = "any"')
@@ -433,6 +486,34 @@ def test_harmless_oddities_give_the_same_dataset(prepare_files, tmp_path, name):
         assert (outcome.status, outcome.err) == (0, "")
         digests.append(DataStore(tmp_path / "home").open("bad").digest)
     assert digests[0] == digests[1]
+
+
+def test_rows_that_no_map_names_are_counted(prepare_files, genebench, tmp_path):
+    more = "Y_RNA\t1\t2\t3\t4\n" * 2 + "7SK\t1\t2\t3\t4\n" * 3 + "\t1\t2\t3\t4\n"
+    assert prepare_files({"gtex.tsv": GTEX + more}).status == 0
+    shown = genebench("data", "info", "bad").out
+    assert "gtex: 5 rows left out whose id repeats and is in no map: Y_RNA, 7SK\n" in shown
+    assert "gtex: 1 row left out without an id\n" in shown
+    assert "geo: " not in shown
+    shown = genebench("data", "prepare", "--force", tmp_path / "given" / "bad.toml").out
+    assert "gtex: 5 rows left out" in shown
+
+
+@pytest.mark.parametrize("ending", ["parquet", "feather"])
+def test_a_gene_that_is_stored_as_text_is_refused_and_not_reported_as_missing(
+    prepare_files, tmp_path, ending
+):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame(RNA.T, columns=SYMBOLS, index=list("wxyz"))
+    frame = frame.assign(TP53=frame["TP53"].astype(str), tissue="brain")
+    path = tmp_path / f"x.{ending}"
+    frame.to_parquet(path) if ending == "parquet" else frame.to_feather(path)
+    files = change("bad.toml", ("gtex.tsv", path.name), TURNED) | {path.name: path.read_bytes()}
+    outcome = prepare_files(files)
+    path.unlink()
+    assert outcome.status == 2
+    words = f"{path.name}: column 'TP53' is a gene of the maps, but its type is str. So are 1 gene"
+    assert words in outcome.err
 
 
 def test_linear_arrays_become_log2_with_level_linear(prepare_files, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genebench.errors import UserError
-from genebench.preprocessing.splits import group_split, random_split
+from genebench.preprocessing.splits import group_split, l1000_split, random_split
 
 
 def table(profiles):
@@ -28,6 +28,15 @@ def grouped(groups):
 def test_the_split_has_the_published_sizes(profiles, sizes):
     parts = random_split(table(profiles), seed=0)
     assert tuple((parts == part).sum() for part in ("train", "validation", "test")) == sizes
+
+
+@pytest.mark.parametrize(
+    ("profiles", "sizes"), [(3176, (2500, 500, 176)), (40, (31, 6, 3)), (7, (5, 1, 1))]
+)
+def test_the_split_of_l1000_cuts_the_file_in_its_order(profiles, sizes):
+    parts = l1000_split(table(profiles), seed=5)
+    assert tuple((parts == part).sum() for part in ("train", "validation", "test")) == sizes
+    assert parts.tolist() == sorted(parts, key=["train", "validation", "test"].index)
 
 
 def test_the_split_is_a_cut_permutation_of_a_generator_that_numpy_never_changes():
