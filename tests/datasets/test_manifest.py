@@ -147,7 +147,7 @@ def test_bad_manifest(manifest, case):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("m/geo.csv", "s,series\ny,1\n", r"geo\.csv: 1 of the 2 profiles of .*geo\.tsv .*: x"),
+        ("m/geo.csv", "s,series\ny,1\n", r"geo\.csv: 1 of the 2 profiles of .*geo\.tsv .*: 'x'"),
         ("m/geo.tsv", "id\nx\n", r"platforms\.geo\.matrix: .*geo\.tsv: no profile column"),
     ],
 )
