@@ -38,6 +38,7 @@ bench: .venv/installed-bench ## speed, memory and calibration; see benchmarks/RE
 	GENEBENCH_HOME=.venv/bench-data $(BIN)/python benchmarks/engines.py --jobs 10
 	$(BIN)/python benchmarks/prepare.py
 	$(BIN)/python benchmarks/duplicates.py
+	$(BIN)/python benchmarks/formats.py --profiles 1000 2000
 	$(BIN)/python benchmarks/ridge.py --profiles 4000
 	$(BIN)/python benchmarks/lasso.py --profiles 4000 --targets 20
 	GENEBENCH_HOME=.venv/bench-data $(BIN)/python benchmarks/closed_form.py \
