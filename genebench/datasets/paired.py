@@ -263,11 +263,12 @@ class _Source:
             values = means.average(Rows.of(block))
             names = Names(reader.profiles.index[start:], genes)
             # Both assays are in log2, as microarrays are.
-            scale = {"platform": REFERENCE_PLATFORM, "scale": level}
-            cell = impossible_cell(values, names=names, **scale)  # type: ignore[arg-type]
-            fault = None if start else find_scale_fault(values, **scale)  # type: ignore[arg-type]
-            if cell or fault:
-                problem = f"{cell} Correct it" if cell else f"{fault.problem} Give log2 expression"  # type: ignore[union-attr]
+            platform, problem = REFERENCE_PLATFORM, ""
+            if cell := impossible_cell(values, names=names, platform=platform, scale=level):
+                problem = f"{cell} Correct it"
+            elif not start and (fault := find_scale_fault(values, platform=platform, scale=level)):
+                problem = f"{fault.problem} Give log2 expression"
+            if problem:
                 raise UserError(
                     f'{reader.source}: {problem}, or write level = "any" in '
                     f"[platforms.{self._name}] if it is right."
