@@ -45,8 +45,9 @@ class LeaksReport(Report):
         variants = [spec for spec in self.registry.protocols.specs.values() if spec.variant_of]
         if any({spec.name, spec.variant_of} <= present for spec in variants):
             raise UserError(
-                "No method was run under a protocol and its variant with the same data, parameters, code, "
-                "seed and number of training profiles. Run both with the same options."
+                "No method was run under a protocol and its variant with the same data, "
+                "parameters, code, seed and number of training profiles. Run both with the same "
+                "options."
             )
         names = some([f"{spec.variant_of} with {spec.name}" for spec in variants])
         raise UserError(f"No protocol was run beside its variant. Run {names}.")
