@@ -229,6 +229,16 @@ def is_built(dataset: str, preset: str | None) -> bool:
     return is_ready(dataset, registry().datasets, preset)
 
 
+def digest_here(dataset: str, preset: str | None) -> str:
+    """Return the digest of a dataset, or an empty text if it is not prepared on this machine."""
+    specs = registry().datasets
+    try:
+        ready = is_ready(dataset, specs, preset)
+        return open_dataset(dataset, specs, preset).digest if ready else ""
+    except UserError:
+        return ""
+
+
 def plan_run(
     methods: Names,
     protocols: Names,
@@ -585,6 +595,7 @@ __all__ = [
     "choose_engine",
     "configure",
     "device_choice",
+    "digest_here",
     "execute_plan",
     "is_built",
     "load",

@@ -1,4 +1,4 @@
-"""``genebench results``: verify, merge, export and submit results."""
+"""``genebench results``: verify, compare, repeat, merge, export, submit and publish results."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from genebench.cli import output
 from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.options import (
     DEFAULT_RESULTS,
+    MetricsOption,
     OnlyDatasetOption,
     OnlyMethodsOption,
     OnlyProtocolsOption,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from genebench.results.store import ResultsStore
 
 _FORMATS = ("csv", "json", "parquet")
+_CELL = 40
+"""Letters of a setting that a table shows."""
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +46,9 @@ def register(app: typer.Typer) -> None:
     for command, short_help, example in (
         (verify, "Find records that were edited.", "verify --results results"),
         (merge, "Merge several folders and bundles.", "merge other/results bundle.zip"),
-        (export, "Write a table for other programs.", "export --out scores.csv"),
+        (export, "Write a table or an RO-Crate.", "export --out scores.csv"),
+        (config, "Write the suite that repeats a record.", "config lsr-l2@geo --out again.toml"),
+        (diff, "Compare two records, or two folders.", "diff results other/results"),
         (submit, "Write a bundle that others can verify.", "submit --name Me --contact me@here"),
         (schema, "Print the JSON Schema of a record.", "schema > record.schema.json"),
     ):
@@ -163,6 +168,148 @@ def export(  # noqa: PLR0917  the command line names them
         frame = make(metric, wide=wide)
     _write(frame, out, form)
     _echo(f"wrote {len(frame):,} rows to {out}")
+
+
+def config(
+    name: Annotated[
+        str, typer.Argument(metavar="KEY", help="A key, its start, or METHOD@PROTOCOL.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="File to write.")
+    ] = None,
+    results: ResultsOption = DEFAULT_RESULTS,
+    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
+) -> None:
+    """Write a suite that runs a record again: genebench run FILE.
+
+    The suite sets the dataset, the protocol, the method and all of its parameters. Messages name
+    what differs here from what the record was made with, so that its key cannot come again.
+    """
+    from genebench import api
+    from genebench._util.files import atomic_write, user_errors
+    from genebench.plugins.registry import registry
+    from genebench.results.naming import named
+    from genebench.runs.repeat import changes_since, suite_of_record
+
+    record, store = named(name, results)
+    text = suite_of_record(record, store)
+    if out is None:
+        output.block(text)
+    else:
+        with user_errors(out, "Name another file with --out."), atomic_write(out) as stream:
+            stream.write(text.encode())
+        _echo(f"wrote {out}")
+    data = api.digest_here(record.dataset, record.preset)
+    for change in changes_since(record.identity, registry(), data):
+        output.message(f"note: {change}. The result will have another key.")
+
+
+def diff(  # noqa: PLR0917  the command line names them
+    a: Annotated[str, typer.Argument(help="A record (key, file, METHOD@PROTOCOL) or a folder.")],
+    b: Annotated[str, typer.Argument(help="Another one of the same kind.")],
+    results: ResultsOption = DEFAULT_RESULTS,
+    metrics: MetricsOption = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Show every panel, and scores that are equal, too.")
+    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare two records, or the records of two folders: settings, versions and scores.
+
+    A difference is the second score minus the first. Records of two folders are paired by dataset,
+    protocol, method, parameters and seed, so that their code, data and versions may differ.
+    """
+    from genebench.analysis.difference import (
+        Pairing,
+        paired,
+        score_differences,
+        setting_differences,
+    )
+    from genebench.results.naming import named
+    from genebench.results.store import ResultsStore
+
+    if Path(a).is_dir() != Path(b).is_dir():
+        raise UserError(f"{a} and {b}: one is a folder, the other is not. Name two of one kind.")
+    if is_of_folders := Path(a).is_dir():
+        pairing = paired(*(ResultsStore(Path(folder)).sound()[0] for folder in (a, b)))
+    else:
+        pairing = Pairing(pairs=[(named(a, results).record, named(b, results).record)])
+    settings = [setting_differences(*pair) for pair in pairing.pairs]
+    scores = score_differences(pairing.pairs)
+    if json_:
+        columns = ("setting", "a", "b")
+        output.as_json(
+            {
+                "pairs": [
+                    {
+                        "key_a": first.key, "key_b": second.key,
+                        "settings": [dict(zip(columns, row, strict=True)) for row in rows],
+                    }
+                    for (first, second), rows in zip(pairing.pairs, settings, strict=True)
+                ],
+                "scores": scores.to_dict("records"),
+                "only_a": [record.key for record in pairing.only_a],
+                "only_b": [record.key for record in pairing.only_b],
+            }
+        )  # fmt: skip
+        return
+    _print_settings(settings, many=is_of_folders)
+    _print_differences(scores, metrics, show_all=all_, many=is_of_folders)
+    if is_of_folders:
+        _echo(
+            f"{len(pairing.pairs)} pairs, {len(pairing.only_a)} only in {a}, "
+            f"{len(pairing.only_b)} only in {b}"
+        )
+
+
+def _print_settings(settings: list[list[tuple[str, str, str]]], *, many: bool) -> None:
+    """Print the settings that differ, those of several pairs with the number of pairs."""
+    counts = Counter(row for rows in settings for row in rows)
+    if not counts:
+        _echo("no setting differs")
+        return
+    cut = {
+        row: tuple(text if len(text) <= _CELL else f"{text[: _CELL - 1]}…" for text in row)
+        for row in counts
+    }
+    if many:
+        rows = [(name, a, b, str(counts[row])) for row, (name, a, b) in cut.items()]
+        output.table(("setting", "a", "b", "pairs"), rows)
+    else:
+        output.table(("setting", "a", "b"), list(cut.values()))
+
+
+def _print_differences(
+    scores: pd.DataFrame, metrics: str | None, *, show_all: bool, many: bool
+) -> None:
+    """Print the scores of each pair, the largest differences first if there are many pairs."""
+    from genebench.reports.report import SHOWN_METRICS
+    from genebench.results.checks import ROUNDING
+
+    if metrics is None and not show_all:
+        scores = scores[scores["metric"].isin(SHOWN_METRICS)]
+    elif metrics is not None and metrics.strip() != "all":
+        names = [name.strip() for name in metrics.split(",")]
+        present = set(scores["metric"])
+        for name in names:
+            if name not in present:
+                raise unknown("metric among these results", name, present)
+        scores = scores[scores["metric"].isin(names)]
+    if not show_all:
+        scores = scores[scores["panel"] == "all"]
+    equal = scores["difference"].abs() <= ROUNDING
+    shown = scores if show_all or not many else scores[~equal]
+    if many:
+        shown = shown.reindex(shown["difference"].abs().sort_values(ascending=False).index)
+    columns = ("dataset", "protocol", "method", "seed", "metric", "panel", "a", "b", "difference")
+    rows = [
+        (*map(str, row[:6]), f"{row[6]:.4f}", f"{row[7]:.4f}", f"{row[8]:+.2e}")
+        for row in shown[list(columns)].itertuples(index=False)
+    ]
+    if rows:
+        output.table(columns, rows)
+    if many:
+        _echo(f"{int(equal.sum())} of {len(scores)} scores agree to {ROUNDING:g}")
 
 
 def submit(  # noqa: PLR0917  the command line names them
