@@ -231,12 +231,24 @@ def is_built(dataset: str, preset: str | None) -> bool:
 
 def digest_here(dataset: str, preset: str | None) -> str:
     """Return the digest of a dataset, or an empty text if it is not prepared on this machine."""
+    opened = _prepared_here(dataset, preset)
+    return opened.digest if opened else ""
+
+
+def origins(records: Iterable[Record]) -> dict[str, Mapping[str, str]]:
+    """Return digest → origin, for the datasets of records that are prepared on this machine."""
+    names = {(record.dataset, record.preset) for record in records}
+    opened = [_prepared_here(dataset, preset) for dataset, preset in sorted(names)]
+    return {dataset.digest: dataset.info["origin"] for dataset in opened if dataset}
+
+
+def _prepared_here(dataset: str, preset: str | None) -> Dataset | None:
+    """Return a dataset that needs no preparation, or None. An unknown name is none."""
     specs = registry().datasets
     try:
-        ready = is_ready(dataset, specs, preset)
-        return open_dataset(dataset, specs, preset).digest if ready else ""
+        return open_dataset(dataset, specs, preset) if is_ready(dataset, specs, preset) else None
     except UserError:
-        return ""
+        return None
 
 
 def plan_run(
@@ -599,6 +611,7 @@ __all__ = [
     "execute_plan",
     "is_built",
     "load",
+    "origins",
     "plan_run",
     "plan_suite",
     "planned_records",

@@ -284,6 +284,8 @@ class MethodSpec:
     """True for a control, which every table shows for scale. Controls are never ranked."""
     reference: str = ""
     """Source of the method: paper, equation, code."""
+    bibtex: str = ""
+    """BibTeX entries of the papers to cite, as ``genebench cite`` prints them."""
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     """Conformance check → the reason why the method rightly fails it."""
     needs: Mapping[str, Needs] = field(default_factory=dict)

@@ -83,6 +83,8 @@ class _Head(_Section):
     title: str = ""
     recipe: Literal["dgex", "prepared"]
     preset: str = "small"
+    bibtex: str = ""
+    """BibTeX entries of the papers to cite for the data."""
 
 
 class _Manifest(_Head):
@@ -141,6 +143,7 @@ def read_manifest(path: Path) -> Compendium | PreparedArrays:
             "kind": "measured",
             "manifest": path.name,
             "fingerprint": _fingerprint(path, manifest),
+            **({"bibtex": manifest.bibtex} if manifest.bibtex else {}),
         },
         "landmarks": _gene_map(path, "landmarks", manifest.genes.landmarks),
         "targets": _gene_map(path, "targets", manifest.genes.targets),
