@@ -140,14 +140,38 @@ def export(  # noqa: PLR0917  the command line names them
     wide: Annotated[
         bool, typer.Option("--wide", help="One column per record, instead of one row per value.")
     ] = False,
+    ro_crate: Annotated[
+        bool,
+        typer.Option(
+            "--ro-crate",
+            help="Write a Process Run Crate to deposit with a DOI: a new folder, or a .zip file.",
+        ),
+    ] = False,
+    name: Annotated[str, typer.Option(help="Author of the crate.")] = "",
+    licence: Annotated[
+        str, typer.Option("--license", "--licence", help="Licence of the crate, as CC-BY-4.0.")
+    ] = "",
     dataset: OnlyDatasetOption = None,
     protocol: OnlyProtocolsOption = None,
     methods: OnlyMethodsOption = None,
 ) -> None:
-    """Write results as a table for other programs."""
+    """Write results as a table for other programs, or as an RO-Crate with all files."""
     from genebench import api
     from genebench.results.filters import RecordFilter
 
+    if ro_crate:
+        from genebench.results.crate import write_crate
+        from genebench.results.store import ResultsStore
+
+        if not licence:
+            raise UserError("--ro-crate: a crate names its licence. Add --licence CC-BY-4.0.")
+        store = ResultsStore(results)
+        chosen = RecordFilter(dataset, protocol, methods).apply(store.sound(thorough=True)[0])
+        if not chosen:
+            raise no_results("export", results)
+        number = write_crate(out, store, chosen, encodable(name), encodable(licence))
+        _echo(f"wrote {len(chosen)} records, {number} files, to {out}")
+        return
     form = format_ or out.suffix.removeprefix(".").lower()
     if form not in _FORMATS:
         raise unknown("export format", form, _FORMATS)
