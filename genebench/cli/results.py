@@ -28,6 +28,7 @@ from genebench.errors import UserError, missing_library, no_results, unknown
 if TYPE_CHECKING:
     import pandas as pd
 
+    from genebench.results.merge import Merged
     from genebench.results.record import Record
     from genebench.results.store import ResultsStore
 
@@ -50,6 +51,7 @@ def register(app: typer.Typer) -> None:
         (config, "Write the suite that repeats a record.", "config lsr-l2@geo --out again.toml"),
         (diff, "Compare two records, or two folders.", "diff results other/results"),
         (submit, "Write a bundle that others can verify.", "submit --name Me --contact me@here"),
+        (publish, "Merge into a git folder and commit.", "publish ../board/results"),
         (schema, "Print the JSON Schema of a record.", "schema > record.schema.json"),
     ):
         group.command(
@@ -108,7 +110,11 @@ def merge(
     """
     from genebench.results.merge import merge as merge_results
 
-    merged = merge_results(sources, results)
+    return _print_merged(merge_results(sources, results), results)
+
+
+def _print_merged(merged: Merged, where: object) -> int:
+    """Print the outcome of a merge, and return the exit status."""
     for line in merged.replaced:
         _echo(f"replaced: {line}")
     for line in merged.kept:
@@ -118,9 +124,41 @@ def merge(
     there = len(merged.same) + len(merged.kept)
     _echo(
         f"{len(merged.added)} new, {len(merged.replaced)} replaced, {there} there already, "
-        f"{len(merged.refused)} not taken, in {results}"
+        f"{len(merged.refused)} not taken, in {where}"
     )
     return FAILED if merged.refused else OK
+
+
+def publish(
+    destination: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER", help="A folder in a git repository, or hf:OWNER/NAME (Hugging Face)."
+        ),
+    ],
+    results: ResultsOption = DEFAULT_RESULTS,
+    message: Annotated[
+        str, typer.Option("--message", "-m", help="Message of the commit.")
+    ] = "Results of genebench",
+    push: Annotated[bool, typer.Option("--push", help="Push the commit.")] = False,
+) -> int:
+    """Merge results with those that are published, and commit what is new.
+
+    As with genebench results merge, no result is lost, and two different results under one key are
+    a conflict. Only records and their files are committed.
+    """
+    from genebench.results.publish import HUGGING_FACE, publish_to_git, publish_to_hugging_face
+
+    if destination.startswith(HUGGING_FACE):
+        if push:
+            raise UserError("--push is for git. Leave it out: Hugging Face gets the results.")
+        name = destination.removeprefix(HUGGING_FACE)
+        merged, commit = publish_to_hugging_face([results], name, message)
+    else:
+        merged, commit = publish_to_git([results], Path(destination), message, push=push)
+    status = _print_merged(merged, destination)
+    _echo(f"committed as {commit}" if commit else "nothing new to commit")
+    return status
 
 
 def export(  # noqa: PLR0917  the command line names them
