@@ -405,6 +405,10 @@ def submit(  # noqa: PLR0917  the command line names them
     for fault in faults:
         _echo(f"left out: {fault.line}")
     records = RecordFilter(dataset, protocol, methods, trials=False).apply(readable)
+    for record in records:
+        if record.reason:
+            _echo(f"left out: {record.key}: {record.identity.method} is not applicable")
+    records = [record for record in records if not record.reason]
     sender = {"name": name, "contact": contact, "licence": licence}
     sender = {key: encodable(text) for key, text in sender.items()}
     for key, text in sender.items():
