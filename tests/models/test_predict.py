@@ -201,8 +201,8 @@ def test_any_monotone_scale_gives_the_predictions_of_normalised_profiles(
     over = "all genes of the model" if genes == "all" else "these landmarks"
     assert f"normalised over {over}" in done.err
     away = np.abs(found["linear"] - found["given"])
-    # Over all genes the quantiles are those of the dataset, but for twins, which are one row in this
-    # file. Those of the landmarks alone differ between profiles, and are the training set's.
+    # Over all genes the quantiles are those of the dataset, but for twins, which are one row in
+    # this file. Those of the landmarks alone differ between profiles, and are the training set's.
     assert away.mean() < (0.05 if genes == "all" else 0.3)
     centred = expression_of(tiny, "targets").to_numpy()
     assert away.mean() < 0.5 * np.abs(centred - centred.mean(axis=1, keepdims=True)).mean()
@@ -215,7 +215,8 @@ def test_missing_landmarks_have_their_training_means(kept, tiny, genebench, tmp_
     given.drop(index=gone).to_csv(tmp_path / "short.tsv", sep="\t")
     mean = tiny.statistics("geo")[0][: len(given)]
     filled = given.copy()
-    filled.loc[gone] = mean[[3, 7], None]
+    for gene, value in zip(gone, mean[[3, 7]], strict=True):
+        filled.loc[gene] = value
     filled.to_csv(tmp_path / "filled.tsv", sep="\t")
     out = {}
     for name, options in {"short": ["--missing", "mean"], "filled": []}.items():
