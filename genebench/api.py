@@ -407,11 +407,12 @@ def _own_parameters(suite: Suite, preset: str) -> dict[str, dict[str, str]]:
 
 
 def device_choice(name: str) -> DeviceChoice:
-    """Return a device that a user may ask for, by name.
+    """Return a device that a user may ask for, by name. ``gpu`` is ``cuda``.
 
     Raises:
         UserError: there is no such device.
     """
+    name = {"gpu": "cuda"}.get(name, name)
     choice: DeviceChoice
     for choice in get_args(DeviceChoice):
         if choice == name:

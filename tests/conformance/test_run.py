@@ -306,7 +306,7 @@ def test_a_method_that_ends_the_process_of_its_checks_or_never_returns_has_faile
     genebench, runaway, tmp_path, how, reason
 ):
     only = "--only", "describes_itself,shape"
-    done = genebench("check", "runaway", "--param", f"how={how}", "--time-limit", "3", *only)
+    done = genebench("check", "runaway", "--param", f"how={how}", "--time-limit", "3s", *only)
     assert done.status == 1
     first, failed, why, *_, last = done.out.splitlines()
     assert (first[:4], failed[:4], why.strip()) == ("pass", "FAIL", reason)

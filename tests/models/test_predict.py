@@ -214,7 +214,7 @@ def test_missing_landmarks_have_their_training_means(kept, tiny, genebench, tmp_
     gone = given.index[[3, 7]]
     given.drop(index=gone).to_csv(tmp_path / "short.tsv", sep="\t")
     mean = tiny.statistics("geo")[0][: len(given)]
-    filled = given.copy()
+    filled = given.astype(float)
     for gene, value in zip(gone, mean[[3, 7]], strict=True):
         filled.loc[gene] = value
     filled.to_csv(tmp_path / "filled.tsv", sep="\t")
