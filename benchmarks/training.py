@@ -59,6 +59,9 @@ float32: forward 4, backward 4, weight 8, two moments 16. bfloat16: forward 2, b
 weight 8, its copy 2, moments 16. Gradients need never leave the caches.
 """
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+PRODUCT_ROWS = 4096 if DEVICE == "cpu" else 16384
+COPIED_NUMBERS = 1 << 27
+"""Sizes of the product and of the copy that give the speed of the device."""
 Step = Callable[[], object]
 
 
@@ -98,9 +101,9 @@ def least(works: dict[str, Step], repeats: int) -> dict[str, float]:
 
 def limits(precision: str) -> Limits:
     """Measure the speed of the device."""
-    n = 4096 if DEVICE == "cpu" else 16384
+    n = PRODUCT_ROWS
     matrix = torch.randn(n, n, device=DEVICE).to(DTYPES[precision])
-    out, whole = torch.empty_like(matrix), torch.empty(1 << 27, device=DEVICE)
+    out, whole = torch.empty_like(matrix), torch.empty(COPIED_NUMBERS, device=DEVICE)
     copied = torch.empty_like(whole)
     works: dict[str, Step] = {
         "product": lambda: torch.mm(matrix, matrix, out=out),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from genebench.errors import UserError
 from genebench.hookspecs import hookimpl
-from genebench.method import Context, Method, Model
+from genebench.method import Context, Method, Model, NotApplicable
 
 if TYPE_CHECKING:
     from genebench import specs
@@ -22,6 +22,7 @@ __all__ = [
     "Context",
     "Method",
     "Model",
+    "NotApplicable",
     "Profiles",
     "Record",
     "UserError",

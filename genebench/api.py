@@ -229,6 +229,28 @@ def is_built(dataset: str, preset: str | None) -> bool:
     return is_ready(dataset, registry().datasets, preset)
 
 
+def digest_here(dataset: str, preset: str | None) -> str:
+    """Return the digest of a dataset, or an empty text if it is not prepared on this machine."""
+    opened = _prepared_here(dataset, preset)
+    return opened.digest if opened else ""
+
+
+def origins(records: Iterable[Record]) -> dict[str, Mapping[str, str]]:
+    """Return digest → origin, for the datasets of records that are prepared on this machine."""
+    names = {(record.dataset, record.preset) for record in records}
+    opened = [_prepared_here(dataset, preset) for dataset, preset in sorted(names)]
+    return {dataset.digest: dataset.info["origin"] for dataset in opened if dataset}
+
+
+def _prepared_here(dataset: str, preset: str | None) -> Dataset | None:
+    """Return a dataset that needs no preparation, or None. An unknown name is none."""
+    specs = registry().datasets
+    try:
+        return open_dataset(dataset, specs, preset) if is_ready(dataset, specs, preset) else None
+    except UserError:
+        return None
+
+
 def plan_run(
     methods: Names,
     protocols: Names,
@@ -388,11 +410,12 @@ def _own_parameters(suite: Suite, preset: str) -> dict[str, dict[str, str]]:
 
 
 def device_choice(name: str) -> DeviceChoice:
-    """Return a device that a user may ask for, by name.
+    """Return a device that a user may ask for, by name. ``gpu`` is ``cuda``.
 
     Raises:
         UserError: there is no such device.
     """
+    name = {"gpu": "cuda"}.get(name, name)
     choice: DeviceChoice
     for choice in get_args(DeviceChoice):
         if choice == name:
@@ -588,9 +611,11 @@ __all__ = [
     "choose_engine",
     "configure",
     "device_choice",
+    "digest_here",
     "execute_plan",
     "is_built",
     "load",
+    "origins",
     "plan_run",
     "plan_suite",
     "planned_records",

@@ -7,8 +7,11 @@ fault of genebench, and shows a traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
+_MOST_SIMILAR = 3
+"""Names that an error suggests."""
 _MOST_KNOWN = 12
 """Names that an error lists when none is similar to the unknown one."""
 
@@ -53,11 +56,23 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """Return the error for an unknown name, with similar names, or else with the known ones."""
+def unknown(
+    kind: str, name: str, known: Iterable[str], texts: Mapping[str, str] | None = None
+) -> UserError:
+    """Return the error for an unknown name, with similar names, or else with the known ones.
+
+    Args:
+        kind: the kind of the thing.
+        name: the unknown name.
+        known: the known names.
+        texts: known name → a text about it. Names whose text has the unknown word come first.
+    """
     names = sorted(known)
+    word = re.compile(rf"\b{re.escape(name)}\b", re.IGNORECASE)
+    meant = [other for other in names if name.strip() and word.search((texts or {}).get(other, ""))]
     # 0.5 finds "lsr-l2" for "lsrl2" and "knn" for "kn", and nothing for unrelated words.
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    similar = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    close = list(dict.fromkeys([*meant, *similar]))[:_MOST_SIMILAR]
     if close:
         hint = f"Did you mean {' or '.join(close)}?"
     elif names:

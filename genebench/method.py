@@ -52,6 +52,16 @@ class Context:
     members: Mapping[str, Mapping[str, Model]] = field(default_factory=dict)
 
 
+class NotApplicable(Exception):  # noqa: N818  no error: the method says what it cannot do
+    """Raised by a method that cannot do these data or this protocol, with the reason.
+
+    A method may raise it when it is created, and in :meth:`Method.fit`. The results then have the
+    status ``not applicable``, which is no failure. A model must not raise it: what a method
+    can do must not depend on test profiles. ``MethodSpec.not_applicable`` declares the protocols
+    that a method never can do.
+    """
+
+
 class Model(ABC):
     """A fitted method, with choices made on one validation set.
 
@@ -122,6 +132,9 @@ class Method(ABC):
             train: the training profiles.
             validation_sets: protocol → its validation set, only for choices such as an epoch or λ.
             context: seed, device, progress.
+
+        Raises:
+            NotApplicable: the method cannot do these data or protocols.
 
         Returns:
             One model for each name in ``validation_sets``. The same object may serve several sets.

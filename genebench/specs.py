@@ -284,8 +284,14 @@ class MethodSpec:
     """True for a control, which every table shows for scale. Controls are never ranked."""
     reference: str = ""
     """Source of the method: paper, equation, code."""
+    bibtex: str = ""
+    """BibTeX entries of the papers to cite, as ``genebench cite`` prints them."""
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     """Conformance check → the reason why the method rightly fails it."""
+    not_applicable: Mapping[str, str] = field(default_factory=dict)
+    """Protocol → the reason why the method cannot do it. Training subsets of the protocol are
+    included. Such results have the status ``not applicable``, and nothing is run for them. A method
+    may also raise :class:`genebench.NotApplicable`."""
     needs: Mapping[str, Needs] = field(default_factory=dict)
     """Preset → resources that a job needs. A preset without a value takes that of the next larger
     preset, and a method without any takes the defaults of :class:`Needs`."""
@@ -305,12 +311,22 @@ class MethodSpec:
             raise ValueError(f"method {self.name}: a parameter is declared twice")
         for preset in self.needs:
             _check_choice(f"method {self.name}: preset of needs", preset, PRESETS)
+        for protocol, reason in self.not_applicable.items():
+            check_name("protocol", protocol)
+            if not reason.strip():
+                raise ValueError(f"method {self.name}: not_applicable[{protocol!r}] has no reason")
         if self.members and not any(
             param.name == self.members and param.type is str for param in self.params
         ):
             raise ValueError(
                 f"method {self.name}: members={self.members!r} is not one of its text parameters"
             )
+
+    def reason_against(self, protocol: str) -> str:
+        """Return why the method cannot do a protocol, or an empty text if it declares nothing."""
+        return self.not_applicable.get(protocol) or self.not_applicable.get(
+            sized_name(protocol)[0], ""
+        )
 
     def needs_for(self, preset: str) -> Needs:
         """Return the needs of a job under a preset."""

@@ -332,6 +332,7 @@ def test_the_test_itself_sees_imports_of_every_kind(tmp_path):
         ("genebench.api", False),
         ("genebench.engines.worker", False),
         ("genebench.models.predict", False),
+        ("genebench.models.quantiles", False),
         ("genebench.models.saved", False),
     ]
 

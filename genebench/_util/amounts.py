@@ -10,14 +10,16 @@ TIMES = "90s, 15m or 2h"
 SIZES = "800M or 8G"
 """Examples of sizes, for messages."""
 
-_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _UNIT_BYTES = {"m": 2**20, "g": 2**30, "t": 2**40}
 # The number, the unit's letter, and what people write after it: 8G, 8 GB, 8GiB.
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]?)(?:i?b)?")
 
 
 def seconds(text: str) -> float:
-    """Return a time in seconds. A number without a unit is in seconds.
+    """Return a time in seconds.
+
+    A number without a unit is refused, as in :func:`size_bytes`: 5 may be seconds or minutes.
 
     Raises:
         ValueError: the text is no time.

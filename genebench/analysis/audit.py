@@ -112,8 +112,8 @@ def _audit(
     key = record.key
     if faults := verify(results.paths, record):
         return Audit(key, tuple(faults))
-    if record.status == "failed":
-        return Audit(key, not_recomputed="failed")
+    if record.status != "done":
+        return Audit(key, not_recomputed=record.status)
     unused = ""
     if record.model in ("", UNSAVED):
         predictor = None

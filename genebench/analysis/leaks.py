@@ -3,47 +3,110 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from statistics import fmean
 
 import pandas as pd
 
-from genebench.analysis.tidy import tidy
+from genebench._util.hashing import canonical, key_of
+from genebench.analysis.grouping import by_preset
+from genebench.analysis.variants import label_of
+from genebench.plugins.registry import Registry
+from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
-from genebench.specs import ProtocolSpec
+from genebench.specs import sized_name
 
-KEYS = ["dataset", "data", "method", "params", "metric"]
-"""Columns that a protocol and its variant have in common. ``data`` is the digest of the dataset."""
+COLUMNS = (
+    "dataset", "data", "preset", "original", "variant", "method", "label", "params", "metric",
+    "seeds", "mean_original", "mean_variant", "difference",
+)  # fmt: skip
+
+_OF_THE_PROTOCOL = {"protocol", "protocol_version", "train", "validation", "test", "splits"}
+"""Keys of an identity that differ between a protocol and its variant."""
+
+Pair = tuple[Record, Record]
 
 
-def leaks(records: Iterable[Record], protocols: Iterable[ProtocolSpec]) -> pd.DataFrame:
-    """Return one row per dataset, method with its parameters, metric, and variant of a protocol.
+def leaks(records: Iterable[Record], registry: Registry) -> pd.DataFrame:
+    """Return one row per preset, method with its parameters, metric, and variant of a protocol.
 
-    Both the protocol and its variant must have been run on the same data with the same parameters.
+    A record is paired with that of the variant that has the same data, parameters, code, seed and
+    number of training profiles. Records without such a partner, trials and failures have no row.
     Columns ``original`` and ``variant`` name the protocols. ``mean_original`` and ``mean_variant``
-    are means over all targets and over seeds. ``difference`` is variant − original: the part of
-    the score that came from the leak.
+    are means over all targets and over the ``seeds`` that both were run with. ``difference`` is
+    variant − original: the part of the score that came from the leak. ``label`` is the method with
+    the parameters that tell it from others.
     """
-    records = list(records)
-    digests = {record.key: record.identity.data for record in records}
-    table = tidy(records)
-    table = table.assign(data=table["key"].map(digests))
-    done = table[(table["panel"] == "all") & (table["status"] == "done")]
-    means = done.groupby([*KEYS, "protocol"], sort=False)["mean"].mean()
-    pairs = [
-        _pair(means, spec.variant_of, spec.name) for spec in protocols if spec.variant_of
-    ]  # fmt: skip
-    return pd.concat(pairs, ignore_index=True)
+    rows: list[dict[str, object]] = []
+    datasets: dict[str, list[Record]] = {}
+    for record in RecordFilter(status="done", trials=False).apply(records):
+        datasets.setdefault(record.identity.data, []).append(record)
+    for group in datasets.values():
+        for preset, members in by_preset(group, registry).items():
+            for (original, variant), pairs in _pairs(members, registry).items():
+                rows += [
+                    {"preset": preset, "original": original, "variant": variant} | row
+                    for seeds in pairs.values()
+                    for row in _rows(seeds, members)
+                ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _pair(means: pd.Series[float], original: str, variant: str) -> pd.DataFrame:
-    """Return the rows of a protocol and one variant, where both were run."""
-    columns = {"mean_original": original, "mean_variant": variant}
-    by_protocol = means.index.get_level_values("protocol")
-    both = pd.concat(
-        {
-            column: means[by_protocol == protocol].droplevel("protocol")
-            for column, protocol in columns.items()
-        },
-        axis=1,
-    ).dropna()
-    both["difference"] = both["mean_variant"] - both["mean_original"]
-    return both.reset_index().assign(original=original, variant=variant)
+def _pairs(
+    records: list[Record], registry: Registry
+) -> dict[tuple[str, str], dict[str, list[Pair]]]:
+    """Return protocol and variant → method with its parameters → a pair of records per seed."""
+    partners = {
+        (record.identity.protocol, _setting(record), record.identity.seed): record
+        for record in records
+    }
+    pairs: dict[tuple[str, str], dict[str, list[Pair]]] = {}
+    for spec in registry.protocols.specs.values():
+        for (protocol, setting, seed), changed in partners.items():
+            base, size = sized_name(protocol)
+            if not spec.variant_of or base != spec.name:
+                continue
+            original = spec.variant_of + (f"-n{size}" if size else "")
+            if (original, setting, seed) in partners:
+                pair = partners[original, setting, seed], changed
+                pairs.setdefault((original, protocol), {}).setdefault(setting, []).append(pair)
+    return pairs
+
+
+def _setting(record: Record) -> str:
+    """Return a hash of what a method depends on, the protocol and the seed apart.
+
+    Members are results under the same protocol, so only their names and distributions count.
+    """
+    content = record.identity.model_dump(exclude={"seed", *_OF_THE_PROTOCOL})
+    content["members"] = {
+        name: member.distribution for name, member in record.identity.members.items()
+    }
+    return key_of(content)
+
+
+def _rows(seeds: list[Pair], others: list[Record]) -> list[dict[str, object]]:
+    """Return a row for each metric that all pairs of records have."""
+    first = seeds[0][0]
+    rows: list[dict[str, object]] = []
+    for metric in first.scores:
+        if not all("all" in record.scores.get(metric, {}) for pair in seeds for record in pair):
+            continue
+        before, after = (
+            fmean(record.scores[metric]["all"].mean for record in side)
+            for side in zip(*seeds, strict=True)
+        )
+        rows.append(
+            {
+                "dataset": first.dataset,
+                "data": first.identity.data,
+                "method": first.identity.method,
+                "label": label_of(first, others),
+                "params": canonical(first.identity.params),
+                "metric": metric,
+                "seeds": len(seeds),
+                "mean_original": before,
+                "mean_variant": after,
+                "difference": after - before,
+            }
+        )
+    return rows

@@ -25,12 +25,12 @@ the model cannot be opened, or its plugin is not installed."""
 
 
 def recompute(record: Record, results: ResultsStore, registry: Registry) -> Record:
-    """Return the record with the scores of its kept predictions. A failed one stays as it is.
+    """Return the record with the scores of its kept predictions. One without scores stays as it is.
 
     Raises:
         UserError: predictions were not kept, were changed, or the dataset is not prepared here.
     """
-    if record.status == "failed":
+    if record.status != "done":
         return record
     return record.model_copy(update={"scores": scored_anew(record, results, registry).scores()})
 

@@ -138,7 +138,7 @@ def _rows(grid: Grid) -> Iterator[dict[str, object]]:
             **{f"set.{name}": text for name, text in grid.fixed.items()},
             **{f"grid.{name}": value for name, value in grid.settings(point).items()},
             "seeds": len(done),
-            "status": "done" if done else "failed" if records else "missing",
+            "status": "done" if done else next((r.status for r in records), "missing"),
         }
         scores = pd.DataFrame(
             [

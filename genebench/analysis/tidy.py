@@ -20,8 +20,8 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
 
     ``scored_on`` is ``test``, or ``validation`` for a trial of tuning. ``params`` are the
     parameters in effect, as JSON. ``mean`` and ``std_genes`` are over the panel's genes. ``sealed``
-    is the level of the record's seal: ``landlock``, ``view`` or ``no``. A failed record has one
-    row without panel, metric and value.
+    is the level of the record's seal: ``landlock``, ``view`` or ``no``. A record that is not done
+    has one row without panel, metric and value.
     """
     rows = [row for record in records for row in _rows(record)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -40,7 +40,7 @@ def _rows(record: Record) -> list[dict[str, object]]:
         "sealed": record.seal.level,
         "key": record.key,
     }
-    if record.status == "failed":
+    if record.status != "done":
         return [common | {"panel": "", "metric": "", "mean": None, "std_genes": None}]
     return [
         common | {"panel": panel, "metric": metric, "mean": score.mean, "std_genes": score.std}

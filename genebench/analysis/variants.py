@@ -59,7 +59,7 @@ def variants_of(records: list[Record], registry: Registry) -> list[Variant]:
         spec = registry.methods.specs.get(group[0].identity.method)
         variants.append(
             Variant(
-                label=_label(group[0], records),
+                label=label_of(group[0], records),
                 records=tuple(sorted(group, key=lambda record: record.identity.seed)),
                 control=spec is not None and spec.control,
             )
@@ -67,7 +67,7 @@ def variants_of(records: list[Record], registry: Registry) -> list[Variant]:
     return variants
 
 
-def _label(record: Record, others: list[Record]) -> str:
+def label_of(record: Record, others: list[Record]) -> str:
     """Return the method's name, and what tells it apart from others of that name."""
     identity = record.identity
     same = [other.identity for other in others if other.identity.method == identity.method]

@@ -15,6 +15,7 @@ from genebench._util.descriptors import closed_descriptors
 from genebench._util.files import user_errors
 from genebench.cli import (
     check,
+    cite,
     compare,
     data,
     doctor,
@@ -80,7 +81,7 @@ def build_app() -> typer.Typer:
 
     for command in (
         run, tune, sweep, jobs, check, report, compare, leaderboard, status, predict, data, list_,
-        show, new, results, doctor,
+        show, new, results, cite, doctor,
     ):  # fmt: skip
         command.register(app)
     for complaint in installed().add_commands(app):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 import typer
 
@@ -79,7 +79,8 @@ def convert(
     from genebench.datasets.export import convert as write
     from genebench.formats.opening import open_reader
 
-    reader = open_reader(source, orientation, **({} if layer is None else {"layer": layer}))
+    options: dict[str, Any] = {} if layer is None else {"layer": layer}
+    reader = open_reader(source, orientation, **options)
     with bar(quiet=quiet) as progress:
         written = write(reader, file, progress=progress)
     _print_written(written, quiet=quiet)

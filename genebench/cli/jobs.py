@@ -136,7 +136,7 @@ def _listed(plan: Plan, *, retry_failed: bool, finished: bool) -> Iterator[tuple
             yield found[0], "to do"
         elif finished:
             states = {plan.states[evaluation.key] for evaluation in job.evaluations}
-            yield job, "failed" if "failed" in states else "done"
+            yield job, next((s for s in ("failed", "done") if s in states), "not applicable")
 
 
 def _as_json(job: Job, state: State, makers: Mapping[str, str]) -> dict[str, object]:

@@ -21,15 +21,11 @@ __all__ = [
 
 TimeLimitOption = Annotated[
     str | None,
-    typer.Option(
-        "--time-limit", metavar="TIME", help="Stop a job after this time, for example 2h."
-    ),
+    typer.Option("--time-limit", metavar="TIME", help="Stop a job after this time: 90s, 15m, 2h."),
 ]
 MemoryLimitOption = Annotated[
     str | None,
-    typer.Option(
-        "--memory-limit", metavar="SIZE", help="Stop a job that holds more, for example 8G."
-    ),
+    typer.Option("--memory-limit", metavar="SIZE", help="Stop a job that holds more: 800M, 8G."),
 ]
 ResourcesOption = Annotated[
     list[str] | None,
@@ -42,7 +38,7 @@ ResourcesOption = Annotated[
 
 
 def time_limit(text: str | None) -> float | None:
-    """Return a time in seconds. A number without a unit is in seconds.
+    """Return a time in seconds. It has a unit, as a size has.
 
     Raises:
         UserError: the text is no time.

@@ -17,7 +17,7 @@ from genebench.plugins.registry import registry
 
 Rows = list[dict[str, str]]
 
-_KINDS = (*KINDS, "plugins")
+_KINDS = (*KINDS, "suites", "plugins")
 _FIELDS = {
     "engines": ("limits", "title"),
     "formats": ("title", "suffixes"),
@@ -54,7 +54,9 @@ def list_(
     """List what this installation offers, with the plugin of each entry."""
     if kind not in _KINDS:
         raise unknown("kind", kind, _KINDS)
-    rows = {"datasets": _datasets, "plugins": _plugins}.get(kind, partial(_specs, kind))()
+    rows = {"datasets": _datasets, "suites": _suites, "plugins": _plugins}.get(
+        kind, partial(_specs, kind)
+    )()
     if json:
         output.as_json(rows)
     else:
@@ -101,6 +103,17 @@ def _datasets() -> Rows:
     return declared + [
         {"name": name, "plugin": "prepared", "sizes": "", "title": title}
         for name, title in prepared_titles().items()
+    ]
+
+
+def _suites() -> Rows:
+    """Return a row for each suite that genebench run takes by name."""
+    from genebench.runs.suite import read_suite, shipped_suites
+
+    suites = {name: read_suite(name) for name in shipped_suites()}
+    return [
+        {"name": name, "protocols": ", ".join(suite.protocols), "title": suite.title}
+        for name, suite in suites.items()
     ]
 
 

@@ -151,7 +151,7 @@ MetricsOption = Annotated[
     str | None,
     typer.Option("--metrics", "--metric", help="Comma-separated names, or all. See list metrics."),
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda (also gpu).")]
 EngineOption = Annotated[
     str | None,
     typer.Option(

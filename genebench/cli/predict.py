@@ -8,8 +8,15 @@ from typing import Annotated, Literal
 import typer
 
 from genebench.cli import output
-from genebench.cli.options import PluginOption, SilentOption
+from genebench.cli.options import (
+    DEFAULT_RESULTS,
+    DeviceOption,
+    PluginOption,
+    ResultsOption,
+    SilentOption,
+)
 from genebench.cli.progress import bar
+from genebench.errors import UserError
 
 
 def register(app: typer.Typer) -> None:
@@ -17,12 +24,18 @@ def register(app: typer.Typer) -> None:
     app.command(
         "predict",
         short_help="Infer target genes of new profiles with a saved model.",
-        epilog="Example: genebench predict KEY.DIGEST.model.safetensors arrays.gctx targets.gctx",
+        epilog="Example: genebench predict lsr-l2@geo arrays.gctx targets.gctx --normalise",
     )(predict)
 
 
 def predict(  # noqa: PLR0917  the command line names them
-    model: Annotated[Path, typer.Argument(help="A model that genebench run --keep-models kept.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A model that genebench run --keep-models kept: its file, its key, or "
+            "METHOD@PROTOCOL."
+        ),
+    ],
     matrix: Annotated[Path, typer.Argument(help="Profiles with all landmarks, in any format.")],
     file: Annotated[Path, typer.Argument(help="File to write. Its suffix gives the format.")],
     ids: Annotated[
@@ -35,31 +48,71 @@ def predict(  # noqa: PLR0917  the command line names them
     orientation: Annotated[
         Literal["genes", "profiles"], typer.Option(help="Meaning of the rows of a table.")
     ] = "genes",
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option(help="Device to run the model on.")
-    ] = "auto",
+    normalise: Annotated[
+        bool,
+        typer.Option(
+            "--normalise",
+            "--normalize",
+            help="Give each profile the quantiles of the training profiles, by rank.",
+        ),
+    ] = False,
+    missing: Annotated[
+        Literal["error", "mean"],
+        typer.Option(help="Landmarks that MATRIX lacks: stop, or take their training means."),
+    ] = "error",
+    device: DeviceOption = "auto",
+    results: ResultsOption = DEFAULT_RESULTS,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
     quiet: SilentOption = False,
 ) -> None:
     """Infer the target genes of new profiles, in the units of the landmarks.
 
     Expression must be normalised to the quantiles of the arrays that the model was fitted on, as
-    genebench data export writes it. Standardise RNA-seq by its own statistics, as protocols do, and
-    give --values standardised.
+    genebench data export writes it. --normalise does so, from any monotone scale. A warning names
+    expression on another level. Then the statistics of the training set standardise it. Protocols
+    standardise RNA-seq by its own statistics: do so, and give --values standardised.
     """
+    from genebench.api import device_choice
     from genebench.formats.opening import check_absent, open_reader
     from genebench.models.predict import predict as write
     from genebench.models.saved import open_model
 
     # Checked first, because opening a model takes seconds.
     check_absent(file)
-    saved = open_model(model, device)
+    saved = open_model(_file_of(model, results), device_choice(device))
+
+    def remark(text: str) -> None:
+        if not quiet:
+            output.message(f"note: {text}")
+
     for note in () if quiet else saved.notes:
         output.message(f"note: {note}")
     with bar(quiet=quiet) as progress:
         *others, written = write(
             saved, open_reader(matrix, orientation).with_ids(ids), file,
-            ids=ids, values=values, progress=progress,
+            ids=ids, values=values, normalise=normalise, missing=missing, remark=remark,
+            progress=progress,
         )  # fmt: skip
     for path in () if quiet else (written, *others):
         output.line(f"wrote {path}")
+
+
+def _file_of(model: str, results: Path) -> Path:
+    """Return the file of a saved model: a path, or the kept model of a record.
+
+    Raises:
+        UserError: no record has that name, several do, or its model was not kept.
+    """
+    from genebench.results.naming import named
+
+    path = Path(model)
+    if path.exists() or path.suffix == ".safetensors":
+        return path
+    record, store = named(model, results, model=True)
+    kept = store.model_path(record)
+    if kept is None:
+        raise UserError(
+            f"{model}: the model of {record.key} was not kept. Run its method again with "
+            "--keep-models."
+        )
+    return kept

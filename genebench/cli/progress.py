@@ -165,6 +165,8 @@ class JobProgress:
             outcome = "done"
             if failures:
                 outcome = f"failed: {failures[0].kind}: {failures[0].message}"
+            elif reasons := [record.reason for record in records if record.reason]:
+                outcome = f"not applicable: {reasons[0]}"
             line = f"{self._display.ended} {job.label}: {outcome} in {seconds:.1f} s"
             output.message(printable(line))
 

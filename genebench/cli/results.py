@@ -1,4 +1,4 @@
-"""``genebench results``: verify, merge, export and submit results."""
+"""``genebench results``: verify, compare, repeat, merge, export, submit and publish results."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from genebench.cli import output
 from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.options import (
     DEFAULT_RESULTS,
+    MetricsOption,
     OnlyDatasetOption,
     OnlyMethodsOption,
     OnlyProtocolsOption,
@@ -27,10 +28,13 @@ from genebench.errors import UserError, missing_library, no_results, unknown
 if TYPE_CHECKING:
     import pandas as pd
 
+    from genebench.results.merge import Merged
     from genebench.results.record import Record
     from genebench.results.store import ResultsStore
 
 _FORMATS = ("csv", "json", "parquet")
+_CELL = 40
+"""Letters of a setting that a table shows."""
 
 
 def register(app: typer.Typer) -> None:
@@ -43,8 +47,11 @@ def register(app: typer.Typer) -> None:
     for command, short_help, example in (
         (verify, "Find records that were edited.", "verify --results results"),
         (merge, "Merge several folders and bundles.", "merge other/results bundle.zip"),
-        (export, "Write a table for other programs.", "export --out scores.csv"),
+        (export, "Write a table or an RO-Crate.", "export --out scores.csv"),
+        (config, "Write the suite that repeats a record.", "config lsr-l2@geo --out again.toml"),
+        (diff, "Compare two records, or two folders.", "diff results other/results"),
         (submit, "Write a bundle that others can verify.", "submit --name Me --contact me@here"),
+        (publish, "Merge into a git folder and commit.", "publish ../board/results"),
         (schema, "Print the JSON Schema of a record.", "schema > record.schema.json"),
     ):
         group.command(
@@ -103,7 +110,11 @@ def merge(
     """
     from genebench.results.merge import merge as merge_results
 
-    merged = merge_results(sources, results)
+    return _print_merged(merge_results(sources, results), results)
+
+
+def _print_merged(merged: Merged, where: object) -> int:
+    """Print the outcome of a merge, and return the exit status."""
     for line in merged.replaced:
         _echo(f"replaced: {line}")
     for line in merged.kept:
@@ -113,9 +124,41 @@ def merge(
     there = len(merged.same) + len(merged.kept)
     _echo(
         f"{len(merged.added)} new, {len(merged.replaced)} replaced, {there} there already, "
-        f"{len(merged.refused)} not taken, in {results}"
+        f"{len(merged.refused)} not taken, in {where}"
     )
     return FAILED if merged.refused else OK
+
+
+def publish(
+    destination: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER", help="A folder in a git repository, or hf:OWNER/NAME (Hugging Face)."
+        ),
+    ],
+    results: ResultsOption = DEFAULT_RESULTS,
+    message: Annotated[
+        str, typer.Option("--message", "-m", help="Message of the commit.")
+    ] = "Results of genebench",
+    push: Annotated[bool, typer.Option("--push", help="Push the commit.")] = False,
+) -> int:
+    """Merge results with those that are published, and commit what is new.
+
+    As with genebench results merge, no result is lost, and two different results under one key are
+    a conflict. Only records and their files are committed.
+    """
+    from genebench.results.publish import HUGGING_FACE, publish_to_git, publish_to_hugging_face
+
+    if destination.startswith(HUGGING_FACE):
+        if push:
+            raise UserError("--push is for git. Leave it out: Hugging Face gets the results.")
+        name = destination.removeprefix(HUGGING_FACE)
+        merged, commit = publish_to_hugging_face([results], name, message)
+    else:
+        merged, commit = publish_to_git([results], Path(destination), message, push=push)
+    status = _print_merged(merged, destination)
+    _echo(f"committed as {commit}" if commit else "nothing new to commit")
+    return status
 
 
 def export(  # noqa: PLR0917  the command line names them
@@ -135,14 +178,38 @@ def export(  # noqa: PLR0917  the command line names them
     wide: Annotated[
         bool, typer.Option("--wide", help="One column per record, instead of one row per value.")
     ] = False,
+    ro_crate: Annotated[
+        bool,
+        typer.Option(
+            "--ro-crate",
+            help="Write a Process Run Crate to deposit with a DOI: a new folder, or a .zip file.",
+        ),
+    ] = False,
+    name: Annotated[str, typer.Option(help="Author of the crate.")] = "",
+    licence: Annotated[
+        str, typer.Option("--license", "--licence", help="Licence of the crate, as CC-BY-4.0.")
+    ] = "",
     dataset: OnlyDatasetOption = None,
     protocol: OnlyProtocolsOption = None,
     methods: OnlyMethodsOption = None,
 ) -> None:
-    """Write results as a table for other programs."""
+    """Write results as a table for other programs, or as an RO-Crate with all files."""
     from genebench import api
     from genebench.results.filters import RecordFilter
 
+    if ro_crate:
+        from genebench.results.crate import write_crate
+        from genebench.results.store import ResultsStore
+
+        if not licence:
+            raise UserError("--ro-crate: a crate names its licence. Add --licence CC-BY-4.0.")
+        store = ResultsStore(results)
+        chosen = RecordFilter(dataset, protocol, methods).apply(store.sound(thorough=True)[0])
+        if not chosen:
+            raise no_results("export", results)
+        number = write_crate(out, store, chosen, encodable(name), encodable(licence))
+        _echo(f"wrote {len(chosen)} records, {number} files, to {out}")
+        return
     form = format_ or out.suffix.removeprefix(".").lower()
     if form not in _FORMATS:
         raise unknown("export format", form, _FORMATS)
@@ -163,6 +230,148 @@ def export(  # noqa: PLR0917  the command line names them
         frame = make(metric, wide=wide)
     _write(frame, out, form)
     _echo(f"wrote {len(frame):,} rows to {out}")
+
+
+def config(
+    name: Annotated[
+        str, typer.Argument(metavar="KEY", help="A key, its start, or METHOD@PROTOCOL.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="File to write.")
+    ] = None,
+    results: ResultsOption = DEFAULT_RESULTS,
+    plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
+) -> None:
+    """Write a suite that runs a record again: genebench run FILE.
+
+    The suite sets the dataset, the protocol, the method and all of its parameters. Messages name
+    what differs here from what the record was made with, so that its key cannot come again.
+    """
+    from genebench import api
+    from genebench._util.files import atomic_write, user_errors
+    from genebench.plugins.registry import registry
+    from genebench.results.naming import named
+    from genebench.runs.repeat import changes_since, suite_of_record
+
+    record, store = named(name, results)
+    text = suite_of_record(record, store)
+    if out is None:
+        output.block(text)
+    else:
+        with user_errors(out, "Name another file with --out."), atomic_write(out) as stream:
+            stream.write(text.encode())
+        _echo(f"wrote {out}")
+    data = api.digest_here(record.dataset, record.preset)
+    for change in changes_since(record.identity, registry(), data):
+        output.message(f"note: {change}. The result will have another key.")
+
+
+def diff(  # noqa: PLR0917  the command line names them
+    a: Annotated[str, typer.Argument(help="A record (key, file, METHOD@PROTOCOL) or a folder.")],
+    b: Annotated[str, typer.Argument(help="Another one of the same kind.")],
+    results: ResultsOption = DEFAULT_RESULTS,
+    metrics: MetricsOption = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Show every panel, and scores that are equal, too.")
+    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare two records, or the records of two folders: settings, versions and scores.
+
+    A difference is the second score minus the first. Records of two folders are paired by dataset,
+    protocol, method, parameters and seed, so that their code, data and versions may differ.
+    """
+    from genebench.analysis.difference import (
+        Pairing,
+        paired,
+        score_differences,
+        setting_differences,
+    )
+    from genebench.results.naming import named
+    from genebench.results.store import ResultsStore
+
+    if Path(a).is_dir() != Path(b).is_dir():
+        raise UserError(f"{a} and {b}: one is a folder, the other is not. Name two of one kind.")
+    if is_of_folders := Path(a).is_dir():
+        pairing = paired(*(ResultsStore(Path(folder)).sound()[0] for folder in (a, b)))
+    else:
+        pairing = Pairing(pairs=[(named(a, results).record, named(b, results).record)])
+    settings = [setting_differences(*pair) for pair in pairing.pairs]
+    scores = score_differences(pairing.pairs)
+    if json_:
+        columns = ("setting", "a", "b")
+        output.as_json(
+            {
+                "pairs": [
+                    {
+                        "key_a": first.key, "key_b": second.key,
+                        "settings": [dict(zip(columns, row, strict=True)) for row in rows],
+                    }
+                    for (first, second), rows in zip(pairing.pairs, settings, strict=True)
+                ],
+                "scores": scores.to_dict("records"),
+                "only_a": [record.key for record in pairing.only_a],
+                "only_b": [record.key for record in pairing.only_b],
+            }
+        )  # fmt: skip
+        return
+    _print_settings(settings, many=is_of_folders)
+    _print_differences(scores, metrics, show_all=all_, many=is_of_folders)
+    if is_of_folders:
+        _echo(
+            f"{len(pairing.pairs)} pairs, {len(pairing.only_a)} only in {a}, "
+            f"{len(pairing.only_b)} only in {b}"
+        )
+
+
+def _print_settings(settings: list[list[tuple[str, str, str]]], *, many: bool) -> None:
+    """Print the settings that differ, those of several pairs with the number of pairs."""
+    counts = Counter(row for rows in settings for row in rows)
+    if not counts:
+        _echo("no setting differs")
+        return
+    cut = {
+        row: tuple(text if len(text) <= _CELL else f"{text[: _CELL - 1]}…" for text in row)
+        for row in counts
+    }
+    if many:
+        rows = [(name, a, b, str(counts[row])) for row, (name, a, b) in cut.items()]
+        output.table(("setting", "a", "b", "pairs"), rows)
+    else:
+        output.table(("setting", "a", "b"), list(cut.values()))
+
+
+def _print_differences(
+    scores: pd.DataFrame, metrics: str | None, *, show_all: bool, many: bool
+) -> None:
+    """Print the scores of each pair, the largest differences first if there are many pairs."""
+    from genebench.reports.report import SHOWN_METRICS
+    from genebench.results.checks import ROUNDING
+
+    if metrics is None and not show_all:
+        scores = scores[scores["metric"].isin(SHOWN_METRICS)]
+    elif metrics is not None and metrics.strip() != "all":
+        names = [name.strip() for name in metrics.split(",")]
+        present = set(scores["metric"])
+        for name in names:
+            if name not in present:
+                raise unknown("metric among these results", name, present)
+        scores = scores[scores["metric"].isin(names)]
+    if not show_all:
+        scores = scores[scores["panel"] == "all"]
+    equal = scores["difference"].abs() <= ROUNDING
+    shown = scores if show_all or not many else scores[~equal]
+    if many:
+        shown = shown.reindex(shown["difference"].abs().sort_values(ascending=False).index)
+    columns = ("dataset", "protocol", "method", "seed", "metric", "panel", "a", "b", "difference")
+    rows = [
+        (*map(str, row[:6]), f"{row[6]:.4f}", f"{row[7]:.4f}", f"{row[8]:+.2e}")
+        for row in shown[list(columns)].itertuples(index=False)
+    ]
+    if rows:
+        output.table(columns, rows)
+    if many:
+        _echo(f"{int(equal.sum())} of {len(scores)} scores agree to {ROUNDING:g}")
 
 
 def submit(  # noqa: PLR0917  the command line names them
@@ -196,6 +405,10 @@ def submit(  # noqa: PLR0917  the command line names them
     for fault in faults:
         _echo(f"left out: {fault.line}")
     records = RecordFilter(dataset, protocol, methods, trials=False).apply(readable)
+    for record in records:
+        if record.reason:
+            _echo(f"left out: {record.key}: {record.identity.method} is not applicable")
+    records = [record for record in records if not record.reason]
     sender = {"name": name, "contact": contact, "licence": licence}
     sender = {key: encodable(text) for key, text in sender.items()}
     for key, text in sender.items():

@@ -128,7 +128,8 @@ def run(  # noqa: PLR0917  typer's options are the arguments
         return OK
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
     shown = shown_metrics(asked, records)
-    if read and not share:
+    # The layout of a suite has no rows for controls, which a suite of one of them asks for.
+    if read and not share and any(not job.method.control for job in plan.jobs):
         preset = api.preset_of(name, preset)
         print_results("suite", records, metrics=shown, run_suite=read, preset=preset)
     elif records:
@@ -368,8 +369,9 @@ def _announce(
         return
     results = settings.results
     done, failed = plan.count("done"), plan.count("failed")
+    apart = plan.count("not applicable")
     if not jobs:
-        output.message(f"nothing to do: all {done + failed} results are in {results}")
+        output.message(f"nothing to do: all {done + failed + apart} results are in {results}")
     elif done:
         to_do = counted(len(jobs), "job")
         output.message(f"{done} results are in {results} already. {to_do} to do.")
@@ -379,6 +381,8 @@ def _announce(
         output.message(f"{counted(models, 'model')} of members {are} kept in {results}.")
     if failed and not retry_failed:
         output.message(f"{failed} failed earlier. Try them again with --retry-failed.")
+    if apart:
+        output.message(f"{apart} are of methods that cannot do these data or protocols.")
 
 
 def show_plan(plan: Plan, settings: Settings, engine: str, *, retry_failed: bool) -> None:

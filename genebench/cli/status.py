@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("genebench")
 
+_STATES = ("done", "failed", "not applicable")
 MOST_ROWS = 200
 """Rows of a table. Without ``--all``, more records or waiting jobs are counted instead."""
 
@@ -76,11 +77,16 @@ def status(
     _print_records(heads, most)
     _print_running(running)
     _print_waiting(waiting, most)
-    failed = sum(head.status == "failed" for head in heads)
+    states = Counter(head.status for head in heads)
     lost = sum(claim.is_stale for claim in running)
-    jobs = {"running": len(running) - lost, "lost": lost, "waiting": len(waiting)}
+    jobs = {
+        "not applicable": states["not applicable"],
+        "running": len(running) - lost,
+        "lost": lost,
+        "waiting": len(waiting),
+    }
     shown = "".join(f", {number} {state}" for state, number in jobs.items() if number)
-    output.line(f"{len(heads) - failed} done, {failed} failed{shown} in {results}")
+    output.line(f"{states['done']} done, {states['failed']} failed{shown} in {results}")
 
 
 def _record(head: Head) -> dict[str, object]:
@@ -140,17 +146,15 @@ def _print_records(heads: list[Head], most: int) -> None:
             ],
         )  # fmt: skip
         return
-    groups = Counter((head.dataset, head.protocol, head.method, head.scored_on) for head in heads)
-    failed = Counter(
-        (head.dataset, head.protocol, head.method, head.scored_on)
-        for head in heads
-        if head.status == "failed"
-    )
+    groups: dict[tuple[str, ...], Counter[str]] = {}
+    for head in heads:
+        group = (head.dataset, head.protocol, head.method, head.scored_on)
+        groups.setdefault(group, Counter())[head.status] += 1
     output.table(
-        ("dataset", "protocol", "method", "done", "failed", "scored on"),
+        ("dataset", "protocol", "method", *_STATES, "scored on"),
         [
-            (*group[:3], str(number - failed[group]), str(failed[group]), group[3])
-            for group, number in groups.items()
+            (*group[:3], *(str(states[state]) for state in _STATES), group[3])
+            for group, states in groups.items()
         ],
     )
     output.line("List every record with --all.")

@@ -37,5 +37,5 @@ class Violation(Exception):  # noqa: N818  a finding, which becomes a CheckError
     """Raised inside a check to state the behaviour that was seen instead of the expected one."""
 
 
-class NotApplicable(Exception):  # noqa: N818  no error: a check that has nothing to say
+class NothingToCheck(Exception):  # noqa: N818  no error: a check that has nothing to say
     """Raised inside a check that cannot be made of this method or on this machine."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from genebench.conformance.base import CheckError, NotApplicable, Violation
+from genebench.conformance.base import CheckError, NothingToCheck, Violation
 from genebench.conformance.subject import Subject
 from genebench.errors import describe
 from genebench.plugins.guards import no_exit
@@ -32,12 +32,12 @@ class Check:
 
         Raises:
             CheckError: the method breaks the rule.
-            NotApplicable: the rule does not apply to this method, or not on this machine.
+            NothingToCheck: the rule does not apply to this method, or not on this machine.
         """
         try:
             with subject.home.active(), no_exit():
                 self.function(subject)
-        except NotApplicable:
+        except NothingToCheck:
             raise
         except Violation as violation:
             raise CheckError(self.rule, str(violation)) from violation

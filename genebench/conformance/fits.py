@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genebench.conformance.base import Models, NotApplicable, Predictions, Violation
+from genebench.conformance.base import Models, NothingToCheck, Predictions, Violation
 from genebench.conformance.method_under_check import MethodUnderCheck
 from genebench.conformance.surroundings import Traces, traced
 from genebench.conformance.temporary_home import (
@@ -60,7 +60,7 @@ class SecondFit(NamedTuple):
 class Fits:
     """The fits of one method. Those that several checks need are made once, when first needed.
 
-    Most attributes raise :class:`NotApplicable` if an earlier step failed, so that one fault of a
+    Most attributes raise :class:`NothingToCheck` if an earlier step failed, so that one fault of a
     method fails one check.
     """
 
@@ -90,7 +90,7 @@ class Fits:
         """The first fit, or the error that it ended with, so that it is made only once."""
         try:
             return self._observed_fit()
-        except (NotApplicable, KeyboardInterrupt):
+        except (NothingToCheck, KeyboardInterrupt):
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001  a method may raise anything
             return error if isinstance(error, Exception) else Violation(describe(error))
@@ -134,17 +134,17 @@ class Fits:
         """The first fit, for checks of something else than the fit itself.
 
         Raises:
-            NotApplicable: the fit failed, or lacks a model.
+            NothingToCheck: the fit failed, or lacks a model.
         """
         try:
             fit = self.first
             missing = set(PROTOCOLS) - set(fit.models)
-        except NotApplicable:
+        except NothingToCheck:
             raise
         except Exception as error:
-            raise NotApplicable(f"it cannot be fitted: {describe(error)}") from error
+            raise NothingToCheck(f"it cannot be fitted: {describe(error)}") from error
         if missing:
-            raise NotApplicable(f"fit returns no model for {some(missing)}")
+            raise NothingToCheck(f"fit returns no model for {some(missing)}")
         return fit
 
     @property
@@ -152,7 +152,7 @@ class Fits:
         """The models of the first fit, by protocol.
 
         Raises:
-            NotApplicable: the fit failed, or lacks a model.
+            NothingToCheck: the fit failed, or lacks a model.
         """
         return self.usable.models
 
@@ -184,24 +184,24 @@ class Fits:
         """The first predictions of the first fit.
 
         Raises:
-            NotApplicable: there is no fit, or its models cannot predict.
+            NothingToCheck: there is no fit, or its models cannot predict.
         """
         models = self.models
         try:
             return self.predict_tests(models)
         except Exception as error:
-            raise NotApplicable(f"it cannot predict: {describe(error)}") from error
+            raise NothingToCheck(f"it cannot predict: {describe(error)}") from error
 
     @cached_property
     def predictions(self) -> Predictions:
         """The predictions of the first fit, to compare others with.
 
         Raises:
-            NotApplicable: there are none, or they differ each time.
+            NothingToCheck: there are none, or they differ each time.
         """
         first = self.first_predictions
         if largest_difference(first, self.predict_tests(self.models)) > CLOSE:
-            raise NotApplicable("it predicts something else each time")
+            raise NothingToCheck("it predicts something else each time")
         return first
 
     # Other fits
@@ -220,7 +220,7 @@ class Fits:
             settings: fields of the method's ``Context``, where they are not the defaults.
 
         Raises:
-            NotApplicable: the first fit does not predict, or not the same twice.
+            NothingToCheck: the first fit does not predict, or not the same twice.
             Exception: any exception of the method.
         """
         # Without predictions of the first fit there is nothing to compare.
@@ -249,10 +249,10 @@ class Fits:
         """Check that fits can be compared.
 
         Raises:
-            NotApplicable: two fits with the same seed differ.
+            NothingToCheck: two fits with the same seed differ.
         """
         if self.repeat_difference > CLOSE:
-            raise NotApplicable(
+            raise NothingToCheck(
                 f"two fits with the same seed differ by {self.repeat_difference:.2g} anyway"
             )
 

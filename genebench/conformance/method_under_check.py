@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genebench._util.seeds import seed_everything
-from genebench.conformance.base import Models, NotApplicable, Params
+from genebench.conformance.base import Models, NothingToCheck, Params
 from genebench.conformance.temporary_home import EASY, PROTOCOLS, open_dataset
 from genebench.data.profiles import Profiles
 from genebench.errors import UserError
@@ -62,12 +62,12 @@ class MethodUnderCheck:
         """The CPU if the method runs on it, else CUDA.
 
         Raises:
-            NotApplicable: this machine has no device that the method runs on.
+            NothingToCheck: this machine has no device that the method runs on.
         """
         try:
             return resolve_device("cpu" if "cpu" in self.spec.devices else "auto", self.spec)
         except UserError as error:
-            raise NotApplicable(str(error)) from error
+            raise NothingToCheck(str(error)) from error
 
     def create(self, params: Params | None = None) -> Method:
         """Return a new method with its parameters, or with others.

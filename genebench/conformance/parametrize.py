@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from genebench.conformance.base import NotApplicable
+from genebench.conformance.base import NothingToCheck
 from genebench.conformance.check import Check
 from genebench.conformance.collection import all_checks
 from genebench.conformance.run import expected_failures
@@ -22,7 +22,7 @@ class _PytestCheck(Check):
 
         try:
             super().__call__(subject)
-        except NotApplicable as reason:
+        except NothingToCheck as reason:
             pytest.skip(str(reason))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from genebench._util.text import escaped_output
-from genebench.conformance.base import CheckError, NotApplicable
+from genebench.conformance.base import CheckError, NothingToCheck
 from genebench.conformance.check import Check
 from genebench.conformance.collection import all_checks
 from genebench.conformance.subject import Subject
@@ -63,7 +63,7 @@ def outcome_of(subject: Subject, check: Check) -> Outcome:
     try:
         with escaped_output():
             check(subject)
-    except NotApplicable as reason:
+    except NothingToCheck as reason:
         return Outcome(check, "skipped", str(reason))
     except CheckError as error:
         lines = traceback.format_exception(error)

@@ -114,6 +114,8 @@ class _Head(_Section):
     title: str = ""
     recipe: Literal["dgex", "prepared", "paired"]
     preset: str = "small"
+    bibtex: str = ""
+    """BibTeX entries of the papers to cite for the data."""
 
 
 class _Manifest(_Head):
@@ -218,6 +220,7 @@ def read_manifest(path: Path) -> Compendium | PreparedArrays | PairedAssays:
             "kind": "measured",
             "manifest": path.name,
             "fingerprint": _fingerprint(path, manifest),
+            **({"bibtex": manifest.bibtex} if manifest.bibtex else {}),
         },
         "landmarks": _gene_map(path, "landmarks", manifest.genes.landmarks),
         "targets": _gene_map(path, "targets", manifest.genes.targets),

@@ -63,7 +63,8 @@ def board_page(
 ) -> str:
     """Return a board's page for one panel: the table, and the plot of error against cost."""
     metric = options.metrics[0]
-    titles = {"ranked": "", "control": "controls, not ranked", "failed": "failed"}
+    titles = {"ranked": "", "control": "controls, not ranked", "failed": "failed",
+              "not applicable": "not applicable"}  # fmt: skip
     sections = [
         (section, title, [row for row in rows if row.section == section])
         for section, title in titles.items()

@@ -21,7 +21,7 @@ from genebench.specs import MetricSpec
 TARGETS = 9520
 """Target genes of the published maps (Chen et al., 2016). Coverage is a share of them."""
 
-Section = Literal["ranked", "control", "failed"]
+Section = Literal["ranked", "control", "failed", "not applicable"]
 """A section of a table of ranks. The sections follow each other in this order."""
 
 _LIMITS = ("low", "high", "seed_low", "seed_high")
@@ -141,7 +141,7 @@ class Row:
     @property
     def failed(self) -> int:
         """Number of seeds that failed."""
-        return len(self.variant.records) - len(self.variant.done)
+        return sum(record.failure is not None for record in self.variant.records)
 
     @property
     def seeds(self) -> str:
@@ -218,7 +218,10 @@ def _row(
 ) -> Row:  # fmt: skip
     variant = board.variants[number]
     names = [metric.name for metric in metrics]
-    section: Section = "control" if variant.control else "ranked" if variant.done else "failed"
+    section: Section = "control" if variant.control else "ranked"
+    if not variant.control and not variant.done:
+        is_apart = all(record.reason for record in variant.records)
+        section = "not applicable" if is_apart else "failed"
     return Row(
         variant=variant,
         places={n: place for n in names if (place := rankings[n].places.get(number))},
@@ -299,5 +302,5 @@ def _status(row: Row) -> str:
     if row.section == "control":
         return "control"
     if not row.variant.done:
-        return "failed"
+        return row.section
     return "partial" if row.failed else "done"

@@ -86,7 +86,7 @@ def summarise(run: Run, metrics: Sequence[str]) -> VectorSummary:
 
 def _summarise(run: Run, metrics: Sequence[str]) -> VectorSummary:
     record = run.record
-    if record.status == "failed":
+    if record.status != "done":
         return VectorSummary()
     shares = [share_name(metric, panel) for metric in metrics for panel in PANELS]
     per_profile = [f"{PROFILE_METRIC}{metric}" for metric in metrics]

@@ -11,7 +11,9 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from genebench.errors import UserError
@@ -35,6 +37,9 @@ _MOST_NOTES = 3
 """Warnings of one fit that are kept as notes."""
 _RANDOM_STATE = re.compile(r"(?:.*__)?random_state")
 """Name of a seed, also of one inside a nested estimator (``estimator__random_state``)."""
+_N_JOBS = re.compile(r"(?:.*__)?n_jobs")
+"""Number of workers, also of one inside a nested estimator."""
+_ARGUMENTS = re.compile(r"def __init__\((.*?)\):", re.DOTALL)
 _BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 
 
@@ -61,12 +66,17 @@ def sklearn_method(
         params: parameters of the estimator that users can set (``--set pls.n_components=30``). A
             list is a grid. Each combination is fitted, and the one with the smallest MAE on the
             validation set is chosen. Parameters not named here keep the estimator's defaults. Every
-            ``random_state``, at any depth, is set to the job's seed.
+            ``random_state``, at any depth, is set to the job's seed. ``n_jobs``, at any depth,
+            changes no result: it is no parameter of the method, so no part of any key.
 
     Raises:
         ValueError: a value is no bool, int, float or str, or a grid is empty or has a comma in a
-            value.
+            value, or ``n_jobs`` is no whole number.
     """
+    workers = {name: params.pop(name) for name in [*params] if _N_JOBS.fullmatch(name)}
+    for name, value in workers.items():
+        if type(value) is not int:
+            raise ValueError(f"parameter {name}: {value!r} is not a whole number")
     grids: dict[str, tuple[Value, ...]] = {}
     declared = []
     for name, value in params.items():
@@ -97,6 +107,7 @@ def sklearn_method(
         "estimator": staticmethod(estimator),
         "declared": tuple(declared),
         "grids": grids,
+        "workers": workers,
     }
     return type("SklearnMethod", (SklearnMethod,), content)
 
@@ -111,6 +122,7 @@ class SklearnMethod(Method):
     estimator: ClassVar[Any]
     declared: ClassVar[tuple[Param, ...]]
     grids: ClassVar[Mapping[str, tuple[Value, ...]]]
+    workers: ClassVar[Mapping[str, Grid]] = {}
 
     @classmethod
     def spec(
@@ -125,7 +137,8 @@ class SklearnMethod(Method):
             summary: by default, the estimator's class.
             reference: source of the method.
             stochastic: True if results depend on the seed. By default they do if profiles are
-                drawn, or if ``estimator`` is a class or an estimator with a ``random_state``.
+                drawn, or if ``estimator`` has a ``random_state``. Only a function has to say so:
+                it would have to be called.
 
         Raises:
             ValueError: no variable of the module that called :func:`sklearn_method` holds the
@@ -158,10 +171,14 @@ class SklearnMethod(Method):
         """Return whether profiles are drawn, or the estimator has a ``random_state``."""
         if any(param.name == _MAX_PROFILES for param in cls.declared):
             return True
-        # An import string or a function would have to be imported or called, which takes seconds.
-        is_string = isinstance(cls.estimator, str)
-        is_function = callable(cls.estimator) and not isinstance(cls.estimator, type)
-        return not (is_string or is_function) and bool(_random_states(cls._new_estimator()))
+        if isinstance(cls.estimator, str):
+            found = _names_random_state(cls.estimator)
+            if found is not None:
+                return found
+        # A function would have to be called, which takes seconds.
+        elif callable(cls.estimator) and not isinstance(cls.estimator, type):
+            return False
+        return bool(_random_states(cls._new_estimator()))
 
     @classmethod
     def _new_estimator(cls) -> Any:
@@ -215,7 +232,7 @@ class SklearnMethod(Method):
     def _fit_candidate(
         self, values: ParamValues, landmarks: NDArray[Any], targets: NDArray[Any], seed: int
     ) -> Fitted:
-        estimator = self._new_estimator().set_params(**values)
+        estimator = self._new_estimator().set_params(**values, **self.workers)
         estimator.set_params(**dict.fromkeys(_random_states(estimator), seed))
         with warnings.catch_warnings(record=True) as caught:
             # "always": by default Python shows a warning once, so later fits would have none.
@@ -293,6 +310,25 @@ def _draw(
         start += len(rows)
     landmarks, targets = zip(*parts, strict=True)
     return np.concatenate(landmarks), np.concatenate(targets)
+
+
+def _names_random_state(code: str) -> bool | None:
+    """Return whether a class of scikit-learn has a ``random_state``, without an import of it.
+
+    Each class of scikit-learn lists all of its parameters, and importing one takes a second. The
+    result is None for other packages, where a base class may have the parameter.
+    """
+    module, _, name = code.partition(":")
+    spec = find_spec("sklearn") if module.partition(".")[0] == "sklearn" else None
+    if spec is None or spec.origin is None:
+        return None
+    place = Path(spec.origin).parent.joinpath(*module.split(".")[1:])
+    body = re.compile(rf"^class {re.escape(name)}\b.*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+    for path in [place.with_suffix(".py")] if not place.is_dir() else sorted(place.glob("*.py")):
+        if path.is_file() and (found := body.search(path.read_text("utf-8"))):
+            arguments = _ARGUMENTS.search(found[0])
+            return "random_state" in arguments[1] if arguments else None
+    return None
 
 
 def _random_states(estimator: Any) -> list[str]:

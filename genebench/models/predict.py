@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from genebench._util.progress import Progress, silent
 from genebench.data.standardisation import ValueKind
-from genebench.errors import UserError, some
+from genebench.errors import UserError, counted, some
 from genebench.formats.base import Content, Reader, Rows
 from genebench.formats.opening import write_matrix
 from genebench.methods.predictions import BadPredictionError
 from genebench.methods.predictions import predict as checked_predict
 from genebench.models.saved import SavedModel
-from genebench.preprocessing.compendium import REFERENCE_PLATFORM, IdKind
+from genebench.preprocessing.compendium import REFERENCE_PLATFORM, ExpressionScale, IdKind
 from genebench.preprocessing.genes import match
 from genebench.preprocessing.probe_means import ProbeMeans
 from genebench.preprocessing.scale_checks import Names, find_scale_fault, impossible_cell
+
+log = logging.getLogger("genebench")
+
+Missing = Literal["error", "mean"]
+"""Treatment of landmarks that a file lacks."""
 
 
 def predict(
@@ -29,6 +37,9 @@ def predict(
     *,
     ids: IdKind,
     values: ValueKind = "expression",
+    normalise: bool = False,
+    missing: Missing = "error",
+    remark: Callable[[str], None] = log.warning,
     progress: Progress = silent,
 ) -> list[Path]:
     """Write the targets of every profile of a matrix, in the units that its landmarks have.
@@ -43,6 +54,12 @@ def predict(
             standard deviations of the gene. The statistics of the model are those of its training
             platform. Standardise profiles of another platform (RNA-seq) by the statistics of that
             platform, as the protocols do.
+        normalise: give each profile the quantiles of the training profiles first, by rank. All
+            genes of the model count if the matrix has them all, else its landmarks.
+        missing: ``mean`` to take the training mean for landmarks that the matrix lacks, or
+            ``error``.
+        remark: called with a sentence for each remark: coverage, and a level of expression that is
+            not that of the training profiles.
         progress: called after each block.
 
     Returns:
@@ -53,38 +70,84 @@ def predict(
             model predicts a wrong shape or values that are not finite, or the file cannot be
             written.
     """
-    if values == "expression" and saved.standardiser.std is None:
+    is_expression = values == "expression"
+    if is_expression and saved.standardiser.std is None:
         raise UserError(
             "the model was fitted on arrays that came standardised, so it cannot read expression. "
             "Give standardised landmarks, and --values standardised."
         )
+    if normalise and not (is_expression and saved.quantiles):
+        reason = (
+            "the model has no quantiles, because an earlier version saved it. Run its method again "
+            "with --keep-models."
+            if is_expression
+            else "standardised values have no quantiles. Leave out --normalise, or give expression."
+        )
+        raise UserError(f"--normalise: {reason}")
     landmarks = saved.landmark_genes
     matched = match(landmarks, reader.gene_ids, ids, source=reader.source)
-    if not matched.found.all():
-        missing = landmarks.index[~matched.found]
+    found = matched.found
+    if not found.any() or (missing == "error" and not found.all()):
+        absent = landmarks.index[~found]
         raise UserError(
-            f"{reader.source}: {len(missing)} of the {len(landmarks)} landmarks of the model are "
-            f"missing as {ids} ids: {some(missing)}. Add them, or name the kind of ids by --ids."
+            f"{reader.source}: {len(absent)} of the {len(landmarks)} landmarks of the model are "
+            f"missing as {ids} ids: {some(absent)}. Add them, name the kind of ids by --ids, or "
+            "take their training means by --missing mean."
         )
-
-    rows = ProbeMeans(matched)
+    targets = match(saved.target_genes, reader.gene_ids, ids, source=reader.source)
+    has_all = bool(normalise and found.all() and targets.found.all())
+    rows = ProbeMeans(matched + targets if has_all else matched.take(found))
+    means_of_genes = saved.standardiser.mean[: len(landmarks)]
 
     def blocks() -> Iterator[NDArray[np.floating]]:
         done = 0
         for block in reader.read(rows.positions):
             means = rows.average(Rows.of(block))
-            if values == "expression":
-                names = Names(reader.profiles.index[done:], landmarks.index)
-                _check_cells(means, names, reader.source)
+            profiles = reader.profiles.index[done:]
+            if normalise and saved.quantiles:
+                _check_cells(means, Names(profiles, _ids(saved, found, has_all)), reader, "any")
+                means = saved.quantiles.normalise(means, all_genes=has_all)[:, : found.sum()]
+            elif is_expression:
+                _check_cells(means, Names(profiles, landmarks.index[found]), reader, "log2")
                 # The first block is sample enough: a file has one scale.
                 if not done:
                     _check_scale(means, reader.source)
-            yield _predicted(saved, means, values, reader.source)
+                    if saved.quantiles and (text := saved.quantiles.remark(means)):
+                        remark(f"{reader.source}: {text}")
+            given = np.empty((len(means), len(landmarks)))
+            given[:, found] = means
+            given[:, ~found] = means_of_genes[~found] if is_expression else 0.0
+            yield _predicted(saved, given, values, reader.source)
             done += len(block)
             progress(done, len(reader.profiles), "predicting")
 
     genes = saved.target_genes[["symbol"]]
-    return write_matrix(path, Content(genes=genes, profiles=reader.profiles, blocks=blocks))
+    written = write_matrix(path, Content(genes=genes, profiles=reader.profiles, blocks=blocks))
+    remark(_coverage(saved, reader, found, normalise=normalise, has_all=has_all))
+    return written
+
+
+def _coverage(
+    saved: SavedModel, reader: Reader, found: NDArray[np.bool_], *, normalise: bool, has_all: bool
+) -> str:
+    """Return how many landmarks were found, and over which genes profiles are normalised."""
+    number, absent = int(found.sum()), saved.landmark_genes.index[~found]
+    text = (
+        f"{reader.source}: {number:,} of {len(found):,} landmarks found among "
+        f"{counted(len(reader.gene_ids), 'gene')}"
+    )
+    if len(absent):
+        text += f". {some(absent)} have their training means"
+    if normalise:
+        genes = "all genes of the model" if has_all else "these landmarks"
+        text += f". Profiles are normalised over {genes}"
+    return text
+
+
+def _ids(saved: SavedModel, found: NDArray[np.bool_], has_all: bool) -> pd.Index:
+    """Return the ids of the genes that are read."""
+    landmarks = saved.landmark_genes.index
+    return landmarks.append(saved.target_genes.index) if has_all else landmarks[found]
 
 
 def _check_scale(expression: NDArray[np.float64], source: str) -> None:
@@ -96,10 +159,12 @@ def _check_scale(expression: NDArray[np.float64], source: str) -> None:
         )
 
 
-def _check_cells(expression: NDArray[np.float64], names: Names, source: str) -> None:
-    cell = impossible_cell(expression, names=names, platform=REFERENCE_PLATFORM, scale="log2")
+def _check_cells(
+    expression: NDArray[np.float64], names: Names, reader: Reader, scale: ExpressionScale
+) -> None:
+    cell = impossible_cell(expression, names=names, platform=REFERENCE_PLATFORM, scale=scale)
     if cell:
-        raise UserError(f"{source}: {cell} Correct it, or leave that profile out.")
+        raise UserError(f"{reader.source}: {cell} Correct it, or leave that profile out.")
 
 
 def _predicted(

@@ -1,10 +1,11 @@
 """Saved models, which predict in a fresh process without the training data.
 
 A safetensors file holds the model's own tensors (``model.…``) and the statistics of expression
-(``standardiser.mean``, ``standardiser.std``: landmarks, then targets). There is no
-``standardiser.std`` if the data came standardised. A model that is made of others holds their
-tensors as well (``member/NAME/…``). The header, as JSON, names method, parameters, data and genes.
-The file holds no code: the method is found by name among the installed ones.
+(``standardiser.mean``, ``standardiser.std``: landmarks, then targets), with their quantiles
+(``standardiser.quantiles`` and others). There are only means if the data came standardised. A model
+that is made of others holds their tensors as well (``member/NAME/…``). The header, as JSON, names
+method, parameters, data and genes. The file holds no code: the method is found by name among the
+installed ones.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from genebench.errors import UserError, describe
 from genebench.method import Context, Model
 from genebench.methods.device import resolve_device
 from genebench.methods.predictions import predict
+from genebench.models.quantiles import Quantiles
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.results.limits import LINE_LETTERS, MODEL_BYTES, cut
@@ -128,6 +130,8 @@ class SavedModel:
             id, in the order of the model's columns.
         tensors: tensors of the model. Linear models have ``weights`` and ``bias``.
         standardiser: statistics of the expression that it was fitted on.
+        quantiles: level of this expression. None if the data came standardised, or if an earlier
+            version saved the model.
         notes: remarks for users of the model.
     """
 
@@ -137,6 +141,7 @@ class SavedModel:
     target_genes: pd.DataFrame
     tensors: Mapping[str, NDArray[Any]]
     standardiser: Standardiser
+    quantiles: Quantiles | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -194,6 +199,7 @@ def save_model(path: Path, saved: Saved, key: str, train: Profiles) -> None:
     named[_MEAN] = train.standardiser.mean
     if train.standardiser.std is not None:
         named[_STD] = train.standardiser.std
+        named |= Quantiles.of(train).tensors()
     _write(path, named, header)
 
 
@@ -245,6 +251,9 @@ def open_model(path: Path | str, device: str = "auto") -> SavedModel:
         profile = np.zeros((1, len(header.landmarks.ids)), np.float32)
         predict(model, profile, len(header.targets.ids))
         standardiser = _standardiser(header, tensors)
+        quantiles = Quantiles.from_tensors(
+            tensors, len(header.landmarks.ids), len(standardiser.mean)
+        )
     except Exception as error:  # a plugin's code, on what anybody may have written
         raise UserError(
             f"{path}: {spec.name} cannot restore its model ({cut(describe(error), LINE_LETTERS)}). "
@@ -257,6 +266,7 @@ def open_model(path: Path | str, device: str = "auto") -> SavedModel:
         target_genes=header.targets.table(),
         tensors=saved.tensors,
         standardiser=standardiser,
+        quantiles=quantiles,
         notes=tuple(chain(_notes(saved), *map(_notes, saved.members.values()))),
     )
 

@@ -62,8 +62,17 @@ class SpecRegistry(Generic[Spec]):
             UserError: the name is unknown. The message lists similar names.
         """
         if name not in self.specs:
-            raise unknown(self.kind, name, self.specs)
+            raise unknown(self.kind, name, self.specs, self.texts)
         return self.specs[name]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Name → what its spec says about it, to find a name by a word such as ``ridge``."""
+        fields = ("title", "summary", "reference")
+        return {
+            name: " ".join(str(getattr(spec, field, "")) for field in fields)
+            for name, spec in self.specs.items()
+        }
 
     def choose(self, names: Iterable[str]) -> list[Spec]:
         """Return the specs of some names, each once, in the order of the names.

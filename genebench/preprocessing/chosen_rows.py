@@ -217,7 +217,7 @@ def _choose_ids(platform: Platform, compendium: Compendium, notes: dict[str, Any
         if rows.is_unique:
             problem = f"{len(rows)} Ensembl ids differ only in their version"
         raise UserError(
-            f"{reader.source}: {problem}: {some(rows)}. Keep one row of each, or write repeated = "
+            f"{reader.source}: {problem}: {some(rows.unique())}. Keep one row of each, or write repeated = "
             '"mean", "max" or "first" for this platform.'
         )
     if rule == "error":

@@ -11,7 +11,7 @@ from genebench.analysis.costs import CostPart, cost_parts
 from genebench.reports.figures.pareto import draw
 from genebench.reports.layout import PANEL
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.wording import described, seal_notes, sizes
+from genebench.reports.wording import described, seal_notes, sizes, without_scores
 from genebench.results.filters import RecordFilter
 from genebench.specs import MetricSpec
 
@@ -117,9 +117,6 @@ def _notes(part: CostPart) -> Iterator[str]:
     hosts = {record.provenance.host for record in records}
     if len(hosts) > 1:
         yield f"times are from {len(hosts)} machines, so that they compare roughly"
-    for record in records:
-        if record.failure:
-            yield (
-                f"{record.identity.method} failed: {record.failure.kind}: {record.failure.message}"
-            )
+    for variant in part.variants:
+        yield from without_scores(variant.label, variant.records)
     yield from seal_notes((variant.label, variant.records) for variant in part.variants)

@@ -17,7 +17,7 @@ from genebench.plugins.registry import Registry
 from genebench.reports.figures.heatmap import draw
 from genebench.reports.layout import PANEL, Block, Layout, best_points, cell, loss_of, scale_of
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.wording import described, seal_notes, sizes
+from genebench.reports.wording import described, seal_notes, sizes, without_scores
 from genebench.results.filters import RecordFilter
 from genebench.results.published import Published, published, published_in_grid
 from genebench.results.record import Identity, Record
@@ -238,13 +238,15 @@ def _grid_notes(grid: Grid, label: str) -> Iterator[str]:
         yield f"{label}: mean of {seeds} seeds, without failed ones"
     if len({record.identity.code for record in grid.records}) > 1:
         yield f"{label}: the cells are of more than one version of its code"
-    failures: dict[str, list[str]] = {}
+    without: dict[str, tuple[Record, list[str]]] = {}
     for point, records in grid.cells.items():
         settings = " ".join(map(setting, grid.axes, point))
-        for failure in {record.failure for record in records if record.failure}:
-            failures.setdefault(f"{failure.kind}: {failure.message}", []).append(settings)
-    for failure_text, cells in failures.items():
+        for record in records:
+            for text in without_scores("", [record]):
+                cells = without.setdefault(text, (record, []))[1]
+                cells += [] if settings in cells else [settings]
+    for record, cells in without.values():
         where = f" at {some(cells)}" if grid.axes else ""
-        yield f"{label} failed{where}: {failure_text}"
+        yield from without_scores(label, [record], where)
     if constant := max((record.constant_prediction for record in grid.records), default=0):
         yield f"{label}: CONSTANT prediction of up to {constant:,} targets"

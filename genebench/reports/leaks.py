@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pandas as pd
 
-from genebench._util.text import setting
 from genebench.analysis.leaks import leaks
 from genebench.errors import UserError, some
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.wording import seal_notes
 from genebench.results.record import Record
+from genebench.specs import sized_name
 
 _NOTES = (
-    "difference = variant − the protocol that it changes, mean over all targets: the leak's worth",
+    (
+        "difference = variant − the protocol that it changes, mean over all targets and over the "
+        "seeds that both have: the leak's worth"
+    ),
     "strict: quantiles, means and deviations from the training profiles only",
     "geo-series: every series in one part only",
     (
@@ -28,24 +30,33 @@ _NOTES = (
     ),
 )
 
-_COLUMNS = ["method", "mean_original", "mean_variant", "difference"]
+_COLUMNS = ["label", "method", "mean_original", "mean_variant", "difference"]
 
 
 class LeaksReport(Report):
     """Differences between a protocol and its variants, each of which closes one leak."""
 
     def check(self) -> None:
-        """Refuse results without a protocol that was run beside its variant."""
+        """Refuse results without a method that was run under a protocol and its variant."""
         super().check()
-        present = {record.identity.protocol for record in self.records}
+        if not leaks(self.records, self.registry).empty:
+            return
+        present = {sized_name(record.identity.protocol)[0] for record in self.records}
         variants = [spec for spec in self.registry.protocols.specs.values() if spec.variant_of]
-        if not any({spec.name, spec.variant_of} <= present for spec in variants):
-            names = some([f"{spec.variant_of} with {spec.name}" for spec in variants])
-            raise UserError(f"No protocol was run beside its variant. Run {names}.")
+        if any({spec.name, spec.variant_of} <= present for spec in variants):
+            raise UserError(
+                "No method was run under a protocol and its variant with the same data, "
+                "parameters, code, seed and number of training profiles. Run both with the same "
+                "options."
+            )
+        names = some([f"{spec.variant_of} with {spec.name}" for spec in variants])
+        raise UserError(f"No protocol was run beside its variant. Run {names}.")
 
     def sections(self) -> Iterator[Section]:
-        """Yield a section for each dataset and digest, with a table for each variant and metric."""
-        for (dataset, data), part in self.values().groupby(["dataset", "data"], sort=False):
+        """Yield a section for each dataset and preset, with a table for each variant and metric."""
+        for (dataset, data, preset), part in self.values().groupby(
+            ["dataset", "data", "preset"], sort=False
+        ):
             tables = [
                 self._table(rows, str(original), str(variant), str(metric))
                 for (original, variant, metric), rows in part.groupby(
@@ -53,11 +64,13 @@ class LeaksReport(Report):
                 )
             ]
             notes = (*_NOTES, *seal_notes(self._by_method(str(data))))
-            yield Section(f"leaks · {dataset} · data {data}", tuple(tables), notes)
+            yield Section(
+                f"leaks · {dataset} · preset {preset} · data {data}", tuple(tables), notes
+            )
 
     def values(self) -> pd.DataFrame:
-        """Return one row per dataset, method with its parameters, metric and variant."""
-        return self.of_metrics(leaks(self.records, self.registry.protocols.specs.values()))
+        """Return one row per preset, method with its parameters, metric and variant."""
+        return self.of_metrics(leaks(self.records, self.registry))
 
     def _by_method(self, data: str) -> Iterator[tuple[str, list[Record]]]:
         records = [record for record in self.records if record.identity.data == data]
@@ -69,12 +82,7 @@ class LeaksReport(Report):
         return Table(
             title=f"{spec.title if spec else metric}: {original} → {variant}",
             columns=("method", original, variant, "difference"),
-            rows=tuple(
-                self._row(label, *row)
-                for label, row in zip(
-                    _labels(rows), rows[_COLUMNS].itertuples(index=False), strict=True
-                )
-            ),
+            rows=tuple(self._row(*row) for row in rows[_COLUMNS].itertuples(index=False)),
         )
 
     def _row(
@@ -83,20 +91,3 @@ class LeaksReport(Report):
         spec = self.registry.methods.specs.get(method)
         cells = (label, f"{original:.4f}", f"{variant:.4f}", f"{difference:+.4f}")
         return Row(cells, control=spec is not None and spec.control)
-
-
-def _labels(rows: pd.DataFrame) -> list[str]:
-    """Return the method of each row, with the parameters that tell it apart from other rows."""
-    params = [json.loads(text) for text in rows["params"]]
-    labels = []
-    for method, values in zip(rows["method"], params, strict=True):
-        others = [
-            other for name, other in zip(rows["method"], params, strict=True) if name == method
-        ]
-        differing = [
-            setting(name, value)
-            for name, value in values.items()
-            if any(other.get(name) != value for other in others)
-        ]
-        labels.append(f"{method} ({', '.join(differing)})" if differing else method)
-    return labels

@@ -17,7 +17,14 @@ from genebench.analysis.seals import weakest
 from genebench.analysis.tidy import tidy
 from genebench.analysis.variants import Variant, variants_of
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.wording import described, score_text, seal_notes, sizes, stale_scores
+from genebench.reports.wording import (
+    described,
+    score_text,
+    seal_notes,
+    sizes,
+    stale_scores,
+    without_scores,
+)
 from genebench.results.panels import PANELS
 from genebench.results.published import published
 from genebench.results.record import Record
@@ -199,9 +206,7 @@ def _remarks(variant: Variant) -> Iterator[str]:
     """Yield remarks on a row: its seeds, failures, choices and constant predictions."""
     if len(variant.done) > 1:
         yield f"{variant.label}: mean of {len(variant.done)} seeds"
-    for record in variant.records:
-        if record.failure:
-            yield f"{variant.label} failed: {record.failure.kind}: {record.failure.message}"
+    yield from without_scores(variant.label, variant.records)
     # Choices and remarks of the first seed only: a table has no room for every seed.
     for record in variant.done[:1]:
         if record.choices:

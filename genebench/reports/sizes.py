@@ -17,7 +17,7 @@ from genebench.errors import UserError
 from genebench.reports.figures.learning import draw
 from genebench.reports.layout import PANEL
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.wording import described, seal_notes
+from genebench.reports.wording import described, missing_text, seal_notes, without_scores
 from genebench.results.filters import RecordFilter
 from genebench.results.panels import PANELS
 from genebench.results.record import Record
@@ -128,7 +128,7 @@ class SizesReport(Report):
             for column, (size, winner) in enumerate(zip(part.sizes, winners, strict=True), 1):
                 variant = curve.points.get(size)
                 scores = scores_of(variant, metric.name, PANEL) if variant else []
-                missing = "failed" if variant and not variant.done else "–"
+                missing = missing_text(variant) if variant else "–"
                 cells.append(f"{fmean(scores):.4f}" if scores else missing)
                 if variant is winner and scores and not curve.control:
                     best.add(column)
@@ -177,12 +177,7 @@ class SizesReport(Report):
                 number = " to ".join(str(count) for count in sorted({min(seeds), max(seeds)}))
                 yield f"{curve.label}: mean of {number} seeds"
             for size, variant in curve.points.items():
-                for record in variant.records:
-                    if record.failure:
-                        yield (
-                            f"{curve.label} failed at {size:,}: {record.failure.kind}: "
-                            f"{record.failure.message}"
-                        )
+                yield from without_scores(curve.label, variant.records, f" at {size:,}")
 
 
 def _columns(part: SizesPart) -> tuple[str, ...]:

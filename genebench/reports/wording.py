@@ -73,10 +73,26 @@ def seal_notes(rows: Iterable[tuple[str, Iterable[Record]]]) -> Iterator[str]:
         )
 
 
+def missing_text(variant: Variant) -> str:
+    """Return what stands in place of a score: a dash, ``n/a`` (not applicable) or ``failed``."""
+    if variant.done:
+        return "–"
+    return "n/a" if all(record.reason for record in variant.records) else "failed"
+
+
+def without_scores(label: str, records: Iterable[Record], where: str = "") -> Iterator[str]:
+    """Yield why records have no scores: failures, and methods that are not applicable."""
+    for record in records:
+        if record.failure:
+            yield f"{label} failed{where}: {record.failure.kind}: {record.failure.message}"
+        elif record.reason:
+            yield f"{label} is not applicable{where}: {record.reason}"
+
+
 def score_text(variant: Variant, metric: str, panel: str) -> str:
-    """Return ``mean ± std`` over genes, each averaged over seeds, ``failed``, or a dash."""
+    """Return ``mean ± std`` over genes, each averaged over seeds, or else :func:`missing_text`."""
     scores = [record.scores[metric][panel] for record in variant.scored(metric, panel)]
     if not scores:
-        return "–" if variant.done else "failed"
+        return missing_text(variant)
     mean, std = fmean(score.mean for score in scores), fmean(score.std for score in scores)
     return f"{mean:.4f} ± {std:.4f}"

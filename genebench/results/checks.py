@@ -115,8 +115,12 @@ def outcome_faults(record: Record) -> Iterator[str]:
         yield "its status is done, but it has a failure"
     if record.status == "failed" and record.failure is None:
         yield "its status is failed, but it has no failure"
-    if record.status == "failed" and record.scores:
-        yield "its status is failed, but it has scores"
+    if record.status == "not applicable" and not (record.reason and record.failure is None):
+        yield "its status is not applicable, but it has no reason, or a failure"
+    if record.status != "not applicable" and record.reason:
+        yield f"its status is {record.status}, but it has a reason for not being applicable"
+    if record.status != "done" and record.scores:
+        yield f"its status is {record.status}, but it has scores"
     if record.status == "done" and not (record.genes["target"] and record.profiles["test"]):
         yield "its status is done, but it has no target genes or no test profiles"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from genebench.errors import unknown
 from genebench.specs import ALL
 
 if TYPE_CHECKING:
-    from genebench.results.record import Record
+    from genebench.results.record import Record, Status
 
 Names = str | Iterable[str] | None
 """Names, comma-separated or as a sequence. None and ``all`` stand for no filter."""
@@ -22,7 +22,7 @@ class RecordFilter:
 
     Attributes:
         dataset, protocols, methods: names to keep.
-        status: ``done`` or ``failed``.
+        status: ``done``, ``failed`` or ``not applicable``.
         trials: True for trials of tuning only, False for all other records.
         metric: a metric that the record has a score of.
         panel: the panel of that score. It counts only with ``metric``.
@@ -31,7 +31,7 @@ class RecordFilter:
     dataset: Names = None
     protocols: Names = None
     methods: Names = None
-    status: Literal["done", "failed"] | None = None
+    status: Status | None = None
     trials: bool | None = None
     metric: str | None = None
     panel: str = "all"

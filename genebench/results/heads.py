@@ -12,7 +12,7 @@ from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from genebench.errors import UserError
 from genebench.results.limits import RECORD_BYTES
-from genebench.results.record import Count, Line, Name, SealLevel, Seconds
+from genebench.results.record import Count, Line, Name, SealLevel, Seconds, Status
 from genebench.results.store import Fault, ResultsStore
 from genebench.results.untrusted import read_file
 from genebench.specs import check_name
@@ -26,9 +26,9 @@ class Head(BaseModel):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    format: Literal[4] = Field(description="version of the schema")
+    format: Literal[5] = Field(description="version of the schema")
     key: Name = Field(description="key of the record")
-    status: Literal["done", "failed"] = Field(description="how the job ended")
+    status: Status = Field(description="how the job ended")
     dataset: Name = Field(description="name that the dataset was run by")
     preset: Name = Field(description="preset that the parameters were taken from")
     method: Name = Field(validation_alias=AliasPath("identity", "method"))

@@ -208,7 +208,7 @@ def _unchanged(path: Path, record: Record) -> bytes:
 def _gain(ours: Record, theirs: Record) -> str:
     """Return why their record should replace ours, or nothing if it should not."""
     if theirs.status != ours.status:
-        return "done replaces failed" if theirs.status == "done" else ""
+        return f"done replaces {ours.status}" if theirs.status == "done" else ""
     # Only a true superset replaces ours: of two records that each hold more, neither is lost.
     have, offered = _contents(ours), _contents(theirs)
     return f"also holds {', '.join(sorted(offered - have))}" if offered > have else ""

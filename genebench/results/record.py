@@ -22,7 +22,7 @@ from genebench.results import limits
 from genebench.results.upgrades import upgraded
 from genebench.specs import Value
 
-RECORD_FORMAT: Literal[4] = 4
+RECORD_FORMAT: Literal[5] = 5
 
 UNSAVED = "none"
 """Stands for the digest of a model that its method cannot save."""
@@ -40,6 +40,9 @@ Kept = Literal["predictions", "model"]
 
 SealLevel = Literal["landlock", "view", "no"]
 """How far a method was kept from its test data, the farthest first."""
+
+Status = Literal["done", "failed", "not applicable"]
+"""How a job ended."""
 
 Install = Literal["wheel", "editable", "file", "built-in", "path"]
 
@@ -254,9 +257,12 @@ class Seal(_Part):
 class Record(_Part):
     """One method under one protocol: identity, state, scores, provenance."""
 
-    format: Literal[4] = Field(description="version of this schema")
+    format: Literal[5] = Field(description="version of this schema")
     key: Name = Field(description="hash of the identity, and the name of the record's files")
-    status: Literal["done", "failed"] = Field(description="how the job ended")
+    status: Status = Field(
+        description="how the job ended: done, failed, or not applicable (the method cannot do this "
+        "data or protocol)"
+    )
     identity: Identity = Field(description="what was run")
     dataset: Name = Field(description="name that the dataset was run by")
     preset: Name = Field(description="preset that the parameters were taken from")
@@ -308,7 +314,11 @@ class Record(_Part):
     peak_memory_scope: Literal["job", "process"] = Field(
         description="job (the peak of this job alone) or process (the peak of the process so far)"
     )
-    failure: Failure | None = Field(description="reason of a failure, null if the job is done")
+    failure: Failure | None = Field(description="reason of a failure, null if the job did not fail")
+    reason: Line = Field(
+        default="",
+        description="why the method is not applicable, empty unless that is the status",
+    )
     seal: Seal = Field(description="how far the method was kept from its test data")
     provenance: Provenance = Field(description="where, when and with what")
     checksum: Name = Field(

@@ -389,7 +389,7 @@ class ResultsStore:
     def _first(self, record: Record, replaces: str | None) -> Record | None:
         """Return the record that stays in the place of a new one, or None."""
         first = None if replaces is None else self.newer(record.key, replaces)
-        is_worse = first is not None and first.status == "failed" and record.status == "done"
+        is_worse = first is not None and first.status != "done" and record.status == "done"
         return None if is_worse else first
 
     @contextmanager

@@ -55,6 +55,7 @@ _ADDED_KEYS: Mapping[int, tuple[str, ...]] = {
     2: ("seal", "model_parameters", "provenance.plugins"),
     3: ("checksum", "identity.validation", "identity.splits", "profiles.validation"),
     4: ("seal", "identity.members"),
+    5: ("reason",),
 }
 """Format → the keys that are new in it. A dot stands between a key and a key inside it."""
 
@@ -111,6 +112,11 @@ def _from_3(document: Document) -> Document:
     }
 
 
+def _from_4(document: Document) -> Document:
+    """Change nothing else: format 5 has one more status, and the reason for it."""
+    return {**document, "format": 5}
+
+
 def _renamed(table: Any, names: Mapping[str, str]) -> Any:
     """Return a table with some keys renamed. A damaged one is left to the record's own checks."""
     if not isinstance(table, dict):
@@ -134,8 +140,10 @@ def _checkouts(provenance: Document) -> Document:
     }
 
 
-_STEPS: Mapping[int, Callable[[Document], Document]] = {1: _from_1, 2: _from_2, 3: _from_3}
+_STEPS: Mapping[int, Callable[[Document], Document]] = {
+    1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4,
+}  # fmt: skip
 """Format → the step to the next format."""
 
-CHECKSUM_KEYS: Mapping[int, str] = {2: "seal", 3: "checksum", 4: "checksum"}
+CHECKSUM_KEYS: Mapping[int, str] = {2: "seal", 3: "checksum", 4: "checksum", 5: "checksum"}
 """Format → the key that holds the checksum of all others. Records of format 1 have none."""

@@ -129,6 +129,14 @@ def checked(model: type[Model], content: Mapping[str, Any], source: str) -> Mode
     try:
         return model.model_validate(content)
     except ValidationError as error:
+        # A misspelt key makes another one missing, so it is the fault to name.
+        for fault in error.errors():
+            if fault["type"] == "extra_forbidden":
+                *parents, key = map(str, fault["loc"])
+                if not parents:
+                    problem = unknown("key", key, model.model_fields)
+                    raise UserError(f"{source}: {problem}") from None
+                raise UserError(f"{source}: unknown key {'.'.join((*parents, key))}") from None
         raise UserError(f"{source}: {first_fault(error)}") from None
 
 

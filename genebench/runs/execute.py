@@ -24,7 +24,7 @@ from genebench.data.home import all_homes
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset, DataStore
 from genebench.errors import UserError
-from genebench.method import Context, Method, Model
+from genebench.method import Context, Method, Model, NotApplicable
 from genebench.methods.device import resolve_device
 from genebench.methods.training.errors import DivergedError
 from genebench.metrics.scoring import score
@@ -73,11 +73,14 @@ def execute(job: Job, settings: Settings) -> list[Record]:
     is_apart = is_sealed(job.methods, settings.sealed)
     with recorder.store.work(identities, sealed=is_apart) as checkpoints:
         try:
+            _check_applicable(job)
             with run.method(checkpoints) as method:
                 models = run.fit(method, checkpoints)
                 records = [
                     run.evaluate(item, models[item.protocol.name]) for item in job.evaluations
                 ]
+        except NotApplicable as reason:
+            records = [recorder.write_not_applicable(i, str(reason)) for i in job.evaluations]
         except MethodFailedError as error:
             _raise_if_stopped(error)
             records = [recorder.write_failed(item, error.failure) for item in job.evaluations]
@@ -154,8 +157,8 @@ def check(
         key = job.store, job.data, part
         if key not in training:
             training[key] = _open(job).profiles(part)
-        # A method that fails for any other reason becomes a failed record when its turn comes.
-        with suppress(MethodFailedError):
+        # A method that fails for any other reason becomes a record when its turn comes.
+        with suppress(MethodFailedError, NotApplicable):
             method = _create_method(job)
             with method_code(UserError):
                 method.check(training[key])
@@ -189,13 +192,26 @@ def _create_method(job: Job) -> Method:
         UserError: parameters contradict each other, which is no result.
         MethodFailedError: anything else that goes wrong.
     """
-    with method_code(UserError):
+    with method_code(UserError, NotApplicable):
         code = load_code(job.method.code)
         # After the import, which may have been the first to bring in torch. Before the creation,
         # which may draw numbers.
         seed_everything(job.seed)
         method: Method = code(**job.params)
     return method
+
+
+def _check_applicable(job: Job) -> None:
+    """Refuse a protocol that the method declares that it cannot do.
+
+    The plan gives such protocols a job of their own.
+
+    Raises:
+        NotApplicable: there is one.
+    """
+    for item in job.evaluations:
+        if reason := job.method.reason_against(item.protocol.name):
+            raise NotApplicable(reason)
 
 
 def _raise_if_stopped(error: MethodFailedError) -> None:
@@ -327,7 +343,7 @@ class JobRun:
             members=[registry().methods.get(name) for name in job.methods[1:]],
         )  # fmt: skip
         with ExitStack() as stack:
-            with method_code(UserError):
+            with method_code(UserError, NotApplicable):
                 method = stack.enter_context(sealed(order))
             seal = as_stated(method.process.seal, job.methods)
             self.recorder.follow(method.process, seal)
@@ -359,7 +375,7 @@ class JobRun:
             stop_is_asked=stop_is_asked,
             members=members,
         )
-        with method_code():
+        with method_code(NotApplicable):
             with self.recorder.clock.phase("fit"):
                 # A copy: a method that empties its dictionary takes no protocol away.
                 models = method.fit(self.data.train, dict(validation_sets), context)
@@ -372,7 +388,7 @@ class JobRun:
         """Return protocol → method → its saved model, restored where the job's method lives."""
         recorder = self.recorder
         members: dict[str, dict[str, Model]] = {}
-        with method_code(UserError):
+        with method_code(UserError, NotApplicable):
             for item in recorder.job.evaluations if recorder.job.method.members else ():
                 of_protocol = members[item.protocol.name] = {}
                 for name, saved in saved_members(recorder.job, item, recorder.store):

@@ -14,6 +14,7 @@ from functools import partial
 
 from genebench._util.hashing import code_digest, key_of
 from genebench.errors import UserError
+from genebench.method import NotApplicable
 from genebench.models.saved import Saved, read_model
 from genebench.plugins.registry import registry
 from genebench.results.limits import cut
@@ -91,12 +92,11 @@ def _problem(job: Job, store: ResultsStore, sealed: SealChoice) -> str:
             f"{member} has no result under protocol {protocol} in {store.root}"
             f"{_alike(job, store)}. Run {_command(job, store)}, or add {name} to --methods."
         )
-    if record.failure:
-        return (
-            f"{member} failed under protocol {protocol} "
-            f"({cut(record.failure.message, _SHOWN_LETTERS)}). Run it again with --retry-failed, "
-            "or leave it out."
-        )
+    if record.status != "done":
+        state = "failed" if record.failure else "is not applicable"
+        why = cut(record.failure.message if record.failure else record.reason, _SHOWN_LETTERS)
+        again = "Run it again with --retry-failed, or leave it out."
+        return f"{member} {state} under protocol {protocol} ({why}). {again}"
     if record.model == UNSAVED:
         return f"models of its member {name} cannot be saved. Leave it out."
     if _has_lost_model(record, store):
@@ -169,6 +169,7 @@ def saved_members(
     Raises:
         UserError: there is no such result, it was changed, or the code of its method was.
         MemberError: the member failed, or its model was not saved.
+        NotApplicable: the member is not applicable.
     """
     for name in job.method.members_in(job.params):
         member = evaluation.identity.members[name]
@@ -181,6 +182,9 @@ def saved_members(
         if record.failure:
             message = cut(record.failure.message, _SHOWN_LETTERS)
             raise MemberError(f"its member {name} failed: {record.failure.kind}: {message}")
+        if record.reason:
+            reason = cut(record.reason, _SHOWN_LETTERS)
+            raise NotApplicable(f"its member {name} is not applicable: {reason}")
         path = store.model_path(record)
         if path is None:
             reason = "cannot be saved" if record.model == UNSAVED else "was not saved"

@@ -28,7 +28,7 @@ digests, so changes of methods and metrics need no such number.
 
 _DIGEST_DIGITS = 16
 
-State = Literal["done", "failed", "to do"]
+State = Literal["done", "failed", "not applicable", "to do"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ class Plan:
             UserError: a method is made of a result that is not in the plan, and that cannot be
                 used. If one in the plan failed, the record of what is made of it says so.
         """
-        wanted = {"to do", "failed"} if retry_failed else {"to do"}
+        wanted = {"to do", "failed", "not applicable"} if retry_failed else {"to do"}
         jobs = []
         for job in self.jobs:
             left = tuple(item for item in job.evaluations if self.states[item.key] in wanted)
@@ -217,12 +217,13 @@ def _fit_key(job: Job) -> tuple[object, ...]:
 
     Trials stay apart, though they train alike: a trial is never run together with a test. So do
     protocols of a method that is made of others. It is given other models for each of them, which
-    need not be in memory together.
+    need not be in memory together. So do protocols that a method declares that it cannot do.
     """
     evaluation = job.evaluations[0]
     protocol = evaluation.protocol
     params = tuple(sorted(job.params.items()))
-    alone = evaluation.key if evaluation.identity.members else ""
+    against = job.method.reason_against(protocol.name)
+    alone = evaluation.key if evaluation.identity.members or against else ""
     return job.method.name, params, job.seed, job.data, protocol.train, protocol.is_trial, alone
 
 
@@ -471,8 +472,8 @@ def _state(
     """
     if record is None or (sealed == "require" and record.seal.level != "landlock"):
         return "to do"
-    if record.status == "failed":
-        return "failed"
+    if record.status != "done":
+        return record.status
     scored = metrics.items() <= record.metrics.items()
     # A model that cannot be saved has "none" for a digest, which counts: it will never be saved.
     digests = {"predictions": record.predictions, "model": record.model}

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
+from genebench._util.text import encodable
 from genebench.data.store import Dataset
 from genebench.metrics.scoring import Scoring
 from genebench.plugins.registry import registry
+from genebench.results.limits import LINE_LETTERS, cut
 from genebench.results.published import is_published
 from genebench.results.record import (
     RECORD_FORMAT,
@@ -18,6 +20,7 @@ from genebench.results.record import (
     Provenance,
     Record,
     Seal,
+    Status,
 )
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Evaluation, Job, Settings
@@ -96,7 +99,7 @@ def _metrics(evaluation: Evaluation, settings: Settings, store: ResultsStore) ->
 class _Common(TypedDict):
     """The part of a record that does not depend on how the evaluation ended."""
 
-    format: Literal[4]
+    format: Literal[5]
     key: str
     identity: Identity
     dataset: str
@@ -219,9 +222,30 @@ class Recorder:
         Raises:
             UserError: the results cannot be written.
         """
+        return self._write_without_scores(evaluation, "failed", failure=failure)
+
+    def write_not_applicable(self, evaluation: Evaluation, reason: str) -> Record:
+        """Write the record of an evaluation that the method cannot do, and return it.
+
+        Raises:
+            UserError: the results cannot be written.
+        """
+        text = " ".join(encodable(reason).split()) or "the method gave no reason"
+        return self._write_without_scores(
+            evaluation, "not applicable", reason=cut(text, LINE_LETTERS)
+        )
+
+    def _write_without_scores(
+        self,
+        evaluation: Evaluation,
+        status: Status,
+        *,
+        failure: Failure | None = None,
+        reason: str = "",
+    ) -> Record:
         record = Record(
             **self._common(evaluation),
-            status="failed",
+            status=status,
             choices={},
             notes=(),
             scores={},
@@ -231,6 +255,7 @@ class Recorder:
             predictions="",
             seconds=self._seconds(evaluation, self.clock.seconds),
             failure=failure,
+            reason=reason,
         )
         return self.store.write(record, {}, replaces=evaluation.replaces)
 

@@ -36,7 +36,7 @@ from genebench.confinement.policy import Access, capability, environment
 from genebench.data.home import home
 from genebench.data.profiles import Profiles
 from genebench.errors import UserError
-from genebench.method import Context, Method, Model
+from genebench.method import Context, Method, Model, NotApplicable
 from genebench.methods.moments import DERIVED, moments, tensors_of
 from genebench.models.saved import Saved
 from genebench.plugins.registry import registry
@@ -334,6 +334,7 @@ class JobProcess:
         Raises:
             SealedFailureError: the method failed, or the process died.
             UserError: the method refuses its parameters.
+            NotApplicable: the method cannot do the data or the protocol.
         """
         try:
             self._channel.send({"request": request, **(content or {})}, arrays)
@@ -348,6 +349,9 @@ class JobProcess:
                     self._channel.send({}, derive(name, part))
                 case {"refused": str(message)} if request == "create":
                     raise UserError(cut(message, LINE_LETTERS))
+                # A model must not choose by test profiles. From it, this is a failure.
+                case {"not applicable": str(reason)} if request in {"create", "fit"}:
+                    raise NotApplicable(cut(encodable(reason), LINE_LETTERS))
                 case {"failed": dict(failure)}:
                     raise SealedFailureError(_checked_failure(failure))
                 case _:

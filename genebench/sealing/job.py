@@ -29,7 +29,7 @@ from genebench.confinement.policy import Access, confine
 from genebench.data.profiles import Profiles
 from genebench.data.standardisation import Standardiser
 from genebench.errors import UserError, describe
-from genebench.method import Context, Method, Model
+from genebench.method import Context, Method, Model, NotApplicable
 from genebench.methods.predictions import predict
 from genebench.plugins.discovery import load_code
 from genebench.plugins.files import import_file
@@ -119,6 +119,8 @@ class _Server:
             content, arrays = self._channel.receive()
             try:
                 answer = answers[content["request"]](content, arrays)
+            except NotApplicable as reason:
+                answer = {"not applicable": str(reason)} | _failure(reason), {}
             except UserError as error:
                 answer = {"refused": str(error)} | _failure(error), {}
             except BaseException as error:  # noqa: BLE001  a method may raise anything

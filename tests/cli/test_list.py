@@ -139,7 +139,7 @@ def test_a_method_is_shown_with_its_origin_reference_parameters_and_bounds(geneb
 
 
 def test_an_unknown_method_is_one_line_with_near_misses(genebench):
-    assert_one_line_error(genebench("show", "lssr"), "method 'lssr'", "lsr")
+    assert_one_line_error(genebench("show", "lssr"), "name 'lssr'", "lsr")
 
 
 def test_help_names_every_kind(genebench):

@@ -173,7 +173,7 @@ def test_many_records_are_counted_by_method_and_protocol(genebench, copied, few)
     outcome = genebench("status", "--results", copied)
     rows = [line.split() for line in outcome.out.splitlines() if line.startswith("sim")]
     assert rows == [
-        ["sim", protocol, method, "1", "0", "test"]
+        ["sim", protocol, method, "1", "0", "0", "test"]
         for protocol in ("geo", "gtex")
         for method in ("copy-twin", "lsr", "train-mean")
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genebench.conformance.base import CheckError, NotApplicable
+from genebench.conformance.base import CheckError, NothingToCheck
 from genebench.conformance.checks.purity import _listed
 from genebench.conformance.collection import all_checks, chosen_checks
 from genebench.conformance.run import expected_failures, run_checks, summary
@@ -38,7 +38,7 @@ def test_the_error_is_the_rule_and_what_the_method_does_instead(dishonest):
 
 
 def test_what_cannot_be_checked_says_why():
-    with pytest.raises(NotApplicable, match="a control need not learn"):
+    with pytest.raises(NothingToCheck, match="a control need not learn"):
         chosen_checks([LEARNS])[0](Subject("train-mean"))
 
 
@@ -306,7 +306,7 @@ def test_a_method_that_ends_the_process_of_its_checks_or_never_returns_has_faile
     genebench, runaway, tmp_path, how, reason
 ):
     only = "--only", "describes_itself,shape"
-    done = genebench("check", "runaway", "--param", f"how={how}", "--time-limit", "3", *only)
+    done = genebench("check", "runaway", "--param", f"how={how}", "--time-limit", "3s", *only)
     assert done.status == 1
     first, failed, why, *_, last = done.out.splitlines()
     assert (first[:4], failed[:4], why.strip()) == ("pass", "FAIL", reason)

@@ -84,7 +84,7 @@ def change(old: str, new: str) -> str:
 BAD = {
     "not TOML": ("name = tiny", "not TOML: "),
     "empty": ("", "the file is empty"),
-    "unknown key": ("titel = 'x'" + MANIFEST, "unknown key 'titel'. Did you mean title?"),
+    "unknown key": ("titel = 'x'" + MANIFEST, "unknown key 'titel'. Did you mean title"),
     "unknown section key": (
         change('ids = "probe"', 'id = "probe"'),
         "in platforms.geo: unknown key 'id'. Did you mean ids?",

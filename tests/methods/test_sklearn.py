@@ -12,7 +12,8 @@ from genebench import Context, Profiles, UserError, sklearn_method
 from genebench.conformance.collection import all_checks
 from genebench.conformance.run import run_checks
 from genebench.conformance.subject import Subject
-from genebench.plugins.discovery import installed, use_files
+from genebench.methods.sklearn import _names_random_state
+from genebench.plugins.discovery import installed, load_code, use_files
 from genebench.plugins.files import FILES
 from genebench.plugins.registry import registry
 
@@ -268,3 +269,38 @@ def test_listing_the_example_does_not_import_scikit_learn(tmp_path):
         [sys.executable, "-c", code], env=os.environ | {FILES: str(EXAMPLE)}, check=True,
         capture_output=True,
     )  # fmt: skip
+
+
+Trees = sklearn_method("sklearn.ensemble:ExtraTreesRegressor", n_estimators=3, n_jobs=2)
+Neighbours = sklearn_method("sklearn.neighbors:KNeighborsRegressor", n_neighbors=3)
+Elsewhere = sklearn_method(f"{__name__}:Seeded")
+
+
+class Seeded(SklearnRidge):
+    """An estimator whose base class has the random_state."""
+
+
+def test_an_estimator_by_its_name_is_stochastic_if_it_has_a_random_state():
+    assert Trees.spec().stochastic
+    assert not Neighbours.spec().stochastic
+    assert Elsewhere.spec().stochastic
+    assert not Trees.spec(stochastic=False).stochastic
+
+
+@pytest.mark.parametrize("name", ["ensemble:ExtraTreesRegressor", "neighbors:KNeighborsRegressor"])
+def test_what_the_source_says_is_what_the_estimator_has(name):
+    code = f"sklearn.{name}"
+    assert _names_random_state(code) == ("random_state" in load_code(code)().get_params())
+
+
+def test_workers_are_no_parameter_and_change_no_prediction(parts):
+    assert "n_jobs" not in {param.name for param in Trees.spec().params}
+    model = fitted(Trees, parts)["first"]
+    assert model._estimator.n_jobs == 2
+    alone = sklearn_method("sklearn.ensemble:ExtraTreesRegressor", n_estimators=3)
+    given = alone(n_estimators=3).fit(parts[0], {"first": parts[1]}, Context(seed=0))["first"]
+    np.testing.assert_array_equal(
+        given.predict(parts[1].landmarks), model.predict(parts[1].landmarks)
+    )
+    with pytest.raises(ValueError, match="n_jobs: 'all' is not a whole number"):
+        sklearn_method("sklearn.ensemble:ExtraTreesRegressor", n_jobs="all")

@@ -155,3 +155,119 @@ def test_a_file_that_is_there_is_not_written_over(kept, tiny, genebench, tmp_pat
     (tmp_path / "out.tsv").write_text("mine")
     assert genebench("predict", kept[0], tmp_path / "good.tsv", tmp_path / "out.tsv").status == 2
     assert (tmp_path / "out.tsv").read_text() == "mine"
+
+
+# Level, normalisation, coverage, names
+
+
+def predicted(path):
+    return pd.read_csv(path, sep="\t", index_col=0).drop(columns="symbol").to_numpy()
+
+
+def all_genes(dataset):
+    """Expression of the test profiles, landmarks and targets, each gene once."""
+    parts = [expression_of(dataset, role) for role in ("landmarks", "targets")]
+    together = pd.concat(parts)
+    return together[~together.index.duplicated()]
+
+
+def test_normalised_profiles_raise_no_remark_and_others_do(
+    kept, saved_landmarks, genebench, tmp_path
+):
+    quiet = genebench("predict", kept[0], saved_landmarks, tmp_path / "out.tsv")
+    assert "32 of 32 landmarks found among 32 genes" in quiet.err
+    assert "level" not in quiet.err
+    given = pd.read_csv(saved_landmarks, sep="\t", index_col=0)
+    (given * 0.7 + 4).to_csv(tmp_path / "raw.tsv", sep="\t")
+    done = genebench("predict", kept[0], tmp_path / "raw.tsv", tmp_path / "raw-out.tsv")
+    assert done.status == 0
+    assert "raw.tsv: the landmarks are not on the level of the training profiles" in done.err
+    assert "--normalise" in done.err
+
+
+@pytest.mark.parametrize("genes", ["landmarks", "all"])
+def test_any_monotone_scale_gives_the_predictions_of_normalised_profiles(
+    kept, tiny, genebench, tmp_path, genes
+):
+    given = all_genes(tiny) if genes == "all" else expression_of(tiny, "landmarks")
+    given.to_csv(tmp_path / "given.tsv", sep="\t")
+    np.exp2(given).to_csv(tmp_path / "linear.tsv", sep="\t")
+    found = {}
+    for name, options in {"given": [], "linear": ["--normalise"]}.items():
+        out = tmp_path / f"{name}-out.tsv"
+        done = genebench("predict", kept[0], tmp_path / f"{name}.tsv", out, *options)
+        assert done.status == 0, done.err
+        found[name] = predicted(out)
+    over = "all genes of the model" if genes == "all" else "these landmarks"
+    assert f"normalised over {over}" in done.err
+    away = np.abs(found["linear"] - found["given"])
+    # Over all genes the quantiles are those of the dataset, but for twins, which are one row in
+    # this file. Those of the landmarks alone differ between profiles, and are the training set's.
+    assert away.mean() < (0.05 if genes == "all" else 0.3)
+    centred = expression_of(tiny, "targets").to_numpy()
+    assert away.mean() < 0.5 * np.abs(centred - centred.mean(axis=1, keepdims=True)).mean()
+
+
+def test_missing_landmarks_have_their_training_means(kept, tiny, genebench, tmp_path):
+    model, _ = kept
+    given = expression_of(tiny, "landmarks")
+    gone = given.index[[3, 7]]
+    given.drop(index=gone).to_csv(tmp_path / "short.tsv", sep="\t")
+    mean = tiny.statistics("geo")[0][: len(given)]
+    filled = given.astype(float)
+    for gene, value in zip(gone, mean[[3, 7]], strict=True):
+        filled.loc[gene] = value
+    filled.to_csv(tmp_path / "filled.tsv", sep="\t")
+    out = {}
+    for name, options in {"short": ["--missing", "mean"], "filled": []}.items():
+        done = genebench(
+            "predict", model, tmp_path / f"{name}.tsv", tmp_path / f"{name}-out.tsv", *options
+        )
+        assert done.status == 0
+        if name == "short":
+            assert f"30 of 32 landmarks found among 30 genes. {gone[0]}, {gone[1]}" in done.err
+        out[name] = predicted(tmp_path / f"{name}-out.tsv")
+    np.testing.assert_allclose(out["short"], out["filled"], atol=1e-4)
+    refused = genebench("predict", model, tmp_path / "short.tsv", tmp_path / "no.tsv")
+    assert refused.status == 2
+    assert "--missing mean" in refused.err
+
+
+def test_a_model_is_named_by_its_method_and_protocol_or_its_key(
+    kept, saved_landmarks, genebench, tmp_path
+):
+    results = kept[0].parent
+    by_file = tmp_path / "file.tsv"
+    genebench("predict", kept[0], saved_landmarks, by_file)
+    for number, name in enumerate(("lsr-l2@geo", kept[0].name[:8])):
+        out = tmp_path / f"{number}.tsv"
+        done = genebench("predict", name, saved_landmarks, out, "--results", results)
+        assert done.status == 0, done.err
+        assert out.read_text() == by_file.read_text()
+    unknown = genebench("predict", "lsr@geo", saved_landmarks, tmp_path / "no.tsv", "--results",
+                        results)  # fmt: skip
+    assert unknown.status == 2
+    assert "Did you mean lsr-l2" in unknown.err
+
+
+def test_standardised_values_and_older_models_cannot_be_normalised(
+    kept, saved_landmarks, genebench, tmp_path
+):
+    refused = genebench("predict", kept[0], saved_landmarks, tmp_path / "out.tsv", "--normalise",
+                        "--values", "standardised")  # fmt: skip
+    assert refused.status == 2
+    assert "standardised values have no quantiles" in refused.err
+    older = replace(open_model(kept[0]), quantiles=None)
+    with pytest.raises(UserError, match="an earlier version saved it"):
+        module.predict(
+            older, open_reader(saved_landmarks, "genes"), tmp_path / "out.tsv", ids="ensembl",
+            normalise=True,
+        )  # fmt: skip
+
+
+def test_a_device_by_a_usual_name_is_understood(kept, saved_landmarks, genebench, tmp_path):
+    refused = genebench(
+        "predict", kept[0], saved_landmarks, tmp_path / "out.tsv", "--device", "tpu"
+    )
+    assert refused.status == 2
+    assert "unknown device 'tpu'" in refused.err

@@ -273,7 +273,9 @@ CORPUS = {
         change("bad.toml", WITH_ALIASES) | {"aliases.tsv": "700\tTP53\tx\n"},
         "genes.aliases: ", "alias 1 has 3 tab-separated columns, not 2. Write alias, Ensembl id or",
     ),
-    "a gene twice": case(renamed(("MYC", "TP53")), "1 repeated gene id: TP53"),
+    "a gene twice": case(
+        renamed(("MYC", "TP53")), "1 symbol id of the maps with more than one row: TP53. Keep one",
+    ),
     "a profile twice": case(change("gtex.tsv", ("\tx", "\tw")), "1 repeated profile id: "),
     "a version apart": case(
         change("bad.toml", ('"symbol"', '"ensembl"'))

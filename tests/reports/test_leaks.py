@@ -7,7 +7,9 @@ import shutil
 
 import pytest
 
+from genebench._util.hashing import key_of
 from genebench.api import run
+from genebench.results.store import ResultsStore
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +86,69 @@ def test_grouped_splitting_is_harder_than_random_splitting(results, genebench):
         if (row["method"], row["panel"], row["metric"]) == ("lsr", "all", "mae")
     }
     assert mae["geo-series"] > mae["geo"]
+
+
+def _rows(folder, genebench, **where):
+    shown = json.loads(genebench("report", "leaks", "--results", folder, "--format", "json").out)
+    return [row for row in shown if all(row[name] == value for name, value in where.items())]
+
+
+def test_two_kernels_of_one_method_are_two_rows(tiny, tmp_path, genebench):
+    for kernel in ("rbf", "cauchy"):
+        params = {"kernel-ridge": {"kernel": kernel}}
+        run("kernel-ridge", "geo,geo-strict", preset="tiny", params=params, results=tmp_path)
+    rows = _rows(tmp_path, genebench, method="kernel-ridge", metric="mae", preset="tiny")
+    assert {row["label"].split("kernel=")[1].split(",")[0].strip(")") for row in rows} == {
+        "rbf", "cauchy",
+    }  # fmt: skip
+    assert len({row["mean_original"] for row in rows}) == 2
+
+
+def test_only_seeds_that_both_have_are_subtracted(tiny, tmp_path, genebench):
+    run("dgex", "geo", preset="tiny", seeds=2, results=tmp_path)
+    run("dgex", "geo-strict", preset="tiny", seeds=1, results=tmp_path)
+    scores = {
+        (record.identity.protocol, record.identity.seed): record.scores["mae"]["all"].mean
+        for record in ResultsStore(tmp_path).records()
+        if record.identity.method == "dgex"
+    }
+    [row] = _rows(tmp_path, genebench, method="dgex", metric="mae")
+    assert row["seeds"] == 1
+    assert row["mean_original"] == scores["geo", 0] != scores["geo", 1]
+    assert row["difference"] == pytest.approx(scores["geo-strict", 0] - scores["geo", 0])
+
+
+def test_each_training_size_has_its_own_pair(tiny, tmp_path, genebench):
+    run("lsr", "geo,geo-strict", preset="tiny", train_sizes=[40, "all"], results=tmp_path)
+    rows = _rows(tmp_path, genebench, method="lsr", metric="mae")
+    assert {(row["original"], row["variant"]) for row in rows} == {
+        ("geo", "geo-strict"),
+        ("geo-n40", "geo-strict-n40"),
+    }
+
+
+def test_results_of_edited_code_are_not_subtracted_from_those_before(results, genebench, tmp_path):
+    folder = tmp_path / "results"
+    shutil.copytree(results, folder)
+    store = ResultsStore(folder)
+    for record in list(store.records()):
+        identity = record.identity
+        if (identity.method, identity.protocol) == ("lsr", "geo-strict"):
+            code = identity.code.model_copy(update={"digest": "edited"})
+            changed = identity.model_copy(update={"code": code})
+            vectors = store.vectors(record)
+            edited = record.model_copy(
+                update={"identity": changed, "key": key_of(changed.model_dump())}
+            )
+            store.write(edited, vectors)
+            store.paths.record(record.key).unlink()
+    assert not _rows(folder, genebench, method="lsr", variant="geo-strict")
+    assert _rows(folder, genebench, method="lsr", variant="gtex-strict")
+
+
+def test_results_with_other_parameters_get_their_own_error(tiny, tmp_path, genebench):
+    for protocol, k_max in (("geo", 3), ("geo-strict", 5)):
+        run("knn", protocol, preset="tiny", params={"knn": {"k_max": k_max}}, results=tmp_path)
+    outcome = genebench("report", "leaks", "--results", tmp_path, "--methods", "knn")
+    assert outcome.status == 2
+    assert "the same data, parameters" in outcome.err

@@ -41,6 +41,19 @@ def second(tmp_path) -> ResultsStore:
     return ResultsStore(Path(shutil.copytree(EXAMPLES / "format-2", tmp_path / "second")))
 
 
+def test_an_older_format_has_no_reason(tmp_path):
+    fourth = ResultsStore(Path(shutil.copytree(EXAMPLES / "format-4", tmp_path / "fourth")))
+    records, faults = fourth.sound(thorough=True)
+    assert faults == []
+    assert sorted((r.identity.method, r.status, r.reason) for r in records) == [
+        ("crash", "failed", ""), ("ensemble", "done", ""), ("knn-ge", "done", ""),
+        ("lsr-l2", "done", ""),
+    ]  # fmt: skip
+    document = json.loads(fourth.paths.record(records[0].key).read_text()) | {"reason": ""}
+    with pytest.raises(ValueError, match="format 4 has no reason"):
+        upgraded(document)
+
+
 @pytest.fixture
 def third(tmp_path) -> ResultsStore:
     return ResultsStore(Path(shutil.copytree(EXAMPLES / "format-3", tmp_path / "third")))

@@ -129,7 +129,7 @@ def test_an_option_that_does_not_fit_the_engine_is_refused(engine, options, mess
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('engin = "local"', "unknown key engin"),
+        ('engin = "local"', "unknown key 'engin'. Did you mean engine"),
         (
             'engine = "farm"',
             "its engine is not installed. Install its plugin, or use another --engine: unknown",
@@ -144,7 +144,7 @@ def test_an_option_that_does_not_fit_the_engine_is_refused(engine, options, mess
         ('[resources]\ntime = "soon"', "resources.time: no time. Write it as 90s"),
         ("[resources]\ncpus = 0", "resources.cpus: Input should be greater than or equal to 1"),
         ("[resources.knn]\ngpus = -1", "resources.knn.gpus: Input should be greater"),
-        ("[runs]", "unknown key runs"),
+        ("[runs]", "unknown key 'runs'"),
         ("engine", "not TOML"),
     ],
 )

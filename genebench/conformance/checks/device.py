@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from genebench.conformance.base import NotApplicable, Violation
+from genebench.conformance.base import NothingToCheck, Violation
 from genebench.conformance.check import check
 from genebench.conformance.scores import mae
 from genebench.conformance.subject import Subject
@@ -18,7 +18,7 @@ training takes, but should not change how good its end is."""
 def gpu_matches_cpu(subject: Subject) -> None:
     """Have the same MAE after a fit on CUDA as on the CPU."""
     if set(subject.method.spec.devices) != {"cpu", "cuda"}:
-        raise NotApplicable("it declares one device")
+        raise NothingToCheck("it declares one device")
     _check_cuda()
     fits = subject.fits
     test, cpu = fits.test_sets["geo"], fits.predictions["geo"]
@@ -32,9 +32,9 @@ def gpu_matches_cpu(subject: Subject) -> None:
 def cpu_leaves_the_gpu_alone(subject: Subject) -> None:
     """Leave the GPU alone when the CPU is requested."""
     if "cpu" not in subject.method.spec.devices:
-        raise NotApplicable("it does not run on the CPU")
+        raise NothingToCheck("it does not run on the CPU")
     if "torch" not in sys.modules:
-        raise NotApplicable("it does not use torch")
+        raise NothingToCheck("it does not use torch")
     _check_cuda()
     import torch
 
@@ -47,8 +47,8 @@ def cpu_leaves_the_gpu_alone(subject: Subject) -> None:
 
 
 def _check_cuda() -> None:
-    """Raise NotApplicable if there is no CUDA device."""
+    """Raise NothingToCheck if there is no CUDA device."""
     import torch
 
     if not torch.cuda.is_available():
-        raise NotApplicable("torch finds no CUDA device here")
+        raise NothingToCheck("torch finds no CUDA device here")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genebench.conformance.base import NotApplicable, Violation
+from genebench.conformance.base import NothingToCheck, Violation
 from genebench.conformance.check import check
 from genebench.conformance.subject import Subject
 from genebench.errors import UserError, describe
+from genebench.method import NotApplicable
 from genebench.specs import Param, Value
 
 _WORDS = ("", "no-such-word")
@@ -20,7 +21,7 @@ def names_a_bad_parameter(subject: Subject) -> None:
     """Accept any value within a parameter's bounds, or refuse it with a UserError that names it."""
     method = subject.method
     if not method.spec.params:
-        raise NotApplicable("it has no parameters")
+        raise NothingToCheck("it has no parameters")
     for param in method.spec.params:
         for value in _extremes(param):
             try:
@@ -29,6 +30,8 @@ def names_a_bad_parameter(subject: Subject) -> None:
                 if param.name not in str(error):
                     message = f"{param.name}={value} is refused by {str(error)!r}."
                     raise Violation(message) from error
+            except NotApplicable:
+                continue  # a reason of its own, which the record will hold
             except Exception as error:
                 raise Violation(f"{param.name}={value} raises {describe(error)}.") from error
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from genebench.confinement.policy import capability
 from genebench.conformance import simulated
-from genebench.conformance.base import NotApplicable, Predictions, Violation
+from genebench.conformance.base import NothingToCheck, Predictions, Violation
 from genebench.conformance.check import check
 from genebench.conformance.child import ChildError, ask
 from genebench.conformance.fits import CLOSE, Fits, largest_difference
@@ -74,7 +74,7 @@ def fits_without_test_files(subject: Subject) -> None:
 def fits_the_same_when_sealed(subject: Subject) -> None:
     """Fit and predict the same in a sealed process, which holds no test profile."""
     if capability().level == "no":
-        raise NotApplicable(capability().reason)
+        raise NothingToCheck(capability().reason)
     fits, method = subject.fits, subject.method
     fits.require_repeatable()
     train, validation_sets = open_training_set(), open_validation_sets()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genebench.conformance.base import NotApplicable, Violation
+from genebench.conformance.base import NothingToCheck, Violation
 from genebench.conformance.check import check
 from genebench.conformance.scores import mae, mae_of_train_mean
 from genebench.conformance.subject import Subject
@@ -26,7 +26,7 @@ with the spread of the truth have √2."""
 def learns_what_is_easy(subject: Subject) -> None:
     """Have a clearly lower MAE than the training mean where landmarks determine the targets."""
     if subject.method.spec.control:
-        raise NotApplicable("a control need not learn")
+        raise NothingToCheck("a control need not learn")
     fits = subject.fits
     test = fits.test_sets["geo"]
     of_mean = mae_of_train_mean(open_training_set(), test)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-from genebench.conformance.base import NotApplicable, Violation
+from genebench.conformance.base import NothingToCheck, Violation
 from genebench.conformance.check import check
 from genebench.conformance.child import ChildError, ask
 from genebench.conformance.fits import CLOSE, largest_difference
@@ -48,7 +48,7 @@ def a_saved_model_predicts_the_same(subject: Subject) -> None:
             name = evaluation.protocol.name
             tensors = tensors_of(fits.models[name])
             if not tensors:
-                raise NotApplicable("its models have no tensors(), and cannot be saved")
+                raise NothingToCheck("its models have no tensors(), and cannot be saved")
             members = dict(saved_members(job, evaluation, ResultsStore(results)))
             saved = Saved(evaluation.identity, tensors, members)
             paths[name] = str(folder / f"{name}.safetensors")
@@ -120,7 +120,7 @@ def keeps_to_its_deadline(subject: Subject) -> None:
     method = subject.method
     names = {param.name for param in method.spec.params}
     if "minutes" not in names:
-        raise NotApplicable("it has no parameter minutes")
+        raise NothingToCheck("it has no parameter minutes")
     params = {**method.params, "minutes": _DEADLINE_MINUTES}
     if "epochs" in names:
         params["epochs"] = int(method.spec.param("epochs").maximum or _EPOCHS)
@@ -140,7 +140,7 @@ def _reports(subject: Subject) -> int:
     """Return the number of reports of progress of the first fit."""
     reports = subject.fits.usable.reports
     if not reports:
-        raise NotApplicable("it never calls context.progress, so it cannot be interrupted")
+        raise NothingToCheck("it never calls context.progress, so it cannot be interrupted")
     return reports
 
 

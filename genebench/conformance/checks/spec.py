@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genebench.conformance.base import NotApplicable, Violation
+from genebench.conformance.base import NothingToCheck, Violation
 from genebench.conformance.check import check
 from genebench.conformance.child import run_python
 from genebench.conformance.subject import Subject
@@ -42,7 +42,7 @@ def starts_without_torch(subject: Subject) -> None:
         ["-c", f"import sys, {module}; print('torch' in sys.modules)"], timeout=_IMPORT_SECONDS
     )
     if finished.returncode:
-        raise NotApplicable(f"another process cannot import {module}")
+        raise NothingToCheck(f"another process cannot import {module}")
     if finished.stdout.split()[-1:] == [b"True"]:
         raise Violation(
             f"{module} imports it. Move the code that needs torch to the module that the spec's "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from genebench import hookimpl
 from genebench.specs import MethodSpec, Needs, Param
+from genebench_boosting.references import KE_2017
 
 genebench_contract = 1
 
@@ -30,6 +31,7 @@ def genebench_methods() -> list[MethodSpec]:
             summary="boosted trees for each principal component of the targets",
             code="genebench_boosting.method:Boosting",
             reference="Ke et al. 2017, LightGBM",
+            bibtex=KE_2017,
             stochastic=True,
             needs={"paper": NEEDS},
             params=(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from genebench import hookimpl
 from genebench.specs import MethodSpec, Needs, Param
 from genebench.training import training_params
+from genebench_dgex.references import CHEN_2016
 
 genebench_contract = 1
 
@@ -66,6 +67,7 @@ def genebench_methods() -> list[MethodSpec]:
             summary="two tanh networks under squared error, each for half of the targets",
             code="genebench_dgex.method:DGEX",
             reference="Chen et al. 2016, with details as in the authors' published code",
+            bibtex=CHEN_2016,
             params=(
                 *PARAMS,
                 *training_params(

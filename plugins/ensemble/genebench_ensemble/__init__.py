@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from genebench import hookimpl
 from genebench.specs import MethodSpec, Needs, Param
+from genebench_ensemble.references import BREIMAN_1996
 
 genebench_contract = 1
 
@@ -22,6 +23,7 @@ def genebench_methods() -> list[MethodSpec]:
             summary="weighted sum of the predictions of other methods with saved models",
             code="genebench_ensemble.method:Ensemble",
             reference="Breiman 1996, Stacked regressions, with non-negative weights",
+            bibtex=BREIMAN_1996,
             members="members",
             params=(
                 Param(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from genebench import hookimpl
 from genebench.specs import MethodSpec, Needs, Param
 from genebench.training import training_params
+from genebench_ggan.references import WANG_2018
 
 genebench_contract = 1
 
@@ -191,6 +192,7 @@ def _spec(
         summary=summary,
         code=f"genebench_ggan.method:{code}",
         reference="Wang et al. 2018, §3 and §4.1.4" if published else "an ablation of GGAN",
+        bibtex=WANG_2018,
         params=(*NETWORK, *ingredients, *TRAINING),
         stochastic=True,
         devices=("cpu", "cuda"),

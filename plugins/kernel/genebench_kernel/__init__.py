@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from genebench import hookimpl
 from genebench.specs import MethodSpec, Needs, Param
+from genebench_kernel.references import RASMUSSEN_2006, WILLIAMS_2001
 
 genebench_contract = 1
 
@@ -105,6 +106,7 @@ def genebench_methods() -> list[MethodSpec]:
             summary="kernel ridge, width and λ chosen by validation MAE",
             code="genebench_kernel.method:KernelRidge",
             reference="Rasmussen & Williams 2006, Eq. 2.25; Williams & Seeger 2001 (Nyström)",
+            bibtex=f"{RASMUSSEN_2006}\n\n{WILLIAMS_2001}",
             params=PARAMS,
             stochastic=True,
             devices=("cpu", "cuda"),

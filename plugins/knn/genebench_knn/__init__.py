@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from genebench import hookimpl
 from genebench.specs import MethodSpec, Needs, Param
+from genebench_knn.references import CHEN_2016, WANG_2018
 
 genebench_contract = 1
 
@@ -33,6 +34,7 @@ def genebench_methods() -> list[MethodSpec]:
             summary="mean of the k landmark genes nearest to the target over training profiles",
             code="genebench_knn.genes:KNNGE",
             reference="Chen et al. 2016, the method behind the published numbers",
+            bibtex=CHEN_2016,
             params=(K_MAX,),
             devices=("cpu", "cuda"),
             needs={"paper": GENES_NEEDS},
@@ -43,6 +45,7 @@ def genebench_methods() -> list[MethodSpec]:
             summary="mean of the k training profiles nearest in landmark expression",
             code="genebench_knn.profiles:KNN",
             reference="the text of Wang et al. 2018, §4.1.2",
+            bibtex=WANG_2018,
             params=(K_MAX,),
             devices=("cpu", "cuda"),
             needs={"paper": PROFILES_NEEDS},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from genebench import hookimpl
 from genebench.specs import Device, MethodSpec, Needs, Param
+from genebench_linear.references import MUKHERJEE_2011, WANG_2018
 
 genebench_contract = 1
 
@@ -38,6 +39,7 @@ def genebench_methods() -> list[MethodSpec]:
             code="genebench_linear.method:LSR",
             devices=DEVICES,
             reference="Wang et al. 2018, Eq. 8",
+            bibtex=WANG_2018,
             needs={"paper": NEEDS},
         ),
         MethodSpec(
@@ -47,6 +49,7 @@ def genebench_methods() -> list[MethodSpec]:
             code="genebench_linear.method:LSRL2",
             devices=DEVICES,
             reference="Wang et al. 2018, Eq. 9, where λ is scikit-learn's Ridge alpha",
+            bibtex=WANG_2018,
             needs={"paper": NEEDS},
             params=(
                 # Four λ for each power of ten.
@@ -72,6 +75,7 @@ def genebench_methods() -> list[MethodSpec]:
             code="genebench_linear.l1:LSRL1",
             devices=DEVICES,
             reference="Wang et al. 2018, Eq. 10, where λ is 2·n·alpha of scikit-learn's Lasso",
+            bibtex=WANG_2018,
             needs={"paper": L1_NEEDS},
             params=(
                 Param(
@@ -105,6 +109,7 @@ def genebench_methods() -> list[MethodSpec]:
             code="genebench_linear.reduced_rank:ReducedRank",
             devices=DEVICES,
             reference="Mukherjee & Zhu 2011, reduced-rank ridge regression",
+            bibtex=MUKHERJEE_2011,
             needs={"paper": NEEDS},
             params=(
                 # Two λ for each power of ten.

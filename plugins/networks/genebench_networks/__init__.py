@@ -5,6 +5,7 @@ from __future__ import annotations
 from genebench import hookimpl
 from genebench.specs import MethodSpec, Needs, Param
 from genebench.training import training_params
+from genebench_networks.references import GORISHNIY_2025, KUNC_2020, KUNC_2021, WEN_2020
 
 genebench_contract = 1
 
@@ -129,6 +130,7 @@ def genebench_methods() -> list[MethodSpec]:
             "packed networks that share weights, with rank-1 adapters for each (TabM)",
             code="MLPEnsemble",
             reference="Gorishniy et al. 2025 (TabM), Wen et al. 2020 (BatchEnsemble)",
+            bibtex=f"{GORISHNIY_2025}\n\n{WEN_2020}",
             params=ENSEMBLE,
         ),
         _spec(
@@ -137,6 +139,7 @@ def genebench_methods() -> list[MethodSpec]:
             "fully connected, with four trained parameters in the activation of each unit",
             code="TAAFNetwork",
             reference="Kunc & Kléma 2021, in this project's reading",
+            bibtex=KUNC_2021,
             params=(*DENSE, *ADAPTIVE),
         ),
         _spec(
@@ -145,13 +148,21 @@ def genebench_methods() -> list[MethodSpec]:
             "narrow towers or a checkerboard of blocks, with trained activations",
             code="TowerNetwork",
             reference="Kunc & Kléma 2020, in this project's reading",
+            bibtex=KUNC_2020,
             params=(*TOWERS, *ADAPTIVE),
         ),
     ]
 
 
 def _spec(
-    name: str, title: str, summary: str, *, code: str, reference: str, params: tuple[Param, ...]
+    name: str,
+    title: str,
+    summary: str,
+    *,
+    code: str,
+    reference: str,
+    bibtex: str,
+    params: tuple[Param, ...],
 ) -> MethodSpec:
     return MethodSpec(
         name=name,
@@ -159,6 +170,7 @@ def _spec(
         summary=summary,
         code=f"genebench_networks.method:{code}",
         reference=reference,
+        bibtex=bibtex,
         params=(*params, *TRAINING),
         stochastic=True,
         devices=("cpu", "cuda"),

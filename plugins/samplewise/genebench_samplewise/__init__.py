@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from genebench import hookimpl
 from genebench.specs import MethodSpec, Needs, Param
+from genebench_samplewise.references import MANCUSO_2020
 
 genebench_contract = 1
 
@@ -31,6 +32,7 @@ def genebench_methods() -> list[MethodSpec]:
             summary="each profile as a sparse mixture of the training profiles near it",
             code="genebench_samplewise.method:SampleLasso",
             reference="Mancuso et al. 2020, NAR 48:e125 (SampleLASSO)",
+            bibtex=MANCUSO_2020,
             needs={"paper": NEEDS},
             params=(
                 Param(

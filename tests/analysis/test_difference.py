@@ -1,0 +1,78 @@
+"""Differences of records: settings by name, scores with their sign, pairs of two folders."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from genebench.analysis.difference import paired, score_differences, setting_differences
+from genebench.results.store import ResultsStore
+
+
+def test_a_difference_is_the_second_score_minus_the_first(made_up):
+    a, b = made_up("knn", {"k": 1}, 0.5), made_up("knn", {"k": 2}, 0.4)
+    rows = score_differences([(a, b)]).set_index("metric")
+    assert rows.loc["mae", "difference"] == pytest.approx(-0.1)
+    assert rows.loc["cc", "difference"] == pytest.approx(0.1)
+    assert (rows.loc["mae", "key_a"], rows.loc["mae", "key_b"]) == (a.key, b.key)
+
+
+def test_settings_that_differ_are_named_with_both_values(made_up):
+    a = made_up("knn", {"k": 1, "same": 3}, 0.5)
+    b = made_up("knn", {"k": 2, "same": 3, "new": True}, 0.4, choices={"lambda": 3})
+    assert setting_differences(a, b) == [
+        ("params.k", "1", "2"),
+        ("params.new", "–", "True"),
+        ("choices.lambda", "–", "3"),
+    ]
+    assert not setting_differences(a, a)
+
+
+def test_records_of_two_folders_are_paired_across_code_and_data(made_up):
+    code = {"distribution": "made-up", "version": "2.0", "digest": "1" * 16}
+    old = [made_up("knn", {"k": 1}, 0.5), made_up("lsr", {}, 0.5)]
+    new = [
+        made_up("knn", {"k": 1}, 0.4, code=code, data="f" * 16),
+        made_up("knn", {"k": 2}, 0.4),
+        made_up("lsr", {}, 0.4, test="geo/validation"),
+    ]
+    found = paired(old, new)
+    assert found.pairs == [(old[0], new[0])]
+    assert found.only_a == [old[1]]
+    assert found.only_b == [new[1]]
+
+
+def test_of_several_records_the_same_key_is_taken_else_the_last(made_up):
+    code = {"distribution": "made-up", "version": "2.0", "digest": "1" * 16}
+    first = made_up("lsr", {}, 0.5, started="2026-01-02T00:00:00+00:00")
+    earlier = made_up("lsr", {}, 0.6, code=code, started="2026-01-01T00:00:00+00:00")
+    assert paired([first, earlier], [earlier]).pairs == [(earlier, earlier)]
+    other = made_up("lsr", {}, 0.7, data="f" * 16)
+    assert paired([first, earlier], [other]).pairs == [(first, other)]
+
+
+def test_the_command_compares_records_and_folders(lsr_and_knn, genebench, tmp_path):
+    keys = [
+        record.key
+        for record in ResultsStore(lsr_and_knn).records()
+        if (record.identity.method, record.identity.protocol) == ("knn", "geo")
+    ]
+    shown = genebench("results", "diff", *keys, "--results", lsr_and_knn)
+    assert shown.status == 0
+    assert "params.k_max" in shown.out
+    content = json.loads(
+        genebench("results", "diff", *keys, "--results", lsr_and_knn, "--json").out
+    )
+    assert {"setting": "params.k_max"}.items() <= content["pairs"][0]["settings"][0].items()
+    mae = [row for row in content["scores"] if (row["metric"], row["panel"]) == ("mae", "all")]
+    assert mae[0]["difference"] == mae[0]["b"] - mae[0]["a"] != 0
+    same = genebench("results", "diff", lsr_and_knn, lsr_and_knn)
+    assert "no setting differs" in same.out
+    assert "0 only in" in same.out
+
+
+def test_a_folder_is_not_compared_with_a_record(lsr_and_knn, genebench):
+    outcome = genebench("results", "diff", lsr_and_knn, "lsr@geo")
+    assert outcome.status == 2
+    assert "Name two of one kind" in outcome.err

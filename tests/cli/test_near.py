@@ -1,0 +1,85 @@
+"""A user's word for a thing leads to the thing: near names, summaries, every kind by its name."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [("ridge", "lsr-l2"), ("lasso", "lsr-l1"), ("LightGBM", "boosting"), ("lsrl2", "lsr-l2")],
+)
+def test_a_word_of_a_summary_leads_to_the_method(tiny, genebench, tmp_path, word, name):
+    outcome = genebench(
+        "run", "--methods", word, "--preset", "tiny", "--results", tmp_path / "results"
+    )
+    assert outcome.status == 2
+    assert name in outcome.err.partition("Did you mean ")[2]
+
+
+def test_gpu_is_cuda(tiny, genebench, tmp_path):
+    errors = {
+        device: genebench(
+            "run", "--methods", "lsr", "--preset", "tiny", "--device", device, "--protocol", "geo",
+            "--results", tmp_path / "results", "--dry-run",
+        )
+        for device in ("gpu", "cuda", "gpus")
+    }  # fmt: skip
+    assert errors["gpu"].out == errors["cuda"].out
+    assert errors["gpu"].status == errors["cuda"].status == 0
+    assert "unknown device 'gpus'. Did you mean cpu?" in errors["gpus"].err
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("geo", ("geo, a protocol", "training set", "geo/train")),
+        ("gtex-n100", ("gtex-n100, a protocol", "geo/train/100-profiles")),
+        ("geo-strict", ("A variant of geo.",)),
+        ("mae", ("mae, a metric", "Lower is better", "standard deviations")),
+        ("sim", ("sim, a dataset", "Sizes: tiny, small, paper")),
+        ("sim-tiny", ("sim-tiny, a prepared dataset", "genebench data info sim-tiny")),
+        ("table2", ("table2, a suite", "genebench run table2", "layers=1,2,3")),
+        ("local", ("local: jobs one after another",)),
+        ("lsr-l2", ("lsr-l2: ridge",)),
+    ],
+)
+def test_anything_is_shown_by_its_name(tiny, genebench, name, shown):
+    outcome = genebench("show", name)
+    assert outcome.status == 0, outcome.err
+    for fragment in shown:
+        assert fragment in outcome.out
+
+
+def test_an_unknown_name_is_compared_with_those_of_every_kind(genebench):
+    assert "Did you mean mae" in genebench("show", "maee").err
+    assert "lsr-l2" in genebench("show", "ridge").err
+
+
+def test_suites_are_listed(genebench):
+    shown = genebench("list", "suites").out
+    for name in ("ablation", "table1", "Table 4 of Wang et al. 2018"):
+        assert name in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[[run]]\nmethods = ["lsr"]\n', "unknown key 'run'. Did you mean runs?"),
+        ('protocol = ["geo"]\n[[runs]]\nmethods = ["lsr"]\n', "Did you mean protocols?"),
+        ('[[runs]]\nmethod = ["lsr"]\n', "unknown key"),
+    ],
+)
+def test_a_misspelt_key_of_a_suite_leads_to_the_right_one(genebench, write, text, message):
+    path = write("mine.toml", text)
+    outcome = genebench("run", path)
+    assert outcome.status == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", [("--time-limit", "5"), ("--memory-limit", "8")])
+def test_limits_need_a_unit_alike(genebench, option):
+    outcome = genebench("run", "--methods", "lsr", *option)
+    assert outcome.status == 2
+    assert f"{option[0]} {option[1]}: not a limit. Write it as" in outcome.err
