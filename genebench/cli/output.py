@@ -149,9 +149,9 @@ def styled(text: str) -> None:
     sys.stdout.flush()
 
 
-def message(text: str) -> None:
-    """Print a line on standard error. Control characters in it become escapes."""
-    sys.stderr.write(f"{visible(text)}\n")
+def message(text: str, kept: str = "") -> None:
+    """Print a line on standard error. Control characters in it become escapes, but those kept."""
+    sys.stderr.write(f"{visible(text, kept=kept)}\n")
     sys.stderr.flush()
 
 
