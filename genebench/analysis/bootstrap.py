@@ -388,7 +388,7 @@ def rough(profiles: int, groups: int | None) -> str:
     if profiles >= ENOUGH_PROFILES and (groups is None or groups >= ENOUGH_GROUPS):
         return ""
     return (
-        f"with fewer than {ENOUGH_PROFILES} profiles or {ENOUGH_GROUPS} groups p-values are rough, "
+        f"p-values are rough with fewer than {ENOUGH_PROFILES} profiles or {ENOUGH_GROUPS} groups, "
         "see docs/explanation/statistics.md"
     )
 

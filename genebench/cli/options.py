@@ -14,16 +14,19 @@ from genebench.results import DEFAULT_RESULTS
 
 __all__ = [
     "DEFAULT_RESULTS",
+    "CostOption",
     "DatasetOption",
     "DeviceOption",
     "DryRunOption",
     "EngineOption",
     "EngineSetOption",
     "GridOption",
+    "JsonOption",
     "KeepModelsOption",
     "KeepPredictionsOption",
     "MethodsOption",
     "MetricsOption",
+    "NotesOption",
     "OnlyDatasetOption",
     "OnlyMethodsOption",
     "OnlyProtocolsOption",
@@ -115,6 +118,11 @@ OnlyDatasetOption = Annotated[str | None, typer.Option(help="Only this dataset."
 ReportFormatOption = Annotated[
     str, typer.Option("--format", help="terminal, markdown, latex, csv, json, or a plugin's.")
 ]
+NotesOption = Annotated[
+    bool, typer.Option("--notes", help="Print all notes: sizes, tests, choices, seals.")
+]
+CostOption = Annotated[bool, typer.Option("--cost", help="Print the table of costs, too.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PresetOption = Annotated[
     str | None,
     typer.Option(help="tiny, small or paper. By default, as the dataset suggests."),

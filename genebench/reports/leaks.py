@@ -11,7 +11,7 @@ from genebench._util.text import setting
 from genebench.analysis.leaks import leaks
 from genebench.errors import UserError, some
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.wording import seal_notes
+from genebench.reports.wording import could_have_cheated_notes, seal_levels
 from genebench.results.record import Record
 
 _NOTES = (
@@ -52,8 +52,13 @@ class LeaksReport(Report):
                     ["original", "variant", "metric"], sort=False
                 )
             ]
-            notes = (*_NOTES, *seal_notes(self._by_method(str(data))))
-            yield Section(f"leaks · {dataset} · data {data}", tuple(tables), notes)
+            rows = list(self._by_method(str(data)))
+            yield Section(
+                f"leaks · {dataset} · data {data}",
+                tuple(tables),
+                notes=tuple(could_have_cheated_notes(rows)),
+                details=(*_NOTES, *seal_levels(rows)),
+            )
 
     def values(self) -> pd.DataFrame:
         """Return one row per dataset, method with its parameters, metric and variant."""

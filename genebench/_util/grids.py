@@ -1,0 +1,93 @@
+"""Tables that fit a terminal of any width: words stay whole, and numbers are never cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from io import StringIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_GAP = 2
+"""Characters between columns."""
+_LONGEST_WORD = 24
+"""Characters of a word that a column must hold. Longer ones, such as paths, are broken."""
+_PROSE = 20
+"""Characters from which a cell with spaces counts as prose, which may wrap."""
+
+
+def console(width: int, *, colour: bool = False) -> tuple[Console, StringIO]:
+    """Return a console of this width, and the text that it has printed."""
+    out = StringIO()
+    made = Console(
+        file=out, width=max(width, 1), force_terminal=colour, highlight=False, emoji=False,
+        color_system="auto" if colour else None,
+    )  # fmt: skip
+    return made, out
+
+
+def grids(
+    columns: Sequence[Text], rows: Sequence[Sequence[Text]], width: int, *, numbers: bool = True
+) -> Iterator[Table]:
+    """Yield a table that fits the width, or several if it has too many columns.
+
+    Each table repeats the first column. That column and prose wrap between words. Other cells
+    keep their lines.
+
+    Args:
+        columns: names of the columns.
+        rows: the cells of each row.
+        width: characters of a line.
+        numbers: True to align all but the first column and prose to the right.
+    """
+    cells = [[column, *(row[at] for row in rows)] for at, column in enumerate(columns)]
+    natural = [max(text.cell_len for text in column) for column in cells]
+    wraps = [at == 0 or any(map(_is_prose, column)) for at, column in enumerate(cells)]
+    least = [
+        min(max(map(_longest_word, column)), _LONGEST_WORD, whole) if wrap else whole
+        for column, whole, wrap in zip(cells, natural, wraps, strict=True)
+    ]
+    for part in _parts(least, width):
+        widths = _widths([natural[at] for at in part], [least[at] for at in part], width)
+        grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+        for at, size in zip(part, widths, strict=True):
+            right = numbers and at > 0 and not wraps[at]
+            grid.add_column(
+                columns[at], width=size, overflow="fold", justify="right" if right else "left"
+            )
+        for row in rows:
+            grid.add_row(*(row[at] for at in part))
+        yield grid
+
+
+def _is_prose(text: Text) -> bool:
+    return text.cell_len > _PROSE and " " in text.plain.strip()
+
+
+def _longest_word(text: Text) -> int:
+    return max((Text(word).cell_len for word in text.plain.split()), default=0)
+
+
+def _parts(least: Sequence[int], width: int) -> Iterator[list[int]]:
+    """Yield the columns of each table, as few tables as the least widths allow."""
+    part, used = [0], least[0]
+    for at in range(1, len(least)):
+        if used + _GAP + least[at] > width and len(part) > 1:
+            yield part
+            part, used = [0], least[0]
+        part.append(at)
+        used += _GAP + least[at]
+    yield part
+
+
+def _widths(natural: Sequence[int], least: Sequence[int], width: int) -> list[int]:
+    """Return the width of each column. What is left over goes to the narrowest ones that wrap."""
+    widths = list(least)
+    for _ in range(width - sum(least) - _GAP * (len(least) - 1)):
+        growing = [at for at, size in enumerate(widths) if size < natural[at]]
+        if not growing:
+            break
+        widths[min(growing, key=widths.__getitem__)] += 1
+    return widths
