@@ -18,6 +18,10 @@ _PROSE = 20
 """Characters from which a cell with spaces counts as prose, which may wrap."""
 
 
+_NO_NUMBER = {"", "–", "-", "?", "failed", "best", "nan", "inf"}
+"""Cells that stand for a number."""
+
+
 def console(width: int, *, colour: bool = False) -> tuple[Console, StringIO]:
     """Return a console of this width, and the text that it has printed."""
     out = StringIO()
@@ -28,19 +32,16 @@ def console(width: int, *, colour: bool = False) -> tuple[Console, StringIO]:
     return made, out
 
 
-def grids(
-    columns: Sequence[Text], rows: Sequence[Sequence[Text]], width: int, *, numbers: bool = True
-) -> Iterator[Table]:
+def grids(columns: Sequence[Text], rows: Sequence[Sequence[Text]], width: int) -> Iterator[Table]:
     """Yield a table that fits the width, or several if it has too many columns.
 
     Each table repeats the first column. That column and prose wrap between words. Other cells
-    keep their lines.
+    keep their lines. Numbers are aligned to the right.
 
     Args:
         columns: names of the columns.
         rows: the cells of each row.
         width: characters of a line.
-        numbers: True to align all but the first column and prose to the right.
     """
     cells = [[column, *(row[at] for row in rows)] for at, column in enumerate(columns)]
     natural = [max(text.cell_len for text in column) for column in cells]
@@ -51,9 +52,10 @@ def grids(
     ]
     for part in _parts(least, width):
         widths = _widths([natural[at] for at in part], [least[at] for at in part], width)
-        grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+        # One space of padding and one of the box are the gap.
+        grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
         for at, size in zip(part, widths, strict=True):
-            right = numbers and at > 0 and not wraps[at]
+            right = at > 0 and all(_is_number(text.plain) for text in cells[at][1:])
             grid.add_column(
                 columns[at], width=size, overflow="fold", justify="right" if right else "left"
             )
@@ -64,6 +66,11 @@ def grids(
 
 def _is_prose(text: Text) -> bool:
     return text.cell_len > _PROSE and " " in text.plain.strip()
+
+
+def _is_number(cell: str) -> bool:
+    """Return whether a cell is a number, or stands for one."""
+    return cell in _NO_NUMBER or cell.lstrip("*+-−<≥≤ ")[:1].isdigit()
 
 
 def _longest_word(text: Text) -> int:
@@ -83,11 +90,11 @@ def _parts(least: Sequence[int], width: int) -> Iterator[list[int]]:
 
 
 def _widths(natural: Sequence[int], least: Sequence[int], width: int) -> list[int]:
-    """Return the width of each column. What is left over goes to the narrowest ones that wrap."""
+    """Return the width of each column. What is left over goes where most lines would be."""
     widths = list(least)
     for _ in range(width - sum(least) - _GAP * (len(least) - 1)):
         growing = [at for at, size in enumerate(widths) if size < natural[at]]
         if not growing:
             break
-        widths[min(growing, key=widths.__getitem__)] += 1
+        widths[max(growing, key=lambda at: natural[at] / widths[at])] += 1
     return widths

@@ -10,7 +10,7 @@ import typer
 from genebench._util.text import printable
 from genebench.cli import export, fetch, output
 from genebench.cli.exit_status import FAILED, OK
-from genebench.cli.options import SilentOption
+from genebench.cli.options import JsonOption, SilentOption
 from genebench.cli.progress import bar
 from genebench.errors import UserError, some, unknown
 from genebench.plugins.registry import registry
@@ -99,11 +99,14 @@ def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
         return run_recipe(manifest, progress=progress)
 
 
-def list_() -> None:
+def list_(json: JsonOption = False) -> None:
     """List the prepared datasets."""
     from genebench.data.store import DataStore
 
     store = DataStore()
+    if json:
+        output.as_json([_entry(name) for name in store.names()])
+        return
     output.table(
         ("name", "digest", "platforms (profiles)", "genes", "title"),
         [_row(name) for name in store.names()],
@@ -188,6 +191,28 @@ def _not_prepared(name: str) -> UserError:
     if name in registry().datasets.specs:
         return UserError(f"{name} is not prepared yet. Run genebench data prepare {name}.")
     return unknown("prepared dataset", name, DataStore().names())
+
+
+def _entry(name: str) -> dict[str, object]:
+    """Return the entry of a dataset in the JSON list."""
+    from genebench.data.store import DataStore
+
+    try:
+        dataset = DataStore().open(name)
+    except UserError as error:
+        return {"name": name, "state": "damaged", "error": str(error)}
+    if dataset is None:
+        return {"name": name, "state": "gone"}
+    info = dataset.info
+    return {
+        "name": name,
+        "state": "prepared",
+        "digest": dataset.digest,
+        "title": info["title"],
+        "platforms": {name: part["profiles"] for name, part in info["platforms"].items()},
+        "landmarks": info["landmarks"],
+        "targets": info["targets"],
+    }
 
 
 def _row(name: str) -> tuple[str, ...]:

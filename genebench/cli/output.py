@@ -209,12 +209,17 @@ def common(columns: Sequence[str], rows: Sequence[Sequence[str]], kept: Collecti
     table([columns[at] for at in left], [[row[at] for at in left] for row in rows])
 
 
-def prose(text: str, indent: str = "") -> None:
-    """Print text that wraps between words at the edge of the terminal."""
+def prose(text: str, hanging: int = 0) -> None:
+    """Print text that wraps between words at the edge of the terminal.
+
+    Args:
+        text: the text.
+        hanging: spaces before each line but the first.
+    """
     import textwrap
 
     for wrapped in textwrap.wrap(
-        text, width(), initial_indent=indent, subsequent_indent=indent, break_long_words=False,
+        text, width(), subsequent_indent=" " * hanging, break_long_words=False,
         break_on_hyphens=False,
     ):  # fmt: skip
         line(wrapped)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("genebench")
 
+_KEY_LETTERS = 12
+"""Letters of a key that are shown. Commands take the start of a key."""
+
 MOST_ROWS = 200
 """Rows of a table. Without ``--all``, more records or waiting jobs are counted instead."""
 
@@ -125,19 +128,20 @@ def _print_records(heads: list[Head], most: int) -> None:
     if not heads:
         return
     if len(heads) <= most:
-        output.table(
+        output.common(
             (
-                "dataset", "protocol", "method", "preset", "seed", "status", "sealed", "fit s",
-                "started", "key", "scored on",
+                "dataset", "preset", "protocol", "method", "seed", "status", "fit s", "started",
+                "key", "sealed", "scored on",
             ),
             [
                 (
-                    head.dataset, head.protocol, head.method, head.preset, str(head.seed),
-                    head.status, head.sealed, f"{head.fit_seconds + head.members_seconds:.1f}",
-                    head.started, head.key, head.scored_on,
+                    head.dataset, head.preset, head.protocol, head.method, str(head.seed),
+                    head.status, f"{head.fit_seconds + head.members_seconds:.1f}",
+                    _minute(head.started), head.key[:_KEY_LETTERS], head.sealed, head.scored_on,
                 )
                 for head in heads
             ],
+            kept=("protocol", "method", "status", "key"),
         )  # fmt: skip
         return
     groups = Counter((head.dataset, head.protocol, head.method, head.scored_on) for head in heads)
@@ -154,6 +158,14 @@ def _print_records(heads: list[Head], most: int) -> None:
         ],
     )
     output.line("List every record with --all.")
+
+
+def _minute(started: str) -> str:
+    """Return a time to the minute. The text may be of another machine, and no date."""
+    try:
+        return datetime.fromisoformat(started).strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return started
 
 
 def _print_running(running: Iterable[Claim]) -> None:
