@@ -12,7 +12,7 @@ from rich.text import Text
 
 _GAP = 2
 """Characters between columns."""
-_LONGEST_WORD = 24
+_LONGEST_WORD = 32
 """Characters of a word that a column must hold. Longer ones, such as paths, are broken."""
 _PROSE = 20
 """Characters from which a cell with spaces counts as prose, which may wrap."""

@@ -72,8 +72,8 @@ def _live() -> Iterator[Progress]:
 def lines_above(console: Console) -> Iterator[None]:
     """Print what others write to the terminal above a live display of this console.
 
-    Rich's own proxy has no encoding. So ``typer.echo`` takes it for a poor stream, and writes
-    around it, which glues its lines to the bars.
+    Rich's own proxy has no encoding. So typer takes it for a poor stream, and writes around it,
+    which glues its lines to the bars.
     """
     from rich.file_proxy import FileProxy
 

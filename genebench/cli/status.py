@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("genebench")
 
 _KEY_LETTERS = 12
-"""Letters of a key that are shown. Commands take the start of a key."""
+"""Letters of a key that a narrow terminal shows. ``genebench compare`` takes the start of a key."""
+_ROOM_FOR_KEYS = 100
+"""Width of a terminal that shows whole keys."""
 
 MOST_ROWS = 200
 """Rows of a table. Without ``--all``, more records or waiting jobs are counted instead."""
@@ -128,6 +130,7 @@ def _print_records(heads: list[Head], most: int) -> None:
     if not heads:
         return
     if len(heads) <= most:
+        letters = None if output.width() >= _ROOM_FOR_KEYS else _KEY_LETTERS
         output.common(
             (
                 "dataset", "preset", "protocol", "method", "seed", "status", "fit s", "started",
@@ -137,7 +140,7 @@ def _print_records(heads: list[Head], most: int) -> None:
                 (
                     head.dataset, head.preset, head.protocol, head.method, str(head.seed),
                     head.status, f"{head.fit_seconds + head.members_seconds:.1f}",
-                    _minute(head.started), head.key[:_KEY_LETTERS], head.sealed, head.scored_on,
+                    _minute(head.started), head.key[:letters], head.sealed, head.scored_on,
                 )
                 for head in heads
             ],
