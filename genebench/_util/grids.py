@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -14,8 +14,6 @@ _GAP = 2
 """Characters between columns."""
 _LONGEST_WORD = 32
 """Characters of a word that a column must hold. Longer ones, such as paths, are broken."""
-_PROSE = 20
-"""Characters from which a cell with spaces counts as prose, which may wrap."""
 
 
 _NO_NUMBER = {"", "–", "-", "?", "failed", "best", "nan", "inf"}
@@ -35,8 +33,8 @@ def console(width: int, *, colour: bool = False) -> tuple[Console, StringIO]:
 def grids(columns: Sequence[Text], rows: Sequence[Sequence[Text]], width: int) -> Iterator[Table]:
     """Yield a table that fits the width, or several if it has too many columns.
 
-    Each table repeats the first column. That column and prose wrap between words. Other cells
-    keep their lines. Numbers are aligned to the right.
+    Each table repeats the first column. Names and prose wrap between words. Numbers keep their
+    lines, and are aligned to the right.
 
     Args:
         columns: names of the columns.
@@ -45,27 +43,27 @@ def grids(columns: Sequence[Text], rows: Sequence[Sequence[Text]], width: int) -
     """
     cells = [[column, *(row[at] for row in rows)] for at, column in enumerate(columns)]
     natural = [max(text.cell_len for text in column) for column in cells]
-    wraps = [at == 0 or any(map(_is_prose, column)) for at, column in enumerate(cells)]
+    are_numbers = [
+        at > 0 and all(_is_number(text.plain) for text in column[1:])
+        for at, column in enumerate(cells)
+    ]
     least = [
-        min(max(map(_longest_word, column)), _LONGEST_WORD, whole) if wrap else whole
-        for column, whole, wrap in zip(cells, natural, wraps, strict=True)
+        # The name of a column of numbers may wrap.
+        max([_longest_word(column[0]), *(text.cell_len for text in column[1:])])
+        if numeric
+        else min(max(map(_longest_word, column)), _LONGEST_WORD, whole)
+        for column, whole, numeric in zip(cells, natural, are_numbers, strict=True)
     ]
     for part in _parts(least, width):
         widths = _widths([natural[at] for at in part], [least[at] for at in part], width)
         # One space of padding and one of the box are the gap.
         grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
         for at, size in zip(part, widths, strict=True):
-            right = at > 0 and all(_is_number(text.plain) for text in cells[at][1:])
-            grid.add_column(
-                columns[at], width=size, overflow="fold", justify="right" if right else "left"
-            )
+            justify: JustifyMethod = "right" if are_numbers[at] else "left"
+            grid.add_column(columns[at], width=size, overflow="fold", justify=justify)
         for row in rows:
             grid.add_row(*(row[at] for at in part))
         yield grid
-
-
-def _is_prose(text: Text) -> bool:
-    return text.cell_len > _PROSE and " " in text.plain.strip()
 
 
 def _is_number(cell: str) -> bool:

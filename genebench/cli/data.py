@@ -236,11 +236,11 @@ def _describe(dataset: Dataset) -> None:
     from genebench.preprocessing.scale_checks import BY_RANK
 
     info = dataset.info
-    output.line(f"{dataset.name}: {info['title']}")
+    output.prose(printable(f"{dataset.name}: {info['title']}"))
     settings = "values and split as they came"
     if not dataset.is_standardised:
         settings = f"missing genes: {info['missing_genes']}, split seed {info['split_seed']}"
-    output.line(
+    output.prose(
         f"digest {dataset.digest}: {info['landmarks']:,} landmarks, {info['targets']:,} targets, "
         f"{info['twins']:,} of them twins. Settings: {settings}."
     )
@@ -248,7 +248,11 @@ def _describe(dataset: Dataset) -> None:
     if duplicates["rule"] != "keep":
         removed = duplicates["removed"]
         shown = f" ({some(removed)})" if removed else ""
-        output.line(f"duplicates removed by the {duplicates['rule']} rule: {len(removed):,}{shown}")
+        output.prose(
+            printable(
+                f"duplicates removed by the {duplicates['rule']} rule: {len(removed):,}{shown}"
+            )
+        )
     output.table(
         (
             "platform", "profiles", "ids", "scale", "landmarks found", "targets found", "partly",
@@ -257,7 +261,7 @@ def _describe(dataset: Dataset) -> None:
         [_platform_row(dataset, name) for name in dataset.platforms],
     )  # fmt: skip
     if not dataset.is_standardised:
-        output.line(f"scale {BY_RANK}")
+        output.prose(f"scale {BY_RANK}")
     _describe_missing(dataset)
 
 
@@ -271,7 +275,7 @@ def _describe_missing(dataset: Dataset) -> None:
             shown = ", ".join(missing[:MISSING_SHOWN])
             if (more := len(missing) - MISSING_SHOWN) > 0:
                 shown += f" and {more:,} more (genebench data info {dataset.name} --json)"
-            output.line(printable(f"{role} missing on {name}: {shown}"))
+            output.prose(printable(f"{role} missing on {name}: {shown}"))
 
 
 def _platform_row(dataset: Dataset, name: str) -> tuple[str, ...]:

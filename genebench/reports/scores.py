@@ -133,9 +133,10 @@ class ScoreTables:
         ]
         has_published = self.records[0].published_data
         # Variants hold records, which cannot be hashed: identity tells them apart.
-        places = {id(row.variant): row for row in self.standings.get(metric.name, ())}
-        rank = ["rank", TO_BEST] if places else []
-        text = mean_text if places else score_text
+        standings = self.standings.get(metric.name, ())
+        places = {id(row.variant): row for row in standings}
+        rank = ["rank", TO_BEST] if any(row.rank for row in standings) else []
+        text = mean_text if self.ranked else score_text
         rows = [
             Row(
                 cells=(
@@ -191,10 +192,12 @@ class ScoreTables:
         )
         yield from seal_levels((variant.label, variant.records) for variant in self.variants)
         yield from self._seed_intervals()
-        for name, places in self.standings.items():
-            if places:
-                title = self.report.registry.metrics.specs[name].title
-                yield f"{title} on panel all: {description_of_test(places)}"
+        described_by: dict[str, list[str]] = {}
+        for metric in self.metrics:
+            if places := self.standings.get(metric.name):
+                described_by.setdefault(description_of_test(places), []).append(metric.title)
+        for description, titles in described_by.items():
+            yield f"{', '.join(titles)} on panel all: {description}"
         if constant := max((record.constant_truth for record in self.records), default=0):
             yield f"{constant:,} targets do not vary in the test profiles. They are counted"
         for variant in self.variants:

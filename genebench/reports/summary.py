@@ -41,19 +41,20 @@ def _table(tables: ScoreTables) -> Table:
     best = [min(ordered, key=lambda variant: variant.sort_key(m, "all")) for m in metrics]
     arrows = {"lower": "↓", "higher": "↑"}
 
+    is_ranked = any(row.rank for row in places.values())
+
     def cells(variant: Variant) -> tuple[str, ...]:
         scores = [mean_text(variant, metric.name, "all") for metric in metrics]
         spent = f"{fit_seconds(variant):.2f}" if variant.done else "–"
-        rank, difference = rank_cells(places.get(id(variant)))
-        return variant.label, rank, scores[0], difference, *scores[1:], spent
+        place = rank_cells(places.get(id(variant))) if is_ranked else ()
+        return variant.label, *place, *scores, spent
 
-    # The difference stands beside the score that it is about.
-    at = [2, *range(4, 3 + len(metrics))]
+    at = range(3 if is_ranked else 1, len(metrics) + (3 if is_ranked else 1))
     return Table(
         title=f"means over all targets ({first.title} in {first.unit})",
         columns=(
-            "method", "rank", f"{first.title} {arrows[first.direction]}", TO_BEST,
-            *(f"{metric.title} {arrows[metric.direction]}" for metric in metrics[1:]), "fit s",
+            "method", *(("rank", TO_BEST) if is_ranked else ()),
+            *(f"{metric.title} {arrows[metric.direction]}" for metric in metrics), "fit s",
         ),
         rows=tuple(
             Row(

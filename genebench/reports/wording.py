@@ -9,7 +9,6 @@ from genebench._util.hashing import code_digest
 from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL
 from genebench.analysis.costs import fit_seconds
 from genebench.analysis.rank import Standing, description_of_test
-from genebench.analysis.scaled import FLOOR
 from genebench.analysis.seals import LEVELS, could_have_cheated, weakest
 from genebench.analysis.variants import Variant
 from genebench.errors import counted
@@ -153,9 +152,6 @@ def verdict(table: Sequence[Standing], metric: MetricSpec) -> Iterator[str]:
         if worse:
             yield f"Worse, and not by chance: {_named(worse)}."
     yield _cost(best, tied)
-    weak = [row for row in ranked if row.beats_mean is False]
-    if weak:
-        yield f"Not shown to be better than {FLOOR}: {_named(weak)}."
 
 
 def _named(rows: Sequence[Standing]) -> str:
