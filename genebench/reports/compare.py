@@ -62,6 +62,9 @@ class ComparisonReport(Report):
                 )
                 if having
                 else (self._differences(compared),),
+                verdict=(
+                    f"Gain: by how much {pairs[0].a.label} is better than {pairs[0].b.label}.",
+                ),
                 notes=tuple(self._notes(pairs)),
                 details=tuple(self._details(pairs)),
             )
@@ -89,8 +92,7 @@ class ComparisonReport(Report):
         a, b = first.a.label, first.b.label
         rows = [self._row(pair, p_holm) for pair, p_holm in compared]
         return Table(
-            f"{described(first.metric, f'on panel {first.panel}')}. Gain: by how much {a} is "
-            f"better than {b}",
+            described(first.metric, f"on panel {first.panel}"),
             ("protocol", a, b, "gain", "95 % interval", self._p_name, "verdict"),
             tuple(rows),
         )
