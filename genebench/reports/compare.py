@@ -53,8 +53,9 @@ class ComparisonReport(Report):
             compared = list(part)
             pairs = [pair for pair, _ in compared]
             having = [pair for pair in pairs if len(pair.genes)]
+            a, b = pairs[0].a.label, pairs[0].b.label
             yield Section(
-                title=f"{pairs[0].a.label} against {pairs[0].b.label} · {dataset} · data {data}",
+                title=f"{a} against {b} · {dataset} · data {data}",
                 tables=(
                     self._differences(compared),
                     *([_shares(having)] if having else []),
@@ -62,9 +63,7 @@ class ComparisonReport(Report):
                 )
                 if having
                 else (self._differences(compared),),
-                verdict=(
-                    f"Gain: by how much {pairs[0].a.label} is better than {pairs[0].b.label}.",
-                ),
+                verdict=(f"Gain: by how much {a} is better than {b}.",),
                 notes=tuple(self._notes(pairs)),
                 details=tuple(self._details(pairs)),
             )

@@ -161,7 +161,7 @@ def test_mae_and_cc_tables_of_every_method_are_printed_for_both_protocols(run, c
     assert "sim · gtex · data " in outcome.out
     for method in METHODS:
         # One line under each of two protocols.
-        lines = [line for line in outcome.out.splitlines() if line.split()[:1] == [method]]
+        lines = [line for line in outcome.out.splitlines() if line.startswith(f"{method}  ")]
         assert len(lines) == 2, method
     assert outcome.out.count("MAE ↓") == outcome.out.count("CC ↑") == 2
     assert outcome.out.count("Its fit took") == 2
