@@ -242,8 +242,9 @@ class PairedBootstrap:
         total, weighted = sums.sum(axis=-1), sums @ self.sizes
         deviation = self._deviation(total, weighted, np.square(sums).sum(axis=-1))
         t = critical * self._to_t
-        by_seeds = special.stdtrit(freedom, special.stdtr(self._freedom, t)) * error
-        half_width = max(critical * float(deviation[0]) ** 0.5 / self.profiles, float(by_seeds))
+        level = float(special.stdtr(self._freedom, t))
+        by_seeds = float(special.stdtrit(freedom, level)) * error
+        half_width = max(critical * float(deviation[0]) ** 0.5 / self.profiles, by_seeds)
         return value - half_width, value + half_width
 
     @property

@@ -56,13 +56,7 @@ class ComparisonReport(Report):
             a, b = pairs[0].a.label, pairs[0].b.label
             yield Section(
                 title=f"{a} against {b} · {dataset} · data {data}",
-                tables=(
-                    self._differences(compared),
-                    *([_shares(having)] if having else []),
-                    *(map(_extremes, having) if len(having) == 1 else [_extremes_of(having)]),
-                )
-                if having
-                else (self._differences(compared),),
+                tables=(self._differences(compared), *(_of_genes(having) if having else ())),
                 verdict=(f"Gain: by how much {a} is better than {b}.",),
                 notes=tuple(self._notes(pairs)),
                 details=tuple(self._details(pairs)),
@@ -189,6 +183,12 @@ def _details(pair: Comparison, installed: Registry) -> Iterator[str]:
             )
         elif spec and spec.stochastic:
             yield f"{protocol}: {variant.label} with one seed. The spread over seeds is not tested"
+
+
+def _of_genes(pairs: Sequence[Comparison]) -> tuple[Table, Table]:
+    """Return the shares of genes, and the genes of the largest gains and losses."""
+    extremes = _extremes(pairs[0]) if len(pairs) == 1 else _extremes_of(pairs)
+    return _shares(pairs), extremes
 
 
 def _shares(pairs: Sequence[Comparison]) -> Table:
