@@ -336,7 +336,7 @@ def _ranks(
     worse = significant & ~better
     leader = int(np.argmin(sign * means))
     for number, row in enumerate(ranked):
-        tied = np.flatnonzero(~significant[number])
+        tied = np.flatnonzero(~significant[number]).tolist()
         outcome: dict[str, Any] = {
             "rank": 1 + int(better[number].sum()),
             "rank_low": 1 + int(better[number].sum()),
