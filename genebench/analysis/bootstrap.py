@@ -16,8 +16,13 @@ groups is not: with ten groups it rejects a true null twice as often as stated
 (``benchmarks/calibration.py``).
 
 The interval is the set of differences that the same test does not reject, so that interval and
-p-value never contradict each other. Reasons and error rates are in
-``docs/explanation/statistics.md``.
+p-value never contradict each other.
+
+Many differences are tested together by :meth:`PairedBootstrap.step_down`. Its statistic is the
+studentised difference ``T = |Σ_g S_g| / ‖S − d n‖``, for the mean difference d and groups of n_g
+profiles. The same signs flip all differences at once, so that the largest T of a draw shows how far
+chance alone reaches among them all (Westfall & Young 1993; Romano & Wolf 2005, Econometrica 73,
+1237–1282). Reasons and error rates are in ``docs/explanation/statistics.md``.
 """
 
 from __future__ import annotations
@@ -61,6 +66,12 @@ standard normal Z (Bentkus & Dzindzalieta 2015, Bernoulli 21, 1231–1237)."""
 _TIE = 1 - 1e-9
 """Factor below 1, so that sums that are equal but for rounding count as equal."""
 
+_ROUNDING = 1e-12
+"""Share of a sum of squares that may be rounding."""
+
+_LEAST_P = 1e-300
+"""P-value whose quantile is still finite."""
+
 
 class Estimate(NamedTuple):
     """An estimate with its 95 % interval and two-sided p-value.
@@ -72,6 +83,19 @@ class Estimate(NamedTuple):
     low: float
     high: float
     p: float
+
+
+class Family(NamedTuple):
+    """Differences that were tested together.
+
+    Attributes:
+        p: p-value of each difference, adjusted for all of them.
+        critical: the value that T exceeds in 5 % of the draws, for some difference that was not
+            rejected. It is infinite if there are too few groups to reject any.
+    """
+
+    p: Vector
+    critical: float
 
 
 @dataclass(frozen=True)
@@ -129,14 +153,18 @@ class PairedBootstrap:
             [np.bincount(numbers, weights=sample.shares) for sample in samples]
         )
         # Group sizes are one more column: their flipped sum counts profiles that keep their sign.
-        columns = np.column_stack([sums, self.sizes])
+        # Sums times sizes are part of the deviation that a difference is studentised by.
+        columns = np.column_stack([sums, sums * self.sizes[:, np.newaxis], self.sizes])
         flipped = np.concatenate(
             [signs @ columns for signs in _signs(self.groups, resamples, seed)]
         )
         # One contiguous row for each method: differences of rows are taken for every pair, and
         # strided rows make a big table ten times as slow.
         self._sums = np.ascontiguousarray(sums.T)
-        self._flipped, self._kept = np.ascontiguousarray(flipped[:, :-1].T), flipped[:, -1]
+        self._flipped, self._weighted = np.ascontiguousarray(flipped[:, :-1].T).reshape(
+            2, len(samples), -1
+        )
+        self._kept = flipped[:, -1]
         seed_variances = [sample.seed_variance for sample in samples]
         self._has_seeds = np.array([variance is not None for variance in seed_variances])
         self._seed_variance, self._seed_freedom = np.array(
@@ -166,6 +194,91 @@ class PairedBootstrap:
         return np.concatenate(
             [np.empty(0), *(self._p_values(a[pairs], b[pairs]) for pairs in blocks)]
         )
+
+    def step_down(self, a: NDArray[np.intp], b: NDArray[np.intp]) -> Family:
+        """Test the differences of ``a[i]`` and ``b[i]`` together, by a step-down of the largest T.
+
+        The probability of any false difference is 5 %. A difference is rejected if at most 5 % of
+        the draws have a T as large, for it or any difference with a smaller T, and if those with a
+        larger T are rejected. With several seeds, T is no larger than their t test allows.
+        """
+        starts = range(0, len(a), _PAIRS_AT_ONCE)
+        blocks = [slice(start, start + _PAIRS_AT_ONCE) for start in starts]
+        parts = [self._studentised(a[block], b[block]) for block in blocks]
+        observed, squares = np.concatenate([np.empty((2, 0)), *parts], axis=1)
+        order, draws = np.argsort(observed, kind="stable"), self._flipped.shape[1]
+        allowed = int(SIGNIFICANCE_LEVEL * draws)
+        adjusted, critical, largest = np.empty(len(a)), np.inf, np.zeros(draws)
+        for block in blocks:
+            pairs = order[block]
+            totals = self._flipped[a[pairs]] - self._flipped[b[pairs]]
+            weighted = self._weighted[a[pairs]] - self._weighted[b[pairs]]
+            flipped = self._squared(totals, weighted, squares[pairs, np.newaxis])
+            # Row i: the largest T² of each draw among all differences up to the i-th.
+            np.maximum(flipped[0], largest, out=flipped[0])
+            np.maximum.accumulate(flipped, axis=0, out=flipped)
+            largest = flipped[-1]
+            reached = flipped >= np.square(observed[pairs, np.newaxis]) * _TIE
+            counts = reached.sum(axis=1)
+            adjusted[pairs] = counts / draws
+            kept = np.flatnonzero(counts > allowed)
+            if allowed and (len(kept) or block.start == 0):
+                row = flipped[kept[-1] if len(kept) else 0]
+                critical = float(-np.partition(-row, allowed)[allowed]) ** 0.5
+        # No difference is rejected before one with a larger T.
+        adjusted[order] = np.maximum.accumulate(adjusted[order][::-1])[::-1]
+        return Family(adjusted, critical)
+
+    def limits(self, a: int, b: int, critical: float) -> tuple[float, float]:
+        """Return the differences at which T is ``critical``: an interval that agrees with the test.
+
+        Seeds can only widen the interval ``d ± critical ‖S − d n‖ / n``.
+        """
+        pair = np.array([a]), np.array([b])
+        sums = self._sums[pair[0]] - self._sums[pair[1]]
+        value, error, freedom = (float(x[0]) for x in self._over_seeds(sums, pair))
+        if not np.isfinite(critical):
+            return -np.inf, np.inf
+        total, weighted = sums.sum(axis=-1), sums @ self.sizes
+        deviation = self._deviation(total, weighted, np.square(sums).sum(axis=-1))
+        t = critical * self._to_t
+        level = float(special.stdtr(self._freedom, t))
+        by_seeds = float(special.stdtrit(freedom, level)) * error
+        half_width = max(critical * float(deviation[0]) ** 0.5 / self.profiles, by_seeds)
+        return value - half_width, value + half_width
+
+    @property
+    def _freedom(self) -> int:
+        """Degrees of freedom of a variance over groups."""
+        return max(self.groups - 1, 1)
+
+    @property
+    def _to_t(self) -> float:
+        """Factor that turns T into a t statistic with the cluster-robust variance."""
+        return float((self._freedom / self.groups) ** 0.5)
+
+    def _deviation(self, totals: Matrix, weighted: Matrix, squares: Matrix) -> Matrix:
+        """Return ``‖S − d n‖²``, from ``Σ S_g``, ``Σ S_g n_g`` and ``Σ S_g²``."""
+        means = totals / self.profiles
+        deviation = squares - 2 * means * weighted + np.square(means) * (self.sizes @ self.sizes)
+        return np.maximum(deviation, _ROUNDING * squares)
+
+    def _squared(self, totals: Matrix, weighted: Matrix, squares: Matrix) -> Matrix:
+        """Return T², which is 0 for methods that never differ."""
+        deviation = self._deviation(totals, weighted, squares)
+        return np.divide(
+            np.square(totals), deviation, out=np.zeros_like(totals), where=deviation > 0
+        )
+
+    def _studentised(self, a: NDArray[np.intp], b: NDArray[np.intp]) -> Matrix:
+        """Return T and ``Σ S_g²`` of pairs: 2 × pairs."""
+        sums = self._sums[a] - self._sums[b]
+        squares = np.square(sums).sum(axis=-1)
+        by_groups = self._squared(sums.sum(axis=-1), sums @ self.sizes, squares) ** 0.5
+        p = _p_of_t(*self._over_seeds(sums, [a, b]))
+        by_seeds = -special.stdtrit(self._freedom, np.maximum(p, _LEAST_P) / 2) / self._to_t
+        # Where each method has one seed, p is 0.
+        return np.stack([np.where(p > 0, np.minimum(by_groups, by_seeds), by_groups), squares])
 
     def _p_values(self, a: NDArray[np.intp], b: NDArray[np.intp]) -> Vector:
         """Return the p-value of each pair of ``a[i]`` and ``b[i]``."""
@@ -276,7 +389,7 @@ def rough(profiles: int, groups: int | None) -> str:
     if profiles >= ENOUGH_PROFILES and (groups is None or groups >= ENOUGH_GROUPS):
         return ""
     return (
-        f"with fewer than {ENOUGH_PROFILES} profiles or {ENOUGH_GROUPS} groups p-values are rough, "
+        f"p-values are rough with fewer than {ENOUGH_PROFILES} profiles or {ENOUGH_GROUPS} groups, "
         "see docs/explanation/statistics.md"
     )
 

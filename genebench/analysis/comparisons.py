@@ -202,5 +202,5 @@ def gene_table(pair: Comparison) -> pd.DataFrame:
     table = pair.genes.reset_index()
     table = table.assign(dataset=first.dataset, protocol=first.identity.protocol)
     symbols = symbols_of(first.identity.data)
-    table["symbol"] = table["gene"].map(symbols).fillna("").astype(str)
+    table["symbol"] = [symbols.get(gene, "") for gene in table["gene"]]
     return table[["dataset", "protocol", "gene", "symbol", "twin", "a", "b", "gain"]]

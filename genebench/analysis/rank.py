@@ -1,13 +1,14 @@
 """Ranks with ties: a method ranks behind another only if their difference is significant.
 
-All pairs of a table are tested by :class:`~genebench.analysis.bootstrap.PairedBootstrap`, with
-Holm's procedure. Reasons are in ``docs/explanation/statistics.md``.
+All pairs of a table are tested together, by
+:meth:`~genebench.analysis.bootstrap.PairedBootstrap.step_down`. So ranks do not collapse as a table
+grows. Reasons and error rates are in ``docs/explanation/statistics.md``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from statistics import fmean
@@ -24,6 +25,7 @@ from genebench.analysis.bootstrap import (
     seed_interval,
     smallest_p,
 )
+from genebench.analysis.scaled import FLOOR
 from genebench.analysis.variants import Variant
 from genebench.analysis.vectors import VectorsOf
 from genebench.results.panels import PROFILE_GROUP, PROFILE_METRIC, share_name
@@ -41,6 +43,17 @@ class Standing:
         rank: 1 + the number of methods that are significantly better, but never before a method
             with a better mean. None for controls, and for methods without shares of profiles.
         tied_with: ranked methods whose difference from this one is not significant.
+        rank_low, rank_high: the ranks that the method may have: 1 + the number of significantly
+            better ones, and the number of methods less the significantly worse ones. None if it has
+            no rank.
+        difference: its score − that of the leader, the method with the best mean. None for the
+            leader itself, and for untested methods.
+        difference_low, difference_high: interval of the difference, with a confidence of 95 % or
+            more. It contains 0 if and only if the method is tied with the leader. None if there are
+            too few groups.
+        p: p-value of the difference, adjusted for all pairs of the table.
+        beats_mean: True if it is significantly better than the control ``train-mean``. None if
+            either was not tested.
         low, high: 95 % interval of the score over test profiles and seeds. None if the method was
             not tested, or if there are too few groups.
         seeds: number of seeds.
@@ -53,6 +66,13 @@ class Standing:
     mean: float
     rank: int | None = None
     tied_with: tuple[Variant, ...] = ()
+    rank_low: int | None = None
+    rank_high: int | None = None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p: float | None = None
+    beats_mean: bool | None = None
     low: float | None = None
     high: float | None = None
     seeds: int = 1
@@ -67,6 +87,14 @@ class Standing:
         if self.rank is None:
             return "–"
         return f"{self.rank} =" if self.tied_with else str(self.rank)
+
+    @property
+    def places(self) -> str:
+        """The ranks that the method may have, such as ``2–4``. Empty without a rank."""
+        if self.rank_low is None:
+            return ""
+        one = self.rank_low == self.rank_high
+        return str(self.rank_low) if one else f"{self.rank_low}–{self.rank_high}"
 
 
 @dataclass(frozen=True)
@@ -106,8 +134,8 @@ def standings(
 ) -> list[Standing]:
     """Rank methods by a metric on a panel: ranked ones best first, then untested, then controls.
 
-    Every pair is tested by :class:`PairedBootstrap`. Holm's procedure over all pairs of the table
-    keeps the probability of any false difference at 5 %. Methods without a score are left out.
+    All pairs are tested by :meth:`PairedBootstrap.step_down`, which keeps the probability of any
+    false difference in the table at 5 %. Methods without a score are left out.
 
     Args:
         variants: methods that were tested on the same profiles.
@@ -182,13 +210,13 @@ def description_of_test(table: Sequence[Standing]) -> str:
     # Without known groups, the bootstrap takes each profile as its own group.
     groups = first.profiles if first.groups is None else first.groups
     profiles += f" in {groups:,} groups" if first.groups is not None else ", no groups known"
-    # Holm multiplies the smallest p-value by the number of pairs.
-    if pairs and smallest_p(groups) * pairs > SIGNIFICANCE_LEVEL:
-        return f"all are tied: {profiles} are too few for a significant difference of {pairs} pairs"
+    if pairs and smallest_p(groups) > SIGNIFICANCE_LEVEL:
+        return f"all are tied: {profiles} are too few for any significant difference"
     all_tied = pairs and all(row.rank == 1 for row in ranked)
     return (
         "rank = 1 + methods that are significantly better, but never before a better mean. "
-        f"'=' marks a tie. Test: paired wild bootstrap over {profiles}, 5 %, Holm, pairs: {pairs}."
+        "'=' marks a tie, and a range the ranks that are possible. Test: paired wild bootstrap "
+        f"over {profiles}, 5 % for all {pairs:,} pairs together (largest T, step-down)."
         f"{' All are tied: the data cannot tell.' if all_tied else ''}"
     )
 
@@ -274,19 +302,61 @@ def _test(
         }
     # Controls have intervals, but no ranks: each further method costs the others power.
     ranked = [row for row in tested if not table[row].variant.control]
-    significant = np.zeros((len(ranked), len(ranked)), dtype=np.bool_)
-    p_values = bootstrap.p_values([position[row] for row in ranked])
-    significant[np.triu_indices(len(ranked), 1)] = holm(p_values) <= SIGNIFICANCE_LEVEL
-    significant |= significant.T
-    for row, is_significant in zip(ranked, significant.tolist(), strict=True):
-        differing = [
-            other for other, differs in zip(ranked, is_significant, strict=True) if differs
-        ]
-        better = [other for other in differing if sign * (table[other].mean - table[row].mean) < 0]
-        tied = sorted({*ranked} - {row, *differing})
-        ties = tuple(table[other].variant for other in tied)
-        outcomes[row] |= {"rank": 1 + len(better), "tied_with": ties}
+    for row, outcome in _ranks(table, ranked, position, bootstrap, sign):
+        outcomes[row] |= outcome
+    floor = next((row for row in tested if _is_floor(table[row].variant)), None)
+    if floor is not None and ranked:
+        positions = np.array([position[row] for row in ranked])
+        family = bootstrap.step_down(positions, np.full_like(positions, position[floor]))
+        for row, p in zip(ranked, family.p, strict=True):
+            is_better = sign * (table[row].mean - table[floor].mean) < 0
+            outcomes[row]["beats_mean"] = bool(is_better and p <= SIGNIFICANCE_LEVEL)
     return outcomes
+
+
+def _ranks(
+    table: Sequence[Standing],
+    ranked: Sequence[int],
+    position: Mapping[int, int],
+    bootstrap: PairedBootstrap,
+    sign: int,
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield each ranked row with its rank, its ties, and its difference to the leader."""
+    if not ranked:
+        return
+    positions = np.array([position[row] for row in ranked])
+    a, b = np.triu_indices(len(ranked), 1)
+    family = bootstrap.step_down(positions[a], positions[b])
+    p_values = np.ones((len(ranked), len(ranked)))
+    p_values[a, b] = p_values[b, a] = family.p
+    means = np.array([table[row].mean for row in ranked])
+    significant = p_values <= SIGNIFICANCE_LEVEL
+    # Row i, column j: method j is significantly better than method i, or worse.
+    better = significant & (sign * (means - means[:, np.newaxis]) < 0)
+    worse = significant & ~better
+    leader = int(np.argmin(sign * means))
+    for number, row in enumerate(ranked):
+        tied = np.flatnonzero(~significant[number]).tolist()
+        outcome: dict[str, Any] = {
+            "rank": 1 + int(better[number].sum()),
+            "rank_low": 1 + int(better[number].sum()),
+            "rank_high": len(ranked) - int(worse[number].sum()),
+            "tied_with": tuple(table[ranked[other]].variant for other in tied if other != number),
+        }
+        if number != leader:
+            low, high = bootstrap.limits(positions[number], positions[leader], family.critical)
+            outcome |= {
+                "difference": table[row].mean - table[ranked[leader]].mean,
+                "difference_low": _finite(low),
+                "difference_high": _finite(high),
+                "p": float(p_values[number, leader]),
+            }
+        yield row, outcome
+
+
+def _is_floor(variant: Variant) -> bool:
+    # Versions of its code may be part of the label.
+    return variant.control and variant.label.partition(" ")[0] == FLOOR
 
 
 def _finite(limit: float) -> float | None:

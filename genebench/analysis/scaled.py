@@ -4,6 +4,8 @@
 the same gene, so the agreement of both over the test profiles is that of the platform with itself.
 The control ``copy-twin`` has this score on the twin panel. It is the ceiling r, and the score of
 the control ``train-mean`` is the floor b. A method's score u becomes ``(u − b) / (r − b)``.
+
+Where r is hardly better than b, this scale would only show the noise of r − b, magnified.
 """
 
 from __future__ import annotations
@@ -16,10 +18,15 @@ from genebench._util.hashing import key_of
 from genebench.analysis.tidy import tidy
 from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
-from genebench.specs import Direction
+from genebench.specs import MetricSpec
 
 FLOOR, CEILING = "train-mean", "copy-twin"
 """Controls whose scores are 0 and 1 of the scale."""
+
+LEAST_ROOM = 0.1
+"""Least part of the way from the floor to the best value that the ceiling has to reach.
+
+With less the scale magnifies errors of floor and ceiling more than tenfold."""
 
 CEILING_PANEL = "twin"
 """Panel of the ceiling: the genes that are measured twice."""
@@ -31,7 +38,7 @@ COLUMNS = (
 
 
 def scaled(
-    records: Iterable[Record], controls: Iterable[Record], directions: Mapping[str, Direction]
+    records: Iterable[Record], controls: Iterable[Record], metrics: Mapping[str, MetricSpec]
 ) -> pd.DataFrame:
     """Return one row per record, panel and metric that has a floor and a ceiling.
 
@@ -42,8 +49,8 @@ def scaled(
     Args:
         records: records to scale. Failed ones, and trials, have no row.
         controls: records among which are ``train-mean`` and ``copy-twin`` of the same test.
-        directions: metric → direction of better scores. Other metrics have no row, and neither
-            has one whose ceiling is no better than its floor.
+        metrics: metric → spec. Other metrics have no row. ``scaled`` is missing where the ceiling
+            is not better than the floor by :data:`LEAST_ROOM`.
     """
     tested = RecordFilter(trials=False).apply(records)
     scores = tidy(tested).query("status == 'done'").rename(columns={"mean": "score"})
@@ -55,12 +62,13 @@ def scaled(
     ends = ends.astype({"key": "str", "panel": "str", "metric": "str"})
     ends = ends.astype({"floor": float, "ceiling": float})
     table = scores.merge(ends, on=["key", "panel", "metric"])
+    table = table[table["metric"].isin(list(metrics))].reset_index(drop=True)
     room = table["ceiling"] - table["floor"]
-    table["scaled"] = (table["score"] - table["floor"]) / room
-    direction = table["metric"].map(directions)
-    # A ceiling that is no better than the floor would turn the scale round.
-    usable = ((direction == "higher") & (room > 0)) | ((direction == "lower") & (room < 0))
-    return table.loc[usable, list(COLUMNS)].reset_index(drop=True)
+    best = table["metric"].map({name: spec.best for name, spec in metrics.items()}).astype(float)
+    # Of a ceiling that is no better than the floor, the part is negative: best is the better side.
+    usable = room / (best - table["floor"]) >= LEAST_ROOM
+    table["scaled"] = ((table["score"] - table["floor"]) / room).where(usable)
+    return table[list(COLUMNS)]
 
 
 def _floors_and_ceilings(

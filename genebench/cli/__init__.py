@@ -40,6 +40,18 @@ from genebench.plugins.guards import no_exit
 
 log = logging.getLogger("genebench")
 
+
+class _Messages(logging.Handler):
+    """Warnings on standard error, whatever stands there when they come: a live display may."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message, as all others are printed."""
+        try:
+            output.message(self.format(record), kept="\n\t")
+        except Exception:  # noqa: BLE001  as every handler of the standard library does
+            self.handleError(record)
+
+
 _MOST_LETTERS = 1_000
 """Letters of a message. A longer one quotes a value that nobody reads."""
 _FAULTS_OF_PATHS = {
@@ -93,7 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line of ``genebench``, and end the process with its exit status."""
     # The next file that is opened would take the number of a closed descriptor.
     closed_descriptors()
-    logging.basicConfig(format="genebench: %(message)s", level=logging.WARNING)
+    logging.basicConfig(
+        format="genebench: %(message)s", level=logging.WARNING, handlers=[_Messages()]
+    )
     with no_exit():
         sys.exit(invoke(arguments))
 

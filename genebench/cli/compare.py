@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +10,15 @@ import typer
 from genebench.cli import output
 from genebench.cli.options import (
     DEFAULT_RESULTS,
+    JsonOption,
+    NotesOption,
     OnlyDatasetOption,
     OnlyProtocolsOption,
     PluginOption,
     ReportFormatOption,
     ResultsOption,
 )
-from genebench.cli.reporting import print_report, reporter_of
+from genebench.cli.reporting import format_of, print_report, reporter_of
 
 
 def register(app: typer.Typer) -> None:
@@ -40,6 +41,8 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
     dataset: OnlyDatasetOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     format_: ReportFormatOption = "terminal",
+    json: JsonOption = False,
+    notes: NotesOption = False,
     genes: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Write every gene's values there.")
     ] = None,
@@ -59,6 +62,7 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
     from genebench.reports.compare import ComparisonReport
     from genebench.reports.figures.drawing import check_drawing
 
+    format_ = format_of(format_, json=json)
     reporter_of(format_)
     if out:
         check_drawing()
@@ -67,8 +71,8 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
         metric=metric, panel=panel, protocols=protocol, dataset=dataset, results=results,
     )  # fmt: skip
     report = ComparisonReport(
-        comparisons.records, registry(), colour=sys.stdout.isatty(), width=output.width(),
-        comparisons=comparisons,
+        comparisons.records, registry(), colour=output.colour(), width=output.width(),
+        comparisons=comparisons, with_notes=notes or format_ != "terminal",
     )  # fmt: skip
     print_report("compare", report, format_, out)
     if genes:

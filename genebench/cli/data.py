@@ -10,7 +10,7 @@ import typer
 from genebench._util.text import printable
 from genebench.cli import aliases, card, export, fetch, new_manifest, output
 from genebench.cli.exit_status import FAILED, OK
-from genebench.cli.options import SilentOption
+from genebench.cli.options import JsonOption, SilentOption
 from genebench.cli.progress import bar
 from genebench.errors import UserError, counted, some, unknown
 from genebench.plugins.registry import registry
@@ -129,11 +129,14 @@ def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
         return run_recipe(manifest, progress=progress)
 
 
-def list_() -> None:
+def list_(json: JsonOption = False) -> None:
     """List the prepared datasets."""
     from genebench.data.store import DataStore
 
     store = DataStore()
+    if json:
+        output.as_json([_entry(name) for name in store.names()])
+        return
     output.table(
         ("name", "digest", "platforms (profiles)", "genes", "title"),
         [_row(name) for name in store.names()],
@@ -220,6 +223,28 @@ def _not_prepared(name: str) -> UserError:
     return unknown("prepared dataset", name, DataStore().names())
 
 
+def _entry(name: str) -> dict[str, object]:
+    """Return the entry of a dataset in the JSON list."""
+    from genebench.data.store import DataStore
+
+    try:
+        dataset = DataStore().open(name)
+    except UserError as error:
+        return {"name": name, "state": "damaged", "error": str(error)}
+    if dataset is None:
+        return {"name": name, "state": "gone"}
+    info = dataset.info
+    return {
+        "name": name,
+        "state": "prepared",
+        "digest": dataset.digest,
+        "title": info["title"],
+        "platforms": {name: part["profiles"] for name, part in info["platforms"].items()},
+        "landmarks": info["landmarks"],
+        "targets": info["targets"],
+    }
+
+
 def _row(name: str) -> tuple[str, ...]:
     """Return the row of a dataset in the list."""
     from genebench.data.store import DataStore
@@ -241,11 +266,11 @@ def _describe(dataset: Dataset) -> None:
     from genebench.preprocessing.scale_checks import BY_RANK
 
     info = dataset.info
-    output.line(f"{dataset.name}: {info['title']}")
+    output.prose(printable(f"{dataset.name}: {info['title']}"))
     settings = "values and split as they came"
     if not dataset.is_standardised:
         settings = f"missing genes: {info['missing_genes']}, split seed {info['split_seed']}"
-    output.line(
+    output.prose(
         f"digest {dataset.digest}: {info['landmarks']:,} landmarks, {info['targets']:,} targets, "
         f"{info['twins']:,} of them twins. Settings: {settings}."
     )
@@ -253,7 +278,11 @@ def _describe(dataset: Dataset) -> None:
     if duplicates["rule"] != "keep":
         removed = duplicates["removed"]
         shown = f" ({some(removed)})" if removed else ""
-        output.line(f"duplicates removed by the {duplicates['rule']} rule: {len(removed):,}{shown}")
+        output.prose(
+            printable(
+                f"duplicates removed by the {duplicates['rule']} rule: {len(removed):,}{shown}"
+            )
+        )
     output.table(
         (
             "platform", "profiles", "ids", "scale", "landmarks found", "targets found", "partly",
@@ -264,10 +293,10 @@ def _describe(dataset: Dataset) -> None:
     if info["origin"].get("recipe") == "paired":
         output.line("landmarks and targets come from two assays of the same samples")
     elif not dataset.is_standardised:
-        output.line(f"scale {BY_RANK}")
+        output.prose(f"scale {BY_RANK}")
     for name in dataset.platforms:
         for line in (*_found(info["platforms"][name]), *_choices(info["platforms"][name])):
-            output.line(printable(f"{name}: {line}"))
+            output.prose(printable(f"{name}: {line}"))
     _describe_missing(dataset)
     for name, platform in info["platforms"].items():
         for note in platform.get("notes", ()):
@@ -330,7 +359,7 @@ def _describe_missing(dataset: Dataset) -> None:
             shown = ", ".join(missing[:MISSING_SHOWN])
             if (more := len(missing) - MISSING_SHOWN) > 0:
                 shown += f" and {more:,} more (genebench data info {dataset.name} --json)"
-            output.line(printable(f"{role} missing on {name}: {shown}"))
+            output.prose(printable(f"{role} missing on {name}: {shown}"))
 
 
 def _platform_row(dataset: Dataset, name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import typer
 from genebench._util.text import printable
 from genebench.cli import output
 from genebench.cli.exit_status import FAILED, OK
-from genebench.cli.options import PluginOption
+from genebench.cli.options import JsonOption, PluginOption
 
 if TYPE_CHECKING:
     from genebench.cli.diagnosis import Finding
@@ -36,6 +36,7 @@ def doctor(
         Literal["text", "json"],
         typer.Option("--format", help="Text for people, or JSON for a report of a fault."),
     ] = "text",
+    json: JsonOption = False,
     gpu: Annotated[bool, typer.Option(help="Ask torch about GPUs. It takes some seconds.")] = True,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> int:
@@ -45,6 +46,7 @@ def doctor(
     """
     from genebench.cli.diagnosis import MARKS, findings
 
+    layout = "json" if json else layout
     found = []
     for finding in findings(gpu=gpu):
         found.append(finding)

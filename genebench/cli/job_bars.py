@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,6 +12,7 @@ from rich.table import Column
 from rich.text import Text
 
 from genebench._util.progress import without_curves
+from genebench.cli.progress import lines_above
 
 MOST_BARS = 10
 """Jobs that have a line of their own. The others are counted."""
@@ -21,8 +23,8 @@ _OTHER_LINES = 3
 class JobBars:
     """Lines of jobs at the bottom of the terminal, which vanish at the end.
 
-    They are drawn inside a block of ``with bars.live:``. Each job has a bar and a clock. The text
-    of a single job wraps. Those of several jobs have one line each, without curves.
+    They are drawn inside a block of ``with bars.drawn():``. Each job has a bar and a clock. The
+    text of a single job wraps. Those of several jobs have one line each, without curves.
 
     Args:
         translation: translation of characters that the terminal lacks.
@@ -39,10 +41,16 @@ class JobBars:
             _Message(translation), bar, _Clock(), console=self._console, expand=True
         )
         self._tasks: dict[str, TaskID] = {}
-        self.live = Live(
-            console=self._console, get_renderable=self._lines, transient=True, refresh_per_second=4
-        )
-        """Context manager that draws the lines while its block runs."""
+
+    @contextmanager
+    def drawn(self) -> Iterator[None]:
+        """Draw the lines while the block runs. Lines that others print stand above them."""
+        live = Live(
+            console=self._console, get_renderable=self._lines, transient=True,
+            refresh_per_second=4, redirect_stdout=False,
+        )  # fmt: skip
+        with lines_above(self._console), live:
+            yield
 
     def show(self, key: str, text: str, done: int, total: int) -> None:
         """Show a job, or its progress. Its clock starts when it is first shown."""

@@ -61,7 +61,7 @@ def list_(
         output.as_json(rows)
     else:
         columns = tuple(rows[0]) if rows else ("name",)
-        output.table(columns, [tuple(row.values()) for row in rows])
+        output.common(columns, [tuple(row.values()) for row in rows], kept=("name", "state"))
     if traceback:
         for broken in installed().broken:
             output.line()

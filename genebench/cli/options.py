@@ -14,17 +14,20 @@ from genebench.results import DEFAULT_RESULTS
 
 __all__ = [
     "DEFAULT_RESULTS",
+    "CostOption",
     "DatasetOption",
     "DeviceOption",
     "DryRunOption",
     "EngineOption",
     "EngineSetOption",
     "GridOption",
+    "JsonOption",
     "KeepModelsOption",
     "KeepPredictionsOption",
     "LandmarkMapOption",
     "MethodsOption",
     "MetricsOption",
+    "NotesOption",
     "OnlyDatasetOption",
     "OnlyMethodsOption",
     "OnlyProtocolsOption",
@@ -129,6 +132,11 @@ OnlyDatasetOption = Annotated[str | None, typer.Option(help="Only this dataset."
 ReportFormatOption = Annotated[
     str, typer.Option("--format", help="terminal, markdown, latex, csv, json, or a plugin's.")
 ]
+NotesOption = Annotated[
+    bool, typer.Option("--notes", help="Print all notes: sizes, tests, choices, seals.")
+]
+CostOption = Annotated[bool, typer.Option("--cost", help="Print the table of costs, too.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PresetOption = Annotated[
     str | None,
     typer.Option(help="tiny, small or paper. By default, as the dataset suggests."),

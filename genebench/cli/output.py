@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,8 +23,6 @@ from genebench.errors import UserError
 
 PIPE_WIDTH = 120
 """Characters of a line if the output is no terminal."""
-_LEAST_WIDTH = 20
-"""Characters that the last column of a table has at least, however narrow the terminal."""
 
 
 class ReaderGoneError(Exception):
@@ -149,29 +148,81 @@ def styled(text: str) -> None:
     sys.stdout.flush()
 
 
-def message(text: str) -> None:
-    """Print a line on standard error. Control characters in it become escapes."""
-    sys.stderr.write(f"{visible(text)}\n")
+def message(text: str, kept: str = "") -> None:
+    """Print a line on standard error. Control characters in it become escapes, but those kept."""
+    sys.stderr.write(f"{visible(text, kept=kept)}\n")
     sys.stderr.flush()
 
 
 def width() -> int:
-    """Return the characters that a line of a table may have."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
+    """Return the characters that a line of a table may have. ``COLUMNS`` overrides it."""
+    return shutil.get_terminal_size((PIPE_WIDTH, 24)).columns
+
+
+def colour() -> bool:
+    """Return whether tables are coloured: in a terminal, unless ``NO_COLOR`` is set."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table. Its last column wraps at the edge of the terminal."""
-    from tabulate import tabulate
+    """Print a table that fits the terminal. Prose wraps, and columns that do not fit go below."""
+    from rich.text import Text
 
-    columns = [*map(printable, columns)]
-    cells = [[printable(cell) for cell in row] for row in rows]
-    *others, _last = zip(columns, *cells, strict=True)
-    # tabulate separates columns by two spaces.
-    used = sum(max(map(len, column)) + 2 for column in others)
-    widths = [None] * len(others) + [max(width() - used, _LEAST_WIDTH)]
-    shown = tabulate(cells, columns, "simple", disable_numparse=True, maxcolwidths=widths)
-    block(f"{shown}\n\n")
+    from genebench._util.grids import console, grids
+
+    printer, out = console(width())
+    cells = [[Text(printable(cell)) for cell in row] for row in rows]
+    for grid in grids([Text(printable(column)) for column in columns], cells, width()):
+        printer.print(grid)
+        printer.print()
+    shown = "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
+    block(shown.replace("─", "-") if not _has_lines() else shown)
+
+
+def _has_lines() -> bool:
+    """Return whether the encoding of standard output has the characters of lines."""
+    stream = getattr(sys.stdout, "_stream", sys.stdout)
+    try:
+        "─".encode(stream.encoding or "utf-8")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def common(columns: Sequence[str], rows: Sequence[Sequence[str]], kept: Collection[str]) -> None:
+    """Print a table without the columns that are the same in each row: they stand above it.
+
+    Args:
+        columns: names of the columns.
+        rows: cells of the rows.
+        kept: columns that stay in any case.
+    """
+    same = [
+        at
+        for at, column in enumerate(columns)
+        if column not in kept and len({row[at] for row in rows}) == 1
+    ]
+    if shared := [f"{columns[at]}: {rows[0][at]}" for at in same if rows[0][at]]:
+        prose(" · ".join(map(printable, shared)))
+        line()
+    left = [at for at in range(len(columns)) if at not in same]
+    table([columns[at] for at in left], [[row[at] for at in left] for row in rows])
+
+
+def prose(text: str, hanging: int = 0) -> None:
+    """Print text that wraps between words at the edge of the terminal.
+
+    Args:
+        text: the text.
+        hanging: spaces before each line but the first.
+    """
+    import textwrap
+
+    for wrapped in textwrap.wrap(
+        text, width(), subsequent_indent=" " * hanging, break_long_words=False,
+        break_on_hyphens=False,
+    ):  # fmt: skip
+        line(wrapped)
 
 
 def as_json(content: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> None:

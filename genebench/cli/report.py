@@ -12,7 +12,10 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 from genebench.cli import output
 from genebench.cli.options import (
     DEFAULT_RESULTS,
+    CostOption,
+    JsonOption,
     MetricsOption,
+    NotesOption,
     OnlyDatasetOption,
     OnlyMethodsOption,
     OnlyProtocolsOption,
@@ -22,6 +25,7 @@ from genebench.cli.options import (
 )
 from genebench.cli.reporting import (
     check_report,
+    format_of,
     make_report,
     metrics_of,
     print_report,
@@ -89,6 +93,9 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     ] = "",
     results: ResultsOption = DEFAULT_RESULTS,
     format_: ReportFormatOption = "terminal",
+    json: JsonOption = False,
+    notes: NotesOption = False,
+    cost: CostOption = False,
     dataset: OnlyDatasetOption = None,
     protocol: OnlyProtocolsOption = None,
     methods: OnlyMethodsOption = None,
@@ -113,6 +120,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
 
     spec = registry().reports.get(name)
     _check_options(spec, argument, out)
+    format_ = format_of(format_, json=json)
     reporter_of(format_)
     everything = api.records(results).records
     if not everything:
@@ -126,6 +134,8 @@ def report(  # noqa: PLR0917  typer's options are the arguments
         name, records, all_records=tuple(kinds.apply(everything)),
         metrics=shown, vectors_of=Readable(ResultsStore(results).vectors), argument=argument,
         record_filter=record_filter,
+        # A document is complete. A terminal shows what is asked for.
+        with_notes=notes or format_ != "terminal", with_costs=cost or format_ != "terminal",
     )  # fmt: skip
     check_report(name, chosen)
     # Scoring may take minutes, so everything that can be refused is refused above.

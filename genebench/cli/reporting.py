@@ -26,6 +26,7 @@ def print_results(
     *,
     metrics: Sequence[str] | None = None,
     out: Path | None = None,
+    format_: str = "terminal",
     **fields: Any,
 ) -> None:
     """Print a report of records that were just run.
@@ -35,6 +36,7 @@ def print_results(
         records: the records to show.
         metrics: names of the metrics to show, or None for the published ones.
         out: a folder for figures, if any are wanted.
+        format_: the reporter in the registry.
         fields: other fields of the report's class.
 
     Raises:
@@ -44,7 +46,7 @@ def print_results(
 
     report = make_report(name, records, metrics=metrics or SHOWN_METRICS, **fields)
     check_report(name, report)
-    print_report(name, report, out=out)
+    print_report(name, report, format_, out)
 
 
 def make_report(name: str, records: Sequence[Record], **fields: Any) -> Report:
@@ -71,7 +73,7 @@ def make_report(name: str, records: Sequence[Record], **fields: Any) -> Report:
         return cls(
             tuple(records),
             registry(),
-            colour=sys.stdout.isatty(),
+            colour=output.colour(),
             width=output.width(),
             **fields,
         )
@@ -115,6 +117,17 @@ def print_report(
             paths = list(report.draw(out))
         for path in paths:
             output.message(f"drawn: {path}")
+
+
+def format_of(format_: str, *, json: bool) -> str:
+    """Return the format that ``--format`` and ``--json`` name.
+
+    Raises:
+        UserError: they name two.
+    """
+    if json and format_ not in {"terminal", "json"}:
+        raise UserError(f"--json contradicts --format {format_}. Remove one of them.")
+    return "json" if json else format_
 
 
 def reporter_of(format_: str) -> ReporterSpec:

@@ -19,14 +19,17 @@ from genebench.cli.limits import (
 )
 from genebench.cli.options import (
     DEFAULT_RESULTS,
+    CostOption,
     DeviceOption,
     DryRunOption,
     EngineOption,
     EngineSetOption,
     GridOption,
+    JsonOption,
     KeepModelsOption,
     KeepPredictionsOption,
     MetricsOption,
+    NotesOption,
     OptionalDatasetOption,
     OptionalMethodsOption,
     OptionalProtocolsOption,
@@ -54,6 +57,7 @@ from genebench.specs import ALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from genebench.results.record import Kept, Record
     from genebench.runs.jobs import Job, Settings
@@ -95,9 +99,12 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     metrics: MetricsOption = None,
     retry_failed: RetryFailedOption = False,
     dry_run: DryRunOption = False,
+    notes: NotesOption = False,
+    cost: CostOption = False,
+    json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Evaluate methods under protocols on a dataset, and print the tables.
+    """Evaluate methods under protocols on a dataset, and print a table and a verdict.
 
     Results that are in the folder already are not computed again: issue the same command to
     continue.
@@ -124,17 +131,35 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     )  # fmt: skip
     plan = share_of(plan, share)
     if dry_run:
-        show_plan(plan, settings, engine, retry_failed=retry_failed)
+        show_plan(plan, settings, engine, retry_failed=retry_failed, json=json)
         return OK
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
-    shown = shown_metrics(asked, records)
+    layout: dict[str, Any] = {
+        "metrics": shown_metrics(asked, records), "format_": "json" if json else "terminal",
+        "with_notes": notes,
+    }  # fmt: skip
     # The layout of a suite has no rows for controls, which a suite of one of them asks for.
     if read and not share and any(not job.method.control for job in plan.jobs):
         preset = api.preset_of(name, preset)
-        print_results("suite", records, metrics=shown, run_suite=read, preset=preset)
+        print_results("suite", records, run_suite=read, preset=preset, **layout)
     elif records:
-        print_results("scores", records, metrics=shown)
+        print_summary(records, results, cost=cost, quiet=quiet or json, **layout)
     return status_of(records)
+
+
+def print_summary(
+    records: Sequence[Record], results: Path, *, cost: bool, quiet: bool, **layout: Any
+) -> None:
+    """Print a line for each method with a verdict, and where the rest is."""
+    from genebench.analysis.vectors import Readable
+    from genebench.results.store import ResultsStore
+
+    vectors_of = Readable(ResultsStore(results).vectors)
+    print_results("summary", records, vectors_of=vectors_of, with_costs=cost, **layout)
+    if not quiet:
+        where = "" if results == DEFAULT_RESULTS else f" --results {results}"
+        output.message(f"Panels, costs, notes: genebench report --cost --notes{where}")
+        output.message(f"Two methods, gene by gene: genebench compare A B{where}")
 
 
 def settings_of(
@@ -385,10 +410,27 @@ def _announce(
         output.message(f"{apart} are of methods that cannot do these data or protocols.")
 
 
-def show_plan(plan: Plan, settings: Settings, engine: str, *, retry_failed: bool) -> None:
+def show_plan(
+    plan: Plan, settings: Settings, engine: str, *, retry_failed: bool, json: bool = False
+) -> None:
     """Print the evaluations of a plan with their states, and the text that an engine submits."""
     from genebench import api
 
+    if json:
+        output.as_json(
+            [
+                {
+                    "method": job.method.name,
+                    "protocol": evaluation.protocol.name,
+                    "seed": job.seed,
+                    "params": dict(job.params),
+                    "state": plan.states[evaluation.key],
+                    "key": evaluation.key,
+                }
+                for job, evaluation in plan.evaluations
+            ]
+        )
+        return
     left = plan.remaining(retry_failed=retry_failed)
     output.table(
         ("method", "protocol", "seed", "parameters", "state", "key"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
-from genebench._util.text import short
+from genebench._util.text import printable, short
 from genebench.cli import output
-from genebench.cli.options import PluginOption
+from genebench.cli.options import JsonOption, PluginOption
 from genebench.errors import unknown
 from genebench.plugins.plugin import Plugin
 from genebench.plugins.registry import registry
@@ -31,6 +32,7 @@ def show(
             help="A method, an engine, a protocol, a metric, a dataset or a suite.", metavar="NAME"
         ),
     ],
+    json: JsonOption = False,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> None:
     """Describe a method (summary, source, parameters and their presets), or anything by its name.
@@ -39,10 +41,27 @@ def show(
     """
     methods = registry().methods
     if name not in methods.specs:
-        if not _show_other(name):
+        if not _show_other(name, json=json):
             raise unknown("name", name, _names(), methods.texts)
         return
     spec, origin = methods.get(name), methods.plugins[name]
+    if json:
+        output.as_json(
+            {
+                "name": spec.name,
+                "title": spec.title,
+                "summary": spec.summary,
+                "reference": spec.reference,
+                "distribution": origin.distribution,
+                "version": origin.version,
+                "devices": list(spec.devices),
+                "stochastic": spec.stochastic,
+                "control": spec.control,
+                "members": spec.members,
+                "params": [_as_json(param) for param in spec.params],
+            }
+        )
+        return
     output.line(f"{spec.name}: {spec.summary}")
     output.line(
         f"From {origin.distribution} {origin.version}. Runs on {', '.join(spec.devices)}. "
@@ -51,39 +70,44 @@ def show(
     if spec.members:
         output.line(f"Made of other methods, which --set {name}.{spec.members} lists.")
     if spec.reference:
-        output.line(spec.reference)
+        output.prose(printable(spec.reference))
     if spec.params:
-        output.table(
-            ("parameter", "type", *PRESETS, "allowed", "help"),
-            [_row(param) for param in spec.params],
-        )
+        output.line()
+        _print_params(
+            ("parameter", *PRESETS, "allowed"),
+            [
+                (
+                    param.name, *(short(param.value_for(preset)) for preset in PRESETS),
+                    _allowed(param),
+                )
+                for param in spec.params
+            ],
+            [param.help for param in spec.params],
+        )  # fmt: skip
 
 
-def _show_other(name: str) -> bool:
+def _show_other(name: str, *, json: bool) -> bool:
     """Describe something that is no method. Return whether there is anything of this name."""
     from genebench.data.home import prepared_titles
     from genebench.runs.suite import shipped_suites
 
     specs = registry()
     if name in specs.engines.specs:
-        _show_engine(name)
+        _show_engine(name, json=json)
     elif specs.protocols.plugin_of(name):
-        _show_protocol(name)
+        _show_protocol(name, json=json)
     elif name in specs.metrics.specs:
-        metric = specs.metrics.get(name)
-        output.line(f"{metric.name}, a metric: {metric.summary}")
-        origin, direction = _origin(specs.metrics.plugins[name]), metric.direction.capitalize()
-        output.line(f"{origin} {direction} is better, unit: {metric.unit}.")
+        _show_metric(name, json=json)
     elif name in specs.datasets.specs:
-        dataset = specs.datasets.get(name)
-        sizes = f" Sizes: {', '.join(dataset.presets)}." if dataset.presets else ""
-        output.line(f"{dataset.name}, a dataset: {dataset.title}")
-        output.line(f"{_origin(specs.datasets.plugins[name])}{sizes}")
+        _show_dataset(name, json=json)
     elif (titles := prepared_titles()) and name in titles:
+        if json:
+            output.as_json({"name": name, "kind": "prepared dataset", "title": titles[name]})
+            return True
         output.line(f"{name}, a prepared dataset: {titles[name]}")
         output.line(f"genebench data info {name} shows its genes and profiles.")
     elif name in shipped_suites():
-        _show_suite(name)
+        _show_suite(name, json=json)
     else:
         return False
     return True
@@ -100,24 +124,89 @@ def _names() -> list[str]:
     return [*declared, *prepared_titles(), *shipped_suites()]
 
 
-def _show_protocol(name: str) -> None:
+def _show_metric(name: str, *, json: bool) -> None:
+    spec, plugin = registry().metrics.get(name), registry().metrics.plugins[name]
+    if json:
+        output.as_json(
+            {
+                "name": spec.name,
+                "kind": "metric",
+                "summary": spec.summary,
+                "direction": spec.direction,
+                "unit": spec.unit,
+                **_distribution(plugin),
+            }
+        )
+        return
+    output.prose(f"{spec.name}, a metric: {spec.summary}")
+    output.line(f"{_origin(plugin)} {spec.direction.capitalize()} is better, unit: {spec.unit}.")
+
+
+def _show_dataset(name: str, *, json: bool) -> None:
+    spec, plugin = registry().datasets.get(name), registry().datasets.plugins[name]
+    if json:
+        output.as_json(
+            {
+                "name": spec.name,
+                "kind": "dataset",
+                "title": spec.title,
+                "presets": list(spec.presets),
+                **_distribution(plugin),
+            }
+        )
+        return
+    sizes = f" Sizes: {', '.join(spec.presets)}." if spec.presets else ""
+    output.prose(f"{spec.name}, a dataset: {spec.title}")
+    output.line(f"{_origin(plugin)}{sizes}")
+
+
+def _show_protocol(name: str, *, json: bool) -> None:
     protocols = registry().protocols
     spec = protocols.get(name)
     plugin = protocols.plugin_of(name)
-    output.line(f"{spec.name}, a protocol: {spec.summary}")
+    roles = "training set", "validation set", "test set"
+    parts = [(role, str(part)) for role, part in zip(roles, spec.parts, strict=True)]
+    if json:
+        output.as_json(
+            {
+                "name": spec.name,
+                "kind": "protocol",
+                "summary": spec.summary,
+                "version": spec.version,
+                "variant_of": spec.variant_of,
+                "parts": dict(parts),
+                **(_distribution(plugin) if plugin else {}),
+            }
+        )
+        return
+    output.prose(f"{spec.name}, a protocol: {spec.summary}")
     output.line(
         f"{_origin(plugin) if plugin else ''} Version {spec.version}."
         f"{f' A variant of {spec.variant_of}.' if spec.variant_of else ''}"
     )
-    parts = zip(("training set", "validation set", "test set"), spec.parts, strict=True)
-    output.table(("part", "profiles"), [(role, str(part)) for role, part in parts])
+    output.table(("part", "profiles"), parts)
 
 
-def _show_suite(name: str) -> None:
+def _show_suite(name: str, *, json: bool) -> None:
     from genebench.runs.suite import read_suite
 
     suite = read_suite(name)
-    output.line(f"{name}, a suite: {suite.title}")
+    if json:
+        runs = [
+            {"methods": list(run.methods), "set": dict(run.set), "grid": dict(run.grid)}
+            for run in suite.runs
+        ]
+        output.as_json(
+            {
+                "name": name,
+                "kind": "suite",
+                "title": suite.title,
+                "protocols": list(suite.protocols),
+                "runs": runs,
+            }
+        )
+        return
+    output.prose(f"{name}, a suite: {suite.title}")
     output.line(f"Protocols: {', '.join(suite.protocols)}. Run it: genebench run {name}.")
     output.table(
         ("methods", "set", "grid"),
@@ -132,35 +221,78 @@ def _show_suite(name: str) -> None:
     )
 
 
+def _distribution(plugin: Plugin) -> dict[str, str]:
+    return {"distribution": plugin.distribution, "version": plugin.version}
+
+
 def _origin(plugin: Plugin) -> str:
     return f"From {plugin.distribution} {plugin.version}."
 
 
-def _show_engine(name: str) -> None:
+def _print_params(
+    columns: Sequence[str], rows: Sequence[tuple[str, ...]], helps: Sequence[str]
+) -> None:
+    """Print a table of parameters, and below it what each one is.
+
+    Help is prose, which has no room beside the values in a narrow terminal.
+    """
+    output.table(columns, rows)
+    widest = max(len(row[0]) for row in rows)
+    for row, text in zip(rows, helps, strict=True):
+        output.prose(f"{printable(row[0]):{widest}}  {printable(text)}", hanging=widest + 2)
+    output.line()
+
+
+def _show_engine(name: str, *, json: bool) -> None:
     engines = registry().engines
     spec, origin = engines.get(name), engines.plugins[name]
+    if json:
+        output.as_json(
+            {
+                "name": spec.name,
+                "title": spec.title,
+                "distribution": origin.distribution,
+                "version": origin.version,
+                "limits": list(spec.limits),
+                "options": [
+                    {
+                        "name": option.name,
+                        "type": option.type.__name__,
+                        "default": option.default,
+                        "allowed": _allowed(option),
+                        "help": option.help,
+                    }
+                    for option in spec.options
+                ],
+            }
+        )
+        return
     limits = f"Keeps limits of {' and '.join(spec.limits)}." if spec.limits else "Keeps no limits."
     output.line(f"{spec.name}: {spec.title}")
     output.line(f"From {origin.distribution} {origin.version}. {limits}")
     if spec.options:
-        output.table(
-            ("option", "type", "default", "allowed", "help"),
-            [
-                (
-                    option.name, option.type.__name__, short(option.default), _allowed(option),
-                    option.help,
-                )
-                for option in spec.options
-            ],
-        )  # fmt: skip
+        output.line()
+        _print_params(
+            ("option", "default", "allowed"),
+            [(option.name, short(option.default), _allowed(option)) for option in spec.options],
+            [option.help for option in spec.options],
+        )
 
 
-def _row(param: Param) -> tuple[str, ...]:
-    values = (short(param.value_for(preset)) for preset in PRESETS)
-    return (param.name, param.type.__name__, *values, _allowed(param), param.help)
+def _as_json(param: Param) -> dict[str, Any]:
+    return {
+        "name": param.name,
+        "type": param.type.__name__,
+        "values": {preset: param.value_for(preset) for preset in PRESETS},
+        "choices": list(param.choices or ()),
+        "minimum": param.minimum,
+        "maximum": param.maximum,
+        "help": param.help,
+    }
 
 
 def _allowed(param: Param) -> str:
+    """Return the type of a parameter with its bounds, or its choices."""
     if param.choices:
         return ", ".join(map(str, param.choices))
     low, high = param.minimum, param.maximum
@@ -168,4 +300,4 @@ def _allowed(param: Param) -> str:
         *([f"≥ {low:g}"] if low is not None else []),
         *([f"≤ {high:g}"] if high is not None else []),
     ]
-    return ", ".join(bounds)
+    return " ".join([param.type.__name__, ", ".join(bounds)]).strip()

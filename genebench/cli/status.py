@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("genebench")
 
 _STATES = ("done", "failed", "not applicable")
+_KEY_LETTERS = 12
+"""Letters of a key that a narrow terminal shows. ``genebench compare`` takes the start of a key."""
+_ROOM_FOR_KEYS = 100
+"""Width of a terminal that shows whole keys."""
+
 MOST_ROWS = 200
 """Rows of a table. Without ``--all``, more records or waiting jobs are counted instead."""
 
@@ -131,19 +136,21 @@ def _print_records(heads: list[Head], most: int) -> None:
     if not heads:
         return
     if len(heads) <= most:
-        output.table(
+        letters = None if output.width() >= _ROOM_FOR_KEYS else _KEY_LETTERS
+        output.common(
             (
-                "dataset", "protocol", "method", "preset", "seed", "status", "sealed", "fit s",
-                "started", "key", "scored on",
+                "dataset", "preset", "protocol", "method", "seed", "status", "fit s", "started",
+                "key", "sealed", "scored on",
             ),
             [
                 (
-                    head.dataset, head.protocol, head.method, head.preset, str(head.seed),
-                    head.status, head.sealed, f"{head.fit_seconds + head.members_seconds:.1f}",
-                    head.started, head.key, head.scored_on,
+                    head.dataset, head.preset, head.protocol, head.method, str(head.seed),
+                    head.status, f"{head.fit_seconds + head.members_seconds:.1f}",
+                    _minute(head.started), head.key[:letters], head.sealed, head.scored_on,
                 )
                 for head in heads
             ],
+            kept=("protocol", "method", "status", "key"),
         )  # fmt: skip
         return
     groups: dict[tuple[str, ...], Counter[str]] = {}
@@ -158,6 +165,14 @@ def _print_records(heads: list[Head], most: int) -> None:
         ],
     )
     output.line("List every record with --all.")
+
+
+def _minute(started: str) -> str:
+    """Return a time to the minute. The text may be of another machine, and no date."""
+    try:
+        return datetime.fromisoformat(started).strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return started
 
 
 def _print_running(running: Iterable[Claim]) -> None:

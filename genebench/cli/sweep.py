@@ -17,8 +17,10 @@ from genebench.cli.options import (
     DryRunOption,
     EngineOption,
     EngineSetOption,
+    JsonOption,
     MethodsOption,
     MetricsOption,
+    NotesOption,
     PluginOption,
     PresetOption,
     ProtocolsOption,
@@ -38,6 +40,7 @@ from genebench.cli.run import (
     carry_out,
     check_resources,
     is_known,
+    print_summary,
     settings_of,
     share_of,
     show_plan,
@@ -90,6 +93,8 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     metrics: MetricsOption = None,
     retry_failed: RetryFailedOption = False,
     dry_run: DryRunOption = False,
+    notes: NotesOption = False,
+    json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
     """Run methods with every combination of values, and print parameters against parameters.
@@ -127,17 +132,18 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     check_resources(resources, {job.method.name for job in plan.jobs})
     plan = share_of(plan, share)
     if dry_run:
-        show_plan(plan, settings, engine, retry_failed=retry_failed)
+        show_plan(plan, settings, engine, retry_failed=retry_failed, json=json)
         return OK
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
-    shown = shown_metrics(asked, records)
+    layout: dict[str, Any] = {
+        "metrics": shown_metrics(asked, records), "format_": "json" if json else "terminal",
+        "with_notes": notes,
+    }  # fmt: skip
     if not share:
-        print_results(
-            "suite", records, metrics=shown, out=out,
-            run_suite=_as_suite(methods, fixed, axes), preset=size,
-        )  # fmt: skip
+        suite = _as_suite(methods, fixed, axes)
+        print_results("suite", records, out=out, run_suite=suite, preset=size, **layout)
     elif records:
-        print_results("scores", records, metrics=shown)
+        print_summary(records, results, cost=False, quiet=quiet or json, **layout)
     return status_of(records)
 
 

@@ -217,8 +217,8 @@ def _choose_ids(platform: Platform, compendium: Compendium, notes: dict[str, Any
         if rows.is_unique:
             problem = f"{len(rows)} Ensembl ids differ only in their version"
         raise UserError(
-            f"{reader.source}: {problem}: {some(rows.unique())}. Keep one row of each, or write repeated = "
-            '"mean", "max" or "first" for this platform.'
+            f"{reader.source}: {problem}: {some(rows.unique())}. Keep one row of each, or write "
+            'repeated = "mean", "max" or "first" for this platform.'
         )
     if rule == "error":
         # Rows that no map names may repeat. They are counted when genes are matched.

@@ -19,6 +19,12 @@ def genebench_reports() -> list[ReportSpec]:
             code="genebench.reports.scores:ScoresReport",
         ),
         ReportSpec(
+            name="summary",
+            title="Summary",
+            summary="one line for each method, and a verdict in words, as genebench run prints",
+            code="genebench.reports.summary:SummaryReport",
+        ),
+        ReportSpec(
             name="ranks",
             title="Ranks",
             summary="scores with ranks by a test between methods, with ties",

@@ -18,10 +18,18 @@ from genebench.plugins.registry import Registry
 from genebench.reports.figures.scatter import draw
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.reporters.values import csv_of
-from genebench.reports.wording import described, seal_notes, stale_scores
+from genebench.reports.wording import (
+    could_have_cheated_notes,
+    described,
+    seal_levels,
+    stale_scores,
+)
+from genebench.results.record import Record
 
-TOP = 8
-"""Number of genes shown at each end."""
+TOP = 5
+"""Number of genes shown at each end of one protocol."""
+TOP_OF_SEVERAL = 2
+"""Number of genes shown at each end, if there are several protocols."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +53,13 @@ class ComparisonReport(Report):
             compared = list(part)
             pairs = [pair for pair, _ in compared]
             having = [pair for pair in pairs if len(pair.genes)]
+            a, b = pairs[0].a.label, pairs[0].b.label
             yield Section(
-                title=f"{pairs[0].a.label} against {pairs[0].b.label} · {dataset} · data {data}",
-                tables=(
-                    self._differences(compared),
-                    *([_shares(having)] if having else []),
-                    *map(_extremes, having),
-                ),
+                title=f"{a} against {b} · {dataset} · data {data}",
+                tables=(self._differences(compared), *(_of_genes(having) if having else ())),
+                verdict=(f"Gain: by how much {a} is better than {b}.",),
                 notes=tuple(self._notes(pairs)),
+                details=tuple(self._details(pairs)),
             )
 
     def draw(self, folder: Path) -> list[Path]:
@@ -75,71 +82,97 @@ class ComparisonReport(Report):
 
     def _differences(self, compared: list[tuple[Comparison, float]]) -> Table:
         first = compared[0][0]
-        names = first.a.label, first.b.label
+        a, b = first.a.label, first.b.label
         rows = [self._row(pair, p_holm) for pair, p_holm in compared]
         return Table(
             described(first.metric, f"on panel {first.panel}"),
-            ("protocol", *names, "difference", "95 % interval", "p", "p, Holm", "verdict"),
+            ("protocol", a, b, "gain", "95 % interval", self._p_name, "verdict"),
             tuple(rows),
         )
 
+    @property
+    def _p_name(self) -> str:
+        """The column of p-values, which Holm's procedure adjusts if there are several."""
+        number = sum(pair.difference is not None for pair in self.comparisons.pairs)
+        return "p, Holm" if number > 1 else "p"
+
     def _row(self, pair: Comparison, p_holm: float) -> Row:
         estimate = pair.difference
-        difference = pair.scores[0] - pair.scores[1]
+        gain = pair.sign * (pair.scores[0] - pair.scores[1])
+        ends = sorted((pair.sign * estimate.low, pair.sign * estimate.high)) if estimate else ()
         cells = (
             pair.a.first.identity.protocol,
             *(f"{score:.4f}" for score in pair.scores),
-            f"{difference:+.4f}",
-            _interval(estimate.low, estimate.high) if estimate else "–",
-            _p(estimate.p) if estimate else "–",
+            f"{gain:+.4f}",
+            _interval(*ends) if estimate else "–",
             _p(p_holm) if estimate else "–",
             self.comparisons.verdict(pair, p_holm),
         )
         return Row(cells)
 
     def _notes(self, pairs: Sequence[Comparison]) -> Iterator[str]:
+        """Yield what every reader has to know."""
+        records = [r for pair in pairs for r in (*pair.a.records, *pair.b.records)]
+        yield from stale_scores(records, [pairs[0].metric])
+        yield from could_have_cheated_notes(_by_label(pairs))
+        doubts: dict[str, list[str]] = {}
+        for pair in pairs:
+            for doubt in _doubts(pair):
+                doubts.setdefault(doubt, []).append(pair.a.first.identity.protocol)
+        for doubt, protocols in doubts.items():
+            yield f"{', '.join(protocols)}: {doubt}"
+
+    def _details(self, pairs: Sequence[Comparison]) -> Iterator[str]:
+        """Yield how it was tested."""
         number = sum(pair.difference is not None for pair in self.comparisons.pairs)
         yield (
             "test: two-sided paired wild bootstrap over test profiles, whole groups where they are "
             f"known. Holm adjusts p for the comparisons shown ({number}), but not the interval"
         )
-        records = [r for pair in pairs for r in (*pair.a.records, *pair.b.records)]
-        yield from stale_scores(records, [pairs[0].metric])
-        both = [variant for pair in pairs for variant in (pair.a, pair.b)]
-        labels = dict.fromkeys(variant.label for variant in both)
-        yield from seal_notes(
-            (label, (r for variant in both if variant.label == label for r in variant.records))
-            for label in labels
-        )
+        yield from seal_levels(_by_label(pairs))
         for pair in pairs:
-            yield from _notes(pair, self.registry)
+            yield from _details(pair, self.registry)
+
+
+def _by_label(pairs: Sequence[Comparison]) -> list[tuple[str, list[Record]]]:
+    """Return the label and the records of both methods."""
+    both = [variant for pair in pairs for variant in (pair.a, pair.b)]
+    return [
+        (label, [r for variant in both if variant.label == label for r in variant.records])
+        for label in dict.fromkeys(variant.label for variant in both)
+    ]
 
 
 def _data_of(pair: Comparison) -> tuple[str, str]:
     return pair.a.first.dataset, pair.a.first.identity.data
 
 
-def _notes(pair: Comparison, installed: Registry) -> Iterator[str]:
-    """Yield what was resampled under a protocol, and how far the test can be relied upon."""
-    protocol = pair.a.first.identity.protocol
+def _doubts(pair: Comparison) -> Iterator[str]:
+    """Yield why a test was not made, or how far it can be relied upon."""
     if pair.difference is None:
         yield (
-            f"{protocol}: not tested. The metric must have form='terms', and both methods the same "
-            "test profiles"
+            "not tested. The metric must have form='terms', and both methods the same test profiles"
         )
         return
-    if pair.groups is None:
-        yield f"{protocol}: {pair.profiles:,} profiles, taken as independent: no groups are known"
-    else:
-        yield f"{protocol}: {pair.profiles:,} profiles in {pair.groups:,} groups"
     # Without known groups, the bootstrap takes each profile as its own group. Up to mirror images n
     # groups have 2^(n − 1) patterns of signs. With fewer than six groups even the smallest p-value
     # is above 5 %.
     groups = pair.profiles if pair.groups is None else pair.groups
     if smallest_p(groups) > SIGNIFICANCE_LEVEL:
-        yield f"{protocol}: {groups} are too few to tell any two methods apart at 5 %"
+        yield f"{groups} groups are too few to tell any two methods apart at 5 %"
     elif warning := rough(pair.profiles, pair.groups):
-        yield f"{protocol}: {warning}"
+        yield warning
+
+
+def _details(pair: Comparison, installed: Registry) -> Iterator[str]:
+    """Yield what was resampled under a protocol, and the spread over seeds."""
+    protocol = pair.a.first.identity.protocol
+    if pair.difference is None:
+        return
+    if pair.groups is None:
+        yield f"{protocol}: {pair.profiles:,} profiles, taken as independent: no groups are known"
+    else:
+        yield f"{protocol}: {pair.profiles:,} profiles in {pair.groups:,} groups"
     for variant in (pair.a, pair.b):
         spec = installed.methods.specs.get(variant.first.identity.method)
         if interval := interval_over_seeds(pair, variant):
@@ -152,10 +185,16 @@ def _notes(pair: Comparison, installed: Registry) -> Iterator[str]:
             yield f"{protocol}: {variant.label} with one seed. The spread over seeds is not tested"
 
 
+def _of_genes(pairs: Sequence[Comparison]) -> tuple[Table, Table]:
+    """Return the shares of genes, and the genes of the largest gains and losses."""
+    extremes = _extremes(pairs[0]) if len(pairs) == 1 else _extremes_of(pairs)
+    return _shares(pairs), extremes
+
+
 def _shares(pairs: Sequence[Comparison]) -> Table:
     a, b = pairs[0].a.label, pairs[0].b.label
     return Table(
-        "share of genes (descriptive: genes are correlated, so Wilcoxon's p is no test of methods)",
+        "share of genes (a description, and no test of the methods: genes are correlated)",
         ("protocol", "genes", f"{a} better", "same", f"{b} better", "Wilcoxon p"),
         tuple(
             Row(
@@ -184,6 +223,28 @@ def _extremes(pair: Comparison) -> Table:
             Row((gene, str(symbol), f"{a:.4f}", f"{b:.4f}", f"{gain:+.4f}"))
             for gene, symbol, a, b, gain in shown[columns].itertuples(index=False)
         ),
+    )
+
+
+def _extremes_of(pairs: Sequence[Comparison]) -> Table:
+    """Return the genes of the largest gains and losses of each protocol, on one line."""
+
+    def named(genes: pd.DataFrame) -> str:
+        return ", ".join(
+            f"{symbol or gene} {gain:+.2f}"
+            for gene, symbol, gain in genes[["gene", "symbol", "gain"]].itertuples(index=False)
+        )
+
+    rows = []
+    for pair in pairs:
+        genes = gene_table(pair)
+        top = min(TOP_OF_SEVERAL, len(genes) // 2)
+        ends = named(genes.head(top)), named(genes.tail(top).iloc[::-1])
+        rows.append(Row((pair.a.first.identity.protocol, *ends)))
+    return Table(
+        "genes with the largest gains and losses (of one protocol in full: --protocol)",
+        ("protocol", f"{pairs[0].a.label} gains", f"{pairs[0].a.label} loses"),
+        tuple(rows),
     )
 
 

@@ -11,7 +11,13 @@ from genebench.analysis.costs import CostPart, cost_parts
 from genebench.reports.figures.pareto import draw
 from genebench.reports.layout import PANEL
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.wording import described, seal_notes, sizes, without_scores
+from genebench.reports.wording import (
+    could_have_cheated_notes,
+    described,
+    seal_levels,
+    sizes,
+    without_scores,
+)
 from genebench.results.filters import RecordFilter
 from genebench.specs import MetricSpec
 
@@ -38,6 +44,7 @@ class CostReport(Report):
                 title=" · ".join((*where, f"cost · data {part.first.identity.data}")),
                 tables=tuple(table for table in tables if table.rows),
                 notes=tuple(_notes(part)),
+                details=tuple(_details(part)),
             )
 
     def values(self) -> pd.DataFrame:
@@ -103,7 +110,7 @@ class CostReport(Report):
         )
 
 
-def _notes(part: CostPart) -> Iterator[str]:
+def _details(part: CostPart) -> Iterator[str]:
     yield sizes(part.first)
     yield (
         "fit s: mean over seeds, with the fits of an ensemble's members. A fit is shared by "
@@ -113,10 +120,14 @@ def _notes(part: CostPart) -> Iterator[str]:
         "front: no other method has a score at least as good in as few seconds, or in as little "
         "memory. Controls do not compete"
     )
+    yield from seal_levels((variant.label, variant.records) for variant in part.variants)
+
+
+def _notes(part: CostPart) -> Iterator[str]:
+    yield from could_have_cheated_notes((v.label, v.records) for v in part.variants)
     records = [record for variant in part.variants for record in variant.records]
     hosts = {record.provenance.host for record in records}
     if len(hosts) > 1:
         yield f"times are from {len(hosts)} machines, so that they compare roughly"
     for variant in part.variants:
         yield from without_scores(variant.label, variant.records)
-    yield from seal_notes((variant.label, variant.records) for variant in part.variants)

@@ -33,7 +33,7 @@ class CurveReport(Report):
         having = [record for record in self.records if self.argument in record.curves]
         for dataset, records in groupby(having, key=lambda record: record.dataset):
             tables = tuple(self._table(record) for record in records)
-            yield Section(f"{self.argument} · {dataset}", tables, _NOTES)
+            yield Section(f"{self.argument} · {dataset}", tables, details=_NOTES)
 
     def values(self) -> pd.DataFrame:
         """Return one row per point of a curve."""

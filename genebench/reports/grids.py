@@ -17,7 +17,13 @@ from genebench.plugins.registry import Registry
 from genebench.reports.figures.heatmap import draw
 from genebench.reports.layout import PANEL, Block, Layout, best_points, cell, loss_of, scale_of
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.wording import described, seal_notes, sizes, without_scores
+from genebench.reports.wording import (
+    could_have_cheated_notes,
+    described,
+    seal_levels,
+    sizes,
+    without_scores,
+)
 from genebench.results.filters import RecordFilter
 from genebench.results.published import Published, published, published_in_grid
 from genebench.results.record import Identity, Record
@@ -48,7 +54,9 @@ class GridReport(Report):
     ) -> Layout:
         """Return a layout of comparable records, with the controls among them."""
         variants = variants_of(group, self.registry)
-        controls = tuple(variant for variant in variants if variant.control)
+        controls = tuple(
+            sorted((v for v in variants if v.control), key=lambda variant: variant.label)
+        )
         return Layout(title, preset, group[0], tuple(grids), controls, names or {})
 
     def shown(self) -> list[MetricSpec]:
@@ -94,6 +102,7 @@ class _Tables:
                 [self._settings(), *grids] if layout.settings else [*grids, self._settings()]
             ),
             notes=tuple(self._notes()),
+            details=tuple(self._details()),
         )
 
     def _settings(self) -> Table:
@@ -194,7 +203,7 @@ class _Tables:
         identity = self.layout.first.identity.model_copy(update=changes)
         return look_up(identity, metric.name, spec.values("paper", {}))
 
-    def _notes(self) -> Iterator[str]:
+    def _details(self) -> Iterator[str]:
         layout = self.layout
         yield f"{sizes(layout.first)}. Data {layout.first.identity.data}"
         yield (
@@ -211,12 +220,18 @@ class _Tables:
                 "published: Wang et al. 2018, for the published parameters, run here or not. Their "
                 "split is not ours, and differences below 0.002 may be due to the splits"
             )
-        yield from seal_notes(
-            [
-                *((layout.label(grid), grid.records) for grid in layout.grids),
-                *((control.label, control.records) for control in layout.controls),
-            ]
-        )
+        yield from seal_levels(self._rows())
+
+    def _rows(self) -> Iterator[tuple[str, Iterable[Record]]]:
+        """Yield the label of each row with its records."""
+        for grid in self.layout.grids:
+            yield self.layout.label(grid), grid.records
+        for control in self.layout.controls:
+            yield control.label, control.records
+
+    def _notes(self) -> Iterator[str]:
+        layout = self.layout
+        yield from could_have_cheated_notes(self._rows())
         cells = [records for grid in layout.grids for records in grid.cells.values()]
         if missing := sum(not records for records in cells):
             yield f"–: not run, {missing:,} of {len(cells):,}"

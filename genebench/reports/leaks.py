@@ -9,7 +9,7 @@ import pandas as pd
 from genebench.analysis.leaks import leaks
 from genebench.errors import UserError, some
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.wording import seal_notes
+from genebench.reports.wording import could_have_cheated_notes, seal_levels
 from genebench.results.record import Record
 from genebench.specs import sized_name
 
@@ -63,9 +63,12 @@ class LeaksReport(Report):
                     ["original", "variant", "metric"], sort=False
                 )
             ]
-            notes = (*_NOTES, *seal_notes(self._by_method(str(data))))
+            rows = list(self._by_method(str(data)))
             yield Section(
-                f"leaks · {dataset} · preset {preset} · data {data}", tuple(tables), notes
+                f"leaks · {dataset} · preset {preset} · data {data}",
+                tuple(tables),
+                notes=tuple(could_have_cheated_notes(rows)),
+                details=(*_NOTES, *seal_levels(rows)),
             )
 
     def values(self) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from genebench.reports.scores import ScoresReport, ScoreTables
 _COLUMNS = (
     "dataset", "protocol", "data", "preset", "metric", "method", "control", "mean", "low", "high",
     "rank", "tied_with", "seeds", "seed_low", "seed_high", "profiles", "groups",
+    "rank_low", "rank_high", "difference", "difference_low", "difference_high", "p", "beats_mean",
 )  # fmt: skip
 
 
@@ -51,7 +52,8 @@ class RanksReport(ScoresReport):
                     )
         table = pd.DataFrame(rows, columns=list(_COLUMNS))
         # Controls have no rank, and platforms without groups no number of them.
-        return table.astype({"rank": "Int64", "groups": "Int64"})
+        numbers = ("rank", "groups", "rank_low", "rank_high")
+        return table.astype(dict.fromkeys(numbers, "Int64") | {"beats_mean": "boolean"})
 
     def _tables(self) -> Iterator[ScoreTables]:
         for group in in_order(self.records, self.registry):

@@ -78,12 +78,16 @@ class Section:
     Attributes:
         title: dataset, protocol and digest of the data.
         tables: such as one for each metric, and one of costs.
-        notes: remarks for the reader, printed below the tables.
+        notes: remarks that every reader needs, such as failures, printed below the tables.
+        verdict: sentences that say what the tables show. They stand above the notes.
+        details: further remarks. In a terminal they are printed with ``--notes`` only.
     """
 
     title: str
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
+    verdict: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
 
 
 def no_vectors(record: Record) -> Mapping[str, NDArray[Any]]:  # noqa: ARG001  a VectorsOf
@@ -111,6 +115,8 @@ class Report(ABC):
         record_filter: the filters on the command line. ``records`` are filtered already.
         colour: True if the terminal shows colours.
         width: the width of the terminal in characters.
+        with_notes: True if the details of sections are printed in a terminal, too.
+        with_costs: True if tables of costs are part of reports of scores.
     """
 
     records: tuple[Record, ...]
@@ -122,6 +128,8 @@ class Report(ABC):
     record_filter: RecordFilter = field(default_factory=RecordFilter)
     colour: bool = False
     width: int = 100
+    with_notes: bool = True
+    with_costs: bool = True
 
     def check(self) -> None:
         """Refuse a report without content. Commands call this before they make any table.

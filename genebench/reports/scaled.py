@@ -12,7 +12,7 @@ from genebench.analysis.scaled import CEILING, CEILING_PANEL, FLOOR, scaled
 from genebench.analysis.variants import Variant, variants_of
 from genebench.errors import UserError
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.wording import seal_notes
+from genebench.reports.wording import could_have_cheated_notes, seal_levels
 from genebench.results.filters import RecordFilter
 from genebench.results.panels import PANELS
 from genebench.results.record import Record
@@ -40,10 +40,10 @@ class ScaledReport(Report):
     def check(self) -> None:
         """Refuse results without both ends of the scale."""
         super().check()
-        if self.values().empty:
+        if self.values()["scaled"].isna().all():
             if any(self._has_both(group) for group in in_order(self.all_records, self.registry)):
                 raise UserError(
-                    f"By no metric shown, {CEILING} has a better score on panel {CEILING_PANEL} "
+                    f"By no metric shown, {CEILING} is clearly better on panel {CEILING_PANEL} "
                     f"than {FLOOR}. Name other metrics with --metrics."
                 )
             raise UserError(
@@ -58,18 +58,20 @@ class ScaledReport(Report):
             rows = values[values["key"].isin([record.key for record in group])]
             if len(rows):
                 first, variants = group[0], variants_of(group, self.registry)
-                seals = seal_notes((variant.label, variant.records) for variant in variants)
+                seals = [(variant.label, variant.records) for variant in variants]
                 yield Section(
                     f"scaled · {first.dataset} · {first.identity.protocol} · "
                     f"data {first.identity.data}",
                     tuple(self._tables(rows, variants)),
-                    (*_NOTES, *self._exact(rows), *seals),
-                )
+                    notes=(
+                        *could_have_cheated_notes(seals), *self._no_room(rows), *self._exact(rows),
+                    ),
+                    details=(*_NOTES, *seal_levels(seals)),
+                )  # fmt: skip
 
     def values(self) -> pd.DataFrame:
         """Return one row per record, panel and metric."""
-        directions = {spec.name: spec.direction for spec in self.registry.metrics.specs.values()}
-        return self.of_metrics(scaled(self.records, self.all_records, directions))
+        return self.of_metrics(scaled(self.records, self.all_records, self.registry.metrics.specs))
 
     def _has_both(self, group: list[Record]) -> bool:
         done = RecordFilter(status="done", trials=False).apply(group)
@@ -93,6 +95,17 @@ class ScaledReport(Report):
                 ),
             )
 
+    def _no_room(self, rows: pd.DataFrame) -> Iterator[str]:
+        """Yield a note for each scale whose ceiling is hardly better than its floor."""
+        without = rows[rows["scaled"].isna()].drop_duplicates(["metric", "panel"])
+        for metric, panel, floor, ceiling in without[
+            ["metric", "panel", "floor", "ceiling"]
+        ].itertuples(index=False):
+            yield (
+                f"{self._spec(metric).title} on panel {panel}: –, because the ceiling ({CEILING}, "
+                f"{ceiling:.4f}) is not clearly better than the floor ({FLOOR}, {floor:.4f})"
+            )
+
     def _exact(self, rows: pd.DataFrame) -> Iterator[str]:
         """Yield a note for each metric whose ceiling is perfect.
 
@@ -110,15 +123,16 @@ class ScaledReport(Report):
         return self.registry.metrics.specs[metric]
 
 
-def _sort_key(variant: Variant, means: Mapping[str, float], panel: str) -> tuple[bool, float]:
-    """Return a key that sorts best first, then variants without a value, then controls."""
-    return variant.control, -means.get(panel, -math.inf)
+def _sort_key(variant: Variant, means: Mapping[str, float], panel: str) -> tuple[bool, float, str]:
+    """Return a key that sorts best first, then variants without a value, then controls by name."""
+    value = 0.0 if variant.control else -means.get(panel, -math.inf)
+    return variant.control, value, variant.label
 
 
 def _means(rows: pd.DataFrame, variant: Variant) -> dict[str, float]:
     """Map each panel to a variant's scaled score, a mean over seeds."""
     seeds = rows[rows["key"].isin([record.key for record in variant.records])]
-    means = seeds.groupby("panel")["scaled"].mean()
+    means = seeds.groupby("panel")["scaled"].mean().dropna()
     return {str(panel): float(mean) for panel, mean in means.items()}
 
 

@@ -13,16 +13,24 @@ from genebench._util.text import short
 from genebench.analysis.bootstrap import seed_interval
 from genebench.analysis.grouping import in_order
 from genebench.analysis.rank import Standing, caution, description_of_test, scores_of, standings
+from genebench.analysis.scaled import FLOOR
 from genebench.analysis.seals import weakest
 from genebench.analysis.tidy import tidy
 from genebench.analysis.variants import Variant, variants_of
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.wording import (
+    NOT_BETTER,
+    TO_BEST,
+    could_have_cheated_notes,
     described,
+    in_rank_order,
+    mean_text,
+    rank_cells,
     score_text,
-    seal_notes,
+    seal_levels,
     sizes,
     stale_scores,
+    verdict,
     without_scores,
 )
 from genebench.results.panels import PANELS
@@ -85,24 +93,34 @@ class ScoreTables:
             for metric in self.metrics
         }
 
-    def section(self) -> Section:
-        """Return the section: a table per metric, one of costs, and notes."""
+    @property
+    def title(self) -> str:
+        """Dataset, protocol, preset where it matters, and digest of the data."""
         first = self.records[0]
         names = " = ".join(sorted({record.dataset for record in self.records}))
         trials = " · trials on its validation set" if first.identity.is_trial else ""
         preset = f" · preset {self.preset}" if self.preset else ""
+        return f"{names} · {first.identity.protocol}{preset}{trials} · data {first.identity.data}"
+
+    def section(self) -> Section:
+        """Return the section: a table per metric, one of costs, and notes."""
         # A metric that no record has is left out, but where every job failed the rows must stay.
         failed = not any(variant.done for variant in self.variants)
         scores = [
             table for table in map(self._scores, self.metrics) if len(table.columns) > 1 or failed
         ]
         return Section(
-            title=(
-                f"{names} · {first.identity.protocol}{preset}{trials} · data {first.identity.data}"
-            ),
-            tables=(*scores, self._costs()),
-            notes=tuple(self._notes()),
+            title=self.title,
+            tables=(*scores, *([self.costs()] if self.report.with_costs else [])),
+            notes=tuple(self.notes()),
+            verdict=tuple(self.verdict()),
+            details=tuple(self.details()),
         )
+
+    def verdict(self) -> Iterator[str]:
+        """Yield sentences about the leader by the first metric. There are none without ranks."""
+        for metric in self.metrics[:1] if self.ranked else ():
+            yield from verdict(self.standings[metric.name], metric)
 
     def _scores(self, metric: MetricSpec) -> Table:
         panels = [
@@ -110,22 +128,22 @@ class ScoreTables:
             for panel in PANELS
             if any(variant.has(metric.name, panel) for variant in self.variants)
         ]
-        ordered = sorted(self.variants, key=lambda variant: variant.sort_key(metric, "all"))
+        ordered = sorted(self.variants, key=lambda variant: in_rank_order(variant, metric))
         best = [
             min(ordered, key=lambda variant: variant.sort_key(metric, panel)) for panel in panels
         ]
         has_published = self.records[0].published_data
         # Variants hold records, which cannot be hashed: identity tells them apart.
-        places = {
-            id(standing.variant): standing.place for standing in self.standings.get(metric.name, ())
-        }
-        rank = ["rank"] if places else []
+        standings = self.standings.get(metric.name, ())
+        places = {id(row.variant): row for row in standings}
+        rank = ["rank", TO_BEST] if any(row.rank for row in standings) else []
+        text = mean_text if self.ranked else score_text
         rows = [
             Row(
                 cells=(
                     variant.label,
-                    *(places.get(id(variant), "–") for _ in rank),
-                    *(score_text(variant, metric.name, panel) for panel in panels),
+                    *(rank_cells(places.get(id(variant))) if rank else ()),
+                    *(text(variant, metric.name, panel) for panel in panels),
                     *([self._published(variant, metric)] if has_published else []),
                 ),
                 control=variant.control,
@@ -148,27 +166,39 @@ class ScoreTables:
         value = published(identity, metric.name, spec.values("paper", {})) if spec else None
         return str(value) if value else "–"
 
-    def _costs(self) -> Table:
+    def costs(self) -> Table:
+        """Return the table of seconds and memory."""
         rows = tuple(Row(_costs(variant), variant.control) for variant in self.variants)
         columns = ("method", "fit s", "predict s", "score s", "peak memory MB", "device", "sealed")
         return Table("cost (a fit is shared by protocols that train alike)", columns, rows)
 
-    def _notes(self) -> Iterator[str]:
+    def notes(self) -> Iterator[str]:
+        """Yield what every reader has to know: failures, doubts, tests that could not be made."""
+        yield from stale_scores(self.records, self.metrics)
+        yield from could_have_cheated_notes((v.label, v.records) for v in self.variants)
+        # All metrics are of the same profiles, so that one warning is enough.
+        yield from {warning for places in self.standings.values() if (warning := caution(places))}
+        if any(row.beats_mean is False for places in self.standings.values() for row in places):
+            yield f"{NOT_BETTER} not shown to be better than {FLOOR}"
+        for variant in self.variants:
+            yield from _faults(variant)
+
+    def details(self) -> Iterator[str]:
+        """Yield what explains the tables: sizes, terms, tests, choices."""
         yield sizes(self.records[0])
         yield (
             "mean ± std over target genes (metrics of profiles: over profiles): all, strict (no "
             "landmark), twin (a landmark too, hence copied on RNA-seq). The best mean of a column "
             "is marked, not tested"
         )
-        yield from stale_scores(self.records, self.metrics)
-        yield from seal_notes((variant.label, variant.records) for variant in self.variants)
+        yield from seal_levels((variant.label, variant.records) for variant in self.variants)
         yield from self._seed_intervals()
-        for name, places in self.standings.items():
-            if places:
-                title = self.report.registry.metrics.specs[name].title
-                yield f"{title} on panel all: {description_of_test(places)}"
-                if warning := caution(places):
-                    yield f"{title} on panel all: {warning}"
+        described_by: dict[str, list[str]] = {}
+        for metric in self.metrics:
+            if places := self.standings.get(metric.name):
+                described_by.setdefault(description_of_test(places), []).append(metric.title)
+        for description, titles in described_by.items():
+            yield f"{', '.join(titles)} on panel all: {description}"
         if constant := max((record.constant_truth for record in self.records), default=0):
             yield f"{constant:,} targets do not vary in the test profiles. They are counted"
         for variant in self.variants:
@@ -202,19 +232,24 @@ def _costs(variant: Variant) -> tuple[str, ...]:
     return variant.label, *(f"{value:.2f}" for value in seconds), f"{peak:,.0f}", device, seal
 
 
+def _faults(variant: Variant) -> Iterator[str]:
+    """Yield why a row lacks scores, and constant predictions."""
+    yield from without_scores(variant.label, variant.records)
+    for record in variant.done[:1]:
+        if record.constant_prediction and not variant.control:
+            yield (
+                f"{variant.label}: CONSTANT prediction of {record.constant_prediction:,} targets"
+            )
+
+
 def _remarks(variant: Variant) -> Iterator[str]:
-    """Yield remarks on a row: its seeds, failures, choices and constant predictions."""
+    """Yield remarks on a row: its seeds, and its choices."""
     if len(variant.done) > 1:
         yield f"{variant.label}: mean of {len(variant.done)} seeds"
-    yield from without_scores(variant.label, variant.records)
     # Choices and remarks of the first seed only: a table has no room for every seed.
     for record in variant.done[:1]:
         if record.choices:
             chosen = (f"{name} = {short(value)}" for name, value in record.choices.items())
             yield f"{variant.label}: chosen {', '.join(chosen)}"
-        if record.constant_prediction and not variant.control:
-            yield (
-                f"{variant.label}: CONSTANT prediction of {record.constant_prediction:,} targets"
-            )
         for note in record.notes:
             yield f"{variant.label}: {note}"

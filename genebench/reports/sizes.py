@@ -17,7 +17,13 @@ from genebench.errors import UserError
 from genebench.reports.figures.learning import draw
 from genebench.reports.layout import PANEL
 from genebench.reports.report import Report, Row, Section, Table
-from genebench.reports.wording import described, missing_text, seal_notes, without_scores
+from genebench.reports.wording import (
+    could_have_cheated_notes,
+    described,
+    missing_text,
+    seal_levels,
+    without_scores,
+)
 from genebench.results.filters import RecordFilter
 from genebench.results.panels import PANELS
 from genebench.results.record import Record
@@ -55,7 +61,8 @@ class SizesReport(Report):
                     *(self._scores(part, metric) for metric in self._metrics),
                     self._seconds(part),
                 ),
-                notes=tuple(self._notes(part)),
+                notes=tuple(_notes(part)),
+                details=tuple(_details(part)),
             )
 
     def values(self) -> pd.DataFrame:
@@ -153,31 +160,39 @@ class SizesReport(Report):
         ]
         return Table("seconds of a fit, members of ensembles included", _columns(part), tuple(rows))
 
-    def _notes(self, part: SizesPart) -> Iterator[str]:
-        profiles, genes = part.first.profiles, part.first.genes
-        yield (
-            f"{profiles['validation']:,} validation, {profiles['test']:,} test profiles. "
-            f"{genes['landmark']:,} landmarks, {genes['target']:,} targets"
-        )
-        yield (
-            "smaller training sets lie in larger ones. Validation set, test set and units are the "
-            "same at every size"
-        )
-        yield (
-            "mean over target genes and seeds. The best mean of a column is marked, not tested: "
-            "genebench report ranks tests methods at one size"
-        )
-        yield from seal_notes(
-            (curve.label, [r for variant in curve.points.values() for r in variant.records])
-            for curve in part.curves
-        )
-        for curve in part.curves:
-            seeds = {len(variant.done) for variant in curve.points.values()}
-            if max(seeds) > 1:
-                number = " to ".join(str(count) for count in sorted({min(seeds), max(seeds)}))
-                yield f"{curve.label}: mean of {number} seeds"
-            for size, variant in curve.points.items():
-                yield from without_scores(curve.label, variant.records, f" at {size:,}")
+
+def _details(part: SizesPart) -> Iterator[str]:
+    profiles, genes = part.first.profiles, part.first.genes
+    yield (
+        f"{profiles['validation']:,} validation, {profiles['test']:,} test profiles. "
+        f"{genes['landmark']:,} landmarks, {genes['target']:,} targets"
+    )
+    yield (
+        "smaller training sets lie in larger ones. Validation set, test set and units are the "
+        "same at every size"
+    )
+    yield (
+        "mean over target genes and seeds. The best mean of a column is marked, not tested: "
+        "genebench report ranks tests methods at one size"
+    )
+    yield from seal_levels(_rows(part))
+    for curve in part.curves:
+        seeds = {len(variant.done) for variant in curve.points.values()}
+        if max(seeds) > 1:
+            number = " to ".join(str(count) for count in sorted({min(seeds), max(seeds)}))
+            yield f"{curve.label}: mean of {number} seeds"
+
+
+def _notes(part: SizesPart) -> Iterator[str]:
+    yield from could_have_cheated_notes(_rows(part))
+    for curve in part.curves:
+        for size, variant in curve.points.items():
+            yield from without_scores(curve.label, variant.records, f" at {size:,}")
+
+
+def _rows(part: SizesPart) -> Iterator[tuple[str, list[Record]]]:
+    for curve in part.curves:
+        yield curve.label, [r for variant in curve.points.values() for r in variant.records]
 
 
 def _columns(part: SizesPart) -> tuple[str, ...]:

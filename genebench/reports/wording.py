@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
 from genebench._util.hashing import code_digest
+from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL
+from genebench.analysis.costs import fit_seconds
+from genebench.analysis.rank import Standing, description_of_test
 from genebench.analysis.seals import LEVELS, could_have_cheated, weakest
 from genebench.analysis.variants import Variant
+from genebench.errors import counted
 from genebench.results.record import Record, SealLevel
 from genebench.specs import MetricSpec
 
@@ -51,20 +55,22 @@ SEALS: Mapping[SealLevel, str] = {
 """Level of a seal → where the method ran."""
 
 
-def seal_notes(rows: Iterable[tuple[str, Iterable[Record]]]) -> Iterator[str]:
-    """Yield how the methods of a table were sealed, and which of them could have cheated.
+def seal_levels(rows: Iterable[tuple[str, Iterable[Record]]]) -> Iterator[str]:
+    """Yield how the methods of a table were sealed, unless all of them were confined.
 
-    Rows are labels with their records. Nothing is yielded if all of them were confined.
+    Rows are labels with their records.
     """
-    rows = [(label, list(records)) for label, records in rows]
-    levels = {level for _, records in rows if (level := weakest(records))}
-    if levels <= {"landlock"}:
-        return
-    meanings = (f"{level} ({SEALS[level]})" for level in LEVELS if level in levels)
-    yield (
-        f"sealed: {', '.join(meanings)}. Methods that genebench ships are sealed on request "
-        "(--sealed require)"
-    )
+    levels = {level for _, records in rows if (level := weakest(list(records)))}
+    if not levels <= {"landlock"}:
+        meanings = (f"{level} ({SEALS[level]})" for level in LEVELS if level in levels)
+        yield (
+            f"sealed: {', '.join(meanings)}. Methods that genebench ships are sealed on request "
+            "(--sealed require)"
+        )
+
+
+def could_have_cheated_notes(rows: Iterable[tuple[str, Iterable[Record]]]) -> Iterator[str]:
+    """Yield a note that names the methods that could have cheated, if there are any."""
     labels = [label for label, records in rows if any(map(could_have_cheated, records))]
     if labels:
         yield (
@@ -96,3 +102,87 @@ def score_text(variant: Variant, metric: str, panel: str) -> str:
         return missing_text(variant)
     mean, std = fmean(score.mean for score in scores), fmean(score.std for score in scores)
     return f"{mean:.4f} ± {std:.4f}"
+
+
+def mean_text(variant: Variant, metric: str, panel: str) -> str:
+    """Return the mean over genes and seeds, ``failed``, or a dash."""
+    return score_text(variant, metric, panel).partition(" ±")[0]
+
+
+def in_rank_order(variant: Variant, metric: MetricSpec) -> tuple[bool, bool, float, str]:
+    """Return a key that sorts best first, then those without a score, then controls by name."""
+    control, missing, loss = variant.sort_key(metric, "all")
+    return (control, missing, 0.0 if control else loss, variant.label)
+
+
+TO_BEST = "to best ± 95 %"
+"""Column of the paired differences to the leader."""
+
+_MOST_NAMES = 3
+"""Methods that a sentence names."""
+
+NOT_BETTER = "†"
+"""Mark of a rank whose method is not significantly better than the control ``train-mean``."""
+
+
+def rank_cells(row: Standing | None) -> tuple[str, str]:
+    """Return the rank with the ranks that are possible, and the difference to the leader."""
+    if row is None or row.rank is None:
+        return "–", "–"
+    mark = NOT_BETTER if row.beats_mean is False else ""
+    possible = "" if row.rank_low == row.rank_high else f" ({row.places})"
+    return f"{row.place}{possible}{mark}", difference_text(row)
+
+
+def difference_text(row: Standing) -> str:
+    """Return the difference to the leader with half its interval, or ``best``."""
+    if row.difference is None:
+        return "best"
+    if row.difference_high is None:
+        return f"{row.difference:+.4f}"
+    return f"{row.difference:+.4f} ± {row.difference_high - row.difference:.4f}"
+
+
+def verdict(table: Sequence[Standing], metric: MetricSpec) -> Iterator[str]:
+    """Yield sentences: the best method, the ones that chance may part from it, and its cost."""
+    ranked = [row for row in table if row.rank is not None]
+    if not ranked:
+        if any(not row.variant.control for row in table):
+            yield f"{metric.title}: {description_of_test(table)}."
+        return
+    best, others = ranked[0], ranked[1:]
+    name, score = best.variant.label, f"{metric.title} {best.mean:.4f}"
+    tied = [row for row in others if row.p is not None and row.p > SIGNIFICANCE_LEVEL]
+    if not others:
+        yield f"{name} is the only method ({score})."
+    elif not tied:
+        yield (
+            f"{name} is best ({score}), and not by chance: {others[0].variant.label} is "
+            f"{abs(others[0].difference or 0):.4f} worse (p = {others[0].p:.2g})."
+        )
+    else:
+        worse = [row for row in others if row not in tied]
+        yield (
+            f"{name} has the best mean ({score}), but that may be chance: the data cannot tell it "
+            f"from {_named(tied)}."
+        )
+        if worse:
+            yield f"Worse, and not by chance: {_named(worse)}."
+    yield _cost(best, tied)
+
+
+def _named(rows: Sequence[Standing]) -> str:
+    """Return the labels of a few rows, and the number of the others."""
+    names = ", ".join(row.variant.label for row in rows[:_MOST_NAMES])
+    more = len(rows) - _MOST_NAMES
+    return f"{names} and {counted(more, 'other')}" if more > 0 else names
+
+
+def _cost(best: Standing, tied: Sequence[Standing]) -> str:
+    """Return the time of the leader's fit, and the fastest method that is tied with it."""
+    spent = fit_seconds(best.variant)
+    cost = f"Its fit took {spent:.2f} s"
+    fastest = min(tied, key=lambda row: fit_seconds(row.variant), default=None)
+    if fastest is None or fit_seconds(fastest.variant) >= spent:
+        return f"{cost}."
+    return f"{cost}, that of {fastest.variant.label} {fit_seconds(fastest.variant):.2f} s."

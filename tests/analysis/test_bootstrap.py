@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -235,3 +235,74 @@ def test_a_true_null_is_rejected_as_often_as_stated():
             <= SIGNIFICANCE_LEVEL
         )
     assert stats.binomtest(rejected, 500, SIGNIFICANCE_LEVEL).pvalue > 0.001
+
+
+# Many differences together
+
+
+def by_hand(shares, groups):
+    """Return adjusted p-values of all pairs, by loops over every combination of signs."""
+    labels = np.unique(groups)
+    sizes = np.array([(groups == label).sum() for label in labels])
+    pairs = list(combinations(range(len(shares)), 2))
+    sums = [
+        np.array([(shares[a] - shares[b])[groups == label].sum() for label in labels])
+        for a, b in pairs
+    ]
+
+    def studentised(signed):
+        mean = signed.sum() / sizes.sum()
+        return abs(signed.sum()) / np.linalg.norm(signed - mean * sizes)
+
+    draws = [np.array(signs) for signs in product((1, -1), repeat=len(labels))]
+    observed = [studentised(s) for s in sums]
+    flipped = [[studentised(signs * s) for s in sums] for signs in draws]
+    adjusted, last = {}, 0.0
+    for step in sorted(range(len(pairs)), key=lambda pair: -observed[pair]):
+        family = [pair for pair in range(len(pairs)) if observed[pair] <= observed[step]]
+        share = np.mean(
+            [max(row[pair] for pair in family) >= observed[step] - 1e-9 for row in flipped]
+        )
+        last = max(last, share)
+        adjusted[step] = last
+    return [adjusted[pair] for pair in range(len(pairs))]
+
+
+def test_the_step_down_is_that_of_its_definition():
+    random = np.random.default_rng(5)
+    groups = np.repeat(list("abcdefg"), (1, 2, 3, 4, 5, 6, 7))
+    shares = [random.normal(size=28) + shift for shift in (0, 0.1, 0.9, 2.0)]
+    bootstrap = PairedBootstrap([sample(values) for values in shares], groups)
+    family = bootstrap.step_down(*np.triu_indices(4, 1))
+    assert family.p == pytest.approx(by_hand(shares, groups))
+    assert 0 < (family.p <= 0.05).sum() < 6, "some are found, and some are not"
+
+
+def test_one_difference_alone_needs_no_adjustment():
+    random = np.random.default_rng(1)
+    shares = [random.normal(size=50), random.normal(size=50) + 0.3]
+    both = PairedBootstrap([sample(values) for values in shares], alone(50))
+    family = both.step_down(np.array([0]), np.array([1]))
+    # Where groups have equal sizes, the studentised sum orders signs as the sum does.
+    assert family.p[0] == pytest.approx(both.difference(0, 1).p, abs=2e-3)
+
+
+def test_limits_agree_with_the_test_and_have_no_end_with_few_groups():
+    random = np.random.default_rng(2)
+    shares = [random.normal(size=60) + shift for shift in (0, 0.5)]
+    bootstrap = PairedBootstrap([sample(values) for values in shares], alone(60))
+    family = bootstrap.step_down(np.array([0]), np.array([1]))
+    low, high = bootstrap.limits(0, 1, family.critical)
+    assert (low > 0 or high < 0) == (family.p[0] <= 0.05)
+    few = PairedBootstrap([sample(values) for values in shares], np.repeat(list("abcd"), 15))
+    family = few.step_down(np.array([0]), np.array([1]))
+    assert family.critical == np.inf
+    assert few.limits(0, 1, family.critical) == (-np.inf, np.inf)
+
+
+def test_methods_that_never_differ_are_tied():
+    values = np.random.default_rng(3).normal(size=40)
+    bootstrap = PairedBootstrap([sample(values), sample(values), sample(values + 1)], alone(40))
+    family = bootstrap.step_down(*np.triu_indices(3, 1))
+    assert family.p[0] == 1
+    assert bootstrap.limits(0, 1, family.critical) == (0, 0)

@@ -185,6 +185,65 @@ def test_holm_multiplies_the_least_by_all_the_next_by_one_fewer_and_never_falls(
     assert holm(np.array([])).size == 0
 
 
+# Many methods
+
+
+def ladder(methods, groups=13, *, worst=0.5):
+    """Return a table of methods of 13 groups, each a little worse than the one before."""
+    labels = np.repeat([f"series{number}" for number in range(groups)], 4)
+    table = Table(len(labels), labels)
+    for number, error in enumerate(np.linspace(0.3, worst, methods)):
+        table.add(f"m{number:02}", error, noise=0.01)
+    return table
+
+
+def test_ranks_do_not_collapse_as_a_table_grows():
+    """Thirteen groups are too few for Holm's procedure over 1,225 pairs."""
+    few, many = ladder(13).standings(), ladder(50).standings()
+    assert [row.rank for row in few] == list(range(1, 14))
+    assert many[-1].rank > 40
+    assert len(many[0].tied_with) < 10
+    assert 1 / 2**12 * 1225 > 0.05
+
+
+def test_the_interval_to_the_leader_holds_zero_only_where_it_is_tied():
+    rows = ladder(20, worst=0.34).standings()
+    leader = rows[0].variant
+    assert rows[0].difference is None
+    assert {leader in row.tied_with for row in rows[1:]} == {True, False}
+    for row in rows[1:]:
+        assert row.difference_low < row.difference < row.difference_high
+        assert (row.difference_low <= 0) == (leader in row.tied_with), row.variant.label
+        assert (row.p > 0.05) == (leader in row.tied_with), row.variant.label
+
+
+def test_the_ranks_that_are_possible_leave_room_for_ties_and_no_more():
+    rows = ladder(20, worst=0.34).standings()
+    for row in rows:
+        assert row.rank_low <= row.rank
+        assert row.rank_high - row.rank_low == len(row.tied_with)
+    assert rows[0].rank_low == 1
+    assert rows[-1].rank_high == 20
+
+
+def test_a_method_that_is_not_better_than_the_mean_is_marked():
+    table = Table().add("train-mean", 0.8, control=True).add("good", 0.3).add("poor", 0.801)
+    marks = {row.variant.label: row.beats_mean for row in table.standings()}
+    assert marks == {"good": True, "poor": False, "train-mean": None}
+
+
+def test_without_the_mean_nothing_is_marked():
+    table = Table().add("copy-twin", 0.8, control=True).add("good", 0.3)
+    assert {row.beats_mean for row in table.standings()} == {None}
+
+
+def test_seeds_that_disagree_widen_the_interval_to_the_leader():
+    narrow = Table().add("a", 0.30).add("b", 0.32).standings()[1]
+    wide = Table().add("a", 0.30, seeds=(-0.03, 0, 0.03)).add("b", 0.32).standings()[1]
+    assert wide.difference_high - wide.difference > narrow.difference_high - narrow.difference
+    assert wide.difference_low < 0 < narrow.difference_low
+
+
 # The words under the table
 
 
@@ -216,7 +275,7 @@ def test_the_test_is_named_with_what_it_resampled():
         Table(groups=np.arange(PROFILES).astype(str)).add("a", 1).add("b", 2).standings()
     )
     assert "120 test profiles in 120 groups" in said
-    assert "Holm, pairs: 1" in said
+    assert "all 1 pairs together" in said
 
 
 def test_it_is_said_that_no_groups_are_known():

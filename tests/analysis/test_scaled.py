@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 
 import pytest
 
 from genebench import api
 from genebench.analysis.scaled import scaled
+from genebench.metrics import genebench_metrics
 from genebench.results.record import Score
 
-DIRECTIONS = {"mae": "lower", "cc": "higher"}
+METRICS = {spec.name: spec for spec in genebench_metrics() if spec.name in {"mae", "cc"}}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def values(table):
 
 def test_the_floor_is_that_of_the_panel_and_the_ceiling_that_of_the_twins(records, controls):
     lsr = scored(records["lsr"], mae_all=0.4, mae_twin=0.2, cc_all=0.6, cc_twin=0.8)
-    assert values(scaled([lsr], controls, DIRECTIONS)) == pytest.approx(
+    assert values(scaled([lsr], controls, METRICS)) == pytest.approx(
         {
             ("mae", "all"): (0.4 - 0.8) / (0.3 - 0.8),
             ("mae", "twin"): (0.2 - 0.7) / (0.3 - 0.7),
@@ -65,7 +67,7 @@ def test_the_floor_is_that_of_the_panel_and_the_ceiling_that_of_the_twins(record
 
 
 def test_controls_are_zero_and_one_of_their_own_scale(controls):
-    table = scaled(controls, controls, DIRECTIONS)
+    table = scaled(controls, controls, METRICS)
     floor, ceiling = (
         values(table[table["method"] == name]) for name in ("train-mean", "copy-twin")
     )
@@ -76,7 +78,15 @@ def test_controls_are_zero_and_one_of_their_own_scale(controls):
 def test_a_ceiling_no_better_than_its_floor_is_no_scale(records, controls):
     poor = [controls[0], scored(records["copy-twin"], mae_twin=0.9, cc_twin=0.4)]
     lsr = scored(records["lsr"], mae_all=0.4, cc_all=0.6)
-    assert set(values(scaled([lsr], poor, DIRECTIONS))) == {("cc", "all")}
+    table = values(scaled([lsr], poor, METRICS))
+    assert math.isnan(table["mae", "all"])
+    assert table["cc", "all"] == pytest.approx(1.5)
+
+
+def test_a_ceiling_that_is_hardly_better_than_its_floor_is_no_scale_either(records, controls):
+    poor = [controls[0], scored(records["copy-twin"], mae_twin=0.795, cc_twin=0.05)]
+    lsr = scored(records["lsr"], mae_all=0.4, cc_all=0.6)
+    assert all(map(math.isnan, values(scaled([lsr], poor, METRICS)).values()))
 
 
 @pytest.mark.parametrize(
@@ -91,8 +101,8 @@ def test_a_ceiling_no_better_than_its_floor_is_no_scale(records, controls):
 )
 def test_without_both_controls_of_the_same_test_there_is_no_scale(records, controls, change):
     lsr = scored(records["lsr"], mae_all=0.4)
-    assert len(scaled([lsr], controls, DIRECTIONS)) == 1
-    assert len(scaled([lsr], [change(controls[0]), controls[1]], DIRECTIONS)) == 0
+    assert len(scaled([lsr], controls, METRICS)) == 1
+    assert len(scaled([lsr], [change(controls[0]), controls[1]], METRICS)) == 0
 
 
 # --- as a report ----------------------------------------------------------------------------------
@@ -140,7 +150,7 @@ def test_results_without_controls_say_so(genebench, made, tmp_path):
 def test_metrics_without_a_better_ceiling_say_so(genebench, made):
     outcome = genebench("report", "scaled", "--results", made, "--metrics", "profile-cc")
     assert outcome.status == 2
-    assert "By no metric shown, copy-twin has a better score on panel twin" in outcome.err
+    assert "By no metric shown, copy-twin is clearly better on panel twin" in outcome.err
 
 
 # --- metrics that are asked for -------------------------------------------------------------------
@@ -177,8 +187,8 @@ def test_a_costly_metric_that_is_asked_for_scores_what_was_done_before(genebench
     assert "nothing to do" in genebench(*command).err
     outcome = genebench(*command, "--metrics", "recall")
     assert outcome.status == 0, outcome.err
-    assert "recall (higher is better" in outcome.out
-    assert "MAE (" in outcome.out
+    assert "recall ↑" in outcome.out
+    assert "MAE ↓" in outcome.out
     assert all("recall" in record.scores for record in api.records(folder).records)
     assert "nothing to do" in genebench(*command, "--metrics", "recall").err
     assert "nothing to do" in genebench(*command).err

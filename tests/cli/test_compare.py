@@ -22,7 +22,7 @@ def results(tiny, tmp_path_factory):
 
 
 def test_the_difference_its_interval_and_its_test_are_printed(genebench, results):
-    done = genebench("compare", "lsr", "knn-ge", "--results", results)
+    done = genebench("compare", "lsr", "knn-ge", "--notes", "--results", results)
     assert done.status == 0
     for said in (
         "lsr is better",

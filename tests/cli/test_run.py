@@ -160,11 +160,27 @@ def test_mae_and_cc_tables_of_every_method_are_printed_for_both_protocols(run, c
     assert "sim · geo · data " in outcome.out
     assert "sim · gtex · data " in outcome.out
     for method in METHODS:
-        # MAE, CC and cost, under two protocols.
-        lines = [line for line in outcome.out.splitlines() if line.split()[:1] == [method]]
-        assert len(lines) == 6, method
-    assert outcome.out.count("MAE (lower is better") == 2
-    assert outcome.out.count("CC (higher is better") == 2
+        # One line under each of two protocols.
+        lines = [line for line in outcome.out.splitlines() if line.startswith(f"{method}  ")]
+        assert len(lines) == 2, method
+    assert outcome.out.count("MAE ↓") == outcome.out.count("CC ↑") == 2
+    assert outcome.out.count("Its fit took") == 2
+
+
+def test_costs_and_notes_are_printed_on_request(run, copied):
+    assert "peak memory MB" not in run().out
+    outcome = run("--cost", "--notes")
+    assert outcome.out.count("peak memory MB") == 2
+    assert "step-down" in outcome.out
+    assert "--notes" not in outcome.out
+
+
+def test_a_run_can_print_json(run, copied):
+    rows = json.loads(run("--json").out)
+    assert {(row["protocol"], row["metric"]) for row in rows} == {
+        (protocol, metric) for protocol in ("geo", "gtex") for metric in ("mae", "cc")
+    }
+    assert {row["rank"] for row in rows if row["control"]} == {None}
 
 
 def test_least_squares_beats_the_controls_and_copied_twins_are_perfect_on_rnaseq(
@@ -203,7 +219,12 @@ def test_the_same_command_again_does_no_work_says_so_and_touches_no_file(run, co
     before = snapshot(copied)
     outcome = run()
     assert outcome.status == 0
-    assert outcome.err == f"nothing to do: all 12 results are in {copied}\n"
+    first, *where = outcome.err.splitlines()
+    assert first == f"nothing to do: all 12 results are in {copied}"
+    assert [line.split(": ")[1].split()[:2] for line in where] == [
+        ["genebench", "report"],
+        ["genebench", "compare"],
+    ]
     assert snapshot(copied) == before
 
 
@@ -277,7 +298,7 @@ def test_a_dry_run_of_a_dataset_not_yet_built_does_not_build_it(genebench, tmp_p
 
 def test_a_set_parameter_takes_effect_and_has_its_own_row(run, genebench, tmp_path):
     run("--methods", "knn", "--protocol", "geo")
-    outcome = run("--methods", "knn", "--protocol", "geo", "--set", "knn.k_max=1")
+    outcome = run("--methods", "knn", "--protocol", "geo", "--set", "knn.k_max=1", "--notes")
     assert "knn: chosen k = 1" in outcome.out
     report = genebench("report", "--results", tmp_path / "results").out
     labels = [line.split("  ")[0].strip() for line in report.splitlines()]
@@ -290,7 +311,7 @@ def test_setting_a_parameter_to_its_value_in_effect_is_the_same_job(run, copied)
 
 
 def test_seeds_multiply_stochastic_methods_only(run, moody, tmp_path):
-    outcome = run("--methods", "dice", "--protocol", "geo", "--seeds", "3")
+    outcome = run("--methods", "dice", "--protocol", "geo", "--seeds", "3", "--notes")
     assert "[5/5] dice seed 2 on sim (geo): done" in outcome.err
     assert "dice: mean of 3 seeds" in outcome.out
     records = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("*.json")]
@@ -308,7 +329,7 @@ def test_a_failed_job_is_shown_as_failed_and_the_rest_is_done(run, moody, monkey
     outcome = run("--methods", "moody,lsr")
     assert outcome.status == 1
     row = next(line for line in outcome.out.splitlines() if line.split()[:1] == ["moody"])
-    assert row.split() == ["moody", "failed", "failed", "failed"]
+    assert row.split() == ["moody", "–", "–", "failed", "failed", "–"]
     assert "moody failed: ValueError: no luck" in outcome.out
     assert "moody on sim (geo, gtex): failed: ValueError: no luck" in outcome.err
     assert "Traceback" not in outcome.out + outcome.err

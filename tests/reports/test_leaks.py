@@ -68,7 +68,7 @@ def test_every_method_has_a_row_under_each_variant(results, genebench):
     )
     for title in titles:
         assert title in shown
-    assert shown.count("\n lsr ") == 8
+    assert shown.count("\nlsr ") == 8
 
 
 def test_without_a_pair_to_compare_it_says_what_to_run(results, genebench):

@@ -105,7 +105,7 @@ def test_seeds_are_averaged_with_an_interval_and_failures_are_shown(at):
     (section,) = report(*records).sections()
     assert cells(section.tables[0]) == [("net", "0.3300", "failed", "0.2000")]
     assert "net failed at 40: ValueError: no luck" in section.notes
-    assert any(note.startswith("net: mean of") for note in section.notes)
+    assert any(note.startswith("net: mean of") for note in section.details)
     row = report(*records, metrics=("mae",)).values().set_index("train_profiles").loc[20]
     low, high = stats.t.interval(0.95, 2, loc=0.33, scale=stats.sem(maes))
     assert (row["seed_low"], row["seed_high"]) == pytest.approx((low, high))

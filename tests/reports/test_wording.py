@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genebench.reports.wording import seal_notes
+from genebench.reports.wording import could_have_cheated_notes, seal_levels
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from genebench.reports.wording import seal_notes
     ids=" ".join,
 )
 def test_every_report_says_that_methods_were_not_sealed(genebench, lsr_and_knn, words):
-    outcome = genebench(*words, "--results", lsr_and_knn)
+    outcome = genebench(*words, "--notes", "--results", lsr_and_knn)
     assert outcome.status == 0, outcome.err
     shown = " ".join(outcome.out.split())
     assert "sealed: no (in the process that holds the test data)" in shown
@@ -31,7 +31,9 @@ def test_the_note_names_rows_whose_code_is_of_others_and_whose_seal_is_not_landl
     def row(label, level):
         return label, [made_up(label, {}, seal={"level": level})]
 
-    first, second = seal_notes([row("a", "landlock"), row("b", "view"), row("c", "no")])
+    rows = [row("a", "landlock"), row("b", "view"), row("c", "no")]
+    [first] = seal_levels(rows)
+    [second] = could_have_cheated_notes(rows)
     assert first.index("landlock (") < first.index("view (") < first.index("no (")
     assert second.startswith("COULD HAVE CHEATED: b, c. ")
-    assert list(seal_notes([row("a", "landlock")])) == []
+    assert [*seal_levels(rows[:1]), *could_have_cheated_notes(rows[:1])] == []

@@ -37,9 +37,10 @@ def _markdown_section(section: Section) -> str:
     parts = [
         f"## {_markdown_text(section.title)}",
         *(_markdown_table(table) for table in section.tables),
-        "\n".join(f"- {_markdown_text(note)}" for note in section.notes),
+        _markdown_text(" ".join(section.verdict)),
+        "\n".join(f"- {_markdown_text(note)}" for note in section.notes + section.details),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _markdown_table(table: Table) -> str:
@@ -58,10 +59,14 @@ def _latex_table(section: Section, table: Table, *, last: bool) -> str:
         " & ".join(map(_latex_text, table.columns)) + r" \\", r"\midrule",
         *(" & ".join(row) + r" \\" for row in cells),
         r"\bottomrule", r"\end{tabular}",
-        *(rf"\par\footnotesize {_latex_text(note)}" for note in section.notes if last),
+        *(rf"\par\footnotesize {_latex_text(note)}" for note in _remarks(section) if last),
         r"\end{table}", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _remarks(section: Section) -> tuple[str, ...]:
+    return *section.verdict, *section.notes, *section.details
 
 
 def _cells(table: Table, escape: Callable[[str], str], bold: str) -> list[list[str]]:

@@ -2,53 +2,62 @@
 
 from __future__ import annotations
 
-from io import StringIO
-
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from genebench._util.grids import console, grids
 from genebench._util.text import printable
+from genebench.errors import counted
 from genebench.reports.figures.colours import ink, paint
 from genebench.reports.report import Report, Row, Section, Table
 
 
 def render(report: Report) -> str:
     """Return all tables, as wide as the terminal, and styled if it shows colours."""
-    out = StringIO()
-    console = Console(
-        file=out, width=report.width, force_terminal=report.colour, highlight=False, emoji=False,
-        color_system="auto" if report.colour else None,
-    )  # fmt: skip
+    printer, out = console(report.width, colour=report.colour)
     for section in report.sections():
-        _print(section, console, colour=report.colour)
-    return out.getvalue()
+        _print(section, printer, report)
+    # Rich fills lines with spaces.
+    return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
 
 
-def _print(section: Section, console: Console, *, colour: bool) -> None:
-    console.rule(Text(printable(section.title), style="bold"), align="left")
+def _print(section: Section, printer: Console, report: Report) -> None:
+    printer.rule(Text(printable(section.title), style="bold"), align="left")
     for table in section.tables:
-        console.print(_grid(table, colour=colour))
+        printer.print(Text(printable(table.title), style="bold"))
+        for grid in _grids(table, report):
+            printer.print(grid)
+            printer.print()
+    for sentence in section.verdict:
+        printer.print(Text(printable(sentence)))
     for note in section.notes:
-        # A grid of two columns keeps the wrapped lines of a note to the right of its bullet.
-        bulleted = RichTable.grid(padding=(0, 1))
-        bulleted.add_row("·", Text(printable(note), style="dim"))
-        console.print(bulleted)
-    console.print()
+        printer.print(_bulleted(note))
+    for note in section.details if report.with_notes else ():
+        printer.print(_bulleted(note, style="dim"))
+    if section.details and not report.with_notes:
+        number = counted(len(section.details), "further note")
+        printer.print(_bulleted(f"{number}: --notes", style="dim"))
+    printer.print()
 
 
-def _grid(table: Table, *, colour: bool) -> RichTable:
-    grid = RichTable(
-        box=SIMPLE_HEAD, pad_edge=False,
-        title=Text(printable(table.title), style="bold"), title_justify="left",
-    )  # fmt: skip
-    for index, column in enumerate(table.columns):
-        grid.add_column(Text(printable(column)), justify="left" if index == 0 else "right")
-    for row in table.rows:
-        cells = [_cell(row, column, text, colour=colour) for column, text in enumerate(row.cells)]
-        grid.add_row(*cells)
-    return grid
+def _bulleted(note: str, style: str = "") -> RichTable:
+    """Return a note whose wrapped lines stay to the right of its bullet."""
+    bulleted = RichTable.grid(padding=(0, 1))
+    bulleted.add_row("·", Text(printable(note), style=style))
+    return bulleted
+
+
+def _grids(table: Table, report: Report) -> list[RichTable]:
+    columns = [Text(printable(column)) for column in table.columns]
+    rows = [
+        [
+            _cell(row, column, text, colour=report.colour)
+            for column, text in enumerate(row.cells)
+        ]
+        for row in table.rows
+    ]  # fmt: skip
+    return list(grids(columns, rows, report.width))
 
 
 def _cell(row: Row, column: int, text: str, *, colour: bool) -> Text:
