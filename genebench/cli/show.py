@@ -49,6 +49,7 @@ def show(
         output.as_json(
             {
                 "name": spec.name,
+                "kind": "method",
                 "title": spec.title,
                 "summary": spec.summary,
                 "reference": spec.reference,
@@ -172,7 +173,7 @@ def _show_protocol(name: str, *, json: bool) -> None:
                 "name": spec.name,
                 "kind": "protocol",
                 "summary": spec.summary,
-                "version": spec.version,
+                "protocol_version": spec.version,
                 "variant_of": spec.variant_of,
                 "parts": dict(parts),
                 **(_distribution(plugin) if plugin else {}),
@@ -250,6 +251,7 @@ def _show_engine(name: str, *, json: bool) -> None:
         output.as_json(
             {
                 "name": spec.name,
+                "kind": "engine",
                 "title": spec.title,
                 "distribution": origin.distribution,
                 "version": origin.version,
