@@ -361,6 +361,8 @@ def plan_suite(
                 f"suite {suite.title}: members are set in a run of {', '.join(methods)}, which is "
                 "not made of others. Remove them, or give the ensemble a run of its own."
             )
+        # Only a kept model can be explained.
+        models: frozenset[Kept] = frozenset({"model"} if run.explain else ())
         request = Request(
             methods=methods,
             protocols=names,
@@ -369,11 +371,13 @@ def plan_suite(
             overrides={**own, **texts(run.members)},
             grid=dict.fromkeys(methods, texts(parameters.grid)) if parameters.grid else {},
             of_members=of_members,
-            keep=frozenset(keep),
+            keep=frozenset({*keep, *models}),
             metrics=_names(metrics),
             sealed=sealed,
         )
-        return _planned(request, name, preset or suite.preset, store, progress)
+        planned = _planned(request, name, preset or suite.preset, store, progress)
+        jobs = tuple(replace(job, keep=job.keep | models) for job in planned.jobs)
+        return replace(planned, jobs=jobs)
 
     # A member may be in any run, so members are looked up at the end.
     return with_members(merge_plans(map(plan, suite.runs)), store, sealed)
@@ -440,6 +444,21 @@ def explain(
     explanation = explanation_of(subject, chosen, sets, source=str(gmt), progress=progress)
     if subject.record:
         explanation.save(ResultsStore(Path(results)).paths.explanation(subject.record.key))
+    return explanation
+
+
+def explained(record: Record, results: Path | str = DEFAULT_RESULTS) -> Explanation:
+    """Return the explanation that is kept beside a record. If there is none, make it.
+
+    Raises:
+        UserError: the model was not kept, or cannot be explained.
+    """
+    store = ResultsStore(Path(results))
+    folder = store.paths.explanation(record.key)
+    if folder.is_dir():
+        return Explanation.read(folder)
+    explanation = explanation_of(open_subject(None, record, store), ExplainSettings())
+    explanation.save(folder)
     return explanation
 
 
@@ -790,6 +809,7 @@ __all__ = [
     "device_choice",
     "execute_plan",
     "explain",
+    "explained",
     "explanation_of",
     "is_built",
     "load",

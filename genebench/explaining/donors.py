@@ -41,7 +41,9 @@ def explain_profile(subject: Subject, profile: str) -> pd.DataFrame:
     table: pd.DataFrame = donors(
         subject.test.landmark_rows(np.array(found)), subject.train.profiles
     )
-    columns = [name for name in table if name not in ("profile", "donor", "id")]
+    # Splits say nothing about a training profile.
+    dropped = {"profile", "donor", "id", "split", "group_split"}
+    columns = [name for name in table if name not in dropped]
     return table[["id", *columns]].sort_values(
         "weight", key=lambda weight: -weight.abs(), kind="stable", ignore_index=True
     )

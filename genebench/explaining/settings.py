@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from genebench.errors import UserError, unknown
+from genebench.explaining.relevance import RULES
 
 ProfilesBy = Literal["expression", "landmarks", "relevance"]
 TargetsBy = Literal["expression", "predictions"]
@@ -54,6 +55,8 @@ class Settings:
         Raises:
             UserError: a value is out of range, or not one of its choices.
         """
+        if self.rule not in RULES:
+            raise unknown("rule of relevance", self.rule, RULES)
         for name in ("profiles_by", "targets_by"):
             allowed = get_args({"profiles_by": ProfilesBy, "targets_by": TargetsBy}[name])
             if getattr(self, name) not in allowed:

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from genebench._util.files import atomic_write, user_errors
 from genebench.errors import counted
-from genebench.explaining.explanation import PANELS, Explanation
+from genebench.explaining.explanation import PANELS, Explanation, as_csv
 from genebench.reports.figures.drawing import file_name, shown, write_figures
 
 if TYPE_CHECKING:
@@ -68,6 +69,23 @@ def draw(explanation: Explanation, folder: Path) -> list[Path]:
         UserError: matplotlib is not installed, or the folder cannot be written to.
     """
     return write_figures(figures(explanation), folder)
+
+
+def draw_with_tables(name: str, explanation: Explanation, folder: Path) -> list[Path]:
+    """Write the figures of an explanation under a name, and every table behind them as CSV.
+
+    Raises:
+        UserError: matplotlib is not installed, or the folder cannot be written to.
+    """
+    named = ((f"{name}-{panel}", figure) for panel, figure in figures(explanation))
+    written = write_figures(named, folder)
+    with user_errors(folder, "Choose another folder with --out."):
+        for table_name, table in explanation.tables().items():
+            path = folder / f"{name}-{table_name}.csv"
+            with atomic_write(path) as stream:
+                stream.write(as_csv(table))
+            written.append(path)
+    return written
 
 
 def draw_if_possible(explanation: Explanation, folder: Path) -> list[Path]:
