@@ -10,8 +10,8 @@ on gradients as ever, and an activation g has, in place of its derivative, the q
 concatenations and sums of layers need no rule, and neither does batch normalisation, which is
 linear once it is trained.
 
-With these quotients fixed, the network is an affine function of its landmarks. Its slopes give the
-relevance, and its value at 0 is the part that biases carry.
+The relevance of a bias is its value times its slope in the same way. The sum of all biases is the
+rest that no landmark carries.
 """
 
 from __future__ import annotations
@@ -60,6 +60,16 @@ LINEAR: Mapping[Function, Callable[..., tuple[Tensor, Tensor, Tensor | None]]] =
     torch.Tensor.__matmul__: lambda x, weight: (x, weight.T, None),
 }
 """Function → its inputs, weights (outputs × inputs) and bias. LRP-γ replaces them."""
+AFFINE: frozenset[Function] = frozenset(
+    {functional.batch_norm, torch.addcmul, torch.Tensor.addcmul}
+    | {
+        getattr(owner, name)
+        for owner in (torch, torch.Tensor)
+        for name in ("add", "sub", "rsub", "__add__", "__radd__", "__sub__", "__rsub__")
+        if hasattr(owner, name)
+    }
+)
+"""Other functions that may add constants, which are then part of the rest."""
 
 
 def network_relevance(
@@ -111,21 +121,24 @@ def _propagated(
     total: Callable[[Tensor], Tensor], x: Tensor, gamma: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return slopes, rest and output under LRP-γ, which is LRP-ε for γ = 0."""
-    recording = _Recording(gamma)
-    with torch.no_grad(), recording:
+    x = x.detach().requires_grad_()
+    rest = x.new_zeros(len(x))
+    with torch.enable_grad(), _Propagation(gamma, rest):
         output = total(x)
-    with _Replay(recording.steps, gamma):
-        rest, slopes = _gradient(total, torch.zeros_like(x))
-    return slopes, rest, output
+    return torch.autograd.grad(output.sum(), x)[0], rest, output.detach()
 
 
-class _Recording(TorchFunctionMode):
-    """A pass that computes what the network does, and keeps an affine function of each step."""
+class _Propagation(TorchFunctionMode):
+    """A forward pass whose gradients are the slopes of layer-wise relevance propagation.
 
-    def __init__(self, gamma: float) -> None:
+    Args:
+        gamma: γ.
+        rest: one number for each profile. The backward pass adds the relevance of biases.
+    """
+
+    def __init__(self, gamma: float, rest: Tensor) -> None:
         super().__init__()
-        self._gamma = gamma
-        self.steps: list[Affine] = []
+        self._gamma, self._rest = gamma, rest
 
     def __torch_function__(
         self,
@@ -136,62 +149,67 @@ class _Recording(TorchFunctionMode):
     ) -> Any:
         named = kwargs or {}
         if func in ACTIVATIONS:
-            z = args[0]
-            # Copies, because some activations write to their argument.
-            active = func(z.clone(), *args[1:], **named)
-            at_zero = func(torch.zeros_like(z[:1]), *args[1:], **named)
-            slope = (active - at_zero) / (z + EPSILON * torch.where(z < 0, -1.0, 1.0))
-            self.steps.append(lambda new: torch.addcmul(at_zero, slope, new))
-            return active
-        if self._gamma and func in LINEAR:
-            z = func(*args, **named)
-            self.steps.append(_favouring(z, *LINEAR[func](*args, **named), self._gamma))
-            return z
-        return func(*args, **named)
+            result, constant = _activated(args[0], lambda z: func(z, *args[1:], **named))
+        elif func in LINEAR:
+            x, weight, constant = LINEAR[func](*args, **named)
+            result = func(*args, **named)
+            if self._gamma:
+                result, constant = _favouring(result, x, weight, constant, self._gamma)
+        elif func in AFFINE:
+            zeros = (_zeros(each) if _follows(each) else each for each in args)
+            constant = func(*zeros, **named).detach()
+            result = func(*args, **named)
+        else:
+            return func(*args, **named)
+        if constant is not None and _follows(result):
+            result.register_hook(lambda slopes: self._add(slopes, constant))
+        return result
+
+    def _add(self, slopes: Tensor, constant: Tensor) -> None:
+        """Add the relevance of constants, for the slopes of what they were added to."""
+        parts = slopes * constant
+        # The last axis is one of units. Networks side by side have axes before the profiles.
+        others = [axis for axis in range(parts.ndim) if axis != max(parts.ndim - 2, 0)]
+        self._rest += parts.sum(others) if others else parts
 
 
-class _Replay(TorchFunctionMode):
-    """A pass under the affine functions of a recording, in their order."""
-
-    def __init__(self, steps: Sequence[Affine], gamma: float) -> None:
-        super().__init__()
-        self._steps, self._gamma = iter(steps), gamma
-
-    def __torch_function__(
-        self,
-        func: Function,
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        named = kwargs or {}
-        if func in ACTIVATIONS:
-            return next(self._steps)(args[0])
-        if self._gamma and func in LINEAR:
-            return next(self._steps)(LINEAR[func](*args, **named)[0])
-        return func(*args, **named)
+def _follows(value: object) -> bool:
+    """Return whether a value depends on landmarks."""
+    return isinstance(value, Tensor) and value.requires_grad
 
 
-def _favouring(z: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, gamma: float) -> Affine:
-    """Return the linear layer in which parts with the sign of their sum z count 1 + γ times.
+def _zeros(value: Tensor) -> Tensor:
+    return torch.zeros_like(value[:1])
 
-    The result is scaled so that it is z at x. Landmarks and leaky units have both signs, so the
-    parts are chosen by the sign of ``w x``, not of w.
+
+def _activated(z: Tensor, activate: Affine) -> tuple[Tensor, Tensor]:
+    """Return the activation of z, with the quotient as its derivative, and its value at 0."""
+    with torch.no_grad():
+        # A copy, because some activations write to their argument.
+        active, at_zero = activate(z.clone()), activate(_zeros(z))
+        slope = (active - at_zero) / (z + EPSILON * torch.where(z < 0, -1.0, 1.0))
+        remainder = torch.addcmul(active, slope, z, value=-1)
+    return torch.addcmul(remainder, slope, z), at_zero
+
+
+def _favouring(
+    z: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, gamma: float
+) -> tuple[Tensor, Tensor]:
+    """Return z of a linear layer in which parts with its sign count 1 + γ times, and its bias.
+
+    The result is scaled, so that it is z. Landmarks and leaky units have both signs, so parts are
+    chosen by the sign of ``w x``, not of w.
     """
     plus, minus = weight.clamp(min=0), weight.clamp(max=0)
-    is_positive, sum_is_positive = x > 0, z > 0
+    positive, negative, is_positive = x * (x > 0), x * (x <= 0), z > 0
+    with_plus = functional.linear(positive, plus) + functional.linear(negative, minus)
+    with_minus = functional.linear(positive, minus) + functional.linear(negative, plus)
     bias = weight.new_zeros(()) if bias is None else bias
-    favoured_bias = torch.where(sum_is_positive, bias.clamp(min=0), bias.clamp(max=0))
-
-    def parts(new: Tensor) -> Tensor:
-        positive = new * is_positive
-        negative = new - positive
-        with_plus = functional.linear(positive, plus) + functional.linear(negative, minus)
-        with_minus = functional.linear(positive, minus) + functional.linear(negative, plus)
-        favoured = torch.where(sum_is_positive, with_plus, with_minus) + favoured_bias
-        return with_plus + with_minus + bias + gamma * favoured
-
-    # The divisor has the sign of z and is larger, so it is 0 only where z is.
-    divisor = parts(x)
-    scale = torch.where(divisor == 0, 1.0, z / divisor)
-    return lambda new: scale * parts(new)
+    constant = bias + gamma * torch.where(is_positive, bias.clamp(min=0), bias.clamp(max=0))
+    parts = with_plus + with_minus + gamma * torch.where(is_positive, with_plus, with_minus)
+    with torch.no_grad():
+        # The divisor has the sign of z and is larger, so it is 0 only where z is.
+        divisor = parts + constant
+        scale = torch.where(divisor == 0, 1.0, z / divisor)
+        constant *= scale
+    return torch.addcmul(constant, scale, parts), constant
