@@ -1,0 +1,1 @@
+"""Relevance of landmarks for predictions, and how far it can be trusted."""
