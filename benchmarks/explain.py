@@ -22,7 +22,7 @@ from torch import nn
 
 import genebench_ggan
 from genebench._util.threads import cpu_count
-from genebench.explain.relevance import by_profile, by_target_group
+from genebench.explaining.relevance import by_profile, by_target_group
 from genebench.methods.propagation import network_relevance
 from genebench_ggan.method import Generator
 from genebench_ggan.network import dense_layers, layer_shapes

@@ -62,7 +62,7 @@ ROOMS = """
     runs                             from a request to executed jobs
     engines                          where jobs are executed
     analysis                         statistics of results
-    explain                          relevance of landmarks, and how far it can be trusted
+    explaining                       relevance of landmarks, and how far it can be trusted
     reports                          tables and figures of results
     leaderboard                      the static site
     api                              the Python interface
@@ -86,7 +86,7 @@ NO_TORCH = (
     "runs.suite",
     "results",
     "analysis",
-    "explain",
+    "explaining",
     "reports",
     "leaderboard",
     "cli",

@@ -138,8 +138,10 @@ def over_representation(
                     "genes": " ".join(found),
                 }
             )  # fmt: skip
-    table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in ("p", "q")])
+    if not rows:
+        return pd.DataFrame(columns=list(COLUMNS))
+    table = pd.DataFrame(rows)
     p = hypergeom.sf(table["found"] - 1, table["background"], table["size"], table["drawn"])
     table["p"] = np.clip(np.asarray(p, float), 0.0, 1.0)
-    table["q"] = false_discovery_control(table["p"]) if len(table) else table["p"]
+    table["q"] = false_discovery_control(table["p"])
     return table[list(COLUMNS)].sort_values("p", kind="stable", ignore_index=True)

@@ -82,7 +82,9 @@ def test_a_model_is_named_by_path_or_key(genebench, results, tmp_path):
     nowhere = genebench("explain", lonely, "--results", tmp_path / "none", *FEW)
     assert nowhere.status == 2
     assert "Name a folder with --out" in nowhere.err
-    done = genebench("explain", lonely, "--results", tmp_path / "none", *FEW, "--out", tmp_path / "o")
+    done = genebench(
+        "explain", lonely, "--results", tmp_path / "none", *FEW, "--out", tmp_path / "o"
+    )
     assert done.status == 0
     assert (tmp_path / "o" / ABOUT).exists()
 
@@ -167,7 +169,9 @@ def test_figures_are_drawn_with_text_that_stays_text(genebench, results, tmp_pat
     for folder in (tmp_path / "out", kept):
         assert {f"panel-{letter}.png" for letter in "abcd"} <= {p.name for p in folder.iterdir()}
     drawing = ET.parse(tmp_path / "out" / "panel-b.svg")
-    words = " ".join("".join(text.itertext()) for text in drawing.iter("{http://www.w3.org/2000/svg}text"))
+    words = " ".join(
+        "".join(text.itertext()) for text in drawing.iter("{http://www.w3.org/2000/svg}text")
+    )
     top = Explanation.read(kept).top
     assert set(top[top["kind"] == "profiles"]["symbol"]) <= set(words.split())
 

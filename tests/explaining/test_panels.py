@@ -74,7 +74,9 @@ def test_everything_that_it_depends_on_is_recorded(explanation):
     settings = explanation.about["settings"]
     assert settings["rule"] == "exact"
     assert settings["label"] == "tissue"
-    assert {"profile_clusters", "target_clusters", "profiles_by", "targets_by", "seed"} <= {*settings}
+    assert {"profile_clusters", "target_clusters", "profiles_by", "targets_by", "seed"} <= {
+        *settings
+    }
     assert {"genebench", "numpy"} <= {*explanation.about["versions"]}
     assert explanation.about["bias_share"] == pytest.approx(0)
 
@@ -177,5 +179,3 @@ def test_clusters_are_described_by_tissue_then_series():
     assert settings.label_column(["group", "series", "tissue"]) == "tissue"
     assert settings.label_column(["group", "series"]) == "series"
     assert settings.label_column(["age"]) == ""
-
-

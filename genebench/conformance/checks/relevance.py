@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from genebench.conformance.base import NotApplicable, Violation
 from genebench.conformance.check import check
 from genebench.conformance.subject import Subject
-from genebench.explain.relevance import PERMUTATION, RULES
+from genebench.explaining.relevance import PERMUTATION, RULES
 from genebench.method import Attribution, Model
 
 _MISSED = 1e-3

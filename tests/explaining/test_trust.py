@@ -9,9 +9,9 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, average_precision_score
 
 from genebench import UserError, api
-from genebench.explain.recovery import average_precision, recovery
-from genebench.explain.relevance import by_profile
-from genebench.explain.trust import (
+from genebench.explaining.recovery import average_precision, recovery
+from genebench.explaining.relevance import by_profile
+from genebench.explaining.trust import (
     Agreement,
     adjusted_rand,
     cluster_stability,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from genebench._util.progress import Progress, silent
 from genebench.errors import UserError
-from genebench.explain.permutation import permutation
+from genebench.explaining.permutation import permutation
 from genebench.method import Attribution, Model
 
 PERMUTATION = "permutation"

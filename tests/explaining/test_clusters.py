@@ -9,7 +9,7 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
 from genebench import UserError
-from genebench.explain.clusters import k_means
+from genebench.explaining.clusters import k_means
 
 
 def squares(values, labels):

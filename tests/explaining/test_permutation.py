@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from genebench import UserError
-from genebench.explain.permutation import MOST_GROUPS, REPEATS, correlated_groups
-from genebench.explain.relevance import by_profile, by_target_group
+from genebench.explaining.permutation import MOST_GROUPS, REPEATS, correlated_groups
+from genebench.explaining.relevance import by_profile, by_target_group
 from genebench.method import Model
 
 SLOPES = np.array([2.0, -1.0, 0.5, 0.0])
@@ -30,10 +30,10 @@ def profiles(n, p=4, seed=0):
 
 
 def test_the_mean_change_is_the_distance_from_the_mean_times_the_slope(monkeypatch):
-    monkeypatch.setattr("genebench.explain.permutation.REPEATS", 2000)
+    monkeypatch.setattr("genebench.explaining.permutation.REPEATS", 2000)
     x = profiles(12)
     x[:, 1:] -= x[:, [0]] * 0  # uncorrelated by chance only
-    monkeypatch.setattr("genebench.explain.permutation.CORRELATED", 0.999)
+    monkeypatch.setattr("genebench.explaining.permutation.CORRELATED", 0.999)
     found = by_profile(Sum(), x)
     # The other profiles' mean is n / (n − 1) as far away as the mean of all.
     expected = (x - x.mean(0)) * SLOPES * 12 / 11
@@ -45,7 +45,7 @@ def test_the_mean_change_is_the_distance_from_the_mean_times_the_slope(monkeypat
 def test_standard_errors_shrink_with_the_root_of_the_repeats(monkeypatch):
     means = []
     for repeats in (10, 1000):
-        monkeypatch.setattr("genebench.explain.permutation.REPEATS", repeats)
+        monkeypatch.setattr("genebench.explaining.permutation.REPEATS", repeats)
         means.append(by_profile(Sum(), profiles(40)).errors[:, 0].mean())
     np.testing.assert_allclose(means[0] / means[1], 10, rtol=0.2)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from genebench.errors import UserError
-from genebench.explain.clusters import k_means
+from genebench.explaining.clusters import k_means
 from genebench.method import Model
 from genebench.models.saved import Saved, restored
 from genebench.plugins.registry import registry

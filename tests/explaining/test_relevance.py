@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genebench import UserError
-from genebench.explain.relevance import by_profile, by_target_group
+from genebench.explaining.relevance import by_profile, by_target_group
 from genebench.method import Attribution, Model
 from genebench.relevance import LINEAR_RULES, linear_relevance
 

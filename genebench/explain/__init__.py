@@ -1,1 +1,0 @@
-"""Relevance of landmarks for predictions, and how far it can be trusted."""
