@@ -164,11 +164,12 @@ def explain(  # noqa: PLR0917  typer's options are the arguments
     elif profile:
         _print_donors(subject, profile, as_json=json_)
     else:
+        folders = _folders(subject, results, out)
         with bar(quiet=quiet) as progress:
             explanation = api.explanation_of(
                 subject, settings, request.sets, source=str(gmt), progress=progress
             )
-        folders = _save(explanation, subject, results, out)
+        _save(explanation, folders)
         _print_panels(explanation, subject, folders, as_json=json_, quiet=quiet)
 
 
@@ -230,31 +231,39 @@ def _execute(plan: Plan, settings: JobSettings, *, quiet: bool) -> None:
             pass
 
 
-def _save(
-    explanation: Explanation, subject: Subject, results: Path, out: Path | None
-) -> list[Path]:
-    """Write an explanation beside its record, and to the folder that is asked for.
+def _folders(subject: Subject, results: Path, out: Path | None) -> list[Path]:
+    """Return the folders of an explanation: the one that is asked for, and that of the record.
 
     Raises:
-        UserError: there is no place to write to.
+        UserError: there is none.
     """
-    from genebench.reports.figures.relevance import draw_if_possible
     from genebench.results.paths import ResultPaths
 
     folders = [out] if out else []
     if subject.record:
-        folders.append(ResultPaths(results).explanation(subject.record.key))
+        root = subject.path.parent if subject.path else results
+        folders.append(ResultPaths(root).explanation(subject.record.key))
     if not folders:
         raise UserError(
             f"{subject.path}: the model has no record in {results}, so there is no place for its "
             "explanation. Name a folder with --out."
         )
+    return folders
+
+
+def _save(explanation: Explanation, folders: list[Path]) -> None:
+    """Write an explanation with its figures to some folders.
+
+    Raises:
+        UserError: a folder holds something else, or cannot be written to.
+    """
+    from genebench.reports.figures.relevance import draw_if_possible
+
     first, *others = folders
     explanation.save(first, partial(draw_if_possible, explanation))
     for folder in others:
         # Drawing takes seconds, so figures are copied.
         explanation.save(folder, partial(_copy_figures, first))
-    return folders
 
 
 def _copy_figures(source: Path, folder: Path) -> None:

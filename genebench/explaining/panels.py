@@ -132,7 +132,7 @@ def explain(
     rule, seed = settings.rule, settings.seed
 
     overall = by_profile(model, landmarks, rule, seed=seed, progress=steps.part(1))
-    steps.done(1, "clustering profiles and targets")
+    steps.done(0, "clustering profiles and targets")
     by_genes = _target_coordinates(model, test, settings)
     targets = _Clusters.of(by_genes, settings.target_clusters, seed)
     of_profiles = _profile_coordinates(test, settings, overall)

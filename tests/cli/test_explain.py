@@ -60,7 +60,7 @@ def test_panels_are_printed_and_kept_beside_the_record(genebench, results):
     assert f"wrote {folder}" in done.out
     assert Explanation.read(folder).about["key"] == record_of(results).key
     # The folder of results is still one.
-    assert genebench("results", "verify", results).status == 0
+    assert genebench("results", "verify", "--results", results).status == 0
 
 
 def test_json_has_settings_checks_and_landmarks(genebench, results):
@@ -82,11 +82,10 @@ def test_a_model_is_named_by_path_or_key(genebench, results, tmp_path):
     nowhere = genebench("explain", lonely, "--results", tmp_path / "none", *FEW)
     assert nowhere.status == 2
     assert "Name a folder with --out" in nowhere.err
-    done = genebench(
-        "explain", lonely, "--results", tmp_path / "none", *FEW, "--out", tmp_path / "o"
-    )
+    out = tmp_path / "o"
+    done = genebench("explain", lonely, "--results", tmp_path / "none", *FEW, "--out", out)
     assert done.status == 0
-    assert (tmp_path / "o" / ABOUT).exists()
+    assert (out / ABOUT).exists()
 
 
 def test_a_method_without_a_kept_model_is_run_first(genebench, tmp_path):
@@ -169,9 +168,8 @@ def test_figures_are_drawn_with_text_that_stays_text(genebench, results, tmp_pat
     for folder in (tmp_path / "out", kept):
         assert {f"panel-{letter}.png" for letter in "abcd"} <= {p.name for p in folder.iterdir()}
     drawing = ET.parse(tmp_path / "out" / "panel-b.svg")
-    words = " ".join(
-        "".join(text.itertext()) for text in drawing.iter("{http://www.w3.org/2000/svg}text")
-    )
+    parts = drawing.iter("{http://www.w3.org/2000/svg}text")
+    words = " ".join("".join(text.itertext()) for text in parts)
     top = Explanation.read(kept).top
     assert set(top[top["kind"] == "profiles"]["symbol"]) <= set(words.split())
 
@@ -208,8 +206,8 @@ def test_mistakes_are_one_line_and_status_2(genebench, results, arguments, messa
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--gene", "TP53"), ("--profile", "nobody"), ("--profile-clusters", 41), ("--label", "organ"),
-        ("--gmt", "UNKNOWN"),
+        ("--gene", "TP53"), ("--profile", "nobody"), ("--profile-clusters", 41),
+        ("--label", "organ"), ("--gmt", "UNKNOWN"),
     ],
 )  # fmt: skip
 def test_what_can_only_fail_is_refused_before_a_method_is_run(

@@ -41,7 +41,9 @@ def test_over_representation_is_read_again(explanation, tmp_path):
     assert found.about["gene_sets"] == {"file": "sets.gmt", "sets": 1}
 
 
-@pytest.mark.parametrize(("kind", "table"), [("profiles", "profile_relevance"), ("targets", "target_relevance")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "table"), [("profiles", "profile_relevance"), ("targets", "target_relevance")]
+)
 def test_anndata_opens_landmarks_by_clusters_with_their_layers(explanation, tmp_path, kind, table):
     explanation.save(tmp_path / "kept")
     data = anndata.read_h5ad(tmp_path / "kept" / f"{kind}.h5ad")
@@ -107,7 +109,8 @@ def test_a_folder_without_an_explanation_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("file", "content"),
     [
-        (ABOUT, "{"), (ABOUT, '{"genebench-explanation": 99}'), ("panel-a.tsv", "ensembl\tsymbol\tx\na\tb\tc\n"),
+        (ABOUT, "{"), (ABOUT, '{"genebench-explanation": 99}'),
+        ("panel-a.tsv", "ensembl\tsymbol\tx\na\tb\tc\n"),
         ("trust.tsv", ""), ("panel-d.tsv", "group\t1\nx\t2\n"), ("twins.tsv", b"\xff\xfe"),
     ],
 )  # fmt: skip

@@ -116,7 +116,10 @@ def test_models_that_disagree_over_seeds_are_marked(planted):
     assert {"a", "b", "c", "d"} <= found.unstable.keys()
 
 
-@pytest.mark.parametrize("choice", [{"profiles_by": "landmarks"}, {"profiles_by": "relevance"}, {"targets_by": "predictions"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "choice",
+    [{"profiles_by": "landmarks"}, {"profiles_by": "relevance"}, {"targets_by": "predictions"}],
+)
 def test_other_values_can_be_clustered(planted, choice):
     found = explain(planted.model, planted.test, replace(SMALL, **choice))
     assert adjusted_rand_score(planted.kinds, found.profiles["cluster"]) == 1
