@@ -522,7 +522,7 @@ def subject_of(
         return replace(subject, record=store.read(subject.key) if exists else None)
     store = ResultsStore(results)
     store.check()
-    record = find_record(wanted, store, dataset)
+    record = find_record(wanted, store, dataset, preset)
     if record:
         check(*data_of(record.identity, record.key))
     if record is None or not (record.model == UNSAVED or store.model_path(record)):

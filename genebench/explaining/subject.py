@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from genebench._util.hashing import key_of
 from genebench._util.progress import Progress, silent
-from genebench.analysis.lookup import check_name, find
+from genebench.analysis.lookup import find
 from genebench.analysis.variants import variants_of
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset, DataStore
@@ -136,10 +136,12 @@ class Subject:
         }
 
 
-def find_record(wanted: Wanted, store: ResultsStore, dataset: str | None) -> Record | None:
+def find_record(
+    wanted: Wanted, store: ResultsStore, dataset: str | None = None, preset: str | None = None
+) -> Record | None:
     """Return the record that is wanted, or None if its method was not run yet.
 
-    Of several seeds, the first is taken.
+    Of several seeds, the first is taken. A key names a record whatever its dataset and preset.
 
     Raises:
         UserError: no record has that key, the name could mean several variants, or a record is
@@ -161,12 +163,12 @@ def find_record(wanted: Wanted, store: ResultsStore, dataset: str | None) -> Rec
         for record in RecordFilter(status="done", trials=False).apply(records)
         if record.identity.protocol == wanted.protocol
         and record.dataset == (dataset or record.dataset)
+        and record.preset == (preset or record.preset)
     ]
     name = wanted.method.partition(":")[0]
     if not any(record.identity.method == name for record in records):
         registry().methods.get(name)
         return None
-    check_name(wanted.method, records)
     # One table at a time: the same method may have been run on several data.
     data = {record.identity.data for record in records if record.identity.method == name}
     if len(data) > 1:
