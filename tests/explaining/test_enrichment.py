@@ -9,7 +9,11 @@ import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control, fisher_exact
 
+import genebench as package
 from genebench import UserError
+from genebench.datasets.sim.planted import planted
+from genebench.explaining.clusters import k_means
+from genebench.explaining.components import components
 from genebench.explaining.enrichment import known_sets, over_representation, read_gmt
 
 GENES = [f"G{number}" for number in range(200)]
@@ -113,3 +117,17 @@ def test_files_that_cannot_be_read_are_named(tmp_path, name):
     (tmp_path / "bad.gmt.gz").write_bytes(b"no gzip")
     with pytest.raises(UserError, match=f"{name}: cannot be read"):
         read_gmt(tmp_path / name)
+
+
+def test_planted_pathways_come_out_and_random_sets_do_not():
+    """Cluster targets of the simulation, whose genes follow pathways. It takes seconds to build."""
+    test = package.load("sim", "geo", preset="small").test
+    coordinates = components(lambda: test.column_blocks("targets"), 50, seed=0).genes
+    numbers = k_means(coordinates, 36, seed=0)
+    symbols = test.target_genes["symbol"]
+    lists = {int(number): symbols[numbers == number] for number in np.unique(numbers)}
+    sets = {name: frozenset(genes) for name, genes in planted("small").gene_sets.items()}
+    table = over_representation(lists, symbols, sets)
+    found = set(table[table["q"] <= 0.05]["set"])
+    assert sum(name.startswith("PATHWAY") for name in found) >= 12
+    assert not any(name.startswith("RANDOM") for name in found)
