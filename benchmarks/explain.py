@@ -3,7 +3,8 @@
 The weights are random: time depends on shapes alone. The default is the published network, 3 × 9000
 units between 943 landmarks and 9,520 targets, and the 2,921 profiles of GTEx. ``--groups`` adds
 groups of targets, with one pass for each. ``--peer`` compares a fully connected ReLU network with
-captum's ``LRP``, which computes the relevance of one output.
+captum's ``LRP``, which computes the relevance of one output. The rule ``predict`` stands for the
+prediction of all targets, to compare with.
 
 Usage: ``python benchmarks/explain.py [--units 9000] [--profiles 2921] [--groups 0] [--threads 2]``
 """
@@ -86,7 +87,7 @@ def main() -> None:
         ("groups", 0), ("threads", cpu_count()), ("block", 256),
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--rules", default="lrp-epsilon")
+    parser.add_argument("--rules", default="predict,lrp-epsilon")
     parser.add_argument("--peer", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -108,8 +109,10 @@ def main() -> None:
             model.predict(landmarks[start : start + block])
         return 0.0
 
-    report("predict", predicted)
     for rule in arguments.rules.split(","):
+        if rule == "predict":
+            report(rule, predicted)
+            continue
         report(f"by profile, {rule}", lambda rule=rule: profiles(rule))
     if arguments.groups:
         groups = np.arange(arguments.targets) % arguments.groups

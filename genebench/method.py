@@ -113,10 +113,10 @@ class Model(ABC):
         Args:
             landmarks: profiles × landmarks, standardised, in blocks of any size.
             weights: one for each target. The sum is ``predict(landmarks) @ weights``.
-            rule: one of :attr:`relevance_rules`.
+            rule: one of ``relevance_rules``.
 
         Raises:
-            NotImplementedError: the model has no relevance. Its :attr:`relevance_rules` are empty.
+            NotImplementedError: the model has no relevance. Its ``relevance_rules`` are empty.
         """
         raise NotImplementedError(f"{type(self).__name__} has no relevance")
 

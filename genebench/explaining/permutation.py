@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
 
 from genebench._util.progress import Progress
 from genebench.errors import UserError
@@ -127,6 +126,8 @@ def correlated_groups(landmarks: Floats) -> NDArray[np.intp]:
 
     Average linkage of 1 − |correlation| is cut at :data:`CORRELATED`, or at :data:`MOST_GROUPS`.
     """
+    from scipy.cluster.hierarchy import fcluster, linkage
+
     if landmarks.shape[1] == 1:
         return np.zeros(1, np.intp)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -13,13 +13,8 @@ from genebench._util.progress import Progress, silent
 from genebench.errors import UserError
 from genebench.explaining.permutation import permutation
 from genebench.method import Attribution, Model
+from genebench.methods.relevance import PERMUTATION, RULES
 
-PERMUTATION = "permutation"
-RULES = (
-    "auto", "lrp-epsilon", "lrp-gamma", "gradient-input", "integrated-gradients", "exact",
-    PERMUTATION,
-)  # fmt: skip
-"""All rules. A model has some of them. ``auto`` is its first, and every model has the last."""
 PROFILES_PER_BLOCK = 256
 """Profiles whose relevance is computed at a time."""
 CHECKED = 64
@@ -27,6 +22,8 @@ CHECKED = 64
 TOLERANCE = 1e-3
 """Difference of the sum that a model distributes from that of its predictions, at most. It is
 relative to the mean absolute prediction."""
+
+__all__ = ["RULES", "Relevance", "by_profile", "by_target_group", "rule_of"]
 
 Floats = NDArray[np.float64]
 

@@ -51,13 +51,19 @@ ACTIVATIONS: frozenset[Function] = frozenset(
     if hasattr(owner, name)
 )
 """Functions that are replaced by quotients. Any other keeps its gradient."""
+
+
+def _product(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    return x, weight.T if weight.ndim > 1 else weight, None
+
+
 LINEAR: Mapping[Function, Callable[..., tuple[Tensor, Tensor, Tensor | None]]] = {
     functional.linear: lambda x, weight, bias=None: (x, weight, bias),
     torch.addmm: lambda bias, x, weight: (x, weight.T, bias),
-    torch.matmul: lambda x, weight: (x, weight.T, None),
-    torch.mm: lambda x, weight: (x, weight.T, None),
-    torch.Tensor.matmul: lambda x, weight: (x, weight.T, None),
-    torch.Tensor.__matmul__: lambda x, weight: (x, weight.T, None),
+    torch.matmul: _product,
+    torch.mm: _product,
+    torch.Tensor.matmul: _product,
+    torch.Tensor.__matmul__: _product,
 }
 """Function → its inputs, weights (outputs × inputs) and bias. LRP-γ replaces them."""
 AFFINE: frozenset[Function] = frozenset(
@@ -153,7 +159,7 @@ class _Propagation(TorchFunctionMode):
         elif func in LINEAR:
             x, weight, constant = LINEAR[func](*args, **named)
             result = func(*args, **named)
-            if self._gamma:
+            if self._gamma and _follows(x) and not _follows(weight):
                 result, constant = _favouring(result, x, weight, constant, self._gamma)
         elif func in AFFINE:
             zeros = (_zeros(each) if _follows(each) else each for each in args)

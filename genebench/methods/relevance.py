@@ -15,6 +15,12 @@ NETWORK_RULES = (LRP_EPSILON, LRP_GAMMA, "gradient-input", "integrated-gradients
 """Rules of networks."""
 LINEAR_RULES = ("exact", LRP_EPSILON, "gradient-input", "integrated-gradients")
 """Rules of linear models. They all give the same: landmark times weight."""
+PERMUTATION = "permutation"
+RULES = (
+    "auto", "lrp-epsilon", "lrp-gamma", "gradient-input", "integrated-gradients", "exact",
+    PERMUTATION,
+)  # fmt: skip
+"""All rules. A model has some of them. ``auto`` is its first, and every model has the last."""
 STEPS = 32
 """Points of the quadrature of integrated gradients."""
 

@@ -9,6 +9,7 @@ from genebench import UserError
 from genebench.explaining.relevance import by_profile, by_target_group
 from genebench.method import Attribution, Model
 from genebench.relevance import LINEAR_RULES, linear_relevance
+from genebench.sealing.client import SealedModel
 
 LANDMARKS, TARGETS = 6, 8
 WEIGHTS = np.random.default_rng(1).standard_normal((LANDMARKS, TARGETS))
@@ -171,3 +172,19 @@ def test_what_a_rule_loses_is_the_conservation_error():
     missed = np.abs(x @ WEIGHTS.mean(1)) / 2
     expected = missed.max() / np.abs(found.outputs).mean()
     np.testing.assert_allclose(found.conservation, expected, rtol=1e-4)
+
+
+class FakeProcess:
+    """The process of a job that answers with the predictions of :class:`Linear`."""
+
+    def ask(self, request, content, arrays, *, limit):
+        assert request == "predict"
+        return {}, {"predicted": Linear().predict(arrays["landmarks"])}
+
+
+def test_a_model_in_a_sealed_process_is_permuted():
+    model = SealedModel(FakeProcess(), 0, TARGETS)
+    x = profiles()
+    found, expected = by_profile(model, x), by_profile(Opaque(), x)
+    assert found.rule == "permutation"
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-5)

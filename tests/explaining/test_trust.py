@@ -9,8 +9,9 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, average_precision_score
 
 from genebench import UserError, api
+from genebench.datasets.sim.planted import planted
 from genebench.explaining.recovery import average_precision, recovery
-from genebench.explaining.relevance import by_profile
+from genebench.explaining.relevance import by_profile, by_target_group
 from genebench.explaining.trust import (
     Agreement,
     adjusted_rand,
@@ -22,6 +23,7 @@ from genebench.explaining.trust import (
 )
 from genebench.models.saved import read_model, restored
 from genebench.plugins.registry import registry
+from genebench.protocols import GEO
 
 
 def vectors(n, count=40, seed=0):
@@ -119,6 +121,22 @@ def test_relevance_of_shuffled_weights_is_that_of_another_model(models):
     weights = np.eye(160)[0]
     found = [by_profile(each, x, weights=weights) for each in (model, shuffled(saved, 0))]
     assert rank_agreement([np.abs(each.values).mean(0) for each in found]).spearman < 0.5
+
+
+def test_a_planted_signal_is_found_and_shuffled_weights_do_not_find_it(models, tiny):
+    saved, truth = models["lsr-l2"], planted("tiny")
+    landmarks = tiny.profiles(GEO.test).landmarks
+    groups = truth.target_pathway
+    is_true = np.arange(groups.max() + 1)[:, None] == truth.landmark_pathway
+    model = restored(registry().methods.get("lsr-l2"), saved, "cpu")
+    found = recovery(by_target_group(model, landmarks, groups).effects, is_true)
+    control = recovery(by_target_group(shuffled(saved, 0), landmarks, groups).effects, is_true)
+    assert found > 0.35
+    assert control < 0.3
+    each = np.arange(len(groups))
+    found = recovery(by_target_group(model, landmarks, each).effects, truth.reports)
+    control = recovery(by_target_group(shuffled(saved, 0), landmarks, each).effects, truth.reports)
+    assert found > 1.5 * control > 1.5 * truth.reports.mean()
 
 
 def test_a_method_that_refuses_shuffled_weights_is_named(models):

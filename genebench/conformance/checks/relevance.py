@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from genebench.conformance.base import NotApplicable, Violation
 from genebench.conformance.check import check
 from genebench.conformance.subject import Subject
-from genebench.explaining.relevance import PERMUTATION, RULES
 from genebench.method import Attribution, Model
+from genebench.methods.relevance import PERMUTATION, RULES
 
 _MISSED = 1e-3
 """Part of the mean absolute sum that relevance and rest may miss."""
