@@ -306,7 +306,7 @@ def _conservation(overall: Relevance, grouped: Relevance) -> Iterator[dict[str, 
 def _stability(panels: str, things: str, clusters: _Clusters) -> dict[str, Any]:
     """Return the check that clusters stay together under other seeds of K-means."""
     value = clusters.stability
-    measure = f"adjusted Rand index of {things} over seeds"
+    measure = f"adjusted Rand index of {things}"
     return _line(panels, measure, value, ("at least", LEAST_RAND), unstable(rand=value))
 
 
@@ -315,10 +315,11 @@ def _line(
 ) -> dict[str, Any]:
     """Return a line of the table of trust. It is unsound if there are reasons."""
     side, number = limit
+    sign = "<" if side == "at least" else ">"
     return {
         "panels": panels, "measure": measure, "value": float(value), "side": side, "limit": number,
         "sound": not reasons,
-        "reason": f"{measure} {value:.2g}, not {side} {number:g}" if reasons else "",
+        "reason": f"{measure} {value:.2g} {sign} {number:g}" if reasons else "",
     }  # fmt: skip
 
 
