@@ -58,9 +58,7 @@ def against_captum(arguments: argparse.Namespace, landmarks: np.ndarray) -> None
 
     widths = [arguments.landmarks, *[arguments.units] * arguments.layers, 1]
     layers = [
-        part
-        for before, after in pairwise(widths)
-        for part in (nn.Linear(before, after), nn.ReLU())
+        part for before, after in pairwise(widths) for part in (nn.Linear(before, after), nn.ReLU())
     ]
     network = nn.Sequential(*layers[:-1]).requires_grad_(False)
     found = []

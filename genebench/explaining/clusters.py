@@ -36,13 +36,14 @@ def k_means(values: NDArray[np.floating[Any]], clusters: int, seed: int = 0) -> 
             "Lower the number of clusters, or give more profiles or genes."
         )
     random = np.random.default_rng(seed)
-    best, smallest = np.zeros(len(rows), np.intp), np.inf
+    best: NDArray[np.intp] = np.zeros(len(rows), np.intp)
+    smallest = np.inf
     for _ in range(RESTARTS):
         with warnings.catch_warnings():
             # An empty cluster is filled below.
             warnings.simplefilter("ignore", UserWarning)
-            centres, labels = kmeans2(rows, clusters, minit="++", rng=random)
-        labels = _filled(rows, centres, labels.astype(np.intp))
+            centres, nearest = kmeans2(rows, clusters, minit="++", rng=random)
+        labels = _filled(rows, centres, nearest.astype(np.intp))
         means = np.stack([rows[labels == cluster].mean(0) for cluster in range(clusters)])
         squares = float(np.square(rows - means[labels]).sum())
         if squares < smallest:

@@ -87,10 +87,8 @@ def by_profile(
             model, landmarks, weights[:, None], seed=seed, block=block, progress=progress
         )
         changes, errors = found.by_profile()
-        return Relevance(
-            changes, np.abs(changes) * _sign(landmarks, changes), found.outputs[:, 0], rule, errors,
-            None, None,
-        )  # fmt: skip
+        effects, outputs = _effects(landmarks, changes), found.outputs[:, 0]
+        return Relevance(changes, effects, outputs, rule, errors, None, None)
     _check_sum(model, landmarks, weights, rule)
     values = np.empty(landmarks.shape, np.float32)
     tally = _Tally()
@@ -100,7 +98,7 @@ def by_profile(
         progress(tally.profiles, len(landmarks), "computing relevance")
     return Relevance(
         values=values,
-        effects=np.abs(values) * _sign(landmarks, values),
+        effects=_effects(landmarks, values),
         outputs=np.concatenate(tally.outputs),
         rule=rule,
         errors=None,
@@ -271,5 +269,6 @@ def _mean(targets: int) -> Floats:
     return np.full(targets, 1 / targets)
 
 
-def _sign(landmarks: NDArray[np.float32], values: NDArray[np.floating[Any]]) -> NDArray[np.int8]:
-    return np.where(landmarks * values < 0, -1, 1).astype(np.int8)
+def _effects(landmarks: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
+    signs = np.where(landmarks * values < 0, -1, 1)
+    return (np.abs(values) * signs).astype(np.float32)

@@ -146,7 +146,8 @@ class TwinCopy(Constant):
         from genebench.methods.relevance import linear_relevance
 
         copied = weights[self.targets]
-        slopes = np.bincount(self.landmarks, copied, landmarks.shape[1])
+        slopes = np.zeros(landmarks.shape[1])
+        np.add.at(slopes, self.landmarks, copied)
         constant = self.values @ weights - self.values[self.targets] @ copied
         return linear_relevance(landmarks, slopes, float(constant))
 

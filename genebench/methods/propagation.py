@@ -17,6 +17,7 @@ rest that no landmark carries.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,14 +68,13 @@ LINEAR: Mapping[Function, Callable[..., tuple[Tensor, Tensor, Tensor | None]]] =
 }
 """Function → its inputs, weights (outputs × inputs) and bias. LRP-γ replaces them."""
 AFFINE: frozenset[Function] = frozenset(
-    {functional.batch_norm, torch.addcmul, torch.Tensor.addcmul}
-    | {
-        getattr(owner, name)
-        for owner in (torch, torch.Tensor)
-        for name in ("add", "sub", "rsub", "__add__", "__radd__", "__sub__", "__rsub__")
-        if hasattr(owner, name)
-    }
-)
+    getattr(owner, name)
+    for owner in (torch, torch.Tensor, functional)
+    for name in (
+        "add", "sub", "rsub", "__add__", "__radd__", "__sub__", "__rsub__", "addcmul", "batch_norm",
+    )
+    if hasattr(owner, name)
+)  # fmt: skip
 """Other functions that may add constants, which are then part of the rest."""
 
 
@@ -154,6 +154,7 @@ class _Propagation(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         named = kwargs or {}
+        constant: Tensor | None
         if func in ACTIVATIONS:
             result, constant = _activated(args[0], lambda z: func(z, *args[1:], **named))
         elif func in LINEAR:
@@ -168,10 +169,10 @@ class _Propagation(TorchFunctionMode):
         else:
             return func(*args, **named)
         if constant is not None and _follows(result):
-            result.register_hook(lambda slopes: self._add(slopes, constant))
+            result.register_hook(partial(self._add, constant))  # type: ignore[no-untyped-call]
         return result
 
-    def _add(self, slopes: Tensor, constant: Tensor) -> None:
+    def _add(self, constant: Tensor, slopes: Tensor) -> None:
         """Add the relevance of constants, for the slopes of what they were added to."""
         parts = slopes * constant
         # The last axis is one of units. Networks side by side have axes before the profiles.

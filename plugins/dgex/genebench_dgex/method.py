@@ -142,7 +142,7 @@ class Perceptrons(Model):
     ) -> Attribution:
         """Return the relevance of landmarks for a weighted sum of targets."""
         shares = torch.tensor(weights, dtype=torch.float32, device=self._device)
-        of_networks = shares.split([len(layers[-1][1]) for layers in self._networks])
+        of_networks = torch.split(shares, [len(layers[-1][1]) for layers in self._networks])
         # Each network with one output, the weighted sum of its targets.
         summed = [
             [*hidden, ((share @ weight)[None], (share @ bias)[None])]

@@ -64,7 +64,8 @@ class NearestLandmarks(Model):
         """
         neighbours = self.neighbours.cpu().numpy()
         k = neighbours.shape[1]
-        slopes = np.bincount(neighbours.ravel(), np.repeat(weights / k, k), landmarks.shape[1])
+        slopes = np.zeros(landmarks.shape[1])
+        np.add.at(slopes, neighbours, weights[:, None] / k)
         return linear_relevance(landmarks, slopes)
 
 
