@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -316,7 +317,7 @@ def _print_panels(
                 f"{row.side} {row.limit:g}",
                 "sound" if row.sound else "UNSTABLE",
             )
-            for row in explanation.trust.itertuples()
+            for row in _rows(explanation.trust)
         ],
     )
     if len(explanation.twins):
@@ -345,9 +346,14 @@ def _print_sets(table: pd.DataFrame) -> None:
                     row.list, str(int(row.cluster)), f"{int(row.found)} of {int(row.size)}",
                     f"{row.expected:.1f}", f"{int(row.background):,}", f"{row.q:.1e}", row.set,
                 )
-                for row in found.head(_SHOWN_SETS).itertuples()
+                for row in _rows(found.head(_SHOWN_SETS))
             ],
         )  # fmt: skip
+
+
+def _rows(table: pd.DataFrame) -> Iterator[Any]:
+    """Yield the rows of a table, with its columns as attributes."""
+    yield from table.itertuples()
 
 
 def _signed(symbol: str, sign: int) -> str:
@@ -413,7 +419,7 @@ def _print_found_gene(subject: Subject, found: GeneExplanation) -> None:
                 f"{row.share:.1%}",
                 "its own twin" if row.own_twin else "",
             )
-            for row in found.landmarks.head(_SHOWN_DRIVERS).itertuples()
+            for row in _rows(found.landmarks.head(_SHOWN_DRIVERS))
         ],
     )
     if not len(found.scores):
@@ -424,7 +430,7 @@ def _print_found_gene(subject: Subject, found: GeneExplanation) -> None:
         ("metric", "value", "median of all targets", "better than"),
         [
             (row.metric, f"{row.value:.4f}", f"{row.median:.4f}", f"{row.better:.0%} of targets")
-            for row in found.scores.itertuples()
+            for row in _rows(found.scores)
         ],
     )
 

@@ -253,7 +253,7 @@ def _read_tables(folder: Path) -> dict[str, Any]:
 def _matrix(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table of relevance: whole numbers as columns, floats as values."""
     table = table.drop(columns=["symbol", "unstable"], errors="ignore").astype(float)
-    table.columns = pd.Index([int(name) for name in table], name="cluster")
+    table.columns = pd.Index([int(str(name)) for name in table], name="cluster")
     return table
 
 

@@ -282,7 +282,7 @@ def _comparisons(  # noqa: PLR0917
         found = rank_agreement([own, *map(sizes, others)])
         count = counted(len(others) + 1, "seed")
         # One check for each number: unstable() looks at both.
-        for panels, name, limit in (
+        for panels, name, least in (
             ("a b c d", "spearman", LEAST_SPEARMAN),
             ("b", "overlap", LEAST_OVERLAP),
         ):
@@ -290,7 +290,7 @@ def _comparisons(  # noqa: PLR0917
             alone = Agreement(**{"spearman": 1.0, "overlap": 1.0, name: value})
             measure = {"spearman": "rank correlation", "overlap": "overlap of top landmarks"}[name]
             yield _line(
-                panels, f"{measure} over {count}", value, ("at least", limit),
+                panels, f"{measure} over {count}", value, ("at least", least),
                 unstable(agreement=alone),
             )  # fmt: skip
 

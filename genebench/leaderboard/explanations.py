@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from genebench.errors import UserError, some
 from genebench.explaining.explanation import PANELS, Explanation
@@ -104,10 +105,11 @@ def _shown(explanation: Explanation, folder: Path, key: str) -> Shown:
             files[path] = source
             reasons = "; ".join(explanation.unstable.get(letter, ()))
             pictures.append(Picture(letter, TITLES[letter], path, reasons))
+    rows: Iterable[Any] = explanation.trust.itertuples()
     checks = [
         Check(str(row.panels), str(row.measure), float(row.value), f"{row.side} {row.limit:g}",
               bool(row.sound))
-        for row in explanation.trust.itertuples()
+        for row in rows
     ]  # fmt: skip
     top = explanation.top[explanation.top["kind"] == "profiles"]
     clusters = [

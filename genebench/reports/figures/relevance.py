@@ -109,7 +109,8 @@ def figures(explanation: Explanation) -> Iterator[tuple[str, Figure]]:
     heights = [_height(panel) for panel in panels]
     head = 0.75
     whole = Figure(figsize=(_WIDTH_INCHES, sum(heights) + head))
-    top, *parts = whole.subfigures(len(panels) + 1, 1, height_ratios=[head, *heights], hspace=0)
+    all_parts: Any = whole.subfigures(len(panels) + 1, 1, height_ratios=[head, *heights], hspace=0)
+    top, *parts = all_parts
     _head(top, explanation, head)
     for part, panel in zip(parts, panels, strict=True):
         _draw(part, panel, explanation)
