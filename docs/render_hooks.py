@@ -37,7 +37,8 @@ SPECS = (
     specs.ReportSpec, specs.ReporterSpec,
 )  # fmt: skip
 OTHERS = (
-    method.Method, method.Model, method.Context, profiles.Profiles, pairs.Pairs,
+    method.Method, method.Model, method.Attribution, method.Context, profiles.Profiles,
+    pairs.Pairs,
     compendium.Compendium, compendium.Platform, base.Reader, flat.Flat, base.Piece, base.Rows,
     base.Content, jobs.Job, jobs.Evaluation, jobs.Settings, job.execute, job.fail,
     job.describe_job, job.notify, record.Record, record.Identity, record.Score, record.Failure,

@@ -12,7 +12,7 @@ from genebench.method import Context, Method, Model, NotApplicable
 if TYPE_CHECKING:
     from genebench import specs
     from genebench.analysis.comparisons import compare
-    from genebench.api import load, records, run
+    from genebench.api import explain, load, records, run
     from genebench.data.profiles import Profiles
     from genebench.methods.sklearn import sklearn_method
     from genebench.models.saved import open_model
@@ -27,6 +27,7 @@ __all__ = [
     "Record",
     "UserError",
     "compare",
+    "explain",
     "hookimpl",
     "load",
     "open_model",
@@ -41,6 +42,7 @@ _LAZY = {
     "Profiles": "genebench.data.profiles",
     "Record": "genebench.results.record",
     "compare": "genebench.analysis.comparisons",
+    "explain": "genebench.api",
     "load": "genebench.api",
     "open_model": "genebench.models.saved",
     "records": "genebench.api",

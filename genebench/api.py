@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -19,10 +19,18 @@ from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset
 from genebench.datasets.library import is_ready, open_dataset, suggested_preset
 from genebench.errors import UserError, describe, unknown
+from genebench.explaining import panels
+from genebench.explaining.enrichment import GeneSets, known_sets, read_gmt
+from genebench.explaining.explanation import Explanation
+from genebench.explaining.panels import enriched
+from genebench.explaining.settings import Settings as ExplainSettings
+from genebench.explaining.settings import settings_from
+from genebench.explaining.subject import Subject, Wanted, data_of, find_record, open_subject
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.results import DEFAULT_RESULTS
-from genebench.results.record import Kept, Record
+from genebench.results.paths import ResultPaths
+from genebench.results.record import UNSAVED, Kept, Record
 from genebench.results.store import ResultsStore
 from genebench.runs.config import (
     Amounts,
@@ -46,7 +54,14 @@ from genebench.runs.plan import (
 )
 from genebench.runs.resources import with_resources
 from genebench.runs.suite import Parameters, Run, Suite, texts
-from genebench.specs import ALL, PRESETS, DeviceChoice, EngineSpec, SealChoice
+from genebench.specs import (
+    ALL,
+    PRESETS,
+    DeviceChoice,
+    EngineSpec,
+    ProtocolSpec,
+    SealChoice,
+)
 
 log = logging.getLogger("genebench")
 
@@ -377,6 +392,8 @@ def plan_suite(
                 f"suite {suite.title}: members are set in a run of {', '.join(methods)}, which is "
                 "not made of others. Remove them, or give the ensemble a run of its own."
             )
+        # Only a kept model can be explained.
+        models: frozenset[Kept] = frozenset({"model"} if run.explain else ())
         request = Request(
             methods=methods,
             protocols=names,
@@ -386,11 +403,13 @@ def plan_suite(
             overrides={**own, **texts(run.members)},
             grid=dict.fromkeys(methods, texts(parameters.grid)) if parameters.grid else {},
             of_members=of_members,
-            keep=frozenset(keep),
+            keep=frozenset({*keep, *models}),
             metrics=_names(metrics),
             sealed=sealed,
         )
-        return _planned(request, name, preset or suite.preset, store, progress)
+        planned = _planned(request, name, preset or suite.preset, store, progress)
+        jobs = tuple(replace(job, keep=job.keep | models) for job in planned.jobs)
+        return replace(planned, jobs=jobs)
 
     # A member may be in any run, so members are looked up at the end.
     return with_members(merge_plans(map(plan, suite.runs)), store, sealed)
@@ -407,6 +426,219 @@ def _own_parameters(suite: Suite, preset: str) -> dict[str, dict[str, str]]:
         for name, found in runs.items()
         if len(found) == 1 and not found[0].grid
     }
+
+
+def explain(
+    model: Path | str,
+    protocol: str | None = None,
+    *,
+    dataset: str | None = None,
+    preset: str | None = None,
+    results: Path | str = DEFAULT_RESULTS,
+    gmt: Path | str | None = None,
+    device: DeviceChoice = "auto",
+    progress: Progress = silent,
+    **settings: Any,
+) -> Explanation:
+    """Explain a model: which landmarks its predictions rest on, and how far to trust that.
+
+    It is kept beside the record of the model, and replaces an earlier explanation there.
+
+    Args:
+        model: the path of a saved model, the start of a record's key, a method,
+            ``METHOD:PARAM=VALUE`` or ``METHOD@PROTOCOL``. A method without a kept model is run.
+        protocol: the protocol. Default: ``geo``.
+        dataset: a built-in or prepared dataset, for a method. Default: that of its results, or
+            ``sim``.
+        preset: ``tiny``, ``small`` or ``paper``, for a method that has to be run.
+        results: folder of the results.
+        gmt: a GMT file, whose gene sets are tested for over-representation.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: called after each pass.
+        settings: fields of :class:`genebench.explaining.settings.Settings`, such as
+            ``profile_clusters``.
+
+    Raises:
+        UserError: an unknown name or setting, too few profiles for the clusters, a GMT file without
+            a known gene, or a model that cannot be explained.
+    """
+    wanted = Wanted.of(str(model), protocol)
+    chosen = settings_from(settings)
+    sets = read_gmt(Path(gmt)) if gmt else None
+
+    def check(opened: Dataset, spec: ProtocolSpec) -> None:
+        check_explanation(opened, spec, chosen, sets, str(gmt))
+
+    subject = subject_of(
+        wanted, dataset=dataset, preset=preset, results=Path(results), device=device, check=check,
+        progress=progress,
+    )  # fmt: skip
+    explanation = explanation_of(subject, chosen, sets, source=str(gmt), progress=progress)
+    if subject.record:
+        explanation.save(ResultsStore(Path(results)).paths.explanation(subject.record.key))
+    return explanation
+
+
+def explained(record: Record, results: Path | str = DEFAULT_RESULTS) -> Explanation:
+    """Return the explanation that is kept beside a record. If there is none, make it.
+
+    Raises:
+        UserError: the model was not kept, or cannot be explained.
+    """
+    store = ResultsStore(Path(results))
+    folder = store.paths.explanation(record.key)
+    if folder.is_dir():
+        return Explanation.read(folder)
+    explanation = explanation_of(open_subject(None, record, store), ExplainSettings())
+    explanation.save(folder)
+    return explanation
+
+
+def check_explanation(
+    dataset: Dataset, protocol: ProtocolSpec, settings: ExplainSettings, sets: GeneSets | None,
+    source: str,
+) -> None:  # fmt: skip
+    """Refuse an explanation that can only fail, before a model is fitted or opened.
+
+    Args:
+        dataset: the dataset.
+        protocol: the protocol.
+        settings: the settings.
+        sets: gene sets, if any.
+        source: their file.
+
+    Raises:
+        UserError: too few profiles or genes, an unknown column, or no known gene in the sets.
+    """
+    test = dataset.profiles(protocol.test)
+    settings.check_sizes(
+        profiles=len(test), targets=len(test.target_genes), landmarks=len(test.landmark_genes)
+    )
+    settings.label_column([str(name) for name in test.profiles.columns])
+    if sets is not None:
+        known_sets(sets, test.landmark_genes, test.target_genes, source)
+
+
+def subject_of(
+    wanted: Wanted,
+    *,
+    dataset: str | None,
+    preset: str | None,
+    results: Path,
+    device: str = "auto",
+    check: Callable[[Dataset, ProtocolSpec], None],
+    execute: Callable[[Plan, Settings], None] | None = None,
+    progress: Progress = silent,
+) -> Subject:
+    """Return a model with its data. A method without a kept model is run first.
+
+    Args:
+        wanted: what the user names.
+        dataset: the dataset, for a method.
+        preset: the preset, for a method that has to be run.
+        results: folder of the results.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        check: refuses the dataset and the protocol before anything long runs.
+        execute: executes what is left of a plan.
+        progress: called while a dataset is built, or a model is fitted that cannot be saved.
+
+    Raises:
+        UserError: an unknown name, or a model that cannot be made or opened.
+    """
+    if wanted.path:
+        folder = wanted.path.parent
+        store = ResultsStore(folder if ResultPaths(folder).layout.is_file() else results)
+        subject = open_subject(wanted.path, None, store, device=device)
+        check(subject.dataset, subject.protocol)
+        exists = store.paths.layout.is_file()
+        return replace(subject, record=store.read(subject.key) if exists else None)
+    store = ResultsStore(results)
+    store.check()
+    record = find_record(wanted, store, dataset, preset)
+    if record:
+        check(*data_of(record.identity, record.key))
+    if record is None or not (record.model == UNSAVED or store.model_path(record)):
+        spec = registry().protocols.get(wanted.protocol)
+        name = dataset or (record.dataset if record else "sim")
+        if record is None:
+            check(open_dataset(name, registry().datasets, preset, progress), spec)
+        record = _run_for_model(
+            wanted, record, name, preset, Settings(results=results, device=device_choice(device),
+            keep=frozenset({"model"}), sealed=default_seal()), execute or _execute_all, progress,
+        )  # fmt: skip
+    return open_subject(None, record, store, device=device, progress=progress)
+
+
+def _run_for_model(  # noqa: PLR0917
+    wanted: Wanted,
+    record: Record | None,
+    dataset: str,
+    preset: str | None,
+    settings: Settings,
+    execute: Callable[[Plan, Settings], None],
+    progress: Progress,
+) -> Record:
+    """Run a method and keep its model. Return its record.
+
+    Raises:
+        UserError: it fails.
+    """
+    method, _, assigned = wanted.method.partition(":")
+    values = dict(part.split("=", 1) for part in assigned.split(",") if "=" in part)
+    protocol, seed = wanted.protocol, 0
+    if record:
+        method, values = record.identity.method, texts(record.identity.params)
+        protocol, seed = record.identity.protocol, record.identity.seed
+        preset = record.preset if record.preset in PRESETS else preset
+    plan = plan_run(
+        method, protocol, dataset, preset=preset, seeds=seed + 1,
+        overrides={method: values} if values else {}, results=settings.results,
+        keep=settings.keep, sealed=settings.sealed, progress=progress,
+    )  # fmt: skip
+    # Controls have no part in an explanation.
+    jobs = tuple(job for job in plan.jobs if job.method.name == method and job.seed == seed)
+    plan = replace(plan, jobs=jobs)
+    execute(plan, settings)
+    [made] = planned_records(plan, settings.results)
+    if made.failure:
+        raise UserError(
+            f"{method} failed: {made.failure.kind}: {made.failure.message}. See genebench status."
+        )
+    if made.reason:
+        raise UserError(
+            f"{method} is not applicable to {protocol} on {dataset}: {made.reason}. Choose "
+            "another method or protocol."
+        )
+    return made
+
+
+def _execute_all(plan: Plan, settings: Settings) -> None:
+    engine, settings = configure(settings)
+    for _ in execute_plan(plan.remaining(retry_failed=True), settings, engine):
+        pass
+
+
+def explanation_of(
+    subject: Subject,
+    settings: ExplainSettings,
+    sets: GeneSets | None = None,
+    *,
+    source: str = "",
+    progress: Progress = silent,
+) -> Explanation:
+    """Explain a model that is open, and test gene sets if any are given.
+
+    Raises:
+        UserError: the model has no such rule, or there are too few profiles or genes.
+    """
+    explanation = panels.explain(
+        subject.model, subject.test, settings,
+        others=subject.others, control=subject.control(settings.seed),
+        about=subject.about(), progress=progress,
+    )  # fmt: skip
+    if sets is None:
+        return explanation
+    return enriched(explanation, sets, source)
 
 
 def device_choice(name: str) -> DeviceChoice:
@@ -606,13 +838,18 @@ def _names(names: Names) -> list[str]:
 __all__ = [
     "DEFAULT_RESULTS",
     "Dataset",
+    "Explanation",
     "Parts",
     "Results",
+    "check_explanation",
     "choose_engine",
     "configure",
     "device_choice",
     "digest_here",
     "execute_plan",
+    "explain",
+    "explained",
+    "explanation_of",
     "is_built",
     "load",
     "origins",
@@ -623,4 +860,5 @@ __all__ = [
     "preview",
     "records",
     "run",
+    "subject_of",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genebench._util.progress import Progress, silent
 from genebench.specs import Value
@@ -62,6 +62,18 @@ class NotApplicable(Exception):  # noqa: N818  no error: the method says what it
     """
 
 
+class Attribution(NamedTuple):
+    """The weighted sum of a profile's predictions, as a sum over its landmarks."""
+
+    values: NDArray[np.floating[Any]]
+    """Relevance, profiles × landmarks: the part of the sum that each landmark carries."""
+    rest: NDArray[np.floating[Any]]
+    """The part that no landmark carries, one number per profile: biases, or the prediction of a
+    profile whose landmarks are all at their means."""
+    output: NDArray[np.floating[Any]]
+    """The weighted sum itself, one number per profile."""
+
+
 class Model(ABC):
     """A fitted method, with choices made on one validation set.
 
@@ -73,6 +85,8 @@ class Model(ABC):
             record.
         n_parameters: number of values learnt from the training profiles. None if that does not
             describe the model. Kept in the record.
+        relevance_rules: names of the rules that :meth:`relevance` has, the usual one first. Empty
+            for a model without that method. Its landmarks are permuted instead.
     """
 
     choices: Mapping[str, Value] = {}
@@ -80,6 +94,7 @@ class Model(ABC):
     curves: Mapping[str, Curve] = {}
     per_target: Mapping[str, NDArray[np.floating[Any]]] = {}
     n_parameters: int | None = None
+    relevance_rules: Sequence[str] = ()
 
     @abstractmethod
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
@@ -96,6 +111,24 @@ class Model(ABC):
         An empty result means that the model cannot be saved.
         """
         return {}
+
+    def relevance(
+        self, landmarks: NDArray[np.float32], weights: NDArray[np.floating[Any]], rule: str
+    ) -> Attribution:
+        """Return the relevance of landmarks for a weighted sum of the predicted targets.
+
+        For most models, a function of :mod:`genebench.relevance` does the work. The result must
+        not depend on the other profiles of the block.
+
+        Args:
+            landmarks: profiles × landmarks, standardised, in blocks of any size.
+            weights: one for each target. The sum is ``predict(landmarks) @ weights``.
+            rule: one of ``relevance_rules``.
+
+        Raises:
+            NotImplementedError: the model has no relevance. Its ``relevance_rules`` are empty.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no relevance")
 
 
 class Method(ABC):

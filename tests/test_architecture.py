@@ -62,12 +62,13 @@ ROOMS = """
     runs                             from a request to executed jobs
     engines                          where jobs are executed
     analysis                         statistics of results
+    explaining                       relevance of landmarks, and how far it can be trusted
     reports                          tables and figures of results
     leaderboard                      the static site
     api                              the Python interface
     conformance                      the checks for methods of third parties
     scaffold                         packages for new plugins
-    files progress text moments training scheduling testing    promised to plugin authors
+    files progress text moments relevance training scheduling testing    promised to plugin authors
     genebench                        the public names, imported lazily
     cli                              the command line
     __main__                         python -m genebench
@@ -85,6 +86,7 @@ NO_TORCH = (
     "runs.suite",
     "results",
     "analysis",
+    "explaining",
     "reports",
     "leaderboard",
     "cli",
@@ -277,8 +279,8 @@ def test_nothing_imports_torch_before_it_is_needed():
     eager = [
         name
         for name, items in IMPORTS.items()
-        # Only the code of gradient-trained methods, which a job loads, imports the loop.
-        if not is_in(["methods.training"], name)
+        # Only the code of networks, which a job loads, imports these.
+        if not is_in(["methods.training", "methods.propagation"], name)
         and any(item.module.split(".")[0] == "torch" and item.at_import for item in items)
     ]
     assert eager == []
@@ -361,6 +363,10 @@ PROMISED = {
         "visible",
     ),
     "moments": ("Moments", "moments"),
+    "relevance": (
+        "Attribution", "LINEAR_RULES", "NETWORK_RULES", "linear_relevance", "network_relevance",
+        "quadrature",
+    ),
     "training": (
         "DTYPES", "DivergedError", "Learner", "OutOfMemoryError", "Trained", "Weight",
         "adam_in_one_pass", "bernoulli", "generator", "product", "train", "training_params",

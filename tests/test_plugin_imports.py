@@ -23,6 +23,7 @@ SOURCES = [
 PROMISED = {
     "genebench.specs",
     "genebench.moments",
+    "genebench.relevance",
     "genebench.training",
     "genebench.progress",
     "genebench.files",

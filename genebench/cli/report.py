@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,6 +134,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     chosen = make_report(
         name, records, all_records=tuple(kinds.apply(everything)),
         metrics=shown, vectors_of=Readable(ResultsStore(results).vectors), argument=argument,
+        explanation_of=partial(api.explained, results=results),
         record_filter=record_filter,
         # A document is complete. A terminal shows what is asked for.
         with_notes=notes or format_ != "terminal", with_costs=cost or format_ != "terminal",

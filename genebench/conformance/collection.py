@@ -13,6 +13,7 @@ from genebench.conformance.checks import (
     life,
     order,
     purity,
+    relevance,
     repeat,
     shape,
     spec,
@@ -20,7 +21,7 @@ from genebench.conformance.checks import (
 from genebench.errors import unknown
 
 _MODULES = (
-    spec, shape, purity, order, honesty, learning, repeat, life, device, failure
+    spec, shape, purity, order, honesty, learning, repeat, relevance, life, device, failure
 )  # fmt: skip
 
 GROUPS = tuple(module.__name__.rpartition(".")[2] for module in _MODULES)

@@ -6,7 +6,7 @@ file is read as plain HDF5: obs, var and one block of X at a time. All else is n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -293,8 +293,16 @@ def _values(rows: Any, genes: NDArray[np.intp]) -> NDArray[np.floating]:
     return np.ascontiguousarray(rows[:, genes].toarray())
 
 
-def write_h5ad(path: Path, content: Content) -> None:
-    """Write an AnnData file with obs, var and a dense X, block by block."""
+def write_h5ad(
+    path: Path, content: Content, layers: Mapping[str, NDArray[np.float32]] | None = None
+) -> None:
+    """Write an AnnData file with obs, var and a dense X, block by block.
+
+    Args:
+        path: the file.
+        content: obs are its profiles, var its genes.
+        layers: name → further values, obs × var.
+    """
     dtype, blocks = content.read()
     check_space(path, content, dtype)
     with h5py.File(path, "w") as file:
@@ -305,6 +313,9 @@ def write_h5ad(path: Path, content: Content) -> None:
         # anndata itself writes these groups, even if they are empty.
         for name in ("layers", "obsm", "obsp", "uns", "varm", "varp"):
             _mark(file.create_group(name), "dict", "0.1.0")
+        for name, values in (layers or {}).items():
+            layer = write_values(file["layers"], name, content.shape, values.dtype, iter([values]))
+            _mark(layer, "array", "0.2.0")
 
 
 def _write_table(group: h5py.Group, table: pd.DataFrame) -> None:

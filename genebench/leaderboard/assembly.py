@@ -71,10 +71,15 @@ def build(
         shown = {run.key: (run, summary) for run, summary in pairs if not summary.fault}
         while shown:
             contents = Contents(options, registry(), shown, pool)
+            faults = [each for each in contents.explanations.values() if isinstance(each, str)]
             try:
                 with staging(out) as folder:
                     write_site(
-                        contents, folder, problems, trials=reading.trials, n_folders=len(folders)
+                        contents,
+                        folder,
+                        (*problems, *faults),
+                        trials=reading.trials,
+                        n_folders=len(folders),
                     )
             except UnshownRunsError as error:
                 # Ranks and other pages depend on these runs, so all is built again without them.
@@ -82,5 +87,7 @@ def build(
                 problems = (*problems, *error.faults.values())
                 shown = {key: pair for key, pair in shown.items() if key not in error.faults}
             else:
-                return Built(out / "index.html", len(contents.boards), len(shown), problems)
+                return Built(
+                    out / "index.html", len(contents.boards), len(shown), (*problems, *faults)
+                )
     raise no_record(some(problems, 1) or "All records are trials of tuning. Run a benchmark first.")

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from genebench.analysis.rank import entries_of
 from genebench.leaderboard.boards import Board, boards_of, page_id
+from genebench.leaderboard.explanations import Shown, shown_explanation
 from genebench.leaderboard.pages import DataUse, MethodEntry, SiteOptions
 from genebench.leaderboard.pool import Pool
 from genebench.leaderboard.reading import Run
@@ -134,6 +135,12 @@ class Contents:
         for run in self.runs:
             runs.setdefault(self.environments[run.key], []).append(run)
         return runs
+
+    @cached_property
+    def explanations(self) -> dict[str, Shown | str]:
+        """Key of a run → its explanation, or the reason why it cannot be shown."""
+        found = ((run.key, shown_explanation(run)) for run in self.runs)
+        return {key: shown for key, shown in found if shown is not None}
 
     def data_uses(self) -> dict[str, list[DataUse]]:
         """Return digest of a dataset → the boards on it."""

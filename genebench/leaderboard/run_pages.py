@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from genebench.leaderboard import charts
 from genebench.leaderboard.charts import Histogram
+from genebench.leaderboard.explanations import Shown
 from genebench.leaderboard.pages import SiteOptions
 from genebench.leaderboard.reading import Run
 from genebench.leaderboard.templating import render, shown
@@ -53,6 +54,7 @@ class RunTask:
         environment_page: name of the page of its machine and installation.
         params: parameters that differ from the method's defaults, which the method's page lists.
         repeat: the command that repeats the run.
+        explanation: landmarks that its predictions rest on, if they were explained.
     """
 
     run: Run
@@ -63,6 +65,7 @@ class RunTask:
     environment_page: str
     params: Mapping[str, Value]
     repeat: str
+    explanation: Shown | None = None
 
 
 def try_run_page(task: RunTask, options: SiteOptions) -> Rendered:
@@ -94,6 +97,7 @@ def run_page(task: RunTask, options: SiteOptions) -> str:
         figures=list(_figures(task, options)),
         params=task.params,
         seals=SEALS,
+        explanation=task.explanation,
     )
 
 

@@ -12,6 +12,7 @@ from genebench.errors import some
 from genebench.leaderboard.boards import page_id
 from genebench.leaderboard.contents import Contents
 from genebench.leaderboard.downloads import board_csv, board_json
+from genebench.leaderboard.explanations import Shown
 from genebench.leaderboard.pages import (
     BoardEntry,
     MethodEntry,
@@ -71,6 +72,10 @@ def write_site(
         shutil.copyfile(source, folder / source.name)
     # The rankings come first: no worker is free to rank once all run pages are submitted.
     _ = contents.rankings
+    for explanation in contents.explanations.values():
+        for name, source in explanation.files.items() if isinstance(explanation, Shown) else ():
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(source, folder / name)
     # Workers render these pages while this process renders the others.
     run_pages = _run_pages(contents)
     for path, text in _pages(contents, problems, trials, n_folders):
@@ -148,8 +153,10 @@ def _run_pages(contents: Contents) -> Iterator[Rendered]:
             environment_page=contents.environments[key],
             params=chosen_params(run.record, contents.spec_of(run.record)),
             repeat=repeat_command(run.record, contents.registry),
+            explanation=explanation if isinstance(explanation, Shown) else None,
         )
         for key, (run, summary) in contents.shown.items()
+        for explanation in [contents.explanations.get(key)]
     )
     return contents.pool.map(partial(try_run_page, options=contents.options), tasks)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from genebench.hookspecs import CONTRACT, hookimpl
-from genebench.method import Context, Method, Model
+from genebench.method import Attribution, Context, Method, Model
 from genebench.specs import MethodSpec, Needs
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class CopyTwin(Method):
 class Constant(Model):
     """The same prediction for every profile: one value for each target."""
 
+    relevance_rules = ("exact",)
+
     def __init__(self, values: NDArray[np.float32]) -> None:
         self.values = values
         self.n_parameters = len(values)
@@ -99,6 +101,18 @@ class Constant(Model):
     def tensors(self) -> Mapping[str, NDArray[Any]]:
         """Return one value for each target."""
         return {"values": self.values}
+
+    def relevance(
+        self, landmarks: NDArray[np.float32], weights: NDArray[np.floating[Any]], rule: str
+    ) -> Attribution:
+        """Return no relevance: no landmark carries a constant."""
+        import numpy as np
+
+        from genebench.methods.relevance import linear_relevance
+
+        return linear_relevance(
+            landmarks, np.zeros(landmarks.shape[1]), float(self.values @ weights)
+        )
 
 
 class TwinCopy(Constant):
@@ -122,6 +136,20 @@ class TwinCopy(Constant):
     def tensors(self) -> Mapping[str, NDArray[Any]]:
         """Return one value, and the position of one landmark or −1, for each target."""
         return {"values": self.values, "landmark_of": self.landmark_of}
+
+    def relevance(
+        self, landmarks: NDArray[np.float32], weights: NDArray[np.floating[Any]], rule: str
+    ) -> Attribution:
+        """Return the weight of its twin as the slope of each landmark."""
+        import numpy as np
+
+        from genebench.methods.relevance import linear_relevance
+
+        copied = weights[self.targets]
+        slopes = np.zeros(landmarks.shape[1])
+        np.add.at(slopes, self.landmarks, copied)
+        constant = self.values @ weights - self.values[self.targets] @ copied
+        return linear_relevance(landmarks, slopes, float(constant))
 
 
 def _target_means(train: Profiles) -> NDArray[np.float32]:

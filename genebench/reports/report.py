@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genebench.errors import no_results
+from genebench.errors import UserError, no_results
 from genebench.results.filters import RecordFilter
 
 # A plugin of one file subclasses Report as soon as it is loaded, even by ``genebench list``.
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genebench.analysis.vectors import VectorsOf
+    from genebench.explaining.explanation import Explanation
     from genebench.plugins.registry import Registry
     from genebench.results.record import Record
 
@@ -90,6 +91,15 @@ class Section:
     details: tuple[str, ...] = ()
 
 
+def no_explanation(record: Record) -> Explanation:
+    """Refuse to explain a record that is not in a results folder.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError(f"{record.key}: only results in a folder can be explained.")
+
+
 def no_vectors(record: Record) -> Mapping[str, NDArray[Any]]:  # noqa: ARG001  a VectorsOf
     """Return no vectors, for reports of records that are not in a results folder."""
     return {}
@@ -111,6 +121,8 @@ class Report(ABC):
         metrics: names of the metrics to show. Records may hold others.
         vectors_of: ``vectors_of(record)`` reads the vectors of a record (one value per gene or
             profile) by name. The mapping is empty where they cannot be read.
+        explanation_of: ``explanation_of(record)`` returns the explanation of the record's model. It
+            is made if there is none, which takes seconds to minutes.
         argument: the argument on the command line, if the spec of the report names one.
         record_filter: the filters on the command line. ``records`` are filtered already.
         colour: True if the terminal shows colours.
@@ -124,6 +136,7 @@ class Report(ABC):
     all_records: tuple[Record, ...] = ()
     metrics: Sequence[str] = SHOWN_METRICS
     vectors_of: VectorsOf = no_vectors
+    explanation_of: Callable[[Record], Explanation] = no_explanation
     argument: str = ""
     record_filter: RecordFilter = field(default_factory=RecordFilter)
     colour: bool = False

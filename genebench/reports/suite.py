@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
+from pathlib import Path
 
 from genebench.analysis.grouping import in_order
 from genebench.analysis.sweep import Grid, grid_of
 from genebench.errors import UserError
+from genebench.reports.figures.drawing import file_name
+from genebench.reports.figures.relevance import draw_with_tables
 from genebench.reports.grids import GridReport
 from genebench.reports.layout import Layout
+from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
 from genebench.runs.suite import Run, Suite, read_suite, texts
 from genebench.specs import ALL, PRESETS
@@ -54,6 +58,35 @@ class SuiteReport(GridReport):
         names = self.registry.protocols.sized_names(self.suite.protocols, self.suite.train_sizes)
         protocols = {spec.name for spec in self.registry.protocols.choose(names)}
         return [record for record in tested if record.identity.protocol in protocols]
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Write the heat maps of grids, and the panels of relevance of runs with ``explain``.
+
+        The numbers behind each panel are written as CSV.
+
+        Raises:
+            UserError: matplotlib is not installed, the folder cannot be written to, or a model was
+                not kept.
+        """
+        # Explained first: a model may be missing, and then nothing is written.
+        explained = [(name, self.explanation_of(record)) for name, record in self._to_explain()]
+        panels = [path for item in explained for path in draw_with_tables(*item, folder)]
+        return [*super().draw(folder), *panels]
+
+    def _to_explain(self) -> Iterator[tuple[str, Record]]:
+        """Yield the name and the record of each model to explain, that of the first seed."""
+        for group in in_order(self.tested(), self.registry):
+            for run, preset in product(self.suite.runs, PRESETS):
+                if group[0].identity.protocol not in run.explain:
+                    continue
+                for method in self._methods(run):
+                    grid = self._grid(run, method, preset, group)
+                    for records in grid.cells.values():
+                        if done := RecordFilter(status="done").apply(records):
+                            label = run.name or self.suite.names.get(method, method)
+                            first = done[0]
+                            where = first.dataset, first.identity.protocol, preset
+                            yield file_name(label, *where), first
 
     def layouts(self) -> Iterator[Layout]:
         """Yield a layout for each dataset, protocol, digest of the data and preset that was run."""

@@ -13,6 +13,7 @@
                                           the model, when kept
     <results>/<key>.marks.json            annotations: who submitted the record, and whether its
                                           scores were recomputed here
+    <results>/<key>.explanation/          which landmarks the model's predictions rest on
     <results>/.<fit>.work/                checkpoints of a fit that was interrupted, or failed
         checkpoints/                      files of the method
         records/                          empty files, named by the keys that the fit is for
@@ -148,6 +149,10 @@ class ResultPaths:
     def annotations(self, key: str) -> Path:
         """Return the path of a record's annotations."""
         return self.root / f"{key}.marks.json"
+
+    def explanation(self, key: str) -> Path:
+        """Return the folder of the explanation of a record's model."""
+        return self.root / f"{key}.explanation"
 
     def checkpoints(self, identity: Identity, *, sealed: bool = False) -> Path:
         """Return the folder of the checkpoints of the fit that gives a record.

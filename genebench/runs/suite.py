@@ -26,6 +26,10 @@
     set = { members = "lsr-l2,knn-ge" }
     members.lsr-l2 = { lambdas = 50 }    # parameters of one of its members
 
+    [[runs]]
+    methods = ["ggan"]
+    explain = ["gtex"]                   # protocols under which its models are explained
+
 The keys ``engine``, ``[engines.NAME]`` and ``[resources]`` say how jobs are executed, as in the
 config file: see :mod:`genebench.runs.config`.
 """
@@ -61,11 +65,14 @@ class Run(Parameters):
     ``small`` and ``tiny`` replace values under these presets. A preset without a value takes the
     value of the next larger preset, as with the parameters of a method. ``name`` is the title of
     the run in tables. ``members`` has parameters of the methods that the run's method is made of.
+    ``explain`` has protocols. The models of the run are kept, and ``genebench report suite --out``
+    draws the panels of relevance under these protocols.
     """
 
     methods: list[str] = Field(min_length=1)
     name: str = ""
     members: dict[str, dict[str, Number]] = Field(default={})
+    explain: list[str] = Field(default=[])
     small: Parameters = Parameters()
     tiny: Parameters = Parameters()
 

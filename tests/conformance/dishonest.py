@@ -11,6 +11,7 @@ import numpy as np
 from genebench import Method, Model, hookimpl
 from genebench.data.home import home
 from genebench.data.profiles import Profiles
+from genebench.relevance import LINEAR_RULES, linear_relevance
 from genebench.specs import MethodSpec, Param
 
 genebench_contract = 1
@@ -550,6 +551,89 @@ class IgnoresDeadline(Honest):
         if self.params["minutes"]:
             time.sleep(self.params["minutes"] * 60 * 20)
         return super().fit(train, validation_sets, context)
+
+
+class ExplainedLine(Line):
+    relevance_rules = LINEAR_RULES
+
+    def relevance(self, landmarks, weights, rule):
+        return linear_relevance(landmarks, self.weights @ weights, float(self.bias @ weights))
+
+
+class Explained(Honest):
+    """Has relevance that is right."""
+
+    model = ExplainedLine
+
+
+class OwnRuleLine(ExplainedLine):
+    relevance_rules = ("own-rule",)
+
+
+class NamesOwnRule(Honest):
+    """Names a rule that no one knows."""
+
+    model = OwnRuleLine
+
+
+class NoBiasLine(ExplainedLine):
+    def relevance(self, landmarks, weights, rule):
+        found = super().relevance(landmarks, weights, rule)
+        return found._replace(values=found.values * 0.9)
+
+
+class LosesRelevance(Honest):
+    """Loses a tenth of the relevance."""
+
+    model = NoBiasLine
+
+
+class OtherSumLine(ExplainedLine):
+    def relevance(self, landmarks, weights, rule):
+        return super().relevance(landmarks, np.abs(weights), rule)
+
+
+class ExplainsAnotherSum(Honest):
+    """Adds up to another sum than that of its predictions."""
+
+    model = OtherSumLine
+
+
+class RolledLine(ExplainedLine):
+    def relevance(self, landmarks, weights, rule):
+        found = super().relevance(landmarks, weights, rule)
+        return found._replace(values=np.roll(found.values, 3, axis=1))
+
+
+class MixesLandmarksUp(Honest):
+    """Gives the relevance of a landmark to another one. It adds up."""
+
+    model = RolledLine
+
+
+class CentredLine(ExplainedLine):
+    def relevance(self, landmarks, weights, rule):
+        found = super().relevance(landmarks, weights, rule)
+        mean = found.values.mean(axis=0)
+        return found._replace(values=found.values - mean, rest=found.rest + mean.sum())
+
+
+class ComparesRelevance(Honest):
+    """Subtracts the mean of the block from relevance. It adds up."""
+
+    model = CentredLine
+
+
+class TransposedRelevanceLine(ExplainedLine):
+    def relevance(self, landmarks, weights, rule):
+        found = super().relevance(landmarks, weights, rule)
+        return found._replace(values=found.values.T)
+
+
+class TransposesRelevance(Honest):
+    """Returns landmarks × profiles."""
+
+    model = TransposedRelevanceLine
 
 
 class NoMethod:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from genebench.errors import UserError
 from genebench.plugins.registry import registry
+from genebench.reports import suite as suite_report
 from genebench.reports.suite import SuiteReport
 from genebench.results.published import GRIDS, PUBLISHED, SETTINGS
 from genebench.runs.suite import Run, Suite, read_suite
@@ -248,3 +250,34 @@ def test_the_best_of_dgex_in_the_grids_is_what_the_papers_text_says(key):
         theirs = GRIDS[key[0], "dgex"]
         assert all(GRIDS[key][shape].mean < theirs[shape].mean for shape in theirs)
         assert PUBLISHED[key[0], "ggan", "mae"].mean < GRIDS[key][best].mean
+
+
+# Figures 2 and 3
+
+
+def test_the_suite_of_figures_draws_each_model_under_its_protocol(made_up, tmp_path, monkeypatch):
+    records = [
+        of(made_up, method, protocol=protocol, preset="small")
+        for method in ("ggan-fc", "ggan")
+        for protocol in ("geo", "gtex")
+    ]
+    drawn = []
+
+    def draw(name, explanation, folder):
+        drawn.append((name, explanation))
+        return [folder / f"{name}.svg"]
+
+    monkeypatch.setattr(suite_report, "draw_with_tables", draw)
+    report = SuiteReport(
+        tuple(records), registry(), argument="figures",
+        explanation_of=lambda record: (record.identity.method, record.identity.protocol),
+    )  # fmt: skip
+    files = report.draw(tmp_path)
+    assert [explained for _, explained in drawn] == [("ggan-fc", "geo"), ("ggan", "gtex")]
+    assert [path.name[:8] for path in files] == ["figure-2", "figure-3"]
+
+
+def test_records_that_are_in_no_folder_cannot_be_explained(made_up, tmp_path):
+    report = SuiteReport((of(made_up, "ggan-fc"),), registry(), argument="figures")
+    with pytest.raises(UserError, match="only results in a folder can be explained"):
+        report.draw(tmp_path)

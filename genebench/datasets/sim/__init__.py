@@ -2,7 +2,8 @@
 
 ``docs/explanation/simulation.md`` describes the model, its calibration and its limits. Read the
 modules in this order: ``model`` (expression), ``genome`` (landmarks, targets, probes), ``cohorts``
-(sampled profiles), ``platforms`` (measurement), ``reader`` (the interface of files).
+(sampled profiles), ``platforms`` (measurement), ``reader`` (the interface of files). ``planted``
+says which genes belong together, as the truth for explanations.
 """
 
 from __future__ import annotations
@@ -74,12 +75,10 @@ def compendium(preset: str) -> Compendium:
 
 def build(preset: str, size: Size) -> Compendium:
     """Return a compendium of any size, called ``preset``."""
-    genes = size.landmarks + size.targets - size.twins
     tissues = model.draw_tissues(size.tissues, size.pathways, _stream(size, 0))
-    regulation = model.draw_regulation(genes, size.pathways, _stream(size, 1))
-    chosen = genome.build(regulation, size.landmarks, size.twins, _stream(size, 2))
+    regulation, chosen = draw_genes(size)
     array = platforms.draw_array(chosen.probed, _stream(size, 3))
-    sequencer = platforms.draw_sequencer(genes, _stream(size, 4))
+    sequencer = platforms.draw_sequencer(len(chosen.ids), _stream(size, 4))
     geo = cohorts.series(size.geo, tissues, _stream(size, 5))
     lcl = cohorts.lymphoblasts(size.lcl, tissues, _stream(size, 6))
     gtex = cohorts.donors(size.gtex, tissues, _stream(size, 7))
@@ -106,6 +105,13 @@ def build(preset: str, size: Size) -> Compendium:
             "gtex": Platform(reader=reader(gtex, sequencer, 10), ids="ensembl", group="donor"),
         },
     )
+
+
+def draw_genes(size: Size) -> tuple[model.Regulation, genome.Genome]:
+    """Draw the regulation of all genes, and landmarks and targets among them."""
+    genes = size.landmarks + size.targets - size.twins
+    regulation = model.draw_regulation(genes, size.pathways, _stream(size, 1))
+    return regulation, genome.build(regulation, size.landmarks, size.twins, _stream(size, 2))
 
 
 def _stream(size: Size, number: int) -> np.random.Generator:

@@ -70,5 +70,8 @@ def _save(figure: Figure, path: Path) -> None:
 
     # Neither date, version nor random ids: the same figure must be the same bytes.
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    with rc_context({"svg.hashsalt": "genebench"}), atomic_write(path) as stream:
+    with (
+        rc_context({"svg.hashsalt": "genebench", "svg.fonttype": "none"}),
+        atomic_write(path) as stream,
+    ):
         figure.savefig(stream, format=path.suffix[1:], dpi=_DPI, metadata=metadata)

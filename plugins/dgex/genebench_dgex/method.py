@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from genebench import Context, Method, Model, Profiles
+from genebench.relevance import NETWORK_RULES, Attribution, network_relevance
 from genebench.training import DTYPES, Learner, Trained, generator
 from genebench.training import train as run_training
 from genebench_dgex.network import Network
@@ -110,6 +111,8 @@ class DGEXLearner(Learner):
 class Perceptrons(Model):
     """Trained networks side by side: ``<network>.weight.<layer>``, ``<network>.bias.<layer>``."""
 
+    relevance_rules = NETWORK_RULES
+
     def __init__(self, tensors: Mapping[str, torch.Tensor], device: str) -> None:
         self._tensors = tensors
         self.n_parameters = sum(tensor.numel() for tensor in tensors.values())
@@ -133,6 +136,23 @@ class Perceptrons(Model):
     def tensors(self) -> Mapping[str, NDArray[Any]]:
         """Return weights and biases."""
         return {name: value.cpu().numpy() for name, value in self._tensors.items()}
+
+    def relevance(
+        self, landmarks: NDArray[np.float32], weights: NDArray[np.floating[Any]], rule: str
+    ) -> Attribution:
+        """Return the relevance of landmarks for a weighted sum of targets."""
+        shares = torch.tensor(weights, dtype=torch.float32, device=self._device)
+        of_networks = torch.split(shares, [len(layers[-1][1]) for layers in self._networks])
+        # Each network with one output, the weighted sum of its targets.
+        summed = [
+            [*hidden, ((share @ weight)[None], (share @ bias)[None])]
+            for (*hidden, (weight, bias)), share in zip(self._networks, of_networks, strict=True)
+        ]
+
+        def total(inputs: torch.Tensor) -> torch.Tensor:
+            return torch.cat([_forward(layers, inputs) for layers in summed], dim=1).sum(1)
+
+        return network_relevance(total, landmarks, rule, self._device)
 
 
 def learning_rate(params: Mapping[str, Any]) -> float:

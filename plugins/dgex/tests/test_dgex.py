@@ -397,3 +397,55 @@ def test_one_landmark_one_target_one_unit():
     params = QUICK | {"units": 1, "layers": 1}
     model = DGEX(**params).fit(data, {"s": data}, Context())["s"]
     assert model.predict(data.landmarks).shape == (12, 1)
+
+
+# Relevance
+
+
+def perceptrons(seed=0):
+    """Two networks of 7 landmarks, two hidden layers, and 4 and 5 targets."""
+    random = np.random.default_rng(seed)
+    return {
+        f"{network}.{kind}.{layer}": random.normal(size=shape).astype(np.float32)
+        for network, targets in enumerate((4, 5))
+        for layer, (inputs, outputs) in enumerate(((7, 6), (6, 5), (5, targets)))
+        for kind, shape in (("weight", (outputs, inputs)), ("bias", (outputs,)))
+    }
+
+
+def propagated(tensors, network, profile, weights):
+    """LRP-ε by its definition: relevance of each target, passed back layer by layer."""
+    active, inputs = profile, []
+    for layer in range(3):
+        weight, bias = (tensors[f"{network}.{kind}.{layer}"] for kind in ("weight", "bias"))
+        z = weight @ active + bias
+        inputs.append((active, weight, z))
+        active = np.tanh(z) if layer < 2 else z
+    relevance = weights * active
+    for active, weight, z in reversed(inputs):
+        relevance = active * (weight.T @ (relevance / (z + 1e-7 * np.sign(z))))
+    return relevance
+
+
+def test_relevance_is_lrp_epsilon_by_its_definition():
+    tensors = perceptrons()
+    model = DGEX(**TINY).restore(tensors, Context())
+    x = np.random.default_rng(1).normal(size=(6, 7)).astype(np.float32)
+    weights = np.random.default_rng(2).normal(size=9)
+    found = model.relevance(x, weights, "lrp-epsilon")
+    wide = {name: value.astype(float) for name, value in tensors.items()}
+    for row, profile in zip(found.values, x.astype(float), strict=True):
+        expected = propagated(wide, 0, profile, weights[:4]) + propagated(
+            wide, 1, profile, weights[4:]
+        )
+        np.testing.assert_allclose(row, expected, atol=1e-4)
+    np.testing.assert_allclose(found.output, model.predict(x) @ weights, atol=1e-5)
+
+
+def test_relevance_of_a_trained_network_is_conserved(parts, validation_sets):
+    model = DGEX(**QUICK).fit(parts["train"], validation_sets, Context())["geo"]
+    x, weights = parts["test"].landmarks, np.full(160, 1 / 160)
+    for rule in model.relevance_rules:
+        found = model.relevance(x, weights, rule)
+        missed = np.abs(found.values.sum(1) + found.rest - found.output).max()
+        assert missed < 1e-4 * np.abs(found.output).mean()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genebench import Context, Method, Model, Profiles
+from genebench.relevance import Attribution
 from genebench_ensemble.stacking import absolute_error, stacking_weights
 
 MOST_VALUES = 20_000_000
@@ -26,11 +27,22 @@ class WeightedSum(Model):
 
     Attributes:
         weights: one for each member, in their order.
+        relevance_rules: the rules that all members of a weight above 0 have.
     """
 
     def __init__(self, members: Mapping[str, Model], weights: NDArray[np.float64]) -> None:
         self.weights = weights
         self._members = members
+        used = [member for _, member in self._used()]
+        first = used[0].relevance_rules if used else ()
+        self.relevance_rules = tuple(
+            rule for rule in first if all(rule in member.relevance_rules for member in used)
+        )
+
+    def _used(self) -> list[tuple[float, Model]]:
+        """Return weight and model of the members of a weight above 0."""
+        pairs = zip(self.weights.tolist(), self._members.values(), strict=True)
+        return [(weight, member) for weight, member in pairs if weight]
 
     def predict(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return profiles × targets for profiles × landmarks."""
@@ -46,6 +58,17 @@ class WeightedSum(Model):
     def tensors(self) -> Mapping[str, NDArray[Any]]:
         """Return ``weights``. The members are saved beside them."""
         return {"weights": self.weights}
+
+    def relevance(
+        self, landmarks: NDArray[np.float32], weights: NDArray[np.floating[Any]], rule: str
+    ) -> Attribution:
+        """Return the weighted sum of the members' relevance."""
+        parts = [
+            [weight * np.asarray(part) for part in member.relevance(landmarks, weights, rule)]
+            for weight, member in self._used()
+        ]
+        values, rest, output = (np.sum(part, axis=0) for part in zip(*parts, strict=True))
+        return Attribution(values, rest, output)
 
 
 class Ensemble(Method):

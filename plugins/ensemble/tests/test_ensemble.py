@@ -7,8 +7,9 @@ import pytest
 
 import genebench as gb
 from genebench import Context, Model
+from genebench.relevance import linear_relevance
 from genebench_ensemble import method
-from genebench_ensemble.method import Ensemble
+from genebench_ensemble.method import Ensemble, WeightedSum
 
 OPTIONS = {"protocols": "geo", "dataset": "sim", "preset": "tiny"}
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -129,3 +130,36 @@ def test_seconds_memory_and_parameters_are_those_of_all(tmp_path):
         assert record.model_parameters == 2 + sum(m.model_parameters for m in members)
     plugins = {"genebench-ensemble", "genebench-linear", "genebench-knn"}
     assert plugins <= set(record.provenance.plugins)
+
+
+class Explained(Model):
+    def __init__(self, slopes, *rules):
+        self.slopes, self.relevance_rules = np.asarray(slopes, float), rules
+
+    def predict(self, landmarks):
+        return landmarks @ self.slopes
+
+    def relevance(self, landmarks, weights, rule):
+        scale = 1 + self.relevance_rules.index(rule)
+        return linear_relevance(landmarks, scale * (self.slopes @ weights), 1.0)
+
+
+def test_relevance_is_the_weighted_sum_of_the_members():
+    random = np.random.default_rng(0)
+    first = Explained(random.standard_normal((5, 3)), "exact", "gradient-input")
+    second = Explained(random.standard_normal((5, 3)), "lrp-epsilon", "gradient-input")
+    idle = Explained(random.standard_normal((5, 3)))
+    model = WeightedSum({"a": first, "b": second, "c": idle}, np.array([0.25, 2.0, 0.0]))
+    assert model.relevance_rules == ("gradient-input",)
+    x, weights = random.standard_normal((4, 5)).astype(np.float32), np.array([1.0, -1.0, 0.5])
+    found = model.relevance(x, weights, "gradient-input")
+    slopes = 2 * (0.25 * first.slopes + 2.0 * second.slopes) @ weights
+    np.testing.assert_allclose(found.values, x * slopes)
+    np.testing.assert_allclose(found.rest, 2.25)
+
+
+def test_members_without_a_common_rule_leave_none():
+    slopes = np.eye(3)
+    members = {"a": Explained(slopes, "exact"), "b": Explained(slopes)}
+    assert WeightedSum(members, np.array([0.5, 0.5])).relevance_rules == ()
+    assert WeightedSum(members, np.zeros(2)).relevance_rules == ()

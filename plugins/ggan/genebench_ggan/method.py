@@ -5,7 +5,7 @@ Sections and equations are those of Wang et al. 2018.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from torch.nn.functional import linear
 
 from genebench import Context, Method, Model, Profiles, UserError
+from genebench.relevance import NETWORK_RULES, Attribution, network_relevance
 from genebench.specs import Value
 from genebench.training import Trained
 from genebench.training import train as run_training
 from genebench_ggan.fast_linear import row_norms
 from genebench_ggan.learner import GGANLearner
-from genebench_ggan.network import activation, dense_layers, forward
+from genebench_ggan.network import Function, activation, dense_layers, forward
 
 WITHOUT: dict[str, Value] = {
     "error": "l1",
@@ -96,6 +97,8 @@ class SquaredError(GGAN):
 class Generator(Model):
     """A trained generator: ``weight.<layer>`` (outputs × inputs) and ``bias.<layer>``."""
 
+    relevance_rules = NETWORK_RULES
+
     def __init__(
         self, tensors: Mapping[str, torch.Tensor], params: Mapping[str, Any], device: str
     ) -> None:
@@ -113,9 +116,26 @@ class Generator(Model):
         # torch warns of arrays that are read-only, and refuses negative strides.
         array = np.require(landmarks, requirements=["C", "W"])
         inputs = torch.from_numpy(array).to(self._device)
-        outputs = forward(self._layers, self._dense, self._activate, inputs, self._combine)
-        values: NDArray[np.float32] = outputs.cpu().numpy()
+        values: NDArray[np.float32] = self._forward(self._layers, inputs).cpu().numpy()
         return values
+
+    def _forward(self, layers: Sequence[Function], inputs: torch.Tensor) -> torch.Tensor:
+        return forward(layers, self._dense, self._activate, inputs, self._combine)
+
+    def relevance(
+        self, landmarks: NDArray[np.float32], weights: NDArray[np.floating[Any]], rule: str
+    ) -> Attribution:
+        """Return the relevance of landmarks for a weighted sum of targets."""
+        shares = torch.tensor(weights, dtype=torch.float32, device=self._device)
+        *hidden, output = self._layers
+        weight, bias = output.keywords["weight"], output.keywords["bias"]
+        # The network with one output, the weighted sum of all targets.
+        layers = [*hidden, partial(linear, weight=(shares @ weight)[None], bias=shares @ bias)]
+
+        def total(inputs: torch.Tensor) -> torch.Tensor:
+            return self._forward(layers, inputs)[:, 0]
+
+        return network_relevance(total, landmarks, rule, self._device)
 
     def tensors(self) -> Mapping[str, NDArray[Any]]:
         """Return plain weights, with weight normalisation multiplied in, and biases."""

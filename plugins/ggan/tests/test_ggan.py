@@ -776,3 +776,58 @@ def test_one_landmark_one_target_one_unit():
     data = Profiles.from_arrays(x, 0.5 * x)
     model = quick("ggan", units=1, disc_units=1).fit(data, {"s": data}, Context())["s"]
     assert model.predict(data.landmarks).shape == (12, 1)
+
+
+# Relevance
+
+
+def propagated(tensors, dense, profile, weights, slope=0.2):
+    """LRP-ε by its definition in a dense or plain network: relevance passed back layer by layer."""
+    seen, steps = [profile], []
+    for layer in range(3):
+        joined = np.concatenate(seen) if dense else seen[-1]
+        z = tensors[f"weight.{layer}"] @ joined + tensors[f"bias.{layer}"]
+        steps.append((joined, tensors[f"weight.{layer}"], z))
+        seen.append(np.where(z > 0, z, slope * z) if layer < 2 else z)
+    relevance = [np.zeros_like(part) for part in seen]
+    relevance[-1] = weights * seen[-1]
+    for layer, (joined, weight, z) in reversed(list(enumerate(steps))):
+        passed = joined * (weight.T @ (relevance[layer + 1] / (z + 1e-7 * np.sign(z))))
+        if not dense:
+            relevance[layer] = passed
+            continue
+        sizes = np.cumsum([len(part) for part in seen[: layer + 1]])[:-1]
+        for number, part in enumerate(np.split(passed, sizes)):
+            relevance[number] += part
+    return relevance[0]
+
+
+@pytest.mark.parametrize("name", ["ggan", "ggan-fc"])
+def test_relevance_is_lrp_epsilon_by_its_definition_with_weight_normalisation_folded(name):
+    learner = learner_of(name, layers=2, norm="weight")
+    with torch.no_grad():
+        for value in learner.weights(0).values():
+            random = torch.Generator().manual_seed(1)
+            value.add_(torch.randn(value.shape, generator=random), alpha=0.3)
+    tensors = {key: value.numpy() for key, value in plain_weights(learner.weights(0)).items()}
+    model = quick(name, layers=2).restore(tensors, Context())
+    x, weights = (
+        np.random.default_rng(1).normal(size=(6, 7)).astype(np.float32),
+        np.linspace(-1, 1, 11),
+    )
+    found = model.relevance(x, weights, "lrp-epsilon")
+    wide = {key: value.astype(float) for key, value in tensors.items()}
+    for row, profile in zip(found.values, x.astype(float), strict=True):
+        expected = propagated(wide, name == "ggan", profile, weights)
+        np.testing.assert_allclose(row, expected, atol=1e-5)
+    np.testing.assert_allclose(found.output, model.predict(x) @ weights, atol=1e-5)
+
+
+@pytest.mark.parametrize("combine", ["concat", "add"])
+def test_relevance_is_conserved_however_layers_are_combined(parts, validation_sets, combine):
+    model = fitted("ggan", parts, validation_sets, combine=combine)["geo"]
+    x, weights = parts["test"].landmarks, np.full(160, 1 / 160)
+    for rule in ("lrp-epsilon", "lrp-gamma", "gradient-input"):
+        found = model.relevance(x, weights, rule)
+        missed = np.abs(found.values.sum(1) + found.rest - found.output).max()
+        assert missed < 1e-4 * np.abs(found.output).mean()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genebench import Model
+from genebench.relevance import Attribution, quadrature
 from genebench_kernel.kernels import Kernel
 
 PREDICTED_PER_BLOCK = 256
@@ -26,6 +27,8 @@ class KernelModel(Model):
 
     All is in float64. With a small λ, coefficients are large and cancel in the sum.
     """
+
+    relevance_rules = ("exact", "integrated-gradients", "gradient-input")
 
     def __init__(
         self,
@@ -78,3 +81,27 @@ class KernelModel(Model):
             "mean": self.mean.cpu().numpy(),
             "scales": np.array([self.kernel.width, self.kernel.linear]),
         }
+
+    def relevance(
+        self, landmarks: NDArray[np.float32], weights: NDArray[np.floating[Any]], rule: str
+    ) -> Attribution:
+        """Return the relevance of landmarks for a weighted sum of targets.
+
+        ``exact`` is the path integral from the mean profile, that is integrated gradients. Its
+        parts sum up to the prediction less that of the mean profile. Gradient × input of a kernel
+        of distances does not: far from all centres the gradient vanishes, but not what the
+        prediction has changed by on the way.
+        """
+        x = torch.tensor(landmarks, dtype=torch.float64, device=self.mean.device)
+        shares = torch.tensor(weights, dtype=torch.float64, device=x.device)
+        coefficients, mean = self.coefficients @ shares, self.mean @ shares
+        points = [(1.0, 1.0)] if rule == "gradient-input" else quadrature()
+        values = x * self.kernel.slopes(x, self.centres, coefficients, points)
+        output = self.kernel.matrix(x, self.centres) @ coefficients + mean
+        if rule == "gradient-input":
+            rest = output - values.sum(1)
+        else:
+            origin = self.centres.new_zeros(1, x.shape[1])
+            rest = self.kernel.matrix(origin, self.centres) @ coefficients + mean
+            rest = rest.expand(len(x))
+        return Attribution(values.cpu().numpy(), rest.cpu().numpy(), output.cpu().numpy())

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from genebench import Context, Method, Model, Profiles
 from genebench.moments import Moments, moments
+from genebench.relevance import LINEAR_RULES, Attribution, linear_relevance
 from genebench_knn.averages import Choice, errors_by_k, in_tiles, mean_of
 
 Neighbours = NDArray[np.intp]
@@ -25,6 +26,8 @@ Distances come from moments, which are sums with rounding.
 
 class NearestLandmarks(Model):
     """The mean of each target's k nearest landmarks within the profile itself."""
+
+    relevance_rules = LINEAR_RULES
 
     def __init__(self, neighbours: Neighbours, device: str, choice: Choice | None = None) -> None:
         self.neighbours = torch.tensor(neighbours, dtype=torch.int64, device=device)
@@ -48,6 +51,22 @@ class NearestLandmarks(Model):
     def tensors(self) -> Mapping[str, NDArray[Any]]:
         """Return the landmarks of each target as ``neighbours``, targets × k."""
         return {"neighbours": self.neighbours.to("cpu", torch.int32).numpy()}
+
+    def relevance(
+        self,
+        landmarks: NDArray[np.float32],
+        weights: NDArray[np.floating[Any]],
+        rule: str,  # noqa: ARG002  all rules give the same
+    ) -> Attribution:
+        """Return the relevance of landmarks for a weighted sum of targets.
+
+        Each of the k landmarks of a target carries the k-th part of its weight.
+        """
+        neighbours = self.neighbours.cpu().numpy()
+        k = neighbours.shape[1]
+        slopes = np.zeros(landmarks.shape[1])
+        np.add.at(slopes, neighbours, weights[:, None] / k)
+        return linear_relevance(landmarks, slopes)
 
 
 class KNNGE(Method):

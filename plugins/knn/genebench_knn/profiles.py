@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -82,6 +83,34 @@ class NearestProfiles(Model):
         for profiles, means in in_tiles(mean, *predicted.shape):
             predicted[profiles] = means.cpu().numpy()
         return predicted
+
+    def donors(self, landmarks: Matrix, training: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Return the training profiles that predictions are the mean of.
+
+        Args:
+            landmarks: profiles × landmarks, standardised.
+            training: table of the training profiles. Its columns are added, and its index as
+                ``id``.
+
+        Returns:
+            One row for each neighbour of each profile, nearest first. ``profile`` is the row of the
+            profile in ``landmarks``, and ``donor`` the position of the training profile. ``weight``
+            and ``share`` are 1 / k.
+        """
+        nearest = self.training.nearest(landmarks, self.k).cpu().numpy()
+        count = nearest.shape[1]
+        table = pd.DataFrame(
+            {
+                "profile": np.repeat(np.arange(len(nearest)), count),
+                "donor": nearest.ravel(),
+                "weight": 1 / count,
+                "share": 1 / count,
+            }
+        )
+        if training is None:
+            return table
+        about = training.iloc[table["donor"]].rename_axis("id").reset_index()
+        return pd.concat([table, about], axis=1)
 
 
 class KNN(Method):

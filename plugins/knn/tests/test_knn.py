@@ -255,3 +255,24 @@ def test_both_devices_agree(method):
     np.testing.assert_array_equal(
         cuda.predict(validation.landmarks), cpu.predict(validation.landmarks)
     )
+
+
+def test_the_nearest_landmarks_of_a_target_share_its_weight():
+    train, test = simulated(60), simulated(9, seed=1)
+    model = fitted(KNNGE, train, test)
+    weights = np.array([1.0, -2.0, 0.0, 0.5, 0.0, 3.0, 1.0])
+    found = model.relevance(test.landmarks, weights, "exact")
+    slopes = np.zeros(20)
+    for weight, nearest in zip(weights, model.neighbours.numpy(), strict=True):
+        for landmark in nearest:
+            slopes[landmark] += weight / len(nearest)
+    np.testing.assert_allclose(found.values, test.landmarks * slopes, atol=1e-6)
+    np.testing.assert_allclose(found.output, model.predict(test.landmarks) @ weights, atol=1e-5)
+    assert (found.rest == 0).all()
+
+
+def test_knn_has_no_relevance_of_its_own():
+    model = fitted(KNN, simulated(30), simulated(5))
+    assert model.relevance_rules == ()
+    with pytest.raises(NotImplementedError, match="NearestProfiles has no relevance"):
+        model.relevance(simulated(2).landmarks, np.ones(7), "exact")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from genebench import Context, Method, Model
 from genebench.moments import Moments
+from genebench.relevance import LINEAR_RULES, Attribution, linear_relevance
 
 
 class Linear(Model):
@@ -20,6 +21,8 @@ class Linear(Model):
         weights: W, landmarks × targets, float32.
         bias: b, one per target, float32.
     """
+
+    relevance_rules = LINEAR_RULES
 
     def __init__(
         self,
@@ -47,6 +50,17 @@ class Linear(Model):
     def tensors(self) -> Mapping[str, NDArray[Any]]:
         """Return ``weights`` and ``bias``, from which each prediction follows."""
         return {"weights": self.weights.cpu().numpy(), "bias": self.bias.cpu().numpy()}
+
+    def relevance(
+        self,
+        landmarks: NDArray[np.float32],
+        weights: NDArray[np.floating[Any]],
+        rule: str,  # noqa: ARG002  all rules give the same
+    ) -> Attribution:
+        """Return the relevance of landmarks for a weighted sum of targets: ``x ∘ (W weights)``."""
+        shares = torch.tensor(weights, dtype=torch.float64, device=self.weights.device)
+        slopes, rest = self.weights.double() @ shares, self.bias.double() @ shares
+        return linear_relevance(landmarks, slopes.cpu().numpy(), float(rest))
 
 
 class LinearMethod(Method):

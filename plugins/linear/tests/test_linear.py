@@ -255,3 +255,18 @@ def test_both_devices_agree(method):
     np.testing.assert_allclose(
         cuda.predict(validation.landmarks), cpu.predict(validation.landmarks), atol=1e-4
     )
+
+
+@pytest.mark.parametrize("method", [LSR, LSRL2])
+def test_relevance_is_landmark_times_weight(method):
+    params = {"lambda_min": 1.0, "lambda_max": 1.0, "lambdas": 1, "per_gene": False}
+    model = fitted(
+        method, simulated(60, 12), simulated(60, 12), **params if method is LSRL2 else {}
+    )
+    x, weights = simulated(9, 12, seed=5).landmarks, np.array([1.0, -2.0, 0.0, 0.5])
+    tensors = {name: value.astype(float) for name, value in model.tensors().items()}
+    for rule in model.relevance_rules:
+        found = model.relevance(x, weights, rule)
+        np.testing.assert_allclose(found.values, x * (tensors["weights"] @ weights), atol=1e-6)
+        np.testing.assert_allclose(found.rest, tensors["bias"] @ weights, atol=1e-6)
+        np.testing.assert_allclose(found.output, model.predict(x) @ weights, atol=1e-5)

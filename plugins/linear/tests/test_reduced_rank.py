@@ -88,3 +88,13 @@ def test_the_choice_on_one_set_does_not_depend_on_others():
 def test_a_grid_upside_down_is_refused():
     with pytest.raises(UserError, match="lambda_min=10 is above lambda_max=1"):
         ReducedRank(lambda_min=10.0, lambda_max=1.0, lambdas=3, ranks=3)
+
+
+def test_relevance_is_landmark_times_weight_of_the_chosen_rank():
+    model = fitted(simulated(80, 0), simulated(40, 1))
+    x = simulated(9, 2).landmarks
+    weights = np.arange(model.weights.shape[1]) / 10
+    found = model.relevance(x, weights, "exact")
+    expected = x * (model.weights.double().numpy() @ weights)
+    np.testing.assert_allclose(found.values, expected, atol=1e-6)
+    np.testing.assert_allclose(found.output, model.predict(x) @ weights, rtol=1e-4, atol=1e-5)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from genebench import Context, Method, Model, Profiles, UserError
+from genebench.relevance import NETWORK_RULES, Attribution, network_relevance
 from genebench.training import train as run_training
 from genebench_networks.learner import NetworkLearner
 from genebench_networks.network import ACTIVATIONS, Network
@@ -130,6 +131,8 @@ class TowerNetwork(TAAFNetwork):
 class Trained(Model):
     """A trained network."""
 
+    relevance_rules = NETWORK_RULES
+
     def __init__(self, network: Network, device: str) -> None:
         self._network, self._device = network, device
         self.n_parameters = sum(value.numel() for value in network.parameters())
@@ -146,3 +149,14 @@ class Trained(Model):
     def tensors(self) -> Mapping[str, NDArray[Any]]:
         """Return the network's parameters by name."""
         return {name: value.cpu().numpy() for name, value in self._network.named_parameters()}
+
+    def relevance(
+        self, landmarks: NDArray[np.float32], weights: NDArray[np.floating[Any]], rule: str
+    ) -> Attribution:
+        """Return the relevance of landmarks for a weighted sum of targets."""
+        shares = torch.tensor(weights, dtype=torch.float32, device=self._device)
+
+        def total(inputs: torch.Tensor) -> torch.Tensor:
+            return (self._network.predict(inputs) * shares).sum(1)
+
+        return network_relevance(total, landmarks, rule, self._device)

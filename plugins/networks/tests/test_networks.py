@@ -16,9 +16,11 @@ from genebench.methods.training import loop
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
+from genebench.relevance import network_relevance
 from genebench.training import DivergedError
 from genebench_networks import genebench_methods
 from genebench_networks.learner import NetworkLearner
+from genebench_networks.method import Trained
 from genebench_networks.network import ACTIVATIONS, Dropout, xavier_
 from genebench_networks.packed import PackedMLP
 from genebench_networks.towers import TAAF, Towers
@@ -449,3 +451,48 @@ def test_a_rate_beyond_stability_diverges_with_advice(parts, validation_sets):
     made = method("mlp-ensemble", lr=1e20)
     with pytest.raises(DivergedError, match=message):
         made.fit(parts["train"], validation_sets, Context())
+
+
+# Relevance
+
+
+@pytest.mark.parametrize("name", ["mlp-ensemble", "taaf", "tower"])
+def test_relevance_is_conserved_and_leaky_networks_have_that_of_gradients(name):
+    network = shaken(learner_of(name).network).float()
+    model = Trained(network, "cpu")
+    x, weights = normal(20, 7).astype(np.float32), np.linspace(-1, 1, 11)
+    found = {rule: model.relevance(x, weights, rule) for rule in model.relevance_rules}
+    for rule in ("lrp-epsilon", "lrp-gamma", "gradient-input"):
+        part = found[rule]
+        scale = np.abs(part.output).mean()
+        np.testing.assert_allclose(part.output, model.predict(x) @ weights, atol=1e-5 * scale)
+        total = part.values.sum(1) + part.rest
+        np.testing.assert_allclose(total, part.output, atol=1e-4 * scale)
+    leaky = method(name).params["activation"] == "leaky"
+    close = np.allclose(
+        found["lrp-epsilon"].values, found["gradient-input"].values, atol=1e-3 * scale
+    )
+    assert close == leaky
+
+
+def test_relevance_of_packed_networks_is_the_mean_of_the_plain_networks():
+    network = packed()
+    models = [
+        plain_member(network, member).float().requires_grad_(False)
+        for member in range(network.members)
+    ]
+    x, weights = normal(8, 7).astype(np.float32), np.linspace(-1, 1, 11).astype(np.float32)
+    found = Trained(network.float(), "cpu").relevance(x, weights, "lrp-epsilon")
+    each = [
+        network_relevance(
+            lambda inputs, model=model: model(inputs) @ torch.tensor(weights), x, "lrp-epsilon"
+        )
+        for model in models
+    ]
+    scale = np.abs(found.values).max()
+    np.testing.assert_allclose(
+        found.values, np.mean([part.values for part in each], axis=0), atol=1e-5 * scale
+    )
+    np.testing.assert_allclose(
+        found.rest, np.mean([part.rest for part in each], axis=0), atol=1e-5 * scale
+    )

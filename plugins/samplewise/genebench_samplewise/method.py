@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from genebench import Context, Method, Model, Profiles, UserError
+from genebench.relevance import Attribution
 from genebench_samplewise.loops import Indices, Matrix, Vector
 from genebench_samplewise.solver import Stop, solve, solve_by_gram
 from genebench_samplewise.training import Mixture, TrainingSet
@@ -117,6 +118,8 @@ class SampleMixture(Model):
         setting: penalty and intercept.
     """
 
+    relevance_rules = ("exact", "gradient-input")
+
     def __init__(self, solver: Solver, setting: Setting) -> None:
         self._solver = solver
         self.setting = setting
@@ -196,6 +199,37 @@ class SampleMixture(Model):
             "penalty": np.array([self.setting.penalty]),
             "intercept": np.array([self.setting.intercept]),
         }
+
+    def relevance(
+        self,
+        landmarks: NDArray[np.float32],
+        weights: NDArray[np.floating[Any]],
+        rule: str,  # noqa: ARG002  both rules give the same
+    ) -> Attribution:
+        """Return the relevance of landmarks for a weighted sum of targets.
+
+        While the donors of a profile and the signs of their weights stay, the weights are
+        ``b = G⁻¹ (X x − a/2 sign b)``, linear in the profile x. So a landmark carries its value
+        times its slope, and the rest is what the penalty takes away.
+        """
+        training, total = self._solver.training, float(np.sum(weights))
+        values = np.empty(landmarks.shape)
+        rest, output = np.empty((2, len(landmarks)))
+        for number, mixture in enumerate(self._mixtures(landmarks)):
+            profile = landmarks[number].astype(np.float64)
+            rows = training.landmarks[mixture.donors].astype(np.float64)
+            sums = training.target_rows(mixture.donors).astype(np.float64) @ weights
+            output[number] = mixture.weights @ sums + mixture.constant * total
+            slopes = 0.0
+            if self.setting.intercept:
+                means = rows.mean(1)
+                rows, sums = rows - means[:, None], sums - total * means
+                slopes = total / len(profile)
+            solved = np.linalg.lstsq(rows @ rows.T, sums, rcond=None)[0]
+            values[number] = profile * (rows.T @ solved + slopes)
+            penalty = self.setting.penalty * len(profile)
+            rest[number] = -penalty / 2 * (np.sign(mixture.weights) @ solved)
+        return Attribution(values, rest, output)
 
     def _mixtures(self, landmarks: Matrix) -> list[Mixture]:
         penalty, intercept = self.setting

@@ -309,3 +309,34 @@ def test_the_example_of_the_readme_explains_saved_predictions(tmp_path, monkeypa
     assert set(donors["profile"]) == set(range(5))
     assert set(parts.train.profiles.columns) <= set(donors.columns)
     assert (donors["id"] == parts.train.profiles.index[donors["donor"]]).all()
+
+
+@pytest.mark.parametrize("intercept", ["no", "yes"])
+def test_relevance_is_landmark_times_numerical_slope(intercept):
+    train, test = simulated(100), simulated(6, seed=1)
+    model = fitted(train, test, intercept=intercept, gap=1e-13, iterations=1000)
+    weights = np.random.default_rng(0).standard_normal(9)
+    values, rest, output = model.relevance(test[0], weights, "exact")
+    np.testing.assert_allclose(output, model.predict(test[0]) @ weights, atol=1e-5)
+    np.testing.assert_allclose(values.sum(1) + rest, output, atol=1e-6)
+    solver, setting = model._solver, model.setting
+    targets = train[1].astype(float) @ weights
+
+    def total(profile):
+        [[mixture]] = solver.paths(profile[None], [setting.penalty], setting.intercept)
+        return mixture.weights @ targets[mixture.donors] + mixture.constant * weights.sum()
+
+    profile, step = test[0][0].astype(float), 1e-5
+    for landmark in range(0, 60, 7):
+        moved = np.eye(60)[landmark] * step
+        slope = (total(profile + moved) - total(profile - moved)) / (2 * step)
+        np.testing.assert_allclose(values[0, landmark], profile[landmark] * slope, atol=1e-6)
+
+
+def test_a_profile_without_donors_has_no_relevance():
+    train, test = simulated(40), simulated(4, seed=1)
+    model = fitted(train, test, intercept="no", penalty_min=10.0, penalty_max=10.0, penalties=1)
+    values, rest, output = model.relevance(np.zeros((2, 60), np.float32), np.ones(9), "exact")
+    assert not values.any()
+    assert not rest.any()
+    assert not output.any()

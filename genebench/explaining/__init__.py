@@ -1,0 +1,1 @@
+"""Explanations: which landmarks a model's predictions rest on, and how far to trust that."""
