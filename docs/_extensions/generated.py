@@ -154,12 +154,11 @@ def _json_type(schema: Mapping[str, Any]) -> str:
     """Return the type of a JSON value, in words."""
     if "$ref" in schema:
         return f"[{schema['$ref']}](#{schema['$ref'].lower()})"
-    if "allOf" in schema:
-        return " and ".join(map(_json_type, schema["allOf"]))
-    if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(map(_json_type, schema["anyOf"])))
-    if "const" in schema or "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
+    if parts := schema.get("anyOf"):
+        return " or ".join(dict.fromkeys(map(_json_type, parts)))
+    if {"const", "enum"} & set(schema):
+        values = schema.get("enum", [schema.get("const")])
+        return " or ".join(f"`{value}`" for value in values)
     if schema["type"] == "array":
         return f"list of {_json_type(schema['items'])}"
     if schema["type"] == "object":
@@ -252,42 +251,59 @@ def _cell(value: Any) -> str:
 
 
 def undocumented() -> list[str]:
-    """Return the names of hooks, arguments, classes and fields without documentation."""
-    return list(_undocumented())
+    """Return the names of hooks, arguments, classes, fields and keys without documentation."""
+    names = [name for hook in _hooks() for name in _lacks_of_hook(hook)]
+    names += [name for item in (*SPECS, *MET) for name in _lacks_of_item(item)]
+    names += [
+        f"{table.__name__}.{name}"
+        for table in RECORD
+        for name, field in table.model_fields.items()
+        if not field.description
+    ]
+    return names
 
 
-def _undocumented() -> Iterator[str]:
-    examples = _examples()
-    for hook in _hooks():
-        text = inspect.getdoc(hook) or ""
-        if not text:
-            yield hook.__name__
-        if hook.__name__ not in examples:
-            yield f"{hook.__name__}: example"
-        if hook.__name__.startswith("genebench_job"):
-            for argument in inspect.signature(hook).parameters:
-                if f"``{argument}``" not in text and f"{argument}:" not in text:
-                    yield f"{hook.__name__}: {argument}"
-    for item in (*SPECS, *MET):
-        # Python gives a dataclass without a docstring its signature as one.
-        if (inspect.getdoc(item) or f"{item.__name__}(").startswith(f"{item.__name__}("):
-            yield item.__name__
-        elif inspect.isclass(item):
-            described = ModuleAnalyzer.for_module(item.__module__).find_attr_docs()
-            for name in vars(item).get("__annotations__", {}):
-                in_class = f"{name}:" in (item.__doc__ or "")
-                common = name in COMMON and item in SPECS
-                if not (name.startswith("_") or in_class or common):
-                    if (item.__name__, name) not in described:
-                        yield f"{item.__name__}.{name}"
-            for name, value in vars(item).items():
-                called = inspect.isroutine(value) or isinstance(value, property)
-                if called and not name.startswith("_") and not inspect.getdoc(value):
-                    yield f"{item.__name__}.{name}"
-    for table in RECORD:
-        for name, field in table.model_fields.items():
-            if not field.description:
-                yield f"{table.__name__}.{name}"
+def _lacks_of_hook(hook: Any) -> Iterator[str]:
+    text = inspect.getdoc(hook) or ""
+    if not text:
+        yield hook.__name__
+    if hook.__name__ not in _examples():
+        yield f"{hook.__name__}: example"
+    # Arguments of other hooks have classes that say it.
+    if hook.__name__.startswith("genebench_job"):
+        for argument in inspect.signature(hook).parameters:
+            if f"``{argument}``" not in text and not _is_entry(argument, text):
+                yield f"{hook.__name__}: {argument}"
+
+
+def _lacks_of_item(item: Any) -> Iterator[str]:
+    doc = inspect.getdoc(item) or ""
+    # Python gives a dataclass without a docstring its signature as one.
+    if not doc or doc.startswith(f"{item.__name__}("):
+        yield item.__name__
+    elif inspect.isclass(item):
+        # The string below a field is its documentation. Only the source shows it.
+        strings = ModuleAnalyzer.for_module(item.__module__).find_attr_docs()
+        fields = vars(item).get("__annotations__", {})
+        for name in fields:
+            known = (item.__name__, name) in strings or _is_entry(name, doc)
+            common = name in COMMON and item in SPECS
+            if not (known or common or name.startswith("_")):
+                yield f"{item.__name__}.{name}"
+        for name, value in vars(item).items():
+            called = inspect.isroutine(value) or isinstance(value, property)
+            if (
+                called
+                and not name.startswith("_")
+                and name not in fields
+                and not inspect.getdoc(value)
+            ):
+                yield f"{item.__name__}.{name}"
+
+
+def _is_entry(name: str, doc: str) -> bool:
+    """Return whether a docstring has an entry of this name, alone or with others."""
+    return bool(re.search(rf"^ +(\w+, )*{name}(, \w+)*: ", doc, re.MULTILINE))
 
 
 def _hooks() -> list[Any]:

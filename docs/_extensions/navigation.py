@@ -1,0 +1,30 @@
+"""Names for the buttons of the sidebar that open a part of it. The theme gives them an icon alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+
+def name_buttons(
+    app: Sphinx,  # noqa: ARG001  given to every listener
+    page: str,  # noqa: ARG001
+    template: str,  # noqa: ARG001
+    context: dict[str, Any],
+    doctree: object,  # noqa: ARG001
+) -> None:
+    """Have the theme's navigation say what its buttons do."""
+    navigation = context["generate_toctree_html"]
+
+    def named(*arguments: Any, **options: Any) -> str:
+        html = str(navigation(*arguments, **options))
+        return html.replace("<summary>", '<summary aria-label="Pages of this part">')
+
+    context["generate_toctree_html"] = named
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Listen after the theme, which makes the navigation at the usual priority of 500."""
+    app.connect("html-page-context", name_buttons, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
