@@ -1,4 +1,4 @@
-"""Names for the buttons of the sidebar that open a part of it. The theme gives them an icon alone."""
+"""Names for the buttons that open parts of the sidebar. The theme gives them an icon alone."""
 
 from __future__ import annotations
 
