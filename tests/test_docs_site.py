@@ -77,6 +77,8 @@ def test_the_reference_has_commands_parameters_hooks_and_keys(site):
     assert "lambda_max" in page("methods/linear")
     assert "<math" in page("methods/linear")
     assert "genebench_job_finished" in page("hooks")
+    assert "Source of the method: paper, equation, code." in page("hooks")
+    assert "factory&gt;" not in page("hooks")
     assert "peak_memory_scope" in page("record")
 
 

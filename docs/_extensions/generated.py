@@ -373,8 +373,37 @@ class Generated(SphinxDirective):
         return self.parse_text_to_nodes(content, allow_section_headings=True)
 
 
+def whole_sentences(app: Sphinx) -> None:
+    """Keep docstrings of fields as they are.
+
+    Napoleon would take the words before a colon for the type of the field, and leave them out.
+    """
+    kept: dict[str, list[str]] = {}
+
+    def keep(*event: Any) -> None:
+        _, what, name, *_, lines = event
+        if what in {"attribute", "data", "property"}:
+            kept[name] = [*lines]
+
+    def restore(*event: Any) -> None:
+        _, _, name, *_, lines = event
+        lines[:] = kept.pop(name, lines)
+
+    # Napoleon listens at the usual priority of 500.
+    app.connect("autodoc-process-docstring", keep, priority=400)
+    app.connect("autodoc-process-docstring", restore, priority=600)
+
+
+def readable_defaults(*event: Any) -> tuple[str | None, str | None]:
+    """Return a signature that Sphinx can read: ``<factory>`` of dataclasses is no Python."""
+    *_, signature, returns = event
+    return signature and signature.replace("<factory>", "..."), returns
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add the directives."""
     for name in WRITERS:
         app.add_directive(name, Generated)
+    whole_sentences(app)
+    app.connect("autodoc-process-signature", readable_defaults)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
