@@ -20,7 +20,7 @@ extensions = [
     "sphinx_copybutton",
     "mathml",
     "generated",
-    "navigation",
+    "accessibility",
 ]
 exclude_patterns = ["_extensions", "examples/observer/*/*"]
 suppress_warnings = ["myst.header"]  # a page may begin with a part of another
