@@ -52,10 +52,9 @@ bench: .venv/installed-bench ## speed, memory and calibration; see benchmarks/RE
 	$(BIN)/python benchmarks/calibration.py --nulls 100
 	$(BIN)/python benchmarks/sim_calibration.py
 
-docs: .venv/installed-dev ## the documentation as a site; screenshots where there are results
-	$(BIN)/python docs/render_hooks.py
+docs: .venv/installed-dev ## the documentation as a site, site/index.html; screenshots where there are results
 	if [ -d u133-results ]; then $(BIN)/python docs/screenshots.py u133-results; fi
-	$(BIN)/mkdocs build --strict --site-dir site
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs site
 
 u133-results: .venv/installed ## the published methods on real data: U133 is its manifest
 	$(BIN)/genebench data prepare $(U133)

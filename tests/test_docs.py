@@ -7,9 +7,9 @@ import itertools
 import json
 import logging
 import re
-import subprocess
 import sys
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -58,16 +58,6 @@ def test_every_extra_that_is_named_exists():
     assert {spec.extra for spec in registry().formats.specs.values()} - {""} <= known
 
 
-def test_the_site_is_built_and_every_link_in_it_leads_somewhere(tmp_path):
-    """Check pages, anchors and the navigation. Links to other sites are not followed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path / "site"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "site" / "tutorial.html").exists()
-
-
 def imported(path, monkeypatch):
     """Import a module that is in no package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -99,24 +89,17 @@ def test_the_operations_of_scaling_are_those_of_the_benchmark(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def rendering():
-    """Import the module that writes the reference of hooks."""
+def generated():
+    """Import the module that writes parts of the reference."""
     with pytest.MonkeyPatch.context() as patch:
-        yield imported(DOCS / "render_hooks.py", patch)
+        yield imported(DOCS / "_extensions" / "generated.py", patch)
 
 
-def test_the_reference_of_hooks_is_up_to_date(rendering):
-    stale = "docs/reference/hooks.md is stale: python docs/render_hooks.py"
-    assert rendering.PAGE.read_text("utf-8") == rendering.page(), stale
+def test_every_hook_field_argument_and_key_is_documented_and_every_hook_has_an_example(generated):
+    assert generated.undocumented() == []
 
 
-def test_every_hook_field_and_argument_is_documented_and_every_hook_has_an_example(rendering):
-    assert rendering.undocumented() == []
-
-
-def test_what_is_not_documented_is_noticed(rendering, monkeypatch):
-    from dataclasses import dataclass
-
+def test_what_is_not_documented_is_noticed(generated, monkeypatch):
     @dataclass
     class Bare:
         x: int
@@ -124,44 +107,27 @@ def test_what_is_not_documented_is_noticed(rendering, monkeypatch):
     def genebench_job_bare(job):
         """Called at times."""
 
-    monkeypatch.setattr(rendering, "OTHERS", (Bare,))
-    monkeypatch.setattr(rendering, "hooks", lambda: [genebench_job_bare])
-    assert rendering.undocumented() == [
+    monkeypatch.setattr(generated, "MET", (Bare,))
+    monkeypatch.setattr(generated, "_hooks", lambda: [genebench_job_bare])
+    assert generated.undocumented() == [
         "genebench_job_bare: example",
         "genebench_job_bare: job",
         "Bare",
     ]
 
 
-def test_a_docstring_becomes_markdown(rendering):
-    doc = """Takes ``x``, a :class:`~other.Thing`.
-
-    Args:
-        x: one,
-            and more.
-        y: two.
-
-    Returns:
-        The
-        sum.
-
-    Raises:
-        UserError: x is odd.
-    """
-    assert rendering._markdown(doc).splitlines() == [
-        "Takes `x`, a `other.Thing`.",
-        "",
-        "**Arguments**",
-        "",
-        "- `x`: one, and more.",
-        "- `y`: two.",
-        "",
-        "**Returns:** The sum.",
-        "",
-        "**Raises**",
-        "",
-        "- `UserError`: x is odd.",
+@pytest.mark.parametrize("name", sorted(registry().methods.specs))
+def test_a_method_has_a_page_with_its_equation(name):
+    [page] = [
+        text
+        for path in (DOCS / "reference" / "methods").glob("*.md")
+        if f"```{{method-card}} {name}\n" in (text := path.read_text("utf-8"))
     ]
+    assert "```{math}" in page
+
+
+def test_text_of_specs_and_docstrings_stays_as_it_is_in_markdown(generated):
+    assert generated._prose("a_b <c> ``d_e`` :class:`~f.G`") == r"a\_b \<c\> `d_e` `f.G`"
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,12 @@ PROMISED = {
 """The modules that docs/reference/plugins.md promises, besides the names of ``genebench``."""
 
 
-REFERENCE = (ROOT / "docs" / "reference" / "hooks.md").read_text("utf-8")
+GENERATED = runpy.run_path(str(ROOT / "docs" / "_extensions" / "generated.py"))
 DOCUMENTED = {
-    f"{module}:{name}"
-    for module, name in re.findall(r"^`(genebench[\w.]*)\.(\w+)`$", REFERENCE, re.MULTILINE)
+    f"{item.__module__}:{item.__name__}"
+    for item in (*GENERATED["SPECS"], *GENERATED["MET"], *GENERATED["RECORD"])
 }
-"""Classes and functions with a section in the reference of hooks."""
+"""Classes and functions with a section in the reference."""
 
 
 def imported(source: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import runpy
 import subprocess
 import sys
 import zipfile
@@ -18,7 +19,7 @@ from genebench.plugins.files import FILES
 from genebench.plugins.registry import registry
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-HOW_TO = sorted((DOCS / "howto").glob("*.md"))
+HOW_TO = sorted({*(DOCS / "howto").glob("*.md")} - {DOCS / "howto" / "index.md"})
 
 
 def _helper(name):
@@ -102,6 +103,16 @@ def test_the_tutorial_leads_to_a_row_on_a_board(shell):
     pages.follow(DOCS / "tutorial.md", folder, execute)
     boards = [path.read_text("utf-8") for path in (folder / "site").rglob("*.html")]
     assert any("gauss-ridge" in board and "train-mean" in board for board in boards)
+
+
+def test_the_gallery_draws_what_it_shows(shell):
+    folder, execute = shell
+    gallery = runpy.run_path(str(DOCS / "gallery.py"))
+    for words in gallery["commands"]():
+        execute(words)
+    drawn = gallery["shown"](folder / "figures")
+    assert len(drawn) >= 5
+    assert set(drawn) == {path.name for path in gallery["IMAGES"].iterdir()}
 
 
 @pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
