@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genebench.conformance.base import NotApplicable, Violation
+from genebench.conformance.base import NothingToCheck, Violation
 from genebench.conformance.check import check
 from genebench.conformance.subject import Subject
 from genebench.method import Attribution, Model
@@ -57,7 +57,7 @@ def _cases(subject: Subject) -> Iterator[_Case]:
     """Yield each rule of each model.
 
     Raises:
-        NotApplicable: no model has a rule.
+        NothingToCheck: no model has a rule.
     """
     fits, found = subject.fits, False
     for name, model in fits.models.items():
@@ -69,7 +69,7 @@ def _cases(subject: Subject) -> Iterator[_Case]:
             found = True
             yield _Case(model, rule, landmarks, weights)
     if not found:
-        raise NotApplicable(
+        raise NothingToCheck(
             "its models have no relevance_rules, so genebench explain permutes their landmarks"
         )
 
@@ -102,7 +102,7 @@ def gradients_follow_predictions(subject: Subject) -> None:
     """Agree with finite differences of predictions, in the rule gradient-input."""
     cases = [case for case in _cases(subject) if case.rule == "gradient-input"]
     if not cases:
-        raise NotApplicable("its models do not have the rule gradient-input")
+        raise NothingToCheck("its models do not have the rule gradient-input")
     for case in cases:
         values = case.relevance().values
         # Half of the landmarks move, because all of them could hide a mix-up among them.
