@@ -186,7 +186,14 @@ def test_an_empty_store_is_listed_without_an_error(genebench, own_home):
 def test_methods_run_on_a_prepared_dataset(genebench, make, tmp_path):
     genebench("data", "prepare", make())
     outcome = genebench(
-        "run", "--dataset", "mini", "--methods", "lsr", "--results", tmp_path / "results"
+        "run",
+        "--dataset",
+        "mini",
+        "--methods",
+        "lsr",
+        "--notes",
+        "--results",
+        tmp_path / "results",
     )
     assert outcome.status == 0
     assert "mini · gtex · data " in outcome.out
