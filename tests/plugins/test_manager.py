@@ -443,7 +443,8 @@ def genebench_commands(app):
 def test_no_plugin_spoils_the_commands_of_others(install, does, complaint):
     site = install("sick", COMMANDS.format(does=does))
     install("well", COMMANDS.format(does="app.command(name='well')(lambda: print('fine'))"))
-    ended = command(site, "well", **{LIMIT: "0.5"})
+    # Only one needs a limit. On a busy machine, a short one stops sound plugins too.
+    ended = command(site, "well", **({LIMIT: "0.5"} if complaint == OVERDUE else {}))
     assert (ended.returncode, ended.stdout) == (0, "fine\n")
     assert ended.stderr.count("\n") == 1
     assert complaint in ended.stderr
