@@ -113,6 +113,41 @@ class Explanation:
                 reasons[panel] = (*reasons.get(panel, ()), reason)
         return {panel: reasons[panel] for panel in PANELS if panel in reasons}
 
+    @property
+    def twin_note(self) -> str:
+        """A sentence on the relevance of a target that falls on its own twin."""
+        twins = self.twins
+        if not len(twins):
+            return "Twins: no target is a landmark too."
+        by_number = 1 / len(self.landmarks)
+        note = (
+            f"Twins: {twins['share'].mean():.1%} of the relevance for a target that is a landmark "
+            f"too falls on itself (mean of {len(twins)}, {by_number:.1%} by number)."
+        )
+        copied = twins["copied"].mean()
+        if copied == 1:
+            return f"{note} Both are one measurement, so that is copying."
+        if copied:
+            return f"{note} For {copied:.0%} of them both are one measurement: that is copying."
+        return f"{note} They are measured apart, so that is no copying."
+
+    @property
+    def bias_note(self) -> str:
+        """A sentence on the share of predictions that no landmark carries, if it is known."""
+        bias = self.about.get("bias_share")
+        return "" if bias is None else f"Bias: {bias:.1%} of predictions is carried by no landmark."
+
+    @property
+    def error_note(self) -> str:
+        """A sentence on standard errors, if landmarks were permuted."""
+        error = (self.top["error"] / self.top["relevance"].abs()).median()
+        if pd.isna(error):
+            return ""
+        return (
+            f"Landmarks were permuted: the standard error of a named one is {error:.0%} of its "
+            "relevance (median)."
+        )
+
     def has(self, settings: Settings) -> bool:
         """Return whether it was made with these settings."""
         return bool(self.about.get("asked") == asdict(settings))

@@ -308,9 +308,7 @@ class _Compared(NamedTuple):
     def of_groups(self, model: Model, progress: Progress) -> NDArray[np.floating[Any]]:
         """Return the magnitudes for each group of targets: groups × landmarks."""
         rule, seed = self.settings.rule, self.settings.seed
-        found = by_target_group(
-            model, self.sample, self.groups, rule, seed=seed, progress=progress
-        )
+        found = by_target_group(model, self.sample, self.groups, rule, seed=seed, progress=progress)
         return found.effects
 
 
@@ -370,9 +368,7 @@ def _conservation(overall: Relevance, grouped: Relevance) -> Iterator[dict[str, 
     for panels, relevance in (("a b", overall), ("c d", grouped)):
         if (error := relevance.conservation) is not None:
             limit = "at most", MOST_CONSERVATION
-            line = _line(
-                panels, "conservation error", error, limit, unstable(conservation=error)
-            )
+            line = _line(panels, "conservation error", error, limit, unstable(conservation=error))
             # Its rest is what is left, so the sum says nothing.
             by_definition = relevance.rule == "gradient-input" and line["sound"]
             yield line | ({"result": "by definition"} if by_definition else {})
@@ -387,9 +383,7 @@ def _against_errors(
     sizes = np.abs(relevance)
     value = float(sizes[sizes > 2 * errors].sum() / max(sizes.sum(), np.finfo(float).tiny))
     measure = "share of relevance beyond two standard errors"
-    yield _line(
-        panels, measure, value, ("at least", LEAST_BEYOND), unstable(beyond_errors=value)
-    )
+    yield _line(panels, measure, value, ("at least", LEAST_BEYOND), unstable(beyond_errors=value))
 
 
 def _stability(panels: str, things: str, clusters: _Clusters) -> dict[str, Any]:

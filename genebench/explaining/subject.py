@@ -325,9 +325,7 @@ def other_seeds(identity: Identity, store: ResultsStore) -> dict[str, Path]:
     return {key: path for _, key, path in sorted(found)}
 
 
-def _fitted_again(
-    record: Record, store: ResultsStore, device: str, progress: Progress
-) -> Subject:
+def _fitted_again(record: Record, store: ResultsStore, device: str, progress: Progress) -> Subject:
     """Fit a method again whose models cannot be saved, such as nearest neighbours."""
     identity = record.identity
     dataset, protocol = data_of(identity, record.key)

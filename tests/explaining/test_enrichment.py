@@ -111,9 +111,19 @@ def test_files_without_sets_are_refused(tmp_path, content, message):
         read_gmt(tmp_path / "bad.gmt")
 
 
-@pytest.mark.parametrize("name", ["missing.gmt", "folder", "bad.gmt.gz"])
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    (tmp_path / "a.gmt").write_text("one\t\tTP53\n", "utf-8-sig")
+    assert list(read_gmt(tmp_path / "a.gmt")) == ["one"]
+
+
+@pytest.mark.parametrize(
+    "name", ["missing.gmt", "folder", "bad.gmt.gz", "cut.gmt.gz", "hit.gmt.gz"]
+)
 def test_files_that_cannot_be_read_are_named(tmp_path, name):
     (tmp_path / "folder").mkdir()
+    whole = gzip.compress(b"".join(b"%d\t\tTP53\n" % n for n in range(999)))
+    (tmp_path / "cut.gmt.gz").write_bytes(whole[:-40])
+    (tmp_path / "hit.gmt.gz").write_bytes(whole[:20] + b"\xff" * 30 + whole[50:])
     (tmp_path / "bad.gmt.gz").write_bytes(b"no gzip")
     with pytest.raises(UserError, match=f"{name}: cannot be read"):
         read_gmt(tmp_path / name)
