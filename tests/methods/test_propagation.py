@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from genebench.methods.propagation import EPSILON, GAMMA, network_relevance
-from genebench.relevance import NETWORK_RULES, linear_relevance
+from genebench.relevance import NETWORK_RULES, linear_relevance, quadrature
 
 with warnings.catch_warnings():
     # Its own imports warn of things that later versions change.
