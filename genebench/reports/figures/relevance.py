@@ -339,6 +339,11 @@ def _map(axes: Axes, panel: _Panel, order: NDArray[np.intp], columns: NDArray[np
             right, place, panel.aside[row], ha="right", va="center", fontsize=_FONT,
             transform=axes.get_yaxis_transform(),
         )  # fmt: skip
+    members = "profiles" if panel.letter in "ab" else "targets"
+    axes.text(
+        1.006, -1.0, f"cluster ({members})", va="center", fontsize=_FONT, weight="bold",
+        transform=axes.get_yaxis_transform(),
+    )  # fmt: skip
     if panel.aside:
         axes.text(
             right, -1.0, "on twins", ha="right", va="center", fontsize=_FONT, weight="bold",
