@@ -57,13 +57,9 @@ def test_panels_are_printed_and_kept_beside_the_record(genebench, results):
     done = genebench("explain", "lsr", "--results", results, *FEW)
     assert done.status == 0, done.err
     for said in (
-        "clusters of profiles",
-        "tissue-",
-        "conservation error",
-        "Twins:",
-        "SIM0",
-        "not checked: one seed",
-    ):
+        "clusters of profiles", "tissue-", "conservation error", "Twins:", "Bias:", "SIM0",
+        "not checked: one seed", "+ raises predictions", "+ they rise with it",
+    ):  # fmt: skip
         assert said in done.out
     folder = results / f"{record_of(results).key}.explanation"
     assert f"wrote {folder}" in done.out
