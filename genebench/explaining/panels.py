@@ -303,7 +303,7 @@ class _Compared(NamedTuple):
         """Return the mean magnitude of each landmark: 1 × landmarks."""
         rule, seed = self.settings.rule, self.settings.seed
         found = by_profile(model, self.landmarks, rule, seed=seed, progress=progress)
-        return np.abs(found.values).mean(axis=0, keepdims=True)
+        return np.asarray(np.abs(found.values).mean(axis=0, keepdims=True))
 
     def of_groups(self, model: Model, progress: Progress) -> NDArray[np.floating[Any]]:
         """Return the magnitudes for each group of targets: groups × landmarks."""
@@ -477,7 +477,7 @@ class _Tables:
         genes = self.test.landmark_genes
         return genes[["symbol", "twin"]].assign(group=self.of_landmarks.numbers)
 
-    def matrix(self, relevance: NDArray[np.float64]) -> pd.DataFrame:
+    def matrix(self, relevance: NDArray[np.floating[Any]]) -> pd.DataFrame:
         """Return landmarks × clusters."""
         return pd.DataFrame(
             relevance.T.astype(np.float32),
