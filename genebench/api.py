@@ -25,7 +25,16 @@ from genebench.explaining.explanation import Explanation
 from genebench.explaining.panels import enriched
 from genebench.explaining.settings import Settings as ExplainSettings
 from genebench.explaining.settings import settings_from
-from genebench.explaining.subject import Subject, Wanted, data_of, find_record, open_subject
+from genebench.explaining.subject import (
+    Subject,
+    Wanted,
+    assigned_in,
+    check_asked,
+    data_of,
+    find_record,
+    open_subject,
+    other_seeds,
+)
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.results import DEFAULT_RESULTS
@@ -474,23 +483,29 @@ def explain(
         progress=progress,
     )  # fmt: skip
     explanation = explanation_of(subject, chosen, sets, source=str(gmt), progress=progress)
-    if subject.record:
-        explanation.save(ResultsStore(Path(results)).paths.explanation(subject.record.key))
+    if subject.record and subject.store:
+        explanation.save(subject.store.paths.explanation(subject.record.key))
     return explanation
 
 
 def explained(record: Record, results: Path | str = DEFAULT_RESULTS) -> Explanation:
-    """Return the explanation that is kept beside a record. If there is none, make it.
+    """Return the explanation of a record with default settings. It is made if none is kept.
+
+    A kept one of other settings stays and is not returned: a user asked for it. One that was made
+    before more seeds were trained is made again.
 
     Raises:
         UserError: the model was not kept, or cannot be explained.
     """
-    store = ResultsStore(Path(results))
+    store, settings = ResultsStore(Path(results)), ExplainSettings()
     folder = store.paths.explanation(record.key)
-    if folder.is_dir():
-        return Explanation.read(folder)
-    explanation = explanation_of(open_subject(None, record, store), ExplainSettings())
-    explanation.save(folder)
+    kept = Explanation.read(folder) if folder.is_dir() else None
+    seeds = list(other_seeds(record.identity, store))
+    if kept and kept.has(settings) and kept.about.get("other_seeds") == seeds:
+        return kept
+    explanation = explanation_of(open_subject(None, record, store), settings)
+    if kept is None or (kept.has(settings) and kept.enrichment is None):
+        explanation.save(folder)
     return explanation
 
 
@@ -550,15 +565,24 @@ def subject_of(
         store = ResultsStore(folder if ResultPaths(folder).layout.is_file() else results)
         subject = open_subject(wanted.path, None, store, device=device)
         check(subject.dataset, subject.protocol)
-        exists = store.paths.layout.is_file()
-        return replace(subject, record=store.read(subject.key) if exists else None)
+        record = store.read(subject.key) if store.paths.layout.is_file() else None
+        check_asked(
+            wanted.path, subject.identity, record,
+            protocol=wanted.protocol, dataset=dataset, preset=preset,
+        )  # fmt: skip
+        return replace(subject, record=record, store=store if record else None)
     store = ResultsStore(results)
     store.check()
     record = find_record(wanted, store, dataset, preset)
+    if record and wanted.key:
+        check_asked(
+            wanted.key, record.identity, record,
+            protocol=wanted.protocol, dataset=dataset, preset=preset,
+        )  # fmt: skip
     if record:
         check(*data_of(record.identity, record.key))
     if record is None or not (record.model == UNSAVED or store.model_path(record)):
-        spec = registry().protocols.get(wanted.protocol)
+        spec = registry().protocols.get(record.identity.protocol if record else wanted.protocol)
         name = dataset or (record.dataset if record else "sim")
         if record is None:
             check(open_dataset(name, registry().datasets, preset, progress), spec)
@@ -583,8 +607,7 @@ def _run_for_model(  # noqa: PLR0917
     Raises:
         UserError: it fails.
     """
-    method, _, assigned = wanted.method.partition(":")
-    values = dict(part.split("=", 1) for part in assigned.split(",") if "=" in part)
+    method, values = wanted.method.partition(":")[0], assigned_in(wanted.method)
     protocol, seed = wanted.protocol, 0
     if record:
         method, values = record.identity.method, texts(record.identity.params)
@@ -633,7 +656,7 @@ def explanation_of(
     """
     explanation = panels.explain(
         subject.model, subject.test, settings,
-        others=subject.others, control=subject.control(settings.seed),
+        others=subject.openers(), control=subject.control(settings.seed),
         about=subject.about(), progress=progress,
     )  # fmt: skip
     if sets is None:

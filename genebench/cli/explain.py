@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -145,7 +146,7 @@ def explain(  # noqa: PLR0917  typer's options are the arguments
         "landmark_groups": landmark_groups, "top": top, "profiles_by": profiles_by,
         "targets_by": targets_by, "label": label, "seed": seed,
     })  # fmt: skip
-    _check_options(gene, profile, gmt, out)
+    _check_options(settings, gene, profile, gmt, out)
     if out:
         Explanation.check_place(out)
         _check_figures()
@@ -161,11 +162,13 @@ def explain(  # noqa: PLR0917  typer's options are the arguments
     for note in () if quiet else subject.notes:
         output.message(f"note: {note}")
     if gene:
-        _print_gene(subject, gene, rule, results, as_json=json_)
+        _print_gene(subject, gene, settings, as_json=json_)
     elif profile:
         _print_donors(subject, profile, as_json=json_)
     else:
         folders = _folders(subject, results, out)
+        for folder in folders:
+            Explanation.check_place(folder)
         with bar(quiet=quiet) as progress:
             explanation = api.explanation_of(
                 subject, settings, request.sets, source=str(gmt), progress=progress
@@ -175,19 +178,35 @@ def explain(  # noqa: PLR0917  typer's options are the arguments
 
 
 def _check_options(
-    gene: str | None, profile: str | None, gmt: Path | None, out: Path | None
+    settings: Settings, gene: str | None, profile: str | None, gmt: Path | None, out: Path | None
 ) -> None:
-    """Refuse options that contradict each other.
+    """Refuse options that contradict each other, or would do nothing.
 
     Raises:
         UserError: there are some.
     """
+    from dataclasses import fields
+
+    from genebench.explaining.settings import Settings
+
     if gene and profile:
         raise UserError("--gene and --profile are two questions. Ask them one by one.")
     name = "--gene" if gene else "--profile" if profile else ""
-    if name and (gmt or out):
-        other = "--gmt" if gmt else "--out"
-        raise UserError(f"{other} is for panels, not for {name}. Remove one of them.")
+    if not name:
+        return
+    defaults = Settings()
+    # One gene has a rule, and permutation a seed.
+    kept = {"rule", "seed"} if gene else set()
+    given = {"gmt": gmt, "out": out} | {
+        field.name: getattr(settings, field.name) != getattr(defaults, field.name)
+        for field in fields(Settings)
+        if field.name not in kept
+    }
+    for option, value in given.items():
+        if value:
+            raise UserError(
+                f"--{option.replace('_', '-')} is for panels, not for {name}. Remove one of them."
+            )
 
 
 def _check(request: _Request, dataset: Dataset, protocol: ProtocolSpec) -> None:
@@ -242,7 +261,7 @@ def _folders(subject: Subject, results: Path, out: Path | None) -> list[Path]:
 
     folders = [out] if out else []
     if subject.record:
-        root = subject.path.parent if subject.path else results
+        root = subject.store.root if subject.store else results
         folders.append(ResultPaths(root).explanation(subject.record.key))
     if not folders:
         raise UserError(
@@ -284,7 +303,10 @@ def _print_panels(
     rule = explanation.about["settings"]["rule"]
     output.line(f"{subject.label} · {subject.key[:8]} · {rule}")
     output.line()
-    for kind, title in (("profiles", "profiles"), ("targets", "targets")):
+    for kind, signs in (
+        ("profiles", "+ raises predictions, − lowers them"),
+        ("targets", "+ they rise with it, − they fall"),
+    ):
         clusters = explanation.of_clusters(kind)
         top = explanation.top[explanation.top["kind"] == kind]
         unstable = "".join(
@@ -292,9 +314,9 @@ def _print_panels(
             for panel in (("a", "b") if kind == "profiles" else ("c", "d"))
             if panel in explanation.unstable
         )
-        output.line(f"landmarks with the largest relevance for clusters of {title}{unstable}")
+        output.line(f"landmarks with the largest relevance for clusters of {kind}{unstable}")
         output.table(
-            ("cluster", "size", "label", "share", "landmarks (+ raises, − lowers)"),
+            ("cluster", "size", "label", "share", f"landmarks ({signs})"),
             [
                 (
                     str(number),
@@ -313,19 +335,16 @@ def _print_panels(
             (
                 row.panels,
                 row.measure,
-                f"{row.value:.2g}",
+                "" if math.isnan(row.value) else f"{row.value:.2g}",
                 f"{row.side} {row.limit:g}",
-                "sound" if row.sound else "UNSTABLE",
+                row.result if row.sound else "UNSTABLE",
             )
             for row in _rows(explanation.trust)
         ],
     )
-    if len(explanation.twins):
-        shares, by_number = explanation.twins["share"], 1 / len(explanation.landmarks)
-        output.line(
-            f"twins: of the relevance for a target that is a landmark too, {shares.mean():.1%} "
-            f"falls on itself (mean of {len(shares)}, by number {by_number:.1%})"
-        )
+    for note in (explanation.twin_note, explanation.bias_note, explanation.error_note):
+        if note:
+            output.line(note)
     if explanation.enrichment is not None:
         _print_sets(explanation.enrichment)
     for folder in folders:
@@ -383,12 +402,11 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def _print_gene(subject: Subject, gene: str, rule: str, results: Path, *, as_json: bool) -> None:
+def _print_gene(subject: Subject, gene: str, settings: Settings, *, as_json: bool) -> None:
     from genebench.explaining.gene import explain_gene
     from genebench.explaining.subject import gene_scores
-    from genebench.results.store import ResultsStore
 
-    found = explain_gene(subject, gene, rule, gene_scores(subject, ResultsStore(results)))
+    found = explain_gene(subject, gene, settings.rule, gene_scores(subject), seed=settings.seed)
     if as_json:
         output.as_json(
             {
@@ -406,17 +424,19 @@ def _print_gene(subject: Subject, gene: str, rule: str, results: Path, *, as_jso
 
 
 def _print_found_gene(subject: Subject, found: GeneExplanation) -> None:
+    scale = found.landmarks["relevance"].abs().sum() or 1.0
     twin = ", which is a landmark too" if found.twin else ""
     output.line(f"{found.symbol} ({found.gene}){twin} · {subject.label} · {found.rule}")
     output.line()
     output.table(
-        ("landmark", "symbol", "sign", "share", ""),
+        ("landmark", "symbol", "sign", "share", "error", ""),
         [
             (
                 row.landmark,
                 row.symbol,
                 _signed("", row.sign),
                 f"{row.share:.1%}",
+                "" if math.isnan(row.error) else f"± {row.error / scale:.1%}",
                 "its own twin" if row.own_twin else "",
             )
             for row in _rows(found.landmarks.head(_SHOWN_DRIVERS))

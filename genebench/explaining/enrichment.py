@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -40,10 +41,11 @@ def read_gmt(path: Path) -> dict[str, frozenset[str]]:
             content = stream.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
             raise UserError(f"{path}: more than {_MOST_BYTES:,} bytes. {_REMEDY}")
-        text = content.decode("utf-8")
+        # Windows puts a byte-order mark before the first name.
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8 text. {_REMEDY}") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read ({reason_of(error)}). {_REMEDY}") from None
     sets: dict[str, frozenset[str]] = {}
     for number, line in enumerate(text.splitlines(), 1):

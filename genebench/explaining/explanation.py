@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 
 from genebench._util.files import temporary_folder, user_errors
-from genebench._util.text import no_formula
+from genebench._util.text import no_formula, printable
 from genebench.data.store import read_table
-from genebench.errors import UserError
+from genebench.errors import UserError, some
+from genebench.explaining.settings import Settings
 from genebench.formats.base import Content
 from genebench.formats.h5ad import write_h5ad
 from genebench.results.untrusted import as_user_error, read_document
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files of an explanation."""
 ABOUT = "explanation.json"
 """Name of the file that marks the folder of an explanation."""
@@ -30,14 +31,26 @@ _INDEXES = {"profiles": "profile", "targets": "ensembl", "landmarks": "ensembl"}
 """Table with an index of its own → the name of the index."""
 _MATRICES = {"a": "profile_relevance", "c": "target_relevance"}
 """Panel → its table of landmarks × clusters."""
+_ERRORS = {"a": "profile_errors", "c": "target_errors"}
+"""Panel → its table of standard errors, if landmarks were permuted."""
+_DERIVED = ("a-shares", "c-shares", "a-errors", "c-errors")
+"""Ends of the names of further tables of panels."""
 _PLAIN = {"b": "top", "trust": "trust", "clusters": "clusters", "twins": "twins"}
 """File → the table in it, without an index."""
+_PANEL_STEMS = frozenset({"panels", *(f"panel-{letter}" for letter in PANELS)})
+_OWN = frozenset(
+    {ABOUT, "profiles.h5ad", "targets.h5ad", "enrichment.tsv"}
+    | {f"{name}.tsv" for name in (*_INDEXES, *_PLAIN) if name != "b"}
+    | {f"panel-{end}.tsv" for end in (*PANELS, *_DERIVED)}
+    | {f"{stem}.{kind}" for stem in _PANEL_STEMS for kind in ("svg", "png")}
+)
+"""All files that an explanation and its figures have. Others in its folder are a user's."""
 _NUMBERS = {
-    "cluster", "rank", "relevance", "sign", "share", "value", "limit", "size", "output",
+    "cluster", "rank", "relevance", "sign", "share", "error", "value", "limit", "size", "output",
     "twin_share", "twin_expected", "group",
 }  # fmt: skip
 """Columns of numbers. All others are text or truth values."""
-_TRUTHS = {"twin", "own_twin", "sound"}
+_TRUTHS = {"twin", "is_target", "copied", "sound"}
 _MOST_BYTES = 1 << 20
 _REMEDY = "Name another folder with --out."
 
@@ -59,14 +72,17 @@ class Explanation:
         profile_relevance: panel a, landmarks × clusters of profiles: the mean over the profiles of
             a cluster of the relevance for the mean prediction of all targets.
         top: panel b, and the same for clusters of targets: the landmarks with the largest
-            magnitude in each cluster.
+            magnitude in each cluster. ``is_target``: the landmark is one of the row's targets, too.
+            ``error``: the standard error of relevance, if landmarks were permuted.
         target_relevance: panel c, landmarks × clusters of targets: the mean magnitude over all test
             profiles of the relevance for the mean prediction of the cluster. It is negative if the
             relevance falls where the landmark rises.
-        group_relevance: panel d, groups of landmarks × clusters of targets: means of panel c.
-        trust: checks of each panel: what was measured, the limit, and whether it was kept.
+        group_relevance: panel d, groups of landmarks × clusters of targets: means of the
+            shares of panel c, with their signs.
+        trust: checks of each panel: what was measured, the limit, and whether it was kept. One
+            without a value was not checked, and ``result`` says why.
         twins: a sample of targets that are landmarks too, with the share of relevance that falls
-            on the own twin.
+            on the own twin. ``copied``: both have the same values, so relevance there is copying.
     """
 
     about: Mapping[str, Any]
@@ -82,6 +98,10 @@ class Explanation:
     twins: pd.DataFrame
     enrichment: pd.DataFrame | None = field(default=None)
     """Over-represented gene sets, if any were given."""
+    profile_errors: pd.DataFrame | None = field(default=None)
+    """Standard errors of panel a, if landmarks were permuted."""
+    target_errors: pd.DataFrame | None = field(default=None)
+    """Standard errors of panel c, if landmarks were permuted."""
 
     @property
     def unstable(self) -> dict[str, tuple[str, ...]]:
@@ -92,6 +112,45 @@ class Explanation:
             for panel in panels.split():
                 reasons[panel] = (*reasons.get(panel, ()), reason)
         return {panel: reasons[panel] for panel in PANELS if panel in reasons}
+
+    @property
+    def twin_note(self) -> str:
+        """A sentence on the relevance of a target that falls on its own twin."""
+        twins = self.twins
+        if not len(twins):
+            return "Twins: no target is a landmark too."
+        by_number = 1 / len(self.landmarks)
+        note = (
+            f"Twins: {twins['share'].mean():.1%} of the relevance for a target that is a landmark "
+            f"too falls on itself (mean of {len(twins)}, {by_number:.1%} by number)."
+        )
+        copied = twins["copied"].mean()
+        if copied == 1:
+            return f"{note} Both are one measurement, so that is copying."
+        if copied:
+            return f"{note} For {copied:.0%} of them both are one measurement: that is copying."
+        return f"{note} They are measured apart, so that is no copying."
+
+    @property
+    def bias_note(self) -> str:
+        """A sentence on the share of predictions that no landmark carries, if it is known."""
+        bias = self.about.get("bias_share")
+        return "" if bias is None else f"Bias: {bias:.1%} of predictions is carried by no landmark."
+
+    @property
+    def error_note(self) -> str:
+        """A sentence on standard errors, if landmarks were permuted."""
+        error = (self.top["error"] / self.top["relevance"].abs()).median()
+        if pd.isna(error):
+            return ""
+        return (
+            f"Landmarks were permuted: the standard error of a named one is {error:.0%} of its "
+            "relevance (median)."
+        )
+
+    def has(self, settings: Settings) -> bool:
+        """Return whether it was made with these settings."""
+        return bool(self.about.get("asked") == asdict(settings))
 
     def of_clusters(self, kind: str) -> pd.DataFrame:
         """Return the clusters of ``profiles`` or of ``targets``, indexed by their numbers."""
@@ -104,10 +163,11 @@ class Explanation:
             for name, index in _INDEXES.items()
         }
         for panel, name in _MATRICES.items():
-            matrix = getattr(self, name)
-            tables[f"panel-{panel}"] = (
-                self.landmarks[["symbol"]].join(matrix).rename_axis("ensembl").reset_index()
-            )
+            matrix, errors = getattr(self, name), getattr(self, _ERRORS[panel])
+            tables[f"panel-{panel}"] = self._by_landmark(matrix)
+            tables[f"panel-{panel}-shares"] = self._by_landmark(shares(matrix))
+            if errors is not None:
+                tables[f"panel-{panel}-errors"] = self._by_landmark(errors)
         tables["panel-d"] = self.group_relevance.rename_axis("group").reset_index()
         for name, attribute in _PLAIN.items():
             tables["panel-b" if name == "b" else name] = getattr(self, attribute)
@@ -115,9 +175,13 @@ class Explanation:
             tables["enrichment"] = self.enrichment
         # A panel that failed a check says so in its table, too: files are read apart.
         for panel in self.unstable:
-            key = f"panel-{panel}"
-            tables[key] = tables[key].assign(unstable=True)
+            for key in (f"panel-{panel}", f"panel-{panel}-shares"):
+                if key in tables:
+                    tables[key] = tables[key].assign(unstable=True)
         return tables
+
+    def _by_landmark(self, matrix: pd.DataFrame) -> pd.DataFrame:
+        return self.landmarks[["symbol"]].join(matrix).rename_axis("ensembl").reset_index()
 
     def save(self, folder: Path | str, also: Callable[[Path], object] | None = None) -> list[Path]:
         """Write every table as TSV, the panels a and c as h5ad, and all settings as JSON.
@@ -152,31 +216,38 @@ class Explanation:
         """Check that an explanation may be written here: nothing is there, or an older one.
 
         Raises:
-            UserError: the path is a file, or a folder of something else.
+            UserError: the path is a file, or a folder of something else. It may hold an explanation
+                and other files, which would be lost.
         """
         with user_errors(folder, _REMEDY):
-            if folder.is_dir() and (folder / ABOUT).is_file():
-                return
-            if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+            if folder.exists() and not folder.is_dir():
                 raise UserError(f"{folder}: holds something else than an explanation. {_REMEDY}")
+            if names and ABOUT not in names:
+                raise UserError(f"{folder}: holds something else than an explanation. {_REMEDY}")
+            if foreign := sorted(set(names) - _OWN):
+                raise UserError(
+                    f"{folder}: holds other files beside its explanation "
+                    f"({some(map(printable, foreign))}). {_REMEDY}"
+                )
 
     def _write(self, folder: Path) -> None:
         for name, table in self.tables().items():
             table.map(no_formula).to_csv(
                 folder / f"{name}.tsv", sep="\t", index=False, lineterminator="\n"
             )
-        for kind, matrix in (
-            ("profiles", self.profile_relevance),
-            ("targets", self.target_relevance),
+        for kind, matrix, errors in (
+            ("profiles", self.profile_relevance, self.profile_errors),
+            ("targets", self.target_relevance, self.target_errors),
         ):
-            write_h5ad(
-                folder / f"{kind}.h5ad",
-                self._content(kind, matrix),
-                layers={
-                    "relevance": matrix.to_numpy(np.float32),
-                    "sign": np.sign(matrix.to_numpy(np.float32)),
-                },
-            )
+            layers = {
+                "relevance": matrix.to_numpy(np.float32),
+                "sign": np.sign(matrix.to_numpy(np.float32)),
+                "share": shares(matrix).to_numpy(np.float32),
+            }
+            if errors is not None:
+                layers["error"] = errors.to_numpy(np.float32)
+            write_h5ad(folder / f"{kind}.h5ad", self._content(kind, matrix), layers=layers)
         (folder / ABOUT).write_text(
             json.dumps({"genebench-explanation": FORMAT, **self.about}, indent=1) + "\n", "utf-8"
         )
@@ -216,6 +287,12 @@ class Explanation:
             ) from error
 
 
+def shares(relevance: pd.DataFrame) -> pd.DataFrame:
+    """Return landmarks × clusters as shares of the magnitude of each cluster, with their signs."""
+    total = relevance.abs().sum()
+    return relevance / total.where(total > 0, 1.0)
+
+
 def _swap(new: Path, folder: Path, old: Path) -> None:
     """Rename a new folder into place. If that fails, the old one stays."""
     if folder.exists():
@@ -235,6 +312,9 @@ def _read_tables(folder: Path) -> dict[str, Any]:
         tables[name] = _typed(read_table(folder / f"{name}.tsv"))
     for panel, name in _MATRICES.items():
         tables[name] = _matrix(read_table(folder / f"panel-{panel}.tsv"))
+        if (folder / f"panel-{panel}-errors.tsv").is_file():
+            errors = _matrix(read_table(folder / f"panel-{panel}-errors.tsv"))
+            tables[_ERRORS[panel]] = errors
     groups = _matrix(read_table(folder / "panel-d.tsv"))
     groups.index = groups.index.astype(int)
     tables["group_relevance"] = groups

@@ -25,7 +25,8 @@ class GeneExplanation:
     Attributes:
         gene, symbol: Ensembl id and symbol.
         landmarks: all landmarks, largest share first: ``landmark``, ``symbol``, ``relevance``,
-            ``sign`` (1 if the prediction rises with the landmark), ``share`` and ``own_twin``.
+            ``sign`` (1 if the prediction rises with the landmark), ``share``, ``error`` (standard
+            error of relevance, if landmarks were permuted) and ``own_twin``.
         scores: one row for each metric: ``metric``, ``value``, ``median`` of all targets, and
             ``better``, the share of targets that are predicted worse.
         rule: rule of relevance.
@@ -90,7 +91,7 @@ def coverage_of(dataset: Dataset) -> str:
 
 
 def explain_gene(
-    subject: Subject, gene: str, rule: str, scores: Mapping[str, NDArray[Any]]
+    subject: Subject, gene: str, rule: str, scores: Mapping[str, NDArray[Any]], *, seed: int = 0
 ) -> GeneExplanation:
     """Return the landmarks that drive one target over the test profiles.
 
@@ -99,6 +100,7 @@ def explain_gene(
         gene: symbol or Ensembl id of a target.
         rule: rule of relevance.
         scores: metric → value for each target.
+        seed: seed of permutations.
 
     Raises:
         UserError: there is no such target, or the model has no such rule.
@@ -107,7 +109,7 @@ def explain_gene(
     position = position_of(gene, landmarks, targets, coverage_of(subject.dataset))
     alone = np.full(len(targets), -1)
     alone[position] = 0
-    relevance = by_target_group(subject.model, subject.test.landmarks, alone, rule)
+    relevance = by_target_group(subject.model, subject.test.landmarks, alone, rule, seed=seed)
     values = relevance.effects[0].astype(np.float64)
     total = np.abs(values).sum()
     order = np.argsort(-np.abs(values), kind="stable")
@@ -118,6 +120,7 @@ def explain_gene(
             "relevance": values[order],
             "sign": np.sign(values[order]).astype(int),
             "share": np.abs(values[order]) / (total or 1.0),
+            "error": np.nan if relevance.errors is None else relevance.errors[0][order],
             "own_twin": landmarks.index[order] == targets.index[position],
         }
     )

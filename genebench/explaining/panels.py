@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from genebench.explaining.explanation import Explanation
 from genebench.explaining.relevance import Relevance, by_profile, by_target_group
 from genebench.explaining.settings import Settings
 from genebench.explaining.trust import (
+    LEAST_BEYOND,
     LEAST_OVERLAP,
     LEAST_RAND,
     LEAST_SPEARMAN,
@@ -36,6 +37,8 @@ from genebench.explaining.trust import (
 from genebench.method import Model
 from genebench.methods.predictions import predict
 
+COMPARED = 256
+"""Profiles over which models are compared by groups of targets, at most."""
 STABILITY_SEEDS = 5
 """Seeds of K-means that clusters are compared over."""
 TWINS_SAMPLED = 20
@@ -101,7 +104,7 @@ def explain(
     test: Profiles,
     settings: Settings,
     *,
-    others: Sequence[Model] = (),
+    others: Sequence[Callable[[], Model]] = (),
     control: Model | None = None,
     about: Mapping[str, Any] | None = None,
     progress: Progress = silent,
@@ -112,7 +115,8 @@ def explain(
         model: a fitted model that has relevance.
         test: the profiles, with genes and table.
         settings: numbers of clusters, rule, seed.
-        others: models of the same method and data with other seeds, for agreement.
+        others: functions that open models of the same method and data with other seeds, for
+            agreement. One model is open at a time.
         control: the model with shuffled weights.
         about: key of the model, digest of the data and the like, to be kept.
         progress: called after each pass.
@@ -127,7 +131,8 @@ def explain(
     landmarks, n = test.landmarks, len(others)
     # Parts of the work, in passes over the profiles: clusters take about as long as one.
     twins = _twins_sampled(test, settings.seed)
-    passes = 2 + settings.target_clusters + int(twins.max()) + 1 + n + (control is not None)
+    compared = 2 * (n + (control is not None)) + 1
+    passes = 2 + settings.target_clusters + int(twins.max()) + 1 + compared
     steps = _Steps(progress, passes)
     rule, seed = settings.rule, settings.seed
 
@@ -143,14 +148,18 @@ def explain(
         seed=seed, progress=steps.part(settings.target_clusters),
     )  # fmt: skip
     panel_a, panel_c = profiles.means(overall.values), grouped.effects.astype(np.float64)
+    errors_a, errors_c = _errors(overall, profiles), grouped.errors
     shares = _shares(panel_c)
     groups = _Clusters.of(shares.T, settings.landmark_groups, seed)
     panel_d = groups.means(shares.T)
     own = _own_twins(model, test, twins, settings, steps.part(int(twins.max()) + 1))
-    comparisons = list(_comparisons(overall, landmarks, others, control, settings, steps))
+    compared_with = _Compared.by(settings, landmarks, targets.numbers - 1)
+    comparisons = list(_comparisons(compared_with, model, overall, others, control, steps))
     tables = _Tables(test, settings, label, profiles, targets, groups)
     checks = [
         *_conservation(overall, grouped),
+        *_against_errors("a b", panel_a, errors_a),
+        *_against_errors("c d", panel_c, errors_c),
         _stability("a b", "profile clusters", profiles),
         _stability("c d", "target clusters", targets),
         _stability("d", "landmark groups", groups),
@@ -159,6 +168,7 @@ def explain(
     return Explanation(
         about={
             **(about or {}),
+            "asked": asdict(settings),
             "settings": asdict(settings) | {"rule": overall.rule, "label": label},
             "bias_share": overall.bias_share,
             "versions": dict(_versions()),
@@ -169,7 +179,11 @@ def explain(
         clusters=tables.clusters(panel_a, panel_c, overall, grouped, by_genes),
         profile_relevance=tables.matrix(panel_a),
         top=pd.concat(
-            [tables.top("profiles", panel_a), tables.top("targets", panel_c)], ignore_index=True
+            [
+                tables.top("profiles", panel_a, errors_a),
+                tables.top("targets", panel_c, errors_c),
+            ],
+            ignore_index=True,
         ),
         target_relevance=tables.matrix(panel_c),
         group_relevance=pd.DataFrame(
@@ -179,7 +193,20 @@ def explain(
         ),
         trust=pd.DataFrame(checks),
         twins=own,
+        profile_errors=None if errors_a is None else tables.matrix(errors_a),
+        target_errors=None if errors_c is None else tables.matrix(errors_c),
     )
+
+
+def _errors(overall: Relevance, clusters: _Clusters) -> NDArray[np.floating[Any]] | None:
+    """Return the standard errors of the means of clusters of profiles, if there are errors.
+
+    Profiles are taken as independent: in each permutation, every one gets the values of another.
+    """
+    if overall.errors is None:
+        return None
+    sizes = np.bincount(clusters.numbers)[1:, None]
+    return np.sqrt(clusters.means(np.square(overall.errors.astype(np.float64))) / sizes)
 
 
 def _shares(relevance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -256,43 +283,84 @@ def _target_coordinates(
     return components(blocks, settings.components, settings.seed).genes
 
 
+class _Compared(NamedTuple):
+    """Sizes of relevance by which models are compared, for panels a and b, and for c and d."""
+
+    settings: Settings
+    landmarks: NDArray[np.float32]
+    sample: NDArray[np.float32]
+    """At most :data:`COMPARED` profiles: groups of targets take one pass each."""
+    groups: NDArray[np.intp]
+
+    @classmethod
+    def by(
+        cls, settings: Settings, landmarks: NDArray[np.float32], groups: NDArray[np.intp]
+    ) -> _Compared:
+        """Take every so many-th profile for the groups."""
+        return cls(settings, landmarks, landmarks[:: -(-len(landmarks) // COMPARED)], groups)
+
+    def overall(self, model: Model, progress: Progress) -> NDArray[np.floating[Any]]:
+        """Return the mean magnitude of each landmark: 1 × landmarks."""
+        rule, seed = self.settings.rule, self.settings.seed
+        found = by_profile(model, self.landmarks, rule, seed=seed, progress=progress)
+        return np.asarray(np.abs(found.values).mean(axis=0, keepdims=True))
+
+    def of_groups(self, model: Model, progress: Progress) -> NDArray[np.floating[Any]]:
+        """Return the magnitudes for each group of targets: groups × landmarks."""
+        rule, seed = self.settings.rule, self.settings.seed
+        found = by_target_group(model, self.sample, self.groups, rule, seed=seed, progress=progress)
+        return found.effects
+
+
+def _agreement(models: Sequence[NDArray[np.floating[Any]]]) -> Agreement:
+    """Return the agreement of models, as the mean over rows."""
+    found = [rank_agreement(rows) for rows in zip(*models, strict=True)]
+    return Agreement(*map(float, np.mean(found, axis=0)))
+
+
 def _comparisons(  # noqa: PLR0917
+    compared: _Compared,
+    model: Model,
     overall: Relevance,
-    landmarks: NDArray[np.float32],
-    others: Sequence[Model],
+    others: Sequence[Callable[[], Model]],
     control: Model | None,
-    settings: Settings,
     steps: _Steps,
 ) -> Iterator[dict[str, Any]]:
     """Yield the checks that compare ranks of landmarks with those of other models."""
 
-    def sizes(other: Model) -> NDArray[np.floating[Any]]:
-        relevance = by_profile(
-            other, landmarks, settings.rule, seed=settings.seed, progress=steps.part(1)
+    def sizes(other: Model) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+        return (
+            compared.overall(other, steps.part(1)),
+            compared.of_groups(other, steps.part(1)),
         )
-        return np.asarray(np.abs(relevance.values).mean(axis=0))
 
-    own = np.abs(overall.values).mean(axis=0)
-    if control is not None:
-        found = rank_agreement([own, sizes(control)])
-        measure = "rank correlation with shuffled weights"
-        limit = "at most", MOST_CONTROL
-        yield _line("a b c d", measure, found.spearman, limit, unstable(control=found))
-    if others:
-        found = rank_agreement([own, *map(sizes, others)])
-        count = counted(len(others) + 1, "seed")
-        # One check for each number: unstable() looks at both.
-        for panels, name, least in (
-            ("a b c d", "spearman", LEAST_SPEARMAN),
-            ("b", "overlap", LEAST_OVERLAP),
-        ):
-            value = float(getattr(found, name))
+    own = (
+        np.abs(overall.values).mean(axis=0, keepdims=True),
+        compared.of_groups(model, steps.part(1)),
+    )
+    panels = "a b", "c d"
+    measure, limit = "rank correlation with shuffled weights", ("at most", MOST_CONTROL)
+    if control is None:
+        yield from (_unchecked(pair, measure, limit, "model cannot be saved") for pair in panels)
+    else:
+        for pair, models in zip(panels, zip(own, sizes(control), strict=True), strict=True):
+            found = _agreement(models)
+            yield _line(pair, measure, found.spearman, limit, unstable(control=found))
+    count = counted(len(others) + 1, "seed")
+    seeds = list(zip(own, *(sizes(opened()) for opened in others), strict=True))
+    for name, title, least in (
+        ("spearman", "rank correlation", LEAST_SPEARMAN),
+        ("overlap", "overlap of top landmarks", LEAST_OVERLAP),
+    ):
+        measure, limit = f"{title} over {count}", ("at least", least)
+        for pair, models in zip(panels, seeds, strict=True):
+            if not others:
+                yield _unchecked(pair, f"{title} over seeds", limit, "one seed")
+                continue
+            value = getattr(_agreement(models), name)
+            # One check for each number: unstable() looks at both.
             alone = Agreement(**{"spearman": 1.0, "overlap": 1.0, name: value})
-            measure = {"spearman": "rank correlation", "overlap": "overlap of top landmarks"}[name]
-            yield _line(
-                panels, f"{measure} over {count}", value, ("at least", least),
-                unstable(agreement=alone),
-            )  # fmt: skip
+            yield _line(pair, measure, value, limit, unstable(agreement=alone))
 
 
 def _conservation(overall: Relevance, grouped: Relevance) -> Iterator[dict[str, Any]]:
@@ -300,7 +368,22 @@ def _conservation(overall: Relevance, grouped: Relevance) -> Iterator[dict[str, 
     for panels, relevance in (("a b", overall), ("c d", grouped)):
         if (error := relevance.conservation) is not None:
             limit = "at most", MOST_CONSERVATION
-            yield _line(panels, "conservation error", error, limit, unstable(conservation=error))
+            line = _line(panels, "conservation error", error, limit, unstable(conservation=error))
+            # Its rest is what is left, so the sum says nothing.
+            by_definition = relevance.rule == "gradient-input" and line["sound"]
+            yield line | ({"result": "by definition"} if by_definition else {})
+
+
+def _against_errors(
+    panels: str, relevance: NDArray[np.float64], errors: NDArray[np.floating[Any]] | None
+) -> Iterator[dict[str, Any]]:
+    """Yield the check that relevance is larger than chance makes it, if landmarks were permuted."""
+    if errors is None:
+        return
+    sizes = np.abs(relevance)
+    value = float(sizes[sizes > 2 * errors].sum() / max(sizes.sum(), np.finfo(float).tiny))
+    measure = "share of relevance beyond two standard errors"
+    yield _line(panels, measure, value, ("at least", LEAST_BEYOND), unstable(beyond_errors=value))
 
 
 def _stability(panels: str, things: str, clusters: _Clusters) -> dict[str, Any]:
@@ -319,8 +402,15 @@ def _line(
     return {
         "panels": panels, "measure": measure, "value": float(value), "side": side, "limit": number,
         "sound": not reasons,
+        "result": "unstable" if reasons else "sound",
         "reason": f"{measure} {value:.2g} {sign} {number:g}" if reasons else "",
     }  # fmt: skip
+
+
+def _unchecked(panels: str, measure: str, limit: tuple[str, float], why: str) -> dict[str, Any]:
+    """Return a line of the table of trust for a check that could not be made."""
+    result = f"not checked: {why}"
+    return _line(panels, measure, float("nan"), limit, ()) | {"result": result}
 
 
 def _twins_sampled(test: Profiles, seed: int) -> NDArray[np.intp]:
@@ -341,7 +431,7 @@ def _own_twins(
     progress: Progress,
 ) -> pd.DataFrame:
     """Return the share of relevance for each sampled target that falls on its own twin."""
-    columns = ["target", "symbol", "share", "rank"]
+    columns = ["target", "symbol", "share", "rank", "copied"]
     sample = np.flatnonzero(places >= 0)
     if not len(sample):
         return pd.DataFrame(columns=columns)
@@ -350,11 +440,18 @@ def _own_twins(
     )
     shares = np.abs(_shares(relevance.effects.astype(np.float64)))
     genes = test.target_genes.iloc[sample]
-    own = shares[np.arange(len(sample)), test.landmark_genes.index.get_indexer(genes.index)]
+    twins = test.landmark_genes.index.get_indexer(genes.index)
+    own = shares[np.arange(len(sample)), twins]
     ranks = (shares > own[:, None]).sum(axis=1) + 1
+    measured, inferred = next(iter(test.blocks()))
+    # On RNA-seq, a gene is one measurement in both roles. On arrays, probes of it differ.
+    copied = np.isclose(measured[:, twins], inferred[:, sample], atol=1e-4).all(axis=0)
     return pd.DataFrame(
-        {"target": genes.index, "symbol": genes["symbol"].to_numpy(), "share": own, "rank": ranks}
-    )
+        {
+            "target": genes.index, "symbol": genes["symbol"].to_numpy(), "share": own,
+            "rank": ranks, "copied": copied,
+        }
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -380,7 +477,7 @@ class _Tables:
         genes = self.test.landmark_genes
         return genes[["symbol", "twin"]].assign(group=self.of_landmarks.numbers)
 
-    def matrix(self, relevance: NDArray[np.float64]) -> pd.DataFrame:
+    def matrix(self, relevance: NDArray[np.floating[Any]]) -> pd.DataFrame:
         """Return landmarks × clusters."""
         return pd.DataFrame(
             relevance.T.astype(np.float32),
@@ -388,7 +485,12 @@ class _Tables:
             columns=pd.RangeIndex(1, len(relevance) + 1, name="cluster"),
         )
 
-    def top(self, kind: str, relevance: NDArray[np.float64]) -> pd.DataFrame:
+    def top(
+        self,
+        kind: str,
+        relevance: NDArray[np.float64],
+        errors: NDArray[np.floating[Any]] | None,
+    ) -> pd.DataFrame:
         """Return the landmarks with the largest magnitude in each cluster."""
         genes, shares = self.test.landmark_genes, np.abs(_shares(relevance))
         target_genes = self.test.target_genes.index
@@ -409,7 +511,8 @@ class _Tables:
                         "relevance": values[order],
                         "sign": np.sign(values[order]).astype(int),
                         "share": shares[row, order],
-                        "own_twin": genes.index[order].isin(inside),
+                        "error": np.nan if errors is None else errors[row, order],
+                        "is_target": genes.index[order].isin(inside),
                     }
                 )
             )

@@ -52,17 +52,17 @@ class Permutation:
         return self._spread(each.mean(0)).T, self._spread(error).T
 
     def by_group(self) -> tuple[Floats, Floats, Floats]:
-        """Return means over profiles: changes, effects and standard errors, sums × landmarks.
+        """Return means over profiles: changes, effects and their standard errors, sums × landmarks.
 
         The sign of an effect is that of the covariance of landmark and change.
         """
-        mean_changes = self.changes.mean(2)
-        errors = mean_changes.std(0, ddof=1) / np.sqrt(len(mean_changes))
-        sizes = self._spread(np.abs(self.changes).mean((0, 2)))
+        each = np.abs(self.changes).mean(2)
+        errors = each.std(0, ddof=1) / np.sqrt(len(each))
+        sizes = self._spread(each.mean(0))
         by_landmark = self.changes.mean(0)[self.groups]
         covariance = np.einsum("pl,lps->ls", self.landmarks, by_landmark)
         effects = sizes * np.where(covariance < 0, -1, 1).astype(np.float32)
-        return self._spread(mean_changes.mean(0)).T, effects.T, self._spread(errors).T
+        return self._spread(self.changes.mean((0, 2))).T, effects.T, self._spread(errors).T
 
     def _spread(self, of_groups: Floats) -> Floats:
         """Return groups × … as landmarks × …, with an equal part for each landmark."""

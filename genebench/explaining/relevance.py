@@ -40,7 +40,7 @@ class Relevance:
             ``values`` over all profiles is near 0 for a standardised landmark with a linear effect.
         outputs: the sum that was distributed, one per row.
         rule: the rule in effect, never ``auto``.
-        errors: standard errors of ``values``, rows × landmarks. None unless landmarks were
+        errors: standard errors of ``effects``, rows × landmarks. None unless landmarks were
             permuted.
         conservation: the largest |Σ relevance + rest − sum|, relative to the mean |sum|. The
             largest of all groups. None if landmarks were permuted.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from genebench._util.hashing import key_of
 from genebench._util.progress import Progress, silent
+from genebench._util.text import printable
 from genebench.analysis.lookup import find
 from genebench.analysis.variants import variants_of
 from genebench.data.profiles import Profiles
@@ -44,24 +45,48 @@ class Wanted(NamedTuple):
     method: str = ""
     """A method, METHOD:PARAM=VALUE, or METHOD@PROTOCOL without its protocol."""
     protocol: str = "geo"
+    """Protocol. Empty for a path or a key without one."""
 
     @classmethod
     def of(cls, name: str, protocol: str | None = None) -> Wanted:
         """Return what a text names.
 
         Raises:
-            UserError: the protocol is named twice, in different ways.
+            UserError: the protocol is named twice, in different ways, or a part of
+                METHOD:PARAM=VALUE is no assignment.
         """
+        if protocol:
+            registry().protocols.get(protocol)
         if name.endswith(MODEL_SUFFIX) or Path(name).is_file():
-            return cls(path=Path(name))
+            return cls(path=Path(name), protocol=protocol or "")
+        if _KEY.fullmatch(name) and name not in registry().methods.specs:
+            return cls(key=name, protocol=protocol or "")
         method, _, named = name.partition("@")
         if named and protocol and named != protocol:
             raise UserError(f"{name}: --protocol {protocol} contradicts it. Remove one of them.")
         chosen = named or protocol or "geo"
         registry().protocols.get(chosen)
-        if _KEY.fullmatch(name) and name not in registry().methods.specs:
-            return cls(key=name, protocol=chosen)
+        assigned_in(method)
         return cls(method=method, protocol=chosen)
+
+
+def assigned_in(name: str) -> dict[str, str]:
+    """Return parameter → value of METHOD:PARAM=VALUE,PARAM=VALUE.
+
+    Raises:
+        UserError: a part is no assignment.
+    """
+    method, colon, text = name.partition(":")
+    values = {}
+    for part in text.split(",") if colon else ():
+        parameter, equals, value = (each.strip() for each in part.partition("="))
+        if not (parameter and equals and value):
+            raise UserError(
+                f"{printable(name)}: {printable(part) or 'nothing'} is not an assignment. Write "
+                f"METHOD:PARAM=VALUE, such as {method}:seed=1."
+            )
+        values[parameter] = value
+    return values
 
 
 @dataclass(frozen=True)
@@ -74,7 +99,8 @@ class Subject:
         dataset: the dataset that it was run on.
         protocol: its protocol.
         record: its record, if it is in the results folder.
-        others: models of the same method and data with other seeds.
+        store: the results folder that holds the record.
+        others: key → file of the models of the same method and data with other seeds.
         path: file of the model, or None if it was fitted again.
         device: the device that it runs on.
         notes: remarks for the reader.
@@ -85,7 +111,8 @@ class Subject:
     dataset: Dataset
     protocol: ProtocolSpec
     record: Record | None = None
-    others: tuple[Model, ...] = ()
+    store: ResultsStore | None = None
+    others: Mapping[str, Path] = field(default_factory=dict)
     path: Path | None = None
     device: str = "cpu"
     notes: tuple[str, ...] = ()
@@ -111,6 +138,10 @@ class Subject:
         """The training profiles."""
         return self.dataset.profiles(self.protocol.train)
 
+    def openers(self) -> list[Callable[[], Model]]:
+        """Return a function for each other seed that opens its model, by seed."""
+        return [partial(_opened, path, self.device) for path in self.others.values()]
+
     def control(self, seed: int) -> Model | None:
         """Return the model with shuffled weights, or None for one that cannot be saved.
 
@@ -133,6 +164,7 @@ class Subject:
             "dataset": self.record.dataset if self.record else self.dataset.name,
             "data": identity.data,
             "seeds": 1 + len(self.others),
+            "other_seeds": list(self.others),
         }
 
 
@@ -202,6 +234,34 @@ def data_of(identity: Identity, name: str) -> tuple[Dataset, ProtocolSpec]:
     return dataset, protocol
 
 
+def check_asked(
+    name: object, identity: Identity, record: Record | None, **asked: str | None
+) -> None:
+    """Refuse what contradicts a model that was named by its path or key.
+
+    Args:
+        name: the path or the key.
+        identity: identity of the model.
+        record: its record, if there is one.
+        asked: ``protocol``, ``dataset`` and ``preset``, each None or empty if it was not named.
+
+    Raises:
+        UserError: the model has another one, or its preset is unknown without a record.
+    """
+    own = {
+        "protocol": identity.protocol,
+        "dataset": record.dataset if record else None,
+        "preset": record.preset if record else None,
+    }
+    for option, value in asked.items():
+        if value and value != own[option]:
+            known = f"is of {option} {own[option]}" if own[option] else f"says no {option}"
+            raise UserError(
+                f"{name}: it {known}, so --{option} {value} cannot be had. Remove --{option}, or "
+                "name a method."
+            )
+
+
 def open_subject(
     path: Path | None,
     record: Record | None,
@@ -223,7 +283,7 @@ def open_subject(
         UserError: the model was not kept, cannot be opened, or has other genes than the dataset.
     """
     if path is None and record is not None and record.model == UNSAVED:
-        return _fitted_again(record, device, progress)
+        return _fitted_again(record, store, device, progress)
     if path is None:
         path = store.model_path(record) if record else None
         if path is None:
@@ -241,27 +301,31 @@ def open_subject(
         raise UserError(
             f"{path}: its genes are not those of dataset {dataset.name}. Prepare the dataset again."
         )
-    others = _other_seeds(saved.identity, store, device)
     chosen = resolve_device(device, registry().methods.get(saved.identity.method))
     return Subject(
-        saved.model, saved.identity, dataset, protocol, record, others, path, chosen, saved.notes
-    )
+        saved.model, saved.identity, dataset, protocol, record, store if record else None,
+        other_seeds(saved.identity, store), path, chosen, saved.notes,
+    )  # fmt: skip
 
 
-def _other_seeds(identity: Identity, store: ResultsStore, device: str) -> tuple[Model, ...]:
-    """Return the kept models of the same method with other seeds, by seed."""
+def _opened(path: Path, device: str) -> Model:
+    return open_model(path, device).model
+
+
+def other_seeds(identity: Identity, store: ResultsStore) -> dict[str, Path]:
+    """Return key → file of the kept models of the same method with other seeds, by seed."""
     if not store.paths.layout.is_file():
-        return ()
-    models = {}
+        return {}
+    found = []
     for record in store.sound()[0]:
         own = record.identity
         alike = own.without_seed() == identity.without_seed() and own.seed != identity.seed
         if alike and record.status == "done" and (path := store.model_path(record)):
-            models[own.seed] = open_model(path, device).model
-    return tuple(models[seed] for seed in sorted(models))
+            found.append((own.seed, record.key, path))
+    return {key: path for _, key, path in sorted(found)}
 
 
-def _fitted_again(record: Record, device: str, progress: Progress) -> Subject:
+def _fitted_again(record: Record, store: ResultsStore, device: str, progress: Progress) -> Subject:
     """Fit a method again whose models cannot be saved, such as nearest neighbours."""
     identity = record.identity
     dataset, protocol = data_of(identity, record.key)
@@ -276,18 +340,18 @@ def _fitted_again(record: Record, device: str, progress: Progress) -> Subject:
     sets: Mapping[str, Profiles] = {protocol.name: dataset.profiles(protocol.validation)}
     model: Model = method.fit(dataset.profiles(protocol.train), sets, context)[protocol.name]
     note = f"models of {identity.method} cannot be saved, so it was fitted again"
-    return Subject(model, identity, dataset, protocol, record, notes=(note,))
+    return Subject(model, identity, dataset, protocol, record, store, notes=(note,))
 
 
-def gene_scores(subject: Subject, store: ResultsStore) -> dict[str, NDArray[Any]]:
+def gene_scores(subject: Subject) -> dict[str, NDArray[Any]]:
     """Return metric → value for each target, in the order of the dataset. Empty without a record.
 
     Raises:
         UserError: the vectors of the record are damaged.
     """
-    if subject.record is None or subject.record.status != "done":
+    if subject.record is None or subject.store is None or subject.record.status != "done":
         return {}
-    vectors = store.vectors(subject.record)
+    vectors = subject.store.vectors(subject.record)
     prefix = "gene-metric."
     order = {gene: place for place, gene in enumerate(vectors["gene.id"].tolist())}
     places = np.array([order.get(gene, -1) for gene in subject.dataset.target_genes.index])

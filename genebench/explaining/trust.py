@@ -29,6 +29,8 @@ LEAST_OVERLAP = 0.5
 """Least share of the top landmarks that two seeds have in common."""
 MOST_CONTROL = 0.5
 """Largest rank correlation with the relevance of shuffled weights."""
+LEAST_BEYOND = 0.5
+"""Least share of relevance by permutation that is larger than two of its standard errors."""
 LEAST_RAND = 0.65
 """Least adjusted Rand index of clusters over seeds (Steinley 2004: below it, recovery is poor)."""
 
@@ -172,6 +174,7 @@ def unstable(
     agreement: Agreement | None = None,
     control: Agreement | None = None,
     rand: float | None = None,
+    beyond_errors: float | None = None,
 ) -> tuple[str, ...]:
     """Return the reasons why a panel is unstable. There are none if it passes all checks.
 
@@ -180,6 +183,7 @@ def unstable(
         agreement: agreement of models with different seeds.
         control: agreement of the model with shuffled weights.
         rand: the mean adjusted Rand index of the clusters.
+        beyond_errors: share of relevance beyond two standard errors.
     """
     reasons = []
     if conservation is not None and not conservation <= MOST_CONSERVATION:
@@ -192,4 +196,6 @@ def unstable(
         reasons.append(f"shuffled weights give ranks that correlate by {control.spearman:.2f}")
     if rand is not None and not rand >= LEAST_RAND:
         reasons.append(f"clusters of two seeds have an adjusted Rand index of {rand:.2f}")
+    if beyond_errors is not None and not beyond_errors >= LEAST_BEYOND:
+        reasons.append(f"only {beyond_errors:.0%} of relevance is beyond two standard errors")
     return tuple(reasons)

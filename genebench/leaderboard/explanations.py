@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +33,10 @@ class Check:
 
     panels: str
     measure: str
-    value: float
+    value: str
     limit: str
     sound: bool
+    result: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Shown:
 
     Attributes:
         rule: rule of relevance.
+        notes: sentences on its bias and on twins.
         pictures: the panels, as far as they were drawn.
         checks: the table of trust.
         clusters: clusters of profiles with their first landmarks.
@@ -70,6 +73,7 @@ class Shown:
     """
 
     rule: str
+    notes: Sequence[str]
     pictures: Sequence[Picture]
     checks: Sequence[Check]
     clusters: Sequence[ClusterLine]
@@ -107,8 +111,8 @@ def _shown(explanation: Explanation, folder: Path, key: str) -> Shown:
             pictures.append(Picture(letter, TITLES[letter], path, reasons))
     rows: Iterable[Any] = explanation.trust.itertuples()
     checks = [
-        Check(str(row.panels), str(row.measure), float(row.value), f"{row.side} {row.limit:g}",
-              bool(row.sound))
+        Check(str(row.panels), str(row.measure), "" if math.isnan(row.value) else
+              f"{row.value:.2g}", f"{row.side} {row.limit:g}", bool(row.sound), str(row.result))
         for row in rows
     ]  # fmt: skip
     top = explanation.top[explanation.top["kind"] == "profiles"]
@@ -121,7 +125,9 @@ def _shown(explanation: Explanation, folder: Path, key: str) -> Shown:
         )
         for number, row in explanation.of_clusters("profiles").iterrows()
     ]
-    return Shown(str(explanation.about["settings"]["rule"]), pictures, checks, clusters, files)
+    notes = [explanation.twin_note, explanation.bias_note, explanation.error_note]
+    rule = str(explanation.about["settings"]["rule"])
+    return Shown(rule, notes, pictures, checks, clusters, files)
 
 
 def _is_picture(path: Path) -> bool:

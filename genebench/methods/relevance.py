@@ -22,7 +22,9 @@ RULES = (
 )  # fmt: skip
 """All rules. A model has some of them. ``auto`` is its first, and every model has the last."""
 STEPS = 32
-"""Points of the quadrature of integrated gradients."""
+"""Points of the quadrature of integrated gradients. Networks start with these."""
+MOST_STEPS = 512
+"""Points of the quadrature for profiles of networks that still miss their sum."""
 
 
 def linear_relevance(

@@ -13,8 +13,10 @@ import genebench as package
 from genebench import UserError, api
 from genebench.cli import explain as command
 from genebench.explaining.explanation import ABOUT, Explanation
+from genebench.explaining.settings import settings_from
 from genebench.results.store import ResultsStore
 
+QUICK = {"profile_clusters": 4, "target_clusters": 5, "landmark_groups": 3, "top": 6}
 FEW = ("--profile-clusters", 4, "--target-clusters", 5, "--landmark-groups", 3, "--top", 6)
 
 
@@ -54,7 +56,10 @@ def record_of(results, method="lsr"):
 def test_panels_are_printed_and_kept_beside_the_record(genebench, results):
     done = genebench("explain", "lsr", "--results", results, *FEW)
     assert done.status == 0, done.err
-    for said in ("clusters of profiles", "tissue-", "conservation error", "twins:", "SIM0"):
+    for said in (
+        "clusters of profiles", "tissue-", "conservation error", "Twins:", "Bias:", "SIM0",
+        "not checked: one seed", "+ raises predictions", "+ they rise with it",
+    ):  # fmt: skip
         assert said in done.out
     folder = results / f"{record_of(results).key}.explanation"
     assert f"wrote {folder}" in done.out
@@ -86,6 +91,93 @@ def test_a_model_is_named_by_path_or_key(genebench, results, tmp_path):
     done = genebench("explain", lonely, "--results", tmp_path / "none", *FEW, "--out", out)
     assert done.status == 0
     assert (out / ABOUT).exists()
+
+
+def test_the_explanation_of_a_model_elsewhere_is_kept_beside_its_record(
+    genebench, results, tmp_path, monkeypatch
+):
+    record = record_of(results)
+    lonely = shutil.copy(ResultsStore(results).model_path(record), tmp_path / "lonely.safetensors")
+    done = genebench("explain", lonely, "--results", results, *FEW)
+    assert done.status == 0, done.err
+    kept = results / f"{record.key}.explanation"
+    assert (kept / ABOUT).exists()
+    shutil.rmtree(kept)
+    monkeypatch.chdir(tmp_path)
+    inside = ResultsStore(results).model_path(record)
+    api.explain(inside, profile_clusters=4, target_clusters=5, landmark_groups=3)
+    assert (kept / ABOUT).exists()
+
+
+def test_what_its_model_has_may_be_named_again(genebench, results):
+    record = record_of(results)
+    same = ("--protocol", "geo", "--dataset", "sim", "--preset", "tiny")
+    for name in (record.key, ResultsStore(results).model_path(record)):
+        assert genebench("explain", name, "--results", results, *FEW, *same).status == 0
+
+
+def test_files_of_a_user_stop_an_explanation_before_it_is_made(
+    genebench, results, tmp_path, monkeypatch
+):
+    assert genebench("explain", "lsr", "--results", results, *FEW).status == 0
+    kept = results / f"{record_of(results).key}.explanation"
+    (kept / "notes.txt").write_text("mine")
+    monkeypatch.setattr(api, "explanation_of", None)
+    done = genebench("explain", "lsr", "--results", results, *FEW)
+    assert done.status == 2
+    assert "notes.txt" in done.err
+    assert (kept / "notes.txt").exists()
+
+
+def test_the_seed_of_permutations_is_that_of_the_option(genebench, results, tiny):
+    command = ("explain", "lsr", "--results", results, "--rule", "permutation", "--json",
+               "--gene", tiny.target_genes.index[0])  # fmt: skip
+    zero, again, one = (
+        json.loads(genebench(*command, "--seed", seed).out)["landmarks"] for seed in (0, 0, 1)
+    )
+    assert zero == again != one
+    assert all(row["error"] > 0 for row in zero[:3])
+
+
+def test_a_kept_explanation_is_used_again_only_with_the_settings_of_a_suite(results, monkeypatch):
+    monkeypatch.setattr(api, "ExplainSettings", lambda: settings_from(QUICK))
+    record = record_of(results)
+    kept = results / f"{record.key}.explanation"
+    api.explain("lsr", results=results, **{**QUICK, "top": 7})
+    assert len(api.explained(record, results).of_clusters("targets")) == 5
+    assert api.explained(record, results).about["settings"]["top"] == 6
+    # The user's own stays.
+    assert Explanation.read(kept).about["settings"]["top"] == 7
+    shutil.rmtree(kept)
+    first = api.explained(record, results)
+    assert Explanation.read(kept).about == first.about
+    with monkeypatch.context() as patched:
+        patched.setattr(api, "explanation_of", None)
+        assert api.explained(record, results).about == first.about
+    # Another seed was trained meanwhile.
+    monkeypatch.setattr(api, "other_seeds", lambda *_: {"f" * 24: None})
+    made = []
+    real = api.explanation_of
+    monkeypatch.setattr(api, "explanation_of", lambda *a, **k: made.append(1) or real(*a, **k))
+    api.explained(record, results)
+    assert made
+
+
+def test_other_seeds_are_opened_for_panels_only(genebench, tmp_path, monkeypatch, tiny):
+    from genebench.explaining import subject
+
+    results = tmp_path / "results"
+    api.run("dgex", "geo", "sim", preset="tiny", results=results, keep="model", seeds=2,
+            params={"dgex": {"epochs": 1}})  # fmt: skip
+    opened = []
+    real = subject.open_model
+    monkeypatch.setattr(subject, "open_model", lambda *a: opened.append(a) or real(*a))
+    gene = tiny.target_genes.index[0]
+    assert genebench("explain", "dgex", "--results", results, "--gene", gene).status == 0
+    assert len(opened) == 1
+    done = genebench("explain", "dgex", "--results", results, *FEW)
+    assert "rank correlation over 2 seeds" in done.out
+    assert len(opened) == 3
 
 
 def test_a_method_without_a_kept_model_is_run_first(genebench, tmp_path):
@@ -193,9 +285,21 @@ def test_figures_are_drawn_with_text_that_stays_text(genebench, results, tmp_pat
         (("lsr", "--gmt", "missing.gmt"), "missing.gmt: cannot be read"),
         (("lsr", "--label", "organ", *FEW), "unknown column of the profile table 'organ'"),
         (("missing.safetensors",), "no such file"),
+        (("lsr:foo",), "foo is not an assignment"),
+        (("lsr:",), "nothing is not an assignment"),
+        (("lsr", "--gene", "a", "--top", 3), "--top is for panels, not for --gene"),
+        (("lsr", "--profile", "a", "--seed", 3), "--seed is for panels, not for --profile"),
+        (("lsr", "--profile", "a", "--rule", "exact"), "--rule is for panels, not for --profile"),
+        (("KEY", "--protocol", "gtex"), "is of protocol geo, so --protocol gtex cannot be had"),
+        (("KEY", "--dataset", "u133"), "is of dataset sim, so --dataset u133 cannot be had"),
+        (("PATH", "--preset", "small"), "is of preset tiny, so --preset small cannot be had"),
+        (("PATH", "--protocol", "gtex"), "is of protocol geo"),
     ],
 )
 def test_mistakes_are_one_line_and_status_2(genebench, results, arguments, message):
+    record = record_of(results)
+    named = {"KEY": record.key, "PATH": ResultsStore(results).model_path(record)}
+    arguments = [named.get(part, part) for part in arguments]
     done = genebench("explain", *arguments, "--results", results)
     assert done.status == 2
     assert message in done.err

@@ -111,23 +111,80 @@ def test_files_without_sets_are_refused(tmp_path, content, message):
         read_gmt(tmp_path / "bad.gmt")
 
 
-@pytest.mark.parametrize("name", ["missing.gmt", "folder", "bad.gmt.gz"])
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    (tmp_path / "a.gmt").write_text("one\t\tTP53\n", "utf-8-sig")
+    assert list(read_gmt(tmp_path / "a.gmt")) == ["one"]
+
+
+@pytest.mark.parametrize(
+    "name", ["missing.gmt", "folder", "bad.gmt.gz", "cut.gmt.gz", "hit.gmt.gz"]
+)
 def test_files_that_cannot_be_read_are_named(tmp_path, name):
     (tmp_path / "folder").mkdir()
+    whole = gzip.compress(b"".join(b"%d\t\tTP53\n" % n for n in range(999)))
+    (tmp_path / "cut.gmt.gz").write_bytes(whole[:-40])
+    (tmp_path / "hit.gmt.gz").write_bytes(whole[:20] + b"\xff" * 30 + whole[50:])
     (tmp_path / "bad.gmt.gz").write_bytes(b"no gzip")
     with pytest.raises(UserError, match=f"{name}: cannot be read"):
         read_gmt(tmp_path / name)
 
 
-def test_planted_pathways_come_out_and_random_sets_do_not():
-    """Cluster targets of the simulation, whose genes follow pathways. It takes seconds to build."""
-    test = package.load("sim", "geo", preset="small").test
-    coordinates = components(lambda: test.column_blocks("targets"), 50, seed=0).genes
-    numbers = k_means(coordinates, 36, seed=0)
+@pytest.fixture(scope="module")
+def simulated():
+    """Return the profiles of preset small, the planted sets, and a ridge regression on them."""
+    data = package.load("sim", "geo", preset="small")
+    x, y = data.train.landmarks.astype(float), data.train.targets.astype(float)
+    weights = np.linalg.solve(x.T @ x + 30 * np.eye(x.shape[1]), x.T @ (y - y.mean(axis=0)))
+    sets = {name: frozenset(genes) for name, genes in planted("small").gene_sets.items()}
+    return data.test, sets, weights
+
+
+def found_in(numbers, simulated):
+    """Return how many planted and how many random sets come out for clusters of targets."""
+    test, sets, _ = simulated
     symbols = test.target_genes["symbol"]
     lists = {int(number): symbols[numbers == number] for number in np.unique(numbers)}
-    sets = {name: frozenset(genes) for name, genes in planted("small").gene_sets.items()}
     table = over_representation(lists, symbols, sets)
     found = set(table[table["q"] <= 0.05]["set"])
-    assert sum(name.startswith("PATHWAY") for name in found) >= 12
+    return tuple(sum(name.startswith(start) for name in found) for start in ("PATHWAY", "RANDOM"))
+
+
+def test_planted_pathways_come_out_for_clusters_of_measured_targets(simulated):
+    """No model is involved: it is the statistics that are tested."""
+    test, *_ = simulated
+    coordinates = components(lambda: test.column_blocks("targets"), 50, seed=0).genes
+    planted_ones, random_ones = found_in(k_means(coordinates, 36, seed=0), simulated)
+    assert planted_ones >= 12
+    assert random_ones == 0
+
+
+def test_planted_pathways_come_out_of_the_predictions_of_a_model(simulated):
+    """Clusters are those of ``--targets-by predictions``. Shuffled weights find nothing."""
+    test, _, weights = simulated
+    shuffled = np.random.default_rng(0).permutation(weights.ravel()).reshape(weights.shape)
+    counts = []
+    for each in (weights, shuffled):
+        predictions = test.landmarks @ each
+        coordinates = components(lambda found=predictions: [found], 50, seed=0).genes
+        counts.append(found_in(k_means(coordinates, 36, seed=0), simulated))
+    assert counts[0][0] >= 16
+    assert counts[0][1] == 0
+    assert counts[1] == (0, 0)
+
+
+@pytest.mark.parametrize("top", [5, 20])
+def test_lists_of_landmarks_find_no_random_set_and_hardly_a_planted_one(simulated, top):
+    """A pathway has three to nine of 100 landmarks, and hundreds of pairs are tested."""
+    test, sets, weights = simulated
+    coordinates = components(lambda: test.column_blocks("targets"), 50, seed=0).genes
+    numbers = k_means(coordinates, 20, seed=0)
+    sizes = np.abs(test.landmarks).mean(axis=0)
+    symbols = test.landmark_genes["symbol"].to_numpy()
+    lists = {}
+    for number in range(20):
+        effects = sizes * np.abs(weights[:, numbers == number].mean(axis=1))
+        lists[number + 1] = symbols[np.argsort(-effects)[:top]]
+    table = over_representation(lists, symbols, sets)
+    found = set(table[table["q"] <= 0.05]["set"])
     assert not any(name.startswith("RANDOM") for name in found)
+    assert len(found) <= 2

@@ -52,7 +52,7 @@ def test_anndata_opens_landmarks_by_clusters_with_their_layers(explanation, tmp_
     assert list(data.obs["symbol"]) == list(explanation.landmarks["symbol"])
     assert list(data.var_names) == [str(number) for number in expected.columns]
     assert list(data.var["label"]) == list(explanation.of_clusters(kind)["label"])
-    assert {*data.layers} == {"relevance", "sign"}
+    assert {*data.layers} == {"relevance", "sign", "share"}
     np.testing.assert_allclose(data.layers["relevance"], expected, rtol=1e-6)
     np.testing.assert_array_equal(data.layers["sign"], np.sign(expected))
     np.testing.assert_array_equal(data.X, data.layers["relevance"])
@@ -70,15 +70,38 @@ def test_an_unstable_panel_says_so_in_its_table_and_file(explanation, tmp_path):
 
 def test_a_new_explanation_replaces_an_older_one_and_nothing_else(explanation, tmp_path):
     folder = tmp_path / "kept"
-    explanation.save(folder, lambda new: (new / "figure.svg").write_text("old"))
+    explanation.save(folder, lambda new: (new / "panel-a.svg").write_text("old"))
     explanation.save(folder)
-    assert not (folder / "figure.svg").exists()
+    assert not (folder / "panel-a.svg").exists()
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "thesis.txt").touch()
     for place in (tmp_path / "own", tmp_path / "own" / "thesis.txt"):
         with pytest.raises(UserError, match="something else than an explanation"):
             explanation.save(place)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_files_of_a_user_beside_an_explanation_are_never_lost(explanation, tmp_path):
+    folder = tmp_path / "kept"
+    explanation.save(folder)
+    explanation.save(folder)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"holds other files .*\(notes\.txt\)"):
+        explanation.save(folder)
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_standard_errors_are_saved_and_read_again(explanation, tmp_path):
+    errors = {
+        "profile_errors": explanation.profile_relevance.abs() / 4,
+        "target_errors": explanation.target_relevance.abs() / 5,
+    }
+    replace(explanation, **errors).save(tmp_path / "kept")
+    again = Explanation.read(tmp_path / "kept")
+    for name, table in errors.items():
+        np.testing.assert_allclose(getattr(again, name), table, rtol=1e-6)
+    layers = anndata.read_h5ad(tmp_path / "kept" / "targets.h5ad").layers
+    np.testing.assert_allclose(layers["error"], errors["target_errors"], rtol=1e-6)
 
 
 def test_an_interrupt_leaves_the_older_explanation_and_no_litter(explanation, tmp_path):

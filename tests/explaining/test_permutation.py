@@ -54,7 +54,7 @@ def test_the_standard_error_of_a_group_is_that_over_repeats(monkeypatch):
     """Its size is that of the spread over seeds."""
     x, groups = profiles(30) + 1, np.zeros(1, int)
     found = [by_target_group(Sum(), x**2, groups, seed=seed) for seed in range(200)]
-    spread = np.std([each.values[0] for each in found], axis=0)
+    spread = np.std([each.effects[0] for each in found], axis=0)
     stated = np.sqrt(np.mean([np.square(each.errors[0]) for each in found], axis=0))
     np.testing.assert_allclose(stated, spread, rtol=0.25, atol=1e-6)
 

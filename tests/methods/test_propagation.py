@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from genebench.methods.propagation import EPSILON, GAMMA, network_relevance
-from genebench.relevance import NETWORK_RULES, linear_relevance
+from genebench.relevance import NETWORK_RULES, linear_relevance, quadrature
 
 with warnings.catch_warnings():
     # Its own imports warn of things that later versions change.
@@ -62,13 +62,35 @@ def test_lrp_gamma_is_captums_where_landmarks_and_sums_are_positive():
 
 
 @pytest.mark.parametrize("activation", [nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid])
-def test_integrated_gradients_are_captums(activation):
+def test_integrated_gradients_are_captums(activation, monkeypatch):
+    monkeypatch.setattr("genebench.methods.propagation.MOST_STEPS", 32)
     made, x = network(activation), profiles()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = IntegratedGradients(made).attribute(torch.tensor(x), target=0, n_steps=32)
     found = relevance(made, x, "integrated-gradients").values
     np.testing.assert_allclose(found, expected.detach().numpy(), atol=1e-5)
+
+
+def test_integrated_gradients_take_points_until_they_add_up():
+    made, x = network(lambda: nn.LeakyReLU(0.2)), profiles()
+    found = relevance(made, x, "integrated-gradients")
+    missed = np.abs(found.values.sum(1) + found.rest - found.output).max()
+    assert missed <= 0.01 * np.abs(found.output).mean()
+
+
+def test_integrated_gradients_stop_at_their_most_points(monkeypatch):
+    """A step has no gradient, so no number of points is enough."""
+    asked = []
+    real = quadrature
+    monkeypatch.setattr(
+        "genebench.methods.propagation.quadrature", lambda n: asked.append(n) or real(n)
+    )
+    found = network_relevance(
+        lambda x: (x[:, 0] > 0) + 0 * x[:, 0], profiles(), "integrated-gradients"
+    )
+    assert asked == [32, 64, 128, 256, 512]
+    assert np.abs(found.values).max() == 0
 
 
 def test_lrp_epsilon_tends_to_gradient_times_input_in_leaky_networks(monkeypatch):

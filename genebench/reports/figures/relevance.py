@@ -1,8 +1,8 @@
 """Panels of relevance: clustered heat maps with dendrograms, and lists of landmarks.
 
 One style for all panels: a heat map of signed shares, dendrograms of both axes, and one label for
-each cluster. Red raises predictions, and blue lowers them. Text stays text in SVG, so that gene
-symbols can be searched and edited.
+each cluster. In panels a and b, red raises predictions. In panels c and d, targets rise with a red
+landmark. Text stays text in SVG, so that gene symbols can be searched and edited.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from genebench._util.files import atomic_write, user_errors
 from genebench.errors import counted
-from genebench.explaining.explanation import PANELS, Explanation, as_csv
+from genebench.explaining.explanation import PANELS, Explanation, as_csv, shares
 from genebench.reports.figures.drawing import file_name, shown, write_figures
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _UNSTABLE = "#d55e00"
 _WIDTH_INCHES = 11.5
 _ROW_INCHES = 0.18
 _TOP_INCHES, _TREE_INCHES, _BOTTOM_INCHES = 0.62, 0.42, 0.42
+_FOOT_INCHES, _LINE_INCHES = 0.5, 0.13
 _GROUP_LABEL_INCHES = 1.15
 """Room for the labels of groups of landmarks, which are upright."""
 _LEFT, _MAP, _SCALE = (0.015, 0.075), (0.08, 0.63), (0.83, 0.15)
@@ -42,7 +43,8 @@ _LIMIT = 99.0
 _DARK = 0.6
 """Share of the colour scale beyond which text is white."""
 _LABEL_LETTERS = 34
-_CELL_LETTERS = 7
+_RISES = "red: rises with landmark"
+_CELL_LETTERS = 5
 """Letters of a symbol that fit into a cell. Longer ones are written smaller."""
 
 
@@ -58,7 +60,9 @@ class _Panel(NamedTuple):
     cells: NDArray[Any] | None = None
     """Text of each cell."""
     aside: Sequence[str] = ()
-    """A second label of each row, at the right edge."""
+    """A second label of each row, at the right edge: its share of relevance on twins."""
+    signs: str = "red: raises predictions"
+    """Meaning of the colours."""
     tree_of_columns: bool = True
 
 
@@ -99,15 +103,12 @@ def figures(explanation: Explanation) -> Iterator[tuple[str, Figure]]:
 
     panels = [_PANELS[letter](explanation) for letter in PANELS]
     for panel in panels:
-        figure = Figure(figsize=(_WIDTH_INCHES, _height(panel)))
-        _draw(figure, panel, explanation)
-        figure.text(
-            0.99, 0.02, head_of(explanation), ha="right", fontsize=_SMALL, color="0.35",
-            parse_math=False,
-        )  # fmt: skip
+        figure = Figure(figsize=(_WIDTH_INCHES, _height(panel, foot=True)))
+        _draw(figure, panel, explanation, foot=True)
+        _foot(figure, explanation)
         yield file_name("panel", panel.letter), figure
     heights = [_height(panel) for panel in panels]
-    head = 0.75
+    head = 0.85
     whole = Figure(figsize=(_WIDTH_INCHES, sum(heights) + head))
     all_parts: Any = whole.subfigures(len(panels) + 1, 1, height_ratios=[head, *heights], hspace=0)
     top, *parts = all_parts
@@ -128,24 +129,40 @@ def head_of(explanation: Explanation) -> str:
     )
 
 
-def twin_note(explanation: Explanation) -> str:
-    """Return the sentence on the relevance of a target that falls on its own twin."""
-    twins = explanation.twins
-    if not len(twins):
-        return "No target is a landmark too."
-    by_number = 1 / len(explanation.landmarks)
-    return (
-        f"Twins: {twins['share'].mean():.1%} of the relevance for a target that is a landmark too "
-        f"falls on itself (mean of {len(twins)}; {by_number:.1%} by number). On RNA-seq that is "
-        "copying."
-    )
+def _on_twins_of(explanation: Explanation, kind: str) -> str:
+    """Return a sentence on the share of relevance on landmarks that are targets too."""
+    clusters = explanation.of_clusters(kind)
+    share, number = clusters["twin_share"].mean(), clusters["twin_expected"].mean()
+    whose = "targets too" if kind == "profiles" else "targets of the same cluster"
+    return f"{share:.1%} of relevance falls on landmarks that are {whose} ({number:.1%} by number)."
+
+
+def notes_of(explanation: Explanation) -> list[str]:
+    """Return the sentences below the head of a figure: twins, bias, and errors if there are any."""
+    return [
+        note
+        for note in (explanation.twin_note, explanation.bias_note, explanation.error_note)
+        if note
+    ]
 
 
 def _head(part: SubFigure, explanation: Explanation, inches: float) -> None:
     part.text(
         0.02, 1 - 0.28 / inches, head_of(explanation), fontsize=10, weight="bold", parse_math=False
     )
-    part.text(0.02, 1 - 0.50 / inches, twin_note(explanation), fontsize=_FONT, parse_math=False)
+    for line, note in enumerate(notes_of(explanation)):
+        place = 1 - (0.50 + 0.16 * line) / inches
+        part.text(0.02, place, note, fontsize=_FONT, parse_math=False)
+
+
+def _foot(figure: Figure, explanation: Explanation) -> None:
+    """Write below a panel that stands alone of which model it is, and the notes."""
+    height = figure.get_figheight()
+    for line, text in enumerate(reversed((head_of(explanation), *notes_of(explanation)))):
+        figure.text(
+            0.99, (0.06 + _LINE_INCHES * line) / height, text, ha="right", fontsize=_SMALL,
+            color="0.35", parse_math=False,
+        )  # fmt: skip
 
 
 def _panel_a(explanation: Explanation) -> _Panel:
@@ -157,7 +174,7 @@ def _panel_a(explanation: Explanation) -> _Panel:
         values,
         _labels(explanation, "profiles"),
         (),
-        f"{values.shape[1]:,} landmarks, by similarity",
+        f"{values.shape[1]:,} landmarks, by similarity. {_on_twins_of(explanation, 'profiles')}",
     )
 
 
@@ -173,7 +190,7 @@ def _panel_b(explanation: Explanation) -> _Panel:
         values,
         _labels(explanation, "profiles"),
         [str(rank) for rank in cells.columns],
-        "rank",
+        f"rank. {_on_twins_of(explanation, 'profiles')}",
         cells=cells.to_numpy(),
         tree_of_columns=False,
     )
@@ -188,9 +205,9 @@ def _panel_c(explanation: Explanation) -> _Panel:
         values,
         _labels(explanation, "targets"),
         (),
-        f"{values.shape[1]:,} landmarks, by similarity. On twins: relevance (in brackets: "
-        "landmarks) that is of targets of the cluster",
+        f"{values.shape[1]:,} landmarks, by similarity. {_on_twins_of(explanation, 'targets')}",
         aside=_on_twins(explanation),
+        signs=_RISES,
     )
 
 
@@ -206,12 +223,13 @@ def _panel_d(explanation: Explanation) -> _Panel:
         labels.append(f"{number} · {shown(symbols, 20)}{more} ({inside.sum():,})")
     return _Panel(
         "d",
-        f"the same with landmarks in {values.shape[1]} groups: mean share of a landmark",
+        f"the same with landmarks in {values.shape[1]} groups: mean of their shares in panel c",
         values,
         _labels(explanation, "targets"),
         labels,
         "",
         aside=_on_twins(explanation),
+        signs=_RISES,
     )
 
 
@@ -222,9 +240,7 @@ _PANELS: dict[str, Callable[[Explanation], _Panel]] = {
 
 def _percent(relevance: pd.DataFrame) -> NDArray[np.float64]:
     """Return landmarks × clusters as clusters × landmarks, in percent of each cluster."""
-    values = relevance.to_numpy(float).T
-    total = np.abs(values).sum(axis=1, keepdims=True)
-    return np.asarray(100 * values / np.where(total > 0, total, 1))
+    return 100 * shares(relevance).to_numpy(float).T
 
 
 def _labels(explanation: Explanation, kind: str) -> list[str]:
@@ -243,17 +259,19 @@ def _on_twins(explanation: Explanation) -> list[str]:
     ]
 
 
-def _height(panel: _Panel) -> float:
+def _height(panel: _Panel, *, foot: bool = False) -> float:
     trees = _TREE_INCHES if panel.tree_of_columns else 0.1
     below = _GROUP_LABEL_INCHES if panel.columns and not panel.below else _BOTTOM_INCHES
-    return _TOP_INCHES + trees + _ROW_INCHES * len(panel.rows) + below
+    return _TOP_INCHES + trees + _ROW_INCHES * len(panel.rows) + below + _FOOT_INCHES * foot
 
 
-def _draw(figure: Figure | SubFigure, panel: _Panel, explanation: Explanation) -> None:
+def _draw(
+    figure: Figure | SubFigure, panel: _Panel, explanation: Explanation, *, foot: bool = False
+) -> None:
     from matplotlib import rc_context
 
     with rc_context({"font.family": "DejaVu Sans", "font.size": _FONT, "axes.linewidth": 0.5}):
-        height = _height(panel)
+        height = _height(panel, foot=foot)
         trees = _TREE_INCHES if panel.tree_of_columns else 0.1
         map_height = _ROW_INCHES * len(panel.rows) / height
         bottom = 1 - (_TOP_INCHES + trees) / height - map_height
@@ -275,7 +293,7 @@ def _draw(figure: Figure | SubFigure, panel: _Panel, explanation: Explanation) -
         _map(axes, panel, order, columns)
         _title(figure, panel, explanation, height)
         scale = figure.add_axes((_SCALE[0], 1 - 0.40 / height, _SCALE[1], 0.09 / height))
-        _scale(scale, _end(panel.heat))
+        _scale(scale, _end(panel.heat), panel.signs)
 
 
 def _tree(axes: Axes, rows: NDArray[np.float64], *, upright: bool) -> NDArray[np.intp]:
@@ -293,12 +311,12 @@ def _tree(axes: Axes, rows: NDArray[np.float64], *, upright: bool) -> NDArray[np
     tree = dendrogram(links, no_plot=True)
     lines = [
         np.column_stack((x, y) if upright else (y, x))
-        for x, y in zip(tree["icoord"], np.sqrt(tree["dcoord"]), strict=True)
+        for x, y in zip(tree["icoord"], tree["dcoord"], strict=True)
     ]
     axes.add_collection(LineCollection(lines, colors="0.35", linewidths=0.4))
     reach, depth = (
         (0, 10 * len(rows)),
-        (0, max(line.max() for line in map(np.asarray, np.sqrt(tree["dcoord"]))) * 1.02 or 1),
+        (0, np.max(tree["dcoord"]) * 1.02 or 1),
     )
     axes.set(xlim=reach if upright else depth[::-1], ylim=depth if upright else reach[::-1])
     return np.array(tree["leaves"], np.intp)
@@ -321,6 +339,11 @@ def _map(axes: Axes, panel: _Panel, order: NDArray[np.intp], columns: NDArray[np
             right, place, panel.aside[row], ha="right", va="center", fontsize=_FONT,
             transform=axes.get_yaxis_transform(),
         )  # fmt: skip
+    members = "profiles" if panel.letter in "ab" else "targets"
+    axes.text(
+        1.006, -1.0, f"cluster ({members})", va="center", fontsize=_FONT, weight="bold",
+        transform=axes.get_yaxis_transform(),
+    )  # fmt: skip
     if panel.aside:
         axes.text(
             right, -1.0, "on twins", ha="right", va="center", fontsize=_FONT, weight="bold",
@@ -361,7 +384,7 @@ def _title(
         )  # fmt: skip
 
 
-def _scale(axes: Axes, end: float) -> None:
+def _scale(axes: Axes, end: float, signs: str) -> None:
     """Draw the colour scale."""
     axes.imshow(
         np.linspace(-1, 1, 256)[None], cmap=COLOURS, aspect="auto", extent=(-end, end, 0, 1)
@@ -369,7 +392,7 @@ def _scale(axes: Axes, end: float) -> None:
     axes.set_yticks([])
     axes.set_xticks([-end, 0, end], [f"−{end:.2g} %", "0", f"{end:.2g} %"], fontsize=_SMALL)
     axes.tick_params(length=2, pad=1)
-    axes.set_title("share of relevance (red: raises)", fontsize=_SMALL, pad=2)
+    axes.set_title(f"share of relevance ({signs})", fontsize=_SMALL, pad=2)
 
 
 def _plain(text: str) -> str:

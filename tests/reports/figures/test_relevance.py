@@ -16,7 +16,7 @@ from matplotlib.text import Text
 
 from genebench.explaining.explanation import Explanation
 from genebench.reports.figures.drawing import write_figures
-from genebench.reports.figures.relevance import draw_with_tables, figures, twin_note
+from genebench.reports.figures.relevance import draw_with_tables, figures
 
 CLUSTERS, LANDMARKS, TARGETS, GROUPS, TOP = 3, 12, 9, 2, 4
 
@@ -46,7 +46,7 @@ def explanation():
                         "symbol": landmarks["symbol"][top].to_numpy(),
                         "relevance": table[number][top].to_numpy(),
                         "sign": np.sign(table[number][top]).astype(int).to_numpy(), "share": 0.1,
-                        "own_twin": False,
+                        "error": np.nan, "is_target": False,
                     }
                 )
             )  # fmt: skip
@@ -59,13 +59,13 @@ def explanation():
         columns=["kind", "cluster", "size", "label", "output", "twin_share", "twin_expected"],
     )
     trust = pd.DataFrame(
-        [("a b", "index of clusters", 0.9, "at least", 0.65, True, "")],
-        columns=["panels", "measure", "value", "side", "limit", "sound", "reason"],
+        [("a b", "index of clusters", 0.9, "at least", 0.65, True, "sound", "")],
+        columns=["panels", "measure", "value", "side", "limit", "sound", "result", "reason"],
     )
     return Explanation(
         about={
             "method": "net", "protocol": "gtex", "dataset": "d", "key": "k" * 24, "data": "f" * 16,
-            "settings": {"rule": "lrp-epsilon"},
+            "settings": {"rule": "lrp-epsilon"}, "bias_share": 0.12,
         },
         profiles=pd.DataFrame({"cluster": np.repeat(numbers, 5)}),
         targets=pd.DataFrame(
@@ -77,7 +77,9 @@ def explanation():
             random.normal(size=(GROUPS, CLUSTERS)), index=range(1, GROUPS + 1), columns=numbers
         ),
         trust=trust,
-        twins=pd.DataFrame({"target": ["t"], "symbol": ["T"], "share": [0.25], "rank": [1]}),
+        twins=pd.DataFrame(
+            {"target": ["t"], "symbol": ["T"], "share": [0.25], "rank": [1], "copied": [True]}
+        ),
     )  # fmt: skip
 
 
@@ -115,10 +117,39 @@ def test_panels_b_and_a_have_their_rows_in_one_order(explanation):
 
 def test_the_share_on_twins_is_stated(explanation):
     assert "2.0% (1.0%)" in texts(drawn(explanation)["panel-c"])
-    assert "25.0% of the relevance" in twin_note(explanation)
-    assert any("copying" in text for text in texts(drawn(explanation)["panels"]))
+    assert "25.0% of the relevance" in explanation.twin_note
+    assert any("that is copying" in text for text in texts(drawn(explanation)["panels"]))
     none = replace(explanation, twins=explanation.twins[:0])
-    assert twin_note(none) == "No target is a landmark too."
+    assert none.twin_note == "Twins: no target is a landmark too."
+
+
+def test_twins_are_copies_only_where_both_are_one_measurement(explanation):
+    apart = replace(explanation, twins=explanation.twins.assign(copied=False))
+    assert "no copying" in apart.twin_note
+    half = pd.concat([explanation.twins, apart.twins])
+    assert "For 50% of them" in replace(explanation, twins=half).twin_note
+
+
+@pytest.mark.parametrize("letter", "abcd")
+def test_each_panel_alone_states_twins_and_bias_and_what_red_means(explanation, letter):
+    shown = " ".join(texts(drawn(explanation)[f"panel-{letter}"]))
+    stated = "2.0% (1.0%)" if letter == "d" else "2.0% of relevance falls on landmarks that are"
+    assert stated in shown
+    assert explanation.twin_note in shown
+    assert "Bias: 12.0%" in shown
+    meaning = "raises predictions" if letter in "ab" else "rises with landmark"
+    assert f"red: {meaning}" in shown
+
+
+def test_trees_have_their_true_heights(explanation):
+    from matplotlib.collections import LineCollection
+    from scipy.cluster.hierarchy import linkage
+
+    shares = explanation.profile_relevance / explanation.profile_relevance.abs().sum()
+    links = linkage(100 * shares.T, "ward")
+    trees = drawn(explanation)["panel-a"].findobj(LineCollection)
+    heights = [max(points[:, 0].max() for points in tree.get_segments()) for tree in trees]
+    assert any(np.isclose(height, links[-1, 2]) for height in heights)
 
 
 def test_a_panel_that_failed_a_check_is_marked_unstable_with_the_reason(explanation):
@@ -162,6 +193,12 @@ def test_every_number_of_a_figure_is_written_as_csv(explanation, tmp_path):
         assert {f"figure-9-panel-{letter}.{end}" for letter in "abcd"} <= files
     table = pd.read_csv(tmp_path / "figure-9-panel-c.csv", index_col="ensembl")
     np.testing.assert_allclose(table[["1", "2", "3"]], explanation.target_relevance, rtol=1e-12)
+    for letter in "ac":
+        table = pd.read_csv(tmp_path / f"figure-9-panel-{letter}-shares.csv", index_col="ensembl")
+        plotted = drawn(explanation)[f"panel-{letter}"].axes[2].images[0].get_array()
+        np.testing.assert_allclose(
+            np.sort(100 * table[["1", "2", "3"]], axis=None), np.sort(plotted, axis=None)
+        )
 
 
 def test_the_same_explanation_gives_the_same_bytes(explanation, tmp_path):
