@@ -543,7 +543,9 @@ def _check_column(
     columns = [*reader.profiles.columns, *(() if profiles is None else profiles.columns)]
     if name is not None and name not in columns:
         with _blame(manifest, key):
-            raise unknown("column of the profile table", name, columns)
+            fault = unknown("column of the profile table", name, columns)
+            # Such as a super-series, which has no column of series.
+            raise UserError(" ".join([str(fault), *(f"Note: {note}." for note in reader.notes)]))
 
 
 def _profiles_of(reader: Reader, path: Path) -> pd.DataFrame:
