@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from genebench.errors import UserError, some
-from genebench.formats.files import from_latin_1, open_lines, unique_ids
+from genebench.formats.files import from_latin_1, open_lines
 from genebench.formats.heads import first_lines, head_of
 from genebench.formats.layout import TABS, LayoutReader
 from genebench.formats.text import Dialect
@@ -107,9 +107,14 @@ def read_sdrf(path: Path, profiles: pd.Index) -> pd.DataFrame:
         index = pd.Index(columns[name], dtype="str")
         table = pd.DataFrame(columns, index=index, dtype="str").drop(columns=name)
         table = table[index.isin(profiles)]
-        if table.index.is_unique or name == complete[-1]:
-            unique_ids(str(path), "profile", table.index)
+        if table.index.is_unique:
             return table
+    if complete:
+        ids = table.index
+        raise UserError(
+            f"{path}: profiles of the matrix have several rows: {some(ids[ids.duplicated()])}. "
+            "Keep one row of each, or remove profiles from the manifest."
+        )
     raise UserError(
         f"{path}: no column names the profiles of the matrix ({some(profiles)}). Its columns are "
         f"{some(columns, 8)}. Give the SDRF of the same study, or remove profiles from the "
