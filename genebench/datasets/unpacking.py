@@ -64,9 +64,8 @@ def unpack(source: Source, folder: Path, progress: Progress = silent) -> bool:
     record = folder / f"{packed.name}.unpacked.sha256"
     digest_of_packed = sha256_of(packed)
     if path.is_file() and record.is_file():
-        recorded = dict(
-            reversed(line.split("  ", 1)) for line in record.read_text("utf-8").splitlines()
-        )
+        lines = (line.partition("  ") for line in record.read_text("utf-8").splitlines())
+        recorded = {name: sha256 for sha256, _, name in lines}
         if recorded.get(path.name) != sha256_of(path):
             raise UserError(
                 f"{path}: changed since it was unpacked from {packed.name}. Move it away and run: "

@@ -1,4 +1,4 @@
-"""Published layouts: a file in the form documented for each is recognised, and gives ids and values."""
+"""Published layouts: each is recognised in its documented form, and gives ids and values."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_an_sdrf_is_judged_by_the_rows_of_the_matrix(tmp_path):
     assert read_sdrf(path, ids)["Source"].to_dict() == {"A": "A", "B": "B"}
     path.write_text("Source\tSex\nA\tm\nB\tf\nA\tm\n", "utf-8")
     with pytest.raises(
-        UserError, match="have several rows: A. Keep one row of each, or remove profiles"
+        UserError, match=r"have several rows: A\. Keep one row of each, or remove profiles"
     ):
         read_sdrf(path, ids)
     path.write_text("Source\tSex\nA\tm\nB\n", "utf-8")
