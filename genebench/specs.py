@@ -401,7 +401,8 @@ class FormatSpec:
 
     A format that shares the end of its names with others is recognised by content: ``recognise``
     names ``f(head: bytes) -> bool``. It gets the first 64 KB of a file, unpacked if the file is
-    gzipped. It is asked before the end of the name decides.
+    gzipped. It is asked before the end of the name decides. A file that two formats recognise is
+    refused.
     """
 
     name: str

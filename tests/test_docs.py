@@ -164,7 +164,7 @@ def test_methods_metrics_protocols_datasets_engines_and_observers_of_the_example
         )  # fmt: skip
     assert outcome.status == 0, outcome.err
     assert "noise · lcl" in outcome.out
-    assert "Bias (lower is better" in outcome.out
+    assert "Bias ↓" in outcome.out
     messages = [record.getMessage() for record in caplog.records]
     assert messages[:3] == [
         "shrunk-mean on noise (lcl): started",

@@ -162,9 +162,10 @@ def _fetch(source: Source, folder: Path, *, quiet: bool) -> None:
         from genebench.datasets.unpacking import unpack
 
         with bar(quiet=quiet) as progress:
-            unpacked = unpack(source, folder, progress)
+            is_new = unpack(source, folder, progress)
         if not quiet:
-            output.line(f"{unpacked}: unpacked from it")
+            state = "unpacked from it" if is_new else "already unpacked from it"
+            output.line(f"{folder / source.unpacked}: {state}")
 
 
 def _state(source: Source, folder: Path) -> str:

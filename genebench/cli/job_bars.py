@@ -12,7 +12,7 @@ from rich.table import Column
 from rich.text import Text
 
 from genebench._util.progress import without_curves
-from genebench.cli.progress import lines_above
+from genebench.cli import output
 
 MOST_BARS = 10
 """Jobs that have a line of their own. The others are counted."""
@@ -49,7 +49,7 @@ class JobBars:
             console=self._console, get_renderable=self._lines, transient=True,
             refresh_per_second=4, redirect_stdout=False,
         )  # fmt: skip
-        with lines_above(self._console), live:
+        with output.lines_above(self._console), live:
             yield
 
     def show(self, key: str, text: str, done: int, total: int) -> None:

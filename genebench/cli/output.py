@@ -14,12 +14,15 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from genebench._util.descriptors import lead_nowhere
 from genebench._util.files import user_errors
 from genebench._util.text import printable, visible
 from genebench.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PIPE_WIDTH = 120
 """Characters of a line if the output is no terminal."""
@@ -152,6 +155,31 @@ def message(text: str, kept: str = "") -> None:
     """Print a line on standard error. Control characters in it become escapes, but those kept."""
     sys.stderr.write(f"{visible(text, kept=kept)}\n")
     sys.stderr.flush()
+
+
+@contextmanager
+def lines_above(console: Console) -> Iterator[None]:
+    """Print what others write to the terminal above a live display of this console.
+
+    Rich's own proxy has no encoding. So typer takes it for a poor stream, and writes around it,
+    which glues its lines to the bars.
+    """
+    from rich.file_proxy import FileProxy
+
+    class Proxy(FileProxy):
+        encoding = "utf-8"
+
+    streams = sys.stdout, sys.stderr
+    # Results may go to a file.
+    sys.stdout, sys.stderr = (
+        cast("TextIO", Proxy(console, stream)) if stream.isatty() else stream for stream in streams
+    )
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sys.stdout, sys.stderr = streams
 
 
 def width() -> int:

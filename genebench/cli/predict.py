@@ -39,8 +39,13 @@ def predict(  # noqa: PLR0917  the command line names them
     matrix: Annotated[Path, typer.Argument(help="Profiles with all landmarks, in any format.")],
     file: Annotated[Path, typer.Argument(help="File to write. Its suffix gives the format.")],
     ids: Annotated[
-        Literal["probe", "ensembl", "symbol"], typer.Option(help="Kind of the gene ids of MATRIX.")
+        Literal["probe", "ensembl", "symbol", "entrez"],
+        typer.Option(help="Kind of the gene ids of MATRIX. entrez needs --aliases."),
     ] = "ensembl",
+    aliases: Annotated[
+        Path | None,
+        typer.Option(help="Table of other ids of genes, as genebench data aliases writes it."),
+    ] = None,
     values: Annotated[
         Literal["expression", "standardised"],
         typer.Option(help="Normalised log2 expression, or standard deviations of the gene."),
@@ -90,8 +95,8 @@ def predict(  # noqa: PLR0917  the command line names them
     with bar(quiet=quiet) as progress:
         *others, written = write(
             saved, open_reader(matrix, orientation).with_ids(ids), file,
-            ids=ids, values=values, normalise=normalise, missing=missing, remark=remark,
-            progress=progress,
+            ids=ids, aliases=aliases, values=values, normalise=normalise, missing=missing,
+            remark=remark, progress=progress,
         )  # fmt: skip
     for path in () if quiet else (written, *others):
         output.line(f"wrote {path}")

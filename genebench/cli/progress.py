@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol, TextIO, cast
+from typing import TYPE_CHECKING, Protocol
 
 from genebench._util.progress import BLOCKS, Progress, silent, without_curves
 from genebench._util.text import printable
@@ -16,8 +16,6 @@ from genebench.hookspecs import hookimpl
 from genebench.plugins.discovery import installed
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from genebench.results.record import Record
     from genebench.runs.jobs import Job
 
@@ -55,7 +53,7 @@ def _live() -> Iterator[Progress]:
     columns = (text, BarColumn(bar_width=20), TimeRemainingColumn())
     console = Console(stderr=True)
     with (
-        lines_above(console),
+        output.lines_above(console),
         RichProgress(*columns, console=console, transient=True, redirect_stdout=False) as shown,
     ):
         task = shown.add_task("", total=None)
@@ -66,31 +64,6 @@ def _live() -> Iterator[Progress]:
             )
 
         yield progress
-
-
-@contextmanager
-def lines_above(console: Console) -> Iterator[None]:
-    """Print what others write to the terminal above a live display of this console.
-
-    Rich's own proxy has no encoding. So typer takes it for a poor stream, and writes around it,
-    which glues its lines to the bars.
-    """
-    from rich.file_proxy import FileProxy
-
-    class Proxy(FileProxy):
-        encoding = "utf-8"
-
-    streams = sys.stdout, sys.stderr
-    # Results may go to a file.
-    sys.stdout, sys.stderr = (
-        cast("TextIO", Proxy(console, stream)) if stream.isatty() else stream for stream in streams
-    )
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        sys.stdout, sys.stderr = streams
 
 
 class _Lines:

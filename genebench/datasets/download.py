@@ -10,6 +10,7 @@ disk always stays free.
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import logging
 import re
@@ -162,14 +163,19 @@ def _verify(source: Source, path: Path) -> None:
         )
 
 
+_TEXT_BYTES = 1024
+"""Bytes of text that are searched for the beginning of a web page, after blanks."""
+
+
 def _other_kind(path: Path, source: Source) -> str:
     """Return what is wrong if a file does not begin as files of its kind do, or an empty text."""
     signature = _SIGNATURES.get(Path(source.file).suffix, b"")
     with path.open("rb") as stream:
-        begin = stream.read(max(1, len(signature)))
+        begin = stream.read(len(signature) or _TEXT_BYTES)
     if not signature:
         # Text has no signature, but a table does not begin as a web page does.
-        return "a web page, not a table: it begins with '<'" if begin == b"<" else ""
+        is_page = begin.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
+        return "a web page, not a table: it begins with '<'" if is_page else ""
     if begin == signature:
         return ""
     return f"not a {Path(source.file).suffix} file: it begins with {begin!r}, not {signature!r}"

@@ -169,6 +169,8 @@ class _PairedPlatform(_Section):
     profiles: str | None = None
     target_profile: str | None = None
     group: str | None = None
+    group_pattern: str | None = None
+    """As for a platform of the published recipe, of the profile ids of the landmarks."""
     unpaired: Unpaired = "error"
 
 
@@ -403,9 +405,9 @@ def _check(path: Path, manifest: _AnyManifest) -> None:
         raise UserError(f"{path}: {error}") from None
     if manifest.preset not in PRESETS:
         raise UserError(f"{path}: {unknown('preset', manifest.preset, PRESETS)}")
-    if isinstance(manifest, _Paired) and not manifest.platforms:
-        raise UserError(f"{path}: there is no [platforms.NAME]. Add one.")
-    if not isinstance(manifest, _Paired) and REFERENCE_PLATFORM not in manifest.platforms:
+    if isinstance(manifest, _Paired):
+        _check_pairs(path, manifest)
+    elif REFERENCE_PLATFORM not in manifest.platforms:
         if isinstance(manifest, _Prepared):
             fault = f"{REFERENCE_PLATFORM} is missing. Add it: every method is trained on it."
         else:
@@ -422,6 +424,18 @@ def _check(path: Path, manifest: _AnyManifest) -> None:
                 f"{path}: platforms.{name}.ids: the gene maps have no Entrez ids. Write "
                 'aliases = "FILE" in [genes], a table of Entrez id, tab, Ensembl id or symbol.'
             )
+
+
+def _check_pairs(path: Path, manifest: _Paired) -> None:
+    """Refuse a manifest of paired assays without a platform, or with one named as another kind."""
+    if not manifest.platforms:
+        raise UserError(f"{path}: there is no [platforms.NAME]. Add one.")
+    taken = [name for name in PLATFORMS if name in manifest.platforms]
+    if taken:
+        raise UserError(
+            f"{path}: platforms.{taken[0]}: this name stands for one assay, in the published "
+            "protocols. Choose another name for two assays, such as l1000."
+        )
 
 
 def _kinds_of_ids(manifest: _Manifest | _Paired) -> Iterator[tuple[str, IdKind]]:
@@ -455,15 +469,7 @@ def _open(manifest: Path, name: str, entry: _Platform) -> Platform:
     if entry.id_pattern is not None:
         with _blame(manifest, f"{key}.id_pattern"):
             IdPattern(entry.id_pattern, entry.ids)
-    profiles = _read_table(manifest, key, entry.profiles, reader)
-    _check_column(manifest, f"{key}.group", entry.group, reader, profiles)
-    group = entry.group
-    if entry.group_pattern is not None:
-        with _blame(manifest, f"{key}.group_pattern"):
-            matches = _groups_in_ids(reader, entry)
-        table = pd.DataFrame(index=matches.index) if profiles is None else profiles
-        group = GROUP_IN_ID
-        profiles = table.assign(**{group: matches})
+    profiles, group = _read_profiles(manifest, key, entry, reader)
     return Platform(
         reader=reader,
         ids=entry.ids,
@@ -481,7 +487,21 @@ GROUP_IN_ID = "group_in_id"
 """The column of the profile table that ``group_pattern`` adds."""
 
 
-def _groups_in_ids(reader: Reader, entry: _Platform) -> pd.Series[str]:
+def _read_profiles(
+    manifest: Path, key: str, entry: _Platform | _PairedPlatform, reader: Reader
+) -> tuple[pd.DataFrame | None, str | None]:
+    """Read the profile table of a platform, and return it with the name of its group column."""
+    profiles = _read_table(manifest, key, entry.profiles, reader)
+    _check_column(manifest, f"{key}.group", entry.group, reader, profiles)
+    if entry.group_pattern is None:
+        return profiles, entry.group
+    with _blame(manifest, f"{key}.group_pattern"):
+        matches = _groups_in_ids(reader, entry)
+    table = pd.DataFrame(index=matches.index) if profiles is None else profiles
+    return table.assign(**{GROUP_IN_ID: matches}), GROUP_IN_ID
+
+
+def _groups_in_ids(reader: Reader, entry: _Platform | _PairedPlatform) -> pd.Series[str]:
     """Return the part of each profile id that the pattern of a platform matches."""
     if entry.group is not None:
         raise UserError("group is given, too. Remove one of them.")
@@ -507,17 +527,15 @@ def _open_pair(manifest: Path, name: str, entry: _PairedPlatform) -> PairedPlatf
         Assay(reader=_open_matrix(manifest, f"{key}.{role}", assay), ids=assay.ids)
         for role, assay in (("landmarks", entry.landmarks), ("targets", entry.targets))
     )
-    profiles = _read_table(manifest, key, entry.profiles, first.reader)
-    for column in ("group", "target_profile"):
-        name_of = getattr(entry, column)
-        _check_column(manifest, f"{key}.{column}", name_of, first.reader, profiles)
+    profiles, group = _read_profiles(manifest, key, entry, first.reader)
+    _check_column(manifest, f"{key}.target_profile", entry.target_profile, first.reader, profiles)
     return PairedPlatform(
         landmarks=first,
         targets=second,
         level=entry.level,
         profiles=profiles,
         target_profile=entry.target_profile,
-        group=entry.group,
+        group=group,
         unpaired=entry.unpaired,
     )
 
@@ -543,7 +561,9 @@ def _check_column(
     columns = [*reader.profiles.columns, *(() if profiles is None else profiles.columns)]
     if name is not None and name not in columns:
         with _blame(manifest, key):
-            raise unknown("column of the profile table", name, columns)
+            fault = unknown("column of the profile table", name, columns)
+            # Such as a super-series, which has no column of series.
+            raise UserError(" ".join([str(fault), *(f"Note: {note}." for note in reader.notes)]))
 
 
 def _profiles_of(reader: Reader, path: Path) -> pd.DataFrame:

@@ -367,6 +367,10 @@ def _describe(
                 - len(source.table),
                 "digest": contents[name],
                 "coverage": genes.coverage[name],
+                "notes": [
+                    *source.platform.landmarks.reader.notes,
+                    *source.platform.targets.reader.notes,
+                ],
             }
             for name, source in sources.items()
         },

@@ -7,6 +7,8 @@ under its unpacked name is whole.
 from __future__ import annotations
 
 import gzip
+import hashlib
+import lzma
 import shutil
 import zipfile
 import zlib
@@ -15,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from genebench._util.files import atomic_write, sweep, user_errors
+from genebench._util.files import atomic_write, sha256_of, sweep, user_errors
 from genebench._util.progress import Progress, silent
 from genebench.datasets.download import RESERVE_BYTES
 from genebench.datasets.sources import Source
@@ -26,26 +28,52 @@ _CHUNK_BYTES = 1 << 20
 _SPACE_CHECK_CHUNKS = 8
 """Chunks after which the free space is looked at again."""
 
-_UNSOUND = (EOFError, NotImplementedError, RuntimeError, gzip.BadGzipFile, zipfile.BadZipFile)
-"""The exceptions of both libraries for a damaged file, or one in a form that they do not read."""
+_UNSOUND = (
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""The exceptions of the libraries for a damaged file, or one in a form that they do not read.
+
+bz2 and gzip raise an OSError without a number.
+"""
 
 
-def unpack(source: Source, folder: Path, progress: Progress = silent) -> Path:
-    """Unpack a fetched file, unless that is done, and return the path of what was in it.
+def unpack(source: Source, folder: Path, progress: Progress = silent) -> bool:
+    """Unpack a fetched file, unless that is done.
+
+    The SHA-256 of both files are recorded in ``<file>.unpacked.sha256``, as sha256sum writes them.
 
     Args:
         source: the file. Its ``unpacked`` is the name of the result.
         folder: the folder of both.
         progress: called with bytes done, bytes in all (estimated) and the name.
 
+    Returns:
+        True if the file was unpacked now, False if it was unpacked already.
+
     Raises:
         UserError: it is damaged, is an archive of several files, claims an absurd size, or the disk
-            is full. Nothing half-written is left.
+            is full. Nothing half-written is left. Or the result was changed since it was unpacked.
     """
     packed, path = folder / source.file, folder / source.unpacked
-    if path.is_file() and path.stat().st_mtime_ns >= packed.stat().st_mtime_ns:
-        return path
-    stored, done = packed.stat().st_size, 0
+    record = folder / f"{packed.name}.unpacked.sha256"
+    digest_of_packed = sha256_of(packed)
+    if path.is_file() and record.is_file():
+        lines = (line.partition("  ") for line in record.read_text("utf-8").splitlines())
+        recorded = {name: sha256 for sha256, _, name in lines}
+        if recorded.get(path.name) != sha256_of(path):
+            raise UserError(
+                f"{path}: changed since it was unpacked from {packed.name}. Move it away and run: "
+                f"genebench data fetch {source.name}"
+            )
+        if recorded.get(packed.name) == digest_of_packed:
+            return False
+    stored, done, digest = packed.stat().st_size, 0, hashlib.sha256()
     with user_errors(folder, "Set GENEBENCH_HOME to another folder."):
         sweep(folder, f".{path.name}.*.tmp")
         try:
@@ -56,13 +84,19 @@ def unpack(source: Source, folder: Path, progress: Progress = silent) -> Path:
                     if number % _SPACE_CHECK_CHUNKS == 0:
                         _check_space(folder, path.name)
                     stream.write(chunk)
+                    digest.update(chunk)
                     progress(done, max(done, stored), f"unpacking {path.name}")
-        except (*_UNSOUND, zlib.error) as error:
+        except _UNSOUND as error:
+            if getattr(error, "errno", None) is not None:
+                raise  # of the disk, not of the file
             raise UserError(
                 f"{packed}: cannot be unpacked ({error}). Move it away and run: genebench data "
                 f"fetch {source.name}"
             ) from None
-    return path
+        with atomic_write(record) as stream:
+            for sha256, name in ((digest_of_packed, packed.name), (digest.hexdigest(), path.name)):
+                stream.write(f"{sha256}  {name}\n".encode())
+    return True
 
 
 @contextmanager

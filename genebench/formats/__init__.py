@@ -80,7 +80,7 @@ def genebench_formats() -> list[FormatSpec]:
         FormatSpec(
             name="series-matrix",
             title="series matrix of GEO, with its samples as the profile table",
-            suffixes=(".txt", ".txt.gz"),
+            suffixes=(".txt", ".txt.gz", ".tsv", ".tsv.gz", ".gz"),
             reader=f"{_HERE}.series_matrix:SeriesMatrixReader",
             recognise=f"{_HERE}.series_matrix:recognise",
         ),

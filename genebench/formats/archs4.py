@@ -61,10 +61,13 @@ class Archs4Reader(Hdf5Reader, GeneReader):
             genes = len(next(filter(None, names)))
             self._genes_first = self._orientation(matrix, genes, len(profiles))
             self.gene_ids = self._ids("ensembl" if self._ensembl else "symbol")
-            fitting = {
-                name: column for name, column in samples.items() if len(column) == len(profiles)
-            }
-            self.profiles = pd.DataFrame(fitting, index=profiles)
+            for name, column in samples.items():
+                if len(column) != len(profiles):
+                    raise self.fault(
+                        f"the list of samples {name} has {len(column)} entries, {_ID} has "
+                        f"{len(profiles)}. Fetch the file again."
+                    )
+            self.profiles = pd.DataFrame(samples, index=profiles)
 
     def with_ids(self, kind: str) -> Reader:
         """Return this reader with Ensembl ids or symbols.

@@ -132,7 +132,10 @@ class DelimitedReader(TextReader):
     def _remedy_of(self, cell: str) -> str:
         """Return the remedy for a cell that is no finite number."""
         if is_missing(cell):
-            return 'Fill it in, or write missing_values = "drop-gene" or "drop-profile".'
+            return (
+                'Fill it in. For recipe = "dgex", missing_values = "drop-gene" or "drop-profile" '
+                "leaves it out."
+            )
         return "Correct it. If that column holds no values, name it in skip_columns."
 
     def transposed(self) -> Reader:

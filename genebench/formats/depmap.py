@@ -7,6 +7,7 @@ Before the genes come an index without a name and, in later releases, columns ab
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator
 from itertools import takewhile
@@ -16,8 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genebench.errors import some
+from genebench.errors import counted, some
 from genebench.formats.base import BLOCK, Reader
+from genebench.formats.delimited import annotates_genes
 from genebench.formats.files import unique_ids
 from genebench.formats.heads import first_lines
 from genebench.formats.layout import LayoutReader, distinct
@@ -34,22 +36,25 @@ _FEWEST = 3
 
 def recognise(head: bytes) -> bool:
     """Return whether a file begins with the header of a DepMap matrix."""
-    lines = first_lines(head)
-    if not lines or '"' in lines[0]:
-        return False
-    names = lines[0].split(",")
+    # The header may be cut within quotes, which only the strict reader refuses.
+    names = next(csv.reader(first_lines(head)[:1]), [])
     metadata = list(takewhile(lambda name: not _GENE.fullmatch(name), names))
-    genes = names[len(metadata) :][:_FEWEST]
+    genes = [name for name in names if _GENE.fullmatch(name)][:_FEWEST]
     symbols = {gene.partition(" ")[0] for gene in genes}
     return (
         len(symbols) == _FEWEST
-        and all(_GENE.fullmatch(gene) for gene in genes)
+        and len({_GENE.sub(r"\2", gene) for gene in genes}) == _FEWEST
         and bool(metadata)
-        and set(metadata) <= {"", "Unnamed: 0", *_IDS, *_OTHERS}
+        # Genes × profiles such as "HeLa (1)" begin with a column about genes.
+        and not any(annotates_genes(name) or name.lower() in _OF_GENES for name in metadata)
     )
 
 
-_OTHERS = ("IsDefaultEntryForModel", "IsDefaultEntryForMC", "CellLineName", "StrippedCellLineName")
+_OF_GENES = "id", "name", "probe", "feature", "transcript"
+"""Names of first columns that state genes, beside those that annotate them."""
+
+_LIKE_A_GENE = re.compile(r"\S+ \(\S+\)")
+"""Columns that are written as genes are, such as those of ERCC spike-ins."""
 
 
 class DepMapReader(Reader):
@@ -67,6 +72,7 @@ class DepMapReader(Reader):
         self.source = self._table.source
         self.gene_ids = self._table.profiles.index
         self.profiles = self._table.metadata
+        self.notes = self._table.notes
         self._rows = TransposedText(self._table)
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
@@ -104,14 +110,25 @@ class _GeneColumns(LayoutReader):
         self._names = list(takewhile(lambda name: not _GENE.fullmatch(name), names))
         self._n_metadata = len(self._names)
         genes = names[self._n_metadata :]
-        other = [name for name in genes if not _GENE.fullmatch(name)]
-        if other:
+        others = [name for name in genes if not _GENE.fullmatch(name)]
+        odd = [name for name in others if not _LIKE_A_GENE.fullmatch(name)]
+        if odd:
             raise self.fault(
-                f"columns after the first gene are no genes: {some(other)}. Remove them, or put "
+                f"columns after the first gene are no genes: {some(odd)}. Remove them, or put "
                 "them before the genes."
             )
-        ids = unique_ids(self.source, "gene", genes)
-        return Header(lines=1, first=self._n_metadata, profiles=pd.DataFrame(index=ids))
+        if others:
+            count = counted(len(others), "column")
+            self.notes = (f"{count} left out, written like a gene but none: {some(others)}",)
+        columns = [column for column, name in enumerate(names) if _GENE.fullmatch(name)]
+        ids = unique_ids(self.source, "gene", [names[column] for column in columns])
+        return Header(
+            lines=1,
+            first=self._n_metadata,
+            profiles=pd.DataFrame(index=ids),
+            columns=tuple(columns),
+            cells=len(names),
+        )
 
     def _read_ids(self, lines: Iterator[str]) -> Iterator[str]:
         """Yield the ids of profiles, after all metadata are read."""
@@ -136,6 +153,12 @@ class _GeneColumns(LayoutReader):
             # An index of row numbers tells nothing of the profile.
             if unnamed in columns and not all(cell.isdecimal() for cell in columns[unnamed]):
                 candidates.insert(0, unnamed)
+        candidates += [
+            name
+            for name, cells in columns.items()
+            if name not in (*candidates, "", "Unnamed: 0")
+            and not all(cell.isdecimal() for cell in cells)
+        ]
         for name in candidates:
             if len(set(columns[name])) == len(rows):
                 break

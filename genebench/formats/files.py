@@ -106,12 +106,17 @@ def packed_file(path: Path, packing: str, problem: str) -> UserError:
 
 
 @contextmanager
-def open_lines(path: Path) -> Iterator[Iterator[str]]:
+def open_lines(path: Path, errors: str = "strict") -> Iterator[Iterator[str]]:
     """Open a text file, packed or not, and give its lines, without blank ones.
 
     The first bytes decide whether a file is packed. gzip, bzip2 and xz are unpacked, and zstd where
     a library for it is installed. Lines may end in LF, CR LF or CR. The line end and a byte order
     mark are removed.
+
+    Args:
+        path: the file.
+        errors: ``surrogateescape`` to keep bytes that are no UTF-8, for :func:`from_latin_1` and
+            :func:`strict_utf_8`.
 
     Raises:
         UserError: unreadable, not UTF-8 text, packed in another way, or damaged. Faults beyond the
@@ -120,7 +125,7 @@ def open_lines(path: Path) -> Iterator[Iterator[str]]:
     check_readable(path)
     packing = packing_of(path)
     try:
-        with _open_text(path, packing) as file:
+        with _open_text(path, packing, errors) as file:
             yield _lines(path, file)
     except EOFError:
         raise UserError(
@@ -144,7 +149,7 @@ def open_lines(path: Path) -> Iterator[Iterator[str]]:
         raise UserError(f"{path}: the bzip2 file is damaged ({error}). Fetch it again.") from None
 
 
-def _open_text(path: Path, packing: str) -> TextIO:
+def _open_text(path: Path, packing: str, errors: str) -> TextIO:
     """Open a file as text, unpacked.
 
     Raises:
@@ -153,12 +158,35 @@ def _open_text(path: Path, packing: str) -> TextIO:
     if packing == "zip":
         raise packed_file(path, packing, "is not read as it is: it may hold several files")
     if not packing:
-        return path.open(encoding="utf-8-sig")
+        return path.open(encoding="utf-8-sig", errors=errors)
     openers: dict[str, Any] = {"gzip": gzip, "bzip2": bz2, "xz": lzma}
     opener = openers.get(packing) or _zstd()
     if opener is None:
         raise packed_file(path, packing, "needs the package zstandard to be read")
-    return io.TextIOWrapper(opener.open(path, "rb"), encoding="utf-8-sig")
+    return io.TextIOWrapper(opener.open(path, "rb"), encoding="utf-8-sig", errors=errors)
+
+
+def from_latin_1(line: str) -> str:
+    """Return a line read with ``surrogateescape``, as Latin-1 if it is not UTF-8.
+
+    A comment with one letter of another encoding is no reason to refuse a file.
+    """
+    stored = line.encode("utf-8", "surrogateescape")
+    try:
+        return stored.decode("utf-8")
+    except UnicodeDecodeError:
+        return stored.decode("latin-1")
+
+
+def strict_utf_8(line: str) -> str:
+    """Return a line read with ``surrogateescape`` unchanged, if it is UTF-8.
+
+    Raises:
+        UnicodeDecodeError: it is not.
+    """
+    if not line.isascii():
+        line.encode("utf-8", "surrogateescape").decode("utf-8")
+    return line
 
 
 def _zstd() -> Any:

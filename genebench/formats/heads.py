@@ -81,15 +81,21 @@ def first_lines(head: bytes) -> list[str]:
     return [line for line in re.split(r"\r\n|\n|\r", text) if line.strip()]
 
 
-def refuse_unread(path: Path, head: bytes) -> None:
+def refuse_unread(path: Path, head: bytes, claimed: str = "") -> None:
     """Refuse a file of a kind that is known, but not read.
+
+    Args:
+        path: the file, or a folder.
+        head: the beginning of the file.
+        claimed: the longest end of its name that a format reads. A plugin may read such files.
 
     Raises:
         UserError: it is one. The message names the kind, and the way to a table.
     """
     name = path.name.lower()
     for endings, (kind, way) in _UNREAD.items():
-        if name.endswith(endings):
+        ending = max((end for end in endings if name.endswith(end)), key=len, default="")
+        if len(ending) > len(claimed):
             raise UserError(f"{path}: {kind}, which genebench does not read. {way}.")
     lines = first_lines(head)
     if lines and _SOFT.match(lines[0]):

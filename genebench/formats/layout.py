@@ -44,11 +44,17 @@ def distinct(names: Iterable[str], others: Iterable[str]) -> list[str]:
     """Return names of genes. One that is blank or repeats is replaced by the gene's other id.
 
     Symbols repeat in many annotations, and a reader's ids must be unique. A gene whose symbol
-    repeats is then missing by symbol, which coverage shows.
+    repeats is then missing by symbol, which coverage shows. If the other id repeats, too, the
+    number of the gene is added to it.
     """
     listed = list(names)
     counts = Counter(listed)
-    return [
+    chosen = [
         name if name and counts[name] == 1 else other
         for name, other in zip(listed, others, strict=True)
+    ]
+    counts = Counter(chosen)
+    return [
+        name if name and counts[name] == 1 else f"{name}#{number}"
+        for number, name in enumerate(chosen)
     ]

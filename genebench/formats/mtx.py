@@ -7,6 +7,7 @@ features × barcodes, ``features.tsv.gz`` (``genes.tsv`` before Cell Ranger 3) a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -15,16 +16,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from genebench.errors import UserError
+from genebench.errors import UserError, some
 from genebench.formats.base import BLOCK, GeneReader, Reader
 from genebench.formats.files import open_lines, unique_ids
 from genebench.formats.layout import distinct
 
 _BANNER = "%%MatrixMarket matrix coordinate"
+_GENES = "gene expression"
+"""Kind of a feature that is a gene, in lower case. Others are proteins, guides or peaks."""
 _ENTRIES_AT_ONCE = 1 << 18
 """Entries that are parsed in one call: 6 MB as float64."""
 _CELLS_AT_ONCE = 4 << 20
 """Values of genes × all profiles that are held at once: 32 MB as float64."""
+_KIND = 2
+"""The column of the list of features that holds their kind."""
 _SIZES = 3
 """Numbers of the line of sizes, and of an entry."""
 
@@ -32,11 +37,12 @@ _SIZES = 3
 class MtxReader(GeneReader):
     """A sparse matrix of features × barcodes. Barcodes are the profiles, and absent entries are 0.
 
-    Entries must be sorted by barcode or by feature, so that they are read as a stream.
+    Entries must be sorted by barcode or by feature, so that they are read as a stream. Features of
+    other kinds than ``Gene Expression``, such as ``Antibody Capture``, are left out with a note.
 
     Raises:
         UserError: not a coordinate matrix of real numbers, a list beside it is missing or has
-            another length, or the first entries are in no order.
+            another length, no feature is a gene, or the first entries are in no order.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,6 +50,9 @@ class MtxReader(GeneReader):
         self._path = path
         names = [line.split("\t") for line in self._list("features", "genes")]
         barcodes = [line.split("\t")[0] for line in self._list("barcodes")]
+        self._n_features = len(names)
+        self._rows = self._rows_of_genes(names)
+        names = [names[row] for row in self._rows]
         self.gene_ids = self._ids = unique_ids(self.source, "feature", [row[0] for row in names])
         self._symbols = [row[1] if len(row) > 1 else row[0] for row in names]
         self.profiles = pd.DataFrame(index=unique_ids(self.source, "barcode", barcodes))
@@ -69,8 +78,8 @@ class MtxReader(GeneReader):
         if not self._by_profile:
             blocks: Iterator[NDArray[np.floating]] = super().blocks(genes, size)
         else:
-            tiles = self._tiles(1, size, len(self.gene_ids))
-            blocks = (tile[:, genes] for _, tile in tiles)
+            wanted, places = np.unique(genes, return_inverse=True)
+            blocks = (tile[:, places] for tile in self._tiles(1, size, wanted))
         for number, block in enumerate(blocks):
             self.check_finite(block, number * size, genes)
             yield block
@@ -78,16 +87,22 @@ class MtxReader(GeneReader):
     def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
         """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
         size = max(1, _CELLS_AT_ONCE // len(self.profiles))
-        for start, tile in self._tiles(0, size, len(self.profiles)):
-            inside = genes[(genes >= start) & (genes < start + len(tile))]
-            yield tile[inside - start]
+        yield from self._tiles(0, size, genes)
 
-    def _tiles(self, axis: int, size: int, width: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """Yield the first position of consecutive rows (axis 0) or columns (1), and their values.
+    def _tiles(
+        self, axis: int, size: int, genes: NDArray[np.intp]
+    ) -> Iterator[NDArray[np.float64]]:
+        """Yield consecutive ones of some genes (axis 0) or of the profiles (1), and their values.
 
-        A tile has at most ``size`` of them × ``width``.
+        A tile has at most ``size`` of them. Its other axis has all profiles, or these genes, which
+        must be ascending positions.
         """
-        length = len(self.profiles) if axis else len(self.gene_ids)
+        length, width = len(genes), len(self.profiles)
+        if axis:
+            length, width = width, length
+        # Row of the file → its place among the genes asked for, or -1.
+        place_of = np.full(self._n_features, -1)
+        place_of[self._rows[genes]] = np.arange(len(genes))
         start, seen, last = 0, 0, -1
         tile = np.zeros((min(size, length), width))
         with open_lines(self._path) as lines:
@@ -98,6 +113,9 @@ class MtxReader(GeneReader):
                 if places[0, axis] < last or (np.diff(places[:, axis]) < 0).any():
                     raise self._unordered()
                 seen, last = seen + len(entries), int(places[-1, axis])
+                places[:, 0] = place_of[places[:, 0]]
+                asked = places[:, 0] >= 0
+                places, entries = places[asked], entries[asked]
                 while places.size:
                     inside = int(np.searchsorted(places[:, axis], start + len(tile)))
                     where = places[:inside, axis] - start, places[:inside, 1 - axis]
@@ -105,7 +123,7 @@ class MtxReader(GeneReader):
                     np.add.at(tile, where, entries[:inside, 2])
                     places, entries = places[inside:], entries[inside:]
                     if places.size:
-                        yield start, tile
+                        yield tile
                         start += len(tile)
                         tile = np.zeros((min(size, length - start), width))
         if seen != self._n_entries:
@@ -114,7 +132,7 @@ class MtxReader(GeneReader):
                 "is cut short: fetch it again."
             )
         while start < length:
-            yield start, tile
+            yield tile
             start += len(tile)
             tile = np.zeros((min(size, length - start), width))
 
@@ -122,7 +140,7 @@ class MtxReader(GeneReader):
         """Read the lines before the entries, and return the number of entries."""
         banner = next(lines, "")
         kind = banner.lower().split()[3:]
-        if not banner.startswith(_BANNER) or kind not in (
+        if not banner.lower().startswith(_BANNER.lower()) or kind not in (
             ["real", "general"],
             ["integer", "general"],
         ):
@@ -134,10 +152,10 @@ class MtxReader(GeneReader):
         if len(sizes) != _SIZES or not all(cell.isdecimal() and len(cell) < 19 for cell in sizes):  # noqa: PLR2004  digits of 64 bits
             raise self.fault(f"the line of sizes is {' '.join(sizes)[:40]!r}. Write it again.")
         rows, columns, entries = map(int, sizes)
-        if (rows, columns) != (len(self.gene_ids), len(self.profiles)):
+        if (rows, columns) != (self._n_features, len(self.profiles)):
             raise self.fault(
                 f"the matrix is {rows} × {columns}, the lists beside it name "
-                f"{len(self.gene_ids)} features and {len(self.profiles)} barcodes. Give the lists "
+                f"{self._n_features} features and {len(self.profiles)} barcodes. Give the lists "
                 "that it was written with."
             )
         return entries
@@ -150,11 +168,26 @@ class MtxReader(GeneReader):
             entries = np.loadtxt(lines, ndmin=2, comments=None)
         except ValueError as error:
             raise self.fault(f"an entry cannot be read: {error}. Write the file again.") from None
-        largest = len(self.gene_ids), len(self.profiles)
+        largest = self._n_features, len(self.profiles)
         places = entries[:, :2]
         if entries.shape[1] != _SIZES or not ((places >= 1) & (places <= largest)).all():
             raise self.fault("an entry is beyond the matrix, or not 3 numbers. Write it again.")
         return entries
+
+    def _rows_of_genes(self, features: list[list[str]]) -> NDArray[np.intp]:
+        """Return the features that are genes. The others are counted in the notes."""
+        kinds = [row[_KIND].strip() if len(row) > _KIND else "" for row in features]
+        genes = [kind.lower() in ("", _GENES) for kind in kinds]
+        others = Counter(kind for kind, is_gene in zip(kinds, genes, strict=True) if not is_gene)
+        if others and not any(genes):
+            raise self.fault(
+                f"none of its features is Gene Expression, they are {some(others)}. If they are "
+                "genes, remove the third column of the list of features."
+            )
+        if others:
+            counts = ", ".join(f"{number} {kind}" for kind, number in others.items())
+            self.notes = (f"features left out that are no genes: {counts}",)
+        return np.flatnonzero(genes)
 
     def _unordered(self) -> UserError:
         return self.fault(

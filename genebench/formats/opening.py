@@ -65,6 +65,7 @@ def open_reader(
             library is missing, or ``orientation`` or an option does not apply to the format.
     """
     path = matrix_of(path)
+    _refuse_folder(path)
     check_readable(path)
     spec = format_of(path)
     plugin = registry().formats.plugins[spec.name]
@@ -239,14 +240,47 @@ def _recognised(path: Path) -> FormatSpec | None:
     if head is None:
         return None
     name = path.name.lower()
-    refuse_unread(path, head)
+    formats = registry().formats
+    claims = [
+        suffix for spec in formats.specs.values() for suffix in spec.suffixes
+        if name.endswith(suffix)
+    ]  # fmt: skip
+    refuse_unread(path, head, max(claims, key=len, default=""))
     known = name.endswith(tuple(_suffixes()))
-    for spec in registry().formats.specs.values():
+    found = []
+    for spec in formats.specs.values():
         if spec.recognise and (name.endswith(spec.suffixes) or not known):
-            with blamed(registry().formats.plugins[spec.name], f"{path}: the recogniser"):
+            with blamed(formats.plugins[spec.name], f"{path}: the recogniser"):
                 if _load(path, spec, spec.recognise)(head):
-                    return spec
-    return None
+                    found.append(spec)
+    if len(found) > 1:
+        names = " and ".join(
+            f"{spec.name} (plugin {formats.plugins[spec.name].name})" for spec in found
+        )
+        raise UserError(
+            f"{path}: several formats recognise its content: {names}. Uninstall one of the "
+            "plugins, or convert the file."
+        )
+    if not (found or known):
+        refuse_unread(path, head)
+    return found[0] if found else None
+
+
+def _refuse_folder(path: Path) -> None:
+    """Refuse a folder that is of a known kind, or holds a matrix, with the way to its values."""
+    try:
+        if not path.is_dir():
+            return
+        names = sorted(file.name for file in path.iterdir())
+    except (OSError, ValueError):  # opening the path reports it
+        return
+    refuse_unread(path, b"")
+    matrices = [name for name in names if name.lower().endswith(("matrix.mtx", "matrix.mtx.gz"))]
+    if matrices:
+        raise UserError(
+            f"{path}: a folder with {some(matrices)}. Name a file in it, such as "
+            f"{path / matrices[0]}"
+        )
 
 
 def _suffixes() -> dict[str, FormatSpec]:

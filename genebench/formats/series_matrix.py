@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import pandas as pd
 
 from genebench.errors import some
+from genebench.formats.files import from_latin_1, open_lines, strict_utf_8
 from genebench.formats.heads import first_lines
 from genebench.formats.layout import LayoutReader
 from genebench.formats.text import Header
@@ -35,11 +36,13 @@ class SeriesMatrixReader(LayoutReader):
 
     Lines ``!Sample_…`` become columns of the profile table, without that prefix. Characteristics
     such as ``tissue: lung`` become columns of their own names. The column ``series`` holds the
-    series of a sample: that of its own samples, if the file is of a super-series.
+    series of a sample: that of its own samples, if the file is of a super-series. A super-series
+    without lines ``!Sample_series_id`` has no such column. Lines about samples may be in another
+    encoding than UTF-8, but not the table.
 
     Raises:
-        UserError: the table is missing, empty or without its end, or a line of samples has another
-            number of cells than the table.
+        UserError: the table is missing, empty or without its end, a line of samples has another
+            number of cells than the table, or its accessions are not those of the table.
     """
 
     layout = "a series matrix of GEO"
@@ -47,9 +50,9 @@ class SeriesMatrixReader(LayoutReader):
     @contextmanager
     def lines(self) -> Iterator[Iterator[str]]:
         """Open the file and give the lines of its table. The lines before it are kept."""
-        with super().lines() as lines:
-            about = _about(lines)
-            yield self._table(lines, about)
+        with open_lines(self._path, errors="surrogateescape") as lines:
+            about = _about(map(from_latin_1, lines))
+            yield self._table(map(strict_utf_8, lines), about)
 
     def _table(self, lines: Iterator[str], about: list[list[str]] | None) -> Iterator[str]:
         if about is None:
@@ -86,8 +89,9 @@ class SeriesMatrixReader(LayoutReader):
             )
 
     def _profile_table(self, ids: pd.Index) -> pd.DataFrame:
-        columns: dict[str, list[str]] = {}
+        columns: dict[str, list[str]] = {GROUP: list(ids)}
         series: list[list[str]] = []
+        accessions = list(ids)
         for name, *cells in self._lines_about:
             if not name.startswith(_SAMPLE):
                 continue
@@ -99,12 +103,39 @@ class SeriesMatrixReader(LayoutReader):
             column = name.removeprefix(_SAMPLE)
             if column == "series_id":
                 series.append(cells)
+            elif column == "geo_accession":
+                accessions = cells
+                columns[column] = cells
             elif column.startswith("characteristics"):
                 _add_characteristics(columns, column, cells)
             else:
                 columns[_unused(column, columns)] = cells
-        columns[_unused(GROUP, columns)] = self._series(ids, series)
-        return pd.DataFrame(columns, index=ids, dtype="str")
+        if sorted(accessions) != sorted(ids):
+            raise self.fault(
+                "the accessions of its samples are not those of the table: "
+                f"{some(set(accessions) - set(ids) or accessions)} and "
+                f"{some(set(ids) - set(accessions) or ids)}. The file is damaged: fetch it again."
+            )
+        parts = self._parts()
+        if parts and not series:
+            del columns[GROUP]
+            note = (
+                f"no column {GROUP}, as this super-series ({some(parts, 4)}) does not state the "
+                "series of a sample. The series matrix of each part has it"
+            )
+            self.notes = (note,)
+        else:
+            columns[GROUP] = self._series(ids, series)
+        return pd.DataFrame(columns, index=accessions, dtype="str").loc[ids]
+
+    def _parts(self) -> list[str]:
+        """Return the series that a super-series is made of."""
+        return [
+            cell.partition(":")[2].strip()
+            for name, *cells in self._lines_about
+            for cell in cells
+            if name == "!Series_relation" and cell.lower().startswith("superseries of:")
+        ]
 
     def _series(self, ids: pd.Index, series: list[list[str]]) -> list[str]:
         """Return the series of each sample: of several, the one with the fewest samples."""
@@ -138,12 +169,15 @@ def _about(lines: Iterator[str]) -> list[list[str]] | None:
 def _add_characteristics(columns: dict[str, list[str]], line: str, cells: list[str]) -> None:
     """Add ``key: value`` cells of one line as columns named by their keys.
 
-    Samples of one line may have different keys. Cells without a key stay under the line's name.
+    Samples of one line may have different keys. Cells without a key stay under the line's name. The
+    key ``series`` becomes ``series.2``, as the group has that name.
     """
     found: dict[str, list[str]] = {}
     for place, cell in enumerate(cells):
         key, colon, value = cell.partition(": ")
         key, value = (key.strip(), value) if colon else (line, cell)
+        if key == GROUP:
+            key = f"{GROUP}.2"
         if value:
             found.setdefault(key, [""] * len(cells))[place] = value
     for key, values in found.items():

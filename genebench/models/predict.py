@@ -20,7 +20,7 @@ from genebench.methods.predictions import BadPredictionError
 from genebench.methods.predictions import predict as checked_predict
 from genebench.models.saved import SavedModel
 from genebench.preprocessing.compendium import REFERENCE_PLATFORM, ExpressionScale, IdKind
-from genebench.preprocessing.genes import match
+from genebench.preprocessing.genes import match, read_aliases
 from genebench.preprocessing.probe_means import ProbeMeans
 from genebench.preprocessing.scale_checks import Names, find_scale_fault, impossible_cell
 
@@ -36,6 +36,7 @@ def predict(
     path: Path,
     *,
     ids: IdKind,
+    aliases: Path | None = None,
     values: ValueKind = "expression",
     normalise: bool = False,
     missing: Missing = "error",
@@ -49,6 +50,8 @@ def predict(
         reader: profiles with all landmarks of the model, in any order, among other genes.
         path: file to write, profiles × targets by Ensembl id. Its suffix gives the format.
         ids: kind of ids of ``reader``.
+        aliases: table of other ids of the genes, or None. Entrez ids need one, because gene maps
+            do not have them.
         values: ``expression`` for log2 expression normalised to the quantiles of the arrays that
             the model was fitted on, as ``genebench data export`` writes it. ``standardised`` for
             standard deviations of the gene. The statistics of the model are those of its training
@@ -84,8 +87,8 @@ def predict(
             else "standardised values have no quantiles. Leave out --normalise, or give expression."
         )
         raise UserError(f"--normalise: {reason}")
-    landmarks = saved.landmark_genes
-    matched = match(landmarks, reader.gene_ids, ids, source=reader.source)
+    landmarks, others = saved.landmark_genes, _other_ids(saved, ids, aliases)
+    matched = match(landmarks, reader.gene_ids, ids, source=reader.source, aliases=others)
     found = matched.found
     if not found.any() or (missing == "error" and not found.all()):
         absent = landmarks.index[~found]
@@ -94,7 +97,7 @@ def predict(
             f"missing as {ids} ids: {some(absent)}. Add them, name the kind of ids by --ids, or "
             "take their training means by --missing mean."
         )
-    targets = match(saved.target_genes, reader.gene_ids, ids, source=reader.source)
+    targets = match(saved.target_genes, reader.gene_ids, ids, source=reader.source, aliases=others)
     has_all = bool(normalise and found.all() and targets.found.all())
     rows = ProbeMeans(matched + targets if has_all else matched.take(found))
     means_of_genes = saved.standardiser.mean[: len(landmarks)]
@@ -142,6 +145,22 @@ def _coverage(
         genes = "all genes of the model" if has_all else "these landmarks"
         text += f". Profiles are normalised over {genes}"
     return text
+
+
+def _other_ids(saved: SavedModel, ids: IdKind, aliases: Path | None) -> pd.Series[str] | None:
+    """Read other ids of the genes of a model.
+
+    Raises:
+        UserError: ids are those of Entrez, and there is no table of them, or it cannot be read.
+    """
+    if aliases is not None:
+        return read_aliases(aliases, pd.concat([saved.landmark_genes, saved.target_genes]))
+    if ids == "entrez":
+        raise UserError(
+            "--ids entrez: the gene maps have no Entrez ids. Give a table of them by --aliases. "
+            "genebench data aliases makes one."
+        )
+    return None
 
 
 def _ids(saved: SavedModel, found: NDArray[np.bool_], has_all: bool) -> pd.Index:

@@ -65,7 +65,8 @@ def l1000_split(profiles: pd.DataFrame, seed: int) -> NDArray[np.str_]:  # noqa:
     """Return the part of each profile by its position: the first ones train, the last ones test.
 
     3,176 profiles (GSE92743) give 2,500 / 500 / 176. Other numbers are cut in proportion. The order
-    is that of the file, as in the public code that uses these numbers.
+    is that of the file. The sizes are a convention of this suite. No publication that states which
+    profiles are in which part is known.
     """
     position, n_profiles = np.arange(len(profiles)), len(profiles)
     first_cut, second_cut = n_profiles * 2500 // 3176, n_profiles * 3000 // 3176

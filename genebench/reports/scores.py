@@ -38,6 +38,9 @@ from genebench.results.published import published
 from genebench.results.record import Record
 from genebench.specs import MetricSpec
 
+_TWO_ASSAYS = "l1000"
+"""The platform of the protocols whose landmarks and targets are of two assays."""
+
 _PHASES = ("fit", "predict", "score")
 
 
@@ -186,10 +189,13 @@ class ScoreTables:
     def details(self) -> Iterator[str]:
         """Yield what explains the tables: sizes, terms, tests, choices."""
         yield sizes(self.records[0])
+        # Two assays measure the genes of l1000. Elsewhere RNA-seq measures a gene once.
+        by_two = self.records[0].identity.test.split("/")[0] == _TWO_ASSAYS
+        twin = "measured again by the other assay" if by_two else "hence copied on RNA-seq"
         yield (
             "mean ± std over target genes (metrics of profiles: over profiles): all, strict (no "
-            "landmark), twin (a landmark too, hence copied on RNA-seq). The best mean of a column "
-            "is marked, not tested"
+            f"landmark), twin (a landmark too, {twin}). The best mean of a column is marked, not "
+            "tested"
         )
         yield from seal_levels((variant.label, variant.records) for variant in self.variants)
         yield from self._seed_intervals()

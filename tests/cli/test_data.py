@@ -148,7 +148,7 @@ def test_info_names_the_first_missing_genes_of_each_role_and_all_as_json(geneben
     genebench("data", "prepare", manifest)
     first, more = ", ".join(ENSEMBL[-7:-2]), "(genebench data info mini --json)"
     shown = " ".join(genebench("data", "info", "mini").out.split())  # lines wrap
-    assert f"landmarks missing on 1000g: {ENSEMBL[0]}, {ENSEMBL[1]}" in shown
+    assert f"landmarks missing on 1000g: {ENSEMBL[0]}, {ENSEMBL[1]} targets" in shown
     assert f"targets missing on 1000g: {first} and 2 more {more}" in shown
     told = json.loads(genebench("data", "info", "mini", "--json").out)
     lacking = told["platforms"]["1000g"]["coverage"]
@@ -197,7 +197,8 @@ def test_methods_run_on_a_prepared_dataset(genebench, make, tmp_path):
     )
     assert outcome.status == 0
     assert "mini · gtex · data " in outcome.out
-    assert "16 train, 2 validation, 2 test" in outcome.out
+    notes = genebench("report", "--notes", "--results", tmp_path / "results").out
+    assert "16 train, 2 validation, 2 test" in notes
     assert "published" not in outcome.out
 
 

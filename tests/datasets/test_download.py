@@ -758,10 +758,13 @@ def test_sha512_verifies_and_a_replaced_newest_version_is_refused(serve, tmp_pat
     assert list(tmp_path.glob("*.gz")) == []
 
 
-def test_a_web_page_is_no_table(serve, tmp_path):
+@pytest.mark.parametrize("before", [b"", b"\r\n \n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
+def test_a_web_page_is_no_table(serve, tmp_path, before):
+    content = before + b"<html></html>"
+
     def page(handler: Handler) -> None:
-        handler.begin(200, Content_Length=13)
-        handler.send(b"<html></html>")
+        handler.begin(200, Content_Length=len(content))
+        handler.send(content)
 
     samples = source(serve(page), sha256=None, size=None, file="m.sdrf.txt")
     with pytest.raises(UserError, match="a web page, not a table"):

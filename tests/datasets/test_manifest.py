@@ -279,7 +279,7 @@ def test_samples_of_array_express(manifest):
     for old, new, words in (
         ("\ty\t", "\tz\t", "no column names the profiles of the matrix (x, y). Its columns are S"),
         ("\tP3\n", "\n", "row 'a' has 3 cells, the header has 4"),
-        ("b\t", "a\tP\tx\tQ\nb\t", "1 repeated profile id: x"),
+        ("b\t", "a\tP\tx\tQ\nb\t", "profiles of the matrix have several rows: x. Keep one"),
     ):
         with pytest.raises(UserError, match=re.escape(words)):
             read_manifest(manifest(text, {"m/geo.sdrf.txt": SDRF.replace(old, new)}))

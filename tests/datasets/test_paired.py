@@ -134,6 +134,26 @@ def test_a_column_can_name_the_profiles_of_the_targets(make, values):
     assert np.allclose(np.array(dataset.expression("l1000"))[:, 2], values[:, 2], atol=1e-5)
 
 
+def test_a_part_of_the_profile_id_can_be_the_group(make):
+    dataset = make([('group = "donor"', 'group_pattern = "^S.$|^S1"')])
+    groups = dataset.profile_table("l1000")["group"].tolist()
+    assert groups == [*PROFILES[:10], "S1", "S1"]
+
+
+@pytest.mark.parametrize("level", ["log2", "any"])
+def test_the_missing_code_in_a_binary_file_is_refused_at_any_level(make, tmp_path, level):
+    np.savez(
+        tmp_path / "beads.npz",
+        matrix=np.array([np.full(12, -666.0), np.linspace(4, 9, 12)]),
+        genes=np.array(["B", "A"]),
+        profiles=np.array(PROFILES),
+    )
+    head = "[platforms.l1000]\n"
+    with pytest.raises(UserError, match=r"beads\.npz.*-666"):
+        make([("beads.tsv", "beads.npz"), (head, f'{head}level = "{level}"\n')])
+    assert DataStore(tmp_path / "home").names() == []
+
+
 TWICE = "id,donor,rna\n" + "".join(f"S{n},d,R{n - n % 2}\n" for n in range(12))
 BAD = {
     "landmarks missing": (
@@ -164,6 +184,21 @@ BAD = {
     ),
     "counts": ([], {"rnaseq_tsv": "COUNTS"}, "these look raw counts (all whole numbers), not log2"),
     "a cell beyond log2": ([], {"rnaseq_tsv": "CODE"}, "is -999, which log2 expression cannot be"),
+    "a landmark that was measured in no profile": (
+        [("[genes]", 'missing_genes = "drop"\n[genes]')],
+        {"beads_tsv": "ALL"},
+        "row 'B', column 'S0' holds '-666.0', the code for a missing value",
+    ),
+    "a name of one assay": (
+        [("platforms.l1000", "platforms.geo")],
+        {},
+        "platforms.geo: this name stands for one assay",
+    ),
+    "two groups": (
+        [('"donor"', '"donor"\ngroup_pattern = "S"')],
+        {},
+        "platforms.l1000.group_pattern: group is given, too",
+    ),
     "a missing value": ([], {"rnaseq_tsv": "NA"}, "holds 'NA', not a finite number"),
     "a key of another recipe": (
         [("[genes]", 'duplicates = "exact"\n[genes]')],
@@ -189,6 +224,7 @@ def test_bad_pairs_get_one_line_and_leave_nothing(make, tmp_path: Path, values, 
         "COUNTS": table(ids, PROFILES, (values[:, 1:] * 1000).round().astype(int)),
         "CODE": table(ids, PROFILES, coded),
         "NA": table(ids, PROFILES, missing),
+        "ALL": table(["B", "A"], PROFILES, np.column_stack([np.full(12, -666), values[:, 0]])),
     }
     with pytest.raises(UserError) as error:
         make(changes, **{name: contents.get(text, text) for name, text in written.items()})

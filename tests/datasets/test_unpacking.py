@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import subprocess
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -26,17 +27,53 @@ def write_zip(folder: Path, **files: bytes) -> None:
             archive.writestr(name.replace("__", "/"), content)
 
 
+RECORD = "packed.gz.unpacked.sha256"
+
+
 def test_a_gzip_file_is_unpacked_once(tmp_path):
     (tmp_path / "packed.gz").write_bytes(gzip.compress(CONTENT))
-    path = unpack(SOURCE, tmp_path)
-    assert path.read_bytes() == CONTENT
-    state = path.stat()
-    assert unpack(SOURCE, tmp_path).stat().st_mtime_ns == state.st_mtime_ns
-    # A newer file is unpacked again.
+    assert unpack(SOURCE, tmp_path)
+    assert not unpack(SOURCE, tmp_path)
+    assert (tmp_path / "file.txt").read_bytes() == CONTENT
+    # The digests decide, not the times: this other file looks older than what was unpacked.
     (tmp_path / "packed.gz").write_bytes(gzip.compress(CONTENT[:5]))
-    os.utime(tmp_path / "packed.gz", (2e9, 2e9))
-    assert unpack(SOURCE, tmp_path).read_bytes() == CONTENT[:5]
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["file.txt", "packed.gz"]
+    os.utime(tmp_path / "packed.gz", (1, 1))
+    assert unpack(SOURCE, tmp_path)
+    assert (tmp_path / "file.txt").read_bytes() == CONTENT[:5]
+    assert {file.name for file in tmp_path.iterdir()} == {"file.txt", "packed.gz", RECORD}
+    outcome = subprocess.run(
+        ["sha256sum", "-c", RECORD], cwd=tmp_path, check=True, capture_output=True
+    )
+    assert outcome.stdout == b"packed.gz: OK\nfile.txt: OK\n"
+
+
+def test_a_file_that_was_edited_is_neither_used_nor_replaced(tmp_path):
+    (tmp_path / "packed.gz").write_bytes(gzip.compress(CONTENT))
+    unpack(SOURCE, tmp_path)
+    (tmp_path / "file.txt").write_bytes(b"edited")
+    with pytest.raises(UserError, match=r"file\.txt: changed since it was unpacked from packed"):
+        unpack(SOURCE, tmp_path)
+    assert (tmp_path / "file.txt").read_bytes() == b"edited"
+
+
+def test_a_file_without_a_record_is_unpacked_again(tmp_path):
+    (tmp_path / "packed.gz").write_bytes(gzip.compress(CONTENT))
+    (tmp_path / "file.txt").write_bytes(b"half")
+    assert unpack(SOURCE, tmp_path)
+    assert (tmp_path / "file.txt").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_a_damaged_archive_of_any_method_is_one_line(tmp_path, method):
+    path = tmp_path / "packed.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("data.csv", CONTENT)
+    damaged = bytearray(path.read_bytes())
+    damaged[60:400] = bytes(340)
+    path.write_bytes(damaged)
+    with pytest.raises(UserError, match=r"packed\.zip: cannot be unpacked"):
+        unpack(ZIPPED, tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["packed.zip"]
 
 
 @pytest.mark.parametrize("name", ["data.csv", "..__..__data.csv", "folder__data.csv"])
@@ -45,13 +82,16 @@ def test_the_one_file_of_an_archive_gets_the_name_of_the_source(tmp_path, name):
     if not name.startswith("."):
         files["__MACOSX__.data.csv"] = b"x"
         write_zip(tmp_path, **files)
-        assert unpack(ZIPPED, tmp_path).read_bytes() == CONTENT
+        assert unpack(ZIPPED, tmp_path)
+        assert (tmp_path / "file.txt").read_bytes() == CONTENT
     else:
         # A path out of the folder counts as hidden.
         write_zip(tmp_path, **files)
         with pytest.raises(UserError, match="holds 0 files"):
             unpack(ZIPPED, tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} <= {"file.txt", "packed.zip"}
+    assert {file.name for file in tmp_path.iterdir()} <= {
+        *("file.txt", "packed.zip", "packed.zip.unpacked.sha256")
+    }
 
 
 def test_an_archive_of_several_files_is_left_to_the_user(tmp_path):

@@ -1,4 +1,4 @@
-"""Small files in the exact form of public ones: each holds the same values and ids."""
+"""Small files in the layout documented for public ones: each holds the same values and ids."""
 
 from __future__ import annotations
 

@@ -1,13 +1,16 @@
-"""Published layouts: a file in the exact form of each is recognised, and gives ids and values."""
+"""Published layouts: each is recognised in its documented form, and gives ids and values."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from genebench.errors import UserError
+from genebench.formats.mage_tab import read_sdrf
 from genebench.formats.opening import format_of, open_reader
 from tests.formats import layouts
 
@@ -63,6 +66,13 @@ def test_content_decides_on_the_format(tmp_path, name, expected):
         ("m.tsv.gz", "sample\tA\tB\ng\t1\t2\n", "delimited"),
         ("m.csv", "id,sample (1),sample (2),sample (3)\ng,1,2,3\n", "delimited"),
         ("m.csv", ",A (x),B,C\ng,1,2,3\n", "delimited"),
+        ("m.csv", "id,HeLa (1),K562 (2),MCF7 (3)\ng,1,2,3\n", "delimited"),
+        ("m.csv", ",HeLa (1),K562 (1),MCF7 (1)\ng,1,2,3\n", "delimited"),
+        ("m.tsv", "# gene\tA\tB\ng\t1\t2\n", "delimited"),
+        ("m.tsv", "##gene\tA\ng\tNA\n", "delimited"),
+        ("m.tsv", "# gene" + "\tA" * 50_000 + "\ng" + "\t1" * 50_000 + "\n", "delimited"),
+        ("m.tsv", "# of a run\ngene\tA\ng\t1\n", "counts"),
+        ("m.tsv", "##key\tvalue\ngene\tA\ng\t1\n", "counts"),
         ("m.gct", "#1.3\n1\t1\t2\t0\nid\tName\tDescription\tA\ng\tG\tD\t1\n", "gct"),
     ],
 )
@@ -153,7 +163,79 @@ def test_an_empty_table_names_the_files_with_the_values(write):
         open_reader(write("GSE9_series_matrix.txt", about + SERIES.replace(rows, "")))
 
 
+def test_a_characteristic_named_series_leaves_the_group_as_it_is(write):
+    table = open_reader(write("m.txt", SERIES.replace("sex: ", "series: "))).profiles
+    assert table["series"].tolist() == ["GSE7", "GSE7", "GSE8"]
+    assert table["series.2"].tolist() == ["f", "m", ""]
+
+
+def test_lines_about_samples_follow_their_accessions(write):
+    accessions = '!Sample_geo_accession\t"A"\t"B"\t"C"'
+    path = write("m.txt", SERIES.replace(accessions, accessions.replace('"A"\t"B"', '"B"\t"A"')))
+    assert open_reader(path).profiles["age"].to_dict() == {"A": "4", "B": "3", "C": ""}
+    other = write("other.txt", SERIES.replace(accessions, accessions.replace('"B"', '"X"')))
+    with pytest.raises(UserError, match=r"not those of the table: X and B\."):
+        open_reader(other)
+
+
+def test_a_super_series_without_the_series_of_samples_has_no_group(write):
+    parts = '!Series_relation\t"SuperSeries of: GSE7"\n!Series_relation\t"BioProject: 1"\n'
+    lines = [line for line in SERIES.splitlines(True) if "_series_id" not in line]
+    reader = open_reader(write("m.txt", "".join([lines[0], parts, *lines[1:]])))
+    assert "series" not in reader.profiles
+    assert reader.notes[0].startswith("no column series, as this super-series (GSE7) does not")
+    # A series of its own, or one that states those of its samples, has a group.
+    own = open_reader(write("own.txt", "".join(lines))).profiles
+    assert own["series"].tolist() == ["GSE9"] * 3
+    stated = open_reader(write("stated.txt", parts + SERIES)).profiles
+    assert stated["series"].tolist() == ["GSE7", "GSE7", "GSE8"]
+
+
+def test_only_lines_about_samples_may_be_latin_1(tmp_path):
+    path = tmp_path / "m.txt"
+    path.write_bytes(SERIES.replace('"old"', '"Köln"').encode("latin-1"))
+    assert open_reader(path).profiles["characteristics_ch1"].tolist() == ["", "", "Köln"]
+    path.write_bytes(SERIES.replace('"old"', '"Köln"').encode())
+    assert open_reader(path).profiles["characteristics_ch1"].tolist() == ["", "", "Köln"]
+    path.write_bytes(SERIES.replace("117_at", "117_ät").encode("latin-1"))
+    with pytest.raises(UserError, match="not UTF-8 text"):
+        open_reader(path)
+
+
+# Remarks
+
+
+def test_numbers_as_profiles_show_that_the_header_is_a_remark(write):
+    with pytest.raises(UserError, match=r"of its profiles are numbers: 1, 2\. The header may"):
+        open_reader(write("m.tsv", "# A\tB\ng\t1\t2\nh\t3\t4\n"))
+
+
 # MAGE-TAB
+
+
+def test_quantities_under_names_of_their_own_are_refused(write):
+    text = "Scan REF\tA\tA p\nReporter REF\tvalue\tp_value\np\t1\t2\n"
+    with pytest.raises(UserError, match="hold 2 quantities: value, p_value"):
+        open_reader(write("m.txt", text))
+
+
+def test_an_sdrf_is_judged_by_the_rows_of_the_matrix(tmp_path):
+    path = tmp_path / "study.sdrf.txt"
+    ids = pd.Index(["A", "B"])
+    rows = ["Source\tScan\tSex", "A\tA\tm\u00e4", "B\tB\tf", "C\tC", "C\tC\tf"]
+    path.write_bytes("\n".join(rows).encode("latin-1"))
+    assert read_sdrf(path, ids)["Sex"].to_dict() == {"A": "mä", "B": "f"}
+    # The first column holds all ids, but repeats.
+    path.write_text("Source\tScan\tSex\nA\tA\tm\nB\tB\tf\nA\tz\tm\n", "utf-8")
+    assert read_sdrf(path, ids)["Source"].to_dict() == {"A": "A", "B": "B"}
+    path.write_text("Source\tSex\nA\tm\nB\tf\nA\tm\n", "utf-8")
+    with pytest.raises(
+        UserError, match=r"have several rows: A\. Keep one row of each, or remove profiles"
+    ):
+        read_sdrf(path, ids)
+    path.write_text("Source\tSex\nA\tm\nB\n", "utf-8")
+    with pytest.raises(UserError, match=r"row 'B' has 1 cells.*or remove profiles from"):
+        read_sdrf(path, ids)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +243,7 @@ def test_an_empty_table_names_the_files_with_the_values(write):
     [
         (
             "CompositeElement REF\tSignal\tPvalue\tSignal\tPvalue",
-            "hybridisation has 2 col",
+            "its columns hold 2 quantities: Signal, Pvalue",
         ),
         ("1007_s_at\t1\t2\t3\t4", "second header row begins with '1007_s_at'"),
         ("Reporter REF\tSignal", "has 2 cells, the first one has 5"),
@@ -215,7 +297,42 @@ def test_a_repeated_symbol_stays_as_in_the_header(write):
     assert reader.with_ids("symbol").gene_ids.tolist() == ["A (1)", "B", "C", "A (4)"]
 
 
+def test_a_matrix_as_r_writes_it_with_other_columns_about_profiles(write):
+    text = '"","lineage","A (1)","B (2)","C (3)"\n"ACH-1","lung","1","2","3"\n'
+    reader = open_reader(write("m.csv", text))
+    assert reader.profiles["lineage"].to_dict() == {"ACH-1": "lung"}
+    assert read(reader, range(3)).tolist() == [[1, 2, 3]]
+    named = open_reader(write("n.csv", "cell_line,A (1),B (2),C (3)\nHeLa,1,2,3\n"))
+    assert named.profiles.index.tolist() == ["HeLa"]
+
+
+def test_spike_ins_written_like_genes_are_left_out_and_counted(write):
+    text = ",A (1),ERCC-00002 (ERCC-00002),B (2),C (3)\nx,1,9,2,3\ny,4,9,5,6\n"
+    reader = open_reader(write("m.csv", text))
+    (note,) = reader.notes
+    assert note == "1 column left out, written like a gene but none: ERCC-00002 (ERCC-00002)"
+    assert reader.with_ids("symbol").gene_ids.tolist() == ["A", "B", "C"]
+    assert read(reader, range(3)).tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
 # ARCHS4
+
+
+def test_a_list_of_samples_of_another_length_is_refused(tmp_path):
+    path = written(tmp_path, "human_gene_v2.5.h5")
+    with h5py.File(path, "a") as file:
+        del file["meta/samples/title"]
+        file["meta/samples/title"] = np.array([b"one", b"two"])
+    with pytest.raises(UserError, match="list of samples title has 2 entries, geo_accession has 5"):
+        open_reader(path)
+
+
+def test_genes_whose_both_ids_repeat_get_the_number_of_their_row(tmp_path):
+    path = written(tmp_path, "human_gene_v2.5.h5")
+    with h5py.File(path, "a") as file:
+        file["meta/genes/ensembl_gene"][:2] = b"ENSG"
+    reader = open_reader(path)
+    assert reader.gene_ids.tolist() == ["SYM0#0", "SYM0#1", *GENES[2:]]
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -298,6 +415,38 @@ def test_a_damaged_matrix_market_file_is_refused(write, old, new, message):
     path = write("matrix.mtx", MTX.replace(old, new))
     with pytest.raises(UserError, match=message):
         read(open_reader(path), [0, 1])
+
+
+def test_only_features_of_genes_are_kept(write):
+    write("barcodes.tsv", "c1\nc2\nc3\n")
+    features = "P\tCD3\tAntibody Capture\ng1\tA\tGene Expression\ng2\tB\tGene Expression\n"
+    write("features.tsv", features)
+    text = "%%matrixmarket MATRIX coordinate Integer general\n3 3 4\n1 1 900\n2 1 5\n1 2 8\n3 3 4\n"
+    path = write("matrix.mtx", text)
+    reader = open_reader(path)
+    assert reader.gene_ids.tolist() == ["g1", "g2"]
+    assert reader.notes == ("features left out that are no genes: 1 Antibody Capture",)
+    assert read(reader, [1, 0]).tolist() == [[0, 5], [0, 0], [4, 0]]
+    write("features.tsv", features.replace("Gene Expression", "Peaks"))
+    with pytest.raises(UserError, match="none of its features is Gene Expression"):
+        open_reader(path)
+
+
+@pytest.mark.parametrize("by_gene", [False, True])
+def test_memory_is_that_of_the_genes_asked_for(tmp_path, monkeypatch, by_gene):
+    folder = layouts.mtx(tmp_path / "m", GENES, PROFILES, VALUES, by_gene=by_gene)
+    reader = open_reader(folder)
+    shapes, zeros = [], np.zeros
+
+    def counting(shape, *args):
+        shapes.append(shape)
+        return zeros(shape, *args)
+
+    monkeypatch.setattr(np, "zeros", counting)
+    assert read(reader, [4], size=2).tolist() == VALUES[:, [4]].tolist()
+    tiles = [shape for shape in shapes if isinstance(shape, tuple)]
+    assert tiles
+    assert max(map(np.prod, tiles)) <= (5 if by_gene else 2)
 
 
 def test_lists_beside_the_matrix_are_needed(write):

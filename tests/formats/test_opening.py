@@ -190,3 +190,67 @@ def test_zstd_is_read_where_a_library_is_installed(tmp_path, monkeypatch):
 def test_a_workbook_gets_the_remedy(write):
     with pytest.raises(UserError, match=r"m\.xlsx: .*workbook of a spreadsheet. Save its sheet as"):
         open_reader(write("m.xlsx", b"PK"))
+
+
+# Formats that plugins add, and content that decides
+
+
+PLUGIN = """import numpy as np, pandas as pd
+from genebench import hookimpl
+from genebench.formats.base import Reader
+from genebench.specs import FormatSpec
+genebench_contract = 1
+
+@hookimpl
+def genebench_formats():
+    return [FormatSpec(name="{name}", title="t", suffixes=("{suffix}",), reader="{name}:One",
+                       recognise="{recognise}")]
+
+def recognise(head):
+    return head.startswith(b"!Series")
+
+class One(Reader):
+    def __init__(self, path):
+        self.source, self.gene_ids = str(path), pd.Index(["g"])
+        self.profiles = pd.DataFrame(index=["p"])
+
+    def blocks(self, genes, size=9):
+        yield np.ones((1, len(genes)))
+"""
+
+
+@pytest.mark.parametrize("recognise", ["", "looms:recognise"])
+def test_a_plugin_may_read_files_that_genebench_only_names(write, plugin_file, recognise):
+    plugin_file("looms", PLUGIN.format(name="looms", suffix=".loom", recognise=recognise))
+    assert open_reader(write("m.loom", "!Series")).gene_ids.tolist() == ["g"]
+    with pytest.raises(UserError, match="object of R"):
+        open_reader(write("m.rds", "x"))
+    if recognise:
+        with pytest.raises(UserError, match="a loom file"):
+            open_reader(write("m.loom", "x"))
+
+
+def test_two_formats_that_recognise_a_file_are_both_named(write, plugin_file):
+    plugin_file("mine", PLUGIN.format(name="mine", suffix=".txt", recognise="mine:recognise"))
+    with pytest.raises(UserError, match=r"series-matrix \(plugin .*\) and mine \(plugin mine\)"):
+        open_reader(write("m.txt", "!Series_title\n"))
+
+
+def test_folders_name_the_way(write, tmp_path):
+    (tmp_path / "a.zarr").mkdir()
+    with pytest.raises(UserError, match="a file of several matrices"):
+        open_reader(tmp_path / "a.zarr")
+    write("GSM1_matrix.mtx", "x")
+    with pytest.raises(UserError, match=r"a folder with GSM1_matrix\.mtx\. Name a file in it"):
+        open_reader(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["m.tsv", "m.txt", "m.tsv.gz", "GSE1.gz", "m"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_content_decides_on_a_series_matrix_of_any_name(write, name, packed):
+    content = (
+        b'!Series_geo_accession\t"GSE9"\n!series_matrix_table_begin\n"ID_REF"\t"A"\np\t1\n'
+        b"!series_matrix_table_end\n"
+    )
+    reader = open_reader(write(name, gzip.compress(content) if packed else content))
+    assert reader.profiles["series"].tolist() == ["GSE9"]

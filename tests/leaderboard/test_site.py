@@ -255,7 +255,7 @@ def test_methods_are_ranked_with_ties_and_controls_come_last_without_a_rank(stor
     site = made(store, tmp_path)
     page = Page(boards(site.out)[0] / "all.html")
     assert labels(page) == [("1 =", "ggan"), ("1 =", "dgex"), ("3", "knn"), ("–", "copy-twin")]
-    assert "Holm" in page.text
+    assert "for all 3 pairs together (largest T, step-down)" in page.text
 
 
 def test_a_row_has_scores_with_intervals_costs_and_coverage(store, tmp_path):

@@ -78,6 +78,24 @@ def test_standardised_in_gives_standardised_out_by_any_kind_of_id(kept, tiny, ge
     np.testing.assert_allclose(found, standardised, atol=1e-5)
 
 
+def test_entrez_ids_are_read_by_a_table_of_aliases(kept, tiny, genebench, tmp_path):
+    model, _ = kept
+    given, ensembl = expression_of(tiny, "landmarks"), tmp_path / "ensembl.tsv"
+    given.to_csv(ensembl, sep="\t")
+    entrez = [str(number) for number in range(1000, 1000 + len(given))]
+    lines = [f"{id_}\t{name}\n" for id_, name in zip(entrez, given.index, strict=True)]
+    (tmp_path / "aliases.tsv").write_text("".join(lines))
+    given.set_axis(entrez).to_csv(tmp_path / "entrez.tsv", sep="\t")
+    assert genebench("predict", model, ensembl, tmp_path / "a.tsv").status == 0
+    command = "predict", model, tmp_path / "entrez.tsv", tmp_path / "b.tsv", "--ids", "entrez"
+    done = genebench(*command)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "Give a table of them by --aliases" in done.err
+    done = genebench(*command, "--aliases", tmp_path / "aliases.tsv")
+    assert done.status == 0, done.err
+    assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "b.tsv").read_bytes()
+
+
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(kept, tiny, genebench, tmp_path):
     model, _ = kept
     given = expression_of(tiny, "landmarks")

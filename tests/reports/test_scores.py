@@ -418,3 +418,12 @@ def test_the_table_of_costs_fits_a_terminal_of_80_characters(lsr):
     shown = terminal.render(ScoresReport((seal,), registry(), width=80))
     [heading] = [line for line in shown.splitlines() if "fit s" in line]
     assert heading.split("  ")[-1].strip() == "sealed"
+
+
+def test_a_twin_is_no_copy_where_two_assays_measure_it(lsr):
+    def details(record):
+        return " ".join(sections(record)[0].details)
+
+    assert "twin (a landmark too, hence copied on RNA-seq)" in details(lsr)
+    paired = with_identity(lsr, protocol="l1000", test="l1000/test/by-l1000/training-statistics")
+    assert "twin (a landmark too, measured again by the other assay)" in details(paired)

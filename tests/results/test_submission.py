@@ -64,7 +64,7 @@ def test_a_record_of_an_older_format_is_not_submitted(store, lsr, edit):
     def older(content):
         content["format"] = 1
         del content["checksum"], content["model_parameters"], content["provenance"]["plugins"]
-        del content["seal"]
+        del content["seal"], content["reason"]
         for table in (content["identity"], content["profiles"]):
             table["select"] = table.pop("validation")
 
