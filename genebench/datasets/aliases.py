@@ -144,7 +144,7 @@ def build_aliases(source: Path, genes: pd.DataFrame, *, synonyms: bool = False) 
     # One record may be that of several genes of the maps, by Ensembl id and by symbol.
     symbols = defaultdict(set)
     for name, gene in lines:
-        symbols[name].add(genes.at[gene, "symbol"])
+        symbols[name].add(genes.loc[gene, "symbol"])
     shared = {name for name, owned in symbols.items() if len(owned) > 1}
     ambiguous |= shared
     return AliasTable(

@@ -131,7 +131,7 @@ def _ways(path: Path, genes: pd.DataFrame) -> Iterator[_Ids]:
             if column is not None:
                 named["id_column"] = column
                 # A column of text that is not known to annotate genes would be refused.
-                if reader.id_column and not annotates_genes(reader.id_column):
+                if reader.id_column is not None and not annotates_genes(reader.id_column):
                     named["skip_columns"] = [reader.id_column]
             try:
                 other = open_reader(path, orientation, keep_missing=True, **named)

@@ -68,8 +68,8 @@ class ColumnarReader(Reader):
     column of text, or else a column of whole numbers with a name such as ``entrez_id``. Other
     columns annotate genes if they are named in
     :data:`~genebench.formats.delimited.ANNOTATIONS` and hold text, or lead the columns of numbers.
-    An index of pandas is no profile. Nor are whole numbers before the ids that all differ. All other
-    columns are profiles, which must hold numbers.
+    An index of pandas is no profile. Nor are whole numbers before the ids that all differ. All
+    other columns are profiles, which must hold numbers.
 
     Memory: one block, and some columns of all rows.
 
