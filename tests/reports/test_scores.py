@@ -418,3 +418,9 @@ def test_the_table_of_costs_fits_a_terminal_of_80_characters(lsr):
     shown = terminal.render(ScoresReport((seal,), registry(), width=80))
     [heading] = [line for line in shown.splitlines() if "fit s" in line]
     assert heading.split("  ")[-1].strip() == "sealed"
+
+
+def test_filled_landmarks_are_always_noted(lsr):
+    filled = lsr.model_copy(update={"genes": {**lsr.genes, "filled": 2}})
+    assert "2 landmarks not measured on some platform" in sections(filled)[0].notes[0]
+    assert not any("not measured on some" in note for note in sections(lsr)[0].notes)
