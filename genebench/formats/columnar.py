@@ -169,7 +169,7 @@ class ColumnarReader(Reader):
         empty = {place for place in self.texts if pa.types.is_null(self._type(place))}
         described = [place for place in self.texts if place not in empty]
         names = [self._names[place] for place in described]
-        unique = unique_ids(self.source, "column", names) if names else []
+        unique = unique_ids(self.source, "column", names) if names else pd.Index([])
         columns = {}
         for name, place in zip(unique, described, strict=True):
             values = self.read_column(place)
@@ -435,7 +435,8 @@ def _number_type(kind: Any) -> np.dtype[Any]:
     """Return the type of numpy that holds numbers of a type of Arrow."""
     if pa.types.is_decimal(kind) or pa.types.is_null(kind):
         return np.dtype(np.float64)
-    return np.dtype(kind.to_pandas_dtype())
+    stored: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
+    return stored
 
 
 def _numbers(column: Any) -> NDArray[Any]:
