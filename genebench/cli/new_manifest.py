@@ -77,7 +77,10 @@ def new_manifest(  # noqa: PLR0917  the command line names them
             (
                 item.path.name, item.role, f"{item.profiles:,}",
                 str(item.keys.get("orientation", "genes")), item.kind, item.units,
-                *(f"{item.shown(n)} of {size:,}" for n, size in zip(item.found, sizes.values(), strict=True)),
+                *(
+                    f"{item.shown(n)} of {size:,}"
+                    for n, size in zip(item.found, sizes.values(), strict=True)
+                ),
             )
             for item in guesses
         ],

@@ -225,3 +225,12 @@ def test_an_index_with_gaps_and_no_name(new):
     table.to_csv("filtered.tsv", sep="\t")
     _, manifest = new("arrays.tsv", "filtered.tsv")
     assert manifest["platforms"]["gtex"]["ids"] == "ensembl"
+
+
+def test_coverage_that_is_not_known_yet(new):
+    table = read("lcl.tsv")
+    table.index = [str(100 + 7 * number) for number in range(len(table))]
+    table.to_csv("entrez.tsv", sep="\t", index_label="entrez")
+    shown, _ = new("arrays.tsv", "entrez.tsv")
+    assert "? of 12" in shown
+    assert "0 of 12" not in shown
