@@ -309,7 +309,8 @@ def _found(platform: Mapping[str, Any]) -> Iterator[str]:
         return
     line = f"{counted(found['profiles'], 'profile')} found, {found['first']} … {found['last']}"
     if found["id_column"] is not None:
-        line += f". Ids are in column {found['id_column']!r}"
+        name = found["id_column"]
+        line += f". Ids are in column {name!r}" if name else ". Ids are in a column without a name"
     if found["skipped"]:
         line += f". Neither ids nor values: {some(found['skipped'], MISSING_SHOWN)}"
     yield line
@@ -337,6 +338,8 @@ def _choices(platform: Mapping[str, Any]) -> Iterator[str]:
             f"{missing['rule']} left out {_named(missing['genes'], 'gene')} and "
             f"{_named(missing['profiles'], 'profile')}"
         )
+        if others := missing.get("other_genes"):
+            yield f"{counted(others, 'other gene')} with a missing value, in no map, left out, too"
     if filled := platform.get("filled"):
         yield (
             f"{_named(filled, 'landmark')} not measured, but filled with the mean rank on the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,7 @@ def new_manifest(  # noqa: PLR0917  the command line names them
     from genebench.preprocessing.genes import read_gene_map
 
     check_absent(out)
+    _check_arguments(name, [_split(text)[1] for text in files])
     maps = {"landmarks": find_map("landmarks", landmarks), "targets": find_map("targets", targets)}
     genes = {role: read_gene_map(path) for role, path in maps.items()}
     guesses, tables = [], {}
@@ -75,7 +77,10 @@ def new_manifest(  # noqa: PLR0917  the command line names them
             (
                 item.path.name, item.role, f"{item.profiles:,}",
                 str(item.keys.get("orientation", "genes")), item.kind, item.units,
-                *(f"{n:,} of {size:,}" for n, size in zip(item.found, sizes.values(), strict=True)),
+                *(
+                    f"{item.shown(n)} of {size:,}"
+                    for n, size in zip(item.found, sizes.values(), strict=True)
+                ),
             )
             for item in guesses
         ],
@@ -88,6 +93,18 @@ def new_manifest(  # noqa: PLR0917  the command line names them
     for path in unused:
         output.line(f"{path}: a table that has not all profiles of any matrix. It is left out")
     output.line(f"wrote {out}. Look it over, then run: genebench data prepare {out}")
+
+
+def _check_arguments(name: str, paths: Sequence[Path]) -> None:
+    """Refuse a name that no dataset can have, and files that are given twice."""
+    from genebench.specs import check_name
+
+    try:
+        check_name("dataset", name)
+    except ValueError as error:
+        raise UserError(f"--name: {error}") from None
+    if repeated := sorted({str(path) for path in paths if paths.count(path) > 1}):
+        raise UserError(f"{', '.join(repeated)}: given more than once. Give each file once.")
 
 
 def _split(text: str) -> tuple[str, Path]:

@@ -141,8 +141,14 @@ def build_aliases(source: Path, genes: pd.DataFrame, *, synonyms: bool = False) 
                 lines.add((name, gene))
             else:
                 ambiguous.add(name)
+    # One record may be that of several genes of the maps, by Ensembl id and by symbol.
+    symbols = defaultdict(set)
+    for name, gene in lines:
+        symbols[name].add(genes.loc[gene, "symbol"])
+    shared = {name for name, owned in symbols.items() if len(owned) > 1}
+    ambiguous |= shared
     return AliasTable(
-        lines=sorted(lines),
+        lines=sorted(line for line in lines if line[0] not in shared),
         header=(
             f"aliases of {len(owners):,} genes, made by genebench data aliases",
             f"source: {source.name}, sha256 {sha256_of(source)}",

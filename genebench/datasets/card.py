@@ -92,6 +92,8 @@ def between(values: NDArray[np.float64], groups: pd.Series[str]) -> float:
     It is the sum over genes of squares between groups, by that of all squares. Groups without
     meaning give about (groups − 1) / (profiles − 1).
     """
+    if not len(groups):
+        return 0.0
     codes, _ = pd.factorize(groups)
     centred = values - values.mean(axis=0)
     total = float((centred**2).sum())
@@ -125,11 +127,16 @@ def _facts(
 ) -> dict[str, Any]:
     info = dataset.info
     keys = ("name", "title", "digest", "landmarks", "targets", "twins", "origin")
-    recipe = "prepared" if dataset.is_standardised else f"dgex (version {info.get('recipe', 0)})"
+    values = "normalised log2 expression"
+    recipe = f"dgex (version {info.get('recipe', 0)})"
+    if dataset.is_standardised:
+        values, recipe = "standardised", "prepared"
+    elif info["origin"].get("recipe") == "paired":
+        values, recipe = "expression as the two assays give it, not normalised", "paired"
     return {
         **{key: info.get(key, "") for key in keys},
         "recipe": recipe,
-        "values": "standardised" if dataset.is_standardised else "normalised log2 expression",
+        "values": values,
         "settings": {
             key: info[key]
             for key in ("missing_genes", "split_seed", "duplicates", "preset")
@@ -151,10 +158,19 @@ def _platform_facts(
 ) -> dict[str, Any]:
     item, table = dataset.info["platforms"][name], dataset.profile_table(name)
     source = str(item.get("source", ""))
+    files = {"": source}
+    if of_targets := str(item.get("source_of_targets", "")):
+        files = {"landmarks": source, "targets": of_targets}
     facts: dict[str, Any] = {
         "profiles": len(table),
-        "source": source or _NOT_STATED,
-        "licence": item.get("licence") or _known_licence(source),
+        "sources": [
+            {
+                "of": role,
+                "file": file or _NOT_STATED,
+                "licence": item.get("licence") or _known_licence(file),
+            }
+            for role, file in files.items()
+        ],
         "digest": item.get("digest", ""),
         "ids": item["ids"],
         "level": item.get("level", ""),
@@ -167,16 +183,19 @@ def _platform_facts(
     }
     if "split" in table:
         facts["split"] = table["split"].value_counts(sort=False).to_dict()
-    if "group" in table:
-        sizes = table["group"].value_counts()
-        groups = sampled["group"]
+    if "group" in table and (table["group"] != "").any():
+        # Profiles whose group is not known are no group.
+        sizes = table.loc[table["group"] != "", "group"].value_counts()
+        stated = (sampled["group"] != "").to_numpy()
+        groups = sampled.loc[stated, "group"]
         facts["groups"] = {
             "column": item["group"],
             "number": len(sizes),
+            "profiles_without": int(len(table) - sizes.sum()),
             "largest": int(sizes.iloc[0]),
             "median": float(sizes.median()),
             "of_one_profile": int((sizes == 1).sum()),
-            "variance_between": between(landmarks, groups),
+            "variance_between": between(landmarks[stated], groups),
             "variance_between_by_chance": round(
                 (groups.nunique() - 1) / max(1, len(groups) - 1), 4
             ),
@@ -208,27 +227,29 @@ def card_text(card: Card) -> str:
         "## Platforms",
         "",
         *_table(
-            ("platform", "profiles", "split", "ids", "landmarks", "filled", "targets"),
+            ("platform", "profiles", "split", "ids", "landmarks", "filled", "targets", "digest"),
             (_platform_row(name, item) for name, item in facts["platforms"].items()),
         ),
         "",
         "## Sources and licences",
         "",
         *_table(
-            ("platform", "file", "digest", "licence"),
+            ("platform", "file", "licence"),
             (
-                (name, item["source"], f"`{item['digest']}`", item["licence"])
+                (f"{name} {source['of']}".strip(), source["file"], source["licence"])
                 for name, item in facts["platforms"].items()
+                for source in item["sources"]
             ),
         ),
+        *_citation(facts["origin"].get("bibtex", "")),
         "",
         "## Batch structure",
         "",
         _BATCHES.format(facts["variance_between_platforms"]),
         "",
         *_table(
-            ("platform", "group", "groups", "largest", "median", "of one profile", "variance",
-             "by chance"),
+            ("platform", "group", "groups", "profiles without", "largest", "median",
+             "of one profile", "variance", "by chance"),
             (_group_row(name, item) for name, item in facts["platforms"].items()),
         ),
         "",
@@ -249,6 +270,13 @@ def card_text(card: Card) -> str:
     return "\n".join(lines)
 
 
+def _citation(bibtex: str) -> Iterator[str]:
+    """Yield the BibTeX entries of a manifest as a block of code."""
+    if bibtex.strip():
+        lines = (printable(line) for line in bibtex.strip().splitlines())
+        yield from ("", "Please cite:", "", *(f"    {line}".rstrip() for line in lines))
+
+
 def _gene_counts(facts: Mapping[str, Any]) -> str:
     twins = f"{facts['twins']:,} of them twins"
     return f"{facts['landmarks']:,} landmarks, {facts['targets']:,} targets, {twins}"
@@ -262,15 +290,18 @@ def _platform_row(name: str, item: Mapping[str, Any]) -> tuple[str, ...]:
     }
     filled = f"{item['filled_landmarks']:,}"
     profiles = f"{item['profiles']:,}"
-    return name, profiles, split, item["ids"], found["landmarks"], filled, found["targets"]
+    return (
+        name, profiles, split, item["ids"], found["landmarks"], filled, found["targets"],
+        f"`{item['digest']}`",
+    )  # fmt: skip
 
 
 def _group_row(name: str, item: Mapping[str, Any]) -> tuple[str, ...]:
     if not (groups := item.get("groups")):
-        return name, "none", "", "", "", "", "", ""
+        return name, "none", *[""] * 7
     return (
-        name, groups["column"] or "", f"{groups['number']:,}", f"{groups['largest']:,}",
-        f"{groups['median']:g}", f"{groups['of_one_profile']:,}",
+        name, groups["column"] or "", f"{groups['number']:,}", f"{groups['profiles_without']:,}",
+        f"{groups['largest']:,}", f"{groups['median']:g}", f"{groups['of_one_profile']:,}",
         f"{groups['variance_between']:.0%}", f"{groups['variance_between_by_chance']:.0%}",
     )  # fmt: skip
 

@@ -73,7 +73,8 @@ def croissant(dataset: Dataset, card: Card, *, url: str, creator: str) -> dict[s
     """
     facts = card.facts
     platforms = facts["platforms"]
-    licences = sorted({str(item["licence"]) for item in platforms.values()})
+    sources = [source for item in platforms.values() for source in item["sources"]]
+    licences = sorted({str(source["licence"]) for source in sources})
     prepared = datetime.fromtimestamp((dataset.root / "dataset.json").stat().st_mtime, UTC)
     sizes = ", ".join(f"{item['profiles']:,} of {name}" for name, item in platforms.items())
     return {
@@ -92,8 +93,9 @@ def croissant(dataset: Dataset, card: Card, *, url: str, creator: str) -> dict[s
         "datePublished": prepared.date().isoformat(),
         "version": f"1.0.0+{facts['digest']}",
         "keywords": ["gene expression", "landmark genes", "benchmark"],
-        "citeAs": "; ".join(licences),
-        "isBasedOn": sorted({str(item["source"]) for item in platforms.values()}),
+        # The licences of known public files name the papers to cite.
+        "citeAs": facts["origin"].get("bibtex") or "; ".join(licences),
+        "isBasedOn": sorted({str(source["file"]) for source in sources}),
         "distribution": list(_files(dataset)),
         "recordSet": [
             _records("landmark_genes.tsv", _with_ids(dataset.landmark_genes, "ensembl")),

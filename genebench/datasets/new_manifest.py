@@ -71,6 +71,10 @@ class Guess:
     hints: Mapping[str, Any]
     ids: pd.Index
 
+    def shown(self, found: int) -> str:
+        """Return a number of genes, or "?" if Entrez ids have no table of aliases yet."""
+        return "?" if self.kind == "entrez" and not any(self.found) else f"{found:,}"
+
 
 @dataclass(frozen=True)
 class _Ids:
@@ -131,7 +135,7 @@ def _ways(path: Path, genes: pd.DataFrame) -> Iterator[_Ids]:
             if column is not None:
                 named["id_column"] = column
                 # A column of text that is not known to annotate genes would be refused.
-                if reader.id_column and not annotates_genes(reader.id_column):
+                if reader.id_column is not None and not annotates_genes(reader.id_column):
                     named["skip_columns"] = [reader.id_column]
             try:
                 other = open_reader(path, orientation, keep_missing=True, **named)
@@ -335,7 +339,7 @@ def manifest_text(
         lines.append('aliases = "aliases.tsv"       # made by genebench data aliases')
     lines += [f"# {_one_line(limit)}" for limit in limits(guesses)]
     for item in guesses:
-        coverage = (f"{n:,} of {size:,} {role}" for n, (role, size) in zip(
+        coverage = (f"{item.shown(n)} of {size:,} {role}" for n, (role, size) in zip(
             item.found, sizes.items(), strict=True))  # fmt: skip
         lines += [
             "",

@@ -6,6 +6,7 @@ profiles if rows are genes, or whole genes if rows are profiles.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import dropwhile
@@ -20,7 +21,12 @@ from pyarrow import ipc, parquet
 
 from genebench.errors import UserError, unknown
 from genebench.formats.base import BLOCK, Content, GeneReader, Reader, float_type
-from genebench.formats.delimited import annotates_genes, are_row_numbers
+from genebench.formats.delimited import (
+    INDEX_NAMES,
+    annotates_genes,
+    are_row_numbers,
+    number_rows,
+)
 from genebench.formats.files import as_text, check_size, id_index, unique_ids
 from genebench.formats.flat import file_changed, stamp_of
 from genebench.formats.text import by_gene
@@ -51,8 +57,8 @@ class _Columns(Protocol):
     def count_rows(self) -> int:
         """Return the number of rows, as the file states it."""
 
-    def read(self, names: list[str]) -> Any:
-        """Return a table with at least these columns, all rows."""
+    def read(self, columns: list[int]) -> list[Any]:
+        """Return some columns, all rows, by their positions in the schema."""
 
 
 class ColumnarReader(Reader):
@@ -62,7 +68,8 @@ class ColumnarReader(Reader):
     column of text, or else a column of whole numbers with a name such as ``entrez_id``. Other
     columns annotate genes if they are named in
     :data:`~genebench.formats.delimited.ANNOTATIONS` and hold text, or lead the columns of numbers.
-    All others are profiles, which must hold numbers.
+    An index of pandas is no profile. Nor are whole numbers before the ids that all differ. All
+    other columns are profiles, which must hold numbers.
 
     Memory: one block, and some columns of all rows.
 
@@ -91,45 +98,46 @@ class ColumnarReader(Reader):
                 file = self._open(stream)
                 self._schema, self._length = file.schema, file.count_rows()
                 self._metadata = file.metadata
-                names = self._schema.names
+                names = [str(name) for name in self._schema.names]
         except _UNSOUND as error:
             raise self.fault(
                 f"not a sound {self._kind} file ({error}). Write it again, or give its name the "
                 "ending of its format."
             ) from None
-        columns = list(unique_ids(self.source, "column", names))
-        claimed = self._length * len(columns) * np.dtype(np.float32).itemsize
+        claimed = self._length * len(names) * np.dtype(np.float32).itemsize
         check_size(self.source, claimed, path.stat().st_size)
         for name in (*skip_columns, *(() if id_column is None else (id_column,))):
-            if name not in columns:
-                raise self.fault(str(unknown("column", name, columns)))
-        self.id_column = id_column or self._id_column()
-        left_out = {self.id_column, *skip_columns}
-        others = [name for name in columns if name not in left_out]
-        numeric = [name for name in others if _is_number(self._type(name))]
-        # pandas writes such a column first, if a table was read from a file that has one.
-        if numeric and numeric[0] == names[0] and are_row_numbers(self.read_column(names[0])):
-            others.remove(numeric.pop(0))
+            if name not in names:
+                raise self.fault(str(unknown("column", name, names)))
+        self._names = names
+        ids = self._id_column() if id_column is None else names.index(id_column)
+        self.id_column = names[ids]
+        others = [place for place, name in enumerate(names) if name not in set(skip_columns)]
+        numeric = [
+            place
+            for place in others
+            if place != ids and _is_number(self._type(place)) and not self._is_index(place, ids)
+        ]
         # Leading numbers named start, end or length describe genes. Later ones are profiles.
-        self.numbers = list(dropwhile(annotates_genes, numeric))
-        numbers = set(numeric)
-        self.texts = [name for name in others if name not in numbers]
-        for name in self.texts:
-            if not _is_described(self._type(name)):
-                raise self._no_values(name)
+        self.numbers = list(dropwhile(lambda place: annotates_genes(names[place]), numeric))
+        self.texts = [
+            place for place in others if place != ids and not _is_number(self._type(place))
+        ]
         if self.texts and not self.numbers:
             raise self._no_values(self.texts[0])
-        used = {self.id_column, *self.numbers}
-        self.skipped = tuple(name for name in names if name not in used)
-        self.gene_ids = id_index(self.source, "gene", map(str, self.read_column(self.id_column)))
-        self.profiles = pd.DataFrame(index=id_index(self.source, "profile", self.numbers))
+        used = {ids, *self.numbers}
+        self.skipped = tuple(name for place, name in enumerate(names) if place not in used)
+        self.gene_ids = id_index(self.source, "gene", map(str, self.read_column(ids)))
+        profiles = [names[place] for place in self.numbers]
+        self.profiles = pd.DataFrame(index=id_index(self.source, "profile", profiles))
 
     def check(self) -> None:
         """Refuse columns of text that are no annotations of genes: they would be lost profiles."""
         super().check()
-        for name in self.texts:
-            if not annotates_genes(name):
-                raise self._no_values(name)
+        for place in self.texts:
+            described = _is_described(self._type(place))
+            if not (described and annotates_genes(self._names[place])):
+                raise self._no_values(place)
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
@@ -155,38 +163,53 @@ class ColumnarReader(Reader):
     def transposed(self) -> Reader:
         """Return a reader of the same file with one row per profile.
 
-        Its columns of text, truth values and dates become columns of the profile table.
+        Its columns of text, truth values and dates become columns of the profile table. So do those
+        of other types, as text, so that no gene is lost. Empty columns are genes without values.
         """
-        columns = {name: self.read_column(name) for name in self.texts}
+        empty = {place for place in self.texts if pa.types.is_null(self._type(place))}
+        described = [place for place in self.texts if place not in empty]
+        names = [self._names[place] for place in described]
+        unique = unique_ids(self.source, "column", names) if names else pd.Index([])
+        columns = {}
+        for name, place in zip(unique, described, strict=True):
+            values = self.read_column(place)
+            known = _is_described(self._type(place))
+            columns[name] = values if known else [str(value) for value in values]
+        self.numbers = sorted([*self.numbers, *empty])
         return _TransposedColumns(self, pd.DataFrame(columns, index=self.gene_ids))
 
-    def float_type(self, names: Sequence[str]) -> np.dtype[np.floating]:
-        """Return the type that holds some columns of numbers: float32 or float64."""
-        return float_type(*{_number_type(self._type(name)) for name in names})
+    def name_of(self, place: int) -> str:
+        """Return the name of the column in a place."""
+        return self._names[place]
 
-    def columns(self, names: Sequence[str]) -> Iterator[NDArray[np.floating]]:
+    def float_type(self, places: Sequence[int]) -> np.dtype[np.floating]:
+        """Return the type that holds some columns of numbers: float32 or float64."""
+        return float_type(*{_number_type(self._type(place)) for place in places})
+
+    def columns(self, places: Sequence[int]) -> Iterator[NDArray[np.floating]]:
         """Yield some columns of numbers × all rows, as many at a time as :data:`_READ_BYTES` hold.
 
         A missing value becomes NaN.
         """
-        dtype = self.float_type(names)
+        dtype = self.float_type(places)
         step = max(1, _READ_BYTES // max(1, self._length * dtype.itemsize))
         with self._opened() as file:
-            for start in range(0, len(names), step):
-                some = list(names[start : start + step])
-                table = file.read(some)
+            for start in range(0, len(places), step):
+                some = list(places[start : start + step])
+                read = file.read(some)
                 values = np.empty((len(some), self._length), dtype)
-                for row, name in zip(values, some, strict=True):
-                    row[:] = _numbers(table.column(name))
-                del table
+                for row, column in zip(values, read, strict=True):
+                    row[:] = _numbers(column)
+                del read, column
                 # pyarrow asks for room for a whole batch, uses a part of it, and keeps all parts.
                 pa.default_memory_pool().release_unused()
                 yield values
 
-    def read_column(self, name: str) -> list[Any]:
+    def read_column(self, place: int) -> list[Any]:
         """Return the values of a column. A missing one becomes the empty text."""
         with self._opened() as file:
-            values = file.read([name]).column(name).to_pylist()
+            [column] = file.read([place])
+            values = column.to_pylist()
         return ["" if value is None else value for value in values]
 
     def _open(self, stream: Any) -> _Columns:
@@ -211,31 +234,47 @@ class ColumnarReader(Reader):
                 f"the file cannot be read ({error}). It is damaged or cut short: write it again."
             ) from None
 
-    def _id_column(self) -> str:
-        names = [str(name) for name in self._schema.names]
-        stored = _stored_index(self._schema)
-        texts = [name for name in names if _is_text(self._type(name))]
-        numbered = texts and stored in names and stored not in texts
-        if stored in names and not (numbered and are_row_numbers(self.read_column(stored))):
-            return stored
+    def _id_column(self) -> int:
+        """Return the place of the ids."""
+        names, stored = self._names, _stored_index(self._schema)
+        texts = [place for place in range(len(names)) if _is_text(self._type(place))]
+        if stored in names:
+            place = names.index(stored)
+            if place in texts or not texts or not self._numbers_rows(place):
+                return place
         if texts:
             return texts[0]
-        for name in names:
+        for place, name in enumerate(names):
             named = name.lower() in _ID_NAMES or annotates_genes(name)
-            if named and pa.types.is_integer(self._type(name)):
-                return name
+            if named and pa.types.is_integer(self._type(place)):
+                return place
         raise self.fault(
             "the table has no column of text, so no ids. Write them as its first column."
         )
 
-    def _type(self, name: str) -> Any:
+    def _numbers_rows(self, place: int) -> bool:
+        """Return whether a column numbers the rows. That of a filtered table has gaps."""
+        values = self.read_column(place)
+        unnamed = self._names[place].lower() in INDEX_NAMES
+        return are_row_numbers(values) or (unnamed and number_rows(values))
+
+    def _is_index(self, place: int, ids: int) -> bool:
+        """Return whether a column of numbers is the index of pandas, and not that of the ids."""
+        stored = _stored_index(self._schema)
+        if stored in {self._names[place], self._names[ids]}:
+            return self._names[place] == stored
+        if place or not ids or not pa.types.is_integer(self._type(place)):
+            return False
+        return self._numbers_rows(place) or (ids == 1 and number_rows(self.read_column(place)))
+
+    def _type(self, place: int) -> Any:
         """Return the type of a column. That of its values, if it is categorical."""
-        kind = self._schema.field(name).type
+        kind = self._schema.field(place).type
         return kind.value_type if pa.types.is_dictionary(kind) else kind
 
-    def _no_values(self, name: str) -> UserError:
+    def _no_values(self, place: int) -> UserError:
         """Return the error for a column that neither holds values nor describes rows."""
-        kind = self._schema.field(name).type
+        kind, name = self._schema.field(place).type, self._names[place]
         if pa.types.is_null(kind):
             return self.fault(
                 f"column {name!r} holds no value at all (type {kind}). Fill it in, or leave it out."
@@ -262,14 +301,16 @@ class _TransposedColumns(GeneReader):
     def __init__(self, table: ColumnarReader, profiles: pd.DataFrame) -> None:
         self.source = table.source
         self.id_column = table.id_column
-        self.skipped = tuple(name for name in table.skipped if name not in profiles)
-        self.gene_ids = pd.Index(table.numbers, dtype="str")
+        names = [table.name_of(place) for place in table.numbers]
+        described = {*profiles, *names}
+        self.skipped = tuple(name for name in table.skipped if name not in described)
+        self.gene_ids = pd.Index(names, dtype="str")
         self.profiles = profiles
         self._table = table
 
     def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
         """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
-        yield from self._table.columns(self.gene_ids[genes].tolist())
+        yield from self._table.columns([self._table.numbers[gene] for gene in genes])
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
@@ -285,18 +326,32 @@ class _Parquet:
         self._file = parquet.ParquetFile(stream, metadata=metadata)
         self.schema, self.metadata = self._file.schema_arrow, self._file.metadata
 
+        # Names repeat, and of those that do the file gives all columns.
+        self._repeats: list[int] = []
+        seen: Counter[str] = Counter()
+        for name in self.schema.names:
+            self._repeats.append(seen[name])
+            seen[name] += 1
+
     def count_rows(self) -> int:
         """Return the number of rows, as the file states it."""
         return int(self.metadata.num_rows)
 
-    def read(self, names: list[str]) -> Any:
-        """Return a table with at least these columns, all rows.
+    def read(self, columns: list[int]) -> list[Any]:
+        """Return some columns, all rows, by their positions in the schema.
 
         pyarrow takes ``a`` for ``a.b``, too, as if that were a part of it.
         """
-        table = self._file.read(columns=names, use_threads=False).select(names)
+        names = sorted({self.schema.names[column] for column in columns})
+        table = self._file.read(columns=names, use_threads=False)
         table.validate(full=True)
-        return table
+        places: dict[str, list[int]] = {}
+        for place, name in enumerate(table.column_names):
+            places.setdefault(name, []).append(place)
+        return [
+            table.column(places[self.schema.names[column]][self._repeats[column]])
+            for column in columns
+        ]
 
 
 class _Feather:
@@ -311,20 +366,21 @@ class _Feather:
     def count_rows(self) -> int:
         """Return the number of rows, as the file states it."""
         # Each batch states its own. Numbers are unpacked sooner than texts.
-        names = [name for name in self.schema.names if _is_number(self.schema.field(name).type)]
-        file = self._open((names or self.schema.names)[:1])
+        columns = range(len(self.schema.names))
+        numbers = (column for column in columns if _is_number(self.schema.field(column).type))
+        file = self._open([next(numbers, 0)])
         return sum(file.get_batch(number).num_rows for number in range(file.num_record_batches))
 
-    def read(self, names: list[str]) -> Any:
-        """Return a table with these columns, all rows."""
-        table = self._open(names).read_all().select(names)
+    def read(self, columns: list[int]) -> list[Any]:
+        """Return some columns, all rows, by their positions in the schema."""
+        table = self._open(columns).read_all()
         # pyarrow believes the offsets of texts in a file, and would read beside them.
         table.validate(full=True)
-        return table
+        places = {column: place for place, column in enumerate(sorted(set(columns)))}
+        return [table.column(places[column]) for column in columns]
 
-    def _open(self, names: list[str]) -> Any:
-        fields = [self.schema.get_field_index(name) for name in names]
-        options = ipc.IpcReadOptions(included_fields=fields, use_threads=False)
+    def _open(self, columns: list[int]) -> Any:
+        options = ipc.IpcReadOptions(included_fields=sorted(set(columns)), use_threads=False)
         return ipc.open_file(self._stream, options=options)
 
 
@@ -377,13 +433,18 @@ def _is_described(kind: Any) -> bool:
 
 def _number_type(kind: Any) -> np.dtype[Any]:
     """Return the type of numpy that holds numbers of a type of Arrow."""
-    return np.dtype(np.float64 if pa.types.is_decimal(kind) else kind.to_pandas_dtype())
+    if pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        return np.dtype(np.float64)
+    stored: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
+    return stored
 
 
 def _numbers(column: Any) -> NDArray[Any]:
     """Return a column of numbers as an array, with NaN for what is missing."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if pa.types.is_null(column.type):
+        column = column.cast(pa.float64())
     if pa.types.is_decimal(column.type):
         # The cast to float64 is off in the last digit. The parser of texts rounds correctly.
         column = column.cast(pa.string()).cast(pa.float64())

@@ -42,6 +42,9 @@ TargetID, Gene_Symbol, Chr and Coord.
 """
 
 
+INDEX_NAMES = frozenset({"", "index", "level_0", "unnamed: 0", "__index_level_0__"})
+"""Names, in lower case, that pandas gives to the column of its index."""
+
 _SAMPLE_LINES = 20
 """Lines after the header that show which columns hold text."""
 
@@ -50,6 +53,8 @@ class DelimitedReader(TextReader):
     """A TSV or CSV file: a header line, then one gene per line.
 
     Ids are in the first column, or in the first column of text if the first one numbers the rows.
+    An index that pandas wrote first is no profile. Nor are whole numbers before the ids that all
+    differ.
     The next columns are skipped as long as their names are in :data:`ANNOTATIONS` (in any case).
     The first other column and all after it are profiles.
 
@@ -72,25 +77,19 @@ class DelimitedReader(TextReader):
 
     def _read_header(self, lines: Iterator[str]) -> Header:
         names = self._dialect.split(next(lines, ""))
-        self._names, numbering = names, None
+        self._names = names
         id_name, skipped = self._named
         for name in [*skipped, *([] if id_name is None else [id_name])]:
             if name not in names:
                 raise self.fault(f"{unknown('column', name, names)}")
-        if id_name is None:
-            numbering = self._numbering()
-            ids = numbering if numbering is not None else 0
-        else:
-            ids = names.index(id_name)
-        others = (column for column in range(len(names)) if column != ids)
+        ids = (self._numbering() or 0) if id_name is None else names.index(id_name)
+        # pandas writes its index first, if it is not told otherwise. It is no profile.
+        first = 1 if ids and self._first_numbers_rows(ids) else 0
+        others = (column for column in range(first, len(names)) if column != ids)
         columns = [
             column
             for column in dropwhile(
-                lambda column: (
-                    annotates_genes(names[column])
-                    or names[column] in skipped
-                    or (numbering is not None and column < numbering)
-                ),
+                lambda column: annotates_genes(names[column]) or names[column] in skipped,
                 others,
             )
             if names[column] not in skipped
@@ -118,16 +117,28 @@ class DelimitedReader(TextReader):
     def _numbering(self) -> int | None:
         """Return the first column of text, if the first column only numbers the rows.
 
-        pandas writes such a column unless it is told not to.
+        pandas writes such a column unless it is told not to. That of a filtered table has gaps.
         """
         with open_lines(self._path) as lines:
             sample = [self._dialect.split(line) for line in islice(lines, 1, 1 + _SAMPLE_LINES)]
         texts = [column for column in range(len(self._names)) if _is_text(sample, column)]
-        if not texts or not are_row_numbers(row[0] for row in sample):
+        firsts = [row[0] for row in sample]
+        if not texts or not (are_row_numbers(firsts) or self._is_index(firsts)):
             return None
         with open_lines(self._path) as lines:
-            next(lines, None)
-            return texts[0] if are_row_numbers(self._dialect.measure(x)[0] for x in lines) else None
+            firsts = [self._dialect.measure(line)[0] for line in islice(lines, 1, None)]
+        return texts[0] if are_row_numbers(firsts) or self._is_index(firsts) else None
+
+    def _is_index(self, firsts: Sequence[str]) -> bool:
+        """Return whether the first column has the name and the numbers of an index of pandas."""
+        return self._names[0].lower() in INDEX_NAMES and number_rows(firsts)
+
+    def _first_numbers_rows(self, ids: int) -> bool:
+        """Return whether the first column, before that of the ids, is no profile."""
+        with open_lines(self._path) as lines:
+            firsts = [self._dialect.measure(line)[0] for line in islice(lines, 1, None)]
+        alike = ids == 1 and number_rows(firsts)
+        return alike or are_row_numbers(firsts) or self._is_index(firsts)
 
     def _remedy_of(self, cell: str) -> str:
         """Return the remedy for a cell that is no finite number."""
@@ -175,6 +186,16 @@ def are_row_numbers(ids: Iterable[object]) -> bool:
         if first not in {"0", "1"} or str(id_) != str(int(first) + number):
             return False
     return first is not None
+
+
+def number_rows(values: Iterable[object]) -> bool:
+    """Return whether a column holds whole numbers that all differ, and so no profile.
+
+    It is the index of a table that was filtered or sorted, or ids. Counts of reads repeat.
+    """
+    texts = [str(value) for value in values]
+    whole = all(text.isascii() and text.isdigit() for text in texts)
+    return whole and len(set(texts)) == len(texts) > 0
 
 
 def _is_text(sample: list[list[str]], column: int) -> bool:

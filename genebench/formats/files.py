@@ -106,8 +106,12 @@ def packed_file(path: Path, packing: str, problem: str) -> UserError:
 
 
 @contextmanager
-def open_lines(path: Path, errors: str = "strict") -> Iterator[Iterator[str]]:
+def open_lines(
+    path: Path, errors: str = "strict", *, blanks: bool = False
+) -> Iterator[Iterator[str]]:
     """Open a text file, packed or not, and give its lines, without blank ones.
+
+    With ``blanks``, blank lines are given, too, as empty text.
 
     The first bytes decide whether a file is packed. gzip, bzip2 and xz are unpacked, and zstd where
     a library for it is installed. Lines may end in LF, CR LF or CR. The line end and a byte order
@@ -126,7 +130,7 @@ def open_lines(path: Path, errors: str = "strict") -> Iterator[Iterator[str]]:
     packing = packing_of(path)
     try:
         with _open_text(path, packing, errors) as file:
-            yield _lines(path, file)
+            yield _lines(path, file, blanks=blanks)
     except EOFError:
         raise UserError(
             f"{path}: the {packing} file is cut short. Fetch or write it again."
@@ -199,7 +203,7 @@ def _zstd() -> Any:
     return None
 
 
-def _lines(path: Path, file: TextIO) -> Iterator[str]:
+def _lines(path: Path, file: TextIO, *, blanks: bool) -> Iterator[str]:
     # The bound on a line keeps a binary file, or a gzip bomb, from filling the memory.
     stored, read = path.stat().st_size, 0
     for line in iter(partial(file.readline, _LINE_CHARACTERS), ""):
@@ -216,6 +220,8 @@ def _lines(path: Path, file: TextIO) -> Iterator[str]:
             )
         if not line.isspace():
             yield line.removesuffix("\n")
+        elif blanks:
+            yield ""
 
 
 def id_index(source: str, kind: str, ids: Iterable[str]) -> pd.Index:

@@ -56,12 +56,12 @@ class NpyReader(Reader):
 
     def __init__(self, path: Path) -> None:
         self.source = str(path)
-        ids = {axis: self._read_ids(path, axis) for axis in _AXES}
-        self.gene_ids = ids["genes"]
-        self.profiles = pd.DataFrame(index=ids["profiles"])
         # The stamp is taken before the file is mapped: a change in between is then noticed.
         self._path, self._stamp = path, stamp_of(path)
         self._matrix = map_npy(path)
+        ids = self._read_ids(path)
+        self.gene_ids = ids["genes"]
+        self.profiles = pd.DataFrame(index=ids["profiles"])
         if _genes_first(self, self._matrix.shape):
             self._matrix = self._matrix.T
 
@@ -93,10 +93,26 @@ class NpyReader(Reader):
             return None
         return Flat(self._path, self._stamp, matrix.offset, matrix.shape, matrix.dtype)
 
-    def _read_ids(self, path: Path, axis: str) -> pd.Index:
-        ids = id_list(path, axis)
-        with open_lines(ids) as lines:
-            return id_index(str(ids), axis.removesuffix("s"), lines)
+    def _read_ids(self, path: Path) -> dict[str, pd.Index]:
+        """Return the ids of both axes. Blank lines are ids of genes, except any that are too many.
+
+        Editors add blank lines at the end of a list, which the shape of the matrix shows.
+        """
+        lists = {}
+        for axis in _AXES:
+            with open_lines(id_list(path, axis), blanks=True) as lines:
+                lists[axis] = list(lines)
+        fewest = [len("\n".join(lists[axis]).rstrip("\n").split("\n")) for axis in _AXES]
+        sizes = fewest
+        for shape in (self._matrix.shape[::-1], self._matrix.shape):
+            limits = zip(fewest, shape, [len(lists[axis]) for axis in _AXES], strict=False)
+            if len(shape) == len(_AXES) and all(low <= n <= high for low, n, high in limits):
+                sizes = list(shape)
+                break
+        return {
+            axis: id_index(str(id_list(path, axis)), axis.removesuffix("s"), lists[axis][:size])
+            for axis, size in zip(_AXES, sizes, strict=True)
+        }
 
 
 class NpzReader(GeneReader):

@@ -116,6 +116,11 @@ def write_matrix(path: Path, content: Content) -> list[Path]:
         raise UserError(
             f"{path}: {spec.name} files can be read, not written. Choose another format."
         )
+    if not path.name.lower().endswith(tuple(_suffixes())):
+        raise UserError(
+            f"{path}: {spec.name} files cannot be written packed in this way. End the name in one "
+            f"of {' '.join(spec.suffixes)}, and pack the file afterwards."
+        )
     plugin = registry().formats.plugins[spec.name]
     with blamed(plugin, f"{path}: the writer"):
         write = _load(path, spec, spec.writer)

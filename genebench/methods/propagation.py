@@ -41,7 +41,8 @@ EPSILON = 1e-7
 """ε, in the unit of z, which is about 1. That is float32's rounding of 1, so quotients of rounded
 numbers stay below 1. A larger ε absorbs relevance."""
 _MISSED = 0.005
-"""Error of integrated gradients, relative to the mean |output|, above which points are added."""
+"""Error of integrated gradients, relative to |output| and |rest| of the profile, above which points
+are added."""
 GAMMA = 0.25
 """γ, the factor of parts that have the sign of their sum (Montavon et al. 2019)."""
 
@@ -128,19 +129,20 @@ def _integrated(
 ) -> Tensor:
     """Return integrated gradients. Profiles that miss their sum get twice as many points.
 
+    Each profile is judged by its own sum, so that the result does not depend on the block.
     Kinks make the quadrature coarse. At :data:`MOST_STEPS` points, the error is left for the
     conservation check.
     """
     slopes = torch.empty_like(x)
     left, steps = torch.arange(len(x), device=x.device), STEPS
-    allowed = _MISSED * output.abs().mean()
+    allowed = _MISSED * (output.abs() + rest.abs())
     while len(left):
         rows, sums = x[left], torch.zeros_like(x[left])
         for position, weight in quadrature(steps):
             sums.add_(_gradient(total, position * rows)[1], alpha=weight)
         slopes[left] = sums
         missed = ((rows * sums).sum(1) + rest[left] - output[left]).abs()
-        left, steps = left[missed > allowed], 2 * steps
+        left, steps = left[missed > allowed[left]], 2 * steps
         if steps > MOST_STEPS:
             break
     return slopes

@@ -21,6 +21,7 @@ from genebench.formats.base import BLOCK, Reader
 from genebench.preprocessing.compendium import Compendium, IdKind, Platform
 from genebench.preprocessing.coverage import keep_genes
 from genebench.preprocessing.genes import ids_of_maps, strip_version
+from genebench.preprocessing.scale_checks import CODES
 
 _WORDS: Mapping[str, tuple[IdKind | None, str]] = {
     "SYM": ("symbol", "(.+?)"),
@@ -109,6 +110,7 @@ class ChosenRows(Reader):
         combine: the rule for genes with several rows: ``mean`` or ``max``, for each profile.
         profiles: one value per profile of the reader: True for those to keep. All, if None.
         keeps_missing: True to yield missing values as NaN.
+        refuses_codes: True to refuse codes for "missing" in rows that are combined.
     """
 
     def __init__(
@@ -121,7 +123,9 @@ class ChosenRows(Reader):
         combine: str = "mean",
         profiles: NDArray[np.bool_] | None = None,
         keeps_missing: bool = False,
+        refuses_codes: bool = False,
     ) -> None:
+        self._refuses_codes = refuses_codes
         self.source, self.transpose_remedy = reader.source, reader.transpose_remedy
         self.id_column, self.skipped, self.notes = reader.id_column, reader.skipped, reader.notes
         self.keeps_missing = keeps_missing
@@ -146,10 +150,22 @@ class ChosenRows(Reader):
             if not len(block):
                 continue
             if len(rows) > len(genes):
+                self._check_codes(block, done, rows)
                 block = self._combined(block, offsets, counts)
             self.check_finite(block, done, genes)
             done += len(block)
             yield block
+
+    def _check_codes(self, block: NDArray[np.floating], start: int, rows: NDArray[np.intp]) -> None:
+        """Refuse codes for "missing", which would hide in the mean of several rows."""
+        bad = np.isin(block, CODES)
+        if self._refuses_codes and bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise self.fault(
+                f"profile {self.profiles.index[start + row]!r}, gene "
+                f"{self._reader.gene_ids[rows[column]]!r} is {block[row, column]:g}, a code for a "
+                'missing value. Correct it. If it is right, write level = "any".'
+            )
 
     def _combined(
         self, block: NDArray[np.floating], offsets: NDArray[np.intp], counts: NDArray[np.intp]
@@ -241,6 +257,7 @@ def _choose_ids(platform: Platform, compendium: Compendium, notes: dict[str, Any
             places[order],
             counts=np.bincount(codes),
             combine=rule,
+            refuses_codes=platform.level != "any",
             keeps_missing=reader.keeps_missing,
         ),
     )

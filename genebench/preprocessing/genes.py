@@ -436,7 +436,8 @@ def _no_match(
     elif kind != "entrez" and gene_ids.str.fullmatch(r"\d+").mean() > 1 / 2:
         remedy = (
             f"They look like Entrez ids ({some(gene_ids)}). "
-            'Write ids = "entrez" and give a table of aliases.'
+            'Write ids = "entrez" and give a table of aliases, or name the column of other ids in '
+            "id_column."
         )
     else:
         remedy = (

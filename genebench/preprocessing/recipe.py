@@ -73,6 +73,7 @@ from genebench.preprocessing.scale_checks import (
     Names,
     ScaleWatch,
     Suspects,
+    check_probes,
     check_scale,
     to_log2,
 )
@@ -437,13 +438,15 @@ class _Ranker:
             buffers = self._free.get_nowait()
         except Empty:
             buffers = Buffers(RANKED_AT_ONCE, len(self._genes))
-        rows = to_log2(
-            block.fetch(),
-            names=Names(self._ids_of(block), self._probes),
-            source=self._reader.source,
-            platform=self._source.name,
-            scale=self._scale,
-        )
+        stated: dict[str, Any] = {
+            "names": Names(self._ids_of(block), self._probes),
+            "source": self._reader.source,
+            "platform": self._source.name,
+            "scale": self._scale,
+        }
+        rows = block.fetch()
+        check_probes(rows, **stated)
+        rows = to_log2(rows, **stated)
         room = buffers.array("means", np.float64, len(rows.values))
         means = self._probe_means.average(rows, room)
         ranked = self._rank(means, buffers)

@@ -27,10 +27,13 @@ _HIGHEST_LOG2 = 30.0
 
 _LOWEST_LOG2 = -30.0
 """Logarithms of values with an offset of 1e-9 end at 2⁻³⁰. Codes for "missing", such as −99, are
-lower, also if they are averaged with two probes that were measured."""
+lower."""
 
-_CODES = -999.0, -9999.0, -99999.0
-"""Values that stand for "missing" where values may be negative: on platforms mapped by rank."""
+CODES = -99.0, -999.0, -9999.0, -99999.0
+"""Values that stand for "missing" where values may be negative: on platforms mapped by rank.
+
+Only exactly these count there. Expression with the background subtracted may be lower than −99.
+"""
 
 _HIGHEST_LINEAR = 1e12
 """The first GTEx data reach 6.7e9 RPKM, which is absurd, but ranks are taken of them."""
@@ -119,7 +122,7 @@ def impossible_cell(
     # NaN compares as false, so this finds it too.
     bad = ~((expression >= low) & (expression <= high))
     if platform != REFERENCE_PLATFORM and scale != "any":
-        bad |= np.isin(expression, _CODES)
+        bad |= np.isin(expression, CODES)
     if not bad.any():
         return ""
     if platform == REFERENCE_PLATFORM and scale == "log2":
@@ -274,8 +277,8 @@ class ScaleWatch:
         )
         if self._scale == "any":
             return suspect
-        if not self._is_array and (low := ordered[:, 0] <= max(_CODES)).any():
-            suspect[low] |= np.isin(ordered[low], _CODES).any(axis=1)
+        if not self._is_array and (low := ordered[:, 0] <= max(CODES)).any():
+            suspect[low] |= np.isin(ordered[low], CODES).any(axis=1)
         # Negative at this position means that a share of _MANY_NEGATIVE or more is negative.
         position = max(1, math.ceil(_MANY_NEGATIVE * ordered.shape[1])) - 1
         suspect |= ordered[:, position] < 0
@@ -324,6 +327,37 @@ def to_log2(
             "log2(x + 1) needs values of 0 or more. Give log2 expression."
         )
     return Rows.of(np.log2(np.add(values, 1.0, dtype=np.float64)))
+
+
+def check_probes(
+    rows: Rows, *, names: Names, source: str, platform: str, scale: ExpressionScale
+) -> None:
+    """Refuse a probe that expression cannot hold, before it hides in the mean of several.
+
+    Args:
+        rows: profiles × probes.
+        names: the ids of these profiles and of the requested probes.
+        source: the file, for the message.
+        platform: name of the platform.
+        scale: the declared scale. ``any`` has no fault.
+
+    Raises:
+        UserError: a log2 value of microarrays is too low, or a value of another platform is one of
+            :data:`CODES`.
+    """
+    is_log2_array = platform == REFERENCE_PLATFORM and scale == "log2"
+    low = _LOWEST_LOG2 if is_log2_array else max(CODES)
+    # All columns of the file are tested first, because that needs no copy.
+    everything, _ = rows
+    if scale == "any" or not everything.min(initial=np.inf) <= low:
+        return
+    values = rows.pick()
+    bad = values < low if is_log2_array else np.isin(values, CODES)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        why = "which no log2 level is" if is_log2_array else "a code for a missing value"
+        cell = f"{names.cell(row, column, values[row, column])}, {why}."
+        raise _wrong_cell(source, cell, platform, scale)
 
 
 def scale_label(platform: str, scale: ExpressionScale) -> str:

@@ -23,6 +23,7 @@ from genebench.reports.wording import (
     TO_BEST,
     could_have_cheated_notes,
     described,
+    filled_landmarks,
     in_rank_order,
     mean_text,
     rank_cells,
@@ -177,6 +178,7 @@ class ScoreTables:
 
     def notes(self) -> Iterator[str]:
         """Yield what every reader has to know: failures, doubts, tests that could not be made."""
+        yield from filled_landmarks(self.records)
         yield from stale_scores(self.records, self.metrics)
         yield from could_have_cheated_notes((v.label, v.records) for v in self.variants)
         # All metrics are of the same profiles, so that one warning is enough.

@@ -33,6 +33,15 @@ def sizes(record: Record) -> str:
     )
 
 
+def filled_landmarks(records: Iterable[Record]) -> Iterator[str]:
+    """Yield a note if landmarks of the dataset were not measured everywhere, but filled."""
+    if filled := max((record.genes.get("filled", 0) for record in records), default=0):
+        yield (
+            f"{counted(filled, 'landmark')} not measured on some platform, but filled with the "
+            "mean rank on the training arrays: these profiles are partly not measured"
+        )
+
+
 def stale_scores(records: Iterable[Record], metrics: Iterable[MetricSpec]) -> Iterator[str]:
     """Yield a note for each metric whose code has changed since some records were scored."""
     records = list(records)

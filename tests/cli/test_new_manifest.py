@@ -202,3 +202,35 @@ def test_aliases_of_a_file_of_hgnc(genebench, folder):
     assert "# licence: HGNC: CC0 1.0, https://www.genenames.org/about/license/" in lines
     assert f"500\t{genes[0][1]}" in lines
     assert genebench(*command, *maps).err.count("\n") == 1  # it is there already
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["arrays.tsv", "arrays.tsv"], "arrays.tsv: given more than once"),
+        (["arrays.tsv", "--name", "Bad Name"], "--name: dataset name 'Bad Name' is malformed"),
+    ],
+)
+def test_arguments_that_no_manifest_can_have(genebench, arguments, words):
+    maps = "--landmarks", "map_lm.txt", "--targets", "map_tg.txt"
+    outcome = genebench("data", "new-manifest", *arguments, *maps)
+    assert outcome.status == 2
+    assert words in outcome.err
+    assert not Path("manifest.toml").exists()
+
+
+def test_an_index_with_gaps_and_no_name(new):
+    table = read("lcl.tsv").reset_index(names="my ids")
+    table.index = [3 * number + 2 for number in range(len(table))]
+    table.to_csv("filtered.tsv", sep="\t")
+    _, manifest = new("arrays.tsv", "filtered.tsv")
+    assert manifest["platforms"]["gtex"]["ids"] == "ensembl"
+
+
+def test_coverage_that_is_not_known_yet(new):
+    table = read("lcl.tsv")
+    table.index = [str(100 + 7 * number) for number in range(len(table))]
+    table.to_csv("entrez.tsv", sep="\t", index_label="entrez")
+    shown, _ = new("arrays.tsv", "entrez.tsv")
+    assert "? of 12" in shown
+    assert "0 of 12" not in shown

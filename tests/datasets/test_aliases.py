@@ -144,3 +144,15 @@ def test_the_table_matches_entrez_ids_and_other_symbols(source, request, tmp_pat
 def test_other_files(write, text, words):
     with pytest.raises(UserError, match=words):
         build_aliases(write("genes.txt", text), GENES)
+
+
+def test_names_that_two_genes_of_the_maps_claim_are_left_out(hgnc, tmp_path):
+    # The record of RBKS is that of one gene by Ensembl id, and of another by previous symbol.
+    genes = pd.DataFrame(
+        {"symbol": ["OTHER", "RBSK"]}, index=["ENSG00000171174", "ENSG00000000999"]
+    )
+    table = build_aliases(hgnc, pd.concat([genes, GENES[:1]]))
+    assert "64080" in table.ambiguous
+    path = tmp_path / "a.tsv"
+    path.write_text(table.text())
+    assert set(read_aliases(path, pd.concat([genes, GENES[:1]]))) == {GENES.index[0]}

@@ -35,7 +35,7 @@ def test_facts_are_those_of_the_dataset(dataset, card):
     assert json.loads(json.dumps(facts)) == facts
     assert (facts["digest"], facts["landmarks"], facts["targets"]) == (dataset.digest, 12, 24)
     geo = facts["platforms"]["geo"]
-    assert (geo["profiles"], geo["source"]) == (40, "arrays.tsv")
+    assert (geo["profiles"], geo["sources"][0]["file"]) == (40, "arrays.tsv")
     assert geo["coverage"]["targets"] == {"found": 24, "in_map": 24}
     groups = dataset.profile_table("geo")["group"].value_counts()
     assert (geo["groups"]["number"], geo["groups"]["largest"]) == (len(groups), groups.iloc[0])
@@ -74,9 +74,9 @@ def test_known_files_have_their_licence(dataset, tmp_path):
     changed.info["platforms"]["gtex"] = info
     changed.info["platforms"]["1000g"]["licence"] = "CC0"
     platforms = make_card(changed).facts["platforms"]
-    assert "Cite Chen et al. 2016" in platforms["gtex"]["licence"]
-    assert platforms["1000g"]["licence"] == "CC0"
-    assert platforms["geo"]["licence"] == "not stated"
+    assert "Cite Chen et al. 2016" in platforms["gtex"]["sources"][0]["licence"]
+    assert platforms["1000g"]["sources"][0]["licence"] == "CC0"
+    assert platforms["geo"]["sources"][0]["licence"] == "not stated"
 
 
 def test_text_of_files_is_no_markup(card):
@@ -126,3 +126,47 @@ def test_croissant_is_valid_to_its_own_library(dataset, card, tmp_path):
     assert [row["geo_profiles/profile"].decode() for row in rows] == (
         dataset.profile_table("geo").index.tolist()
     )
+
+
+@pytest.fixture
+def changed(dataset):
+    return DataStore(dataset.root.parents[2]).open(dataset.name)
+
+
+def test_a_paired_dataset_has_two_files_and_its_own_recipe(changed):
+    changed.info["origin"]["recipe"] = "paired"
+    changed.info["platforms"]["gtex"] |= {
+        "source": "beads.tsv",
+        "source_of_targets": "GTEx_RNASeq_RPKM_n2921x55993.gctx",
+    }
+    card = make_card(changed)
+    text = card_text(card)
+    assert "by recipe paired" in text
+    assert "not normalised" in text
+    assert "| gtex landmarks | beads.tsv | not stated |" in text
+    assert "| gtex targets | GTEx_RNASeq_RPKM_n2921x55993.gctx | " in text
+    assert "Cite Chen et al. 2016" in text
+    based_on = croissant(changed, card, url="", creator="")["isBasedOn"]
+    assert {"beads.tsv", "GTEx_RNASeq_RPKM_n2921x55993.gctx"} <= set(based_on)
+
+
+def test_the_papers_of_a_manifest_are_cited(changed):
+    bibtex = "@article{a,\n title={T|x}}"
+    changed.info["origin"]["bibtex"] = bibtex
+    card = make_card(changed)
+    assert "\n    @article{a,\n    title={T|x}}\n" in card_text(card)
+    assert croissant(changed, card, url="", creator="")["citeAs"] == bibtex
+
+
+def test_profiles_without_a_group_are_no_group(changed, monkeypatch):
+    table = changed.profile_table("geo").copy()
+    n_groups = table["group"].nunique()
+    table.iloc[:5, table.columns.get_loc("group")] = ""
+    tables = {name: changed.profile_table(name) for name in changed.platforms} | {"geo": table}
+    monkeypatch.setattr(type(changed), "profile_table", lambda _, name: tables[name])
+    groups = make_card(changed).facts["platforms"]["geo"]["groups"]
+    assert (groups["number"], groups["profiles_without"]) == (
+        table.loc[table["group"] != "", "group"].nunique(),
+        5,
+    )
+    assert groups["number"] <= n_groups

@@ -115,3 +115,31 @@ def test_other_words_are_refused_beside_missing_ones(write):
     reader = open_reader(write("m.csv", "id,x,y\na,1,NA\nb,low,4\n"), keep_missing=True)
     with pytest.raises(UserError, match="row 'b', column 'x' holds 'low', not a finite number"):
         values(reader)
+
+
+@pytest.mark.parametrize("numbers", [["0", "1", "2"], ["7", "9", "12"]])
+def test_the_index_of_a_table_is_no_profile(table, numbers):
+    """pandas writes it first, also that of a filtered table."""
+    rows = [
+        f"{number},{row}" for number, row in zip(numbers, ["A,5,6", "B,7,8", "C,5,5"], strict=True)
+    ]
+    path = table("\n".join([",symbol,s1,s2", *rows, ""]))
+    for options in ({}, {"id_column": "symbol"}):
+        reader = open_reader(path, **options)
+        assert (reader.id_column, reader.gene_ids.tolist()) == ("symbol", ["A", "B", "C"])
+        assert reader.profiles.index.tolist() == ["s1", "s2"]
+
+
+def test_profiles_between_the_index_and_the_ids_stay(table):
+    path = table(",s1,symbol,s2\n0,5.5,A,6\n1,7,B,8\n2,5,C,5\n")
+    reader = open_reader(path)
+    assert reader.gene_ids.tolist() == ["A", "B", "C"]
+    assert reader.profiles.index.tolist() == ["s1", "s2"]
+    assert values(reader).tolist() == [[5.5, 7, 5], [6, 8, 5]]
+
+
+def test_leading_whole_numbers_that_all_differ_are_no_profile(table):
+    path = table("gid,symbol,s1,s2\n7157,A,5,6\n12,B,7,8\n99,C,5,5\n")
+    reader = open_reader(path, id_column="symbol")
+    assert reader.profiles.index.tolist() == ["s1", "s2"]
+    assert "gid" in reader.skipped

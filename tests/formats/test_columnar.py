@@ -13,7 +13,7 @@ from genebench.errors import UserError
 from genebench.formats.opening import open_reader
 
 pa = pytest.importorskip("pyarrow")
-from pyarrow import feather, parquet  # noqa: E402
+from pyarrow import feather, ipc, parquet  # noqa: E402
 
 VALUES = np.arange(15, dtype=np.float32).reshape(5, 3)
 GENES = ["NA", "001", "c", "d", "é"]
@@ -202,11 +202,56 @@ def test_a_profile_of_another_type_is_refused_with_column_and_type(save_arrow, k
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("kind", ["nothing", "bytes", "lists"])
-def test_no_column_is_lost_where_profiles_are_rows(save_arrow, kind):
+@pytest.mark.parametrize("kind", ["bytes", "lists"])
+def test_a_gene_of_another_type_is_kept_as_text_where_profiles_are_rows(save_arrow, kind):
     path = save_arrow({"id": GENES, "TP53": VALUES[:, 0], "MYC": LOST[kind][0]})
-    with pytest.raises(UserError, match="column 'MYC' "):
-        open_reader(path, "profiles")
+    reader = open_reader(path, "profiles")
+    assert reader.gene_ids.tolist() == ["TP53"]
+    assert reader.profiles["MYC"].tolist() == [str(x) for x in LOST[kind][0].to_pylist()]
+
+
+def test_an_empty_column_is_a_gene_without_values_where_profiles_are_rows(save_arrow):
+    path = save_arrow({"id": GENES, "TP53": VALUES[:, 0], "MYC": LOST["nothing"][0]})
+    reader = open_reader(path, "profiles")
+    assert reader.gene_ids.tolist() == ["TP53", "MYC"]
+    assert read(reader, [0])[:, 0].tolist() == VALUES[:, 0].tolist()
+    with pytest.raises(UserError, match="gene 'MYC' is nan"):
+        read(reader, [1])
+    kept = open_reader(path, "profiles", keep_missing=True)
+    assert np.isnan(read(kept, [1])).all()
+
+
+def test_names_of_genes_may_repeat_where_profiles_are_rows(save_named):
+    columns = [GENES, VALUES[:, 0], VALUES[:, 1], VALUES[:, 2]]
+    path = save_named(columns, ["id", "Y_RNA", "TP53", "Y_RNA"])
+    reader = open_reader(path, "profiles")
+    assert reader.gene_ids.tolist() == ["Y_RNA", "TP53", "Y_RNA"]
+    np.testing.assert_array_equal(read(reader, [2, 0, 1]), VALUES[:, [2, 0, 1]])
+
+
+def test_names_of_profiles_may_not_repeat(save_named):
+    path = save_named([GENES, VALUES[:, 0], VALUES[:, 1]], ["id", "p", "p"])
+    with pytest.raises(UserError, match="1 repeated profile id: p"):
+        open_reader(path)
+
+
+@pytest.fixture(params=["parquet", "feather"])
+def save_named(request, tmp_path):
+    """save_named(columns, names): a file of that format, whose names of columns may repeat."""
+
+    def save_named(columns, names):
+        path = tmp_path / f"m.{request.param}"
+        write = parquet.write_table if request.param == "parquet" else _write_ipc
+        write(pa.Table.from_arrays([pa.array(column) for column in columns], names), path)
+        return path
+
+    return save_named
+
+
+def _write_ipc(table, path):
+    # write_feather refuses names that repeat.
+    with ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
 
 
 @pytest.mark.parametrize("kind", ["text", "view of text", "categories", "truth", "dates"])
@@ -242,7 +287,7 @@ def test_ids_may_be_whole_numbers_or_views_of_text(save_arrow, name, type_):
 def test_ids_and_columns_to_skip_can_be_named(save):
     path = save(TABLE.assign(note="x", id=GENES))
     reader = open_reader(path, id_column="id", skip_columns=["note", "q.1"])
-    assert (reader.gene_ids.tolist(), reader.numbers) == (GENES, ["p", "r"])
+    assert (reader.gene_ids.tolist(), reader.profiles.index.tolist()) == (GENES, ["p", "r"])
     with pytest.raises(UserError, match=r"unknown column 'nte'. Did you mean note"):
         open_reader(path, skip_columns=["nte"])
 

@@ -390,3 +390,22 @@ def test_a_library_that_is_missing_is_named_with_its_extra(tmp_path, monkeypatch
         open_reader(tmp_path / "m.parquet")
     with pytest.raises(UserError, match=r"pip install 'genebench\[arrow\]'"):
         write_matrix(tmp_path / "n.feather", content())
+
+
+@pytest.mark.parametrize(
+    "name", ["x.h5ad.gz", "x.gctx.gz", "x.npz.xz", "x.tsv.zst", "x.tsv.zip", "x.tsv.gz.gz"]
+)
+def test_packings_that_no_writer_makes_are_refused(tmp_path, name):
+    with pytest.raises(UserError, match="cannot be written packed in this way"):
+        write_matrix(tmp_path / name, content())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ids", [["", "a", "b", "c"], ["a", "", "b", ""]])
+def test_blank_ids_of_genes_stay_in_lists(tmp_path, ids):
+    path = tmp_path / "m.npy"
+    write_matrix(path, content(genes=pd.DataFrame(index=ids)))
+    assert open_reader(path).gene_ids.tolist() == ids
+    with (tmp_path / "m.profiles.txt").open("a") as file:
+        file.write("\n\n")
+    assert len(open_reader(path).profiles) == len(PROFILES)

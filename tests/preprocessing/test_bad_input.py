@@ -199,6 +199,19 @@ CORPUS = {
     "a short code in arrays": case(
         change("geo.tsv", (f"\t{LOG2[3, 0]}\t", "\t-99\t")), "is -99, which log2 expression cannot",
     ),
+    "a short code in RNA-seq": case(
+        cell("-99"), "profile 'w', gene 'ENSG00000000003' is -99, a code for a missing value",
+    ),
+    "a code in one of four probes": case(
+        {
+            "lm.txt": gene_map(slice(3)).replace("100_at", "100_at,100b_at,100c_at,100d_at"),
+            "geo.tsv": table(
+                [*PROBES, "100b_at", "100c_at", "100d_at"], ARRAYS,
+                np.vstack([LOG2, LOG2[:2], np.full((1, 12), -99)]),
+            ),
+        },
+        "gene '100d_at' is -99, which no log2 level is",
+    ),
     "a row cut short": case({"gtex.tsv": GTEX[:-9]}, "'EGFR' has 4 cells, the header has 5"),
     "no value at all": case({"gtex.tsv": "id\tw\tx\ty\tz\n"}, "there is no gene in it"),
     "too few profiles": case(
@@ -496,7 +509,7 @@ def test_rows_that_no_map_names_are_counted(prepare_files, genebench, tmp_path):
     shown = genebench("data", "info", "bad").out
     assert "gtex: 5 rows left out whose id repeats and is in no map: Y_RNA, 7SK\n" in shown
     assert "gtex: 1 row left out without an id\n" in shown
-    assert not [line for line in shown.splitlines() if "left out" in line and "geo: " in line]
+    assert not any("left out" in line for line in shown.splitlines() if line.startswith("geo: "))
     shown = genebench("data", "prepare", "--force", tmp_path / "given" / "bad.toml").out
     assert "gtex: 5 rows left out" in shown
 

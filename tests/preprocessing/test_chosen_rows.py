@@ -274,3 +274,14 @@ def test_names_of_statistics_and_names_without_digits():
     assert unlike_others(pd.Index(["liver", "lung", "brain", "Mean"])) == ["Mean"]
     assert unlike_others(pd.Index(["liver", "lung", "brain"])) == []
     assert unlike_others(pd.Index(["a1", "b2", "c3"])) == []
+
+
+def test_a_code_in_one_of_several_rows_of_a_gene_is_refused():
+    values, platform = with_repeats("mean")
+    values[5, 2] = -99
+    platform = replace(platform, reader=Array(REPEATED, values))
+    chosen, _ = choose_rows(compendium(platform))
+    with pytest.raises(UserError, match="profile 'p5', gene 'SYM0' is -99, a code for a missing"):
+        whole(chosen.platforms["geo"].reader)
+    taken, _ = choose_rows(compendium(replace(platform, level="any")))
+    assert whole(taken.platforms["geo"].reader).min() < -40

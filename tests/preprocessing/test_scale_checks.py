@@ -18,6 +18,7 @@ from genebench.preprocessing.compendium import Compendium, Platform
 from genebench.preprocessing.recipe import prepare
 from genebench.preprocessing.scale_checks import (
     Names,
+    check_probes,
     check_scale,
     find_scale_fault,
     scale_label,
@@ -205,6 +206,31 @@ def test_many_negative_values_alone_are_no_fault(prepared_with, platform):
     values = np.log2(np.maximum((2 ** log2(4, 1500) - 1) / 60, 0.01))
     assert ((values < 0).mean(axis=1) > 0.2).sum() > 1000, "many suspects"
     prepared_with(platform, "log2", values)
+
+
+CODED = [("geo", "log2", -99.0), ("geo", "log2", -31.0), ("gtex", "log2", -99.0)]
+CODED += [("gtex", "linear", code) for code in (-99.0, -999.0, -9999.0)]
+
+
+@pytest.mark.parametrize(("platform", "scale", "value"), CODED)
+def test_a_code_in_one_of_several_probes_is_refused(platform, scale, value):
+    values = np.full((3, 5), 7.0)
+    values[1, 3] = value
+    names = Names(pd.Index(["p0", "p1", "p2"]), pd.Index(["a_at", "b_at"]))
+    rows = Rows(values, np.array([2, 3]))
+    stated = {"names": names, "source": "m.tsv", "platform": platform}
+    with pytest.raises(UserError, match=rf"profile 'p1', gene 'b_at' is {value:g}, .*\"any\""):
+        check_probes(rows, scale=scale, **stated)
+    check_probes(rows, scale="any", **stated)
+    # Values of probes that no gene has may be codes.
+    check_probes(Rows(values, np.array([0, 2])), scale=scale, **stated)
+
+
+def test_low_levels_that_are_no_codes_are_taken():
+    names = Names(pd.Index(["p"]), pd.Index(["a", "b"]))
+    stated = {"names": names, "source": "m", "scale": "log2"}
+    check_probes(Rows.of(np.array([[-29.0, 5]])), platform="geo", **stated)
+    check_probes(Rows.of(np.array([[-99.5, -1e3]])), platform="gtex", **stated)
 
 
 IMPOSSIBLE = [

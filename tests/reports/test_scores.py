@@ -427,3 +427,9 @@ def test_a_twin_is_no_copy_where_two_assays_measure_it(lsr):
     assert "twin (a landmark too, hence copied on RNA-seq)" in details(lsr)
     paired = with_identity(lsr, protocol="l1000", test="l1000/test/by-l1000/training-statistics")
     assert "twin (a landmark too, measured again by the other assay)" in details(paired)
+
+
+def test_filled_landmarks_are_always_noted(lsr):
+    filled = lsr.model_copy(update={"genes": {**lsr.genes, "filled": 2}})
+    assert "2 landmarks not measured on some platform" in sections(filled)[0].notes[0]
+    assert not any("not measured on some" in note for note in sections(lsr)[0].notes)
