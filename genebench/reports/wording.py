@@ -135,12 +135,16 @@ def rank_cells(row: Standing | None) -> tuple[str, str]:
 
 
 def difference_text(row: Standing) -> str:
-    """Return the difference to the leader with half its interval, or ``best``."""
+    """Return the difference to the leader with half its interval, or ``best``.
+
+    Half an interval that rounds to 0 is given as a bound.
+    """
     if row.difference is None:
         return "best"
     if row.difference_high is None:
-        return f"{row.difference:+.4f}"
-    return f"{row.difference:+.4f} ± {row.difference_high - row.difference:.4f}"
+        return f"{row.difference:+z.4f}"
+    half = f"{row.difference_high - row.difference:.4f}"
+    return f"{row.difference:+z.4f} ± {'<0.0001' if half == '0.0000' else half}"
 
 
 def verdict(table: Sequence[Standing], metric: MetricSpec) -> Iterator[str]:

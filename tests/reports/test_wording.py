@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from genebench.reports.wording import could_have_cheated_notes, seal_levels
+from genebench.analysis.rank import Standing
+from genebench.analysis.variants import Variant
+from genebench.reports.wording import could_have_cheated_notes, difference_text, seal_levels
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,20 @@ def test_the_note_names_rows_whose_code_is_of_others_and_whose_seal_is_not_landl
     assert first.index("landlock (") < first.index("view (") < first.index("no (")
     assert second.startswith("COULD HAVE CHEATED: b, c. ")
     assert [*seal_levels(rows[:1]), *could_have_cheated_notes(rows[:1])] == []
+
+
+@pytest.mark.parametrize(
+    ("difference", "half", "text"),
+    [
+        (-0.0, 0.0, "+0.0000 ± <0.0001"),
+        (-0.00001, 0.00002, "+0.0000 ± <0.0001"),
+        (0.0123, 0.0045, "+0.0123 ± 0.0045"),
+        (-0.00001, None, "+0.0000"),
+    ],
+)
+def test_no_difference_is_minus_zero_and_no_interval_has_no_width(difference, half, text):
+    row = Standing(
+        variant=Variant("a", (), False), mean=0.3, difference=difference,
+        difference_high=None if half is None else difference + half,
+    )  # fmt: skip
+    assert difference_text(row) == text
