@@ -231,7 +231,7 @@ class PairedBootstrap:
         return Family(adjusted, critical)
 
     def limits(self, a: int, b: int, critical: float) -> tuple[float, float]:
-        """Return the differences at which T is ``critical``: limits that hold for all pairs at once.
+        """Return the differences at which T is ``critical``. They hold for all pairs at once.
 
         A difference whose interval is beyond 0 is rejected by :meth:`step_down`. The reverse need
         not hold, because its later steps are less strict. Seeds can only widen the interval
