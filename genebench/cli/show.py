@@ -59,6 +59,8 @@ def show(
                 "stochastic": spec.stochastic,
                 "control": spec.control,
                 "members": spec.members,
+                "not_applicable": dict(spec.not_applicable),
+                "bibtex": spec.bibtex,
                 "params": [_as_json(param) for param in spec.params],
             }
         )
@@ -70,8 +72,12 @@ def show(
     )
     if spec.members:
         output.line(f"Made of other methods, which --set {name}.{spec.members} lists.")
+    for protocol, reason in spec.not_applicable.items():
+        output.prose(printable(f"Not applicable under {protocol}: {reason}"))
     if spec.reference:
         output.prose(printable(spec.reference))
+    if spec.bibtex:
+        output.line(f"genebench cite {spec.name} prints its BibTeX.")
     if spec.params:
         output.line()
         _print_params(
