@@ -166,10 +166,6 @@ class Registry:
         self.reports: SpecRegistry[ReportSpec] = self._registry_of("report")
         self.reporters: SpecRegistry[ReporterSpec] = self._registry_of("reporter")
 
-    def unknown_protocols(self, method: MethodSpec) -> list[str]:
-        """Return the protocols that a method is not applicable under, and that nobody offers."""
-        return [name for name in method.not_applicable if not self.protocols.plugin_of(name)]
-
     def _registry_of(self, kind: str) -> SpecRegistry[Spec]:
         pairs = list(self.plugins.specs(f"{kind}s"))
         return SpecRegistry(

@@ -83,11 +83,9 @@ def _of_method(name: str, store: ResultsStore, *, model: bool) -> Record:
         # Records without scores have settings, too.
         meant = tested
     if not meant:
-        have = "has kept its model" if model else "is done"
         raise UserError(
-            f"{name}: {counted(len(tested), 'result')} in {store.root}, none of which {have}. Run "
-            f"genebench run --methods {method} --protocol {protocol}"
-            f"{' --keep-models' if model else ' --retry-failed'}."
+            f"{name}: {counted(len(tested), 'result')} in {store.root}, none of which has kept its "
+            f"model. Run genebench run --methods {method} --protocol {protocol} --keep-models."
         )
     if len({record.identity.without_seed() for record in meant}) > 1:
         choices = some(
