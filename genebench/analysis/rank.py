@@ -217,7 +217,8 @@ def description_of_test(table: Sequence[Standing]) -> str:
     return (
         "rank = 1 + methods that are significantly better, but never before a better mean. "
         "'=' marks a tie, and a range the ranks that are possible. Test: paired wild bootstrap "
-        f"over {profiles}, 5 % for all {pairs:,} pairs together (largest T, step-down)."
+        f"over {profiles}, 5 % for all {pairs:,} pairs together (largest T, step-down). "
+        "genebench compare tests one pair by itself, so its interval and p differ."
         f"{' All are tied: the data cannot tell.' if all_tied else ''}"
     )
 

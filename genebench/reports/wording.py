@@ -155,23 +155,24 @@ def verdict(table: Sequence[Standing], metric: MetricSpec) -> Iterator[str]:
             yield f"{metric.title}: {description_of_test(table)}."
         return
     best, others = ranked[0], ranked[1:]
-    name, score = best.variant.label, f"{metric.title} {best.mean:.4f}"
+    name, score = best.variant.label, f"by {metric.title} ({best.mean:.4f})"
     tied = [row for row in others if row.p is not None and row.p > SIGNIFICANCE_LEVEL]
     if not others:
-        yield f"{name} is the only method ({score})."
+        yield f"{name} is the only method, {score.removeprefix('by ')}."
     elif not tied:
         yield (
-            f"{name} is best ({score}), and not by chance: {others[0].variant.label} is "
-            f"{abs(others[0].difference or 0):.4f} worse (p = {others[0].p:.2g})."
+            f"{name} is best {score}. {others[0].variant.label} is significantly worse, by "
+            f"{abs(others[0].difference or 0):.4f} (p = {others[0].p:.2g})."
         )
     else:
         worse = [row for row in others if row not in tied]
         yield (
-            f"{name} has the best mean ({score}), but that may be chance: the data cannot tell it "
-            f"from {_named(tied)}."
+            f"{name} is best {score}, but not significantly: the data cannot tell it from "
+            f"{_named(tied)}."
         )
         if worse:
-            yield f"Worse, and not by chance: {_named(worse)}."
+            largest = max(row.p for row in worse if row.p is not None)
+            yield f"Significantly worse (p ≤ {largest:.2g}): {_named(worse)}."
     yield _cost(best, tied)
 
 

@@ -124,6 +124,20 @@ def test_a_method_that_is_not_applicable_did_not_complete(made_up, tmp_path, gen
     assert action["error"] == "not applicable: needs arrays"
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [(("--format", "csv"), "--format"), (("--wide", "--table", "genes"), "--table, --wide")],
+)
+def test_options_of_tables_contradict_a_crate(made, genebench, tmp_path, options, named):
+    refused = genebench(
+        "results", "export", "--ro-crate", "--licence", "MIT", "--out", tmp_path / "crate",
+        "--results", made, *options,
+    )  # fmt: skip
+    assert refused.status == 2
+    assert f"{named} is for tables" in refused.err
+    assert not (tmp_path / "crate").exists()
+
+
 def test_a_zip_file_holds_the_same(made, genebench, tmp_path):
     out = tmp_path / "crate.zip"
     arguments = "--licence", "MIT", "--out", out, "--results", made
