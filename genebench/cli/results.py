@@ -212,7 +212,7 @@ def export(  # noqa: PLR0917  the command line names them
         }  # fmt: skip
         if given := [option for option, is_given in table_options.items() if is_given]:
             raise UserError(
-                f"--ro-crate writes all files of the results, and {', '.join(given)} is for tables. "
+                f"--ro-crate writes all files, and {', '.join(given)} is for tables. "
                 "Leave one of them out."
             )
         if not licence:

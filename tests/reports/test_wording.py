@@ -73,5 +73,5 @@ def test_a_verdict_names_its_metric_and_its_p_value_and_excludes_no_chance(made_
     clear, _ = verdict([row("a", 0.3), row("b", 0.4, 0.002)], mae)
     assert clear == "a is best by MAE (0.3000). b is significantly worse, by 0.1000 (p = 0.002)."
     tied, worse, _ = verdict([row("a", 0.3), row("b", 0.4, 0.2), row("c", 0.5, 0.004)], mae)
-    assert tied.startswith("a is best by MAE (0.3000), but not significantly: the data cannot")
+    assert tied.startswith("a has the best MAE (0.3000), but not significantly: the data cannot")
     assert worse == "Significantly worse (p ≤ 0.004): c."
