@@ -167,8 +167,8 @@ def verdict(table: Sequence[Standing], metric: MetricSpec) -> Iterator[str]:
     else:
         worse = [row for row in others if row not in tied]
         yield (
-            f"{name} has the best {metric.title} ({best.mean:.4f}), but not significantly: the data "
-            f"cannot tell it from {_named(tied)}."
+            f"{name} has the best {metric.title} ({best.mean:.4f}), but not significantly: the "
+            f"data cannot tell it from {_named(tied)}."
         )
         if worse:
             largest = max(row.p for row in worse if row.p is not None)
