@@ -155,14 +155,14 @@ def verdict(table: Sequence[Standing], metric: MetricSpec) -> Iterator[str]:
             yield f"{metric.title}: {description_of_test(table)}."
         return
     best, others = ranked[0], ranked[1:]
-    name, score = best.variant.label, f"by {metric.title} ({best.mean:.4f})"
+    name = best.variant.label
     tied = [row for row in others if row.p is not None and row.p > SIGNIFICANCE_LEVEL]
     if not others:
-        yield f"{name} is the only method, {score.removeprefix('by ')}."
+        yield f"{name} is the only method ({metric.title} {best.mean:.4f})."
     elif not tied:
         yield (
-            f"{name} is best {score}. {others[0].variant.label} is significantly worse, by "
-            f"{abs(others[0].difference or 0):.4f} (p = {others[0].p:.2g})."
+            f"{name} is best by {metric.title} ({best.mean:.4f}). {others[0].variant.label} is "
+            f"significantly worse, by {abs(others[0].difference or 0):.4f} (p = {others[0].p:.2g})."
         )
     else:
         worse = [row for row in others if row not in tied]
