@@ -675,7 +675,7 @@ def device_choice(name: str) -> DeviceChoice:
     for choice in get_args(DeviceChoice):
         if choice == name:
             return choice
-    raise unknown("device", name, get_args(DeviceChoice))
+    raise unknown("device", name, [*get_args(DeviceChoice), "gpu"])
 
 
 def configure(

@@ -16,7 +16,7 @@ _LONGEST_WORD = 32
 """Characters of a word that a column must hold. Longer ones, such as paths, are broken."""
 
 
-_NO_NUMBER = {"", "–", "-", "?", "failed", "best", "nan", "inf"}
+_NO_NUMBER = {"", "–", "-", "?", "failed", "n/a", "best", "nan", "inf"}
 """Cells that stand for a number."""
 
 

@@ -90,8 +90,8 @@ class Family(NamedTuple):
 
     Attributes:
         p: p-value of each difference, adjusted for all of them.
-        critical: the value that T exceeds in 5 % of the draws, for some difference that was not
-            rejected. It is infinite if there are too few groups to reject any.
+        critical: the value that T exceeds in 5 % of the draws, for some difference of the family.
+            It is infinite if there are too few groups to reject any.
     """
 
     p: Vector
@@ -208,7 +208,7 @@ class PairedBootstrap:
         observed, squares = np.concatenate([np.empty((2, 0)), *parts], axis=1)
         order, draws = np.argsort(observed, kind="stable"), self._flipped.shape[1]
         allowed = int(SIGNIFICANCE_LEVEL * draws)
-        adjusted, critical, largest = np.empty(len(a)), np.inf, np.zeros(draws)
+        adjusted, largest = np.empty(len(a)), np.zeros(draws)
         for block in blocks:
             pairs = order[block]
             totals = self._flipped[a[pairs]] - self._flipped[b[pairs]]
@@ -219,20 +219,23 @@ class PairedBootstrap:
             np.maximum.accumulate(flipped, axis=0, out=flipped)
             largest = flipped[-1]
             reached = flipped >= np.square(observed[pairs, np.newaxis]) * _TIE
-            counts = reached.sum(axis=1)
-            adjusted[pairs] = counts / draws
-            kept = np.flatnonzero(counts > allowed)
-            if allowed and (len(kept) or block.start == 0):
-                row = flipped[kept[-1] if len(kept) else 0]
-                critical = float(-np.partition(-row, allowed)[allowed]) ** 0.5
+            adjusted[pairs] = reached.sum(axis=1) / draws
+        # The largest T of all differences, and not of those that remain tied: methods that predict
+        # alike would leave an interval of no width to every other method. A T that equals one of
+        # the draws counts as reached, so the interval must not end beyond it by rounding.
+        critical = np.inf
+        if allowed:
+            critical = float(-np.partition(-largest, allowed)[allowed]) ** 0.5 / _TIE
         # No difference is rejected before one with a larger T.
         adjusted[order] = np.maximum.accumulate(adjusted[order][::-1])[::-1]
         return Family(adjusted, critical)
 
     def limits(self, a: int, b: int, critical: float) -> tuple[float, float]:
-        """Return the differences at which T is ``critical``: an interval that agrees with the test.
+        """Return the differences at which T is ``critical``. They hold for all pairs at once.
 
-        Seeds can only widen the interval ``d ± critical ‖S − d n‖ / n``.
+        A difference whose interval is beyond 0 is rejected by :meth:`step_down`. The reverse need
+        not hold, because its later steps are less strict. Seeds can only widen the interval
+        ``d ± critical ‖S − d n‖ / n``.
         """
         pair = np.array([a]), np.array([b])
         sums = self._sums[pair[0]] - self._sums[pair[1]]

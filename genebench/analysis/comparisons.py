@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +17,11 @@ from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL, seed_interval
 from genebench.analysis.compare import Comparison
 from genebench.analysis.compare import compare as compare_variants
 from genebench.analysis.grouping import in_order
-from genebench.analysis.lookup import check_name, find
+from genebench.analysis.lookup import check_name, find, records_of
 from genebench.analysis.rank import holm, scores_of
 from genebench.analysis.variants import Variant, variants_of
 from genebench.analysis.vectors import Readable, VectorsOf, symbols_of
-from genebench.errors import UserError, unknown
+from genebench.errors import UserError, some, unknown
 from genebench.plugins.registry import registry
 from genebench.results import DEFAULT_RESULTS
 from genebench.results.filters import RecordFilter
@@ -169,6 +169,8 @@ def compare(
     for name in (a, b):
         check_name(name, records)
     if not pairs:
+        for name in (a, b):
+            _check_applicable(name, records)
         raise UserError(
             f"{a} and {b} were never both run on the same data under the same protocol. "
             f"Run them with genebench run --methods {a},{b}."
@@ -180,6 +182,21 @@ def compare(
             f"them again with --metrics {metric}."
         )
     return Comparisons(compared)
+
+
+def _check_applicable(name: str, records: Sequence[Record]) -> None:
+    """Refuse a method that is not applicable under any protocol, with its reason.
+
+    Raises:
+        UserError: all records of the name are not applicable.
+    """
+    meant = records_of(name, records)
+    if meant and all(record.reason for record in meant):
+        protocols = some(dict.fromkeys(record.identity.protocol for record in meant))
+        raise UserError(
+            f"{name} is not applicable under {protocols}: {meant[0].reason.rstrip('.')}. Compare "
+            "other methods."
+        )
 
 
 def _readable(variant: Variant | None, vectors_of: VectorsOf) -> Variant | None:

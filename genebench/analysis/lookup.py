@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from genebench.analysis.variants import Variant
 from genebench.errors import UserError, some, unknown
@@ -48,6 +48,11 @@ def check_name(name: str, records: Sequence[Record]) -> None:
         raise UserError(
             f"No result of {method} has {settings}. Its parameters are {some(parameters, 12)}."
         )
+
+
+def records_of(name: str, records: Iterable[Record]) -> list[Record]:
+    """Return the records that a name means, with or without scores."""
+    return [record for record in records if _is_meant(name, Variant("", (record,)))]
 
 
 def _is_meant(name: str, variant: Variant) -> bool:

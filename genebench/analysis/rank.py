@@ -49,7 +49,8 @@ class Standing:
         difference: its score − that of the leader, the method with the best mean. None for the
             leader itself, and for untested methods.
         difference_low, difference_high: interval of the difference, with a confidence of 95 % or
-            more. It contains 0 if and only if the method is tied with the leader. None if there are
+            more for all methods of the table at once. A method whose interval is beyond 0 is not
+            tied with the leader. One whose interval contains 0 may be, see ``p``. None if there are
             too few groups.
         p: p-value of the difference, adjusted for all pairs of the table.
         beats_mean: True if it is significantly better than the control ``train-mean``. None if
@@ -216,7 +217,8 @@ def description_of_test(table: Sequence[Standing]) -> str:
     return (
         "rank = 1 + methods that are significantly better, but never before a better mean. "
         "'=' marks a tie, and a range the ranks that are possible. Test: paired wild bootstrap "
-        f"over {profiles}, 5 % for all {pairs:,} pairs together (largest T, step-down)."
+        f"over {profiles}, 5 % for all {pairs:,} pairs together (largest T, step-down). "
+        "genebench compare tests one pair by itself, so its interval and p differ."
         f"{' All are tied: the data cannot tell.' if all_tied else ''}"
     )
 

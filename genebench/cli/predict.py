@@ -63,7 +63,9 @@ def predict(  # noqa: PLR0917  the command line names them
     ] = False,
     missing: Annotated[
         Literal["error", "mean"],
-        typer.Option(help="Landmarks that MATRIX lacks: stop, or take their training means."),
+        typer.Option(
+            help="Landmarks that MATRIX lacks: stop, or take their training means, of half at most."
+        ),
     ] = "error",
     device: DeviceOption = "auto",
     results: ResultsOption = DEFAULT_RESULTS,
@@ -90,13 +92,16 @@ def predict(  # noqa: PLR0917  the command line names them
         if not quiet:
             output.message(f"note: {text}")
 
+    def warn(text: str) -> None:
+        output.message(f"warning: {text}")
+
     for note in () if quiet else saved.notes:
         output.message(f"note: {note}")
     with bar(quiet=quiet) as progress:
         *others, written = write(
             saved, open_reader(matrix, orientation).with_ids(ids), file,
             ids=ids, aliases=aliases, values=values, normalise=normalise, missing=missing,
-            remark=remark, progress=progress,
+            remark=remark, warn=warn, progress=progress,
         )  # fmt: skip
     for path in () if quiet else (written, *others):
         output.line(f"wrote {path}")

@@ -170,9 +170,10 @@ class JobProgress:
             if failures:
                 outcome = f"failed: {failures[0].kind}: {failures[0].message}"
             elif reasons := [record.reason for record in records if record.reason]:
-                outcome = f"not applicable: {reasons[0]}"
-            line = f"{self._display.ended} {job.label}: {outcome} in {seconds:.1f} s"
-            output.message(printable(line))
+                outcome = f"not applicable ({reasons[0]})"
+            # Nothing was run for a method that is not applicable, so it has no time.
+            time_spent = "" if outcome.startswith("not") else f" in {seconds:.1f} s"
+            output.message(printable(f"{self._display.ended} {job.label}: {outcome}{time_spent}"))
 
     def _start(self, job: Job) -> None:
         # A job that a scheduler runs once more starts again.

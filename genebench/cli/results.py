@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -33,8 +34,12 @@ if TYPE_CHECKING:
     from genebench.results.store import ResultsStore
 
 _FORMATS = ("csv", "json", "parquet")
-_CELL = 40
-"""Letters of a setting that a table shows."""
+_CELL, _LEAST_CELL = 40, 12
+"""Letters of a setting that a table shows, in a wide terminal and in a narrow one."""
+_GAPS = 12
+"""Letters between the columns of settings, with the number of pairs."""
+_DIGEST = re.compile(r"[0-9a-f]{32,64}")
+"""A commit of git, or another digest."""
 
 
 def register(app: typer.Typer) -> None:
@@ -201,6 +206,15 @@ def export(  # noqa: PLR0917  the command line names them
         from genebench.results.crate import write_crate
         from genebench.results.store import ResultsStore
 
+        table_options = {
+            "--format": format_ is not None, "--table": table != "scores",
+            "--metric": metric != "mae", "--wide": wide,
+        }  # fmt: skip
+        if given := [option for option, is_given in table_options.items() if is_given]:
+            raise UserError(
+                f"--ro-crate writes all files, and {', '.join(given)} is for tables. "
+                "Leave one of them out."
+            )
         if not licence:
             raise UserError("--ro-crate: a crate names its licence. Add --licence CC-BY-4.0.")
         store = ResultsStore(results)
@@ -330,15 +344,22 @@ def _print_settings(settings: list[list[tuple[str, str, str]]], *, many: bool) -
     if not counts:
         _echo("no setting differs")
         return
-    cut = {
-        row: tuple(text if len(text) <= _CELL else f"{text[: _CELL - 1]}…" for text in row)
-        for row in counts
-    }
+    # Both values stand side by side: what is left of the line is shared between them.
+    longest = max(len(row[0]) for row in counts)
+    room = min(_CELL, max(_LEAST_CELL, (output.width() - longest - _GAPS) // 2))
+    cut = {row: (row[0], *(_shortened(text, room) for text in row[1:])) for row in counts}
     if many:
         rows = [(name, a, b, str(counts[row])) for row, (name, a, b) in cut.items()]
         output.table(("setting", "a", "b", "pairs"), rows)
     else:
         output.table(("setting", "a", "b"), list(cut.values()))
+
+
+def _shortened(text: str, room: int) -> str:
+    """Return a value with few letters: the first ten digits of a commit or a digest."""
+    if _DIGEST.fullmatch(text):
+        return text[:10]
+    return text if len(text) <= room else f"{text[: room - 1]}…"
 
 
 def _print_differences(

@@ -10,7 +10,7 @@ import typer
 from genebench._util.text import printable, short
 from genebench.cli import output
 from genebench.cli.options import JsonOption, PluginOption
-from genebench.errors import unknown
+from genebench.errors import UserError, unknown
 from genebench.plugins.plugin import Plugin
 from genebench.plugins.registry import registry
 from genebench.specs import PRESETS, Param
@@ -42,7 +42,7 @@ def show(
     methods = registry().methods
     if name not in methods.specs:
         if not _show_other(name, json=json):
-            raise unknown("name", name, _names(), methods.texts)
+            raise _unknown(name)
         return
     spec, origin = methods.get(name), methods.plugins[name]
     if json:
@@ -59,6 +59,8 @@ def show(
                 "stochastic": spec.stochastic,
                 "control": spec.control,
                 "members": spec.members,
+                "not_applicable": dict(spec.not_applicable),
+                "bibtex": spec.bibtex,
                 "params": [_as_json(param) for param in spec.params],
             }
         )
@@ -70,8 +72,12 @@ def show(
     )
     if spec.members:
         output.line(f"Made of other methods, which --set {name}.{spec.members} lists.")
+    for protocol, reason in spec.not_applicable.items():
+        output.prose(printable(f"Not applicable under {protocol}: {reason}"))
     if spec.reference:
         output.prose(printable(spec.reference))
+    if spec.bibtex:
+        output.line(f"genebench cite {spec.name} prints its BibTeX.")
     if spec.params:
         output.line()
         _print_params(
@@ -85,6 +91,17 @@ def show(
             ],
             [param.help for param in spec.params],
         )  # fmt: skip
+
+
+def _unknown(name: str) -> UserError:
+    """Return the error for a name of nothing, which may be a dataset that is not prepared."""
+    error = unknown("name", name, _names(), registry().methods.texts)
+    if "Did you mean" in str(error):
+        return error
+    return UserError(
+        f"{str(error).rstrip('.')}. If it is a dataset, prepare it first, from its manifest: "
+        f"genebench data prepare {name}.toml (see docs/guides/data.md)."
+    )
 
 
 def _show_other(name: str, *, json: bool) -> bool:

@@ -29,6 +29,9 @@ log = logging.getLogger("genebench")
 Missing = Literal["error", "mean"]
 """Treatment of landmarks that a file lacks."""
 
+LEAST_COVERAGE = 0.5
+"""Least share of the landmarks that a file must have. With fewer, training means would decide."""
+
 
 def predict(
     saved: SavedModel,
@@ -40,7 +43,8 @@ def predict(
     values: ValueKind = "expression",
     normalise: bool = False,
     missing: Missing = "error",
-    remark: Callable[[str], None] = log.warning,
+    remark: Callable[[str], None] = log.info,
+    warn: Callable[[str], None] = log.warning,
     progress: Progress = silent,
 ) -> list[Path]:
     """Write the targets of every profile of a matrix, in the units that its landmarks have.
@@ -59,17 +63,19 @@ def predict(
             platform, as the protocols do.
         normalise: give each profile the quantiles of the training profiles first, by rank. All
             genes of the model count if the matrix has them all, else its landmarks.
-        missing: ``mean`` to take the training mean for landmarks that the matrix lacks, or
-            ``error``.
-        remark: called with a sentence for each remark: coverage, and a level of expression that is
-            not that of the training profiles.
+        missing: ``mean`` to take the training mean for landmarks that the matrix lacks, at most
+            half of them, or ``error``.
+        remark: called with a sentence on the landmarks that were found.
+        warn: called with a sentence for each warning: landmarks that are missing, and a level of
+            expression that is not that of the training profiles.
         progress: called after each block.
 
     Returns:
         The files written, the matrix last.
 
     Raises:
-        UserError: a landmark is missing, a value cannot be read or is not on the named scale, the
+        UserError: a landmark is missing, or more than half of them. A profile to normalise has one
+            value in all genes, a value cannot be read or is not on the named scale, the
             model predicts a wrong shape or values that are not finite, or the file cannot be
             written.
     """
@@ -90,13 +96,7 @@ def predict(
     landmarks, others = saved.landmark_genes, _other_ids(saved, ids, aliases)
     matched = match(landmarks, reader.gene_ids, ids, source=reader.source, aliases=others)
     found = matched.found
-    if not found.any() or (missing == "error" and not found.all()):
-        absent = landmarks.index[~found]
-        raise UserError(
-            f"{reader.source}: {len(absent)} of the {len(landmarks)} landmarks of the model are "
-            f"missing as {ids} ids: {some(absent)}. Add them, name the kind of ids by --ids, or "
-            "take their training means by --missing mean."
-        )
+    _check_found(landmarks.index, found, missing, ids, reader.source)
     targets = match(saved.target_genes, reader.gene_ids, ids, source=reader.source, aliases=others)
     has_all = bool(normalise and found.all() and targets.found.all())
     rows = ProbeMeans(matched + targets if has_all else matched.take(found))
@@ -109,6 +109,7 @@ def predict(
             profiles = reader.profiles.index[done:]
             if normalise and saved.quantiles:
                 _check_cells(means, Names(profiles, _ids(saved, found, has_all)), reader, "any")
+                _check_ranks(means, profiles, reader.source)
                 means = saved.quantiles.normalise(means, all_genes=has_all)[:, : found.sum()]
             elif is_expression:
                 _check_cells(means, Names(profiles, landmarks.index[found]), reader, "log2")
@@ -116,7 +117,7 @@ def predict(
                 if not done:
                     _check_scale(means, reader.source)
                     if saved.quantiles and (text := saved.quantiles.remark(means)):
-                        remark(f"{reader.source}: {text}")
+                        warn(f"{reader.source}: {text}")
             given = np.empty((len(means), len(landmarks)))
             given[:, found] = means
             given[:, ~found] = means_of_genes[~found] if is_expression else 0.0
@@ -126,8 +127,28 @@ def predict(
 
     genes = saved.target_genes[["symbol"]]
     written = write_matrix(path, Content(genes=genes, profiles=reader.profiles, blocks=blocks))
-    remark(_coverage(saved, reader, found, normalise=normalise, has_all=has_all))
+    tell = remark if found.all() else warn
+    tell(_coverage(saved, reader, found, normalise=normalise, has_all=has_all))
     return written
+
+
+def _check_found(
+    landmarks: pd.Index, found: NDArray[np.bool_], missing: Missing, ids: IdKind, source: str
+) -> None:
+    """Refuse a matrix that lacks landmarks, or too many of them for training means."""
+    if not found.any() or (missing == "error" and not found.all()):
+        absent = landmarks[~found]
+        raise UserError(
+            f"{source}: {len(absent)} of the {len(landmarks)} landmarks of the model are "
+            f"missing as {ids} ids: {some(absent)}. Add them, name the kind of ids by --ids, or "
+            "take their training means by --missing mean."
+        )
+    if found.mean() < LEAST_COVERAGE:
+        raise UserError(
+            f"{source}: has {found.sum()} of the {len(landmarks)} landmarks of the model as "
+            f"{ids} ids, and --missing mean needs {LEAST_COVERAGE:.0%} of them. Add landmarks, or "
+            "name the kind of ids by --ids."
+        )
 
 
 def _coverage(
@@ -175,6 +196,16 @@ def _check_scale(expression: NDArray[np.float64], source: str) -> None:
         raise UserError(
             f"{source}: {fault.problem} Give normalised log2 expression, or use --values "
             "standardised."
+        )
+
+
+def _check_ranks(expression: NDArray[np.float64], profiles: pd.Index, source: str) -> None:
+    """Refuse profiles without ranks: a profile of one value has no order of genes."""
+    constant = profiles[: len(expression)][np.ptp(expression, axis=1) == 0]
+    if len(constant):
+        raise UserError(
+            f"{source}: {counted(len(constant), 'profile')} with one value in all genes cannot be "
+            f"normalised: {some(constant)}. Leave them out."
         )
 
 

@@ -129,6 +129,10 @@ class ComparisonReport(Report):
             "test: two-sided paired wild bootstrap over test profiles, whole groups where they are "
             f"known. Holm adjusts p for the comparisons shown ({number}), but not the interval"
         )
+        yield (
+            "ranks test all pairs of a table together, by another statistic: their intervals and "
+            "p of this pair differ"
+        )
         yield from seal_levels(_by_label(pairs))
         for pair in pairs:
             yield from _details(pair, self.registry)

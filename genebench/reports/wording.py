@@ -144,12 +144,16 @@ def rank_cells(row: Standing | None) -> tuple[str, str]:
 
 
 def difference_text(row: Standing) -> str:
-    """Return the difference to the leader with half its interval, or ``best``."""
+    """Return the difference to the leader with half its interval, or ``best``.
+
+    Half an interval that rounds to 0 is given as a bound.
+    """
     if row.difference is None:
         return "best"
     if row.difference_high is None:
-        return f"{row.difference:+.4f}"
-    return f"{row.difference:+.4f} ± {row.difference_high - row.difference:.4f}"
+        return f"{row.difference:+z.4f}"
+    half = f"{row.difference_high - row.difference:.4f}"
+    return f"{row.difference:+z.4f} ± {'<0.0001' if half == '0.0000' else half}"
 
 
 def verdict(table: Sequence[Standing], metric: MetricSpec) -> Iterator[str]:
@@ -160,23 +164,24 @@ def verdict(table: Sequence[Standing], metric: MetricSpec) -> Iterator[str]:
             yield f"{metric.title}: {description_of_test(table)}."
         return
     best, others = ranked[0], ranked[1:]
-    name, score = best.variant.label, f"{metric.title} {best.mean:.4f}"
+    name = best.variant.label
     tied = [row for row in others if row.p is not None and row.p > SIGNIFICANCE_LEVEL]
     if not others:
-        yield f"{name} is the only method ({score})."
+        yield f"{name} is the only method ({metric.title} {best.mean:.4f})."
     elif not tied:
         yield (
-            f"{name} is best ({score}), and not by chance: {others[0].variant.label} is "
-            f"{abs(others[0].difference or 0):.4f} worse (p = {others[0].p:.2g})."
+            f"{name} is best by {metric.title} ({best.mean:.4f}). {others[0].variant.label} is "
+            f"significantly worse, by {abs(others[0].difference or 0):.4f} (p = {others[0].p:.2g})."
         )
     else:
         worse = [row for row in others if row not in tied]
         yield (
-            f"{name} has the best mean ({score}), but that may be chance: the data cannot tell it "
-            f"from {_named(tied)}."
+            f"{name} has the best {metric.title} ({best.mean:.4f}), but not significantly: the "
+            f"data cannot tell it from {_named(tied)}."
         )
         if worse:
-            yield f"Worse, and not by chance: {_named(worse)}."
+            largest = max(row.p for row in worse if row.p is not None)
+            yield f"Significantly worse (p ≤ {largest:.2g}): {_named(worse)}."
     yield _cost(best, tied)
 
 

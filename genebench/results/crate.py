@@ -172,7 +172,8 @@ def _run(record: Record, store: ResultsStore) -> Iterator[Entity]:
         _file(path, f"{kinds[path.suffix[1:]]} of {identity.method} under {identity.protocol}")
         for path in store.paths.files(record)
     ]
-    state = "Failed" if record.failure else "Completed"
+    # The vocabulary has no state for work that a method declined. Its reason is the error.
+    state = "Completed" if record.status == "done" else "Failed"
     action: Entity = {
         "@id": f"#{record.key}",
         "@type": "CreateAction",
@@ -188,6 +189,8 @@ def _run(record: Record, store: ResultsStore) -> Iterator[Entity]:
     }
     if record.failure:
         action["error"] = f"{record.failure.kind}: {record.failure.message}"
+    elif record.reason:
+        action["error"] = f"{record.status}: {record.reason}"
     yield from (action, *software, data, *inputs, *environment, *usage, *results)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from genebench.errors import UserError, some, unknown
+from genebench.errors import UserError, counted, some, unknown
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
 
@@ -79,12 +79,13 @@ def _of_method(name: str, store: ResultsStore, *, model: bool) -> Record:
     meant = [record for record in tested if record.status == "done"]
     if model:
         meant = [record for record in meant if store.paths.kept(record, "model").is_file()]
+    if not meant and not model:
+        # Records without scores have settings, too.
+        meant = tested
     if not meant:
-        have = "has kept its model" if model else "is done"
         raise UserError(
-            f"{name}: {len(tested)} results in {store.root}, none of which {have}. Run "
-            f"genebench run --methods {method} --protocol {protocol}"
-            f"{' --keep-models' if model else ' --retry-failed'}."
+            f"{name}: {counted(len(tested), 'result')} in {store.root}, none of which has kept its "
+            f"model. Run genebench run --methods {method} --protocol {protocol} --keep-models."
         )
     if len({record.identity.without_seed() for record in meant}) > 1:
         choices = some(

@@ -306,3 +306,25 @@ def test_methods_that_never_differ_are_tied():
     family = bootstrap.step_down(*np.triu_indices(3, 1))
     assert family.p[0] == 1
     assert bootstrap.limits(0, 1, family.critical) == (0, 0)
+
+
+@pytest.mark.parametrize("distance", [0, 1e-9, 1e-3])
+def test_intervals_hold_the_truth_where_two_methods_predict_alike(distance):
+    held, width, truth = [], [], 0.5
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        twin = random.normal(size=60)
+        near = twin + distance * random.normal(size=60)
+        far = random.normal(size=60) + truth
+        bootstrap = PairedBootstrap(
+            [sample(twin), sample(near), sample(far)], alone(60), resamples=400
+        )
+        family = bootstrap.step_down(*np.triu_indices(3, 1))
+        low, high = bootstrap.limits(2, 0, family.critical)
+        held.append(low <= truth <= high)
+        width.append(high - low)
+        if low > 0 or high < 0:
+            assert family.p[1] <= SIGNIFICANCE_LEVEL
+    # 95 % is stated, so fewer than 87 of 100 have a probability below 0.1 %.
+    assert sum(held) >= 87
+    assert min(width) > 0

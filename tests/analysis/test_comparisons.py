@@ -154,3 +154,14 @@ def test_damaged_vectors_cost_their_record_and_nothing_else(lsr_and_knn, tmp_pat
     genes = genebench.records(copy).genes("mae")
     assert broken.key not in set(genes["key"])
     assert genes["key"].nunique() == 9
+
+
+def test_a_method_that_is_not_applicable_is_named_with_its_reason(made_up, tmp_path):
+    store = ResultsStore(tmp_path / "results")
+    store.prepare()
+    none = {"status": "not applicable", "reason": "needs arrays.", "failure": None}
+    store.write(made_up("lsr", {}, None, **none), {})
+    store.write(made_up("knn", {}, None), {})
+    for pair in (("lsr", "knn"), ("knn", "lsr")):
+        with pytest.raises(UserError, match=r"lsr is not applicable under geo: needs arrays\."):
+            compare(*pair, results=store.root)

@@ -72,6 +72,26 @@ def test_the_command_compares_records_and_folders(lsr_and_knn, genebench, tmp_pa
     assert "0 only in" in same.out
 
 
+def test_long_commits_are_cut_and_stand_side_by_side(made_up, genebench, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    store = ResultsStore(tmp_path / "results")
+    store.prepare()
+    keys = []
+    for number, commit in enumerate(("a" * 40, "b" * 40)):
+        record = made_up("lsr", {}, 0.5 + number / 10, seed=number)
+        changes = {"git": {"genebench": commit}, "platform": f"{number} {'Linux-6-x86' * 8}"}
+        provenance = record.provenance.model_copy(update=changes)
+        record = record.model_copy(update={"provenance": provenance})
+        keys.append(store.write(record, {}).key)
+    shown = genebench("results", "diff", *keys, "--results", store.root)
+    assert shown.status == 0, shown.err
+    [line] = [line for line in shown.out.splitlines() if "git.genebench" in line]
+    assert line.split() == ["git.genebench", "a" * 10, "b" * 10]
+    [line] = [line for line in shown.out.splitlines() if line.startswith("platform")]
+    assert "0 Linux" in line
+    assert "1 Linux" in line
+
+
 def test_a_folder_is_not_compared_with_a_record(lsr_and_knn, genebench):
     outcome = genebench("results", "diff", lsr_and_knn, "lsr@geo")
     assert outcome.status == 2

@@ -27,7 +27,7 @@ def test_gpu_is_cuda(tiny, genebench, tmp_path):
     }  # fmt: skip
     assert errors["gpu"].out == errors["cuda"].out
     assert errors["gpu"].status == errors["cuda"].status == 0
-    assert "unknown device 'gpus'. Did you mean cpu?" in errors["gpus"].err
+    assert "unknown device 'gpus'. Did you mean gpu or cpu?" in errors["gpus"].err
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,13 @@ def test_anything_is_shown_by_its_name(tiny, genebench, name, shown):
 def test_an_unknown_name_is_compared_with_those_of_every_kind(genebench):
     assert "Did you mean mae" in genebench("show", "maee").err
     assert "lsr-l2" in genebench("show", "ridge").err
+
+
+def test_a_dataset_that_is_not_prepared_is_named_with_how_to_prepare_it(genebench):
+    error = genebench("show", "u133").err
+    assert "If it is a dataset" in error
+    assert "genebench data prepare u133.toml" in error
+    assert "If it is a dataset" not in genebench("show", "maee").err
 
 
 def test_suites_are_listed(genebench):

@@ -12,6 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.text import Text
+
+from genebench._util.grids import console, grids
 
 COMMANDS = Path(__file__).parents[2] / "genebench" / "cli"
 GENEBENCH = f"{sys.executable} -m genebench"
@@ -118,3 +121,12 @@ def test_no_command_prints_by_itself():
     others = [path for path in COMMANDS.glob("*.py") if path.name != "output.py"]
     printing = re.compile(r"typer\.s?echo|(?<!\.)\bprint\(|sys\.std(out|err)\.write")
     assert [path.name for path in others if printing.search(path.read_text("utf-8"))] == []
+
+
+def test_a_column_with_a_score_that_is_not_applicable_is_one_of_numbers():
+    printer, out = console(40)
+    rows = [["lsr", "0.1234 ± 0.1000"], ["net", "n/a"]]
+    for grid in grids([Text("method"), Text("MAE")], [[*map(Text, row)] for row in rows], 40):
+        printer.print(grid)
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert len(lines[-1]) == len(lines[-2])

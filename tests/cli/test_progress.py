@@ -257,3 +257,19 @@ def test_jobs_that_end_in_many_threads_each_have_a_number_of_their_own(capsys, m
     lines = capsys.readouterr().err.splitlines()
     assert [line.split("]")[0] for line in lines] == [f"[{place}/200" for place in range(1, 201)]
     assert len({line.split()[3] + line.split()[4] for line in lines}) == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        ({"status": "not applicable", "reason": "needs arrays", "failure": None},
+         "[1/2] ggan seed 0 on u133 (geo, gtex): not applicable (needs arrays)\n"),
+        ({"seconds": {"fit": 2.0}}, "failed: ValueError: no luck in 2.0 s\n"),
+    ],
+)  # fmt: skip
+def test_the_line_of_a_job_without_scores_has_its_reason(made_up, capsys, status, line):
+    record = made_up("ggan", {}, None, **status)
+    with jobs_shown(2, quiet=False):
+        hooks().genebench_job_started(job=Job())
+        hooks().genebench_job_finished(job=Job(), records=[record])
+    assert line in capsys.readouterr().err

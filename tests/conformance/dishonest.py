@@ -668,5 +668,12 @@ def spec_of(name):
 def genebench_methods():
     names = [n for n, c in globals().items() if isinstance(c, type) and c.__module__ == __name__]
     return [spec_of(name) for name in names if not name.endswith("Line")] + [
-        MethodSpec(name="mute", title="", summary="of two\nlines", code=f"{__name__}:Honest")
+        MethodSpec(name="mute", title="", summary="of two\nlines", code=f"{__name__}:Honest"),
+        MethodSpec(
+            name="declinesunknown",
+            title="d",
+            summary="d",
+            code=f"{__name__}:Honest",
+            not_applicable={"gtexx": "a typing error"},
+        ),
     ]

@@ -251,6 +251,41 @@ def test_missing_landmarks_have_their_training_means(kept, tiny, genebench, tmp_
     assert "--missing mean" in refused.err
 
 
+def test_more_training_means_than_landmarks_are_refused(kept, tiny, genebench, tmp_path):
+    given = expression_of(tiny, "landmarks")
+    for number in (15, 16):
+        given.iloc[:number].to_csv(tmp_path / "few.tsv", sep="\t")
+        out = tmp_path / f"{number}.tsv"
+        done = genebench("predict", kept[0], tmp_path / "few.tsv", out, "--missing", "mean", "-q")
+        assert (done.status, out.exists()) == ((2, False) if number == 15 else (0, True))
+        assert f"{number} of" in done.err, "--quiet hides no warning"
+    assert "have their training means" in done.err
+
+
+def test_quiet_hides_no_warning_of_the_level(kept, saved_landmarks, genebench, tmp_path):
+    (pd.read_csv(saved_landmarks, sep="\t", index_col=0) * 0.7 + 4).to_csv(
+        tmp_path / "raw.tsv", sep="\t"
+    )
+    done = genebench("predict", kept[0], tmp_path / "raw.tsv", tmp_path / "out.tsv", "-q")
+    assert "warning: " in done.err
+    assert "level" in done.err
+    silent = genebench("predict", kept[0], saved_landmarks, tmp_path / "out2.tsv", "-q")
+    assert silent.err == silent.out == ""
+
+
+def test_profiles_without_ranks_are_refused_by_name(kept, saved_landmarks, genebench, tmp_path):
+    given = pd.read_csv(saved_landmarks, sep="\t", index_col=0).astype(float)
+    flat = given.columns[[1, 4]]
+    given[flat] = 7.0
+    given.to_csv(tmp_path / "flat.tsv", sep="\t")
+    done = genebench("predict", kept[0], tmp_path / "flat.tsv", tmp_path / "out.tsv", "--normalise")
+    assert done.status == 2
+    assert f"2 profiles with one value in all genes cannot be normalised: {flat[0]}, {flat[1]}" in (
+        done.err
+    )
+    assert not (tmp_path / "out.tsv").exists()
+
+
 def test_a_model_is_named_by_its_method_and_protocol_or_its_key(
     kept, saved_landmarks, genebench, tmp_path
 ):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from genebench.reports.wording import could_have_cheated_notes, seal_levels
+from genebench.analysis.rank import Standing
+from genebench.analysis.variants import Variant
+from genebench.metrics import genebench_metrics
+from genebench.reports.wording import (
+    could_have_cheated_notes,
+    difference_text,
+    seal_levels,
+    verdict,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,3 +45,33 @@ def test_the_note_names_rows_whose_code_is_of_others_and_whose_seal_is_not_landl
     assert first.index("landlock (") < first.index("view (") < first.index("no (")
     assert second.startswith("COULD HAVE CHEATED: b, c. ")
     assert [*seal_levels(rows[:1]), *could_have_cheated_notes(rows[:1])] == []
+
+
+@pytest.mark.parametrize(
+    ("difference", "half", "text"),
+    [
+        (-0.0, 0.0, "+0.0000 ± <0.0001"),
+        (-0.00001, 0.00002, "+0.0000 ± <0.0001"),
+        (0.0123, 0.0045, "+0.0123 ± 0.0045"),
+        (-0.00001, None, "+0.0000"),
+    ],
+)
+def test_no_difference_is_minus_zero_and_no_interval_has_no_width(difference, half, text):
+    row = Standing(
+        variant=Variant("a", (), False), mean=0.3, difference=difference,
+        difference_high=None if half is None else difference + half,
+    )  # fmt: skip
+    assert difference_text(row) == text
+
+
+def test_a_verdict_names_its_metric_and_its_p_value_and_excludes_no_chance(made_up):
+    def row(label, mean, p=None):
+        variant = Variant(label, (made_up(label, {}, mean, seconds={"fit": 1.0}),))
+        return Standing(variant=variant, mean=mean, rank=1, difference=p and mean - 0.3, p=p)
+
+    [mae] = [metric for metric in genebench_metrics() if metric.name == "mae"]
+    clear, _ = verdict([row("a", 0.3), row("b", 0.4, 0.002)], mae)
+    assert clear == "a is best by MAE (0.3000). b is significantly worse, by 0.1000 (p = 0.002)."
+    tied, worse, _ = verdict([row("a", 0.3), row("b", 0.4, 0.2), row("c", 0.5, 0.004)], mae)
+    assert tied.startswith("a has the best MAE (0.3000), but not significantly: the data cannot")
+    assert worse == "Significantly worse (p ≤ 0.004): c."

@@ -111,6 +111,33 @@ def test_a_failure_is_an_action_that_failed(made_up, tmp_path, genebench):
     assert "startTime" not in action
 
 
+def test_a_method_that_is_not_applicable_did_not_complete(made_up, tmp_path, genebench):
+    store = ResultsStore(tmp_path / "results")
+    store.prepare()
+    none = {"status": "not applicable", "reason": "needs arrays", "failure": None}
+    record = store.write(made_up("lsr", {}, None, **none), {})
+    out = tmp_path / "crate"
+    arguments = "--licence", "MIT", "--out", out, "--results", store.root
+    genebench("results", "export", "--ro-crate", *arguments)
+    action = graph_of(out)[f"#{record.key}"]
+    assert action["actionStatus"] == "http://schema.org/FailedActionStatus"
+    assert action["error"] == "not applicable: needs arrays"
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [(("--format", "csv"), "--format"), (("--wide", "--table", "genes"), "--table, --wide")],
+)
+def test_options_of_tables_contradict_a_crate(made, genebench, tmp_path, options, named):
+    refused = genebench(
+        "results", "export", "--ro-crate", "--licence", "MIT", "--out", tmp_path / "crate",
+        "--results", made, *options,
+    )  # fmt: skip
+    assert refused.status == 2
+    assert f"{named} is for tables" in refused.err
+    assert not (tmp_path / "crate").exists()
+
+
 def test_a_zip_file_holds_the_same(made, genebench, tmp_path):
     out = tmp_path / "crate.zip"
     arguments = "--licence", "MIT", "--out", out, "--results", made

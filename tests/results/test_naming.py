@@ -8,6 +8,8 @@ from genebench.errors import UserError
 from genebench.results.naming import named
 from genebench.results.store import ResultsStore
 
+NOT_APPLICABLE = {"status": "not applicable", "reason": "needs arrays", "failure": None}
+
 
 @pytest.fixture(scope="module")
 def store(made_up, tmp_path_factory):
@@ -40,12 +42,27 @@ def test_a_key_its_start_and_its_file_name_one_record(store):
         ("0123456789", "no record of this name"),
         ("lrs@geo", "Did you mean lsr"),
         ("lsr@gtex", "Did you mean geo"),
-        ("lsr@geo", "none of which is done"),
     ],
 )
 def test_a_name_of_nothing_is_refused_with_a_remedy(store, name, message):
     with pytest.raises(UserError, match=message):
         named(name, store.root)
+
+
+@pytest.mark.parametrize("status", ["failed", "not applicable"])
+def test_a_record_without_scores_has_a_name_too(made_up, tmp_path, genebench, status):
+    store = ResultsStore(tmp_path / "results")
+    store.prepare()
+    none = {} if status == "failed" else NOT_APPLICABLE
+    for protocol in ("geo", "gtex"):
+        store.write(made_up("lsr", {}, None, protocol=protocol, **none), {})
+    assert named("lsr@geo", store.root).record.status == status
+    config = genebench("results", "config", "lsr@geo", "--results", store.root)
+    assert (config.status, "[[runs]]" in config.out) == (0, True), config.err
+    diff = genebench("results", "diff", "lsr@geo", "lsr@gtex", "--results", store.root)
+    assert (diff.status, "protocol" in diff.out) == (0, True), diff.err
+    with pytest.raises(UserError, match="lsr@geo: 1 result in"):
+        named("lsr@geo", store.root, model=True)
 
 
 def test_several_variants_are_listed_with_what_tells_them_apart(lsr_and_knn):

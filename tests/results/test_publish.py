@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from genebench._util.files import sha256_of
 from genebench.results.store import ResultsStore
 
 
@@ -70,6 +72,74 @@ def test_a_folder_outside_git_is_refused(made, tmp_path, genebench):
     outcome = genebench("results", "publish", tmp_path / "plain", "--results", made)
     assert outcome.status == 2
     assert "git init" in outcome.err
+    assert outcome.err.count(". ") == 1, "one problem and one remedy"
+    assert not (tmp_path / "plain").exists()
+
+
+SENDER = {"name": "B", "contact": "b@there", "licence": "", "created": "", "bundle": "0"}
+
+
+def test_the_sender_of_a_record_is_published_and_verification_is_not(made, repository, genebench):
+    first, second, *_ = ResultsStore(made).records()
+    ResultsStore(made).annotations.add(first.key, submitted=SENDER)
+    destination = repository / "results"
+    genebench("results", "publish", destination, "--results", made)
+    board = ResultsStore(destination)
+    board.annotations.add(
+        first.key,
+        verified={
+            "record": sha256_of(board.paths.record(first.key)), "when": "", "genebench": "1",
+            "metrics": ["mae"], "source": "model",
+        },
+    )  # fmt: skip
+    again = genebench("results", "publish", destination, "--results", made)
+    assert "nothing new to commit" in again.out
+    names = git(repository, "ls-files").splitlines()
+    assert f"results/{first.key}.marks.json" in names
+    assert f"results/{second.key}.marks.json" not in names
+    published = json.loads(git(repository, "show", f"HEAD:results/{first.key}.marks.json"))
+    assert published == {"submitted": SENDER}
+    assert board.annotations.read(first.key).verified, "the mark in this folder stays"
+
+
+def test_the_sender_of_a_record_that_was_replaced_is_removed(made, repository, genebench):
+    first = next(iter(ResultsStore(made).records()))
+    ResultsStore(made).annotations.add(first.key, submitted=SENDER)
+    destination = repository / "results"
+    genebench("results", "publish", destination, "--results", made)
+    ResultsStore(destination).paths.annotations(first.key).unlink()
+    genebench("results", "publish", destination, "--results", made)
+    assert "marks" not in git(repository, "ls-files")
+
+
+def test_foreign_files_that_are_staged_in_the_folder_are_no_news(made, repository, genebench):
+    destination = repository / "results"
+    genebench("results", "publish", destination, "--results", made)
+    (destination / "README").write_text("a draft")
+    git(repository, "add", "results/README")
+    again = genebench("results", "publish", destination, "--results", made)
+    assert again.status == 0, again.err
+    assert "nothing new to commit" in again.out
+    assert git(repository, "status", "--porcelain") == "A  results/README"
+
+
+def test_vectors_that_git_ignores_are_named_before_anything_is_merged(made, repository, genebench):
+    (repository / ".gitignore").write_text("*.npz\n")
+    outcome = genebench("results", "publish", repository / "results", "--results", made)
+    assert outcome.status == 2
+    assert ".gitignore hides files of results (.npz)" in outcome.err
+    assert not (repository / "results").exists()
+
+
+def test_a_refused_commit_leaves_nothing_staged(made, repository, genebench):
+    hook = repository / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho not today >&2\nexit 1\n")
+    hook.chmod(0o755)
+    outcome = genebench("results", "publish", repository / "results", "--results", made)
+    assert outcome.status == 2
+    assert "not today. Mend this" in outcome.err
+    assert git(repository, "diff", "--cached", "--name-only") == ""
 
 
 def test_a_commit_is_pushed_on_request(made, repository, genebench, tmp_path):
@@ -78,6 +148,18 @@ def test_a_commit_is_pushed_on_request(made, repository, genebench, tmp_path):
     git(repository, "remote", "add", "origin", str(remote))
     git(repository, "config", "push.autoSetupRemote", "true")
     genebench("results", "publish", repository / "results", "--results", made, "--push")
+    assert git(remote, "rev-list", "--all") == git(repository, "rev-parse", "HEAD")
+
+
+def test_an_earlier_commit_is_pushed_on_request(made, repository, genebench, tmp_path):
+    remote = tmp_path / "remote.git"
+    git(tmp_path, "init", "--quiet", "--bare", str(remote))
+    git(repository, "remote", "add", "origin", str(remote))
+    git(repository, "config", "push.autoSetupRemote", "true")
+    arguments = "results", "publish", repository / "results", "--results", made
+    genebench(*arguments)
+    pushed = genebench(*arguments, "--push")
+    assert "nothing new to commit" in pushed.out
     assert git(remote, "rev-list", "--all") == git(repository, "rev-parse", "HEAD")
 
 

@@ -89,7 +89,7 @@ def test_the_reason_is_in_the_record_and_the_exit_status_is_0(results, genebench
     record = records_of(results, "two")["geo"]
     reason = {"fit": "needs 9 validation sets", "create": "never applicable"}[when]
     assert (record.status, record.reason, record.failure) == ("not applicable", reason, None)
-    assert f"not applicable: {reason}" in done.err
+    assert f"not applicable ({reason})" in done.err
     assert "n/a" in done.out
     assert f"is not applicable: {reason}" in done.out
     assert not ResultsStore(results).sound(thorough=True)[1]
@@ -189,3 +189,12 @@ def test_conformance_names_the_reason_and_takes_a_declaration(needy, home):
 def test_a_declaration_needs_a_name_and_a_reason(wrong):
     with pytest.raises(ValueError, match=r"has no reason|malformed"):
         MethodSpec(name="x", title="X", summary="x", code="x:X", not_applicable=wrong)
+
+
+@pytest.mark.usefixtures("needy")
+def test_show_names_the_protocols_that_a_method_cannot_do(genebench):
+    assert "Not applicable under gtex: knows no RNA-seq" in genebench("show", "no-gtex").out
+    declared = json.loads(genebench("show", "no-gtex", "--json").out)
+    assert declared["not_applicable"] == {"gtex": "knows no RNA-seq"}
+    assert json.loads(genebench("show", "dgex", "--json").out)["bibtex"].startswith("@")
+    assert "genebench cite dgex" in genebench("show", "dgex").out

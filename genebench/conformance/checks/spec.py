@@ -6,9 +6,10 @@ from genebench.conformance.base import NothingToCheck, Violation
 from genebench.conformance.check import check
 from genebench.conformance.child import run_python
 from genebench.conformance.subject import Subject
-from genebench.errors import UserError
+from genebench.errors import UserError, some
 from genebench.method import Method
 from genebench.plugins.discovery import load_code
+from genebench.plugins.registry import registry
 from genebench.specs import PRESETS
 
 _IMPORT_SECONDS = 120.0
@@ -32,6 +33,17 @@ def names_a_method(subject: Subject) -> None:
     code = load_code(path)
     if not (isinstance(code, type) and issubclass(code, Method)):
         raise Violation(f"{path} is {code!r}.")
+
+
+@check
+def declines_known_protocols(subject: Subject) -> None:
+    """Name protocols that are installed in not_applicable of the spec."""
+    protocols = registry().protocols
+    for name in subject.method.spec.not_applicable:
+        if not protocols.plugin_of(name):
+            raise Violation(
+                f"not_applicable names {name!r}, and the protocols are {some(protocols.specs, 12)}."
+            )
 
 
 @check
