@@ -111,8 +111,6 @@ def open_lines(
 ) -> Iterator[Iterator[str]]:
     """Open a text file, packed or not, and give its lines, without blank ones.
 
-    With ``blanks``, blank lines are given, too, as empty text.
-
     The first bytes decide whether a file is packed. gzip, bzip2 and xz are unpacked, and zstd where
     a library for it is installed. Lines may end in LF, CR LF or CR. The line end and a byte order
     mark are removed.
@@ -121,6 +119,7 @@ def open_lines(
         path: the file.
         errors: ``surrogateescape`` to keep bytes that are no UTF-8, for :func:`from_latin_1` and
             :func:`strict_utf_8`.
+        blanks: give blank lines, too, as empty text.
 
     Raises:
         UserError: unreadable, not UTF-8 text, packed in another way, or damaged. Faults beyond the
