@@ -6,6 +6,7 @@ profiles if rows are genes, or whole genes if rows are profiles.
 
 from __future__ import annotations
 
+import ctypes
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,7 +53,6 @@ class _Columns(Protocol):
     """An opened file of columns."""
 
     schema: Any
-    metadata: Any
 
     def count_rows(self) -> int:
         """Return the number of rows, as the file states it."""
@@ -90,15 +90,14 @@ class ColumnarReader(Reader):
     ) -> None:
         self.source = str(path)
         self._path, self._stamp = path, stamp_of(path)
-        # That of a parquet file takes 5 kB for each column, so it is parsed and held once.
-        self._metadata: Any = None
         self._kind = "parquet" if path.name.lower().endswith(".parquet") else "feather"
         try:
             with pa.OSFile(self.source) as stream:
                 file = self._open(stream)
-                self._schema, self._length = file.schema, file.count_rows()
-                self._metadata = file.metadata
-                names = [str(name) for name in self._schema.names]
+                self._length = file.count_rows()
+                names = [str(name) for name in file.schema.names]
+                # A parquet file describes each column in 5 kB, so only this is held of it.
+                self._types, self._index = file.schema.types, _stored_index(file.schema)
         except _UNSOUND as error:
             raise self.fault(
                 f"not a sound {self._kind} file ({error}). Write it again, or give its name the "
@@ -127,7 +126,7 @@ class ColumnarReader(Reader):
             raise self._no_values(self.texts[0])
         used = {ids, *self.numbers}
         self.skipped = tuple(name for place, name in enumerate(names) if place not in used)
-        self.gene_ids = id_index(self.source, "gene", map(str, self.read_column(ids)))
+        self.gene_ids = id_index(self.source, "gene", map(str, *self.read([ids])))
         profiles = [names[place] for place in self.numbers]
         self.profiles = pd.DataFrame(index=id_index(self.source, "profile", profiles))
 
@@ -171,8 +170,7 @@ class ColumnarReader(Reader):
         names = [self._names[place] for place in described]
         unique = unique_ids(self.source, "column", names) if names else pd.Index([])
         columns = {}
-        for name, place in zip(unique, described, strict=True):
-            values = self.read_column(place)
+        for name, place, values in zip(unique, described, self.read(described), strict=True):
             known = _is_described(self._type(place))
             columns[name] = values if known else [str(value) for value in values]
         self.numbers = sorted([*self.numbers, *empty])
@@ -205,17 +203,15 @@ class ColumnarReader(Reader):
                 pa.default_memory_pool().release_unused()
                 yield values
 
-    def read_column(self, place: int) -> list[Any]:
-        """Return the values of a column. A missing one becomes the empty text."""
+    def read(self, places: Sequence[int]) -> Iterator[list[Any]]:
+        """Yield the values of some columns. A missing one becomes the empty text."""
         with self._opened() as file:
-            [column] = file.read([place])
-            values = column.to_pylist()
-        return ["" if value is None else value for value in values]
+            for place in places:
+                [column] = file.read([place])
+                yield ["" if value is None else value for value in column.to_pylist()]
 
     def _open(self, stream: Any) -> _Columns:
-        if self._kind == "parquet":
-            return _Parquet(stream, self._metadata)
-        return _Feather(stream)
+        return _Parquet(stream) if self._kind == "parquet" else _Feather(stream)
 
     @contextmanager
     def _opened(self) -> Iterator[_Columns]:
@@ -236,7 +232,7 @@ class ColumnarReader(Reader):
 
     def _id_column(self) -> int:
         """Return the place of the ids."""
-        names, stored = self._names, _stored_index(self._schema)
+        names, stored = self._names, self._index
         texts = [place for place in range(len(names)) if _is_text(self._type(place))]
         if stored in names:
             place = names.index(stored)
@@ -254,27 +250,26 @@ class ColumnarReader(Reader):
 
     def _numbers_rows(self, place: int) -> bool:
         """Return whether a column numbers the rows. That of a filtered table has gaps."""
-        values = self.read_column(place)
+        [values] = self.read([place])
         unnamed = self._names[place].lower() in INDEX_NAMES
         return are_row_numbers(values) or (unnamed and number_rows(values))
 
     def _is_index(self, place: int, ids: int) -> bool:
         """Return whether a column of numbers is the index of pandas, and not that of the ids."""
-        stored = _stored_index(self._schema)
-        if stored in {self._names[place], self._names[ids]}:
-            return self._names[place] == stored
+        if self._index in {self._names[place], self._names[ids]}:
+            return self._names[place] == self._index
         if place or not ids or not pa.types.is_integer(self._type(place)):
             return False
-        return self._numbers_rows(place) or (ids == 1 and number_rows(self.read_column(place)))
+        return self._numbers_rows(place) or (ids == 1 and number_rows(*self.read([place])))
 
     def _type(self, place: int) -> Any:
         """Return the type of a column. That of its values, if it is categorical."""
-        kind = self._schema.field(place).type
+        kind = self._types[place]
         return kind.value_type if pa.types.is_dictionary(kind) else kind
 
     def _no_values(self, place: int) -> UserError:
         """Return the error for a column that neither holds values nor describes rows."""
-        kind, name = self._schema.field(place).type, self._names[place]
+        kind, name = self._types[place], self._names[place]
         if pa.types.is_null(kind):
             return self.fault(
                 f"column {name!r} holds no value at all (type {kind}). Fill it in, or leave it out."
@@ -311,6 +306,10 @@ class _TransposedColumns(GeneReader):
     def gene_blocks(self, genes: NDArray[np.intp]) -> Iterator[NDArray[np.floating]]:
         """Yield the values of some genes (ascending positions) × all profiles, a few at a time."""
         yield from self._table.columns([self._table.numbers[gene] for gene in genes])
+        # The descriptions of all columns are freed, as many small pieces, which glibc would keep.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:  # other C libraries have no such function
+            trim(0)
 
     def blocks(self, genes: NDArray[np.intp], size: int = BLOCK) -> Iterator[NDArray[np.floating]]:
         """Yield blocks of at most ``size`` profiles × ``len(genes)``, float32 or float64."""
@@ -322,42 +321,39 @@ class _TransposedColumns(GeneReader):
 class _Parquet:
     """An opened parquet file."""
 
-    def __init__(self, stream: Any, metadata: Any) -> None:
-        self._file = parquet.ParquetFile(stream, metadata=metadata)
-        self.schema, self.metadata = self._file.schema_arrow, self._file.metadata
+    def __init__(self, stream: Any) -> None:
+        self._file = parquet.ParquetFile(stream)
+        self.schema = self._file.schema_arrow
 
         # Names repeat, and of those that do the file gives all columns.
-        self._repeats: list[int] = []
+        self._names, self._repeats = self.schema.names, list[int]()
         seen: Counter[str] = Counter()
-        for name in self.schema.names:
+        for name in self._names:
             self._repeats.append(seen[name])
             seen[name] += 1
 
     def count_rows(self) -> int:
         """Return the number of rows, as the file states it."""
-        return int(self.metadata.num_rows)
+        return int(self._file.metadata.num_rows)
 
     def read(self, columns: list[int]) -> list[Any]:
         """Return some columns, all rows, by their positions in the schema.
 
         pyarrow takes ``a`` for ``a.b``, too, as if that were a part of it.
         """
-        names = sorted({self.schema.names[column] for column in columns})
+        names = sorted({self._names[column] for column in columns})
         table = self._file.read(columns=names, use_threads=False)
         table.validate(full=True)
         places: dict[str, list[int]] = {}
         for place, name in enumerate(table.column_names):
             places.setdefault(name, []).append(place)
         return [
-            table.column(places[self.schema.names[column]][self._repeats[column]])
-            for column in columns
+            table.column(places[self._names[column]][self._repeats[column]]) for column in columns
         ]
 
 
 class _Feather:
     """An opened Arrow IPC file."""
-
-    metadata = None
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
