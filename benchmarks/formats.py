@@ -5,7 +5,7 @@
 Claims, for every format and layout:
 
 - the peak is at most three blocks (of 1,024 profiles) above that of a process which has imported
-  the reader, but for the 5 kB by which a parquet file describes each column;
+  the reader, but for the 5 kB by which a parquet file describes each profile in a column;
 - the peak does not grow with the number of profiles, but for their ids and descriptions.
 
 Values are normal, in float32, so that text has many digits and little can be packed. Each row of

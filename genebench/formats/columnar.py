@@ -126,7 +126,7 @@ class ColumnarReader(Reader):
             raise self._no_values(self.texts[0])
         used = {ids, *self.numbers}
         self.skipped = tuple(name for place, name in enumerate(names) if place not in used)
-        self.gene_ids = id_index(self.source, "gene", map(str, *self.read([ids])))
+        self.gene_ids = id_index(self.source, "gene", map(str, *self.read_columns([ids])))
         profiles = [names[place] for place in self.numbers]
         self.profiles = pd.DataFrame(index=id_index(self.source, "profile", profiles))
 
@@ -169,8 +169,8 @@ class ColumnarReader(Reader):
         described = [place for place in self.texts if place not in empty]
         names = [self._names[place] for place in described]
         unique = unique_ids(self.source, "column", names) if names else pd.Index([])
-        columns = {}
-        for name, place, values in zip(unique, described, self.read(described), strict=True):
+        columns, read = {}, self.read_columns(described)
+        for name, place, values in zip(unique, described, read, strict=True):
             known = _is_described(self._type(place))
             columns[name] = values if known else [str(value) for value in values]
         self.numbers = sorted([*self.numbers, *empty])
@@ -203,7 +203,7 @@ class ColumnarReader(Reader):
                 pa.default_memory_pool().release_unused()
                 yield values
 
-    def read(self, places: Sequence[int]) -> Iterator[list[Any]]:
+    def read_columns(self, places: Sequence[int]) -> Iterator[list[Any]]:
         """Yield the values of some columns. A missing one becomes the empty text."""
         with self._opened() as file:
             for place in places:
@@ -250,7 +250,7 @@ class ColumnarReader(Reader):
 
     def _numbers_rows(self, place: int) -> bool:
         """Return whether a column numbers the rows. That of a filtered table has gaps."""
-        [values] = self.read([place])
+        [values] = self.read_columns([place])
         unnamed = self._names[place].lower() in INDEX_NAMES
         return are_row_numbers(values) or (unnamed and number_rows(values))
 
@@ -260,7 +260,7 @@ class ColumnarReader(Reader):
             return self._names[place] == self._index
         if place or not ids or not pa.types.is_integer(self._type(place)):
             return False
-        return self._numbers_rows(place) or (ids == 1 and number_rows(*self.read([place])))
+        return self._numbers_rows(place) or (ids == 1 and number_rows(*self.read_columns([place])))
 
     def _type(self, place: int) -> Any:
         """Return the type of a column. That of its values, if it is categorical."""
