@@ -26,6 +26,9 @@ from genebench.plugins.registry import registry
 from genebench.results.record import RECORD_FORMAT, Record
 from genebench.specs import Value
 
+# pytest-xdist sets a width of 80 in its workers. Tests of a width set one of their own.
+os.environ.pop("COLUMNS", None)
+
 # No deadline: on a busy machine any example may take long. In CI, examples are the same each time.
 settings.register_profile("genebench", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("genebench")
