@@ -20,7 +20,7 @@ from genebench.errors import UserError, counted, some
 from genebench.formats.base import BLOCK, Reader
 from genebench.preprocessing.compendium import Compendium, IdKind, Platform
 from genebench.preprocessing.coverage import keep_genes
-from genebench.preprocessing.genes import ids_of_maps, strip_version
+from genebench.preprocessing.genes import ids_of_maps, several_aliases, strip_version
 from genebench.preprocessing.scale_checks import CODES
 
 _WORDS: Mapping[str, tuple[IdKind | None, str]] = {
@@ -216,13 +216,23 @@ def _choose_ids(platform: Platform, compendium: Compendium, notes: dict[str, Any
         ids, unlike = IdPattern(platform.id_pattern, kind).take(ids, reader.source)
         notes["id_pattern"] = {"pattern": platform.id_pattern, "unlike": unlike}
     names = strip_version(ids) if kind == "ensembl" else ids
+    maps = compendium.landmarks, compendium.targets
+    if same := several_aliases(*maps, names, kind, compendium.aliases):
+        if rule == "error":
+            raise UserError(
+                f"{reader.source}: genes have more than one row, by their aliases: {some(same)}. "
+                'Keep one row of each, or write repeated = "mean", "max" or "first" for this '
+                "platform."
+            )
+        # A row of one of the aliases is a row of the gene.
+        names = pd.Index([same.get(name, name) for name in names], dtype="str")
     blank, repeated = names == "", names.duplicated(keep=False)
     if not (blank.any() or repeated.any()):
         if ids is reader.gene_ids:
             return platform
         positions = np.arange(len(ids))
         return replace(platform, reader=_renamed(reader, ids, positions))
-    known = names.isin(ids_of_maps(compendium.landmarks, compendium.targets, kind))
+    known = names.isin(ids_of_maps(*maps, kind))
     if compendium.aliases is not None:
         known |= names.isin(compendium.aliases.index)
     wanted = names[repeated & known & ~blank].unique()
