@@ -6,14 +6,15 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import dropwhile, islice, repeat, takewhile
+from itertools import dropwhile, islice, repeat
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
 import pandas as pd
 
 from genebench.errors import UserError, unknown
-from genebench.formats.base import Content, Reader
+from genebench.formats.base import MISSING_REMEDY, Content, Reader
 from genebench.formats.files import as_text, id_index, open_lines, unique_ids, without_packing
 from genebench.formats.spreadsheet import misspelt_number
 from genebench.formats.text import (
@@ -143,21 +144,21 @@ class DelimitedReader(TextReader):
     def _remedy_of(self, cell: str) -> str:
         """Return the remedy for a cell that is no finite number."""
         if is_missing(cell):
-            return (
-                'Fill it in. For recipe = "dgex", missing_values = "drop-gene" or "drop-profile" '
-                "leaves it out."
-            )
-        return "Correct it. If that column holds no values, name it in skip_columns."
+            return MISSING_REMEDY
+        return (
+            "Correct it. If that column holds no values, leave it out of the file, or name it in "
+            "skip_columns of a manifest."
+        )
 
     def transposed(self) -> Reader:
         """Return a reader of the same file with one profile per line.
 
-        Columns of text before the first column of numbers become columns of the profile table.
+        Columns of text become columns of the profile table, wherever they are.
         """
         with open_lines(self._path) as lines:
             sample = [self._dialect.split(line) for line in islice(lines, 1, 1 + _SAMPLE_LINES)]
         positions = self._header.positions
-        texts = list(takewhile(lambda column: _is_text(sample, column), positions))
+        texts = [column for column in positions if _is_text(sample, column)]
         if not texts:
             return TransposedText(self)
         if len(texts) == len(positions):
@@ -166,13 +167,14 @@ class DelimitedReader(TextReader):
             cells = [
                 [cells[column] for column in texts] for cells in map(self._dialect.split, lines)
             ]
-        names = [self._names[column] for column in texts]
+        names = unique_ids(self.source, "column", [self._names[column] for column in texts])
         table = pd.DataFrame(cells, index=self.gene_ids, columns=names, dtype="str")
+        is_number = ~np.isin(positions, texts)
         self._header = replace(
             self._header,
-            first=int(positions[len(texts)]),
-            profiles=self._header.profiles.iloc[len(texts) :],
-            columns=tuple(positions[len(texts) :].tolist()),
+            first=int(positions[is_number][0]),
+            profiles=self._header.profiles[is_number],
+            columns=tuple(positions[is_number].tolist()),
         )
         self.profiles = self._header.profiles
         return TransposedText(self, table)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from genebench.datasets.export import convert
 from genebench.errors import UserError
 from genebench.formats.delimited import ANNOTATIONS, read_profiles
 from genebench.formats.opening import open_reader
@@ -155,3 +156,19 @@ def test_profile_table_is_all_text(write):
 def test_bad_profile_table(write, content, words):
     with pytest.raises(UserError, match=rf"p\.tsv: .*{words}"):
         read_profiles(write("p.tsv", content))
+
+
+@pytest.mark.parametrize(
+    ("cell", "remedy"),
+    [
+        ("NA", 'In a manifest with recipe = "dgex", missing_values = "drop-gene" or'),
+        ("x1", "leave it out of the file, or name it in skip_columns of a manifest."),
+    ],
+)
+def test_a_remedy_by_a_key_names_the_manifest_that_has_it(tmp_path, cell, remedy):
+    path = tmp_path / "m.tsv"
+    path.write_text(f"id\tp1\tp2\na\t1\t2\nb\t{cell}\t3\n")
+    reader = open_reader(path)
+    with pytest.raises(UserError) as error:
+        convert(reader, tmp_path / "out.csv")
+    assert remedy in str(error.value)
