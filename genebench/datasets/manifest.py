@@ -34,7 +34,7 @@ from genebench.datasets.published_arrays import (
 )
 from genebench.errors import UserError, some, unknown
 from genebench.formats.base import Orientation, Reader
-from genebench.formats.delimited import read_profiles
+from genebench.formats.delimited import by_profile_id, number_rows, read_profiles
 from genebench.formats.files import check_readable
 from genebench.formats.mage_tab import read_sdrf
 from genebench.formats.opening import format_of, matrix_of, open_reader
@@ -570,7 +570,7 @@ def _profiles_of(reader: Reader, path: Path) -> pd.DataFrame:
     """Return the rows of a profile table for the profiles of a matrix, in its order."""
     ids = reader.profiles.index
     is_sdrf = path.name.lower().endswith(".sdrf.txt")
-    table = read_sdrf(path, ids) if is_sdrf else read_profiles(path)
+    table = read_sdrf(path, ids) if is_sdrf else by_profile_id(path, read_profiles(path), ids)
     missing = ids.difference(table.index, sort=False)
     if len(missing):
         others = table.index.difference(ids, sort=False)
@@ -605,6 +605,11 @@ def _remedy_for_missing(missing: pd.Index, others: pd.Index) -> str:
                 f"The table has {same!r} where the matrix has {id_!r}. Write the ids in the same "
                 "way in both."
             )
+    if number_rows(others):
+        return (
+            f"Its first column has whole numbers ({some(others)}), and no column has ids of the "
+            "matrix. Write these in the first column."
+        )
     return f"The table has others: {some(map(repr, others))}. Add a row for each missing profile."
 
 

@@ -229,6 +229,28 @@ def read_profiles(path: Path) -> pd.DataFrame:
     return pd.DataFrame([row[1:] for row in rows], index=index, columns=columns, dtype="str")
 
 
+def by_profile_id(path: Path, table: pd.DataFrame, ids: pd.Index) -> pd.DataFrame:
+    """Return a table about profiles indexed by their ids, if its first column numbers the rows.
+
+    pandas writes such a column. The ids are then in the first column that has one of ``ids``.
+
+    Args:
+        path: the file of the table, for messages.
+        table: the table, as :func:`read_profiles` returns it.
+        ids: ids of the profiles of a matrix.
+
+    Raises:
+        UserError: an id occurs more than once.
+    """
+    if table.index.isin(ids).any() or not number_rows(table.index):
+        return table
+    name = next((name for name in table if table[name].isin(ids).any()), None)
+    if name is None:
+        return table
+    index = unique_ids(str(path), "profile", table[name])
+    return table.drop(columns=name).set_axis(index)
+
+
 def write_delimited(path: Path, content: Content) -> None:
     """Write genes × profiles. Gene annotations follow the column ``id``."""
     names = [str(name) for name in content.genes if annotates_genes(str(name))]

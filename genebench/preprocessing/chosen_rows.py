@@ -215,24 +215,14 @@ def _choose_ids(platform: Platform, compendium: Compendium, notes: dict[str, Any
     if platform.id_pattern is not None:
         ids, unlike = IdPattern(platform.id_pattern, kind).take(ids, reader.source)
         notes["id_pattern"] = {"pattern": platform.id_pattern, "unlike": unlike}
-    names = strip_version(ids) if kind == "ensembl" else ids
-    maps = compendium.landmarks, compendium.targets
-    if same := several_aliases(*maps, names, kind, compendium.aliases):
-        if rule == "error":
-            raise UserError(
-                f"{reader.source}: genes have more than one row, by their aliases: {some(same)}. "
-                'Keep one row of each, or write repeated = "mean", "max" or "first" for this '
-                "platform."
-            )
-        # A row of one of the aliases is a row of the gene.
-        names = pd.Index([same.get(name, name) for name in names], dtype="str")
+    names = _names_of_genes(ids, platform, compendium)
     blank, repeated = names == "", names.duplicated(keep=False)
     if not (blank.any() or repeated.any()):
         if ids is reader.gene_ids:
             return platform
         positions = np.arange(len(ids))
         return replace(platform, reader=_renamed(reader, ids, positions))
-    known = names.isin(ids_of_maps(*maps, kind))
+    known = names.isin(ids_of_maps(compendium.landmarks, compendium.targets, kind))
     if compendium.aliases is not None:
         known |= names.isin(compendium.aliases.index)
     wanted = names[repeated & known & ~blank].unique()
@@ -271,6 +261,27 @@ def _choose_ids(platform: Platform, compendium: Compendium, notes: dict[str, Any
             keeps_missing=reader.keeps_missing,
         ),
     )
+
+
+def _names_of_genes(ids: pd.Index, platform: Platform, compendium: Compendium) -> pd.Index:
+    """Return ids without versions. Rows of one gene by different aliases get one name.
+
+    Raises:
+        UserError: there are such rows, and the platform has no rule for them.
+    """
+    names = strip_version(ids) if platform.ids == "ensembl" else ids
+    same = several_aliases(
+        compendium.landmarks, compendium.targets, names, platform.ids, compendium.aliases
+    )
+    if not same:
+        return names
+    if platform.repeated == "error":
+        raise UserError(
+            f"{platform.reader.source}: genes have more than one row, by their aliases: "
+            f'{some(same)}. Keep one row of each, or write repeated = "mean", "max" or "first" for '
+            "this platform."
+        )
+    return pd.Index([same.get(name, name) for name in names], dtype="str")
 
 
 def _renamed(reader: Reader, ids: pd.Index, positions: NDArray[np.intp]) -> ChosenRows:
