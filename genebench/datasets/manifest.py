@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -367,6 +368,8 @@ def _explain(error: ValidationError, model: type[_Head]) -> str:
     content = "a table" if isinstance(fault["input"], dict) else repr(str(fault["input"])[:40])
     if fault["type"] in _EXPECTED_CONTENT:
         must_be = f"must be {_EXPECTED_CONTENT[fault['type']]}"
+        if fault["type"] == "tuple_type" and isinstance(fault["input"], str):
+            must_be = f"must be a list, such as {json.dumps([fault['input'][:40]])}"
     else:
         must_be = fault["msg"].replace("Input should be", "must be")
     return f"{where}: {must_be}, not {content}.{_OTHER_RECIPE.get((model, where), '')}"

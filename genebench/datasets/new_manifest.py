@@ -112,7 +112,8 @@ def guess(
         except UserError:
             raise UserError(
                 f"{path}: no gene of the maps is in it, in rows or columns, as any kind of ids. "
-                f"Its ids begin with {some(best.ids)}. Check the file, or give other maps."
+                f"Its ids begin with {some(map(repr, best.ids))}. Check the file, or give other "
+                "maps."
             ) from None
     return _describe(path, role, best, landmarks, targets)
 

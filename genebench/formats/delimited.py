@@ -13,7 +13,7 @@ from typing import TextIO
 import numpy as np
 import pandas as pd
 
-from genebench.errors import UserError, unknown
+from genebench.errors import UserError, some, unknown
 from genebench.formats.base import MISSING_REMEDY, Content, Reader
 from genebench.formats.files import as_text, id_index, open_lines, unique_ids, without_packing
 from genebench.formats.spreadsheet import misspelt_number
@@ -73,7 +73,7 @@ class DelimitedReader(TextReader):
     def __init__(
         self, path: Path, *, id_column: str | None = None, skip_columns: Sequence[str] = ()
     ) -> None:
-        self._named = id_column, frozenset(skip_columns)
+        self._named = id_column, tuple(skip_columns)
         super().__init__(path, _dialect(path))
 
     def _read_header(self, lines: Iterator[str]) -> Header:
@@ -95,6 +95,7 @@ class DelimitedReader(TextReader):
             )
             if names[column] not in skipped
         ]
+        check_skipped(self.source, names[ids], skipped, len(columns))
         if not columns:
             raise self.fault(
                 f"no profile column. The header is {' | '.join(names)[:60]!r}, if its cells are "
@@ -178,6 +179,30 @@ class DelimitedReader(TextReader):
         )
         self.profiles = self._header.profiles
         return TransposedText(self, table)
+
+
+def check_skipped(source: str, id_column: str, skip_columns: Sequence[str], n_values: int) -> None:
+    """Refuse to skip the ids of a table, or all of its values.
+
+    Args:
+        source: the file, for messages.
+        id_column: the name of the column of ids.
+        skip_columns: the names of the columns to skip.
+        n_values: the number of columns of values that are left.
+
+    Raises:
+        UserError: the column of ids is among those to skip, or no column of values is left.
+    """
+    if id_column in skip_columns:
+        raise UserError(
+            f"{source}: skip_columns names {id_column!r}, the column of the ids. Remove it there, "
+            "or name the column of the ids in id_column."
+        )
+    if skip_columns and not n_values:
+        raise UserError(
+            f"{source}: skip_columns ({some(map(repr, skip_columns))}) leaves no column of values. "
+            "Name only columns there that are neither ids nor values."
+        )
 
 
 def are_row_numbers(ids: Iterable[object]) -> bool:

@@ -478,8 +478,8 @@ def _no_match(
         )
     else:
         remedy = (
-            f"No other kind fits. Its ids begin with {some(gene_ids)}. Check the file and the "
-            "gene maps, or give a table of aliases."
+            f"No other kind fits. Its ids begin with {some(map(repr, gene_ids))}. Check the file "
+            "and the gene maps, or give a table of aliases."
         )
     return UserError(f"no gene of the maps is in {source} as {kind} ids. {remedy}")
 

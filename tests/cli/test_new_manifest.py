@@ -115,7 +115,7 @@ def test_layouts_are_recognised(new, genebench, folder):
     assert platforms["gtex"]["profiles"] == 16
     assert platforms["gtex"]["repeated"] == {"rule": "mean", "genes": 1, "other_rows": 0}
     assert platforms["gtex"]["missing_values"]["cells"] == 1
-    assert "gtex: 1 missing value in genes of the maps. drop-gene left out 1 gene" in outcome.out
+    assert "gtex: 1 missing value in genes of the maps. drop-gene left out 1 row (" in outcome.out
     assert "gtex: 1 id of the maps in several rows. Taken: mean" in outcome.out
 
 

@@ -166,3 +166,16 @@ def test_no_text_is_lost_because_its_name_repeats(write):
     path = write("m.csv", "id,A,note,note\np1,1,x,y\np2,2,x,y\n")
     with pytest.raises(UserError, match="1 repeated column"):
         open_reader(path, "profiles")
+
+
+@pytest.mark.parametrize(
+    ("skipped", "problem"),
+    [
+        (["symbol"], r"skip_columns names 'symbol', the column of the ids\. Remove it there"),
+        (["s1", "s2"], r"skip_columns \('s1', 's2'\) leaves no column of values"),
+    ],
+)
+def test_columns_that_cannot_be_skipped(table, skipped, problem):
+    path = table("symbol,s1,s2\nA,1,2\nB,3,4\n")
+    with pytest.raises(UserError, match=problem):
+        open_reader(path, skip_columns=skipped)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from genebench.cli.data import _choices
 from genebench.data.store import DataStore
 from genebench.errors import UserError
 from genebench.formats.base import Reader
@@ -314,3 +315,22 @@ def test_a_gene_of_several_rows_by_its_aliases(rule, expected, tmp_path):
     assert len(digests) == 1
     with pytest.raises(UserError, match=r'aliases: DIFF6, SEPTIN2\. .* or write repeated = "mean"'):
         choose_rows(replace(data, platforms={"geo": replace(platform, repeated="error")}))
+
+
+def test_a_probe_that_is_left_out_is_a_row_not_a_gene(tmp_path):
+    """A gene of two probes stays with one of them."""
+    landmarks, targets = maps()
+    landmarks = landmarks.assign(probes=[f"{gene}_at,{gene}b_at" for gene in range(LANDMARKS)])
+    ids = [*(f"{gene}_at" for gene in range(GENES)), "7b_at"]
+    values = np.hstack([arrays(), arrays()[:, [7]]])
+    values[3, GENES] = NAN
+    reader = Array(ids, values)
+    reader.keep_missing()
+    platform = Platform(reader=reader, ids="probe", missing_values="drop-gene")
+    data = replace(compendium(platform), landmarks=landmarks, targets=targets)
+    dataset = prepare(data, store=DataStore(tmp_path))
+    assert ENSEMBL[7] in dataset.landmark_genes.index
+    shown = list(_choices(dataset.info["platforms"]["geo"]))
+    assert shown == [
+        "1 missing value in genes of the maps. drop-gene left out 1 row (7b_at) and 0 profiles"
+    ]
