@@ -269,7 +269,7 @@ def _names_of_genes(ids: pd.Index, platform: Platform, compendium: Compendium) -
     Raises:
         UserError: there are such rows, and the platform has no rule for them.
     """
-    names = strip_version(ids) if platform.ids == "ensembl" else ids
+    names: pd.Index = strip_version(ids) if platform.ids == "ensembl" else ids
     same = several_aliases(
         compendium.landmarks, compendium.targets, names, platform.ids, compendium.aliases
     )
