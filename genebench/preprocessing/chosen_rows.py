@@ -281,7 +281,8 @@ def _names_of_genes(ids: pd.Index, platform: Platform, compendium: Compendium) -
             f'{some(same)}. Keep one row of each, or write repeated = "mean", "max" or "first" for '
             "this platform."
         )
-    return pd.Index([same.get(name, name) for name in names], dtype="str")
+    named: pd.Index = pd.Index([same.get(name, name) for name in names], dtype="str")
+    return named
 
 
 def _renamed(reader: Reader, ids: pd.Index, positions: NDArray[np.intp]) -> ChosenRows:
