@@ -335,11 +335,11 @@ def _choices(platform: Mapping[str, Any]) -> Iterator[str]:
     if missing := platform.get("missing_values"):
         yield (
             f"{counted(missing['cells'], 'missing value')} in genes of the maps. "
-            f"{missing['rule']} left out {_named(missing['genes'], 'gene')} and "
+            f"{missing['rule']} left out {_named(missing['genes'], 'row')} and "
             f"{_named(missing['profiles'], 'profile')}"
         )
         if others := missing.get("other_genes"):
-            yield f"{counted(others, 'other gene')} with a missing value, in no map, left out, too"
+            yield f"{counted(others, 'other row')} with a missing value, in no map, left out, too"
     if filled := platform.get("filled"):
         yield (
             f"{_named(filled, 'landmark')} not measured, but filled with the mean rank on the "
@@ -348,7 +348,7 @@ def _choices(platform: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _named(ids: list[str], noun: str) -> str:
-    """Return a number of genes or profiles, and the first of them."""
+    """Return a number of rows, profiles or landmarks, and the first of them."""
     return counted(len(ids), noun) + (f" ({some(ids)})" if ids else "")
 
 

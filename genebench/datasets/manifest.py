@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -34,7 +35,7 @@ from genebench.datasets.published_arrays import (
 )
 from genebench.errors import UserError, some, unknown
 from genebench.formats.base import Orientation, Reader
-from genebench.formats.delimited import read_profiles
+from genebench.formats.delimited import by_profile_id, number_rows, read_profiles
 from genebench.formats.files import check_readable
 from genebench.formats.mage_tab import read_sdrf
 from genebench.formats.opening import format_of, matrix_of, open_reader
@@ -367,6 +368,8 @@ def _explain(error: ValidationError, model: type[_Head]) -> str:
     content = "a table" if isinstance(fault["input"], dict) else repr(str(fault["input"])[:40])
     if fault["type"] in _EXPECTED_CONTENT:
         must_be = f"must be {_EXPECTED_CONTENT[fault['type']]}"
+        if fault["type"] == "tuple_type" and isinstance(fault["input"], str):
+            must_be = f"must be a list, such as {json.dumps([fault['input'][:40]])}"
     else:
         must_be = fault["msg"].replace("Input should be", "must be")
     return f"{where}: {must_be}, not {content}.{_OTHER_RECIPE.get((model, where), '')}"
@@ -570,7 +573,7 @@ def _profiles_of(reader: Reader, path: Path) -> pd.DataFrame:
     """Return the rows of a profile table for the profiles of a matrix, in its order."""
     ids = reader.profiles.index
     is_sdrf = path.name.lower().endswith(".sdrf.txt")
-    table = read_sdrf(path, ids) if is_sdrf else read_profiles(path)
+    table = read_sdrf(path, ids) if is_sdrf else by_profile_id(path, read_profiles(path), ids)
     missing = ids.difference(table.index, sort=False)
     if len(missing):
         others = table.index.difference(ids, sort=False)
@@ -605,6 +608,11 @@ def _remedy_for_missing(missing: pd.Index, others: pd.Index) -> str:
                 f"The table has {same!r} where the matrix has {id_!r}. Write the ids in the same "
                 "way in both."
             )
+    if number_rows(others):
+        return (
+            f"Its first column has whole numbers ({some(others)}), and no column has ids of the "
+            "matrix. Write these in the first column."
+        )
     return f"The table has others: {some(map(repr, others))}. Add a row for each missing profile."
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from genebench.data.splits import REFERENCE_PLATFORM
 from genebench.errors import UserError, counted, some
 from genebench.formats.base import Orientation, Reader
-from genebench.formats.delimited import annotates_genes, read_profiles
+from genebench.formats.delimited import annotates_genes, by_profile_id, read_profiles
 from genebench.formats.opening import open_reader
 from genebench.preprocessing.chosen_rows import IdPattern, unlike_others
 from genebench.preprocessing.compendium import IdKind
@@ -55,8 +55,8 @@ class Guess:
         is_array: True if its values look like those of microarrays.
         remarks: sentences for the user.
         hints: keys with values that the user may want.
-        columns: the columns of its profile table, for a group.
         ids: the ids of its profiles.
+        columns: what the file itself says about profiles.
     """
 
     path: Path
@@ -70,6 +70,7 @@ class Guess:
     remarks: tuple[str, ...]
     hints: Mapping[str, Any]
     ids: pd.Index
+    columns: pd.Index
 
     def shown(self, found: int) -> str:
         """Return a number of genes, or "?" if Entrez ids have no table of aliases yet."""
@@ -111,7 +112,8 @@ def guess(
         except UserError:
             raise UserError(
                 f"{path}: no gene of the maps is in it, in rows or columns, as any kind of ids. "
-                f"Its ids begin with {some(best.ids)}. Check the file, or give other maps."
+                f"Its ids begin with {some(map(repr, best.ids))}. Check the file, or give other "
+                "maps."
             ) from None
     return _describe(path, role, best, landmarks, targets)
 
@@ -207,6 +209,7 @@ def _describe(
         remarks=tuple(remarks),
         hints=hints,
         ids=profiles.index,
+        columns=profiles.columns,
     )
 
 
@@ -279,15 +282,24 @@ def join_tables(
     unused, done = list(tables), []
     for item in guesses:
         keys, remarks = dict(item.keys), list(item.remarks)
-        fitting = [path for path in tables if item.ids.isin(tables[path].index).all()]
-        if fitting:
-            [path, *_] = fitting
-            keys["profiles"] = path
+        for path, stored in tables.items():
+            table = by_profile_id(path, stored, item.ids)
+            if not item.ids.isin(table.index).all():
+                continue
             if path in unused:
                 unused.remove(path)
-            if "group" not in keys:
-                names = [name for name in tables[path] if str(name).lower() in _GROUPS]
-                keys |= {"group": names[0]} if names else {}
+            shared = table.columns.intersection(item.columns)
+            if len(shared):
+                # A manifest with this table would be refused.
+                remarks.append(
+                    f"{path.name} is left out: {item.path.name} has columns of the same name "
+                    f"({some(shared)}). To use the table, rename them there"
+                )
+            elif "profiles" not in keys:
+                keys["profiles"] = path
+                names = [name for name in table if str(name).lower() in _GROUPS]
+                if names:
+                    keys.setdefault("group", names[0])
         done.append(replace(item, keys=keys, remarks=tuple(remarks)))
     return done, unused
 

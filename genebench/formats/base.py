@@ -77,6 +77,12 @@ A block of the published 22,268 probes has 91 MB in float32.
 MISSING = -666.0
 """The code of GCTX and GCT for a value that was not measured. No format may hold it as a value."""
 
+MISSING_REMEDY = (
+    'Fill it in, or leave that profile or gene out. In a manifest with recipe = "dgex", '
+    'missing_values = "drop-gene" or "drop-profile" does so.'
+)
+"""The remedy for a missing value, for all who read a matrix: few of them read a manifest."""
+
 _GENES_AT_ONCE = 64
 """Genes that are transposed at once: a band of a block that fits into a processor's cache."""
 
@@ -269,10 +275,12 @@ class Reader(ABC):
             bad = bad & np.isinf(block)
         if bad.any():
             row, column = np.argwhere(bad)[0]
+            value = block[row, column]
+            # No rule of a manifest leaves out infinite values.
+            remedy = "Correct it." if np.isinf(value) else MISSING_REMEDY
             raise self.fault(
                 f"profile {self.profiles.index[start + row]!r}, gene "
-                f"{self.gene_ids[genes[column]]!r} is {block[row, column]:g}: missing, or not "
-                "finite. Fill it in, or leave that profile or gene out."
+                f"{self.gene_ids[genes[column]]!r} is {value:g}: missing, or not finite. {remedy}"
             )
 
     def fault(self, message: str) -> UserError:

@@ -26,6 +26,7 @@ from genebench.formats.delimited import (
     INDEX_NAMES,
     annotates_genes,
     are_row_numbers,
+    check_skipped,
     number_rows,
 )
 from genebench.formats.files import as_text, check_size, id_index, unique_ids
@@ -122,6 +123,7 @@ class ColumnarReader(Reader):
         self.texts = [
             place for place in others if place != ids and not _is_number(self._type(place))
         ]
+        check_skipped(self.source, self.id_column, skip_columns, len(self.numbers))
         if self.texts and not self.numbers:
             raise self._no_values(self.texts[0])
         used = {ids, *self.numbers}

@@ -6,14 +6,15 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import dropwhile, islice, repeat, takewhile
+from itertools import dropwhile, islice, repeat
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
 import pandas as pd
 
-from genebench.errors import UserError, unknown
-from genebench.formats.base import Content, Reader
+from genebench.errors import UserError, some, unknown
+from genebench.formats.base import MISSING_REMEDY, Content, Reader
 from genebench.formats.files import as_text, id_index, open_lines, unique_ids, without_packing
 from genebench.formats.spreadsheet import misspelt_number
 from genebench.formats.text import (
@@ -72,7 +73,7 @@ class DelimitedReader(TextReader):
     def __init__(
         self, path: Path, *, id_column: str | None = None, skip_columns: Sequence[str] = ()
     ) -> None:
-        self._named = id_column, frozenset(skip_columns)
+        self._named = id_column, tuple(skip_columns)
         super().__init__(path, _dialect(path))
 
     def _read_header(self, lines: Iterator[str]) -> Header:
@@ -94,6 +95,7 @@ class DelimitedReader(TextReader):
             )
             if names[column] not in skipped
         ]
+        check_skipped(self.source, names[ids], skipped, len(columns))
         if not columns:
             raise self.fault(
                 f"no profile column. The header is {' | '.join(names)[:60]!r}, if its cells are "
@@ -143,21 +145,21 @@ class DelimitedReader(TextReader):
     def _remedy_of(self, cell: str) -> str:
         """Return the remedy for a cell that is no finite number."""
         if is_missing(cell):
-            return (
-                'Fill it in. For recipe = "dgex", missing_values = "drop-gene" or "drop-profile" '
-                "leaves it out."
-            )
-        return "Correct it. If that column holds no values, name it in skip_columns."
+            return MISSING_REMEDY
+        return (
+            "Correct it. If that column holds no values, leave it out of the file, or name it in "
+            "skip_columns of a manifest."
+        )
 
     def transposed(self) -> Reader:
         """Return a reader of the same file with one profile per line.
 
-        Columns of text before the first column of numbers become columns of the profile table.
+        Columns of text become columns of the profile table, wherever they are.
         """
         with open_lines(self._path) as lines:
             sample = [self._dialect.split(line) for line in islice(lines, 1, 1 + _SAMPLE_LINES)]
         positions = self._header.positions
-        texts = list(takewhile(lambda column: _is_text(sample, column), positions))
+        texts = [column for column in positions if _is_text(sample, column)]
         if not texts:
             return TransposedText(self)
         if len(texts) == len(positions):
@@ -166,16 +168,41 @@ class DelimitedReader(TextReader):
             cells = [
                 [cells[column] for column in texts] for cells in map(self._dialect.split, lines)
             ]
-        names = [self._names[column] for column in texts]
+        names = unique_ids(self.source, "column", [self._names[column] for column in texts])
         table = pd.DataFrame(cells, index=self.gene_ids, columns=names, dtype="str")
+        is_number = ~np.isin(positions, texts)
         self._header = replace(
             self._header,
-            first=int(positions[len(texts)]),
-            profiles=self._header.profiles.iloc[len(texts) :],
-            columns=tuple(positions[len(texts) :].tolist()),
+            first=int(positions[is_number][0]),
+            profiles=self._header.profiles[is_number],
+            columns=tuple(positions[is_number].tolist()),
         )
         self.profiles = self._header.profiles
         return TransposedText(self, table)
+
+
+def check_skipped(source: str, id_column: str, skip_columns: Sequence[str], n_values: int) -> None:
+    """Refuse to skip the ids of a table, or all of its values.
+
+    Args:
+        source: the file, for messages.
+        id_column: the name of the column of ids.
+        skip_columns: the names of the columns to skip.
+        n_values: the number of columns of values that are left.
+
+    Raises:
+        UserError: the column of ids is among those to skip, or no column of values is left.
+    """
+    if id_column in skip_columns:
+        raise UserError(
+            f"{source}: skip_columns names {id_column!r}, the column of the ids. Remove it there, "
+            "or name the column of the ids in id_column."
+        )
+    if skip_columns and not n_values:
+        raise UserError(
+            f"{source}: skip_columns ({some(map(repr, skip_columns))}) leaves no column of values. "
+            "Name only columns there that are neither ids nor values."
+        )
 
 
 def are_row_numbers(ids: Iterable[object]) -> bool:
@@ -225,6 +252,28 @@ def read_profiles(path: Path) -> pd.DataFrame:
     index = unique_ids(str(path), "profile", [row[0] for row in rows])
     columns = unique_ids(str(path), "column", names[1:])
     return pd.DataFrame([row[1:] for row in rows], index=index, columns=columns, dtype="str")
+
+
+def by_profile_id(path: Path, table: pd.DataFrame, ids: pd.Index) -> pd.DataFrame:
+    """Return a table about profiles indexed by their ids, if its first column numbers the rows.
+
+    pandas writes such a column. The ids are then in the first column that has one of ``ids``.
+
+    Args:
+        path: the file of the table, for messages.
+        table: the table, as :func:`read_profiles` returns it.
+        ids: ids of the profiles of a matrix.
+
+    Raises:
+        UserError: an id occurs more than once.
+    """
+    if table.index.isin(ids).any() or not number_rows(table.index):
+        return table
+    name = next((name for name in table if table[name].isin(ids).any()), None)
+    if name is None:
+        return table
+    index = unique_ids(str(path), "profile", table[name])
+    return table.drop(columns=name).set_axis(index)
 
 
 def write_delimited(path: Path, content: Content) -> None:

@@ -26,7 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genebench.errors import UserError
-from genebench.formats.base import BLOCK, MISSING, Content, GeneReader, Reader
+from genebench.formats.base import BLOCK, MISSING, MISSING_REMEDY, Content, GeneReader, Reader
 from genebench.formats.files import id_index, open_lines
 from genebench.formats.spreadsheet import misspelt_number
 
@@ -269,9 +269,9 @@ class TextReader(GeneReader):
                     )
         return self.fault(otherwise)
 
-    def _remedy_of(self, cell: str) -> str:  # noqa: ARG002  subclasses look at it
+    def _remedy_of(self, cell: str) -> str:
         """Return the remedy for a cell that is no finite number."""
-        return "Fill it in, or leave that row or column out."
+        return MISSING_REMEDY if is_missing(cell) else "Correct it."
 
 
 class TransposedText(Reader):

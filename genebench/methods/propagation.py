@@ -40,7 +40,7 @@ from genebench.methods.relevance import (
 EPSILON = 1e-7
 """ε, in the unit of z, which is about 1. That is float32's rounding of 1, so quotients of rounded
 numbers stay below 1. A larger ε absorbs relevance."""
-_MISSED = 0.005
+_MISSED = 0.002
 """Error of integrated gradients, relative to |output| and |rest| of the profile, above which points
 are added."""
 GAMMA = 0.25

@@ -20,7 +20,7 @@ from genebench.errors import UserError, counted, some
 from genebench.formats.base import BLOCK, Reader
 from genebench.preprocessing.compendium import Compendium, IdKind, Platform
 from genebench.preprocessing.coverage import keep_genes
-from genebench.preprocessing.genes import ids_of_maps, strip_version
+from genebench.preprocessing.genes import ids_of_maps, several_aliases, strip_version
 from genebench.preprocessing.scale_checks import CODES
 
 _WORDS: Mapping[str, tuple[IdKind | None, str]] = {
@@ -215,7 +215,7 @@ def _choose_ids(platform: Platform, compendium: Compendium, notes: dict[str, Any
     if platform.id_pattern is not None:
         ids, unlike = IdPattern(platform.id_pattern, kind).take(ids, reader.source)
         notes["id_pattern"] = {"pattern": platform.id_pattern, "unlike": unlike}
-    names = strip_version(ids) if kind == "ensembl" else ids
+    names = _names_of_genes(ids, platform, compendium)
     blank, repeated = names == "", names.duplicated(keep=False)
     if not (blank.any() or repeated.any()):
         if ids is reader.gene_ids:
@@ -261,6 +261,28 @@ def _choose_ids(platform: Platform, compendium: Compendium, notes: dict[str, Any
             keeps_missing=reader.keeps_missing,
         ),
     )
+
+
+def _names_of_genes(ids: pd.Index, platform: Platform, compendium: Compendium) -> pd.Index:
+    """Return ids without versions. Rows of one gene by different aliases get one name.
+
+    Raises:
+        UserError: there are such rows, and the platform has no rule for them.
+    """
+    names: pd.Index = strip_version(ids) if platform.ids == "ensembl" else ids
+    same = several_aliases(
+        compendium.landmarks, compendium.targets, names, platform.ids, compendium.aliases
+    )
+    if not same:
+        return names
+    if platform.repeated == "error":
+        raise UserError(
+            f"{platform.reader.source}: genes have more than one row, by their aliases: "
+            f'{some(same)}. Keep one row of each, or write repeated = "mean", "max" or "first" for '
+            "this platform."
+        )
+    named: pd.Index = pd.Index([same.get(name, name) for name in names], dtype="str")
+    return named
 
 
 def _renamed(reader: Reader, ids: pd.Index, positions: NDArray[np.intp]) -> ChosenRows:

@@ -191,8 +191,7 @@ def match(
     row_ids = strip_version(gene_ids) if kind == "ensembl" else gene_ids
     ids = _ids_of(genes, kind)
     by_id = ids[_among(ids, row_ids)]
-    by_alias = _aliases_among(row_ids, genes, kind, aliases)
-    by_alias = by_alias[~by_alias.index.isin(by_id.index)]
+    by_alias = _aliases_among(row_ids, genes, kind, aliases, by_id)
     repeated = by_alias.index.duplicated(keep=False)
     if repeated.any() and kind != "probe":
         raise UserError(
@@ -296,14 +295,52 @@ def _ids_of(genes: pd.DataFrame, kind: IdKind) -> pd.Series[str]:
 
 
 def _aliases_among(
-    row_ids: pd.Index, genes: pd.DataFrame, kind: IdKind, aliases: pd.Series[str] | None
+    row_ids: pd.Index,
+    genes: pd.DataFrame,
+    kind: IdKind,
+    aliases: pd.Series[str] | None,
+    by_id: pd.Series[str],
 ) -> pd.Series[str]:
-    """Return the aliases that are ids of a matrix, indexed like those of :func:`_ids_of`."""
+    """Return the aliases that are ids of a matrix, of genes that are not in ``by_id``.
+
+    They are indexed like those of :func:`_ids_of`.
+    """
     if aliases is None:
         return _ids_of(genes[:0], kind)
     names = strip_version(aliases.index) if kind == "ensembl" else aliases.index
     owners = genes.index.get_indexer(pd.Index(aliases))
-    return pd.Series(names, index=owners)[names.isin(row_ids) & (owners >= 0)]
+    found = names.isin(row_ids) & (owners >= 0) & ~np.isin(owners, by_id.index)
+    return pd.Series(names, index=owners)[found]
+
+
+def several_aliases(
+    landmarks: pd.DataFrame,
+    targets: pd.DataFrame,
+    row_ids: pd.Index,
+    kind: IdKind,
+    aliases: pd.Series[str] | None,
+) -> dict[str, str]:
+    """Return the ids of rows that belong to one gene by different aliases.
+
+    Args:
+        landmarks: map of the landmark genes.
+        targets: map of the target genes.
+        row_ids: ids of the rows, Ensembl ids without versions.
+        kind: the kind of these ids. Probes have no part in this, because their mean is taken.
+        aliases: other ids of genes.
+
+    Returns:
+        Alias → the first alias of the same gene.
+    """
+    if aliases is None or kind == "probe":
+        return {}
+    genes = pd.concat([landmarks, targets])
+    genes = genes[~genes.index.duplicated()]
+    ids = _ids_of(genes, kind)
+    found = _aliases_among(row_ids, genes, kind, aliases, ids[_among(ids, row_ids)])
+    several = found[found.index.duplicated(keep=False)]
+    firsts = several[~several.index.duplicated()]
+    return dict(zip(several, firsts.loc[several.index], strict=True))
 
 
 def _check_rows(
@@ -441,8 +478,8 @@ def _no_match(
         )
     else:
         remedy = (
-            f"No other kind fits. Its ids begin with {some(gene_ids)}. Check the file and the "
-            "gene maps, or give a table of aliases."
+            f"No other kind fits. Its ids begin with {some(map(repr, gene_ids))}. Check the file "
+            "and the gene maps, or give a table of aliases."
         )
     return UserError(f"no gene of the maps is in {source} as {kind} ids. {remedy}")
 

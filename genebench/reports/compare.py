@@ -21,6 +21,7 @@ from genebench.reports.reporters.values import csv_of
 from genebench.reports.wording import (
     could_have_cheated_notes,
     described,
+    filled_landmarks,
     seal_levels,
     stale_scores,
 )
@@ -113,6 +114,7 @@ class ComparisonReport(Report):
     def _notes(self, pairs: Sequence[Comparison]) -> Iterator[str]:
         """Yield what every reader has to know."""
         records = [r for pair in pairs for r in (*pair.a.records, *pair.b.records)]
+        yield from filled_landmarks(records)
         yield from stale_scores(records, [pairs[0].metric])
         yield from could_have_cheated_notes(_by_label(pairs))
         doubts: dict[str, list[str]] = {}

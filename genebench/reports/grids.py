@@ -20,6 +20,7 @@ from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.wording import (
     could_have_cheated_notes,
     described,
+    filled_landmarks,
     seal_levels,
     sizes,
     without_scores,
@@ -231,6 +232,7 @@ class _Tables:
 
     def _notes(self) -> Iterator[str]:
         layout = self.layout
+        yield from filled_landmarks(r for _, records in self._rows() for r in records)
         yield from could_have_cheated_notes(self._rows())
         cells = [records for grid in layout.grids for records in grid.cells.values()]
         if missing := sum(not records for records in cells):

@@ -20,6 +20,7 @@ from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.wording import (
     could_have_cheated_notes,
     described,
+    filled_landmarks,
     missing_text,
     seal_levels,
     without_scores,
@@ -184,6 +185,7 @@ def _details(part: SizesPart) -> Iterator[str]:
 
 
 def _notes(part: SizesPart) -> Iterator[str]:
+    yield from filled_landmarks(r for _, records in _rows(part) for r in records)
     yield from could_have_cheated_notes(_rows(part))
     for curve in part.curves:
         for size, variant in curve.points.items():

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 from genebench.data.store import DataStore
+from genebench.formats.base import Content
+from genebench.formats.opening import write_matrix
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "example"
 
@@ -113,7 +115,7 @@ def test_layouts_are_recognised(new, genebench, folder):
     assert platforms["gtex"]["profiles"] == 16
     assert platforms["gtex"]["repeated"] == {"rule": "mean", "genes": 1, "other_rows": 0}
     assert platforms["gtex"]["missing_values"]["cells"] == 1
-    assert "gtex: 1 missing value in genes of the maps. drop-gene left out 1 gene" in outcome.out
+    assert "gtex: 1 missing value in genes of the maps. drop-gene left out 1 row (" in outcome.out
     assert "gtex: 1 id of the maps in several rows. Taken: mean" in outcome.out
 
 
@@ -234,3 +236,30 @@ def test_coverage_that_is_not_known_yet(new):
     shown, _ = new("arrays.tsv", "entrez.tsv")
     assert "? of 12" in shown
     assert "0 of 12" not in shown
+
+
+def test_a_table_that_repeats_a_column_of_the_matrix_is_left_out(new, genebench):
+    table = pd.read_csv("arrays.samples.tsv", sep="\t", index_col=0)
+    values = read("arrays.tsv").T
+    content = Content(
+        genes=pd.DataFrame(index=values.columns),
+        profiles=table.loc[values.index, ["series"]],
+        blocks=lambda: iter([values.to_numpy()]),
+    )
+    write_matrix(Path("arrays.h5ad"), content)
+    shown, manifest = new("arrays.h5ad", "arrays.samples.tsv")
+    assert manifest["platforms"]["geo"] == {
+        "matrix": "arrays.h5ad", "ids": "probe", "group": "series",
+    }  # fmt: skip
+    assert "arrays.samples.tsv is left out: arrays.h5ad has columns of the same name (ser" in shown
+    outcome = genebench("data", "prepare", "new.toml")
+    assert outcome.status == 0, outcome.err
+
+
+def test_row_numbers_of_a_profile_table_are_no_ids(new, genebench):
+    pd.read_csv("arrays.samples.tsv", sep="\t").to_csv("numbered.csv")
+    _, manifest = new("arrays.tsv", "numbered.csv")
+    assert manifest["platforms"]["geo"]["profiles"] == "numbered.csv"
+    outcome = genebench("data", "prepare", "new.toml")
+    assert outcome.status == 0, outcome.err
+    assert DataStore().open("mine").info["platforms"]["geo"]["group"] == "series"

@@ -140,7 +140,7 @@ BAD = {
     ),
     "columns to skip": (
         MANIFEST + 'skip_columns = "x"\n',
-        "skip_columns: must be a list, .*not 'x'",
+        "skip_columns: must be a list, such as [\"x\"], not 'x'",
     ),
     "a column of ids": (
         change('ids = "probe"', 'ids = "probe"\nid_column = "idd"'),

@@ -143,3 +143,39 @@ def test_leading_whole_numbers_that_all_differ_are_no_profile(table):
     reader = open_reader(path, id_column="symbol")
     assert reader.profiles.index.tolist() == ["s1", "s2"]
     assert "gid" in reader.skipped
+
+
+@pytest.mark.parametrize("header", [",age,tissue,A,B", ",age,A,B,tissue", ",tissue,age,A,B"])
+def test_text_describes_profiles_wherever_it_stands(table, header):
+    cells = {
+        "": ["p1", "p2"],
+        "age": [50, 60],
+        "tissue": ["lung", "skin"],
+        "A": [1, 3],
+        "B": [2, 4],
+    }
+    rows = zip(*(cells[name] for name in header.split(",")), strict=True)
+    text = "\n".join([header, *(",".join(map(str, row)) for row in rows), ""])
+    reader = open_reader(table(text), "profiles")
+    assert reader.profiles["tissue"].tolist() == ["lung", "skin"]
+    assert reader.gene_ids.tolist() == ["age", "A", "B"]
+    assert values(reader).tolist() == [[50, 1, 2], [60, 3, 4]]
+
+
+def test_no_text_is_lost_because_its_name_repeats(write):
+    path = write("m.csv", "id,A,note,note\np1,1,x,y\np2,2,x,y\n")
+    with pytest.raises(UserError, match="1 repeated column"):
+        open_reader(path, "profiles")
+
+
+@pytest.mark.parametrize(
+    ("skipped", "problem"),
+    [
+        (["symbol"], r"skip_columns names 'symbol', the column of the ids\. Remove it there"),
+        (["s1", "s2"], r"skip_columns \('s1', 's2'\) leaves no column of values"),
+    ],
+)
+def test_columns_that_cannot_be_skipped(table, skipped, problem):
+    path = table("symbol,s1,s2\nA,1,2\nB,3,4\n")
+    with pytest.raises(UserError, match=problem):
+        open_reader(path, skip_columns=skipped)

@@ -216,3 +216,11 @@ def test_a_flipped_byte_is_found(savez):
     path.write_bytes(data)
     with pytest.raises(UserError, match=r"not a sound \.npz file"):
         read(path)
+
+
+@pytest.mark.parametrize(("value", "offered"), [(np.nan, True), (np.inf, False)])
+def test_a_rule_of_manifests_is_offered_where_it_helps(savez, value, offered):
+    path = savez(matrix=np.where(MATRIX == 7, value, MATRIX))
+    with pytest.raises(UserError, match="missing, or not finite") as error:
+        read(path, (0, 1, 2, 3, 4))
+    assert ("missing_values" in str(error.value)) is offered

@@ -374,6 +374,10 @@ CORPUS = {
     "profiles with other names": case(
         change("geo.csv", ("p3,G1", "q3,G1")), "'p3'. The table has others: 'q3'. Add a row",
     ),
+    "a profile table that only has row numbers": case(
+        {"geo.csv": "id,series\n" + "".join(f"{row},G1\n" for row in range(12))},
+        "Its first column has whole numbers (0, 1, 2, …), and no column has ids of the matrix",
+    ),
     "a ragged table": case(change("geo.csv", ("p3,G1", "p3,G1,x")), "row 'p3' has 3 cells"),
     "a table with a profile twice": case(change("geo.csv", ("p3", "p4")), "1 repeated profile id"),
 }  # fmt: skip

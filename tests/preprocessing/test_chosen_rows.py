@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from genebench.cli.data import _choices
 from genebench.data.store import DataStore
 from genebench.errors import UserError
 from genebench.formats.base import Reader
@@ -285,3 +286,51 @@ def test_a_code_in_one_of_several_rows_of_a_gene_is_refused():
         whole(chosen.platforms["geo"].reader)
     taken, _ = choose_rows(compendium(replace(platform, level="any")))
     assert whole(taken.platforms["geo"].reader).min() < -40
+
+
+ALIASES = pd.Series({"DIFF6": ENSEMBL[0], "SEPTIN2": ENSEMBL[0], "OLD1": ENSEMBL[1]})
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("mean", lambda first, second: (first + second) / 2),
+        ("max", np.maximum),
+        ("first", lambda first, _: first),
+    ],
+)
+def test_a_gene_of_several_rows_by_its_aliases(rule, expected, tmp_path):
+    # SYM1 has a row of its own symbol, which its alias does not change.
+    ids = ["SEPTIN2", "SYM1", "OLD1", "DIFF6", *SYMBOLS[2:]]
+    values = arrays()[:, [0, 1, 9, 5, *range(2, GENES)]]
+    platform = Platform(reader=Array(ids, values), ids="symbol", repeated=rule)
+    data = replace(compendium(platform), aliases=ALIASES)
+    plain = arrays()
+    plain[:, 0] = expected(values[:, 0], values[:, 3])
+    alone = compendium(Platform(reader=Array(SYMBOLS, plain), ids="symbol"))
+    digests = {
+        prepare(item, store=DataStore(tmp_path / str(number))).digest
+        for number, item in enumerate((data, alone))
+    }
+    assert len(digests) == 1
+    with pytest.raises(UserError, match=r'aliases: DIFF6, SEPTIN2\. .* or write repeated = "mean"'):
+        choose_rows(replace(data, platforms={"geo": replace(platform, repeated="error")}))
+
+
+def test_a_probe_that_is_left_out_is_a_row_not_a_gene(tmp_path):
+    """A gene of two probes stays with one of them."""
+    landmarks, targets = maps()
+    landmarks = landmarks.assign(probes=[f"{gene}_at,{gene}b_at" for gene in range(LANDMARKS)])
+    ids = [*(f"{gene}_at" for gene in range(GENES)), "7b_at"]
+    values = np.hstack([arrays(), arrays()[:, [7]]])
+    values[3, GENES] = NAN
+    reader = Array(ids, values)
+    reader.keep_missing()
+    platform = Platform(reader=reader, ids="probe", missing_values="drop-gene")
+    data = replace(compendium(platform), landmarks=landmarks, targets=targets)
+    dataset = prepare(data, store=DataStore(tmp_path))
+    assert ENSEMBL[7] in dataset.landmark_genes.index
+    shown = list(_choices(dataset.info["platforms"]["geo"]))
+    assert shown == [
+        "1 missing value in genes of the maps. drop-gene left out 1 row (7b_at) and 0 profiles"
+    ]

@@ -151,7 +151,7 @@ def test_coverage_is_ready_for_json():
         (["AA", "CC", "x"], "ensembl", 'As symbol ids 3 would match. Write ids = "symbol"'),
         (["ENSG02.1"], "probe", 'As ensembl ids 1 would match. Write ids = "ensembl"'),
         (["p2", "p3", "p1"], "symbol", 'As probe ids 2 would match. Write ids = "probe"'),
-        (["a", "b", "c", "d"], "symbol", "No other kind fits. Its ids begin with a, b, c, …"),
+        (["a", "b", "c", "d"], "symbol", "No other kind fits. Its ids begin with 'a', 'b', 'c', …"),
     ],
 )
 def test_nothing_matches(ids, kind, words):

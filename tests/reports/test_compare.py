@@ -86,3 +86,14 @@ def test_genes_are_written_as_csv(comparisons, tmp_path):
     read = pd.read_csv(tmp_path / "genes.csv")
     assert list(read.columns) == list(comparisons.genes.columns)
     assert read["gain"].to_numpy() == pytest.approx(comparisons.genes["gain"].to_numpy())
+
+
+def test_filled_landmarks_are_always_noted(lsr_and_knn, tmp_path):
+    store = ResultsStore(shutil.copytree(lsr_and_knn, tmp_path / "filled"))
+    for record in store.records():
+        genes = {**record.genes, "filled": 2}
+        store.write(record.model_copy(update={"genes": genes}), store.vectors(record))
+    comparisons = compare("lsr", "knn:k_max=1", protocols="geo", results=store.root)
+    report = ComparisonReport(comparisons.records, registry(), comparisons=comparisons)
+    [section] = report.sections()
+    assert "2 landmarks not measured on some platform" in section.notes[0]

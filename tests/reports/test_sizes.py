@@ -154,3 +154,12 @@ def test_values_hold_every_panel_of_real_results(genebench, tiny, tmp_path):
     for row in rows:
         sized = f"{row['protocol']}-n60" if row["train_profiles"] == 60 else row["protocol"]
         assert row["mean"] == expected[sized, row["method"], row["panel"], row["metric"]]
+
+
+def test_filled_landmarks_are_always_noted(at):
+    records = [at(20), at(80)]
+    filled = records[1].model_copy(update={"genes": {**records[1].genes, "filled": 2}})
+    [section] = report(records[0], filled).sections()
+    assert "2 landmarks not measured on some platform" in section.notes[0]
+    [section] = report(*records).sections()
+    assert not any("not measured" in note for note in section.notes)

@@ -281,3 +281,10 @@ def test_records_that_are_in_no_folder_cannot_be_explained(made_up, tmp_path):
     report = SuiteReport((of(made_up, "ggan-fc"),), registry(), argument="figures")
     with pytest.raises(UserError, match="only results in a folder can be explained"):
         report.draw(tmp_path)
+
+
+def test_filled_landmarks_are_always_noted(made_up):
+    record = of(made_up, "lsr", 0.3)
+    filled = record.model_copy(update={"genes": {**record.genes, "filled": 2}})
+    assert "2 landmarks not measured on some platform" in sections("table1", filled)[0].notes[0]
+    assert not any("not measured" in note for note in sections("table1", record)[0].notes)
