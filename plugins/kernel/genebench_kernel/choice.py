@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genebench import Profiles, UserError
 from genebench.progress import Progress
+from genebench_kernel.factors import Factors
 from genebench_kernel.model import KernelModel
 from genebench_kernel.spectrum import ROUNDING, Spectrum, TrainingSet
 
@@ -23,10 +24,11 @@ CONCORDANCE_WEIGHT = 0.5
 """Mean concordance counted against MAE where both choose."""
 
 Grid = NDArray[np.float64]
+Fit = Spectrum | Factors
 
 
 def validation_measures(
-    spectra: Sequence[Spectrum],
+    spectra: Sequence[Fit],
     penalties: Sequence[float],
     scales: Grid,
     validation: Profiles,
@@ -36,8 +38,8 @@ def validation_measures(
 ) -> tuple[Grid, Grid | None]:
     """Return MAE and mean CC of the mean of some models on a validation set, each λ × scales.
 
-    All λ and scales are evaluated in one pass over the set. A scale multiplies the predicted
-    difference from the training mean. Sums are in float64.
+    All λ and scales are evaluated in one pass over the set, or each λ in its own. A scale
+    multiplies the predicted difference from the training mean. Sums are in float64.
 
     Args:
         spectra: the models.
@@ -52,22 +54,26 @@ def validation_measures(
     shape = len(penalties), len(scales)
     errors, done = torch.zeros(shape, dtype=torch.float64, device=device), 0
     sums = [_Sums(len(mean), device) for _ in penalties] if concordance else []
-    for block in validation.blocks(EVALUATED_PER_BLOCK):
-        landmarks, targets = (torch.tensor(part, device=device) for part in block)
-        coordinates = [spectrum.coordinates(landmarks) for spectrum in spectra]
-        for index, penalty in enumerate(penalties):
-            predicted = torch.zeros_like(targets)
-            for spectrum, own in zip(spectra, coordinates, strict=True):
-                predicted += spectrum.predictions(own, penalty)
-            predicted.div_(len(spectra))
-            if concordance:
-                sums[index].add(targets - mean, predicted - mean)
-            for column, scale in enumerate(scales.tolist()):
-                # A scale of 1 changes no bit.
-                scaled = torch.lerp(mean, predicted, scale)
-                errors[index, column] += _absolute(scaled.sub_(targets))
-        done += len(targets)
-        progress(done, len(validation), "choosing width and λ")
+    # Factors hold one λ at a time, so that each λ is a pass over the set.
+    indices = range(len(penalties))
+    passes = [[i] for i in indices] if isinstance(spectra[0], Factors) else [indices]
+    for taken in passes:
+        for block in validation.blocks(EVALUATED_PER_BLOCK):
+            landmarks, targets = (torch.tensor(part, device=device) for part in block)
+            coordinates = [spectrum.coordinates(landmarks) for spectrum in spectra]
+            for index in taken:
+                predicted = torch.zeros_like(targets)
+                for spectrum, own in zip(spectra, coordinates, strict=True):
+                    predicted += spectrum.predictions(own, penalties[index])
+                predicted.div_(len(spectra))
+                if concordance:
+                    sums[index].add(targets - mean, predicted - mean)
+                for column, scale in enumerate(scales.tolist()):
+                    # A scale of 1 changes no bit.
+                    scaled = torch.lerp(mean, predicted, scale)
+                    errors[index, column] += _absolute(scaled.sub_(targets))
+            done += len(targets)
+            progress(done, len(validation) * len(passes), "choosing width and λ")
     measured = errors.cpu().numpy() / (len(validation) * len(validation.target_genes))
     if not concordance:
         return measured, None
@@ -153,7 +159,7 @@ class Choice:
         self._solution: Callable[[], KernelModel] | None = None
 
     def offer(
-        self, width: float, errors: Grid, concordances: Grid | None, spectra: Sequence[Spectrum]
+        self, width: float, errors: Grid, concordances: Grid | None, spectra: Sequence[Fit]
     ) -> None:
         """Compare the models of a width with the best so far. Of equals, the first stays.
 
@@ -208,7 +214,7 @@ class Choice:
         return model
 
 
-def mean_of(spectra: Sequence[Spectrum], penalty: float, scale: float) -> Callable[[], KernelModel]:
+def mean_of(spectra: Sequence[Fit], penalty: float, scale: float) -> Callable[[], KernelModel]:
     """Return a function that returns the mean of models with one kernel as one model.
 
     It does not keep the spectra in memory. The scale is a factor of all coefficients.

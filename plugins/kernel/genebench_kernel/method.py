@@ -14,11 +14,12 @@ from torch import Tensor
 
 from genebench import Context, Method, Model, Profiles, UserError
 from genebench.progress import Progress
-from genebench_kernel.choice import Choice, Grid, left_out_mae, validation_measures
+from genebench_kernel.choice import Choice, Fit, Grid, left_out_mae, validation_measures
+from genebench_kernel.factors import Factors, prefers_factors
 from genebench_kernel.kernels import LINEAR_CAUCHY, Kernel, median_squared_distance
 from genebench_kernel.model import KernelModel
 from genebench_kernel.sampling import draw_centres
-from genebench_kernel.spectrum import Rows, Spectrum, TrainingSet, exact, nystrom
+from genebench_kernel.spectrum import Report, Rows, Spectrum, TrainingSet, exact, nystrom
 from genebench_kernel.weights import PRELIMINARY_PENALTY, PRELIMINARY_WIDTH, penalty_weights
 
 
@@ -141,23 +142,26 @@ class KernelRidge(Method):
         choices = {name: Choice(self.lambdas, self.scales, self._unit) for name in names}
         penalties = (self._unit * self.lambdas).tolist()
         for width, kernel in zip(self.widths.tolist(), kernels, strict=True):
-            spectra = self._fitted(training, parts, kernel, context.progress)
-            for name, choice in choices.items():
-                if by_left_out:
-                    errors = left_out_mae(spectra, penalties, training, context.progress)[:, None]
-                    concordances = None
-                else:
+            fits: Sequence[Fit]
+            if by_left_out:
+                fits = spectra = self._spectra(training, parts, kernel, context.progress)
+                errors = left_out_mae(spectra, penalties, training, context.progress)[:, None]
+                choices[""].offer(width, errors, None, fits)
+                del spectra
+            else:
+                fits = self._fits(training, parts, kernel, context.progress)
+                for name, choice in choices.items():
                     errors, concordances = validation_measures(
-                        spectra,
+                        fits,
                         penalties,
                         self.scales,
                         validation_sets[name],
                         context.progress,
                         concordance=self.criterion == "mae-cc",
                     )
-                choice.offer(width, errors, concordances, spectra)
-            # The spectra of two widths may not fit in memory together.
-            del spectra
+                    choice.offer(width, errors, concordances, fits)
+            # The fits of two widths may not fit in memory together.
+            del fits
         models = {name: choice.model(self.widths) for name, choice in choices.items()}
         return dict.fromkeys(validation_sets, models[""]) if by_left_out else models
 
@@ -240,28 +244,46 @@ class KernelRidge(Method):
         self, part: Part, training: TrainingSet, preliminary: Kernel, context: Context
     ) -> Part:
         """Return a part with the weights of its profiles."""
-        (spectrum,) = self._fitted(training, [part], preliminary, context.progress)
+        (spectrum,) = self._spectra(training, [part], preliminary, context.progress)
         penalty = self._unit * PRELIMINARY_PENALTY
         weights = penalty_weights(
             spectrum, training, penalty, self.profile_weights, context.progress
         )
         return part._replace(weights=weights)
 
-    def _fitted(
+    def _fits(
+        self,
+        training: TrainingSet,
+        parts: Sequence[Part],
+        kernel: Kernel,
+        progress: Progress,
+    ) -> Sequence[Fit]:
+        """Fit a kernel on each part, in the way that is cheapest for the grid of λ."""
+        if not all(
+            part.centres is None
+            and prefers_factors(len(part.rows), training.n_targets, len(self.lambdas))
+            for part in parts
+        ):
+            return self._spectra(training, parts, kernel, progress)
+        dtype = self._dtype(is_exact=True)
+        return [
+            Factors(training, p.rows, kernel, p.weights, report=_report(progress, p), dtype=dtype)
+            for p in parts
+        ]
+
+    def _spectra(
         self,
         training: TrainingSet,
         parts: Sequence[Part],
         kernel: Kernel,
         progress: Progress,
     ) -> list[Spectrum]:
-        """Fit a kernel on the rows of each part, exactly if the part has no centres."""
+        """Fit a kernel on the rows of each part for every λ, exactly if the part has no centres."""
         dtype = self._dtype(is_exact=True)
         spectra = []
-        for rows, centres, weights in parts:
-
-            def report(done: int, total: int = len(rows)) -> None:
-                progress(done, total, "fitting a width")
-
+        for part in parts:
+            rows, centres, weights = part
+            report = _report(progress, part)
             if centres is None:
                 spectra.append(exact(training, rows, kernel, weights, report=report, dtype=dtype))
             else:
@@ -276,6 +298,10 @@ class KernelRidge(Method):
         )
         width, linear = tensors["scales"].tolist()
         return KernelModel(Kernel(self.kernel, width, linear), centres, coefficients, mean)
+
+
+def _report(progress: Progress, part: Part) -> Report:
+    return lambda done: progress(done, len(part.rows), "fitting a width")
 
 
 def device_memory(device: str) -> int:

@@ -187,7 +187,7 @@ def exact(
         kernel.matrix(centres, centres).div_(roots).div_(roots.T).to(dtype)
     )
     if not values[0] >= -NEGATIVE * values[-1]:
-        raise _not_positive_definite(kernel)
+        raise not_positive_definite(kernel)
     basis.div_(roots)
     loadings = basis.new_zeros(len(rows), training.n_targets)
     total = centres.new_zeros(training.n_targets)
@@ -301,7 +301,7 @@ def cholesky(kernel: Kernel, centres: Tensor, added: float | Tensor) -> Tensor:
     factor: Tensor
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if failed:
-        raise _not_positive_definite(kernel)
+        raise not_positive_definite(kernel)
     return factor
 
 
@@ -317,7 +317,8 @@ def _panels(length: int) -> Iterator[slice]:
     )
 
 
-def _not_positive_definite(kernel: Kernel) -> UserError:
+def not_positive_definite(kernel: Kernel) -> UserError:
+    """Return the mistake of a kernel that has no Cholesky factor, or negative eigenvalues."""
     return UserError(
         f"kernel-ridge: the {kernel.name} kernel is not positive definite on the training "
         "profiles. Raise lambda_min, lower linear_weight, or choose another kernel."

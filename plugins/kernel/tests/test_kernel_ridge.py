@@ -15,6 +15,7 @@ from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 import genebench_kernel
 from genebench import Context, Profiles, UserError
 from genebench_kernel import choice, kernels, model, spectrum
+from genebench_kernel.factors import Factors, prefers_factors
 from genebench_kernel.kernels import Kernel, median_squared_distance
 from genebench_kernel.method import KernelRidge
 from genebench_kernel.sampling import draw_centres, leverage_scores
@@ -212,15 +213,46 @@ def test_of_many_profiles_a_sample_is_left_out(simulated, monkeypatch):
     np.testing.assert_allclose(sample.curves["path"]["mae"], whole.curves["path"]["mae"], rtol=0.1)
 
 
+# Weighted fits are chosen in float64, all others in float32.
+@pytest.mark.parametrize(
+    ("params", "tolerance"),
+    [({}, 5e-4), ({"bag_groups": 2}, 5e-4), ({"profile_weights": 2.0}, 1e-6)],
+)
+def test_a_factor_for_each_penalty_and_a_spectrum_for_all_measure_the_same(
+    params, tolerance, simulated, monkeypatch
+):
+    sets = simulated(200), simulated(60, 1)
+    with_factors = fitted(*sets, **params)
+    monkeypatch.setattr("genebench_kernel.method.prefers_factors", lambda *_: False)
+    with_spectra = fitted(*sets, **params)
+    errors = [fit.curves["path"]["mae"] for fit in (with_factors, with_spectra)]
+    np.testing.assert_allclose(*errors, rtol=tolerance)
+    assert with_factors.choices == with_spectra.choices
+
+
+def test_a_long_path_has_a_spectrum_and_a_short_one_factors():
+    assert prefers_factors(profiles=5_000, targets=9_520, penalties=13)
+    assert not prefers_factors(profiles=5_000, targets=9_520, penalties=100)
+
+
+def test_a_penalty_below_the_rounding_of_float32_is_factorised_in_float64(simulated):
+    train = simulated(150)
+    twice = Profiles.from_arrays(np.tile(train.landmarks, (2, 1)), np.tile(train.targets, (2, 1)))
+    fit = fitted(twice, **one(1.0, 1e-9))
+    # Each profile is there twice. So it is learnt by heart.
+    np.testing.assert_allclose(fit.predict(train.landmarks), train.targets, atol=1e-3)
+    assert fit.curves["path"]["mae"][0] < 1e-3
+
+
 def test_a_bag_is_the_mean_of_models_of_random_halves_of_the_groups(simulated, monkeypatch):
     train, test = simulated(160), simulated(40, 1)
     halves = []
 
     def spied(training, rows, *others, **options):
         halves.append(rows)
-        return spectrum.exact(training, rows, *others, **options)
+        return Factors(training, rows, *others, **options)
 
-    monkeypatch.setattr("genebench_kernel.method.exact", spied)
+    monkeypatch.setattr("genebench_kernel.method.Factors", spied)
     bag = fitted(train, **one(1.0, 0.1, bag_groups=3))
     kernel = peer_kernel("cauchy", scales(train, 1, 0)[0])
     expected = [peer_predictions(train, test.landmarks, kernel, 0.1, rows) for rows in halves]
