@@ -313,12 +313,10 @@ def _print_panels(
     ):
         clusters = explanation.of_clusters(kind)
         top = explanation.top[explanation.top["kind"] == kind]
-        unstable = "".join(
-            f" ({panel}: unstable)"
-            for panel in (("a", "b") if kind == "profiles" else ("c", "d"))
-            if panel in explanation.unstable
-        )
-        output.line(f"landmarks with the largest relevance for clusters of {kind}{unstable}")
+        panels = ("a", "b") if kind == "profiles" else ("c", "d")
+        unstable = " and ".join(panel for panel in panels if panel in explanation.unstable)
+        note = f" ({unstable}: unstable)" if unstable else ""
+        output.line(f"landmarks with the largest relevance for clusters of {kind}{note}")
         output.table(
             ("cluster", "size", "label", "share", f"landmarks ({signs})"),
             [
