@@ -15,8 +15,10 @@ demo: .venv/installed ## MAE and CC tables of the published methods under both p
 	$(BIN)/genebench run --methods lsr,lsr-l1,lsr-l2,knn-ge,knn,dgex,ggan --protocol geo,gtex \
 	  --dataset sim --preset tiny --results demo-results
 
+# A process for each core is enough. Stealing leaves the tests of a file in one process as a rule, so
+# that their fixtures and fits are made once.
 test: .venv/installed-dev ## the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto  # a process for each core is enough
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 check: lint types test ## what has to pass before a change lands
 

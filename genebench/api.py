@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -19,27 +20,20 @@ from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset
 from genebench.datasets.library import is_ready, open_dataset, suggested_preset
 from genebench.errors import UserError, describe, unknown
-from genebench.explaining import panels
-from genebench.explaining.enrichment import GeneSets, known_sets, read_gmt
+from genebench.explaining.enrichment import read_gmt
 from genebench.explaining.explanation import Explanation
-from genebench.explaining.panels import enriched
-from genebench.explaining.settings import Settings as ExplainSettings
-from genebench.explaining.settings import settings_from
-from genebench.explaining.subject import (
-    Subject,
-    Wanted,
-    assigned_in,
-    check_asked,
-    data_of,
-    find_record,
-    open_subject,
-    other_seeds,
+from genebench.explaining.making import (
+    ModelRun,
+    check_explanation,
+    explanation_of,
+    subject_of,
 )
+from genebench.explaining.settings import settings_from
+from genebench.explaining.subject import Wanted
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
 from genebench.results import DEFAULT_RESULTS
-from genebench.results.paths import ResultPaths
-from genebench.results.record import UNSAVED, Kept, Record
+from genebench.results.record import Kept, Record
 from genebench.results.store import ResultsStore
 from genebench.runs.config import (
     Amounts,
@@ -478,9 +472,11 @@ def explain(
     def check(opened: Dataset, spec: ProtocolSpec) -> None:
         check_explanation(opened, spec, chosen, sets, str(gmt))
 
+    results = Path(results)
+    run = partial(run_for_model, results=results, device=device, progress=progress)
     subject = subject_of(
-        wanted, dataset=dataset, preset=preset, results=Path(results), device=device, check=check,
-        progress=progress,
+        wanted, dataset=dataset, preset=preset, results=results, device=device, check=check,
+        run=run, progress=progress,
     )  # fmt: skip
     explanation = explanation_of(subject, chosen, sets, source=str(gmt), progress=progress)
     if subject.record and subject.store:
@@ -488,149 +484,49 @@ def explain(
     return explanation
 
 
-def explained(record: Record, results: Path | str = DEFAULT_RESULTS) -> Explanation:
-    """Return the explanation of a record with default settings. It is made if none is kept.
-
-    A kept one of other settings stays and is not returned: a user asked for it. One that was made
-    before more seeds were trained is made again.
-
-    Raises:
-        UserError: the model was not kept, or cannot be explained.
-    """
-    store, settings = ResultsStore(Path(results)), ExplainSettings()
-    folder = store.paths.explanation(record.key)
-    kept = Explanation.read(folder) if folder.is_dir() else None
-    seeds = list(other_seeds(record.identity, store))
-    if kept and kept.has(settings) and kept.about.get("other_seeds") == seeds:
-        return kept
-    explanation = explanation_of(open_subject(None, record, store), settings)
-    if kept is None or (kept.has(settings) and kept.enrichment is None):
-        explanation.save(folder)
-    return explanation
-
-
-def check_explanation(
-    dataset: Dataset, protocol: ProtocolSpec, settings: ExplainSettings, sets: GeneSets | None,
-    source: str,
-) -> None:  # fmt: skip
-    """Refuse an explanation that can only fail, before a model is fitted or opened.
-
-    Args:
-        dataset: the dataset.
-        protocol: the protocol.
-        settings: the settings.
-        sets: gene sets, if any.
-        source: their file.
-
-    Raises:
-        UserError: too few profiles or genes, an unknown column, or no known gene in the sets.
-    """
-    test = dataset.profiles(protocol.test)
-    settings.check_sizes(
-        profiles=len(test), targets=len(test.target_genes), landmarks=len(test.landmark_genes)
-    )
-    settings.label_column([str(name) for name in test.profiles.columns])
-    if sets is not None:
-        known_sets(sets, test.landmark_genes, test.target_genes, source)
-
-
-def subject_of(
-    wanted: Wanted,
+def run_for_model(
+    run: ModelRun,
     *,
-    dataset: str | None,
-    preset: str | None,
     results: Path,
     device: str = "auto",
-    check: Callable[[Dataset, ProtocolSpec], None],
     execute: Callable[[Plan, Settings], None] | None = None,
     progress: Progress = silent,
-) -> Subject:
-    """Return a model with its data. A method without a kept model is run first.
-
-    Args:
-        wanted: what the user names.
-        dataset: the dataset, for a method.
-        preset: the preset, for a method that has to be run.
-        results: folder of the results.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        check: refuses the dataset and the protocol before anything long runs.
-        execute: executes what is left of a plan.
-        progress: called while a dataset is built, or a model is fitted that cannot be saved.
-
-    Raises:
-        UserError: an unknown name, or a model that cannot be made or opened.
-    """
-    if wanted.path:
-        folder = wanted.path.parent
-        store = ResultsStore(folder if ResultPaths(folder).layout.is_file() else results)
-        subject = open_subject(wanted.path, None, store, device=device)
-        check(subject.dataset, subject.protocol)
-        record = store.read(subject.key) if store.paths.layout.is_file() else None
-        check_asked(
-            wanted.path, subject.identity, record,
-            protocol=wanted.protocol, dataset=dataset, preset=preset,
-        )  # fmt: skip
-        return replace(subject, record=record, store=store if record else None)
-    store = ResultsStore(results)
-    store.check()
-    record = find_record(wanted, store, dataset, preset)
-    if record and wanted.key:
-        check_asked(
-            wanted.key, record.identity, record,
-            protocol=wanted.protocol, dataset=dataset, preset=preset,
-        )  # fmt: skip
-    if record:
-        check(*data_of(record.identity, record.key))
-    if record is None or not (record.model == UNSAVED or store.model_path(record)):
-        spec = registry().protocols.get(record.identity.protocol if record else wanted.protocol)
-        name = dataset or (record.dataset if record else "sim")
-        if record is None:
-            check(open_dataset(name, registry().datasets, preset, progress), spec)
-        record = _run_for_model(
-            wanted, record, name, preset, Settings(results=results, device=device_choice(device),
-            keep=frozenset({"model"}), sealed=default_seal()), execute or _execute_all, progress,
-        )  # fmt: skip
-    return open_subject(None, record, store, device=device, progress=progress)
-
-
-def _run_for_model(  # noqa: PLR0917
-    wanted: Wanted,
-    record: Record | None,
-    dataset: str,
-    preset: str | None,
-    settings: Settings,
-    execute: Callable[[Plan, Settings], None],
-    progress: Progress,
 ) -> Record:
     """Run a method and keep its model. Return its record.
 
+    Args:
+        run: what is run.
+        results: folder of the results.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        execute: executes what is left of a plan. By default, the engine of the config file.
+        progress: called while the dataset is built.
+
     Raises:
-        UserError: it fails.
+        UserError: the method fails, or is not applicable.
     """
-    method, values = wanted.method.partition(":")[0], assigned_in(wanted.method)
-    protocol, seed = wanted.protocol, 0
-    if record:
-        method, values = record.identity.method, texts(record.identity.params)
-        protocol, seed = record.identity.protocol, record.identity.seed
-        preset = record.preset if record.preset in PRESETS else preset
+    settings = Settings(
+        results=results, device=device_choice(device), keep=frozenset({"model"}),
+        sealed=default_seal(),
+    )  # fmt: skip
     plan = plan_run(
-        method, protocol, dataset, preset=preset, seeds=seed + 1,
-        overrides={method: values} if values else {}, results=settings.results,
+        run.method, run.protocol, run.dataset, preset=run.preset, seeds=run.seed + 1,
+        overrides={run.method: run.params} if run.params else {}, results=results,
         keep=settings.keep, sealed=settings.sealed, progress=progress,
     )  # fmt: skip
     # Controls have no part in an explanation.
-    jobs = tuple(job for job in plan.jobs if job.method.name == method and job.seed == seed)
+    jobs = tuple(job for job in plan.jobs if job.method.name == run.method and job.seed == run.seed)
     plan = replace(plan, jobs=jobs)
-    execute(plan, settings)
-    [made] = planned_records(plan, settings.results)
+    (execute or _execute_all)(plan, settings)
+    [made] = planned_records(plan, results)
     if made.failure:
         raise UserError(
-            f"{method} failed: {made.failure.kind}: {made.failure.message}. See genebench status."
+            f"{run.method} failed: {made.failure.kind}: {made.failure.message}. See genebench "
+            "status."
         )
     if made.reason:
         raise UserError(
-            f"{method} is not applicable to {protocol} on {dataset}: {made.reason}. Choose "
-            "another method or protocol."
+            f"{run.method} is not applicable to {run.protocol} on {run.dataset}: {made.reason}. "
+            "Choose another method or protocol."
         )
     return made
 
@@ -639,29 +535,6 @@ def _execute_all(plan: Plan, settings: Settings) -> None:
     engine, settings = configure(settings)
     for _ in execute_plan(plan.remaining(retry_failed=True), settings, engine):
         pass
-
-
-def explanation_of(
-    subject: Subject,
-    settings: ExplainSettings,
-    sets: GeneSets | None = None,
-    *,
-    source: str = "",
-    progress: Progress = silent,
-) -> Explanation:
-    """Explain a model that is open, and test gene sets if any are given.
-
-    Raises:
-        UserError: the model has no such rule, or there are too few profiles or genes.
-    """
-    explanation = panels.explain(
-        subject.model, subject.test, settings,
-        others=subject.openers(), control=subject.control(settings.seed),
-        about=subject.about(), progress=progress,
-    )  # fmt: skip
-    if sets is None:
-        return explanation
-    return enriched(explanation, sets, source)
 
 
 def device_choice(name: str) -> DeviceChoice:
@@ -864,15 +737,12 @@ __all__ = [
     "Explanation",
     "Parts",
     "Results",
-    "check_explanation",
     "choose_engine",
     "configure",
     "device_choice",
     "digest_here",
     "execute_plan",
     "explain",
-    "explained",
-    "explanation_of",
     "is_built",
     "load",
     "origins",
@@ -883,5 +753,5 @@ __all__ = [
     "preview",
     "records",
     "run",
-    "subject_of",
+    "run_for_model",
 ]

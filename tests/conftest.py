@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +35,15 @@ settings.register_profile("genebench", deadline=None, derandomize="CI" in os.env
 settings.load_profile("genebench")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_runtest_setup() -> None:
+    """Start each test with Python's own handler of SIGINT, which raises KeyboardInterrupt.
+
+    A process that a shell starts in the background inherits SIGINT ignored. An interrupt is then
+    lost, here and in every process that a test starts. A library may leave a handler, too.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

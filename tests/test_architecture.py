@@ -424,6 +424,11 @@ def test_listing_and_help_import_nothing_heavy(statement):
     assert loaded(statement).isdisjoint(HEAVY)
 
 
+def test_commands_start_without_libraries_that_few_of_them_need():
+    few = {"torch", "scipy", "numba", "h5py", "sklearn", "matplotlib", "jinja2"}
+    assert loaded("import genebench.api").isdisjoint(few)
+
+
 def test_planning_reporting_and_the_command_line_do_without_torch():
     modules = ", ".join(
         name for name in SOURCES if is_in((*NO_TORCH, "api"), name) and ".cli." not in name

@@ -138,6 +138,7 @@ def explain(  # noqa: PLR0917  typer's options are the arguments
     from genebench import api
     from genebench.explaining.enrichment import read_gmt
     from genebench.explaining.explanation import Explanation
+    from genebench.explaining.making import explanation_of, subject_of
     from genebench.explaining.settings import settings_from
     from genebench.explaining.subject import Wanted
 
@@ -154,10 +155,13 @@ def explain(  # noqa: PLR0917  typer's options are the arguments
         Wanted.of(model, protocol), settings, gene, profile, read_gmt(gmt) if gmt else None, gmt
     )
     with bar(quiet=quiet) as progress:
-        subject = api.subject_of(
+        run = partial(
+            api.run_for_model, results=results, device=device,
+            execute=partial(_execute, quiet=quiet), progress=progress,
+        )  # fmt: skip
+        subject = subject_of(
             request.wanted, dataset=dataset, preset=preset, results=results, device=device,
-            check=partial(_check, request), execute=partial(_execute, quiet=quiet),
-            progress=progress,
+            check=partial(_check, request), run=run, progress=progress,
         )  # fmt: skip
     for note in () if quiet else subject.notes:
         output.message(f"note: {note}")
@@ -170,7 +174,7 @@ def explain(  # noqa: PLR0917  typer's options are the arguments
         for folder in folders:
             Explanation.check_place(folder)
         with bar(quiet=quiet) as progress:
-            explanation = api.explanation_of(
+            explanation = explanation_of(
                 subject, settings, request.sets, source=str(gmt), progress=progress
             )
         _save(explanation, folders)
@@ -215,9 +219,9 @@ def _check(request: _Request, dataset: Dataset, protocol: ProtocolSpec) -> None:
     Raises:
         UserError: too few profiles or genes, an unknown gene or profile, or no known gene in a set.
     """
-    from genebench import api
     from genebench.explaining.donors import position_of_profile
     from genebench.explaining.gene import coverage_of, position_of
+    from genebench.explaining.making import check_explanation
 
     if request.gene:
         position_of(
@@ -226,7 +230,7 @@ def _check(request: _Request, dataset: Dataset, protocol: ProtocolSpec) -> None:
     elif request.profile:
         position_of_profile(request.profile, dataset.profiles(protocol.test), protocol.name)
     else:
-        api.check_explanation(dataset, protocol, request.settings, request.sets, str(request.gmt))
+        check_explanation(dataset, protocol, request.settings, request.sets, str(request.gmt))
 
 
 def _check_figures() -> None:
@@ -309,12 +313,10 @@ def _print_panels(
     ):
         clusters = explanation.of_clusters(kind)
         top = explanation.top[explanation.top["kind"] == kind]
-        unstable = "".join(
-            f" ({panel}: unstable)"
-            for panel in (("a", "b") if kind == "profiles" else ("c", "d"))
-            if panel in explanation.unstable
-        )
-        output.line(f"landmarks with the largest relevance for clusters of {kind}{unstable}")
+        panels = ("a", "b") if kind == "profiles" else ("c", "d")
+        unstable = " and ".join(panel for panel in panels if panel in explanation.unstable)
+        note = f" ({unstable}: unstable)" if unstable else ""
+        output.line(f"landmarks with the largest relevance for clusters of {kind}{note}")
         output.table(
             ("cluster", "size", "label", "share", f"landmarks ({signs})"),
             [

@@ -116,6 +116,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     """Print a report of a results folder: tables for people, or values for other programs."""
     from genebench import api
     from genebench.analysis.vectors import Readable
+    from genebench.explaining.making import explained
     from genebench.results.filters import RecordFilter
     from genebench.results.store import ResultsStore
 
@@ -134,7 +135,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     chosen = make_report(
         name, records, all_records=tuple(kinds.apply(everything)),
         metrics=shown, vectors_of=Readable(ResultsStore(results).vectors), argument=argument,
-        explanation_of=partial(api.explained, results=results),
+        explanation_of=partial(explained, results=results),
         record_filter=record_filter,
         # A document is complete. A terminal shows what is asked for.
         with_notes=notes or format_ != "terminal", with_costs=cost or format_ != "terminal",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,12 +73,12 @@ def settings_kept(traces: Traces | None = None) -> Iterator[None]:
             traces.settings += changed
 
 
-_Functions = list[tuple[Any, str, Any]]
-"""Modules or classes, with the name of a function of theirs, and the function."""
+_Functions = list[tuple[Any, dict[str, Any]]]
+"""Modules and classes, each with all that its names stood for."""
 
 
 def _functions() -> _Functions:
-    """Return all functions and classes of genebench and numpy that have been imported."""
+    """Return what has been imported of genebench and numpy: modules and classes."""
     modules = [
         module
         for name, module in list(sys.modules.items())
@@ -89,20 +90,27 @@ def _functions() -> _Functions:
         for item in list(vars(module).values())
         if isinstance(item, type) and item.__module__ == module.__name__
     }
-    return [
-        (owner, name, value)
-        for owner in (*modules, *classes)
-        for name, value in list(vars(owner).items())
-        if callable(value) or isinstance(value, property)
-    ]
+    return [(owner, dict(vars(owner))) for owner in (*modules, *classes)]
 
 
 def _restored(functions: _Functions) -> list[str]:
-    """Put back the functions that were replaced, and return their names."""
-    replaced = [item for item in functions if vars(item[0]).get(item[1]) is not item[2]]
+    """Put back the functions and classes that were replaced, and return their names."""
+    replaced = [
+        (owner, name, value)
+        for owner, before in functions
+        # Most are as before. By identity, because a stand-in may claim to be equal.
+        if not _identical(vars(owner), before)
+        for name, value in before.items()
+        if (callable(value) or isinstance(value, property)) and vars(owner).get(name) is not value
+    ]
     for owner, name, value in replaced:
         setattr(owner, name, value)
     return [f"{owner.__name__}.{name}" for owner, name, _ in replaced]
+
+
+def _identical(after: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Return whether two tables of names hold the same objects in the same order."""
+    return list(after) == list(before) and all(map(is_, after.values(), before.values()))
 
 
 def _read(shared: dict[str, _Shared]) -> _States:

@@ -16,7 +16,6 @@ from genebench.plugins.faults import blamed, plugin_fault
 from genebench.plugins.plugin import Plugin
 from genebench.plugins.registry import SpecRegistry
 from genebench.preprocessing.compendium import Compendium
-from genebench.preprocessing.recipe import prepare
 from genebench.specs import PRESETS, DatasetSpec
 
 
@@ -57,6 +56,9 @@ def open_dataset(
     ready = None if force else _ready(spec, size)
     if ready:
         return ready
+    # Late: it compiles loops, and a dataset that is prepared already does without.
+    from genebench.preprocessing.recipe import prepare
+
     return prepare(
         _compendium(spec, size, datasets.plugins[name]),
         name=store_name(spec, size),

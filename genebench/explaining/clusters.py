@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.vq import kmeans2
 
 from genebench.errors import UserError
 
@@ -28,6 +27,8 @@ def k_means(values: NDArray[np.floating[Any]], clusters: int, seed: int = 0) -> 
     Raises:
         UserError: there are fewer different rows than clusters.
     """
+    from scipy.cluster.vq import kmeans2  # late: commands without clusters start faster
+
     rows = np.asarray(values, np.float64)
     different = len(np.unique(rows, axis=0))
     if different < clusters:

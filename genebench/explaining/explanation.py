@@ -18,7 +18,6 @@ from genebench.data.store import read_table
 from genebench.errors import UserError, some
 from genebench.explaining.settings import Settings
 from genebench.formats.base import Content
-from genebench.formats.h5ad import write_h5ad
 from genebench.results.untrusted import as_user_error, read_document
 
 FORMAT = 2
@@ -232,6 +231,9 @@ class Explanation:
                 )
 
     def _write(self, folder: Path) -> None:
+        # Late: it imports sparse matrices, and readers of explanations do without.
+        from genebench.formats.h5ad import write_h5ad
+
         for name, table in self.tables().items():
             table.map(no_formula).to_csv(
                 folder / f"{name}.tsv", sep="\t", index=False, lineterminator="\n"

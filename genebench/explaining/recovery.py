@@ -12,7 +12,8 @@ def average_precision(scores: NDArray[np.floating[Any]], truth: NDArray[np.bool_
     """Return the area under the precision-recall curve, as average precision.
 
     It is the sum over distinct scores, from the highest down, of the precision at that score times
-    the recall gained. Random scores have the share of true entries.
+    the recall gained. Equal scores give the share of true entries. So do random ones, as a mean, if
+    there are many entries. With few they give more.
 
     Args:
         scores: one number for each entry. Higher is more likely true.

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from genebench.errors import UserError
 from genebench.explaining.clusters import k_means
@@ -51,6 +50,8 @@ def rank_agreement(relevances: Sequence[NDArray[np.floating[Any]]], top: int = T
         relevances: two or more vectors, one number for each landmark.
         top: number of landmarks that count as top. At most half of them do.
     """
+    from scipy.stats import rankdata  # late: every command would wait half a second for it
+
     ranks = [rankdata(np.abs(vector)) for vector in relevances]
     most = max(min(top, len(ranks[0]) // 2), 1)
     tops = [set(np.argsort(-each, kind="stable")[:most].tolist()) for each in ranks]

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genebench.preprocessing.ranks import express, quantile_ranks
-
 if TYPE_CHECKING:
     from genebench.data.profiles import Profiles
 
@@ -121,6 +119,9 @@ class Quantiles:
             expression: profiles × genes, finite, on any monotone scale.
             all_genes: whether the genes are landmarks and targets, not landmarks alone.
         """
+        # Late: it compiles loops, and only new profiles are normalised.
+        from genebench.preprocessing.ranks import express, quantile_ranks
+
         reference = _stretched(self.genes if all_genes else self.landmarks, expression.shape[1])
         ranks, _ = quantile_ranks(np.ascontiguousarray(expression))
         return express(ranks, reference).astype(np.float64)

@@ -26,11 +26,10 @@ from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from genebench._util.npy import NpyWriter, read_rows
 from genebench._util.progress import Progress, silent
@@ -38,6 +37,9 @@ from genebench._util.threads import in_order
 from genebench.errors import missing_library
 from genebench.formats.base import BLOCK, Piece, Reader
 from genebench.preprocessing.compiled import compiled_loosely
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 Rule = Literal["exact", "kmeans"]
 
@@ -185,6 +187,8 @@ class _Projected:
 
     @cached_property
     def _tree(self) -> cKDTree:
+        from scipy.spatial import cKDTree  # late: opening a dataset does without
+
         return cKDTree(self.points)
 
     def neighbours(self, profiles: NDArray[np.intp], most: int) -> NDArray[np.intp]:

@@ -12,6 +12,7 @@ import pytest
 import genebench as package
 from genebench import UserError, api
 from genebench.cli import explain as command
+from genebench.explaining import making
 from genebench.explaining.explanation import ABOUT, Explanation
 from genebench.explaining.settings import settings_from
 from genebench.results.store import ResultsStore
@@ -122,7 +123,7 @@ def test_files_of_a_user_stop_an_explanation_before_it_is_made(
     assert genebench("explain", "lsr", "--results", results, *FEW).status == 0
     kept = results / f"{record_of(results).key}.explanation"
     (kept / "notes.txt").write_text("mine")
-    monkeypatch.setattr(api, "explanation_of", None)
+    monkeypatch.setattr(making, "explanation_of", None)
     done = genebench("explain", "lsr", "--results", results, *FEW)
     assert done.status == 2
     assert "notes.txt" in done.err
@@ -140,26 +141,26 @@ def test_the_seed_of_permutations_is_that_of_the_option(genebench, results, tiny
 
 
 def test_a_kept_explanation_is_used_again_only_with_the_settings_of_a_suite(results, monkeypatch):
-    monkeypatch.setattr(api, "ExplainSettings", lambda: settings_from(QUICK))
+    monkeypatch.setattr(making, "Settings", lambda: settings_from(QUICK))
     record = record_of(results)
     kept = results / f"{record.key}.explanation"
     api.explain("lsr", results=results, **{**QUICK, "top": 7})
-    assert len(api.explained(record, results).of_clusters("targets")) == 5
-    assert api.explained(record, results).about["settings"]["top"] == 6
+    assert len(making.explained(record, results).of_clusters("targets")) == 5
+    assert making.explained(record, results).about["settings"]["top"] == 6
     # The user's own stays.
     assert Explanation.read(kept).about["settings"]["top"] == 7
     shutil.rmtree(kept)
-    first = api.explained(record, results)
+    first = making.explained(record, results)
     assert Explanation.read(kept).about == first.about
     with monkeypatch.context() as patched:
-        patched.setattr(api, "explanation_of", None)
-        assert api.explained(record, results).about == first.about
+        patched.setattr(making, "explanation_of", None)
+        assert making.explained(record, results).about == first.about
     # Another seed was trained meanwhile.
-    monkeypatch.setattr(api, "other_seeds", lambda *_: {"f" * 24: None})
+    monkeypatch.setattr(making, "other_seeds", lambda *_: {"f" * 24: None})
     made = []
-    real = api.explanation_of
-    monkeypatch.setattr(api, "explanation_of", lambda *a, **k: made.append(1) or real(*a, **k))
-    api.explained(record, results)
+    real = making.explanation_of
+    monkeypatch.setattr(making, "explanation_of", lambda *a, **k: made.append(1) or real(*a, **k))
+    making.explained(record, results)
     assert made
 
 
