@@ -200,7 +200,7 @@ def test_an_absent_extra_has_its_command(examine, monkeypatch):
     _, found = examine("--no-gpu")
     assert found["extras"]["mark"] == "limited"
     assert found["extras"]["fact"].endswith("Not installed: arrow (pyarrow)")
-    assert "pip install 'genebench[arrow]'" in found["extras"]["remedy"]
+    assert "pip install 'genebench-suite[arrow]'" in found["extras"]["remedy"]
 
 
 def test_the_extras_are_those_of_the_project():
