@@ -61,6 +61,7 @@ class Environment:
         self.bin = folder / "venv" / "bin"
         self.work = folder / "work"
         self.work.mkdir(parents=True)
+        (folder / "config.toml").touch()
         # Whatever leads to a checkout is left out.
         self.variables = {
             name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
@@ -69,7 +70,7 @@ class Environment:
             "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
             "GENEBENCH_HOME": str(folder / "home"),
             "XDG_CACHE_HOME": str(folder / "cache"),
-            "GENEBENCH_CONFIG": os.devnull,
+            "GENEBENCH_CONFIG": str(folder / "config.toml"),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }
         venv = [uv, "venv", "--python", python] if uv else [python, "-m", "venv"]
@@ -131,12 +132,12 @@ def check_installed(environment: Environment, dist: Path) -> None:
     shown = environment.run("genebench", "list", "plugins")
     if "broken" in shown:
         raise SystemExit(f"a plugin is broken:\n{shown}")
-    for wheel in sorted(dist.glob("*.whl")):
-        name, version = wheel.name.split("-")[:2]
-        environment.run(
-            "python", "-c",
-            f"from importlib.metadata import version; assert version({name!r}) == {version!r}",
-        )  # fmt: skip
+    versions = dict(wheel.name.split("-")[:2] for wheel in sorted(dist.glob("*.whl")))
+    environment.run(
+        "python", "-c",
+        "from importlib.metadata import version\n"
+        f"for name, built in {versions}.items(): assert version(name) == built, name",
+    )  # fmt: skip
     environment.run("genebench", "doctor", "--no-gpu")
 
 
