@@ -8,8 +8,10 @@ EXTRAS := plugins/boosting plugins/slurm plugins/ray
 PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml) $(EXTRAS:%=%/pyproject.toml)
 U133 ?= ../shared/data/u133.toml
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# What has to be there to build wheels. Empty where BIN names another folder with the tools.
+TOOLS ?= .venv/installed-dev
 # An environment of before the distribution became genebench-suite holds a stale one.
-FORGET := $(BIN)/python -m pip uninstall --quiet --yes genebench
+FORGET := $(BIN)/python -m pip uninstall -qq --yes genebench
 
 .PHONY: demo test check lint types format bench docs u133-results wheels try-wheels clean
 
@@ -63,7 +65,7 @@ u133-results: .venv/installed ## the published methods on real data: U133 is its
 	$(BIN)/genebench run --methods lsr,lsr-l1,lsr-l2,knn-ge,knn,dgex,ggan --protocol geo,gtex \
 	  --dataset u133 --seeds 3 --results u133-results
 
-wheels: .venv/installed-dev ## wheels and sdists of genebench and every plugin, in dist/
+wheels: $(TOOLS) ## wheels and sdists of genebench and every plugin, in dist/
 	rm -rf dist
 	for project in . $(PLUGINS) $(EXTRAS); do \
 	  $(BIN)/python -m build --no-isolation --outdir dist $$project || exit 1; done

@@ -150,7 +150,7 @@ def to_a_table(environment: Environment) -> None:
     table = environment.run("genebench", "report")
     if "LSR" not in table or "KNN" not in table:
         raise SystemExit(f"the table lacks methods:\n{table}")
-    print(table)
+    print(table, flush=True)
 
 
 def to_a_plugin(environment: Environment, source: Sequence[str]) -> None:
