@@ -148,7 +148,7 @@ def to_a_table(environment: Environment) -> None:
         "--dataset", "sim", "--preset", "tiny",
     )  # fmt: skip
     table = environment.run("genebench", "report")
-    if "LSR" not in table or "KNN" not in table:
+    if "lsr-l2" not in table or "knn-ge" not in table:
         raise SystemExit(f"the table lacks methods:\n{table}")
     print(table, flush=True)
 

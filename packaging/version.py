@@ -1,7 +1,7 @@
 """Print, check or set the one version that genebench and its plugins share.
 
-``pyproject.toml`` of each holds it, because each is built by itself. So do the bounds between them
-and ``CITATION.cff``. ``python packaging/version.py 0.2.0`` sets all of them.
+``pyproject.toml`` of each holds it, because each is built by itself. So do the bounds between them,
+the citation and the recipe for conda. ``python packaging/version.py 0.2.0`` sets all of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ PROJECTS = (ROOT / "pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml
 
 _VERSION = re.compile(r'^(version = )"([^"]+)"', re.MULTILINE)
 _BOUND = re.compile(r'("genebench-[a-z]+~=)([^"]+)"')
-_CITED = re.compile(r"^(version: )(\S+)$", re.MULTILINE)
+_ELSEWHERE = {
+    "CITATION.cff": re.compile(r"^(version: )(\S+)()$", re.MULTILINE),
+    "packaging/recipe.yaml": re.compile(r'^(  version: ")([^"]+)(")$', re.MULTILINE),
+}
 _ACCEPTED = re.compile(r"\d+\.\d+\.\d+(rc\d+)?")
 
 
@@ -30,9 +33,10 @@ def faults(version: str) -> list[str]:
             for package, bound in _BOUND.findall(text)
             if bound != lowest(version)
         ]
-    [(_, cited)] = _CITED.findall((ROOT / "CITATION.cff").read_text("utf-8"))
-    if cited != version:
-        found.append(f"CITATION.cff: version {cited}")
+    for name, pattern in _ELSEWHERE.items():
+        [(_, other, _)] = pattern.findall((ROOT / name).read_text("utf-8"))
+        if other != version:
+            found.append(f"{name}: version {other}")
     return found
 
 
@@ -53,8 +57,9 @@ def set_version(version: str) -> None:
     for path in PROJECTS:
         text = _VERSION.sub(rf'\1"{version}"', path.read_text("utf-8"))
         path.write_text(_BOUND.sub(rf'\g<1>{lowest(version)}"', text), "utf-8")
-    path = ROOT / "CITATION.cff"
-    path.write_text(_CITED.sub(rf"\g<1>{version}", path.read_text("utf-8")), "utf-8")
+    for name, pattern in _ELSEWHERE.items():
+        path = ROOT / name
+        path.write_text(pattern.sub(rf"\g<1>{version}\g<3>", path.read_text("utf-8")), "utf-8")
 
 
 def main() -> None:

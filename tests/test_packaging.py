@@ -72,14 +72,14 @@ def test_every_place_has_one_version():
 
 def test_another_version_is_set_everywhere(tmp_path, monkeypatch):
     version = script("version")
-    for path in (*version.PROJECTS, ROOT / "CITATION.cff"):
+    for path in (*version.PROJECTS, ROOT / "CITATION.cff", PACKAGING / "recipe.yaml"):
         copy = tmp_path / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(path.read_text("utf-8"), "utf-8")
     monkeypatch.setattr(version, "ROOT", tmp_path)
     copies = tuple(tmp_path / path.relative_to(ROOT) for path in version.PROJECTS)
     monkeypatch.setattr(version, "PROJECTS", copies)
-    assert len(version.faults("3.7.2")) == 3 * len(PLUGINS) + 2
+    assert len(version.faults("3.7.2")) == 3 * len(PLUGINS) + 3
     version.set_version("3.7.2")
     assert version.faults("3.7.2") == []
     assert '"genebench-suite~=3.7.0"' in (tmp_path / "plugins/knn/pyproject.toml").read_text()
@@ -431,3 +431,45 @@ def test_a_strangers_pull_request_gets_no_comment():
         ("inputs.token", ""),
     ):
         assert not holds(step["if"], known | {name: value})
+
+
+# Containers
+
+
+def test_both_containers_install_by_the_same_commands():
+    """Of the two recipes, the steps that install are the same shell."""
+    steps = re.findall(
+        r"^RUN (.*?[^\\])$", (PACKAGING / "Containerfile").read_text(), re.MULTILINE | re.DOTALL
+    )
+    recipe = (PACKAGING / "genebench.def").read_text()
+    post = re.sub(r"\{\{ extras \}\}", "$EXTRAS", recipe.partition("%post")[2].partition("%env")[0])
+    words = " ".join(post.replace("\\\n", " ").split())
+    for step in steps[:3]:
+        plain = " ".join(step.replace("\\\n", " ").split())
+        for command in re.split(r" && (?=python|rm|if)", plain):
+            said = command.replace("DEVICE=cpu needs TORCH_INDEX", "device=cpu needs torch_index")
+            assert said.replace('"DEVICE=$', '"device=$') in words, said
+
+
+@pytest.mark.parametrize(
+    ("device", "index", "torch", "remark"),
+    [
+        ("cpu", "", False, "DEVICE=cpu needs TORCH_INDEX"),
+        ("cpu", "", True, ""),
+        ("cpu", "address", False, ""),
+        ("cuda", "", False, ""),
+    ],
+)
+def test_a_container_for_processors_is_refused_before_gigabytes_are_loaded(
+    tmp_path, device, index, torch, remark
+):
+    if torch:
+        (tmp_path / "torch-2.wheel").touch()
+    text = (PACKAGING / "Containerfile").read_text()
+    [first, *_] = re.findall(r"^RUN (.*?[^\\])$", text, re.MULTILINE | re.DOTALL)
+    done = subprocess.run(
+        ["sh", "-c", first.replace("\\\n", "").replace("/wheels", str(tmp_path))],
+        env=os.environ | {"DEVICE": device, "TORCH_INDEX": index},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, remark in done.stderr) == (1 if remark else 0, True)
