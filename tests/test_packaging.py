@@ -276,6 +276,8 @@ def test_only_jobs_that_publish_may_write():
 
 def test_an_author_gets_the_action_that_is_tested_here(genebench, tmp_path):
     assert genebench("new", "method", "mine", "--out", tmp_path).status == 0
+    [needed, *_] = project(tmp_path / "genebench-mine")["dependencies"]
+    assert needed == f"genebench-suite~={metadata.version(DISTRIBUTION)[:4]}0"
     folder = tmp_path / "genebench-mine" / ".github"
     assert (folder / "actions" / "check-plugin" / "action.yml").read_text() == ACTION.read_text()
     workflow = yaml.safe_load((folder / "workflows" / "genebench.yml").read_text())

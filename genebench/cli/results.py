@@ -361,7 +361,8 @@ def _records_in(path: Path) -> list[Record]:
     from genebench.results.store import ResultsStore
 
     if path.is_dir():
-        return ResultsStore(path).sound()[0]
+        # A folder to be filled, such as the board of a new plugin, is not refused as another one.
+        return ResultsStore(path).sound()[0] if any(path.iterdir()) else []
     with opened(path) as (_, store):
         return store.sound()[0]
 

@@ -72,8 +72,8 @@ class ChangesReport(Report):
                 tuple(tables),
                 verdict=(f"{metrics[0].title}: {counts}.",),
             )
-        if lines := self._settings():
-            yield Section("Settings that differ", (), notes=tuple(lines))
+        if lines := tuple(self._settings()):
+            yield Section("Settings that differ", (), notes=lines)
 
     def _groups(self) -> dict[tuple[str, str], list[_Change]]:
         """Return dataset and protocol → changes, in the order of names."""

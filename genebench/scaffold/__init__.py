@@ -91,7 +91,7 @@ def _words(kind: Kind, name: str) -> dict[str, str]:
         "class_name": class_name,
         "model_name": f"{class_name}Model",
         "dependencies": _DEPENDENCIES[kind],
-        "requirement": f"genebench>={major}.{minor},<{major}.{int(minor) + 1}",
+        "requirement": f"{DISTRIBUTION}~={major}.{minor}.0",
     }
 
 
