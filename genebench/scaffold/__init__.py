@@ -35,7 +35,7 @@ _SUMMARY: dict[Kind, str] = {
 }
 _DEPENDENCIES: dict[Kind, str] = {
     "method": '"numpy>=2.0"',
-    "dataset": '"numpy>=2.0", "pandas>=2.2"',
+    "dataset": '"numpy>=2.0", "pandas>=2.2.2"',
     "metric": '"numpy>=2.0"',
 }
 _IMPORTED = {"Any", "Context", "Mapping", "Method", "Model", "Moments", "Profiles"}
