@@ -344,7 +344,7 @@ class Runner:
         path.write_text(f"#!{sys.executable}\n{textwrap.dedent(source)}")
         path.chmod(0o755)
 
-    def run(self, inputs, github):
+    def run(self, inputs, github, skipped=""):
         """Run every step whose condition holds, in order, and return their names."""
         action = yaml.safe_load(ACTION.read_text())
         known = {f"github.{name}": value for name, value in github.items()}
@@ -354,7 +354,7 @@ class Runner:
         }
         ran = []
         for step in action["runs"]["steps"]:
-            if not holds(step.get("if"), known):
+            if step["name"] == skipped or not holds(step.get("if"), known):
                 continue
             settings = {name: filled(text, known) for name, text in step["env"].items()}
             done = subprocess.run(
@@ -408,9 +408,9 @@ def test_the_steps_of_an_authors_workflow_check_a_plugin_and_comment(genebench, 
     (folder / "results").rename(folder / "board")
     method = folder / "genebench_mine" / "method.py"
     text = method.read_text()
-    method.write_text(text.replace("SMALLEST, LARGEST = 0.1,", "SMALLEST, LARGEST = 9e5,"))
+    method.write_text(text.replace("LARGEST = 0.1, 1e6", "LARGEST = 0.1, 0.1"))
     runner.said.unlink()
-    runner.run(inputs, github | {"event.pull_request.number": "2"})
+    runner.run(inputs, github | {"event.pull_request.number": "2"}, skipped="Check")
     comment = (folder / "difference.md").read_text()
     assert re.search(r"\| mine +\| 0\.\d{4} \| +0\.\d{4} \| \+0\.\d{4} \| +worse \|", comment)
     assert re.search(r"\| train-mean .* the same \|", comment)
