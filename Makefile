@@ -8,8 +8,12 @@ EXTRAS := plugins/boosting plugins/slurm plugins/ray
 PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml) $(EXTRAS:%=%/pyproject.toml)
 U133 ?= ../shared/data/u133.toml
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# What has to be there to build wheels. Empty where BIN names another folder with the tools.
+TOOLS ?= .venv/installed-dev
+# An environment of before the distribution became genebench-suite holds a stale one.
+FORGET := $(BIN)/python -m pip uninstall -qq --yes genebench
 
-.PHONY: demo test check lint types format bench docs u133-results clean
+.PHONY: demo test check lint types format bench docs u133-results wheels try-wheels clean
 
 demo: .venv/installed ## MAE and CC tables of the published methods under both protocols
 	$(BIN)/genebench run --methods lsr,lsr-l1,lsr-l2,knn-ge,knn,dgex,ggan --protocol geo,gtex \
@@ -63,16 +67,28 @@ u133-results: .venv/installed ## the published methods on real data: U133 is its
 	$(BIN)/genebench run --methods lsr,lsr-l1,lsr-l2,knn-ge,knn,dgex,ggan --protocol geo,gtex \
 	  --dataset u133 --seeds 3 --results u133-results
 
+wheels: $(TOOLS) ## wheels and sdists of genebench and every plugin, in dist/
+	rm -rf dist
+	for project in . $(PLUGINS) $(EXTRAS); do \
+	  $(BIN)/python -m build --no-isolation --outdir dist $$project || exit 1; done
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist
+
+try-wheels: wheels ## the wheels in a clean environment, without a checkout; takes minutes
+	$(BIN)/python packaging/try_wheels.py dist
+
 clean:
-	rm -rf .venv site demo-results
+	rm -rf .venv site demo-results dist
 
 .venv/installed: $(PROJECTS) constraints.txt
 	$(PYTHON) -m venv .venv
+	$(FORGET)
 	$(PIP) --editable . $(PLUGINS:%=--editable %)
 	touch $@
 
 .venv/installed-dev: $(PROJECTS) constraints.txt
 	$(PYTHON) -m venv .venv
+	$(FORGET)
 	$(PIP) --editable '.[dev]' $(PLUGINS:%=--editable %) $(EXTRAS:%=--editable %)
 	touch $@ .venv/installed
 

@@ -45,7 +45,7 @@ LIMITS_SECONDS = {
 """Stage → its time limit. What is left of ``--minutes`` may be less."""
 CLOSE = 1e-3
 """Standard deviations that predictions of the device and the CPU may differ by."""
-VERSIONS = ("genebench", "torch", "numpy", "scipy")
+VERSIONS = ("genebench-suite", "torch", "numpy", "scipy")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "genebench"
 author = "the genebench developers"
-version = release = version_of("genebench")
+version = release = version_of("genebench-suite")
 language = "en"
 
 extensions = [

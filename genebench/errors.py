@@ -93,7 +93,7 @@ def missing_library(what: str, library: str, extra: str, alternative: str = "") 
     """
     return UserError(
         f"{what} needs {library}, which is not installed. "
-        f"Install it: pip install 'genebench[{extra}]'. {alternative}".rstrip()
+        f"Install it: pip install 'genebench-suite[{extra}]'. {alternative}".rstrip()
     )
 
 

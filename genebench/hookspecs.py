@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     )
 
 PROJECT = "genebench"
+"""The import package, the command, and the name of genebench's own code in records and keys."""
+
+DISTRIBUTION = "genebench-suite"
+"""Name on the package index, where another project is called genebench. Installed metadata is
+asked for under this name. Records do not hold it."""
+
 CONTRACT = 1
 """Version of these hooks and specs. A plugin that declares another version is not used."""
 

@@ -414,7 +414,7 @@ class FormatSpec:
     writer: str = ""
     """Import string of the function that writes a file. Empty if the format is only read."""
     extra: str = ""
-    """Extra of genebench that it needs (``pip install 'genebench[extra]'``). Empty if none."""
+    """Extra that it needs (``pip install 'genebench-suite[extra]'``). Empty if none."""
     recognise: str = ""
     """Import string of the function that recognises the content. Empty if only the name counts."""
 

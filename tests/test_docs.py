@@ -60,8 +60,10 @@ def test_every_extra_that_is_named_exists():
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     known = set(declared["optional-dependencies"])
     for path in [*PAGES, *(ROOT / "genebench").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]:
-        named = re.findall(r"\bgenebench\[(\w+)\]", path.read_text("utf-8"))
-        assert set(named) - {"extra"} <= known, path  # which stands for any
+        text = path.read_text("utf-8")
+        assert not re.search(r"\bgenebench\[", text), path  # another project's name
+        named = re.findall(r"\bgenebench-suite\[([\w,]+)\]", text)
+        assert set(",".join(named).split(",")) - {"extra", ""} <= known, path  # any extra, none
     assert {spec.extra for spec in registry().formats.specs.values()} - {""} <= known
 
 

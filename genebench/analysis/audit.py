@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from genebench._util.hashing import code_digest
 from genebench.analysis.recompute import Predictor, scored_anew
 from genebench.errors import UserError, describe
-from genebench.hookspecs import PROJECT
+from genebench.hookspecs import DISTRIBUTION
 from genebench.metrics.scoring import Scoring
 from genebench.plugins.registry import Registry
 from genebench.results.annotations import Verified
@@ -99,7 +99,7 @@ def annotate(outcome: Audit, results: ResultsStore) -> None:
     verified = Verified(
         record=outcome.digest,
         when=now(),
-        genebench=metadata.version(PROJECT),
+        genebench=metadata.version(DISTRIBUTION),
         metrics=outcome.recomputed,
         source=outcome.source,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from itertools import zip_longest
 
-from genebench.hookspecs import PROJECT
+from genebench.hookspecs import DISTRIBUTION, PROJECT
 from genebench.plugins.registry import Registry
 from genebench.results.record import Record
 
@@ -61,7 +61,7 @@ def bibliography(
     printed: dict[str, str] = {}
     parts = []
     for subject, text in (
-        (f"{PROJECT} {metadata.version(PROJECT)}", _software()),
+        (f"{PROJECT} {metadata.version(DISTRIBUTION)}", _software()),
         *_of_methods(records, registry, methods),
         *_of_data(records, origins or {}),
     ):
@@ -75,7 +75,7 @@ def _software() -> str:
     return f"""@software{{genebench,
   author = {{{{The genebench developers}}}},
   title = {{genebench: fair comparisons of methods that infer target genes from landmark genes}},
-  version = {{{metadata.version(PROJECT)}}}, year = {{{_YEAR}}}
+  version = {{{metadata.version(DISTRIBUTION)}}}, year = {{{_YEAR}}}
 }}"""
 
 

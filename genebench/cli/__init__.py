@@ -36,7 +36,8 @@ from genebench.cli import (
 )
 from genebench.cli.exit_status import INTERRUPTED, OK, READER_GONE, USER_ERROR
 from genebench.errors import UserError
-from genebench.plugins.discovery import installed
+from genebench.hookspecs import DISTRIBUTION
+from genebench.plugins.discovery import installed, refuse_namesake
 from genebench.plugins.guards import no_exit
 
 log = logging.getLogger("genebench")
@@ -66,7 +67,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        output.line(f"genebench {version('genebench')}")
+        output.line(f"genebench {version(DISTRIBUTION)}")
         raise typer.Exit
 
 
@@ -85,12 +86,15 @@ def build_app() -> typer.Typer:
 
     @app.callback()
     def _root(
-        version: bool = typer.Option(
+        context: typer.Context,
+        version: bool = typer.Option(  # noqa: ARG001  its callback prints it
             False, "--version", help="Print the version and exit.",
             callback=_version, is_eager=True,
         ),
     ) -> None:  # fmt: skip
         """Compare methods that infer target genes from landmark genes, fairly."""
+        if context.invoked_subcommand != "doctor":  # which tells more, and must not stop here
+            refuse_namesake()
 
     for command in (
         run, tune, sweep, jobs, check, report, compare, explain, leaderboard, status, predict, data,

@@ -24,8 +24,8 @@ from typing import Any, Literal
 from genebench._util.text import printable
 from genebench._util.threads import cpu_count
 from genebench.errors import UserError, counted, describe, some
-from genebench.hookspecs import PROJECT
-from genebench.plugins.discovery import installed
+from genebench.hookspecs import DISTRIBUTION, PROJECT
+from genebench.plugins.discovery import NAMESAKE_REMEDY, installed, namesake
 from genebench.plugins.plugin import Plugin
 
 Mark = Literal["ok", "limited", "missing"]
@@ -35,6 +35,7 @@ MARKS: tuple[Mark, ...] = ("ok", "limited", "missing")
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "arrow": ("pyarrow",),
+    "hub": ("huggingface_hub",),
     "report": ("jinja2", "matplotlib"),
     "sklearn": ("sklearn",),
 }
@@ -122,6 +123,8 @@ def _python() -> Iterator[Finding]:
 def _genebench() -> Iterator[Finding]:
     from genebench.runs.provenance import origin_of
 
+    if fault := namesake():
+        yield Finding("genebench", "missing", fault, NAMESAKE_REMEDY)
     file = Path(__file__).resolve().parents[1] / "__init__.py"
     origin = origin_of(PROJECT, file)
     place = {
@@ -140,7 +143,7 @@ def _genebench() -> Iterator[Finding]:
 
 def _libraries() -> Iterator[Finding]:
     """Name the libraries that genebench needs and that are not installed."""
-    needed = [text for text in metadata.requires(PROJECT) or () if "extra ==" not in text]
+    needed = [text for text in metadata.requires(DISTRIBUTION) or () if "extra ==" not in text]
     names = [_library_name(text) for text in needed]
     absent = []
     for name in names:
@@ -427,7 +430,7 @@ def _extras() -> Iterator[Finding]:
     if absent:
         lacking = sorted({module for extra in absent for module in _absent(extra)})
         fact += f". Not installed: {', '.join(absent)} ({', '.join(lacking)})"
-        remedy = f"If you need them: pip install 'genebench[{','.join(absent)}]'"
+        remedy = f"If you need them: pip install '{DISTRIBUTION}[{','.join(absent)}]'"
         yield Finding("extras", "limited", fact, remedy)
     else:
         yield Finding("extras", "ok", fact)

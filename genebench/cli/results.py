@@ -29,6 +29,7 @@ from genebench.errors import UserError, missing_library, no_results, unknown
 if TYPE_CHECKING:
     import pandas as pd
 
+    from genebench.analysis.difference import Pairing
     from genebench.results.merge import Merged
     from genebench.results.record import Record
     from genebench.results.store import ResultsStore
@@ -281,14 +282,20 @@ def config(
 
 
 def diff(  # noqa: PLR0917  the command line names them
-    a: Annotated[str, typer.Argument(help="A record (key, file, METHOD@PROTOCOL) or a folder.")],
-    b: Annotated[str, typer.Argument(help="Another one of the same kind.")],
+    a: Annotated[
+        str, typer.Argument(help="A record (key, file, METHOD@PROTOCOL), a folder or a bundle.")
+    ],
+    b: Annotated[str, typer.Argument(help="Another one. A folder and a bundle are of one kind.")],
     results: ResultsOption = DEFAULT_RESULTS,
     metrics: MetricsOption = None,
     all_: Annotated[
         bool, typer.Option("--all", help="Show every panel, and scores that are equal, too.")
     ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    markdown: Annotated[
+        bool,
+        typer.Option("--markdown", help="Print tables in Markdown, such as for a pull request."),
+    ] = False,
 ) -> None:
     """Compare two records, or the records of two folders: settings, versions and scores.
 
@@ -302,14 +309,18 @@ def diff(  # noqa: PLR0917  the command line names them
         setting_differences,
     )
     from genebench.results.naming import named
-    from genebench.results.store import ResultsStore
 
-    if Path(a).is_dir() != Path(b).is_dir():
+    if json_ and markdown:
+        raise UserError("--json and --markdown are two formats. Leave one of them out.")
+    if (is_of_folders := _has_many(a)) != _has_many(b):
         raise UserError(f"{a} and {b}: one is a folder, the other is not. Name two of one kind.")
-    if is_of_folders := Path(a).is_dir():
-        pairing = paired(*(ResultsStore(Path(folder)).sound()[0] for folder in (a, b)))
+    if is_of_folders:
+        pairing = paired(_records_in(Path(a)), _records_in(Path(b)))
     else:
         pairing = Pairing(pairs=[(named(a, results).record, named(b, results).record)])
+    if markdown:
+        _print_changes(pairing, (a, b), metrics)
+        return
     settings = [setting_differences(*pair) for pair in pairing.pairs]
     scores = score_differences(pairing.pairs)
     if json_:
@@ -336,6 +347,42 @@ def diff(  # noqa: PLR0917  the command line names them
             f"{len(pairing.pairs)} pairs, {len(pairing.only_a)} only in {a}, "
             f"{len(pairing.only_b)} only in {b}"
         )
+
+
+def _has_many(name: str) -> bool:
+    """Return whether a name is that of a folder of records, or of a bundle."""
+    path = Path(name)
+    return path.is_dir() or (path.suffix == ".zip" and path.is_file())
+
+
+def _records_in(path: Path) -> list[Record]:
+    """Return the sound records of a folder or of a bundle."""
+    from genebench.results.bundle import opened
+    from genebench.results.store import ResultsStore
+
+    if path.is_dir():
+        # A folder to be filled, such as the board of a new plugin, is not refused as another one.
+        return ResultsStore(path).sound()[0] if any(path.iterdir()) else []
+    with opened(path) as (_, store):
+        return store.sound()[0]
+
+
+def _print_changes(pairing: Pairing, names: tuple[str, str], metrics: str | None) -> None:
+    """Print the changes as Markdown."""
+    from genebench.cli.reporting import print_report
+    from genebench.plugins.registry import registry
+    from genebench.reports.changes import ChangesReport
+    from genebench.reports.report import SHOWN_METRICS
+
+    known = registry().metrics
+    if metrics is None:
+        chosen = list(SHOWN_METRICS)
+    elif metrics.strip() == "all":
+        chosen = list(known.specs)
+    else:
+        chosen = [known.get(name.strip()).name for name in metrics.split(",")]
+    report = ChangesReport((), registry(), metrics=chosen, pairing=pairing, names=names)
+    print_report("changes", report, "markdown")
 
 
 def _print_settings(settings: list[list[tuple[str, str, str]]], *, many: bool) -> None:

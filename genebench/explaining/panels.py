@@ -34,6 +34,7 @@ from genebench.explaining.trust import (
     twin_share,
     unstable,
 )
+from genebench.hookspecs import DISTRIBUTION
 from genebench.method import Model
 from genebench.methods.predictions import predict
 
@@ -47,7 +48,7 @@ _CENTRAL = 3
 """Genes that the label of a cluster of targets names."""
 _NAMED = 2
 """Values of the profile table that the label of a cluster of profiles names."""
-_VERSIONS = ("genebench", "numpy", "scipy", "torch")
+_VERSIONS = {"genebench": DISTRIBUTION, "numpy": "numpy", "scipy": "scipy", "torch": "torch"}
 
 
 @dataclass(frozen=True)
@@ -591,8 +592,8 @@ class _Tables:
 
 
 def _versions() -> Iterator[tuple[str, str]]:
-    for name in _VERSIONS:
+    for name, distribution in _VERSIONS.items():
         try:
-            yield name, version(name)
+            yield name, version(distribution)
         except PackageNotFoundError:
             continue

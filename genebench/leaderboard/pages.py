@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from genebench.analysis.seals import LEVELS
 from genebench.data.store import Dataset
+from genebench.hookspecs import DISTRIBUTION
 from genebench.leaderboard import charts
 from genebench.leaderboard.boards import Board, page_id
 from genebench.leaderboard.charts import Axis, Dot
@@ -263,7 +264,7 @@ def index_page(
         methods=methods,
         problems=problems,
         trials=trials,
-        version=version("genebench"),
+        version=version(DISTRIBUTION),
         # The day alone: the same results give the same bytes twice on a day.
         made=datetime.now(UTC).date().isoformat(),
         n_folders=n_folders,

@@ -12,7 +12,7 @@ from typing import Any
 
 from genebench._util.hashing import code_digest
 from genebench.errors import UserError
-from genebench.hookspecs import PROJECT
+from genebench.hookspecs import DISTRIBUTION, PROJECT
 from genebench.plugins.files import FILES, check_file, file_plugin, import_file, listed_files
 from genebench.plugins.manager import Plugins
 from genebench.plugins.plugin import Plugin
@@ -49,9 +49,42 @@ BUILT_INS = (
 
 def discover() -> Plugins:
     """Find and load every plugin, built-ins first, so that no plugin can take their names."""
-    version = metadata.version(PROJECT)
+    version = metadata.version(DISTRIBUTION)
     built_in = [Plugin(name, PROJECT, version, partial(import_module, name)) for name in BUILT_INS]
     return Plugins([*built_in, *_installed(), *map(_local, listed_files())])
+
+
+NAMESAKE_REMEDY = (
+    f"Run: python -m pip uninstall {PROJECT}; then: "
+    f"python -m pip install --force-reinstall --no-deps {DISTRIBUTION}"
+)
+"""Both, because removing the namesake removes the files that it has overwritten."""
+
+
+def namesake() -> str:
+    """Return what is wrong if another project, whose distribution is genebench, is installed.
+
+    Its import package is genebench too. So its files and ours lie in one folder, where each
+    overwrites the other. Without it, an empty text.
+    """
+    try:
+        version = metadata.version(PROJECT)
+    except metadata.PackageNotFoundError:
+        return ""
+    return (
+        f"{PROJECT} {version} is installed, another project of that name. "
+        f"Its files mix with those of {DISTRIBUTION}"
+    )
+
+
+def refuse_namesake() -> None:
+    """Refuse to work beside a namesake.
+
+    Raises:
+        UserError: a distribution named genebench is installed.
+    """
+    if fault := namesake():
+        raise UserError(f"{fault}. {NAMESAKE_REMEDY}")
 
 
 def _installed() -> Iterator[Plugin]:

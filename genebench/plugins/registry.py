@@ -10,7 +10,7 @@ from functools import cache
 from typing import Generic, TypeVar
 
 from genebench.errors import UserError, unknown
-from genebench.plugins.discovery import installed
+from genebench.plugins.discovery import installed, refuse_namesake
 from genebench.plugins.manager import Plugins
 from genebench.plugins.plugin import Plugin
 from genebench.specs import (
@@ -177,5 +177,10 @@ class Registry:
 
 @cache
 def registry() -> Registry:
-    """Return the registry of this installation, built once."""
+    """Return the registry of this installation, built once.
+
+    Raises:
+        UserError: another project of the name genebench is installed too.
+    """
+    refuse_namesake()
     return Registry(installed())

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from genebench._util.files import DISK_FULL, atomic_write, full_disk, open_regular, sha256_of
 from genebench._util.schema import first_fault
 from genebench.errors import UserError, describe, some
+from genebench.hookspecs import DISTRIBUTION
 from genebench.results.limits import LINE_LETTERS, cut
 from genebench.results.paths import SHARED_FILES
 from genebench.results.record import Record
@@ -84,7 +85,7 @@ def write_bundle(
     manifest = Manifest(
         format=BUNDLE_FORMAT,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        genebench=metadata.version("genebench"),
+        genebench=metadata.version(DISTRIBUTION),
         files={path.name: sha256_of(path) for path in (store.paths.layout, *paths)},
         **sender,
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from genebench._util.files import atomic_write
 from genebench._util.hashing import KEY
-from genebench.errors import UserError
+from genebench.errors import UserError, missing_library
 from genebench.results.merge import Merged, merge
 from genebench.results.paths import LAYOUT_FILE, SHARED_FILES
 from genebench.results.store import ResultsStore
@@ -195,10 +195,8 @@ def publish_to_hugging_face(sources: list[Path], name: str, message: str) -> tup
     try:
         client: Any = import_module(_CLIENT)
     except ImportError:
-        raise UserError(
-            f"{HUGGING_FACE}{name} needs {_CLIENT}, which is not installed. Install it: pip "
-            f"install {_CLIENT}. Or publish to a folder of git."
-        ) from None
+        alternative = "Or publish to a folder of git."
+        raise missing_library(f"{HUGGING_FACE}{name}", _CLIENT, "hub", alternative) from None
     api = client.HfApi()
     with tempfile.TemporaryDirectory(prefix="genebench-publish-") as temporary:
         folder = Path(temporary) / "results"

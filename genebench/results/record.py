@@ -86,7 +86,9 @@ class _Part(BaseModel):
 class Code(_Part):
     """The code of a plugin."""
 
-    distribution: Name = Field(description="name of the installed distribution")
+    distribution: Name = Field(
+        description="name of the installed distribution, or genebench for genebench itself"
+    )
     version: Name = Field(description="version of the distribution")
     digest: Name = Field(description="digest of the package's source files")
 

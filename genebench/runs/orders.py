@@ -22,7 +22,7 @@ from genebench._util.hashing import KEY, code_digest, key_of
 from genebench._util.retries import retried
 from genebench._util.schema import first_fault
 from genebench.errors import UserError
-from genebench.hookspecs import PROJECT
+from genebench.hookspecs import DISTRIBUTION
 from genebench.plugins.registry import registry
 from genebench.results.paths import OTHER_FOLDER, ResultPaths
 from genebench.results.untrusted import read_file
@@ -44,7 +44,7 @@ checkpoint. A machine is broken for a job if it sees no data, or cannot write re
 @cache
 def _version() -> str:
     """Return the version of genebench, which takes a millisecond to read."""
-    return metadata.version(PROJECT)
+    return metadata.version(DISTRIBUTION)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlparse
 
 from genebench._util.text import encodable
 from genebench._util.threads import cpu_count
-from genebench.hookspecs import PROJECT
+from genebench.hookspecs import DISTRIBUTION, PROJECT
 from genebench.plugins.plugin import Plugin
 from genebench.results.limits import TEXT_LETTERS, cut
 from genebench.results.record import Install, PluginOrigin, Provenance
@@ -127,17 +127,18 @@ def origin_of(distribution: str, file: Path | None) -> PluginOrigin:
     Cached: it starts git several times, and every record asks for it.
 
     Args:
-        distribution: its name.
+        distribution: its name, or genebench for genebench itself.
         file: a file of it that was imported. None if there is none.
     """
-    version = metadata.version(distribution)
-    folder, built_from = _installed(distribution)
     built_in = distribution == PROJECT
+    name = DISTRIBUTION if built_in else distribution
+    version = metadata.version(name)
+    folder, built_from = _installed(name)
     if file is None:
         install: Install = "editable" if folder else "wheel"
         return PluginOrigin(version=version, install=install, commit=built_from)
     file = file.resolve()
-    site = Path(str(metadata.distribution(distribution).locate_file(""))).resolve()
+    site = Path(str(metadata.distribution(name).locate_file(""))).resolve()
     if folder is None and file.is_relative_to(site):
         install = "built-in" if built_in else "wheel"
         return PluginOrigin(version=version, install=install, commit=built_from)

@@ -19,6 +19,7 @@ from typing import Literal
 from genebench._util.files import user_errors
 from genebench.data.home import prepared_titles
 from genebench.errors import UserError
+from genebench.hookspecs import DISTRIBUTION
 from genebench.plugins.discovery import installed
 from genebench.plugins.registry import registry
 from genebench.specs import check_name
@@ -34,7 +35,7 @@ _SUMMARY: dict[Kind, str] = {
 }
 _DEPENDENCIES: dict[Kind, str] = {
     "method": '"numpy>=2.0"',
-    "dataset": '"numpy>=2.0", "pandas>=2.2"',
+    "dataset": '"numpy>=2.0", "pandas>=2.2.2"',
     "metric": '"numpy>=2.0"',
 }
 _IMPORTED = {"Any", "Context", "Mapping", "Method", "Model", "Moments", "Profiles"}
@@ -80,7 +81,7 @@ def _words(kind: Kind, name: str) -> dict[str, str]:
     if class_name[0].isdigit() or class_name in _IMPORTED:
         class_name = f"{kind.capitalize()}{class_name}"
     # Before 1.0, a minor version may break plugins.
-    major, minor = metadata.version("genebench").split(".")[:2]
+    major, minor = metadata.version(DISTRIBUTION).split(".")[:2]
     return {
         "name": name,
         "title": name,
@@ -90,7 +91,7 @@ def _words(kind: Kind, name: str) -> dict[str, str]:
         "class_name": class_name,
         "model_name": f"{class_name}Model",
         "dependencies": _DEPENDENCIES[kind],
-        "requirement": f"genebench>={major}.{minor},<{major}.{int(minor) + 1}",
+        "requirement": f"{DISTRIBUTION}~={major}.{minor}.0",
     }
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from genebench.analysis.difference import paired, score_differences, setting_differences
+from genebench.plugins.registry import registry
+from genebench.reports.changes import ChangesReport
+from genebench.reports.reporters.markup import markdown
+from genebench.results.bundle import write_bundle
 from genebench.results.store import ResultsStore
 
 
@@ -96,3 +101,59 @@ def test_a_folder_is_not_compared_with_a_record(lsr_and_knn, genebench):
     outcome = genebench("results", "diff", lsr_and_knn, "lsr@geo")
     assert outcome.status == 2
     assert "Name two of one kind" in outcome.err
+
+
+def test_changes_are_told_apart_and_named_in_markdown(made_up):
+    """The table for a pull request: better, worse, the same, new, gone and failed."""
+    code = {"distribution": "made-up", "version": "2.0", "digest": "1" * 16}
+    old = [
+        made_up("same", {}, 0.5), made_up("better", {}, 0.5), made_up("gone", {}, 0.5),
+        made_up("broken", {}, 0.5), made_up("knn", {"k": 1}, 0.4), made_up("knn", {"k": 2}, 0.4),
+    ]  # fmt: skip
+    new = [
+        made_up("same", {}, 0.5), made_up("better", {}, 0.4, code=code),
+        made_up("new|<b>", {}, 0.3), made_up("broken", {}, None, code=code),
+        made_up("knn", {"k": 1}, 0.45, code=code), made_up("knn", {"k": 2}, 0.4, code=code),
+    ]  # fmt: skip
+    text = markdown_of(old, new)
+    rows = {
+        cells[0]: cells[1:]
+        for line in text.splitlines()
+        if (cells := [cell.strip() for cell in line.strip("|").split("|")]) and len(cells) == 5
+    }
+    assert rows["same"] == ["0.5000", "0.5000", "+0.0000", "the same"]
+    assert rows["better"] == ["0.5000", "0.6000", "+0.1000", "better"]  # the last table is of CC
+    assert rows["broken"] == ["0.5000", "failed", "–", "unscored"]
+    assert rows["gone"] == ["0.5000", "–", "–", "gone"]
+    assert rows["knn (k=1)"] == ["0.6000", "0.5500", "-0.0500", "worse"]
+    assert rows["knn (k=2)"] == ["0.6000", "0.6000", "+0.0000", "the same"]
+    assert "new\\|&lt;b&gt;" in text
+    assert "MAE: " in text
+    assert "1 better" in text
+    assert "code.version: 1.0 → 2.0 (better, broken, knn)" in text
+
+
+def test_seeds_are_averaged_over_those_that_both_sides_have(made_up):
+    old = [made_up("net", {}, mae, seed=seed) for seed, mae in enumerate([0.4, 0.6, 0.9])]
+    new = [made_up("net", {}, mae, seed=seed) for seed, mae in enumerate([0.4, 0.5])]
+    assert "| 0.5000 | 0.4500 |" in re.sub(r" +", " ", markdown_of(old, new))
+
+
+def markdown_of(old, new):
+    return markdown(ChangesReport((), registry(), pairing=paired(old, new), names=("old", "new")))
+
+
+def test_folders_and_bundles_are_compared_in_markdown(lsr_and_knn, genebench, tmp_path):
+    bundle = tmp_path / "bundle.zip"
+    store = ResultsStore(lsr_and_knn)
+    write_bundle(bundle, store, store.sound()[0], {"name": "", "contact": "", "licence": ""})
+    text = genebench("results", "diff", lsr_and_knn, bundle, "--markdown", "--metrics", "mae").out
+    assert text.startswith("## sim · geo\n")
+    assert text.count("the same") >= 8
+    assert not re.search(r"better \||worse|new \|", text)
+    (tmp_path / "empty").mkdir()
+    assert "new" in genebench("results", "diff", tmp_path / "empty", bundle, "--markdown").out
+    nothing = genebench("results", "diff", tmp_path / "empty", tmp_path / "empty", "--markdown")
+    assert "No results to compare" in nothing.out
+    both = genebench("results", "diff", lsr_and_knn, bundle, "--markdown", "--json")
+    assert (both.status, both.err.count("\n")) == (2, 1)

@@ -68,7 +68,7 @@ def test_without_matplotlib_one_line_says_what_to_install(
     )
     done = genebench("compare", "lsr", "knn-ge", "--results", results, "--out", tmp_path / "f")
     assert done.status == 2
-    assert "genebench[report]" in done.err
+    assert "genebench-suite[report]" in done.err
     assert done.out == ""
 
 

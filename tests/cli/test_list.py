@@ -78,7 +78,7 @@ def test_without_a_command_the_help_is_printed_as_help(genebench, path):
 
 def test_the_version_is_that_of_the_distribution(genebench):
     outcome = genebench("--version")
-    assert (outcome.status, outcome.out) == (0, f"genebench {version('genebench')}\n")
+    assert (outcome.status, outcome.out) == (0, f"genebench {version('genebench-suite')}\n")
 
 
 def test_an_unknown_command_is_one_line_with_near_misses(genebench):
@@ -107,7 +107,7 @@ def test_a_listing_says_which_plugin_and_version_a_method_comes_from(genebench):
     rows = json.loads(genebench("list", "methods", "--json").out)
     plugin = {row["name"]: row["plugin"] for row in rows}
     assert plugin["lsr"] == f"genebench-linear {version('genebench-linear')}"
-    assert plugin["train-mean"] == f"genebench {version('genebench')}"
+    assert plugin["train-mean"] == f"genebench {version('genebench-suite')}"
 
 
 def test_an_unknown_kind_is_one_line_with_near_misses(genebench):

@@ -35,7 +35,8 @@ def snakemake(folder: Path) -> str:
 
 
 @pytest.mark.skipif(
-    not importlib.util.find_spec("snakemake"), reason="no Snakemake: pip install 'genebench[dev]'"
+    not importlib.util.find_spec("snakemake"),
+    reason="no Snakemake: pip install 'genebench-suite[dev]'",
 )
 def test_the_snakefile_gives_the_records_of_a_run_and_does_nothing_twice(tiny, tmp_path):
     snakemake(tmp_path)

@@ -147,7 +147,7 @@ def test_a_sweep_says_before_it_starts_that_it_cannot_draw(genebench, tmp_path, 
     monkeypatch.setattr(figures, "find_spec", lambda name: None)
     refused = genebench(*SWEEP, "--out", tmp_path, "--results", tmp_path / "results")
     assert refused.status == 2
-    assert "genebench[report]" in refused.err
+    assert "genebench-suite[report]" in refused.err
     assert not (tmp_path / "results").exists()
 
 

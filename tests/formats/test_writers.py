@@ -386,9 +386,11 @@ def test_a_library_that_is_missing_is_named_with_its_extra(tmp_path, monkeypatch
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     monkeypatch.delitem(__import__("sys").modules, "genebench.formats.columnar", raising=False)
     (tmp_path / "m.parquet").write_text("PAR1")
-    with pytest.raises(UserError, match=r"pyarrow, which is .*: pip install 'genebench\[arrow\]'"):
+    with pytest.raises(
+        UserError, match=r"pyarrow, which is .*: pip install 'genebench-suite\[arrow\]'"
+    ):
         open_reader(tmp_path / "m.parquet")
-    with pytest.raises(UserError, match=r"pip install 'genebench\[arrow\]'"):
+    with pytest.raises(UserError, match=r"pip install 'genebench-suite\[arrow\]'"):
         write_matrix(tmp_path / "n.feather", content())
 
 

@@ -239,7 +239,9 @@ def test_kmeans_depends_on_its_seed_and_misses_pairs_that_clusters_part():
 
 def test_kmeans_without_scikit_learn_says_what_to_install(planted, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
-    with pytest.raises(UserError, match=r"needs scikit-learn.*pip install 'genebench\[sklearn\]'"):
+    with pytest.raises(
+        UserError, match=r"needs scikit-learn.*pip install 'genebench-suite\[sklearn\]'"
+    ):
         duplicates_of(planted, "kmeans")
 
 

@@ -199,4 +199,4 @@ def test_without_its_client_hugging_face_is_refused(made, genebench, monkeypatch
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     outcome = genebench("results", "publish", "hf:me/results", "--results", made)
     assert outcome.status == 2
-    assert "pip install huggingface_hub" in outcome.err
+    assert "pip install 'genebench-suite[hub]'" in outcome.err
