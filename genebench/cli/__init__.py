@@ -20,6 +20,7 @@ from genebench.cli import (
     data,
     doctor,
     explain,
+    figures,
     jobs,
     leaderboard,
     list_,
@@ -93,7 +94,7 @@ def build_app() -> typer.Typer:
         """Compare methods that infer target genes from landmark genes, fairly."""
 
     for command in (
-        run, tune, sweep, jobs, check, report, compare, explain, leaderboard, status, predict, data,
+        run, tune, sweep, jobs, check, report, compare, figures, explain, leaderboard, status, predict, data,
         list_, show, new, results, cite, doctor,
     ):  # fmt: skip
         command.register(app)
