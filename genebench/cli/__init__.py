@@ -94,8 +94,8 @@ def build_app() -> typer.Typer:
         """Compare methods that infer target genes from landmark genes, fairly."""
 
     for command in (
-        run, tune, sweep, jobs, check, report, compare, figures, explain, leaderboard, status, predict, data,
-        list_, show, new, results, cite, doctor,
+        run, tune, sweep, jobs, check, report, compare, figures, explain, leaderboard, status,
+        predict, data, list_, show, new, results, cite, doctor,
     ):  # fmt: skip
         command.register(app)
     for complaint in installed().add_commands(app):

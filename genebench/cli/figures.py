@@ -18,6 +18,7 @@ from genebench.cli.options import (
     PluginOption,
 )
 
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(

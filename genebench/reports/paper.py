@@ -47,7 +47,7 @@ class Figures(NamedTuple):
     left_out: list[str]
 
 
-def figures(  # noqa: PLR0917
+def figures(
     results: Path | str = DEFAULT_RESULTS,
     out: Path | str = "figures",
     *,
@@ -112,7 +112,9 @@ def figure_set(
             if name not in known:
                 raise unknown(what, name, known)
     if width not in WIDTHS:
-        raise UserError(f"Width {width} mm is not one of {', '.join(map(str, WIDTHS))}. Choose one.")
+        raise UserError(
+            f"Width {width} mm is not one of {', '.join(map(str, WIDTHS))}. Choose one."
+        )
     store = ResultsStore(Path(results))
     sound, faults = store.sound()
     wanted = RecordFilter(
@@ -309,7 +311,11 @@ def _scatter(chosen: FigureSet, part: Part, metric: MetricSpec) -> Iterator[Draw
         yield LeftOut("no values per gene", place)
         return
     more = len(rows) - 1 - len(others)
-    note = f"The best method against the next {len(others)}. {more:,} more are left out." if more else ""
+    note = (
+        f"The best method against the next {len(others)}. {more:,} more are left out."
+        if more
+        else ""
+    )
     yield scatter.scatter(part.name("scatter", metric), pairs, chosen.width, note)
 
 
@@ -400,8 +406,7 @@ def _ladder(
         return None
     # Standings hold the variants they were given, so identity finds the row of each.
     of_variant = {
-        id(row.variant): row
-        for row in standings(list(having.values()), chosen.vectors_of, metric)
+        id(row.variant): row for row in standings(list(having.values()), chosen.vectors_of, metric)
     }
     steps = [(name, of_variant[id(variant)]) for name, variant in having.items()]
     number = {name: place for place, (name, _) in enumerate(steps)}
@@ -410,7 +415,10 @@ def _ladder(
         for place, run in enumerate(report.suite.runs)
     }
     changes = [
-        (number[origins[name]], compare(row.variant, having[origins[name]], chosen.vectors_of, metric))
+        (
+            number[origins[name]],
+            compare(row.variant, having[origins[name]], chosen.vectors_of, metric),
+        )
         if origins[name] in number
         else None
         for name, row in steps

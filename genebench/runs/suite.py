@@ -64,8 +64,8 @@ class Run(Parameters):
 
     ``small`` and ``tiny`` replace values under these presets. A preset without a value takes the
     value of the next larger preset, as with the parameters of a method. ``name`` is the title of
-    the run in tables. ``after`` is the name of the run that this one changes, which is the one above
-    if it is empty. ``members`` has parameters of the methods that the run's method is made of.
+    the run in tables. ``after`` is the name of the run that this one changes. If it is empty, that
+    is the run above. ``members`` has parameters of the methods that the run's method is made of.
     ``explain`` has protocols. The models of the run are kept, and ``genebench report suite --out``
     draws the panels of relevance under these protocols.
     """

@@ -68,7 +68,7 @@ def components(name: str, card: Card) -> Drawing:
     figure, both = panels(
         1 + has_groups, TWO_COLUMNS if has_groups else ONE_COLUMN,
         f"{card.facts['name']}: profiles on the first two components of the landmark genes",
-        across=2, aspect=0.75 if has_groups else 1.0, inside=room,
+        across=2, aspect=0.75 if has_groups else 1.0, inside=room, titled=True,
     )  # fmt: skip
     by_platform = {str(name): rows for name, rows in points.groupby("platform", sort=False)}
     _scatter(both[0], by_platform, room)

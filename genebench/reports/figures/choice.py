@@ -1,4 +1,4 @@
-"""Curves of choices: the validation error over λ, k or the epochs, and the value that was chosen."""
+"""Curves of choices: the validation error over λ, k or epochs, and the value that was chosen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genebench.analysis.grouping import by_preset, in_order
 from genebench.analysis.variants import Variant, variants_of
 from genebench.plugins.registry import Registry
 from genebench.reports.figures.drawing import Drawing, file_name
-from genebench.reports.figures.panels import name_axes, panels
+from genebench.reports.figures.panels import name_axes, panels, short_number
 from genebench.reports.figures.style import COLOURS, ONE_COLUMN, PALE, TWO_COLUMNS
 from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
@@ -84,13 +84,13 @@ def _is_drawable(record: Record, name: str) -> bool:
 def _drawing(name: str, part: ChoicePart, width: float) -> Drawing:
     shown = part.variants[:_MOST_PANELS]
     more = len(part.variants) - len(shown)
-    notes = ["Diamond and dashed line: the value that was chosen."]
+    notes = ["Dashed line: the value that was chosen. std: standard deviations of the gene."]
     notes += [f"{more:,} more methods are in the table beside this figure."] if more else []
     figure, all_axes = panels(
         len(shown), width,
         f"Choices on the validation set ({part.name}) · {part.first.dataset} · "
         f"{part.first.identity.protocol} · preset {part.preset}",
-        " ".join(notes), across=2 if width <= ONE_COLUMN else 4, aspect=0.8,
+        " ".join(notes), across=2 if width <= ONE_COLUMN else 4, aspect=0.8, titled=True,
     )  # fmt: skip
     for axes, variant in zip(all_axes, shown, strict=True):
         _panel(axes, variant, part.name)
@@ -167,12 +167,14 @@ def _panel(axes: Axes, variant: Variant, name: str) -> None:
     is_mae = lines.error.split()[0] == _ERROR
     name_axes(
         axes, f"{_shown_name(lines.x)}{logarithmic}{others}",
-        "validation MAE (std of the gene)" if is_mae else lines.error, variant.label,
+        "validation MAE (std)" if is_mae else lines.error, variant.label,
     )  # fmt: skip
 
 
 def _shown_name(column: str) -> str:
-    return {"lambda": "λ (penalty)", "k": "k (neighbours)", "epoch": "epochs of training"}.get(column, column)
+    return {"lambda": "λ (penalty)", "k": "k (neighbours)", "epoch": "epochs of training"}.get(
+        column, column
+    )
 
 
 def _x_axis(axes: Axes, values: Sequence[float]) -> None:
@@ -189,7 +191,5 @@ def _x_axis(axes: Axes, values: Sequence[float]) -> None:
     if min(values) > 0:
         axes.xaxis.set_major_locator(LogLocator(numticks=5))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
     axes.yaxis.set_major_locator(MaxNLocator(4))
-
-

@@ -59,10 +59,9 @@ def forest(
             (metric.title, [f"{row.mean:.4f}" for row in ranked]),
         ],
         width,
-        f"difference in {metric.title} to the best ({metric.unit}); "
-        f"{'right' if metric.direction == 'lower' else 'left'} is worse",
+        f"difference in {metric.title} to the best ({metric.unit})",
         f"Differences to {leader.variant.label} · {where}",
-        " ".join(_notes(ranked)),
+        " ".join(_notes(ranked, lower=metric.direction == "lower")),
         bold=frozenset({0}),
     )
     _draw(figure, ranked, values)
@@ -89,14 +88,13 @@ def _draw(rows: Rows, ranked: Sequence[Standing], values: Sequence[float]) -> No
         )  # fmt: skip
         ends += [value] if abs(value) <= far else []
     margin = 0.06 * (max(ends) - min(ends)) or 0.5
-    rows.cut(
-        min(ends) - margin, max(ends) + margin, values, [f"{value:+.4f}" for value in values]
-    )
+    rows.cut(min(ends) - margin, max(ends) + margin, values, [f"{value:+.4f}" for value in values])
     few_ticks(axes)
 
 
-def _notes(ranked: Sequence[Standing]) -> Iterator[str]:
+def _notes(ranked: Sequence[Standing], *, lower: bool) -> Iterator[str]:
     first = ranked[0]
+    yield f"{'Right' if lower else 'Left'} is worse."
     groups = "" if first.groups is None else f" in {first.groups:,} groups"
     if any(row.difference_low is not None for row in ranked):
         yield "Lines: intervals that hold for all pairs at once (95 %)."

@@ -106,7 +106,8 @@ def _drawing(name: str, layout: Layout, metric: MetricSpec, width: float) -> Dra
     title = f"{metric.title} · {first.dataset} · {first.identity.protocol} · preset {layout.preset}"
     complete = all(" ± " in item.text or not item.text[:1].isdigit()
                    for row in rows for map_ in row for item in map_.cells)  # fmt: skip
-    note = f"{'Mean ± std' if complete else 'Mean'} over target genes. Framed: the best cell of a map, not tested."
+    note = f"{'Mean ± std' if complete else 'Mean'} over target genes. "
+    note += "Framed: the best cell of a map, not tested."
     top, foot = head_height(title, width), foot_height(note, width) + _SCALE
     figure = canvas(width, top + sum(max(item.height for item in row) for row in rows) + foot)
     head(figure, title, note)
@@ -158,9 +159,7 @@ def _draw(figure: Figure, item: _Map, x: float, y: float) -> None:
     block, (cell_width, cell_height) = item.block, item.cell
     width, height = cell_width * len(block.columns), cell_height * len(block.rows)
     axes = place(figure, x + item.left, up - y - item.above - height, width, height)
-    axes.set_title(
-        "\n".join(item.title), fontsize=SMALL, loc="left", pad=2.5, linespacing=1.0
-    )
+    axes.set_title("\n".join(item.title), fontsize=SMALL, loc="left", pad=2.5, linespacing=1.0)
     _ticks(axes, block, cell_width)
     for square in item.cells:
         missing = square.heat is None

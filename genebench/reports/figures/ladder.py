@@ -45,11 +45,12 @@ def ladder(  # noqa: PLR0917
         [label for label, _ in steps],
         [(metric.title, [f"{mean:.4f}" for mean in means]), ("change", texts)],
         width,
-        f"{metric.title} ({metric.unit}); {metric.direction} is better",
+        f"{metric.title} ({metric.unit}), {metric.direction} is better",
         f"Ablation · {where}",
         "Lines: 95 % intervals over test profiles and seeds. Change: to the row that it comes from "
         "(grey line), paired. "
-        "*: significant at 5 %, adjusted for all rows (Holm). Triangles: better (up), worse (down).",
+        "*: significant at 5 %, adjusted for all rows (Holm). "
+        "Triangles: better (up), worse (down).",
     )
     axes, better = rows.axes, -1 if metric.direction == "lower" else 1
     for place, (middle, (_, row)) in enumerate(zip(rows.middles, steps, strict=True)):

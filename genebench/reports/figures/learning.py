@@ -13,10 +13,10 @@ from genebench.analysis.sizes import Curve, SizesPart
 from genebench.reports.figures.drawing import Drawing, file_name
 from genebench.reports.figures.panels import name_axes, panels
 from genebench.reports.figures.series import (
-    MOST_NAMED,
     cut_note,
     label_ends,
     limit,
+    most_named,
     named_room,
     others_note,
 )
@@ -56,14 +56,15 @@ def _drawing(
 ) -> Drawing:
     from matplotlib.ticker import NullLocator
 
-    named = [*lines][:MOST_NAMED]
+    named = [*lines][: most_named(width)]
     means = [fmean(scores) for line in lines.values() for scores in line.values()]
     notes = [others_note(len(lines) - len(named)), cut_note(means, metric)]
     if any(len(scores) > 1 for line in lines.values() for scores in line.values()):
         notes.append("Bars: 95 % t intervals over seeds.")
     room = named_room(named, width)
     figure, (axes,) = panels(
-        1, width, f"Learning curves · {part.first.dataset} · {part.protocol} · preset {part.preset}",
+        1, width,
+        f"Learning curves · {part.first.dataset} · {part.protocol} · preset {part.preset}",
         " ".join(filter(None, notes)), right=room, aspect=0.85 if width < TWO_COLUMNS else 0.55,
     )  # fmt: skip
     axes.set_xscale("log")
@@ -73,7 +74,7 @@ def _drawing(
     axes.set_axisbelow(True)
     rows = []
     for position, (label, line) in enumerate(lines.items()):
-        is_named = position < MOST_NAMED
+        is_named = position < len(named)
         colour, mark = style(position) if is_named else (PALE, "")
         line_means = [fmean(scores) for scores in line.values()]
         axes.plot([*line], line_means, color=colour, marker=mark, zorder=3 if is_named else 2)

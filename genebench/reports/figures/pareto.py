@@ -8,8 +8,8 @@ import pandas as pd
 
 from genebench.analysis.costs import CostPart, CostRow
 from genebench.reports.figures.drawing import Drawing, file_name
-from genebench.reports.figures.panels import name_axes, panels
-from genebench.reports.figures.series import MOST_NAMED, cut_note, label_points, limit, others_note
+from genebench.reports.figures.panels import name_axes, panels, short_number
+from genebench.reports.figures.series import cut_note, label_points, limit, most_named, others_note
 from genebench.reports.figures.style import PALE, TWO_COLUMNS, style
 from genebench.reports.layout import PANEL
 from genebench.specs import MetricSpec
@@ -40,7 +40,7 @@ def _drawing(
 
     # The front first: with many methods, they are those that have a name.
     ordered = sorted(rows, key=lambda row: "seconds" not in row.front)
-    named, means = ordered[:MOST_NAMED], [row.mean for row in rows]
+    named, means = ordered[: most_named(width)], [row.mean for row in rows]
     notes = ["Grey line: no method is better in less time.", cut_note(means, metric)]
     notes.append(others_note(len(rows) - len(named)))
     figure, (axes,) = panels(
@@ -69,14 +69,14 @@ def _drawing(
     axes.set_xlim(limits)
     limit(axes, means, metric)
     # One decade or less has at most one tick at a power of ten.
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if longest < 30 * shortest else (1,)))  # noqa: PLR2004
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if longest < 30 * shortest else (1,)))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
     name_axes(
         axes, "time of a fit (s, logarithmic), members of ensembles included",
         f"{metric.title} ({metric.unit}), {metric.direction} is better",
     )  # fmt: skip
-    label_points(axes, [row.variant.label for row in named], points[: len(named)])
+    label_points(axes, [row.variant.label for row in named], points[: len(named)], steps)
     table = pd.DataFrame(
         {
             "method": [row.variant.label for row in ordered],

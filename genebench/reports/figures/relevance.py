@@ -396,9 +396,7 @@ def _title(
 
 def _scale(axes: Axes, end: float, signs: str) -> None:
     """Draw the colour scale."""
-    axes.imshow(
-        np.linspace(-1, 1, 256)[None], cmap=SIGNED, aspect="auto", extent=(-end, end, 0, 1)
-    )
+    axes.imshow(np.linspace(-1, 1, 256)[None], cmap=SIGNED, aspect="auto", extent=(-end, end, 0, 1))
     axes.set_yticks([])
     axes.set_xticks([-end, 0, end], [f"−{end:.2g} %", "0", f"{end:.2g} %"], fontsize=SMALL)
     axes.tick_params(length=2, pad=1)

@@ -94,13 +94,14 @@ def rows_of(  # noqa: PLR0917
     lines = [wrapped(label, room, lines=3, bold=row in bold) for row, label in enumerate(labels)]
     widths = [max(map(text_width, (name, *cells))) + _PAD for name, cells in columns]
     heights = [LINE * 0.85 * len(parts) + _GAP for parts in lines]
-    name = wrapped(x_label, width - room - sum(widths) - spare - 2 * _PAD, SMALL, lines=3)
+    left, right = room + 2 * _PAD, sum(widths) + spare + _PAD
+    # The name of the axis may be wider than the axis, as far as the page goes.
+    middle = (left + width - right) / 2
+    name = wrapped(x_label, 2 * min(middle, width - middle) - 2, SMALL, lines=3)
     below = foot_height(note, width) + _AXIS - LINE + LINE * len(name)
     above = head_height(title, width) + (_HEAD if columns or spare else 1.0)
     figure = canvas(width, above + sum(heights) + below)
     head(figure, title, note)
-    left = room + 2 * _PAD
-    right = sum(widths) + spare + _PAD
     axes = place(figure, left, below, width - left - right, sum(heights))
     axes.set(ylim=(sum(heights), 0), yticks=[])
     axes.spines["left"].set_visible(False)
@@ -132,8 +133,8 @@ def few_ticks(axes: Axes, number: int = 5) -> None:
     from matplotlib.ticker import MaxNLocator
 
     width = axes.get_position().width * float(axes.figure.get_figwidth()) * 25.4
-    axes.xaxis.set_major_locator(MaxNLocator(max(2, min(number, int(width / 11)))))
+    axes.xaxis.set_major_locator(
+        MaxNLocator(max(2, min(number, int(width / 11))), steps=[1, 2, 2.5, 5, 10])
+    )
     axes.grid(axis="x")
     axes.set_axisbelow(True)
-
-

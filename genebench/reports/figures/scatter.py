@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from genebench.analysis.compare import Comparison
 from genebench.analysis.comparisons import Comparisons, gene_table
+from genebench.errors import counted
 from genebench.reports.figures.drawing import Drawing, file_name
 from genebench.reports.figures.panels import lengths, name_axes, panels
 from genebench.reports.figures.style import (
@@ -52,7 +53,7 @@ def drawings(comparisons: Comparisons, width: float = ONE_COLUMN) -> Iterator[Dr
 def scatter(name: str, pairs: Sequence[Comparison], width: float, note: str = "") -> Drawing:
     """Return panels of each gene's metric under ``b`` (x) and ``a`` (y).
 
-    The diagonal is where both methods are equal. All panels have the same axes.
+    The diagonal is where both methods are equal.
 
     Args:
         name: name of the drawing.
@@ -63,17 +64,15 @@ def scatter(name: str, pairs: Sequence[Comparison], width: float, note: str = ""
     first = pairs[0]
     across = 1 if len(pairs) == 1 else 2 if width <= ONE_COLUMN else 3
     many = any(len(pair.genes) >= FEW_GENES for pair in pairs)
+    spans = [_span(pair) for pair in pairs]
+    if outside := sum(_outside(pair, span) for pair, span in zip(pairs, spans, strict=True)):
+        note = f"{note} Beyond the axes: {counted(outside, 'gene')} in all.".strip()
     figure, all_axes = panels(
         len(pairs), width, f"{_where(first)} · {_genes(first)}", note, across=across, aspect=1.0,
-        right=_BAR_ROOM if many else 0.0,
+        right=_BAR_ROOM if many else 0.0, titled=len(pairs) > 1,
     )  # fmt: skip
-    values = np.concatenate([pair.genes[["a", "b"]].to_numpy().ravel() for pair in pairs])
-    # A gene that one method fails on must not leave all others in a corner.
-    low, high = np.percentile(values, [0.1, 99.9]) if many else (values.min(), values.max())
-    margin = 0.04 * (high - low) or 0.5  # all values may be equal
-    span = max(low - margin, values.min() - margin), min(high + margin, values.max() + margin)
     drawn = []
-    for axes, pair in zip(all_axes, pairs, strict=True):
+    for axes, pair, span in zip(all_axes, pairs, spans, strict=True):
         if many:
             drawn.append(_hexagons(axes, pair, span))
         else:
@@ -82,16 +81,14 @@ def scatter(name: str, pairs: Sequence[Comparison], width: float, note: str = ""
         axes.set(xlim=span, ylim=span)
         _plain_ticks(axes)
         unit = f"{first.metric.title} ({first.metric.unit})"
-        name_axes(axes, f"{unit} of {pair.b.label}", f"{unit} of {pair.a.label}")
+        several = len(pairs) > 1
+        name_axes(
+            axes, unit if several else f"{unit} of {pair.b.label}", f"{unit} of {pair.a.label}",
+            f"x: {pair.b.label}" if several else "",
+        )  # fmt: skip
         _shares(axes, pair)
     if drawn:
         _scale(all_axes, drawn)
-    outside = sum(_outside(pair, span) for pair in pairs)
-    if outside:
-        all_axes[-1].text(
-            0.5, 1.01, f"beyond the axes: {outside:,}", transform=all_axes[-1].transAxes,
-            ha="center", va="bottom", fontsize=SMALL, color="0.35",
-        )  # fmt: skip
     table = pd.concat(
         [gene_table(pair).assign(method_a=pair.a.label, method_b=pair.b.label) for pair in pairs],
         ignore_index=True,
@@ -152,7 +149,7 @@ def _scale(all_axes: Sequence[Axes], drawn: Sequence[Any]) -> None:
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    largest = max(float(hexagons.get_array().max(initial=1)) for hexagons in drawn)
+    largest = max(float(np.max(hexagons.get_array())) for hexagons in drawn)
     for hexagons in drawn:
         hexagons.set_norm(LogNorm(1, max(largest, 2)))
     figure, right = all_axes[0].figure, max(axes.get_position().x1 for axes in all_axes)
@@ -181,6 +178,7 @@ def _shares(axes: Axes, pair: Comparison) -> None:
         axes.text(
             x, y, f"{label}{share}", color=colour, transform=axes.transAxes, ha=across, va=up,
             fontsize=SMALL, zorder=4,
+            bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.8},
         )  # fmt: skip
 
 
@@ -189,6 +187,16 @@ def _plain_ticks(axes: Axes) -> None:
 
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(4))
+
+
+def _span(pair: Comparison) -> tuple[float, float]:
+    """Return the ends of both axes. A few genes that fail must not leave all others in a corner."""
+    values: NDArray[np.float64] = pair.genes[["a", "b"]].to_numpy()
+    low, high = float(values.min()), float(values.max())
+    if len(values) >= FEW_GENES:
+        low, high = (float(end) for end in np.percentile(values, [0.05, 99.95]))
+    margin = 0.04 * (high - low) or 0.5  # all values may be equal
+    return low - margin, high + margin
 
 
 def _outside(pair: Comparison, span: tuple[float, float]) -> int:

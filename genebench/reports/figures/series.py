@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genebench.reports.figures.panels import lengths
-from genebench.reports.figures.style import LINE, SMALL, style, text_width, wrapped
+from genebench.reports.figures.style import LINE, ONE_COLUMN, SMALL, style, text_width, wrapped
 from genebench.specs import MetricSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_NAMED = 12
-"""Series that have a colour and a name. Others are grey, and only in the table."""
 _MARGIN = 0.08
 """Room beyond the best value, as a share of the axis."""
 _POINTS_PER_MM = 72 / 25.4
@@ -26,6 +25,11 @@ _WIDEST_LABEL = 30.0
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right and top, in millimetres."""
+
+
+def most_named(width: float) -> int:
+    """Return the number of series that have a colour and a name. Others are grey."""
+    return 6 if width <= ONE_COLUMN else 12
 
 
 def named_room(labels: Sequence[str], width: float) -> float:
@@ -123,7 +127,12 @@ def label_ends(
         )  # fmt: skip
 
 
-def label_points(axes: Axes, labels: Sequence[str], points: Sequence[tuple[float, float]]) -> None:
+def label_points(
+    axes: Axes,
+    labels: Sequence[str],
+    points: Sequence[tuple[float, float]],
+    steps: Sequence[tuple[float, float]] = (),
+) -> None:
     """Write the label of each point near it, where it covers as little as possible.
 
     Points beyond the limits of the axis have no label.
@@ -134,12 +143,18 @@ def label_points(axes: Axes, labels: Sequence[str], points: Sequence[tuple[float
         axes: the diagram.
         labels: one for each point, in the order of :func:`style`.
         points: x and y of each point.
+        steps: corners of a line in steps, which labels should not cover.
     """
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
     diagram = lengths(axes)
     # Places in millimetres within the diagram.
     dots = (axes.transScale + axes.transLimits).transform(points) * diagram
     taken: list[Box] = [(x - 1, y - 1, x + 1, y + 1) for x, y in dots]
+    if len(steps) > 1:
+        corners = (axes.transScale + axes.transLimits).transform(steps) * diagram
+        for (x, y), (after, next_y) in pairwise(corners):
+            taken += [(x, y - 0.4, after, y + 0.4)]
+            taken += [(after - 0.4, min(y, next_y), after + 0.4, max(y, next_y))]
     low, high = axes.get_ylim()
     visible = [position for position, (_, y) in enumerate(points) if low <= y <= high]
     # Short labels first: there is room for a long one farther away only.

@@ -6,6 +6,7 @@ size, so that no font is smaller than 6 points in print.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -43,6 +44,8 @@ SIGNED = "RdBu_r"
 PALE = "0.75"
 """Grey of lines that are no data."""
 
+_PIECES = re.compile(r"[^\s_/-]+[_/-]*|[_/-]+|\s+")
+"""Parts of text that a line may end after."""
 _MM_PER_INCH = 25.4
 _POINTS_PER_INCH = 72.0
 
@@ -50,11 +53,11 @@ _POINTS_PER_INCH = 72.0
 @contextmanager
 def paper() -> Iterator[None]:
     """Draw and save figures in this style. What users set for matplotlib has no effect."""
-    import matplotlib
+    import matplotlib as mpl
 
-    with matplotlib.rc_context(), _plain_warnings():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(
+    with mpl.rc_context(), _plain_warnings():
+        mpl.rcdefaults()
+        mpl.rcParams.update(
             {
                 # DejaVu Sans comes with matplotlib, so widths of text are the same everywhere.
                 "font.family": "DejaVu Sans", "font.size": FONT,
@@ -107,7 +110,7 @@ def place(figure: Figure, left: float, bottom: float, width: float, height: floa
     return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
 
-def write(  # noqa: PLR0917  as matplotlib's own
+def write(
     figure: Figure | SubFigure, x: float, y: float, text: str, size: float = SMALL, **style: object
 ) -> None:
     """Write text at a place in millimetres from the lower left corner."""
@@ -165,22 +168,21 @@ def wrapped(
 ) -> list[str]:
     """Return text in lines of a width in millimetres. What has no room ends in ``…``.
 
-    Lines end at spaces. A longer word is broken.
+    Lines end at spaces, or after a hyphen or the like. A longer word is broken.
     """
-    words, done, line = shown(text, 400).split(" "), list[str](), ""
-    while words:
-        word = words.pop(0)
-        joined = f"{line} {word}" if line else word
-        if text_width(joined, size, bold=bold) <= width:
-            line = joined
-        elif line:
-            done.append(line)
-            words, line = [word, *words], ""
+    pieces, done, line = _PIECES.findall(shown(text, 400)), list[str](), ""
+    while pieces:
+        piece = pieces.pop(0)
+        if text_width((line + piece).rstrip(), size, bold=bold) <= width:
+            line += piece
+        elif line.strip():
+            done.append(line.strip())
+            pieces, line = [piece.lstrip(), *pieces], ""
         else:
-            fits = max(1, _fitting(word, width, size, bold=bold))
-            done.append(word[:fits])
-            words = [word[fits:], *words] if word[fits:] else words
-    done += [line] if line else []
+            fits = _fitting(piece, width, size, bold=bold)
+            done.append(piece[:fits])
+            pieces, line = [piece[fits:], *pieces] if piece[fits:] else pieces, ""
+    done += [line.strip()] if line.strip() else []
     if len(done) <= lines:
         return done
     last = f"{done[lines - 1]} {done[lines]}"

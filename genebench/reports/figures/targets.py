@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from genebench.reports.figures.drawing import Drawing
-from genebench.reports.figures.panels import lengths, name_axes, panels
+from genebench.reports.figures.panels import lengths, name_axes, panels, short_number
 from genebench.reports.figures.series import label_ends, named_room
 from genebench.reports.figures.style import MARKS, ONE_COLUMN, style
 from genebench.specs import MetricSpec
@@ -54,25 +54,23 @@ def against_targets(  # noqa: PLR0917
     genes = pd.DataFrame(shown).join(properties, how="inner")
     kinds = [kind for kind in _QUANTILES if genes[kind[0]].notna().any()]
     leader = next(iter(shown))
-    more = f" {len(values) - len(shown):,} more methods are left out." if len(values) > len(shown) else ""
+    more = len(values) - len(shown)
+    left_out = f" {counted(more, 'more method')} left out." if more else ""
     one_column = width <= ONE_COLUMN
     room = named_room([*shown], width)
     figure, all_axes = panels(
         len(kinds), width, f"{metric.title} by target gene · {where}",
-        f"Lines: means over {_bins(len(genes))} bins with equal numbers of the {len(genes):,} target "
-        f"genes. Hexagons: numbers of genes of {leader}, dark is many.{more}",
+        f"Lines: means over {_bins(len(genes))} bins with equal numbers of the {len(genes):,} "
+        f"target genes. Hexagons: numbers of genes of {leader}, dark is many.{left_out}",
         across=1 if one_column else 2, aspect=0.7 if one_column else 0.8, right=room,
     )  # fmt: skip
-    rows = [
-        {
-            "kind": "gene", "property": "", "method": method, "gene": gene, "genes": 1,
-            "variance": row["variance"], "correlation": row["correlation"],
-            "landmark": row["landmark"], "value": row[method],
-        }
-        for method in shown
-        for gene, row in genes.iterrows()
-    ]  # fmt: skip
-    for number, (axes, (kind, x_label, scale)) in enumerate(zip(all_axes, kinds, strict=True)):
+    of_genes = (
+        genes.rename_axis("gene")
+        .reset_index()
+        .melt(["gene", *properties], [*shown], var_name="method", value_name="value")
+    )
+    rows = []
+    for panel, (axes, (kind, x_label, scale)) in enumerate(zip(all_axes, kinds, strict=True)):
         usable = genes[genes[kind] > 0] if scale == "log" else genes
         _hexagons(axes, usable[kind], usable[leader], scale)
         ends = []
@@ -85,13 +83,15 @@ def against_targets(  # noqa: PLR0917
             )  # fmt: skip
             ends.append((bins[kind].iloc[-1], bins["value"].iloc[-1]))
             rows += [
-                {"kind": "bin", "property": kind, "method": method, **row}
-                for row in bins.to_dict("records")
+                {"property": kind, "bin": number, "method": method, **row}
+                for number, row in enumerate(bins.to_dict("records"), 1)
             ]
         name_axes(axes, x_label, f"{metric.title} ({metric.unit}), {metric.direction} is better")
-        if one_column or number == len(all_axes) - 1:
+        if one_column or panel == len(all_axes) - 1:
             label_ends(axes, [*shown], ends, room)
-    table = pd.DataFrame(rows).assign(metric=metric.name, unit=metric.unit)
+    # Rows of bins come first, those of genes after them.
+    table = pd.concat([pd.DataFrame(rows), of_genes.assign(genes=1)], ignore_index=True)
+    table = table.astype({"bin": "Int64"}).assign(metric=metric.name, unit=metric.unit)
     return Drawing(name, figure, table)
 
 
@@ -123,16 +123,16 @@ def _hexagons(axes: Axes, x: pd.Series, y: pd.Series, scale: str) -> None:
         x_low, x_high = 0.9 * x_low - 0.01 * (scale != "log"), 1.1 * x_high + 0.01
     ends = (np.log10(x_low), np.log10(x_high)) if scale == "log" else (x_low, x_high)
     axes.hexbin(
-        x, y, gridsize=(_HEXAGONS, max(4, int(_HEXAGONS * up / across / 1.7))), bins="log", mincnt=1,
-        xscale=scale, extent=(*ends, low - margin, high + margin), cmap=_pale(), linewidths=0.1,
-        zorder=1,
+        x, y, gridsize=(_HEXAGONS, max(4, int(_HEXAGONS * up / across / 1.7))), bins="log",
+        mincnt=1, xscale=scale, extent=(*ends, low - margin, high + margin), cmap=_pale(),
+        linewidths=0.1, zorder=1,
     )  # fmt: skip
     axes.set(xlim=(x_low, x_high), ylim=(low - margin, high + margin))
     if scale == "log":
         few = np.log10(x_high / x_low) < 2  # noqa: PLR2004
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
 
 
 def _pale() -> object:
@@ -140,5 +140,3 @@ def _pale() -> object:
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("pale", ["0.93", "0.55"])
-
-
