@@ -27,8 +27,8 @@ _WIDE = 50.0
 """Ratio of the largest to the smallest value from which an axis is logarithmic."""
 _MOST_MARKS = 40
 """Points of a line that have marks, at most."""
-_MOST_PANELS = 24
-"""Panels of a figure. A page has no room for more."""
+_MOST_PANELS = {ONE_COLUMN: 12, TWO_COLUMNS: 24}
+"""Width → panels of a figure. A page has no room for more."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _is_drawable(record: Record, name: str) -> bool:
 
 
 def _drawing(name: str, part: ChoicePart, width: float) -> Drawing:
-    shown = part.variants[:_MOST_PANELS]
+    shown = part.variants[: _MOST_PANELS[int(width)]]
     more = len(part.variants) - len(shown)
     notes = ["Dashed line: the value that was chosen. std: standard deviations of the gene."]
     notes += [f"{more:,} more methods are in the table beside this figure."] if more else []

@@ -60,7 +60,9 @@ def paper() -> Iterator[None]:
         mpl.rcParams.update(
             {
                 # DejaVu Sans comes with matplotlib, so widths of text are the same everywhere.
-                "font.family": "DejaVu Sans", "font.size": FONT,
+                "font.family": "sans-serif", "font.size": FONT,
+                # The others are for browsers that lack it.
+                "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica", "sans-serif"],
                 "axes.labelsize": FONT, "axes.titlesize": FONT, "axes.titleweight": "bold",
                 "axes.linewidth": 0.5, "axes.titlepad": 4, "axes.labelpad": 2.5,
                 "axes.spines.top": False, "axes.spines.right": False,
@@ -158,7 +160,7 @@ def text_width(text: str, size: float = SMALL, *, bold: bool = False) -> float:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    font = FontProperties("DejaVu Sans", size=size, weight="bold" if bold else "normal")
+    font = FontProperties(family="DejaVu Sans", size=size, weight="bold" if bold else "normal")
     width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width * _MM_PER_INCH / _POINTS_PER_INCH)
 

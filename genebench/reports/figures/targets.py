@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from genebench.errors import counted
 from genebench.reports.figures.drawing import Drawing
 from genebench.reports.figures.panels import lengths, name_axes, panels, short_number
 from genebench.reports.figures.series import label_ends, named_room
