@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -121,11 +121,18 @@ def figure_set(
         dataset=dataset, protocols=protocols, methods=methods, trials=False, status="done"
     )
     chosen = wanted.apply(sound)
+    named = {record.identity.protocol for record in chosen}
+    # A learning curve needs all sizes of a protocol that is named.
+    sized = [
+        record
+        for record in replace(wanted, protocols=None).apply(sound)
+        if named & {record.identity.protocol, sized_name(record.identity.protocol)[0]}
+    ]
     if not chosen:
         raise no_results("draw", Path(results))
     damaged = [f"left out: {fault.line}" for fault in faults]
     return FigureSet(
-        tuple(chosen), registry(), Readable(store.vectors), kinds, width, suffixes,
+        tuple(chosen), tuple(sized), registry(), Readable(store.vectors), kinds, width, suffixes,
         [registry().metrics.specs[name] for name in measured],
         every_size=protocols is not None, left_out=damaged,
     )  # fmt: skip
@@ -183,6 +190,7 @@ class FigureSet:
 
     Attributes:
         records: records that are done.
+        sized: the same, at every training size.
         registry: everything that is installed.
         vectors_of: returns the vectors of a record.
         kinds: kinds of figures to draw.
@@ -194,6 +202,7 @@ class FigureSet:
     """
 
     records: tuple[Record, ...]
+    sized: tuple[Record, ...]
     registry: Registry
     vectors_of: VectorsOf
     kinds: Sequence[str]
@@ -357,7 +366,7 @@ def _cost(chosen: FigureSet) -> Iterator[Drawing | LeftOut]:
 
 
 def _learning(chosen: FigureSet) -> Iterator[Drawing | LeftOut]:
-    parts = list(sizes_parts(chosen.records, chosen.registry))
+    parts = list(sizes_parts(chosen.sized, chosen.registry))
     if not parts:
         yield LeftOut("one training size only, run others with --train-size")
     yield from learning.drawings(parts, chosen.metrics, chosen.width)
