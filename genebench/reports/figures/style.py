@@ -144,8 +144,12 @@ def foot_height(note: str, width: float) -> float:
 
 
 def style(position: int) -> tuple[str, str]:
-    """Return the colour and the mark of a series. 49 series have different ones."""
-    return COLOURS[position % len(COLOURS)], MARKS[position // len(COLOURS) % len(MARKS)]
+    """Return the colour and the mark of a series. 49 series have different pairs.
+
+    Neighbours differ in both, so that they can be told apart without colours.
+    """
+    row, column = divmod(position, len(COLOURS))
+    return COLOURS[column], MARKS[(column + row) % len(MARKS)]
 
 
 def shown(text: str, letters: int = 60) -> str:
