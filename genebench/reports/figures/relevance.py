@@ -28,7 +28,6 @@ from genebench.reports.figures.style import (
     SMALL,
     TWO_COLUMNS,
     canvas,
-    shown,
     text_width,
     wrapped,
 )
@@ -41,7 +40,7 @@ _UNSTABLE = COLOURS[1]
 _ROW, _ROW_OF_SYMBOLS = 3.3, 5.6
 """Height of a row in millimetres. Symbols of panel b may need two lines."""
 _TOP, _TREE, _BOTTOM = 11.5, 7.0, 6.0
-_FOOT, _GROUP_LABEL = 3.0, 20.0
+_FOOT, _GROUP_LABEL = 3.0, 24.0
 """Millimetres around the texts below a panel, and of the upright labels of groups of landmarks."""
 _TREE_PLACE, _MAP_LEFT, _RIGHT_EDGE = (2.0, 9.0), 12.0, 179.0
 """Left and right end of row dendrograms, left end of maps, right edge, in millimetres."""
@@ -223,7 +222,9 @@ def _panel_d(explanation: Explanation) -> _Panel:
         largest = size[inside].sort_values(ascending=False, kind="stable").index[:2]
         symbols = ", ".join(explanation.landmarks.loc[largest, "symbol"])
         more = ", …" if inside.sum() > len(largest) else ""
-        labels.append(f"{number} · {shown(symbols, 20)}{more} ({inside.sum():,})")
+        size = f" ({inside.sum():,})"
+        room = _GROUP_LABEL - text_width(size)
+        labels.append(wrapped(f"{number} · {symbols}{more}", room)[0] + size)
     return _Panel(
         "d",
         f"the same with landmarks in {values.shape[1]} groups: mean of their shares in panel c",
@@ -302,7 +303,7 @@ def _draw(
         columns = _tree(above, panel.heat.T, upright=True)
     _map(at(_MAP_LEFT, bottom, _map_width(panel), map_height), panel, order, columns)
     _title(figure, panel, explanation, height)
-    scale = at(_RIGHT_EDGE - _SCALE - 4, height - 7.5, _SCALE, 2.0)
+    scale = at(_RIGHT_EDGE - _SCALE - 6, height - 7.5, _SCALE, 2.0)
     _scale(scale, _end(panel.heat), panel.signs)
 
 
@@ -361,7 +362,7 @@ def _map(axes: Axes, panel: _Panel, order: NDArray[np.intp], columns: NDArray[np
         upright = not panel.below
         axes.set_xticks(
             range(len(columns)), [panel.columns[column] for column in columns],
-            rotation=35 if upright else 0, ha="right" if upright else "center",
+            rotation=60 if upright else 0, ha="right" if upright else "center",
             rotation_mode="anchor" if upright else None,
         )  # fmt: skip
     else:
