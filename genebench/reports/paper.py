@@ -113,7 +113,7 @@ def figure_set(
                 raise unknown(what, name, known)
     if width not in WIDTHS:
         raise UserError(
-            f"Width {width} mm is not one of {', '.join(map(str, WIDTHS))}. Choose one."
+            f"A figure is {' or '.join(map(str, WIDTHS))} mm wide, not {width}. Choose one of them."
         )
     store = ResultsStore(Path(results))
     sound, faults = store.sound()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LEFT, _RIGHT, _BELOW, _ABOVE, _TITLED = 13.0, 2.5, 9.0, 5.0, 7.0
+_LEFT, _RIGHT, _BELOW, _ABOVE, _TITLED = 13.0, 2.5, 10.0, 5.0, 7.0
 """Millimetres around the diagram of a panel: ticks and names of axes, and a line of text above."""
 
 

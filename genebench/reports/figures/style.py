@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 ONE_COLUMN, TWO_COLUMNS = 85, 180
 """Widths of a figure in millimetres."""
 WIDTHS = ONE_COLUMN, TWO_COLUMNS
-TALLEST = 235.0
-"""Millimetres of a printed page. Figures of more rows than fit are taller, and said to be."""
 
 FONT, SMALL = 7.0, 6.0
 """Sizes of text in points."""
