@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,7 +68,7 @@ def choice_parts(
                     yield ChoicePart(name, preset, having)
 
 
-def drawings(parts: Iterator[ChoicePart], width: float = TWO_COLUMNS) -> Iterator[Drawing]:
+def drawings(parts: Iterable[ChoicePart], width: float = TWO_COLUMNS) -> Iterator[Drawing]:
     """Yield a figure of each part, with a panel for each method."""
     for part in parts:
         where = part.first.dataset, part.first.identity.protocol, part.preset

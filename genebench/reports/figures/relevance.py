@@ -222,9 +222,9 @@ def _panel_d(explanation: Explanation) -> _Panel:
         largest = size[inside].sort_values(ascending=False, kind="stable").index[:2]
         symbols = ", ".join(explanation.landmarks.loc[largest, "symbol"])
         more = ", …" if inside.sum() > len(largest) else ""
-        size = f" ({inside.sum():,})"
-        room = _GROUP_LABEL - text_width(size)
-        labels.append(wrapped(f"{number} · {symbols}{more}", room)[0] + size)
+        members = f" ({inside.sum():,})"
+        room = _GROUP_LABEL - text_width(members)
+        labels.append(wrapped(f"{number} · {symbols}{more}", room)[0] + members)
     return _Panel(
         "d",
         f"the same with landmarks in {values.shape[1]} groups: mean of their shares in panel c",
