@@ -26,7 +26,7 @@ def shown(folder: Path) -> dict[str, Path]:
     Files are named by the digest of their data, which differs between processors. The page leaves
     it out.
     """
-    drawn = {re.sub(r"-[0-9a-f]{8}(?=-)", "", path.name): path for path in folder.iterdir()}
+    drawn = {re.sub(r"-[0-9a-f]{8}(?=[-.])", "", path.name): path for path in folder.iterdir()}
     names = re.findall(r"\(images/gallery/(.+?)\)", PAGE.read_text("utf-8"))
     return {name: drawn[name] for name in names}
 

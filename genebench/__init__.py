@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from genebench.data.profiles import Profiles
     from genebench.methods.sklearn import sklearn_method
     from genebench.models.saved import open_model
+    from genebench.reports.paper import figures
     from genebench.results.record import Record
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "UserError",
     "compare",
     "explain",
+    "figures",
     "hookimpl",
     "load",
     "open_model",
@@ -43,6 +45,7 @@ _LAZY = {
     "Record": "genebench.results.record",
     "compare": "genebench.analysis.comparisons",
     "explain": "genebench.api",
+    "figures": "genebench.reports.paper",
     "load": "genebench.api",
     "open_model": "genebench.models.saved",
     "records": "genebench.api",

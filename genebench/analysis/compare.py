@@ -107,12 +107,14 @@ def compare(
         profiles=profiles,
         groups=groups,
         genes=_side_by_side(
-            *(_genes(variant, vectors_of, metric, panel) for variant in (a, b)), metric=metric
+            *(gene_values(variant, vectors_of, metric, panel) for variant in (a, b)), metric=metric
         ),
     )
 
 
-def _genes(variant: Variant, vectors_of: VectorsOf, metric: MetricSpec, panel: str) -> pd.DataFrame:
+def gene_values(
+    variant: Variant, vectors_of: VectorsOf, metric: MetricSpec, panel: str = "all"
+) -> pd.DataFrame:
     """Return the metric of each gene, averaged over seeds: columns ``twin`` and ``value``."""
     name = f"{GENE_METRIC}{metric.name}"
     records = variant.scored(metric.name, panel) if metric.axis == "gene" else []

@@ -20,6 +20,7 @@ from genebench.cli import (
     data,
     doctor,
     explain,
+    figures,
     jobs,
     leaderboard,
     list_,
@@ -97,8 +98,8 @@ def build_app() -> typer.Typer:
             refuse_namesake()
 
     for command in (
-        run, tune, sweep, jobs, check, report, compare, explain, leaderboard, status, predict, data,
-        list_, show, new, results, cite, doctor,
+        run, tune, sweep, jobs, check, report, compare, figures, explain, leaderboard, status,
+        predict, data, list_, show, new, results, cite, doctor,
     ):  # fmt: skip
         command.register(app)
     for complaint in installed().add_commands(app):

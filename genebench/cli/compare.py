@@ -48,7 +48,7 @@ def compare(  # noqa: PLR0917  typer's options are the arguments
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Draw genes against genes and densities, SVG and PNG."),
+        typer.Option(metavar="DIR", help="Draw genes against genes and densities there."),
     ] = None,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> None:

@@ -292,7 +292,7 @@ def _save(explanation: Explanation, folders: list[Path]) -> None:
 
 def _copy_figures(source: Path, folder: Path) -> None:
     for path in source.iterdir():
-        if path.suffix in (".svg", ".png"):
+        if path.suffix in (".pdf", ".svg", ".png"):
             shutil.copyfile(path, folder / path.name)
 
 

@@ -64,7 +64,7 @@ class _ReportCommand(TyperCommand):
         help_of = {
             "name": f"{', '.join(reports)}. See genebench list reports.",
             "argument": " ".join(arguments),
-            "out": f"Draw figures there, as SVG and PNG: {', '.join(_with_figures())}.",
+            "out": f"Draw figures there: {', '.join(_with_figures())}.",
         }
         for param in self.params:
             if isinstance(param, TyperArgument | TyperOption):
@@ -103,7 +103,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
     metrics: MetricsOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Draw figures there, as SVG and PNG."),
+        typer.Option(metavar="DIR", help="Draw figures there."),
     ] = None,
     trials: Annotated[
         bool, typer.Option("--trials", help="Include trials of genebench tune.")

@@ -87,9 +87,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     memory_limit_: MemoryLimitOption = None,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
     results: ResultsOption = DEFAULT_RESULTS,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for heat maps, as SVG and PNG.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw heat maps there.")] = None,
     metrics: MetricsOption = None,
     retry_failed: RetryFailedOption = False,
     dry_run: DryRunOption = False,

@@ -41,7 +41,7 @@ _OWN = frozenset(
     {ABOUT, "profiles.h5ad", "targets.h5ad", "enrichment.tsv"}
     | {f"{name}.tsv" for name in (*_INDEXES, *_PLAIN) if name != "b"}
     | {f"panel-{end}.tsv" for end in (*PANELS, *_DERIVED)}
-    | {f"{stem}.{kind}" for stem in _PANEL_STEMS for kind in ("svg", "png")}
+    | {f"{stem}.{kind}" for stem in _PANEL_STEMS for kind in ("pdf", "svg", "png")}
 )
 """All files that an explanation and its figures have. Others in its folder are a user's."""
 _NUMBERS = {

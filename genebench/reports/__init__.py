@@ -48,6 +48,7 @@ def genebench_reports() -> list[ReportSpec]:
             summary="how λ, k or an epoch was chosen, such as curve path or curve learning",
             code="genebench.reports.curve:CurveReport",
             argument="curve",
+            figures=True,
         ),
         ReportSpec(
             name="suite",

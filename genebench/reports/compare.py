@@ -15,7 +15,8 @@ from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL, rough, smallest_p
 from genebench.analysis.compare import Comparison
 from genebench.analysis.comparisons import Comparisons, gene_table, interval_over_seeds
 from genebench.plugins.registry import Registry
-from genebench.reports.figures.scatter import draw
+from genebench.reports.figures.drawing import write_drawings
+from genebench.reports.figures.scatter import drawings
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.reporters.values import csv_of
 from genebench.reports.wording import (
@@ -64,12 +65,12 @@ class ComparisonReport(Report):
             )
 
     def draw(self, folder: Path) -> list[Path]:
-        """Write a scatter and a density plot for each comparison, SVG and PNG.
+        """Write a scatter and a density plot for each comparison, with their genes as CSV.
 
         Raises:
             UserError: matplotlib is not installed, or the folder cannot be written to.
         """
-        return draw(self.comparisons, folder)
+        return write_drawings(drawings(self.comparisons), folder)
 
     def write_genes(self, path: Path) -> None:
         """Write every gene of every comparison as CSV.

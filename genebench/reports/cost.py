@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from genebench.analysis.costs import CostPart, cost_parts
-from genebench.reports.figures.pareto import draw
+from genebench.reports.figures.drawing import write_drawings
+from genebench.reports.figures.pareto import drawings
 from genebench.reports.layout import PANEL
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.wording import (
@@ -74,12 +75,12 @@ class CostReport(Report):
         return pd.DataFrame(rows, columns=list(_COLUMNS))
 
     def draw(self, folder: Path) -> list[Path]:
-        """Write score against seconds of each part and metric, as SVG and PNG.
+        """Write score against seconds of each part and metric, with their numbers as CSV.
 
         Raises:
             UserError: matplotlib is not installed, or the folder cannot be written to.
         """
-        return draw(self.parts(), self._metrics, folder)
+        return write_drawings(drawings(self.parts(), self._metrics), folder)
 
     @property
     def _metrics(self) -> list[MetricSpec]:

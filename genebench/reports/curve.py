@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 
 import pandas as pd
 
 from genebench.analysis.curves import curves
 from genebench.errors import unknown
+from genebench.reports.figures.choice import choice_parts, drawings
+from genebench.reports.figures.drawing import write_drawings
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.results.record import Record
 
@@ -38,6 +41,15 @@ class CurveReport(Report):
     def values(self) -> pd.DataFrame:
         """Return one row per point of a curve."""
         return curves(self.records, self.argument)
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Write the curves of each protocol, a panel for each method, with their points as CSV.
+
+        Raises:
+            UserError: matplotlib is not installed, or the folder cannot be written to.
+        """
+        parts = choice_parts(self.records, self.registry, [self.argument])
+        return write_drawings(drawings(parts), folder)
 
     def _table(self, record: Record) -> Table:
         curve, identity = record.curves[self.argument], record.identity

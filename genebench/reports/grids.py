@@ -14,7 +14,8 @@ from genebench.analysis.sweep import Grid, Point, table_of
 from genebench.analysis.variants import Variant, variants_of
 from genebench.errors import some
 from genebench.plugins.registry import Registry
-from genebench.reports.figures.heatmap import draw
+from genebench.reports.figures.drawing import write_drawings
+from genebench.reports.figures.heatmap import drawings
 from genebench.reports.layout import PANEL, Block, Layout, best_points, cell, loss_of, scale_of
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.wording import (
@@ -75,12 +76,12 @@ class GridReport(Report):
         return self.of_metrics(table_of(grid for layout in self.layouts() for grid in layout.grids))
 
     def draw(self, folder: Path) -> list[Path]:
-        """Write a heat map of each section and metric, as SVG and PNG, and return the files.
+        """Write a heat map of each section and metric, with its numbers as CSV.
 
         Raises:
             UserError: matplotlib is not installed, or the folder cannot be written to.
         """
-        return draw(self.layouts(), self.shown(), folder)
+        return write_drawings(drawings(self.layouts(), self.shown()), folder)
 
 
 @dataclass(frozen=True)

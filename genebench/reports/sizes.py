@@ -14,7 +14,8 @@ from genebench.analysis.costs import fit_seconds
 from genebench.analysis.rank import scores_of
 from genebench.analysis.sizes import SizesPart, sizes_parts
 from genebench.errors import UserError
-from genebench.reports.figures.learning import draw
+from genebench.reports.figures.drawing import write_drawings
+from genebench.reports.figures.learning import drawings
 from genebench.reports.layout import PANEL
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.wording import (
@@ -96,12 +97,12 @@ class SizesReport(Report):
         return pd.DataFrame(rows, columns=list(_COLUMNS))
 
     def draw(self, folder: Path) -> list[Path]:
-        """Write the learning curves of each part and metric, as SVG and PNG.
+        """Write the learning curves of each part and metric, with their numbers as CSV.
 
         Raises:
             UserError: matplotlib is not installed, or the folder cannot be written to.
         """
-        return draw(self.parts(), self._metrics, folder)
+        return write_drawings(drawings(self.parts(), self._metrics), folder)
 
     @property
     def _metrics(self) -> list[MetricSpec]:

@@ -64,13 +64,15 @@ class Run(Parameters):
 
     ``small`` and ``tiny`` replace values under these presets. A preset without a value takes the
     value of the next larger preset, as with the parameters of a method. ``name`` is the title of
-    the run in tables. ``members`` has parameters of the methods that the run's method is made of.
+    the run in tables. ``after`` is the name of the run that this one changes. If it is empty, that
+    is the run above. ``members`` has parameters of the methods that the run's method is made of.
     ``explain`` has protocols. The models of the run are kept, and ``genebench report suite --out``
     draws the panels of relevance under these protocols.
     """
 
     methods: list[str] = Field(min_length=1)
     name: str = ""
+    after: str = ""
     members: dict[str, dict[str, Number]] = Field(default={})
     explain: list[str] = Field(default=[])
     small: Parameters = Parameters()
@@ -110,6 +112,15 @@ class Suite(Defaults):
     train_sizes: list[Annotated[int, Field(ge=1)] | Literal["all"]] = Field(default=[])
     names: dict[str, str] = Field(default={})
     runs: list[Run] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_after(self) -> Suite:
+        above: set[str] = set()
+        for run in self.runs:
+            if run.after and run.after not in above:
+                raise PydanticCustomError("after", "after is not the name of a run above it.")
+            above.add(run.name)
+        return self
 
 
 def read_suite(name: str) -> Suite:

@@ -47,7 +47,11 @@ def test_a_folder_with_figures(genebench, tmp_path):
     written = {path.name: path.read_bytes() for path in (tmp_path / "card").iterdir()}
     assert set(written) == {
         "example.md",
-        *(f"example-{kind}.{end}" for kind in ("levels", "components") for end in ("svg", "png")),
+        *(
+            f"example-{kind}.{end}"
+            for kind in ("levels", "components")
+            for end in ("pdf", "svg", "png", "csv")
+        ),
     }
     assert b"![example-components](example-components.svg)" in written["example.md"]
     for name in ("example-levels.svg", "example-components.svg"):

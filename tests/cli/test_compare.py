@@ -52,7 +52,7 @@ def test_genes_and_figures_go_where_they_are_told(genebench, results, tmp_path):
     )  # fmt: skip
     assert done.status == 0
     assert (tmp_path / "genes.csv").read_text().count("\n") == 161
-    assert len(list((tmp_path / "figures").iterdir())) == 4
+    assert len(list((tmp_path / "figures").iterdir())) == 8
     for path in (tmp_path / "figures").glob("*.png"):
         with Image.open(path) as picture:
             assert (np.asarray(picture.convert("L")) < 200).mean() > 0.005, "something is drawn"

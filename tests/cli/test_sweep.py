@@ -77,8 +77,9 @@ def test_heat_maps_are_drawn_where_there_is_a_folder(folder, genebench, tmp_path
         "--protocol", "geo", "--metrics", "mae",
     )  # fmt: skip
     assert drawn.status == 0, drawn.err
-    assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".svg", ".png"}
-    assert drawn.err.count("drawn: ") == 2
+    written = {path.suffix for path in (tmp_path / "figures").iterdir()}
+    assert written == {".pdf", ".svg", ".png", ".csv"}
+    assert drawn.err.count("drawn: ") == 4
 
 
 def test_a_suite_lays_out_what_any_command_has_run(folder, genebench, tmp_path):

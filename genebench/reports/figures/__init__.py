@@ -1,1 +1,1 @@
-"""Figures: heat maps and scatter plots, as SVG and PNG."""
+"""Figures in one style, as PDF, SVG and PNG, with their numbers as CSV."""

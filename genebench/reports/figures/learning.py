@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from genebench.analysis.bootstrap import seed_interval
 from genebench.analysis.rank import scores_of
 from genebench.analysis.sizes import Curve, SizesPart
-from genebench.reports.figures.drawing import file_name, write_figures
-from genebench.reports.figures.series import blank, label_ends, limit, name_axes, style
+from genebench.reports.figures.drawing import Drawing, file_name
+from genebench.reports.figures.panels import name_axes, panels
+from genebench.reports.figures.series import (
+    cut_note,
+    label_ends,
+    limit,
+    most_named,
+    named_room,
+    others_note,
+)
+from genebench.reports.figures.style import PALE, TWO_COLUMNS, style
 from genebench.reports.layout import PANEL
 from genebench.specs import MetricSpec
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def draw(parts: Iterable[SizesPart], metrics: Sequence[MetricSpec], folder: Path) -> list[Path]:
-    """Write the learning curves of each part and metric, SVG and PNG, and return the files.
-
-    Raises:
-        UserError: matplotlib is not installed, or the folder cannot be written to.
-    """
-    return write_figures(_figures(parts, metrics), folder)
-
-
-def _figures(
-    parts: Iterable[SizesPart], metrics: Sequence[MetricSpec]
-) -> Iterator[tuple[str, Figure]]:
+def drawings(
+    parts: Iterable[SizesPart], metrics: Sequence[MetricSpec], width: float = TWO_COLUMNS
+) -> Iterator[Drawing]:
+    """Yield the learning curves of each part and metric."""
     for part in parts:
         where = part.first.dataset, part.protocol, part.preset, part.first.identity.data[:8]
         for metric in metrics:
@@ -41,7 +39,7 @@ def _figures(
                 if not curve.control and (line := _line(curve, metric))
             }
             if lines:
-                yield file_name("sizes", *where, metric.name), _figure(part, metric, lines)
+                yield _drawing(file_name("sizes", *where, metric.name), part, metric, lines, width)
 
 
 _Line = dict[int, list[float]]
@@ -53,25 +51,51 @@ def _line(curve: Curve, metric: MetricSpec) -> _Line:
     return {size: values for size, values in scores.items() if values}
 
 
-def _figure(part: SizesPart, metric: MetricSpec, lines: dict[str, _Line]) -> Figure:
+def _drawing(
+    name: str, part: SizesPart, metric: MetricSpec, lines: dict[str, _Line], width: float
+) -> Drawing:
     from matplotlib.ticker import NullLocator
 
-    figure, axes = blank([*lines], beside=True)
+    named = [*lines][: most_named(width)]
+    means = [fmean(scores) for line in lines.values() for scores in line.values()]
+    notes = [others_note(len(lines) - len(named)), cut_note(means, metric)]
+    if any(len(scores) > 1 for line in lines.values() for scores in line.values()):
+        notes.append("Bars: 95 % t intervals over seeds.")
+    room = named_room(named, width)
+    figure, (axes,) = panels(
+        1, width,
+        f"Learning curves · {part.first.dataset} · {part.protocol} · preset {part.preset}",
+        " ".join(filter(None, notes)), right=room, aspect=0.85 if width < TWO_COLUMNS else 0.55,
+    )  # fmt: skip
+    axes.set_xscale("log")
     axes.set_xticks(part.sizes, [f"{size:,}" for size in part.sizes])
     axes.xaxis.set_minor_locator(NullLocator())
-    for position, line in enumerate(lines.values()):
-        colour, mark = style(position)
-        means = [fmean(scores) for scores in line.values()]
-        axes.plot([*line], means, color=colour, marker=mark, markersize=4, linewidth=1.4)
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+    rows = []
+    for position, (label, line) in enumerate(lines.items()):
+        is_named = position < len(named)
+        colour, mark = style(position) if is_named else (PALE, "")
+        line_means = [fmean(scores) for scores in line.values()]
+        axes.plot([*line], line_means, color=colour, marker=mark, zorder=3 if is_named else 2)
         for size, scores in line.items():
-            if interval := seed_interval(scores):
-                axes.vlines(size, *interval, color=colour, linewidth=3, alpha=0.35)
-    means = [fmean(scores) for line in lines.values() for scores in line.values()]
-    title = f"{part.first.dataset} · {part.protocol} · preset {part.preset}"
-    title += limit(axes, means, metric)
+            low, high = seed_interval(scores) or (None, None)
+            if low is not None:
+                axes.vlines(size, low, high, color=colour, linewidth=2, alpha=0.35)
+            rows.append(
+                {
+                    "method": label, "train_profiles": size, "metric": metric.name,
+                    "unit": metric.unit, "mean": fmean(scores), "seeds": len(scores),
+                    "seed_low": low, "seed_high": high,
+                }
+            )  # fmt: skip
+    limit(axes, means, metric)
     name_axes(
-        axes, "training profiles", f"{metric.title} ({metric.direction} is better, {metric.unit})",
-        title,
+        axes, "training profiles (logarithmic)",
+        f"{metric.title} ({metric.unit}), {metric.direction} is better",
     )  # fmt: skip
-    label_ends(axes, [*lines], [(max(line), fmean(line[max(line)])) for line in lines.values()])
-    return figure
+    label_ends(
+        axes, named, [(max(lines[name]), fmean(lines[name][max(lines[name])])) for name in named],
+        room,
+    )  # fmt: skip
+    return Drawing(name, figure, pd.DataFrame(rows))

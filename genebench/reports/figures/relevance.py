@@ -19,33 +19,40 @@ from numpy.typing import NDArray
 from genebench._util.files import atomic_write, user_errors
 from genebench.errors import counted
 from genebench.explaining.explanation import PANELS, Explanation, as_csv, shares
-from genebench.reports.figures.drawing import file_name, shown, write_figures
+from genebench.reports.figures.drawing import Drawing, file_name, write_drawings
+from genebench.reports.figures.style import (
+    COLOURS,
+    FONT,
+    LINE,
+    SIGNED,
+    SMALL,
+    TWO_COLUMNS,
+    canvas,
+    text_width,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-COLOURS = "RdBu_r"
-"""ColorBrewer's red to blue, which people with any colour vision can tell apart."""
-_UNSTABLE = "#d55e00"
-"""Vermillion of Okabe and Ito."""
-_WIDTH_INCHES = 11.5
-_ROW_INCHES = 0.18
-_TOP_INCHES, _TREE_INCHES, _BOTTOM_INCHES = 0.62, 0.42, 0.42
-_FOOT_INCHES, _LINE_INCHES = 0.5, 0.13
-_GROUP_LABEL_INCHES = 1.15
-"""Room for the labels of groups of landmarks, which are upright."""
-_LEFT, _MAP, _SCALE = (0.015, 0.075), (0.08, 0.63), (0.83, 0.15)
-"""Left end and width of row dendrogram, heat map and colour scale, as shares of the width."""
-_FONT, _SMALL = 7.5, 6.0
+_UNSTABLE = COLOURS[1]
+_ROW, _ROW_OF_SYMBOLS = 3.3, 5.6
+"""Height of a row in millimetres. Symbols of panel b may need two lines."""
+_TOP, _TREE, _BOTTOM = 11.5, 7.0, 6.0
+_FOOT, _GROUP_LABEL = 3.0, 24.0
+"""Millimetres around the texts below a panel, and of the upright labels of groups of landmarks."""
+_TREE_PLACE, _MAP_LEFT, _RIGHT_EDGE = (2.0, 9.0), 12.0, 179.0
+"""Left and right end of row dendrograms, left end of maps, right edge, in millimetres."""
+_LABELS, _ASIDE = 40.0, 18.0
+"""Millimetres of the labels of clusters, and of shares on twins."""
+_SCALE = 38.0
 _LIMIT = 99.0
 """Percentile of magnitudes at the end of the colour scale: a few landmarks are far larger."""
 _DARK = 0.6
 """Share of the colour scale beyond which text is white."""
-_LABEL_LETTERS = 34
+_MM = 25.4
 _RISES = "red: rises with landmark"
-_CELL_LETTERS = 5
-"""Letters of a symbol that fit into a cell. Longer ones are written smaller."""
 
 
 class _Panel(NamedTuple):
@@ -67,12 +74,12 @@ class _Panel(NamedTuple):
 
 
 def draw(explanation: Explanation, folder: Path) -> list[Path]:
-    """Write each panel and all panels in one figure, SVG and PNG, and return the files.
+    """Write each panel and all panels in one figure, and return the files.
 
     Raises:
         UserError: matplotlib is not installed, or the folder cannot be written to.
     """
-    return write_figures(figures(explanation), folder)
+    return write_drawings(drawings(explanation), folder)
 
 
 def draw_with_tables(name: str, explanation: Explanation, folder: Path) -> list[Path]:
@@ -81,8 +88,7 @@ def draw_with_tables(name: str, explanation: Explanation, folder: Path) -> list[
     Raises:
         UserError: matplotlib is not installed, or the folder cannot be written to.
     """
-    named = ((f"{name}-{panel}", figure) for panel, figure in figures(explanation))
-    written = write_figures(named, folder)
+    written = write_drawings(drawings(explanation, f"{name}-"), folder)
     with user_errors(folder, "Choose another folder with --out."):
         for table_name, table in explanation.tables().items():
             path = folder / f"{name}-{table_name}.csv"
@@ -97,25 +103,26 @@ def draw_if_possible(explanation: Explanation, folder: Path) -> list[Path]:
     return draw(explanation, folder) if find_spec("matplotlib") else []
 
 
-def figures(explanation: Explanation) -> Iterator[tuple[str, Figure]]:
-    """Yield the name and the figure of each panel, and last of all panels below each other."""
-    from matplotlib.figure import Figure
+def drawings(explanation: Explanation, prefix: str = "") -> Iterator[Drawing]:
+    """Yield the figure of each panel, and last of all panels below each other.
 
+    Their numbers are tables of the explanation.
+    """
     panels = [_PANELS[letter](explanation) for letter in PANELS]
+    foot = _foot_lines(explanation)
+    below = _FOOT + LINE * len(foot)
     for panel in panels:
-        figure = Figure(figsize=(_WIDTH_INCHES, _height(panel, foot=True)))
-        _draw(figure, panel, explanation, foot=True)
-        _foot(figure, explanation)
-        yield file_name("panel", panel.letter), figure
-    heights = [_height(panel) for panel in panels]
-    head = 0.85
-    whole = Figure(figsize=(_WIDTH_INCHES, sum(heights) + head))
-    all_parts: Any = whole.subfigures(len(panels) + 1, 1, height_ratios=[head, *heights], hspace=0)
-    top, *parts = all_parts
-    _head(top, explanation, head)
-    for part, panel in zip(parts, panels, strict=True):
+        figure = canvas(TWO_COLUMNS, _height(panel) + below)
+        _draw(figure, panel, explanation, below)
+        _write_lines(figure, foot)
+        yield Drawing(f"{prefix}{file_name('panel', panel.letter)}", figure, None)
+    heights = [*map(_height, panels), below]
+    whole = canvas(TWO_COLUMNS, sum(heights))
+    parts: Any = whole.subfigures(len(heights), 1, height_ratios=heights, hspace=0)
+    for part, panel in zip(parts, panels, strict=False):
         _draw(part, panel, explanation)
-    yield "panels", whole
+    _write_lines(whole, foot)
+    yield Drawing(f"{prefix}panels", whole, None)
 
 
 def head_of(explanation: Explanation) -> str:
@@ -146,23 +153,18 @@ def notes_of(explanation: Explanation) -> list[str]:
     ]
 
 
-def _head(part: SubFigure, explanation: Explanation, inches: float) -> None:
-    part.text(
-        0.02, 1 - 0.28 / inches, head_of(explanation), fontsize=10, weight="bold", parse_math=False
-    )
-    for line, note in enumerate(notes_of(explanation)):
-        place = 1 - (0.50 + 0.16 * line) / inches
-        part.text(0.02, place, note, fontsize=_FONT, parse_math=False)
+def _foot_lines(explanation: Explanation) -> list[str]:
+    """Return the lines below a panel: of which model it is, and the notes."""
+    texts = (head_of(explanation), *notes_of(explanation))
+    return [line for text in texts for line in wrapped(text, TWO_COLUMNS - 4, lines=3)]
 
 
-def _foot(figure: Figure, explanation: Explanation) -> None:
-    """Write below a panel that stands alone of which model it is, and the notes."""
-    height = figure.get_figheight()
-    for line, text in enumerate(reversed((head_of(explanation), *notes_of(explanation)))):
+def _write_lines(figure: Figure, lines: Sequence[str]) -> None:
+    height = float(figure.get_figheight()) * _MM
+    for number, line in enumerate(reversed(lines)):
         figure.text(
-            0.99, (0.06 + _LINE_INCHES * line) / height, text, ha="right", fontsize=_SMALL,
-            color="0.35", parse_math=False,
-        )  # fmt: skip
+            2 / TWO_COLUMNS, (1.2 + LINE * number) / height, line, fontsize=SMALL, color="0.35"
+        )
 
 
 def _panel_a(explanation: Explanation) -> _Panel:
@@ -220,7 +222,9 @@ def _panel_d(explanation: Explanation) -> _Panel:
         largest = size[inside].sort_values(ascending=False, kind="stable").index[:2]
         symbols = ", ".join(explanation.landmarks.loc[largest, "symbol"])
         more = ", …" if inside.sum() > len(largest) else ""
-        labels.append(f"{number} · {shown(symbols, 20)}{more} ({inside.sum():,})")
+        members = f" ({inside.sum():,})"
+        room = _GROUP_LABEL - text_width(members)
+        labels.append(wrapped(f"{number} · {symbols}{more}", room)[0] + members)
     return _Panel(
         "d",
         f"the same with landmarks in {values.shape[1]} groups: mean of their shares in panel c",
@@ -246,8 +250,9 @@ def _percent(relevance: pd.DataFrame) -> NDArray[np.float64]:
 def _labels(explanation: Explanation, kind: str) -> list[str]:
     labels = []
     for number, row in explanation.of_clusters(kind).iterrows():
-        text = f"{number} · {shown(str(row['label']), _LABEL_LETTERS)} ({row['size']:,})"
-        labels.append(text)
+        size = f" ({row['size']:,})"
+        room = _LABELS - text_width(size) - 1
+        labels.append(wrapped(f"{number} · {row['label']}", room)[0] + size)
     return labels
 
 
@@ -259,41 +264,47 @@ def _on_twins(explanation: Explanation) -> list[str]:
     ]
 
 
-def _height(panel: _Panel, *, foot: bool = False) -> float:
-    trees = _TREE_INCHES if panel.tree_of_columns else 0.1
-    below = _GROUP_LABEL_INCHES if panel.columns and not panel.below else _BOTTOM_INCHES
-    return _TOP_INCHES + trees + _ROW_INCHES * len(panel.rows) + below + _FOOT_INCHES * foot
+def _height(panel: _Panel) -> float:
+    """Return the height of a panel in millimetres, without the texts below it."""
+    below = _GROUP_LABEL if panel.columns and not panel.below else _BOTTOM
+    return _TOP + _trees(panel) + _row(panel) * len(panel.rows) + below
+
+
+def _trees(panel: _Panel) -> float:
+    return _TREE if panel.tree_of_columns else 2.5
+
+
+def _row(panel: _Panel) -> float:
+    return _ROW if panel.cells is None else _ROW_OF_SYMBOLS
+
+
+def _map_width(panel: _Panel) -> float:
+    return _RIGHT_EDGE - _LABELS - (_ASIDE if panel.aside else 0.0) - _MAP_LEFT
 
 
 def _draw(
-    figure: Figure | SubFigure, panel: _Panel, explanation: Explanation, *, foot: bool = False
+    figure: Figure | SubFigure, panel: _Panel, explanation: Explanation, below: float = 0.0
 ) -> None:
-    from matplotlib import rc_context
+    """Draw a panel into a figure, above some millimetres that are left free."""
+    height, width = _height(panel) + below, float(TWO_COLUMNS)
+    trees, map_height = _trees(panel), _row(panel) * len(panel.rows)
+    bottom = height - _TOP - trees - map_height
 
-    with rc_context({"font.family": "DejaVu Sans", "font.size": _FONT, "axes.linewidth": 0.5}):
-        height = _height(panel, foot=foot)
-        trees = _TREE_INCHES if panel.tree_of_columns else 0.1
-        map_height = _ROW_INCHES * len(panel.rows) / height
-        bottom = 1 - (_TOP_INCHES + trees) / height - map_height
-        order = np.arange(len(panel.rows))
-        # The lists of panel b follow the rows of panel a, so that both can be read across.
-        basis = _panel_a(explanation).heat if panel.letter == "b" else panel.heat
-        tree = figure.add_axes((_LEFT[0], bottom, _LEFT[1] - _LEFT[0], map_height))
-        order = _tree(tree, basis, upright=False)
-        columns = np.arange(panel.heat.shape[1])
-        if panel.tree_of_columns:
-            above = (
-                _MAP[0],
-                1 - (_TOP_INCHES + trees - 0.03) / height,
-                _MAP[1],
-                (trees - 0.05) / height,
-            )
-            columns = _tree(figure.add_axes(above), panel.heat.T, upright=True)
-        axes = figure.add_axes((_MAP[0], bottom, _MAP[1], map_height))
-        _map(axes, panel, order, columns)
-        _title(figure, panel, explanation, height)
-        scale = figure.add_axes((_SCALE[0], 1 - 0.40 / height, _SCALE[1], 0.09 / height))
-        _scale(scale, _end(panel.heat), panel.signs)
+    def at(left: float, low: float, across: float, up: float) -> Axes:
+        return figure.add_axes((left / width, low / height, across / width, up / height))
+
+    # The lists of panel b follow the rows of panel a, so that both can be read across.
+    basis = _panel_a(explanation).heat if panel.letter == "b" else panel.heat
+    left, right = _TREE_PLACE
+    order = _tree(at(left, bottom, right, map_height), basis, upright=False)
+    columns = np.arange(panel.heat.shape[1])
+    if panel.tree_of_columns:
+        above = at(_MAP_LEFT, height - _TOP - trees + 0.5, _map_width(panel), trees - 1.0)
+        columns = _tree(above, panel.heat.T, upright=True)
+    _map(at(_MAP_LEFT, bottom, _map_width(panel), map_height), panel, order, columns)
+    _title(figure, panel, explanation, height)
+    scale = at(_RIGHT_EDGE - _SCALE - 6, height - 7.5, _SCALE, 2.0)
+    _scale(scale, _end(panel.heat), panel.signs)
 
 
 def _tree(axes: Axes, rows: NDArray[np.float64], *, upright: bool) -> NDArray[np.intp]:
@@ -329,72 +340,65 @@ def _end(values: NDArray[np.float64]) -> float:
 
 def _map(axes: Axes, panel: _Panel, order: NDArray[np.intp], columns: NDArray[np.intp]) -> None:
     end, values = _end(panel.heat), panel.heat[np.ix_(order, columns)]
-    axes.imshow(values, cmap=COLOURS, vmin=-end, vmax=end, aspect="auto", interpolation="nearest")
+    axes.imshow(values, cmap=SIGNED, vmin=-end, vmax=end, aspect="auto", interpolation="nearest")
+    axes.spines[:].set_visible(True)
     axes.yaxis.tick_right()
-    axes.set_yticks(range(len(order)), [_plain(panel.rows[row]) for row in order], fontsize=_FONT)
-    axes.tick_params(length=0, pad=3)
-    right = (0.99 - _MAP[0]) / _MAP[1]
+    axes.set_yticks(range(len(order)), [panel.rows[row] for row in order])
+    axes.tick_params(length=0, pad=2)
+    width, across = _map_width(panel), axes.get_yaxis_transform()
+    right = (_RIGHT_EDGE - _MAP_LEFT) / width
     for place, row in enumerate(order if panel.aside else ()):
         axes.text(
-            right, place, panel.aside[row], ha="right", va="center", fontsize=_FONT,
-            transform=axes.get_yaxis_transform(),
+            right, place, panel.aside[row], ha="right", va="center", fontsize=SMALL,
+            transform=across,
         )  # fmt: skip
     members = "profiles" if panel.letter in "ab" else "targets"
-    axes.text(
-        1.006, -1.0, f"cluster ({members})", va="center", fontsize=_FONT, weight="bold",
-        transform=axes.get_yaxis_transform(),
-    )  # fmt: skip
+    head = -0.5 - 1.5 / _row(panel)
+    style: dict[str, Any] = {"va": "center", "fontsize": SMALL, "weight": "bold"}
+    axes.text(1 + 0.7 / width, head, f"cluster ({members})", transform=across, **style)
     if panel.aside:
-        axes.text(
-            right, -1.0, "on twins", ha="right", va="center", fontsize=_FONT, weight="bold",
-            transform=axes.get_yaxis_transform(),
-        )  # fmt: skip
+        axes.text(right, head, "on twins", ha="right", transform=across, **style)
     if panel.columns:
-        texts = [_plain(panel.columns[column]) for column in columns]
         upright = not panel.below
         axes.set_xticks(
-            range(len(columns)), texts, fontsize=_FONT,
-            rotation=35 if upright else 0, ha="right" if upright else "center",
+            range(len(columns)), [panel.columns[column] for column in columns],
+            rotation=60 if upright else 0, ha="right" if upright else "center",
             rotation_mode="anchor" if upright else None,
         )  # fmt: skip
     else:
         axes.set_xticks([])
     if panel.below:
-        axes.set_xlabel(panel.below, fontsize=_FONT, parse_math=False)
-    if panel.cells is not None:
-        for (y, x), value in np.ndenumerate(values):
-            axes.text(
-                x, y, str(panel.cells[order[y], x]), ha="center", va="center",
-                fontsize=min(_SMALL, _SMALL * _CELL_LETTERS / len(str(panel.cells[order[y], x]))),
-                color="white" if abs(value) > _DARK * end else "black", parse_math=False,
-                clip_on=True,
-            )  # fmt: skip
+        axes.set_xlabel(wrapped(panel.below, width + 30, SMALL)[0], fontsize=SMALL)
+    if panel.cells is None:
+        return
+    room = width / panel.cells.shape[1] - 0.3
+    for (y, x), value in np.ndenumerate(values):
+        axes.text(
+            x, y, "\n".join(wrapped(str(panel.cells[order[y], x]), room, lines=2)),
+            ha="center", va="center", fontsize=SMALL, linespacing=0.85,
+            color="white" if abs(value) > _DARK * end else "black", clip_on=True,
+        )  # fmt: skip
 
 
 def _title(
     figure: Figure | SubFigure, panel: _Panel, explanation: Explanation, height: float
 ) -> None:
-    y = 1 - 0.22 / height
-    figure.text(_LEFT[0], y, panel.letter, fontsize=12, weight="bold")
-    figure.text(_LEFT[0] + 0.02, y, panel.title, fontsize=9, weight="bold", parse_math=False)
+    room = _RIGHT_EDGE - _SCALE - 8 - 5
+    y = 1 - 4.5 / height
+    figure.text(2 / TWO_COLUMNS, y, panel.letter, fontsize=FONT + 1, weight="bold")
+    title = wrapped(panel.title, room, FONT, bold=True)[0]
+    figure.text(6 / TWO_COLUMNS, y, title, fontsize=FONT, weight="bold")
     if reasons := explanation.unstable.get(panel.letter):
+        text = wrapped(f"UNSTABLE: {'; '.join(reasons)}", room, SMALL)[0]
         figure.text(
-            _LEFT[0] + 0.02, 1 - 0.42 / height, shown(f"UNSTABLE: {'; '.join(reasons)}", 150),
-            fontsize=_FONT, color=_UNSTABLE, parse_math=False,
+            6 / TWO_COLUMNS, 1 - 8.5 / height, text, fontsize=SMALL, color=_UNSTABLE
         )  # fmt: skip
 
 
 def _scale(axes: Axes, end: float, signs: str) -> None:
     """Draw the colour scale."""
-    axes.imshow(
-        np.linspace(-1, 1, 256)[None], cmap=COLOURS, aspect="auto", extent=(-end, end, 0, 1)
-    )
+    axes.imshow(np.linspace(-1, 1, 256)[None], cmap=SIGNED, aspect="auto", extent=(-end, end, 0, 1))
     axes.set_yticks([])
-    axes.set_xticks([-end, 0, end], [f"−{end:.2g} %", "0", f"{end:.2g} %"], fontsize=_SMALL)
+    axes.set_xticks([-end, 0, end], [f"−{end:.2g} %", "0", f"{end:.2g} %"], fontsize=SMALL)
     axes.tick_params(length=2, pad=1)
-    axes.set_title(f"share of relevance ({signs})", fontsize=_SMALL, pad=2)
-
-
-def _plain(text: str) -> str:
-    # Labels of ticks have no parse_math=False. Without the backslash a $ would start a formula.
-    return text.replace("$", r"\$")
+    axes.set_title(f"share of relevance ({signs})", fontsize=SMALL, pad=2, weight="normal")

@@ -1,123 +1,214 @@
-"""Figures of a comparison: gene against gene, and the density of the metric over genes."""
+"""Two methods gene by gene: the metric of each target gene, and its density over genes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from genebench.analysis.compare import Comparison
-from genebench.analysis.comparisons import Comparisons
-from genebench.reports.figures.drawing import file_name, shown, write_figures
+from genebench.analysis.comparisons import Comparisons, gene_table
+from genebench.errors import counted
+from genebench.reports.figures.drawing import Drawing, file_name
+from genebench.reports.figures.panels import lengths, name_axes, panels
+from genebench.reports.figures.style import (
+    COLOURS,
+    DENSITY,
+    HATCHES,
+    ONE_COLUMN,
+    SMALL,
+    text_width,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-_COLOURS = "#0072b2", "#d55e00"
-"""Colours of the two methods: blue and vermillion of Okabe and Ito, safe for colour-blind eyes."""
-_SIZE_INCHES = 4.8
+FEW_GENES = 400
+"""With fewer genes than this, each is a point. With more, hexagons show their number."""
+_HEXAGONS = 34
+"""Hexagons in a row."""
+_BAR_ROOM = 12.0
+"""Millimetres of the colour scale and its labels."""
 _GRID_POINTS = 256
 """Points at which a density is drawn."""
 _FEWEST_VALUES = 3
 """Different values that a density estimate needs: with fewer its covariance may be singular."""
 
 
-def draw(comparisons: Comparisons, folder: Path) -> list[Path]:
-    """Write a scatter and a density plot for each comparison, SVG and PNG, and return the files.
-
-    Raises:
-        UserError: matplotlib is not installed, or the folder cannot be written to.
-    """
-    return write_figures(_figures(comparisons), folder)
-
-
-def _figures(comparisons: Comparisons) -> Iterator[tuple[str, Figure]]:
+def drawings(comparisons: Comparisons, width: float = ONE_COLUMN) -> Iterator[Drawing]:
+    """Yield a scatter and a density plot for each comparison."""
     for pair in comparisons.pairs:
         if pair.genes.empty:
             continue
         where = pair.a.first.dataset, pair.a.first.identity.protocol
         name = file_name(pair.a.label, pair.b.label, *where, pair.metric.name, pair.panel)
-        yield f"scatter-{name}", scatter(pair)
-        yield f"density-{name}", density(pair)
+        yield scatter(f"scatter-{name}", [pair], width)
+        yield density(f"density-{name}", pair, width)
 
 
-def scatter(pair: Comparison) -> Figure:
-    """Return each gene's metric under ``b`` (x) and ``a`` (y), with the diagonal of equals."""
-    figure, axes = _blank(pair)
-    a, b = pair.genes["a"].to_numpy(), pair.genes["b"].to_numpy()
-    gain = pair.genes["gain"].to_numpy()
-    # Points shrink with the number of genes, so that 10,000 do not cover each other.
-    size = float(np.clip(4000 / len(a), 2, 24))
-    for mask, colour in ((gain > 0, _COLOURS[0]), (gain < 0, _COLOURS[1]), (gain == 0, "grey")):
-        axes.scatter(
-            b[mask], a[mask], s=size, color=colour, alpha=0.5, linewidths=0, rasterized=True
-        )
-    low, high = min(a.min(), b.min()), max(a.max(), b.max())
-    margin = 0.04 * (high - low) or 0.5  # all values may be equal
-    span = low - margin, high + margin
-    axes.plot(span, span, color="black", linewidth=0.8)
-    axes.set(xlim=span, ylim=span, aspect="equal")
-    _label_axes(
-        axes, f"{pair.metric.title} of {pair.b.label}", f"{pair.metric.title} of {pair.a.label}"
+def scatter(name: str, pairs: Sequence[Comparison], width: float, note: str = "") -> Drawing:
+    """Return panels of each gene's metric under ``b`` (x) and ``a`` (y).
+
+    The diagonal is where both methods are equal.
+
+    Args:
+        name: name of the drawing.
+        pairs: comparisons by one metric on one panel of genes, with genes.
+        width: width of the figure in millimetres.
+        note: a note below all.
+    """
+    first = pairs[0]
+    across = 1 if len(pairs) == 1 else 2 if width <= ONE_COLUMN else 3
+    many = any(len(pair.genes) >= FEW_GENES for pair in pairs)
+    spans = [_span(pair) for pair in pairs]
+    if outside := sum(_outside(pair, span) for pair, span in zip(pairs, spans, strict=True)):
+        note = f"{note} Beyond the axes: {counted(outside, 'gene')} in all.".strip()
+    figure, all_axes = panels(
+        len(pairs), width, f"{_where(first)} · {_genes(first)}", note, across=across, aspect=1.0,
+        right=_BAR_ROOM if many else 0.0, titled=len(pairs) > 1,
+    )  # fmt: skip
+    drawn = []
+    for axes, pair, span in zip(all_axes, pairs, spans, strict=True):
+        if many:
+            drawn.append(_hexagons(axes, pair, span))
+        else:
+            _points(axes, pair)
+        axes.plot(span, span, color="black", linewidth=0.6, zorder=3)
+        axes.set(xlim=span, ylim=span)
+        _plain_ticks(axes)
+        unit = f"{first.metric.title} ({first.metric.unit})"
+        several = len(pairs) > 1
+        name_axes(
+            axes, unit if several else f"{unit} of {pair.b.label}", f"{unit} of {pair.a.label}",
+            f"x: {pair.b.label}" if several else "",
+        )  # fmt: skip
+        _shares(axes, pair)
+    if drawn:
+        _scale(all_axes, drawn)
+    table = pd.concat(
+        [gene_table(pair).assign(method_a=pair.a.label, method_b=pair.b.label) for pair in pairs],
+        ignore_index=True,
     )
-    above, below = (0.03, 0.97, "left", "top"), (0.97, 0.03, "right", "bottom")
-    # Each share stands on the side of the diagonal where its genes are.
-    corners = (above, below) if pair.metric.direction == "higher" else (below, above)
-    shares = pair.share(1), pair.share(-1)
-    for variant, share, colour, corner in zip(
-        (pair.a, pair.b), shares, _COLOURS, corners, strict=True
-    ):
-        _write(axes, corner, f"{shown(variant.label)} better: {share:.1%}", colour)
-    return figure
+    return Drawing(name, figure, table)
 
 
-def density(pair: Comparison) -> Figure:
+def density(name: str, pair: Comparison, width: float) -> Drawing:
     """Return the density of the metric over genes under each method, with its mean."""
     from scipy.stats import gaussian_kde
 
-    figure, axes = _blank(pair)
+    figure, (axes,) = panels(1, width, f"{_where(pair)} · {_genes(pair)}", aspect=0.62)
     # One grid for both methods, with a margin for the tails of the kernels.
     columns = pair.genes["a"].to_numpy(), pair.genes["b"].to_numpy()
     low, high = min(map(np.min, columns)), max(map(np.max, columns))
     margin = 0.1 * (high - low) or 0.5
     grid = np.linspace(low - margin, high + margin, _GRID_POINTS)
-    for values, colour in zip(columns, _COLOURS, strict=True):
+    for values, colour, hatch, variant in zip(
+        columns, COLOURS, HATCHES, (pair.a, pair.b), strict=False
+    ):
+        label = wrapped(f"{variant.label}: mean {values.mean():.4f}", 0.5 * width)[0]
+        line = "-" if not hatch else "--"
         if len(np.unique(values)) >= _FEWEST_VALUES:
             heights = gaussian_kde(values)(grid)
-            axes.fill_between(grid, heights, color=colour, alpha=0.2, linewidth=0)
-            axes.plot(grid, heights, color=colour, linewidth=1.5)
-        axes.axvline(values.mean(), color=colour, linestyle="--", linewidth=1)
+            axes.fill_between(
+                grid, heights, facecolor="none" if hatch else colour, edgecolor=colour,
+                hatch=hatch, alpha=0.25, linewidth=0,
+            )  # fmt: skip
+            axes.plot(grid, heights, color=colour, linestyle=line)
+        axes.axvline(values.mean(), color=colour, linestyle=line, linewidth=0.8, label=label)
     axes.set(xlim=(grid[0], grid[-1]), ylim=(0, None))
-    _label_axes(axes, f"{pair.metric.title} ({pair.metric.unit})", "density of genes")
-    for line, (variant, colour) in enumerate(zip((pair.a, pair.b), _COLOURS, strict=True)):
-        _write(axes, (0.97, 0.96 - 0.07 * line, "right", "top"), shown(variant.label), colour)
-    return figure
+    axes.margins(y=0.15)
+    unit = f"{pair.metric.title} ({pair.metric.unit})"
+    name_axes(axes, unit, f"density of target genes (per {pair.metric.unit})")
+    axes.legend(loc="best", handlelength=1.8)
+    return Drawing(name, figure, gene_table(pair))
 
 
-def _blank(pair: Comparison) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(_SIZE_INCHES, _SIZE_INCHES), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    first, genes = pair.a.first, f"{len(pair.genes):,} target genes ({pair.panel})"
-    title = f"{first.dataset} · {first.identity.protocol} · {genes}"
-    axes.set_title(shown(title), fontsize=9, parse_math=False)
-    return figure, axes
-
-
-def _write(axes: Axes, corner: tuple[float, float, str, str], text: str, colour: str) -> None:
-    x, y, across, up = corner
-    axes.text(
-        x, y, text, color=colour, transform=axes.transAxes,
-        ha=across, va=up, fontsize=9, parse_math=False,
+def _hexagons(axes: Axes, pair: Comparison, span: tuple[float, float]) -> Any:
+    """Draw the number of genes in each hexagon, on a logarithmic scale."""
+    return axes.hexbin(
+        pair.genes["b"], pair.genes["a"], gridsize=_HEXAGONS, bins="log", mincnt=1,
+        extent=(*span, *span), cmap=DENSITY, linewidths=0.1,
     )  # fmt: skip
 
 
-def _label_axes(axes: Axes, x: str, y: str) -> None:
-    axes.set_xlabel(shown(x), fontsize=9, parse_math=False)
-    axes.set_ylabel(shown(y), fontsize=9, parse_math=False)
-    axes.tick_params(labelsize=8)
+def _points(axes: Axes, pair: Comparison) -> None:
+    a, b = pair.genes["a"].to_numpy(), pair.genes["b"].to_numpy()
+    gain = pair.genes["gain"].to_numpy()
+    size = float(np.clip(1200 / len(a), 3, 10))
+    marks = ((gain > 0, COLOURS[0], "o"), (gain < 0, COLOURS[1], "s"), (gain == 0, "0.5", "D"))
+    for mask, colour, mark in marks:
+        axes.scatter(b[mask], a[mask], s=size, color=colour, marker=mark, alpha=0.6, linewidths=0)
+
+
+def _scale(all_axes: Sequence[Axes], drawn: Sequence[Any]) -> None:
+    """Draw one colour scale for all panels, beside the uppermost right one."""
+    from matplotlib.colors import LogNorm
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    largest = max(float(np.max(hexagons.get_array())) for hexagons in drawn)
+    for hexagons in drawn:
+        hexagons.set_norm(LogNorm(1, max(largest, 2)))
+    figure, right = all_axes[0].figure, max(axes.get_position().x1 for axes in all_axes)
+    box = all_axes[0].get_position()
+    inches = float(figure.get_figwidth()) * 25.4
+    scale = figure.add_axes((right + 3 / inches, box.y0, 2 / inches, box.height))
+    bar = figure.colorbar(drawn[0], cax=scale)
+    bar.outline.set_linewidth(0.4)
+    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 3) if largest < 30 else (1,)))  # noqa: PLR2004
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    bar.ax.set_ylabel("target genes in a hexagon", fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL, pad=1)
+
+
+def _shares(axes: Axes, pair: Comparison) -> None:
+    """Write the share of genes on each side of the diagonal, where they are."""
+    above, below = (0.03, 0.97, "left", "top"), (0.97, 0.03, "right", "bottom")
+    corners = (above, below) if pair.metric.direction == "higher" else (below, above)
+    room = 0.7 * lengths(axes)[0]
+    for variant, which, colour, (x, y, across, up) in zip(
+        (pair.a, pair.b), (1, -1), COLOURS, corners, strict=False
+    ):
+        share = f": {pair.share(which):.1%}"
+        label = wrapped(variant.label, room - text_width(share) - 1)[0]
+        axes.text(
+            x, y, f"{label}{share}", color=colour, transform=axes.transAxes, ha=across, va=up,
+            fontsize=SMALL, zorder=4,
+            bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.8},
+        )  # fmt: skip
+
+
+def _plain_ticks(axes: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(4))
+
+
+def _span(pair: Comparison) -> tuple[float, float]:
+    """Return the ends of both axes. A few genes that fail must not leave all others in a corner."""
+    values: NDArray[np.float64] = pair.genes[["a", "b"]].to_numpy()
+    low, high = float(values.min()), float(values.max())
+    if len(values) >= FEW_GENES:
+        low, high = (float(end) for end in np.percentile(values, [0.05, 99.95]))
+    margin = 0.04 * (high - low) or 0.5  # all values may be equal
+    return low - margin, high + margin
+
+
+def _outside(pair: Comparison, span: tuple[float, float]) -> int:
+    values: NDArray[np.float64] = pair.genes[["a", "b"]].to_numpy()
+    return int(((values < span[0]) | (values > span[1])).any(axis=1).sum())
+
+
+def _where(pair: Comparison) -> str:
+    first = pair.a.first
+    return f"{first.dataset} · {first.identity.protocol}"
+
+
+def _genes(pair: Comparison) -> str:
+    panel = "" if pair.panel == "all" else f" ({pair.panel})"
+    return f"{len(pair.genes):,} target genes{panel}. % of genes that each method predicts better"

@@ -1,72 +1,45 @@
-"""Colours, marks and labels of several series in one diagram."""
+"""Several series in one diagram: their names at the ends of lines, or beside points."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from textwrap import fill
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genebench.reports.figures.drawing import shown
+from genebench.reports.figures.panels import lengths
+from genebench.reports.figures.style import LINE, ONE_COLUMN, SMALL, style, text_width, wrapped
 from genebench.specs import MetricSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-# Those of Okabe and Ito, safe for colour-blind eyes, without yellow, which is pale on white.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9")
-_MARKS = ("o", "s", "^", "D", "v", "P", "X")
-_DIAGRAM_INCHES = 6.4, 4.8
-_LABEL_INCHES = 0.17
-"""Height of a label."""
-_LETTER_INCHES = 0.062
-"""Width of a letter, on average."""
-_LETTERS = 60
-"""Letters of a label that are shown."""
-_LINE = 34
-"""Letters of a line of a label beside a point."""
-_FONT_SIZE = 8
 _MARGIN = 0.08
 """Room beyond the best value, as a share of the axis."""
+_POINTS_PER_MM = 72 / 25.4
+_LABEL = 0.85 * LINE
+"""Height of a line of a label in millimetres."""
+_WIDEST_LABEL = 30.0
+"""Width of a label beside a point in millimetres. Longer ones have two lines."""
 
 Box = tuple[float, float, float, float]
-"""Left, bottom, right and top, in inches."""
+"""Left, bottom, right and top, in millimetres."""
 
 
-def style(position: int) -> tuple[str, str]:
-    """Return the colour and the mark of a series. 49 series have different ones."""
-    return _COLOURS[position % len(_COLOURS)], _MARKS[position // len(_COLOURS) % len(_MARKS)]
+def most_named(width: float) -> int:
+    """Return the number of series that have a colour and a name. Others are grey."""
+    return 6 if width <= ONE_COLUMN else 12
 
 
-def blank(labels: Sequence[str], *, beside: bool) -> tuple[Figure, Axes]:
-    """Return an empty diagram with room for labels.
-
-    Args:
-        labels: the labels of the series.
-        beside: whether labels stand on the right of the diagram.
-    """
-    from matplotlib.figure import Figure
-
-    width, height = _DIAGRAM_INCHES
-    if beside:
-        width += _LETTER_INCHES * max(len(shown(label, _LETTERS)) for label in labels)
-        height = max(height, 1.2 + _LABEL_INCHES * len(labels))
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
-    axes.set_xscale("log")
-    axes.grid(axis="y", linewidth=0.4, alpha=0.5)
-    return figure, axes
+def named_room(labels: Sequence[str], width: float) -> float:
+    """Return the millimetres on the right of a diagram that labels of its lines take."""
+    return min(max(map(text_width, labels)) + 1.0, 0.36 * width) + 5.0
 
 
-def name_axes(axes: Axes, x: str, y: str, title: str) -> None:
-    """Write the title and the names of the axes as they are, without mathematical notation."""
-    axes.set_title(shown(title, 100), fontsize=9, loc="left", parse_math=False)
-    axes.set_xlabel(x, fontsize=9, parse_math=False)
-    axes.set_ylabel(y, fontsize=9, parse_math=False)
+def others_note(number: int) -> str:
+    """Return a sentence on the series without a name, or an empty text."""
+    return f"Grey: {number:,} more, see the table beside this figure." if number else ""
 
 
 def shown_range(values: Sequence[float], metric: MetricSpec) -> tuple[float, float]:
@@ -80,19 +53,20 @@ def shown_range(values: Sequence[float], metric: MetricSpec) -> tuple[float, flo
     return best, best + 2 * (float(np.percentile(values, 75 if lower else 25)) - best)
 
 
-def limit(axes: Axes, values: Sequence[float], metric: MetricSpec) -> str:
-    """End the y axis before values that are far worse than most.
-
-    Returns:
-        A part of the title that says so. Empty if all values are shown.
-    """
-    best, worst = shown_range(values, metric)
+def cut_note(values: Sequence[float], metric: MetricSpec) -> str:
+    """Return a sentence that says that some values are beyond the axis. Empty if none is."""
+    _, worst = shown_range(values, metric)
     lower = metric.direction == "lower"
     if not ((max(values) > worst) if lower else (min(values) < worst)):
         return ""
-    margin = _MARGIN * (best - worst)
-    axes.set_ylim(*sorted((best + margin, worst)))
-    return f" · {'larger' if lower else 'smaller'} values are in the table"
+    return f"{'Larger' if lower else 'Smaller'} values than shown are in the table."
+
+
+def limit(axes: Axes, values: Sequence[float], metric: MetricSpec) -> None:
+    """End the y axis before values that are far worse than most, as :func:`cut_note` says."""
+    if cut_note(values, metric):
+        best, worst = shown_range(values, metric)
+        axes.set_ylim(*sorted((best + _MARGIN * (best - worst), worst)))
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -119,7 +93,9 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
     return places
 
 
-def label_ends(axes: Axes, labels: Sequence[str], ends: Sequence[tuple[float, float]]) -> None:
+def label_ends(
+    axes: Axes, labels: Sequence[str], ends: Sequence[tuple[float, float]], room: float
+) -> None:
     """Write the label of each series beside the diagram, with a line to its point.
 
     Call this last: it fixes the limits of the axes. Points beyond them have no label.
@@ -128,26 +104,35 @@ def label_ends(axes: Axes, labels: Sequence[str], ends: Sequence[tuple[float, fl
         axes: the diagram.
         labels: one for each series, in the order of :func:`style`.
         ends: x and y of the point of each series.
+        room: the room for labels in millimetres, as :func:`named_room` gives.
     """
+    across, up = lengths(axes)
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)
     visible = [position for position, (_, y) in enumerate(ends) if low <= y <= high]
+    lines = 2 if len(visible) * 2 * _LABEL < up else 1
+    texts = [wrapped(labels[position], room - 5.0, lines=lines) for position in visible]
     wanted = [(ends[position][1] - low) / (high - low) for position in visible]
-    places = spread(wanted, _LABEL_INCHES / _height(axes))
-    for position, place in zip(visible, places, strict=True):
+    gap = min(_LABEL * max(map(len, texts), default=1), up / max(1, len(texts) - 1))
+    for position, text, y in zip(visible, texts, spread(wanted, gap / up), strict=True):
         colour, _ = style(position)
         line = {
-            "arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3,
+            "arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2,
             "relpos": (0, 0.5),
         }  # fmt: skip
         axes.annotate(
-            shown(labels[position], _LETTERS), xy=ends[position], xytext=(1.06, place),
-            textcoords="axes fraction", color=colour, fontsize=_FONT_SIZE, va="center",
-            parse_math=False, annotation_clip=False, arrowprops=line,
+            "\n".join(text), xy=ends[position], xytext=(1 + 4.5 / across, y),
+            textcoords="axes fraction", color=colour, fontsize=SMALL, va="center",
+            annotation_clip=False, arrowprops=line, linespacing=0.95,
         )  # fmt: skip
 
 
-def label_points(axes: Axes, labels: Sequence[str], points: Sequence[tuple[float, float]]) -> None:
+def label_points(
+    axes: Axes,
+    labels: Sequence[str],
+    points: Sequence[tuple[float, float]],
+    steps: Sequence[tuple[float, float]] = (),
+) -> None:
     """Write the label of each point near it, where it covers as little as possible.
 
     Points beyond the limits of the axis have no label.
@@ -158,30 +143,34 @@ def label_points(axes: Axes, labels: Sequence[str], points: Sequence[tuple[float
         axes: the diagram.
         labels: one for each point, in the order of :func:`style`.
         points: x and y of each point.
+        steps: corners of a line in steps, which labels should not cover.
     """
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
-    width = _DIAGRAM_INCHES[0] - 0.8
-    # Places as inches within the diagram. Its margins are about as large as those of a label.
-    dots = (axes.transScale + axes.transLimits).transform(points) * (width, _height(axes))
-    taken: list[Box] = [(x - 0.05, y - 0.05, x + 0.05, y + 0.05) for x, y in dots]
+    diagram = lengths(axes)
+    # Places in millimetres within the diagram.
+    dots = (axes.transScale + axes.transLimits).transform(points) * diagram
+    taken: list[Box] = [(x - 1, y - 1, x + 1, y + 1) for x, y in dots]
+    if len(steps) > 1:
+        corners = (axes.transScale + axes.transLimits).transform(steps) * diagram
+        for (x, y), (after, next_y) in pairwise(corners):
+            taken += [(x, y - 0.4, after, y + 0.4)]
+            taken += [(after - 0.4, min(y, next_y), after + 0.4, max(y, next_y))]
     low, high = axes.get_ylim()
     visible = [position for position, (_, y) in enumerate(points) if low <= y <= high]
     # Short labels first: there is room for a long one farther away only.
     for position in sorted(visible, key=lambda position: len(labels[position])):
-        text, (colour, _) = fill(shown(labels[position], _LETTERS), _LINE), style(position)
-        lines = text.splitlines()
-        size = max(map(len, lines)) * _LETTER_INCHES, len(lines) * _LABEL_INCHES
+        lines, (colour, _) = wrapped(labels[position], _WIDEST_LABEL, lines=2), style(position)
+        size = max(map(text_width, lines)), len(lines) * _LABEL
         x, y = map(float, dots[position])
         candidates = list(_near(x, y, *size))
-        box = min(candidates, key=lambda box: _covered(box, taken, (width, _height(axes))))
+        box = min(candidates, key=lambda box: _covered(box, taken, diagram))
         taken.append(box)
         far = candidates.index(box) >= _CLOSE
-        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.6} if far else None
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0} if far else None
+        offset = (box[0] - x) * _POINTS_PER_MM, ((box[1] + box[3]) / 2 - y) * _POINTS_PER_MM
         axes.annotate(
-            text, xy=points[position],
-            xytext=((box[0] - x) * 72, (box[1] + box[3] - 2 * y) * 36),
-            textcoords="offset points", color=colour, fontsize=_FONT_SIZE, va="center",
-            parse_math=False, arrowprops=line,
+            "\n".join(lines), xy=points[position], xytext=offset, textcoords="offset points",
+            color=colour, fontsize=SMALL, va="center", arrowprops=line, linespacing=0.95,
         )  # fmt: skip
 
 
@@ -191,7 +180,7 @@ _CLOSE = 6
 
 def _near(x: float, y: float, width: float, height: float) -> Iterator[Box]:
     """Yield places for a label near a point, the best first."""
-    for distance in (0.07, 0.3, 0.55, 0.8, 1.2, 1.6):
+    for distance in (1.4, 4.0, 7.0, 10.0, 14.0, 20.0):
         for left, bottom in (
             (x + distance, y - height / 2),
             (x - distance - width, y - height / 2),
@@ -215,9 +204,3 @@ def _overlap(box: Box, other: Box) -> float:
     width = min(box[2], other[2]) - max(box[0], other[0])
     height = min(box[3], other[3]) - max(box[1], other[1])
     return max(width, 0.0) * max(height, 0.0)
-
-
-def _height(axes: Axes) -> float:
-    """Return the height of a diagram in inches, without title and name of the x axis."""
-    figure = axes.get_figure(root=True)
-    return float(figure.get_figheight()) - 0.9 if figure else 1.0

@@ -10,6 +10,8 @@ import pytest
 from genebench import UserError
 from genebench.plugins.registry import registry
 from genebench.reports.figures import drawing as figures
+from genebench.reports.figures.heatmap import drawings
+from genebench.reports.figures.style import size_of
 from genebench.reports.sweep import SweepReport
 
 pytest.importorskip("matplotlib")
@@ -26,30 +28,24 @@ def records(made_up):
     )
 
 
-def texts_of(figure):
-    return [text.get_text() for panel in figure.axes for text in panel.texts]
+@pytest.fixture
+def drawn(style, records):
+    """The figure of each metric."""
+    report = SweepReport(records, registry())
+    return [item.figure for item in drawings(report.layouts(), report.shown())]
 
 
-def drawn(records, monkeypatch, folder):
-    found = {}
-    monkeypatch.setattr(figures, "_save", lambda figure, path: found.setdefault(path.name, figure))
-    SweepReport(records, registry()).draw(folder)
-    return found
-
-
-def test_values_are_printed_in_the_cells_failed_and_missing_ones_too(
-    records, monkeypatch, tmp_path
-):
-    mae, *_ = drawn(records, monkeypatch, tmp_path).values()
+def test_values_are_printed_in_the_cells_failed_and_missing_ones_too(drawn):
+    maps = drawn[0].axes[:2]
     one = ["0.4100\n± 0.1000", "0.3200\n± 0.1000", "failed", "–"]
-    assert texts_of(mae) == one * 2
-    weights = [text.get_weight() for text in mae.axes[0].texts]
+    assert [[text.get_text() for text in axes.texts] for axes in maps] == [one, one]
+    weights = [text.get_weight() for text in maps[0].texts]
     assert weights == ["normal", "bold", "normal", "normal"]
-    assert [panel.get_title() for panel in mae.axes] == ["one", "two"]
+    assert [axes.get_title(loc="left") for axes in maps] == ["one", "two"]
 
 
-def test_the_best_is_the_lightest_whichever_way_a_metric_points(records, monkeypatch, tmp_path):
-    for figure in drawn(records, monkeypatch, tmp_path).values():
+def test_the_best_is_the_lightest_whichever_way_a_metric_points(drawn):
+    for figure in drawn:
         worst, best, failed, missing = (
             sum(patch.get_facecolor()[:3]) for patch in figure.axes[0].patches
         )
@@ -57,24 +53,39 @@ def test_the_best_is_the_lightest_whichever_way_a_metric_points(records, monkeyp
         assert failed == missing
 
 
-def test_a_figure_for_each_metric_as_svg_and_png(records, tmp_path):
+@pytest.mark.parametrize("width", [85, 180])
+@pytest.mark.parametrize("columns", [3, 9, 20])
+def test_wide_grids_stay_on_the_page(made_up, width, columns, cut_off, style):
+    records = [
+        made_up(method, {"layers": layers, "units": 100 * units}, 0.3 + units / 100)
+        for method in ("one", "another-method-of-a-long-name")
+        for layers in (1, 2)
+        for units in range(1, columns + 1)
+    ]
+    report = SweepReport(tuple(records), registry(), metrics=("mae",))
+    [item] = drawings(report.layouts(), report.shown(), width)
+    assert size_of(item.figure)[0] == pytest.approx(width)
+    assert cut_off(item.figure) == []
+    assert len(item.numbers) == 4 * columns
+    texts = [text for axes in item.figure.axes for text in axes.texts if text.get_text()]
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(
+        one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place]
+    )
+
+
+def test_a_figure_for_each_metric_with_its_numbers(records, tmp_path):
     written = SweepReport(records, registry()).draw(tmp_path / "new" / "folder")
     assert [path.name for path in written] == [
         f"heat-sim-geo-small-01234567-{metric}.{suffix}"
         for metric in ("mae", "cc")
-        for suffix in ("svg", "png")
+        for suffix in ("pdf", "svg", "png", "csv")
     ]
-    assert written[0].read_bytes().startswith(b"<?xml")
-    assert written[1].read_bytes().startswith(b"\x89PNG")
+    starts = [path.read_bytes()[:5] for path in written[:3]]
+    assert starts == [b"%PDF-", b"<?xml", b"\x89PNG\r"]
     assert sorted(path.name for path in written[0].parent.iterdir()) == sorted(
         path.name for path in written
     )
-
-
-def test_drawing_again_gives_the_same_bytes(records, tmp_path):
-    report = SweepReport(records, registry(), metrics=("mae",))
-    first = [path.read_bytes() for path in report.draw(tmp_path)]
-    assert [path.read_bytes() for path in report.draw(tmp_path)] == first
 
 
 def test_one_parameter_and_three_can_be_drawn(made_up, tmp_path):
@@ -82,7 +93,7 @@ def test_one_parameter_and_three_can_be_drawn(made_up, tmp_path):
     records += [
         made_up("cube", {"a": a, "b": b, "c": c}, 0.1) for a in "xy" for b in "xy" for c in "xy"
     ]
-    assert len(SweepReport(tuple(records), registry(), metrics=("mae",)).draw(tmp_path)) == 2
+    assert len(SweepReport(tuple(records), registry(), metrics=("mae",)).draw(tmp_path)) == 4
 
 
 @pytest.mark.parametrize("name", ["<script>", "../../x", "$\\frac$", "x" * 200])
@@ -91,8 +102,8 @@ def test_a_hostile_record_bends_neither_file_names_nor_the_drawing(made_up, tmp_
     written = SweepReport(records, registry()).draw(tmp_path / "figures")
     for path in written:
         assert path.parent == tmp_path / "figures"
-        assert re.fullmatch(r"heat-[a-z0-9-]{0,200}\.(svg|png)", path.name)
-    assert b"<script" not in written[0].read_bytes()
+        assert re.fullmatch(r"heat-[a-z0-9-]{0,200}\.(pdf|svg|png|csv)", path.name)
+    assert b"<script" not in written[1].read_bytes()
 
 
 def test_figures_that_would_have_one_name_get_two(made_up, tmp_path):
@@ -100,7 +111,7 @@ def test_figures_that_would_have_one_name_get_two(made_up, tmp_path):
         made_up("net", {"k": k}, numerics=numerics) for numerics in (1, 2) for k in (1, 2)
     )
     written = SweepReport(records, registry()).draw(tmp_path)
-    assert len({path.name for path in written}) == 8
+    assert len({path.name for path in written}) == 16
 
 
 def test_without_matplotlib_one_line_says_what_to_install(records, tmp_path, monkeypatch):
@@ -110,9 +121,3 @@ def test_without_matplotlib_one_line_says_what_to_install(records, tmp_path, mon
     with pytest.raises(UserError, match=r"genebench\[report\]"):
         SweepReport(records, registry()).draw(tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
-
-
-def test_a_folder_that_cannot_be_written_to_is_the_users_error(records, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
-        SweepReport(records, registry()).draw(tmp_path / "file")
