@@ -143,7 +143,7 @@ def load(
     Raises:
         UserError: an unknown dataset, protocol or preset.
     """
-    spec = registry().protocols.get(protocol)
+    spec = registry().protocols.single(protocol)
     opened = open_dataset(dataset, registry().datasets, preset)
     return Parts(
         *(opened.profiles(part, mmap=mmap) for part in (spec.train, spec.validation, spec.test))

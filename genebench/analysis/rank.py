@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 from genebench.analysis.bootstrap import (
     SIGNIFICANCE_LEVEL,
     PairedBootstrap,
+    Repeats,
     Sample,
     rough,
     seed_interval,
     smallest_p,
 )
+from genebench.analysis.folds import FOLD_OVERLAP, PROFILE_FOLD
 from genebench.analysis.scaled import FLOOR
 from genebench.analysis.variants import Variant
 from genebench.analysis.vectors import VectorsOf
@@ -106,6 +108,8 @@ class Evidence:
     profiles: NDArray[np.str_]
     groups: NDArray[np.str_] | None
     """Label of each profile's group. None if the platform has no groups."""
+    repeats: Repeats | None = None
+    """The repeat of the split that each profile was tested in, if the split was repeated."""
 
     @property
     def labels(self) -> NDArray[np.str_]:
@@ -114,6 +118,8 @@ class Evidence:
 
     def is_paired_with(self, other: Evidence) -> bool:
         """Return whether both are of the same test profiles, in the same order and groups."""
+        if (self.repeats is None) != (other.repeats is None):
+            return False
         # Comparing identity first saves time: records of one test mostly share these arrays.
         same_groups = self.groups is other.groups or np.array_equal(self.labels, other.labels)
         return same_groups and (
@@ -276,8 +282,12 @@ def _evidence_in(vectors: Vectors, metric: str, panel: str) -> Evidence | None:
         shares = vectors.get(f"{PROFILE_METRIC}{metric}")
     if shares is None or "profile.id" not in vectors:
         return None
-    groups = vectors.get(PROFILE_GROUP)
-    return Evidence(Sample(shares, (float(shares.mean()),)), vectors["profile.id"], groups)
+    repeats = None
+    if FOLD_OVERLAP in vectors:
+        numbers = np.unique(vectors[PROFILE_FOLD], return_inverse=True)[1]
+        repeats = Repeats(numbers, float(vectors[FOLD_OVERLAP][0]))
+    sample = Sample(shares, (float(shares.mean()),))
+    return Evidence(sample, vectors["profile.id"], vectors.get(PROFILE_GROUP), repeats)
 
 
 def _test(
@@ -291,7 +301,8 @@ def _test(
         sign: 1 if lower scores are better, else −1.
     """
     first = next(iter(tested.values()))
-    bootstrap = PairedBootstrap([evidence.sample for evidence in tested.values()], first.labels)
+    samples = [evidence.sample for evidence in tested.values()]
+    bootstrap = PairedBootstrap(samples, first.labels, repeats=first.repeats)
     position = {row: number for number, row in enumerate(tested)}
     outcomes: dict[int, dict[str, Any]] = {}
     for row in tested:
