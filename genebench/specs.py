@@ -52,7 +52,7 @@ others for training. Each fold is a job for each method."""
 _LEAVE_ONE_OUT = "leave-one-out"
 _PART_LETTERS = 190
 """Letters of the text of a part, which is a name in records."""
-_MAX_FAMILY, LABEL_LETTERS = 20, 16
+MOST_LETTERS_WITH_FOLDS, LABEL_LETTERS = 20, 16
 """Letters of the name of a protocol with folds, and of the label of a fold. Together they fit into
 a name."""
 ALL = "all"
@@ -723,9 +723,9 @@ class ProtocolSpec:
             )
         family = sized_name(self.name)[0]
         family = family.rpartition(".")[0] if test.fold else family
-        if len(family) > _MAX_FAMILY:
+        if len(family) > MOST_LETTERS_WITH_FOLDS:
             raise ValueError(
-                f"{owner}: a protocol with folds has a name of up to {_MAX_FAMILY} letters, so "
+                f"{owner}: a protocol with folds has a name of up to {MOST_LETTERS_WITH_FOLDS} letters, so "
                 "that labels of folds fit behind it"
             )
         if test.split is None:
