@@ -725,8 +725,8 @@ class ProtocolSpec:
         family = family.rpartition(".")[0] if test.fold else family
         if len(family) > MOST_LETTERS_WITH_FOLDS:
             raise ValueError(
-                f"{owner}: a protocol with folds has a name of up to {MOST_LETTERS_WITH_FOLDS} letters, so "
-                "that labels of folds fit behind it"
+                f"{owner}: a protocol with folds has a name of up to {MOST_LETTERS_WITH_FOLDS} "
+                "letters, so that labels of folds fit behind it"
             )
         if test.split is None:
             raise ValueError(f'{owner}: its test set has no split. Give it split="test".')
@@ -768,9 +768,7 @@ class ProtocolSpec:
             else "leave-one-out" if number == _LEAVE_ONE_OUT
             else "k-fold"
         )  # fmt: skip
-        fold = Fold(
-            kind=kind, label=label, number=0 if number == _LEAVE_ONE_OUT else int(number)
-        )
+        fold = Fold(kind=kind, label=label, number=0 if number == _LEAVE_ONE_OUT else int(number))
 
         def of_fold(part: Part) -> Part:
             if isinstance(part.statistics, Part):

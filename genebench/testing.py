@@ -8,7 +8,8 @@
     def test_conforms(check, method):
         check(method)
 
-``parametrize_with_protocol_checks`` does the same for protocols. This module can be imported without pytest.
+``parametrize_with_protocol_checks`` does the same for protocols. This module can be imported
+without pytest.
 """
 
 from __future__ import annotations

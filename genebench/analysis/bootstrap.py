@@ -118,13 +118,13 @@ class Sample:
         return float(np.var(self.scores, ddof=1)) / len(self.scores), len(self.scores) - 1
 
 
-class Repeats(NamedTuple):
-    """Repeats of a random split, whose test profiles and training profiles overlap.
+class Folds(NamedTuple):
+    """Folds or repeats of a split, whose training profiles overlap.
 
     Attributes:
-        of: number of the repeat of each test profile, from 0 on. Their shares are weighted so that
-            the mean over all is the mean over repeats.
-        overlap: test profiles by training profiles of a repeat.
+        of: number of the fold of each test profile, from 0 on. Their shares are weighted so that
+            the mean over all is the mean over folds.
+        overlap: number of test profiles of a fold, divided by that of its training profiles.
     """
 
     of: NDArray[np.intp]
@@ -142,16 +142,16 @@ class PairedBootstrap:
     is the pigeonhole bootstrap (Owen 2007), and can only widen the interval of the first level.
     With one seed the test is about that fit.
 
-    Repeats of a split add a third test, which the difference must pass, too: the corrected
-    resampled t test of Nadeau & Bengio (2003, Machine Learning 52, 239–281). Let D_r be the
-    difference in repeat r of R. The variance of their mean is taken as ``(1 / R + overlap) var(D)``
-    with R − 1 degrees of freedom, because training sets that overlap give results that resemble
-    each other.
+    Folds and repeats of a split add a third test, which the difference must pass, too: the
+    corrected resampled t test of Nadeau & Bengio (2003, Machine Learning 52, 239–281). Let D_k be
+    the difference in fold k of K. The variance of their mean is taken as ``(1 / K + overlap)
+    var(D)`` with K − 1 degrees of freedom, because training sets that overlap give results that
+    resemble each other.
 
     Args:
         samples: one for each method. All ``shares`` are of the same profiles, in the same order.
         groups: label of each profile's group. A profile with an empty label is its own group.
-        repeats: repeats of the split that the profiles are of, if there are any.
+        folds: folds of the profiles, if there are several.
         resamples: number of draws of signs.
         seed: seed of the draws.
     """
@@ -161,7 +161,7 @@ class PairedBootstrap:
         samples: Sequence[Sample],
         groups: NDArray[np.str_],
         *,
-        repeats: Repeats | None = None,
+        folds: Folds | None = None,
         resamples: int = RESAMPLES,
         seed: int = 0,
     ) -> None:
@@ -187,12 +187,12 @@ class PairedBootstrap:
         )
         self._kept = flipped[:, -1]
         self._overlap = 0.0
-        self._repeat_means: Matrix | None = None
-        if repeats is not None:
-            number = int(repeats.of.max()) + 1
-            self._overlap = repeats.overlap
-            self._repeat_means = np.stack(
-                [np.bincount(repeats.of, sample.shares) * number / len(numbers) for sample in samples]
+        self._fold_means: Matrix | None = None
+        if folds is not None:
+            weight = (int(folds.of.max()) + 1) / len(numbers)
+            self._overlap = folds.overlap
+            self._fold_means = np.stack(
+                [np.bincount(folds.of, sample.shares) * weight for sample in samples]
             )
         seed_variances = [sample.seed_variance for sample in samples]
         self._has_seeds = np.array([variance is not None for variance in seed_variances])
@@ -349,10 +349,10 @@ class PairedBootstrap:
         An error is 0 where no test is made.
         """
         tests = [self._over_seeds(sums, methods)]
-        if self._repeat_means is not None:
-            means = self._repeat_means[methods[0]]
+        if self._fold_means is not None:
+            means = self._fold_means[methods[0]]
             if len(methods) > 1:
-                means = means - self._repeat_means[methods[1]]
+                means = means - self._fold_means[methods[1]]
             means = means.reshape(len(sums), -1)
             number = means.shape[1]
             error = np.sqrt((1 / number + self._overlap) * means.var(axis=1, ddof=1))

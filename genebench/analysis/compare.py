@@ -95,7 +95,7 @@ def compare(
     difference, profiles, groups = None, 0, None
     if of_a and of_b and of_a.is_paired_with(of_b):
         samples = [of_a.sample, of_b.sample]
-        bootstrap = PairedBootstrap(samples, of_a.labels, repeats=of_a.repeats)
+        bootstrap = PairedBootstrap(samples, of_a.labels, folds=of_a.folds)
         difference, profiles = bootstrap.difference(0, 1), bootstrap.profiles
         groups = None if of_a.groups is None else bootstrap.groups
     return Comparison(

@@ -38,8 +38,8 @@ PROFILE_FOLD = "profile.fold"
 """Name of the vector with the fold that each test profile of a pooled record is tested in."""
 
 FOLD_OVERLAP = "fold.overlap"
-"""Name of the vector with one number for repeats: test profiles by training profiles of a repeat.
-Records of other folds lack it."""
+"""Name of the vector with one number: the mean over folds of the number of test profiles, divided
+by that of training profiles."""
 
 FOLD_OF_PART = re.compile(r"/fold-[a-z0-9-]+")
 INCOMPLETE = "IncompleteFolds"
@@ -276,9 +276,9 @@ def _vectors(folds: Sequence[Record], vectors_of: VectorsOf) -> Vectors:
     if kind == "repeat":
         # A profile is tested in several repeats. All its results are one unit.
         found.setdefault(PROFILE_GROUP, found["profile.id"])
-        found[FOLD_OVERLAP] = np.array(
-            [fmean(record.profiles["test"] / record.profiles["train"] for record in folds)]
-        )
+    found[FOLD_OVERLAP] = np.array(
+        [fmean(record.profiles["test"] / record.profiles["train"] for record in folds)]
+    )
     return found
 
 
@@ -287,19 +287,13 @@ def described(identity: Identity) -> Iterator[str]:
     kind, number = identity.folds
     if not number or identity.fold:
         return
-    yield {
-        "k-fold": (
-            f"means over {number} folds. Profiles of all folds are tested together, in their "
-            "groups. The models of two folds share training profiles, so the test is about "
-            "these data: see docs/explanation/statistics.md"
-        ),
-        "leave-one-out": (
-            f"means over {number} groups, each left out once, and each of equal weight. The groups "
-            "are the units of the test"
-        ),
-        "repeat": (
-            f"means over {number} drawings of the split, whose test profiles overlap. A difference "
-            "must pass two tests: one over profiles, each with all its results as one unit, and "
-            "the corrected resampled t test over drawings (Nadeau & Bengio 2003)"
-        ),
-    }.get(kind, f"means over {number} folds")
+    units = {
+        "k-fold": "over the profiles of all folds, in their groups",
+        "leave-one-out": "over the groups that were left out, each of equal weight",
+        "repeat": "over profiles, each with the results of all repeats as one unit",
+    }.get(kind, "over profiles")
+    yield (
+        f"means over {number} {'repeats' if kind == 'repeat' else 'folds'}. Their models share "
+        f"training profiles. So a difference must pass two tests: the wild bootstrap {units}, and "
+        "the corrected resampled t test over folds (Nadeau & Bengio 2003)"
+    )

@@ -39,9 +39,7 @@ def check(  # noqa: PLR0917  typer's options are the arguments
         ),
     ],
     preset: Annotated[str, typer.Option(help="tiny, small or paper.")] = "tiny",
-    dataset: Annotated[
-        str, typer.Option(help="Dataset of the checks of a protocol.")
-    ] = "sim",
+    dataset: Annotated[str, typer.Option(help="Dataset of the checks of a protocol.")] = "sim",
     param: Annotated[
         list[str] | None,
         typer.Option("--param", metavar="PARAM=VALUE", help="Set a parameter. Repeatable."),
@@ -67,8 +65,9 @@ def check(  # noqa: PLR0917  typer's options are the arguments
 ) -> int:
     """Check a method: shapes, purity, honesty, learning, saving, … on small simulated data.
 
-    Or check a protocol: its parts, folds and statistics on a dataset. Each line shows one rule and its outcome. The checks run in a subprocess. A check that ends the
-    subprocess or takes too long has failed. Exit status 1: a check failed.
+    Or check a protocol: its parts, folds and statistics on a dataset. Each line shows one rule and
+    its outcome. The checks of methods run in a subprocess. A check that ends the subprocess or
+    takes too long has failed. Exit status 1: a check failed.
     """
     from genebench.conformance.collection import chosen_checks
     from genebench.conformance.contained import TIME_LIMIT_SECONDS, run_contained

@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 
 def new(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="method, dataset, metric or protocol.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="method, dataset, metric or protocol.")
+    ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of what the plugin offers.")],
     out: Annotated[
         Path,

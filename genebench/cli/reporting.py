@@ -88,15 +88,15 @@ def folds_pooled(report: Report) -> Report:
         return report
     # One dictionary of vectors serves both: the records to show are among all records, unless a
     # filter took some folds.
-    shown, others = (pooled(part, report.vectors_of) for part in (report.records, report.all_records))
+    shown, others = (
+        pooled(part, report.vectors_of) for part in (report.records, report.all_records)
+    )
 
     def vectors_of(record: Record) -> Any:
         of = shown if record.key in shown.members else others
         return of.vectors_of(record)
 
-    return replace(
-        report, records=shown.records, all_records=others.records, vectors_of=vectors_of
-    )
+    return replace(report, records=shown.records, all_records=others.records, vectors_of=vectors_of)
 
 
 def check_report(name: str, report: Report) -> None:

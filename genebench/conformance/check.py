@@ -62,7 +62,7 @@ class Check:
 
 
 def check(function: Callable[[Any], None]) -> Check:
-    """Turn a function of a subject into a check. Its docstring is the rule, its module the group."""
+    """Turn a function into a check. Its docstring is the rule, and its module the group."""
     group = function.__module__.rpartition(".")[2]
     rule = " ".join((function.__doc__ or "").split())
     return Check(function.__name__, group, rule, function)

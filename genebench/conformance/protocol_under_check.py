@@ -92,4 +92,4 @@ class ProtocolSubject:
 
 if __name__ == "__main__":
     _name, _dataset, _preset = sys.argv[1:]
-    print(ProtocolSubject(_name, dataset=_dataset, preset=_preset or None).digest())
+    sys.stdout.write(ProtocolSubject(_name, dataset=_dataset, preset=_preset or None).digest())

@@ -126,9 +126,12 @@ class ProtocolRegistry(SpecRegistry[ProtocolSpec]):
         """
         spec = self.get(name)
         if spec.is_family:
+            label = "1"
+            if spec.folds == "leave-one-out":
+                label = "LABEL. genebench run --dry-run lists them"
             raise UserError(
-                f"protocol {name} has folds, and one is needed here. Name it, such as {name}."
-                f"{'LABEL. genebench run --dry-run lists them' if spec.folds == 'leave-one-out' else '1'}."
+                f"protocol {name} has folds, and one is needed here. Name it, such as "
+                f"{name}.{label}."
             )
         return spec
 

@@ -13,8 +13,8 @@ import pandas as pd
 from genebench._util.files import atomic_write, user_errors
 from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL, rough, smallest_p
 from genebench.analysis.compare import Comparison
-from genebench.analysis.folds import described as of_folds
 from genebench.analysis.comparisons import Comparisons, gene_table, interval_over_seeds
+from genebench.analysis.folds import described as of_folds
 from genebench.plugins.registry import Registry
 from genebench.reports.figures.scatter import draw
 from genebench.reports.report import Report, Row, Section, Table

@@ -46,7 +46,6 @@ class FoldsReport(Report):
                 variants = variants_of(records, self.registry)
                 title = f" · preset {preset}" if len(parts) > 1 else ""
                 first = records[0]
-                members = [whole.members[r.key] for variant in variants for r in variant.records]
                 yield Section(
                     title=f"folds · {first.dataset} · {first.identity.protocol}{title} · data "
                     f"{first.identity.data}",
@@ -60,10 +59,7 @@ class FoldsReport(Report):
                         for variant in variants
                         for note in without_scores(variant.label, variant.records)
                     ),
-                    details=(
-                        f"{len(members)} results of {first.identity.folds[1]} folds each. Values "
-                        "are means over all targets, and over seeds",
-                    ),
+                    details=("means over all targets, and over seeds",),
                 )
 
     def values(self) -> pd.DataFrame:
@@ -78,7 +74,9 @@ def _table(
     by_fold: dict[str, dict[str, list[Record]]] = {}
     for variant in variants:
         for record in (fold for whole in variant.records for fold in members[whole.key]):
-            by_fold.setdefault(record.identity.fold, {}).setdefault(variant.label, []).append(record)
+            by_fold.setdefault(record.identity.fold, {}).setdefault(variant.label, []).append(
+                record
+            )
 
     def cell(records: list[Record]) -> str:
         scores = [r.scores[metric.name]["all"].mean for r in records if metric.name in r.scores]

@@ -445,7 +445,7 @@ def on_platforms(protocols: list[ProtocolSpec], platforms: Collection[str]) -> l
 
 def _check_parts(protocols: Iterable[ProtocolSpec], dataset: Dataset, registry: Registry) -> None:
     for protocol in protocols:
-        for part in (source for part in protocol.parts for source in part.sources):
+        for part in (source for role in protocol.parts for source in role.sources):
             registry.splits.get(part.by)
             if part.platform not in dataset.platforms:
                 raise UserError(

@@ -21,7 +21,7 @@ _SECONDS = 300.0
 
 @check
 def says_what_it_is(subject: ProtocolSubject) -> None:
-    """Write the title and the summary as one line of text each, and name a protocol as variant_of."""
+    """Write title and summary as one line of text each, and name a protocol as variant_of."""
     spec = subject.spec
     for name, text in {"title": spec.title, "summary": spec.summary}.items():
         if not text.strip() or len(text.splitlines()) > 1:
@@ -49,7 +49,9 @@ def has_no_profile_on_both_sides(subject: ProtocolSubject) -> None:
             if common := _shared(subject, fitted, fold.test):
                 raise Violation(f"{fold.name}: {fitted} and {fold.test} share {some(common)}.")
         if common := _shared(subject, fold.train, fold.validation):
-            raise Violation(f"{fold.name}: {fold.train} and {fold.validation} share {some(common)}.")
+            raise Violation(
+                f"{fold.name}: {fold.train} and {fold.validation} share {some(common)}."
+            )
 
 
 @check
@@ -93,7 +95,7 @@ def tests_every_profile_once(subject: ProtocolSubject) -> None:
 
 @check
 def standardises_without_test_profiles(subject: ProtocolSubject) -> None:
-    """Take statistics from no test profile, unless the part declares those of the whole platform."""
+    """Take statistics from no test profile, unless a part declares those of the whole platform."""
     declared = [part for fold in subject.folds for part in fold.parts]
     if all(part.statistics == "platform" for part in declared):
         raise NothingToCheck("it declares the statistics of whole platforms, as published")
@@ -121,7 +123,9 @@ def gives_the_same_split_again(subject: ProtocolSubject) -> None:
         raise Violation(f"the other process was not done after {_SECONDS:.0f} s.") from None
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise NothingToCheck(f"another process cannot read it ({lines[-1] if lines else 'no text'})")
+        raise NothingToCheck(
+            f"another process cannot read it ({lines[-1] if lines else 'no text'})"
+        )
     if done.stdout.decode().split()[-1:] != [here]:
         raise Violation("another process gave others.")
 
