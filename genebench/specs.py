@@ -617,7 +617,8 @@ def _filter(owner: str, chosen: Filter) -> Values:
     found = {}
     for column, values in pairs:
         listed = (values,) if isinstance(values, str) else tuple(values)
-        if not isinstance(column, str) or not all(isinstance(value, str) for value in listed):
+        texts: list[object] = [column, *listed]
+        if not all(isinstance(text, str) for text in texts):
             raise ValueError(f"{owner}: columns and values are text, such as {{'tissue': 'lung'}}")
         if not column or not listed or column in found:
             raise ValueError(f"{owner}: a column is empty, is named twice, or has no value")
