@@ -468,7 +468,7 @@ class Division:
     """The fold, if the protocol has folds."""
 
     def __str__(self) -> str:
-        column = f"/column-{quote(self.column)}" if self.column else ""
+        column = f"/column-{quote(self.column, safe='')}" if self.column else ""
         fold = f"/fold-{self.fold.label}" if self.fold else ""
         return f"{self.by}{column}{fold}"
 
@@ -593,7 +593,7 @@ class Part:
         split = f"/{self.split}" if self.split else ""
         by = "" if self.division == Division() else f"/by-{self.division}"
         filters = "".join(
-            f"/{quote(column)}{sign}{'|'.join(quote(value, safe=' ') for value in values)}"
+            f"/{quote(column, safe='')}{sign}{'|'.join(quote(value, safe=' ') for value in values)}"
             for sign, chosen in zip(("=", "!="), self.filters, strict=True)
             for column, values in chosen
         )

@@ -575,7 +575,7 @@ def test_parts_that_cannot_be_are_refused(options, error):
         ({"test": Part(platform="geo")}, "has no split"),
         (
             {"test": Part(platform="geo", split="test", by="mine")},
-            "For another split, give repeats",
+            "give repeats",
         ),
         (
             {"test": Part(platform="geo", split="test"), "folds": "leave-one-out"},

@@ -19,7 +19,8 @@ GROUPS = st.lists(st.sampled_from(["a", "b", "c", "d", "e", ""]), min_size=12, m
 
 
 def table(groups):
-    return pd.DataFrame({"group": list(groups)}, index=[f"p{n}" for n in range(len(groups))])
+    groups = list(groups)
+    return pd.DataFrame({"group": groups}, index=[f"p{n}" for n in range(len(groups))])
 
 
 def folds_of(profiles, by, number, seed=0):
