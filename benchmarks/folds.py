@@ -9,7 +9,7 @@ the means of folds, which takes folds as independent.
 Two kinds of method are simulated: ridge regression, which hardly depends on single profiles, and
 the nearest neighbour, which does.
 
-Usage: ``python benchmarks/folds.py [--nulls 1000]``
+Usage: ``python benchmarks/folds.py [--nulls 1000] [--only repeats]``
 """
 
 from __future__ import annotations
@@ -143,11 +143,13 @@ def p_values(scenario: Scenario, method: str, random: np.random.Generator) -> tu
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nulls", type=int, default=1_000)
-    nulls = parser.parse_args().nulls
+    parser.add_argument("--only", default="", help="a word in the names of scenarios")
+    arguments = parser.parse_args()
+    nulls = arguments.nulls
     print(
         "| | method | genebench | wild bootstrap alone | t test over folds |\n|---|---|---|---|---|"
     )
-    for scenario in SCENARIOS:
+    for scenario in [item for item in SCENARIOS if arguments.only in item.name]:
         for method in METHODS:
             random = np.random.default_rng([3, scenario.profiles, scenario.number])
             found = np.array([p_values(scenario, method, random) for _ in range(nulls)])

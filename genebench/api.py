@@ -14,6 +14,7 @@ from genebench._util.progress import Progress, silent
 from genebench._util.text import printable
 from genebench.analysis import vectors
 from genebench.analysis.curves import curves
+from genebench.analysis.folds import fold_table
 from genebench.analysis.tidy import tidy
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset
@@ -101,6 +102,11 @@ class Results(NamedTuple):
     @property
     def _vectors_of(self) -> vectors.VectorsOf:
         return vectors.Readable(ResultsStore(self.folder).vectors)
+
+    @property
+    def folds(self) -> pd.DataFrame:
+        """Scores of folds: one row per fold, method, seed, panel and metric."""
+        return fold_table(self.records)
 
     def curve(self, name: str) -> pd.DataFrame:
         """Return the curve by which λ, k or an epoch was chosen, one row per point.

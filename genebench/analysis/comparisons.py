@@ -158,7 +158,7 @@ def compare(
         log.warning("left out: %s", printable(fault.line))
     chosen = RecordFilter(dataset=dataset, protocols=protocols, trials=False).apply(sound)
     # One damaged file must not prevent a comparison: its record is left out with a warning.
-    folds = pooled(chosen, Readable(store.vectors))
+    folds = pooled(chosen, Readable(store.vectors), protocols)
     records, vectors_of, pairs = list(folds.records), folds.vectors_of, []
     for group in in_order(records, registry()):
         variants = variants_of(group, registry())

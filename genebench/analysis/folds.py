@@ -24,6 +24,7 @@ from genebench._util.hashing import key_of
 from genebench.analysis.seals import LEVELS
 from genebench.analysis.vectors import VectorsOf
 from genebench.errors import counted, some
+from genebench.results.filters import Names
 from genebench.results.panels import (
     GENE_METRIC,
     PROFILE_GROUP,
@@ -61,22 +62,28 @@ class Pooled:
     members: Mapping[str, tuple[Record, ...]] = field(default_factory=dict)
 
 
-def pooled(records: Iterable[Record], vectors_of: VectorsOf) -> Pooled:
+def pooled(records: Iterable[Record], vectors_of: VectorsOf, named: Names = None) -> Pooled:
     """Pool the records of folds. Records of other protocols, and trials, stay as they are.
 
     Args:
         records: records of any protocols.
         vectors_of: returns the vectors of a record.
+        named: names of protocols that the user asked for. A fold among them stays as it is.
     """
+    names = named.split(",") if isinstance(named, str) else named or ()
+    single = {name.strip() for name in names}
+
+    def is_alone(identity: Identity) -> bool:
+        return not identity.fold or identity.is_trial or identity.protocol in single
+
     groups: dict[str, list[Record]] = {}
     for record in records:
-        identity = record.identity
-        alone = not identity.fold or identity.is_trial
-        groups.setdefault(record.key if alone else _family_key(record), []).append(record)
+        key = record.key if is_alone(record.identity) else _family_key(record)
+        groups.setdefault(key, []).append(record)
     members: dict[str, tuple[Record, ...]] = {}
     result = []
     for group in groups.values():
-        if not group[0].identity.fold or group[0].identity.is_trial:
+        if is_alone(group[0].identity):
             result += group
             continue
         folds = tuple(sorted(group, key=lambda record: natural(record.identity.fold)))

@@ -86,15 +86,13 @@ def folds_pooled(report: Report) -> Report:
 
     if report.shows_folds:
         return report
-    # One dictionary of vectors serves both: the records to show are among all records, unless a
-    # filter took some folds.
-    shown, others = (
-        pooled(part, report.vectors_of) for part in (report.records, report.all_records)
-    )
+    named = report.record_filter.protocols
+    shown = pooled(report.records, report.vectors_of, named)
+    others = pooled(report.all_records, report.vectors_of, named)
 
     def vectors_of(record: Record) -> Any:
-        of = shown if record.key in shown.members else others
-        return of.vectors_of(record)
+        # A filter may have taken some of the folds that all records have.
+        return (shown if record.key in shown.members else others).vectors_of(record)
 
     return replace(report, records=shown.records, all_records=others.records, vectors_of=vectors_of)
 

@@ -133,15 +133,23 @@ def test_folds_are_reported_as_one_row_and_one_by_one_on_request(results, genebe
 def test_methods_are_tested_across_folds(results, genebench):
     outcome = genebench("compare", "lsr", "knn", "--results", results, "--notes")
     assert "geo-5fold" in outcome.out
-    assert "Nadeau & Bengio" in outcome.out
+    assert "the corrected resampled t test over folds" in " ".join(outcome.out.split())
     assert "400 profiles in 19 groups" in outcome.out
     assert "lsr" in genebench("report", "ranks", "--results", results).out
 
 
 def test_a_report_of_one_fold_is_asked_for_by_its_name(results, genebench):
     out = genebench("report", "--results", results, "--protocol", "geo-5fold.2").out
-    assert "IncompleteFolds: 1 of 5 folds done, 4 not run" in out
-    assert genebench("report", "--results", results, "--protocol", "geo-5fold").status == 0
+    assert "sim · geo-5fold.2 · data" in out
+    out = genebench("report", "--results", results, "--protocol", "geo-5fold").out
+    assert "sim · geo-5fold · 5 folds · data" in out
+
+
+def test_a_method_without_all_folds_has_no_mean(results, genebench, tiny, tmp_path):
+    folder = tmp_path / "results"
+    api.run("train-mean", ["geo-5fold.1", "geo-5fold.4"], "sim", preset="tiny", results=folder)
+    out = " ".join(genebench("report", "--results", folder).out.split())
+    assert "train-mean failed: IncompleteFolds: 2 of 5 folds done, 3 not run" in out
 
 
 def test_a_fold_is_loaded_and_the_whole_is_not(tiny):
@@ -163,7 +171,7 @@ def test_folds_that_cannot_be_made_are_refused_before_a_run(
     tiny, folded, tmp_path, protocol, error
 ):
     with pytest.raises(UserError, match=error):
-        plan(protocol, tmp_path)
+        plan(protocol, tmp_path / "results")
 
 
 def test_folds_with_training_quantiles_need_a_preparation_that_knew_them(tiny, folded):
