@@ -227,7 +227,7 @@ def _missing(folds: Sequence[Record], expected: int) -> str:
         parts.append(f"{len(apart)} not applicable ({named}: {apart[0].reason})")
     if left := expected - len(folds):
         parts.append(f"{left} not run")
-    return ", ".join(parts) + ". No mean is taken over some folds"
+    return ", ".join(parts)
 
 
 def _mean_scores(folds: Sequence[Record]) -> dict[str, dict[str, Score]]:

@@ -149,7 +149,7 @@ def test_a_method_without_all_folds_has_no_mean(results, genebench, tiny, tmp_pa
     folder = tmp_path / "results"
     api.run("train-mean", ["geo-5fold.1", "geo-5fold.4"], "sim", preset="tiny", results=folder)
     out = " ".join(genebench("report", "--results", folder).out.split())
-    assert "train-mean failed: IncompleteFolds: 2 of 5 folds done, 3 not run" in out
+    assert "train-mean has no mean over folds: 2 of 5 folds done, 3 not run" in out
 
 
 def test_a_fold_is_loaded_and_the_whole_is_not(tiny):
