@@ -15,6 +15,7 @@ from genebench._util.progress import Progress, silent
 from genebench._util.text import printable
 from genebench.analysis import vectors
 from genebench.analysis.curves import curves
+from genebench.analysis.folds import fold_table
 from genebench.analysis.tidy import tidy
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset
@@ -96,6 +97,11 @@ class Results(NamedTuple):
     def _vectors_of(self) -> vectors.VectorsOf:
         return vectors.Readable(ResultsStore(self.folder).vectors)
 
+    @property
+    def folds(self) -> pd.DataFrame:
+        """Scores of folds: one row per fold, method, seed, panel and metric."""
+        return fold_table(self.records)
+
     def curve(self, name: str) -> pd.DataFrame:
         """Return the curve by which λ, k or an epoch was chosen, one row per point.
 
@@ -137,7 +143,7 @@ def load(
     Raises:
         UserError: an unknown dataset, protocol or preset.
     """
-    spec = registry().protocols.get(protocol)
+    spec = registry().protocols.single(protocol)
     opened = open_dataset(dataset, registry().datasets, preset)
     return Parts(
         *(opened.profiles(part, mmap=mmap) for part in (spec.train, spec.validation, spec.test))

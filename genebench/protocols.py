@@ -1,4 +1,4 @@
-"""The two published protocols, variants that each remove one leak, and those on real L1000."""
+"""The two published protocols, variants that each remove one leak, real L1000, and folds."""
 
 from __future__ import annotations
 
@@ -84,8 +84,38 @@ L1000_DONORS = ProtocolSpec(
     variant_of="l1000",
 )
 
+GEO_FOLDS = ProtocolSpec(
+    name="geo-5fold",
+    title="GEO, five folds by series",
+    summary="five folds of whole GEO series, with quantiles, means and deviations as in geo",
+    train=Part(platform="geo", split="train", by="group"),
+    validation=Part(platform="geo", split="validation", by="group"),
+    test=Part(platform="geo", split="test", by="group"),
+    variant_of="geo-series",
+    folds=5,
+)
+
+
+def _tissue(split: Split) -> Part:
+    """Return a part of GTEx whose tissues are in one part only."""
+    return Part(platform="gtex", split=split, by="group", column="tissue", statistics="train")
+
+
+GTEX_TISSUES = ProtocolSpec(
+    name="gtex-loto",
+    title="GTEx, leave one tissue out",
+    summary="each tissue of GTEx is the test set once, and the next one the validation set",
+    train=_tissue("train"),
+    validation=_tissue("validation"),
+    test=_tissue("test"),
+    folds="leave-one-out",
+)
+
 
 @hookimpl
 def genebench_protocols() -> list[ProtocolSpec]:
     """Return the published protocols (Chen et al. 2016, Wang et al. 2018), then all others."""
-    return [GEO, GTEX, GEO_STRICT, GTEX_STRICT, GEO_SERIES, GEO_SERIES_STRICT, L1000, L1000_DONORS]
+    return [
+        GEO, GTEX, GEO_STRICT, GTEX_STRICT, GEO_SERIES, GEO_SERIES_STRICT, L1000, L1000_DONORS,
+        GEO_FOLDS, GTEX_TISSUES,
+    ]  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
+from urllib.parse import quote
 
 from genebench.errors import UserError, unknown
 
@@ -19,6 +21,7 @@ DeviceChoice = Literal["auto", "cpu", "cuda"]
 """A device that a user chooses. ``auto`` is CUDA if method and machine support it."""
 Split = Literal["train", "validation", "test"]
 Statistics = Literal["platform", "train"]
+FoldKind = Literal["k-fold", "leave-one-out", "repeat"]
 Direction = Literal["lower", "higher"]
 Axis = Literal["gene", "profile"]
 Form = Literal["block", "terms", "whole"]
@@ -43,6 +46,15 @@ _LARGEST = 10**100
 """Upper limit of a whole number. Python has none, and prints no number of 4,300 digits."""
 _SHOWN_LETTERS = 60
 """Letters of a value that a message repeats."""
+FEWEST_FOLDS, MOST_FOLDS = 3, 200
+"""Numbers of folds that a protocol may have. One fold is for the test, one for validation, and the
+others for training. Each fold is a job for each method."""
+_LEAVE_ONE_OUT = "leave-one-out"
+_PART_LETTERS = 190
+"""Letters of the text of a part, which is a name in records."""
+MOST_LETTERS_WITH_FOLDS, LABEL_LETTERS = 20, 16
+"""Letters of the name of a protocol with folds, and of the label of a fold. Together they fit into
+a name."""
 ALL = "all"
 """Word for every name on the command line. No spec may have it as its name."""
 
@@ -323,10 +335,13 @@ class MethodSpec:
             )
 
     def reason_against(self, protocol: str) -> str:
-        """Return why the method cannot do a protocol, or an empty text if it declares nothing."""
-        return self.not_applicable.get(protocol) or self.not_applicable.get(
-            sized_name(protocol)[0], ""
-        )
+        """Return why the method cannot do a protocol, or an empty text if it declares nothing.
+
+        A reason against a protocol is one against its training subsets and its folds.
+        """
+        base, _ = sized_name(protocol)
+        names = (protocol, base, base.rpartition(".")[0])
+        return next(filter(None, map(self.not_applicable.get, names)), "")
 
     def needs_for(self, preset: str) -> Needs:
         """Return the needs of a job under a preset."""
@@ -429,6 +444,42 @@ class FormatSpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Fold:
+    """One fold of a protocol with folds."""
+
+    kind: FoldKind
+    """``k-fold``: one of ``number`` parts of the platform. ``leave-one-out``: one group.
+    ``repeat``: one of ``number`` drawings of a split."""
+    label: str
+    """Its number from 1 on, or the name of the group in a-z, 0-9 and ``-``."""
+    number: int = 0
+    """How many folds there are. 0 if the groups of the dataset decide."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Division:
+    """A way to divide the profiles of a platform into training, validation and test profiles."""
+
+    by: str = "random"
+    """Name of the split."""
+    column: str = ""
+    """Column of the profile table that takes the place of the column ``group``."""
+    fold: Fold | None = None
+    """The fold, if the protocol has folds."""
+
+    def __str__(self) -> str:
+        column = f"/column-{quote(self.column, safe='')}" if self.column else ""
+        fold = f"/fold-{self.fold.label}" if self.fold else ""
+        return f"{self.by}{column}{fold}"
+
+
+Values = tuple[tuple[str, tuple[str, ...]], ...]
+"""Column of the profile table → values, as pairs."""
+Filter = Values | Mapping[str, str | tuple[str, ...]]
+"""The same as a mapping, as in ``{"tissue": "lung"}`` or ``{"tissue": ("lung", "liver")}``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
     """Profiles of one platform, and the statistics that they are standardised by.
 
@@ -442,45 +493,137 @@ class Part:
     by: str = "random"
     """Name of the split: ``random`` splits single profiles, ``group`` whole groups (GEO series).
     Plugins offer others."""
+    column: str = ""
+    """Column of the profile table whose values are the groups, such as ``tissue``. Empty for the
+    groups that the dataset declares. Profiles with an empty cell are groups of one."""
+    where: Filter = ()
+    """Profiles to take: column of the profile table → value, or values, one of which it must have.
+    It is applied after the split, so that the split is that of the whole platform."""
+    without: Filter = ()
+    """Profiles to leave out, in the same form."""
+    fold: Fold | None = None
+    """The fold of the split. :meth:`ProtocolSpec.one_fold` sets it."""
     profiles: int = 0
     """How many of the training profiles these are, or 0 for all of them. Smaller subsets lie in
     larger ones, and the split seed of the dataset draws them. ``statistics`` stay those of the
     whole, so that scores at all sizes have one unit."""
-    statistics: Statistics = "platform"
+    statistics: Statistics | Part = "platform"
     """Profiles that give quantiles, means and deviations.
 
     ``platform``: all of the platform, as published. ``train``: the training profiles of the split
-    that the part belongs to. A whole platform has none, and takes those of ``geo`` under the split
-    ``random``. Quantiles are always those of ``geo``. So a part of another platform takes them from
-    all profiles of ``geo``, and means and deviations from its own training profiles."""
+    that the part belongs to, whatever ``where`` takes of them. A whole platform has none, and takes
+    those of ``geo`` under the split ``random``. A :class:`Part`: its profiles, on any platform. It
+    may not overlap with the test set. Quantiles are always those of ``geo``: of the training
+    profiles of a split of ``geo`` where these give the statistics, else of all profiles of ``geo``.
+    So a part of another platform takes them from all profiles of ``geo``, and means and deviations
+    from its own training profiles."""
 
     def __post_init__(self) -> None:
+        owner = f"part of {self.platform}"
         check_name("platform", self.platform)
-        _check_choice(f"part of {self.platform}", self.split, (*get_args(Split), None))
+        _check_choice(owner, self.split, (*get_args(Split), None))
         check_name("split", self.by)
-        _check_choice(f"part of {self.platform}", self.statistics, get_args(Statistics))
+        for name in ("where", "without"):
+            object.__setattr__(self, name, _filter(f"{owner}: {name}", getattr(self, name)))
+        if not isinstance(self.statistics, Part):
+            _check_choice(owner, self.statistics, get_args(Statistics))
+        elif self.statistics.statistics != "platform":
+            raise ValueError(
+                f"{owner}: the part that gives its statistics has statistics itself. Leave these "
+                "out."
+            )
         if self.statistics == "train" and self.split is None and self.by != "random":
             raise ValueError(
-                f"part of {self.platform}: a whole platform takes the training statistics of the "
+                f"{owner}: a whole platform takes the training statistics of the "
                 f"random split, not of split {self.by!r}"
+            )
+        if self.column and (self.split is None or self.by in {"random", "l1000"}):
+            raise ValueError(
+                f"{owner}: column={self.column!r} names groups, and no split by groups is used. "
+                'Give split and by="group".'
             )
         if self.profiles < 0 or (self.profiles and self.split != "train"):
             raise ValueError(
-                f"part of {self.platform}: profiles={self.profiles} is not possible. Give a "
+                f"{owner}: profiles={self.profiles} is not possible. Give a "
                 "positive number, for training profiles only."
             )
 
+    @property
+    def division(self) -> Division:
+        """The way to divide its platform. It has no meaning for a part without ``split``."""
+        return Division(by=self.by, column=self.column, fold=self.fold)
+
+    @property
+    def sources(self) -> tuple[Part, ...]:
+        """This part, and the part that gives its statistics, if there is one."""
+        return (self, self.statistics) if isinstance(self.statistics, Part) else (self,)
+
+    @property
+    def filters(self) -> tuple[Values, Values]:
+        """``where`` and ``without``, as pairs."""
+        return _filter("where", self.where), _filter("without", self.without)
+
+    @property
+    def reads_table(self) -> bool:
+        """True if other columns of the profile table than the group decide which profiles it has.
+
+        The digest of a dataset covers profile ids, groups and stored splits only.
+        """
+        return bool(self.where or self.without or self.column or self.fold)
+
     def overlaps(self, other: Part) -> bool:
-        """Return whether a profile can be in both. Parts of two splits can share profiles."""
+        """Return whether a profile can be in both. Parts of two splits can share profiles.
+
+        Parts of one split, and parts with filters that exclude each other, share none.
+        """
         apart = None not in (self.split, other.split) and self.split != other.split
-        return self.platform == other.platform and not (apart and self.by == other.by)
+        if self.platform != other.platform or (apart and self.division == other.division):
+            return False
+        return not (self._excludes(other) or other._excludes(self))
+
+    def _excludes(self, other: Part) -> bool:
+        """Return whether filters of this part leave out every profile that another takes."""
+        where, without = other.filters
+        takes = {column: set(values) for column, values in self.filters[0]}
+        return any(
+            column in takes and takes[column].isdisjoint(values) for column, values in where
+        ) or any(column in takes and takes[column] <= set(values) for column, values in without)
 
     def __str__(self) -> str:
         split = f"/{self.split}" if self.split else ""
-        by = "" if self.by == "random" else f"/by-{self.by}"
+        by = "" if self.division == Division() else f"/by-{self.division}"
+        filters = "".join(
+            f"/{quote(column, safe='')}{sign}{'|'.join(quote(value, safe=' ') for value in values)}"
+            for sign, chosen in zip(("=", "!="), self.filters, strict=True)
+            for column, values in chosen
+        )
         statistics = "/training-statistics" if self.statistics == "train" else ""
+        if isinstance(self.statistics, Part):
+            statistics = f"/statistics-of({self.statistics})"
         profiles = f"/{self.profiles}-profiles" if self.profiles else ""
-        return f"{self.platform}{split}{by}{statistics}{profiles}"
+        text = f"{self.platform}{split}{by}{filters}{statistics}{profiles}"
+        # A record has room for so many letters of a name.
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return text if len(text) <= _PART_LETTERS else f"{text[: _PART_LETTERS - 17]}…{digest}"
+
+
+def _filter(owner: str, chosen: Filter) -> Values:
+    """Return a filter as pairs of column and values, both in alphabetical order.
+
+    Raises:
+        ValueError: it names a column twice, or values that are no text.
+    """
+    pairs = list(chosen.items() if isinstance(chosen, Mapping) else chosen)
+    found = {}
+    for column, values in pairs:
+        listed = (values,) if isinstance(values, str) else tuple(values)
+        texts: list[object] = [column, *listed]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"{owner}: columns and values are text, such as {{'tissue': 'lung'}}")
+        if not column or not listed or column in found:
+            raise ValueError(f"{owner}: a column is empty, is named twice, or has no value")
+        found[column] = tuple(sorted(set(listed)))
+    return tuple(sorted(found.items()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -526,6 +669,14 @@ class ProtocolSpec:
     """Part of every key, so that results of an earlier version are not taken for current ones."""
     variant_of: str = ""
     """Name of the protocol that this one differs from in one respect. A report compares the two."""
+    folds: int | Literal["leave-one-out"] = 0
+    """Folds that the platform of the test set is divided into. A number k: each fold is the test
+    set once, the next one the validation set, and the others the training set. With
+    ``by="group"``, groups stay whole. ``"leave-one-out"``: each group is the test set once, and the
+    next one by name the validation set. 0 for no folds. Reports show means over the folds."""
+    repeats: int = 0
+    """How often the split is drawn anew, each time by another seed. 0 for the split of the dataset
+    alone. Reports show means over the repeats."""
     is_trial: bool = False
     """True if methods are scored on the validation set: see :meth:`trial`."""
 
@@ -543,6 +694,97 @@ class ProtocolSpec:
                     f"protocol {self.name}: its test set {self.test} can share profiles with "
                     f"{part}, which is used to fit. Test on other profiles."
                 )
+        for part in () if self.is_trial else self.parts:
+            of = part.statistics
+            if isinstance(of, Part) and self.test.overlaps(of):
+                raise ValueError(
+                    f"protocol {self.name}: {part.platform} is standardised by {of}, which can "
+                    f"share profiles with its test set {self.test}. Take other profiles."
+                )
+        if self.has_folds:
+            self._check_folds()
+
+    def _check_folds(self) -> None:
+        """Refuse folds that cannot be made.
+
+        Raises:
+            ValueError: the message names the limit.
+        """
+        owner, test = f"protocol {self.name}", self.test
+        if self.folds and self.repeats:
+            raise ValueError(f"{owner}: give folds or repeats, not both")
+        number = self.repeats or self.folds
+        fewest = 2 if self.repeats else FEWEST_FOLDS
+        if number != _LEAVE_ONE_OUT and not (
+            isinstance(number, int) and fewest <= number <= MOST_FOLDS
+        ):
+            raise ValueError(
+                f"{owner}: {'repeats' if self.repeats else 'folds'}={number!r} is not possible. "
+                f"Give {fewest} to {MOST_FOLDS}, or folds={_LEAVE_ONE_OUT!r}."
+            )
+        family = sized_name(self.name)[0]
+        family = family.rpartition(".")[0] if test.fold else family
+        if len(family) > MOST_LETTERS_WITH_FOLDS:
+            raise ValueError(
+                f"{owner}: a protocol with folds has a name of up to {MOST_LETTERS_WITH_FOLDS} "
+                "letters, so that labels of folds fit behind it"
+            )
+        if test.split is None:
+            raise ValueError(f'{owner}: its test set has no split. Give it split="test".')
+        allowed = {_LEAVE_ONE_OUT: ("group",)}.get(str(self.folds), ("random", "group"))
+        if self.folds and test.by not in allowed:
+            raise ValueError(
+                f"{owner}: folds={self.folds!r} needs by={' or by='.join(map(repr, allowed))}, "
+                f"and its test set has by={test.by!r}. For another split, give repeats."
+            )
+        if self.repeats and test.by == "l1000":
+            raise ValueError(f"{owner}: split 'l1000' is by position, so it cannot be repeated")
+
+    @property
+    def has_folds(self) -> bool:
+        """True for a protocol that is run once for each fold or repeat, and for each of these."""
+        return bool(self.folds or self.repeats)
+
+    @property
+    def is_family(self) -> bool:
+        """True for a protocol with folds as a whole. Only single folds can be run."""
+        return self.has_folds and self.test.fold is None
+
+    def one_fold(self, label: str) -> ProtocolSpec:
+        """Return the protocol of one fold. Its name is that of this one, a dot, and the label.
+
+        The dataset decides on the labels of ``leave-one-out``, so they are not checked here.
+
+        Raises:
+            UserError: there is no such fold.
+        """
+        number = self.repeats or self.folds
+        if number != _LEAVE_ONE_OUT and label not in map(str, range(1, int(number) + 1)):
+            raise UserError(
+                f"protocol {self.name} has no fold {label[:_SHOWN_LETTERS]!r}. Its folds are "
+                f"{self.name}.1 to {self.name}.{number}."
+            )
+        kind: FoldKind = (
+            "repeat" if self.repeats
+            else "leave-one-out" if number == _LEAVE_ONE_OUT
+            else "k-fold"
+        )  # fmt: skip
+        fold = Fold(kind=kind, label=label, number=0 if number == _LEAVE_ONE_OUT else int(number))
+
+        def of_fold(part: Part) -> Part:
+            if isinstance(part.statistics, Part):
+                part = replace(part, statistics=of_fold(part.statistics))
+            divided = part.split is not None and part.platform == self.test.platform
+            return replace(part, fold=fold) if divided else part
+
+        train, validation, test = map(of_fold, self.parts)
+        base, size = sized_name(self.name)
+        return replace(
+            self,
+            name=f"{base}.{label}" + (f"-n{size}" if size else ""),
+            title=f"{self.title}, {'repeat' if self.repeats else 'fold'} {label}",
+            train=train, validation=validation, test=test, variant_of="",
+        )  # fmt: skip
 
     @property
     def parts(self) -> tuple[Part, Part, Part]:

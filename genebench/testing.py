@@ -8,11 +8,15 @@
     def test_conforms(check, method):
         check(method)
 
-This module can be imported without pytest.
+``parametrize_with_protocol_checks`` does the same for protocols. This module can be imported
+without pytest.
 """
 
 from __future__ import annotations
 
-from genebench.conformance.parametrize import parametrize_with_checks
+from genebench.conformance.parametrize import (
+    parametrize_with_checks,
+    parametrize_with_protocol_checks,
+)
 
-__all__ = ["parametrize_with_checks"]
+__all__ = ["parametrize_with_checks", "parametrize_with_protocol_checks"]

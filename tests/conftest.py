@@ -163,7 +163,7 @@ def made_up() -> Callable[..., Record]:
             "test": "geo/test", "data": "0123456789abcdef", "numerics": 1,
             "code": {"distribution": "made-up", "version": "1.0", "digest": "0" * 16},
         }  # fmt: skip
-        identity |= {name: changes.pop(name) for name in set(changes) & set(identity)}
+        identity |= {name: changes.pop(name) for name in set(changes) & {*identity, "splits"}}
         provenance = {
             "command": "python", "started": changes.pop("started", "2026-01-01T00:00:00+00:00"),
             "host": "here", "platform": "linux", "cpus": 2, "device": "cpu", "accelerator": "",

@@ -371,7 +371,7 @@ PROMISED = {
         "DTYPES", "DivergedError", "Learner", "OutOfMemoryError", "Trained", "Weight",
         "adam_in_one_pass", "bernoulli", "generator", "product", "train", "training_params",
     ),
-    "testing": ("parametrize_with_checks",),
+    "testing": ("parametrize_with_checks", "parametrize_with_protocol_checks"),
 }  # fmt: skip
 """Import paths that plugin authors were promised, and the names that they offer."""
 

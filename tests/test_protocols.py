@@ -18,6 +18,12 @@ PARTS = {
         "gtex/training-statistics",
     ),
     "geo-series": ("geo/train/by-group", "geo/validation/by-group", "geo/test/by-group"),
+    "geo-5fold": ("geo/train/by-group", "geo/validation/by-group", "geo/test/by-group"),
+    "gtex-loto": (
+        "gtex/train/by-group/column-tissue/training-statistics",
+        "gtex/validation/by-group/column-tissue/training-statistics",
+        "gtex/test/by-group/column-tissue/training-statistics",
+    ),
     "geo-series-strict": (
         "geo/train/by-group/training-statistics",
         "geo/validation/by-group/training-statistics",

@@ -9,6 +9,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from genebench.errors import UserError
 from genebench.protocols import GEO, GEO_SERIES, GEO_STRICT, GTEX, GTEX_STRICT
@@ -508,3 +509,102 @@ def test_a_name_that_ends_in_a_size_needs_a_training_set_of_that_size():
         replace(protocol(), name="mine-n12")
     train = Part(platform="geo", split="train", profiles=12)
     assert replace(protocol(train=train), name="mine-n12").train.profiles == 12
+
+
+def by_tissue(split, **options):
+    return Part(platform="gtex", split=split, by="group", column="tissue", **options)
+
+
+def folded(**changes):
+    parts = {name: by_tissue(name) for name in ("train", "validation", "test")}
+    named = {"name": "p", "title": "t", "summary": "s", "folds": 5}
+    return ProtocolSpec(**named | parts | changes)
+
+
+@pytest.mark.parametrize(
+    ("part", "other", "overlap"),
+    [
+        ({"where": {"tissue": "lung"}}, {"where": {"tissue": ("skin", "liver")}}, False),
+        ({"where": {"tissue": "lung"}}, {"where": {"tissue": ("skin", "lung")}}, True),
+        ({"where": {"tissue": "lung"}}, {"without": {"tissue": ("lung", "skin")}}, False),
+        ({"where": {"tissue": "lung"}}, {"without": {"tissue": "skin"}}, True),
+        ({"where": {"tissue": "lung"}}, {"where": {"donor": "d1"}}, True),
+        ({"without": {"tissue": "lung"}}, {"without": {"tissue": "skin"}}, True),
+    ],
+)
+def test_parts_are_apart_if_their_filters_exclude_each_other(part, other, overlap):
+    a, b = Part(platform="gtex", **part), Part(platform="gtex", **other)
+    assert a.overlaps(b) is b.overlaps(a) is overlap
+
+
+def test_parts_of_one_column_are_apart_and_those_of_two_may_overlap():
+    assert not by_tissue("train").overlaps(by_tissue("test"))
+    assert by_tissue("train").overlaps(Part(platform="gtex", split="test", by="group"))
+
+
+def test_the_text_of_a_part_names_what_it_is_made_of():
+    part = by_tissue("test", where={"b": ("y", "x"), "a/b": "1|2"}, without={"c": "z z"})
+    assert str(part) == "gtex/test/by-group/column-tissue/a%2Fb=1%7C2/b=x|y/c!=z z"
+    other = by_tissue("test", where={"tissue": tuple(map(str, range(200)))})
+    assert len(str(other)) <= 190
+    assert str(other) != str(by_tissue("test", where={"tissue": tuple(map(str, range(201)))}))
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"column": "tissue"}, "no split by groups"),
+        ({"split": "test", "column": "tissue"}, "no split by groups"),
+        ({"where": {"tissue": ()}}, "has no value"),
+        ({"where": {"tissue": 3}}, "are text|not iterable"),
+        ({"statistics": Part(platform="geo", statistics="train")}, "has statistics itself"),
+    ],
+)
+def test_parts_that_cannot_be_are_refused(options, error):
+    with pytest.raises((ValueError, TypeError), match=error):
+        Part(platform="gtex", **options)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"folds": 2}, "Give 3 to 200"),
+        ({"folds": 5, "repeats": 5}, "not both"),
+        ({"folds": 0, "repeats": 1}, "Give 2 to 200"),
+        ({"name": "a" * 21}, "up to 20 letters"),
+        ({"test": Part(platform="geo")}, "has no split"),
+        (
+            {"test": Part(platform="geo", split="test", by="mine")},
+            "give repeats",
+        ),
+        (
+            {"test": Part(platform="geo", split="test"), "folds": "leave-one-out"},
+            "needs by='group'",
+        ),
+        ({"test": by_tissue("test", statistics=Part(platform="gtex"))}, "can share profiles"),
+    ],
+)
+def test_folds_that_cannot_be_made_are_refused(changes, error):
+    with pytest.raises(ValueError, match=error):
+        folded(**changes)
+
+
+def test_one_fold_is_a_protocol_of_its_own_that_survives_json():
+    one = folded(folds="leave-one-out", name="loto").one_fold("lung")
+    assert (one.name, one.is_family) == ("loto.lung", False)
+    assert {part.fold.label for part in one.parts} == {"lung"}
+    adapter = TypeAdapter(ProtocolSpec)
+    assert adapter.validate_json(adapter.dump_json(one)) == one
+
+
+def test_other_platforms_and_parts_of_statistics_follow_the_folds_or_stay():
+    source = by_tissue("train")
+    spec = folded(
+        train=Part(platform="geo", split="train"), test=by_tissue("test", statistics=source)
+    )
+    one = spec.one_fold("3")
+    assert one.train == spec.train
+    assert one.test.statistics.fold == one.test.fold
+    assert one.test.fold.number == 5
+    with pytest.raises(UserError, match="has no fold '6'"):
+        spec.one_fold("6")

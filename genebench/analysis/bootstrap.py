@@ -118,6 +118,19 @@ class Sample:
         return float(np.var(self.scores, ddof=1)) / len(self.scores), len(self.scores) - 1
 
 
+class Folds(NamedTuple):
+    """Folds or repeats of a split, whose training profiles overlap.
+
+    Attributes:
+        of: number of the fold of each test profile, from 0 on. Their shares are weighted so that
+            the mean over all is the mean over folds.
+        overlap: number of test profiles of a fold, divided by that of its training profiles.
+    """
+
+    of: NDArray[np.intp]
+    overlap: float
+
+
 class PairedBootstrap:
     """Methods scored on the same test profiles, resampled together.
 
@@ -129,9 +142,16 @@ class PairedBootstrap:
     is the pigeonhole bootstrap (Owen 2007), and can only widen the interval of the first level.
     With one seed the test is about that fit.
 
+    Folds and repeats of a split add a third test, which the difference must pass, too: the
+    corrected resampled t test of Nadeau & Bengio (2003, Machine Learning 52, 239–281). Let D_k be
+    the difference in fold k of K. The variance of their mean is taken as ``(1 / K + overlap)
+    var(D)`` with K − 1 degrees of freedom, because training sets that overlap give results that
+    resemble each other.
+
     Args:
         samples: one for each method. All ``shares`` are of the same profiles, in the same order.
         groups: label of each profile's group. A profile with an empty label is its own group.
+        folds: folds of the profiles, if there are several.
         resamples: number of draws of signs.
         seed: seed of the draws.
     """
@@ -141,6 +161,7 @@ class PairedBootstrap:
         samples: Sequence[Sample],
         groups: NDArray[np.str_],
         *,
+        folds: Folds | None = None,
         resamples: int = RESAMPLES,
         seed: int = 0,
     ) -> None:
@@ -165,6 +186,14 @@ class PairedBootstrap:
             2, len(samples), -1
         )
         self._kept = flipped[:, -1]
+        self._overlap = 0.0
+        self._fold_means: Matrix | None = None
+        if folds is not None:
+            weight = (int(folds.of.max()) + 1) / len(numbers)
+            self._overlap = folds.overlap
+            self._fold_means = np.stack(
+                [np.bincount(folds.of, sample.shares) * weight for sample in samples]
+            )
         seed_variances = [sample.seed_variance for sample in samples]
         self._has_seeds = np.array([variance is not None for variance in seed_variances])
         self._seed_variance, self._seed_freedom = np.array(
@@ -239,15 +268,18 @@ class PairedBootstrap:
         """
         pair = np.array([a]), np.array([b])
         sums = self._sums[pair[0]] - self._sums[pair[1]]
-        value, error, freedom = (float(x[0]) for x in self._over_seeds(sums, pair))
+        value = float(sums.sum()) / self.profiles
         if not np.isfinite(critical):
             return -np.inf, np.inf
         total, weighted = sums.sum(axis=-1), sums @ self.sizes
         deviation = self._deviation(total, weighted, np.square(sums).sum(axis=-1))
         t = critical * self._to_t
         level = float(special.stdtr(self._freedom, t))
-        by_seeds = float(special.stdtrit(freedom, level)) * error
-        half_width = max(critical * float(deviation[0]) ** 0.5 / self.profiles, by_seeds)
+        by_t = [
+            float(special.stdtrit(freedom, level)[0] * error[0])
+            for _, error, freedom in self._t_tests(sums, pair)
+        ]
+        half_width = max(critical * float(deviation[0]) ** 0.5 / self.profiles, *by_t)
         return value - half_width, value + half_width
 
     @property
@@ -278,7 +310,7 @@ class PairedBootstrap:
         sums = self._sums[a] - self._sums[b]
         squares = np.square(sums).sum(axis=-1)
         by_groups = self._squared(sums.sum(axis=-1), sums @ self.sizes, squares) ** 0.5
-        p = _p_of_t(*self._over_seeds(sums, [a, b]))
+        p = self._p_of_t_tests(sums, [a, b])
         by_seeds = -special.stdtrit(self._freedom, np.maximum(p, _LEAST_P) / 2) / self._to_t
         # Where each method has one seed, p is 0.
         return np.stack([np.where(p > 0, np.minimum(by_groups, by_seeds), by_groups), squares])
@@ -293,19 +325,43 @@ class PairedBootstrap:
         flipped = self._flipped[a[undecided]] - self._flipped[b[undecided]]
         shares = _share_reached(sums[undecided], flipped)
         by_signs[undecided] = np.minimum(by_signs[undecided], shares)
-        return np.maximum(by_signs, _p_of_t(*self._over_seeds(sums, [a, b])))
+        return np.maximum(by_signs, self._p_of_t_tests(sums, [a, b]))
 
     def _estimate(self, sums: Vector, flipped: Vector, methods: Sequence[int]) -> Estimate:
         """Return the estimate of a mean from its sums over groups, and its flipped totals."""
         low, high = self._limits(sums.sum(), flipped)
         row = sums[np.newaxis]
-        over_seeds = self._over_seeds(row, methods)
-        value, error, freedom = (float(x[0]) for x in over_seeds)
-        half_width = float(special.stdtrit(freedom, 1 - SIGNIFICANCE_LEVEL / 2)) * error
+        value = float(sums.sum()) / self.profiles
+        half_width = max(
+            float(special.stdtrit(freedom, 1 - SIGNIFICANCE_LEVEL / 2)[0] * error[0])
+            for _, error, freedom in self._t_tests(row, methods)
+        )
         by_signs = min(_bound(row)[0], _share_reached(row, flipped[np.newaxis])[0])
-        # The difference must pass both tests: the larger p-value, and the wider interval.
-        p = float(max(by_signs, _p_of_t(*over_seeds)[0]))
+        # The difference must pass all tests: the largest p-value, and the widest interval.
+        p = float(max(by_signs, self._p_of_t_tests(row, methods)[0]))
         return Estimate(value, min(low, value - half_width), max(high, value + half_width), p)
+
+    def _t_tests(
+        self, sums: Matrix, methods: Sequence[Index]
+    ) -> list[tuple[Vector, Vector, Vector]]:
+        """Return means, standard errors and degrees of freedom for each t test to pass.
+
+        An error is 0 where no test is made.
+        """
+        tests = [self._over_seeds(sums, methods)]
+        if self._fold_means is not None:
+            means = self._fold_means[methods[0]]
+            if len(methods) > 1:
+                means = means - self._fold_means[methods[1]]
+            means = means.reshape(len(sums), -1)
+            number = means.shape[1]
+            error = np.sqrt((1 / number + self._overlap) * means.var(axis=1, ddof=1))
+            tests.append((means.mean(axis=1), error, np.full(len(sums), number - 1.0)))
+        return tests
+
+    def _p_of_t_tests(self, sums: Matrix, methods: Sequence[Index]) -> Vector:
+        """Return the largest p-value of the t tests, and 0 where none is made."""
+        return np.max([_p_of_t(*test) for test in self._t_tests(sums, methods)], axis=0)
 
     def _over_seeds(
         self, sums: Matrix, methods: Sequence[Index]

@@ -94,7 +94,8 @@ def compare(
     of_a, of_b = (evidence_of(variant, vectors_of, metric.name, panel) for variant in (a, b))
     difference, profiles, groups = None, 0, None
     if of_a and of_b and of_a.is_paired_with(of_b):
-        bootstrap = PairedBootstrap([of_a.sample, of_b.sample], of_a.labels)
+        samples = [of_a.sample, of_b.sample]
+        bootstrap = PairedBootstrap(samples, of_a.labels, folds=of_a.folds)
         difference, profiles = bootstrap.difference(0, 1), bootstrap.profiles
         groups = None if of_a.groups is None else bootstrap.groups
     return Comparison(

@@ -16,6 +16,7 @@ from genebench._util.text import printable
 from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL, seed_interval
 from genebench.analysis.compare import Comparison
 from genebench.analysis.compare import compare as compare_variants
+from genebench.analysis.folds import pooled
 from genebench.analysis.grouping import in_order
 from genebench.analysis.lookup import check_name, find, records_of
 from genebench.analysis.rank import holm, scores_of
@@ -155,9 +156,10 @@ def compare(
     sound, faults = store.sound()
     for fault in faults:
         log.warning("left out: %s", printable(fault.line))
-    records = RecordFilter(dataset=dataset, protocols=protocols, trials=False).apply(sound)
+    chosen = RecordFilter(dataset=dataset, protocols=protocols, trials=False).apply(sound)
     # One damaged file must not prevent a comparison: its record is left out with a warning.
-    vectors_of, pairs = Readable(store.vectors), []
+    folds = pooled(chosen, Readable(store.vectors), protocols)
+    records, vectors_of, pairs = list(folds.records), folds.vectors_of, []
     for group in in_order(records, registry()):
         variants = variants_of(group, registry())
         chosen = [_readable(find(name, variants), vectors_of) for name in (a, b)]

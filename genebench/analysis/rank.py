@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from genebench.analysis.bootstrap import (
     SIGNIFICANCE_LEVEL,
+    Folds,
     PairedBootstrap,
     Sample,
     rough,
     seed_interval,
     smallest_p,
 )
+from genebench.analysis.folds import FOLD_OVERLAP, PROFILE_FOLD
 from genebench.analysis.scaled import FLOOR
 from genebench.analysis.variants import Variant
 from genebench.analysis.vectors import VectorsOf
@@ -106,6 +108,8 @@ class Evidence:
     profiles: NDArray[np.str_]
     groups: NDArray[np.str_] | None
     """Label of each profile's group. None if the platform has no groups."""
+    folds: Folds | None = None
+    """The fold that each profile was tested in, if the protocol has folds."""
 
     @property
     def labels(self) -> NDArray[np.str_]:
@@ -114,6 +118,8 @@ class Evidence:
 
     def is_paired_with(self, other: Evidence) -> bool:
         """Return whether both are of the same test profiles, in the same order and groups."""
+        if (self.folds is None) != (other.folds is None):
+            return False
         # Comparing identity first saves time: records of one test mostly share these arrays.
         same_groups = self.groups is other.groups or np.array_equal(self.labels, other.labels)
         return same_groups and (
@@ -213,11 +219,14 @@ def description_of_test(table: Sequence[Standing]) -> str:
     profiles += f" in {groups:,} groups" if first.groups is not None else ", no groups known"
     if pairs and smallest_p(groups) > SIGNIFICANCE_LEVEL:
         return f"all are tied: {profiles} are too few for any significant difference"
+    number = first.variant.first.identity.folds[1]
+    over_folds = f", and the corrected resampled t test over {number} folds" if number else ""
     all_tied = pairs and all(row.rank == 1 for row in ranked)
     return (
         "rank = 1 + methods that are significantly better, but never before a better mean. "
         "'=' marks a tie, and a range the ranks that are possible. Test: paired wild bootstrap "
-        f"over {profiles}, 5 % for all {pairs:,} pairs together (largest T, step-down). "
+        f"over {profiles}{over_folds}, 5 % for all {pairs:,} pairs together (largest T, "
+        "step-down). "
         "genebench compare tests one pair by itself, so its interval and p differ."
         f"{' All are tied: the data cannot tell.' if all_tied else ''}"
     )
@@ -276,8 +285,12 @@ def _evidence_in(vectors: Vectors, metric: str, panel: str) -> Evidence | None:
         shares = vectors.get(f"{PROFILE_METRIC}{metric}")
     if shares is None or "profile.id" not in vectors:
         return None
-    groups = vectors.get(PROFILE_GROUP)
-    return Evidence(Sample(shares, (float(shares.mean()),)), vectors["profile.id"], groups)
+    folds = None
+    if FOLD_OVERLAP in vectors:
+        numbers = np.unique(vectors[PROFILE_FOLD], return_inverse=True)[1]
+        folds = Folds(numbers, float(vectors[FOLD_OVERLAP][0]))
+    sample = Sample(shares, (float(shares.mean()),))
+    return Evidence(sample, vectors["profile.id"], vectors.get(PROFILE_GROUP), folds)
 
 
 def _test(
@@ -291,7 +304,8 @@ def _test(
         sign: 1 if lower scores are better, else −1.
     """
     first = next(iter(tested.values()))
-    bootstrap = PairedBootstrap([evidence.sample for evidence in tested.values()], first.labels)
+    samples = [evidence.sample for evidence in tested.values()]
+    bootstrap = PairedBootstrap(samples, first.labels, folds=first.folds)
     position = {row: number for number, row in enumerate(tested)}
     outcomes: dict[int, dict[str, Any]] = {}
     for row in tested:

@@ -1,4 +1,4 @@
-"""The command ``genebench check``: check that a method keeps the contract."""
+"""The command ``genebench check``: check that a method or a protocol keeps the contract."""
 
 from __future__ import annotations
 
@@ -26,16 +26,20 @@ def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command(
         "check",
-        short_help="Check that a method keeps the contract.",
+        short_help="Check that a method or a protocol keeps the contract.",
         epilog="Example: genebench check lsr-l2 --param lambdas=5",
     )(check)
 
 
 def check(  # noqa: PLR0917  typer's options are the arguments
     method: Annotated[
-        str, typer.Argument(help="Comma-separated methods, or all.", metavar="METHOD")
+        str,
+        typer.Argument(
+            help="Comma-separated methods, all for every method, or protocols.", metavar="NAME"
+        ),
     ],
     preset: Annotated[str, typer.Option(help="tiny, small or paper.")] = "tiny",
+    dataset: Annotated[str, typer.Option(help="Dataset of the checks of a protocol.")] = "sim",
     param: Annotated[
         list[str] | None,
         typer.Option("--param", metavar="PARAM=VALUE", help="Set a parameter. Repeatable."),
@@ -61,8 +65,9 @@ def check(  # noqa: PLR0917  typer's options are the arguments
 ) -> int:
     """Check a method: shapes, purity, honesty, learning, saving, … on small simulated data.
 
-    Each line shows one rule and its outcome. The checks run in a subprocess. A check that ends the
-    subprocess or takes too long has failed. Exit status 1: a check failed.
+    Or check a protocol: its parts, folds and statistics on a dataset. Each line shows one rule and
+    its outcome. The checks of methods run in a subprocess. A check that ends the subprocess or
+    takes too long has failed. Exit status 1: a check failed.
     """
     from genebench.conformance.collection import chosen_checks
     from genebench.conformance.contained import TIME_LIMIT_SECONDS, run_contained
@@ -71,9 +76,12 @@ def check(  # noqa: PLR0917  typer's options are the arguments
 
     overrides = params_of(param or ())
     seconds = time_limit(limit) or TIME_LIMIT_SECONDS
-    checks = chosen_checks(name for name in map(str.strip, only.split(",")) if name)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
+    wanted = [name for name in map(str.strip, only.split(",")) if name]
+    if protocols := _protocols(method):
+        return _check_protocols(protocols, dataset, preset, wanted, quiet=quiet, lines=traceback)
+    checks = chosen_checks(wanted)
     # All are created before the first check runs, so that a wrong name is an error at once.
     subjects = [Subject(name, preset=preset, overrides=overrides) for name in _names(method)]
     failed = False
@@ -85,6 +93,39 @@ def check(  # noqa: PLR0917  typer's options are the arguments
             if not quiet or outcome.status == "failed":
                 _show(outcome, traceback=traceback)
         output.line(printable(f"{subject}: {summary(outcomes)}"))
+    return FAILED if failed else OK
+
+
+def _protocols(names: str) -> list[str]:
+    """Return the names, if all are of protocols."""
+    listed = [name.strip() for name in names.split(",") if name.strip()]
+    known = registry().protocols
+    are_protocols = all(known.plugin_of(name) for name in listed) and not any(
+        name in registry().methods.specs for name in listed
+    )
+    return listed if are_protocols else []
+
+
+def _check_protocols(
+    names: list[str], dataset: str, preset: str, only: list[str], *, quiet: bool, lines: bool
+) -> int:
+    """Check protocols on a dataset. They run here, because a split is called in every plan."""
+    from genebench.conformance.collection import chosen_checks
+    from genebench.conformance.protocol_under_check import ProtocolSubject
+    from genebench.conformance.run import run_checks, summary
+
+    checks, failed = chosen_checks(only, protocols=True), False
+    size = preset if dataset in registry().datasets.specs else None
+    subjects = [ProtocolSubject(name, dataset=dataset, preset=size) for name in names]
+    for subject in subjects:
+        subject.folds  # noqa: B018  a dataset that does not fit is an error at once
+        outcomes = []
+        for outcome in run_checks(subject, checks, {}):
+            outcomes.append(outcome)
+            failed |= outcome.status == "failed"
+            if not quiet or outcome.status == "failed":
+                _show(outcome, traceback=lines)
+        output.line(printable(f"{subject} on {dataset}: {summary(outcomes)}"))
     return FAILED if failed else OK
 
 

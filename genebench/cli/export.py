@@ -101,7 +101,7 @@ def _part(text: str) -> Part:
 
 def _part_of_protocol(name: str, protocol: str) -> Part:
     """Return the training, validation or test set of a protocol."""
-    spec = registry().protocols.get(protocol)
+    spec = registry().protocols.single(protocol)
     parts = {"train": spec.train, "validation": spec.validation, "test": spec.test}
     if name not in parts:
         raise unknown(f"part of protocol {protocol}", name, parts)

@@ -11,11 +11,12 @@ import typer
 from genebench.cli import output
 from genebench.errors import unknown
 
-KINDS = ("method", "dataset", "metric")
+KINDS = ("method", "dataset", "metric", "protocol")
 _FIRST_COMMANDS = {
     "method": "genebench check {name}",
     "dataset": "genebench run --dataset {name} --methods lsr",
     "metric": "genebench run --methods lsr --preset tiny --metrics {name}",
+    "protocol": "genebench check {name}",
 }
 
 
@@ -29,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 
 def new(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="method, dataset or metric.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="method, dataset, metric or protocol.")
+    ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of what the plugin offers.")],
     out: Annotated[
         Path,

@@ -26,6 +26,7 @@ from genebench.cli.options import (
 )
 from genebench.cli.reporting import (
     check_report,
+    folds_pooled,
     format_of,
     make_report,
     metrics_of,
@@ -140,11 +141,12 @@ def report(  # noqa: PLR0917  typer's options are the arguments
         # A document is complete. A terminal shows what is asked for.
         with_notes=notes or format_ != "terminal", with_costs=cost or format_ != "terminal",
     )  # fmt: skip
-    check_report(name, chosen)
+    check_report(name, folds_pooled(chosen))
     # Scoring may take minutes, so everything that can be refused is refused above.
     if recompute:
         chosen = _rescored(chosen, results)
-        check_report(name, chosen)
+    chosen = folds_pooled(chosen)
+    check_report(name, chosen)
     for metric in shown:
         if metric not in registry().metrics.specs:
             output.message(f"note: metric {metric}: not installed here")

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ def print_results(
     """
     from genebench.reports.report import SHOWN_METRICS
 
-    report = make_report(name, records, metrics=metrics or SHOWN_METRICS, **fields)
+    report = folds_pooled(make_report(name, records, metrics=metrics or SHOWN_METRICS, **fields))
     check_report(name, report)
     print_report(name, report, format_, out)
 
@@ -77,6 +78,23 @@ def make_report(name: str, records: Sequence[Record], **fields: Any) -> Report:
             width=output.width(),
             **fields,
         )
+
+
+def folds_pooled(report: Report) -> Report:
+    """Return a report with one record for all folds of a protocol, unless it shows single folds."""
+    from genebench.analysis.folds import pooled
+
+    if report.shows_folds:
+        return report
+    named = report.record_filter.protocols
+    shown = pooled(report.records, report.vectors_of, named)
+    others = pooled(report.all_records, report.vectors_of, named)
+
+    def vectors_of(record: Record) -> Any:
+        # A filter may have taken some of the folds that all records have.
+        return (shown if record.key in shown.members else others).vectors_of(record)
+
+    return replace(report, records=shown.records, all_records=others.records, vectors_of=vectors_of)
 
 
 def check_report(name: str, report: Report) -> None:

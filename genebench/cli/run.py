@@ -143,6 +143,10 @@ def run(  # noqa: PLR0917  typer's options are the arguments
         preset = api.preset_of(name, preset)
         print_results("suite", records, run_suite=read, preset=preset, **layout)
     elif records:
+        from genebench.results.filters import RecordFilter
+
+        # A fold that is named is shown by itself.
+        layout["record_filter"] = RecordFilter(protocols=protocol)
         print_summary(records, results, cost=cost, quiet=quiet or json, **layout)
     return status_of(records)
 

@@ -192,6 +192,8 @@ def _show_protocol(name: str, *, json: bool) -> None:
                 "summary": spec.summary,
                 "protocol_version": spec.version,
                 "variant_of": spec.variant_of,
+                "folds": spec.folds,
+                "repeats": spec.repeats,
                 "parts": dict(parts),
                 **(_distribution(plugin) if plugin else {}),
             }
@@ -202,6 +204,14 @@ def _show_protocol(name: str, *, json: bool) -> None:
         f"{_origin(plugin) if plugin else ''} Version {spec.version}."
         f"{f' A variant of {spec.variant_of}.' if spec.variant_of else ''}"
     )
+    if spec.is_family:
+        number = spec.repeats or spec.folds
+        output.line(
+            f"It is run {number} times: {spec.name}.1 to {spec.name}.{number}."
+            if number != "leave-one-out"
+            else f"It is run once for each value of column {spec.test.column or 'group'}, as "
+            f"{spec.name}.LABEL. genebench run --dry-run lists them."
+        )
     output.table(("part", "profiles"), parts)
 
 

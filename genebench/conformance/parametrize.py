@@ -1,4 +1,4 @@
-"""Checks as the parameters of a pytest function."""
+"""Checks of methods and of protocols as the parameters of a pytest function."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import fields
 from typing import Any
 
 from genebench.conformance.base import NothingToCheck
-from genebench.conformance.check import Check
-from genebench.conformance.collection import all_checks
+from genebench.conformance.check import AnySubject, Check
+from genebench.conformance.collection import all_checks, protocol_checks
+from genebench.conformance.protocol_under_check import ProtocolSubject
 from genebench.conformance.run import expected_failures
 from genebench.conformance.subject import Subject
 from genebench.runs.suite import texts
@@ -17,7 +18,7 @@ from genebench.runs.suite import texts
 class _PytestCheck(Check):
     """A check that skips its test if it does not apply."""
 
-    def __call__(self, subject: Subject) -> None:
+    def __call__(self, subject: AnySubject) -> None:
         import pytest
 
         try:
@@ -58,12 +59,48 @@ def parametrize_with_checks(
     return pytest.mark.parametrize(("check", "method"), pairs)
 
 
+def parametrize_with_protocol_checks(
+    protocols: str | Iterable[str], *, dataset: str = "sim", preset: str | None = None
+) -> Any:
+    """Run a pytest function with each check of some installed protocols.
+
+    The function takes ``check`` and ``protocol``, and calls ``check(protocol)``. A check that does
+    not apply is skipped with its reason.
+
+    Args:
+        protocols: a name, or several.
+        dataset: the dataset, built-in or prepared.
+        preset: the size of the dataset. By default its smallest.
+
+    Returns:
+        A decorator.
+
+    Raises:
+        UserError: an unknown protocol or dataset.
+    """
+    import pytest
+
+    names = [protocols] if isinstance(protocols, str) else list(protocols)
+    subjects = [ProtocolSubject(name, dataset=dataset, preset=preset) for name in names]
+    pairs = [
+        pytest.param(_skipping(check), subject, id=f"{subject}-{check.name}")
+        for subject in subjects
+        for check in protocol_checks()
+    ]
+    return pytest.mark.parametrize(("check", "protocol"), pairs)
+
+
+def _skipping(check: Check) -> _PytestCheck:
+    """Return a check that skips its test where it does not apply."""
+    return _PytestCheck(**{item.name: getattr(check, item.name) for item in fields(check)})
+
+
 def _pairs(subject: Subject, more: Mapping[str, str]) -> Iterator[Any]:
     import pytest
 
     expected = expected_failures(subject, more)
     for plain in all_checks():
-        check = _PytestCheck(**{item.name: getattr(plain, item.name) for item in fields(plain)})
+        check = _skipping(plain)
         reason = expected.get(check.name)
         marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
         yield pytest.param(check, subject, marks=marks, id=f"{subject}-{check.group}-{check.name}")

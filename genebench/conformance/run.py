@@ -10,7 +10,7 @@ from typing import Literal
 
 from genebench._util.text import escaped_output
 from genebench.conformance.base import CheckError, NothingToCheck
-from genebench.conformance.check import Check
+from genebench.conformance.check import AnySubject, Check
 from genebench.conformance.collection import all_checks
 from genebench.conformance.subject import Subject
 from genebench.errors import unknown
@@ -51,14 +51,14 @@ def expected_failures(subject: Subject, more: Mapping[str, str] | None = None) -
 
 
 def run_checks(
-    subject: Subject, checks: Iterable[Check], expected: Mapping[str, str]
+    subject: AnySubject, checks: Iterable[Check], expected: Mapping[str, str]
 ) -> Iterator[Outcome]:
     """Run checks, and yield the outcome of each as soon as it has run."""
     for check in checks:
         yield judged(outcome_of(subject, check), expected)
 
 
-def outcome_of(subject: Subject, check: Check) -> Outcome:
+def outcome_of(subject: AnySubject, check: Check) -> Outcome:
     """Run a check, and return its outcome."""
     try:
         with escaped_output():

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from genebench.data.folds import fold_labels, in_fold, repeat_seed
 from genebench.errors import UserError, describe
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
-from genebench.specs import Split
+from genebench.specs import Division, Part, ProtocolSpec, Split
 
 REFERENCE_PLATFORM = "geo"
 """The microarray platform. It gives the quantile reference, and is the one that is split."""
@@ -24,6 +26,11 @@ STORED = {"random": "split", "group": "group_split"}
 _OUTCOME_DIGITS = 8
 
 
+def stored_column(division: Division) -> str | None:
+    """Return the column of the profile table that holds a split, if there can be one."""
+    return STORED.get(division.by) if division == Division(by=division.by) else None
+
+
 def outcome(rows: NDArray[np.intp]) -> str:
     """Return a digest of the positions of profiles, for the names of files about them.
 
@@ -32,40 +39,59 @@ def outcome(rows: NDArray[np.intp]) -> str:
     return hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()[:_OUTCOME_DIGITS]
 
 
-def training_suffix(split: str, rows: NDArray[np.intp]) -> str:
+def training_suffix(division: Division, rows: NDArray[np.intp]) -> str:
     """Return the suffix of the file name of a quantile reference over the training profiles.
 
     Args:
-        split: the split.
+        division: the division of ``geo``.
         rows: positions of its training profiles.
     """
-    return f".{split}-{outcome(rows)}"
+    # A column may have any name. The digest tells files apart.
+    return f".{re.sub('[^a-z0-9.-]+', '-', str(division).lower())[:60]}-{outcome(rows)}"
 
 
-def splits_with_quantiles() -> list[str]:
-    """Return the splits whose training profiles give some protocol the quantiles of ``geo``.
+def divisions_with_quantiles(table: pd.DataFrame) -> list[Division]:
+    """Return the divisions whose training profiles give some protocol the quantiles of ``geo``.
 
     These quantiles cannot be computed from normalised expression, so preparation stores them. The
     split ``random`` is left out, because its quantiles are stored for every dataset.
+
+    Args:
+        table: the profile table of ``geo``, which decides on the folds of ``leave-one-out``.
     """
-    parts = [part for spec in registry().protocols.specs.values() for part in spec.parts]
-    return sorted(
-        {
-            part.by
-            for part in parts
-            if part.platform == REFERENCE_PLATFORM and part.statistics == "train"
-        }
-        - {"random"}
-    )
+    found: dict[Division, None] = {}
+    for spec in registry().protocols.specs.values():
+        for part in (single for fold in _folds_of(spec, table) for single in fold.parts):
+            of = part.statistics
+            if of == "train":
+                of = part
+            if isinstance(of, Part) and of.platform == REFERENCE_PLATFORM and of.split:
+                found[of.division] = None
+    found.pop(Division(), None)
+    return sorted(found, key=str)
+
+
+def _folds_of(spec: ProtocolSpec, table: pd.DataFrame) -> list[ProtocolSpec]:
+    """Return the folds of a protocol, those by a missing column left out."""
+    if not spec.is_family:
+        return [spec]
+    if spec.repeats or spec.folds != "leave-one-out":
+        return [spec.one_fold(str(n + 1)) for n in range(spec.repeats or int(spec.folds))]
+    if spec.test.platform != REFERENCE_PLATFORM:
+        return []
+    try:
+        return [spec.one_fold(label) for label in fold_labels(spec.test.division, table)]
+    except (UserError, KeyError):
+        return []
 
 
 def split_profiles(
-    name: str, profiles: pd.DataFrame, seed: int, *, dataset: str, platform: str
+    division: Division, profiles: pd.DataFrame, seed: int, *, dataset: str, platform: str
 ) -> NDArray[np.str_]:
-    """Compute the part of each profile of a platform under a split.
+    """Compute the part of each profile of a platform under a division.
 
     Args:
-        name: the split, a name of the registry.
+        division: the split, a name of the registry, with its column and its fold.
         profiles: the profile table of the platform.
         seed: the split seed of the dataset.
         dataset: its name, for messages.
@@ -75,9 +101,44 @@ def split_profiles(
         ``train``, ``validation`` or ``test``, one per profile.
 
     Raises:
-        UserError: there is no such split, its code cannot be loaded or fails, or it returns
-            anything but one part per profile.
+        UserError: there is no such split, column or fold, the code of the split cannot be loaded or
+            fails, or it returns anything but one part per profile.
     """
+    where = f"dataset {dataset}: platform {platform}"
+    fold = division.fold
+    if division.column or (fold and division.by == "group"):
+        check_columns([division.column or "group"], profiles, where)
+    if fold and fold.kind != "repeat":
+        try:
+            return in_fold(division, profiles, seed)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+    if division.column:
+        profiles = profiles.assign(group=profiles[division.column])
+    if fold:
+        seed = repeat_seed(seed, fold.label)
+    return _by_code(division.by, profiles, seed, dataset=dataset, platform=platform)
+
+
+def check_columns(columns: Iterable[str], table: pd.DataFrame, where: str) -> None:
+    """Refuse columns that a profile table lacks.
+
+    Raises:
+        UserError: the message lists the columns that there are.
+    """
+    for column in columns:
+        if column not in table:
+            known = [name for name in table if name not in STORED.values()]
+            raise UserError(
+                f"{where} has no column {column} in its profile table. Columns: "
+                f"{', '.join(map(str, known)) or 'none'}."
+            )
+
+
+def _by_code(
+    name: str, profiles: pd.DataFrame, seed: int, *, dataset: str, platform: str
+) -> NDArray[np.str_]:
+    """Return the part of each profile that the code of a split gives, once it is checked."""
     splits = registry().splits
     spec = splits.get(name)
     owner = f"dataset {dataset}: split {name} of plugin {splits.plugins[name].name}"

@@ -30,10 +30,12 @@ Arrays that came standardised have no ``reference.npy``, ``mean.npy`` or ``std.n
 
 from __future__ import annotations
 
+import hashlib
 import re
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -56,19 +58,21 @@ from genebench._util.files import (
 )
 from genebench._util.locks import Lock, LocksUnsupportedError, lock, try_lock
 from genebench.data.description import OtherVersionError, read_description
+from genebench.data.folds import fold_labels
 from genebench.data.home import OTHER_HOME, home, prepared_names
 from genebench.data.profiles import Profiles
 from genebench.data.splits import (
     REFERENCE_PLATFORM,
-    STORED,
+    check_columns,
     outcome,
     split_profiles,
+    stored_column,
     training_suffix,
 )
 from genebench.data.standardisation import Standardiser
 from genebench.data.training_statistics import training_statistics
 from genebench.errors import UserError, unknown
-from genebench.specs import NAME, Part
+from genebench.specs import NAME, Division, Part, ProtocolSpec
 
 STORE_FORMAT = 3
 """Version of the layout above, and of what the digest covers."""
@@ -104,8 +108,8 @@ class Dataset:
         self._lock = _lock_for_use(root)
         self.info: dict[str, Any] = read_description(root / "dataset.json", STORE_FORMAT)
         self._profile_tables: dict[str, pd.DataFrame] = {}
-        self._splits: dict[tuple[str, str], NDArray[np.str_]] = {}
-        self._training: dict[tuple[str, str], Standardiser] = {}
+        self._splits: dict[tuple[str, Division], NDArray[np.str_]] = {}
+        self._standardisers: dict[Part, Standardiser] = {}
 
     def __repr__(self) -> str:
         return f"<Dataset {self.name} {self.digest}>"
@@ -174,29 +178,89 @@ class Dataset:
         folder = self._folder(platform)
         return _load(folder / "mean.npy"), _load(folder / "std.npy")
 
-    def split(self, platform: str, name: str) -> NDArray[np.str_]:
+    def split(self, platform: str, name: str | Division) -> NDArray[np.str_]:
         """Return the part of each profile of a platform under a split.
 
         A stored split is read from the profile table. Any other is computed once.
 
         Args:
             platform: name of the platform.
-            name: name of the split.
+            name: name of the split, or the split with its column and fold.
 
         Returns:
             ``train``, ``validation`` or ``test``, one per profile.
 
         Raises:
-            UserError: there is no such platform or split, or the split fails.
+            UserError: there is no such platform, split, column or fold, or the split fails.
         """
+        division = Division(by=name) if isinstance(name, str) else name
         table = self.profile_table(platform)
-        if (column := STORED.get(name)) in table:
+        if (column := stored_column(division)) in table:
             return table[column].to_numpy()
-        if (platform, name) not in self._splits:
-            self._splits[platform, name] = split_profiles(
-                name, table, self.split_seed, dataset=self.name, platform=platform
+        if (platform, division) not in self._splits:
+            self._splits[platform, division] = split_profiles(
+                division, table, self.split_seed, dataset=self.name, platform=platform
             )
-        return self._splits[platform, name]
+        return self._splits[platform, division]
+
+    def rows(self, part: Part) -> NDArray[np.intp]:
+        """Return the positions of the profiles of a part in the profile table, ascending.
+
+        Raises:
+            UserError: there is no such platform, split, column or fold, the split fails, or the
+                part is empty or has fewer profiles than it names.
+        """
+        table = self.profile_table(part.platform)
+        where = f"dataset {self.name}: platform {part.platform}"
+        taken = np.ones(len(table), np.bool_)
+        if part.split is not None:
+            taken &= self.split(part.platform, part.division) == part.split
+        for filters, is_wanted in zip(part.filters, (True, False), strict=True):
+            check_columns([column for column, _ in filters], table, where)
+            for column, values in filters:
+                taken &= table[column].isin(values).to_numpy() == is_wanted
+        rows = np.flatnonzero(taken)
+        if not len(rows):
+            filtered = " that its filters take" if any(part.filters) else ""
+            raise UserError(
+                f"dataset {self.name}: split {part.division} puts no profile of platform "
+                f"{part.platform}{filtered} into {part.split}. Use another split, or a dataset "
+                "with more profiles."
+                if part.split
+                else f"{where} has no profile of {part}. Correct the filters of the protocol."
+            )
+        if part.profiles > len(rows):
+            raise UserError(
+                f"dataset {self.name}: {part.profiles:,} training profiles of platform "
+                f"{part.platform} are asked for, and there are {len(rows):,}. Use at most these."
+            )
+        if part.profiles:
+            # The legacy generator, as for splits. The second number keeps it apart from theirs.
+            random = np.random.RandomState([self.split_seed, _SUBSETS])
+            rows = np.sort(random.permutation(rows)[: part.profiles])
+        return rows
+
+    def folds(self, protocol: ProtocolSpec) -> list[str]:
+        """Return the labels of the folds of a protocol on this dataset. Empty if it has none.
+
+        The groups of ``leave-one-out`` are those of profiles that its test set can have.
+
+        Raises:
+            UserError: there is no such platform or column, or too few or too many groups.
+        """
+        if protocol.folds != "leave-one-out":
+            return [str(n + 1) for n in range(protocol.repeats or protocol.folds)]
+        test = replace(protocol.test, fold=None)
+        table = self.profile_table(test.platform)
+        column = test.column or "group"
+        check_columns([column], table, f"dataset {self.name}: platform {test.platform}")
+        whole = replace(test, split=None, by="random", column="", statistics="platform")
+        present = set(table[column].iloc[self.rows(whole)])
+        try:
+            labels = fold_labels(test.division, table)
+        except UserError as error:
+            raise UserError(f"dataset {self.name}: platform {test.platform}: {error}") from None
+        return [label for label, value in labels.items() if value in present]
 
     def profiles(self, part: Part, *, mmap: bool = False) -> Profiles:
         """Return the profiles of a part, standardised on read.
@@ -216,28 +280,17 @@ class Dataset:
     def _profiles(self, part: Part, standardiser: Standardiser, mmap: bool = False) -> Profiles:
         """Return the profiles of a part, standardised by any statistics."""
         table = self.profile_table(part.platform)
-        rows = np.arange(len(table))
+        rows = self.rows(part)
         cache_name = str(part).replace("/", "-")
-        if part.split is not None:
-            rows = np.flatnonzero(self.split(part.platform, part.by) == part.split)
-            if STORED.get(part.by) not in table:
-                # Each outcome has separate files, so that a job that still uses an earlier one
-                # keeps its files.
-                cache_name += f"-{outcome(rows)}"
-        if not len(rows):
-            raise UserError(
-                f"dataset {self.name}: split {part.by} puts no profile of platform {part.platform} "
-                f"into {part.split}. Use another split, or a dataset with more profiles."
-            )
-        if part.profiles > len(rows):
-            raise UserError(
-                f"dataset {self.name}: {part.profiles:,} training profiles of platform "
-                f"{part.platform} are asked for, and there are {len(rows):,}. Use at most these."
-            )
-        if part.profiles:
-            # The legacy generator, as for splits. The second number keeps it apart from theirs.
-            random = np.random.RandomState([self.split_seed, _SUBSETS])
-            rows = np.sort(random.permutation(rows)[: part.profiles])
+        if part.reads_table or isinstance(part.statistics, Part):
+            # Columns and values may have any characters, which no file system has to take.
+            digest = hashlib.sha256(cache_name.encode()).hexdigest()[:16]
+            cache_name = f"{part.platform}-{part.split or 'all'}-{digest}-{outcome(rows)}"
+        elif part.split is not None and stored_column(part.division) not in table:
+            # Each outcome has separate files, so that a job that still uses an earlier one
+            # keeps its files.
+            whole = rows if not part.profiles else self.rows(replace(part, profiles=0))
+            cache_name += f"-{outcome(whole)}"
         profiles = Profiles(
             expression=self.expression(part.platform),
             rows=rows,
@@ -282,13 +335,21 @@ class Dataset:
 
     def _standardiser(self, part: Part) -> Standardiser:
         """Return the statistics that standardise the profiles of a part on read."""
-        if part.statistics == "train":
+        if part.statistics != "platform":
             self.check_expression(
                 "Leave out protocols with statistics of the training profiles (-strict), or "
                 'prepare the originals by recipe = "dgex".'
             )
-            if part.split and (part.platform, part.by) != (REFERENCE_PLATFORM, "random"):
-                return self._training_standardiser(part.platform, part.by)
+        if isinstance(part.statistics, Part):
+            return self._standardiser_over(part.statistics)
+        if part.statistics == "train":
+            if part.split and (part.platform, part.division) != (REFERENCE_PLATFORM, Division()):
+                return self._standardiser_over(
+                    Part(
+                        platform=part.platform, split="train", by=part.by, column=part.column,
+                        fold=part.fold,
+                    )
+                )  # fmt: skip
             mean, std, reference = (
                 _load(self.root / f"{name}.train.npy") for name in ("mean", "std", "reference")
             )
@@ -307,34 +368,35 @@ class Dataset:
         """
         return self.reference.astype(np.float32), reference
 
-    def _training_standardiser(self, platform: str, split: str) -> Standardiser:
-        """Return the statistics over the training profiles of a split of a platform."""
-        if (platform, split) not in self._training:
+    def _standardiser_over(self, part: Part) -> Standardiser:
+        """Return the statistics over the profiles of a part."""
+        if part not in self._standardisers:
             quantiles = None
             # No profile of another platform has a share in the quantiles, which are those of geo.
-            if platform == REFERENCE_PLATFORM:
-                quantiles = self._replaced_by(self._training_reference(split))
-            part = Part(platform=platform, split="train", by=split)
+            if part.platform == REFERENCE_PLATFORM and part.split == "train":
+                quantiles = self._replaced_by(self._training_reference(part.division))
             n_genes = len(self.landmark_genes) + len(self.target_genes)
-            train = self._profiles(part, Standardiser(np.zeros(n_genes), None, quantiles))
-            mean, std = training_statistics(train)
-            self._training[platform, split] = Standardiser(mean, std, quantiles)
-        return self._training[platform, split]
+            chosen = self._profiles(part, Standardiser(np.zeros(n_genes), None, quantiles))
+            mean, std = training_statistics(chosen)
+            self._standardisers[part] = Standardiser(mean, std, quantiles)
+        return self._standardisers[part]
 
-    def _training_reference(self, split: str) -> NDArray[np.float64]:
+    def _training_reference(self, division: Division) -> NDArray[np.float64]:
         """Return the quantile reference over the training profiles of a split of ``geo``.
 
         Raises:
             UserError: it is not stored.
         """
-        rows = np.flatnonzero(self.split(REFERENCE_PLATFORM, split) == "train")
+        if division == Division():
+            return _load(self.root / "reference.train.npy")
+        rows = np.flatnonzero(self.split(REFERENCE_PLATFORM, division) == "train")
         try:
-            return _load(self.root / f"reference{training_suffix(split, rows)}.npy")
+            return _load(self.root / f"reference{training_suffix(division, rows)}.npy")
         except FileNotFoundError:
             raise UserError(
                 f"dataset {self.name}: it was prepared before a protocol took quantiles from the "
-                f"training profiles of split {split}. Run genebench data prepare --force. Digest "
-                "and keys stay."
+                f"training profiles of split {division}. Run genebench data prepare --force. "
+                "Digest and keys stay."
             ) from None
 
     def checksums(self) -> dict[str, str]:

@@ -56,7 +56,7 @@ class Wanted(NamedTuple):
                 METHOD:PARAM=VALUE is no assignment.
         """
         if protocol:
-            registry().protocols.get(protocol)
+            registry().protocols.single(protocol)
         if name.endswith(MODEL_SUFFIX) or Path(name).is_file():
             return cls(path=Path(name), protocol=protocol or "")
         if _KEY.fullmatch(name) and name not in registry().methods.specs:
@@ -65,7 +65,7 @@ class Wanted(NamedTuple):
         if named and protocol and named != protocol:
             raise UserError(f"{name}: --protocol {protocol} contradicts it. Remove one of them.")
         chosen = named or protocol or "geo"
-        registry().protocols.get(chosen)
+        registry().protocols.single(chosen)
         assigned_in(method)
         return cls(method=method, protocol=chosen)
 

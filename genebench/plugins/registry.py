@@ -96,18 +96,53 @@ class SpecRegistry(Generic[Spec]):
 
 
 class ProtocolRegistry(SpecRegistry[ProtocolSpec]):
-    """The protocols. Names such as ``geo-n2000`` are those of training subsets."""
+    """The protocols.
+
+    Names such as ``geo-n2000`` are those of training subsets, and such as ``geo-5fold.2`` those of
+    folds.
+    """
 
     def get(self, name: str) -> ProtocolSpec:
         """Return the protocol of a name.
 
         Raises:
-            UserError: the name is unknown, or the protocol has no training subsets.
+            UserError: the name is unknown, or the protocol has no training subsets or no such fold.
         """
+        if name in self.specs:
+            return self.specs[name]
         base, profiles = sized_name(name)
-        if profiles and name not in self.specs:
-            return super().get(base).of_size(profiles)
+        if profiles:
+            return self.get(base).of_size(profiles)
+        family, _, label = name.rpartition(".")
+        if family in self.specs and self.specs[family].is_family:
+            return self.specs[family].one_fold(label)
         return super().get(name)
+
+    def single(self, name: str) -> ProtocolSpec:
+        """Return the protocol of a name, which must not be one with folds.
+
+        Raises:
+            UserError: the name is unknown, or is that of all folds of a protocol.
+        """
+        spec = self.get(name)
+        if spec.is_family:
+            label = "1"
+            if spec.folds == "leave-one-out":
+                label = "LABEL. genebench run --dry-run lists them"
+            raise UserError(
+                f"protocol {name} has folds, and one is needed here. Name it, such as "
+                f"{name}.{label}."
+            )
+        return spec
+
+    def choose(self, names: Iterable[str]) -> list[ProtocolSpec]:
+        """Return the protocols of some names, as :meth:`SpecRegistry.choose` does.
+
+        ``all`` leaves out protocols with folds, because each of them is many jobs.
+        """
+        listed = [name.strip() for name in names]
+        chosen = super().choose(listed)
+        return [spec for spec in chosen if not spec.is_family or spec.name in listed]
 
     def sized_names(self, names: Iterable[str], sizes: Iterable[int | str]) -> list[str]:
         """Return the names of protocols at every training size, such as ``geo-n2000``.
@@ -136,8 +171,10 @@ class ProtocolRegistry(SpecRegistry[ProtocolSpec]):
         ]
 
     def plugin_of(self, name: str) -> Plugin | None:
-        """Return the plugin that offers a protocol or its training subsets, if there is one."""
-        return self.plugins.get(name) or self.plugins.get(sized_name(name)[0])
+        """Return the plugin that offers a protocol, its training subsets or folds, if any."""
+        base, _ = sized_name(name)
+        names = (name, base, base.rpartition(".")[0])
+        return next(filter(None, map(self.plugins.get, names)), None)
 
     def place(self, name: str) -> tuple[int, float]:
         """Return a key that sorts names of protocols as here, each before its training subsets.
@@ -146,6 +183,8 @@ class ProtocolRegistry(SpecRegistry[ProtocolSpec]):
         """
         base, profiles = (name, 0) if name in self.specs else sized_name(name)
         known = list(self.specs)
+        if base not in known:
+            base = base.rpartition(".")[0]
         place = known.index(base) if base in known else len(known)
         return place, -profiles if profiles else -math.inf
 

@@ -37,9 +37,9 @@ from genebench._util.progress import Progress, silent
 from genebench._util.threads import in_order
 from genebench.data.digests import DIGESTED, dataset_digest, platform_digest
 from genebench.data.splits import (
-    STORED,
+    divisions_with_quantiles,
     split_profiles,
-    splits_with_quantiles,
+    stored_column,
     training_suffix,
 )
 from genebench.data.standardisation import GeneSums, gene_statistics
@@ -279,13 +279,13 @@ def _training_of_other_splits(
 ) -> dict[str, NDArray[np.bool_]]:
     """Return the training profiles of splits whose quantile reference is to be stored."""
     found = {}
-    for split in splits_with_quantiles():
-        if (column := STORED.get(split)) in table:
+    for division in divisions_with_quantiles(table):
+        if (column := stored_column(division)) in table:
             parts = table[column].to_numpy()
         else:
             try:
                 parts = split_profiles(
-                    split,
+                    division,
                     table,
                     compendium.split_seed,
                     dataset=compendium.name,
@@ -297,7 +297,7 @@ def _training_of_other_splits(
                 continue
         training = parts == "train"
         if training.any():
-            found[training_suffix(split, np.flatnonzero(training))] = training
+            found[training_suffix(division, np.flatnonzero(training))] = training
     return found
 
 

@@ -31,6 +31,12 @@ def genebench_reports() -> list[ReportSpec]:
             code="genebench.reports.ranks:RanksReport",
         ),
         ReportSpec(
+            name="folds",
+            title="Folds",
+            summary="scores of each fold of a protocol with folds",
+            code="genebench.reports.folds:FoldsReport",
+        ),
+        ReportSpec(
             name="scaled",
             title="Scaled scores",
             summary="scores between the train mean (0) and the twin ceiling (1)",

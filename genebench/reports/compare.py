@@ -14,6 +14,7 @@ from genebench._util.files import atomic_write, user_errors
 from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL, rough, smallest_p
 from genebench.analysis.compare import Comparison
 from genebench.analysis.comparisons import Comparisons, gene_table, interval_over_seeds
+from genebench.analysis.folds import described as of_folds
 from genebench.plugins.registry import Registry
 from genebench.reports.figures.drawing import write_drawings
 from genebench.reports.figures.scatter import drawings
@@ -174,6 +175,8 @@ def _doubts(pair: Comparison) -> Iterator[str]:
 def _details(pair: Comparison, installed: Registry) -> Iterator[str]:
     """Yield what was resampled under a protocol, and the spread over seeds."""
     protocol = pair.a.first.identity.protocol
+    for line in of_folds(pair.a.first.identity):
+        yield f"{protocol}: {line}"
     if pair.difference is None:
         return
     if pair.groups is None:

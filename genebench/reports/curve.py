@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 
@@ -22,6 +23,8 @@ _NOTES = (
 
 class CurveReport(Report):
     """The points of the curve that the argument names, such as ``path`` or ``learning``."""
+
+    shows_folds: ClassVar[bool] = True
 
     def check(self) -> None:
         """Refuse a curve that no record has."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from genebench.errors import UserError, no_results
 from genebench.results.filters import RecordFilter
@@ -114,7 +114,8 @@ class Report(ABC):
     a :class:`genebench.specs.ReportSpec`, and reporters lay it out.
 
     Attributes:
-        records: the records to show.
+        records: the records to show. Those of the folds of a protocol are pooled, unless the class
+            sets ``shows_folds = True``: see :mod:`genebench.analysis.folds`.
         registry: titles, units and directions of everything that is installed.
         all_records: every record of the results folder, such as controls outside ``records``.
             Trials are among them only if the user asks for trials.
@@ -130,6 +131,9 @@ class Report(ABC):
         with_notes: True if the details of sections are printed in a terminal, too.
         with_costs: True if tables of costs are part of reports of scores.
     """
+
+    shows_folds: ClassVar[bool] = False
+    """True for a report of the folds of a protocol one by one. Others get one record for all."""
 
     records: tuple[Record, ...]
     registry: Registry

@@ -11,6 +11,7 @@ import pandas as pd
 
 from genebench._util.text import short
 from genebench.analysis.bootstrap import seed_interval
+from genebench.analysis.folds import described as of_folds
 from genebench.analysis.grouping import in_order
 from genebench.analysis.rank import Standing, caution, description_of_test, scores_of, standings
 from genebench.analysis.scaled import FLOOR
@@ -104,7 +105,10 @@ class ScoreTables:
         names = " = ".join(sorted({record.dataset for record in self.records}))
         trials = " · trials on its validation set" if first.identity.is_trial else ""
         preset = f" · preset {self.preset}" if self.preset else ""
-        return f"{names} · {first.identity.protocol}{preset}{trials} · data {first.identity.data}"
+        number = first.identity.folds[1] if not first.identity.fold else 0
+        folds = f" · {number} folds" if number else ""
+        protocol = f"{first.identity.protocol}{folds}"
+        return f"{names} · {protocol}{preset}{trials} · data {first.identity.data}"
 
     def section(self) -> Section:
         """Return the section: a table per metric, one of costs, and notes."""
@@ -190,6 +194,7 @@ class ScoreTables:
 
     def details(self) -> Iterator[str]:
         """Yield what explains the tables: sizes, terms, tests, choices."""
+        yield from of_folds(self.records[0].identity)
         yield sizes(self.records[0])
         # Two assays measure the genes of l1000. Elsewhere RNA-seq measures a gene once.
         by_two = self.records[0].identity.test.split("/")[0] == _TWO_ASSAYS

@@ -8,6 +8,7 @@ from statistics import fmean
 from genebench._util.hashing import code_digest
 from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL
 from genebench.analysis.costs import fit_seconds
+from genebench.analysis.folds import INCOMPLETE
 from genebench.analysis.rank import Standing, description_of_test
 from genebench.analysis.seals import LEVELS, could_have_cheated, weakest
 from genebench.analysis.variants import Variant
@@ -89,16 +90,24 @@ def could_have_cheated_notes(rows: Iterable[tuple[str, Iterable[Record]]]) -> It
 
 
 def missing_text(variant: Variant) -> str:
-    """Return what stands in place of a score: a dash, ``n/a`` (not applicable) or ``failed``."""
+    """Return what stands in place of a score.
+
+    A dash, ``n/a`` (not applicable), ``incomplete`` (some folds are done) or ``failed``.
+    """
     if variant.done:
         return "–"
-    return "n/a" if all(record.reason for record in variant.records) else "failed"
+    if all(record.reason for record in variant.records):
+        return "n/a"
+    failures = {record.failure.kind for record in variant.records if record.failure}
+    return "incomplete" if failures == {INCOMPLETE} else "failed"
 
 
 def without_scores(label: str, records: Iterable[Record], where: str = "") -> Iterator[str]:
     """Yield why records have no scores: failures, and methods that are not applicable."""
     for record in records:
-        if record.failure:
+        if record.failure and record.failure.kind == INCOMPLETE:
+            yield f"{label} has no mean over folds{where}: {record.failure.message}"
+        elif record.failure:
             yield f"{label} failed{where}: {record.failure.kind}: {record.failure.message}"
         elif record.reason:
             yield f"{label} is not applicable{where}: {record.reason}"

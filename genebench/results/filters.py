@@ -21,7 +21,8 @@ class RecordFilter:
     """Conditions on records. A record is kept if it meets all of them.
 
     Attributes:
-        dataset, protocols, methods: names to keep.
+        dataset, protocols, methods: names to keep. The name of a protocol with folds stands for all
+            of its folds.
         status: ``done``, ``failed`` or ``not applicable``.
         trials: True for trials of tuning only, False for all other records.
         metric: a metric that the record has a score of.
@@ -49,20 +50,25 @@ class RecordFilter:
             and (self.trials is None or record.identity.is_trial == self.trials)
             and (self.metric is None or self.panel in record.scores.get(self.metric, {}))
         ]
-        kept = _named(kept, "dataset", self.dataset, lambda record: record.dataset)
-        kept = _named(kept, "protocol", self.protocols, lambda record: record.identity.protocol)
-        return _named(kept, "method", self.methods, lambda record: record.identity.method)
+        kept = _named(kept, "dataset", self.dataset, lambda record: {record.dataset})
+        kept = _named(
+            kept,
+            "protocol",
+            self.protocols,
+            lambda record: {record.identity.protocol, record.identity.family},
+        )
+        return _named(kept, "method", self.methods, lambda record: {record.identity.method})
 
 
 def _named(
-    records: list[Record], kind: str, names: Names, name_of: Callable[[Record], str]
+    records: list[Record], kind: str, names: Names, names_of: Callable[[Record], set[str]]
 ) -> list[Record]:
     """Return the records of these names, each of which must occur."""
     if names is None or (isinstance(names, str) and names.strip() == ALL):
         return records
     wanted = [name.strip() for name in (names.split(",") if isinstance(names, str) else names)]
-    present = {name_of(record) for record in records}
+    present = {name for record in records for name in names_of(record)}
     for name in wanted:
         if name not in present:
             raise unknown(f"{kind} among these results", name, present)
-    return [record for record in records if name_of(record) in wanted]
+    return [record for record in records if not names_of(record).isdisjoint(wanted)]

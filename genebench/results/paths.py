@@ -165,7 +165,7 @@ class ResultPaths:
         fit["splits"] = {
             name: digest
             for name, digest in identity.splits.items()
-            if f"by-{name}" in identity.train.split("/")
+            if f"by-{name}" in identity.train.split("/") or name == "rows of train"
         }
         return self.root / f".{key_of([fit, identity.is_trial, sealed])}.work"
 

@@ -20,9 +20,13 @@ from pydantic import (
 from genebench._util.hashing import checksum_of
 from genebench.results import limits
 from genebench.results.upgrades import upgraded
-from genebench.specs import Value
+from genebench.specs import Value, sized_name
 
 RECORD_FORMAT: Literal[5] = 5
+
+ALL_FOLDS = "all folds"
+"""Key of ``splits`` that describes the folds of a protocol: their kind, their number, and a digest
+of their test sets, with ``/`` between them. No split can have such a name."""
 
 UNSAVED = "none"
 """Stands for the digest of a model that its method cannot save."""
@@ -120,7 +124,10 @@ class Identity(_Part):
         default={},
         exclude_if=lambda splits: not splits,
         description="split of a plugin that the protocol uses → digest of its code and of the "
-        "profile tables that it splits. Absent if every split is built in",
+        "profile tables that it splits. ``rows of train`` (or of another part) → digest of its "
+        "profiles, if columns of the profile table choose them. ``all folds`` → kind and number of "
+        "the folds of the protocol, and digest of their test sets. Absent if there is none of "
+        "these",
     )
     # Left out if it is empty, for the same reason.
     members: Table[Member] = Field(
@@ -143,6 +150,36 @@ class Identity(_Part):
     def is_trial(self) -> bool:
         """True if the model was scored on the validation set, to be compared with other trials."""
         return self.test == self.validation
+
+    @property
+    def plugin_splits(self) -> dict[str, str]:
+        """Split of a plugin → digest. Other entries of ``splits`` have a space in their names."""
+        return {name: digest for name, digest in self.splits.items() if " " not in name}
+
+    @property
+    def folds(self) -> tuple[str, int]:
+        """Kind and number of the folds of its protocol, or an empty text and 0."""
+        kind, _, rest = self.splits.get(ALL_FOLDS, "").partition("/")
+        number = rest.partition("/")[0]
+        return (kind, int(number)) if number.isdecimal() else ("", 0)
+
+    @property
+    def family(self) -> str:
+        """Name of the protocol whose fold this is, with the number of training profiles.
+
+        It is the name of the protocol itself if that has no folds, or if all are meant.
+        """
+        base, size = sized_name(self.protocol)
+        whole = base.rpartition(".")[0]
+        if not self.folds[1] or not whole:
+            return self.protocol
+        return f"{whole}-n{size}" if size else whole
+
+    @property
+    def fold(self) -> str:
+        """Label of the fold, or an empty text."""
+        base, _ = sized_name(self.protocol)
+        return base.rpartition(".")[2] if self.family != self.protocol else ""
 
     def test_setting(self) -> dict[str, Any]:
         """Return everything that makes tests comparable: data, protocol, arithmetic.

@@ -128,7 +128,7 @@ def _unpublished_protocol(submission: Submission) -> Iterator[str]:
         # Published protocols use built-in splits alone: no split of a plugin has a digest.
         elif (spec.version, str(spec.train), str(spec.validation), str(spec.test), {}) != (
             identity.protocol_version, identity.train, identity.validation, identity.test,
-            identity.splits,
+            identity.plugin_splits,
         ):  # fmt: skip
             yield f"{identity.protocol} is another version"
 

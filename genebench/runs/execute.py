@@ -297,7 +297,9 @@ def _check_same_split(part: Part, for_fit: Dataset, for_scores: Dataset) -> None
     """
     if part.split is None:
         return
-    fitted, scored = (dataset.split(part.platform, part.by) for dataset in (for_fit, for_scores))
+    fitted, scored = (
+        dataset.split(part.platform, part.division) for dataset in (for_fit, for_scores)
+    )
     if not np.array_equal(fitted, scored):
         raise UserError(
             f"Split {part.by} gave two different results for the same table and seed. Use only the "

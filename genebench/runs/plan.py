@@ -8,10 +8,11 @@ from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 from genebench._util.hashing import checksum_of, code_digest, key_of
+from genebench.data.splits import outcome
 from genebench.errors import UserError
 from genebench.hookspecs import PROJECT
 from genebench.plugins.registry import Registry
-from genebench.results.record import Code, Identity, Kept, Member, Record
+from genebench.results.record import ALL_FOLDS, Code, Identity, Kept, Member, Record
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Evaluation, Job
 from genebench.specs import MethodSpec, MetricSpec, ProtocolSpec, SealChoice, Value
@@ -126,8 +127,13 @@ def make_plan(
     if request.every_protocol:
         protocols = on_platforms(protocols, dataset.platforms)
     if request.trials:
+        for protocol in protocols:
+            registry.protocols.single(protocol.name)
         protocols = [protocol.trial() for protocol in protocols]
     _check_parts(protocols, dataset, registry)
+    protocols = [one for protocol in protocols for one in each_fold(protocol, dataset, registry)]
+    for protocol in protocols:
+        _check_size(protocol, dataset)
     if request.seeds < 1:
         raise UserError(f"seeds={request.seeds}: at least one seed is needed. Use 1 or more.")
     planner = _Planner(request, dataset, name, registry)
@@ -370,6 +376,26 @@ def _member_specs(
     return [registry.methods.get(name) for name in names]
 
 
+def each_fold(protocol: ProtocolSpec, dataset: Dataset, registry: Registry) -> list[ProtocolSpec]:
+    """Return the protocols of all folds on a dataset, or the protocol itself if it has none.
+
+    Raises:
+        UserError: a fold leaves a part without profiles, or repeats are all the same.
+    """
+    if not protocol.is_family:
+        return [protocol]
+    folds = [
+        registry.protocols.get(protocol.one_fold(label).name) for label in dataset.folds(protocol)
+    ]
+    tests = {outcome(dataset.rows(fold.test)) for fold in folds}
+    if protocol.repeats and len(tests) == 1:
+        raise UserError(
+            f"protocol {protocol.name} repeats split {protocol.test.by}, which does not depend on "
+            "the seed. Use a split that does, or leave out repeats."
+        )
+    return folds
+
+
 def split_digests(protocol: ProtocolSpec, dataset: Dataset, registry: Registry) -> dict[str, str]:
     """Return split → digest, for each split of a plugin that a protocol uses.
 
@@ -377,18 +403,33 @@ def split_digests(protocol: ProtocolSpec, dataset: Dataset, registry: Registry) 
     The digest of the dataset leaves out most columns of these tables. Built-in splits have no
     digest: a change of theirs raises :data:`NUMERICS`.
 
+    Parts that depend on other columns have a digest of their profiles, as ``rows of train``. Folds
+    have an entry ``all folds`` with their kind, their number, and a digest of all their test sets.
+
     Raises:
-        UserError: there is no such split, or the dataset is damaged.
+        UserError: there is no such split, column or fold, a part is empty, or the dataset is
+            damaged.
     """
     digests = {}
-    for name in sorted({part.by for part in protocol.parts if part.split}):
+    for role, part in zip(("train", "validation", "test"), protocol.parts, strict=True):
+        if any(source.reads_table for source in part.sources):
+            rows = [outcome(dataset.rows(replace(item, profiles=0))) for item in part.sources]
+            digests[f"rows of {role}"] = checksum_of(rows)[:_DIGEST_DIGITS]
+    if fold := protocol.test.fold:
+        labels = dataset.folds(protocol)
+        tests = [replace(protocol.test, fold=replace(fold, label=label)) for label in labels]
+        content = [labels, [outcome(dataset.rows(test)) for test in tests]]
+        digests[ALL_FOLDS] = f"{fold.kind}/{len(labels)}/{checksum_of(content)[:_DIGEST_DIGITS]}"
+    sources = [source for part in protocol.parts for source in part.sources]
+    for name in sorted({source.by for source in sources if source.split}):
         code = registry.splits.get(name).code
         if registry.splits.plugins[name].distribution == PROJECT:
             continue
-        platforms = sorted({part.platform for part in protocol.parts if part.by == name})
+        platforms = sorted({source.platform for source in sources if source.by == name})
         tables = {platform: dataset.table_checksum(platform) for platform in platforms}
-        content = [code, code_digest(code), dataset.split_seed, tables]
-        digests[name] = checksum_of(content)[:_DIGEST_DIGITS]
+        digests[name] = checksum_of([code, code_digest(code), dataset.split_seed, tables])[
+            :_DIGEST_DIGITS
+        ]
     return digests
 
 
@@ -404,7 +445,7 @@ def on_platforms(protocols: list[ProtocolSpec], platforms: Collection[str]) -> l
 
 def _check_parts(protocols: Iterable[ProtocolSpec], dataset: Dataset, registry: Registry) -> None:
     for protocol in protocols:
-        for part in protocol.parts:
+        for part in (source for role in protocol.parts for source in role.sources):
             registry.splits.get(part.by)
             if part.platform not in dataset.platforms:
                 raise UserError(
@@ -412,20 +453,23 @@ def _check_parts(protocols: Iterable[ProtocolSpec], dataset: Dataset, registry: 
                     f"{dataset.name} lacks. Choose a protocol on the platforms that it has: "
                     f"{', '.join(dataset.platforms)}."
                 )
-        train = protocol.train
-        if train.profiles:
-            available = int((dataset.split(train.platform, train.by) == train.split).sum())
-            if train.profiles > available:
-                raise UserError(
-                    f"protocol {protocol.name} needs {train.profiles:,} training profiles, and "
-                    f"dataset {dataset.name} has {available:,}. Choose a smaller size, or all."
-                )
-            # One training set would have two names, keys and fits.
-            if train.profiles == available:
-                raise UserError(
-                    f"protocol {protocol.name}: {available:,} are all training profiles of dataset "
-                    f"{dataset.name}. Leave out the size, or choose all."
-                )
+
+
+def _check_size(protocol: ProtocolSpec, dataset: Dataset) -> None:
+    train = protocol.train
+    if train.profiles:
+        available = len(dataset.rows(replace(train, profiles=0)))
+        if train.profiles > available:
+            raise UserError(
+                f"protocol {protocol.name} needs {train.profiles:,} training profiles, and "
+                f"dataset {dataset.name} has {available:,}. Choose a smaller size, or all."
+            )
+        # One training set would have two names, keys and fits.
+        if train.profiles == available:
+            raise UserError(
+                f"protocol {protocol.name}: {available:,} are all training profiles of dataset "
+                f"{dataset.name}. Leave out the size, or choose all."
+            )
 
 
 def _check_methods_of(

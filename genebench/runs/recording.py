@@ -297,11 +297,13 @@ class Recorder:
 
     def _provenance(self) -> Provenance:
         """Return where the work was done, and the plugins of methods, metrics and splits."""
+        offered = registry().splits.plugins
         splits = {name for item in self.job.evaluations for name in item.identity.splits}
         plugins = [
             *(registry().methods.plugins[name] for name in self.job.methods),
             *registry().metrics.plugins.values(),
-            *(registry().splits.plugins[name] for name in sorted(splits)),
+            # Not every entry is one of a plugin's split.
+            *(offered[name] for name in sorted(splits & offered.keys())),
         ]
         # A sealed method imports libraries in its own process.
         libraries = () if self._process is None else self._process.libraries

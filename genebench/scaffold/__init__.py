@@ -22,9 +22,9 @@ from genebench.errors import UserError
 from genebench.hookspecs import DISTRIBUTION
 from genebench.plugins.discovery import installed
 from genebench.plugins.registry import registry
-from genebench.specs import check_name
+from genebench.specs import MOST_LETTERS_WITH_FOLDS, check_name
 
-Kind = Literal["method", "dataset", "metric"]
+Kind = Literal["method", "dataset", "metric", "protocol"]
 
 _TEMPLATE_FOLDER = Path(__file__).parent
 _TEMPLATE_SUFFIX = ".tmpl"
@@ -32,11 +32,13 @@ _SUMMARY: dict[Kind, str] = {
     "method": "ridge regression with a penalty chosen by validation",
     "dataset": "simulated expression around common factors",
     "metric": "share of profiles predicted on the right side of the mean",
+    "protocol": "five folds of whole donors within GTEx",
 }
 _DEPENDENCIES: dict[Kind, str] = {
     "method": '"numpy>=2.0"',
     "dataset": '"numpy>=2.0", "pandas>=2.2.2"',
     "metric": '"numpy>=2.0"',
+    "protocol": "",
 }
 _IMPORTED = {"Any", "Context", "Mapping", "Method", "Model", "Moments", "Profiles"}
 """Names that the templates import. A class with such a name would hide the import."""
@@ -90,7 +92,7 @@ def _words(kind: Kind, name: str) -> dict[str, str]:
         "package": "_".join(["genebench", *parts]),
         "class_name": class_name,
         "model_name": f"{class_name}Model",
-        "dependencies": _DEPENDENCIES[kind],
+        "dependencies": f", {_DEPENDENCIES[kind]}".rstrip(", "),
         "requirement": f"{DISTRIBUTION}~={major}.{minor}.0",
     }
 
@@ -107,6 +109,11 @@ def _check_name(kind: Kind, name: str) -> None:
         suggested = "-".join(re.findall(r"[a-z0-9]+", name.lower()))
         hint = f" Did you mean {suggested}?" if suggested and suggested != name else ""
         raise UserError(f"{error}{hint}") from None
+    if kind == "protocol" and len(name) > MOST_LETTERS_WITH_FOLDS:
+        raise UserError(
+            f"protocol name {name!r} is too long. A protocol with folds, as the package has, has "
+            f"a name of up to {MOST_LETTERS_WITH_FOLDS} letters."
+        )
     if keyword.iskeyword(name) or keyword.iskeyword(name.capitalize()):
         raise UserError(f"{kind} name {name!r} is a word of Python. Choose another name.")
 

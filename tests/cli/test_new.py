@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-KINDS = ("method", "dataset", "metric")
+KINDS = ("method", "dataset", "metric", "protocol")
 
 
 @pytest.fixture
@@ -133,6 +133,8 @@ def test_templates_meet_the_lint_that_genebench_itself_meets(new, kind, request)
     [
         ("method", "lsr", "there is a method 'lsr' already, in genebench-linear"),
         ("dataset", "sim", "there is a dataset 'sim' already, in genebench"),
+        ("protocol", "geo", "there is a protocol 'geo' already, in genebench"),
+        ("protocol", "x" * 21, "up to 20 letters"),
         ("metric", "mae", "there is a metric 'mae' already, in genebench"),
         ("metric", "linear", "there is a plugin 'linear' already"),
         ("method", "class", "is a word of Python"),

@@ -9,7 +9,7 @@ import pytest
 
 from genebench.conformance.base import CheckError, NothingToCheck
 from genebench.conformance.checks.purity import _listed
-from genebench.conformance.collection import all_checks, chosen_checks
+from genebench.conformance.collection import all_checks, chosen_checks, protocol_checks
 from genebench.conformance.run import expected_failures, run_checks, summary
 from genebench.conformance.subject import Subject
 from genebench.errors import UserError
@@ -338,3 +338,9 @@ def test_the_guide_lists_every_check():
     rows = [f"| {check.group} | `{check.name}` | {check.rule} |" for check in all_checks()]
     groups = tuple(f"| {check.group} |" for check in all_checks())
     assert [line for line in guide.splitlines() if line.startswith(groups)] == rows
+
+
+def test_the_guide_lists_every_check_of_protocols():
+    guide = (Path(__file__).parents[2] / "docs" / "reference" / "conformance.md").read_text("utf-8")
+    rows = [f"| {check.group} | `{check.name}` | {check.rule} |" for check in protocol_checks()]
+    assert [line for line in guide.splitlines() if line.startswith("| protocol |")] == rows
