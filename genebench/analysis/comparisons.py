@@ -16,9 +16,11 @@ from genebench._util.text import printable
 from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL, seed_interval
 from genebench.analysis.compare import Comparison
 from genebench.analysis.compare import compare as compare_variants
+from genebench.analysis.costs import fit_seconds
 from genebench.analysis.grouping import in_order
 from genebench.analysis.lookup import check_name, find, records_of
 from genebench.analysis.rank import holm, scores_of
+from genebench.analysis.timing import why_incomparable
 from genebench.analysis.variants import Variant, variants_of
 from genebench.analysis.vectors import Readable, VectorsOf, symbols_of
 from genebench.errors import UserError, some, unknown
@@ -67,7 +69,9 @@ class Comparisons:
         bootstrap, and ``p_holm`` the same, adjusted for the number of rows. ``seed_low_a`` and so
         on are limits of each score over seeds alone, NaN with one seed. ``verdict`` names the
         better method where ``p_holm`` is at most 5 %. ``a_better``, ``same`` and ``b_better`` are
-        shares of the genes. Like ``p_wilcoxon`` they are descriptive only: genes are correlated.
+        shares of the genes. ``times_compare`` is False if the seconds of the fits are of different
+        timing epochs or classes of hardware. Shares, like ``p_wilcoxon``, are descriptive only:
+        genes are correlated.
         """
         rows = [self._row(pair, p) for pair, p in zip(self.pairs, self.p_holm, strict=True)]
         return pd.DataFrame(rows)
@@ -108,6 +112,9 @@ class Comparisons:
             "verdict": self.verdict(pair, p_holm),
             "profiles": pair.profiles,
             "groups": pair.groups,
+            "fit_seconds_a": fit_seconds(pair.a),
+            "fit_seconds_b": fit_seconds(pair.b),
+            "times_compare": not why_incomparable(pair.a, pair.b),
             "seeds_a": len(pair.a.done),
             "seeds_b": len(pair.b.done),
             "seed_low_a": low_a,

@@ -14,6 +14,8 @@ from genebench._util.files import atomic_write, user_errors
 from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL, rough, smallest_p
 from genebench.analysis.compare import Comparison
 from genebench.analysis.comparisons import Comparisons, gene_table, interval_over_seeds
+from genebench.analysis.costs import fit_seconds
+from genebench.analysis.timing import why_incomparable
 from genebench.plugins.registry import Registry
 from genebench.reports.figures.scatter import draw
 from genebench.reports.report import Report, Row, Section, Table
@@ -171,8 +173,11 @@ def _doubts(pair: Comparison) -> Iterator[str]:
 
 
 def _details(pair: Comparison, installed: Registry) -> Iterator[str]:
-    """Yield what was resampled under a protocol, and the spread over seeds."""
+    """Yield what was resampled under a protocol, the spread over seeds, and the seconds of fits."""
     protocol = pair.a.first.identity.protocol
+    spent = f"{fit_seconds(pair.a):.2f} s and {fit_seconds(pair.b):.2f} s"
+    doubt = why_incomparable(pair.a, pair.b)
+    yield f"{protocol}: fits took {spent}{f', which do not compare: {doubt}' if doubt else ''}"
     if pair.difference is None:
         return
     if pair.groups is None:

@@ -37,7 +37,9 @@ def _figures(
         identity = part.first.identity
         where = part.first.dataset, identity.protocol, part.preset, identity.data[:8]
         for metric in metrics:
-            rows = [row for row in part.rows(metric, PANEL) if not row.variant.control]
+            rows = [
+                row for row in part.rows(metric, PANEL) if not (row.variant.control or row.timing)
+            ]
             if rows:
                 yield file_name("cost", *where, metric.name), _figure(part, metric, rows)
 
