@@ -161,12 +161,22 @@ def info(
         _describe(opened)
 
 
-def verify(dataset: DatasetArgument) -> int:
+def verify(dataset: DatasetArgument, json: JsonOption = False) -> int:
     """Check every file of a prepared dataset against its checksum, and the digest."""
     from genebench.data.verification import changed_cache_files, changed_files
 
     opened = _prepared(dataset)
     faults, in_cache = changed_files(opened), changed_cache_files(opened)
+    if json:
+        output.as_json(
+            {
+                "dataset": opened.name,
+                "digest": opened.digest,
+                "changed": [str(fault) for fault in faults],
+                "changed_in_cache": [str(fault) for fault in in_cache],
+            }
+        )
+        return FAILED if faults or in_cache else OK
     state = "content and digest agree"
     for fault in in_cache:
         output.line(
