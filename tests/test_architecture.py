@@ -66,6 +66,7 @@ ROOMS = """
     reports                          tables and figures of results
     leaderboard                      the static site
     api                              the Python interface
+    tasks                            what single commands do, from Python
     conformance                      the checks for methods of third parties
     scaffold                         packages for new plugins
     files progress text moments relevance training scheduling testing    promised to plugin authors

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from genebench._util.notebook import Drawable, table
 from genebench._util.text import printable
 from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL, seed_interval
 from genebench.analysis.compare import Comparison
@@ -34,11 +35,35 @@ from genebench.results.store import ResultsStore
 log = logging.getLogger("genebench")
 
 
-@dataclass(frozen=True)
-class Comparisons:
+@dataclass(frozen=True, repr=False)
+class Comparisons(Drawable):
     """Two methods, compared under every protocol that both were run under."""
 
     pairs: tuple[Comparison, ...]
+
+    def __repr__(self) -> str:
+        first = self.pairs[0]
+        verdicts = "; ".join(
+            f"{pair.a.first.identity.protocol}: {self.verdict(pair, p)}"
+            for pair, p in zip(self.pairs, self.p_holm, strict=True)
+        )
+        return f"<Comparison of {first.a.label} with {first.b.label}: {verdicts}>"
+
+    def _repr_html_(self) -> str:
+        first = self.pairs[0]
+        columns = ("protocol", first.a.label, first.b.label, "difference", "95 %", "p", "verdict")
+        rows = []
+        for pair, p_holm in zip(self.pairs, self.p_holm, strict=True):
+            estimate, scores = pair.difference, pair.scores
+            rows.append(
+                (
+                    pair.a.first.identity.protocol, f"{scores[0]:.4f}", f"{scores[1]:.4f}",
+                    f"{scores[0] - scores[1]:+.4f}",
+                    f"{estimate.low:+.4f} … {estimate.high:+.4f}" if estimate else "–",
+                    f"{p_holm:.2g}" if estimate else "–", self.verdict(pair, p_holm),
+                )
+            )  # fmt: skip
+        return table(columns, rows, caption=f"{first.metric.title} on panel {first.panel}")
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -223,8 +248,8 @@ def gene_table(pair: Comparison) -> pd.DataFrame:
     Columns: dataset, protocol, gene, symbol (empty where it is not known), twin, a, b, gain.
     """
     first = pair.a.first
-    table = pair.genes.reset_index()
-    table = table.assign(dataset=first.dataset, protocol=first.identity.protocol)
+    genes = pair.genes.reset_index()
+    genes = genes.assign(dataset=first.dataset, protocol=first.identity.protocol)
     symbols = symbols_of(first.identity.data)
-    table["symbol"] = [symbols.get(gene, "") for gene in table["gene"]]
-    return table[["dataset", "protocol", "gene", "symbol", "twin", "a", "b", "gain"]]
+    genes["symbol"] = [symbols.get(gene, "") for gene in genes["gene"]]
+    return genes[["dataset", "protocol", "gene", "symbol", "twin", "a", "b", "gain"]]

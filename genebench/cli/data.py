@@ -110,23 +110,10 @@ def _manifest_of(source: str) -> str:
 
 def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
     """Prepare an offered dataset, or that of a manifest."""
-    from genebench.datasets.library import check_new_name, open_dataset
-    from genebench.datasets.manifest import read_manifest
-    from genebench.datasets.paired import PairedAssays, pair
-    from genebench.datasets.published_arrays import PreparedArrays, adopt
-    from genebench.preprocessing.recipe import prepare as run_recipe
+    from genebench.tasks import prepare
 
-    offered = registry().datasets
     with bar(quiet=quiet) as progress:
-        if source in offered.specs:
-            return open_dataset(source, offered, preset, progress, force=True)
-        manifest = read_manifest(Path(source))
-        check_new_name(manifest.name, offered)
-        if isinstance(manifest, PreparedArrays):
-            return adopt(manifest, progress=progress)
-        if isinstance(manifest, PairedAssays):
-            return pair(manifest, progress=progress)
-        return run_recipe(manifest, progress=progress)
+        return prepare(source, preset=preset, progress=progress)
 
 
 def list_(json: JsonOption = False) -> None:

@@ -35,7 +35,7 @@ TOP_OF_SEVERAL = 2
 """Number of genes shown at each end, if there are several protocols."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ComparisonReport(Report):
     """The report of ``genebench compare``. It takes two methods, so it is in no registry.
 

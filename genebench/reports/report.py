@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genebench.errors import UserError, no_results
+from genebench._util.notebook import Figures, figures_of
+from genebench.errors import UserError, counted, no_results
 from genebench.results.filters import RecordFilter
 
 # A plugin of one file subclasses Report as soon as it is loaded, even by ``genebench list``.
@@ -105,7 +106,7 @@ def no_vectors(record: Record) -> Mapping[str, NDArray[Any]]:  # noqa: ARG001  a
     return {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report(ABC):
     """A report: the chosen records, and the tables made from them.
 
@@ -143,6 +144,27 @@ class Report(ABC):
     width: int = 100
     with_notes: bool = True
     with_costs: bool = True
+
+    def __repr__(self) -> str:
+        # A record has thousands of letters.
+        return f"<{type(self).__name__} of {counted(len(self.records), 'record')}>"
+
+    def _repr_html_(self) -> str:
+        from genebench.reports.html import as_html
+
+        return as_html(self.sections())
+
+    def plot(self) -> Figures:
+        """Return the figures of the report, which a notebook shows.
+
+        Raises:
+            UserError: matplotlib is not installed, or the report has no figures.
+        """
+        if type(self).draw is Report.draw:
+            raise UserError(
+                f"{type(self).__name__} has no figures. Those of cost, sizes, sweep and suite do."
+            )
+        return figures_of(self.draw)
 
     def check(self) -> None:
         """Refuse a report without content. Commands call this before they make any table.

@@ -361,6 +361,16 @@ class Record(_Part):
         "proof of who wrote the record",
     )
 
+    def __repr__(self) -> str:
+        # The whole record has thousands of letters. ``model_dump_json`` returns them.
+        identity = self.identity
+        return (
+            f"<Record {identity.method} under {identity.protocol} on {self.dataset}, seed "
+            f"{identity.seed}: {self.status}, key {self.key}>"
+        )
+
+    __str__ = __repr__
+
     @property
     def version(self) -> str:
         """Text that differs between two records of one key."""

@@ -206,8 +206,20 @@ def _user_config() -> dict[str, Preferences]:
         return {}
     content = checked(Preferences, read_toml(path), str(path))
     if content.results is not None:
-        content = content.model_copy(update={"results": os.path.expanduser(content.results)})
+        content = content.model_copy(update={"results": _expanded(content.results, str(path))})
     return {str(path): content}
+
+
+def _expanded(folder: str, source: str) -> str:
+    """Return a path with the home folder in place of ``~``.
+
+    Raises:
+        UserError: it names the home of a user that does not exist.
+    """
+    try:
+        return str(Path(folder).expanduser())
+    except RuntimeError:
+        raise UserError(f"{source}: results: {folder}: there is no such user.") from None
 
 
 def _project_config(start: Path) -> dict[str, Preferences]:
@@ -263,7 +275,7 @@ def _checked_project(content: Mapping[str, Any], source: str, folder: Path) -> P
                 )
     if project.results is None:
         return project
-    return project.model_copy(update={"results": str(folder / project.results)})
+    return project.model_copy(update={"results": str(folder / _expanded(project.results, source))})
 
 
 class Preference(NamedTuple):

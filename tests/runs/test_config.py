@@ -141,7 +141,7 @@ def test_an_option_that_does_not_fit_the_engine_is_refused(engine, options, mess
         ("[engines.queue]\nnodes = [1]", "engines.queue.nodes."),
         (
             '[resources]\nmemroy = "8G"',
-            "unknown key 'resources.memroy'. Did you mean resources.memory",
+            "'resources.memroy'. Did you mean resources.memory",
         ),
         ('[resources.knn]\nmemroy = "8G"', "unknown key 'resources.knn.memroy'"),
         ("[resources]\nmemory = 8", "resources.memory: no size. Write it as 800M or 8G, in quotes"),
@@ -316,7 +316,7 @@ def test_a_suite_goes_before_the_project(project, genebench, tmp_path, tiny):
     ("text", "message"),
     [
         ('plugins = ["evil.py"]', "unknown key 'plugins'"),
-        ('reslts = "out"', "unknown key 'reslts'. Did you mean results?"),
+        ('reslts = "out"', "unknown key 'reslts'. Did you mean results"),
         ('device = "gpuu"', "device: Input should be 'auto', 'cpu', 'cuda' or 'gpu'"),
         ("seeds = 0", "seeds: Input should be greater than or equal to 1"),
         ('[engines.queue]\npartition = "x; rm -rf /"', "engines.queue.partition is text"),
