@@ -244,8 +244,9 @@ def predict(
             )[-1]  # fmt: skip
         if file:
             return written
-        table = pd.read_csv(written, index_col=0)
-    return table if set(table.columns) == set(model.target_genes.index) else table.T
+        # The file has a row for each gene, with its symbol.
+        table = pd.read_csv(written, index_col=0).drop(columns="symbol")
+    return table.T.rename_axis(index="profile", columns="gene")
 
 
 def _file_of(model: str, results: Path) -> Path:

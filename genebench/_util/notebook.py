@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,8 @@ class Line:
         """Show a text, with a bar if the share of the work that is done (0 to 1) is given."""
         if not in_notebook():
             return
-        from IPython.display import display
+        # Imported by name, because it is there only in a notebook.
+        display = import_module("IPython.display").display
 
         bar = "" if share is None else f'<progress value="{share:.4f}" max="1"></progress> '
         content = {

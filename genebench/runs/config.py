@@ -178,7 +178,12 @@ def read_config() -> dict[str, Preferences]:
         UserError: a file cannot be read, its content is wrong, or ``GENEBENCH_CONFIG`` names a
             file that does not exist.
     """
-    return _project_config(Path.cwd()) | _user_config()
+    try:
+        start = Path.cwd()
+    except FileNotFoundError:
+        # The working folder was removed.
+        return _user_config()
+    return _project_config(start) | _user_config()
 
 
 def user_file() -> Path:

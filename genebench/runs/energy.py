@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def energy_counter(device: str) -> EnergyCounter | None:
     if device != "cuda":
         return None
     try:
-        import pynvml as nvml  # type: ignore[import-untyped,unused-ignore]
+        # Imported by name, because it is an extra.
+        nvml = import_module("pynvml")
     except ImportError:
         return None
     try:

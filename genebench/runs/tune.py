@@ -150,7 +150,7 @@ class Tuned:
         ]
         choices = "; ".join(
             f"{row['protocol']}: {', '.join(f'{name} = {row[name]}' for name in searched)}"
-            for _, row in chosen.iterrows()
+            for row in chosen.to_dict("records")
         )
         return f"<Tuned by {counted(len(self.trials), 'trial')}: {choices}>"
 

@@ -321,7 +321,7 @@ def test_a_suite_goes_before_the_project(project, genebench, tmp_path, tiny):
         ("seeds = 0", "seeds: Input should be greater than or equal to 1"),
         ('[engines.queue]\npartition = "x; rm -rf /"', "engines.queue.partition is text"),
         ('[engines.none]\nsetup = "x"', "engines.none.setup is text"),
-        ('[resources]\nmemroy = "8G"', "Did you mean resources.memory?"),
+        ('[resources]\nmemroy = "8G"', "Did you mean resources.memory"),
     ],
 )
 def test_a_mistake_in_the_file_of_a_project_is_one_line(project, genebench, text, message):
