@@ -394,6 +394,7 @@ def test_only_the_contract_and_promised_paths_lie_in_the_package_root():
         "method",
         "protocols",
         "specs",
+        "tasks",
     }
     assert {path.stem for path in (REPOSITORY / PACKAGE).glob("*.py")} == contract | set(PROMISED)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import html
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genebench._util.notebook import Figures, figures_of
+from genebench._util.notebook import Figures, figures_of, paragraph, table
+from genebench._util.text import printable
 from genebench.errors import UserError, counted, no_results
 from genebench.results.filters import RecordFilter
 
@@ -92,6 +94,27 @@ class Section:
     details: tuple[str, ...] = ()
 
 
+def _as_html(sections: Iterable[Section]) -> str:
+    """Return the sections of a report: tables, verdicts and notes. Details can be opened."""
+    parts = []
+    for section in sections:
+        parts.append(f"<h4>{html.escape(printable(section.title))}</h4>")
+        for each in section.tables:
+            rows = [row.cells for row in each.rows]
+            best = [row.best for row in each.rows]
+            parts.append(
+                table(
+                    each.columns, rows, caption=each.title,
+                    bold=lambda row, column, best=best: column in best[row],  # type: ignore[misc]
+                )
+            )  # fmt: skip
+        parts += map(paragraph, (*section.verdict, *section.notes))
+        if section.details:
+            inner = "".join(map(paragraph, section.details))
+            parts.append(f"<details><summary>Notes</summary>{inner}</details>")
+    return "\n".join(parts)
+
+
 def no_explanation(record: Record) -> Explanation:
     """Refuse to explain a record that is not in a results folder.
 
@@ -150,9 +173,7 @@ class Report(ABC):
         return f"<{type(self).__name__} of {counted(len(self.records), 'record')}>"
 
     def _repr_html_(self) -> str:
-        from genebench.reports.html import as_html
-
-        return as_html(self.sections())
+        return _as_html(self.sections())
 
     def plot(self) -> Figures:
         """Return the figures of the report, which a notebook shows.

@@ -78,7 +78,7 @@ def test_results_are_printed_as_json(genebench, lsr_and_knn, command):
 
 
 def test_a_check_and_a_search_are_printed_as_json(genebench, tiny, tmp_path):
-    rows = json.loads(genebench("check", "train-mean", "--only", "shapes", "--json").out)
+    rows = json.loads(genebench("check", "train-mean", "--only", "shape", "--json").out)
     assert {row["subject"] for row in rows} == {"train-mean"}
     assert "passed" in {row["status"] for row in rows}
     searched = genebench(
