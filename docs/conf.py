@@ -73,6 +73,6 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"tutorial": [], "gallery": [], "glossary": []}
+html_sidebars = {"tutorial": [], "tour": [], "gallery": [], "glossary": []}
 html_context = {"default_mode": "auto"}
 copyright = "the genebench developers, MIT licence"  # noqa: A001  the name that Sphinx reads
