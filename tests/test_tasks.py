@@ -135,7 +135,7 @@ def test_a_table_of_profiles_is_predicted_as_the_model_does(kept, tiny, tmp_path
     error = np.abs(table[test.target_genes.index].to_numpy() - test.targets).mean()
     assert error == pytest.approx(record.scores["mae"]["all"].mean, rel=1e-4)
     file = tmp_path / "targets.tsv"
-    model = gb.open_model(next(kept.glob("*.safetensors")))
+    model = gb.open_model(next(kept.glob(f"{record.key}*.safetensors")))
     assert repr(model) == "<SavedModel lsr-l2 of geo: 32 landmarks to 160 targets>"
     assert gb.predict(model, profiles, values="standardised", file=file) == file
 
