@@ -118,7 +118,8 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
         sealed=sealed, results=results, metrics=asked,
     )  # fmt: skip
     preset = preset or preferred("preset")
-    seeds = seeds or preferred("seeds") or 1
+    if seeds is None:
+        seeds = preferred("seeds") or 1
     size = api.preset_of(dataset, preset)
     if out is not None:
         from genebench.reports.figures.drawing import check_drawing
