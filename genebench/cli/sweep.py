@@ -119,7 +119,8 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     )  # fmt: skip
     preset = preset or preferred("preset")
     if seeds is None:
-        seeds = preferred("seeds") or 1
+        usual: int = preferred("seeds") or 1
+        seeds = usual
     size = api.preset_of(dataset, preset)
     if out is not None:
         from genebench.reports.figures.drawing import check_drawing
