@@ -60,7 +60,7 @@ bench: .venv/installed-bench ## speed, memory and calibration; see benchmarks/RE
 
 docs: .venv/installed-dev ## the documentation as a site, site/index.html; screenshots where there are results
 	if [ -d u133-results ]; then $(BIN)/python docs/screenshots.py u133-results; fi
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs site
+	GENEBENCH_RUN_TOUR=1 $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs site
 
 u133-results: .venv/installed ## the published methods on real data: U133 is its manifest
 	$(BIN)/genebench data prepare $(U133)

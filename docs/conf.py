@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -14,7 +15,7 @@ version = release = version_of("genebench-suite")
 language = "en"
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
@@ -25,6 +26,12 @@ extensions = [
 exclude_patterns = ["_extensions", "examples/observer/*/*"]
 suppress_warnings = ["myst.header"]  # a page may begin with a part of another
 highlight_language = "console"
+
+# The tour runs in a test. A build for readers, make docs, runs it to show its tables and figures.
+nb_execution_mode = "force" if os.environ.get("GENEBENCH_RUN_TOUR") else "off"
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_merge_streams = True
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
@@ -66,6 +73,6 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"tutorial": [], "gallery": [], "glossary": []}
+html_sidebars = {"tutorial": [], "tour": [], "gallery": [], "glossary": []}
 html_context = {"default_mode": "auto"}
 copyright = "the genebench developers, MIT licence"  # noqa: A001  the name that Sphinx reads

@@ -11,13 +11,24 @@ from genebench.method import Context, Method, Model, NotApplicable
 
 if TYPE_CHECKING:
     from genebench import specs
-    from genebench.analysis.comparisons import compare
-    from genebench.api import explain, load, records, run
     from genebench.data.profiles import Profiles
     from genebench.methods.sklearn import sklearn_method
     from genebench.models.saved import open_model
     from genebench.reports.paper import figures
     from genebench.results.record import Record
+    from genebench.tasks import (
+        compare,
+        explain,
+        leaks,
+        load,
+        predict,
+        prepare,
+        ranks,
+        records,
+        report,
+        run,
+        tune,
+    )
 
 __all__ = [
     "Context",
@@ -31,26 +42,38 @@ __all__ = [
     "explain",
     "figures",
     "hookimpl",
+    "leaks",
     "load",
     "open_model",
+    "predict",
+    "prepare",
+    "ranks",
     "records",
+    "report",
     "run",
     "sklearn_method",
     "specs",
+    "tune",
 ]
 
 # Imported on first use: these need numpy and pandas, and ``genebench --help`` must start fast.
 _LAZY = {
     "Profiles": "genebench.data.profiles",
     "Record": "genebench.results.record",
-    "compare": "genebench.analysis.comparisons",
-    "explain": "genebench.api",
+    "compare": "genebench.tasks",
+    "explain": "genebench.tasks",
     "figures": "genebench.reports.paper",
+    "leaks": "genebench.tasks",
     "load": "genebench.api",
     "open_model": "genebench.models.saved",
+    "predict": "genebench.tasks",
+    "prepare": "genebench.tasks",
+    "ranks": "genebench.tasks",
     "records": "genebench.api",
+    "report": "genebench.tasks",
     "run": "genebench.api",
     "sklearn_method": "genebench.methods.sklearn",
+    "tune": "genebench.tasks",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, get_args
 
 import pandas as pd
 
+from genebench._util.notebook import Figures, paragraph
 from genebench._util.progress import Progress, silent
 from genebench._util.text import printable
 from genebench.analysis import vectors
@@ -20,7 +22,7 @@ from genebench.analysis.tidy import tidy
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset
 from genebench.datasets.library import is_ready, open_dataset, suggested_preset
-from genebench.errors import UserError, describe, unknown
+from genebench.errors import UserError, describe, some, unknown
 from genebench.explaining.enrichment import read_gmt
 from genebench.explaining.explanation import Explanation
 from genebench.explaining.making import (
@@ -33,6 +35,8 @@ from genebench.explaining.settings import settings_from
 from genebench.explaining.subject import Wanted
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
+from genebench.reports.cost import CostReport
+from genebench.reports.summary import SummaryReport
 from genebench.results import DEFAULT_RESULTS
 from genebench.results.record import Kept, Record
 from genebench.results.store import ResultsStore
@@ -46,6 +50,7 @@ from genebench.runs.config import (
 )
 from genebench.runs.execute import check
 from genebench.runs.jobs import Job, Settings, default_seal, seal_choice
+from genebench.runs.live import jobs_line
 from genebench.runs.members import with_members
 from genebench.runs.orders import remove_outdated
 from genebench.runs.plan import (
@@ -82,11 +87,36 @@ class Parts(NamedTuple):
 
 
 class Results(NamedTuple):
-    """Records, and tables of their content."""
+    """Records, and tables of their content. A notebook shows a summary."""
 
     records: list[Record]
     folder: Path = DEFAULT_RESULTS
     """The folder that they are in."""
+
+    def __repr__(self) -> str:
+        states = Counter(record.status for record in self.records)
+        methods = some(dict.fromkeys(record.identity.method for record in self.records), 6)
+        protocols = some(dict.fromkeys(record.identity.protocol for record in self.records))
+        counts = ", ".join(f"{number} {state}" for state, number in states.items())
+        of = f" of {methods} under {protocols}" if self.records else ""
+        return f"<Results{of}: {counts or 'none'}, in {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        if not self.records:
+            return paragraph(repr(self))
+        return SummaryReport(
+            tuple(self.records), registry(), vectors_of=self._vectors_of, with_costs=False
+        )._repr_html_()
+
+    def plot(self) -> Figures:
+        """Return figures of score against cost, one for each protocol and metric.
+
+        :func:`genebench.report` and :func:`genebench.compare` have others.
+
+        Raises:
+            UserError: matplotlib is not installed.
+        """
+        return CostReport(tuple(self.records), registry()).plot()
 
     @property
     def table(self) -> pd.DataFrame:
@@ -221,8 +251,10 @@ def run(
         results=settings.results, keep=settings.keep, metrics=settings.metrics,
         sealed=settings.sealed,
     )  # fmt: skip
-    for _ in execute_plan(plan.remaining(retry_failed=retry_failed), settings, engine):
-        pass
+    jobs = plan.remaining(retry_failed=retry_failed)
+    with jobs_line(len(jobs)):
+        for _ in execute_plan(jobs, settings, engine):
+            pass
     return Results(planned_records(plan, settings.results), settings.results)
 
 

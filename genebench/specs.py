@@ -311,10 +311,15 @@ class MethodSpec:
     """Parameter that lists the methods that this one is made of, such as ``lsr-l2,knn-ge``. It is
     text. Their models for the same protocol are given to the method, as ``context.members``. Empty
     for a method that is made of no others."""
+    timing_epoch: int = 1
+    """Raise it when a change makes earlier times of the method wrong, such as work that moved out
+    of the fit. Earlier times are then shown and no longer ranked."""
 
     def __post_init__(self) -> None:
         check_name("method", self.name)
         _check_sizes(f"method {self.name}", self)
+        if self.timing_epoch < 1:
+            raise ValueError(f"method {self.name}: timing_epoch={self.timing_epoch} is below 1")
         _check_code(self.name, self.code)
         for device in self.devices:
             _check_choice(f"method {self.name}: device", device, get_args(Device))

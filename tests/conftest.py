@@ -166,7 +166,8 @@ def made_up() -> Callable[..., Record]:
         identity |= {name: changes.pop(name) for name in set(changes) & {*identity, "splits"}}
         provenance = {
             "command": "python", "started": changes.pop("started", "2026-01-01T00:00:00+00:00"),
-            "host": "here", "platform": "linux", "cpus": 2, "device": "cpu", "accelerator": "",
+            "host": "here", "platform": "linux", "cpus": 2,
+            "processor": "a processor", "device": "cpu", "accelerator": "",
             "python": "3.11", "versions": {}, "git": {},
         }  # fmt: skip
         scores = {
@@ -184,6 +185,7 @@ def made_up() -> Callable[..., Record]:
                 "genes": {"landmark": 5, "target": 10}, "metrics": {}, "constant_truth": 0,
                 "constant_prediction": 0, "vectors": "", "predictions": "", "seconds": {},
                 "shared_fit": (), "peak_memory": 0, "peak_memory_scope": "job",
+                "timing": {"epoch": 1, "methods": {method: 1}},
                 "failure": failure if mae is None else None, "provenance": provenance,
                 "seal": {"level": "no", "reason": "made up"},
             }

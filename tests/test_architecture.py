@@ -66,6 +66,7 @@ ROOMS = """
     reports                          tables and figures of results
     leaderboard                      the static site
     api                              the Python interface
+    tasks                            what single commands do, from Python
     conformance                      the checks for methods of third parties
     scaffold                         packages for new plugins
     files progress text moments relevance training scheduling testing    promised to plugin authors
@@ -393,6 +394,7 @@ def test_only_the_contract_and_promised_paths_lie_in_the_package_root():
         "method",
         "protocols",
         "specs",
+        "tasks",
     }
     assert {path.stem for path in (REPOSITORY / PACKAGE).glob("*.py")} == contract | set(PROMISED)
 

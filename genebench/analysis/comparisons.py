@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from genebench._util.notebook import Drawable, table
 from genebench._util.text import printable
 from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL, seed_interval
 from genebench.analysis.compare import Comparison
 from genebench.analysis.compare import compare as compare_variants
+from genebench.analysis.costs import fit_seconds
 from genebench.analysis.folds import pooled
 from genebench.analysis.grouping import in_order
 from genebench.analysis.lookup import check_name, find, records_of
 from genebench.analysis.rank import holm, scores_of
+from genebench.analysis.timing import why_incomparable
 from genebench.analysis.variants import Variant, variants_of
 from genebench.analysis.vectors import Readable, VectorsOf, symbols_of
 from genebench.errors import UserError, some, unknown
@@ -33,11 +36,35 @@ from genebench.results.store import ResultsStore
 log = logging.getLogger("genebench")
 
 
-@dataclass(frozen=True)
-class Comparisons:
+@dataclass(frozen=True, repr=False)
+class Comparisons(Drawable):
     """Two methods, compared under every protocol that both were run under."""
 
     pairs: tuple[Comparison, ...]
+
+    def __repr__(self) -> str:
+        first = self.pairs[0]
+        verdicts = "; ".join(
+            f"{pair.a.first.identity.protocol}: {self.verdict(pair, p)}"
+            for pair, p in zip(self.pairs, self.p_holm, strict=True)
+        )
+        return f"<Comparison of {first.a.label} with {first.b.label}: {verdicts}>"
+
+    def _repr_html_(self) -> str:
+        first = self.pairs[0]
+        columns = ("protocol", first.a.label, first.b.label, "difference", "95 %", "p", "verdict")
+        rows = []
+        for pair, p_holm in zip(self.pairs, self.p_holm, strict=True):
+            estimate, scores = pair.difference, pair.scores
+            rows.append(
+                (
+                    pair.a.first.identity.protocol, f"{scores[0]:.4f}", f"{scores[1]:.4f}",
+                    f"{scores[0] - scores[1]:+.4f}",
+                    f"{estimate.low:+.4f} … {estimate.high:+.4f}" if estimate else "–",
+                    f"{p_holm:.2g}" if estimate else "–", self.verdict(pair, p_holm),
+                )
+            )  # fmt: skip
+        return table(columns, rows, caption=f"{first.metric.title} on panel {first.panel}")
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -68,7 +95,9 @@ class Comparisons:
         bootstrap, and ``p_holm`` the same, adjusted for the number of rows. ``seed_low_a`` and so
         on are limits of each score over seeds alone, NaN with one seed. ``verdict`` names the
         better method where ``p_holm`` is at most 5 %. ``a_better``, ``same`` and ``b_better`` are
-        shares of the genes. Like ``p_wilcoxon`` they are descriptive only: genes are correlated.
+        shares of the genes. ``times_compare`` is False if the seconds of the fits are of different
+        timing epochs or classes of hardware. Shares, like ``p_wilcoxon``, are descriptive only:
+        genes are correlated.
         """
         rows = [self._row(pair, p) for pair, p in zip(self.pairs, self.p_holm, strict=True)]
         return pd.DataFrame(rows)
@@ -109,6 +138,9 @@ class Comparisons:
             "verdict": self.verdict(pair, p_holm),
             "profiles": pair.profiles,
             "groups": pair.groups,
+            "fit_seconds_a": fit_seconds(pair.a),
+            "fit_seconds_b": fit_seconds(pair.b),
+            "times_compare": not why_incomparable(pair.a, pair.b),
             "seeds_a": len(pair.a.done),
             "seeds_b": len(pair.b.done),
             "seed_low_a": low_a,
@@ -218,8 +250,8 @@ def gene_table(pair: Comparison) -> pd.DataFrame:
     Columns: dataset, protocol, gene, symbol (empty where it is not known), twin, a, b, gain.
     """
     first = pair.a.first
-    table = pair.genes.reset_index()
-    table = table.assign(dataset=first.dataset, protocol=first.identity.protocol)
+    genes = pair.genes.reset_index()
+    genes = genes.assign(dataset=first.dataset, protocol=first.identity.protocol)
     symbols = symbols_of(first.identity.data)
-    table["symbol"] = [symbols.get(gene, "") for gene in table["gene"]]
-    return table[["dataset", "protocol", "gene", "symbol", "twin", "a", "b", "gain"]]
+    genes["symbol"] = [symbols.get(gene, "") for gene in genes["gene"]]
+    return genes[["dataset", "protocol", "gene", "symbol", "twin", "a", "b", "gain"]]

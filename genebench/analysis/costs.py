@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 
 from genebench.analysis.grouping import by_preset, in_order
 from genebench.analysis.rank import scores_of
+from genebench.analysis.timing import RankedTimes
 from genebench.analysis.variants import Variant, variants_of
 from genebench.plugins.registry import Registry
 from genebench.results.record import Record
@@ -25,6 +27,7 @@ class CostRow:
         seconds: of the fit, members of an ensemble included.
         memory: peak memory in bytes.
         front: the costs (``seconds``, ``memory``) at which no method beats this one.
+        timing: why its time is not ranked, or an empty text if it is.
     """
 
     variant: Variant
@@ -32,6 +35,7 @@ class CostRow:
     seconds: float
     memory: int
     front: frozenset[str] = frozenset()
+    timing: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,23 @@ class CostPart:
     first: Record
     variants: list[Variant]
 
+    @cached_property
+    def times(self) -> RankedTimes:
+        """The times that are ranked: those of one timing epoch and one class of hardware."""
+        return RankedTimes.among(self.variants)
+
     def rows(self, metric: MetricSpec, panel: str) -> list[CostRow]:
         """Return the methods that have a score, the best first, controls last."""
         ordered = sorted(self.variants, key=lambda variant: variant.sort_key(metric, panel))
         scored = [variant for variant in ordered if variant.has(metric.name, panel)]
         competing = [variant for variant in scored if not variant.control]
         losses = [variant.sort_key(metric, panel)[-1] for variant in competing]
-        by_seconds = pareto_front([fit_seconds(variant) for variant in competing], losses)
+        timed = [position for position, v in enumerate(competing) if self.times.has(v)]
+        front = pareto_front(
+            [fit_seconds(competing[position]) for position in timed],
+            [losses[position] for position in timed],
+        )
+        by_seconds = [timed[position] for position in front]
         by_memory = pareto_front([peak_memory(variant) for variant in competing], losses)
         fronts = {"seconds": by_seconds, "memory": by_memory}
         # Controls come last, so that positions are the same with and without them.
@@ -65,6 +79,7 @@ class CostPart:
                 seconds=fit_seconds(variant),
                 memory=peak_memory(variant),
                 front=frozenset(name for name, front in fronts.items() if position in front),
+                timing=self.times.reason_against(variant),
             )
             for position, variant in enumerate(scored)
         ]
@@ -84,6 +99,16 @@ def fit_seconds(variant: Variant) -> float:
     """
     seconds = [record.fit_seconds for record in variant.done]
     return fmean(seconds) if seconds else math.nan
+
+
+def fit_joules(variant: Variant) -> float | None:
+    """Return the energy of a fit, members apart, as a mean over the seeds that are done.
+
+    The result is None unless the energy of every seed was measured.
+    """
+    energies = [record.energy for record in variant.done]
+    joules = [energy.joules["fit"] for energy in energies if energy and "fit" in energy.joules]
+    return fmean(joules) if joules and len(joules) == len(energies) else None
 
 
 def peak_memory(variant: Variant) -> int:

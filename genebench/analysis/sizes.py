@@ -8,6 +8,7 @@ from functools import cached_property
 
 from genebench._util.hashing import key_of
 from genebench.analysis.grouping import by_preset
+from genebench.analysis.timing import RankedTimes
 from genebench.analysis.variants import Variant, variants_of
 from genebench.plugins.registry import Registry
 from genebench.results.record import Record
@@ -54,6 +55,13 @@ class SizesPart:
     def protocol(self) -> str:
         """The protocol, without a size."""
         return sized_name(self.first.identity.protocol)[0]
+
+    @cached_property
+    def times(self) -> RankedTimes:
+        """The times that compare: those of one timing epoch and one class of hardware."""
+        return RankedTimes.among(
+            variant for curve in self.curves for variant in curve.points.values()
+        )
 
     @cached_property
     def sizes(self) -> list[int]:

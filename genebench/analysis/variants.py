@@ -7,19 +7,23 @@ from statistics import fmean
 
 from genebench._util.hashing import key_of
 from genebench._util.text import setting
+from genebench.errors import counted
 from genebench.plugins.registry import Registry
 from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
 from genebench.specs import MetricSpec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Variant:
     """A method with its parameters, and the records of all its seeds, failed ones included."""
 
     label: str
     records: tuple[Record, ...]
     control: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Variant {self.label}: {counted(len(self.records), 'record')}>"
 
     @property
     def first(self) -> Record:

@@ -17,6 +17,7 @@ from genebench.cli import (
     check,
     cite,
     compare,
+    config,
     data,
     doctor,
     explain,
@@ -80,7 +81,6 @@ def build_app() -> typer.Typer:
         epilog="Example: genebench run --methods lsr,knn --protocol geo,gtex",
         context_settings={"help_option_names": ["-h", "--help"]},
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
@@ -99,7 +99,7 @@ def build_app() -> typer.Typer:
 
     for command in (
         run, tune, sweep, jobs, check, report, compare, figures, explain, leaderboard, status,
-        predict, data, list_, show, new, results, cite, doctor,
+        predict, data, list_, show, new, results, cite, config, doctor,
     ):  # fmt: skip
         command.register(app)
     for complaint in installed().add_commands(app):

@@ -8,9 +8,10 @@ import typer
 
 from genebench._util.text import printable, printable_line
 from genebench.cli import output
+from genebench.cli.completion import names_of
 from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.limits import time_limit
-from genebench.cli.options import PluginOption, params_of
+from genebench.cli.options import JsonOption, PluginOption, params_of
 from genebench.errors import UserError, unknown
 from genebench.plugins.registry import registry
 from genebench.specs import PRESETS
@@ -35,7 +36,9 @@ def check(  # noqa: PLR0917  typer's options are the arguments
     method: Annotated[
         str,
         typer.Argument(
-            help="Comma-separated methods, all for every method, or protocols.", metavar="NAME"
+            help="Comma-separated methods, all for every method, or protocols.",
+            metavar="NAME",
+            autocompletion=names_of("methods"),
         ),
     ],
     preset: Annotated[str, typer.Option(help="tiny, small or paper.")] = "tiny",
@@ -59,6 +62,7 @@ def check(  # noqa: PLR0917  typer's options are the arguments
         ),
     ] = None,
     plugin: PluginOption = None,  # noqa: ARG001  the option itself loads plugins
+    json: JsonOption = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show only failures and the summary.")
     ] = False,
@@ -85,14 +89,27 @@ def check(  # noqa: PLR0917  typer's options are the arguments
     # All are created before the first check runs, so that a wrong name is an error at once.
     subjects = [Subject(name, preset=preset, overrides=overrides) for name in _names(method)]
     failed = False
+    rows: list[dict[str, str]] = []
     for subject in subjects:
         outcomes = []
         for outcome in run_contained(subject, checks, expected_failures(subject), seconds):
             outcomes.append(outcome)
             failed |= outcome.status == "failed"
-            if not quiet or outcome.status == "failed":
+            if not json and (not quiet or outcome.status == "failed"):
                 _show(outcome, traceback=traceback)
-        output.line(printable(f"{subject}: {summary(outcomes)}"))
+        if not json:
+            output.line(printable(f"{subject}: {summary(outcomes)}"))
+        rows += [
+            {
+                "subject": str(subject), "check": outcome.check.name,
+                "group": outcome.check.group, "rule": outcome.check.rule,
+                "status": outcome.status, "detail": outcome.detail,
+                "traceback": outcome.traceback,
+            }
+            for outcome in outcomes
+        ]  # fmt: skip
+    if json:
+        output.as_json(rows)
     return FAILED if failed else OK
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from genebench.cli import output
+from genebench.cli.completion import names_of
 from genebench.cli.options import (
     DEFAULT_RESULTS,
     JsonOption,
@@ -32,10 +33,21 @@ def register(app: typer.Typer) -> None:
 
 def compare(  # noqa: PLR0917  typer's options are the arguments
     a: Annotated[
-        str, typer.Argument(help="A method, METHOD:PARAM=VALUE, or the start of a record's key.")
+        str,
+        typer.Argument(
+            help="A method, METHOD:PARAM=VALUE, or the start of a record's key.",
+            autocompletion=names_of("methods"),
+        ),
     ],
-    b: Annotated[str, typer.Argument(help="The other method, named in the same ways.")],
-    metric: Annotated[str, typer.Option(help="Metric to compare by.")] = "mae",
+    b: Annotated[
+        str,
+        typer.Argument(
+            help="The other method, named in the same ways.", autocompletion=names_of("methods")
+        ),
+    ],
+    metric: Annotated[
+        str, typer.Option(help="Metric to compare by.", autocompletion=names_of("metrics"))
+    ] = "mae",
     panel: Annotated[str, typer.Option(help="Target genes: all, strict or twin.")] = "all",
     protocol: OnlyProtocolsOption = None,
     dataset: OnlyDatasetOption = None,

@@ -110,23 +110,10 @@ def _manifest_of(source: str) -> str:
 
 def _prepare(source: str, preset: str | None, *, quiet: bool) -> Dataset:
     """Prepare an offered dataset, or that of a manifest."""
-    from genebench.datasets.library import check_new_name, open_dataset
-    from genebench.datasets.manifest import read_manifest
-    from genebench.datasets.paired import PairedAssays, pair
-    from genebench.datasets.published_arrays import PreparedArrays, adopt
-    from genebench.preprocessing.recipe import prepare as run_recipe
+    from genebench.tasks import prepare
 
-    offered = registry().datasets
     with bar(quiet=quiet) as progress:
-        if source in offered.specs:
-            return open_dataset(source, offered, preset, progress, force=True)
-        manifest = read_manifest(Path(source))
-        check_new_name(manifest.name, offered)
-        if isinstance(manifest, PreparedArrays):
-            return adopt(manifest, progress=progress)
-        if isinstance(manifest, PairedAssays):
-            return pair(manifest, progress=progress)
-        return run_recipe(manifest, progress=progress)
+        return prepare(source, preset=preset, progress=progress)
 
 
 def list_(json: JsonOption = False) -> None:
@@ -161,12 +148,22 @@ def info(
         _describe(opened)
 
 
-def verify(dataset: DatasetArgument) -> int:
+def verify(dataset: DatasetArgument, json: JsonOption = False) -> int:
     """Check every file of a prepared dataset against its checksum, and the digest."""
     from genebench.data.verification import changed_cache_files, changed_files
 
     opened = _prepared(dataset)
     faults, in_cache = changed_files(opened), changed_cache_files(opened)
+    if json:
+        output.as_json(
+            {
+                "dataset": opened.name,
+                "digest": opened.digest,
+                "changed": [str(fault) for fault in faults],
+                "changed_in_cache": [str(fault) for fault in in_cache],
+            }
+        )
+        return FAILED if faults or in_cache else OK
     state = "content and digest agree"
     for fault in in_cache:
         output.line(

@@ -11,7 +11,7 @@ import typer
 from genebench._util.text import printable
 from genebench.cli import output
 from genebench.cli.exit_status import FAILED, OK
-from genebench.cli.options import SilentOption
+from genebench.cli.options import JsonOption, SilentOption
 from genebench.cli.progress import bar
 from genebench.datasets.sources import Collection, Source
 from genebench.errors import UserError
@@ -33,6 +33,7 @@ def fetch(
             metavar="NAME|all|list",
         ),
     ] = "list",
+    json: JsonOption = False,
     quiet: SilentOption = False,
 ) -> int:
     """Download known public files and verify them.
@@ -43,8 +44,10 @@ def fetch(
     from genebench.datasets import sources
 
     folder = downloads()
+    if json and name != "list":
+        raise UserError("--json prints the list of sources. Leave it out to download.")
     if name == "list":
-        _list(folder)
+        _list(folder, json=json)
     elif name == "all":
         return _fetch_all(folder, quiet=quiet)
     elif collection := sources.find_collection(name):
@@ -61,9 +64,29 @@ def downloads() -> Path:
     return home() / "downloads"
 
 
-def _list(folder: Path) -> None:
+def _list(folder: Path, *, json: bool) -> None:
     """Print every known source and its state in the folder."""
     from genebench.datasets.sources import COLLECTIONS, SOURCES
+
+    if json:
+        output.as_json(
+            {
+                "sources": [
+                    {
+                        "name": source.name, "state": _state(source, folder),
+                        "bytes": source.size, "file": source.file, "title": source.title,
+                        "licence": source.licence,
+                    }
+                    for source in SOURCES
+                ],
+                "collections": [
+                    {"name": item.name, "title": item.title, "sources": list(item.sources)}
+                    for item in COLLECTIONS
+                ],
+                "folder": str(folder),
+            }
+        )  # fmt: skip
+        return
 
     output.table(
         ("name", "state", "size", "file", "what it is"),

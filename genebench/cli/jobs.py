@@ -33,7 +33,7 @@ from genebench.cli.options import (
     SuiteArgument,
     TrainSizeOption,
 )
-from genebench.cli.run import kept, plan_of, settings_of, status_of, suite_of
+from genebench.cli.run import kept, plan_of, settings_of, status_of, suite_of, with_defaults
 from genebench.errors import UserError, counted
 
 if TYPE_CHECKING:
@@ -100,9 +100,10 @@ def jobs(  # noqa: PLR0917  typer's options are the arguments
         keep=kept(predictions=keep_predictions, models=keep_models),
         metrics=tuple(metrics.split(",")) if metrics else (),
     )  # fmt: skip
+    name, preset, protocol, seeds = with_defaults(read, dataset, preset, protocol, seeds)
     plan = plan_of(
-        settings, read, dataset or (read.dataset if read else None) or "sim", methods=methods,
-        protocol=protocol, preset=preset or (read.preset if read else None), set_=set_, grid=grid,
+        settings, read, name, methods=methods,
+        protocol=protocol, preset=preset, set_=set_, grid=grid,
         seeds=seeds, train_size=train_size, resources=resources, quiet=False,
     )  # fmt: skip
     listed = list(_listed(plan, retry_failed=retry_failed, finished=all_))

@@ -9,6 +9,7 @@ import typer
 
 from genebench._util.text import printable_line
 from genebench.cli import output
+from genebench.cli.completion import words
 from genebench.cli.options import PluginOption
 from genebench.errors import unknown
 from genebench.plugins.discovery import installed
@@ -43,6 +44,7 @@ def list_(
         typer.Argument(
             metavar="KIND",
             help=f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}.",
+            autocompletion=words(*_KINDS),
         ),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

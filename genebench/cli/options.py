@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from genebench.cli.completion import names_of, suites, words
 from genebench.errors import UserError
 from genebench.results import DEFAULT_RESULTS
+from genebench.specs import PRESETS
 
 __all__ = [
     "DEFAULT_RESULTS",
@@ -28,6 +30,7 @@ __all__ = [
     "MethodsOption",
     "MetricsOption",
     "NotesOption",
+    "NotifyFileOption",
     "OnlyDatasetOption",
     "OnlyMethodsOption",
     "OnlyProtocolsOption",
@@ -69,6 +72,25 @@ def _load_plugins(files: list[Path] | None) -> list[Path] | None:
     return files
 
 
+def _from_files(name: str) -> Callable[[typer.Context, typer.CallbackParam, Any], Any]:
+    """Return a callback that takes a value from the files of defaults, if it is not typed."""
+
+    def callback(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> Any:
+        source = ctx.get_parameter_source(param.name or "")
+        if ctx.resilient_parsing or source is None or source.name != "DEFAULT":
+            return value
+        from genebench.runs.config import preferred
+
+        found = preferred(name)
+        if found is None:
+            return value
+        if isinstance(found, list):
+            return ",".join(found)
+        return Path(found) if isinstance(value, Path) else found
+
+    return callback
+
+
 PluginOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -89,27 +111,53 @@ TargetMapOption = Annotated[
     ),
 ]
 ResultsOption = Annotated[
-    Path, typer.Option("--results", metavar="DIR", help="Folder of the results.")
-]
-_METHODS = typer.Option("--methods", "--method", help="Comma-separated names, or all.")
+    Path,
+    typer.Option(
+        "--results", metavar="DIR", help="Folder of the results.",
+        callback=_from_files("results"),
+    ),
+]  # fmt: skip
+_METHODS = typer.Option(
+    "--methods", "--method", help="Comma-separated names, or all.",
+    autocompletion=names_of("methods"),
+)  # fmt: skip
 MethodsOption = Annotated[str, _METHODS]
 OptionalMethodsOption = Annotated[str | None, _METHODS]
 SuiteArgument = Annotated[
     str | None,
-    typer.Argument(help="A suite: a TOML file of what to run, or a shipped one by name."),
+    typer.Argument(
+        help="A suite: a TOML file of what to run, or a shipped one by name.",
+        autocompletion=suites,
+    ),
 ]
 ProtocolsOption = Annotated[
-    str, typer.Option("--protocol", "--protocols", help="Comma-separated names, or all.")
-]
+    str,
+    typer.Option(
+        "--protocol", "--protocols", help="Comma-separated names, or all.",
+        autocompletion=names_of("protocols"), callback=_from_files("protocols"),
+    ),
+]  # fmt: skip
 OptionalProtocolsOption = Annotated[
     str | None,
     typer.Option(
-        "--protocol", "--protocols", help="Comma-separated names, or all. Default: geo,gtex."
+        "--protocol",
+        "--protocols",
+        help="Comma-separated names, or all. Default: geo,gtex.",
+        autocompletion=names_of("protocols"),
     ),
 ]
-DatasetOption = Annotated[str, typer.Option(help="A prepared or built-in dataset.")]
+DatasetOption = Annotated[
+    str,
+    typer.Option(
+        help="A prepared or built-in dataset.",
+        autocompletion=names_of("datasets"), callback=_from_files("dataset"),
+    ),
+]  # fmt: skip
 OptionalDatasetOption = Annotated[
-    str | None, typer.Option(help="A prepared or built-in dataset. Default: sim.")
+    str | None,
+    typer.Option(
+        help="A prepared or built-in dataset. Default: sim.", autocompletion=names_of("datasets")
+    ),
 ]
 OptionalSeedsOption = Annotated[
     int | None, typer.Option(help="Number of seeds of stochastic methods. Default: 1.")
@@ -123,14 +171,33 @@ TrainSizeOption = Annotated[
     ),
 ]  # fmt: skip
 OnlyMethodsOption = Annotated[
-    str | None, typer.Option("--methods", "--method", help="Only these, comma-separated.")
+    str | None,
+    typer.Option(
+        "--methods",
+        "--method",
+        help="Only these, comma-separated.",
+        autocompletion=names_of("methods"),
+    ),
 ]
 OnlyProtocolsOption = Annotated[
-    str | None, typer.Option("--protocol", "--protocols", help="Only these, comma-separated.")
+    str | None,
+    typer.Option(
+        "--protocol",
+        "--protocols",
+        help="Only these, comma-separated.",
+        autocompletion=names_of("protocols"),
+    ),
 ]
-OnlyDatasetOption = Annotated[str | None, typer.Option(help="Only this dataset.")]
+OnlyDatasetOption = Annotated[
+    str | None, typer.Option(help="Only this dataset.", autocompletion=names_of("datasets"))
+]
 ReportFormatOption = Annotated[
-    str, typer.Option("--format", help="terminal, markdown, latex, csv, json, or a plugin's.")
+    str,
+    typer.Option(
+        "--format",
+        help="terminal, markdown, latex, csv, json, or a plugin's.",
+        autocompletion=names_of("reporters"),
+    ),
 ]
 NotesOption = Annotated[
     bool, typer.Option("--notes", help="Print all notes: sizes, tests, choices, seals.")
@@ -139,7 +206,10 @@ CostOption = Annotated[bool, typer.Option("--cost", help="Print the table of cos
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PresetOption = Annotated[
     str | None,
-    typer.Option(help="tiny, small or paper. By default, as the dataset suggests."),
+    typer.Option(
+        help="tiny, small or paper. By default, as the dataset suggests.",
+        autocompletion=words(*PRESETS),
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -157,14 +227,26 @@ KeepModelsOption = Annotated[
 ]
 MetricsOption = Annotated[
     str | None,
-    typer.Option("--metrics", "--metric", help="Comma-separated names, or all. See list metrics."),
+    typer.Option(
+        "--metrics",
+        "--metric",
+        help="Comma-separated names, or all. See list metrics.",
+        autocompletion=names_of("metrics"),
+    ),
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda (also gpu).")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu or cuda (also gpu).",
+        autocompletion=words("auto", "cpu", "cuda"), callback=_from_files("device"),
+    ),
+]  # fmt: skip
 EngineOption = Annotated[
     str | None,
     typer.Option(
         help="Engine that executes the jobs. See list engines. Default: as the suite or the config "
-        "file says, or the first that keeps the limits."
+        "file says, or the first that keeps the limits.",
+        autocompletion=names_of("engines"),
     ),
 ]
 EngineSetOption = Annotated[
@@ -190,6 +272,12 @@ SealedOption = Annotated[
 ]
 RetryFailedOption = Annotated[bool, typer.Option("--retry-failed", help="Run failed jobs again.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the jobs, and run none.")]
+NotifyFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Append a line of JSON for each job that ends, and one at the end."
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the tables.")]
 SilentOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")]
 

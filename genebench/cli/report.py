@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from genebench.cli import output
+from genebench.cli.completion import names_of
 from genebench.cli.options import (
     DEFAULT_RESULTS,
     CostOption,
@@ -84,6 +85,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
         typer.Argument(
             metavar="[REPORT]",
             help="A report. See genebench list reports.",
+            autocompletion=names_of("reports"),
         ),
     ] = "scores",
     argument: Annotated[

@@ -78,6 +78,7 @@ def verify(
         typer.Option("--mark", help="Mark records as verified whose scores were all recomputed."),
     ] = False,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON, for a folder.")] = False,
 ) -> int:
     """Recompute keys, digests and scores of every record, and list those that were edited.
 
@@ -87,7 +88,9 @@ def verify(
     from genebench.results.store import ResultsStore
 
     if bundle is None:
-        return _verify(ResultsStore(results), mark=mark)
+        return _verify(ResultsStore(results), mark=mark, json_=json_)
+    if json_:
+        raise UserError("--json is for a folder, not for a bundle. Leave it out.")
     if mark:
         raise UserError(
             "--mark is for a folder, not for a bundle. Merge the bundle first, then verify the "
@@ -499,7 +502,7 @@ def schema() -> None:
     output.block(json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n")
 
 
-def _verify(store: ResultsStore, *, mark: bool = False) -> int:
+def _verify(store: ResultsStore, *, mark: bool = False, json_: bool = False) -> int:
     """Audit a folder, print the faults and a summary, and return the exit status."""
     from genebench.analysis import audit
     from genebench.plugins.registry import registry
@@ -509,6 +512,25 @@ def _verify(store: ResultsStore, *, mark: bool = False) -> int:
     if not audits:
         raise no_results("verify", store.root)
     unsound = [record for record in audits if record.faults]
+    if json_:
+        if mark:
+            for record in audits:
+                if record.is_verified:
+                    audit.annotate(record, store)
+        output.as_json(
+            [
+                {
+                    "key": record.key,
+                    "sound": not record.faults,
+                    "faults": list(record.faults),
+                    "recomputed": list(record.recomputed),
+                    "source": record.source,
+                    "not_recomputed": record.not_recomputed,
+                }
+                for record in audits
+            ]
+        )
+        return FAILED if unsound else OK
     for record in unsound:
         for fault in record.faults:
             _echo(f"{record.key}: {fault}")

@@ -30,6 +30,7 @@ from genebench.cli.options import (
     KeepPredictionsOption,
     MetricsOption,
     NotesOption,
+    NotifyFileOption,
     OptionalDatasetOption,
     OptionalMethodsOption,
     OptionalProtocolsOption,
@@ -99,6 +100,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     metrics: MetricsOption = None,
     retry_failed: RetryFailedOption = False,
     dry_run: DryRunOption = False,
+    notify_file: NotifyFileOption = None,
     notes: NotesOption = False,
     cost: CostOption = False,
     json: JsonOption = False,
@@ -110,6 +112,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     continue.
     """
     from genebench import api
+    from genebench.cli.notify import notifications
 
     asked = tuple(metrics.split(",")) if metrics else ()
     share = shard_of(shard)
@@ -119,8 +122,7 @@ def run(  # noqa: PLR0917  typer's options are the arguments
         suite={suite: read} if suite and read else None, sealed=sealed, results=results,
         keep=kept(predictions=keep_predictions, models=keep_models), metrics=asked,
     )  # fmt: skip
-    name = dataset or (read.dataset if read else None) or "sim"
-    preset = preset or (read.preset if read else None)
+    name, preset, protocol, seeds = with_defaults(read, dataset, preset, protocol, seeds)
     # Checked before is_known, which does not refuse unknown names.
     api.preset_of(name, preset)
     if dry_run and not is_known(name, preset):
@@ -133,7 +135,8 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     if dry_run:
         show_plan(plan, settings, engine, retry_failed=retry_failed, json=json)
         return OK
-    records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
+    with notifications(notify_file, settings.results):
+        records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
     layout: dict[str, Any] = {
         "metrics": shown_metrics(asked, records), "format_": "json" if json else "terminal",
         "with_notes": notes,
@@ -149,6 +152,37 @@ def run(  # noqa: PLR0917  typer's options are the arguments
         layout["record_filter"] = RecordFilter(protocols=protocol)
         print_summary(records, results, cost=cost, quiet=quiet or json, **layout)
     return status_of(records)
+
+
+def with_defaults(
+    suite: Suite | None,
+    dataset: str | None,
+    preset: str | None,
+    protocols: str | None,
+    seeds: int | None,
+) -> tuple[str, str | None, str | None, int | None]:
+    """Return dataset, preset, protocols and seeds: as typed, else of the suite, else of the files.
+
+    Protocols and seeds of a suite are None here, because its plan has them.
+
+    Raises:
+        UserError: a file of defaults is wrong.
+    """
+    from genebench.runs.config import preferred
+
+    given = suite.model_fields_set if suite else set()
+    if protocols is None and "protocols" not in given:
+        listed = preferred("protocols")
+        protocols = ",".join(listed) if listed else None
+    if seeds is None and "seeds" not in given:
+        seeds = preferred("seeds")
+    name = dataset or (suite.dataset if suite else None) or preferred("dataset") or "sim"
+    return (
+        name,
+        preset or (suite.preset if suite else None) or preferred("preset"),
+        protocols,
+        seeds,
+    )
 
 
 def print_summary(

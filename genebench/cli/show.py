@@ -9,6 +9,7 @@ import typer
 
 from genebench._util.text import printable, short
 from genebench.cli import output
+from genebench.cli.completion import anything
 from genebench.cli.options import JsonOption, PluginOption
 from genebench.errors import UserError, unknown
 from genebench.plugins.plugin import Plugin
@@ -29,7 +30,9 @@ def show(
     name: Annotated[
         str,
         typer.Argument(
-            help="A method, an engine, a protocol, a metric, a dataset or a suite.", metavar="NAME"
+            help="A method, an engine, a protocol, a metric, a dataset or a suite.",
+            metavar="NAME",
+            autocompletion=anything,
         ),
     ],
     json: JsonOption = False,

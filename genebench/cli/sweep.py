@@ -21,6 +21,7 @@ from genebench.cli.options import (
     MethodsOption,
     MetricsOption,
     NotesOption,
+    OptionalSeedsOption,
     PluginOption,
     PresetOption,
     ProtocolsOption,
@@ -76,7 +77,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     dataset: DatasetOption = "sim",
     preset: PresetOption = None,
     set_: SetOption = None,
-    seeds: Annotated[int, typer.Option(help="Number of seeds of stochastic methods.")] = 1,
+    seeds: OptionalSeedsOption = None,
     device: DeviceOption = "auto",
     engine: EngineOption = None,
     engine_set: EngineSetOption = None,
@@ -101,6 +102,7 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
     continue. The best cell is marked by its test scores. To choose parameters, use genebench tune.
     """
     from genebench import api
+    from genebench.runs.config import preferred
 
     asked = tuple(metrics.split(",")) if metrics else ()
     share = shard_of(shard)
@@ -113,6 +115,10 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
         engine, device, time_limit_, memory_limit_, engine_set=engine_set, resources=resources,
         sealed=sealed, results=results, metrics=asked,
     )  # fmt: skip
+    preset = preset or preferred("preset")
+    if seeds is None:
+        usual: int = preferred("seeds") or 1
+        seeds = usual
     size = api.preset_of(dataset, preset)
     if out is not None:
         from genebench.reports.figures.drawing import check_drawing

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genebench.cli import output
+from genebench.cli.completion import names_of
 from genebench.cli.limits import MemoryLimitOption, ResourcesOption, TimeLimitOption
 from genebench.cli.options import (
     DEFAULT_RESULTS,
@@ -14,6 +15,7 @@ from genebench.cli.options import (
     DeviceOption,
     EngineOption,
     EngineSetOption,
+    JsonOption,
     PluginOption,
     PresetOption,
     ProtocolsOption,
@@ -47,7 +49,12 @@ def register(app: typer.Typer) -> None:
 
 
 def tune(  # noqa: PLR0917  typer's options are the arguments
-    method: Annotated[str, typer.Option("--method", "--methods", help="The method to tune.")],
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method", "--methods", help="The method to tune.", autocompletion=names_of("methods")
+        ),
+    ],
     grid: Annotated[
         list[str], typer.Option(metavar="PARAM=VALUE,…", help="Values to try. Repeatable.")
     ],
@@ -71,16 +78,21 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     memory_limit_: MemoryLimitOption = None,
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
     results: ResultsOption = DEFAULT_RESULTS,
+    json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
     """Fit every candidate, compare them on the validation set, and test the choice.
 
     Test profiles are scored once, for the choice. Issue the same command to continue.
     """
+    from json import loads
+
     from genebench import api
+    from genebench.analysis.tidy import tidy
     from genebench.datasets.library import open_dataset
     from genebench.plugins.registry import registry
     from genebench.results.store import ResultsStore
+    from genebench.runs.config import preferred
     from genebench.runs.plan import on_platforms
     from genebench.runs.tune import Search
     from genebench.runs.tune import tune as search_and_test
@@ -89,6 +101,7 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
         engine, device, time_limit_, memory_limit_, engine_set=engine_set, resources=resources,
         sealed=sealed, results=results,
     )  # fmt: skip
+    preset = preset or preferred("preset")
     spec = registry().methods.get(method)
     check_resources(
         resources,
@@ -126,8 +139,16 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
                 pass
 
     tuned = search_and_test(search, protocols, plan, execute, ResultsStore(results))
-    _print_trials(tuned)
-    print_results("scores", tuned.records)
+    if json:
+        output.as_json(
+            {
+                "trials": loads(tuned.trials.to_json(orient="records")),
+                "scores": loads(tidy(tuned.records).to_json(orient="records")),
+            }
+        )
+    else:
+        _print_trials(tuned)
+        print_results("scores", tuned.records)
     return status_of(tuned.records)
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from genebench._util.files import temporary_folder, user_errors
+from genebench._util.notebook import Drawable, paragraph
+from genebench._util.notebook import table as html_table
 from genebench._util.text import no_formula, printable
 from genebench.data.store import read_table
 from genebench.errors import UserError, some
@@ -51,11 +53,17 @@ _NUMBERS = {
 """Columns of numbers. All others are text or truth values."""
 _TRUTHS = {"twin", "is_target", "copied", "sound"}
 _MOST_BYTES = 1 << 20
+_SHOWN_ROWS = 20
+"""Rows of a table that a notebook shows."""
 _REMEDY = "Name another folder with --out."
 
 
-@dataclass(frozen=True)
-class Explanation:
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation(Drawable):
     """Which landmarks the predictions of a model rest on.
 
     Relevance is in the units of predictions: standard deviations of the gene. A *share* is the
@@ -101,6 +109,31 @@ class Explanation:
     """Standard errors of panel a, if landmarks were permuted."""
     target_errors: pd.DataFrame | None = field(default=None)
     """Standard errors of panel c, if landmarks were permuted."""
+
+    def __repr__(self) -> str:
+        names = ("method", "protocol", "dataset")
+        of = " ".join(str(self.about[name]) for name in names if self.about.get(name))
+        unstable = ", ".join(self.unstable)
+        doubt = f", unstable panels {unstable}" if unstable else ""
+        return (
+            f"<Explanation of {of or 'a model'}: {len(self.landmarks)} landmarks, "
+            f"{len(self.targets)} targets{doubt}>"
+        )
+
+    def _repr_html_(self) -> str:
+        shown = self.top.head(_SHOWN_ROWS)
+        parts = [
+            html_table(
+                [*shown.columns],
+                ([_cell(value) for value in row] for row in shown.itertuples(index=False)),
+                caption="Panel b: landmarks with the largest relevance in each cluster",
+            )
+        ]
+        parts += [
+            paragraph(f"Panel {panel} is unstable: {'; '.join(reasons)}")
+            for panel, reasons in self.unstable.items()
+        ]
+        return "\n".join([paragraph(repr(self)), *parts])
 
     @property
     def unstable(self) -> dict[str, tuple[str, ...]]:

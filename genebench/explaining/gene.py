@@ -18,7 +18,7 @@ from genebench.explaining.relevance import by_target_group
 from genebench.explaining.subject import Subject
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GeneExplanation:
     """The landmarks that drive the prediction of one target.
 
@@ -39,6 +39,10 @@ class GeneExplanation:
     scores: pd.DataFrame
     rule: str
     twin: bool
+
+    def __repr__(self) -> str:
+        named = ", ".join(self.landmarks["symbol"].head(3))
+        return f"<Explanation of {self.symbol or self.gene} by {self.rule}: {named}, …>"
 
 
 def position_of(gene: str, landmarks: pd.DataFrame, targets: pd.DataFrame, coverage: str) -> int:

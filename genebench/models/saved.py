@@ -119,7 +119,7 @@ class _Header(BaseModel):
         return content
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SavedModel:
     """A saved model, opened.
 
@@ -143,6 +143,10 @@ class SavedModel:
     standardiser: Standardiser
     quantiles: Quantiles | None = None
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.landmark_genes)} landmarks to {len(self.target_genes)} targets"
+        return f"<SavedModel {self.identity.method} of {self.identity.protocol}: {sizes}>"
 
 
 class Saved(NamedTuple):

@@ -14,7 +14,9 @@ from genebench._util.files import atomic_write, user_errors
 from genebench.analysis.bootstrap import SIGNIFICANCE_LEVEL, rough, smallest_p
 from genebench.analysis.compare import Comparison
 from genebench.analysis.comparisons import Comparisons, gene_table, interval_over_seeds
+from genebench.analysis.costs import fit_seconds
 from genebench.analysis.folds import described as of_folds
+from genebench.analysis.timing import why_incomparable
 from genebench.plugins.registry import Registry
 from genebench.reports.figures.drawing import write_drawings
 from genebench.reports.figures.scatter import drawings
@@ -35,7 +37,7 @@ TOP_OF_SEVERAL = 2
 """Number of genes shown at each end, if there are several protocols."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ComparisonReport(Report):
     """The report of ``genebench compare``. It takes two methods, so it is in no registry.
 
@@ -173,10 +175,13 @@ def _doubts(pair: Comparison) -> Iterator[str]:
 
 
 def _details(pair: Comparison, installed: Registry) -> Iterator[str]:
-    """Yield what was resampled under a protocol, and the spread over seeds."""
+    """Yield what was resampled under a protocol, the spread over seeds, and the seconds of fits."""
     protocol = pair.a.first.identity.protocol
     for line in of_folds(pair.a.first.identity):
         yield f"{protocol}: {line}"
+    spent = f"{fit_seconds(pair.a):.2f} s and {fit_seconds(pair.b):.2f} s"
+    doubt = why_incomparable(pair.a, pair.b)
+    yield f"{protocol}: fits took {spent}{f', which do not compare: {doubt}' if doubt else ''}"
     if pair.difference is None:
         return
     if pair.groups is None:

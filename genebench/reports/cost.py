@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from genebench.analysis.costs import CostPart, cost_parts
+from genebench.analysis.costs import CostPart, cost_parts, fit_joules
+from genebench.analysis.timing import MARK
 from genebench.reports.figures.drawing import write_drawings
 from genebench.reports.figures.pareto import drawings
 from genebench.reports.layout import PANEL
@@ -25,6 +26,7 @@ from genebench.specs import MetricSpec
 _COLUMNS = (
     "dataset", "protocol", "data", "preset", "method", "control", "train_profiles", "metric",
     "mean", "seeds", "fit_seconds", "peak_memory", "device", "front_seconds", "front_memory",
+    "times_ranked", "not_ranked", "fit_joules",
 )  # fmt: skip
 _MEGABYTE = 1e6
 
@@ -67,6 +69,9 @@ class CostReport(Report):
                 "device": row.variant.first.provenance.device,
                 "front_seconds": "seconds" in row.front,
                 "front_memory": "memory" in row.front,
+                "times_ranked": not row.timing,
+                "not_ranked": row.timing,
+                "fit_joules": fit_joules(row.variant),
             }
             for part in self.parts()
             for metric in self._metrics
@@ -88,8 +93,13 @@ class CostReport(Report):
         return [installed[name] for name in self.metrics if name in installed]
 
     def _table(self, part: CostPart, metric: MetricSpec) -> Table:
-        columns = ("method", metric.title, "fit s", "peak memory MB", "device", "front")
         rows = part.rows(metric, PANEL)
+        joules = [fit_joules(row.variant) for row in rows]
+        measured = any(joule is not None for joule in joules)
+        columns = (
+            "method", metric.title, "fit s", *(["fit J"] if measured else []), "peak memory MB",
+            "device", "front",
+        )  # fmt: skip
         return Table(
             title=f"{described(metric)} and cost",
             columns=columns,
@@ -98,7 +108,8 @@ class CostReport(Report):
                     (
                         row.variant.label,
                         f"{row.mean:.4f}",
-                        f"{row.seconds:.2f}",
+                        f"{row.seconds:.2f}{MARK if row.timing else ''}",
+                        *(["–" if joule is None else f"{joule:,.0f}"] if measured else []),
                         f"{row.memory / _MEGABYTE:,.0f}",
                         row.variant.first.provenance.device,
                         ", ".join(sorted(row.front, reverse=True)) or "–",
@@ -106,7 +117,7 @@ class CostReport(Report):
                     control=row.variant.control,
                     best=frozenset({1} if position == 0 and not row.variant.control else ()),
                 )
-                for position, row in enumerate(rows)
+                for position, (row, joule) in enumerate(zip(rows, joules, strict=True))
             ),
         )
 
@@ -119,7 +130,8 @@ def _details(part: CostPart) -> Iterator[str]:
     )
     yield (
         "front: no other method has a score at least as good in as few seconds, or in as little "
-        "memory. Controls do not compete"
+        "memory. Controls do not compete, and times only within one timing epoch and one class of "
+        "hardware"
     )
     yield from seal_levels((variant.label, variant.records) for variant in part.variants)
 
@@ -127,6 +139,7 @@ def _details(part: CostPart) -> Iterator[str]:
 def _notes(part: CostPart) -> Iterator[str]:
     yield from could_have_cheated_notes((v.label, v.records) for v in part.variants)
     records = [record for variant in part.variants for record in variant.records]
+    yield from part.times.notes(part.variants)
     hosts = {record.provenance.host for record in records}
     if len(hosts) > 1:
         yield f"times are from {len(hosts)} machines, so that they compare roughly"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from genebench.errors import UserError, no_results
+from genebench._util.notebook import Figures, figures_of, paragraph, table
+from genebench._util.text import printable
+from genebench.errors import UserError, counted, no_results
 from genebench.results.filters import RecordFilter
 
 # A plugin of one file subclasses Report as soon as it is loaded, even by ``genebench list``.
@@ -91,6 +94,27 @@ class Section:
     details: tuple[str, ...] = ()
 
 
+def _as_html(sections: Iterable[Section]) -> str:
+    """Return the sections of a report: tables, verdicts and notes. Details can be opened."""
+    parts = []
+    for section in sections:
+        parts.append(f"<h4>{html.escape(printable(section.title))}</h4>")
+        for each in section.tables:
+            rows = [row.cells for row in each.rows]
+            best = [row.best for row in each.rows]
+            parts.append(
+                table(
+                    each.columns, rows, caption=each.title,
+                    bold=lambda row, column, best=best: column in best[row],  # type: ignore[misc]
+                )
+            )  # fmt: skip
+        parts += map(paragraph, (*section.verdict, *section.notes))
+        if section.details:
+            inner = "".join(map(paragraph, section.details))
+            parts.append(f"<details><summary>Notes</summary>{inner}</details>")
+    return "\n".join(parts)
+
+
 def no_explanation(record: Record) -> Explanation:
     """Refuse to explain a record that is not in a results folder.
 
@@ -105,7 +129,7 @@ def no_vectors(record: Record) -> Mapping[str, NDArray[Any]]:  # noqa: ARG001  a
     return {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report(ABC):
     """A report: the chosen records, and the tables made from them.
 
@@ -147,6 +171,25 @@ class Report(ABC):
     width: int = 100
     with_notes: bool = True
     with_costs: bool = True
+
+    def __repr__(self) -> str:
+        # A record has thousands of letters.
+        return f"<{type(self).__name__} of {counted(len(self.records), 'record')}>"
+
+    def _repr_html_(self) -> str:
+        return _as_html(self.sections())
+
+    def plot(self) -> Figures:
+        """Return the figures of the report, which a notebook shows.
+
+        Raises:
+            UserError: matplotlib is not installed, or the report has no figures.
+        """
+        if type(self).draw is Report.draw:
+            raise UserError(
+                f"{type(self).__name__} has no figures. Those of cost, sizes, sweep and suite do."
+            )
+        return figures_of(self.draw)
 
     def check(self) -> None:
         """Refuse a report without content. Commands call this before they make any table.

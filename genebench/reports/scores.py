@@ -17,6 +17,7 @@ from genebench.analysis.rank import Standing, caution, description_of_test, scor
 from genebench.analysis.scaled import FLOOR
 from genebench.analysis.seals import weakest
 from genebench.analysis.tidy import tidy
+from genebench.analysis.timing import RankedTimes
 from genebench.analysis.variants import Variant, variants_of
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.wording import (
@@ -98,6 +99,11 @@ class ScoreTables:
             for metric in self.metrics
         }
 
+    @cached_property
+    def times(self) -> RankedTimes:
+        """The times that compare: those of one timing epoch and one class of hardware."""
+        return RankedTimes.among(self.variants)
+
     @property
     def title(self) -> str:
         """Dataset, protocol, preset where it matters, and digest of the data."""
@@ -120,15 +126,19 @@ class ScoreTables:
         return Section(
             title=self.title,
             tables=(*scores, *([self.costs()] if self.report.with_costs else [])),
-            notes=tuple(self.notes()),
+            notes=(*self.notes(), *(self.time_notes() if self.report.with_costs else ())),
             verdict=tuple(self.verdict()),
             details=tuple(self.details()),
         )
 
+    def time_notes(self) -> list[str]:
+        """Return what a reader of times has to know."""
+        return self.times.notes(self.variants)
+
     def verdict(self) -> Iterator[str]:
         """Yield sentences about the leader by the first metric. There are none without ranks."""
         for metric in self.metrics[:1] if self.ranked else ():
-            yield from verdict(self.standings[metric.name], metric)
+            yield from verdict(self.standings[metric.name], metric, self.times)
 
     def _scores(self, metric: MetricSpec) -> Table:
         panels = [
@@ -176,7 +186,7 @@ class ScoreTables:
 
     def costs(self) -> Table:
         """Return the table of seconds and memory."""
-        rows = tuple(Row(_costs(variant), variant.control) for variant in self.variants)
+        rows = tuple(Row(_costs(variant, self.times), variant.control) for variant in self.variants)
         columns = ("method", "fit s", "predict s", "score s", "peak memory MB", "device", "sealed")
         return Table("cost (a fit is shared by protocols that train alike)", columns, rows)
 
@@ -230,7 +240,7 @@ class ScoreTables:
                 yield f"{variant.label}: 95 % t interval over {number} seeds: {', '.join(limits)}"
 
 
-def _costs(variant: Variant) -> tuple[str, ...]:
+def _costs(variant: Variant, times: RankedTimes) -> tuple[str, ...]:
     """Return label, seconds of each phase (mean over seeds), memory in MB, device and seal."""
     seconds = [
         fmean(
@@ -242,7 +252,9 @@ def _costs(variant: Variant) -> tuple[str, ...]:
     peak = max(record.peak_memory for record in variant.records) / 1e6
     device = variant.first.provenance.device
     seal = weakest(variant.records) or "–"
-    return variant.label, *(f"{value:.2f}" for value in seconds), f"{peak:,.0f}", device, seal
+    mark = times.mark(variant)
+    shown = (f"{value:.2f}{mark}" for value in seconds)
+    return variant.label, *shown, f"{peak:,.0f}", device, seal
 
 
 def _faults(variant: Variant) -> Iterator[str]:

@@ -33,7 +33,7 @@ from genebench.specs import MetricSpec, sized_name
 
 _COLUMNS = (
     "dataset", "protocol", "data", "preset", "method", "control", "train_profiles", "metric",
-    "panel", "mean", "seeds", "seed_low", "seed_high", "fit_seconds",
+    "panel", "mean", "seeds", "seed_low", "seed_high", "fit_seconds", "times_ranked",
 )  # fmt: skip
 
 
@@ -85,6 +85,7 @@ class SizesReport(Report):
                 "seed_low": low,
                 "seed_high": high,
                 "fit_seconds": fit_seconds(variant),
+                "times_ranked": part.times.has(variant),
             }
             for part in self.parts()
             for metric in self._metrics
@@ -150,7 +151,7 @@ class SizesReport(Report):
                 (
                     curve.label,
                     *(
-                        f"{fit_seconds(curve.points[size]):.2f}"
+                        f"{fit_seconds(curve.points[size]):.2f}{part.times.mark(curve.points[size])}"
                         if size in curve.points and curve.points[size].done
                         else "–"
                         for size in part.sizes
@@ -188,6 +189,11 @@ def _details(part: SizesPart) -> Iterator[str]:
 def _notes(part: SizesPart) -> Iterator[str]:
     yield from filled_landmarks(r for _, records in _rows(part) for r in records)
     yield from could_have_cheated_notes(_rows(part))
+    yield from part.times.notes(
+        replace(variant, label=f"{curve.label} at {size:,}")
+        for curve in part.curves
+        for size, variant in curve.points.items()
+    )
     for curve in part.curves:
         for size, variant in curve.points.items():
             yield from without_scores(curve.label, variant.records, f" at {size:,}")

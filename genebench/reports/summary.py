@@ -21,7 +21,7 @@ class SummaryReport(RanksReport):
             yield Section(
                 title=tables.title,
                 tables=(_table(tables), *([tables.costs()] if self.with_costs else [])),
-                notes=tuple(tables.notes()),
+                notes=(*tables.notes(), *tables.time_notes()),
                 verdict=tuple(tables.verdict()),
                 details=tuple(tables.details()),
             )
@@ -45,7 +45,8 @@ def _table(tables: ScoreTables) -> Table:
 
     def cells(variant: Variant) -> tuple[str, ...]:
         scores = [mean_text(variant, metric.name, "all") for metric in metrics]
-        spent = f"{fit_seconds(variant):.2f}" if variant.done else "–"
+        mark = tables.times.mark(variant)
+        spent = f"{fit_seconds(variant):.2f}{mark}" if variant.done else "–"
         place = rank_cells(places.get(id(variant))) if is_ranked else ()
         return variant.label, *place, *scores, spent
 

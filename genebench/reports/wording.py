@@ -11,6 +11,7 @@ from genebench.analysis.costs import fit_seconds
 from genebench.analysis.folds import INCOMPLETE
 from genebench.analysis.rank import Standing, description_of_test
 from genebench.analysis.seals import LEVELS, could_have_cheated, weakest
+from genebench.analysis.timing import RankedTimes
 from genebench.analysis.variants import Variant
 from genebench.errors import counted
 from genebench.results.record import Record, SealLevel
@@ -165,7 +166,7 @@ def difference_text(row: Standing) -> str:
     return f"{row.difference:+z.4f} ± {'<0.0001' if half == '0.0000' else half}"
 
 
-def verdict(table: Sequence[Standing], metric: MetricSpec) -> Iterator[str]:
+def verdict(table: Sequence[Standing], metric: MetricSpec, times: RankedTimes) -> Iterator[str]:
     """Yield sentences: the best method, the ones that chance may part from it, and its cost."""
     ranked = [row for row in table if row.rank is not None]
     if not ranked:
@@ -191,7 +192,7 @@ def verdict(table: Sequence[Standing], metric: MetricSpec) -> Iterator[str]:
         if worse:
             largest = max(row.p for row in worse if row.p is not None)
             yield f"Significantly worse (p ≤ {largest:.2g}): {_named(worse)}."
-    yield _cost(best, tied)
+    yield _cost(best, tied, times)
 
 
 def _named(rows: Sequence[Standing]) -> str:
@@ -201,11 +202,15 @@ def _named(rows: Sequence[Standing]) -> str:
     return f"{names} and {counted(more, 'other')}" if more > 0 else names
 
 
-def _cost(best: Standing, tied: Sequence[Standing]) -> str:
-    """Return the time of the leader's fit, and the fastest method that is tied with it."""
+def _cost(best: Standing, tied: Sequence[Standing], times: RankedTimes) -> str:
+    """Return the time of the leader's fit, and the fastest method that is tied with it.
+
+    Only times that compare with that of the leader count.
+    """
     spent = fit_seconds(best.variant)
     cost = f"Its fit took {spent:.2f} s"
-    fastest = min(tied, key=lambda row: fit_seconds(row.variant), default=None)
+    compared = [row for row in tied if times.has(best.variant) and times.has(row.variant)]
+    fastest = min(compared, key=lambda row: fit_seconds(row.variant), default=None)
     if fastest is None or fit_seconds(fastest.variant) >= spent:
         return f"{cost}."
     return f"{cost}, that of {fastest.variant.label} {fit_seconds(fastest.variant):.2f} s."

@@ -29,7 +29,10 @@ METADATA = "ro-crate-metadata.json"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 _CRATE = "https://w3id.org/ro/crate/1.1"
 _CONTEXT = [f"{_CRATE}/context", "https://w3id.org/ro/terms/workflow-run/context"]
-_UNITS = {"s": "https://qudt.org/vocab/unit/SEC", "B": "https://qudt.org/vocab/unit/BYTE"}
+_UNITS = {
+    "s": "https://qudt.org/vocab/unit/SEC", "B": "https://qudt.org/vocab/unit/BYTE",
+    "J": "https://qudt.org/vocab/unit/J",
+}  # fmt: skip
 _HOMEPAGES = {
     "numpy": "https://numpy.org", "scipy": "https://scipy.org", "pandas": "https://pandas.pydata.org",
     "python": "https://www.python.org", "scikit-learn": "https://scikit-learn.org",
@@ -153,7 +156,8 @@ def _run(record: Record, store: ResultsStore) -> Iterator[Entity]:
     environment = [
         _value(record, "environment", name, value)
         for name, value in {
-            "host": origin.host, "platform": origin.platform, "cpus": origin.cpus,
+            "host": origin.host, "platform": origin.platform,
+            "processor": origin.processor, "cpus": origin.cpus,
             "device": origin.device, "accelerator": origin.accelerator, "python": origin.python,
             "seal": record.seal.level,
         }.items()
@@ -163,6 +167,10 @@ def _run(record: Record, store: ResultsStore) -> Iterator[Entity]:
         *(
             _value(record, "usage", f"seconds.{phase}", seconds, unit="s")
             for phase, seconds in record.seconds.items()
+        ),
+        *(
+            _value(record, "usage", f"joules.{phase}", joules, unit="J")
+            for phase, joules in (record.energy.joules.items() if record.energy else ())
         ),
         _value(record, "usage", "peak_memory", record.peak_memory, unit="B"),
     ]

@@ -26,7 +26,7 @@ class Head(BaseModel):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    format: Literal[5] = Field(description="version of the schema")
+    format: Literal[6] = Field(description="version of the schema")
     key: Name = Field(description="key of the record")
     status: Status = Field(description="how the job ended")
     dataset: Name = Field(description="name that the dataset was run by")

@@ -22,7 +22,10 @@ from genebench.results import limits
 from genebench.results.upgrades import upgraded
 from genebench.specs import Value, sized_name
 
-RECORD_FORMAT: Literal[5] = 5
+RECORD_FORMAT: Literal[6] = 6
+
+TIMING_EPOCH = 1
+"""Rises when a change to genebench makes its times incomparable with earlier ones (decision 38)."""
 
 ALL_FOLDS = "all folds"
 """Key of ``splits`` that describes the folds of a protocol: their kind, their number, and a digest
@@ -53,6 +56,7 @@ Install = Literal["wheel", "editable", "file", "built-in", "path"]
 Measure = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Seconds = Annotated[float, Field(ge=0, le=1e10)]
+Joules = Annotated[float, Field(ge=0, le=1e15)]
 
 # Who reads a record did not write it, so no text and no table of it is endless.
 Name = Annotated[str, Field(max_length=limits.NAME_LETTERS)]
@@ -261,6 +265,7 @@ class Provenance(_Part):
     started: Name = Field(description="start of the job, UTC, ISO 8601")
     host: Name = Field(description="name of the machine")
     platform: Name = Field(description="operating system and processor")
+    processor: Name = Field(default="", description="model of the processor, empty if unknown")
     cpus: Count = Field(description="processors that the process may use")
     device: Name = Field(description="device that the method had to use")
     accelerator: Name = Field(description="name of the GPU in use, empty on the CPU")
@@ -293,10 +298,33 @@ class Seal(_Part):
     reason: Line = Field(default="", description="why the level is not higher, empty for landlock")
 
 
+class Timing(_Part):
+    """The epochs that times were measured in. Times of other epochs do not compare with them."""
+
+    epoch: Count = Field(
+        default=0,
+        description="timing epoch of genebench, 0 if it is unknown, or if members were fitted in "
+        "another one or on other hardware",
+    )
+    methods: Table[Count] = Field(
+        default={},
+        description="method, and each that it is made of → its own timing epoch",
+    )
+
+
+class Energy(_Part):
+    """Energy of the GPU that a job was assigned, as its own counter measured it."""
+
+    joules: Table[Joules] = Field(
+        description="phase → energy in joules, of the whole GPU. Members are not included"
+    )
+    method: Name = Field(description="how it was measured")
+
+
 class Record(_Part):
     """One method under one protocol: identity, state, scores, provenance."""
 
-    format: Literal[5] = Field(description="version of this schema")
+    format: Literal[6] = Field(description="version of this schema")
     key: Name = Field(description="hash of the identity, and the name of the record's files")
     status: Status = Field(
         description="how the job ended: done, failed, or not applicable (the method cannot do this "
@@ -348,6 +376,12 @@ class Record(_Part):
         description="wall time of each phase: fit, predict, score. For a method made of others, "
         "members is the time that it took to fit these"
     )
+    timing: Timing = Field(
+        default=Timing(), description="which other times these times compare with"
+    )
+    energy: Energy | None = Field(
+        default=None, description="energy of the GPU, null if nothing measured it"
+    )
     shared_fit: Names = Field(description="protocols that shared this fit")
     peak_memory: Count = Field(description="peak resident memory while the job ran, bytes")
     peak_memory_scope: Literal["job", "process"] = Field(
@@ -365,6 +399,16 @@ class Record(_Part):
         description="sha256 of all other keys in canonical form. It shows later edits, and is no "
         "proof of who wrote the record",
     )
+
+    def __repr__(self) -> str:
+        # The whole record has thousands of letters. ``model_dump_json`` returns them.
+        identity = self.identity
+        return (
+            f"<Record {identity.method} under {identity.protocol} on {self.dataset}, seed "
+            f"{identity.seed}: {self.status}, key {self.key}>"
+        )
+
+    __str__ = __repr__
 
     @property
     def version(self) -> str:

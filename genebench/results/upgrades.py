@@ -56,6 +56,7 @@ _ADDED_KEYS: Mapping[int, tuple[str, ...]] = {
     3: ("checksum", "identity.validation", "identity.splits", "profiles.validation"),
     4: ("seal", "identity.members"),
     5: ("reason",),
+    6: ("timing", "energy", "provenance.processor"),
 }
 """Format → the keys that are new in it. A dot stands between a key and a key inside it."""
 
@@ -117,6 +118,11 @@ def _from_4(document: Document) -> Document:
     return {**document, "format": 5}
 
 
+def _from_5(document: Document) -> Document:
+    """Change nothing else: nobody knows the timing epoch, the processor or the energy."""
+    return {**document, "format": 6}
+
+
 def _renamed(table: Any, names: Mapping[str, str]) -> Any:
     """Return a table with some keys renamed. A damaged one is left to the record's own checks."""
     if not isinstance(table, dict):
@@ -141,9 +147,11 @@ def _checkouts(provenance: Document) -> Document:
 
 
 _STEPS: Mapping[int, Callable[[Document], Document]] = {
-    1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4,
+    1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5,
 }  # fmt: skip
 """Format → the step to the next format."""
 
-CHECKSUM_KEYS: Mapping[int, str] = {2: "seal", 3: "checksum", 4: "checksum", 5: "checksum"}
+CHECKSUM_KEYS: Mapping[int, str] = {
+    2: "seal", 3: "checksum", 4: "checksum", 5: "checksum", 6: "checksum",
+}  # fmt: skip
 """Format → the key that holds the checksum of all others. Records of format 1 have none."""

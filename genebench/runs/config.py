@@ -1,6 +1,13 @@
-"""Defaults of how jobs are executed: the user's config file, and the same keys in suites.
+"""Defaults of commands: the file of a project, the file of the user, and keys of suites.
 
 ::
+
+    results = "results"                  # folder of the results
+    dataset = "sim"
+    preset = "small"
+    protocols = ["geo", "gtex"]
+    seeds = 3
+    device = "auto"
 
     engine = "slurm"                     # where jobs are executed
 
@@ -14,8 +21,13 @@
     gpus = 1
     time = "4h"
 
-The file is ``config.toml`` in the user's config folder, or ``GENEBENCH_CONFIG``. The command line
-goes before a suite, and a suite before this file.
+The user's file is ``config.toml`` in the user's config folder, or ``GENEBENCH_CONFIG``. That of a
+project is ``genebench.toml``, or the table ``[tool.genebench]`` of ``pyproject.toml``. For each
+value, the command line goes before a suite, a suite before the project, and the project before the
+user. A suite has neither ``results`` nor ``device``.
+
+A project is often somebody else's. So its file names no code: plugins are no key of it, and an
+option of an engine whose value is free text, which may be a command, is refused.
 """
 
 from __future__ import annotations
@@ -25,7 +37,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import platformdirs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -112,6 +124,21 @@ class Defaults(Section):
     resources: ResourceTables = ResourceTables()
 
 
+class Preferences(Defaults):
+    """Content of a file of defaults."""
+
+    results: str | None = None
+    """Folder of the results. A project means it relative to its file."""
+    dataset: str | None = None
+    preset: Literal["tiny", "small", "paper"] | None = None
+    protocols: list[str] | None = Field(default=None, min_length=1)
+    seeds: int | None = Field(default=None, ge=1)
+    device: Literal["auto", "cpu", "cuda", "gpu"] | None = None
+
+
+VALUES = ("results", "dataset", "preset", "protocols", "seeds", "device", "engine")
+"""Keys with one value each. The others are tables."""
+
 Model = TypeVar("Model", bound=Section)
 
 
@@ -136,20 +163,38 @@ def checked(model: type[Model], content: Mapping[str, Any], source: str) -> Mode
                 if not parents:
                     problem = unknown("key", key, model.model_fields)
                     raise UserError(f"{source}: {problem}") from None
-                raise UserError(f"{source}: unknown key {'.'.join((*parents, key))}") from None
+                known = ResourceTable.model_fields if parents[0] == "resources" else ()
+                path = ".".join((*parents, key))
+                names = [".".join((*parents, name)) for name in known]
+                hint = str(unknown("key", path, names)) if names else f"unknown key {path}"
+                raise UserError(f"{source}: {hint}") from None
         raise UserError(f"{source}: {first_fault(error)}") from None
 
 
-def read_config() -> dict[str, Defaults]:
-    """Return the path of the config file → its content. It is empty if there is no such file.
+def read_config() -> dict[str, Preferences]:
+    """Return file → its content: first that of the project, then that of the user, as they exist.
 
     Raises:
-        UserError: the file cannot be read, its content is wrong, or ``GENEBENCH_CONFIG`` names a
+        UserError: a file cannot be read, its content is wrong, or ``GENEBENCH_CONFIG`` names a
             file that does not exist.
+    """
+    try:
+        start = Path.cwd()
+    except FileNotFoundError:
+        # The working folder was removed.
+        return _user_config()
+    return _project_config(start) | _user_config()
+
+
+def user_file() -> Path:
+    """Return the path of the user's config file, which need not exist.
+
+    Raises:
+        UserError: ``GENEBENCH_CONFIG`` names the home of a user that does not exist.
     """
     named = os.environ.get("GENEBENCH_CONFIG")
     try:
-        path = (
+        return (
             Path(named).expanduser()
             if named
             else platformdirs.user_config_path("genebench") / "config.toml"
@@ -158,9 +203,109 @@ def read_config() -> dict[str, Defaults]:
         raise UserError(
             f"GENEBENCH_CONFIG={named}: there is no such user. Correct the path."
         ) from None
-    if not named and not path.exists():
+
+
+def _user_config() -> dict[str, Preferences]:
+    path = user_file()
+    if not os.environ.get("GENEBENCH_CONFIG") and not path.exists():
         return {}
-    return {str(path): checked(Defaults, read_toml(path), str(path))}
+    content = checked(Preferences, read_toml(path), str(path))
+    if content.results is not None:
+        content = content.model_copy(update={"results": _expanded(content.results, str(path))})
+    return {str(path): content}
+
+
+def _expanded(folder: str, source: str) -> str:
+    """Return a path with the home folder in place of ``~``.
+
+    Raises:
+        UserError: it names the home of a user that does not exist.
+    """
+    try:
+        return str(Path(folder).expanduser())
+    except RuntimeError:
+        raise UserError(f"{source}: results: {folder}: there is no such user.") from None
+
+
+def _project_config(start: Path) -> dict[str, Preferences]:
+    """Return the file of the project that a folder is in → its content, if there is one."""
+    for folder in _folders_of_project(start):
+        path = folder / "genebench.toml"
+        if path.is_file():
+            return {str(path): _checked_project(read_toml(path), str(path), folder)}
+        path = folder / "pyproject.toml"
+        if path.is_file():
+            content = read_toml(path)
+            tool = content.get("tool")
+            own = tool.get("genebench") if isinstance(tool, dict) else None
+            if isinstance(own, dict):
+                source = f"{path} [tool.genebench]"
+                return {source: _checked_project(own, source, folder)}
+    return {}
+
+
+def _folders_of_project(start: Path) -> list[Path]:
+    """Return the folders to look for a file in, the nearest first.
+
+    The parents count up to the root of a repository, or to the home folder. Without either of
+    them only the folder itself does: others may write to its parents, such as /tmp.
+    """
+    folders = [start, *start.parents]
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = start
+    for number, folder in enumerate(folders, 1):
+        if folder == home or (folder / ".git").exists():
+            return folders[:number]
+    return [start]
+
+
+def _checked_project(content: Mapping[str, Any], source: str, folder: Path) -> Preferences:
+    """Return the content of a project's file, which can name no code and no command.
+
+    Raises:
+        UserError: the content is wrong, or an option of an engine is free text.
+    """
+    project = checked(Preferences, content, source)
+    for engine, options in project.engines.items():
+        spec = registry().engines.specs.get(engine)
+        choices = {option.name: option.choices for option in spec.options} if spec else {}
+        for name, value in options.items():
+            if isinstance(value, str) and value not in choices.get(name, ()):
+                raise UserError(
+                    f"{source}: engines.{engine}.{name} is text, which may be a command, and a "
+                    "project may be somebody else's. Set it with --engine-set, or in your own "
+                    f"file {user_file()}."
+                )
+    if project.results is None:
+        return project
+    return project.model_copy(update={"results": str(folder / _expanded(project.results, source))})
+
+
+class Preference(NamedTuple):
+    """A default, and where it comes from."""
+
+    value: Any
+    source: str
+
+
+def preference(name: str) -> Preference | None:
+    """Return the default of a key of :data:`VALUES` from the first file that has it, or None.
+
+    Raises:
+        UserError: as :func:`read_config`.
+    """
+    for source, content in read_config().items():
+        if (value := getattr(content, name)) is not None:
+            return Preference(value, source)
+    return None
+
+
+def preferred(name: str) -> Any:
+    """Return the value of :func:`preference`, or None if no file has the key."""
+    found = preference(name)
+    return found.value if found else None
 
 
 def default_engine(files: Mapping[str, Defaults]) -> str | None:

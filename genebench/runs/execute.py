@@ -409,7 +409,7 @@ class JobRun:
         """Predict, score and record one protocol. A fault of the model is a failed record."""
         name = evaluation.protocol.name
         recorder, test = self.recorder, self.data.tests[name]
-        clock = Stopwatch(recorder.clock.seconds)
+        clock = recorder.clock.continued()
         try:
             with recorder.store.scratch(evaluation.key) as path:
                 order = prediction_order(test)
@@ -424,7 +424,7 @@ class JobRun:
                     model.read_facts()
                 facts = model_facts(model, len(test.target_genes))
                 # A record checks its content, so facts that it cannot hold fail here.
-                record = recorder.done(evaluation, scoring, facts, clock.seconds, files)
+                record = recorder.done(evaluation, scoring, facts, clock, files)
         except MethodFailedError as error:
             _raise_if_stopped(error)
             return recorder.write_failed(evaluation, error.failure)

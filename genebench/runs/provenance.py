@@ -23,8 +23,9 @@ from genebench._util.text import encodable
 from genebench._util.threads import cpu_count
 from genebench.hookspecs import DISTRIBUTION, PROJECT
 from genebench.plugins.plugin import Plugin
-from genebench.results.limits import TEXT_LETTERS, cut
-from genebench.results.record import Install, PluginOrigin, Provenance
+from genebench.results.limits import NAME_LETTERS, TEXT_LETTERS, cut
+from genebench.results.record import Energy, Install, PluginOrigin, Provenance
+from genebench.runs.energy import COUNTER_METHOD, EnergyCounter
 
 _LIBRARIES = {
     "numpy": "numpy", "scipy": "scipy", "pandas": "pandas", "torch": "torch",
@@ -39,8 +40,8 @@ _PROJECT_FILES = ("pyproject.toml", "setup.py")
 
 _GIT_PLACES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 
-_GIT_SECONDS = 10
-"""Time limit of a git command: a checkout on a network drive may never answer."""
+_COMMAND_SECONDS = 10
+"""Time limit of a command: git in a checkout on a network drive may never answer."""
 
 _RESET_PEAK = "5"
 """Written to ``/proc/self/clear_refs``, this resets VmHWM to the present size (see proc(5))."""
@@ -74,6 +75,7 @@ def provenance(
         started=started,
         host=encodable(socket.gethostname()),
         platform=encodable(f"{platform.system()} {platform.release()} {platform.machine()}"),
+        processor=cut(encodable(processor()), NAME_LETTERS),
         cpus=cpu_count(),
         device=device,
         accelerator=_accelerator(device),
@@ -183,6 +185,23 @@ def _libraries(imported: Container[str]) -> dict[str, str]:
     }
 
 
+@cache
+def processor() -> str:
+    """Return the model of the processor, or an empty text if the system does not say it."""
+    if sys.platform == "darwin":
+        return _output("sysctl", "-n", "machdep.cpu.brand_string")
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+        values = {
+            name.strip(): " ".join(value.split())
+            for name, _, value in (line.partition(":") for line in reversed(lines))
+        }
+        # A kernel for Arm has numbers of the maker and of the core, and no name.
+        arm = ("CPU implementer", "CPU part", "CPU variant")
+        return values.get("model name") or " ".join(values[name] for name in arm if name in values)
+    return platform.processor()
+
+
 def _accelerator(device: str) -> str:
     if device == "cpu":
         return ""
@@ -207,39 +226,65 @@ def _git(folder: Path, *arguments: str) -> str:
     """Return the output of a git command, or "" where there is no git or no repository."""
     # A hook of git sets these, and every git that it starts would look at the hook's repository.
     environment = {name: value for name, value in os.environ.items() if name not in _GIT_PLACES}
+    return _output("git", "-C", str(folder), *arguments, environment=environment)
+
+
+def _output(*command: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return what a command prints, or an empty text if it fails or is not there."""
     try:
         process = subprocess.run(  # noqa: S603  fixed words and the folder of imported files
-            ["git", "-C", str(folder), *arguments],  # noqa: S607  whichever git the user has
-            capture_output=True,
-            text=True,
-            timeout=_GIT_SECONDS,
-            check=True,
+            command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True,
             env=environment,
-        )
+        )  # fmt: skip
     except (OSError, ValueError, subprocess.SubprocessError):
         return ""
     return process.stdout.strip()
 
 
 class Stopwatch:
-    """Wall time of the phases of a job, in seconds.
+    """Wall time of the phases of a job in seconds, and the energy of its GPU in joules.
 
     Args:
         seconds: phase → seconds that were measured already.
+        energy: the counter of the assigned GPU, or None if there is none to read.
+        joules: phase → energy that was measured already.
     """
 
-    def __init__(self, seconds: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        seconds: Mapping[str, float] | None = None,
+        energy: EnergyCounter | None = None,
+        joules: Mapping[str, float] | None = None,
+    ) -> None:
         self.seconds = dict(seconds or {})
+        self._counter = energy
+        self._joules = dict(joules or {})
+
+    def continued(self) -> Stopwatch:
+        """Return a stopwatch that goes on from here, and leaves this one as it is."""
+        return Stopwatch(self.seconds, self._counter, self._joules)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Time a phase. Entering it again adds to its time."""
+        before = self._counter.read() if self._counter else None
         start = time.perf_counter()
         try:
             yield
         finally:
             spent = time.perf_counter() - start
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
+            after = self._counter.read() if self._counter and before is not None else None
+            if before is None or after is None or after < before:
+                # A sum that lacks a part would be an estimate.
+                self._counter = None
+                self._joules = {}
+            else:
+                self._joules[name] = self._joules.get(name, 0.0) + after - before
+
+    def energy(self) -> Energy | None:
+        """Return the energy of the phases, or None if it was not measured in every one."""
+        return Energy(joules=self._joules, method=COUNTER_METHOD) if self._joules else None
 
 
 class Peak:

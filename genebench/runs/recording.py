@@ -10,10 +10,12 @@ from genebench._util.text import encodable
 from genebench.data.store import Dataset
 from genebench.metrics.scoring import Scoring
 from genebench.plugins.registry import registry
+from genebench.results.hardware import hardware_of
 from genebench.results.limits import LINE_LETTERS, cut
 from genebench.results.published import is_published
 from genebench.results.record import (
     RECORD_FORMAT,
+    TIMING_EPOCH,
     UNSAVED,
     Failure,
     Identity,
@@ -21,8 +23,10 @@ from genebench.results.record import (
     Record,
     Seal,
     Status,
+    Timing,
 )
 from genebench.results.store import ResultsStore
+from genebench.runs.energy import energy_counter
 from genebench.runs.jobs import Evaluation, Job, Settings
 from genebench.runs.members import member_records
 from genebench.runs.model_facts import ModelFacts
@@ -99,7 +103,7 @@ def _metrics(evaluation: Evaluation, settings: Settings, store: ResultsStore) ->
 class _Common(TypedDict):
     """The part of a record that does not depend on how the evaluation ended."""
 
-    format: Literal[5]
+    format: Literal[6]
     key: str
     identity: Identity
     dataset: str
@@ -108,6 +112,7 @@ class _Common(TypedDict):
     profiles: dict[str, int]
     genes: dict[str, int]
     metrics: dict[str, str]
+    timing: Timing
     shared_fit: tuple[str, ...]
     peak_memory: int
     peak_memory_scope: Literal["job", "process"]
@@ -165,7 +170,7 @@ class Recorder:
         self.settings = settings
         self.facts = facts
         self.store = ResultsStore(settings.results)
-        self.clock = clock or Stopwatch()
+        self.clock = clock or Stopwatch(energy=energy_counter(facts.device))
         self._started = started or now()
         self._host = host
         self._memory = memory or PeakMemory()
@@ -183,7 +188,7 @@ class Recorder:
         evaluation: Evaluation,
         scoring: Scoring,
         model: ModelFacts,
-        seconds: Mapping[str, float],
+        clock: Stopwatch,
         files: Mapping[str, str],
     ) -> Record:
         """Return the record of an evaluation that has scores. It is not written yet.
@@ -192,7 +197,7 @@ class Recorder:
             evaluation: the evaluation.
             scoring: its scores.
             model: the facts that the model states about itself.
-            seconds: wall time of each phase.
+            clock: wall time and energy of each phase.
             files: kind of kept file → its digest.
 
         Raises:
@@ -212,7 +217,8 @@ class Recorder:
             predictions=files.get("predictions", ""),
             model=files.get("model", ""),
             model_parameters=self._parameters(evaluation, model),
-            seconds=self._seconds(evaluation, seconds),
+            seconds=self._seconds(evaluation, clock.seconds),
+            energy=clock.energy(),
             failure=None,
         )
 
@@ -262,6 +268,7 @@ class Recorder:
     def _common(self, evaluation: Evaluation) -> _Common:
         name = evaluation.protocol.name
         members = self.facts.members[name]
+        origin = self._provenance()
         peaks = [(self._memory.read(), self._memory.scope)]
         peaks += [(member.peak_memory, member.peak_memory_scope) for member in members]
         peak_memory, scope = max(peaks)
@@ -275,12 +282,25 @@ class Recorder:
             profiles=self.facts.profiles[name],
             genes=dict(self.facts.genes),
             metrics=metric_digests(self.facts.metrics[name]),
+            timing=self._timing(origin, members),
             shared_fit=tuple(item.protocol.name for item in self.job.evaluations),
             peak_memory=peak_memory,
             peak_memory_scope=scope,
             seal=with_members(self.seal, members),
-            provenance=self._provenance(),
+            provenance=origin,
         )
+
+    def _timing(self, origin: Provenance, members: list[Record]) -> Timing:
+        """Return the epochs of the times. There is none if members were timed under others."""
+        job = self.job.method
+        methods = {job.name: job.timing_epoch}
+        for member in members:
+            methods |= member.timing.methods
+        here = TIMING_EPOCH, hardware_of(origin)
+        alike = all(
+            (member.timing.epoch, hardware_of(member.provenance)) == here for member in members
+        )
+        return Timing(epoch=TIMING_EPOCH if alike else 0, methods=methods)
 
     def _seconds(self, evaluation: Evaluation, seconds: Mapping[str, float]) -> dict[str, float]:
         """Return the wall time of each phase, that of the members' fits included."""

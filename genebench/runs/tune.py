@@ -17,7 +17,8 @@ from itertools import product
 
 import pandas as pd
 
-from genebench.errors import UserError
+from genebench._util.notebook import table
+from genebench.errors import UserError, counted
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
 from genebench.runs.plan import Plan, merge_plans
@@ -126,7 +127,7 @@ class Trial:
         return self.record.scores["mae"]["all"].mean if self.record.scores else float("inf")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tuned:
     """The result of tuning.
 
@@ -139,6 +140,24 @@ class Tuned:
 
     trials: pd.DataFrame
     records: Sequence[Record]
+
+    def __repr__(self) -> str:
+        chosen = self.trials[self.trials["chosen"]]
+        searched = [
+            name
+            for name in self.trials
+            if name not in {"protocol", "validation_mae", "chosen", "key"}
+        ]
+        choices = "; ".join(
+            f"{row['protocol']}: {', '.join(f'{name} = {row[name]}' for name in searched)}"
+            for row in chosen.to_dict("records")
+        )
+        return f"<Tuned by {counted(len(self.trials), 'trial')}: {choices}>"
+
+    def _repr_html_(self) -> str:
+        shown = self.trials.drop(columns="key").sort_values(["protocol", "validation_mae"])
+        rows = [[*map(str, row)] for row in shown.itertuples(index=False)]
+        return table([*shown.columns], rows, caption="Trials, by MAE on the validation set")
 
 
 def tune(

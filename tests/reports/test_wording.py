@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from genebench.analysis.rank import Standing
+from genebench.analysis.timing import RankedTimes
 from genebench.analysis.variants import Variant
 from genebench.metrics import genebench_metrics
 from genebench.reports.wording import (
@@ -70,8 +71,25 @@ def test_a_verdict_names_its_metric_and_its_p_value_and_excludes_no_chance(made_
         return Standing(variant=variant, mean=mean, rank=1, difference=p and mean - 0.3, p=p)
 
     [mae] = [metric for metric in genebench_metrics() if metric.name == "mae"]
-    clear, _ = verdict([row("a", 0.3), row("b", 0.4, 0.002)], mae)
+
+    def said(*rows):
+        return verdict(rows, mae, RankedTimes.among(each.variant for each in rows))
+
+    clear, _ = said(row("a", 0.3), row("b", 0.4, 0.002))
     assert clear == "a is best by MAE (0.3000). b is significantly worse, by 0.1000 (p = 0.002)."
-    tied, worse, _ = verdict([row("a", 0.3), row("b", 0.4, 0.2), row("c", 0.5, 0.004)], mae)
+    tied, worse, _ = said(row("a", 0.3), row("b", 0.4, 0.2), row("c", 0.5, 0.004))
     assert tied.startswith("a has the best MAE (0.3000), but not significantly: the data cannot")
     assert worse == "Significantly worse (p ≤ 0.004): c."
+
+
+def test_a_verdict_compares_the_times_of_one_class_only(made_up):
+    def row(label, mean, seconds, epoch=1, p=None):
+        timing = {"epoch": epoch, "methods": {}}
+        record = made_up(label, {}, mean, seconds={"fit": seconds}, timing=timing)
+        return Standing(variant=Variant(label, (record,)), mean=mean, rank=1, p=p)
+
+    [mae] = [metric for metric in genebench_metrics() if metric.name == "mae"]
+    for epoch, cost in ((1, "Its fit took 9.00 s, that of b 1.00 s."), (2, "Its fit took 9.00 s.")):
+        rows = [row("a", 0.3, 9.0), row("b", 0.4, 1.0, epoch, p=0.5)]
+        times = RankedTimes.among(each.variant for each in rows)
+        assert [*verdict(rows, mae, times)][-1] == cost

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from genebench.results.record import LARGEST, MOST, Failure, Record, Score
+from genebench.results.record import LARGEST, MOST, Failure, Record, Score, Timing
 
 MEASURES = st.floats(-LARGEST, LARGEST)
 
@@ -35,15 +35,15 @@ FIELDS = [
 
 def test_a_record_is_made_of_these_parts():
     assert [model.__name__ for model in ALL_MODELS] == [
-        "Code", "Failure", "Identity", "Member", "PluginOrigin", "Provenance", "Record", "Score",
-        "Seal",
+        "Code", "Energy", "Failure", "Identity", "Member", "PluginOrigin", "Provenance", "Record",
+        "Score", "Seal", "Timing",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_key_of_a_record_is_described_and_required(field):
     assert field.description
-    assert field.is_required() or field.default in ({}, (), "", None, False)
+    assert field.is_required() or field.default in ({}, (), "", None, False, Timing())
 
 
 @pytest.mark.parametrize("model", ALL_MODELS, ids=lambda model: model.__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 
 from genebench import UserError
 from genebench.api import configure
-from genebench.runs.config import Defaults, merged_resources, read_config
+from genebench.runs.config import Defaults, merged_resources, preference, read_config
 from genebench.runs.jobs import Settings
 
 QUEUE = """
@@ -138,8 +139,11 @@ def test_an_option_that_does_not_fit_the_engine_is_refused(engine, options, mess
         ('engine = "queue"\n[engines.queue]\nnods = 2', "unknown option of engine queue 'nods'"),
         ('engine = "queue"\n[engines.queue]\nnodes = 0', "queue.nodes=0 is out of range"),
         ("[engines.queue]\nnodes = [1]", "engines.queue.nodes."),
-        ('[resources]\nmemroy = "8G"', "unknown key resources.memroy"),
-        ('[resources.knn]\nmemroy = "8G"', "unknown key resources.knn.memroy"),
+        (
+            '[resources]\nmemroy = "8G"',
+            "'resources.memroy'. Did you mean resources.memory",
+        ),
+        ('[resources.knn]\nmemroy = "8G"', "unknown key 'resources.knn.memroy'"),
         ("[resources]\nmemory = 8", "resources.memory: no size. Write it as 800M or 8G, in quotes"),
         ('[resources]\ntime = "soon"', "resources.time: no time. Write it as 90s"),
         ("[resources]\ncpus = 0", "resources.cpus: Input should be greater than or equal to 1"),
@@ -222,3 +226,113 @@ def test_resources_of_the_command_line_go_before_those_of_the_suite_and_the_file
 def test_resources_that_no_job_can_have_are_refused(given, message):
     with pytest.raises(UserError, match=message):
         merged_resources(given, {})
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Write the file of a project in a repository, and work in a folder below."""
+
+    def project(text, name="genebench.toml"):
+        root = tmp_path / "repository"
+        (root / ".git").mkdir(parents=True, exist_ok=True)
+        below = root / "below"
+        below.mkdir(exist_ok=True)
+        monkeypatch.chdir(below)
+        path = root / name
+        path.write_text(text)
+        return path
+
+    return project
+
+
+def test_a_project_goes_before_the_user_and_after_the_command_line(project, config, genebench):
+    own = config('dataset = "sim"\nseeds = 4\nengine = "queue"\ndevice = "cpu"')
+    path = project('results = "out"\nseeds = 2\nengine = "process"')
+    assert preference("seeds") == (2, str(path))
+    assert preference("dataset") == ("sim", str(own))
+    assert preference("results") == (str(path.parent / "out"), str(path))
+    assert preference("preset") is None
+    assert configured()[0] == "process"
+    assert configured("local")[0] == "local"
+    shown = {
+        row["key"]: (row["value"], row["source"])
+        for row in json.loads(genebench("config", "--json").out)["values"]
+    }
+    assert shown["seeds"] == (2, str(path))
+    assert shown["device"] == ("cpu", str(own))
+    assert shown["preset"] == ("as the dataset suggests", "built in")
+
+
+def test_the_table_of_pyproject_is_a_project_file(project):
+    path = project('[project]\nname = "x"\n[tool.genebench]\nseeds = 7\n', "pyproject.toml")
+    assert preference("seeds") == (7, f"{path} [tool.genebench]")
+    path.write_text('[project]\nname = "x"\n')
+    assert preference("seeds") is None
+
+
+def test_beyond_the_repository_no_file_counts(project, tmp_path):
+    project("seeds = 2").unlink()
+    (tmp_path / "genebench.toml").write_text("seeds = 3")
+    assert preference("seeds") is None
+
+
+def test_without_a_repository_only_the_folder_itself_counts(tmp_path, monkeypatch):
+    (tmp_path / "genebench.toml").write_text("seeds = 3")
+    monkeypatch.chdir(tmp_path)
+    assert preference("seeds").value == 3
+    below = tmp_path / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    assert preference("seeds") is None
+
+
+def test_commands_take_the_defaults_of_a_project(project, genebench, tmp_path, tiny):
+    path = project(
+        'results = "out"\npreset = "tiny"\nprotocols = ["geo"]\ndataset = "sim"\ndevice = "cpu"'
+    )
+    plan = json.loads(genebench("run", "--methods", "lsr", "--dry-run", "--json").out)
+    assert {row["protocol"] for row in plan} == {"geo"}
+    assert genebench("run", "--methods", "lsr", "--quiet").status == 0
+    assert list((path.parent / "out").glob("*.json"))
+    assert json.loads(genebench("status", "--json").out)["records"]
+    typed = genebench("status", "--json", "--results", tmp_path / "none")
+    assert typed.status == 2
+
+
+def test_a_suite_goes_before_the_project(project, genebench, tmp_path, tiny):
+    project('preset = "small"\nprotocols = ["geo"]\nseeds = 2')
+    suite = tmp_path / "mine.toml"
+    suite.write_text(
+        'preset = "tiny"\nprotocols = ["gtex"]\nseeds = 1\n[[runs]]\nmethods = ["lsr"]\n'
+    )
+    plan = json.loads(genebench("run", suite, "--dry-run", "--json").out)
+    assert {row["protocol"] for row in plan} == {"gtex"}
+    suite.write_text('preset = "tiny"\n[[runs]]\nmethods = ["lsr"]\n')
+    plan = json.loads(genebench("run", suite, "--dry-run", "--json").out)
+    assert {row["protocol"] for row in plan} == {"geo"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('plugins = ["evil.py"]', "unknown key 'plugins'"),
+        ('reslts = "out"', "unknown key 'reslts'. Did you mean results"),
+        ('device = "gpuu"', "device: Input should be 'auto', 'cpu', 'cuda' or 'gpu'"),
+        ("seeds = 0", "seeds: Input should be greater than or equal to 1"),
+        ('[engines.queue]\npartition = "x; rm -rf /"', "engines.queue.partition is text"),
+        ('[engines.none]\nsetup = "x"', "engines.none.setup is text"),
+        ('[resources]\nmemroy = "8G"', "Did you mean resources.memory"),
+    ],
+)
+def test_a_mistake_in_the_file_of_a_project_is_one_line(project, genebench, text, message):
+    path = project(text)
+    refused = genebench("run", "--methods", "lsr", "--dry-run")
+    assert refused.status == 2
+    assert f"{path}: " in refused.err
+    assert message in refused.err
+    assert len(refused.err.splitlines()) == 1
+
+
+def test_a_project_may_set_numbers_of_an_engine(project):
+    project('engine = "queue"\n[engines.queue]\nnodes = 3\nexclusive = true')
+    assert configured()[1].options == {"partition": "cpu", "nodes": 3, "exclusive": True}

@@ -28,7 +28,9 @@ def drawings(
         identity = part.first.identity
         where = part.first.dataset, identity.protocol, part.preset, identity.data[:8]
         for metric in metrics:
-            rows = [row for row in part.rows(metric, PANEL) if not row.variant.control]
+            rows = [
+                row for row in part.rows(metric, PANEL) if not (row.variant.control or row.timing)
+            ]
             if rows:
                 yield _drawing(file_name("cost", *where, metric.name), part, metric, rows, width)
 
