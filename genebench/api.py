@@ -49,6 +49,7 @@ from genebench.runs.config import (
     merged_resources,
     read_config,
 )
+from genebench.runs.estimates import estimates, remember
 from genebench.runs.execute import check
 from genebench.runs.jobs import Job, Settings, default_seal, seal_choice
 from genebench.runs.members import with_members
@@ -794,7 +795,9 @@ def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None)
                 f"Engine {spec.name}: {spec.code} returned {ended!r}, not the jobs that have "
                 "ended. Correct its plugin, or use another --engine."
             )
-        yield from ended
+        for job in ended:
+            remember(job, store)
+            yield job
         # An engine that forgets a job would leave a gap in the tables that nobody notices.
         without = [job for job in wave if any(not store.read(item.key) for item in job.evaluations)]
         if without:
@@ -810,6 +813,11 @@ def _waves(jobs: list[Job]) -> list[list[Job]]:
     others = [job for job in jobs if not job.method.members]
     # An engine may prepare for jobs at length, so it is given no empty group, unless there is none.
     return [wave for wave in (others, made_of_others) if wave] or [[]]
+
+
+def is_elsewhere(engine: str) -> bool:
+    """Return whether an engine executes jobs on other machines."""
+    return registry().engines.get(engine).many_machines
 
 
 def preview(jobs: list[Job], settings: Settings, engine: str) -> str:
@@ -869,11 +877,13 @@ __all__ = [
     "configure",
     "device_choice",
     "digest_here",
+    "estimates",
     "execute_plan",
     "explain",
     "explained",
     "explanation_of",
     "is_built",
+    "is_elsewhere",
     "load",
     "origins",
     "plan_run",

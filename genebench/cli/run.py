@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from genebench._util.amounts import gigabytes, spoken
+from genebench._util.text import setting
 from genebench.cli import output
 from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.limits import (
@@ -55,11 +57,19 @@ from genebench.cli.reporting import metrics_of, print_results
 from genebench.errors import UserError, counted, some
 from genebench.specs import ALL
 
+_LONG_SECONDS = 60.0
+"""Time from which on a run is long: its plan then says that it may be stopped."""
+_MOST_NAMED = 5
+"""Methods that the line about a run's time names."""
+SHORT_KEY = 8
+"""Letters of a key that a list of jobs shows."""
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from genebench.results.record import Kept, Record
+    from genebench.runs.estimates import Estimate
     from genebench.runs.jobs import Job, Settings
     from genebench.runs.plan import Plan
     from genebench.runs.suite import Suite
@@ -345,10 +355,58 @@ def carry_out(
 
     jobs = plan.remaining(retry_failed=retry_failed)
     _announce(plan, jobs, settings, retry_failed=retry_failed, quiet=quiet)
-    with jobs_shown(len(jobs), quiet=quiet):
+    expected = {} if quiet else _expected(jobs, settings, engine)
+    with jobs_shown(len(jobs), quiet=quiet, expected=expected):
         for _ in api.execute_plan(jobs, settings, engine):
             pass
     return api.planned_records(plan, settings.results)
+
+
+def _expected(jobs: Sequence[Job], settings: Settings, engine: str) -> dict[str, float | None]:
+    """Return job → seconds that it is estimated to take, and print what all of them will take.
+
+    Jobs that run elsewhere have no estimate: this machine says nothing about theirs.
+    """
+    from genebench import api
+
+    if not jobs or api.is_elsewhere(engine):
+        return {}
+    found = api.estimates(jobs, settings.device)
+    output.message(what_they_take(jobs, found))
+    return {job.key: estimate.seconds for job, estimate in zip(jobs, found, strict=True)}
+
+
+def what_they_take(jobs: Sequence[Job], found: Sequence[Estimate]) -> str:
+    """Return one line on the jobs to do: their number, time and memory, and the longest of them."""
+    from genebench.runs.estimates import total
+
+    seconds, unknown = total(found)
+    by_method: dict[str, float] = {}
+    unknown_methods: dict[str, None] = {}
+    for job, estimate in zip(jobs, found, strict=True):
+        if estimate.seconds is None:
+            unknown_methods[job.method.name] = None
+        else:
+            name = job.method.name
+            by_method[name] = by_method.get(name, 0.0) + estimate.seconds
+    longest = sorted(by_method, key=lambda name: -by_method[name])
+    # Controls and other short work would hide what takes the time.
+    parts = [
+        f"{name} {spoken(by_method[name])}" for name in longest if by_method[name] > seconds / 20
+    ]
+    time = f"about {spoken(seconds)}" if by_method else "time unknown"
+    of_methods = f" ({', '.join(parts[:_MOST_NAMED])})" if len(by_method) > 1 and parts else ""
+    rest = ""
+    if unknown and by_method:
+        rest = f", and an unknown time for {some(unknown_methods)}"
+    memory = max(found, key=lambda estimate: estimate.memory)
+    bound = "at most " if memory.is_upper else "about "
+    is_long = unknown or seconds >= _LONG_SECONDS
+    stop = " Ctrl-C is safe: the same command continues." if is_long else ""
+    return (
+        f"{counted(len(jobs), 'job')} to do: {time}{of_methods}{rest}, "
+        f"{bound}{gigabytes(memory.memory)}.{stop}"
+    )
 
 
 def status_of(records: Iterable[Record]) -> int:
@@ -398,8 +456,7 @@ def _announce(
     if not jobs:
         output.message(f"nothing to do: all {done + failed + apart} results are in {results}")
     elif done:
-        to_do = counted(len(jobs), "job")
-        output.message(f"{done} results are in {results} already. {to_do} to do.")
+        output.message(f"{done} results are in {results} already.")
     models = sum(len(job.evaluations) for job in jobs if "model" in job.keep - settings.keep)
     if models:
         are = "is" if models == 1 else "are"
@@ -432,20 +489,44 @@ def show_plan(
         )
         return
     left = plan.remaining(retry_failed=retry_failed)
-    output.table(
-        ("method", "protocol", "seed", "parameters", "state", "key"),
-        [
-            (
-                job.method.name,
-                evaluation.protocol.name,
-                str(job.seed),
-                " ".join(f"{name}={value}" for name, value in job.params.items()),
-                plan.states[evaluation.key],
-                evaluation.key,
-            )
-            for job, evaluation in plan.evaluations
-        ],
-    )
+    print_jobs(plan, left, settings, engine)
     if text := api.preview(left, settings, engine):
         output.line()
         output.block(text)
+
+
+def print_jobs(plan: Plan, left: Sequence[Job], settings: Settings, engine: str) -> None:
+    """Print the evaluations of a plan with their states, what each job will take, and the sum.
+
+    Parameters that a preset gives are left out. So is the end of a key: its first letters name the
+    record in every command. Jobs of one fit have the time on their first line.
+    """
+    from genebench import api
+
+    here = [] if api.is_elsewhere(engine) else api.estimates(left, settings.device)
+    times = {
+        job.key: (spoken(estimate.seconds), gigabytes(estimate.memory))
+        for job, estimate in zip(left, here, strict=False)
+    }
+    rows = []
+    for job, evaluation in plan.evaluations:
+        usual = job.method.values(job.preset, {})
+        changed = [
+            setting(name, value) for name, value in job.params.items() if usual[name] != value
+        ]
+        rows.append(
+            (
+                job.method.name,
+                evaluation.protocol.name,
+                str(job.seed) if job.method.stochastic or job.method.members else "",
+                " ".join(changed),
+                plan.states[evaluation.key],
+                *times.get(evaluation.key, ("", "")),
+                evaluation.key[:SHORT_KEY],
+            )
+        )
+    columns = ("method", "protocol", "seed", "parameters", "state", "time", "memory", "key")
+    filled = [at for at in range(len(columns)) if at == 0 or any(row[at] for row in rows)]
+    output.table([columns[at] for at in filled], [[row[at] for at in filled] for row in rows])
+    if here:
+        output.line(what_they_take(left, here))
