@@ -291,6 +291,7 @@ def plan_run(
     metrics: Names = (),
     trials: bool = False,
     sealed: SealChoice = "auto",
+    build: bool = True,
     progress: Progress = silent,
 ) -> Plan:
     """Check every name, open (or build) the dataset, and turn the request into jobs.
@@ -310,6 +311,8 @@ def plan_run(
         trials: whether to score on the validation profiles only.
         sealed: which methods are to be sealed. Under ``require``, other results are to be done
             again.
+        build: whether a dataset that is not built yet is built. Otherwise the plan has its jobs,
+            without keys that mean anything.
         progress: called while the dataset is built.
 
     Raises:
@@ -330,13 +333,19 @@ def plan_run(
             trials=trials,
             sealed=sealed,
         ),
-        dataset, preset, store, progress,
+        dataset, preset, store, progress, build=build,
     )  # fmt: skip
     return with_members(plan, store, sealed)
 
 
 def _planned(
-    request: Request, dataset: str, preset: str | None, store: ResultsStore, progress: Progress
+    request: Request,
+    dataset: str,
+    preset: str | None,
+    store: ResultsStore,
+    progress: Progress,
+    *,
+    build: bool,
 ) -> Plan:
     """Check names, open the dataset, and plan a request. Members are not looked up yet."""
     specs = registry()
@@ -345,7 +354,9 @@ def _planned(
     specs.protocols.choose(request.protocols)
     wanted_metrics(specs, request.metrics)
     store.check()
-    opened = open_dataset(dataset, specs.datasets, preset, progress)
+    opened = None
+    if build or is_ready(dataset, specs.datasets, preset):
+        opened = open_dataset(dataset, specs.datasets, preset, progress)
     return make_plan(request, opened, dataset, specs, store)
 
 
@@ -372,6 +383,7 @@ def plan_suite(
     keep: Iterable[Kept] = (),
     metrics: Names = (),
     sealed: SealChoice = "auto",
+    build: bool = True,
     progress: Progress = silent,
 ) -> Plan:
     """Plan a suite. Arguments other than None replace the defaults of the suite.
@@ -417,7 +429,9 @@ def plan_suite(
             metrics=_names(metrics),
             sealed=sealed,
         )
-        planned = _planned(request, name, preset or suite.preset, store, progress)
+        planned = _planned(
+            request, name, preset or suite.preset, store, progress, build=build
+        )  # fmt: skip
         jobs = tuple(replace(job, keep=job.keep | models) for job in planned.jobs)
         return replace(planned, jobs=jobs)
 

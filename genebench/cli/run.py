@@ -131,17 +131,17 @@ def run(  # noqa: PLR0917  typer's options are the arguments
     )  # fmt: skip
     name = dataset or (read.dataset if read else None) or "sim"
     preset = preset or (read.preset if read else None)
-    # Checked before is_known, which does not refuse unknown names.
+    # Checked before is_built, which does not refuse unknown names.
     api.preset_of(name, preset)
-    if dry_run and not is_known(name, preset):
-        return OK
+    built = not dry_run or api.is_built(name, preset)
     plan = plan_of(
         settings, read, name, methods=methods, protocol=protocol, preset=preset, set_=set_,
         grid=grid, seeds=seeds, train_size=train_size, resources=resources, quiet=quiet,
+        build=built,
     )  # fmt: skip
     plan = share_of(plan, share)
     if dry_run:
-        show_plan(plan, settings, engine, retry_failed=retry_failed, json=json)
+        show_plan(plan, settings, engine, retry_failed=retry_failed, json=json, built=built)
         return OK
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
     layout: dict[str, Any] = {
@@ -235,6 +235,7 @@ def plan_of(
     train_size: str | None,
     resources: Sequence[str] | None,
     quiet: bool,
+    build: bool = True,
 ) -> Plan:
     """Plan a suite, or what the options select.
 
@@ -251,6 +252,7 @@ def plan_of(
         train_size: comma-separated numbers of training profiles, or None for the usual ones.
         resources: resources of jobs, as typed. They must be of methods in the plan.
         quiet: whether to show no progress.
+        build: whether to build a dataset that is not built yet.
 
     Raises:
         UserError: an unknown name or parameter, a value out of range, a missing platform.
@@ -263,7 +265,7 @@ def plan_of(
             plan = api.plan_suite(
                 suite, dataset, preset=preset, protocols=protocol, seeds=seeds, train_sizes=sizes,
                 results=settings.results, keep=settings.keep, metrics=settings.metrics,
-                sealed=settings.sealed, progress=progress,
+                sealed=settings.sealed, build=build, progress=progress,
             )  # fmt: skip
         else:
             chosen = "all" if methods is None else methods
@@ -272,7 +274,7 @@ def plan_of(
                 preset=preset, seeds=1 if seeds is None else seeds, train_sizes=sizes or (),
                 overrides=overrides_of(set_ or ()), grid=grid_of(grid or (), chosen),
                 results=settings.results, keep=settings.keep, metrics=settings.metrics,
-                sealed=settings.sealed, progress=progress,
+                sealed=settings.sealed, build=build, progress=progress,
             )  # fmt: skip
     check_resources(resources, {job.method.name for job in plan.jobs})
     return plan
@@ -322,19 +324,6 @@ def share_of(plan: Plan, share: tuple[int, int] | None) -> Plan:
             "other shares. Run the command again when these are done."
         )
     return replace(plan, jobs=ready)
-
-
-def is_known(dataset: str, preset: str | None) -> bool:
-    """Return whether a plan can be shown without building its dataset. Print so if it cannot."""
-    from genebench import api
-
-    built = api.is_built(dataset, preset)
-    if not built:
-        output.line(
-            f"dataset {dataset} is not built yet, so its jobs are not known. "
-            "Run the command without --dry-run to build it."
-        )
-    return built
 
 
 def shown_metrics(asked: Sequence[str], records: Sequence[Record]) -> Sequence[str]:
@@ -468,12 +457,22 @@ def _announce(
 
 
 def show_plan(
-    plan: Plan, settings: Settings, engine: str, *, retry_failed: bool, json: bool = False
+    plan: Plan,
+    settings: Settings,
+    engine: str,
+    *,
+    retry_failed: bool,
+    json: bool = False,
+    built: bool = True,
 ) -> None:
-    """Print the evaluations of a plan with their states, and the text that an engine submits."""
+    """Print the evaluations of a plan with their states, and the text that an engine submits.
+
+    Without a dataset that is built, nothing is known of keys, states and costs.
+    """
     from genebench import api
 
     if json:
+        times = {} if not built else _costs_as_json(plan, settings, engine)
         output.as_json(
             [
                 {
@@ -481,11 +480,19 @@ def show_plan(
                     "protocol": evaluation.protocol.name,
                     "seed": job.seed,
                     "params": dict(job.params),
-                    "state": plan.states[evaluation.key],
-                    "key": evaluation.key,
+                    "state": plan.states[evaluation.key] if built else "unknown",
+                    "key": evaluation.key if built else "",
+                    **times.get(evaluation.key, {}),
                 }
                 for job, evaluation in plan.evaluations
             ]
+        )
+        return
+    if not built:
+        print_jobs(plan, [], settings, engine, built=False)
+        output.prose(
+            f"{counted(len(plan.jobs), 'job')}. The dataset is not built yet, so states, times and "
+            "keys are not known. The command without --dry-run builds it first."
         )
         return
     left = plan.remaining(retry_failed=retry_failed)
@@ -495,7 +502,22 @@ def show_plan(
         output.block(text)
 
 
-def print_jobs(plan: Plan, left: Sequence[Job], settings: Settings, engine: str) -> None:
+def _costs_as_json(plan: Plan, settings: Settings, engine: str) -> dict[str, dict[str, Any]]:
+    """Return key → what the estimates of the jobs that are to do say, for each job's first key."""
+    from dataclasses import asdict
+
+    from genebench import api
+
+    jobs = [] if api.is_elsewhere(engine) else plan.remaining()
+    found = api.estimates(jobs, settings.device)
+    return {
+        job.key: {"estimate": asdict(estimate)} for job, estimate in zip(jobs, found, strict=True)
+    }
+
+
+def print_jobs(
+    plan: Plan, left: Sequence[Job], settings: Settings, engine: str, *, built: bool = True
+) -> None:
     """Print the evaluations of a plan with their states, what each job will take, and the sum.
 
     Parameters that a preset gives are left out. So is the end of a key: its first letters name the
@@ -503,7 +525,7 @@ def print_jobs(plan: Plan, left: Sequence[Job], settings: Settings, engine: str)
     """
     from genebench import api
 
-    here = [] if api.is_elsewhere(engine) else api.estimates(left, settings.device)
+    here = [] if not left or api.is_elsewhere(engine) else api.estimates(left, settings.device)
     times = {
         job.key: (spoken(estimate.seconds), gigabytes(estimate.memory))
         for job, estimate in zip(left, here, strict=False)
@@ -520,13 +542,13 @@ def print_jobs(plan: Plan, left: Sequence[Job], settings: Settings, engine: str)
                 evaluation.protocol.name,
                 str(job.seed) if job.method.stochastic or job.method.members else "",
                 " ".join(changed),
-                plan.states[evaluation.key],
+                plan.states[evaluation.key] if built else "",
                 *times.get(evaluation.key, ("", "")),
-                evaluation.key[:SHORT_KEY],
+                evaluation.key[:SHORT_KEY] if built else "",
             )
         )
     columns = ("method", "protocol", "seed", "parameters", "state", "time", "memory", "key")
     filled = [at for at in range(len(columns)) if at == 0 or any(row[at] for row in rows)]
     output.table([columns[at] for at in filled], [[row[at] for at in filled] for row in rows])
     if here:
-        output.line(what_they_take(left, here))
+        output.prose(what_they_take(left, here))

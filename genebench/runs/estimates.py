@@ -40,10 +40,10 @@ _SAME = 1.02
 """Ratio of work up to which a timing is that of the same job."""
 _JOB_SECONDS = 0.3
 """Time of a job besides its work: opening, recording."""
-_SCORE_SECONDS = 1.2e-7
+_SCORE_SECONDS = 5e-8
 """Time to score one value with all usual metrics, where none was measured."""
 _PRODUCT_SIZE = 384
-_PRODUCT_SECONDS = 0.03
+_PRODUCT_SECONDS = 0.05
 """Time that the speed of matrix products is measured for."""
 _FLOAT32_BYTES = 4
 
