@@ -127,6 +127,8 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
 
     tuned = search_and_test(search, protocols, plan, execute, ResultsStore(results))
     _print_trials(tuned)
+    for remark in tuned.edges(search.grid):
+        output.line(remark)
     print_results("scores", tuned.records)
     return status_of(tuned.records)
 
