@@ -52,11 +52,11 @@ def _dump(node: object) -> str:
     parts = []
     for name in node._fields:
         value = getattr(node, name, None)
-        # Lines of "type: ignore", and the u of u"text".
-        if name in ("type_ignores", "kind") or value is None or value == []:
-            # None is also a value, which a source can write.
-            if not (name == "value" and isinstance(node, ast.Constant)):
-                continue
+        # None is also a value, which a source can write.
+        is_written = name == "value" and isinstance(node, ast.Constant)
+        # Left out: empty fields, the lines of "type: ignore", and the u of u"text".
+        if not is_written and (name in ("type_ignores", "kind") or value is None or value == []):
+            continue
         if isinstance(node, ast.JoinedStr):
             value = _joined(node.values)
         if isinstance(value, ast.JoinedStr) and not value.values:

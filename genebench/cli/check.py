@@ -11,7 +11,7 @@ from genebench.cli import output
 from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.limits import time_limit
 from genebench.cli.options import PluginOption, params_of
-from genebench.errors import UserError, unknown
+from genebench.errors import UserError, some, unknown
 from genebench.plugins.registry import registry
 from genebench.specs import PRESETS
 
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "check",
         short_help="Check that a method keeps the contract.",
-        epilog="Example: genebench check lsr-l2 --param lambdas=5",
+        epilog="Example: genebench check lsr-l2 --set lambdas=5",
     )(check)
 
 
@@ -38,7 +38,12 @@ def check(  # noqa: PLR0917  typer's options are the arguments
     preset: Annotated[str, typer.Option(help="tiny, small or paper.")] = "tiny",
     param: Annotated[
         list[str] | None,
-        typer.Option("--param", metavar="PARAM=VALUE", help="Set a parameter. Repeatable."),
+        typer.Option(
+            "--set",
+            "--param",
+            metavar="[METHOD.]PARAM=VALUE",
+            help="Set a parameter. Repeatable.",
+        ),
     ] = None,
     only: Annotated[
         str, typer.Option(help="Comma-separated checks or groups, for example honesty,life.")
@@ -69,13 +74,21 @@ def check(  # noqa: PLR0917  typer's options are the arguments
     from genebench.conformance.run import expected_failures, summary
     from genebench.conformance.subject import Subject
 
-    overrides = params_of(param or ())
     seconds = time_limit(limit) or TIME_LIMIT_SECONDS
     checks = chosen_checks(name for name in map(str.strip, only.split(",")) if name)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     # All are created before the first check runs, so that a wrong name is an error at once.
-    subjects = [Subject(name, preset=preset, overrides=overrides) for name in _names(method)]
+    names = _names(method)
+    owners = {assignment.partition("=")[0].rpartition(".")[0] for assignment in param or ()}
+    if others := owners - {"", *names}:
+        raise UserError(
+            f"--set: {some(sorted(others))} is not among the methods to check. Add it, or remove "
+            "the parameter."
+        )
+    subjects = [
+        Subject(name, preset=preset, overrides=params_of(param or (), name)) for name in names
+    ]
     failed = False
     for subject in subjects:
         outcomes = []

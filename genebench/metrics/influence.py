@@ -5,8 +5,8 @@ of a profile is the value of the gene plus the profile's influence on it, the in
 jackknife (Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, chapter 6). So sums
 are resampled, not ratios or roots, and a difference of two methods is exact to first order.
 
-Truth and prediction are as in :mod:`genebench.metrics.agreement`, and so are constants: correlations
-are 0 where truth or prediction is constant, and R² is 0 where the truth is.
+Truth and prediction are as in :mod:`genebench.metrics.agreement`, and so are constants:
+correlations are 0 where truth or prediction is constant, and R² is 0 where the truth is.
 """
 
 from __future__ import annotations

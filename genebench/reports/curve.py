@@ -8,6 +8,7 @@ from itertools import groupby
 import pandas as pd
 
 from genebench.analysis.curves import curves
+from genebench.analysis.variants import label_of
 from genebench.errors import unknown
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.results.record import Record
@@ -31,20 +32,21 @@ class CurveReport(Report):
         """Yield a section for each dataset, with a table for each result that has the curve."""
         # groupby needs neighbours, and records are sorted by dataset.
         having = [record for record in self.records if self.argument in record.curves]
-        for dataset, records in groupby(having, key=lambda record: record.dataset):
-            tables = tuple(self._table(record) for record in records)
+        for dataset, group in groupby(having, key=lambda record: record.dataset):
+            records = list(group)
+            tables = tuple(self._table(record, label_of(record, records)) for record in records)
             yield Section(f"{self.argument} · {dataset}", tables, details=_NOTES)
 
     def values(self) -> pd.DataFrame:
         """Return one row per point of a curve."""
         return curves(self.records, self.argument)
 
-    def _table(self, record: Record) -> Table:
+    def _table(self, record: Record, label: str) -> Table:
         curve, identity = record.curves[self.argument], record.identity
         spec = self.registry.methods.specs.get(identity.method)
         seed = f", seed {identity.seed}" if spec and spec.stochastic else ""
         return Table(
-            title=f"{identity.method}: {identity.protocol}{seed}",
+            title=f"{label}: {identity.protocol}{seed}",
             columns=tuple(curve),
             rows=tuple(
                 Row(tuple(f"{value:.6g}" for value in point))

@@ -46,6 +46,8 @@ _PRODUCT_SIZE = 384
 _PRODUCT_SECONDS = 0.05
 """Time that the speed of matrix products is measured for."""
 _FLOAT32_BYTES = 4
+_NVIDIA = Path("/proc/driver/nvidia/version")
+"""The file exists where the driver of a GPU is loaded."""
 
 
 @dataclass(frozen=True)
@@ -254,7 +256,7 @@ class _JobSizes:
 
 def _device(method: MethodSpec, wanted: DeviceChoice) -> str:
     """Return the device that a job will use. torch is not asked, which takes seconds to import."""
-    has_gpu = wanted == "cuda" or (wanted == "auto" and Path("/proc/driver/nvidia/version").exists())
+    has_gpu = wanted == "cuda" or (wanted == "auto" and _NVIDIA.exists())
     return "cuda" if has_gpu and "cuda" in method.devices else "cpu"
 
 

@@ -43,7 +43,8 @@ def test_a_term_is_the_effect_of_a_little_more_of_its_profile(name, decimals):
     share = 1 / (len(many[0]) + 1)
     for profile in (0, 7, 29):
         more = [
-            np.vstack([all_, one[profile]]) for all_, one in zip(many, (truth, prediction), strict=True)
+            np.vstack([all_, one[profile]])
+            for all_, one in zip(many, (truth, prediction), strict=True)
         ]
         effect = (measure(*more) - value) / share
         np.testing.assert_allclose(found[profile] - value, effect, atol=0.02, rtol=0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from genebench import UserError, api
@@ -9,7 +10,7 @@ from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Settings
-from genebench.runs.tune import Search, tune
+from genebench.runs.tune import Search, Tuned, tune
 from genebench.specs import MethodSpec, Param
 
 NET = MethodSpec(
