@@ -33,10 +33,11 @@ PAGES = [
     *sorted(DOCS.glob("explanation/*.md")),
     *sorted(DOCS.glob("reference/*.md")),
 ]
-BLOCK = re.compile(r"^```(console|bash|sh|)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```([^\n`]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LANGUAGES = {"", "console", "bash", "sh"}
 STARTS = ("genebench", "python", "pip", "make", "cd", "export", "cp", "source")
-NEEDS = re.compile(r"\bneeds? ", re.IGNORECASE)
-"""Word by which the paragraph before a block says what its commands need beyond the set-up."""
+NEEDS = re.compile(r"\bTh(?:is needs|ese need|ese commands need) ")
+"""Words by which the paragraph before a block says what its commands need beyond the set-up."""
 OPTIONS_WITH_SIZE = {"--dataset", "--preset", "--device"}
 FAST = {"lsr", "lsr-l2", "knn", "knn-ge", "train-mean"}
 
@@ -59,7 +60,7 @@ def blocks(page: Path) -> Iterator[Block]:
     """Yield the blocks of a page that have commands."""
     text = page.read_text("utf-8")
     for found in BLOCK.finditer(text):
-        if found[1] == "console" and page.parent.name == "howto":
+        if found[1] not in LANGUAGES or (found[1] == "console" and page.parent.name == "howto"):
             continue
         joined = found[2].replace("\\\n", " ")
         lines = [line.removeprefix("$ ") for line in joined.splitlines()]
@@ -87,7 +88,7 @@ def walk(tiny, tmp_path_factory):
         patch.setenv("GENEBENCH_SEALED", "off")
         api.run(
             "lsr,lsr-l2,knn,ggan,dgex", preset="tiny", results="results", keep="model",
-            params={"ggan": {"epochs": 2}, "dgex": {"epochs": 2}},
+            grid={"knn": {"k_max": [5, 50]}},
         )  # fmt: skip
         for other in ("other/results", "ours", "theirs", "board"):
             shutil.copytree("results", other)
@@ -102,7 +103,7 @@ def shell(walk, monkeypatch, genebench):
     keys = [record.key for record in api.records(walk / "results").records]
     places = {
         "u133": "example", "public-array": "example", "mymethod": "lsr", "0f3c91": keys[0],
-        "7a20bb": keys[1], "figures": "figures", "another": "lsr",
+        "7a20bb": keys[1], "0123456789abcdef01234567": keys[0],
     }  # fmt: skip
 
     def typed(words):
@@ -117,7 +118,10 @@ def shell(walk, monkeypatch, genebench):
             return
         if words[0] != "genebench":
             return
-        outcome = genebench(*small([places.get(word, word) for word in words[1:]]))
+        if words[1:3] == ("new", "method"):
+            shutil.rmtree("packages", ignore_errors=True)
+        names = {} if words[1] == "new" else places
+        outcome = genebench(*small([names.get(word, word) for word in words[1:]]))
         assert outcome.status == 0, f"{shlex.join(words)}\n{outcome.err}"
 
     return typed
@@ -132,7 +136,11 @@ def small(words):
         if not skip and word not in OPTIONS_WITH_SIZE:
             kept.append(word)
         skip = word in OPTIONS_WITH_SIZE
-    if command in {"run", "sweep", "tune", "explain"}:
+    if command == "check" and "--only" not in kept:
+        kept += ["--only", "spec"]
+    if command == "new":
+        kept += ["--out", "packages"]
+    if command in {"run", "sweep", "tune", "explain", "jobs"}:
         kept += ["--preset", "tiny"]
         at = next((kept.index(name) for name in ("--methods", "--method") if name in kept), None)
         methods = set(kept[at + 1].split(",")) if at else {"all"}
@@ -178,7 +186,7 @@ def test_the_set_up_of_the_readme_has_what_its_commands_use():
 def test_a_block_is_read_with_its_paragraph(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(
-        "Text.\n\nIt needs a GPU:\n\n```\ngenebench run a \\\n  --dry-run  # a remark\n```\n"
+        "Text.\n\nThis needs a GPU:\n\n```\ngenebench run a \\\n  --dry-run  # a remark\n```\n"
         "\nMore:\n\n```\nmake demo\n```\n"
     )
     first, second = blocks(page)

@@ -16,7 +16,10 @@ def edge_note(name: str, chosen: object, values: Collection[object]) -> str:
         chosen: the choice.
         values: the values that were tried.
     """
-    numbers = {value for value in values if type(value) in (int, float)}
+    # isinstance(True, int) holds, and a switch has no edge.
+    numbers = {
+        value for value in values if isinstance(value, int | float) and type(value) is not bool
+    }
     if len(numbers) < 2 or chosen not in numbers or len(numbers) < len(set(values)):  # noqa: PLR2004
         return ""
     beyond = {min(numbers): "smaller", max(numbers): "larger"}.get(chosen)

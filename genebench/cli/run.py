@@ -367,7 +367,7 @@ def _expected(jobs: Sequence[Job], settings: Settings, engine: str) -> dict[str,
 
 def what_they_take(jobs: Sequence[Job], found: Sequence[Estimate]) -> str:
     """Return one line on the jobs to do: their number, time and memory, and the longest of them."""
-    from genebench.runs.estimates import total
+    from genebench.runs.estimates import product_speed, total
 
     seconds, unknown = total(found)
     by_method: dict[str, float] = {}
@@ -390,10 +390,12 @@ def what_they_take(jobs: Sequence[Job], found: Sequence[Estimate]) -> str:
         rest = f", and an unknown time for {some(unknown_methods)}"
     memory = max(found, key=lambda estimate: estimate.memory)
     bound = "at most " if memory.is_upper else "about "
+    is_declared = any(estimate.basis == "declared" for estimate in found)
+    busy = " while the machine is as busy as now" if is_declared and product_speed().is_busy else ""
     is_long = unknown or seconds >= _LONG_SECONDS
     stop = " Ctrl-C is safe: the same command continues." if is_long else ""
     return (
-        f"{counted(len(jobs), 'job')} to do: {time}{of_methods}{rest}, "
+        f"{counted(len(jobs), 'job')} to do: {time}{busy}{of_methods}{rest}, "
         f"{bound}{gigabytes(memory.memory)}.{stop}"
     )
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -43,8 +43,11 @@ _JOB_SECONDS = 0.3
 _SCORE_SECONDS = 5e-8
 """Time to score one value with all usual metrics, where none was measured."""
 _PRODUCT_SIZE = 384
-_PRODUCT_SECONDS = 0.05
-"""Time that the speed of matrix products is measured for."""
+_PRODUCT_CPU_SECONDS = 0.05
+_PRODUCT_WALL_SECONDS = 0.4
+"""Times that the speed of matrix products is measured for, at most."""
+_BUSY_SHARE = 0.7
+"""Share of a processor below which others keep the machine busy."""
 _FLOAT32_BYTES = 4
 _NVIDIA = Path("/proc/driver/nvidia/version")
 """The file exists where the driver of a GPU is loaded."""
@@ -55,7 +58,7 @@ class Estimate:
     """The time and memory of one job on this machine, as far as they are known.
 
     Attributes:
-        seconds: wall time if the machine does nothing else, or None if it is unknown.
+        seconds: wall time, or None if it is unknown. A declared one is at the present load.
         memory: peak memory in bytes.
         basis: ``measured`` (such a job ran here), ``scaled`` (from another job of the method that
             ran here), ``declared`` (the method's formula and the speed of this machine) or
@@ -193,7 +196,7 @@ def _estimate(
                 "measured" if is_same else "scaled", is_upper=not timing.memory,
             )  # fmt: skip
     if has_formula and device == "cpu":
-        seconds = work / product_speed() + _SCORE_SECONDS * values + _JOB_SECONDS
+        seconds = work / product_speed().operations + _SCORE_SECONDS * values + _JOB_SECONDS
         return Estimate(seconds, declared, "declared")
     return Estimate(None, declared, "unknown")
 
@@ -282,16 +285,29 @@ def _timings(methods: Iterable[str]) -> list[_Timing]:
     return found
 
 
+class Speed(NamedTuple):
+    """The speed of this machine at its load of now."""
+
+    operations: float
+    """Operations of float32 matrix products in a second of wall time."""
+    is_busy: bool
+    """Whether other processes took much of that second."""
+
+
 @functools.cache
-def product_speed() -> float:
-    """Return the operations of float32 matrix products that this machine does in a second, now."""
+def product_speed() -> Speed:
+    """Return the speed of matrix products here and now. It takes up to half a second."""
     left = np.ones((_PRODUCT_SIZE, _PRODUCT_SIZE), dtype=np.float32)
     left @ left  # The first product starts the threads of the library.
-    products, start = 0, time.perf_counter()
-    while (spent := time.perf_counter() - start) < _PRODUCT_SECONDS:
+    products, start, start_cpu = 0, time.perf_counter(), time.process_time()
+    while True:
         left @ left
         products += 1
-    return 2 * _PRODUCT_SIZE**3 * max(products, 1) / max(spent, 1e-9)
+        wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
+        # On a busy machine, a short look may fall between two turns of this process.
+        if cpu >= _PRODUCT_CPU_SECONDS or wall >= _PRODUCT_WALL_SECONDS:
+            break
+    return Speed(2 * _PRODUCT_SIZE**3 * products / wall, cpu < _BUSY_SHARE * wall)
 
 
 def total(found: Iterable[Estimate]) -> tuple[float, int]:

@@ -19,7 +19,7 @@ from genebench.specs import MethodSpec, Param
 def jobs(tiny, tmp_path, monkeypatch):
     """Return the jobs of a command, on a machine without timings and with 1 GFLOP/s."""
     monkeypatch.setattr(estimates, "_file", lambda: tmp_path / "timings.jsonl")
-    monkeypatch.setattr(estimates, "product_speed", lambda: 1e9)
+    monkeypatch.setattr(estimates, "product_speed", lambda: estimates.Speed(1e9, False))
 
     def planned(methods, **overrides):
         plan = api.plan_run(
