@@ -39,6 +39,7 @@ STARTS = ("genebench", "python", "pip", "make", "cd", "export", "cp", "source")
 NEEDS = re.compile(r"\bTh(?:is needs|ese need|ese commands need) ")
 """Words by which the paragraph before a block says what its commands need beyond the set-up."""
 OPTIONS_WITH_SIZE = {"--dataset", "--preset", "--device"}
+SHORT = {"epochs": 2, "units": 10}
 FAST = {"lsr", "lsr-l2", "knn", "knn-ge", "train-mean"}
 
 
@@ -88,7 +89,7 @@ def walk(tiny, tmp_path_factory):
         patch.setenv("GENEBENCH_SEALED", "off")
         api.run(
             "lsr,lsr-l2,knn,ggan,dgex", preset="tiny", results="results", keep="model",
-            grid={"knn": {"k_max": [5, 50]}},
+            grid={"knn": {"k_max": [5, 50]}}, params={"ggan": SHORT, "dgex": SHORT},
         )  # fmt: skip
         for other in ("other/results", "ours", "theirs", "board"):
             shutil.copytree("results", other)
@@ -138,6 +139,10 @@ def small(words):
         skip = word in OPTIONS_WITH_SIZE
     if command == "check" and "--only" not in kept:
         kept += ["--only", "spec"]
+    if command == "doctor":
+        kept.append("--no-gpu")
+    if command == "tune":
+        kept += ["--set", "dgex.epochs=2", "--set", "dgex.units=10", "--protocol", "geo"]
     if command == "new":
         kept += ["--out", "packages"]
     if command in {"run", "sweep", "tune", "explain", "jobs"}:

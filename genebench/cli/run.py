@@ -344,14 +344,14 @@ def carry_out(
 
     jobs = plan.remaining(retry_failed=retry_failed)
     _announce(plan, jobs, settings, retry_failed=retry_failed, quiet=quiet)
-    expected = {} if quiet else _expected(jobs, settings, engine)
+    expected = {} if quiet else expected_times(jobs, settings, engine)
     with jobs_shown(len(jobs), quiet=quiet, expected=expected):
         for _ in api.execute_plan(jobs, settings, engine):
             pass
     return api.planned_records(plan, settings.results)
 
 
-def _expected(jobs: Sequence[Job], settings: Settings, engine: str) -> dict[str, float | None]:
+def expected_times(jobs: Sequence[Job], settings: Settings, engine: str) -> dict[str, float | None]:
     """Return job → seconds that it is estimated to take, and print what all of them will take.
 
     Jobs that run elsewhere have no estimate: this machine says nothing about theirs.
