@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import math
 import operator
 from collections.abc import Callable, Mapping
@@ -51,6 +52,7 @@ def evaluate(formula: str, values: Mapping[str, float]) -> float:
     return value
 
 
+@functools.cache
 def _parsed(formula: str) -> ast.expr:
     if len(formula) > _MOST_LETTERS:
         raise ValueError(f"a formula of {len(formula):,} letters, more than {_MOST_LETTERS}")

@@ -27,11 +27,13 @@ from genebench.data.store import Dataset, DataStore
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Job
-from genebench.specs import DeviceChoice, MethodSpec, Value
+from genebench.specs import PRESETS, DeviceChoice, MethodSpec, Value
 
 Basis = Literal["measured", "scaled", "declared", "unknown"]
 
-_MOST_TIMINGS = 5_000
+_MOST_OF_A_METHOD = 50
+"""Timings of a method on a device that estimates look at."""
+_MOST_TIMINGS = 1_000
 """Lines of the file of timings. The older half is dropped beyond it."""
 _NEAR = 30.0
 """Ratio of work up to which a timing is scaled, if the method has a formula. Beyond it, what a job
@@ -151,51 +153,58 @@ def estimates(jobs: Sequence[Job], device: DeviceChoice) -> list[Estimate]:
     """
     if not jobs:
         return []
-    timings = _timings({job.method.name for job in jobs})
+    known = _known(jobs)
     sizes = _JobSizes()
     found = []
     for job in jobs:
         used = _device(job.method, device)
-        alike = [each for each in timings if each.method == job.method.name and each.device == used]
-        found.append(_estimate(job, sizes.of(job), used, alike))
+        found.append(_estimate(job, sizes.of(job), used, known.get((job.method.name, used), [])))
     return found
 
 
+def _known(jobs: Sequence[Job]) -> dict[tuple[str, str], list[tuple[_Timing, float]]]:
+    """Return method and device → the latest timings with their work, the latest first."""
+    methods = {job.method.name: job.method for job in jobs}
+    known: dict[tuple[str, str], list[tuple[_Timing, float]]] = {}
+    for timing in reversed(_timings(methods)):
+        latest = known.setdefault((timing.method, timing.device), [])
+        # A sweep of thousands of jobs is not to look at thousands of timings for each.
+        if len(latest) < _MOST_OF_A_METHOD:
+            work = _work(methods[timing.method], timing.params, timing.sizes)
+            if work > 0:
+                latest.append((timing, work))
+    return known
+
+
 def _estimate(
-    job: Job, sizes: Mapping[str, int], device: str, alike: Sequence[_Timing]
+    job: Job, sizes: Mapping[str, int], device: str, known: Sequence[tuple[_Timing, float]]
 ) -> Estimate:
     """Return the estimate of a job of these sizes, from timings of its method on its device."""
     work = _work(job.method, job.params, sizes)
-    ratios = {
-        index: work / there
-        for index, timing in enumerate(alike)
-        if (there := _work(job.method, timing.params, timing.sizes)) > 0
-    }
-    has_formula = bool(job.method.work)
     values = sizes["test"] * sizes["targets"]
     declared = job.method.needs_for(job.preset).of(_bytes(sizes), "cpu").memory
+    # Without a formula, other parameters may mean any amount of work.
+    near = [
+        (abs(math.log(work / there)), dict(timing.params) != dict(job.params), timing)
+        for timing, there in known
+        if work > 0 and (job.method.work or dict(timing.params) == dict(job.params))
+    ]
     # The nearest in work, and of several the latest.
-    nearest = min(
-        ratios, key=lambda index: (abs(math.log(ratios[index])), -index), default=None
-    )  # fmt: skip
-    if nearest is not None:
-        timing, ratio = alike[nearest], ratios[nearest]
-        distance = math.exp(abs(math.log(ratio)))
-        is_same = distance <= _SAME and dict(timing.params) == dict(job.params)
-        # Without a formula, other parameters may mean any amount of work.
-        if is_same or (has_formula and distance <= _NEAR) or (
-            not has_formula and dict(timing.params) == dict(job.params)
-        ):  # fmt: skip
-            score = timing.score / timing.values if timing.values else _SCORE_SECONDS
-            memory = declared
-            if timing.memory:
-                there = job.method.needs_for(timing.preset).of(_bytes(timing.sizes), "cpu").memory
-                memory = int(timing.memory * max(1.0, declared / max(there, 1)))
-            return Estimate(
-                timing.work * ratio + score * values + _JOB_SECONDS, memory,
-                "measured" if is_same else "scaled", is_upper=not timing.memory,
-            )  # fmt: skip
-    if has_formula and device == "cpu":
+    nearest = min(near, key=lambda item: item[:2], default=None)
+    if nearest and (not job.method.work or nearest[0] <= math.log(_NEAR)):
+        distance, is_other, timing = nearest
+        score = timing.score / timing.values if timing.values else _SCORE_SECONDS
+        ratio = work / _work(job.method, timing.params, timing.sizes)
+        memory = declared
+        if timing.memory:
+            there = job.method.needs_for(timing.preset).of(_bytes(timing.sizes), "cpu").memory
+            memory = int(timing.memory * max(1.0, declared / max(there, 1)))
+        is_same = not is_other and distance <= math.log(_SAME)
+        return Estimate(
+            timing.work * ratio + score * values + _JOB_SECONDS, memory,
+            "measured" if is_same else "scaled", is_upper=not timing.memory,
+        )  # fmt: skip
+    if job.method.work and device == "cpu":
         seconds = work / product_speed().operations + _SCORE_SECONDS * values + _JOB_SECONDS
         return Estimate(seconds, declared, "declared")
     return Estimate(None, declared, "unknown")
@@ -278,7 +287,8 @@ def _timings(methods: Iterable[str]) -> list[_Timing]:
     for line in lines:
         try:
             timing = _Timing(**json.loads(line))
-            if timing.host == host and timing.method in names and timing.sizes["train"] > 0:
+            if timing.host == host and timing.method in names and timing.preset in PRESETS:
+                _bytes(timing.sizes)
                 found.append(timing)
         except (ValueError, TypeError, KeyError):
             continue
