@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 demo: .venv/installed ## MAE and CC tables of the published methods under both protocols
 	$(BIN)/genebench run --methods lsr,lsr-l1,lsr-l2,knn-ge,knn,dgex,ggan --protocol geo,gtex \
-	  --dataset sim --preset tiny --results demo-results
+	  --dataset sim --preset tiny
 
 test: .venv/installed-dev ## the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto  # a process for each core is enough
@@ -71,7 +71,7 @@ u133-results: .venv/installed ## the same on the maintainers' compendium: make u
 	  --dataset u133 --seeds 3 --results u133-results
 
 clean:
-	rm -rf .venv site demo-results
+	rm -rf .venv site
 
 .venv/installed: $(PROJECTS) constraints.txt
 	$(PYTHON) -m venv .venv

@@ -178,6 +178,14 @@ def test_options_of_commands_that_are_not_executed_exist(page, genebench):
                 assert option in shown, f"{page.name}:{block.line}: {option}"
 
 
+def test_the_demo_leaves_results_where_the_commands_after_it_look():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    demo = makefile.partition("demo: ")[2].partition("\n\n")[0].replace("\\\n", " ")
+    assert "--results" not in demo
+    for method in ("ggan", "dgex", "lsr-l2"):
+        assert method in demo
+
+
 def test_the_set_up_of_the_readme_has_what_its_commands_use():
     """Figures need matplotlib, and boards jinja2: `make demo` installs their extra."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
