@@ -141,13 +141,13 @@ def _print_records(heads: list[Head], most: int) -> None:
         varying = _varying(heads)
         output.common(
             (
-                "dataset", "preset", "protocol", "method", "parameters", "seed", "status", "fit s",
-                "started", "key", "sealed", "scored on",
+                "dataset", "preset", "protocol", "method", "seed", "status", "fit s", "started",
+                "key", "sealed", "scored on",
             ),
             [
                 (
-                    head.dataset, head.preset, head.protocol, head.method,
-                    _variant(head, varying[head.method]), str(head.seed), head.status,
+                    head.dataset, head.preset, head.protocol, _variant(head, varying[head.method]),
+                    str(head.seed), head.status,
                     f"{head.fit_seconds + head.members_seconds:.1f}", _minute(head.started),
                     head.key[:letters], head.sealed, head.scored_on,
                 )
@@ -184,10 +184,9 @@ def _varying(heads: Iterable[Head]) -> dict[str, set[str]]:
 
 
 def _variant(head: Head, varying: set[str]) -> str:
-    """Return the parameters that tell a record apart from others of its method."""
-    return " ".join(
-        setting(name, value) for name, value in head.params.items() if name in varying
-    )  # fmt: skip
+    """Return the method, with the parameters that tell the record apart from others of it."""
+    told = [setting(name, value) for name, value in head.params.items() if name in varying]
+    return " ".join([head.method, *told])
 
 
 def _minute(started: str) -> str:

@@ -33,7 +33,7 @@ def determination_terms(truth: Values, prediction: Values) -> Values:
     """Return terms of R²: ``R² − ((ŷ − y)² − (1 − R²) a²) / σ²``, with ``a = y − μ``."""
     squares = prediction - truth
     squares *= squares
-    deviations = truth - truth.mean(axis=0)
+    deviations: Values = truth - truth.mean(axis=0)
     deviations *= deviations
     variance, varying = deviations.mean(axis=0), varies(truth)
     unexplained = ratio(squares.mean(axis=0), variance, varying)

@@ -116,7 +116,7 @@ def _package_in(project: Path) -> str:
         text = project.read_text("utf-8")
     try:
         points = tomllib.loads(text)["project"]["entry-points"]["genebench"]
-        package = next(iter(points.values())).partition(":")[0].partition(".")[0]
+        package = str(next(iter(points.values()))).partition(":")[0].partition(".")[0]
     except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError, StopIteration):
         package = ""
     if not (project.parent / package / "__init__.py").is_file() or _ENTRY_POINTS not in text:

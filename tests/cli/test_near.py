@@ -96,7 +96,7 @@ def test_limits_need_a_unit_alike(genebench, option):
 
 def test_variants_of_a_method_are_told_apart_in_status_and_curves(lsr_and_knn, genebench):
     status = genebench("status", "--results", lsr_and_knn).out
-    assert status.count("k_max=20") == status.count("k_max=1 ") == 2
+    assert status.count("knn k_max=20") == status.count("knn k_max=1 ") == 2
     curves = genebench("report", "curve", "path", "--methods", "knn", "--results", lsr_and_knn).out
     assert "knn (k_max=20): geo" in curves
     [knn, *_] = [
