@@ -98,9 +98,10 @@ def walk(tiny, tmp_path_factory):
 
 
 @pytest.fixture
-def shell(walk, monkeypatch, genebench):
-    """Return a function that types a command in the folder."""
-    monkeypatch.chdir(walk)
+def shell(walk, tmp_path, monkeypatch, genebench):
+    """Return a function that types a command in a copy of the folder."""
+    shutil.copytree(walk, tmp_path / "page")
+    monkeypatch.chdir(tmp_path / "page")
     keys = [record.key for record in api.records(walk / "results").records]
     places = {
         "u133": "example", "public-array": "example", "mymethod": "lsr", "0f3c91": keys[0],

@@ -123,7 +123,7 @@ def test_sources_with_equal_parts_compile_to_equal_programs(left, right):
 
 def test_the_part_of_real_sources_keeps_their_program():
     """Compare with the compiler: without comments, each module compiles to the same code."""
-    for path in sorted(PACKAGE.rglob("*.py"))[::10]:
+    for path in sorted(PACKAGE.rglob("*.py"))[::20]:
         text = path.read_text("utf-8")
         # unparse leaves out comments and layout, and keeps docstrings.
         again = ast.unparse(ast.parse(text))
@@ -132,14 +132,22 @@ def test_the_part_of_real_sources_keeps_their_program():
 
 
 def program(text):
-    """Return the instructions of a source and of all functions in it, without docstrings."""
-    code = [compile(text, "source", "exec", optimize=2)]
+    """Return the instructions of a source and of all functions in it, without docstrings.
+
+    Targets of jumps are left out, and instructions that do nothing: both depend on lines.
+    """
+    try:
+        code = [compile(text, "source", "exec", optimize=2)]
+    except SyntaxError:
+        return None  # as for a star alone, which has a tree
+    jumps = {*dis.hasjrel, *dis.hasjabs}
     listed = []
     while code:
         each = code.pop()
         listed += [
-            (item.opname, repr(item.argval).split(" at 0x")[0])
+            (item.opname, "" if item.opcode in jumps else repr(item.argval).split(" at 0x")[0])
             for item in dis.get_instructions(each)
+            if item.opname not in {"NOP", "EXTENDED_ARG"}
         ]
         code += [const for const in each.co_consts if hasattr(const, "co_code")]
     return listed
