@@ -129,36 +129,41 @@ def shell(walk, tmp_path, monkeypatch, genebench):
     return typed
 
 
-def small(words):
-    """Return a command at the smallest size. Long work is only planned."""
-    command, kept, skip = words[0], [], False
+EXTRA = {
+    "new": ["--out", "packages"],
+    "doctor": ["--no-gpu"],
+    "tune": ["--set", "dgex.epochs=2", "--set", "dgex.units=10", "--protocol", "geo"],
+    # All checks of a method take a minute, and other tests run them.
+    "check": ["--only", "spec"],
+}
+"""Command → options that make it short."""
+
+
+def without(words, options):
+    """Return words without some options and their values, up to a redirection."""
+    kept, skip = [], False
     for word in words:
         if word == ">":
             break
-        if not skip and word not in OPTIONS_WITH_SIZE:
+        if not skip and word not in options:
             kept.append(word)
-        skip = word in OPTIONS_WITH_SIZE
-    if command == "check":
-        # All checks of a method take a minute, and other tests run them.
-        if "--only" in kept:
-            at = kept.index("--only")
-            del kept[at : at + 2]
-        kept += ["--only", "spec"]
+        skip = word in options
+    return kept
+
+
+def small(words):
+    """Return a command at the smallest size. Long work is only planned."""
+    command = words[0]
     if words[:2] == ["report", "suite"]:
-        # Its runs were only planned.
-        return ["show", words[2]]
-    if command == "doctor":
-        kept.append("--no-gpu")
-    if command == "tune":
-        kept += ["--set", "dgex.epochs=2", "--set", "dgex.units=10", "--protocol", "geo"]
-    if command == "new":
-        kept += ["--out", "packages"]
+        return ["show", words[2]]  # its runs were only planned
+    options = OPTIONS_WITH_SIZE | ({"--only"} if command == "check" else set())
+    kept = [*without(words, options), *EXTRA.get(command, ())]
     if command in {"run", "sweep", "tune", "explain", "jobs"}:
         kept += ["--preset", "tiny"]
+    if command in {"run", "sweep"} and "--dry-run" not in kept:
         at = next((kept.index(name) for name in ("--methods", "--method") if name in kept), None)
         methods = set(kept[at + 1].split(",")) if at else {"all"}
-        if command in {"run", "sweep"} and not methods <= FAST and "--dry-run" not in kept:
-            kept.append("--dry-run")
+        kept += [] if methods <= FAST else ["--dry-run"]
     return kept
 
 
