@@ -48,6 +48,7 @@ from genebench.runs.config import (
     merged_resources,
     read_config,
 )
+from genebench.runs.estimates import estimates, remember
 from genebench.runs.execute import check
 from genebench.runs.jobs import Job, Settings, default_seal, seal_choice
 from genebench.runs.live import jobs_line
@@ -322,6 +323,7 @@ def plan_run(
     metrics: Names = (),
     trials: bool = False,
     sealed: SealChoice = "auto",
+    build: bool = True,
     progress: Progress = silent,
 ) -> Plan:
     """Check every name, open (or build) the dataset, and turn the request into jobs.
@@ -341,6 +343,8 @@ def plan_run(
         trials: whether to score on the validation profiles only.
         sealed: which methods are to be sealed. Under ``require``, other results are to be done
             again.
+        build: whether a dataset that is not built yet is built. Otherwise the plan has its jobs,
+            without keys that mean anything.
         progress: called while the dataset is built.
 
     Raises:
@@ -361,13 +365,19 @@ def plan_run(
             trials=trials,
             sealed=sealed,
         ),
-        dataset, preset, store, progress,
+        dataset, preset, store, progress, build=build,
     )  # fmt: skip
     return with_members(plan, store, sealed)
 
 
 def _planned(
-    request: Request, dataset: str, preset: str | None, store: ResultsStore, progress: Progress
+    request: Request,
+    dataset: str,
+    preset: str | None,
+    store: ResultsStore,
+    progress: Progress,
+    *,
+    build: bool,
 ) -> Plan:
     """Check names, open the dataset, and plan a request. Members are not looked up yet."""
     specs = registry()
@@ -376,7 +386,9 @@ def _planned(
     specs.protocols.choose(request.protocols)
     wanted_metrics(specs, request.metrics)
     store.check()
-    opened = open_dataset(dataset, specs.datasets, preset, progress)
+    opened = None
+    if build or is_ready(dataset, specs.datasets, preset):
+        opened = open_dataset(dataset, specs.datasets, preset, progress)
     return make_plan(request, opened, dataset, specs, store)
 
 
@@ -403,6 +415,7 @@ def plan_suite(
     keep: Iterable[Kept] = (),
     metrics: Names = (),
     sealed: SealChoice = "auto",
+    build: bool = True,
     progress: Progress = silent,
 ) -> Plan:
     """Plan a suite. Arguments other than None replace the defaults of the suite.
@@ -448,7 +461,9 @@ def plan_suite(
             metrics=_names(metrics),
             sealed=sealed,
         )
-        planned = _planned(request, name, preset or suite.preset, store, progress)
+        planned = _planned(
+            request, name, preset or suite.preset, store, progress, build=build
+        )  # fmt: skip
         jobs = tuple(replace(job, keep=job.keep | models) for job in planned.jobs)
         return replace(planned, jobs=jobs)
 
@@ -705,7 +720,9 @@ def execute_plan(jobs: list[Job], settings: Settings, engine: str | None = None)
                 f"Engine {spec.name}: {spec.code} returned {ended!r}, not the jobs that have "
                 "ended. Correct its plugin, or use another --engine."
             )
-        yield from ended
+        for job in ended:
+            remember(job, store)
+            yield job
         # An engine that forgets a job would leave a gap in the tables that nobody notices.
         without = [job for job in wave if any(not store.read(item.key) for item in job.evaluations)]
         if without:
@@ -721,6 +738,11 @@ def _waves(jobs: list[Job]) -> list[list[Job]]:
     others = [job for job in jobs if not job.method.members]
     # An engine may prepare for jobs at length, so it is given no empty group, unless there is none.
     return [wave for wave in (others, made_of_others) if wave] or [[]]
+
+
+def is_elsewhere(engine: str) -> bool:
+    """Return whether an engine executes jobs on other machines."""
+    return registry().engines.get(engine).many_machines
 
 
 def preview(jobs: list[Job], settings: Settings, engine: str) -> str:
@@ -779,9 +801,11 @@ __all__ = [
     "configure",
     "device_choice",
     "digest_here",
+    "estimates",
     "execute_plan",
     "explain",
     "is_built",
+    "is_elsewhere",
     "load",
     "origins",
     "plan_run",

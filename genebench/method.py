@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from genebench.data.profiles import Profiles
 
 Curve = Mapping[str, Sequence[float]]
-"""Table of numbers: column → values, all of the same length. Examples: λ path, learning curve."""
+"""Table of numbers behind a choice: column → values, all columns of one length.
+
+A model gives curves by name, as :attr:`Model.curves`, and they are kept in the record. ``path`` has
+a column for each parameter that was searched and ``mae`` on the validation set:
+``{"lambda": [1, 10], "mae": [0.4, 0.3]}``. ``learning`` has ``epoch``, and one column for each
+error that was followed. Other names are free. ``genebench report curve NAME`` and
+``Results.curve(NAME)`` show them. Numbers must be finite. A record holds up to 50 curves of 50
+columns and 20,000 points.
+"""
 
 
 def _never() -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 from urllib.parse import quote
 
+from genebench._util.formulas import names_in
 from genebench.errors import UserError, unknown
 
 Value = bool | int | float | str
@@ -26,6 +27,8 @@ Direction = Literal["lower", "higher"]
 Axis = Literal["gene", "profile"]
 Form = Literal["block", "terms", "whole"]
 
+WORK_SIZES = ("train", "validation", "test", "landmarks", "targets")
+"""Sizes of a job that :attr:`MethodSpec.work` may name."""
 PRESETS = ("tiny", "small", "paper")
 """Presets in order of cost. ``paper`` is the published setting, which is a parameter's default."""
 
@@ -307,6 +310,13 @@ class MethodSpec:
     needs: Mapping[str, Needs] = field(default_factory=dict)
     """Preset → resources that a job needs. A preset without a value takes that of the next larger
     preset, and a method without any takes the defaults of :class:`Needs`."""
+    work: str = ""
+    """Arithmetic operations of a fit and its predictions, as a formula for estimates of time.
+
+    Names are numeric parameters, and ``train``, ``validation``, ``test`` (profiles), ``landmarks``
+    and ``targets`` (genes): ``2 * train * landmarks * targets``. Allowed are numbers, ``+ - * /
+    **``, ``min`` and ``max``. The unit is an operation of a matrix product. Work that is slower
+    counts more than once. Without a formula, time is estimated from earlier runs alone."""
     members: str = ""
     """Parameter that lists the methods that this one is made of, such as ``lsr-l2,knn-ge``. It is
     text. Their models for the same protocol are given to the method, as ``context.members``. Empty
@@ -332,11 +342,26 @@ class MethodSpec:
             check_name("protocol", protocol)
             if not reason.strip():
                 raise ValueError(f"method {self.name}: not_applicable[{protocol!r}] has no reason")
+        self._check_work()
         if self.members and not any(
             param.name == self.members and param.type is str for param in self.params
         ):
             raise ValueError(
                 f"method {self.name}: members={self.members!r} is not one of its text parameters"
+            )
+
+    def _check_work(self) -> None:
+        if not self.work:
+            return
+        try:
+            used = names_in(self.work)
+        except ValueError as error:
+            raise ValueError(f"method {self.name}: work: {error}") from None
+        numbers = {param.name for param in self.params if param.type in (bool, int, float)}
+        if others := used - numbers - {*WORK_SIZES}:
+            raise ValueError(
+                f"method {self.name}: work has {', '.join(sorted(others))}, which is no numeric "
+                f"parameter and none of {', '.join(WORK_SIZES)}"
             )
 
     def reason_against(self, protocol: str) -> str:

@@ -1,4 +1,4 @@
-"""Amounts with a unit, as users write them: times such as ``15m``, sizes such as ``8G``."""
+"""Amounts with a unit, as users read and write them: times such as ``15m``, sizes as ``8G``."""
 
 from __future__ import annotations
 
@@ -36,6 +36,26 @@ def size_bytes(text: str) -> int:
         ValueError: the text is no size.
     """
     return int(_amount(text, _UNIT_BYTES))
+
+
+def spoken(seconds: float | None) -> str:
+    """Return a time as people say it: ``40 s``, ``12 min``, ``3 h 5 min``, or ``unknown``."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 90:  # noqa: PLR2004
+        return f"{max(seconds, 1):.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:  # noqa: PLR2004
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours / 24:.1f} days"
+
+
+def gigabytes(size: int) -> str:
+    """Return a size of memory in GB, as ``free`` and task managers show it."""
+    return f"{size / 2**30:.1f} GB"
 
 
 def _amount(text: str, units: dict[str, int]) -> float:

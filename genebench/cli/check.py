@@ -12,7 +12,7 @@ from genebench.cli.completion import names_of
 from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.limits import time_limit
 from genebench.cli.options import JsonOption, PluginOption, params_of
-from genebench.errors import UserError, unknown
+from genebench.errors import UserError, some, unknown
 from genebench.plugins.registry import registry
 from genebench.specs import PRESETS
 
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "check",
         short_help="Check that a method or a protocol keeps the contract.",
-        epilog="Example: genebench check lsr-l2 --param lambdas=5",
+        epilog="Example: genebench check lsr-l2 --set lambdas=5",
     )(check)
 
 
@@ -45,7 +45,12 @@ def check(  # noqa: PLR0917  typer's options are the arguments
     dataset: Annotated[str, typer.Option(help="Dataset of the checks of a protocol.")] = "sim",
     param: Annotated[
         list[str] | None,
-        typer.Option("--param", metavar="PARAM=VALUE", help="Set a parameter. Repeatable."),
+        typer.Option(
+            "--set",
+            "--param",
+            metavar="[METHOD.]PARAM=VALUE",
+            help="Set a parameter. Repeatable.",
+        ),
     ] = None,
     only: Annotated[
         str, typer.Option(help="Comma-separated checks or groups, for example honesty,life.")
@@ -78,7 +83,6 @@ def check(  # noqa: PLR0917  typer's options are the arguments
     from genebench.conformance.run import expected_failures, summary
     from genebench.conformance.subject import Subject
 
-    overrides = params_of(param or ())
     seconds = time_limit(limit) or TIME_LIMIT_SECONDS
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
@@ -87,7 +91,16 @@ def check(  # noqa: PLR0917  typer's options are the arguments
         return _check_protocols(protocols, dataset, preset, wanted, quiet=quiet, lines=traceback)
     checks = chosen_checks(wanted)
     # All are created before the first check runs, so that a wrong name is an error at once.
-    subjects = [Subject(name, preset=preset, overrides=overrides) for name in _names(method)]
+    names = _names(method)
+    owners = {assignment.partition("=")[0].rpartition(".")[0] for assignment in param or ()}
+    if others := owners - {"", *names}:
+        raise UserError(
+            f"--set: {some(sorted(others))} is not among the methods to check. Add it, or remove "
+            "the parameter."
+        )
+    subjects = [
+        Subject(name, preset=preset, overrides=params_of(param or (), name)) for name in names
+    ]
     failed = False
     rows: list[dict[str, str]] = []
     for subject in subjects:

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from genebench.cli import output
-from genebench.errors import unknown
+from genebench.errors import UserError, unknown
 
 KINDS = ("method", "dataset", "metric", "protocol")
 _FIRST_COMMANDS = {
@@ -38,12 +38,30 @@ def new(
         Path,
         typer.Option("--out", metavar="DIR", help="Folder to write the package's folder to."),
     ] = Path(),
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            "--into", metavar="DIR", help="Folder of a package that the plugin is added to."
+        ),
+    ] = None,
 ) -> None:
-    """Write a complete package, which can be installed, tested and run before it is changed."""
-    from genebench.scaffold import Kind, create
+    """Write a complete package, which can be installed, tested and run before it is changed.
+
+    With --into, the plugin becomes a further module of an existing package.
+    """
+    from genebench.scaffold import Kind, add, create
 
     if kind not in KINDS:
         raise unknown("kind of plugin", kind, KINDS)
+    if into is not None:
+        if out != Path():
+            raise UserError("--out and --into: both say where to write. Choose one.")
+        for path in add(cast("Kind", kind), name, into):
+            output.line(f"{path}")
+        output.line("Install the package again, so that its new entry point is found:")
+        output.line(f"  python -m pip install --editable {shlex.quote(str(into))}")
+        output.line(f"  {_FIRST_COMMANDS[kind].format(name=name)}")
+        return
     folder = create(cast("Kind", kind), name, out)
     output.line(f"{folder}: a complete package. Next steps:")
     output.line(f"  python -m pip install --editable {shlex.quote(str(folder))}")

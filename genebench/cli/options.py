@@ -353,14 +353,18 @@ def _shard_of_array() -> str:
     return f"{place + 1}/{numbers['COUNT']}"
 
 
-def params_of(assignments: Sequence[str]) -> dict[str, str]:
-    """Return parameter → value, from the values of ``--param``.
+def params_of(assignments: Sequence[str], method: str) -> dict[str, str]:
+    """Return parameter → value, from the values of ``--set`` of a command on one method.
+
+    Args:
+        assignments: the values, with the name of a method before the parameter or without.
+        method: values of other methods are left out.
 
     Raises:
-        UserError: a value is not of the form PARAM=VALUE.
+        UserError: a value is not of the form [METHOD.]PARAM=VALUE.
     """
-    parsed = _parsed("--param", assignments, "PARAM=VALUE", "k_max=30")
-    return {name: value for _, name, value in parsed}
+    parsed = _parsed("--set", assignments, "[METHOD.]PARAM=VALUE", "k_max=30")
+    return {name: value for owner, name, value in parsed if owner in {"", method}}
 
 
 def _parsed(
@@ -374,7 +378,8 @@ def _parsed(
         target, equals, value = assignment.partition("=")
         # Method names may contain dots, and parameter names may not. So the last dot separates.
         method, dot, name = target.strip().rpartition(".")
-        if not (equals and name and (method if "." in form else not dot)):
+        has_owner = bool(method) or (form.startswith("[") and not dot)
+        if not (equals and name and has_owner):
             raise UserError(
                 f"{option} {assignment}: not an assignment. Write {form}, such as {example}."
             )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
+from genebench._util.amounts import spoken
 from genebench._util.progress import BLOCKS, Progress, silent, without_curves
 from genebench._util.text import printable
 from genebench.cli import output
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 30.0
 """Least time between lines, where there is no terminal. Logs of long runs stay readable."""
+_LEAST_REMAINING = 60.0
+"""Seconds from which on the time that is left is shown."""
+_TELLING_SHARE = 0.1
+"""Share of the remaining work that must have been done before estimates are corrected by it."""
 _ASCII: dict[int, int | str] = str.maketrans(BLOCKS, "_.:-=+*#") | {ord("…"): "..."}
 """Translation of block characters, lowest to highest, and of the ellipsis, into ASCII."""
 
@@ -125,8 +130,14 @@ class JobProgress:
     line shows the seconds that its records hold.
     """
 
-    def __init__(self, jobs: int, display: JobDisplay) -> None:
+    def __init__(
+        self, jobs: int, display: JobDisplay, expected: Mapping[str, float | None] | None = None
+    ) -> None:
         self._jobs = jobs
+        self._expected = dict(expected or {})
+        """Key of a job that has not ended → seconds that it is estimated to take."""
+        self._foreseen = self._spent = 0.0
+        """Estimated and real seconds of the jobs that have ended."""
         self._display = display
         self._lock = Lock()
         self._starts: dict[str, float] = {}
@@ -151,6 +162,7 @@ class JobProgress:
                 return
             if job.key not in self._starts:
                 self._start(job)
+            self._count()
             self._display.show(job.key, printable(f"{job.label}: {message}"), done, total)
 
     @hookimpl
@@ -162,9 +174,12 @@ class JobProgress:
                 return
             self._ended.add(key)
             self._display.remove(key)
-            self._count()
             present = time.perf_counter()
             seconds = max(present - self._starts.pop(key, present), _seconds_of(records))
+            if (foreseen := self._expected.pop(key, None)) is not None:
+                self._foreseen += foreseen
+                self._spent += seconds
+            self._count()
             failures = [record.failure for record in records if record.failure]
             outcome = "done"
             if failures:
@@ -183,7 +198,26 @@ class JobProgress:
         self._display.show(job.key, printable(job.label), 0, 1)
 
     def _count(self) -> None:
-        self._display.ended = f"[{len(self._ended)}/{self._jobs}]"
+        self._display.ended = f"[{len(self._ended)}/{self._jobs}{self._remaining()}]"
+
+    def _remaining(self) -> str:
+        """Return the time that is left, or nothing if it is short, or unknown for any job.
+
+        Estimates of the jobs that have ended say by how much those of the others are wrong.
+        """
+        if not self._expected or None in self._expected.values():
+            return ""
+        present = time.perf_counter()
+        left = [
+            max(seconds - (present - self._starts.get(key, present)), 0.0)
+            for key, seconds in self._expected.items()
+            if seconds is not None
+        ]
+        # Short jobs are mostly what any job costs, so they say little about long ones.
+        tried = self._foreseen >= _TELLING_SHARE * sum(left)
+        factor = self._spent / self._foreseen if tried and self._foreseen else 1.0
+        seconds = factor * sum(left)
+        return f", ~{spoken(seconds)} left" if seconds >= _LEAST_REMAINING else ""
 
 
 def _seconds_of(records: list[Record]) -> float:
@@ -202,13 +236,21 @@ def _seconds_of(records: list[Record]) -> float:
 
 
 @contextmanager
-def jobs_shown(jobs: int, *, quiet: bool) -> Iterator[None]:
-    """Show the progress of jobs that this process executes, or waits for."""
+def jobs_shown(
+    jobs: int, *, quiet: bool, expected: Mapping[str, float | None] | None = None
+) -> Iterator[None]:
+    """Show the progress of jobs that this process executes, or waits for.
+
+    Args:
+        jobs: their number.
+        quiet: whether to show nothing.
+        expected: key of a job → seconds that it is estimated to take, None if that is unknown.
+    """
     if quiet:
         yield
         return
     display, drawn = _job_display()
-    observer = JobProgress(jobs, display)
+    observer = JobProgress(jobs, display, expected)
     manager = installed().manager
     with drawn:
         manager.register(observer, name="genebench.cli.progress")

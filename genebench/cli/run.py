@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from genebench._util.amounts import gigabytes, spoken
+from genebench._util.text import setting
 from genebench.cli import output
 from genebench.cli.exit_status import FAILED, OK
 from genebench.cli.limits import (
@@ -56,11 +58,19 @@ from genebench.cli.reporting import metrics_of, print_results
 from genebench.errors import UserError, counted, some
 from genebench.specs import ALL
 
+_LONG_SECONDS = 60.0
+"""Time from which on a run is long: its plan then says that it may be stopped."""
+_MOST_NAMED = 5
+"""Methods that the line about a run's time names."""
+SHORT_KEY = 8
+"""Letters of a key that a list of jobs shows."""
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from genebench.results.record import Kept, Record
+    from genebench.runs.estimates import Estimate
     from genebench.runs.jobs import Job, Settings
     from genebench.runs.plan import Plan
     from genebench.runs.suite import Suite
@@ -123,17 +133,17 @@ def run(  # noqa: PLR0917  typer's options are the arguments
         keep=kept(predictions=keep_predictions, models=keep_models), metrics=asked,
     )  # fmt: skip
     name, preset, protocol, seeds = with_defaults(read, dataset, preset, protocol, seeds)
-    # Checked before is_known, which does not refuse unknown names.
+    # Checked before is_built, which does not refuse unknown names.
     api.preset_of(name, preset)
-    if dry_run and not is_known(name, preset):
-        return OK
+    built = not dry_run or api.is_built(name, preset)
     plan = plan_of(
         settings, read, name, methods=methods, protocol=protocol, preset=preset, set_=set_,
         grid=grid, seeds=seeds, train_size=train_size, resources=resources, quiet=quiet,
+        build=built,
     )  # fmt: skip
     plan = share_of(plan, share)
     if dry_run:
-        show_plan(plan, settings, engine, retry_failed=retry_failed, json=json)
+        show_plan(plan, settings, engine, retry_failed=retry_failed, json=json, built=built)
         return OK
     with notifications(notify_file, settings.results):
         records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
@@ -263,6 +273,7 @@ def plan_of(
     train_size: str | None,
     resources: Sequence[str] | None,
     quiet: bool,
+    build: bool = True,
 ) -> Plan:
     """Plan a suite, or what the options select.
 
@@ -279,6 +290,7 @@ def plan_of(
         train_size: comma-separated numbers of training profiles, or None for the usual ones.
         resources: resources of jobs, as typed. They must be of methods in the plan.
         quiet: whether to show no progress.
+        build: whether to build a dataset that is not built yet.
 
     Raises:
         UserError: an unknown name or parameter, a value out of range, a missing platform.
@@ -291,7 +303,7 @@ def plan_of(
             plan = api.plan_suite(
                 suite, dataset, preset=preset, protocols=protocol, seeds=seeds, train_sizes=sizes,
                 results=settings.results, keep=settings.keep, metrics=settings.metrics,
-                sealed=settings.sealed, progress=progress,
+                sealed=settings.sealed, build=build, progress=progress,
             )  # fmt: skip
         else:
             chosen = "all" if methods is None else methods
@@ -300,7 +312,7 @@ def plan_of(
                 preset=preset, seeds=1 if seeds is None else seeds, train_sizes=sizes or (),
                 overrides=overrides_of(set_ or ()), grid=grid_of(grid or (), chosen),
                 results=settings.results, keep=settings.keep, metrics=settings.metrics,
-                sealed=settings.sealed, progress=progress,
+                sealed=settings.sealed, build=build, progress=progress,
             )  # fmt: skip
     check_resources(resources, {job.method.name for job in plan.jobs})
     return plan
@@ -352,19 +364,6 @@ def share_of(plan: Plan, share: tuple[int, int] | None) -> Plan:
     return replace(plan, jobs=ready)
 
 
-def is_known(dataset: str, preset: str | None) -> bool:
-    """Return whether a plan can be shown without building its dataset. Print so if it cannot."""
-    from genebench import api
-
-    built = api.is_built(dataset, preset)
-    if not built:
-        output.line(
-            f"dataset {dataset} is not built yet, so its jobs are not known. "
-            "Run the command without --dry-run to build it."
-        )
-    return built
-
-
 def shown_metrics(asked: Sequence[str], records: Sequence[Record]) -> Sequence[str]:
     """Return the metrics to print: the published ones, and those that were asked for."""
     from genebench.reports.report import SHOWN_METRICS
@@ -383,10 +382,60 @@ def carry_out(
 
     jobs = plan.remaining(retry_failed=retry_failed)
     _announce(plan, jobs, settings, retry_failed=retry_failed, quiet=quiet)
-    with jobs_shown(len(jobs), quiet=quiet):
+    expected = {} if quiet else expected_times(jobs, settings, engine)
+    with jobs_shown(len(jobs), quiet=quiet, expected=expected):
         for _ in api.execute_plan(jobs, settings, engine):
             pass
     return api.planned_records(plan, settings.results)
+
+
+def expected_times(jobs: Sequence[Job], settings: Settings, engine: str) -> dict[str, float | None]:
+    """Return job → seconds that it is estimated to take, and print what all of them will take.
+
+    Jobs that run elsewhere have no estimate: this machine says nothing about theirs.
+    """
+    from genebench import api
+
+    if not jobs or api.is_elsewhere(engine):
+        return {}
+    found = api.estimates(jobs, settings.device)
+    output.message(what_they_take(jobs, found))
+    return {job.key: estimate.seconds for job, estimate in zip(jobs, found, strict=True)}
+
+
+def what_they_take(jobs: Sequence[Job], found: Sequence[Estimate]) -> str:
+    """Return one line on the jobs to do: their number, time and memory, and the longest of them."""
+    from genebench.runs.estimates import product_speed, total
+
+    seconds, unknown = total(found)
+    by_method: dict[str, float] = {}
+    unknown_methods: dict[str, None] = {}
+    for job, estimate in zip(jobs, found, strict=True):
+        if estimate.seconds is None:
+            unknown_methods[job.method.name] = None
+        else:
+            name = job.method.name
+            by_method[name] = by_method.get(name, 0.0) + estimate.seconds
+    longest = sorted(by_method, key=lambda name: -by_method[name])
+    # Controls and other short work would hide what takes the time.
+    parts = [
+        f"{name} {spoken(by_method[name])}" for name in longest if by_method[name] > seconds / 20
+    ]
+    time = f"about {spoken(seconds)}" if by_method else "time unknown"
+    of_methods = f" ({', '.join(parts[:_MOST_NAMED])})" if len(by_method) > 1 and parts else ""
+    rest = ""
+    if unknown and by_method:
+        rest = f", and an unknown time for {some(unknown_methods)}"
+    memory = max(found, key=lambda estimate: estimate.memory)
+    bound = "at most " if memory.is_upper else "about "
+    is_declared = any(estimate.basis == "declared" for estimate in found)
+    busy = " while the machine is as busy as now" if is_declared and product_speed().is_busy else ""
+    is_long = unknown or seconds >= _LONG_SECONDS
+    stop = " Ctrl-C is safe: the same command continues." if is_long else ""
+    return (
+        f"{counted(len(jobs), 'job')} to do: {time}{busy}{of_methods}{rest}, "
+        f"{bound}{gigabytes(memory.memory)}.{stop}"
+    )
 
 
 def status_of(records: Iterable[Record]) -> int:
@@ -436,8 +485,7 @@ def _announce(
     if not jobs:
         output.message(f"nothing to do: all {done + failed + apart} results are in {results}")
     elif done:
-        to_do = counted(len(jobs), "job")
-        output.message(f"{done} results are in {results} already. {to_do} to do.")
+        output.message(f"{done} results are in {results} already.")
     models = sum(len(job.evaluations) for job in jobs if "model" in job.keep - settings.keep)
     if models:
         are = "is" if models == 1 else "are"
@@ -449,12 +497,22 @@ def _announce(
 
 
 def show_plan(
-    plan: Plan, settings: Settings, engine: str, *, retry_failed: bool, json: bool = False
+    plan: Plan,
+    settings: Settings,
+    engine: str,
+    *,
+    retry_failed: bool,
+    json: bool = False,
+    built: bool = True,
 ) -> None:
-    """Print the evaluations of a plan with their states, and the text that an engine submits."""
+    """Print the evaluations of a plan with their states, and the text that an engine submits.
+
+    Without a dataset that is built, nothing is known of keys, states and costs.
+    """
     from genebench import api
 
     if json:
+        times = {} if not built else _costs_as_json(plan, settings, engine)
         output.as_json(
             [
                 {
@@ -462,28 +520,75 @@ def show_plan(
                     "protocol": evaluation.protocol.name,
                     "seed": job.seed,
                     "params": dict(job.params),
-                    "state": plan.states[evaluation.key],
-                    "key": evaluation.key,
+                    "state": plan.states[evaluation.key] if built else "unknown",
+                    "key": evaluation.key if built else "",
+                    **times.get(evaluation.key, {}),
                 }
                 for job, evaluation in plan.evaluations
             ]
         )
         return
+    if not built:
+        print_jobs(plan, [], settings, engine, built=False)
+        output.prose(
+            f"{counted(len(plan.jobs), 'job')}. The dataset is not built yet, so states, times and "
+            "keys are not known. The command without --dry-run builds it first."
+        )
+        return
     left = plan.remaining(retry_failed=retry_failed)
-    output.table(
-        ("method", "protocol", "seed", "parameters", "state", "key"),
-        [
-            (
-                job.method.name,
-                evaluation.protocol.name,
-                str(job.seed),
-                " ".join(f"{name}={value}" for name, value in job.params.items()),
-                plan.states[evaluation.key],
-                evaluation.key,
-            )
-            for job, evaluation in plan.evaluations
-        ],
-    )
+    print_jobs(plan, left, settings, engine)
     if text := api.preview(left, settings, engine):
         output.line()
         output.block(text)
+
+
+def _costs_as_json(plan: Plan, settings: Settings, engine: str) -> dict[str, dict[str, Any]]:
+    """Return key → what the estimates of the jobs that are to do say, for each job's first key."""
+    from dataclasses import asdict
+
+    from genebench import api
+
+    jobs = [] if api.is_elsewhere(engine) else plan.remaining()
+    found = api.estimates(jobs, settings.device)
+    return {
+        job.key: {"estimate": asdict(estimate)} for job, estimate in zip(jobs, found, strict=True)
+    }
+
+
+def print_jobs(
+    plan: Plan, left: Sequence[Job], settings: Settings, engine: str, *, built: bool = True
+) -> None:
+    """Print the evaluations of a plan with their states, what each job will take, and the sum.
+
+    Parameters that a preset gives are left out. So is the end of a key: its first letters name the
+    record in every command. Jobs of one fit have the time on their first line.
+    """
+    from genebench import api
+
+    here = [] if not left or api.is_elsewhere(engine) else api.estimates(left, settings.device)
+    times = {
+        job.key: (spoken(estimate.seconds), gigabytes(estimate.memory))
+        for job, estimate in zip(left, here, strict=False)
+    }
+    rows = []
+    for job, evaluation in plan.evaluations:
+        usual = job.method.values(job.preset, {})
+        changed = [
+            setting(name, value) for name, value in job.params.items() if usual[name] != value
+        ]
+        rows.append(
+            (
+                job.method.name,
+                evaluation.protocol.name,
+                str(job.seed) if job.method.stochastic or job.method.members else "",
+                " ".join(changed),
+                plan.states[evaluation.key] if built else "",
+                *times.get(evaluation.key, ("", "")),
+                evaluation.key[:SHORT_KEY] if built else "",
+            )
+        )
+    columns = ("method", "protocol", "seed", "parameters", "state", "time", "memory", "key")
+    filled = [at for at in range(len(columns)) if at == 0 or any(row[at] for row in rows)]
+    output.table([columns[at] for at in filled], [[row[at] for at in filled] for row in rows])
+    if here:
+        output.prose(what_they_take(left, here))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genebench._util.progress import without_curves
-from genebench._util.text import escaped_output, printable
+from genebench._util.text import escaped_output, printable, setting
 from genebench.cli import output
 from genebench.cli.options import DEFAULT_RESULTS, ResultsOption
 from genebench.errors import describe
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from genebench.engines.queue import Queued
     from genebench.results.heads import Head
     from genebench.runs.claims import Claim
+    from genebench.specs import Value
 
 log = logging.getLogger("genebench")
 
@@ -137,6 +138,7 @@ def _print_records(heads: list[Head], most: int) -> None:
         return
     if len(heads) <= most:
         letters = None if output.width() >= _ROOM_FOR_KEYS else _KEY_LETTERS
+        varying = _varying(heads)
         output.common(
             (
                 "dataset", "preset", "protocol", "method", "seed", "status", "fit s", "started",
@@ -144,9 +146,10 @@ def _print_records(heads: list[Head], most: int) -> None:
             ),
             [
                 (
-                    head.dataset, head.preset, head.protocol, head.method, str(head.seed),
-                    head.status, f"{head.fit_seconds + head.members_seconds:.1f}",
-                    _minute(head.started), head.key[:letters], head.sealed, head.scored_on,
+                    head.dataset, head.preset, head.protocol, _variant(head, varying[head.method]),
+                    str(head.seed), head.status,
+                    f"{head.fit_seconds + head.members_seconds:.1f}", _minute(head.started),
+                    head.key[:letters], head.sealed, head.scored_on,
                 )
                 for head in heads
             ],
@@ -165,6 +168,25 @@ def _print_records(heads: list[Head], most: int) -> None:
         ],
     )
     output.line("List every record with --all.")
+
+
+def _varying(heads: Iterable[Head]) -> dict[str, set[str]]:
+    """Return method → names of the parameters that its records differ in."""
+    first: dict[str, dict[str, Value]] = {}
+    varying: dict[str, set[str]] = {}
+    for head in heads:
+        usual = first.setdefault(head.method, head.params)
+        names = varying.setdefault(head.method, set())
+        names |= {
+            name for name in {**usual, **head.params} if usual.get(name) != head.params.get(name)
+        }
+    return varying
+
+
+def _variant(head: Head, varying: set[str]) -> str:
+    """Return the method, with the parameters that tell the record apart from others of it."""
+    told = [setting(name, value) for name, value in head.params.items() if name in varying]
+    return " ".join([head.method, *told])
 
 
 def _minute(started: str) -> str:

@@ -40,7 +40,6 @@ from genebench.cli.reporting import print_results
 from genebench.cli.run import (
     carry_out,
     check_resources,
-    is_known,
     print_summary,
     settings_of,
     share_of,
@@ -125,18 +124,17 @@ def sweep(  # noqa: PLR0917  typer's options are the arguments
 
         # Checked first, because drawing comes after hours of work.
         check_drawing()
-    if dry_run and not is_known(dataset, preset):
-        return OK
+    built = not dry_run or api.is_built(dataset, preset)
     fixed, axes = overrides_of(set_ or ()), grid_of(grid, methods)
     with bar(quiet=quiet) as progress:
         plan = api.plan_run(
             methods, protocol, dataset, preset=preset, seeds=seeds, overrides=fixed, grid=axes,
-            results=results, metrics=asked, sealed=settings.sealed, progress=progress,
+            results=results, metrics=asked, sealed=settings.sealed, build=built, progress=progress,
         )  # fmt: skip
     check_resources(resources, {job.method.name for job in plan.jobs})
     plan = share_of(plan, share)
     if dry_run:
-        show_plan(plan, settings, engine, retry_failed=retry_failed, json=json)
+        show_plan(plan, settings, engine, retry_failed=retry_failed, json=json, built=built)
         return OK
     records = carry_out(plan, settings, engine, retry_failed=retry_failed, quiet=quiet)
     layout: dict[str, Any] = {

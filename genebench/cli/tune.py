@@ -28,7 +28,7 @@ from genebench.cli.options import (
 )
 from genebench.cli.progress import bar, jobs_shown
 from genebench.cli.reporting import print_results
-from genebench.cli.run import check_resources, settings_of, status_of
+from genebench.cli.run import check_resources, expected_times, settings_of, status_of
 from genebench.errors import UserError, some
 from genebench.specs import ALL
 
@@ -134,7 +134,8 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
 
     def execute(candidates: Plan) -> None:
         jobs = candidates.remaining()
-        with jobs_shown(len(jobs), quiet=quiet):
+        expected = {} if quiet else expected_times(jobs, settings, engine)
+        with jobs_shown(len(jobs), quiet=quiet, expected=expected):
             for _ in api.execute_plan(jobs, settings, engine):
                 pass
 
@@ -148,6 +149,8 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
         )
     else:
         _print_trials(tuned)
+        for remark in tuned.edges(search.grid):
+            output.line(remark)
         print_results("scores", tuned.records)
     return status_of(tuned.records)
 

@@ -23,6 +23,9 @@ NEEDS = Needs(
     seconds=300.0, seconds_per_gigabyte=30.0,
 )  # fmt: skip
 
+READING = "1300 * train * (landmarks + targets)"
+"""Operations of a control: it reads the training profiles, which takes longer than its sums."""
+
 
 @hookimpl
 def genebench_methods() -> list[MethodSpec]:
@@ -39,6 +42,7 @@ def genebench_methods() -> list[MethodSpec]:
             code="genebench.methods.controls:TrainMean",
             control=True,
             needs={"paper": NEEDS},
+            work=READING,
         ),
         MethodSpec(
             name="copy-twin",
@@ -47,6 +51,7 @@ def genebench_methods() -> list[MethodSpec]:
             code="genebench.methods.controls:CopyTwin",
             control=True,
             needs={"paper": NEEDS},
+            work=READING,
         ),
     ]
 

@@ -16,6 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from genebench._util.choices import edge_note
 from genebench.errors import UserError
 from genebench.method import Context, Curve, Method, Model
 from genebench.plugins.discovery import load_code
@@ -239,9 +240,13 @@ class SklearnMethod(Method):
             warnings.simplefilter("always")
             estimator.fit(landmarks, targets)
         texts = dict.fromkeys(f"{item.category.__name__}: {item.message}" for item in caught)
-        notes = tuple(" ".join(text.split()) for text in texts)
+        notes = [" ".join(text.split()) for text in texts][:_MOST_NOTES]
         choices = {name: values[name] for name in self.grids}
-        return Fitted(estimator, targets.shape[1], choices, notes[:_MOST_NOTES])
+        for name, chosen in choices.items():
+            tried = [candidate[name] for candidate in self.candidates]
+            if note := edge_note(name, chosen, tried):
+                notes.append(note)
+        return Fitted(estimator, targets.shape[1], choices, tuple(notes))
 
     def _path(self, errors: Sequence[float]) -> Curve:
         """Return the numbers of the grids, and the MAE of each candidate on a validation set."""

@@ -13,6 +13,7 @@ STANDARD_DEVIATIONS = "standard deviations of the gene"
 NO_UNIT = "dimensionless"
 
 _AGREEMENT = "genebench.metrics.agreement"
+_INFLUENCE = "genebench.metrics.influence"
 _RECALL = "genebench.metrics.recall"
 
 
@@ -38,26 +39,30 @@ def genebench_metrics() -> list[MetricSpec]:
             name="rmse",
             title="RMSE",
             summary="root mean squared error over test profiles",
-            code=f"{_AGREEMENT}:root_mean_squared_error",
+            code=f"{_INFLUENCE}:root_mean_squared_error_terms",
+            form="terms",
         ),
         _agreement(
             name="pearson",
             title="Pearson",
             summary="Pearson's correlation over test profiles",
-            code=f"{_AGREEMENT}:pearson_correlation",
+            code=f"{_INFLUENCE}:pearson_terms",
+            form="terms",
         ),
         _agreement(
             name="spearman",
             title="Spearman",
             summary="Spearman's rank correlation over test profiles",
-            code=f"{_AGREEMENT}:spearman_correlation",
+            code=f"{_INFLUENCE}:spearman_terms",
+            form="terms",
             costly=True,
         ),
         _agreement(
             name="r2",
             title="R²",
             summary="share of the gene's variance over test profiles that is explained",
-            code=f"{_AGREEMENT}:determination",
+            code=f"{_INFLUENCE}:determination_terms",
+            form="terms",
         ),
         _agreement(
             name="recall",

@@ -50,9 +50,9 @@ def concordance_terms(truth: Values, prediction: Values) -> Values:
     # D = σ_y² + σ_ŷ² + (μ_y − μ_ŷ)² equals mean (ŷ − y)² + 2 cov(y, ŷ).
     denominator = errors.mean(axis=0) + 2 * covariance
     varying = varies(truth) & varies(prediction)
-    cc = _ratio(2 * covariance, denominator, varying)
-    terms *= _ratio(2 * (1 - cc), denominator, varying)
-    errors *= _ratio(cc, denominator, varying)
+    cc = ratio(2 * covariance, denominator, varying)
+    terms *= ratio(2 * (1 - cc), denominator, varying)
+    errors *= ratio(cc, denominator, varying)
     terms -= errors
     terms += cc
     return terms
@@ -74,7 +74,7 @@ def concordance_correlation(truth: Values, prediction: Values) -> Values:
     a, b = truth - means[0], prediction - means[1]
     n_profiles = len(truth)
     denominator = (_products(a, a) + _products(b, b)) / n_profiles + (means[0] - means[1]) ** 2
-    return _ratio(2 * _products(a, b) / n_profiles, denominator, varies(truth) & varies(prediction))
+    return ratio(2 * _products(a, b) / n_profiles, denominator, varies(truth) & varies(prediction))
 
 
 def root_mean_squared_error(truth: Values, prediction: Values) -> Values:
@@ -88,7 +88,7 @@ def pearson_correlation(truth: Values, prediction: Values) -> Values:
     a, b = truth - truth.mean(axis=0), prediction - prediction.mean(axis=0)
     # Two square roots: the product of two sums of squares could underflow to 0.
     scale = np.sqrt(_products(a, a)) * np.sqrt(_products(b, b))
-    correlation = _ratio(_products(a, b), scale, varies(truth) & varies(prediction))
+    correlation = ratio(_products(a, b), scale, varies(truth) & varies(prediction))
     # Rounding can give 1 + 2e-16.
     return np.clip(correlation, -1, 1, out=correlation)
 
@@ -111,7 +111,7 @@ def determination(truth: Values, prediction: Values) -> Values:
     """
     errors, a = prediction - truth, truth - truth.mean(axis=0)
     varying = varies(truth)
-    return varying - _ratio(_products(errors, errors), _products(a, a), varying)
+    return varying - ratio(_products(errors, errors), _products(a, a), varying)
 
 
 def varies(values: Values) -> NDArray[np.bool_]:
@@ -150,7 +150,7 @@ def _products(a: Values, b: Values) -> Values:
     return products
 
 
-def _ratio(numerator: Values, denominator: Values, where: NDArray[np.bool_]) -> Values:
+def ratio(numerator: Values, denominator: Values, where: NDArray[np.bool_]) -> Values:
     """Return the quotient, and 0 outside ``where`` or where the denominator is not positive."""
     ratio = np.zeros_like(denominator)
     np.divide(numerator, denominator, out=ratio, where=where & (denominator > 0))

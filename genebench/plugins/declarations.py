@@ -26,7 +26,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from genebench import hookspecs
 from genebench._util.files import atomic_write
-from genebench._util.hashing import checksum_of, code_digest
+from genebench._util.hashing import checksum_of, text_digest
 from genebench._util.subprocesses import import_path
 from genebench.confinement.policy import Access, capability, confine, environment
 from genebench.errors import describe
@@ -110,8 +110,9 @@ def declared(module: str, file: Path | None, load: Callable[[], Any]) -> Any:
 
 def _answer(module: str, file: Path | None) -> Answer:
     """Return the answer about a plugin, from the cache if its sources are the same."""
-    digest = file.read_bytes().hex() if file else code_digest(f"{module}:")
-    content = [digest, module, str(file), code_digest(f"{PROJECT}.specs:"), sys.version]
+    # Every letter counts: what a plugin declares may be made of its docstrings.
+    digest = file.read_bytes().hex() if file else text_digest(module.partition(".")[0])
+    content = [digest, module, str(file), text_digest(f"{PROJECT}.specs"), sys.version]
     cache = platformdirs.user_cache_path(PROJECT) / "plugins" / f"{checksum_of(content)}.json"
     try:
         return Answer.model_validate_json(cache.read_bytes())

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from genebench._util.files import sha256_of
+from genebench._util.hashing import digest_of_sources
 from genebench.errors import UserError
 from genebench.plugins.plugin import ContractError, Plugin
 
@@ -24,12 +25,13 @@ def listed_files() -> list[Path]:
 
 
 def file_plugin(path: Path) -> Plugin:
-    """Return the plugin that a file is. Its version is the start of the file's SHA-256."""
+    """Return the plugin that a file is. Its version is the start of the digest of its code."""
     digest = sha256_of(path) if path.is_file() else ""
     return Plugin(
         name=path.stem,
         distribution=path.name,
-        version=digest[:12] or "?",
+        # Part of every key, so a comment does not change it.
+        version=digest_of_sources([(path.stem, path.read_bytes())])[:12] if digest else "?",
         load=lambda: import_file(path),
         file=path,
         digest=digest,

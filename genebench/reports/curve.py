@@ -10,6 +10,7 @@ from typing import ClassVar
 import pandas as pd
 
 from genebench.analysis.curves import curves
+from genebench.analysis.variants import label_of
 from genebench.errors import unknown
 from genebench.reports.figures.choice import choice_parts, drawings
 from genebench.reports.figures.drawing import write_drawings
@@ -37,8 +38,9 @@ class CurveReport(Report):
         """Yield a section for each dataset, with a table for each result that has the curve."""
         # groupby needs neighbours, and records are sorted by dataset.
         having = [record for record in self.records if self.argument in record.curves]
-        for dataset, records in groupby(having, key=lambda record: record.dataset):
-            tables = tuple(self._table(record) for record in records)
+        for dataset, group in groupby(having, key=lambda record: record.dataset):
+            records = list(group)
+            tables = tuple(self._table(record, label_of(record, records)) for record in records)
             yield Section(f"{self.argument} · {dataset}", tables, details=_NOTES)
 
     def values(self) -> pd.DataFrame:
@@ -54,12 +56,12 @@ class CurveReport(Report):
         parts = choice_parts(self.records, self.registry, [self.argument])
         return write_drawings(drawings(parts), folder)
 
-    def _table(self, record: Record) -> Table:
+    def _table(self, record: Record, label: str) -> Table:
         curve, identity = record.curves[self.argument], record.identity
         spec = self.registry.methods.specs.get(identity.method)
         seed = f", seed {identity.seed}" if spec and spec.stochastic else ""
         return Table(
-            title=f"{identity.method}: {identity.protocol}{seed}",
+            title=f"{label}: {identity.protocol}{seed}",
             columns=tuple(curve),
             rows=tuple(
                 Row(tuple(f"{value:.6g}" for value in point))

@@ -12,7 +12,16 @@ from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from genebench.errors import UserError
 from genebench.results.limits import RECORD_BYTES
-from genebench.results.record import Count, Line, Name, SealLevel, Seconds, Status
+from genebench.results.record import (
+    Count,
+    Line,
+    Name,
+    SealLevel,
+    Seconds,
+    Setting,
+    Status,
+    Table,
+)
 from genebench.results.store import Fault, ResultsStore
 from genebench.results.untrusted import read_file
 from genebench.specs import check_name
@@ -34,6 +43,11 @@ class Head(BaseModel):
     method: Name = Field(validation_alias=AliasPath("identity", "method"))
     protocol: Name = Field(validation_alias=AliasPath("identity", "protocol"))
     seed: Count = Field(validation_alias=AliasPath("identity", "seed"))
+    params: Table[Setting] = Field(
+        default={},
+        validation_alias=AliasPath("identity", "params"),
+        description="parameters in effect",
+    )
     validation: Name = Field(validation_alias=AliasPath("identity", "validation"))
     test: Name = Field(validation_alias=AliasPath("identity", "test"))
     sealed: SealLevel = Field(validation_alias=AliasPath("seal", "level"))

@@ -106,7 +106,7 @@ class Plan:
 
 
 def make_plan(
-    request: Request, dataset: Dataset, name: str, registry: Registry, results: ResultsStore
+    request: Request, dataset: Dataset | None, name: str, registry: Registry, results: ResultsStore
 ) -> Plan:
     """Turn a request into jobs, and look up which results exist.
 
@@ -114,7 +114,8 @@ def make_plan(
 
     Args:
         request: what the user asked for.
-        dataset: the opened dataset.
+        dataset: the opened dataset. With None, for one that is not built yet, keys have no meaning,
+            and every job is to do.
         name: the name that the user calls the dataset by.
         registry: the specs on offer.
         results: the store of the results.
@@ -124,16 +125,18 @@ def make_plan(
     """
     methods = chosen_methods(request, registry)
     protocols = registry.protocols.choose(request.protocols)
-    if request.every_protocol:
+    if request.every_protocol and dataset is not None:
         protocols = on_platforms(protocols, dataset.platforms)
     if request.trials:
         for protocol in protocols:
             registry.protocols.single(protocol.name)
         protocols = [protocol.trial() for protocol in protocols]
-    _check_parts(protocols, dataset, registry)
-    protocols = [one for protocol in protocols for one in each_fold(protocol, dataset, registry)]
-    for protocol in protocols:
-        _check_size(protocol, dataset)
+    if dataset is not None:
+        _check_parts(protocols, dataset, registry)
+        # Without the data, folds are not known, and the protocol stands for them.
+        protocols = [one for item in protocols for one in each_fold(item, dataset, registry)]
+        for protocol in protocols:
+            _check_size(protocol, dataset)
     if request.seeds < 1:
         raise UserError(f"seeds={request.seeds}: at least one seed is needed. Use 1 or more.")
     planner = _Planner(request, dataset, name, registry)
@@ -147,7 +150,7 @@ def make_plan(
     states: dict[str, State] = {}
     for index, job in enumerate(jobs):
         [evaluation] = job.evaluations
-        record = results.read(evaluation.key)
+        record = None if dataset is None else results.read(evaluation.key)
         states[evaluation.key] = _state(record, metrics, request.keep, request.sealed)
         if record:
             known = replace(evaluation, replaces=record.version)
@@ -240,7 +243,9 @@ class _Planner:
         members: key of a result that a method is made of → the job that makes it.
     """
 
-    def __init__(self, request: Request, dataset: Dataset, name: str, registry: Registry) -> None:
+    def __init__(
+        self, request: Request, dataset: Dataset | None, name: str, registry: Registry
+    ) -> None:
         self.request = request
         self.dataset = dataset
         self.name = name
@@ -273,8 +278,8 @@ class _Planner:
         identity = self._identity(method, params, seed, protocol, members)
         return Job(
             dataset=self.name,
-            store=self.dataset.name,
-            data=self.dataset.digest,
+            store=self.name if self.dataset is None else self.dataset.name,
+            data="" if self.dataset is None else self.dataset.digest,
             preset=self.request.preset,
             method=method,
             params=params,
@@ -321,14 +326,16 @@ class _Planner:
             train=str(protocol.train),
             validation=str(protocol.validation),
             test=str(protocol.test),
-            data=self.dataset.digest,
+            data="" if self.dataset is None else self.dataset.digest,
             code=Code(
                 distribution=plugin.distribution,
                 version=plugin.version,
                 digest=code_digest(method.code),
             ),
             numerics=NUMERICS,
-            splits=split_digests(protocol, self.dataset, self.registry),
+            splits={}
+            if self.dataset is None
+            else split_digests(protocol, self.dataset, self.registry),
             members=members,
         )
 

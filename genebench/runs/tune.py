@@ -11,12 +11,13 @@ epochs. The best third of them goes on to the next round, with three times as ma
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
 import pandas as pd
 
+from genebench._util.choices import edge_note
 from genebench._util.notebook import table
 from genebench.errors import UserError, counted
 from genebench.results.record import Record
@@ -159,6 +160,21 @@ class Tuned:
         rows = [[*map(str, row)] for row in shown.itertuples(index=False)]
         return table([*shown.columns], rows, caption="Trials, by MAE on the validation set")
 
+    def edges(self, names: Iterable[str]) -> list[str]:
+        """Return a remark for each choice of a protocol that lies at the end of its grid.
+
+        Args:
+            names: the parameters that were searched.
+        """
+        remarks = []
+        for protocol, trials in self.trials.groupby("protocol", sort=False):
+            [chosen] = trials[trials["chosen"]].to_dict("records")
+            for name in names:
+                note = edge_note(name, _number(chosen[name]), {*map(_number, trials[name])})
+                if note:
+                    remarks.append(f"{protocol}: {note}")
+        return remarks
+
 
 def tune(
     search: Search,
@@ -208,6 +224,14 @@ def tune(
     keys = [evaluation.key for chosen in choices for _, evaluation in chosen.evaluations]
     records = [record for key in keys if (record := store.read(key))]
     return Tuned(pd.DataFrame(rows), records)
+
+
+def _number(text: object) -> object:
+    """Return the number that was typed, or the text."""
+    try:
+        return float(str(text))
+    except ValueError:
+        return text
 
 
 def _try_all(

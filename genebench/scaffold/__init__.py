@@ -9,6 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from importlib.util import find_spec
@@ -16,7 +17,7 @@ from pathlib import Path
 from string import Template
 from typing import Literal
 
-from genebench._util.files import user_errors
+from genebench._util.files import atomic_write, user_errors
 from genebench.data.home import prepared_titles
 from genebench.errors import UserError
 from genebench.hookspecs import DISTRIBUTION
@@ -28,6 +29,7 @@ Kind = Literal["method", "dataset", "metric", "protocol"]
 
 _TEMPLATE_FOLDER = Path(__file__).parent
 _TEMPLATE_SUFFIX = ".tmpl"
+_ENTRY_POINTS = "[project.entry-points.genebench]"
 _SUMMARY: dict[Kind, str] = {
     "method": "ridge regression with a penalty chosen by validation",
     "dataset": "simulated expression around common factors",
@@ -67,13 +69,79 @@ def create(kind: Kind, name: str, parent: Path) -> Path:
     return folder
 
 
+def add(kind: Kind, name: str, folder: Path) -> list[Path]:
+    """Write a further plugin into the folder of an existing package, and return the new files.
+
+    The plugin is a module of the package, with its tests and its entry point in ``pyproject.toml``.
+
+    Raises:
+        UserError: the name is malformed or taken, the folder has no package of plugins, or nothing
+            can be written.
+    """
+    _check_name(kind, name)
+    project = folder / "pyproject.toml"
+    package = _package_in(project)
+    module = "_".join(re.split(r"[.-]", name))
+    if module[0].isdigit():
+        module = f"{kind}_{module}"
+    words = _words(kind, name) | {"package": f"{package}.{module}"}
+    _check_offered(kind, name)
+    with user_errors(folder, "Make the folder writable."):
+        content = {
+            folder
+            / path.replace("package/", f"{package}/{module}/").replace(
+                "test_package", f"test_{package}_{module}"
+            ): text
+            for path, text in _rendered(_TEMPLATE_FOLDER / kind, words)
+            if path != "README.md"
+        }
+        for path in content:
+            if path.exists():
+                raise UserError(f"{path} exists already. Remove it, or choose another name.")
+        for path, text in content.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        # Last, so that a plugin that is declared is there.
+        declared = f'{_ENTRY_POINTS}\n{name} = "{package}.{module}"'
+        text = project.read_text("utf-8").replace(_ENTRY_POINTS, declared, 1)
+        with atomic_write(project) as stream:
+            stream.write(text.encode())
+    return [*content, project]
+
+
+def _package_in(project: Path) -> str:
+    """Return the package that a project declares its first plugin in.
+
+    Raises:
+        UserError: there is none.
+    """
+    with user_errors(project, "Name the folder of a package with --into.", trouble="cannot read"):
+        text = project.read_text("utf-8")
+    try:
+        points = tomllib.loads(text)["project"]["entry-points"]["genebench"]
+        package = str(next(iter(points.values()))).partition(":")[0].partition(".")[0]
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError, StopIteration):
+        package = ""
+    if not (project.parent / package / "__init__.py").is_file() or _ENTRY_POINTS not in text:
+        raise UserError(
+            f"{project}: no package with a line {_ENTRY_POINTS} and plugins beside it. Name the "
+            "folder of one that genebench new has written."
+        )
+    return package
+
+
 def _files(kind: Kind, words: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the path and the text of each file."""
+    """Yield the path and the text of each file of a new package."""
     for root in (_TEMPLATE_FOLDER / "common", _TEMPLATE_FOLDER / kind):
-        for template in sorted(root.rglob(f"*{_TEMPLATE_SUFFIX}")):
-            path = template.relative_to(root).as_posix().removesuffix(_TEMPLATE_SUFFIX)
-            text = Template(template.read_text("utf-8")).substitute(words)
+        for path, text in _rendered(root, words):
             yield path.replace("package", words["package"]), text
+
+
+def _rendered(root: Path, words: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the path of each template below a folder, and its text with the words in place."""
+    for template in sorted(root.rglob(f"*{_TEMPLATE_SUFFIX}")):
+        path = template.relative_to(root).as_posix().removesuffix(_TEMPLATE_SUFFIX)
+        yield path, Template(template.read_text("utf-8")).substitute(words)
 
 
 def _words(kind: Kind, name: str) -> dict[str, str]:
@@ -124,6 +192,21 @@ def _check_free(kind: Kind, name: str, words: dict[str, str], folder: Path) -> N
     Raises:
         UserError: one has.
     """
+    _check_offered(kind, name)
+    if words["distribution"] in {distribution.name for distribution in metadata.distributions()}:
+        raise UserError(f"{words['distribution']} is installed already. Choose another name.")
+    if find_spec(words["package"]):
+        raise UserError(f"there is a package {words['package']} already. Choose another name.")
+    if folder.exists():
+        raise UserError(f"{folder} exists already. Remove it, or choose another name or --out.")
+
+
+def _check_offered(kind: Kind, name: str) -> None:
+    """Check that no spec and no plugin has the name.
+
+    Raises:
+        UserError: one has.
+    """
     specs = getattr(registry(), f"{kind}s")
     if name in specs.specs:
         owner = specs.plugins[name].distribution
@@ -132,9 +215,3 @@ def _check_free(kind: Kind, name: str, words: dict[str, str], folder: Path) -> N
         raise UserError(f"there is a prepared dataset {name!r} already. Choose another name.")
     if name in {plugin.name for plugin in installed().all}:
         raise UserError(f"there is a plugin {name!r} already. Choose another name.")
-    if words["distribution"] in {distribution.name for distribution in metadata.distributions()}:
-        raise UserError(f"{words['distribution']} is installed already. Choose another name.")
-    if find_spec(words["package"]):
-        raise UserError(f"there is a package {words['package']} already. Choose another name.")
-    if folder.exists():
-        raise UserError(f"{folder} exists already. Remove it, or choose another name or --out.")

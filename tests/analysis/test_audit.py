@@ -193,12 +193,12 @@ def test_a_metric_that_is_not_installed_keeps_the_mark_away(store, lsr):
 
 def test_a_share_that_no_metric_gives_keeps_the_mark_away(store, lsr):
     """Ranks are tested with shares: made-up ones make any difference significant."""
-    score = lsr.scores["pearson"]["all"].mean
-    shares = {"profile-share.pearson.all": np.full(lsr.profiles["test"], score)}
+    score = lsr.scores["profile-pearson"]["all"].mean
+    shares = {"profile-share.profile-pearson.all": np.full(lsr.profiles["test"], score)}
     vectors = store.vectors(lsr) | shares
     store.write(lsr.model_copy(update={"seal": Seal(level="landlock")}), vectors)
     [line] = of(store, lsr).unmarked
-    assert line.startswith("profile-share.pearson.all was not recomputed")
+    assert line.startswith("profile-share.profile-pearson.all was not recomputed")
 
 
 def test_predictions_made_again_from_the_model_need_no_seal(store, lsr):

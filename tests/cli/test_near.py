@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 
@@ -90,3 +92,28 @@ def test_limits_need_a_unit_alike(genebench, option):
     outcome = genebench("run", "--methods", "lsr", *option)
     assert outcome.status == 2
     assert f"{option[0]} {option[1]}: not a limit. Write it as" in outcome.err
+
+
+def test_variants_of_a_method_are_told_apart_in_status_and_curves(lsr_and_knn, genebench):
+    status = genebench("status", "--results", lsr_and_knn).out
+    assert status.count("knn k_max=20") == status.count("knn k_max=1 ") == 2
+    curves = genebench("report", "curve", "path", "--methods", "knn", "--results", lsr_and_knn).out
+    assert "knn (k_max=20): geo" in curves
+    [knn, *_] = [
+        row
+        for row in json.loads(genebench("status", "--json", "--results", lsr_and_knn).out)[
+            "records"
+        ]
+        if row["method"] == "knn"
+    ]
+    assert knn["params"]["k_max"] in {1, 20}
+
+
+def test_a_parameter_is_set_by_one_option_everywhere(genebench):
+    for option in ("--set", "--param"):
+        for name in ("lambdas=5", "lsr-l2.lambdas=5"):
+            checked = genebench("check", "lsr-l2", option, name, "--only", "spec")
+            assert checked.status == 0, checked.err
+    refused = genebench("check", "lsr-l2", "--set", "knn.k_max=5", "--only", "spec")
+    assert refused.status == 2
+    assert "knn is not among the methods to check" in refused.err

@@ -187,3 +187,45 @@ def test_nothing_is_asked_and_the_current_folder_is_the_default(genebench, tmp_p
     monkeypatch.chdir(tmp_path)
     assert genebench("new", "metric", "mine").status == 0
     assert [path.name for path in tmp_path.iterdir()] == ["genebench-mine"]
+
+
+def test_a_second_plugin_goes_into_the_same_package_with_its_own_tests(new, genebench, tmp_path):
+    folder, site = new("method", "brand-new"), tmp_path / "site"
+    outcome = genebench("new", "method", "brand-newer", "--into", folder)
+    assert outcome.status == 0, outcome.err
+    assert genebench("new", "metric", "sameness", "--into", folder).status == 0
+    points = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["entry-points"]
+    assert points["genebench"] == {
+        "sameness": "genebench_brand_new.sameness",
+        "brand-newer": "genebench_brand_new.brand_newer",
+        "brand-new": "genebench_brand_new",
+    }
+    built(folder, site)
+    listed = in_process(tmp_path, "-m", "genebench", "list", "methods", site=site).stdout
+    assert "brand-newer" in listed
+    tests = in_process(
+        folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not conforms",
+        site=site,
+    )  # fmt: skip
+    assert tests.returncode == 0, tests.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("lsr",), "there is a method 'lsr' already"),
+        (("brand-newer", "--out", "x"), "Choose one"),
+        (("brand-new-er",), "no package with a line [project.entry-points.genebench]"),
+    ],
+)
+def test_what_cannot_be_added_is_refused_and_nothing_is_written(
+    new, genebench, tmp_path, arguments, message
+):
+    folder = new("method", "brand-new")
+    if "Choose one" not in message and "already" not in message:
+        (folder / "pyproject.toml").write_text("[project]\n")
+    before = sorted(path for path in folder.rglob("*"))
+    outcome = genebench("new", "method", *arguments, "--into", folder)
+    assert outcome.status == 2
+    assert message in outcome.err
+    assert sorted(path for path in folder.rglob("*")) == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -275,7 +276,7 @@ def test_a_copied_record_counts_as_done_so_merging_is_a_copy(run, complete, tmp_
 def test_a_dry_run_shows_the_jobs_and_writes_nothing(run, tmp_path):
     outcome = run("--methods", "lsr,knn", "--dry-run", "--set", "knn.k_max=7")
     assert outcome.status == 0
-    assert outcome.out.count("to do") == 8
+    assert outcome.out.count("to do") == 8 + 1, "a line for each, and the sum"
     assert "k_max=7" in outcome.out
     assert not (tmp_path / "results").exists()
 
@@ -287,10 +288,41 @@ def test_a_dry_run_tells_what_is_done_and_changes_no_file(run, copied):
     assert snapshot(copied) == before
 
 
-def test_a_dry_run_of_a_dataset_not_yet_built_does_not_build_it(genebench, tmp_path, monkeypatch):
+def test_a_dry_run_of_a_dataset_not_yet_built_lists_its_jobs_and_does_not_build_it(
+    genebench, tmp_path, monkeypatch
+):
     monkeypatch.setenv("GENEBENCH_HOME", str(tmp_path / "home"))
-    genebench("run", "--preset", "tiny", "--dry-run", "--results", tmp_path / "results")
+    command = ("run", "--preset", "tiny", "--methods", "knn", "--dry-run")
+    shown = genebench(*command, "--grid", "k_max=3,7", "--results", tmp_path / "results")
+    assert shown.out.count("k_max=7") == 2
+    assert "not built yet" in shown.out
+    assert "done" not in shown.out
+    [first, *_] = json.loads(genebench(*command, "--json").out)
+    assert (first["state"], first["key"]) == ("unknown", "")
     assert list(tmp_path.glob("home/datasets/*")) == []
+
+
+def test_a_dry_run_fits_a_narrow_terminal(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = run("--methods", "lsr,ggan", "--dry-run", "--set", "ggan.epochs=7")
+    assert max(map(len, shown.out.splitlines())) <= 80
+    assert "epochs=7" in shown.out
+    # What the preset gives says nothing new.
+    assert "batch=" not in shown.out
+
+
+def test_a_dry_run_tells_time_and_memory_of_each_job_and_of_all(run):
+    shown = " ".join(run("--methods", "lsr,ggan", "--dry-run").out.split())
+    assert re.search(r"4 jobs to do: about \d+ s.*, at most \d+\.\d GB\.", shown)
+    listed = json.loads(run("--methods", "ggan", "--dry-run", "--json").out)
+    estimates = {row["method"]: row["estimate"] for row in listed if "estimate" in row}
+    assert estimates["ggan"]["basis"] in {"declared", "measured", "scaled"}
+    assert estimates["ggan"]["seconds"] > 0
+
+
+def test_a_method_without_a_formula_is_unknown_before_its_first_run(run, moody):
+    shown = " ".join(run("--methods", "moody", "--dry-run").out.split())
+    assert "an unknown time for moody" in shown
 
 
 # Parameters and seeds

@@ -252,11 +252,11 @@ def test_the_command_shows_where_it_failed(genebench, dishonest):
 
 
 def test_the_command_takes_parameters_and_refuses_what_is_wrong(genebench, dishonest):
-    assert genebench("check", "refusesquietly", "--only", "fits", "--param", "depth=5").status == 0
+    assert genebench("check", "refusesquietly", "--only", "fits", "--set", "depth=5").status == 0
     for arguments, message in (
         (["constnat"], "Did you mean constant"),
         (["constant", "--only", "lerning"], "Did you mean learning"),
-        (["constant", "--param", "depth"], "Write PARAM=VALUE"),
+        (["constant", "--set", "depth"], "Write [METHOD.]PARAM=VALUE"),
         (["refusesquietly", "--param", "depth=10"], "The largest value is 9"),
         (["refusesquietly", "--param", "deptj=1"], "Did you mean depth"),
         (["constant", "--preset", "huge"], "unknown preset"),

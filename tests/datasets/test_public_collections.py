@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import shlex
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ import pytest
 from genebench.data.store import DataStore
 from genebench.datasets import sources
 
+README = Path(__file__).parents[2] / "README.md"
 LANDMARKS, TARGETS, TWINS = 12, 30, 4
 GENES = LANDMARKS + TARGETS - TWINS
 ENSEMBL = [f"ENSG{1000 + gene:011d}" for gene in range(GENES)]
@@ -189,8 +191,17 @@ def test_public_array_from_the_server_to_a_table(genebench, www, tmp_path):
     e_mtab_62(www)
     geuvadis(www)
     gtex_v8(www)
-    table = run_all(genebench, tmp_path, "public-array", "geo,gtex").out
-    assert "lsr-l2" in table
+    # As the README has it, with a small size of the methods.
+    block = README.read_text("utf-8").partition("```\ngenebench data fetch public-array\n")[2]
+    commands = ["genebench data fetch public-array", *block.partition("```")[0].splitlines()]
+    assert len(commands) == 3
+    for command in commands:
+        words = shlex.split(command)[1:]
+        if words[0] == "run":
+            words += ["--preset", "tiny", "--results", str(tmp_path / "results")]
+        outcome = genebench(*words)
+        assert outcome.status == 0, outcome.err
+    assert "lsr-l2" in outcome.out
     dataset = DataStore().open("public-array")
     assert {name: part["profiles"] for name, part in dataset.info["platforms"].items()} == {
         "geo": 30, "1000g": 8, "gtex": 12,

@@ -6,9 +6,10 @@ import pytest
 from sample_plugins import OVERDUE, command
 
 from genebench._util.files import sha256_of
+from genebench._util.hashing import digest_of_sources
 from genebench.api import run
 from genebench.plugins.discovery import use_files
-from genebench.plugins.files import FILES
+from genebench.plugins.files import FILES, file_plugin
 from genebench.plugins.registry import registry
 from genebench.plugins.time_limit import LIMIT
 
@@ -47,8 +48,18 @@ def local(tmp_path, monkeypatch):
 def test_a_local_file_is_a_plugin_like_any_other(local, genebench):
     listed = genebench("list", "methods", "--plugin", local)
     assert listed.status == 0
-    assert f"mymethod.py {sha256_of(local)[:12]}" in listed.out
+    version = digest_of_sources([("mymethod", local.read_bytes())])[:12]
+    assert f"mymethod.py {version}" in listed.out
     assert genebench("show", "local", "--plugin", local).out.startswith("local: s")
+
+
+def test_a_comment_leaves_the_version_of_a_local_file_as_it_is(local):
+    before = file_plugin(local)
+    local.write_text(f"# A remark.\n{LOCAL}")
+    after = file_plugin(local)
+    assert (after.version, after.digest != before.digest) == (before.version, True)
+    local.write_text(LOCAL.replace("return", "return 0 or", 1))
+    assert file_plugin(local).version != before.version
 
 
 def test_a_record_of_a_local_file_says_so_and_names_its_content(local, tiny, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from genebench import UserError, api
@@ -9,7 +10,7 @@ from genebench.plugins.registry import registry
 from genebench.protocols import GEO, GTEX
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Settings
-from genebench.runs.tune import Search, tune
+from genebench.runs.tune import Search, Tuned, tune
 from genebench.specs import MethodSpec, Param
 
 NET = MethodSpec(
@@ -224,3 +225,15 @@ def test_of_candidates_drawn_at_random_the_last_round_of_halving_decides(geneben
     assert tested.params["lr"] == last[min(last)] != first[min(first)]
     assert tested.params["epochs"] == 9
     assert tested.test == str(GEO.test)
+
+
+def test_a_choice_at_the_edge_of_its_grid_is_noted_for_its_protocol():
+    trials = pd.DataFrame(
+        {
+            "protocol": ["geo"] * 3 + ["gtex"] * 3, "k_max": ["1", "5", "9"] * 2,
+            "weights": ["a", "b", "a"] * 2, "chosen": [False, False, True, False, True, False],
+        }
+    )  # fmt: skip
+    assert Tuned(trials, []).edges(["k_max", "weights"]) == [
+        "geo: k_max=9 is at the edge of its grid. Try larger values, too."
+    ]

@@ -34,6 +34,8 @@ def genebench_methods() -> list[MethodSpec]:
             bibtex=KE_2017,
             stochastic=True,
             needs={"paper": NEEDS},
+            # What a tree costs in any case outweighs the profiles of small data.
+            work="components * rounds * (1.2e9 + 200 * train * landmarks * landmark_share)",
             params=(
                 Param(
                     name="components", default=100, minimum=1, maximum=5000,

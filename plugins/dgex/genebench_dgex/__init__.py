@@ -56,6 +56,13 @@ NEEDS = {
     ),
 }
 
+# Forward and backward products, and the passes over weights and momentum of each step, which are
+# limited by memory. 142 s on u133 with preset small.
+WORK = (
+    "epochs * (train * (6 + 900 / batch) + 2 * validation) * (halves * landmarks * units "
+    "+ halves * (layers - 1) * units ** 2 + units * targets)"
+)
+
 
 @hookimpl
 def genebench_methods() -> list[MethodSpec]:
@@ -78,5 +85,6 @@ def genebench_methods() -> list[MethodSpec]:
             stochastic=True,
             devices=("cpu", "cuda"),
             needs=NEEDS,
+            work=WORK,
         ),
     ]

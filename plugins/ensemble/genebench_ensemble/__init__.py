@@ -38,5 +38,7 @@ def genebench_methods() -> list[MethodSpec]:
             ),
             devices=("cpu", "cuda"),
             needs={"paper": NEEDS},
+            # Members predict. A kernel or a wide network takes longest.
+            work="20 * (validation + test) * landmarks * targets",
         )
     ]  # fmt: skip

@@ -197,4 +197,28 @@ def _spec(
         stochastic=True,
         devices=("cpu", "cuda"),
         needs=NEEDS,
+        work=_work(ingredients),
     )
+
+
+def _work(ingredients: tuple[Param, ...]) -> str:
+    """Return the operations of a fit: the products, and the passes over weights of each step.
+
+    On u133 with preset small, GGAN took 295 s, and the absolute error alone 171 s.
+    """
+    names = {param.name for param in ingredients}
+    weights = "landmarks * units + (layers - 1) * units ** 2 + units * targets"
+    if "output_sees" in names:
+        weights = (
+            "landmarks * units + (layers - 1) * (landmarks + units * layers / 2) * units "
+            "+ (landmarks + units * layers) * targets"
+        )
+    # A consistency loss takes a second pass.
+    passes = "(1 + min(1, 1e9 * cons))" if "cons" in names else "1"
+    generator = f"(6 * {passes} + 1200 / batch) * ({weights})"
+    discriminator = ""
+    if "adv" in names:
+        discriminator = (
+            " + min(1, 1e9 * adv) * (18 + 1200 / batch) * (landmarks + targets) * disc_units"
+        )
+    return f"epochs * train * ({generator}{discriminator})"

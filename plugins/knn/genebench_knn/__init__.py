@@ -38,6 +38,8 @@ def genebench_methods() -> list[MethodSpec]:
             params=(K_MAX,),
             devices=("cpu", "cuda"),
             needs={"paper": GENES_NEEDS},
+            work="4 * train * landmarks * (landmarks + targets) + 30000 * landmarks * targets "
+            "+ 600 * k_max * validation * targets",
         ),
         MethodSpec(
             name="knn",
@@ -49,5 +51,6 @@ def genebench_methods() -> list[MethodSpec]:
             params=(K_MAX,),
             devices=("cpu", "cuda"),
             needs={"paper": PROFILES_NEEDS},
+            work="(validation + test) * (2 * train * landmarks + 600 * k_max * targets)",
         ),
     ]

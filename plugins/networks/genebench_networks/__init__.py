@@ -132,6 +132,7 @@ def genebench_methods() -> list[MethodSpec]:
             reference="Gorishniy et al. 2025 (TabM), Wen et al. 2020 (BatchEnsemble)",
             bibtex=f"{GORISHNIY_2025}\n\n{WEN_2020}",
             params=ENSEMBLE,
+            passes="6 * networks",
         ),
         _spec(
             "taaf",
@@ -150,6 +151,7 @@ def genebench_methods() -> list[MethodSpec]:
             reference="Kunc & Kléma 2020, in this project's reading",
             bibtex=KUNC_2020,
             params=(*TOWERS, *ADAPTIVE),
+            weights="towers * (landmarks * units + (layers - 1) * units ** 2 + units * targets)",
         ),
     ]
 
@@ -163,6 +165,8 @@ def _spec(
     reference: str,
     bibtex: str,
     params: tuple[Param, ...],
+    passes: str = "6",
+    weights: str = "landmarks * units + (layers - 1) * units ** 2 + units * targets",
 ) -> MethodSpec:
     return MethodSpec(
         name=name,
@@ -175,4 +179,6 @@ def _spec(
         stochastic=True,
         devices=("cpu", "cuda"),
         needs=NEEDS,
+        # Products, and the passes over weights of each step, which are limited by memory.
+        work=f"epochs * train * ({passes} + 1200 / batch) * ({weights})",
     )

@@ -34,6 +34,8 @@ def genebench_methods() -> list[MethodSpec]:
             reference="Mancuso et al. 2020, NAR 48:e125 (SampleLASSO)",
             bibtex=MANCUSO_2020,
             needs={"paper": NEEDS},
+            work="min(train, neighbours) * landmarks * (2400 * penalties * "
+            "min(validation, 2 * validation_profiles) + 5000 * test)",
             params=(
                 Param(
                     name="neighbours", default=2000, minimum=1, presets={"small": 1000},
