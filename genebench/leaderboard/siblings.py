@@ -100,9 +100,7 @@ def axes_of(
         for other in boards:
             value = places[other.id][number]
             kept = nearest.get(value)
-            if kept is None or _likeness(places[other.id], here) > _likeness(
-                places[kept.id], here
-            ):
+            if kept is None or _likeness(places[other.id], here) > _likeness(places[kept.id], here):
                 nearest[value] = other
         nearest[here[number]] = board
         options = [
