@@ -185,7 +185,7 @@ def column(page, field, section="ranked"):
 
 
 def rows_in(page):
-    return sum(page.evaluate(TABLE, "method").values(), [])
+    return [text for texts in page.evaluate(TABLE, "method").values() for text in texts]
 
 
 def heading(page, name):

@@ -123,7 +123,7 @@
       { id: "family", title: "family", value: (row) => row.family, shown: true, words: true, show: (row) => row.family },
       { id: "fit", title: "fit", note: "s", value: (row) => row.cost.fit, shown: true, show: (row) => seconds(row.cost.fit) },
       { id: "predict", title: "predict", note: "s", value: (row) => row.cost.predict, shown: true, show: (row) => seconds(row.cost.predict) },
-      { id: "memory", title: "memory", note: "MB, peak", value: (row) => row.cost.memory / 1e6, shown: true, show: (row) => `${row.cost.memoryIsBound ? "≤ " : ""}${whole(row.cost.memory / 1e6)}` },
+      { id: "memory", title: "memory", note: "MB, peak", value: (row) => row.cost.memory / 1e6, shown: true, show: (row) => `${row.memoryIsBound ? "≤ " : ""}${whole(row.cost.memory / 1e6)}` },
       { id: "parameters", title: "parameters", value: (row) => row.cost.parameters, shown: true, show: (row) => whole(row.cost.parameters) },
       { id: "seeds", title: "runs, by seed", value: (row) => row.seeds.length, shown: true, words: true, wrap: true, width: 110, show: seeds },
       { id: "sealed", title: "sealed", value: (row) => row.sealed ?? "", shown: true, words: true, show: (row) => (row.sealed ? `${row.sealed}${row.claimed ? " (as the sender states)" : ""}` : "–") },
