@@ -3,7 +3,7 @@
     python benchmarks/board.py                     500 runs of each of 10 methods
     python benchmarks/board.py --runs 50           500 runs in all
 
-Goal: 5,000 runs in under 20 s on two cores, and under 15 MB besides the shared libraries. The records
+Goal: 5,000 runs in under 20 s on two cores, and under 15 MB besides the libraries. The records
 are made up, but complete: 9,520 genes, 60 to 300 test profiles in groups, every vector that a run
 writes, and curves of the methods that have some. There are five protocols, ten sets of
 parameters for each method, and as many seeds as the number of runs needs.

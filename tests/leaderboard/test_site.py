@@ -268,7 +268,7 @@ def test_a_row_has_scores_with_intervals_costs_and_coverage(store, tmp_path):
     assert row[2] == f"{record.scores['mae']['all'].mean:.4f}"
     assert row[3:5] == ["leader", "–"]
     assert [cell.strip() for cell in row[6:]] == [
-        "made-up", "2.5", "0.250", "400", "1,234", "1 (0)", "no", "60"
+        "linear", "2.5", "0.250", "400", "1,234", "1 (0)", "no", "60"
     ]  # fmt: skip
     (line,) = [row for row in Page(next(site.out.glob("methods/*.html"))).rows if "geo" in row[:1]]
     low, high = map(float, re.fullmatch(r"[\d.]+ \[([\d.]+), ([\d.]+)\]", line[2]).groups())

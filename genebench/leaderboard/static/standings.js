@@ -94,7 +94,8 @@
     const best = (one) => (one.lowerIsBetter ? "asc" : "desc");
     const better = (one) => `${one.lowerIsBetter ? "lower" : "higher"} is better`;
     return [
-      { id: "rank", title: "rank", value: (row) => of(row)?.rank ?? null, csv: (row) => of(row)?.place ?? "", shown: true, frozen: !phone, width: phone ? 58 : 66,
+      // Ranks never decrease with the score, which also orders ties.
+      { id: "rank", title: "rank", value: (row) => (of(row)?.rank ? (metric.lowerIsBetter ? 1 : -1) * of(row).mean : null), csv: (row) => of(row)?.place ?? "", shown: true, frozen: !phone, width: phone ? 58 : 66,
         show: (row) => h("b", {}, row.section === "ranked" ? of(row)?.place ?? "–" : "–") },
       { id: "method", title: "method", value: (row) => row.label, shown: true, frozen: true, words: true, width: phone ? 150 : 210, wrap: true, show: (row) => method(row, metric) },
       { id: metric.name, title: metric.title, note: better(metric), value: (row) => of(row)?.mean ?? null, shown: true, start: best(metric), show: (row) => score(of(row)?.mean ?? null) },
@@ -225,7 +226,8 @@
       groupValues: [Object.keys(TITLES).filter((name) => board.rows.some((row) => row.section === name))],
       groupHeader: (name, n) => h("span", { role: "gridcell" }, `${TITLES[name]} (${n})`),
       groupToggleElement: false,
-      initialSort: columns.some(({ id }) => id === by) ? [{ column: by, dir: down ? "desc" : "asc" }] : [],
+      initialSort: columns.some(({ id }) => id === by) ? [{ column: by, dir: down ? "desc" : "asc" }]
+        : metric === ranking[0] ? [] : [{ column: "rank", dir: "asc" }],
       headerSortTristate: false,
     });
     table.on("renderComplete", () => {
