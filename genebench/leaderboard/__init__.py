@@ -19,9 +19,8 @@ Pages are named by keys and hashes, so that no name of a plugin or a file become
 
 Modules: ``assembly`` builds a site. ``reading`` reads records and ``vectors`` their vectors.
 ``boards`` groups runs, ``siblings`` links boards, ``tables`` ranks rows, and ``contents`` collects
-all numbers. ``site`` lists
-the files. ``pages``, ``run_pages``, ``downloads``, ``board_data``, ``payloads`` and ``charts`` render them,
-with ``templating``. ``docs/maths.py`` writes the equations in ``maths.json``.
-``pool``, ``pool_worker`` and ``pipes`` spread work over processes. ``publish`` puts the site in
-place.
+all numbers. ``site`` lists the files. ``pages``, ``run_pages``, ``downloads``, ``board_data``,
+``payloads`` and ``charts`` render them, with ``templating``. ``docs/maths.py`` writes the equations
+in ``maths.json``. ``pool``, ``pool_worker`` and ``pipes`` spread work over processes. ``publish``
+puts the site in place.
 """
