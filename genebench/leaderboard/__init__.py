@@ -4,23 +4,19 @@
 
     <out>/index.html                    every board and every method
     <out>/boards/<id>/<panel>.html      one table of ranks, with board.csv and board.json
-    <out>/boards/<id>/data.js           the numbers of a board, for its scripts
     <out>/runs/<key>.html               one record
     <out>/methods/<id>.html             one method
     <out>/data/<id>.html                one dataset, named by its digest
     <out>/made/<id>.html                one command, machine and installation
     <out>/problems.html                 records and folders that are not shown
     <out>/board.css  board.js           shared by all pages
-    <out>/standings.*  charts.*         scripts and styles of boards
-    <out>/vendor/                       Tabulator and ECharts, with licences and checksums
     <out>/genebench-board.json          marks the folder as a board, and lists its content
 
 Pages are named by keys and hashes, so that no name of a plugin or a file becomes a path.
 
 Modules: ``assembly`` builds a site. ``reading`` reads records and ``vectors`` their vectors.
-``boards`` groups runs, ``siblings`` links boards, ``tables`` ranks rows, and ``contents`` collects
-all numbers. ``site`` lists the files. ``pages``, ``run_pages``, ``downloads``, ``board_data``,
-``payloads`` and ``charts`` render them, with ``templating``. ``docs/maths.py`` writes the equations
-in ``maths.json``. ``pool``, ``pool_worker`` and ``pipes`` spread work over processes. ``publish``
-puts the site in place.
+``boards`` groups runs, ``tables`` ranks them, and ``contents`` collects all numbers. ``site`` lists
+the files. ``pages``, ``run_pages``, ``downloads`` and ``charts`` render them, with ``templating``.
+``pool``, ``pool_worker`` and ``pipes`` spread work over processes. ``publish`` puts the site in
+place.
 """
