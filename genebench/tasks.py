@@ -24,6 +24,7 @@ from genebench.datasets.paired import PairedAssays, pair
 from genebench.datasets.published_arrays import PreparedArrays, adopt
 from genebench.errors import UserError, no_results
 from genebench.explaining.explanation import Explanation
+from genebench.explaining.making import explained
 from genebench.formats.base import Orientation
 from genebench.formats.opening import open_reader
 from genebench.models.predict import Missing
@@ -97,7 +98,7 @@ def report(
         all_records=tuple(kinds.apply(everything)),
         metrics=metrics.split(",") if isinstance(metrics, str) else list(metrics),
         vectors_of=Readable(ResultsStore(Path(results)).vectors),
-        explanation_of=partial(api.explained, results=results),
+        explanation_of=partial(explained, results=results),
         argument=argument,
     )
     made.check()

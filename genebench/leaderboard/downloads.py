@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from genebench._util.text import no_formula
 from genebench.leaderboard.boards import Board
-from genebench.leaderboard.tables import Row, flat
+from genebench.leaderboard.tables import Tables, by_variant, facts_of, figures_of, flat
 from genebench.specs import MetricSpec
-
-Tables = Mapping[str, Sequence[Row]]
-"""Panel → rows of a board."""
 
 
 def board_csv(tables: Tables, metrics: Sequence[MetricSpec]) -> str:
@@ -21,7 +19,7 @@ def board_csv(tables: Tables, metrics: Sequence[MetricSpec]) -> str:
 
     No text begins as a formula would in a spreadsheet.
     """
-    lines = [flat(rows, metrics) for rows in _by_variant(tables)]
+    lines = [flat(rows, metrics) for rows in by_variant(tables)]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
     writer.writeheader()
@@ -30,26 +28,39 @@ def board_csv(tables: Tables, metrics: Sequence[MetricSpec]) -> str:
 
 
 def board_json(board: Board, tables: Tables, metrics: Sequence[MetricSpec]) -> str:
-    """Return a board as JSON: its test setting, the lines of the CSV, and the runs' keys."""
+    """Return a board as JSON: its test setting, and for each row its facts, scores and runs.
+
+    ``scores`` is panel → metric → name → value. Values that are missing are left out.
+    """
     lines = []
-    for rows in _by_variant(tables):
+    for rows in by_variant(tables):
         row = next(iter(rows.values()))
+        scores = {
+            panel: {
+                metric.name: {
+                    "rank": of_panel.places[metric.name].rank,
+                    **figures_of(of_panel, metric.name),
+                }
+                for metric in metrics
+                if metric.name in of_panel.places
+            }
+            for panel, of_panel in rows.items()
+        }
         keys = [record.key for record in row.variant.records]
         lines.append(
-            {**flat(rows, metrics), "params": row.first.identity.params, "keys": keys}
-        )  # fmt: skip
+            facts_of(row) | {"scores": scores, "params": row.first.identity.params, "keys": keys}
+        )
     first = board.first
     content = {
         "dataset": board.datasets, "preset": board.preset, **first.identity.test_setting(),
         "profiles": first.profiles, "genes": first.genes, "ranked_by": metrics[0].name,
         "rows": lines,
     }  # fmt: skip
-    return json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return json.dumps(_known(content), separators=(",", ":"), allow_nan=False)
 
 
-def _by_variant(tables: Tables) -> Iterator[dict[str, Row]]:
-    """Yield panel → row for each variant, in the order of the first panel."""
-    first = next(iter(tables.values()))
-    rows = {(panel, id(row.variant)): row for panel, part in tables.items() for row in part}
-    for row in first:
-        yield {panel: rows[panel, id(row.variant)] for panel in tables}
+def _known(value: Any) -> Any:
+    """Return a value without the keys whose values are missing, at any depth."""
+    if isinstance(value, Mapping):
+        return {name: _known(part) for name, part in value.items() if part is not None}
+    return [_known(part) for part in value] if isinstance(value, list) else value
