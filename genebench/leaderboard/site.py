@@ -24,6 +24,7 @@ from genebench.leaderboard.pages import (
     method_page,
     problems_page,
 )
+from genebench.leaderboard.payloads.files import chart_files
 from genebench.leaderboard.run_pages import (
     BoardLink,
     Rendered,
@@ -102,6 +103,7 @@ def _pages(
             yield f"{home}/{panel}.html", page
         yield f"{home}/board.csv", board_csv(tables[board.id], options.metrics)
         yield f"{home}/board.json", board_json(board, tables[board.id], options.metrics)
+    yield from chart_files(contents)
     for method in contents.methods:
         groups = _method_rows(contents, method)
         yield f"methods/{method.id}.html", method_page(options, method, groups)
