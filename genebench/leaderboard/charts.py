@@ -110,11 +110,13 @@ def tick(value: float) -> str:
     return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
 
 
-def whisker(axis: Axis, mean: float, low: float, high: float) -> Markup:
-    """Return a mean and its interval as a drawing of one line, for a cell of a table."""
+def whisker(axis: Axis, value: float, low: float | None, high: float | None) -> Markup:
+    """Return a difference, its interval and 0 as a drawing of one line, for a cell of a table."""
+    zero = round(axis(0))
+    interval = "" if low is None or high is None else f"M{round(axis(low))} 6H{round(axis(high))}"
     return _drawing(
-        f'<svg class=ci viewBox="0 0 96 12" aria-hidden=true><path d="M{round(axis(low))} '
-        f'6H{round(axis(high))}"/><circle cx={round(axis(mean))} cy=6 r=2.5 /></svg>'
+        f'<svg class=ci viewBox="0 0 96 12" aria-hidden=true><path class=zero d="M{zero} 0V12"/>'
+        f'<path d="{interval}"/><circle cx={round(axis(value))} cy=6 r=2.5 /></svg>'
     )
 
 

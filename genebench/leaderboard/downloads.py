@@ -5,15 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 from genebench._util.text import no_formula
 from genebench.leaderboard.boards import Board
-from genebench.leaderboard.tables import Row, flat
+from genebench.leaderboard.tables import Tables, by_variant, flat
 from genebench.specs import MetricSpec
-
-Tables = Mapping[str, Sequence[Row]]
-"""Panel → rows of a board."""
 
 
 def board_csv(tables: Tables, metrics: Sequence[MetricSpec]) -> str:
@@ -21,7 +18,7 @@ def board_csv(tables: Tables, metrics: Sequence[MetricSpec]) -> str:
 
     No text begins as a formula would in a spreadsheet.
     """
-    lines = [flat(rows, metrics) for rows in _by_variant(tables)]
+    lines = [flat(rows, metrics) for rows in by_variant(tables)]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
     writer.writeheader()
@@ -32,7 +29,7 @@ def board_csv(tables: Tables, metrics: Sequence[MetricSpec]) -> str:
 def board_json(board: Board, tables: Tables, metrics: Sequence[MetricSpec]) -> str:
     """Return a board as JSON: its test setting, the lines of the CSV, and the runs' keys."""
     lines = []
-    for rows in _by_variant(tables):
+    for rows in by_variant(tables):
         row = next(iter(rows.values()))
         keys = [record.key for record in row.variant.records]
         lines.append(
@@ -45,11 +42,3 @@ def board_json(board: Board, tables: Tables, metrics: Sequence[MetricSpec]) -> s
         "rows": lines,
     }  # fmt: skip
     return json.dumps(content, separators=(",", ":"), allow_nan=False)
-
-
-def _by_variant(tables: Tables) -> Iterator[dict[str, Row]]:
-    """Yield panel → row for each variant, in the order of the first panel."""
-    first = next(iter(tables.values()))
-    rows = {(panel, id(row.variant)): row for panel, part in tables.items() for row in part}
-    for row in first:
-        yield {panel: rows[panel, id(row.variant)] for panel in tables}

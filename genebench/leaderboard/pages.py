@@ -13,11 +13,11 @@ from markupsafe import Markup
 
 from genebench.analysis.seals import LEVELS
 from genebench.data.store import Dataset
-from genebench.leaderboard import charts
+from genebench.leaderboard import charts, siblings
 from genebench.leaderboard.boards import Board, page_id
 from genebench.leaderboard.charts import Axis, Dot
 from genebench.leaderboard.reading import CHEAT_MARK, Run
-from genebench.leaderboard.tables import TARGETS, Place, Ranking, Row
+from genebench.leaderboard.tables import Place, Ranking, Row
 from genebench.leaderboard.templating import render, shown
 from genebench.reports.wording import SEALS
 from genebench.specs import PRESETS, MethodSpec, MetricSpec
@@ -59,8 +59,9 @@ class SiteOptions:
 
 
 def board_page(
-    options: SiteOptions, board: Board, panel: str, rows: Sequence[Row], ranking: Ranking
-) -> str:
+    options: SiteOptions, board: Board, panel: str, rows: Sequence[Row], ranking: Ranking,
+    axes: Sequence[siblings.Axis], protocols: Mapping[str, Any],
+) -> str:  # fmt: skip
     """Return a board's page for one panel: the table, and the plot of error against cost."""
     metric = options.metrics[0]
     titles = {"ranked": "", "control": "controls, not ranked", "failed": "failed",
@@ -76,15 +77,16 @@ def board_page(
         root="../../",
         board=board,
         panel=panel,
-        panel_titles=PANEL_TITLES,
+        axes=axes,
+        protocols=protocols,
         panel_notes=PANEL_NOTES,
         metrics=options.metrics,
         sections=[section for section in sections if section[2]],
         axis=_axis([row.places[metric.name] for row in rows if row.section == "ranked"]),
+        n_ranked=sum(row.section == "ranked" and metric.name in row.places for row in rows),
         plot=_plot(rows, metric),
         with_published=board.first.published_data and panel == "all",
         ranking=ranking,
-        n_targets=TARGETS,
         seals=_seals_of(rows),
         data_page=page_id(board.first.identity.data),
     )
@@ -117,12 +119,17 @@ def _seals_of(rows: Sequence[Row]) -> _Seals:
 
 
 def _axis(places: Sequence[Place]) -> Axis | None:
-    """Return the axis of a column of intervals: the range of the methods that are ranked.
+    """Return the axis of the column of differences to the leader: of 0 and all intervals.
 
-    Controls are left out. They are so far off that all other intervals would become dots.
+    Controls have no differences. They are so far off that all others would become dots.
     """
-    limits = [value for place in places for value in (place.low, place.high) if value is not None]
-    return Axis(min(limits), max(limits), *_WHISKER_PIXELS) if limits else None
+    limits = [
+        value
+        for place in places
+        for value in (place.difference, place.difference_low, place.difference_high)
+        if value is not None
+    ]
+    return Axis(min(0.0, *limits), max(0.0, *limits), *_WHISKER_PIXELS) if limits else None
 
 
 def _plot(rows: Sequence[Row], metric: MetricSpec) -> Markup | None:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from genebench.data.store import DataStore
 from genebench.errors import some
+from genebench.leaderboard.board_data import board_data, script_of
 from genebench.leaderboard.boards import page_id
 from genebench.leaderboard.contents import Contents
 from genebench.leaderboard.downloads import board_csv, board_json
 from genebench.leaderboard.explanations import Shown
 from genebench.leaderboard.pages import (
+    PANEL_NOTES,
+    PANEL_TITLES,
     BoardEntry,
     MethodEntry,
     MethodRows,
@@ -24,7 +27,7 @@ from genebench.leaderboard.pages import (
     method_page,
     problems_page,
 )
-from genebench.leaderboard.payloads.files import chart_files
+from genebench.leaderboard.payloads.files import chart_files, protocols_of
 from genebench.leaderboard.run_pages import (
     BoardLink,
     Rendered,
@@ -34,6 +37,7 @@ from genebench.leaderboard.run_pages import (
     repeat_command,
     try_run_page,
 )
+from genebench.leaderboard.siblings import axes_of, places_of
 from genebench.leaderboard.tables import method_id
 
 _STATIC = Path(__file__).parent / "static"
@@ -69,8 +73,7 @@ def write_site(
     Raises:
         UnshownRunsError: some runs have no page. The site must not be published.
     """
-    for source in _STATIC.iterdir():
-        shutil.copyfile(source, folder / source.name)
+    shutil.copytree(_STATIC, folder, dirs_exist_ok=True)
     # The rankings come first: no worker is free to rank once all run pages are submitted.
     _ = contents.rankings
     for explanation in contents.explanations.values():
@@ -95,12 +98,16 @@ def _pages(
 ) -> Iterator[tuple[str, str]]:
     """Yield the path and the text of every file, but for the pages of runs."""
     options, tables = contents.options, contents.tables
+    places = places_of(contents.boards)
     for board in contents.boards:
-        home = f"boards/{board.id}"
+        home, protocols = f"boards/{board.id}", protocols_of(contents, board)
         for panel, rows in tables[board.id].items():
             standings = contents.rankings[board.id, panel, options.metrics[0].name]
-            page = board_page(options, board, panel, rows, standings)
+            axes = axes_of(board, panel, contents.boards, places, PANEL_TITLES)
+            page = board_page(options, board, panel, rows, standings, axes, protocols)
             yield f"{home}/{panel}.html", page
+        data = board_data(board, tables[board.id], options.metrics, axes, PANEL_TITLES, PANEL_NOTES)
+        yield f"{home}/data.js", script_of("genebenchBoard", data)
         yield f"{home}/board.csv", board_csv(tables[board.id], options.metrics)
         yield f"{home}/board.json", board_json(board, tables[board.id], options.metrics)
     yield from chart_files(contents)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
@@ -12,20 +12,27 @@ from genebench._util.hashing import canonical
 from genebench.analysis.rank import Entry, Standing, caution, description_of_test, ranked
 from genebench.analysis.seals import weakest
 from genebench.analysis.variants import Variant
+from genebench.hookspecs import PROJECT
 from genebench.leaderboard.boards import Board, page_id
 from genebench.plugins.discovery import SHIPPED
 from genebench.results.published import Published, published
 from genebench.results.record import Record, SealLevel
 from genebench.specs import MetricSpec
 
-TARGETS = 9520
-"""Target genes of the published maps (Chen et al., 2016). Coverage is a share of them."""
+_ID_LENGTH = 10
+"""Digits of a row's id: 40 bits of the key of its first run."""
 
 Section = Literal["ranked", "control", "failed", "not applicable"]
 """A section of a table of ranks. The sections follow each other in this order."""
 
-_LIMITS = ("low", "high", "seed_low", "seed_high")
-"""Ends of intervals: fields of a :class:`Place`, and suffixes of columns."""
+Tables = Mapping[str, Sequence["Row"]]
+"""Panel → rows of a board."""
+
+_FIGURES = (
+    "low", "high", "seed_low", "seed_high", "rank_low", "rank_high",
+    "difference", "difference_low", "difference_high", "p",
+)  # fmt: skip
+"""Fields of a :class:`Place` that are columns of the CSV, after the name of the metric."""
 
 
 class Place(NamedTuple):
@@ -40,6 +47,13 @@ class Place(NamedTuple):
         high: its upper end.
         seed_low: lower end of the 95 % interval over seeds alone.
         seed_high: its upper end.
+        rank_low: the best rank that the row may have.
+        rank_high: the worst rank that it may have.
+        difference: its score − that of the leader. None for the leader itself.
+        difference_low: lower end of the interval of the difference.
+        difference_high: its upper end.
+        p: p-value of the difference, adjusted for all pairs of the table.
+        beats_mean: whether it is significantly better than ``train-mean``. None if not tested.
     """
 
     text: str
@@ -50,6 +64,20 @@ class Place(NamedTuple):
     high: float | None
     seed_low: float | None
     seed_high: float | None
+    rank_low: int | None
+    rank_high: int | None
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+    p: float | None
+    beats_mean: bool | None
+
+    @property
+    def ranks(self) -> str:
+        """The ranks that the row may have, such as ``2–4``, if there are several."""
+        if self.rank_low is None or self.rank_low == self.rank_high:
+            return ""
+        return f"{self.rank_low}–{self.rank_high}"
 
 
 @dataclass(frozen=True)
@@ -116,6 +144,13 @@ def _place(standing: Standing) -> Place:
         high=standing.high,
         seed_low=standing.seed_low,
         seed_high=standing.seed_high,
+        rank_low=standing.rank_low,
+        rank_high=standing.rank_high,
+        difference=standing.difference,
+        difference_low=standing.difference_low,
+        difference_high=standing.difference_high,
+        p=standing.p,
+        beats_mean=standing.beats_mean,
     )
 
 
@@ -150,6 +185,16 @@ class Row:
     def method_page(self) -> str:
         """The name of the method's page."""
         return method_id(self.first)
+
+    @property
+    def id(self) -> str:
+        """A name that is unique on the board, and stays when other runs come."""
+        return self.first.key[:_ID_LENGTH]
+
+    @property
+    def family(self) -> str:
+        """Its distribution, without the prefix that plugins of genebench share."""
+        return self.first.identity.code.distribution.removeprefix(f"{PROJECT}-")
 
     @property
     def failed(self) -> int:
@@ -281,14 +326,13 @@ def flat(tables: Mapping[str, Row], metrics: Sequence[MetricSpec]) -> dict[str, 
         "marks": " ".join(mark.replace(" ", "-") for mark in row.marks),
         "sealed": row.sealed,
         **scores,
-        "fit_seconds": _rounded(row.seconds("fit")),
-        "predict_seconds": _rounded(row.seconds("predict")),
+        "fit_seconds": rounded(row.seconds("fit")),
+        "predict_seconds": rounded(row.seconds("predict")),
         "peak_memory_bytes": row.memory,
         "parameters": row.parameters,
         "seeds_done": len(row.variant.done),
         "seeds_failed": row.failed,
         "targets": row.first.genes.get("target"),
-        "targets_published": TARGETS,
         "params": canonical(identity.params),
     }
 
@@ -299,16 +343,24 @@ def _flat_scores(row: Row, metrics: Sequence[MetricSpec]) -> dict[str, object]:
     values: dict[str, object] = {"rank": first.rank if first else None}
     for metric in metrics:
         place = row.places.get(metric.name)
-        values[metric.name] = _rounded(place.mean if place else None)
-        for limit in _LIMITS:
-            values[f"{metric.name}_{limit}"] = _rounded(getattr(place, limit, None))
-        values[f"{metric.name}_std_genes"] = _rounded(row.stds.get(metric.name))
+        values[metric.name] = rounded(place.mean if place else None)
+        for figure in _FIGURES:
+            values[f"{metric.name}_{figure}"] = rounded(getattr(place, figure, None))
+        values[f"{metric.name}_std_genes"] = rounded(row.stds.get(metric.name))
     return values
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None, digits: int = 6) -> float | None:
     """Return a value to six digits, which is more than the precision of any score."""
-    return None if value is None else float(f"{value:.6g}")
+    return None if value is None else float(f"{value:.{digits}g}")
+
+
+def by_variant(tables: Tables) -> Iterator[dict[str, Row]]:
+    """Yield panel → row for each variant, in the order of the first panel."""
+    first = next(iter(tables.values()))
+    rows = {(panel, id(row.variant)): row for panel, part in tables.items() for row in part}
+    for row in first:
+        yield {panel: rows[panel, id(row.variant)] for panel in tables}
 
 
 def _status(row: Row) -> str:

@@ -29,6 +29,9 @@ _TRACEBACK_LINES = 40
 _SHORTEST_SECONDS = 0.0005
 """Seconds below which three digits would print 0.000."""
 
+_SMALLEST_P = 0.001
+"""p-value below which three decimals would print 0.000."""
+
 _WHOLE_SECONDS = 100
 """Seconds from which three digits have no decimals."""
 
@@ -52,10 +55,10 @@ def environment() -> Environment:
     )
     created.filters |= {
         "short": short, "seconds": seconds, "whole": whole, "score": score, "lines": lines,
-        "some": some, "command": command,
+        "some": some, "command": command, "signed": signed, "probability": probability,
     }  # fmt: skip
     created.globals["whisker"] = lambda axis, place: charts.whisker(
-        axis, place.mean, place.low, place.high
+        axis, place.difference, place.difference_low, place.difference_high
     )
     return created
 
@@ -92,6 +95,16 @@ def whole(value: float) -> str:
 def score(value: float) -> str:
     """Return a score with four decimals, as the papers print it."""
     return f"{value:.4f}"
+
+
+def signed(value: float) -> str:
+    """Return a difference of scores with its sign and four decimals."""
+    return f"{value:+.4f}".replace("-", "−")
+
+
+def probability(value: float) -> str:
+    """Return a p-value as tables print it: three decimals, and no less than 0.001."""
+    return "<0.001" if value < _SMALLEST_P else f"{value:.3f}"
 
 
 def lines(text: str) -> Markup:

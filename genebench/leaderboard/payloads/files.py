@@ -9,7 +9,6 @@ from typing import Any
 from genebench.analysis.variants import Variant
 from genebench.leaderboard.boards import Board
 from genebench.leaderboard.contents import Contents
-from genebench.leaderboard.pages import PANEL_TITLES
 from genebench.leaderboard.payloads.curves import curves, sizes, sizes_by_setting
 from genebench.leaderboard.payloads.genes import (
     GenesTask,
@@ -59,8 +58,6 @@ def tabs_of(contents: Contents, board: Board) -> dict[str, Any]:
     """Return the numbers of all tabs of a board, but for its genes and its training sizes."""
     metric, tables = contents.options.metrics[0], contents.tables
     rankings = {panel: contents.rankings[board.id, panel, metric.name] for panel in board.panels}
-    siblings = siblings_of(board, contents.boards)
-    methods = methods_of(board, siblings, tables)
     return {
         "metric": {
             "name": metric.name,
@@ -69,13 +66,19 @@ def tabs_of(contents: Contents, board: Board) -> dict[str, Any]:
             "lower": metric.direction == "lower",
             "genes": metric.axis == "gene",
         },
-        "titles": {panel: PANEL_TITLES[panel] for panel in board.panels},
         "variants": variants(board, tables[board.id][board.panels[0]]),
         "panels": panels(rankings),
-        "protocols": table_of(board, siblings, methods, metric.name),
+        "protocols": protocols_of(contents, board),
         "history": history(board, metric.name),
         "curves": curves(board, rankings[board.panels[0]].places),
     }
+
+
+def protocols_of(contents: Contents, board: Board) -> dict[str, Any]:
+    """Return the table of methods and protocols on the data and the preset of a board."""
+    siblings = siblings_of(board, contents.boards)
+    methods = methods_of(board, siblings, contents.tables)
+    return table_of(board, siblings, methods, contents.options.metrics[0].name)
 
 
 def _genes_task(contents: Contents, board: Board, room: int) -> GenesTask:

@@ -29,19 +29,13 @@ def variants(board: Board, rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [
         {
             "label": shown(variant.label),
-            "page": by_variant[id(variant)].method_page,
-            "family": shown(family_of(variant.first.identity.code.distribution)),
+            "family": shown(row.family),
             "control": variant.control,
-            "cost": None if cost is None else digits(max(cost, _LEAST_COST_SECONDS), 4),
+            "cost": None if row.cost is None else digits(max(row.cost, _LEAST_COST_SECONDS), 4),
         }
         for variant in board.variants
-        for cost in [by_variant[id(variant)].cost]
+        for row in [by_variant[id(variant)]]
     ]
-
-
-def family_of(distribution: str) -> str:
-    """Return the family of a method: its distribution, without the prefix of plugins."""
-    return distribution.removeprefix("genebench-") or distribution
 
 
 def panel_of(ranking: Ranking) -> dict[str, Any]:

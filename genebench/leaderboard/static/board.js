@@ -1,71 +1,132 @@
-// Sort and filter tables. Pages are complete without this script.
+// Of every page: the state in the address, and tables that are sorted and filtered.
+// Pages are complete without this script.
 "use strict";
 
-const number = (text) => {
-  const match = text.replaceAll(",", "").match(/^[≤<]?\s*([−-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?![\w.])/i);
-  return match ? Number(match[1].replace("−", "-")) : NaN;
-};
-
-// Return the sort key of a cell: its leading number if it has one, else its text. Blanks come last.
-const value = (row, column) => {
-  const cell = row.cells[column];
-  const text = cell ? (cell.dataset.v ?? cell.textContent).trim() : "";
-  return { text, number: number(text), blank: text === "" || text === "–" };
-};
-
-const compare = (a, b, sign) => {
-  if (a.blank !== b.blank) return a.blank ? 1 : -1;
-  if (!Number.isNaN(a.number) && !Number.isNaN(b.number)) return sign * (a.number - b.number);
-  return sign * a.text.localeCompare(b.text);
-};
-
-function sort(table, heading) {
-  const order = heading.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
-  const sign = order === "ascending" ? 1 : -1;
-  const column = heading.cellIndex;
-  for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-  heading.setAttribute("aria-sort", order);
-  // Controls and failures keep their own part of the table.
-  for (const body of table.tBodies) {
-    const rows = [...body.rows].filter((row) => !row.querySelector(".group"));
-    const keyed = rows.map((row) => [value(row, column), row]);
-    keyed.sort(([a], [b]) => compare(a, b, sign));
-    body.append(...keyed.map(([, row]) => row));
-  }
-}
-
-function makeSortable(table) {
-  for (const heading of table.tHead.rows[0].cells) {
-    if (!heading.textContent.trim()) continue;
-    const button = document.createElement("button");
-    button.type = "button";
-    button.append(heading.firstChild);
-    heading.prepend(button);
-    button.addEventListener("click", () => sort(table, heading));
-  }
-}
-
-function makeFilterable(table, id) {
-  const box = document.createElement("div");
-  box.className = "filter";
-  box.innerHTML = `<label for="${id}">Filter</label><input id="${id}" type="search" autocomplete="off"><output for="${id}"></output>`;
-  const [, input, count] = box.children;
-  const rows = [...table.tBodies].flatMap((body) => [...body.rows]).filter((row) => !row.querySelector(".group"));
-  const show = () => {
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const row of rows) {
-      const text = row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
-    }
-    const visible = rows.filter((row) => !row.hidden).length;
-    count.textContent = words.length ? `${visible} of ${rows.length} rows` : "";
+// The state of a page stands behind the # of its address. So it survives leaving, Back, and a link
+// that somebody was sent. Links of class "keep" lead to another page with the same state.
+globalThis.genebenchState = (() => {
+  const read = () => new URLSearchParams(location.hash.slice(1));
+  const follow = () => {
+    for (const link of document.querySelectorAll("a.keep")) link.hash = location.hash;
   };
-  input.addEventListener("input", show);
-  table.closest(".scroll").before(box);
+  const listeners = [];
+  addEventListener("hashchange", () => {
+    follow();
+    for (const listener of listeners) listener();
+  });
+  document.addEventListener("DOMContentLoaded", follow);
+  return {
+    // Return a value of the state, or null.
+    get: (name) => read().get(name),
+    // Set a value, or remove it with null or "". Listeners are not called: the caller knows.
+    set: (name, value) => {
+      const state = read();
+      if (value === null || value === "") state.delete(name);
+      else state.set(name, value);
+      history.replaceState(history.state, "", `#${state}`);
+      follow();
+    },
+    // Call a function when the address changes by hand or by Back.
+    listen: (listener) => listeners.push(listener),
+  };
+})();
+
+// Return an element with properties and children. Strings become text, and never markup.
+globalThis.genebenchElement = (name, properties = {}, ...children) => {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in element) element[key] = value;
+    else element.setAttribute(key, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== ""));
+  return element;
+};
+
+// Give each score of the board's data its names. Numbers are lists in the file, as it has thousands.
+if (globalThis.genebenchBoard) {
+  const board = globalThis.genebenchBoard;
+  for (const row of board.rows)
+    for (const scores of Object.values(row.panels))
+      for (const [metric, values] of Object.entries(scores)) {
+        const score = Object.fromEntries(board.figures.map((name, i) => [name, values[i] ?? null]));
+        score.place = score.rank === null ? "–" : `${score.rank}${score.tied ? " =" : ""}`;
+        scores[metric] = score;
+      }
 }
 
-document.querySelectorAll("table.sortable").forEach((table, index) => {
-  makeSortable(table);
-  // A table of a few rows needs no filter.
-  if (table.rows.length > 4) makeFilterable(table, `filter-${index}`);
-});
+(() => {
+  const number = (text) => {
+    const match = text.replaceAll(",", "").match(/^[≤<]?\s*([−-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?![\w.])/i);
+    return match ? Number(match[1].replace("−", "-")) : NaN;
+  };
+
+  // Return the sort key of a cell: its leading number if it has one, else its text. Blanks come last.
+  const value = (row, column) => {
+    const text = (row.cells[column]?.textContent ?? "").trim();
+    return { text, number: number(text), blank: text === "" || text === "–" };
+  };
+
+  const compare = (a, b, sign) => {
+    if (a.blank !== b.blank) return a.blank ? 1 : -1;
+    if (!Number.isNaN(a.number) && !Number.isNaN(b.number)) return sign * (a.number - b.number);
+    return sign * a.text.localeCompare(b.text);
+  };
+
+  const sort = (table, heading, order) => {
+    const sign = order === "ascending" ? 1 : -1;
+    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    heading.setAttribute("aria-sort", order);
+    for (const body of table.tBodies) {
+      const keyed = [...body.rows].map((row) => [value(row, heading.cellIndex), row]);
+      keyed.sort(([a], [b]) => compare(a, b, sign));
+      body.append(...keyed.map(([, row]) => row));
+    }
+  };
+
+  const makeSortable = (table, name) => {
+    const headings = [...table.tHead.rows[0].cells];
+    for (const heading of headings) {
+      if (!heading.textContent.trim()) continue;
+      const button = genebenchElement("button", { type: "button" });
+      button.append(heading.firstChild);
+      heading.prepend(button);
+      button.addEventListener("click", () => {
+        const order = heading.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
+        sort(table, heading, order);
+        genebenchState.set(`${name}sort`, `${heading.cellIndex}${order === "ascending" ? "" : "-"}`);
+      });
+    }
+    const [, column, down] = genebenchState.get(`${name}sort`)?.match(/^(\d+)(-?)$/) ?? [];
+    if (headings[column]) sort(table, headings[column], down ? "descending" : "ascending");
+  };
+
+  const makeFilterable = (table, name) => {
+    const input = genebenchElement("input", { id: `${name}filter`, type: "search", autocomplete: "off" });
+    const count = genebenchElement("output", { htmlFor: input.id });
+    const label = genebenchElement("label", { htmlFor: input.id }, "Filter");
+    table.closest(".scroll").before(genebenchElement("div", { className: "filter" }, label, input, count));
+    const rows = [...table.tBodies].flatMap((body) => [...body.rows]);
+    const show = () => {
+      const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+      for (const row of rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !words.every((word) => text.includes(word));
+      }
+      const visible = rows.filter((row) => !row.hidden).length;
+      count.textContent = words.length ? `${visible} of ${rows.length} rows` : "";
+    };
+    input.value = genebenchState.get(input.id) ?? "";
+    input.addEventListener("input", () => {
+      genebenchState.set(input.id, input.value);
+      show();
+    });
+    show();
+  };
+
+  document.querySelectorAll("table.sortable").forEach((table, index) => {
+    const name = index ? `t${index}-` : "";
+    makeSortable(table, name);
+    // A table of a few rows needs no filter.
+    if (table.rows.length > 4) makeFilterable(table, name);
+  });
+})();
