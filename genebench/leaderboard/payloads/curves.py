@@ -23,6 +23,9 @@ MOST_CURVES = 24
 MOST_POINTS = 60
 """Points of a curve that are shown, evenly spaced. The record holds all of them."""
 
+_DIGITS = 4
+"""Significant digits of a value. A chart shows no more."""
+
 _MOST_COLUMNS = 6
 """Columns of a curve that are shown, besides that of the axis."""
 
@@ -53,20 +56,21 @@ def _line(curve: Mapping[str, Sequence[float]], record: Record | None) -> dict[s
     (x, xs), *columns = curve.items()
     if len(xs) < 2:  # noqa: PLR2004  one point is no curve
         return None
-    kept = thinned(len(xs))
     # The choice is named after the axis, such as "epoch" or "epoch (geo)".
-    chosen = next((value for name, value in record.choices.items() if name.startswith(x)), None)
+    choice = next((value for name, value in record.choices.items() if name.startswith(x)), None)
+    chosen = digits(float(choice), _DIGITS) if isinstance(choice, int | float) else None
+    kept = thinned(len(xs))
+    if chosen is not None:
+        nearest = min(range(len(xs)), key=lambda i: abs(xs[i] - chosen))
+        kept = sorted({*kept, nearest})
     return {
-        "seed": record.identity.seed,
         "x": shown(x),
-        "xs": [digits(xs[i], 4) for i in kept],
+        "xs": [digits(xs[i], _DIGITS) for i in kept],
         "columns": [
-            [shown(name), [digits(values[i], 4) for i in kept]]
+            [shown(name), [digits(values[i], _DIGITS) for i in kept]]
             for name, values in columns[:_MOST_COLUMNS]
         ],
-        "chosen": float(chosen)
-        if isinstance(chosen, int | float) and not isinstance(chosen, bool)
-        else None,
+        "chosen": chosen,
     }
 
 

@@ -80,7 +80,8 @@ def genes(task: GenesTask) -> Genes | None:
     base: NDArray[np.uint16] | None = None
     ids: NDArray[Any] = np.array([], dtype=str)
     twin: NDArray[np.bool_] = np.array([], dtype=bool)
-    low, step, used, methods = 0.0, 1.0, 0, []
+    low, step, used = 0.0, 1.0, 0
+    methods: list[tuple[int, str]] = []
     for number, runs in task.candidates.items():
         if len(methods) >= MOST_METHODS or (used > task.room and len(methods) >= LEAST_METHODS):
             break

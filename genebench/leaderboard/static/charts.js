@@ -102,8 +102,9 @@
       series: [1, 2, 3, 4, 5, 6, 7, 8].map((number) => of(`series${number}`)),
     };
   };
-  const SHAPES = ["circle", "rect", "triangle", "diamond", "roundRect", "pin",
-    "path://M3 0h4v3h3v4h-3v3h-4v-3h-3v-4h3z", "path://M5 0L10 4L8 10H2L0 4z"];
+  // Seven shapes and eight colours: 56 families differ in one or the other, and eight in both.
+  const SHAPES = ["circle", "rect", "triangle", "diamond", "path://M3 0h4v3h3v4h-3v3h-4v-3h-3v-4h3z",
+    "path://M0 1h10L5 10z", "path://M5 0L10 4L8 10H2L0 4z"];
   const FONT = 11;
 
   const mix = (from, to, share) => {
@@ -189,17 +190,22 @@
     return low > 0 && Math.max(...values) / low >= 100;
   };
 
-  // Choose the places of labels so that none covers a mark or another label.
+  // Choose the places of labels so that none covers a mark, another label or a line of steps.
   // marks: [{x, y, size, text}] in pixels, the most important first. Returns a label option for each.
-  const placeLabels = (marks, box) => {
+  // steps: corners of the line in pixels.
+  const placeLabels = (marks, box, steps) => {
     const line = FONT + 3;
     const taken = marks.map(({ x, y, size }) => [x - size / 2, y - size / 2, x + size / 2, y + size / 2]);
+    steps.slice(1).forEach(([x, y], index) => {
+      const [left, top] = steps[index];
+      taken.push([left, top - 1, x, top + 1], [x - 1, Math.min(top, y), x + 1, Math.max(top, y)]);
+    });
     const free = (spot) => spot[0] > box[0] && spot[2] < box[2] && spot[1] > box[1] && spot[3] < box[3]
       && !taken.some((other) => spot[0] < other[2] && spot[2] > other[0] && spot[1] < other[3] && spot[3] > other[1]);
     return marks.map(({ x, y, size, text }) => {
       const width = widthOf(text);
       const away = size / 2 + 4;
-      const lifts = [0, -9, 9];
+      const lifts = [0, -10, 10];
       const spots = [
         ...lifts.map((lift) => ["right", [0, lift], [x + away, y - line / 2 + lift, x + away + width, y + line / 2 + lift]]),
         ...lifts.map((lift) => ["left", [0, lift], [x - away - width, y - line / 2 + lift, x - away, y + line / 2 + lift]]),
@@ -211,6 +217,30 @@
       taken.push(found[2]);
       return { show: true, position: found[0], offset: found[1], distance: 4, formatter: plain(text) };
     });
+  };
+
+  // Return how crowded it is around each point of the unit square, from 0 to 1, on a scale of logarithms.
+  // Points are counted in a grid, whose counts are smoothed and interpolated, so that no cell shows.
+  const MANY_GENES = 400;
+  const densityOf = (points) => {
+    const CELLS = 72;
+    let grid = new Float64Array(CELLS * CELLS);
+    const cell = (share) => Math.min(CELLS - 1, Math.floor(share * CELLS));
+    for (const [x, y] of points) grid[cell(x) * CELLS + cell(y)] += 1;
+    for (const stride of [1, CELLS, 1, CELLS])
+      grid = grid.map((count, at) => 0.5 * count + 0.25 * ((grid[at - stride] ?? 0) + (grid[at + stride] ?? 0)));
+    const between = (share) => {
+      const at = Math.min(CELLS - 1.001, Math.max(0, share * CELLS - 0.5));
+      return [Math.floor(at), at - Math.floor(at)];
+    };
+    const crowds = points.map(([x, y]) => {
+      const [[i, u], [j, v]] = [between(x), between(y)];
+      const at = i * CELLS + j;
+      const low = grid[at] * (1 - v) + grid[at + 1] * v;
+      return Math.log1p(low * (1 - u) + (grid[at + CELLS] * (1 - v) + grid[at + CELLS + 1] * v) * u);
+    });
+    const most = Math.max(...crowds);
+    return crowds.map((crowd) => crowd / (most || 1));
   };
 
   // ---- Panes. Each is filled once, and gets the numbers of the board.
@@ -290,7 +320,8 @@
         const [px, py] = chart.convertToPixel({ gridIndex: 0 }, mark.value);
         return { x: px, y: py, size: mark.size, text: mark.text };
       });
-      const labels = placeLabels(pixels, [50, 24, width, box.clientHeight - 44]);
+      const steps = [...front.map((dot) => [Math.log10(dot.cost), dot.mean]), [x.high, front.at(-1).mean]];
+      const labels = placeLabels(pixels, [50, 24, width, box.clientHeight - 44], steps.map((step) => chart.convertToPixel({ gridIndex: 0 }, step)));
       place(new Map(order.map((mark, index) => [mark, labels[index]])));
     }).redraw();
   };
@@ -354,9 +385,9 @@
         h("th", { scope: "col" }, "difference"), h("th", { scope: "col" }, "p"), h("th", { scope: "col", className: "text" }, "the chosen one is"))), table)));
     list();
 
-    const made = makeChart(box, (chart, c, width) => {
-      const most = Math.min(width, 60 * n + 200, 980);
-      const letters = width < 600 ? 13 : 26;
+    box.style.maxWidth = `${Math.min(60 * n + 200, 820)}px`;
+    const made = makeChart(box, (chart, c, most) => {
+      const letters = most < 600 ? 13 : 26;
       const wanted = Math.max(...ranked.map((_, index) => widthOf(cut(label(index), letters)))) + 10;
       const tight = (most - wanted - 4) / n < 9;
       const left = tight ? 8 : wanted;
@@ -527,6 +558,7 @@
     const symbol = (gene) => names.symbols[gene] ?? "";
 
     const { box, tools, csv, summary, after } = stage(pane);
+    box.style.maxWidth = "640px";
     csv(() => [
       ["gene", "symbol", "also_landmark", label(x), label(y), "difference"],
       ...kept.map((gene) => [names.ids[gene], symbol(gene), twin.has(gene) ? 1 : 0, ...[a[gene], b[gene], a[gene] - b[gene]].map((value) => Number(value.toFixed(digits)))]),
@@ -556,7 +588,7 @@
 
     let order = { by: "difference", up: true };
     let shown = 50;
-    const columns = [["gene", "gene"], ["symbol", "symbol"], ["x", "horizontal"], ["y", "vertical"], ["difference", "difference"]];
+    const columns = [["gene", "gene"], ...(names.symbols.length ? [["symbol", "symbol"]] : []), ["x", "horizontal"], ["y", "vertical"], ["difference", "difference"]];
     const body = h("tbody");
     const row = h("tr");
     const count = h("p", { className: "summary", role: "status" });
@@ -600,7 +632,7 @@
         button.addEventListener("click", () => pick(gene));
         return h("tr", { className: gene === picked ? "here" : "" },
           h("th", { scope: "row" }, button, ...(twin.has(gene) ? [h("small", {}, " landmark")] : [])),
-          h("td", { className: "text" }, symbol(gene) || "–"),
+          ...(names.symbols.length ? [h("td", { className: "text" }, symbol(gene) || "–")] : []),
           h("td", {}, print(a[gene])), h("td", {}, print(b[gene])), h("td", {}, (a[gene] > b[gene] ? "+" : "") + print(a[gene] - b[gene])));
       }));
       count.textContent = `${rows.length.toLocaleString("en")} of ${named(found.length, "gene")} shown.`;
@@ -618,8 +650,7 @@
       h("table", {}, h("thead", {}, row), body)), more);
 
     const made = makeChart(box, (chart, c, width) => {
-      const side = Math.min(width, 640);
-      box.style.height = `${side}px`;
+      box.style.height = `${width}px`;
       chart.resize();
       const values = kept.flatMap((gene) => [a[gene], b[gene]]);
       // A few genes far out must not press all others into a corner. They stand at the edge.
@@ -628,24 +659,17 @@
       const high = Math.min(ordered.at(-1), 1.25 * ordered[Math.floor(0.999 * (ordered.length - 1))]);
       const at = { low: low - 0.02 * (high - low), high: high + 0.02 * (high - low) };
       const clip = (value) => Math.min(at.high, Math.max(at.low, value));
-      // Density: points in cells of a grid. Each point gets the shade of its cell.
-      const CELLS = 56;
-      const cellOf = (gene) => {
-        const one = (value) => Math.min(CELLS - 1, Math.floor(((clip(value) - at.low) / (at.high - at.low)) * CELLS));
-        return one(a[gene]) * CELLS + one(b[gene]);
-      };
-      const counts = new Uint32Array(CELLS * CELLS);
-      for (const gene of kept) counts[cellOf(gene)] += 1;
-      const many = kept.length > 400;
-      const top = Math.max(...counts);
-      const LEVELS = many ? 6 : 1;
+      // Each point gets a shade by the number of points near it.
+      const many = kept.length > MANY_GENES;
+      const density = many ? densityOf(kept.map((gene) => [(clip(a[gene]) - at.low) / (at.high - at.low), (clip(b[gene]) - at.low) / (at.high - at.low)])) : [];
+      const LEVELS = many ? 10 : 1;
       const levels = Array.from({ length: LEVELS }, () => []);
-      for (const gene of kept) {
-        const share = many && top > 1 ? Math.log(counts[cellOf(gene)]) / Math.log(top) : 0;
-        levels[Math.min(LEVELS - 1, Math.floor(share * LEVELS))].push([clip(a[gene]), clip(b[gene]), gene]);
-      }
-      const shade = (level) => mix(c.line, c.series[0], many ? 0.35 + (0.65 * level) / (LEVELS - 1) : 0.9);
-      const deep = (level) => (many && level === LEVELS - 1 ? mix(c.series[0], c.ink, 0.45).toString() : shade(level));
+      kept.forEach((gene, index) => levels[Math.floor((density[index] ?? 0) * (LEVELS - 1e-9))].push([clip(a[gene]), clip(b[gene]), gene]));
+      const shade = (level) => {
+        if (!many) return c.series[0];
+        const share = level / (LEVELS - 1);
+        return share < 0.6 ? mix(c.line, c.series[0], 0.45 + (0.55 * share) / 0.6) : mix(c.series[0], c.ink, (0.6 * (share - 0.6)) / 0.4);
+      };
       const settings = { ...at, most: width < 600 ? 4 : 6 };
       chart.setOption({
         ...base(c, pane.summaryText),
@@ -657,7 +681,7 @@
         series: [
           ...levels.map((points, level) => ({
             type: "scatter", data: points, symbolSize: many ? 3.5 : 6, z: 2 + level,
-            itemStyle: { color: deep(level), opacity: many ? 0.85 : 0.75 },
+            itemStyle: { color: shade(level), opacity: many ? 0.9 : 0.75 },
           })),
           { type: "line", symbol: "none", silent: true, z: 20, data: [[at.low, at.low], [at.high, at.high]],
             lineStyle: { color: c.soft, type: "dashed", width: 1 } },
@@ -808,7 +832,8 @@
         const [px, py] = chart.convertToPixel({ gridIndex: 0 }, [run.time, run.value]);
         return { x: px, y: py, size: 10, text: cut(data.variants[run.number].label, 30) };
       });
-      draw(placeLabels(marks, [50, 8, width, box.clientHeight - 44]).reverse());
+      const steps = [...best.map((run) => [run.time, run.value]), [x.high, best.at(-1).value]];
+      draw(placeLabels(marks, [50, 8, width, box.clientHeight - 44], steps.map((step) => chart.convertToPixel({ gridIndex: 0 }, step))).reverse());
     }).redraw();
   };
 
@@ -820,7 +845,7 @@
     const button = h("button", { type: "button", className: "csv" }, "CSV");
     const tools = h("div", { className: "tools" }, button);
     const after = h("div");
-    pane.append(tools, ...(chart ? [box] : []), words, after);
+    pane.append(tools, words, h("div", { className: "split" }, ...(chart ? [box] : []), after));
     if (chart) {
       box.style.height = `${Math.max(320, Math.min(460, box.clientWidth * 0.5))}px`;
       box.setAttribute("role", "img");
@@ -888,7 +913,7 @@
       pane.hidden = !isOpen;
       tabs[index].ariaSelected = String(isOpen);
       tabs[index].tabIndex = isOpen ? 0 : -1;
-      if (isOpen && byUser) tabs[index].scrollIntoView({ block: "nearest", inline: "nearest" });
+      if (isOpen) bar.scrollLeft = tabs[index].offsetLeft - bar.offsetLeft - 24;
     }
     if (byUser) address.set({ tab: name });
     fill(name);
