@@ -71,23 +71,13 @@ class Contents:
 
     def _rank_task(self, board: Board, panel: str, metric: MetricSpec) -> RankTask:
         numbers = {id(variant): number for number, variant in enumerate(board.variants)}
-        # By other metrics than the first, scores and intervals are shown, but no ranks.
-        unranked = metric is not self.options.metrics[0]
 
         def evidence(record: Record) -> Vectors:
             return self.shown[record.key][1].evidence
 
         entries = entries_of(board.variants, evidence, metric.name, panel)
         # Records are left out: a worker needs only labels and vectors.
-        light = [
-            replace(
-                entry,
-                variant=replace(
-                    entry.variant, records=(), control=unranked or entry.variant.control
-                ),
-            )
-            for entry in entries
-        ]
+        light = [replace(entry, variant=replace(entry.variant, records=())) for entry in entries]
         return RankTask(light, [numbers[id(entry.variant)] for entry in entries], metric)
 
     @cached_property

@@ -352,7 +352,7 @@ def _flat_scores(row: Row, metrics: Sequence[MetricSpec]) -> dict[str, object]:
 
 def rounded(value: float | None, digits: int = 6) -> float | None:
     """Return a value to six digits, which is more than the precision of any score."""
-    return None if value is None else float(f"{value:.{digits}g}")
+    return value if value is None or isinstance(value, int) else float(f"{value:.{digits}g}")
 
 
 def by_variant(tables: Tables) -> Iterator[dict[str, Row]]:
