@@ -10,8 +10,8 @@ from base64 import b64encode
 import numpy as np
 from numpy.typing import NDArray
 
-_LEVEL = 9
-"""Level of compression. A site is built once and read often."""
+_LEVEL = 6
+"""Level of compression. Level 9 takes eight times as long, and saves 1 %."""
 
 STEPS = 2**16 - 1
 """Largest number of a quantised vector."""

@@ -10,26 +10,13 @@
 
   // ---- Small tools
 
-  const h = (tag, properties = {}, ...children) => {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(properties)) {
-      if (name in element) element[name] = value;
-      else element.setAttribute(name, value);
-    }
-    element.append(...children);
-    return element;
-  };
+  const h = globalThis.genebenchElement;
 
-  // The address holds the open tab and its choices. Other scripts keep their own names there.
+  // The address holds the open tab and its choices.
   const address = {
-    get: (name) => new URLSearchParams(location.hash.slice(1)).get(name),
+    get: globalThis.genebenchState.get,
     set(changes) {
-      const names = new URLSearchParams(location.hash.slice(1));
-      for (const [name, value] of Object.entries(changes)) {
-        if (value === null) names.delete(name);
-        else names.set(name, value);
-      }
-      history.replaceState(history.state, "", `#${names}`);
+      for (const [name, value] of Object.entries(changes)) globalThis.genebenchState.set(name, value);
     },
   };
 
@@ -65,7 +52,7 @@
   const minus = (text) => text.replaceAll("-", "−");
   const score = (value) => minus(value.toFixed(4));
   const signed = (value) => (value > 0 ? "+" : "") + score(value);
-  const short = (value) => minus(String(Number(value.toPrecision(3))));
+  const short = (value) => minus(Number.isInteger(value) ? value.toLocaleString("en") : String(Number(value.toPrecision(3))));
   const pValue = (p) => (p === null ? "–" : p < 0.001 ? "< 0.001" : p.toFixed(3));
   const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
   // A chart would take "{a|b}" in a label as a style. A word joiner keeps it a text.
@@ -174,7 +161,7 @@
       splitLine: { show: !log, lineStyle: { color: c.line, opacity: 0.5 } },
       axisLabel: {
         color: c.soft, fontSize: FONT, showMinLabel: log, showMaxLabel: log, hideOverlap: true,
-        formatter: (value) => (log ? short(10 ** value) : short(value)),
+        formatter: (value) => short(Number((log ? 10 ** value : value).toPrecision(6))),
         ...(ticks && { customValues: ticks }),
       },
     };
@@ -366,10 +353,10 @@
       caption.textContent = `${label(chosen)} against each other method: its ${data.metric.title} less theirs. P-values are adjusted for all pairs.`;
       table.replaceChildren(...ranked.map((number, other) => other).filter((other) => other !== chosen).map((other) => h("tr", {},
         h("th", { scope: "row" }, label(other)),
-        h("td", {}, score(means.get(ranked[other]))),
         h("td", {}, signed(difference(chosen, other))),
         h("td", {}, pValue(p(chosen, other))),
-        h("td", { className: "text" }, verdict(chosen, other)))));
+        h("td", { className: "text" }, verdict(chosen, other)),
+        h("td", {}, score(means.get(ranked[other]))))));
     };
     const pick = (index) => {
       chosen = index;
@@ -381,8 +368,9 @@
     const select = choice("method to compare", ranked.map((_, index) => [String(index), label(index)]), String(chosen), (value) => pick(Number(value)));
     tools.prepend(select);
     after.append(h("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Differences from one method" },
-      h("table", {}, caption, h("thead", {}, h("tr", {}, h("th", { scope: "col", className: "text" }, "other method"), h("th", { scope: "col" }, data.metric.title),
-        h("th", { scope: "col" }, "difference"), h("th", { scope: "col" }, "p"), h("th", { scope: "col", className: "text" }, "the chosen one is"))), table)));
+      h("table", {}, caption, h("thead", {}, h("tr", {},
+        h("th", { scope: "col", className: "text" }, "other method"), h("th", { scope: "col" }, "difference"), h("th", { scope: "col" }, "p"),
+        h("th", { scope: "col", className: "text" }, "the chosen one is"), h("th", { scope: "col" }, `${data.metric.title} of the other`))), table)));
     list();
 
     box.style.maxWidth = `${Math.min(60 * n + 200, 820)}px`;
@@ -496,7 +484,7 @@
         const th = h("th", { scope: "col" }, button);
         if (sorted?.column === index) th.ariaSort = sorted.up ? "ascending" : "descending";
         if (column.here) th.append(h("small", {}, "this board"));
-        else if (column.panels.length) th.append(h("small", {}, h("a", { href: `../${column.id}/${column.panels.includes(panel) ? panel : column.panels[0]}.html${location.hash}` }, "open")));
+        else if (column.panels.length) th.append(h("small", {}, h("a", { className: "keep", href: `../${column.id}/${column.panels.includes(panel) ? panel : column.panels[0]}.html${location.hash}` }, "open")));
         return th;
       });
       box.replaceChildren(h("table", { className: "heat" },
@@ -716,7 +704,7 @@
     // Return the lines to draw: [{label, control, points: [[x, y, low, high]], chosen}].
     const lines = () => {
       if (kind === "training size") {
-        return data.sizes.lines.map(({ label, control, points }) => ({ label, control, points: points[panel] ?? [] })).filter((line) => line.points.length);
+        return data.sizes.lines.map(({ label, control, points }) => ({ label, control, points: points[panel] ?? [] })).filter((line) => line.points.length > 1);
       }
       return data.curves[kind.slice(6)].flatMap((line) => {
         const values = line.columns.find(([name]) => name === column)?.[1];
@@ -847,7 +835,6 @@
     const after = h("div");
     pane.append(tools, words, h("div", { className: "split" }, ...(chart ? [box] : []), after));
     if (chart) {
-      box.style.height = `${Math.max(320, Math.min(460, box.clientWidth * 0.5))}px`;
       box.setAttribute("role", "img");
       box.setAttribute("aria-label", pane.querySelector("h3").textContent);
     }
@@ -919,7 +906,7 @@
     fill(name);
   }
   const fromAddress = () => (all.some((pane) => pane.dataset.name === address.get("tab")) ? address.get("tab") : "cost");
-  addEventListener("hashchange", () => {
+  globalThis.genebenchState.listen(() => {
     if (fromAddress() !== current) open(fromAddress());
   });
   // The library is large. It is loaded when the charts come near the screen, or are asked for.
