@@ -12,6 +12,7 @@ from genebench.leaderboard.boards import Board
 from genebench.leaderboard.payloads.packing import digits
 from genebench.leaderboard.tables import Row
 from genebench.leaderboard.templating import shown
+from genebench.specs import sized_name
 
 Tables = Mapping[str, Mapping[str, Sequence[Row]]]
 """Board → panel → rows."""
@@ -33,10 +34,15 @@ class Sibling:
 
 
 def siblings_of(board: Board, boards: Sequence[Board]) -> list[Board]:
-    """Return the boards on the same data with the same preset, in the order of the index."""
-    data, preset = board.first.identity.data, board.preset
+    """Return the boards on the same data with the same preset, in the order of the index.
+
+    Other training sizes are left out: the curves by training size show them.
+    """
     return [
-        other for other in boards if (other.first.identity.data, other.preset) == (data, preset)
+        other
+        for other in boards
+        if (other.first.identity.data, other.preset) == (board.first.identity.data, board.preset)
+        and (other.id == board.id or not sized_name(other.first.identity.protocol)[1])
     ]
 
 
