@@ -296,11 +296,11 @@ def test_genes_are_searched_sorted_and_marked(visit):
     assert sorted(pane.locator("tbody button").all_inner_texts()) == [
         "ENSG00000000007", "ENSG00000000042"
     ]  # fmt: skip
-    before = pane.locator("canvas").evaluate(INK)
+    picture = "document.querySelector('#pane-genes canvas').toDataURL()"
+    before = page.evaluate(picture)
     pane.get_by_role("button", name="ENSG00000000042").click()
     assert "gene=ENSG00000000042" in page.url
-    page.wait_for_timeout(50)
-    assert pane.locator("canvas").evaluate(INK) != before
+    page.wait_for_function(f"(before) => {picture} !== before", arg=before)
     saved_rows = saved(page, pane)
     assert len(saved_rows) == 60
     row = next(row for row in saved_rows if row["gene"] == "ENSG00000000042")
