@@ -29,7 +29,7 @@ _DIGITS = 5
 
 
 def board_data(
-    board: Board, tables: Tables, metrics: Sequence[MetricSpec], axes: Sequence[Axis],
+    board: Board, tables: Tables, metrics: Sequence[MetricSpec], axes: Sequence[Axis], *,
     titles: Mapping[str, str], notes: Mapping[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     """Return the data of a board as JSON-able values.
@@ -109,6 +109,8 @@ def _row(rows: Mapping[str, Row], metrics: Sequence[MetricSpec]) -> dict[str, An
             for panel, of_panel in rows.items()
         },
     }
+    if row.published:
+        values |= {"published": {name: str(value) for name, value in row.published.items()}}
     if row.memory_is_bound:
         values["cost"] |= {"memoryIsBound": True}
     return values

@@ -38,6 +38,21 @@ _LONGEST_NAME = 28
 """Characters of a label in the plot."""
 
 
+_RIGHT = 70
+"""Margin on the right of the plot, for labels."""
+
+
+class _Size(NamedTuple):
+    """Size of a plot in pixels, and the class of its drawing in the style sheet."""
+
+    name: str
+    width: int
+    height: int
+
+
+_WIDE, _NARROW = _Size("wide", 720, 320), _Size("narrow", 360, 320)
+
+
 @dataclass(frozen=True)
 class Axis:
     """A map from numbers to pixels, linear or logarithmic.
@@ -256,9 +271,10 @@ class Dot:
 
 
 def scatter(dots: Sequence[Dot], x: str, y: str, *, lower_is_better: bool) -> Markup:
-    """Return the plot of error against cost.
+    """Return the plot of error against cost, once for wide screens and once for phones.
 
-    A dashed line is the Pareto front: no method on it is beaten in both.
+    A dashed line is the Pareto front: no method on it is beaten in both. The axes are those of the
+    methods. Controls beyond them stand at the edge, because they would press all others together.
 
     Args:
         dots: the methods.
@@ -266,25 +282,44 @@ def scatter(dots: Sequence[Dot], x: str, y: str, *, lower_is_better: bool) -> Ma
         y: label of the axis of errors.
         lower_is_better: True if a lower ``error`` is better.
     """
-    width, height = 720, 320
-    across = Axis(*_decade_spread([dot.cost for dot in dots]), _LEFT + 12, width - 70, log=True)
-    up = Axis(*_spread([dot.error for dot in dots]), height - 40, 22, wanted=5)
+    return _drawing(
+        "".join(
+            _scatter(dots, (x, y), size, lower_is_better=lower_is_better)
+            for size in (_WIDE, _NARROW)
+        )
+    )
+
+
+def _scatter(
+    dots: Sequence[Dot], labels: tuple[str, str], size: _Size, *, lower_is_better: bool
+) -> str:
+    methods = [dot for dot in dots if not dot.control] or dots
+    across = Axis(
+        *_decade_spread([dot.cost for dot in methods]), _LEFT + 12, size.width - _RIGHT, log=True
+    )
+    up = Axis(*_spread([dot.error for dot in methods]), size.height - 40, 22, wanted=5)
     front = _front(dots, lower_is_better=lower_is_better)
-    x_label, y_label = escape(x), escape(y)
+    x_label, y_label = map(escape, labels)
+    places = [(across(_clamped(dot.cost, across)), up(_clamped(dot.error, up))) for dot in dots]
     circles = "".join(
-        f"<circle class={'ring' if dot.control else 'dot'} cx={_n(across(dot.cost))} "
-        f"cy={_n(up(dot.error))} r=4.5><title>{escape(dot.label)}: {y_label} {dot.error:.4f}, "
+        f"<circle class={'ring' if dot.control else 'dot'} cx={_n(left)} "
+        f"cy={_n(top)} r=4.5><title>{escape(dot.label)}: {y_label} {dot.error:.4f}, "
         f"{x_label} {dot.cost:.3g}</title></circle>"
-        for dot in dots
+        for dot, (left, top) in zip(dots, places, strict=True)
     )
     path = _path((across(dot.cost), up(dot.error)) for dot in front)
-    return _drawing(
-        f'<svg viewBox="0 0 {width} {height}" role=img aria-label="{y_label} against {x_label}, '
+    return (
+        f'<svg class={size.name} viewBox="0 0 {size.width} {size.height}" role=img '
+        f'aria-label="{y_label} against {x_label}, '
         f'{len(dots)} methods. The table has the numbers.">{_axes(across, up)}'
-        f'<path class=front d="{path}"/>{circles}{"".join(_names(dots, front, across, up))}'
-        f"<text x={(width + _LEFT) // 2} y={height} dy=-4 class=m>{x_label}</text>"
+        f'<path class=front d="{path}"/>{circles}{"".join(_names(dots, front, places, across))}'
+        f"<text x={(size.width + _LEFT) // 2} y={size.height} dy=-4 class=m>{x_label}</text>"
         f"<text x=4 y=12>{y_label}</text></svg>"
     )
+
+
+def _clamped(value: float, axis: Axis) -> float:
+    return min(max(value, axis.low), axis.high)
 
 
 def _front(dots: Sequence[Dot], *, lower_is_better: bool) -> list[Dot]:
@@ -312,17 +347,16 @@ class _Spot(NamedTuple):
 
 
 def _names(
-    dots: Sequence[Dot], front: Sequence[Dot], across: Axis, up: Axis
-) -> Iterator[str]:  # fmt: skip
+    dots: Sequence[Dot], front: Sequence[Dot], places: Sequence[tuple[float, float]], across: Axis
+) -> Iterator[str]:
     """Yield labels of as many dots as there is room for, those of the front first."""
-    places = [(across(dot.cost), up(dot.error)) for dot in dots]
     taken = [_Spot(x - 5, x + 5, y + 3) for x, y in places]
-    for dot in [*front, *(dot for dot in dots if dot not in front)]:
+    for dot, place in sorted(zip(dots, places, strict=True), key=lambda pair: pair[0] not in front):
         long = len(dot.label) > _LONGEST_NAME
         label = f"{dot.label[: _LONGEST_NAME - 1]}…" if long else dot.label
-        for spot in _spots(across(dot.cost), up(dot.error), _NAME_PIXELS * len(label)):
+        for spot in _spots(*place, _NAME_PIXELS * len(label)):
             # A label may reach into the margins of the drawing, but not out of it.
-            inside = across.start - 12 < spot.left and spot.right < across.stop + 66
+            inside = across.start - 12 < spot.left and spot.right < across.stop + _RIGHT - 4
             if inside and not any(map(spot.overlaps, taken)):
                 taken.append(spot)
                 x = _n(spot.right if spot.anchor else spot.left)

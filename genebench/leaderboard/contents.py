@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 
+from genebench.analysis.citations import bibliography
 from genebench.analysis.rank import entries_of
+from genebench.data.store import Dataset, DataStore
 from genebench.leaderboard.boards import Board, boards_of, page_id
 from genebench.leaderboard.explanations import Shown, shown_explanation
 from genebench.leaderboard.pages import DataUse, MethodEntry, SiteOptions
@@ -131,6 +133,20 @@ class Contents:
         """Key of a run → its explanation, or the reason why it cannot be shown."""
         found = ((run.key, shown_explanation(run)) for run in self.runs)
         return {key: shown for key, shown in found if shown is not None}
+
+    @cached_property
+    def datasets(self) -> dict[str, Dataset]:
+        """Digest → dataset, for those that are prepared on this machine."""
+        store = DataStore()
+        digests = {board.first.identity.data for board in self.boards}
+        found = ((digest, store.find(digest)) for digest in sorted(digests))
+        return {digest: dataset for digest, dataset in found if dataset}
+
+    def board_citation(self, board: Board) -> str:
+        """Return the BibTeX of genebench, and of the methods and the data of a board."""
+        origins = {digest: dataset.info["origin"] for digest, dataset in self.datasets.items()}
+        records = [variant.first for variant in board.variants]
+        return bibliography(records, self.registry, origins=origins)
 
     def data_uses(self) -> dict[str, list[DataUse]]:
         """Return digest of a dataset → the boards on it."""

@@ -27,14 +27,16 @@ def board_csv(tables: Tables, metrics: Sequence[MetricSpec]) -> str:
 
 
 def board_json(board: Board, tables: Tables, metrics: Sequence[MetricSpec]) -> str:
-    """Return a board as JSON: its test setting, the lines of the CSV, and the runs' keys."""
+    """Return a board as JSON: its test setting, the lines of the CSV, and the runs' keys.
+
+    Values that are missing are left out.
+    """
     lines = []
     for rows in by_variant(tables):
         row = next(iter(rows.values()))
         keys = [record.key for record in row.variant.records]
-        lines.append(
-            {**flat(rows, metrics), "params": row.first.identity.params, "keys": keys}
-        )  # fmt: skip
+        known = {name: value for name, value in flat(rows, metrics).items() if value is not None}
+        lines.append({**known, "params": row.first.identity.params, "keys": keys})
     first = board.first
     content = {
         "dataset": board.datasets, "preset": board.preset, **first.identity.test_setting(),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -19,6 +22,7 @@ from genebench.leaderboard.charts import Axis, Dot
 from genebench.leaderboard.reading import CHEAT_MARK, Run
 from genebench.leaderboard.tables import Place, Ranking, Row
 from genebench.leaderboard.templating import render, shown
+from genebench.plugins.discovery import SHIPPED
 from genebench.reports.wording import SEALS
 from genebench.specs import PRESETS, MethodSpec, MetricSpec
 
@@ -59,8 +63,8 @@ class SiteOptions:
 
 
 def board_page(
-    options: SiteOptions, board: Board, panel: str, rows: Sequence[Row], ranking: Ranking,
-    axes: Sequence[siblings.Axis], protocols: Mapping[str, Any],
+    options: SiteOptions, board: Board, panel: str, rows: Sequence[Row], ranking: Ranking, *,
+    axes: Sequence[siblings.Axis], citation: str, protocols: Mapping[str, Any],
 ) -> str:  # fmt: skip
     """Return a board's page for one panel: the table, and the plot of error against cost."""
     metric = options.metrics[0]
@@ -70,6 +74,8 @@ def board_page(
         (section, title, [row for row in rows if row.section == section])
         for section, title in titles.items()
     ]
+    words = ["genebench", "report", "--dataset", board.first.dataset]
+    words += ["--protocol", board.first.identity.protocol]
     return render(
         "board.html",
         title=f"{board.protocol_title}, {panel}: {options.title}",
@@ -79,6 +85,8 @@ def board_page(
         panel=panel,
         axes=axes,
         protocols=protocols,
+        citation=citation,
+        terminal=shlex.join(words),
         panel_notes=PANEL_NOTES,
         metrics=options.metrics,
         sections=[section for section in sections if section[2]],
@@ -146,7 +154,8 @@ def _plot(rows: Sequence[Row], metric: MetricSpec) -> Markup | None:
     if not dots:
         return None
     lower = metric.direction == "lower"
-    return charts.scatter(dots, "fit + predict, s", metric.title, lower_is_better=lower)
+    error = f"{metric.title}, {metric.direction} is better"
+    return charts.scatter(dots, "fit + predict, s", error, lower_is_better=lower)
 
 
 # A method
@@ -176,26 +185,39 @@ class MethodEntry:
         return sorted({run.record.identity.code.version for run in self.runs})
 
 
-@dataclass(frozen=True)
-class MethodRows:
-    """A method's rows on one board."""
+class MethodLine(NamedTuple):
+    """A line of a method's matrix of results: its row on one board."""
 
     board: Board
-    rows: Sequence[Row]
+    panel: str
+    row: Row
+    n_ranked: int
 
 
-def method_page(options: SiteOptions, method: MethodEntry, groups: Iterable[MethodRows]) -> str:
-    """Return a method's page: its spec, and its rows on every board."""
+def method_page(
+    options: SiteOptions, method: MethodEntry, lines: Sequence[MethodLine], citation: str
+) -> str:
+    """Return a method's page: its card, its parameters, and its rows on all boards."""
     return render(
         "method.html",
         title=f"{method.name}: {options.title}",
         site_title=options.title,
         root="../",
         method=method,
-        groups=list(groups),
+        maths=_maths().get(method.name, "") if method.distribution in SHIPPED else "",
+        lines=lines,
         metrics=options.metrics,
         presets=PRESETS,
+        citation=citation,
+        terminal=shlex.join(["genebench", "show", method.name]),
     )
+
+
+@cache
+def _maths() -> dict[str, Markup]:
+    """Return name of a method that genebench ships → its equations, as ``docs/maths.py`` wrote."""
+    text = (Path(__file__).parent / "maths.json").read_text("utf-8")
+    return {name: Markup(html) for name, html in json.loads(text).items()}  # noqa: S704  our own
 
 
 # A dataset, and an environment

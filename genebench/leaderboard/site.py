@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from genebench.data.store import DataStore
+from genebench.analysis.citations import bibliography
 from genebench.errors import some
 from genebench.leaderboard.board_data import board_data, script_of
 from genebench.leaderboard.boards import page_id
@@ -19,7 +19,7 @@ from genebench.leaderboard.pages import (
     PANEL_TITLES,
     BoardEntry,
     MethodEntry,
-    MethodRows,
+    MethodLine,
     board_page,
     data_page,
     environment_page,
@@ -100,23 +100,30 @@ def _pages(
     options, tables = contents.options, contents.tables
     places = places_of(contents.boards)
     for board in contents.boards:
-        home, protocols = f"boards/{board.id}", protocols_of(contents, board)
+        home, citation = f"boards/{board.id}", contents.board_citation(board)
+        protocols = protocols_of(contents, board)
         for panel, rows in tables[board.id].items():
             standings = contents.rankings[board.id, panel, options.metrics[0].name]
             axes = axes_of(board, panel, contents.boards, places, PANEL_TITLES)
-            page = board_page(options, board, panel, rows, standings, axes, protocols)
+            page = board_page(
+                options, board, panel, rows, standings,
+                axes=axes, citation=citation, protocols=protocols,
+            )  # fmt: skip
             yield f"{home}/{panel}.html", page
-        data = board_data(board, tables[board.id], options.metrics, axes, PANEL_TITLES, PANEL_NOTES)
+        data = board_data(
+            board, tables[board.id], options.metrics, axes, titles=PANEL_TITLES, notes=PANEL_NOTES
+        )
         yield f"{home}/data.js", script_of("genebenchBoard", data)
         yield f"{home}/board.csv", board_csv(tables[board.id], options.metrics)
         yield f"{home}/board.json", board_json(board, tables[board.id], options.metrics)
     yield from chart_files(contents)
     for method in contents.methods:
-        groups = _method_rows(contents, method)
-        yield f"methods/{method.id}.html", method_page(options, method, groups)
+        lines = list(_method_lines(contents, method))
+        citation = bibliography((), contents.registry, [method.name] if method.spec else [])
+        yield f"methods/{method.id}.html", method_page(options, method, lines, citation)
     for digest, uses in contents.data_uses().items():
-        dataset = DataStore().find(digest)
-        yield f"data/{page_id(digest)}.html", data_page(options, digest, uses, dataset)
+        page = data_page(options, digest, uses, contents.datasets.get(digest))
+        yield f"data/{page_id(digest)}.html", page
     for name, runs in contents.runs_by_environment().items():
         environment = environment_of(runs[0].record.provenance)
         yield f"made/{name}.html", environment_page(options, environment, runs)
@@ -170,15 +177,16 @@ def _run_pages(contents: Contents) -> Iterator[Rendered]:
     return contents.pool.map(partial(try_run_page, options=contents.options), tasks)
 
 
-def _method_rows(contents: Contents, method: MethodEntry) -> Iterator[MethodRows]:
+def _method_lines(contents: Contents, method: MethodEntry) -> Iterator[MethodLine]:
+    """Yield the lines of a method's matrix: one for each board and set of parameters."""
+    ranked_by = contents.options.metrics[0].name
     for board in contents.boards:
-        rows = [
-            row
-            for row in contents.tables[board.id][board.panels[0]]
-            if row.method_page == method.id
-        ]  # fmt: skip
-        if rows:
-            yield MethodRows(board, rows)
+        panel = board.panels[0]
+        rows = contents.tables[board.id][panel]
+        n_ranked = sum(row.section == "ranked" and ranked_by in row.places for row in rows)
+        for row in rows:
+            if row.method_page == method.id:
+                yield MethodLine(board, panel, row, n_ranked)
 
 
 def _write(path: Path, text: str) -> None:

@@ -55,7 +55,8 @@ def environment() -> Environment:
     )
     created.filters |= {
         "short": short, "seconds": seconds, "whole": whole, "score": score, "lines": lines,
-        "some": some, "command": command, "signed": signed, "probability": probability,
+        "some": some, "command": command, "block": block,
+        "signed": signed, "probability": probability,
     }  # fmt: skip
     created.globals["whisker"] = lambda axis, place: charts.whisker(
         axis, place.difference, place.difference_low, place.difference_high
@@ -95,6 +96,11 @@ def whole(value: float) -> str:
 def score(value: float) -> str:
     """Return a score with four decimals, as the papers print it."""
     return f"{value:.4f}"
+
+
+def block(text: str) -> Markup:
+    """Return a text of several lines, each cut and escaped."""
+    return Markup("\n").join(escape(shown(line)) for line in text.splitlines())
 
 
 def signed(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The leaderboard in a real browser: sorting, filters, links, keyboard, and a phone's screen.
+"""The leaderboard in a real browser: sorting, filters, links, keyboard, phones, paper, and axe.
 
 The tests need a Chromium: that of ``GENEBENCH_CHROMIUM``, else the first one on PATH. Without one
 they are skipped. They fail if ``GENEBENCH_REQUIRE_BROWSER`` is set, for CI with a browser.
@@ -6,15 +6,18 @@ they are skipped. They fail if ``GENEBENCH_REQUIRE_BROWSER`` is set, for CI with
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shutil
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from genebench import api
+from genebench._util.hashing import key_of
 from genebench.leaderboard.assembly import build
 
 pytestmark = pytest.mark.browser
@@ -25,13 +28,18 @@ ARGUMENTS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 PHONE = {"width": 360, "height": 740}
+PAPER = {"width": 1047, "height": 718}
+"""A4, landscape, without its margins, in pixels of style sheets."""
+HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
+# axe would read style sheets again by XMLHttpRequest, which a page from disk may not do.
+AXE = "axe.run({preload: false}).then(r => r.violations.map(v => [v.id, v.nodes[0].html]))"
 READABLE = 4.5
 """Least contrast of text by WCAG 2.1, level AA."""
 
 
 @pytest.fixture(scope="module")
 def site(tiny, tmp_path_factory):
-    """Build a board of real runs, one of which failed."""
+    """Build a board of real runs. One failed, and one has a parameter that attacks pages."""
     folder = tmp_path_factory.mktemp("browser")
     results = folder / "results"
     done = api.run(
@@ -46,7 +54,15 @@ def site(tiny, tmp_path_factory):
 
     failure = Failure(kind="ValueError", message="no luck", traceback="Traceback\nValueError")
     gone = {"status": "failed", "scores": {}, "failure": failure, "vectors": ""}
-    ResultsStore(results).write(failing.model_copy(update=gone), {})
+    store = ResultsStore(results)
+    store.write(failing.model_copy(update=gone), {})
+    lsr = next(
+        r for r in done.records if (r.identity.method, r.identity.protocol) == ("lsr", "geo")
+    )
+    params = {**lsr.identity.params, "note": HOSTILE}
+    identity = lsr.identity.model_copy(update={"params": params})
+    hostile = lsr.model_copy(update={"identity": identity, "key": key_of(identity.model_dump())})
+    store.write(hostile, store.vectors(lsr))
     build([results], folder / "site")
     return folder / "site"
 
@@ -108,8 +124,10 @@ def visit(browser, site):
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto((site / path).as_uri())
-        return page
+        page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+        address, _, state = str(path).partition("#")
+        page.goto(f"{(site / address).as_uri()}#{state}")
+        return ready(page)
 
     yield open_page
     for context in contexts:
@@ -117,6 +135,21 @@ def visit(browser, site):
     foreign = [url for url in asked if not url.startswith((site.as_uri(), "data:,"))]
     assert asked
     assert (foreign, complaints) == ([], [])
+
+
+def ready(page):
+    """Wait for the table of a board, if scripts make one, and return the page."""
+    scripted = page.context.browser and page.evaluate("!!globalThis.genebenchBoard")
+    if scripted:
+        page.locator("#standings-table[data-ready]").wait_for()
+    return page
+
+
+@pytest.fixture(scope="module")
+def axe():
+    import axe_playwright_python
+
+    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 
 
 @pytest.fixture
@@ -134,51 +167,58 @@ def every_page(site):
     return sorted(str(path.relative_to(site)) for path in site.rglob("*.html"))
 
 
-def column(page, number):
-    """Return the texts of one column of the ranked methods."""
-    return page.locator(
-        f"#standings tbody:first-of-type tr > :nth-child({number})"
-    ).all_inner_texts()
+TABLE = """field => {
+  const sections = {};
+  let section;
+  for (const row of document.querySelectorAll('#standings-table .tabulator-row')) {
+    if (row.matches('.tabulator-group')) sections[row.innerText.trim()] = section = [];
+    else section.push(row.querySelector(`[tabulator-field="${field}"]`).innerText);
+  }
+  return sections;
+}"""
+
+
+def column(page, field, section="ranked"):
+    """Return the texts of one column of a section."""
+    sections = page.evaluate(TABLE, field)
+    return next(texts for title, texts in sections.items() if title.startswith(section))
+
+
+def rows_in(page):
+    return sum(page.evaluate(TABLE, "method").values(), [])
 
 
 def heading(page, name):
-    return page.locator(
-        "#standings thead th", has=page.get_by_role("button", name=name, exact=True)
-    )
+    return page.get_by_role("columnheader", name=name)
 
 
-# Sort, filter, follow
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
 
 
-def test_a_click_sorts_and_a_second_one_the_other_way(visit, board):
+# Sort, filter, choose, keep
+
+
+def test_the_first_click_puts_the_best_first_and_a_second_the_worst(visit, board):
     page = visit(board)
-    before = column(page, 3)
-    assert len(before) > 2
-    page.get_by_role("button", name="MAE", exact=True).click()
-    ascending = [float(text.split()[0]) for text in column(page, 3)]
-    assert ascending == sorted(ascending)
-    assert heading(page, "MAE").get_attribute("aria-sort") == "ascending"
-    page.get_by_role("button", name="MAE", exact=True).click()
-    assert [float(text.split()[0]) for text in column(page, 3)] == ascending[::-1]
-    assert heading(page, "MAE").get_attribute("aria-sort") == "descending"
-
-
-def test_words_are_sorted_as_words_and_only_one_column_says_that_it_is_sorted(visit, board):
-    page = visit(board)
-    page.get_by_role("button", name="MAE", exact=True).click()
-    page.get_by_role("button", name="method", exact=True).click()
-    names = [text.split()[0] for text in column(page, 2)]
-    assert names == sorted(names)
-    assert page.locator("[aria-sort]").count() == 1
+    for name, field, best_first in (("MAE", "mae", 1), ("CC", "cc", -1)):
+        press(page, name)
+        values = [float(text) for text in column(page, field)]
+        assert len(values) > 2
+        assert values == sorted(values, reverse=best_first < 0)
+        press(page, name)
+        assert [float(text) for text in column(page, field)] == values[::-1]
+        order = "descending" if best_first > 0 else "ascending"
+        assert heading(page, name).first.get_attribute("aria-sort") == order
 
 
 def test_controls_and_failures_keep_their_part_of_the_table(visit, board):
     page = visit(board)
-    page.get_by_role("button", name="method", exact=True).click()
-    parts = page.locator("#standings tbody")
-    assert "train-mean" in parts.nth(1).inner_text()
-    assert parts.nth(1).locator("tr").first.inner_text().startswith("controls")
-    assert "knn-ge" in parts.nth(2).inner_text()
+    press(page, "method")
+    assert "train-mean" in "".join(column(page, "method", "controls"))
+    assert "knn-ge" in "".join(column(page, "method", "failed"))
+    names = [text.split()[0] for text in column(page, "method")]
+    assert names == sorted(names)
 
 
 def test_the_keyboard_sorts(visit, board):
@@ -192,36 +232,108 @@ def test_the_keyboard_sorts(visit, board):
     assert page.evaluate("document.activeElement.textContent.trim()") == "predict"
 
 
-def test_the_filter_leaves_rows_with_every_word_and_says_how_many(visit, board):
+def test_filters_leave_rows_with_every_word_and_of_a_family(visit, board):
     page = visit(board)
-    rows = page.locator("#standings tbody tr:not(:has(.group))")
-    assert rows.count() == 6
+    total = len(rows_in(page))
     page.get_by_label("Filter").fill("LSR l2")
-    left = page.locator("#standings tbody tr:visible:not(:has(.group))")
-    assert [row.split()[2] for row in left.all_inner_texts()] == ["lsr-l2"]
-    assert page.locator("output").inner_text() == "1 of 6 rows"
+    assert [text.split()[0] for text in rows_in(page)] == ["lsr-l2"]
+    assert page.locator(".filter output").first.inner_text() == f"1 of {total} rows"
     page.get_by_label("Filter").fill("")
-    assert left.count() == 6
+    page.get_by_label("Family").select_option("knn")
+    assert {text.split()[0] for text in rows_in(page)} == {"knn", "knn-ge"}
+    page.get_by_label("Family").select_option("all")
+    assert len(rows_in(page)) == total
+
+
+def test_choices_survive_another_panel_leaving_and_back(visit, board):
+    page = visit(board)
+    press(page, "CC")
+    page.get_by_label("Filter").fill("lsr")
+    page.locator("summary", has_text="Columns").click()
+    page.get_by_label("memory").uncheck()
+    before = rows_in(page)
+
+    def check():
+        ready(page)
+        assert page.get_by_label("Filter").input_value() == "lsr"
+        assert rows_in(page) == before
+        assert heading(page, "CC").get_attribute("aria-sort") == "descending"
+        assert not page.get_by_role("button", name="memory", exact=True).is_visible()
+
+    page.get_by_role("link", name="strict", exact=True).click()
+    page.wait_for_url("**/strict.html*")
+    ready(page)
+    assert page.get_by_label("Filter").input_value() == "lsr"
+    page.go_back()
+    check()
+    page.get_by_role("link", name="lsr-l2", exact=True).click()
+    page.go_back()
+    check()
+    page.reload()
+    check()
+
+
+def test_ranks_follow_the_chosen_metric(visit, board):
+    page = visit(board)
+    page.get_by_label("Ranked by").select_option("CC")
+    ready(page)
+    press(page, "rank")
+    values = [float(text) for text in column(page, "cc")]
+    assert values == sorted(values, reverse=True)
+    assert "leader" in column(page, "difference")[0]
+
+
+def test_the_csv_has_the_rows_and_columns_that_are_shown(visit, board, tmp_path):
+    page = visit(f"{board}#q=knn&columns=rank,mae")
+    with page.expect_download() as started:
+        press(page, "CSV of this table")
+    started.value.save_as(tmp_path / "shown.csv")
+    header, *lines = csv.reader((tmp_path / "shown.csv").open(encoding="utf-8"))
+    assert header == ["rank", "method", "mae"]
+    assert sorted(line[1] for line in lines) == ["knn", "knn-ge"]
+
+
+def test_a_row_behind_the_leader_has_its_difference_and_one_axis(visit, board):
+    page = visit(board)
+    press(page, "MAE")
+    texts = column(page, "difference")
+    assert texts[0].startswith("leader")
+    assert re.match(r"\+0\.\d{4}\s+\[[+−]0\.\d{4}, \+0\.\d{4}\]", texts[-1])
+    zeros = page.locator("#standings-table .drawn .zero").evaluate_all(
+        "all => all.map(line => line.getAttribute('d'))"
+    )
+    assert len(zeros) == len(texts)
+    assert len(set(zeros)) == 1
+
+
+def test_names_from_a_record_are_shown_as_text(visit, board):
+    page = visit(board)
+    assert any(HOSTILE[:20] in text for text in rows_in(page))
+    assert page.locator("#standings-table img, #charts img").count() == 0
+    assert page.get_by_role("link", name=HOSTILE).first.is_visible()
 
 
 def test_links_lead_from_the_index_to_a_board_a_method_a_run_and_back(visit):
     page = visit()
     page.get_by_role("link", name="GEO", exact=True).click()
     assert page.locator("h1").inner_text() == "GEO"
-    page.locator("nav.tabs a", has_text="strict").click()
-    assert page.locator("nav.tabs [aria-current]").inner_text().startswith("strict")
+    page.get_by_role("link", name="gtex", exact=True).click()
+    assert page.locator("h1").inner_text() == "GEO → 1000 Genomes → GTEx"
+    page.get_by_role("link", name="strict", exact=True).click()
+    assert page.locator("nav.axes [aria-current]").all_inner_texts() == [
+        "sim", "gtex", "strict", "tiny"
+    ]  # fmt: skip
     page.get_by_role("link", name="lsr", exact=True).click()
     assert page.locator("h1").inner_text() == "lsr"
     page.get_by_role("link", name="0", exact=True).first.click()
-    assert page.locator("h1").inner_text() == "lsr, seed 0, under geo"
+    assert page.locator("h1").inner_text() == "lsr, seed 0, under gtex"
     page.get_by_role("link", name="genebench leaderboard").click()
     assert page.locator("h1").inner_text() == "genebench leaderboard"
 
 
 def test_a_failed_run_is_found_from_its_board(visit, board):
     page = visit(board)
-    failed = page.locator("#standings tr", has=page.get_by_text("failed", exact=True)).last
-    assert "knn-ge" in failed.inner_text()
+    failed = page.locator("#standings-table .tabulator-row", has_text="knn-ge").first
     failed.get_by_role("link", name="0✗").click()
     assert "no luck" in page.locator("main").inner_text()
 
@@ -259,7 +371,7 @@ def test_no_page_scrolls_sideways_on_a_phone(visit, site):
 
 def test_wide_tables_can_be_scrolled_with_the_keyboard(visit, board):
     page = visit(board, viewport=PHONE)
-    box = page.get_by_role("region", name="Standings")
+    box = page.locator("#standings-table .tabulator-tableholder")
     assert box.evaluate("box => box.scrollWidth > box.clientWidth")
     box.focus()
     page.keyboard.press("ArrowRight")
@@ -416,7 +528,61 @@ def test_every_page_has_what_assistive_technology_needs(visit, site):
         assert all(after - before <= 1 for before, after in pairwise(levels)), path
 
 
+@pytest.mark.parametrize(
+    "screen",
+    [
+        {"viewport": {"width": 1400, "height": 900}, "color_scheme": "light"},
+        {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"},
+    ],
+    ids=["desktop", "phone"],
+)
+def test_axe_finds_nothing_on_any_kind_of_page(visit, site, board, axe, screen):
+    page = visit(board, **screen)
+    kinds = {path.split("/")[0]: path for path in every_page(site)} | {"boards": board}
+    methods = {
+        path: (site / path).read_text("utf-8") for path in every_page(site) if "methods/" in path
+    }
+    kinds["methods"] = next(path for path, text in methods.items() if "<math" in text)
+    kinds["failed"] = next(
+        p for p in every_page(site) if "no luck" in (site / p).read_text("utf-8")
+    )
+    assert len(kinds) > 5
+    for path in kinds.values():
+        page.goto((site / path).as_uri())
+        ready(page)
+        page.evaluate(axe)
+        assert page.evaluate(AXE) == [], path
+
+
+def test_axe_would_notice(visit, axe):
+    page = visit()
+    page.evaluate("document.querySelector('main').append(document.createElement('img'))")
+    page.evaluate(axe)
+    assert "image-alt" in [name for name, _ in page.evaluate(AXE)]
+
+
+def test_paper_has_every_column_and_the_rows_of_the_filter(visit, board):
+    page = visit(f"{board}#q=lsr-l2", viewport=PAPER)
+    page.emulate_media(media="print")
+    table = page.locator("#standings")
+    assert table.is_visible()
+    assert not page.locator("#standings-table").is_visible()
+    right = table.evaluate("table => table.getBoundingClientRect().right")
+    assert right <= PAPER["width"]
+    assert page.locator("#standings thead th:visible").count() == 16
+    assert page.locator("#standings tbody tr[data-id]:visible").count() == 1
+
+
+def test_headings_and_names_stay_in_sight(visit, board):
+    page = visit(board, viewport=PHONE)
+    page.locator("#standings-table .tabulator-tableholder").evaluate("box => box.scrollLeft = 300")
+    name = page.locator("#standings-table .tabulator-row .name").first.bounding_box()
+    assert 0 <= name["x"] < PHONE["width"] / 2
+
+
 def test_pages_are_complete_without_scripts(visit, board):
     page = visit(board, java_script_enabled=False)
     assert page.get_by_role("link", name="lsr", exact=True).is_visible()
+    assert page.get_by_role("region", name="Standings").is_visible()
+    assert page.get_by_role("link", name="gtex", exact=True).is_visible()
     assert page.locator("thead button").count() == 0

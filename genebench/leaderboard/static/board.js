@@ -130,3 +130,29 @@ if (globalThis.genebenchBoard) {
     if (table.rows.length > 4) makeFilterable(table, name);
   });
 })();
+
+// Buttons that copy. A browser may refuse the clipboard: then the text is selected instead.
+(() => {
+  const text = document.getElementById("bibtex");
+  if (!text) return;
+  const copy = (name, content, show) => {
+    const button = genebenchElement("button", { type: "button" }, name);
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(content());
+        button.textContent = "Copied";
+      } catch {
+        show();
+      }
+      setTimeout(() => (button.textContent = name), 2000);
+    });
+    return button;
+  };
+  const select = () => {
+    text.closest("details").open = true;
+    getSelection().selectAllChildren(text);
+  };
+  text.closest("section").querySelector("details").before(genebenchElement("p", { className: "filter" },
+    copy("Copy the address", () => location.href, () => prompt("Address of this view", location.href)),
+    copy("Copy BibTeX", () => text.textContent, select)));
+})();

@@ -118,6 +118,8 @@
         id: other.name, title: other.title, note: better(other), value: (row) => of(row, other.name)?.mean ?? null, shown: true, start: best(other),
         show: (row) => score(of(row, other.name)?.mean ?? null),
       })),
+      ...(panel === "all" && board.rows.some((row) => row.published) ? [{ id: "published", title: "published", note: metric.title, value: (row) => row.published?.[metric.name] ?? "", shown: true,
+        show: (row) => row.published?.[metric.name] ?? "–" }] : []),
       { id: "family", title: "family", value: (row) => row.family, shown: true, words: true, show: (row) => row.family },
       { id: "fit", title: "fit", note: "s", value: (row) => row.cost.fit, shown: true, show: (row) => seconds(row.cost.fit) },
       { id: "predict", title: "predict", note: "s", value: (row) => row.cost.predict, shown: true, show: (row) => seconds(row.cost.predict) },
