@@ -71,7 +71,7 @@ def site_room(n_runs: int, n_boards: int) -> int:
     A site of 5,000 runs has to stay under 15 MB, and pages of runs take most of it. A smaller one
     has more room.
     """
-    whole = max(400_000, 8_000_000 - 1_600 * n_runs)
+    whole = max(250_000, 8_000_000 - 1_600 * n_runs)
     return whole // max(1, n_boards)
 
 
