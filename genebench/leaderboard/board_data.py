@@ -77,7 +77,7 @@ def script_of(name: str, data: object) -> str:
 def _row(rows: Mapping[str, Row], metrics: Sequence[MetricSpec]) -> dict[str, Any]:
     row = next(iter(rows.values()))
     identity = row.first.identity
-    values = {
+    values: dict[str, Any] = {
         "id": row.id,
         "label": shown(row.variant.label),
         "method": shown(identity.method),
@@ -112,7 +112,7 @@ def _row(rows: Mapping[str, Row], metrics: Sequence[MetricSpec]) -> dict[str, An
     if row.published:
         values |= {"published": {name: str(value) for name, value in row.published.items()}}
     if row.memory_is_bound:
-        values["cost"] |= {"memoryIsBound": True}
+        values["memoryIsBound"] = True
     return values
 
 

@@ -131,6 +131,7 @@ class Page(HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.path, self.tags, self.rows, self._text = path, [], [], []
+        self.standings = []
         self._cell = False
         self.feed(path.read_text("utf-8"))
 
@@ -138,6 +139,8 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         if tag == "tr":
             self.rows.append([])
+            if "data-id" in dict(attrs):
+                self.standings.append(self.rows[-1])
         if tag in ("td", "th") and self.rows:
             self.rows[-1].append("")
             self._cell = True
@@ -175,8 +178,8 @@ def boards(out):
 
 
 def labels(page):
-    """Return the first and second cell of each row of the standings that has a method."""
-    return [(row[0].strip(), row[1].strip()) for row in page.rows[1:] if len(row) > 2]
+    """Return the rank without its range, and the method, of each row of the standings."""
+    return [(re.sub(r" \d+–\d+$", "", row[0].strip()), row[1].strip()) for row in page.standings]
 
 
 # Groups that are ranked together
@@ -262,21 +265,33 @@ def test_a_row_has_scores_with_intervals_costs_and_coverage(store, tmp_path):
     record = put(store, identity("lsr"), 0.3)
     site = made(store, tmp_path)
     (row,) = [row for row in Page(boards(site.out)[0] / "all.html").rows if "lsr" in row[1:2]]
-    mae = record.scores["mae"]["all"].mean
-    match = re.fullmatch(r"([\d.]+) \[([\d.]+), ([\d.]+)\]", row[2].strip())
-    assert match, row[2]
-    score, low, high = map(float, match.groups())
-    assert score == pytest.approx(mae, abs=5e-5)
-    assert low < mae < high
-    assert [cell.strip() for cell in row[4:]] == [
-        "2.5",
-        "0.250",
-        "400",
-        "1,234",
-        "1 (0)",
-        "no",
-        "60",
-    ]
+    assert row[2] == f"{record.scores['mae']['all'].mean:.4f}"
+    assert row[3:5] == ["leader", "–"]
+    assert [cell.strip() for cell in row[6:]] == [
+        "linear", "2.5", "0.250", "400", "1,234", "1 (0)", "no", "60"
+    ]  # fmt: skip
+    (line,) = [row for row in Page(next(site.out.glob("methods/*.html"))).rows if "geo" in row[:1]]
+    low, high = map(float, re.fullmatch(r"[\d.]+ \[([\d.]+), ([\d.]+)\]", line[2]).groups())
+    assert low < record.scores["mae"]["all"].mean < high
+
+
+def test_a_row_behind_the_leader_has_the_interval_of_its_difference(store, tmp_path):
+    best, worse = put(store, identity("ggan"), 0.3), put(store, identity("knn"), 0.5)
+    site = made(store, tmp_path)
+    (row,) = [row for row in Page(boards(site.out)[0] / "all.html").rows if "knn" in row[1:2]]
+    value, low, high = map(float, re.findall(r"[+−]\d\.\d{4}", row[3]))
+    difference = worse.scores["mae"]["all"].mean - best.scores["mae"]["all"].mean
+    assert value == pytest.approx(difference, abs=5e-5)
+    assert 0 < low < value < high
+    assert row[4] == "<0.001"
+
+
+def test_a_method_no_better_than_the_mean_is_marked(store, tmp_path):
+    for method, level in (("ggan", 0.3), ("knn", 0.5), ("train-mean", 0.5)):
+        put(store, identity(method), level)
+    rows = Page(boards(made(store, tmp_path).out)[0] / "all.html").rows
+    marked = [row[1] for row in rows if "not better than train-mean" in "".join(row[1:2])]
+    assert marked == ["knn not better than train-mean"]
 
 
 def test_a_failed_method_and_one_with_failed_seeds_are_shown_as_such(store, tmp_path):
@@ -287,8 +302,8 @@ def test_a_failed_method_and_one_with_failed_seeds_are_shown_as_such(store, tmp_
     rows = Page(boards(site.out)[0] / "all.html").rows
     by_method = {row[1]: row for row in rows if len(row) > 2}
     assert by_method["ggan partial"][0].strip() == "1"
-    assert by_method["ggan partial"][8] == "1 of 2 (0 1✗)"
-    assert by_method["knn failed"][:4] == ["–", "knn failed", "–", "–"]
+    assert by_method["ggan partial"][11] == "1 of 2 (0 1✗)"
+    assert by_method["knn failed"][:6] == ["–", "knn failed", "–", "–", "–", "–"]
 
 
 def test_a_board_of_failures_alone_still_builds(store, tmp_path):
@@ -325,11 +340,12 @@ def test_the_interval_over_seeds_alone_is_shown_where_there_are_several(store, t
         for seed in range(3)
     ]
     put(store, identity("lsr"), 0.5)
-    folder = boards(made(store, tmp_path).out)[0]
+    site = made(store, tmp_path)
+    folder = boards(site.out)[0]
     low, high = seed_interval(maes)
-    by_method = {row[1]: row for row in Page(folder / "all.html").rows if len(row) > 2}
-    assert f"seeds [{low:.4f}, {high:.4f}]" in by_method["ggan"][2]
-    assert "seeds" not in by_method["lsr"][2]
+    texts = [page.text for page in map(Page, site.out.glob("methods/*.html"))]
+    (with_seeds,) = [text for text in texts if f"seeds [{low:.4f}, {high:.4f}]" in text]
+    assert with_seeds.strip().startswith("ggan")
     ggan, lsr = csv.DictReader(io.StringIO((folder / "board.csv").read_text()))
     assert float(ggan["mae_seed_low_all"]) == pytest.approx(low, rel=1e-5)
     assert float(ggan["mae_seed_high_all"]) == pytest.approx(high, rel=1e-5)
@@ -579,7 +595,7 @@ def test_hostile_text_is_shown_as_text_and_never_a_path(store, tmp_path):
     put(store, identity("knn"), failure=Failure(kind=HOSTILE, message=HOSTILE, traceback=HOSTILE))
     out = made(store, tmp_path).out
     for path in out.rglob("*"):
-        assert re.fullmatch(r"[a-z0-9-]+(\.[a-z]+)?", path.name)
+        assert path.parent.name == "vendor" or re.fullmatch(r"[a-z0-9-]+(\.[a-z]+)?", path.name)
         if path.suffix != ".html":
             continue
         page = Page(path)
@@ -993,14 +1009,29 @@ def test_names_in_the_plot_stand_beside_dots_and_not_on_them():
         Dot("mean", 0.002, 0.78, control=True),
     ]  # fmt: skip
     drawn = scatter(dots, "cost", "error", lower_is_better=True)
-    circles = [tuple(map(float, at)) for at in re.findall(r"cx=([\d.]+) cy=([\d.]+)", drawn)]
-    names = re.findall(r'class="name( e)?" x=([\d.]+) y=([\d.]+)>(\w+)<', drawn)
-    assert len(names) == len(circles) == 4
-    for anchor, x, y, word in names:
-        width, base = 6.2 * len(word), float(y)
-        left = float(x) - width if anchor else float(x)
-        for cx, cy in circles:
-            assert not (left < cx < left + width and base - 9 < cy < base + 3), word
+    for drawing, width in zip(drawn.split("</svg>"), (720, 360), strict=False):
+        circles = [tuple(map(float, at)) for at in re.findall(r"cx=([\d.]+) cy=([\d.]+)", drawing)]
+        names = re.findall(r'class="name( e)?" x=([\d.]+) y=([\d.]+)>(\w+)<', drawing)
+        assert len(names) == len(circles) == 4
+        for anchor, x, y, word in names:
+            across, base = 6.2 * len(word), float(y)
+            left = float(x) - across if anchor else float(x)
+            assert 0 <= left < left + across <= width
+            for cx, cy in circles:
+                assert not (left < cx < left + across and base - 9 < cy < base + 3), word
+
+
+def test_controls_do_not_stretch_the_plot():
+    methods = [Dot("a", 1, 0.40), Dot("b", 2, 0.41), Dot("c", 4, 0.42)]
+    control = Dot("mean", 0.001, 9.0, control=True)
+    alone = scatter(methods, "cost", "error", lower_is_better=True)
+    both = scatter([*methods, control], "cost", "error", lower_is_better=True)
+
+    def dots(drawn):
+        return re.findall(r"circle class=dot cx=([\d.]+) cy=([\d.]+)", drawn)
+
+    assert dots(both) == dots(alone)
+    assert "mean: error 9.0000" in both
 
 
 def test_a_long_curve_is_thinned_and_keeps_both_ends():

@@ -94,7 +94,8 @@
     const best = (one) => (one.lowerIsBetter ? "asc" : "desc");
     const better = (one) => `${one.lowerIsBetter ? "lower" : "higher"} is better`;
     return [
-      { id: "rank", title: "rank", value: (row) => of(row)?.rank ?? null, csv: (row) => of(row)?.place ?? "", shown: true, frozen: !phone, width: phone ? 58 : 66,
+      // Ranks never decrease with the score, which also orders ties.
+      { id: "rank", title: "rank", value: (row) => (of(row)?.rank ? (metric.lowerIsBetter ? 1 : -1) * of(row).mean : null), csv: (row) => of(row)?.place ?? "", shown: true, frozen: !phone, width: phone ? 58 : 66,
         show: (row) => h("b", {}, row.section === "ranked" ? of(row)?.place ?? "–" : "–") },
       { id: "method", title: "method", value: (row) => row.label, shown: true, frozen: true, words: true, width: phone ? 150 : 210, wrap: true, show: (row) => method(row, metric) },
       { id: metric.name, title: metric.title, note: better(metric), value: (row) => of(row)?.mean ?? null, shown: true, start: best(metric), show: (row) => score(of(row)?.mean ?? null) },
@@ -123,7 +124,7 @@
       { id: "family", title: "family", value: (row) => row.family, shown: true, words: true, show: (row) => row.family },
       { id: "fit", title: "fit", note: "s", value: (row) => row.cost.fit, shown: true, show: (row) => seconds(row.cost.fit) },
       { id: "predict", title: "predict", note: "s", value: (row) => row.cost.predict, shown: true, show: (row) => seconds(row.cost.predict) },
-      { id: "memory", title: "memory", note: "MB, peak", value: (row) => row.cost.memory / 1e6, shown: true, show: (row) => `${row.cost.memoryIsBound ? "≤ " : ""}${whole(row.cost.memory / 1e6)}` },
+      { id: "memory", title: "memory", note: "MB, peak", value: (row) => row.cost.memory / 1e6, shown: true, show: (row) => `${row.memoryIsBound ? "≤ " : ""}${whole(row.cost.memory / 1e6)}` },
       { id: "parameters", title: "parameters", value: (row) => row.cost.parameters, shown: true, show: (row) => whole(row.cost.parameters) },
       { id: "seeds", title: "runs, by seed", value: (row) => row.seeds.length, shown: true, words: true, wrap: true, width: 110, show: seeds },
       { id: "sealed", title: "sealed", value: (row) => row.sealed ?? "", shown: true, words: true, show: (row) => (row.sealed ? `${row.sealed}${row.claimed ? " (as the sender states)" : ""}` : "–") },
@@ -225,7 +226,8 @@
       groupValues: [Object.keys(TITLES).filter((name) => board.rows.some((row) => row.section === name))],
       groupHeader: (name, n) => h("span", { role: "gridcell" }, `${TITLES[name]} (${n})`),
       groupToggleElement: false,
-      initialSort: columns.some(({ id }) => id === by) ? [{ column: by, dir: down ? "desc" : "asc" }] : [],
+      initialSort: columns.some(({ id }) => id === by) ? [{ column: by, dir: down ? "desc" : "asc" }]
+        : metric === ranking[0] ? [] : [{ column: "rank", dir: "asc" }],
       headerSortTristate: false,
     });
     table.on("renderComplete", () => {
