@@ -145,8 +145,12 @@
     };
     const tens = all([1]);
     if (tens.length > most) return tens.filter((_, index) => index % Math.ceil(tens.length / most) === 0);
-    const fives = tens.length < 3 ? all([1, 2, 5]) : tens;
-    return fives.length > 1 ? fives.slice(0, most + 2) : [low, high];
+    if (tens.length >= 3) return tens;
+    for (const factors of [[1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]]) {
+      const ticks = all(factors);
+      if (ticks.length > 1) return ticks.slice(0, most + 2);
+    }
+    return [low, high];
   };
 
   // Return an axis. Values on a logarithmic one are exponents of ten, so that ticks can be chosen.
@@ -266,11 +270,15 @@
         const [px, py] = [inside(Math.log10(dot.cost), x), inside(dot.mean, y)];
         const beyond = px !== Math.log10(dot.cost) || py !== dot.mean;
         const text = cut(dot.label, width < 600 ? 20 : 32) + (beyond ? ` ${score(dot.mean)}` : "");
-        return { dot, value: [px, py], beyond, text, size: front.includes(dot) ? 12 : 9 };
+        return { dot, value: [px, py], beyond, text, size: front.includes(dot) ? 12 : 9, lower: 0 };
+      });
+      // Controls that stand at one place of the edge are moved below each other.
+      marks.filter((mark) => mark.beyond).forEach((mark, index, edge) => {
+        mark.lower = 16 * edge.slice(0, index).filter((other) => String(other.value) === String(mark.value)).length;
       });
       const place = (labels) => {
         const item = (mark) => ({
-          value: mark.value, name: mark.dot.label, symbolSize: mark.size, mark,
+          value: mark.value, name: mark.dot.label, symbolSize: mark.size, symbolOffset: [0, mark.lower], mark,
           label: { color: c.ink, fontSize: FONT, ...(labels.get(mark) ?? { show: false }) },
         });
         const families = [...styles].map(([family, index]) => ({
@@ -305,7 +313,7 @@
       const order = [...marks].sort((a, b) => front.includes(b.dot) - front.includes(a.dot));
       const pixels = order.map((mark) => {
         const [px, py] = chart.convertToPixel({ gridIndex: 0 }, mark.value);
-        return { x: px, y: py, size: mark.size, text: mark.text };
+        return { x: px, y: py + mark.lower, size: mark.size, text: mark.text };
       });
       const steps = [...front.map((dot) => [Math.log10(dot.cost), dot.mean]), [x.high, front.at(-1).mean]];
       const labels = placeLabels(pixels, [50, 24, width, box.clientHeight - 44], steps.map((step) => chart.convertToPixel({ gridIndex: 0 }, step)));
@@ -786,7 +794,8 @@
     const best = [];
     for (const run of runs) if (!best.length || better(data, run.value, best.at(-1).value)) best.push(run);
     const { box, csv, summary } = stage(pane);
-    const day = (time) => new Date(time).toISOString().slice(0, 10);
+    const isShort = runs.at(-1).time - runs[0].time < 172_800_000;
+    const day = (time) => new Date(time).toISOString().slice(0, isShort ? 16 : 10).replace("T", " ");
     csv(() => [
       ["started", "method", data.metric.name, "best_so_far"],
       ...runs.map((run) => [new Date(run.time).toISOString(), data.variants[run.number].label, run.value, best.includes(run) ? 1 : 0]),
