@@ -108,8 +108,11 @@ def saved(page, pane):
 # Every tab
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [{"width": 1200, "height": 900}, PHONE])
+@pytest.mark.parametrize(
+    ("viewport", "scheme"),
+    [({"width": 1200, "height": 900}, "light"), (PHONE, "dark")],
+    ids=["desktop", "phone"],
+)
 def test_each_tab_draws_and_says_what_it_shows(visit, axe, viewport, scheme):
     page = visit(viewport=viewport, color_scheme=scheme)
     page.evaluate(axe)
