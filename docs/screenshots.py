@@ -46,6 +46,7 @@ def take(browser: Browser, site: Path, picture: Picture) -> None:
     )
     page.goto((site / "index.html").as_uri())
     page.get_by_role("link", name=picture.protocol, exact=True).click()
+    page.locator("#standings-table[data-ready]").wait_for()
     page.screenshot(path=IMAGES / f"{picture.name}.png", full_page=True)
     page.close()
 

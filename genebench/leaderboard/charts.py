@@ -297,14 +297,17 @@ def _scatter(
     across = Axis(
         *_decade_spread([dot.cost for dot in methods]), _LEFT + 12, size.width - _RIGHT, log=True
     )
-    up = Axis(*_spread([dot.error for dot in methods]), size.height - 40, 22, wanted=5)
+    up = Axis(*_spread([dot.error for dot in methods]), size.height - 40, 36, wanted=5)
     front = _front(dots, lower_is_better=lower_is_better)
     x_label, y_label = map(escape, labels)
     places = [(across(_clamped(dot.cost, across)), up(_clamped(dot.error, up))) for dot in dots]
     circles = "".join(
-        f"<circle class={'ring' if dot.control else 'dot'} cx={_n(left)} "
-        f"cy={_n(top)} r=4.5><title>{escape(dot.label)}: {y_label} {dot.error:.4f}, "
-        f"{x_label} {dot.cost:.3g}</title></circle>"
+        f"<circle class={'ring' if dot.control else 'dot'} cx={_n(left)} cy={_n(top)} r=4.5>"
+        f"<title>{escape(dot.label)}: {y_label} {dot.error:.4f}, {x_label} {dot.cost:.3g}</title>"
+        "</circle>"
+        if size is _WIDE
+        # A phone has no pointer that hovers, so that it would show no titles.
+        else f"<circle class={'ring' if dot.control else 'dot'} cx={_n(left)} cy={_n(top)} r=4.5 />"
         for dot, (left, top) in zip(dots, places, strict=True)
     )
     path = _path((across(dot.cost), up(dot.error)) for dot in front)

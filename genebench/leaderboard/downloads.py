@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from genebench._util.text import no_formula
 from genebench.leaderboard.boards import Board
-from genebench.leaderboard.tables import Tables, by_variant, flat
+from genebench.leaderboard.tables import Tables, by_variant, facts_of, figures_of, flat
 from genebench.specs import MetricSpec
 
 
@@ -27,20 +28,39 @@ def board_csv(tables: Tables, metrics: Sequence[MetricSpec]) -> str:
 
 
 def board_json(board: Board, tables: Tables, metrics: Sequence[MetricSpec]) -> str:
-    """Return a board as JSON: its test setting, the lines of the CSV, and the runs' keys.
+    """Return a board as JSON: its test setting, and for each row its facts, scores and runs.
 
-    Values that are missing are left out.
+    ``scores`` is panel → metric → name → value. Values that are missing are left out.
     """
     lines = []
     for rows in by_variant(tables):
         row = next(iter(rows.values()))
+        scores = {
+            panel: {
+                metric.name: {
+                    "rank": of_panel.places[metric.name].rank,
+                    **figures_of(of_panel, metric.name),
+                }
+                for metric in metrics
+                if metric.name in of_panel.places
+            }
+            for panel, of_panel in rows.items()
+        }
         keys = [record.key for record in row.variant.records]
-        known = {name: value for name, value in flat(rows, metrics).items() if value is not None}
-        lines.append({**known, "params": row.first.identity.params, "keys": keys})
+        lines.append(
+            facts_of(row) | {"scores": scores, "params": row.first.identity.params, "keys": keys}
+        )
     first = board.first
     content = {
         "dataset": board.datasets, "preset": board.preset, **first.identity.test_setting(),
         "profiles": first.profiles, "genes": first.genes, "ranked_by": metrics[0].name,
         "rows": lines,
     }  # fmt: skip
-    return json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return json.dumps(_known(content), separators=(",", ":"), allow_nan=False)
+
+
+def _known(value: Any) -> Any:
+    """Return a value without the keys whose values are missing, at any depth."""
+    if isinstance(value, Mapping):
+        return {name: _known(part) for name, part in value.items() if part is not None}
+    return [_known(part) for part in value] if isinstance(value, list) else value

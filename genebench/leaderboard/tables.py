@@ -311,12 +311,18 @@ def flat(tables: Mapping[str, Row], metrics: Sequence[MetricSpec]) -> dict[str, 
     A value that is missing is None.
     """
     row = next(iter(tables.values()))
-    identity = row.first.identity
+    facts = facts_of(row)
     scores = {
         f"{name}_{panel}": value
         for panel, panel_row in tables.items()
         for name, value in _flat_scores(panel_row, metrics).items()
     }
+    return {**facts, **scores, "params": canonical(row.first.identity.params)}
+
+
+def facts_of(row: Row) -> dict[str, object]:
+    """Return what a line of the downloads says besides scores: column → value."""
+    identity = row.first.identity
     return {
         "label": row.variant.label,
         "method": identity.method,
@@ -325,7 +331,6 @@ def flat(tables: Mapping[str, Row], metrics: Sequence[MetricSpec]) -> dict[str, 
         "status": _status(row),
         "marks": " ".join(mark.replace(" ", "-") for mark in row.marks),
         "sealed": row.sealed,
-        **scores,
         "fit_seconds": rounded(row.seconds("fit")),
         "predict_seconds": rounded(row.seconds("predict")),
         "peak_memory_bytes": row.memory,
@@ -333,7 +338,6 @@ def flat(tables: Mapping[str, Row], metrics: Sequence[MetricSpec]) -> dict[str, 
         "seeds_done": len(row.variant.done),
         "seeds_failed": row.failed,
         "targets": row.first.genes.get("target"),
-        "params": canonical(identity.params),
     }
 
 
@@ -342,12 +346,17 @@ def _flat_scores(row: Row, metrics: Sequence[MetricSpec]) -> dict[str, object]:
     first = row.places.get(metrics[0].name)
     values: dict[str, object] = {"rank": first.rank if first else None}
     for metric in metrics:
-        place = row.places.get(metric.name)
-        values[metric.name] = rounded(place.mean if place else None)
-        for figure in _FIGURES:
-            values[f"{metric.name}_{figure}"] = rounded(getattr(place, figure, None))
-        values[f"{metric.name}_std_genes"] = rounded(row.stds.get(metric.name))
+        figures = figures_of(row, metric.name)
+        values[metric.name] = figures.pop("mean")
+        values |= {f"{metric.name}_{name}": value for name, value in figures.items()}
     return values
+
+
+def figures_of(row: Row, metric: str) -> dict[str, float | None]:
+    """Return the numbers of a score: name → value."""
+    place = row.places.get(metric)
+    values = {name: rounded(getattr(place, name, None)) for name in ("mean", *_FIGURES)}
+    return {**values, "std_genes": rounded(row.stds.get(metric))}
 
 
 def rounded(value: float | None, digits: int = 6) -> float | None:

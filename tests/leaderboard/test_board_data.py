@@ -47,10 +47,9 @@ def test_the_numbers_are_those_of_the_csv(site):
             for metric in ("mae", "cc"):
                 scores = row["panels"][panel][metric]
                 scores += [None] * (len(at) - len(scores))
-                for figure, column in (("mean", metric), ("low", f"{metric}_low"),
-                                       ("difference", f"{metric}_difference"),
-                                       ("rankHigh", f"{metric}_rank_high")):  # fmt: skip
-                    expected = line.get(f"{column}_{panel}")
+                for figure, name in (("mean", "mean"), ("low", "low"), ("rankHigh", "rank_high"),
+                                     ("difference", "difference")):  # fmt: skip
+                    expected = line["scores"][panel][metric].get(name)
                     expected = None if expected is None else pytest.approx(expected, rel=1e-4)
                     assert scores[at[figure]] == expected
 

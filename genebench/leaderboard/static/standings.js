@@ -93,7 +93,7 @@
     const atRank = scale(0.5, Math.max(1, ranked.length) + 0.5);
     const best = (one) => (one.lowerIsBetter ? "asc" : "desc");
     const better = (one) => `${one.lowerIsBetter ? "lower" : "higher"} is better`;
-    return [
+    const all = [
       // Ranks never decrease with the score, which also orders ties.
       { id: "rank", title: "rank", value: (row) => (of(row)?.rank ? (metric.lowerIsBetter ? 1 : -1) * of(row).mean : null), csv: (row) => of(row)?.place ?? "", shown: true, frozen: !phone, width: phone ? 58 : 66,
         show: (row) => h("b", {}, row.section === "ranked" ? of(row)?.place ?? "–" : "–") },
@@ -130,6 +130,8 @@
       { id: "sealed", title: "sealed", value: (row) => row.sealed ?? "", shown: true, words: true, show: (row) => (row.sealed ? `${row.sealed}${row.claimed ? " (as the sender states)" : ""}` : "–") },
       { id: "targets", title: "targets", value: (row) => row.targets, shown: true, show: (row) => whole(row.targets) },
     ];
+    // Only columns at the left edge can stay in sight. A phone has room for the names alone.
+    return phone ? [all[1], all[0], ...all.slice(2)] : all;
   };
 
   // Blanks come last in either direction.
