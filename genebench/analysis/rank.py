@@ -55,6 +55,7 @@ class Standing:
             tied with the leader. One whose interval contains 0 may be, see ``p``. None if there are
             too few groups.
         p: p-value of the difference, adjusted for all pairs of the table.
+        p_values: the same for its difference from every other ranked method, with that method.
         beats_mean: True if it is significantly better than the control ``train-mean``. None if
             either was not tested.
         low, high: 95 % interval of the score over test profiles and seeds. None if the method was
@@ -75,6 +76,7 @@ class Standing:
     difference_low: float | None = None
     difference_high: float | None = None
     p: float | None = None
+    p_values: tuple[tuple[Variant, float], ...] = ()
     beats_mean: bool | None = None
     low: float | None = None
     high: float | None = None
@@ -358,6 +360,11 @@ def _ranks(
             "rank_low": 1 + int(better[number].sum()),
             "rank_high": len(ranked) - int(worse[number].sum()),
             "tied_with": tuple(table[ranked[other]].variant for other in tied if other != number),
+            "p_values": tuple(
+                (table[ranked[other]].variant, p)
+                for other, p in enumerate(p_values[number].tolist())
+                if other != number
+            ),
         }
         if number != leader:
             low, high = bootstrap.limits(positions[number], positions[leader], family.critical)

@@ -4,6 +4,8 @@
 
     <out>/index.html                    every board and every method
     <out>/boards/<id>/<panel>.html      one table of ranks, with board.csv and board.json
+    <out>/boards/<id>/*.js              the numbers of the table and of the charts
+    <out>/genes/<id>.js                 names of genes, for the charts
     <out>/runs/<key>.html               one record
     <out>/methods/<id>.html             one method
     <out>/data/<id>.html                one dataset, named by its digest
@@ -17,6 +19,6 @@ Pages are named by keys and hashes, so that no name of a plugin or a file become
 Modules: ``assembly`` builds a site. ``reading`` reads records and ``vectors`` their vectors.
 ``boards`` groups runs, ``tables`` ranks them, and ``contents`` collects all numbers. ``site`` lists
 the files. ``pages``, ``run_pages``, ``downloads`` and ``charts`` render them, with ``templating``.
-``pool``, ``pool_worker`` and ``pipes`` spread work over processes. ``publish`` puts the site in
-place.
+``payloads`` has the numbers of charts. ``pool``, ``pool_worker`` and ``pipes`` spread work over
+processes. ``publish`` puts the site in place.
 """

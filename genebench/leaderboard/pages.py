@@ -65,7 +65,7 @@ class SiteOptions:
 
 def board_page(
     options: SiteOptions, board: Board, panel: str, rows: Sequence[Row], ranking: Ranking, *,
-    axes: Sequence[siblings.Axis], citation: str,
+    axes: Sequence[siblings.Axis], citation: str, protocols: Mapping[str, Any],
 ) -> str:  # fmt: skip
     """Return a board's page for one panel: the table, and the plot of error against cost."""
     metric = options.metrics[0]
@@ -85,6 +85,7 @@ def board_page(
         board=board,
         panel=panel,
         axes=axes,
+        protocols=protocols,
         citation=citation,
         terminal=shlex.join(words),
         panel_notes=PANEL_NOTES,

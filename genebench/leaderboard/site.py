@@ -27,7 +27,7 @@ from genebench.leaderboard.pages import (
     method_page,
     problems_page,
 )
-from genebench.leaderboard.payloads import charts_payload
+from genebench.leaderboard.payloads.files import chart_files, protocols_of
 from genebench.leaderboard.run_pages import (
     BoardLink,
     Rendered,
@@ -101,18 +101,22 @@ def _pages(
     places = places_of(contents.boards)
     for board in contents.boards:
         home, citation = f"boards/{board.id}", contents.board_citation(board)
+        protocols = protocols_of(contents, board)
         for panel, rows in tables[board.id].items():
             standings = contents.rankings[board.id, panel, options.metrics[0].name]
             axes = axes_of(board, panel, contents.boards, places, PANEL_TITLES)
-            page = board_page(options, board, panel, rows, standings, axes=axes, citation=citation)
+            page = board_page(
+                options, board, panel, rows, standings,
+                axes=axes, citation=citation, protocols=protocols,
+            )  # fmt: skip
             yield f"{home}/{panel}.html", page
         data = board_data(
             board, tables[board.id], options.metrics, axes, titles=PANEL_TITLES, notes=PANEL_NOTES
         )
-        data |= charts_payload(contents, board)
         yield f"{home}/data.js", script_of("genebenchBoard", data)
         yield f"{home}/board.csv", board_csv(tables[board.id], options.metrics)
         yield f"{home}/board.json", board_json(board, tables[board.id], options.metrics)
+    yield from chart_files(contents)
     for method in contents.methods:
         lines = list(_method_lines(contents, method))
         citation = bibliography((), contents.registry, [method.name] if method.spec else [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
 from typing import Literal, NamedTuple, get_args
@@ -88,11 +88,14 @@ class Ranking:
         places: number of a variant → its place, best first.
         note: the statistical test, in words.
         caution: the reason to take p-values with care, or empty.
+        p_values: numbers of two ranked variants, the smaller first → p-value of their difference,
+            adjusted for all pairs of the board.
     """
 
     places: Mapping[int, Place]
     note: str
     caution: str = ""
+    p_values: Mapping[tuple[int, int], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,17 @@ def ranking(task: RankTask) -> Ranking:
     }
     standings = ranked(task.entries, task.metric)
     places = {number_of[id(standing.variant)]: _place(standing) for standing in standings}
-    return Ranking(places, description_of_test(standings), caution(standings))
+    p_values = {
+        (number_of[id(standing.variant)], number_of[id(other)]): p
+        for standing in standings
+        for other, p in standing.p_values
+    }
+    return Ranking(
+        places,
+        description_of_test(standings),
+        caution(standings),
+        {pair: p for pair, p in p_values.items() if pair[0] < pair[1]},
+    )
 
 
 def _place(standing: Standing) -> Place:

@@ -1,14 +1,12 @@
-"""The data of a board's charts."""
+"""The numbers behind the charts of a board: files that a page loads when a tab opens.
 
-from __future__ import annotations
+::
 
-from typing import Any
+    boards/<id>/tabs.js     scores, p-values of pairs, protocols, curves and dates of a board
+    boards/<id>/genes.js    the error of each gene, for the best methods of a board
+    genes/<id>.js           ids and symbols of target genes, shared by boards
 
-from genebench.leaderboard.boards import Board
-from genebench.leaderboard.contents import Contents
-
-
-def charts_payload(contents: Contents, board: Board) -> dict[str, Any]:
-    """Return what the charts of a board need besides its table, as JSON-able values."""
-    del contents, board
-    return {}
+Modules: ``files`` yields these files. ``scores``, ``protocols``, ``curves``, ``history`` and
+``genes`` return what they hold, as data that JSON can express. ``packing`` writes it as scripts,
+since a page that was opened from disk can load nothing else.
+"""
