@@ -35,6 +35,7 @@ from genebench.plugins.registry import registry
 from genebench.preprocessing.compendium import IdKind
 from genebench.preprocessing.recipe import prepare as run_recipe
 from genebench.reports.figures import relevance, scatter
+from genebench.reports.figures.drawing import write_drawings
 from genebench.reports.report import SHOWN_METRICS, Report
 from genebench.results import DEFAULT_RESULTS
 from genebench.results.filters import RecordFilter
@@ -48,7 +49,7 @@ from genebench.runs.tune import Point, Search, Tuned
 from genebench.runs.tune import tune as search_and_test
 from genebench.specs import DeviceChoice
 
-draws(Comparisons, scatter.draw)
+draws(Comparisons, lambda made, folder: write_drawings(scatter.drawings(made), folder))
 draws(Explanation, relevance.draw)
 
 
