@@ -35,6 +35,7 @@ MARKS: tuple[Mark, ...] = ("ok", "limited", "missing")
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "arrow": ("pyarrow",),
+    "energy": ("pynvml",),
     "hub": ("huggingface_hub",),
     "report": ("jinja2", "matplotlib"),
     "sklearn": ("sklearn",),

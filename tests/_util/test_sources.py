@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dis
+import re
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,8 @@ def test_the_part_of_real_sources_keeps_their_program():
 def program(text):
     """Return the instructions of a source and of all functions in it, without docstrings.
 
-    Targets of jumps are left out, and instructions that do nothing: both depend on lines.
+    Targets and directions of jumps are left out, and instructions that do nothing: all depend on
+    lines.
     """
     try:
         code = [compile(text, "source", "exec", optimize=2)]
@@ -145,7 +147,10 @@ def program(text):
     while code:
         each = code.pop()
         listed += [
-            (item.opname, "" if item.opcode in jumps else repr(item.argval).split(" at 0x")[0])
+            (
+                re.sub("_(FORWARD|BACKWARD)", "", item.opname),
+                "" if item.opcode in jumps else repr(item.argval).split(" at 0x")[0],
+            )
             for item in dis.get_instructions(each)
             if item.opname not in {"NOP", "EXTENDED_ARG"}
         ]

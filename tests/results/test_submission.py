@@ -64,7 +64,8 @@ def test_a_record_of_an_older_format_is_not_submitted(store, lsr, edit):
     def older(content):
         content["format"] = 1
         del content["checksum"], content["model_parameters"], content["provenance"]["plugins"]
-        del content["seal"], content["reason"]
+        del content["seal"], content["reason"], content["timing"], content["energy"]
+        del content["provenance"]["processor"]
         for table in (content["identity"], content["profiles"]):
             table["select"] = table.pop("validation")
 

@@ -272,7 +272,8 @@ def test_phases_are_timed_and_peak_memory_is_measured(bench):
 
 def test_provenance_holds_the_versions_of_genebench_the_plugin_and_the_libraries(bench):
     versions = bench.run(Fake)["geo"].provenance.versions
-    for name in ("genebench", "pytest", "numpy", "pandas"):
+    assert versions["genebench"] == metadata.version("genebench-suite")
+    for name in ("pytest", "numpy", "pandas"):
         assert versions[name] == metadata.version(name)
 
 

@@ -314,6 +314,9 @@ class SplitDataset(FakeDataset):
     def split(self, platform, name):
         return np.repeat(["train", "validation", "test"], [80, 10, 10])
 
+    def rows(self, part):
+        return np.flatnonzero(self.split(part.platform, part.by) == part.split)
+
 
 def test_protocols_of_one_size_share_their_fits_and_those_of_other_sizes_do_not():
     made = plan(protocols="geo-n20,gtex-n20,geo-n50,geo", dataset=SplitDataset())
