@@ -379,9 +379,13 @@ def carry_out(
 ) -> list[Record]:
     """Execute the jobs of a plan that are left to do. Return all records of the plan."""
     from genebench import api
+    from genebench.results.store import ResultsStore
 
     jobs = plan.remaining(retry_failed=retry_failed)
     _announce(plan, jobs, settings, retry_failed=retry_failed, quiet=quiet)
+    if jobs:
+        # A folder that cannot be written is refused before anything is estimated or promised.
+        ResultsStore(settings.results).prepare()
     expected = {} if quiet else expected_times(jobs, settings, engine)
     with jobs_shown(len(jobs), quiet=quiet, expected=expected):
         for _ in api.execute_plan(jobs, settings, engine):

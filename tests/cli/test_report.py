@@ -348,7 +348,7 @@ def test_help_names_the_reports_of_plugins_their_arguments_and_those_with_figure
     assert "sweep, slowest, phase" in shown
     assert "suite SUITE: the layout of a suite: a file" in shown
     assert "phase PHASE: seconds of a phase." in shown
-    assert "as SVG and PNG: suite, sizes, cost, sweep, phase." in shown
+    assert "Draw figures there: curve, suite, sizes, cost, sweep, phase." in shown
 
 
 @pytest.mark.parametrize(

@@ -502,7 +502,7 @@ def test_a_task_of_a_job_array_runs_its_share(run, monkeypatch):
     shown = run("--methods", "lsr,knn", "--shard", "auto", "--dry-run")
     listed = run("--methods", "lsr,knn", "--shard", "2/2", "--dry-run")
     assert shown.out == listed.out
-    assert shown.out.count("to do") == 4, "two jobs of four, each under two protocols"
+    assert shown.out.count("  to do  ") == 4, "two jobs of four, each under two protocols"
 
 
 def test_a_share_without_jobs_says_so_and_is_no_failure(run):
@@ -588,7 +588,9 @@ def test_the_data_disappearing_between_plan_and_job_is_one_line(
     monkeypatch.setenv("GENEBENCH_HOME", str(home))
     shutil.copytree(tiny.root.parent, home / "datasets" / "sim-tiny")
     prepare = ResultsStore.prepare
-    monkeypatch.setattr(ResultsStore, "prepare", lambda self: [prepare(self), shutil.rmtree(home)])
+    monkeypatch.setattr(
+        ResultsStore, "prepare", lambda self: [prepare(self), shutil.rmtree(home, True)]
+    )
     outcome = genebench(
         "run", "--preset", "tiny", "--methods", "lsr", "--results", tmp_path / "results"
     )

@@ -105,7 +105,7 @@ def test_a_suite_lays_out_what_any_command_has_run(folder, genebench, tmp_path):
         (("suite", "table2"), "no results of suite table2"),
         (("suite",), "Add it: genebench report suite SUITE"),
         (("sweep", "leaks"), "takes no argument. Remove leaks"),
-        (("--out", "figures"), "ask for one of suite, sizes, cost, sweep"),
+        (("--out", "figures"), "ask for one of curve, suite, sizes, cost, sweep"),
         (("sweep", "--methods", "train-mean"), "Run some with genebench sweep"),
         (("sweep", "--format", "pdf"), "unknown report format"),
     ],
