@@ -34,7 +34,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -266,6 +265,8 @@ class PairedBootstrap:
         not hold, because its later steps are less strict. Seeds can only widen the interval
         ``d ± critical ‖S − d n‖ / n``.
         """
+        from scipy import special
+
         pair = np.array([a]), np.array([b])
         sums = self._sums[pair[0]] - self._sums[pair[1]]
         value = float(sums.sum()) / self.profiles
@@ -307,6 +308,8 @@ class PairedBootstrap:
 
     def _studentised(self, a: NDArray[np.intp], b: NDArray[np.intp]) -> Matrix:
         """Return T and ``Σ S_g²`` of pairs: 2 × pairs."""
+        from scipy import special
+
         sums = self._sums[a] - self._sums[b]
         squares = np.square(sums).sum(axis=-1)
         by_groups = self._squared(sums.sum(axis=-1), sums @ self.sizes, squares) ** 0.5
@@ -329,6 +332,8 @@ class PairedBootstrap:
 
     def _estimate(self, sums: Vector, flipped: Vector, methods: Sequence[int]) -> Estimate:
         """Return the estimate of a mean from its sums over groups, and its flipped totals."""
+        from scipy import special
+
         low, high = self._limits(sums.sum(), flipped)
         row = sums[np.newaxis]
         value = float(sums.sum()) / self.profiles
@@ -427,6 +432,8 @@ class PairedBootstrap:
 
 def seed_interval(scores: Sequence[float]) -> tuple[float, float] | None:
     """Return Student's 95 % interval of a score over seeds alone, or None with one seed."""
+    from scipy import special
+
     if len(scores) < 2:  # noqa: PLR2004
         return None
     error = np.std(scores, ddof=1) / len(scores) ** 0.5
@@ -494,6 +501,8 @@ def _bound(sums: Matrix) -> Vector:
 
     A share of 5,000 draws is never below 1 / 5,000. Far from 0 this bound is.
     """
+    from scipy import special
+
     total, length = abs(sums.sum(axis=-1)), np.linalg.norm(sums, axis=-1)
     distance = np.divide(total, length, out=np.zeros_like(total), where=length > 0)
     return np.where(length > 0, _TAIL * 2 * special.ndtr(-distance), 1.0)
@@ -501,5 +510,7 @@ def _bound(sums: Matrix) -> Vector:
 
 def _p_of_t(value: Vector, error: Vector, freedom: Vector) -> Vector:
     """Return two-sided p-values of t tests, and 0 where there is no standard error."""
+    from scipy import special
+
     t = np.divide(abs(value), error, out=np.zeros_like(error), where=error > 0)
     return np.where(error > 0, 2 * special.stdtr(freedom, -t), 0.0)
