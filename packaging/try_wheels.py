@@ -8,7 +8,7 @@ fails ends it::
 
     python packaging/try_wheels.py dist
     python packaging/try_wheels.py dist --python python3.13 --python python3.14
-    python packaging/try_wheels.py dist --constraint packaging/oldest.txt --tests
+    python packaging/try_wheels.py dist --constraint packaging/oldest.txt
 
 It needs no library, so that any Python can run it.
 """
