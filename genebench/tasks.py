@@ -1,4 +1,4 @@
-"""What single commands do, from Python: report, ranks, leaks, tune, predict, prepare."""
+"""Functions of single commands for Python: report, ranks, leaks, tune, predict, prepare."""
 
 from __future__ import annotations
 

@@ -57,9 +57,7 @@ def config(json: JsonOption = False) -> None:
     rows += tables.values()
     own = user_file()
     if json:
-        output.as_json(
-            {"values": rows, "files": list(files), "user_file": str(own)}
-        )  # fmt: skip
+        output.as_json({"values": rows, "files": list(files), "user_file": str(own)})
         return
     output.table(
         ("key", "value", "from"), [(row["key"], _text(row["value"]), row["source"]) for row in rows]

@@ -40,7 +40,7 @@ class Notifications:
     def genebench_job_finished(self, job: Job, records: list[Record]) -> None:
         """Append the line of a job."""
         with self._lock:
-            # A job that two processes finished is told twice.
+            # Two processes that finished the same job both report it.
             if job.key in self._written:
                 return
             self._written.add(job.key)

@@ -516,7 +516,8 @@ def show_plan(
     from genebench import api
 
     if json:
-        times = {} if not built else _costs_as_json(plan, settings, engine)
+        left = plan.remaining(retry_failed=retry_failed) if built else []
+        times = _costs_as_json(left, settings, engine)
         output.as_json(
             [
                 {
@@ -546,13 +547,15 @@ def show_plan(
         output.block(text)
 
 
-def _costs_as_json(plan: Plan, settings: Settings, engine: str) -> dict[str, dict[str, Any]]:
-    """Return key → what the estimates of the jobs that are to do say, for each job's first key."""
+def _costs_as_json(
+    left: Sequence[Job], settings: Settings, engine: str
+) -> dict[str, dict[str, Any]]:
+    """Return the estimate of each job that is left, by the key of its first evaluation."""
     from dataclasses import asdict
 
     from genebench import api
 
-    jobs = [] if api.is_elsewhere(engine) else plan.remaining()
+    jobs = [] if api.is_elsewhere(engine) else left
     found = api.estimates(jobs, settings.device)
     return {
         job.key: {"estimate": asdict(estimate)} for job, estimate in zip(jobs, found, strict=True)

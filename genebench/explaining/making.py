@@ -1,4 +1,4 @@
-"""From what a user names to an explanation: the model, run first if need be, and its panels."""
+"""Explanations of models that a user names: the model is run first if need be, then explained."""
 
 from __future__ import annotations
 

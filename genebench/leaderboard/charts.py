@@ -242,15 +242,19 @@ def _trace(points: Sequence[tuple[float, float]]) -> str:
     return f"M{bends[0][0]} {bends[0][1]}{moves}"
 
 
-def thinned(length: int) -> list[int]:
+def thinned(length: int, most: int = MOST_POINTS) -> list[int]:
     """Return the positions of the points of a curve to draw.
 
     A long curve is drawn at evenly spaced points, with both ends.
+
+    Args:
+        length: number of points.
+        most: largest number of points that are drawn.
     """
-    if length <= MOST_POINTS:
+    if length <= most:
         return list(range(length))
     last = length - 1
-    return sorted({round(step * last / (MOST_POINTS - 1)) for step in range(MOST_POINTS)})
+    return sorted({round(step * last / (most - 1)) for step in range(most)})
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from genebench.leaderboard.assembly import build
-from genebench.leaderboard.payloads.curves import MOST_POINTS, thinned
 from genebench.leaderboard.payloads.genes import site_room
 from genebench.leaderboard.payloads.packing import bytes_of, quantised, script, step_for
 from genebench.results.store import ResultsStore
@@ -177,13 +176,6 @@ def test_runs_are_in_the_order_of_their_start(site):
 
 
 # Curves
-
-
-def test_a_long_curve_is_thinned_and_keeps_its_ends():
-    kept = thinned(1000)
-    assert len(kept) == MOST_POINTS
-    assert (kept[0], kept[-1]) == (0, 999)
-    assert thinned(5) == [0, 1, 2, 3, 4]
 
 
 def test_a_curve_has_its_axis_and_the_choice(site):

@@ -1038,6 +1038,8 @@ def test_a_long_curve_is_thinned_and_keeps_both_ends():
     kept = thinned(1000)
     assert (kept[0], kept[-1]) == (0, 999)
     assert len(kept) < 50
+    assert len(thinned(1000, most=60)) == 60
+    assert thinned(5) == [0, 1, 2, 3, 4]
 
 
 def test_a_trace_ends_where_the_curve_does():

@@ -10,6 +10,7 @@ from genebench.analysis.bootstrap import seed_interval
 from genebench.analysis.rank import scores_of
 from genebench.analysis.sizes import SizesPart, sizes_parts
 from genebench.leaderboard.boards import Board
+from genebench.leaderboard.charts import thinned
 from genebench.leaderboard.payloads.packing import digits
 from genebench.leaderboard.templating import shown
 from genebench.plugins.registry import Registry
@@ -59,7 +60,7 @@ def _line(curve: Mapping[str, Sequence[float]], record: Record | None) -> dict[s
     # The choice is named after the axis, such as "epoch" or "epoch (geo)".
     choice = next((value for name, value in record.choices.items() if name.startswith(x)), None)
     chosen = digits(float(choice), _DIGITS) if isinstance(choice, int | float) else None
-    kept = thinned(len(xs))
+    kept = thinned(len(xs), MOST_POINTS)
     if chosen is not None:
         nearest = min(range(len(xs)), key=lambda i: abs(xs[i] - chosen))
         kept = sorted({*kept, nearest})
@@ -72,14 +73,6 @@ def _line(curve: Mapping[str, Sequence[float]], record: Record | None) -> dict[s
         ],
         "chosen": chosen,
     }
-
-
-def thinned(length: int) -> list[int]:
-    """Return the positions of the points of a curve to keep, with both ends."""
-    if length <= MOST_POINTS:
-        return list(range(length))
-    last = length - 1
-    return sorted({round(step * last / (MOST_POINTS - 1)) for step in range(MOST_POINTS)})
 
 
 def sizes_by_setting(
