@@ -81,7 +81,8 @@ def write(identity: Identity, folder: Path) -> None:
         constant_truth=0, constant_prediction=0, vectors="", predictions="",
         curves=curves(identity), model_parameters=9_000_000,
         seconds={"fit": 10 * place + random.random(), "predict": 0.5, "score": 0.2},
-        timing=Timing(epoch=1), shared_fit=(identity.protocol,), peak_memory=3_000_000_000, peak_memory_scope="job",
+        timing=Timing(epoch=1), shared_fit=(identity.protocol,),
+        peak_memory=3_000_000_000, peak_memory_scope="job",
         failure=None, seal=Seal(level="no", reason="made up"), provenance=provenance(),
     )  # fmt: skip
     ResultsStore(folder).write(record, vectors)
