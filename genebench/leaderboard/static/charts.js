@@ -830,7 +830,7 @@
         return { x: px, y: py, size: 10, text: cut(data.variants[run.number].label, 30) };
       });
       const steps = [...best.map((run) => [run.time, run.value]), [x.high, best.at(-1).value]];
-      draw(placeLabels(marks, [50, 8, width, box.clientHeight - 44], steps(x).map((step) => chart.convertToPixel({ gridIndex: 0 }, step))).reverse());
+      draw(placeLabels(marks, [50, 8, width, box.clientHeight - 44], steps.map((step) => chart.convertToPixel({ gridIndex: 0 }, step))).reverse());
     }).redraw();
   };
 
