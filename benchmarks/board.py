@@ -36,6 +36,7 @@ from genebench.results.record import (
     Provenance,
     Record,
     Seal,
+    Timing,
 )
 from genebench.results.store import ResultsStore
 
@@ -80,7 +81,8 @@ def write(identity: Identity, folder: Path) -> None:
         constant_truth=0, constant_prediction=0, vectors="", predictions="",
         curves=curves(identity), model_parameters=9_000_000,
         seconds={"fit": 10 * place + random.random(), "predict": 0.5, "score": 0.2},
-        shared_fit=(identity.protocol,), peak_memory=3_000_000_000, peak_memory_scope="job",
+        timing=Timing(epoch=1), shared_fit=(identity.protocol,),
+        peak_memory=3_000_000_000, peak_memory_scope="job",
         failure=None, seal=Seal(level="no", reason="made up"), provenance=provenance(),
     )  # fmt: skip
     ResultsStore(folder).write(record, vectors)
@@ -135,7 +137,8 @@ def provenance() -> Provenance:
     """Return the provenance that all records share."""
     return Provenance(
         command="genebench run --dataset u133 --preset paper --methods all --protocol all",
-        started="2026-01-01T00:00:00+00:00", host="node17", platform="Linux 6.8 x86_64", cpus=32,
+        started="2026-01-01T00:00:00+00:00", host="node17", platform="Linux 6.8 x86_64",
+        processor="made up", cpus=32,
         device="cuda", accelerator="NVIDIA H200", python="3.12.1", git={},
         versions=dict.fromkeys(("genebench", "genebench-made-up", "numpy", "torch"), "1.2.3"),
         plugins={"genebench-made-up": PluginOrigin(version="1.0", install="wheel")},

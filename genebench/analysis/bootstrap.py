@@ -456,7 +456,7 @@ def rough(profiles: int, groups: int | None) -> str:
         return ""
     return (
         f"p-values are rough with fewer than {ENOUGH_PROFILES} profiles or {ENOUGH_GROUPS} groups, "
-        "see docs/explanation/statistics.md"
+        "because so few units say little about how much scores vary"
     )
 
 

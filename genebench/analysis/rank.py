@@ -64,6 +64,7 @@ class Standing:
         seed_low, seed_high: 95 % t interval of the score over seeds alone. None with one seed.
         profiles: number of test profiles that were resampled, 0 if the method was not tested.
         groups: number of groups of these profiles. None if the platform has no groups.
+        folds: number of folds that the profiles were tested in. 0 without folds.
     """
 
     variant: Variant
@@ -85,6 +86,7 @@ class Standing:
     seed_high: float | None = None
     profiles: int = 0
     groups: int | None = None
+    folds: int = 0
 
     @property
     def place(self) -> str:
@@ -221,8 +223,9 @@ def description_of_test(table: Sequence[Standing]) -> str:
     profiles += f" in {groups:,} groups" if first.groups is not None else ", no groups known"
     if pairs and smallest_p(groups) > SIGNIFICANCE_LEVEL:
         return f"all are tied: {profiles} are too few for any significant difference"
-    number = first.variant.first.identity.folds[1]
-    over_folds = f", and the corrected resampled t test over {number} folds" if number else ""
+    over_folds = (
+        f", and the corrected resampled t test over {first.folds} folds" if first.folds else ""
+    )
     all_tied = pairs and all(row.rank == 1 for row in ranked)
     return (
         "rank = 1 + methods that are significantly better, but never before a better mean. "
@@ -317,6 +320,7 @@ def _test(
             "high": _finite(estimate.high),
             "profiles": bootstrap.profiles,
             "groups": None if first.groups is None else bootstrap.groups,
+            "folds": len(np.unique(first.folds.of)) if first.folds else 0,
         }
     # Controls have intervals, but no ranks: each further method costs the others power.
     ranked = [row for row in tested if not table[row].variant.control]

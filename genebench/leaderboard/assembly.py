@@ -9,6 +9,7 @@ from pathlib import Path
 
 from genebench.errors import some
 from genebench.leaderboard.contents import Contents
+from genebench.leaderboard.folds import with_folds_pooled
 from genebench.leaderboard.pages import SiteOptions
 from genebench.leaderboard.pool import pool_for
 from genebench.leaderboard.publish import check_place, staging
@@ -70,7 +71,7 @@ def build(
         problems = (*reading.problems, *(s.fault for s in summaries if s.fault))
         shown = {run.key: (run, summary) for run, summary in pairs if not summary.fault}
         while shown:
-            contents = Contents(options, registry(), shown, pool)
+            contents = Contents(options, registry(), with_folds_pooled(shown), pool)
             faults = [each for each in contents.explanations.values() if isinstance(each, str)]
             try:
                 with staging(out) as folder:

@@ -97,6 +97,7 @@ def _row(rows: Mapping[str, Row], metrics: Sequence[MetricSpec]) -> dict[str, An
         "cost": {
             "fit": rounded(row.seconds("fit"), 4),
             "predict": rounded(row.seconds("predict"), 4),
+            "mark": row.time_mark,
             "memory": row.memory,
             "parameters": row.parameters,
         },

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from genebench._util.hashing import key_of
 from genebench.analysis.grouping import by_preset, comparable
+from genebench.analysis.timing import RankedTimes
 from genebench.analysis.variants import Variant, variants_of
 from genebench.errors import UserError
 from genebench.leaderboard.reading import Run
@@ -73,12 +74,14 @@ class Board:
         variants = variants_of([run.record for run in self.runs], self.registry)
         return sorted(variants, key=lambda variant: (variant.control, variant.label))
 
+    @cached_property
+    def times(self) -> RankedTimes:
+        """Which rows have times that compare."""
+        return RankedTimes.among(self.variants)
+
     def marks(self, variant: Variant) -> list[str]:
         """Return the good marks that every run of a row has, and the warnings that any run has."""
-        by_run = [set(self._marks[record.key]) for record in variant.records]
-        on_every_run = set.intersection(*by_run)
-        warnings = set.union(*by_run).difference(GOOD_MARKS)
-        return sorted(on_every_run | warnings)
+        return joined([self._marks[record.key] for record in variant.records])
 
     def has_submitted(self, variant: Variant) -> bool:
         """Return whether any run of a row came in a bundle."""
@@ -91,6 +94,13 @@ class Board:
 
 GOOD_MARKS = ("submitted", "verified")
 """Marks that add trust to a run. A row has them only if all its runs do."""
+
+
+def joined(marks: Iterable[Sequence[str]]) -> list[str]:
+    """Return the good marks that all runs have, and the warnings that any has."""
+    by_run = [set(each) for each in marks]
+    warnings = set.union(*by_run).difference(GOOD_MARKS)
+    return sorted(set.intersection(*by_run) | warnings)
 
 
 def boards_of(runs: Iterable[Run], registry: Registry) -> list[Board]:

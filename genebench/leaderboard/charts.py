@@ -266,12 +266,20 @@ class Dot:
         cost: seconds of fitting and predicting.
         error: its mean score.
         control: True for a control, which is drawn as a ring.
+        mark: a mark if its cost does not compare with that of others, so that it is not on the
+            front. Else empty.
     """
 
     label: str
     cost: float
     error: float
     control: bool = False
+    mark: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its label, with the mark of a time that does not compare."""
+        return f"{self.label}{self.mark}"
 
 
 def scatter(dots: Sequence[Dot], x: str, y: str, *, lower_is_better: bool) -> Markup:
@@ -307,14 +315,15 @@ def _scatter(
     places = [(across(_clamped(dot.cost, across)), up(_clamped(dot.error, up))) for dot in dots]
     circles = "".join(
         f"<circle class={'ring' if dot.control else 'dot'} cx={_n(left)} cy={_n(top)} r=4.5>"
-        f"<title>{escape(dot.label)}: {y_label} {dot.error:.4f}, {x_label} {dot.cost:.3g}</title>"
+        f"<title>{escape(dot.name)}: {y_label} {dot.error:.4f}, {x_label} {dot.cost:.3g}</title>"
         "</circle>"
         if size is _WIDE
         # A phone has no pointer that hovers, so that it would show no titles.
         else f"<circle class={'ring' if dot.control else 'dot'} cx={_n(left)} cy={_n(top)} r=4.5 />"
         for dot, (left, top) in zip(dots, places, strict=True)
     )
-    path = _path((across(dot.cost), up(dot.error)) for dot in front)
+    # Without times that compare there is no front.
+    path = _path((across(dot.cost), up(dot.error)) for dot in front) if front else ""
     return (
         f'<svg class={size.name} viewBox="0 0 {size.width} {size.height}" role=img '
         f'aria-label="{y_label} against {x_label}, '
@@ -334,7 +343,9 @@ def _front(dots: Sequence[Dot], *, lower_is_better: bool) -> list[Dot]:
     sign = 1 if lower_is_better else -1
     front: list[Dot] = []
     for dot in sorted(dots, key=lambda dot: (dot.cost, sign * dot.error)):
-        if not dot.control and (not front or sign * dot.error < sign * front[-1].error):
+        if dot.control or dot.mark:
+            continue
+        if not front or sign * dot.error < sign * front[-1].error:
             front.append(dot)
     return front
 
@@ -359,8 +370,8 @@ def _names(
     """Yield labels of as many dots as there is room for, those of the front first."""
     taken = [_Spot(x - 5, x + 5, y + 3) for x, y in places]
     for dot, place in sorted(zip(dots, places, strict=True), key=lambda pair: pair[0] not in front):
-        long = len(dot.label) > _LONGEST_NAME
-        label = f"{dot.label[: _LONGEST_NAME - 1]}…" if long else dot.label
+        long = len(dot.name) > _LONGEST_NAME
+        label = f"{dot.name[: _LONGEST_NAME - 1]}…" if long else dot.name
         for spot in _spots(*place, _NAME_PIXELS * len(label)):
             # A label may reach into the margins of the drawing, but not out of it.
             inside = across.start - 12 < spot.left and spot.right < across.stop + _RIGHT - 4

@@ -37,7 +37,7 @@ class Contents:
     Attributes:
         options: title and metrics.
         registry: the installed methods, metrics and protocols.
-        shown: key → the run, and the summary of its vectors.
+        shown: key → the run, and the summary of its vectors. Folds are pooled.
         pool: does the work on many runs.
     """
 
@@ -48,13 +48,18 @@ class Contents:
 
     @cached_property
     def runs(self) -> list[Run]:
-        """The runs that are shown, by key."""
-        return [run for run, _ in self.shown.values()]
+        """The runs that were made, those of folds among them."""
+        return [run for run, _ in self.shown.values() if not run.folds]
+
+    @cached_property
+    def results(self) -> list[Run]:
+        """The runs that stand on boards: one for all folds of a protocol."""
+        return [run for run, _ in self.shown.values() if not run.is_pooled]
 
     @cached_property
     def boards(self) -> list[Board]:
         """The boards, in the order of the index."""
-        return boards_of(self.runs, self.registry)
+        return boards_of(self.results, self.registry)
 
     @cached_property
     def rankings(self) -> dict[tuple[str, str, str], Ranking]:
@@ -122,7 +127,7 @@ class Contents:
     @cached_property
     def environments(self) -> dict[str, str]:
         """Key of a run → name of the page of its environment."""
-        return {run.key: page_id(environment_of(run.record.provenance)) for run in self.runs}
+        return {run.key: page_id(environment_of(run.record)) for run, _ in self.shown.values()}
 
     def runs_by_environment(self) -> dict[str, list[Run]]:
         """Return name of an environment's page → its runs."""

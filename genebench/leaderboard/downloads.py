@@ -10,8 +10,14 @@ from typing import Any
 
 from genebench._util.text import no_formula
 from genebench.leaderboard.boards import Board
-from genebench.leaderboard.tables import Tables, by_variant, facts_of, figures_of, flat
+from genebench.leaderboard.tables import Row, Tables, by_variant, facts_of, figures_of, flat
 from genebench.specs import MetricSpec
+
+_FIGURES = (
+    "mean", "std_genes", "rank", "rank_low", "rank_high", "low", "high", "difference",
+    "difference_low", "difference_high", "p", "seed_low", "seed_high",
+)  # fmt: skip
+"""Meaning of each number of a score in ``board.json``."""
 
 
 def board_csv(tables: Tables, metrics: Sequence[MetricSpec]) -> str:
@@ -30,17 +36,15 @@ def board_csv(tables: Tables, metrics: Sequence[MetricSpec]) -> str:
 def board_json(board: Board, tables: Tables, metrics: Sequence[MetricSpec]) -> str:
     """Return a board as JSON: its test setting, and for each row its facts, scores and runs.
 
-    ``scores`` is panel → metric → name → value. Values that are missing are left out.
+    ``scores`` is panel → metric → numbers, whose names ``figures`` has once: a board has thousands
+    of scores. Numbers at the end that are missing are left out.
     """
     lines = []
     for rows in by_variant(tables):
         row = next(iter(rows.values()))
         scores = {
             panel: {
-                metric.name: {
-                    "rank": of_panel.places[metric.name].rank,
-                    **figures_of(of_panel, metric.name),
-                }
+                metric.name: _score(of_panel, metric.name)
                 for metric in metrics
                 if metric.name in of_panel.places
             }
@@ -54,9 +58,18 @@ def board_json(board: Board, tables: Tables, metrics: Sequence[MetricSpec]) -> s
     content = {
         "dataset": board.datasets, "preset": board.preset, **first.identity.test_setting(),
         "profiles": first.profiles, "genes": first.genes, "ranked_by": metrics[0].name,
-        "rows": lines,
+        "figures": _FIGURES, "rows": lines,
     }  # fmt: skip
     return json.dumps(_known(content), separators=(",", ":"), allow_nan=False)
+
+
+def _score(row: Row, metric: str) -> list[float | None]:
+    """Return the numbers of a score in the order of :data:`_FIGURES`."""
+    found = {"rank": row.places[metric].rank, **figures_of(row, metric)}
+    numbers = [found[name] for name in _FIGURES]
+    while numbers[-1] is None:
+        numbers.pop()
+    return numbers
 
 
 def _known(value: Any) -> Any:

@@ -96,6 +96,7 @@ def board_page(
         plot=_plot(rows, metric),
         with_published=board.first.published_data and panel == "all",
         ranking=ranking,
+        time_notes=board.times.notes(board.variants),
         seals=_seals_of(rows),
         data_page=page_id(board.first.identity.data),
     )
@@ -148,6 +149,7 @@ def _plot(rows: Sequence[Row], metric: MetricSpec) -> Markup | None:
             cost=max(row.cost, _LEAST_COST_SECONDS),
             error=row.places[metric.name].mean,
             control=row.variant.control,
+            mark=row.time_mark,
         )
         for row in rows
         if metric.name in row.places and row.cost is not None
@@ -261,6 +263,7 @@ def environment_page(
         site_title=options.title,
         root="../",
         made=environment,
+        seals=SEALS,
         runs=runs,
     )
 

@@ -25,11 +25,15 @@ class Run:
         record: the record.
         folder: its results folder.
         marks: its marks, such as ``verified``, and warnings about its code and its seal.
+        folds: the runs of its folds, if its record is that of all folds of a protocol.
+        is_pooled: True for a run of a fold, which stands on no board by itself.
     """
 
     record: Record
     folder: Path
     marks: tuple[str, ...] = ()
+    folds: tuple[Run, ...] = ()
+    is_pooled: bool = False
 
     @property
     def key(self) -> str:
@@ -52,7 +56,8 @@ class Run:
         """
         scores = {name: panels for name, panels in self.record.scores.items() if name in metrics}
         record = self.record.model_copy(update={"scores": scores, "metrics": {}})
-        return replace(self, record=record)
+        folds = tuple(fold.limited_to(metrics) for fold in self.folds)
+        return replace(self, record=record, folds=folds)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from genebench.leaderboard.pages import SiteOptions
 from genebench.leaderboard.reading import Run
 from genebench.leaderboard.templating import render, shown
 from genebench.plugins.registry import Registry
-from genebench.reports.wording import SEALS
 from genebench.results.panels import PANELS
-from genebench.results.record import Provenance, Record
+from genebench.results.record import Record
 from genebench.specs import PRESETS, MethodSpec, Value
 
 _MOST_LINES = 3
@@ -96,7 +95,7 @@ def run_page(task: RunTask, options: SiteOptions) -> str:
         panels=PANELS,
         figures=list(_figures(task, options)),
         params=task.params,
-        seals=SEALS,
+        metrics=options.metrics,
         explanation=task.explanation,
     )
 
@@ -133,14 +132,17 @@ def _curve(name: str, curve: Mapping[str, Sequence[float]], record: Record) -> M
     return charts.curve(drawn, x, position, title)
 
 
-def environment_of(provenance: Provenance) -> dict[str, Any]:
-    """Return the part of the provenance that all runs of one command share."""
-    return provenance.model_dump(
+def environment_of(record: Record) -> dict[str, Any]:
+    """Return what the runs of one command share: most of the provenance, the code and the seal."""
+    shared = record.provenance.model_dump(
         include={
             "command", "host", "platform", "cpus", "device", "accelerator", "python", "versions",
             "git", "plugins",
         }
     )  # fmt: skip
+    return {
+        **shared, "code": record.identity.code.model_dump(), "seal": record.seal.model_dump()
+    }  # fmt: skip
 
 
 def chosen_params(record: Record, spec: MethodSpec | None) -> dict[str, Value]:

@@ -125,13 +125,13 @@ def _pages(
         page = data_page(options, digest, uses, contents.datasets.get(digest))
         yield f"data/{page_id(digest)}.html", page
     for name, runs in contents.runs_by_environment().items():
-        environment = environment_of(runs[0].record.provenance)
+        environment = environment_of(runs[0].record)
         yield f"made/{name}.html", environment_page(options, environment, runs)
     if problems:
         yield "problems.html", problems_page(options, problems)
     index = index_page(
         options, _board_entries(contents), contents.methods, problems,
-        n_runs=len(contents.shown), trials=trials, n_folders=n_folders,
+        n_runs=len(contents.runs), trials=trials, n_folders=n_folders,
     )  # fmt: skip
     yield "index.html", index
 
@@ -157,7 +157,8 @@ def _run_pages(contents: Contents) -> Iterator[Rendered]:
     for board in contents.boards:
         link = BoardLink(board.id, board.preset, tuple(board.panels))
         for run in board.runs:
-            links.setdefault(run.key, []).append(link)
+            for member in (run, *run.folds):
+                links.setdefault(member.key, []).append(link)
     metrics = [metric.name for metric in contents.options.metrics]
     tasks = (
         RunTask(

@@ -166,6 +166,7 @@ class Row:
         marks: the marks of its runs.
         section: the section of the table that it stands in.
         claimed: True if a run came in a bundle, so that its seal is a claim of the sender.
+        time_mark: a mark if its times do not compare with those of most methods, else empty.
     """
 
     variant: Variant
@@ -175,6 +176,7 @@ class Row:
     marks: Sequence[str]
     section: Section
     claimed: bool
+    time_mark: str
 
     @property
     def first(self) -> Record:
@@ -293,6 +295,7 @@ def _row(
         marks=board.marks(variant),
         section=section,
         claimed=board.has_submitted(variant),
+        time_mark=board.times.mark(variant),
     )
 
 
@@ -333,6 +336,7 @@ def facts_of(row: Row) -> dict[str, object]:
         "sealed": row.sealed,
         "fit_seconds": rounded(row.seconds("fit")),
         "predict_seconds": rounded(row.seconds("predict")),
+        "times_ranked": "no" if row.time_mark else "yes" if row.variant.done else None,
         "peak_memory_bytes": row.memory,
         "parameters": row.parameters,
         "seeds_done": len(row.variant.done),

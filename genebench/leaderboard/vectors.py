@@ -96,14 +96,19 @@ def _summarise(run: Run, metrics: Sequence[str]) -> VectorSummary:
     fault = next(_faults(record, vectors, metrics), "")
     if fault:
         return VectorSummary(fault=f"{run.folder}: record {record.key}: {fault}")
-    ids = vectors.get("profile.id")
     return VectorSummary(
         spreads={
             metric: _spread(vectors[name]) for metric, name in per_gene.items() if name in vectors
         },
         evidence={name: vectors[name] for name in evidence if name in vectors},
-        test_profiles="" if ids is None else key_of(ids.tolist())[:_DIGEST_LENGTH],
+        test_profiles=profiles_digest(vectors),
     )
+
+
+def profiles_digest(vectors: Vectors) -> str:
+    """Return the digest of the ids of test profiles, or an empty text without ids."""
+    ids = vectors.get("profile.id")
+    return "" if ids is None else key_of(ids.tolist())[:_DIGEST_LENGTH]
 
 
 def share_ids(summaries: Iterable[VectorSummary]) -> list[VectorSummary]:

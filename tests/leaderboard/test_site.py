@@ -69,7 +69,8 @@ def identity(method="lsr", **changes):
 def provenance(**changes):
     fields = {
         "command": "genebench run", "started": "2026-01-01T00:00:00+00:00", "host": "node",
-        "platform": "Linux", "cpus": 2, "device": "cpu", "accelerator": "", "python": "3.12",
+        "platform": "Linux", "processor": "made up", "cpus": 2,
+        "device": "cpu", "accelerator": "", "python": "3.12",
         "versions": {"genebench": "1.0"}, "git": {},
     }  # fmt: skip
     return Provenance(**fields | changes)
@@ -115,6 +116,7 @@ def put(store, what, level=0.4, *, failure=None, vectors=None, **changes):
         "scores": {} if failure else scores_of(vectors), "metrics": {}, "constant_truth": 0,
         "constant_prediction": 0, "vectors": "", "predictions": "", "model_parameters": 1234,
         "seconds": {} if failure else {"fit": 2.5, "predict": 0.25, "score": 0.1},
+        "timing": {"epoch": 1},
         "shared_fit": ("geo",), "peak_memory": 400_000_000, "peak_memory_scope": "job",
         "failure": failure, "provenance": provenance(),
         "seal": {"level": "no", "reason": "nothing was run"},
@@ -312,6 +314,25 @@ def test_a_board_of_failures_alone_still_builds(store, tmp_path):
     assert labels(Page(boards(site.out)[0] / "all.html")) == [("–", "knn failed")]
 
 
+def test_times_of_another_epoch_are_marked_and_not_on_the_front(store, tmp_path):
+    for method in ("lsr", "knn"):
+        put(store, identity(method), 0.4)
+    put(store, identity("knn-ge"), 0.2, timing={"epoch": 2}, seconds={"fit": 0.1, "predict": 0.1})
+    folder = boards(made(store, tmp_path).out)[0]
+    rows = csv.DictReader(io.StringIO((folder / "board.csv").read_text()))
+    assert {row["method"]: row["times_ranked"] for row in rows} == {
+        "lsr": "yes", "knn": "yes", "knn-ge": "no"
+    }  # fmt: skip
+    page = Page(folder / "all.html")
+    (row,) = [cells for cells in page.standings if cells[1].startswith("knn-ge")]
+    assert "0.100*" in row
+    assert (
+        "* times are ranked for made up, 2 cores, timing epoch 1. Not ranked: knn-ge" in page.text
+    )
+    fronts = [of["d"] for tag, of in page.tags if tag == "path" and of.get("class") == "front"]
+    assert [path.count("L") for path in fronts] == [0, 0]
+
+
 def test_downloads_hold_what_the_tables_show(store, tmp_path):
     record = put(store, identity("lsr"), 0.3)
     put(store, identity("knn"), failure=FAILED)
@@ -471,18 +492,57 @@ def test_the_seal_of_a_bundle_is_shown_as_a_claim_of_its_sender(store, tmp_path)
     page, cells = board_of(out)
     assert (cells["net"], cells["lsr"]) == ("landlock as the sender states", "no")
     assert "The seal of submitted runs (net) is as the sender states" in page.text
-    text = " ".join(Page(out / "runs" / f"{record.key}.html").text.split())
+    run = Page(out / "runs" / f"{record.key}.html")
+    assert "sealedlandlock (as the sender states)" in run.text
     assert (
-        "sealed landlock: in a process without test data, confined by Landlock, Landlock "
-        "interface 7, isolated by namespaces: network, ipc (as the sender states)"
-    ) in text.replace("sealedlandlock", "sealed landlock")
+        "sealedlandlock: in a process without test data, confined by Landlock, Landlock "
+        "interface 7, isolated by namespaces: network, ipc"
+    ) in made_with(run).text
+
+
+def made_with(run):
+    """Return the page of the code, the seal and the machine of a run."""
+    [address] = [of["href"] for tag, of in run.tags if tag == "a" and "/made/" in of["href"]]
+    return Page((run.path.parent / address).resolve())
+
+
+def test_all_folds_of_a_method_are_one_row_and_its_page_lists_them(store, tmp_path):
+    def fold(method, label, level):
+        splits = {"all folds": "k-fold/3/0123456789abcdef", "rows of test": label}
+        vectors = vectors_with(level, crc32(f"{method} {label}".encode()))
+        vectors["profile.id"] = np.char.add(f"{label}-", vectors["profile.id"].astype(str))
+        what = identity(
+            method, protocol=f"five.{label}", test=f"geo/test/fold-{label}", splits=splits
+        )
+        return put(store, what, vectors=vectors)
+
+    records = [fold("lsr", label, 0.3 + 0.1 * place) for place, label in enumerate("123")]
+    records += [fold("knn", label, 0.9) for label in "123"]
+    fold("knn-ge", "1", 0.5)
+    site = made(store, tmp_path)
+    assert len(list(site.out.glob("runs/*.html"))) == 7 + 3
+    [board] = boards(site.out)
+    assert labels(Page(board / "all.html"))[0][1].startswith("lsr")
+    content = json.loads((board / "board.json").read_text())
+    by_name = {row["method"]: row for row in content["rows"]}
+    assert [len(row["keys"]) for row in by_name.values()] == [1, 1, 1]
+    assert by_name["knn-ge"]["status"] == "failed"
+    score = dict(zip(content["figures"], by_name["lsr"]["scores"]["all"]["mae"], strict=False))
+    each = [record.scores["mae"]["all"].mean for record in records[:3]]
+    assert score["mean"] == pytest.approx(np.mean(each), rel=1e-4)
+    assert "corrected resampled t test over 3 folds" in Page(board / "all.html").text
+    whole = Page(site.out / "runs" / f"{by_name['lsr']['keys'][0]}.html")
+    links = {of.get("href") for tag, of in whole.tags if tag == "a"}
+    assert {f"{record.key}.html" for record in records[:3]} <= links
+    assert all((site.out / "runs" / f"{record.key}.html").exists() for record in records)
 
 
 def test_the_page_of_a_run_says_why_its_seal_is_no_better(store, tmp_path):
     record = put(store, identity("net"), seal={"level": "view", "reason": HOSTILE})
     path = made(store, tmp_path).out / "runs" / f"{record.key}.html"
-    assert "Reason: <script>alert(1)" in Page(path).text
-    assert "<script>alert" not in path.read_text("utf-8")
+    made_page = made_with(Page(path))
+    assert "Reason: <script>alert(1)" in made_page.text
+    assert "<script>alert" not in made_page.path.read_text("utf-8")
 
 
 # Pages

@@ -37,7 +37,7 @@ def chart_files(contents: Contents) -> Iterator[tuple[str, str]]:
     tasks = (_genes_task(contents, board, room) for board in gene_wise)
     # The pool begins now, while this process packs the other numbers.
     found = contents.pool.map(genes, tasks, chunk=1)
-    parts = sizes_by_setting((run.record for run in contents.runs), contents.registry)
+    parts = sizes_by_setting((run.record for run in contents.results), contents.registry)
     for board in contents.boards:
         document = tabs_of(contents, board)
         document["sizes"] = sizes(board, parts, metric.name)
@@ -92,5 +92,7 @@ def _genes_task(contents: Contents, board: Board, room: int) -> GenesTask:
 
 
 def _claims(variant: Variant, by_key: dict[str, Run], metric: str) -> Sequence[Run]:
-    runs = [by_key[record.key] for record in variant.scored(metric, "all")]
+    scored = [by_key[record.key] for record in variant.scored(metric, "all")]
+    # The mean over all folds of all seeds is that of the pooled runs.
+    runs = [run for result in scored for run in result.folds or (result,)]
     return [replace(claims_of(run, [metric]), marks=()) for run in runs]

@@ -31,6 +31,7 @@ def variants(board: Board, rows: Sequence[Row]) -> list[dict[str, Any]]:
             "label": shown(variant.label),
             "family": shown(row.family),
             "control": variant.control,
+            "mark": row.time_mark,
             "cost": None if row.cost is None else digits(max(row.cost, _LEAST_COST_SECONDS), 4),
         }
         for variant in board.variants

@@ -252,7 +252,7 @@
     if (!dots.length) return;
     const main = dots.some((dot) => !dot.control) ? dots.filter((dot) => !dot.control) : dots;
     const front = [];
-    for (const dot of [...main].sort((a, b) => a.cost - b.cost || (better(data, a.mean, b.mean) ? -1 : 1)))
+    for (const dot of main.filter((each) => !each.mark).sort((a, b) => a.cost - b.cost || (better(data, a.mean, b.mean) ? -1 : 1)))
       if (!front.length || better(data, dot.mean, front.at(-1).mean)) front.push(dot);
     const styles = familyStyles({ variants: main });
     const { box, csv, summary } = stage(pane);
@@ -260,8 +260,9 @@
       ["method", "family", "control", "seconds", data.metric.name, "low", "high", "rank", "on_frontier"],
       ...dots.map((dot) => [dot.label, dot.family, dot.control ? 1 : 0, dot.cost, dot.mean, dot.low, dot.high, dot.rank, front.includes(dot) ? 1 : 0]),
     ]);
-    summary(`${named(dots.length, "method")}. On the frontier, from cheap to dear: ${front
-      .map((dot) => `${dot.label} (${short(dot.cost)} s, ${score(dot.mean)})`).join("; ")}.`);
+    summary(`${named(dots.length, "method")}. ${front.length ? `On the frontier, from cheap to dear: ${front
+      .map((dot) => `${dot.label} (${short(dot.cost)} s, ${score(dot.mean)})`).join("; ")}.` : "No times compare, so there is no frontier."}`);
+    const steps = (x) => front.length ? [...front.map((dot) => [Math.log10(dot.cost), dot.mean]), [x.high, front.at(-1).mean]] : [];
     makeChart(box, (chart, c, width) => {
       const x = range(main.map((dot) => Math.log10(dot.cost)), 0.08);
       const y = range(main.map((dot) => dot.mean), 0.1);
@@ -269,7 +270,7 @@
       const marks = dots.map((dot) => {
         const [px, py] = [inside(Math.log10(dot.cost), x), inside(dot.mean, y)];
         const beyond = px !== Math.log10(dot.cost) || py !== dot.mean;
-        const text = cut(dot.label, width < 600 ? 20 : 32) + (beyond ? ` ${score(dot.mean)}` : "");
+        const text = cut(dot.label, width < 600 ? 20 : 32) + dot.mark + (beyond ? ` ${score(dot.mean)}` : "");
         return { dot, value: [px, py], beyond, text, size: front.includes(dot) ? 12 : 9, lower: 0 };
       });
       // Controls that stand at one place of the edge are moved below each other.
@@ -298,11 +299,11 @@
           xAxis: axis(c, "fit + predict, s", { ...x, log: true, most: width < 600 ? 4 : 8 }),
           yAxis: axis(c, unit(data), { ...y, vertical: true }),
           tooltip: { ...base(c).tooltip, formatter: ({ data: { mark } = {} }) => mark && plain(
-            `${mark.dot.label}\n${data.metric.title} ${score(mark.dot.mean)}${mark.dot.low === null ? "" : ` [${score(mark.dot.low)}, ${score(mark.dot.high)}]`}\n${short(mark.dot.cost)} s${mark.dot.control ? "\ncontrol" : `\n${mark.dot.family}`}`) },
+            `${mark.dot.label}\n${data.metric.title} ${score(mark.dot.mean)}${mark.dot.low === null ? "" : ` [${score(mark.dot.low)}, ${score(mark.dot.high)}]`}\n${short(mark.dot.cost)} s${mark.dot.mark && " (not comparable)"}${mark.dot.control ? "\ncontrol" : `\n${mark.dot.family}`}`) },
           series: [
             { name: "frontier", type: "line", step: "end", symbol: "none", silent: true, z: 2,
               lineStyle: { color: c.accent, type: "dashed", width: 1.5, opacity: 0.8 },
-              data: [...front.map((dot) => [Math.log10(dot.cost), dot.mean]), [x.high, front.at(-1).mean]] },
+              data: steps(x) },
             ...families,
             { name: "control", type: "scatter", symbol: "circle", z: 3, data: controls,
               itemStyle: { color: c.raised, borderColor: c.soft, borderWidth: 1.5 } },
@@ -315,8 +316,7 @@
         const [px, py] = chart.convertToPixel({ gridIndex: 0 }, mark.value);
         return { x: px, y: py + mark.lower, size: mark.size, text: mark.text };
       });
-      const steps = [...front.map((dot) => [Math.log10(dot.cost), dot.mean]), [x.high, front.at(-1).mean]];
-      const labels = placeLabels(pixels, [50, 24, width, box.clientHeight - 44], steps.map((step) => chart.convertToPixel({ gridIndex: 0 }, step)));
+      const labels = placeLabels(pixels, [50, 24, width, box.clientHeight - 44], steps(x).map((step) => chart.convertToPixel({ gridIndex: 0 }, step)));
       place(new Map(order.map((mark, index) => [mark, labels[index]])));
     }).redraw();
   };
