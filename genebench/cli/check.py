@@ -186,6 +186,11 @@ def _names(method: str) -> list[str]:
     try:
         return [spec.name for spec in registry().methods.choose(method.split(","))]
     except UserError as error:
+        if listed := [name.strip() for name in method.split(",") if _protocols(name)]:
+            raise UserError(
+                f"{some(listed)} is a protocol, and other names are not. Check methods and "
+                "protocols by a command each."
+            ) from None
         # A plugin that cannot be loaded offers no method, so this may be the reason.
         broken = [plugin.name for plugin in registry().plugins.broken]
         if not broken:
