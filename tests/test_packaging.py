@@ -417,7 +417,8 @@ def test_the_steps_of_an_authors_workflow_check_a_plugin_and_comment(genebench, 
     runner.said.unlink()
     runner.run(inputs, github | {"event.pull_request.number": "2"}, skipped="Check")
     comment = (folder / "difference.md").read_text()
-    assert re.search(r"\| mine +\| 0\.\d{4} \| +0\.\d{4} \| \+0\.\d{4} \| +worse \|", comment)
+    worse = r"\| mine +\| +0\.\d{4} \| +0\.\d{4} \| +\+0\.\d{4} \| +worse \|"
+    assert re.search(worse, comment), comment
     assert re.search(r"\| train-mean .* the same \|", comment)
     assert "code.digest" in comment
     said = [json.loads(line) for line in runner.said.read_text().splitlines()]
