@@ -17,7 +17,7 @@ from genebench.plugins.registry import registry
 from genebench.specs import PRESETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from genebench.conformance.run import Outcome
 
@@ -90,9 +90,7 @@ def check(  # noqa: PLR0917  typer's options are the arguments
         raise unknown("preset", preset, PRESETS)
     wanted = [name for name in map(str.strip, only.split(",")) if name]
     if protocols := _protocols(method):
-        for option, given in {"--set": param, "--time-limit": limit}.items():
-            if given:
-                raise UserError(f"{option} is for checks of methods, not of protocols. Remove it.")
+        _refuse_given({"--set": param, "--time-limit": limit})
         return _check_protocols(
             protocols, dataset, preset, wanted, json=json, quiet=quiet, lines=traceback
         )
@@ -123,6 +121,13 @@ def check(  # noqa: PLR0917  typer's options are the arguments
     if json:
         output.as_json(rows)
     return FAILED if failed else OK
+
+
+def _refuse_given(options: Mapping[str, object]) -> None:
+    """Refuse options of methods, because protocols are checked."""
+    for option, given in options.items():
+        if given:
+            raise UserError(f"{option} is for checks of methods, not of protocols. Remove it.")
 
 
 def _protocols(names: str) -> list[str]:
