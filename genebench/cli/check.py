@@ -17,6 +17,8 @@ from genebench.plugins.registry import registry
 from genebench.specs import PRESETS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from genebench.conformance.run import Outcome
 
 _INDENT = " " * 15
@@ -38,7 +40,7 @@ def check(  # noqa: PLR0917  typer's options are the arguments
         typer.Argument(
             help="Comma-separated methods, all for every method, or protocols.",
             metavar="NAME",
-            autocompletion=names_of("methods"),
+            autocompletion=names_of("methods", "protocols"),
         ),
     ],
     preset: Annotated[str, typer.Option(help="tiny, small or paper.")] = "tiny",
@@ -88,7 +90,10 @@ def check(  # noqa: PLR0917  typer's options are the arguments
         raise unknown("preset", preset, PRESETS)
     wanted = [name for name in map(str.strip, only.split(",")) if name]
     if protocols := _protocols(method):
-        return _check_protocols(protocols, dataset, preset, wanted, quiet=quiet, lines=traceback)
+        _refuse_given({"--set": param, "--time-limit": limit})
+        return _check_protocols(
+            protocols, dataset, preset, wanted, json=json, quiet=quiet, lines=traceback
+        )
     checks = chosen_checks(wanted)
     # All are created before the first check runs, so that a wrong name is an error at once.
     names = _names(method)
@@ -112,18 +117,17 @@ def check(  # noqa: PLR0917  typer's options are the arguments
                 _show(outcome, traceback=traceback)
         if not json:
             output.line(printable(f"{subject}: {summary(outcomes)}"))
-        rows += [
-            {
-                "subject": str(subject), "check": outcome.check.name,
-                "group": outcome.check.group, "rule": outcome.check.rule,
-                "status": outcome.status, "detail": outcome.detail,
-                "traceback": outcome.traceback,
-            }
-            for outcome in outcomes
-        ]  # fmt: skip
+        rows += _rows(str(subject), outcomes)
     if json:
         output.as_json(rows)
     return FAILED if failed else OK
+
+
+def _refuse_given(options: Mapping[str, object]) -> None:
+    """Refuse options of methods, because protocols are checked."""
+    for option, given in options.items():
+        if given:
+            raise UserError(f"{option} is for checks of methods, not of protocols. Remove it.")
 
 
 def _protocols(names: str) -> list[str]:
@@ -136,8 +140,27 @@ def _protocols(names: str) -> list[str]:
     return listed if are_protocols else []
 
 
+def _rows(subject: str, outcomes: Iterable[Outcome]) -> list[dict[str, str]]:
+    """Return a row for each outcome, to be printed as JSON."""
+    return [
+        {
+            "subject": subject, "check": outcome.check.name, "group": outcome.check.group,
+            "rule": outcome.check.rule, "status": outcome.status, "detail": outcome.detail,
+            "traceback": outcome.traceback,
+        }
+        for outcome in outcomes
+    ]  # fmt: skip
+
+
 def _check_protocols(
-    names: list[str], dataset: str, preset: str, only: list[str], *, quiet: bool, lines: bool
+    names: list[str],
+    dataset: str,
+    preset: str,
+    only: list[str],
+    *,
+    json: bool,
+    quiet: bool,
+    lines: bool,
 ) -> int:
     """Check protocols on a dataset. They run here, because a split is called in every plan."""
     from genebench.conformance.collection import chosen_checks
@@ -145,6 +168,7 @@ def _check_protocols(
     from genebench.conformance.run import run_checks, summary
 
     checks, failed = chosen_checks(only, protocols=True), False
+    rows: list[dict[str, str]] = []
     size = preset if dataset in registry().datasets.specs else None
     subjects = [ProtocolSubject(name, dataset=dataset, preset=size) for name in names]
     for subject in subjects:
@@ -153,9 +177,13 @@ def _check_protocols(
         for outcome in run_checks(subject, checks, {}):
             outcomes.append(outcome)
             failed |= outcome.status == "failed"
-            if not quiet or outcome.status == "failed":
+            if not json and (not quiet or outcome.status == "failed"):
                 _show(outcome, traceback=lines)
-        output.line(printable(f"{subject} on {dataset}: {summary(outcomes)}"))
+        if not json:
+            output.line(printable(f"{subject} on {dataset}: {summary(outcomes)}"))
+        rows += _rows(str(subject), outcomes)
+    if json:
+        output.as_json(rows)
     return FAILED if failed else OK
 
 
@@ -163,6 +191,11 @@ def _names(method: str) -> list[str]:
     try:
         return [spec.name for spec in registry().methods.choose(method.split(","))]
     except UserError as error:
+        if listed := [name.strip() for name in method.split(",") if _protocols(name)]:
+            raise UserError(
+                f"{some(listed)} is a protocol, and other names are not. Check methods and "
+                "protocols by a command each."
+            ) from None
         # A plugin that cannot be loaded offers no method, so this may be the reason.
         broken = [plugin.name for plugin in registry().plugins.broken]
         if not broken:

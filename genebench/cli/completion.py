@@ -13,32 +13,35 @@ Completer = Callable[[str], list[tuple[str, str]]]
 """Function from the beginning of a word to the words that it may become, each with its help."""
 
 
-def names_of(kind: str) -> Completer:
-    """Return the completer of names of a kind, such as ``methods``. Commas separate several.
+def names_of(*kinds: str) -> Completer:
+    """Return the completer of names of some kinds, such as ``methods``. Commas separate several.
 
     Args:
-        kind: an attribute of :class:`genebench.plugins.registry.Registry`. Prepared datasets
-            count as ``datasets``.
+        kinds: attributes of :class:`genebench.plugins.registry.Registry`. Prepared datasets count
+            as ``datasets``. A name of several kinds is offered once.
     """
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
         from genebench.plugins.registry import registry
 
+        titles: dict[str, str] = {}
         # A shell has no place for a message, so what cannot be read offers nothing.
         with suppress(UserError):
-            specs = getattr(registry(), kind).specs
-            titles = {
-                name: str(getattr(spec, "summary", "") or getattr(spec, "title", ""))
-                for name, spec in specs.items()
-            }
-            if kind == "datasets":
+            for kind in kinds:
+                for name, spec in getattr(registry(), kind).specs.items():
+                    text = getattr(spec, "summary", "") or getattr(spec, "title", "")
+                    titles.setdefault(name, str(text))
+            if "datasets" in kinds:
                 from genebench.data.home import prepared_titles
 
                 titles |= prepared_titles()
-            return _among(titles.items(), incomplete)
-        return []
+        return _among(titles.items(), incomplete)
 
     return complete
+
+
+anything = names_of("methods", "engines", "protocols", "metrics", "datasets")
+"""The completer of the name of anything that ``genebench show`` describes."""
 
 
 def words(*choices: str) -> Completer:
@@ -52,13 +55,6 @@ def suites(incomplete: str) -> list[tuple[str, str]]:
 
     shipped = [(name, read_suite(name).title) for name in shipped_suites()]
     return _among(shipped, incomplete) + _files(incomplete, ".toml")
-
-
-def anything(incomplete: str) -> list[tuple[str, str]]:
-    """Complete the name of anything that ``genebench show`` describes."""
-    kinds = ("methods", "engines", "protocols", "metrics", "datasets")
-    found = [each for kind in kinds for each in names_of(kind)(incomplete)]
-    return list(dict(found).items())
 
 
 def _among(known: Iterable[tuple[str, str]], incomplete: str) -> list[tuple[str, str]]:

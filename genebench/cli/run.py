@@ -535,9 +535,11 @@ def show_plan(
         return
     if not built:
         print_jobs(plan, [], settings, engine, built=False)
+        families = {each.protocol.name for _, each in plan.evaluations if each.protocol.is_family}
+        folds = f" Each job of {some(sorted(families))} is one for every fold." if families else ""
         output.prose(
-            f"{counted(len(plan.jobs), 'job')}. The dataset is not built yet, so states, times and "
-            "keys are not known. The command without --dry-run builds it first."
+            f"{counted(len(plan.jobs), 'job')}.{folds} The dataset is not built yet, so states, "
+            "times and keys are not known. The command without --dry-run builds it first."
         )
         return
     left = plan.remaining(retry_failed=retry_failed)

@@ -93,7 +93,8 @@ def add(kind: Kind, name: str, folder: Path) -> list[Path]:
                 "test_package", f"test_{package}_{module}"
             ): text
             for path, text in _rendered(_TEMPLATE_FOLDER / kind, words)
-            if path != "README.md"
+            # The files around the package, such as its README and its CI, are there.
+            if path.startswith(("package/", "tests/"))
         }
         for path in content:
             if path.exists():

@@ -38,6 +38,8 @@ def complete(monkeypatch, capfd):
         ("genebench run --device c", {"cpu", "cuda"}),
         ("genebench run tab", {"table1"}),
         ("genebench show ls", {"lsr", "lsr-l2"}),
+        ("genebench check lsr-l", {"lsr-l2"}),
+        ("genebench check gtex-lo", {"gtex-loto"}),
         ("genebench list met", {"methods", "metrics"}),
         ("genebench report ra", {"ranks"}),
         ("genebench run --preset ", {"tiny", "small", "paper"}),

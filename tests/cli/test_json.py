@@ -77,6 +77,15 @@ def test_results_are_printed_as_json(genebench, lsr_and_knn, command):
     assert json.loads(printed.out)
 
 
+def test_a_check_of_a_protocol_is_printed_as_json(genebench, tiny):
+    done = genebench("check", "geo", "--only", "says_what_it_is", "--json")
+    [row] = json.loads(done.out)
+    assert (row["subject"], row["status"]) == ("geo", "passed")
+    for words in (["geo", "--set", "k_max=5"], ["geo", "--time-limit", "2h"], ["geo,lsr-l2"]):
+        refused = genebench("check", *words)
+        assert (refused.status, refused.out, "protocol" in refused.err) == (2, "", True)
+
+
 def test_a_check_and_a_search_are_printed_as_json(genebench, tiny, tmp_path):
     rows = json.loads(genebench("check", "train-mean", "--only", "shape", "--json").out)
     assert {row["subject"] for row in rows} == {"train-mean"}

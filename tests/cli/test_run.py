@@ -297,6 +297,8 @@ def test_a_dry_run_of_a_dataset_not_yet_built_lists_its_jobs_and_does_not_build_
     assert shown.out.count("k_max=7") == 2
     assert "not built yet" in shown.out
     assert "done" not in shown.out
+    folds = genebench(*command, "--protocol", "geo-5fold")
+    assert "Each job of geo-5fold is one for every fold" in " ".join(folds.out.split())
     [first, *_] = json.loads(genebench(*command, "--json").out)
     assert (first["state"], first["key"]) == ("unknown", "")
     assert list(tmp_path.glob("home/datasets/*")) == []
