@@ -42,7 +42,7 @@ def test_without_matplotlib_one_line_says_what_to_install(
     )
     done = genebench("figures", lsr_and_knn, "--out", tmp_path / "f")
     assert (done.status, done.err.count("\n")) == (2, 1)
-    assert "genebench[report]" in done.err
+    assert "genebench-suite[report]" in done.err
     assert not (tmp_path / "f").exists()
 
 
