@@ -38,6 +38,8 @@ SCATTERED = 6
 """Methods that are drawn gene by gene against the best one, at most."""
 LADDER = "ablation"
 """The suite whose rows are a ladder."""
+OF_ALL_SIZES = {"learning", "heat", LADDER}
+"""Kinds that leave out no training size."""
 
 
 class Figures(NamedTuple):
@@ -220,6 +222,11 @@ class FigureSet:
         """
         for kind in self.kinds:
             yield from write_drawings(self._of_kind(kind), folder, self.formats)
+        if (smaller := self._smaller()) and set(self.kinds) - OF_ALL_SIZES:
+            self.left_out.append(
+                f"left out: smaller training sizes ({some(smaller)}): they are in learning curves. "
+                "Other figures of them: --protocol"
+            )
 
     def _of_kind(self, kind: str) -> Iterator[Drawing]:
         """Yield the figures of a kind. Reasons to leave some out are joined in one line."""
@@ -246,7 +253,7 @@ class FigureSet:
             for preset, members in by_preset(group, self.registry).items()
         ]
 
-    def smaller(self) -> list[str]:
+    def _smaller(self) -> list[str]:
         """Return the protocols with smaller training sizes that :attr:`parts` leaves out."""
         bases = {record.identity.protocol for record in self.records}
         found = [r.identity.protocol for r in self.records if self._is_smaller(r, bases)]
@@ -273,8 +280,6 @@ def _each(
         for part in chosen.parts:
             for metric in chosen.metrics:
                 yield from draw(chosen, part, metric)
-        if smaller := chosen.smaller():
-            yield LeftOut("smaller training sizes, draw them with --protocol", some(smaller))
 
     return draw_all
 
@@ -355,14 +360,14 @@ def _targets(chosen: FigureSet, part: Part, metric: MetricSpec) -> Iterator[Draw
 def _cost(chosen: FigureSet) -> Iterator[Drawing | LeftOut]:
     records = [record for part in chosen.parts for record in part.records]
     unique = {record.key: record for record in records}
-    yield from pareto.drawings(
-        cost_parts(unique.values(), chosen.registry), chosen.metrics, chosen.width
-    )
-    if not any(
-        not variant.control for part in chosen.parts
-        for variant in variants_of(part.records, chosen.registry)
-    ):  # fmt: skip
-        yield LeftOut("controls only")
+    for part in cost_parts(unique.values(), chosen.registry):
+        drawings = list(pareto.drawings([part], chosen.metrics, chosen.width))
+        yield from drawings
+        if not drawings:
+            methods = [variant for variant in part.variants if not variant.control]
+            reasons = dict.fromkeys(map(part.times.reason_against, methods))
+            reason = "; ".join(filter(None, reasons))
+            yield LeftOut(reason or "no method with a score", part.first.identity.protocol)
 
 
 def _learning(chosen: FigureSet) -> Iterator[Drawing | LeftOut]:

@@ -51,33 +51,44 @@ def test_few_profiles_or_groups_are_said_to_make_p_values_rough(comparisons):
     assert rough.startswith("geo, gtex: ")
 
 
-def test_figures_are_drawn_for_each_protocol_as_svg_and_png(comparisons, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "genebench.reports.figures.drawing._save", lambda figure, path: path.touch()
-    )
-    written = scatter.draw(comparisons, tmp_path / "figures")
-    assert sorted(path.name for path in written) == [
-        f"{kind}-lsr-knn-k-max-1-sim-{protocol}-mae-all.{suffix}"
-        for kind in ("density", "scatter")
+def test_each_protocol_has_a_scatter_and_a_density(comparisons, style):
+    assert [drawing.name for drawing in scatter.drawings(comparisons)] == [
+        f"{kind}-lsr-knn-k-max-1-sim-{protocol}-mae-all"
         for protocol in ("geo", "gtex")
-        for suffix in ("png", "svg")
+        for kind in ("scatter", "density")
     ]
 
 
-def test_a_scatter_shows_every_gene_on_the_side_of_the_better_method(comparisons):
+def test_a_scatter_shows_every_gene_on_the_side_of_the_better_method(comparisons, style):
     pair = comparisons.pairs[0]
-    axes = scatter.scatter(pair).axes[0]
+    drawing = scatter.scatter("name", [pair], 85)
+    axes = drawing.figure.axes[0]
     better, worse, same = (points.get_offsets() for points in axes.collections)
     assert len(better) + len(worse) + len(same) == 160
     assert (better[:, 1] < better[:, 0]).all(), "a, upwards, has the lower error"
     assert len(better) / 160 == pytest.approx(pair.share(1))
     assert axes.get_xlim() == axes.get_ylim()
+    drawn = np.sort(np.ma.getdata(np.ma.concatenate([better, worse, same])), axis=0)
+    np.testing.assert_allclose(drawn, np.sort(drawing.numbers[["b", "a"]].to_numpy(), axis=0))
 
 
-def test_a_density_is_scipys_and_holds_every_gene(comparisons):
-    axes = scatter.density(comparisons.pairs[0]).axes[0]
-    x, y = axes.lines[0].get_data()
-    assert np.trapezoid(y, x) == pytest.approx(1, abs=0.05)
+def test_many_genes_are_counted_in_hexagons(comparisons, style, monkeypatch):
+    monkeypatch.setattr(scatter, "FEW_GENES", 100)
+    drawing = scatter.scatter("name", list(comparisons.pairs), 180)
+    for axes, pair in zip(drawing.figure.axes, comparisons.pairs, strict=False):
+        [hexagons] = axes.collections
+        inside = len(pair.genes) - scatter._outside(pair, axes.get_xlim())
+        assert hexagons.get_array().sum() == inside > 100
+    scale = drawing.figure.axes[-1]
+    assert scale.get_ylabel() == "target genes in a hexagon"
+
+
+def test_a_density_holds_every_gene_and_names_the_means(comparisons, style):
+    pair = comparisons.pairs[0]
+    axes = scatter.density("name", pair, 85).figure.axes[0]
+    for line, mean, column in zip(axes.lines[::2], axes.lines[1::2], "ab", strict=True):
+        assert np.trapezoid(line.get_ydata(), line.get_xdata()) == pytest.approx(1, abs=0.05)
+        assert mean.get_xdata()[0] == pytest.approx(pair.genes[column].mean())
 
 
 def test_genes_are_written_as_csv(comparisons, tmp_path):

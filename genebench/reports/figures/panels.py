@@ -78,7 +78,8 @@ def name_axes(axes: Axes, x: str, y: str, title: str = "") -> None:
     """Write the names of the axes, and a title, wrapped to their lengths."""
     across, up = lengths(axes)
     axes.set_xlabel("\n".join(wrapped(x, across + 4, SMALL, lines=2)), fontsize=SMALL)
-    axes.set_ylabel("\n".join(wrapped(y, up + 1, SMALL, lines=2)), fontsize=SMALL, linespacing=1.0)
+    # The room above and below a diagram is free beside it.
+    axes.set_ylabel("\n".join(wrapped(y, up + 6, SMALL, lines=2)), fontsize=SMALL, linespacing=1.0)
     if title:
         text = "\n".join(wrapped(title, across - 1, SMALL, lines=2, bold=True))
         axes.set_title(text, fontsize=SMALL, loc="left", pad=3, linespacing=1.0)

@@ -57,19 +57,21 @@ def scatter(name: str, pairs: Sequence[Comparison], width: float, note: str = ""
 
     Args:
         name: name of the drawing.
-        pairs: comparisons by one metric on one panel of genes, with genes.
+        pairs: comparisons of one method with others, by one metric on one panel of genes.
         width: width of the figure in millimetres.
         note: a note below all.
     """
     first = pairs[0]
     across = 1 if len(pairs) == 1 else 2 if width <= ONE_COLUMN else 3
     many = any(len(pair.genes) >= FEW_GENES for pair in pairs)
-    spans = [_span(pair) for pair in pairs]
+    several, spans = len(pairs) > 1, [_span(pair) for pair in pairs]
+    if several:
+        note = f"y: {first.a.label}. {note}".strip()
     if outside := sum(_outside(pair, span) for pair, span in zip(pairs, spans, strict=True)):
         note = f"{note} Beyond the axes: {counted(outside, 'gene')} in all.".strip()
     figure, all_axes = panels(
         len(pairs), width, f"{_where(first)} · {_genes(first)}", note, across=across, aspect=1.0,
-        right=_BAR_ROOM if many else 0.0, titled=len(pairs) > 1,
+        right=_BAR_ROOM if many else 0.0, titled=several,
     )  # fmt: skip
     drawn = []
     for axes, pair, span in zip(all_axes, pairs, spans, strict=True):
@@ -81,12 +83,13 @@ def scatter(name: str, pairs: Sequence[Comparison], width: float, note: str = ""
         axes.set(xlim=span, ylim=span)
         _plain_ticks(axes)
         unit = f"{first.metric.title} ({first.metric.unit})"
-        several = len(pairs) > 1
+        # A small panel has no room for names: its title and the note have them.
+        x, y = ("x", "y") if several else (pair.b.label, pair.a.label)
         name_axes(
-            axes, unit if several else f"{unit} of {pair.b.label}", f"{unit} of {pair.a.label}",
+            axes, unit if several else f"{unit} of {x}", unit if several else f"{unit} of {y}",
             f"x: {pair.b.label}" if several else "",
         )  # fmt: skip
-        _shares(axes, pair)
+        _shares(axes, pair, x, y)
     if drawn:
         _scale(all_axes, drawn)
     table = pd.concat(
@@ -165,16 +168,16 @@ def _scale(all_axes: Sequence[Axes], drawn: Sequence[Any]) -> None:
     bar.ax.tick_params(labelsize=SMALL, pad=1)
 
 
-def _shares(axes: Axes, pair: Comparison) -> None:
+def _shares(axes: Axes, pair: Comparison, x_name: str, y_name: str) -> None:
     """Write the share of genes on each side of the diagonal, where they are."""
     above, below = (0.03, 0.97, "left", "top"), (0.97, 0.03, "right", "bottom")
     corners = (above, below) if pair.metric.direction == "higher" else (below, above)
     room = 0.7 * lengths(axes)[0]
-    for variant, which, colour, (x, y, across, up) in zip(
-        (pair.a, pair.b), (1, -1), COLOURS, corners, strict=False
+    for name, which, colour, (x, y, across, up) in zip(
+        (y_name, x_name), (1, -1), COLOURS, corners, strict=False
     ):
         share = f": {pair.share(which):.1%}"
-        label = wrapped(variant.label, room - text_width(share) - 1)[0]
+        label = wrapped(name, room - text_width(share) - 1)[0]
         axes.text(
             x, y, f"{label}{share}", color=colour, transform=axes.transAxes, ha=across, va=up,
             fontsize=SMALL, zorder=4,

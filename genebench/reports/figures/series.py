@@ -114,11 +114,13 @@ def label_ends(
     texts = [wrapped(labels[position], room - 5.0, lines=lines) for position in visible]
     wanted = [(ends[position][1] - low) / (high - low) for position in visible]
     gap = min(_LABEL * max(map(len, texts), default=1), up / max(1, len(texts) - 1))
+    last = max((x for x, _ in ends), default=0.0)
     for position, text, y in zip(visible, texts, spread(wanted, gap / up), strict=True):
         colour, _ = style(position)
+        # From a series that ends early, the line crosses the diagram: dots are no data.
         line = {
             "arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2,
-            "relpos": (0, 0.5),
+            "relpos": (0, 0.5), "linestyle": "-" if ends[position][0] == last else (0, (1, 3)),
         }  # fmt: skip
         axes.annotate(
             "\n".join(text), xy=ends[position], xytext=(1 + 4.5 / across, y),

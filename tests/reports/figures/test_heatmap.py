@@ -118,6 +118,6 @@ def test_without_matplotlib_one_line_says_what_to_install(records, tmp_path, mon
     monkeypatch.setattr(
         figures, "find_spec", lambda name: None if name == "matplotlib" else util.find_spec(name)
     )
-    with pytest.raises(UserError, match=r"genebench\[report\]"):
+    with pytest.raises(UserError, match=r"genebench-suite\[report\]"):
         SweepReport(records, registry()).draw(tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
