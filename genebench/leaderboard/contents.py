@@ -83,11 +83,8 @@ class Contents:
             return self.shown[record.key][1].evidence
 
         entries = entries_of(board.variants, evidence, metric.name, panel)
-        # A worker needs labels, vectors and one record, which says whether there are folds.
-        light = [
-            replace(entry, variant=replace(entry.variant, records=entry.variant.records[:1]))
-            for entry in entries
-        ]
+        # Records are left out: a worker needs only labels and vectors.
+        light = [replace(entry, variant=replace(entry.variant, records=())) for entry in entries]
         return RankTask(light, [numbers[id(entry.variant)] for entry in entries], metric)
 
     @cached_property
