@@ -366,7 +366,8 @@ class PairedBootstrap:
 
     def _p_of_t_tests(self, sums: Matrix, methods: Sequence[Index]) -> Vector:
         """Return the largest p-value of the t tests, and 0 where none is made."""
-        return np.max([_p_of_t(*test) for test in self._t_tests(sums, methods)], axis=0)
+        largest: Vector = np.max([_p_of_t(*test) for test in self._t_tests(sums, methods)], axis=0)
+        return largest
 
     def _over_seeds(
         self, sums: Matrix, methods: Sequence[Index]

@@ -194,11 +194,11 @@ def compare(
     records, vectors_of, pairs = list(folds.records), folds.vectors_of, []
     for group in in_order(records, registry()):
         variants = variants_of(group, registry())
-        chosen = [_readable(find(name, variants), vectors_of) for name in (a, b)]
-        if chosen[0] and chosen[1]:
-            if chosen[0] == chosen[1]:
+        left, right = (_readable(find(name, variants), vectors_of) for name in (a, b))
+        if left and right:
+            if left == right:
                 raise UserError(f"{a} and {b} are the same method. Name two different ones.")
-            pairs.append(compare_variants(chosen[0], chosen[1], vectors_of, spec, panel))
+            pairs.append(compare_variants(left, right, vectors_of, spec, panel))
     # Checked last, because a name need not occur under every protocol.
     for name in (a, b):
         check_name(name, records)

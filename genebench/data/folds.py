@@ -61,6 +61,7 @@ def in_fold(division: Division, table: pd.DataFrame, seed: int) -> NDArray[np.st
     """
     fold = division.fold
     assert fold is not None
+    held_out: tuple[str, str] | tuple[int, int]
     if fold.kind == "leave-one-out":
         labels = fold_labels(division, table)
         if fold.label not in labels:

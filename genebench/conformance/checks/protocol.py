@@ -82,7 +82,8 @@ def tests_every_profile_once(subject: ProtocolSubject) -> None:
         return
     times = np.bincount(np.concatenate(tests), minlength=len(_table(subject, spec.test)))
     if times.max() > 1:
-        raise Violation(f"profile {_table(subject, spec.test).index[times.argmax()]} is in two.")
+        twice = _table(subject, spec.test).index[int(times.argmax())]
+        raise Violation(f"profile {twice} is in two.")
     whole = Part(platform=spec.test.platform, where=spec.test.where, without=spec.test.without)
     expected = subject.dataset.rows(whole)
     if spec.folds == "leave-one-out":

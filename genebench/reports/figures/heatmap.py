@@ -215,8 +215,9 @@ def _colour_scale(
     ends = [f"{sign * value:.4f}" for value in (scale.worst, scale.best)]
     axes.set(yticks=[])
     axes.set_xticks([0, 1], ends)
-    for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
-        label.set_ha(side)
+    left, right = axes.get_xticklabels()
+    left.set_horizontalalignment("left")
+    right.set_horizontalalignment("right")
     axes.spines[:].set_visible(False)
     name = wrapped(f"{metric.title} ({metric.unit}), light is better", width - 6)[0]
     axes.set_title(name, fontsize=SMALL, loc="left", pad=2, weight="normal")

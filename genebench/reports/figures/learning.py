@@ -80,7 +80,7 @@ def _drawing(
         axes.plot([*line], line_means, color=colour, marker=mark, zorder=3 if is_named else 2)
         for size, scores in line.items():
             low, high = seed_interval(scores) or (None, None)
-            if low is not None:
+            if low is not None and high is not None:
                 axes.vlines(size, low, high, color=colour, linewidth=2, alpha=0.35)
             rows.append(
                 {

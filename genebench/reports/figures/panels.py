@@ -88,7 +88,9 @@ def name_axes(axes: Axes, x: str, y: str, title: str = "") -> None:
 def lengths(axes: Axes) -> tuple[float, float]:
     """Return width and height of a diagram in millimetres."""
     box = axes.get_position()
-    width, height = axes.figure.get_size_inches()
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    width, height = figure.get_size_inches()
     return box.width * width * 25.4, box.height * height * 25.4
 
 

@@ -132,7 +132,9 @@ def few_ticks(axes: Axes, number: int = 5) -> None:
     """Show few ticks on the x axis, whose labels do not touch."""
     from matplotlib.ticker import MaxNLocator
 
-    width = axes.get_position().width * float(axes.figure.get_figwidth()) * 25.4
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    width = axes.get_position().width * figure.get_figwidth() * 25.4
     axes.xaxis.set_major_locator(
         MaxNLocator(max(2, min(number, int(width / 11))), steps=[1, 2, 2.5, 5, 10])
     )

@@ -155,8 +155,10 @@ def _scale(all_axes: Sequence[Axes], drawn: Sequence[Any]) -> None:
     largest = max(float(np.max(hexagons.get_array())) for hexagons in drawn)
     for hexagons in drawn:
         hexagons.set_norm(LogNorm(1, max(largest, 2)))
-    figure, right = all_axes[0].figure, max(axes.get_position().x1 for axes in all_axes)
+    figure = all_axes[0].get_figure(root=True)
+    right = max(axes.get_position().x1 for axes in all_axes)
     box = all_axes[0].get_position()
+    assert figure is not None
     inches = float(figure.get_figwidth()) * 25.4
     scale = figure.add_axes((right + 3 / inches, box.y0, 2 / inches, box.height))
     bar = figure.colorbar(drawn[0], cax=scale)

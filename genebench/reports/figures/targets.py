@@ -17,6 +17,7 @@ from genebench.specs import MetricSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
 
 MOST_METHODS = 6
 """Methods with a line. More would cover each other."""
@@ -125,8 +126,8 @@ def _hexagons(axes: Axes, x: pd.Series, y: pd.Series, scale: str) -> None:
     ends = (np.log10(x_low), np.log10(x_high)) if scale == "log" else (x_low, x_high)
     axes.hexbin(
         x, y, gridsize=(_HEXAGONS, max(4, int(_HEXAGONS * up / across / 1.7))), bins="log",
-        mincnt=1, xscale=scale, extent=(*ends, low - margin, high + margin), cmap=_pale(),
-        linewidths=0.1, zorder=1,
+        mincnt=1, xscale="log" if scale == "log" else "linear", cmap=_pale(),
+        linewidths=0.1, extent=(*ends, low - margin, high + margin), zorder=1,
     )  # fmt: skip
     axes.set(xlim=(x_low, x_high), ylim=(low - margin, high + margin))
     if scale == "log":
@@ -136,7 +137,7 @@ def _hexagons(axes: Axes, x: pd.Series, y: pd.Series, scale: str) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
 
 
-def _pale() -> object:
+def _pale() -> Colormap:
     """Return greys that lines are seen upon."""
     from matplotlib.colors import LinearSegmentedColormap
 
