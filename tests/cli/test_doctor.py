@@ -204,7 +204,9 @@ def test_an_absent_extra_has_its_command(examine, monkeypatch):
 
 def test_the_extras_are_those_of_the_project():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    names = {"sklearn": "scikit-learn", "huggingface_hub": "huggingface-hub"}
+    names = {
+        "sklearn": "scikit-learn", "huggingface_hub": "huggingface-hub", "pynvml": "nvidia-ml-py",
+    }  # fmt: skip
     for extra, modules in diagnosis.EXTRAS.items():
         declared = {
             diagnosis._library_name(text) for text in project["optional-dependencies"][extra]
