@@ -301,7 +301,7 @@ def test_a_mistake_of_the_users_ends_the_run_in_one_line(rogue):
 
 def test_code_that_was_edited_after_planning_is_not_run_under_its_old_key(rogue, tmp_path):
     jobs, _ = planned("works", "geo", tmp_path)
-    (tmp_path / "rogue.py").write_text(f"{ROGUE}\n# edited\n")
+    (tmp_path / "rogue.py").write_text(f"{ROGUE}\nEDITED = True\n")
     code_digest.cache_clear()  # as in a process that starts now
     with pytest.raises(
         UserError, match=r"rogue: its code was edited after planning\. Run the command again\."
