@@ -104,4 +104,6 @@ def test_the_command_prints_and_writes(lsr_and_knn, genebench, tmp_path):
 @pytest.mark.parametrize("key", ["version", "license"])
 def test_the_citation_file_agrees_with_the_package(key):
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    assert f"\n{key}: {project[key]}\n" in (REPOSITORY / "CITATION.cff").read_text()
+    # The wheel holds libraries of others, whose licences follow that of genebench.
+    own = project[key].partition(" AND ")[0]
+    assert f"\n{key}: {own}\n" in (REPOSITORY / "CITATION.cff").read_text()
