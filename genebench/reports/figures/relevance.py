@@ -7,6 +7,7 @@ landmark. Text stays text in SVG, so that gene symbols can be searched and edite
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,6 +50,8 @@ _LABELS, _ASIDE = 40.0, 18.0
 _SCALE = 38.0
 _LIMIT = 99.0
 """Percentile of magnitudes at the end of the colour scale: a few landmarks are far larger."""
+_SYMBOL_SIZES = (SMALL, 5.5, 5.0, 4.5)
+"""Sizes of the letters of a gene symbol in points, until it has room."""
 _DARK = 0.6
 """Share of the colour scale beyond which text is white."""
 _MM = 25.4
@@ -338,6 +341,27 @@ def _end(values: NDArray[np.float64]) -> float:
     return float(np.nanpercentile(np.abs(values), _LIMIT)) or 1.0
 
 
+def _in_cell(symbol: str, room: float) -> tuple[str, float]:
+    """Return a gene symbol in one line or two that have room, and the size of its letters.
+
+    A symbol is parted before its last number or after a hyphen, or else in the middle. A name that
+    is cut off is no name, so letters may be smaller than elsewhere.
+    """
+    natural = [found.start() for found in re.finditer(r"(?<=-)|(?<=[^\d-])(?=\d+$)", symbol)]
+    middle = len(symbol) / 2
+    cuts = [
+        len(symbol),
+        *natural,
+        *sorted(range(1, len(symbol)), key=lambda cut: abs(cut - middle)),
+    ]
+    for size in _SYMBOL_SIZES:
+        for cut in cuts:
+            lines = [line for line in (symbol[:cut], symbol[cut:]) if line]
+            if all(text_width(line, size) <= room for line in lines):
+                return "\n".join(lines), size
+    return "\n".join(wrapped(symbol, room, size, lines=2)), size
+
+
 def _map(axes: Axes, panel: _Panel, order: NDArray[np.intp], columns: NDArray[np.intp]) -> None:
     end, values = _end(panel.heat), panel.heat[np.ix_(order, columns)]
     axes.imshow(values, cmap=SIGNED, vmin=-end, vmax=end, aspect="auto", interpolation="nearest")
@@ -373,9 +397,9 @@ def _map(axes: Axes, panel: _Panel, order: NDArray[np.intp], columns: NDArray[np
         return
     room = width / panel.cells.shape[1] - 0.3
     for (y, x), value in np.ndenumerate(values):
+        symbol, size = _in_cell(str(panel.cells[order[y], x]), room)
         axes.text(
-            x, y, "\n".join(wrapped(str(panel.cells[order[y], x]), room, lines=2)),
-            ha="center", va="center", fontsize=SMALL, linespacing=0.85,
+            x, y, symbol, ha="center", va="center", fontsize=size, linespacing=0.85,
             color="white" if abs(value) > _DARK * end else "black", clip_on=True,
         )  # fmt: skip
 
