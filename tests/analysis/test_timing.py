@@ -9,7 +9,8 @@ from genebench.analysis.timing import RankedTimes, timing_class, why_incomparabl
 from genebench.analysis.variants import variants_of
 from genebench.plugins.registry import registry
 from genebench.reports.cost import CostReport
-from genebench.reports.figures.pareto import draw
+from genebench.reports.figures.drawing import write_drawings
+from genebench.reports.figures.pareto import drawings
 
 
 @pytest.fixture
@@ -87,10 +88,12 @@ def test_the_front_is_drawn_and_ranked_for_one_class(timed, tmp_path):
     [section] = report.sections()
     assert [row.cells[2] for row in section.tables[0].rows] == ["9.00", "3.00", "0.00*"]
     assert any("Not ranked: quick: a processor, 64 cores" in note for note in section.notes)
-    paths = draw(cost_parts(records, registry()), [registry().metrics.get("mae")], tmp_path)
+    paths = write_drawings(
+        drawings(cost_parts(records, registry()), [registry().metrics.get("mae")]), tmp_path
+    )
     svg = next(path for path in paths if path.suffix == ".svg").read_text()
     assert "quick" not in svg
-    assert "seconds of a fit" in svg
+    assert "time of a fit" in svg
 
 
 def test_energy_is_shown_where_every_seed_has_it(timed):

@@ -117,10 +117,15 @@ def test_a_protocol_with_a_size_is_found_by_its_name():
     assert "geo-n50" not in protocols.specs
 
 
-@pytest.mark.parametrize("name", ["goe-n50", "geo-n0", "geo-n", "geo-n5x", "geo-n50-n20"])
+@pytest.mark.parametrize("name", ["goe-n50", "geo-n0", "geo-n", "geo-n5x"])
 def test_an_unknown_protocol_with_a_size_is_refused(name):
     with pytest.raises(UserError, match="unknown protocol"):
         registry().protocols.get(name)
+
+
+def test_a_second_size_of_a_protocol_is_refused():
+    with pytest.raises(UserError, match="geo-n50 trains on 50 profiles already"):
+        registry().protocols.get("geo-n50-n20")
 
 
 def test_a_protocol_comes_before_its_subsets_and_these_before_the_next_protocol():

@@ -26,6 +26,7 @@ def shown(record) -> dict:
         "method": record.identity.method,
         "protocol": record.identity.protocol,
         "seed": record.identity.seed,
+        "params": record.identity.params,
         "validation": record.identity.validation,
         "test": record.identity.test,
         "sealed": record.seal.level,

@@ -79,11 +79,11 @@ def test_a_folder_outside_git_is_refused(made, tmp_path, genebench):
 SENDER = {"name": "B", "contact": "b@there", "licence": "", "created": "", "bundle": "0"}
 
 
-def test_the_sender_of_a_record_is_published_and_verification_is_not(made, repository, genebench):
-    first, second, *_ = ResultsStore(made).records()
-    ResultsStore(made).annotations.add(first.key, submitted=SENDER)
+def test_the_sender_of_a_record_is_published_and_verification_is_not(store, repository, genebench):
+    first, second, *_ = store.records()
+    store.annotations.add(first.key, submitted=SENDER)
     destination = repository / "results"
-    genebench("results", "publish", destination, "--results", made)
+    genebench("results", "publish", destination, "--results", store.root)
     board = ResultsStore(destination)
     board.annotations.add(
         first.key,
@@ -92,7 +92,7 @@ def test_the_sender_of_a_record_is_published_and_verification_is_not(made, repos
             "metrics": ["mae"], "source": "model",
         },
     )  # fmt: skip
-    again = genebench("results", "publish", destination, "--results", made)
+    again = genebench("results", "publish", destination, "--results", store.root)
     assert "nothing new to commit" in again.out
     names = git(repository, "ls-files").splitlines()
     assert f"results/{first.key}.marks.json" in names
@@ -102,13 +102,13 @@ def test_the_sender_of_a_record_is_published_and_verification_is_not(made, repos
     assert board.annotations.read(first.key).verified, "the mark in this folder stays"
 
 
-def test_the_sender_of_a_record_that_was_replaced_is_removed(made, repository, genebench):
-    first = next(iter(ResultsStore(made).records()))
-    ResultsStore(made).annotations.add(first.key, submitted=SENDER)
+def test_the_sender_of_a_record_that_was_replaced_is_removed(store, repository, genebench):
+    first = next(iter(store.records()))
+    store.annotations.add(first.key, submitted=SENDER)
     destination = repository / "results"
-    genebench("results", "publish", destination, "--results", made)
+    genebench("results", "publish", destination, "--results", store.root)
     ResultsStore(destination).paths.annotations(first.key).unlink()
-    genebench("results", "publish", destination, "--results", made)
+    genebench("results", "publish", destination, "--results", store.root)
     assert "marks" not in git(repository, "ls-files")
 
 
