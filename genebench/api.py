@@ -239,7 +239,7 @@ def run(
     """
     settings = Settings(
         results=Path(results), device=device_choice(device), keep=_kept(keep),
-        metrics=tuple(_names(metrics)), time_limit=time_limit, memory_limit=memory_limit,
+        metrics=tuple(listed(metrics)), time_limit=time_limit, memory_limit=memory_limit,
         sealed=default_seal() if sealed is None else seal_choice(sealed),
     )  # fmt: skip
     engine, settings = configure(
@@ -353,15 +353,15 @@ def plan_run(
     store = ResultsStore(results)
     plan = _planned(
         Request(
-            methods=_names(methods),
-            protocols=registry().protocols.sized_names(_names(protocols), train_sizes),
-            every_protocol=ALL in _names(protocols),
+            methods=listed(methods),
+            protocols=registry().protocols.sized_names(listed(protocols), train_sizes),
+            every_protocol=ALL in listed(protocols),
             preset=preset_of(dataset, preset),
             seeds=seeds,
             overrides=overrides,
             grid=grid or {},
             keep=frozenset(keep),
-            metrics=_names(metrics),
+            metrics=listed(metrics),
             trials=trials,
             sealed=sealed,
         ),
@@ -428,7 +428,7 @@ def plan_suite(
     """
     name = dataset or suite.dataset or "sim"
     size = preset_of(name, preset or suite.preset)
-    asked = _names(suite.protocols if protocols is None else protocols)
+    asked = listed(suite.protocols if protocols is None else protocols)
     names = registry().protocols.sized_names(
         asked,
         suite.train_sizes if train_sizes is None else train_sizes,
@@ -458,7 +458,7 @@ def plan_suite(
             grid=dict.fromkeys(methods, texts(parameters.grid)) if parameters.grid else {},
             of_members=of_members,
             keep=frozenset({*keep, *models}),
-            metrics=_names(metrics),
+            metrics=listed(metrics),
             sealed=sealed,
         )
         planned = _planned(
@@ -780,14 +780,15 @@ def planned_records(plan: Plan, results: Path) -> list[Record]:
 def _kept(names: Names) -> frozenset[Kept]:
     """Return the kinds of files to keep, by name."""
     kinds: dict[str, Kept] = {kind: kind for kind in get_args(Kept)}
-    wanted = _names(names)
+    wanted = listed(names)
     for name in wanted:
         if name not in kinds:
             raise unknown("thing to keep", name, kinds)
     return frozenset(kinds[name] for name in wanted)
 
 
-def _names(names: Names) -> list[str]:
+def listed(names: Names) -> list[str]:
+    """Return names that may be one text with commas."""
     return names.split(",") if isinstance(names, str) else list(names)
 
 

@@ -15,7 +15,7 @@ from genebench._util.notebook import draws
 from genebench._util.progress import Progress
 from genebench.analysis.comparisons import Comparisons, compare
 from genebench.analysis.vectors import Readable
-from genebench.api import Names, explain, load, records, run
+from genebench.api import Names, explain, listed, load, records, run
 from genebench.data.standardisation import ValueKind
 from genebench.data.store import Dataset
 from genebench.datasets.library import check_new_name, open_dataset
@@ -39,7 +39,7 @@ from genebench.reports.figures.drawing import write_drawings
 from genebench.reports.report import SHOWN_METRICS, Report
 from genebench.results import DEFAULT_RESULTS
 from genebench.results.filters import RecordFilter
-from genebench.results.naming import named
+from genebench.results.naming import model_file
 from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Settings, default_seal
 from genebench.runs.live import jobs_line, work_line
@@ -189,7 +189,7 @@ def tune(
             for _ in api.execute_plan(jobs, settings, engine):
                 pass
 
-    names = [spec.name for spec in registry().protocols.choose(_listed(protocols))]
+    names = [spec.name for spec in registry().protocols.choose(listed(protocols))]
     return search_and_test(search, names, plan, execute, ResultsStore(folder))
 
 
@@ -229,7 +229,7 @@ def predict(
         UserError: there is no such model, a landmark is missing, or a value is not on its scale.
     """
     if not isinstance(model, SavedModel):
-        model = open_model(_file_of(str(model), Path(results)), api.device_choice(device))
+        model = open_model(model_file(str(model), Path(results)), api.device_choice(device))
     with tempfile.TemporaryDirectory(prefix="genebench-") as temporary:
         if isinstance(profiles, pd.DataFrame):
             source = Path(temporary) / "profiles.csv"
@@ -249,21 +249,6 @@ def predict(
         # The file has a row for each gene, with its symbol.
         table = pd.read_csv(written, index_col=0).drop(columns="symbol")
     return table.T.rename_axis(index="profile", columns="gene")
-
-
-def _file_of(model: str, results: Path) -> Path:
-    """Return the file of a saved model: a path, or the kept model of a record."""
-    path = Path(model)
-    if path.exists() or path.suffix == ".safetensors":
-        return path
-    record, store = named(model, results, model=True)
-    kept = store.model_path(record)
-    if kept is None:
-        raise UserError(
-            f"{model}: the model of {record.key} was not kept. Run its method again with "
-            "keep='model'."
-        )
-    return kept
 
 
 def prepare(
@@ -294,10 +279,6 @@ def prepare(
     if isinstance(manifest, PairedAssays):
         return pair(manifest, progress=progress)
     return run_recipe(manifest, progress=progress)
-
-
-def _listed(names: Names) -> list[str]:
-    return names.split(",") if isinstance(names, str) else list(names)
 
 
 __all__ = [

@@ -82,7 +82,7 @@ def check(  # noqa: PLR0917  typer's options are the arguments
     """
     from genebench.conformance.collection import chosen_checks
     from genebench.conformance.contained import TIME_LIMIT_SECONDS, run_contained
-    from genebench.conformance.run import expected_failures, summary
+    from genebench.conformance.run import expected_failures
     from genebench.conformance.subject import Subject
 
     seconds = time_limit(limit) or TIME_LIMIT_SECONDS
@@ -92,7 +92,7 @@ def check(  # noqa: PLR0917  typer's options are the arguments
     if protocols := _protocols(method):
         _refuse_given({"--set": param, "--time-limit": limit})
         return _check_protocols(
-            protocols, dataset, preset, wanted, json=json, quiet=quiet, lines=traceback
+            protocols, dataset, preset, wanted, json=json, quiet=quiet, traceback=traceback
         )
     checks = chosen_checks(wanted)
     # All are created before the first check runs, so that a wrong name is an error at once.
@@ -106,21 +106,13 @@ def check(  # noqa: PLR0917  typer's options are the arguments
     subjects = [
         Subject(name, preset=preset, overrides=params_of(param or (), name)) for name in names
     ]
-    failed = False
-    rows: list[dict[str, str]] = []
-    for subject in subjects:
-        outcomes = []
-        for outcome in run_contained(subject, checks, expected_failures(subject), seconds):
-            outcomes.append(outcome)
-            failed |= outcome.status == "failed"
-            if not json and (not quiet or outcome.status == "failed"):
-                _show(outcome, traceback=traceback)
-        if not json:
-            output.line(printable(f"{subject}: {summary(outcomes)}"))
-        rows += _rows(str(subject), outcomes)
-    if json:
-        output.as_json(rows)
-    return FAILED if failed else OK
+    return _carried_out(
+        (
+            (str(subject), "", run_contained(subject, checks, expected_failures(subject), seconds))
+            for subject in subjects
+        ),
+        json=json, quiet=quiet, traceback=traceback,
+    )  # fmt: skip
 
 
 def _refuse_given(options: Mapping[str, object]) -> None:
@@ -160,28 +152,52 @@ def _check_protocols(
     *,
     json: bool,
     quiet: bool,
-    lines: bool,
+    traceback: bool,
 ) -> int:
     """Check protocols on a dataset. They run here, because a split is called in every plan."""
     from genebench.conformance.collection import chosen_checks
     from genebench.conformance.protocol_under_check import ProtocolSubject
-    from genebench.conformance.run import run_checks, summary
+    from genebench.conformance.run import run_checks
 
-    checks, failed = chosen_checks(only, protocols=True), False
-    rows: list[dict[str, str]] = []
+    checks = chosen_checks(only, protocols=True)
     size = preset if dataset in registry().datasets.specs else None
     subjects = [ProtocolSubject(name, dataset=dataset, preset=size) for name in names]
     for subject in subjects:
         subject.folds  # noqa: B018  a dataset that does not fit is an error at once
+    return _carried_out(
+        ((str(subject), f" on {dataset}", run_checks(subject, checks, {})) for subject in subjects),
+        json=json, quiet=quiet, traceback=traceback,
+    )  # fmt: skip
+
+
+def _carried_out(
+    running: Iterable[tuple[str, str, Iterable[Outcome]]],
+    *,
+    json: bool,
+    quiet: bool,
+    traceback: bool,
+) -> int:
+    """Print the outcomes of checks as they come, and return the exit status.
+
+    Args:
+        running: what is checked, where if that is said, and its outcomes.
+        json: print one table of all outcomes at the end instead.
+        quiet: print failures and summaries alone.
+        traceback: print the traceback of a failure.
+    """
+    from genebench.conformance.run import summary
+
+    failed, rows = False, list[dict[str, str]]()
+    for subject, where, coming in running:
         outcomes = []
-        for outcome in run_checks(subject, checks, {}):
+        for outcome in coming:
             outcomes.append(outcome)
             failed |= outcome.status == "failed"
             if not json and (not quiet or outcome.status == "failed"):
-                _show(outcome, traceback=lines)
+                _show(outcome, traceback=traceback)
         if not json:
-            output.line(printable(f"{subject} on {dataset}: {summary(outcomes)}"))
-        rows += _rows(str(subject), outcomes)
+            output.line(printable(f"{subject}{where}: {summary(outcomes)}"))
+        rows += _rows(subject, outcomes)
     if json:
         output.as_json(rows)
     return FAILED if failed else OK

@@ -16,7 +16,6 @@ from genebench.cli.options import (
     SilentOption,
 )
 from genebench.cli.progress import bar
-from genebench.errors import UserError
 
 
 def register(app: typer.Typer) -> None:
@@ -83,10 +82,11 @@ def predict(  # noqa: PLR0917  the command line names them
     from genebench.formats.opening import check_absent, open_reader
     from genebench.models.predict import predict as write
     from genebench.models.saved import open_model
+    from genebench.results.naming import model_file
 
     # Checked first, because opening a model takes seconds.
     check_absent(file)
-    saved = open_model(_file_of(model, results), device_choice(device))
+    saved = open_model(model_file(model, results), device_choice(device))
 
     def remark(text: str) -> None:
         if not quiet:
@@ -105,24 +105,3 @@ def predict(  # noqa: PLR0917  the command line names them
         )  # fmt: skip
     for path in () if quiet else (written, *others):
         output.line(f"wrote {path}")
-
-
-def _file_of(model: str, results: Path) -> Path:
-    """Return the file of a saved model: a path, or the kept model of a record.
-
-    Raises:
-        UserError: no record has that name, several do, or its model was not kept.
-    """
-    from genebench.results.naming import named
-
-    path = Path(model)
-    if path.exists() or path.suffix == ".safetensors":
-        return path
-    record, store = named(model, results, model=True)
-    kept = store.model_path(record)
-    if kept is None:
-        raise UserError(
-            f"{model}: the model of {record.key} was not kept. Run its method again with "
-            "--keep-models."
-        )
-    return kept

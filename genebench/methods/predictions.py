@@ -55,3 +55,8 @@ def mean_absolute_error(model: Model, profiles: Profiles) -> float:
         predicted: NDArray[Any] = np.asarray(model.predict(landmarks))
         total += float(np.abs(predicted - targets).sum(dtype=np.float64))
     return total / (len(profiles) * len(profiles.target_genes))
+
+
+def plain(value: Any) -> Any:
+    """Return a numpy scalar as the Python value that it stands for, anything else unchanged."""
+    return value.item() if isinstance(value, np.generic) else value

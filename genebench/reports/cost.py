@@ -42,7 +42,7 @@ class CostReport(Report):
         """Yield a section for each part, with a table for each metric."""
         for part in self.parts():
             where = part.first.dataset, part.first.identity.protocol, f"preset {part.preset}"
-            tables = [self._table(part, metric) for metric in self._metrics]
+            tables = [self._table(part, metric) for metric in self.shown_metrics()]
             yield Section(
                 title=" · ".join((*where, f"cost · data {part.first.identity.data}")),
                 tables=tuple(table for table in tables if table.rows),
@@ -74,7 +74,7 @@ class CostReport(Report):
                 "fit_joules": fit_joules(row.variant),
             }
             for part in self.parts()
-            for metric in self._metrics
+            for metric in self.shown_metrics()
             for row in part.rows(metric, PANEL)
         ]
         return pd.DataFrame(rows, columns=list(_COLUMNS))
@@ -85,12 +85,7 @@ class CostReport(Report):
         Raises:
             UserError: matplotlib is not installed, or the folder cannot be written to.
         """
-        return write_drawings(drawings(self.parts(), self._metrics), folder)
-
-    @property
-    def _metrics(self) -> list[MetricSpec]:
-        installed = self.registry.metrics.specs
-        return [installed[name] for name in self.metrics if name in installed]
+        return write_drawings(drawings(self.parts(), self.shown_metrics()), folder)
 
     def _table(self, part: CostPart, metric: MetricSpec) -> Table:
         rows = part.rows(metric, PANEL)

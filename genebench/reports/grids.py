@@ -61,15 +61,10 @@ class GridReport(Report):
         )
         return Layout(title, preset, group[0], tuple(grids), controls, names or {})
 
-    def shown(self) -> list[MetricSpec]:
-        """Return the metrics to show, as far as they are installed."""
-        installed = self.registry.metrics.specs
-        return [installed[name] for name in self.metrics if name in installed]
-
     def sections(self) -> Iterator[Section]:
         """Yield a section for each dataset, protocol, digest of the data and preset."""
         for layout in self.layouts():
-            yield _Tables(layout, self.registry, self.shown()).section()
+            yield _Tables(layout, self.registry, self.shown_metrics()).section()
 
     def values(self) -> pd.DataFrame:
         """Return one row per cell and metric."""
@@ -81,7 +76,7 @@ class GridReport(Report):
         Raises:
             UserError: matplotlib is not installed, or the folder cannot be written to.
         """
-        return write_drawings(drawings(self.layouts(), self.shown()), folder)
+        return write_drawings(drawings(self.layouts(), self.shown_metrics()), folder)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from genebench.explaining.explanation import Explanation
     from genebench.plugins.registry import Registry
     from genebench.results.record import Record
+    from genebench.specs import MetricSpec
 
 SHOWN_METRICS = ("mae", "cc")
 """The metrics of the GGAN paper. Reports show them unless the user names others."""
@@ -211,6 +212,11 @@ class Report(ABC):
     def draw(self, folder: Path) -> list[Path]:
         """Write the figures of the report into a folder, and return their files."""
         raise NotImplementedError(f"{type(self).__name__} cannot draw into {folder}")
+
+    def shown_metrics(self) -> list[MetricSpec]:
+        """Return the metrics to show, as far as they are installed."""
+        installed = self.registry.metrics.specs
+        return [installed[name] for name in self.metrics if name in installed]
 
     def of_metrics(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of a tidy table whose metric is shown, and those of failures."""

@@ -60,7 +60,7 @@ class SizesReport(Report):
             yield Section(
                 title=" · ".join((*where, f"training sizes · data {part.first.identity.data}")),
                 tables=(
-                    *(self._scores(part, metric) for metric in self._metrics),
+                    *(self._scores(part, metric) for metric in self.shown_metrics()),
                     self._seconds(part),
                 ),
                 notes=tuple(_notes(part)),
@@ -88,7 +88,7 @@ class SizesReport(Report):
                 "times_ranked": part.times.has(variant),
             }
             for part in self.parts()
-            for metric in self._metrics
+            for metric in self.shown_metrics()
             for curve in part.ordered(metric, PANEL)
             for size, variant in curve.points.items()
             for panel in PANELS
@@ -103,12 +103,7 @@ class SizesReport(Report):
         Raises:
             UserError: matplotlib is not installed, or the folder cannot be written to.
         """
-        return write_drawings(drawings(self.parts(), self._metrics), folder)
-
-    @property
-    def _metrics(self) -> list[MetricSpec]:
-        installed = self.registry.metrics.specs
-        return [installed[name] for name in self.metrics if name in installed]
+        return write_drawings(drawings(self.parts(), self.shown_metrics()), folder)
 
     def _chosen(self) -> list[Record]:
         """Return the records without trials. A protocol that is named brings all its sizes."""

@@ -61,6 +61,25 @@ def named(name: str, results: Path, *, model: bool = False) -> Named:
     return Named(record, store)
 
 
+def model_file(name: str, results: Path) -> Path:
+    """Return the file of a saved model: a path, or the kept model of a record.
+
+    Raises:
+        UserError: no record has that name, several do, or its model was not kept.
+    """
+    path = Path(name)
+    if path.exists() or path.suffix == ".safetensors":
+        return path
+    record, store = named(name, results, model=True)
+    kept = store.model_path(record)
+    if kept is None:
+        raise UserError(
+            f"{name}: the model of {record.key} was not kept. Run its method again with "
+            "--keep-models (in Python keep='model')."
+        )
+    return kept
+
+
 def _of_method(name: str, store: ResultsStore, *, model: bool) -> Record:
     """Return the only record of ``METHOD@PROTOCOL``, or that of its first seed.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from genebench._util.text import encodable
 from genebench.method import Model
+from genebench.methods.predictions import plain
 from genebench.results import limits
 from genebench.results.panels import GENE_MODEL
 
@@ -69,7 +70,7 @@ def _notes(model: Model, remarks: list[str]) -> list[str]:
 
 
 def _choices(model: Model, remarks: list[str]) -> dict[str, Any]:
-    choices = {name: _plain(value) for name, value in model.choices.items()}
+    choices = {name: plain(value) for name, value in model.choices.items()}
     return {
         name: limits.cut(encodable(value), limits.LINE_LETTERS) if isinstance(value, str) else value
         for name, value in _first(choices, limits.ENTRIES, "choices", remarks).items()
@@ -130,7 +131,7 @@ def _first(table: Mapping[str, Item], most: int, what: str, remarks: list[str]) 
 
 
 def _n_parameters(model: Model) -> int | None:
-    number = _plain(model.n_parameters)
+    number = plain(model.n_parameters)
     # type(), not isinstance(): True is an int, but not a number of parameters.
     if number is not None and (type(number) is not int or number < 0):
         raise BadModelError(f"n_parameters: {number!r} is not a number of parameters")
@@ -151,8 +152,3 @@ def _portable(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return a type that every machine reads: float128 is not, nor is the other byte order."""
     odd = dtype.kind == "f" and dtype.itemsize not in {4, 8}
     return np.dtype(np.float64) if odd else dtype.newbyteorder("=")
-
-
-def _plain(value: Any) -> Any:
-    """Return a numpy scalar as the Python value that it stands for, anything else unchanged."""
-    return value.item() if isinstance(value, np.generic) else value

@@ -30,7 +30,7 @@ from genebench.data.profiles import Profiles
 from genebench.data.standardisation import Standardiser
 from genebench.errors import UserError, describe
 from genebench.method import Context, Method, Model, NotApplicable
-from genebench.methods.predictions import predict
+from genebench.methods.predictions import plain, predict
 from genebench.plugins.discovery import load_code
 from genebench.plugins.files import import_file
 from genebench.processes.child import end_process, stop_on_sigterm
@@ -191,7 +191,7 @@ class _Server:
         """Return what a model states about itself."""
         model = self._models[content["model"]]
         facts = {
-            "choices": {name: _plain(value) for name, value in model.choices.items()},
+            "choices": {name: plain(value) for name, value in model.choices.items()},
             "notes": [str(note) for note in model.notes],
             "curves": {
                 name: {
@@ -199,7 +199,7 @@ class _Server:
                 }
                 for name, curve in model.curves.items()
             },
-            "n_parameters": _plain(model.n_parameters),
+            "n_parameters": plain(model.n_parameters),
         }
         return facts, {name: np.asarray(values) for name, values in model.per_target.items()}
 
@@ -284,8 +284,3 @@ def _failure(error: BaseException) -> dict[str, Any]:
             "traceback": lines[-_TRACEBACK_CHARACTERS:],
         }
     }
-
-
-def _plain(value: Any) -> Any:
-    """Return a numpy scalar as the Python value that it stands for, anything else unchanged."""
-    return value.item() if isinstance(value, np.generic) else value

@@ -32,7 +32,7 @@ def records(made_up):
 def drawn(style, records):
     """The figure of each metric."""
     report = SweepReport(records, registry())
-    return [item.figure for item in drawings(report.layouts(), report.shown())]
+    return [item.figure for item in drawings(report.layouts(), report.shown_metrics())]
 
 
 def test_values_are_printed_in_the_cells_failed_and_missing_ones_too(drawn):
@@ -63,7 +63,7 @@ def test_wide_grids_stay_on_the_page(made_up, width, columns, cut_off, style):
         for units in range(1, columns + 1)
     ]
     report = SweepReport(tuple(records), registry(), metrics=("mae",))
-    [item] = drawings(report.layouts(), report.shown(), width)
+    [item] = drawings(report.layouts(), report.shown_metrics(), width)
     assert size_of(item.figure)[0] == pytest.approx(width)
     assert cut_off(item.figure) == []
     assert len(item.numbers) == 4 * columns
