@@ -232,7 +232,8 @@ def test_too_little_memory_is_an_attempt_or_a_failed_record(start, settings):
 
 
 def test_a_monitor_sees_jobs_start_and_end(start, settings, monkeypatch):
-    job = planned("dgex", settings, {"epochs": "100", "patience": "100"})
+    # Progress is written once a second, so the job takes some seconds on any machine.
+    job = planned("dgex", settings, {"epochs": "100000", "minutes": "0.07"})
     seen = []
     monkeypatch.setattr(
         "genebench.engines.monitor.notify",
