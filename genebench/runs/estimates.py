@@ -44,8 +44,10 @@ _JOB_SECONDS = 0.3
 """Time of a job besides its work: opening, recording."""
 _SCORE_SECONDS = 5e-8
 """Time to score one value with all usual metrics, where none was measured."""
-_PRODUCT_SIZE = 384
-_PRODUCT_CPU_SECONDS = 0.05
+_PRODUCT_SIZE = 1024
+"""Rows and columns of the matrices whose product is timed. The threads of smaller products wait for
+each other most of the time on a busy machine: of 384 rows, they look eight times too slow."""
+_PRODUCT_CPU_SECONDS = 0.1
 _PRODUCT_WALL_SECONDS = 0.4
 """Times that the speed of matrix products is measured for, at most."""
 _BUSY_SHARE = 0.7
