@@ -102,12 +102,16 @@ def fit_seconds(variant: Variant) -> float:
 
 
 def fit_joules(variant: Variant) -> float | None:
-    """Return the energy of a fit, members apart, as a mean over the seeds that are done.
+    """Return the energy of a fit and of its members, as a mean over the seeds that are done.
 
     The result is None unless the energy of every seed was measured.
     """
     energies = [record.energy for record in variant.done]
-    joules = [energy.joules["fit"] for energy in energies if energy and "fit" in energy.joules]
+    joules = [
+        energy.joules["fit"] + energy.joules.get("members", 0.0)
+        for energy in energies
+        if energy and "fit" in energy.joules
+    ]
     return fmean(joules) if joules and len(joules) == len(energies) else None
 
 

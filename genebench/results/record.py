@@ -316,7 +316,8 @@ class Energy(_Part):
     """Energy of the GPU that a job was assigned, as its own counter measured it."""
 
     joules: Table[Joules] = Field(
-        description="phase → energy in joules, of the whole GPU. Members are not included"
+        description="phase → energy in joules, of the whole GPU. Fits of members are the phase "
+        "members, as in seconds"
     )
     method: Name = Field(description="how it was measured")
 

@@ -17,6 +17,7 @@ from genebench.results.record import (
     RECORD_FORMAT,
     TIMING_EPOCH,
     UNSAVED,
+    Energy,
     Failure,
     Identity,
     Provenance,
@@ -218,7 +219,7 @@ class Recorder:
             model=files.get("model", ""),
             model_parameters=self._parameters(evaluation, model),
             seconds=self._seconds(evaluation, clock.seconds),
-            energy=clock.energy(),
+            energy=self._energy(evaluation, clock.energy()),
             failure=None,
         )
 
@@ -307,6 +308,16 @@ class Recorder:
         members = self.facts.members[evaluation.protocol.name]
         spent = sum(member.seconds.get("fit", 0.0) for member in members)
         return {"members": spent, **seconds} if members else dict(seconds)
+
+    def _energy(self, evaluation: Evaluation, own: Energy | None) -> Energy | None:
+        """Return the energy of each phase, that of the members' fits included, if all have one."""
+        members = self.facts.members[evaluation.protocol.name]
+        fits = [member.energy.joules.get("fit") for member in members if member.energy]
+        spent = [joules for joules in fits if joules is not None]
+        if own is None or len(spent) < len(members):
+            return None
+        joules = {"members": sum(spent), **own.joules} if members else own.joules
+        return Energy(joules=joules, method=own.method)
 
     def _parameters(self, evaluation: Evaluation, model: ModelFacts) -> int | None:
         """Return the number of values that a model and its members have learnt, if all say so."""

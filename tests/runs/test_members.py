@@ -347,6 +347,33 @@ def test_results_without_a_model_are_done_again_for_the_ensemble(results):
     assert after["lsr-l2"].scores == before["lsr-l2"].scores
 
 
+class Counter:
+    """A counter of energy that rises by a joule at each reading."""
+
+    def __init__(self):
+        self.count = 0.0
+
+    def read(self):
+        self.count += 1.0
+        return self.count
+
+
+def test_the_energy_of_an_ensemble_includes_the_fits_of_its_members(results, monkeypatch):
+    monkeypatch.setattr("genebench.runs.recording.energy_counter", lambda device: Counter())
+    records = run(results)
+    fits = [records[name].energy.joules["fit"] for name in ("lsr-l2", "knn-ge")]
+    assert records["ensemble"].energy.joules["members"] == sum(fits) > 0
+    assert "members" not in records["lsr-l2"].energy.joules
+
+
+def test_without_the_energy_of_every_member_there_is_none(results, monkeypatch):
+    run(results, "knn-ge", params={}, keep="model")
+    monkeypatch.setattr("genebench.runs.recording.energy_counter", lambda device: Counter())
+    records = run(results)
+    assert records["lsr-l2"].energy is not None
+    assert records["ensemble"].energy is None
+
+
 def test_runs_give_the_same_to_the_last_bit(tmp_path):
     scores = [run(tmp_path / name)["ensemble"].scores for name in ("first", "second")]
     assert scores[0] == scores[1]
