@@ -54,13 +54,17 @@ def validation_measures(
     shape = len(penalties), len(scales)
     errors, done = torch.zeros(shape, dtype=torch.float64, device=device), 0
     sums = [_Sums(len(mean), device) for _ in penalties] if concordance else []
-    # Factors hold one λ at a time, so that each λ is a pass over the set.
+    # Factors hold one λ at a time, so that each λ is a pass over the set. The first keeps the
+    # coordinates for the others.
     indices = range(len(penalties))
     passes = [[i] for i in indices] if isinstance(spectra[0], Factors) else [indices]
+    kept: dict[int, list[Tensor]] = {}
     for taken in passes:
-        for block in validation.blocks(EVALUATED_PER_BLOCK):
+        for number, block in enumerate(validation.blocks(EVALUATED_PER_BLOCK)):
             landmarks, targets = (torch.tensor(part, device=device) for part in block)
-            coordinates = [spectrum.coordinates(landmarks) for spectrum in spectra]
+            coordinates = kept.get(number) or [s.coordinates(landmarks) for s in spectra]
+            if len(passes) > 1:
+                kept[number] = coordinates
             for index in taken:
                 predicted = torch.zeros_like(targets)
                 for spectrum, own in zip(spectra, coordinates, strict=True):

@@ -14,7 +14,14 @@ import torch
 from torch import Tensor
 
 from genebench_kernel.kernels import Kernel
-from genebench_kernel.spectrum import Report, Rows, TrainingSet, not_positive_definite, solve
+from genebench_kernel.spectrum import (
+    Report,
+    Rows,
+    TrainingSet,
+    not_positive_definite,
+    solve,
+    solved,
+)
 
 SPECTRUM_COST = 13.0
 """Floating-point operations of a symmetric eigendecomposition with vectors, as multiples of n³.
@@ -96,8 +103,8 @@ class Factors:
         self._factor = self._matrix
 
     def coordinates(self, landmarks: Tensor) -> Tensor:
-        """Return the kernel values of some profiles and the centres, float64."""
-        return self.kernel.matrix(landmarks, self.centres)
+        """Return the kernel values of some profiles and the centres, of the factors' type."""
+        return self.kernel.matrix(landmarks, self.centres).to(self._matrix.dtype)
 
     def predictions(self, coordinates: Tensor, penalty: float) -> Tensor:
         """Return predicted targets, profiles × targets, float32.
@@ -107,7 +114,7 @@ class Factors:
         """
         if penalty != self._penalty:
             self._factor, self._penalty = self._factorised(penalty), penalty
-        weights = torch.cholesky_solve(coordinates.T.to(self._factor.dtype), self._factor).T
+        weights = solved(self._factor, coordinates.to(self._factor.dtype, copy=True).T).T
         return torch.addmm(self.mean.float(), weights.float(), self._targets)
 
     def _factorised(self, penalty: float) -> Tensor:

@@ -33,8 +33,11 @@ from genebench_samplewise.loops import (
     relative_gap,
 )
 
-WORKING_SET = 64
-"""Training profiles of the first working set, and the fewest that it grows by."""
+WORKING_SET = 32
+"""Training profiles of the first working set, and the fewest that it grows by.
+
+The products of the members of a large working set cost more than the rounds that it saves.
+"""
 SHARE_OF_GAP = 0.1
 """Gap of the problem on a working set, as a share of the gap of all training profiles before it.
 The first working sets lack training profiles, and so need no fine solution."""
@@ -131,22 +134,29 @@ class _WorkingSet:
 
     def __init__(self, rows: Matrix) -> None:
         self._all_rows = rows
+        # The system gives memory to the rows that are written.
+        self._wide = np.empty(rows.shape)
         self.members: Indices = np.zeros(0, np.intp)
-        self.rows = np.zeros((0, rows.shape[1]))
+        self.rows = self._wide[:0]
         self.gram = np.zeros((0, 0))
         self.weights = np.zeros(0)
 
     def grow(self, slope: Vector, penalty: float) -> None:
-        """Add the training profiles that violate their condition most, at most as many again."""
+        """Add the training profiles that violate their condition most.
+
+        At most :data:`WORKING_SET` are added, or half as many as have a weight.
+        """
         excess = np.abs(slope) - penalty / 2
         excess[self.members] = -np.inf
-        worst = np.argsort(-excess, kind="stable")[: max(WORKING_SET, len(self.members))]
-        new = worst[excess[worst] > 0]
+        violating = np.flatnonzero(excess > 0)
+        most = max(WORKING_SET, np.count_nonzero(self.weights) // 2)
+        new = violating[np.argsort(-excess[violating], kind="stable")[:most]]
         if not len(new):
             return
         before = len(self.members)
         self.members = np.concatenate([self.members, new])
-        self.rows = np.concatenate([self.rows, self._all_rows[new].astype(np.float64)])
+        self._wide[before : len(self.members)] = self._all_rows[new]
+        self.rows = self._wide[: len(self.members)]
         self.weights = np.concatenate([self.weights, np.zeros(len(new))])
         gram = np.empty((len(self.members), len(self.members)))
         gram[:before, :before] = self.gram

@@ -15,9 +15,6 @@ from genebench_samplewise.loops import Indices, Matrix, Vector, mix, squared_dis
 
 QUERIES_PER_BLOCK = 64
 """Profiles that are compared with all training profiles at a time."""
-SPARE_CANDIDATES = 64
-"""Candidates beyond the neighbours. Distances in float64 then decide, so that the neighbours do not
-depend on the rounding of the product in float32, which depends on the block."""
 DONORS_PER_READ = 1024
 """Training profiles whose targets are in memory at a time."""
 
@@ -53,7 +50,9 @@ class TrainingSet:
         self.landmarks = landmarks
         self.n_targets = n_targets
         self.target_rows = target_rows
-        self._squares = np.square(landmarks, dtype=np.float64).sum(1).astype(np.float32)
+        squares = np.square(landmarks, dtype=np.float64).sum(1)
+        self._squares = squares.astype(np.float32)
+        self._largest = float(np.sqrt(squares.max(initial=0)))
 
     @classmethod
     def read(cls, train: Profiles, context: Context) -> TrainingSet:
@@ -73,21 +72,38 @@ class TrainingSet:
         """Yield the positions of the nearest training profiles of each profile, ascending.
 
         Distance is Euclidean over landmarks. Of ties, the one that comes first is nearer.
+
+        Products in float32 decide where their rounding cannot. Distances in float64 decide the
+        rest. So the neighbours do not depend on the block, as the rounding does.
         """
         if count >= len(self):
             everyone = np.arange(len(self))
             yield from (everyone for _ in landmarks)
             return
-        n_candidates = min(count + SPARE_CANDIDATES, len(self))
-        points = torch.from_numpy(self.landmarks)
         for start in range(0, len(landmarks), QUERIES_PER_BLOCK):
             block = np.array(landmarks[start : start + QUERIES_PER_BLOCK], np.float32)
-            scores = self._squares - 2 * (torch.from_numpy(block) @ points.T).numpy()
+            scores = self._squares - 2 * (block @ self.landmarks.T)
             for profile, score in zip(block, scores, strict=True):
-                candidates = np.sort(np.argpartition(score, n_candidates - 1)[:n_candidates])
-                distances = squared_distances(self.landmarks, candidates, profile)
-                order = np.argsort(distances, kind="stable")[:count]
-                yield np.sort(candidates[order])
+                yield self._nearest(profile, score, count)
+
+    def _nearest(self, profile: Matrix, score: Matrix, count: int) -> Indices:
+        """Return the positions of the nearest training profiles of one profile, ascending.
+
+        Args:
+            profile: its landmarks.
+            score: ``‖z‖² − 2xᵀz`` for the profile x and each training profile z, float32.
+            count: number of neighbours, smaller than that of training profiles.
+        """
+        # The bound of Higham 2002, Eq. 3.5, for a sum in any order, with room for other roundings.
+        size = self._largest * (self._largest + float(np.linalg.norm(profile)))
+        rounding = (len(profile) + 2) * float(np.finfo(np.float32).eps) * size
+        last = float(np.partition(score, count - 1)[count - 1])
+        near = np.flatnonzero(score <= np.float32(last + 2 * rounding))
+        doubtful = score[near] >= np.float32(last - 2 * rounding)
+        certain, candidates = near[~doubtful], near[doubtful]
+        distances = squared_distances(self.landmarks, candidates, profile)
+        order = np.argsort(distances, kind="stable")[: count - len(certain)]
+        return np.sort(np.concatenate([certain, candidates[order]]))
 
     def targets_of(self, mixtures: Sequence[Mixture]) -> Vector:
         """Return the targets of mixtures of training profiles: mixtures × targets.
