@@ -44,7 +44,7 @@ from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Settings, default_seal
 from genebench.runs.live import jobs_line, work_line
 from genebench.runs.plan import Plan
-from genebench.runs.suite import texts
+from genebench.runs.suite import grid_texts, texts
 from genebench.runs.tune import Point, Search, Tuned
 from genebench.runs.tune import tune as search_and_test
 from genebench.specs import DeviceChoice
@@ -172,7 +172,7 @@ def tune(
     )
     fixed = texts(params or {})
     search = Search(
-        method=registry().methods.get(method), preset=size, grid=texts(grid), fixed=fixed,
+        method=registry().methods.get(method), preset=size, grid=grid_texts(grid), fixed=fixed,
         number=number, halving=halving,
     )  # fmt: skip
 

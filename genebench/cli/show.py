@@ -315,6 +315,9 @@ def _as_json(param: Param) -> dict[str, Any]:
     return {
         "name": param.name,
         "type": param.type.__name__,
+        "list": {"min_length": param.min_length, "max_length": param.max_length}
+        if param.is_list
+        else None,
         "values": {preset: param.value_for(preset) for preset in PRESETS},
         "choices": list(param.choices or ()),
         "minimum": param.minimum,
@@ -325,6 +328,16 @@ def _as_json(param: Param) -> dict[str, Any]:
 
 def _allowed(param: Param) -> str:
     """Return the type of a parameter with its bounds, or its choices."""
+    values = _allowed_values(param)
+    if not param.is_list:
+        return values
+    low, high = param.min_length, param.max_length
+    length = f"{low}" if low == high else f"{low} to {high}"
+    return f"list of {length}: {values}"
+
+
+def _allowed_values(param: Param) -> str:
+    """Return what a value may be, or each value of a list."""
     if param.choices:
         return ", ".join(map(str, param.choices))
     low, high = param.minimum, param.maximum

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+from genebench._util.text import typed
 from genebench.errors import unknown
 from genebench.results.record import Identity, Kept
 from genebench.specs import (
@@ -79,7 +80,7 @@ class Job:
         # Only what differs from the preset, or a network would fill the line.
         usual = self.method.values(self.preset, {})
         changed = [
-            f" {name}={value}" for name, value in self.params.items() if usual[name] != value
+            f" {name}={typed(value)}" for name, value in self.params.items() if usual[name] != value
         ]
         return f"{self.method.name}{''.join(changed)}{seed} on {self.dataset} ({protocols})"
 
