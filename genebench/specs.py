@@ -1043,7 +1043,8 @@ class EngineSpec:
     assigns_devices: bool = False
     """True if each job is given as many GPUs as ``job.resources`` has, and sees no others."""
     options: tuple[Param, ...] = ()
-    """Options of ``--engine-set NAME.OPTION=VALUE``. ``settings.options`` holds their values."""
+    """Options of ``--engine-set NAME.OPTION=VALUE``, which are no lists. ``settings.options`` holds
+    their values."""
     queue: str = ""
     """Import string of ``f(results: Path) -> list[genebench.engines.queue.Queued]``, the jobs of a
     results folder that wait or run elsewhere, for ``genebench status``. Empty if there is none."""
@@ -1061,8 +1062,10 @@ class EngineSpec:
         names = [option.name for option in self.options]
         if len(set(names)) != len(names):
             raise ValueError(f"engine {self.name}: an option is declared twice")
+        if lists := [option.name for option in self.options if option.is_list]:
+            raise ValueError(f"engine {self.name}: option {lists[0]} is a list. Declare a text.")
 
-    def values(self, options: Mapping[str, str]) -> dict[str, Value]:
+    def values(self, options: Mapping[str, str]) -> dict[str, Any]:
         """Return the options in effect: those that are given, and else the defaults.
 
         Raises:

@@ -266,6 +266,11 @@ def test_a_list_passes_through_json_and_stays_hashable():
     assert len({*values.values()}) == 1
 
 
+def test_an_option_of_an_engine_is_no_list():
+    with pytest.raises(ValueError, match="option p is a list"):
+        EngineSpec(name="e", title="t", code="package.module:launch", options=(param((1, 2)),))
+
+
 def test_a_list_is_no_number_of_a_formula_and_no_list_of_members():
     with pytest.raises(ValueError, match="p, which is no numeric parameter"):
         method(param((1, 2)), work="2 * p")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from genebench.data.profiles import Profiles
 
 Grid = Value | Sequence[Value]
-ParamValues = dict[str, Value]
+ParamValues = dict[str, Any]
 
 _MAX_PROFILES = "max_profiles"
 _TINY_PROFILES = 200

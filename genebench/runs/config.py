@@ -45,7 +45,7 @@ from pydantic_core import PydanticCustomError
 
 from genebench._util.amounts import SIZES, TIMES, seconds, size_bytes
 from genebench._util.schema import first_fault
-from genebench._util.text import printable, typed
+from genebench._util.text import printable
 from genebench._util.toml import read_toml
 from genebench.errors import UserError, unknown
 from genebench.plugins.registry import registry
@@ -53,8 +53,7 @@ from genebench.specs import EngineSpec
 
 log = logging.getLogger("genebench")
 
-Single = bool | int | float | str
-Setting = Single | list[Single]
+Number = bool | int | float | str
 """A value in a file: of a parameter, or of an option of an engine."""
 
 Amounts = Mapping[str, Mapping[str, float]]
@@ -120,7 +119,7 @@ class Defaults(Section):
     """How jobs are executed, unless the command line says otherwise."""
 
     engine: str | None = None
-    engines: dict[str, dict[str, Setting]] = Field(default={})
+    engines: dict[str, dict[str, Number]] = Field(default={})
     """Engine → option → value."""
     resources: ResourceTables = ResourceTables()
 
@@ -273,8 +272,7 @@ def _checked_project(content: Mapping[str, Any], source: str, folder: Path) -> P
         spec = registry().engines.specs.get(engine)
         choices = {option.name: option.choices for option in spec.options} if spec else {}
         for name, value in options.items():
-            items = value if isinstance(value, list) else [value]
-            if any(isinstance(item, str) and item not in choices.get(name, ()) for item in items):
+            if isinstance(value, str) and value not in choices.get(name, ()):
                 raise UserError(
                     f"{source}: engines.{engine}.{name} is text, which may be a command, and a "
                     "project may be somebody else's. Set it with --engine-set, or in your own "
@@ -337,7 +335,7 @@ def default_options(files: Mapping[str, Defaults], engine: EngineSpec) -> dict[s
     options: dict[str, str] = {}
     for source, defaults in reversed([*files.items()]):
         _warn_of_unknown(source, "engine", defaults.engines, registry().engines.specs)
-        values = {name: typed(v) for name, v in defaults.engines.get(engine.name, {}).items()}
+        values = {name: str(v) for name, v in defaults.engines.get(engine.name, {}).items()}
         try:
             engine.values(values)
         except UserError as error:

@@ -16,6 +16,7 @@ from genebench.specs import (
     MethodSpec,
     ProtocolSpec,
     Resources,
+    Scalar,
     SealChoice,
     Value,
 )
@@ -125,7 +126,7 @@ class Settings:
     """Seconds that a job may take, or None. Only some engines keep it."""
     memory_limit: int | None = None
     """Bytes that a job may hold, mapped files not counted, or None. Only some engines keep it."""
-    options: Mapping[str, Value] = field(default_factory=dict)
+    options: Mapping[str, Scalar] = field(default_factory=dict)
     """Options of the engine, as :meth:`genebench.specs.EngineSpec.values` gives them."""
     resources: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Method → ``cpus``, ``gpus``, ``memory`` (bytes) or ``seconds`` → the number to reserve, in

@@ -50,10 +50,14 @@ from pydantic_core import PydanticCustomError
 from genebench._util.text import BETWEEN_VALUES, typed
 from genebench._util.toml import parse_toml, read_toml
 from genebench.errors import UserError, unknown
-from genebench.runs.config import Defaults, Section, Setting, checked
+from genebench.runs.config import Defaults, Number, Section, checked
 
 _SHIPPED = resources.files("genebench.runs") / "suites"
 """Folder of the package with the suites that can be run by name."""
+
+
+Setting = Number | list[Number]
+"""Value of a parameter in a suite. An array is the value of one that is a list."""
 
 
 class Parameters(Section):

@@ -137,15 +137,11 @@ def _extended(workflow: str, kind: Kind, name: str) -> str:
     """Return a workflow whose inputs for plugins of a kind list one more."""
     for key in _OWN[kind]:
         # A dataset is run alone, so the one that is there stays.
-        if separator := _SEPARATORS.get(key):
-            workflow = re.sub(
-                rf"""^( +{key}: )(["']?)([^"'#\n]*?)\2 *$""",
-                lambda line, between=separator: (
-                    f'{line[1]}"{between.join(filter(None, (line[3], name)))}"'
-                ),
-                workflow,
-                flags=re.MULTILINE,
-            )
+        between = _SEPARATORS.get(key)
+        line = re.search(rf"""^( +{key}: )(["']?)([^"'#\n]*?)\2 *$""", workflow, re.MULTILINE)
+        if between and line:
+            names = between.join(filter(None, (line[3], name)))
+            workflow = f'{workflow[: line.start()]}{line[1]}"{names}"{workflow[line.end() :]}'
     return workflow
 
 
