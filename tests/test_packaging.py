@@ -468,7 +468,9 @@ def test_the_steps_check_a_protocol_and_score_a_metric(genebench, tmp_path):
     difference = (folder / "difference.md").read_text()
     for fold in range(1, 6):
         assert f"mine.{fold}" in difference
-    assert len(re.findall(r"\| lsr +\| +– \| +[01]\.\d{4} \| +– \| +new \|", difference)) == 5
+    assert (
+        len(re.findall(r"\| train-mean +\| +– \| +[01]\.\d{4} \| +– \| +new \|", difference)) == 5
+    )
     assert "MAE" not in difference
 
 

@@ -102,6 +102,8 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
         sealed=sealed, results=results,
     )  # fmt: skip
     preset = preset or preferred("preset")
+    if method == ALL or "," in method:
+        raise UserError(f"--method {method}: one method is tuned at a time. Name one.")
     spec = registry().methods.get(method)
     check_resources(
         resources,

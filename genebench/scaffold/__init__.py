@@ -43,7 +43,7 @@ _DEPENDENCIES: dict[Kind, str] = {
     "protocol": "",
 }
 _USUAL = {
-    "checks": "", "methods": "lsr", "protocols": "geo,gtex", "metrics": "", "dataset": "sim",
+    "checks": "", "methods": "train-mean", "protocols": "geo,gtex", "metrics": "", "dataset": "sim",
 }  # fmt: skip
 """Input of the action in a package's CI → its value, where the package offers nothing for it."""
 _OWN: dict[Kind, tuple[str, ...]] = {
