@@ -300,12 +300,9 @@ def test_an_author_gets_the_action_that_is_tested_here(genebench, tmp_path, kind
     given = steps[-1]["with"]
     assert given.keys() <= yaml.safe_load(ACTION.read_text())["inputs"].keys()
     usual = {
-        "checks": "",
-        "methods": "lsr",
-        "protocols": "geo,gtex",
-        "metrics": "",
+        "checks": "", "methods": "train-mean", "protocols": "geo,gtex", "metrics": "",
         "dataset": "sim",
-    }
+    }  # fmt: skip
     assert given == usual | inputs | {"token": given["token"]}
     command = (
         f"genebench run --methods {given['methods']} --protocol {given['protocols']} "
