@@ -362,6 +362,7 @@ class Runner:
             "PYTHONPATH": f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
             "GITHUB_STEP_SUMMARY": str(self.summary),
             "GENEBENCH_SEALED": "auto",
+            "GENEBENCH_PLUGIN_TIME_LIMIT": "0",  # on a busy machine, an import takes long
         }
 
     @staticmethod

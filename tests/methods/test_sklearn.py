@@ -128,7 +128,7 @@ def test_a_tuple_in_a_grid_is_a_value_that_is_a_list(parts):
     assert param.default == "3,4:2"
     errors = {}
     for sizes in ((3,), (4, 2)):
-        peer = MLPRegressor(sizes, max_iter=20, random_state=0)
+        peer = MLPRegressor(hidden_layer_sizes=sizes, max_iter=20, random_state=0)
         with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             predicted = peer.fit(train.landmarks, train.targets).predict(validation.landmarks)
         errors[sizes] = np.abs(predicted - validation.targets).mean()
