@@ -63,7 +63,7 @@ from genebench.runs.plan import (
     wanted_metrics,
 )
 from genebench.runs.resources import with_resources
-from genebench.runs.suite import Parameters, Run, Suite, texts
+from genebench.runs.suite import Parameters, Run, Suite, grid_texts, texts
 from genebench.specs import (
     ALL,
     PRESETS,
@@ -248,7 +248,7 @@ def run(
     plan = plan_run(
         methods, protocols, dataset,
         preset=preset, seeds=seeds, train_sizes=train_sizes,
-        overrides=texts(params or {}), grid=texts(grid or {}),
+        overrides=texts(params or {}), grid=grid_texts(grid or {}),
         results=settings.results, keep=settings.keep, metrics=settings.metrics,
         sealed=settings.sealed,
     )  # fmt: skip
@@ -455,7 +455,7 @@ def plan_suite(
             preset=size,
             seeds=suite.seeds if seeds is None else seeds,
             overrides={**own, **texts(run.members)},
-            grid=dict.fromkeys(methods, texts(parameters.grid)) if parameters.grid else {},
+            grid=dict.fromkeys(methods, grid_texts(parameters.grid)) if parameters.grid else {},
             of_members=of_members,
             keep=frozenset({*keep, *models}),
             metrics=listed(metrics),

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genebench._util.progress import Progress, silent
-from genebench.specs import Value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +96,7 @@ class Model(ABC):
             for a model without that method. Its landmarks are permuted instead.
     """
 
-    choices: Mapping[str, Value] = {}
+    choices: Mapping[str, Any] = {}
     notes: tuple[str, ...] = ()
     curves: Mapping[str, Curve] = {}
     per_target: Mapping[str, NDArray[np.floating[Any]]] = {}

@@ -11,10 +11,13 @@ from typing import Any, Literal, get_args
 from urllib.parse import quote
 
 from genebench._util.formulas import names_in
+from genebench._util.text import BETWEEN_VALUES, typed
 from genebench.errors import UserError, unknown
 
-Value = bool | int | float | str
-"""The value of a method's parameter."""
+Scalar = bool | int | float | str
+"""A single value."""
+Value = Scalar | tuple[Scalar, ...]
+"""The value of a method's parameter: a single one, or a list of one type."""
 
 Device = Literal["cpu", "cuda"]
 """A device that a method can run on."""
@@ -44,7 +47,7 @@ _MAX_NAME = 40
 MOST_LETTERS = 2_000
 """Letters of a declared text, or of a parameter's value. Lists and records repeat them."""
 MOST_ENTRIES = 500
-"""Entries of a declared list: parameters, choices, presets."""
+"""Entries of a declared list: parameters, choices, presets, values."""
 _LARGEST = 10**100
 """Upper limit of a whole number. Python has none, and prints no number of 4,300 digits."""
 _SHOWN_LETTERS = 60
@@ -108,20 +111,28 @@ class Param:
     Command line, grids, checks and documentation all follow from it. ``default`` is the published
     value (preset ``paper``), and ``presets`` has cheaper values. A preset without a value takes
     that of the next larger preset.
+
+    A parameter whose default is a tuple is a list. ``minimum``, ``maximum`` and ``choices`` are
+    then about each of its values. Users type a list with colons: ``512:256``.
     """
 
     name: str
     """Name of the method's keyword argument: a-z, 0-9 and ``_``."""
     default: Value
-    """The published value. Its type is the type of the parameter."""
+    """The published value. Its type is the type of the parameter. The default of a list is a tuple
+    of one value or more, all of one type."""
     help: str
     """A few words on its effect."""
     minimum: float | None = None
     """The smallest value allowed."""
     maximum: float | None = None
     """The largest value allowed."""
-    choices: tuple[Value, ...] = ()
+    choices: tuple[Scalar, ...] = ()
     """The only values allowed. Empty if every value within the bounds is."""
+    min_length: int = 1
+    """The fewest values of a list."""
+    max_length: int = MOST_ENTRIES
+    """The most values of a list."""
     presets: Mapping[str, Value] = field(default_factory=dict)
     """Preset → value cheaper than the default."""
 
@@ -137,20 +148,28 @@ class Param:
                 raise ValueError(
                     f"parameter {self.name}: preset {preset!r} is not one of {PRESETS}"
                 )
+        if self.default == ():
+            raise ValueError(
+                f"parameter {self.name}: an empty list has no type. Give the default a value."
+            )
+        if not self.is_list and (self.min_length, self.max_length) != (1, MOST_ENTRIES):
+            raise ValueError(
+                f"parameter {self.name}: min_length and max_length are for lists, whose default is "
+                "a tuple"
+            )
         for value in (self.default, *self.presets.values()):
-            # type(), because isinstance(True, int) holds, and numpy's float64 is a float.
-            if type(value) not in (bool, int, float, str):
-                raise ValueError(
-                    f"parameter {self.name}: {value!r} is not a bool, int, float or str"
-                )
-            if type(value) is not self.type:
-                raise ValueError(f"parameter {self.name}: {value!r} is not a {self.type.__name__}")
-            self._check_range(value, owner="parameter")
+            self._check_type(value)
+            self._check(value, owner="parameter")
+
+    @property
+    def is_list(self) -> bool:
+        """True if its values are lists, which are tuples in Python."""
+        return isinstance(self.default, tuple)
 
     @property
     def type(self) -> type:
-        """Type of the default: bool, int, float or str."""
-        return type(self.default)
+        """Type of the default, or of each value of a list: bool, int, float or str."""
+        return type(self.default[0]) if isinstance(self.default, tuple) else type(self.default)
 
     def value_for(self, preset: str) -> Value:
         """Return the value of this parameter under a preset."""
@@ -162,42 +181,103 @@ class Param:
     def parse(self, text: str, *, owner: str) -> Value:
         """Read a value from the command line or a file, and check it.
 
+        The values of a list have colons between them. An empty text is an empty list.
+
         Raises:
             UserError: the value is not of the parameter's type, or out of range.
         """
-        value = self._convert(text.strip(), owner)
-        self._check_range(value, owner)
+        value: Value
+        if self.is_list:
+            parts = text.split(BETWEEN_VALUES) if text.strip() else []
+            value = tuple(self._convert(part.strip(), owner) for part in parts)
+        else:
+            value = self._convert(text.strip(), owner)
+        self._check(value, owner)
         return value
 
-    def _convert(self, text: str, owner: str) -> Value:
+    def _convert(self, text: str, owner: str) -> Scalar:
         try:
             # bool("false") would be True.
             if self.type is bool:
                 return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-            value: Value = self.type(text)
+            value: Scalar = self.type(text)
         except (KeyError, ValueError):
             kind, example = {
                 bool: ("true or false", "true"),
                 int: ("a whole number", "3"),
                 float: ("a number", "0.1"),
             }[self.type]
+            if self.is_list:
+                raise UserError(
+                    f"{self._place(text, owner)} is not {kind}. Write a list of this type with "
+                    f"colons, such as {example}{BETWEEN_VALUES}{example}."
+                ) from None
             raise UserError(
-                f"{owner}.{self.name}={text[:_SHOWN_LETTERS]} is not {kind}. Write {kind}, such "
-                f"as {example}."
+                f"{self._place(text, owner)} is not {kind}. Write {kind}, such as {example}."
             ) from None
         return value
 
-    def _check_range(self, value: Value, owner: str) -> None:
+    def _place(self, text: str, owner: str) -> str:
+        """Return the beginning of a message about a value, or about one value of a list."""
+        shown = text[:_SHOWN_LETTERS]
+        if self.is_list:
+            return f"{owner}.{self.name}: {shown or 'an empty text'}"
+        return f"{owner}.{self.name}={shown}"
+
+    def _check_type(self, value: Value) -> None:
+        """Check that a declared value has the type of the parameter.
+
+        Raises:
+            ValueError: it has not.
+        """
+        owner = f"parameter {self.name}"
+        if isinstance(value, tuple) != self.is_list:
+            raise ValueError(f"{owner}: {value!r} is {'not ' * self.is_list}a list (a tuple)")
+        for item in value if isinstance(value, tuple) else (value,):
+            # type(), because isinstance(True, int) holds, and numpy's float64 is a float.
+            if type(item) not in (bool, int, float, str):
+                raise ValueError(
+                    f"{owner}: {item!r} is not a bool, int, float or str, or a tuple of these"
+                )
+            if type(item) is not self.type:
+                raise ValueError(f"{owner}: {item!r} is not a {self.type.__name__}")
+
+    def _check(self, value: Value, owner: str) -> None:
+        """Check the length of a list, and the range of each value."""
+        if not isinstance(value, tuple):
+            self._check_range(value, owner)
+            return
+        low, high = self.min_length, self.max_length
+        if not low <= len(value) <= high:
+            allowed = f"{low}" if low == high else f"{low} to {high}"
+            raise UserError(
+                f"{owner}.{self.name} has {len(value)} values. Give {allowed}, with colons between "
+                "them."
+            )
+        if (letters := len(typed(value))) > MOST_LETTERS:
+            raise UserError(
+                f"{owner}.{self.name} has {letters:,} letters. Give at most {MOST_LETTERS:,}."
+            )
+        for item in value:
+            if isinstance(item, str) and (not item or BETWEEN_VALUES in item):
+                raise UserError(
+                    f"{owner}.{self.name} has the value {item[:_SHOWN_LETTERS]!r}. Give words "
+                    "without a colon, which separates the values of a list."
+                )
+            self._check_range(item, owner)
+
+    def _check_range(self, value: Scalar, owner: str) -> None:
         large = isinstance(value, int) and abs(value) > _LARGEST
         text = "a large number" if large else str(value)
         if len(text) > MOST_LETTERS:
             raise UserError(
                 f"{owner}.{self.name} has {len(text):,} letters. Give at most {MOST_LETTERS:,}."
             )
-        name = f"{owner}.{self.name}={text[:_SHOWN_LETTERS]}"
+        name = self._place(text, owner)
         if self.choices and value not in self.choices:
+            between = f", with colons between them (a{BETWEEN_VALUES}b)" if self.is_list else ""
             raise UserError(
-                f"{name} is not a choice. Choose {' or '.join(map(str, self.choices))}."
+                f"{name} is not a choice. Choose {' or '.join(map(str, self.choices))}{between}."
             )
         if isinstance(value, str):
             # A record could not hold a lone surrogate, and Python makes one of a bad byte.
@@ -213,6 +293,13 @@ class Param:
             raise UserError(f"{name} is out of range. The smallest value is {self.minimum:g}.")
         if self.maximum is not None and value > self.maximum:
             raise UserError(f"{name} is out of range. The largest value is {self.maximum:g}.")
+
+
+def values_from_json(content: Mapping[str, Any]) -> dict[str, Value]:
+    """Return parameter → value, from JSON, whose lists become tuples again."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -313,10 +400,11 @@ class MethodSpec:
     work: str = ""
     """Arithmetic operations of a fit and its predictions, as a formula for estimates of time.
 
-    Names are numeric parameters, and ``train``, ``validation``, ``test`` (profiles), ``landmarks``
-    and ``targets`` (genes): ``2 * train * landmarks * targets``. Allowed are numbers, ``+ - * /
-    **``, ``min`` and ``max``. The unit is an operation of a matrix product. Work that is slower
-    counts more than once. Without a formula, time is estimated from earlier runs alone."""
+    Names are numeric parameters that are no lists, and ``train``, ``validation``, ``test``
+    (profiles), ``landmarks`` and ``targets`` (genes): ``2 * train * landmarks * targets``. Allowed
+    are numbers, ``+ - * / **``, ``min`` and ``max``. The unit is an operation of a matrix product.
+    Work that is slower counts more than once. Without a formula, time is estimated from earlier
+    runs alone."""
     members: str = ""
     """Parameter that lists the methods that this one is made of, such as ``lsr-l2,knn-ge``. It is
     text. Their models for the same protocol are given to the method, as ``context.members``. Empty
@@ -344,7 +432,8 @@ class MethodSpec:
                 raise ValueError(f"method {self.name}: not_applicable[{protocol!r}] has no reason")
         self._check_work()
         if self.members and not any(
-            param.name == self.members and param.type is str for param in self.params
+            param.name == self.members and param.type is str and not param.is_list
+            for param in self.params
         ):
             raise ValueError(
                 f"method {self.name}: members={self.members!r} is not one of its text parameters"
@@ -357,7 +446,9 @@ class MethodSpec:
             used = names_in(self.work)
         except ValueError as error:
             raise ValueError(f"method {self.name}: work: {error}") from None
-        numbers = {param.name for param in self.params if param.type in (bool, int, float)}
+        numbers = {
+            param.name for param in self.params if param.type is not str and not param.is_list
+        }
         if others := used - numbers - {*WORK_SIZES}:
             raise ValueError(
                 f"method {self.name}: work has {', '.join(sorted(others))}, which is no numeric "
@@ -952,7 +1043,8 @@ class EngineSpec:
     assigns_devices: bool = False
     """True if each job is given as many GPUs as ``job.resources`` has, and sees no others."""
     options: tuple[Param, ...] = ()
-    """Options of ``--engine-set NAME.OPTION=VALUE``. ``settings.options`` holds their values."""
+    """Options of ``--engine-set NAME.OPTION=VALUE``, which are no lists. ``settings.options`` holds
+    their values."""
     queue: str = ""
     """Import string of ``f(results: Path) -> list[genebench.engines.queue.Queued]``, the jobs of a
     results folder that wait or run elsewhere, for ``genebench status``. Empty if there is none."""
@@ -970,8 +1062,10 @@ class EngineSpec:
         names = [option.name for option in self.options]
         if len(set(names)) != len(names):
             raise ValueError(f"engine {self.name}: an option is declared twice")
+        if lists := [option.name for option in self.options if option.is_list]:
+            raise ValueError(f"engine {self.name}: option {lists[0]} is a list. Declare a text.")
 
-    def values(self, options: Mapping[str, str]) -> dict[str, Value]:
+    def values(self, options: Mapping[str, str]) -> dict[str, Any]:
         """Return the options in effect: those that are given, and else the defaults.
 
         Raises:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,10 @@ from genebench.results import DEFAULT_RESULTS
 from genebench.results.filters import RecordFilter
 from genebench.results.naming import model_file
 from genebench.results.store import ResultsStore
-from genebench.runs.jobs import Settings, default_seal
+from genebench.runs.jobs import Job, Settings, default_seal
 from genebench.runs.live import jobs_line, work_line
 from genebench.runs.plan import Plan
-from genebench.runs.suite import texts
+from genebench.runs.suite import grid_texts, texts
 from genebench.runs.tune import Point, Search, Tuned
 from genebench.runs.tune import tune as search_and_test
 from genebench.specs import DeviceChoice
@@ -166,31 +167,64 @@ def tune(
         UserError: an unknown name or parameter, fewer than two candidates, or no candidate that
             could be fitted.
     """
-    folder, size = Path(results), api.preset_of(dataset, preset)
+    size = api.preset_of(dataset, preset)
     engine, settings = api.configure(
-        Settings(results=folder, device=api.device_choice(device), sealed=default_seal()), engine
+        Settings(results=Path(results), device=api.device_choice(device), sealed=default_seal()),
+        engine,
     )
-    fixed = texts(params or {})
     search = Search(
-        method=registry().methods.get(method), preset=size, grid=texts(grid), fixed=fixed,
-        number=number, halving=halving,
+        method=registry().methods.get(method), preset=size, grid=grid_texts(grid),
+        fixed=texts(params or {}), number=number, halving=halving,
     )  # fmt: skip
+    names = [spec.name for spec in registry().protocols.choose(listed(protocols))]
+    return run_search(search, names, dataset, settings, engine)
+
+
+def run_search(
+    search: Search,
+    protocols: Sequence[str],
+    dataset: str,
+    settings: Settings,
+    engine: str,
+    *,
+    of_others: Mapping[str, Mapping[str, str]] | None = None,
+    planning: Callable[[], AbstractContextManager[Progress]] = work_line,
+    executing: Callable[[list[Job]], AbstractContextManager[Any]] = lambda jobs: jobs_line(
+        len(jobs)
+    ),
+) -> Tuned:
+    """Fit and compare the candidates of a search, and test the choice for each protocol.
+
+    Args:
+        search: the candidates, and how they are tried.
+        protocols: names of protocols.
+        dataset: a built-in or prepared dataset.
+        settings: how jobs are executed. Its results folder holds the trials.
+        engine: the engine that executes them.
+        of_others: method → parameter → value, as typed, of methods that the method is made of.
+        planning: shows the progress of a plan, which may have to build the dataset.
+        executing: shows the progress of jobs.
+
+    Raises:
+        UserError: as :func:`tune`.
+    """
+    method = search.method.name
 
     def plan(point: Point, names: Sequence[str], trials: bool) -> Plan:
-        with work_line() as progress:
+        with planning() as progress:
             return api.plan_run(
-                [method], names, dataset, preset=size, seeds=1, results=folder, trials=trials,
-                overrides={method: {**fixed, **point}}, sealed=settings.sealed, progress=progress,
+                [method], names, dataset, preset=search.preset, seeds=1, results=settings.results,
+                trials=trials, sealed=settings.sealed, progress=progress,
+                overrides={**(of_others or {}), method: {**search.fixed, **point}},
             )  # fmt: skip
 
     def execute(candidates: Plan) -> None:
         jobs = candidates.remaining()
-        with jobs_line(len(jobs)):
+        with executing(jobs):
             for _ in api.execute_plan(jobs, settings, engine):
                 pass
 
-    names = [spec.name for spec in registry().protocols.choose(listed(protocols))]
-    return search_and_test(search, names, plan, execute, ResultsStore(folder))
+    return search_and_test(search, protocols, plan, execute, ResultsStore(settings.results))
 
 
 def predict(

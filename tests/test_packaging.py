@@ -279,8 +279,17 @@ def test_only_jobs_that_publish_may_write():
     assert [release["jobs"][name].get("needs") for name in order] == [None, *order[:-1]]
 
 
-def test_an_author_gets_the_action_that_is_tested_here(genebench, tmp_path):
-    assert genebench("new", "method", "mine", "--out", tmp_path).status == 0
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("method", {"checks": "mine", "methods": "mine"}),
+        ("dataset", {"dataset": "mine"}),
+        ("metric", {"metrics": "mine"}),
+        ("protocol", {"checks": "mine", "protocols": "mine"}),
+    ],
+)
+def test_an_author_gets_the_action_that_is_tested_here(genebench, tmp_path, kind, inputs):
+    assert genebench("new", kind, "mine", "--out", tmp_path).status == 0
     [needed, *_] = project(tmp_path / "genebench-mine")["dependencies"]
     assert needed == f"genebench-suite~={metadata.version(DISTRIBUTION)[:4]}0"
     folder = tmp_path / "genebench-mine" / ".github"
@@ -288,8 +297,19 @@ def test_an_author_gets_the_action_that_is_tested_here(genebench, tmp_path):
     workflow = yaml.safe_load((folder / "workflows" / "genebench.yml").read_text())
     steps = workflow["jobs"]["check"]["steps"]
     assert steps[-1]["uses"] == "./.github/actions/check-plugin"
-    assert steps[-1]["with"]["methods"] == "mine"
-    assert steps[-1]["with"].keys() <= yaml.safe_load(ACTION.read_text())["inputs"].keys()
+    given = steps[-1]["with"]
+    assert given.keys() <= yaml.safe_load(ACTION.read_text())["inputs"].keys()
+    usual = {
+        "checks": "", "methods": "train-mean", "protocols": "geo,gtex", "metrics": "",
+        "dataset": "sim",
+    }  # fmt: skip
+    assert given == usual | inputs | {"token": given["token"]}
+    command = (
+        f"genebench run --methods {given['methods']} --protocol {given['protocols']} "
+        f"{'--dataset mine ' * (kind == 'dataset')}{'--metrics mine ' * (kind == 'metric')}"
+        "--preset tiny --results board"
+    )
+    assert command in (tmp_path / "genebench-mine" / "README.md").read_text()
 
 
 class Runner:
@@ -342,6 +362,7 @@ class Runner:
             "PYTHONPATH": f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
             "GITHUB_STEP_SUMMARY": str(self.summary),
             "GENEBENCH_SEALED": "auto",
+            "GENEBENCH_PLUGIN_TIME_LIMIT": "0",  # on a busy machine, an import takes long
         }
 
     @staticmethod
@@ -396,7 +417,7 @@ def test_the_steps_of_an_authors_workflow_check_a_plugin_and_comment(genebench, 
         "event_name": "pull_request", "repository": "me/mine", "token": "secret",
         "event.pull_request.head.repo.full_name": "me/mine", "event.pull_request.number": "1",
     }  # fmt: skip
-    inputs = {"methods": "mine", "protocols": "geo"}
+    inputs = {"checks": "mine", "methods": "mine", "protocols": "geo"}
     assert runner.run(inputs, github) == ["Install", "Check", "Run", "Difference", "Comment"]
     comment = (folder / "difference.md").read_text()
     assert comment.startswith("<!-- genebench -->\n")
@@ -423,6 +444,32 @@ def test_the_steps_of_an_authors_workflow_check_a_plugin_and_comment(genebench, 
     assert "code.digest" in comment
     said = [json.loads(line) for line in runner.said.read_text().splitlines()]
     assert said[-1][:4] == ["api", "--method", "PATCH", "repos/me/mine/issues/comments/17"]
+
+
+def test_the_steps_check_a_protocol_and_score_a_metric(genebench, tmp_path):
+    """A package that offers no method runs one of genebench's under or by what it offers."""
+    assert genebench("new", "protocol", "mine", "--out", tmp_path).status == 0
+    folder = tmp_path / "genebench-mine"
+    assert genebench("new", "metric", "sided", "--into", folder).status == 0
+    workflow = yaml.safe_load((folder / ".github" / "workflows" / "genebench.yml").read_text())
+    inputs = {
+        name: str(value)
+        for name, value in workflow["jobs"]["check"]["steps"][-1]["with"].items()
+        if name != "token"
+    }
+    github = {
+        "event_name": "push", "repository": "me/mine", "token": "",
+        "event.pull_request.head.repo.full_name": "", "event.pull_request.number": "",
+    }  # fmt: skip
+    runner = Runner(tmp_path / "site", folder)
+    assert runner.run(inputs, github) == ["Install", "Check", "Run", "Difference"]
+    difference = (folder / "difference.md").read_text()
+    for fold in range(1, 6):
+        assert f"mine.{fold}" in difference
+    assert (
+        len(re.findall(r"\| train-mean +\| +– \| +[01]\.\d{4} \| +– \| +new \|", difference)) == 5
+    )
+    assert "MAE" not in difference
 
 
 def test_a_strangers_pull_request_gets_no_comment():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import string
 from dataclasses import FrozenInstanceError, replace
 
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from genebench._util.text import typed
 from genebench.errors import UserError
 from genebench.protocols import GEO, GEO_SERIES, GEO_STRICT, GTEX, GTEX_STRICT
 from genebench.specs import (
@@ -26,6 +29,7 @@ from genebench.specs import (
     SplitSpec,
     check_name,
     sized_name,
+    values_from_json,
 )
 
 quick = settings(deadline=None, max_examples=60)
@@ -204,13 +208,114 @@ def test_a_preset_of_another_type_than_the_default_is_refused(default, other):
         param(default, presets={"small": other})
 
 
+# --- lists ----------------------------------------------------------------------------------------
+
+
+@quick
+@given(
+    st.one_of(
+        st.lists(st.integers(), min_size=1),
+        st.lists(FINITE, min_size=1),
+        st.lists(st.booleans(), min_size=1),
+        st.lists(st.from_regex(r"[a-z+,=%-]{1,9}", fullmatch=True), min_size=1),
+    )
+)
+def test_a_list_is_read_back_as_it_is_typed(values):
+    declared = param(tuple(values[:1]))
+    read = declared.parse(typed(tuple(values)), owner="m")
+    assert read == tuple(values)
+    assert declared.is_list
+    assert {*map(type, read)} == {declared.type}
+
+
+def test_a_single_value_is_a_list_of_one_and_spaces_do_not_count():
+    assert param((1, 2)).parse("7", owner="m") == (7,)
+    assert param((0.5, 2.0)).parse(" 1 : 2e3 ", owner="m") == (1.0, 2000.0)
+
+
+def test_a_list_may_be_empty_where_that_is_declared():
+    assert param((1, 2), min_length=0, presets={"tiny": ()}).value_for("tiny") == ()
+    assert param((1, 2), min_length=0).parse("", owner="m") == ()
+    with pytest.raises(UserError, match=r"m\.p has 0 values\. Give 1 to"):
+        param((1, 2)).parse("", owner="m")
+
+
+@pytest.mark.parametrize(
+    ("default", "text", "message"),
+    [
+        ((1,), "512,256", "m.p: 512,256 is not a whole number. Write a list of this type with"),
+        ((1,), "1::2", "m.p: an empty text is not a whole number"),
+        ((1.0,), "1:nan", "m.p: nan is not a finite number"),
+        ((True,), "true:2", "m.p: 2 is not true or false"),
+        (("a",), "a::b", "m.p has the value ''. Give words without a colon"),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_one_line_with_the_value_at_fault(default, text, message):
+    with pytest.raises(UserError) as caught:
+        param(default).parse(text, owner="m")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_list_passes_through_json_and_stays_hashable():
+    spec = method(param((512, 256), presets={"tiny": (8,)}))
+    adapter = TypeAdapter(MethodSpec)
+    assert adapter.validate_json(adapter.dump_json(spec)) == spec
+    values = spec.values("tiny", {})
+    assert values_from_json(json.loads(json.dumps(values))) == values == {"p": (8,)}
+    assert len({*values.values()}) == 1
+
+
+def test_an_option_of_an_engine_is_no_list():
+    with pytest.raises(ValueError, match="option p is a list"):
+        EngineSpec(name="e", title="t", code="package.module:launch", options=(param((1, 2)),))
+
+
+def test_a_list_is_no_number_of_a_formula_and_no_list_of_members():
+    with pytest.raises(ValueError, match="p, which is no numeric parameter"):
+        method(param((1, 2)), work="2 * p")
+    with pytest.raises(ValueError, match="is not one of its text parameters"):
+        method(param(("a", "b")), members="p")
+
+
 # --- declarations ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("default", [None, [1], (1, 2), {}, b"x", 1j])
+@pytest.mark.parametrize("default", [None, [1], {}, b"x", 1j])
 def test_a_default_that_is_no_bool_int_float_or_str_is_refused(default):
     with pytest.raises(ValueError, match="p"):
         param(default)
+
+
+@pytest.mark.parametrize(
+    ("default", "declared", "message"),
+    [
+        ((), {}, "an empty list has no type"),
+        ((1, 2.0), {}, "2.0 is not a int"),
+        ((1, True), {}, "True is not a int"),
+        ((1, (2,)), {}, "is not a bool, int, float or str"),
+        (([1],), {}, "is not a bool, int, float or str"),
+        ((1,), {"presets": {"tiny": 1}}, "1 is not a list"),
+        (1, {"presets": {"tiny": (1,)}}, "is a list"),
+        ((1,), {"presets": {"tiny": [1]}}, "is not a list"),
+        ((1,), {"presets": {"tiny": ()}}, "has 0 values. Give 1 to"),
+        ((1,), {"min_length": 2}, "has 1 values. Give 2 to"),
+        ((1, 2, 3), {"max_length": 2}, "has 3 values. Give 1 to 2"),
+        ((1, 2, 3), {"min_length": 2, "max_length": 2}, "has 3 values. Give 2, with colons"),
+        ((1, 5), {"maximum": 4}, "p: 5 is out of range. The largest value is 4"),
+        ((1, 5), {"minimum": 2}, "p: 1 is out of range. The smallest value is 2"),
+        (("a", "c"), {"choices": ("a", "b")}, "p: c is not a choice. Choose a or b"),
+        (("a:b",), {}, "without a colon"),
+        (("a", ""), {}, "without a colon"),
+        (1, {"max_length": 2}, "are for lists"),
+        (("x" * 1_500, "y" * 1_500), {}, "has 3,001 letters"),
+    ],
+)
+def test_a_list_of_many_types_lengths_or_values_out_of_bounds_is_refused(
+    default, declared, message
+):
+    with pytest.raises((ValueError, UserError), match=re.escape(message)):
+        param(default, **declared)
 
 
 @pytest.mark.parametrize("name", ["", "P", "1p", "p-q", "p q", "_p", "p.q"])

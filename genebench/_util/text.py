@@ -7,7 +7,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
@@ -18,6 +18,9 @@ MAX_CHARACTERS = 500
 """Characters shown of a line that a plugin prints."""
 _MAX_LINES = 200
 """Lines shown of what a plugin prints while it is loaded or runs."""
+BETWEEN_VALUES = ":"
+"""Character between the values of a list, as users type it. Commas separate lists in a grid. A
+number has no colon, and no shell means anything by it."""
 _LINE_END = re.compile(r"[\r\n]")
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
 """Characters that start a formula in a spreadsheet, their full-width forms, and those that are
@@ -64,14 +67,23 @@ def printable_line(line: str) -> str:
     return " " * (len(line) - len(line.lstrip())) + printable(line)
 
 
-def short(value: bool | float | str) -> str:
-    """Return the value of a parameter as a user types it: floats to six digits."""
+def typed(value: object) -> str:
+    """Return the value of a parameter as a user types it. Values of a list have colons between."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return BETWEEN_VALUES.join(map(typed, value))
+    return str(value)
 
 
-def setting(name: str, value: bool | float | str) -> str:
+def short(value: bool | float | str | tuple[bool | float | str, ...]) -> str:
+    """Return the value of a parameter as :func:`typed` does, but floats to six digits."""
+    if isinstance(value, tuple):
+        return BETWEEN_VALUES.join(map(short, value))
+    return f"{value:g}" if isinstance(value, float) else typed(value)
+
+
+def setting(name: str, value: bool | float | str | tuple[bool | float | str, ...]) -> str:
     """Return a parameter and its value as a user types them."""
     return f"{name}={short(value)}"
 

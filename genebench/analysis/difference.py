@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from genebench._util.hashing import canonical
+from genebench._util.text import typed
 from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
 
@@ -70,14 +71,23 @@ def setting_differences(a: Record, b: Record) -> list[tuple[str, str, str]]:
     """Return a row for each setting that differs: its dotted name, and the value of each record.
 
     Settings are the identity, the choices on the validation set, and where and with which versions
-    the work was done. A value that one record lacks is ``–``.
+    the work was done. A value that one record lacks is ``–``. Versions are those of libraries that
+    both records have. A record lists a library only if its process had loaded it by then, so that
+    an earlier job of the same command may have brought it in.
     """
     ours, theirs = (dict(_flat(_settings(record))) for record in (a, b))
+    both = {*a.provenance.versions} & {*b.provenance.versions}
+    libraries = {f"versions.{name}" for name in both}
     return [
-        (name, str(ours.get(name, "–")), str(theirs.get(name, "–")))
+        (name, _text(ours.get(name, "–")), _text(theirs.get(name, "–")))
         for name in dict.fromkeys([*ours, *theirs])
         if ours.get(name) != theirs.get(name)
+        and (not name.startswith("versions.") or name in libraries)
     ]
+
+
+def _text(value: Any) -> str:
+    return typed(value) if isinstance(value, tuple) else str(value)
 
 
 def _settings(record: Record) -> dict[str, Any]:

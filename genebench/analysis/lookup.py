@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from genebench._util.text import BETWEEN_VALUES
 from genebench.analysis.variants import Variant
 from genebench.errors import UserError, some, unknown
 from genebench.results.record import Record
@@ -77,7 +78,14 @@ def _has(params: Mapping[str, Value], setting: str) -> bool:
     name, text = name.strip(), text.strip()
     if name not in params:
         return False
-    value = params[name]
+    return _is(params[name], text)
+
+
+def _is(value: Value, text: str) -> bool:
+    """Return whether a text is how a user may type a value."""
+    if isinstance(value, tuple):
+        texts = text.split(BETWEEN_VALUES) if text else []
+        return len(texts) == len(value) and all(map(_is, value, texts))
     if isinstance(value, bool | str):
         return str(value).lower() == text.lower()
     try:

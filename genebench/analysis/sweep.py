@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import pandas as pd
 
+from genebench._util.text import typed
 from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
 from genebench.specs import MethodSpec, Value
@@ -123,8 +125,14 @@ def table_of(grids: Iterable[Grid]) -> pd.DataFrame:
 
 
 def _sorted(values: Iterable[Value]) -> tuple[Value, ...]:
-    """Return numbers by size, then words by the alphabet."""
-    return tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
+    """Return numbers by size, then words by the alphabet, then lists."""
+    return tuple(sorted(values, key=_order))
+
+
+def _order(value: Value) -> tuple[Any, ...]:
+    if isinstance(value, tuple):
+        return 2, [*map(_order, value)]
+    return int(isinstance(value, str)), value
 
 
 def _rows(grid: Grid) -> Iterator[dict[str, object]]:
@@ -136,7 +144,10 @@ def _rows(grid: Grid) -> Iterator[dict[str, object]]:
             "preset": _joined({record.preset for record in grid.records}),
             "method": grid.method,
             **{f"set.{name}": text for name, text in grid.fixed.items()},
-            **{f"grid.{name}": value for name, value in grid.settings(point).items()},
+            **{
+                f"grid.{name}": typed(value) if isinstance(value, tuple) else value
+                for name, value in grid.settings(point).items()
+            },
             "seeds": len(done),
             "status": "done" if done else next((r.status for r in records), "missing"),
         }

@@ -14,8 +14,8 @@ from genebench.errors import UserError, unknown
 KINDS = ("method", "dataset", "metric", "protocol")
 _FIRST_COMMANDS = {
     "method": "genebench check {name}",
-    "dataset": "genebench run --dataset {name} --methods lsr",
-    "metric": "genebench run --methods lsr --preset tiny --metrics {name}",
+    "dataset": "genebench run --dataset {name} --methods train-mean",
+    "metric": "genebench run --methods train-mean --preset tiny --metrics {name}",
     "protocol": "genebench check {name}",
 }
 

@@ -213,7 +213,9 @@ PresetOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="METHOD.PARAM=VALUE", help="Set a parameter. Repeatable."),
+    typer.Option(
+        "--set", metavar="METHOD.PARAM=VALUE", help="Set a parameter. A list is A:B. Repeatable."
+    ),
 ]
 GridOption = Annotated[
     list[str] | None,

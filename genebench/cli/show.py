@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from genebench._util.text import printable, short
+from genebench._util.text import printable, short, typed
 from genebench.cli import output
 from genebench.cli.completion import anything
 from genebench.cli.options import JsonOption, PluginOption
@@ -30,7 +30,7 @@ def show(
     name: Annotated[
         str,
         typer.Argument(
-            help="A method, an engine, a protocol, a metric, a dataset or a suite.",
+            help="A method, engine, protocol, metric, dataset, or suite (by name or file).",
             metavar="NAME",
             autocompletion=anything,
         ),
@@ -127,7 +127,7 @@ def _show_other(name: str, *, json: bool) -> bool:
             return True
         output.line(f"{name}, a prepared dataset: {titles[name]}")
         output.line(f"genebench data info {name} shows its genes and profiles.")
-    elif name in shipped_suites():
+    elif name in shipped_suites() or name.endswith(".toml"):
         _show_suite(name, json=json)
     else:
         return False
@@ -237,15 +237,15 @@ def _show_suite(name: str, *, json: bool) -> None:
             }
         )
         return
-    output.prose(f"{name}, a suite: {suite.title}")
+    output.prose(f"{name}, a suite{f': {suite.title}' if suite.title else ''}.")
     output.line(f"Protocols: {', '.join(suite.protocols)}. Run it: genebench run {name}.")
     output.table(
         ("methods", "set", "grid"),
         [
             (
                 ", ".join(run.methods),
-                " ".join(f"{key}={value}" for key, value in run.set.items()),
-                " ".join(f"{key}={','.join(map(str, v))}" for key, v in run.grid.items()),
+                " ".join(f"{key}={typed(value)}" for key, value in run.set.items()),
+                " ".join(f"{key}={','.join(map(typed, v))}" for key, v in run.grid.items()),
             )
             for run in suite.runs
         ],
@@ -315,6 +315,9 @@ def _as_json(param: Param) -> dict[str, Any]:
     return {
         "name": param.name,
         "type": param.type.__name__,
+        "list": {"min_length": param.min_length, "max_length": param.max_length}
+        if param.is_list
+        else None,
         "values": {preset: param.value_for(preset) for preset in PRESETS},
         "choices": list(param.choices or ()),
         "minimum": param.minimum,
@@ -325,6 +328,16 @@ def _as_json(param: Param) -> dict[str, Any]:
 
 def _allowed(param: Param) -> str:
     """Return the type of a parameter with its bounds, or its choices."""
+    values = _allowed_values(param)
+    if not param.is_list:
+        return values
+    low, high = param.min_length, param.max_length
+    length = f"{low}" if low == high else f"{low} to {high}"
+    return f"list of {length}: {values}"
+
+
+def _allowed_values(param: Param) -> str:
+    """Return what a value may be, or each value of a list."""
     if param.choices:
         return ", ".join(map(str, param.choices))
     low, high = param.minimum, param.maximum

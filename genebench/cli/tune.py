@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,10 +34,10 @@ from genebench.errors import UserError, some
 from genebench.specs import ALL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
-    from genebench.runs.plan import Plan
-    from genebench.runs.tune import Point, Tuned
+    from genebench.runs.jobs import Job
+    from genebench.runs.tune import Tuned
 
 
 def register(app: typer.Typer) -> None:
@@ -91,17 +92,18 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     from genebench.analysis.tidy import tidy
     from genebench.datasets.library import open_dataset
     from genebench.plugins.registry import registry
-    from genebench.results.store import ResultsStore
     from genebench.runs.config import preferred
     from genebench.runs.plan import on_platforms
     from genebench.runs.tune import Search
-    from genebench.runs.tune import tune as search_and_test
+    from genebench.tasks import run_search
 
     engine, settings = settings_of(
         engine, device, time_limit_, memory_limit_, engine_set=engine_set, resources=resources,
         sealed=sealed, results=results,
     )  # fmt: skip
     preset = preset or preferred("preset")
+    if method == ALL or "," in method:
+        raise UserError(f"--method {method}: one method is tuned at a time. Name one.")
     spec = registry().methods.get(method)
     check_resources(
         resources,
@@ -112,7 +114,6 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
         with bar(quiet=quiet) as progress:
             opened = open_dataset(dataset, registry().datasets, preset, progress)
         chosen = on_platforms(chosen, opened.platforms)
-    protocols = [item.name for item in chosen]
     fixed = overrides_of(set_ or ())
     preset = api.preset_of(dataset, preset)
     axes = grid_of(grid, method)
@@ -123,23 +124,14 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
         number=random, halving=halving,
     )  # fmt: skip
 
-    def plan(point: Point, names: Sequence[str], trials: bool) -> Plan:
-        with bar(quiet=quiet) as progress:
-            return api.plan_run(
-                [method], names, dataset,
-                preset=preset, seeds=1, results=results, trials=trials, sealed=settings.sealed,
-                progress=progress,
-                overrides=fixed | {method: {**search.fixed, **point}},
-            )  # fmt: skip
-
-    def execute(candidates: Plan) -> None:
-        jobs = candidates.remaining()
+    def executing(jobs: list[Job]) -> AbstractContextManager[object]:
         expected = {} if quiet else expected_times(jobs, settings, engine)
-        with jobs_shown(len(jobs), quiet=quiet, expected=expected):
-            for _ in api.execute_plan(jobs, settings, engine):
-                pass
+        return jobs_shown(len(jobs), quiet=quiet, expected=expected)
 
-    tuned = search_and_test(search, protocols, plan, execute, ResultsStore(results))
+    tuned = run_search(
+        search, [item.name for item in chosen], dataset, settings, engine,
+        of_others=fixed, planning=partial(bar, quiet=quiet), executing=executing,
+    )  # fmt: skip
     if json:
         output.as_json(
             {

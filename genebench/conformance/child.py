@@ -21,6 +21,7 @@ import numpy as np
 
 from genebench._util.subprocesses import import_path
 from genebench.conformance.base import Landmarks, Models, Predictions
+from genebench.specs import values_from_json
 
 
 class ChildError(Exception):
@@ -107,10 +108,11 @@ def _fit(request: Mapping[str, Any]) -> tuple[Models, float]:
 
     method = MethodUnderCheck(request["method"])
     # Importing torch takes seconds on a busy machine, and is not part of the fit.
-    method.create(request["params"])
+    params = values_from_json(request["params"])
+    method.create(params)
     train, validation_sets = open_training_set(), open_validation_sets()
     began = time.monotonic()
-    models = method.fit(train, validation_sets, request["params"])
+    models = method.fit(train, validation_sets, params)
     return models, time.monotonic() - began
 
 

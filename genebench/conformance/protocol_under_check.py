@@ -14,9 +14,10 @@ from genebench._util.hashing import checksum_of
 from genebench.data.splits import outcome
 from genebench.data.store import Dataset
 from genebench.datasets.library import open_dataset
+from genebench.errors import UserError
 from genebench.plugins.registry import registry
 from genebench.runs.plan import each_fold, split_digests
-from genebench.specs import ProtocolSpec
+from genebench.specs import ProtocolSpec, sized_name
 
 
 class ProtocolSubject:
@@ -31,9 +32,16 @@ class ProtocolSubject:
         """Find an installed protocol.
 
         Raises:
-            UserError: there is no such protocol or dataset.
+            UserError: there is no such protocol or dataset, or it is one fold of a protocol.
         """
         self.spec: ProtocolSpec = registry().protocols.get(protocol)
+        if self.spec.test.fold:
+            base, size = sized_name(protocol)
+            family = base.rpartition(".")[0] + (f"-n{size}" if size else "")
+            raise UserError(
+                f"{protocol} is one fold of {family}, and the rules are about all folds together. "
+                f"Check {family}."
+            )
         self.dataset_name, self.preset = dataset, preset
         if dataset in registry().datasets.specs and not preset:
             self.preset = next(iter(registry().datasets.get(dataset).presets), None)

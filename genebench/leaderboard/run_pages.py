@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from genebench._util.text import typed
 from genebench.leaderboard import charts
 from genebench.leaderboard.charts import Histogram
 from genebench.leaderboard.explanations import Shown
@@ -173,6 +174,5 @@ def repeat_command(record: Record, registry: Registry) -> str:
         words += ["--seeds", str(identity.seed + 1)]
     for name, value in identity.params.items():
         if defaults.get(name) != value:
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            words += ["--set", f"{identity.method}.{name}={text}"]
+            words += ["--set", f"{identity.method}.{name}={typed(value)}"]
     return shlex.join(words)

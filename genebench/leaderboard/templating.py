@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from genebench._util.text import printable, short
+from genebench._util.text import printable, short, typed
 from genebench.errors import some
 from genebench.leaderboard import charts
 
@@ -65,7 +65,12 @@ def environment() -> Environment:
 
 
 def shown(value: object, longest: int = LONGEST) -> object:
-    """Return a text on one line, printable and not endless. Other values stay as they are."""
+    """Return a text on one line, printable and not endless. Other values stay as they are.
+
+    A list of a parameter becomes such a text, as users type it.
+    """
+    if isinstance(value, tuple):
+        value = typed(value)
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     text = value if value.isprintable() else printable(value)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from genebench._util.choices import edge_note
+from genebench._util.text import typed
 from genebench.errors import UserError
 from genebench.method import Context, Curve, Method, Model
 from genebench.plugins.discovery import load_code
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from genebench.data.profiles import Profiles
 
 Grid = Value | Sequence[Value]
-ParamValues = dict[str, Value]
+ParamValues = dict[str, Any]
 
 _MAX_PROFILES = "max_profiles"
 _TINY_PROFILES = 200
@@ -66,13 +67,14 @@ def sklearn_method(
             becomes a parameter of the method, and is at most 200 under the preset ``tiny``.
         params: parameters of the estimator that users can set (``--set pls.n_components=30``). A
             list is a grid. Each combination is fitted, and the one with the smallest MAE on the
-            validation set is chosen. Parameters not named here keep the estimator's defaults. Every
-            ``random_state``, at any depth, is set to the job's seed. ``n_jobs``, at any depth,
-            changes no result: it is no parameter of the method, so no part of any key.
+            validation set is chosen. A tuple in a grid is a value that is a list itself, as in
+            ``hidden_layer_sizes=[(64,), (64, 32)]``. Parameters not named here keep the estimator's
+            defaults. Every ``random_state``, at any depth, is set to the job's seed. ``n_jobs``, at
+            any depth, changes no result: it is no parameter of the method, so no part of any key.
 
     Raises:
-        ValueError: a value is no bool, int, float or str, or a grid is empty or has a comma in a
-            value, or ``n_jobs`` is no whole number.
+        ValueError: a value is no bool, int, float or str, and no tuple of these in a grid, or a
+            grid is empty or has a comma in a value, or ``n_jobs`` is no whole number.
     """
     workers = {name: params.pop(name) for name in [*params] if _N_JOBS.fullmatch(name)}
     for name, value in workers.items():
@@ -85,11 +87,14 @@ def sklearn_method(
             declared.append(Param(name=name, default=value, help=f"the estimator's {name}"))
             continue
         # A grid is declared as text, because a parameter has one value: "5,10,15".
-        texts = [str(candidate) for candidate in value]
+        texts = [typed(candidate) for candidate in value]
         if not texts or any("," in text for text in texts):
             raise ValueError(f"parameter {name}: a grid needs values, none with a comma in it")
         help_ = f"values of the estimator's {name} to choose from"
         declared.append(Param(name=name, default=",".join(texts), help=help_))
+        for candidate in value:
+            if isinstance(candidate, tuple):
+                Param(name=name, default=candidate, help=help_)  # refuses one that cannot be typed
         grids[name] = tuple(value)
     if max_profiles is not None:
         declared.append(
@@ -253,7 +258,7 @@ class SklearnMethod(Method):
         columns = {
             name: [float(values[name]) for values in self.candidates]
             for name, grid in self.grids.items()
-            if not isinstance(grid[0], str)
+            if isinstance(grid[0], int | float)
         }
         return columns | {"mae": list(errors)}
 

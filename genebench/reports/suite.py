@@ -17,7 +17,7 @@ from genebench.reports.grids import GridReport
 from genebench.reports.layout import Layout
 from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
-from genebench.runs.suite import Run, Suite, read_suite, texts
+from genebench.runs.suite import Run, Suite, grid_texts, read_suite, texts
 from genebench.specs import ALL, PRESETS
 
 
@@ -125,7 +125,7 @@ class SuiteReport(GridReport):
 
     def _grid(self, run: Run, method: str, preset: str, group: list[Record]) -> Grid:
         parameters = run.at(preset)
-        fixed, axes = texts(parameters.set), texts(parameters.grid)
+        fixed, axes = texts(parameters.set), grid_texts(parameters.grid)
         if method in self.registry.methods.specs:
             return grid_of(self.registry.methods.get(method), preset, fixed, axes, group)
         # Defaults of a method that is not installed are unknown, so no record can be matched.

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from genebench._util.files import atomic_write, sha256_of, temporary_folder, user_errors
+from genebench._util.text import typed
 from genebench.errors import UserError
 from genebench.hookspecs import PROJECT
 from genebench.results.record import Record
@@ -150,7 +151,8 @@ def _run(record: Record, store: ResultsStore) -> Iterator[Entity]:
         _value(record, "parameter", name, value)
         for name, value in {
             "protocol": identity.protocol, "seed": identity.seed, "preset": record.preset,
-            **identity.params,
+            # An array of JSON-LD has no order.
+            **{n: typed(v) if isinstance(v, tuple) else v for n, v in identity.params.items()},
         }.items()
     ]  # fmt: skip
     environment = [

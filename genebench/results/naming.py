@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from genebench._util.text import typed
 from genebench.errors import UserError, counted, some, unknown
 from genebench.results.record import Record
 from genebench.results.store import ResultsStore
@@ -131,7 +132,7 @@ def _setting(record: Record, others: list[Record]) -> str:
             yield f"data {record.identity.data[:8]}"
         for name, value in record.identity.params.items():
             if any(identity.params.get(name) != value for identity in identities):
-                yield f"{name}={value}"
+                yield f"{name}={typed(value)}"
         if len({identity.code.digest for identity in identities}) > 1:
             yield f"code {record.identity.code.digest[:7]}"
         if record.identity.seed:

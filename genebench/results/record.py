@@ -62,8 +62,9 @@ Joules = Annotated[float, Field(ge=0, le=1e15)]
 Name = Annotated[str, Field(max_length=limits.NAME_LETTERS)]
 Line = Annotated[str, Field(max_length=limits.LINE_LETTERS)]
 Text = Annotated[str, Field(max_length=limits.TEXT_LETTERS)]
-Setting = bool | int | float | Line
-"""A :data:`genebench.specs.Value` in a record."""
+Single = bool | int | float | Line
+Setting = Single | Annotated[tuple[Single, ...], Field(max_length=limits.ENTRIES)]
+"""A :data:`genebench.specs.Value` in a record. A list is an array of JSON."""
 Item = TypeVar("Item")
 Names = Annotated[tuple[Name, ...], Field(max_length=limits.ENTRIES)]
 Table = Annotated[dict[Name, Item], Field(max_length=limits.ENTRIES)]
@@ -82,8 +83,9 @@ _MOST = {"profiles": limits.COUNT_OF_PROFILES, "genes": limits.COUNT_OF_GENES}
 def _checked_numbers(table: dict[str, Value], limit: str) -> dict[str, Value]:
     """Return a table of values, all of whose numbers are within ±:data:`LARGEST`."""
     for name, value in table.items():
-        if isinstance(value, int | float) and abs(value) > LARGEST:
-            raise ValueError(f"{name[:40]} is larger than {limit}")
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, int | float) and abs(item) > LARGEST:
+                raise ValueError(f"{name[:40]} is larger than {limit}")
     return table
 
 

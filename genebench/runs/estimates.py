@@ -219,7 +219,9 @@ def _work(method: MethodSpec, params: Mapping[str, Value], sizes: Mapping[str, i
     """
     if not method.work:
         return float(_bytes(sizes))
-    numbers = {name: float(value) for name, value in params.items() if not isinstance(value, str)}
+    numbers = {
+        name: float(value) for name, value in params.items() if isinstance(value, int | float)
+    }
     try:
         return max(evaluate(method.work, numbers | {**sizes}), 0.0)
     except ValueError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+from genebench._util.text import typed
 from genebench.errors import unknown
 from genebench.results.record import Identity, Kept
 from genebench.specs import (
@@ -15,6 +16,7 @@ from genebench.specs import (
     MethodSpec,
     ProtocolSpec,
     Resources,
+    Scalar,
     SealChoice,
     Value,
 )
@@ -79,7 +81,7 @@ class Job:
         # Only what differs from the preset, or a network would fill the line.
         usual = self.method.values(self.preset, {})
         changed = [
-            f" {name}={value}" for name, value in self.params.items() if usual[name] != value
+            f" {name}={typed(value)}" for name, value in self.params.items() if usual[name] != value
         ]
         return f"{self.method.name}{''.join(changed)}{seed} on {self.dataset} ({protocols})"
 
@@ -124,7 +126,7 @@ class Settings:
     """Seconds that a job may take, or None. Only some engines keep it."""
     memory_limit: int | None = None
     """Bytes that a job may hold, mapped files not counted, or None. Only some engines keep it."""
-    options: Mapping[str, Value] = field(default_factory=dict)
+    options: Mapping[str, Scalar] = field(default_factory=dict)
     """Options of the engine, as :meth:`genebench.specs.EngineSpec.values` gives them."""
     resources: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Method → ``cpus``, ``gpus``, ``memory`` (bytes) or ``seconds`` → the number to reserve, in

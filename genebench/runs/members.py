@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from genebench._util.hashing import code_digest, key_of
+from genebench._util.text import typed
 from genebench.errors import UserError
 from genebench.method import NotApplicable
 from genebench.models.saved import Saved, read_model
@@ -134,7 +135,7 @@ def _alike(job: Job, store: ResultsStore) -> str:
         return ": the one there is of other data"
     if closest.params != wanted.params:
         theirs = [
-            f"{name}={value}" for name, value in closest.params.items()
+            f"{name}={typed(value)}" for name, value in closest.params.items()
             if wanted.params.get(name) != value
         ]  # fmt: skip
         return f": the one there has {' '.join(theirs) or 'other parameters'}"
@@ -153,7 +154,7 @@ def _command(job: Job, store: ResultsStore) -> str:
     ]  # fmt: skip
     for name, value in job.params.items():
         if usual[name] != value:
-            words += ["--set", f"{job.method.name}.{name}={value}"]
+            words += ["--set", f"{job.method.name}.{name}={typed(value)}"]
     if job.seed:
         words += ["--seeds", str(job.seed + 1)]
     return shlex.join([*words, "--results", str(store.root), "--keep-models"])

@@ -70,11 +70,16 @@ def _notes(model: Model, remarks: list[str]) -> list[str]:
 
 
 def _choices(model: Model, remarks: list[str]) -> dict[str, Any]:
-    choices = {name: plain(value) for name, value in model.choices.items()}
-    return {
-        name: limits.cut(encodable(value), limits.LINE_LETTERS) if isinstance(value, str) else value
-        for name, value in _first(choices, limits.ENTRIES, "choices", remarks).items()
-    }
+    first = _first(model.choices, limits.ENTRIES, "choices", remarks)
+    return {name: _choice(value) for name, value in first.items()}
+
+
+def _choice(value: Any) -> Any:
+    """Return a choice, or each value of one that is a list, as a record can hold it."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_choice, value[: limits.ENTRIES]))
+    value = plain(value)
+    return limits.cut(encodable(value), limits.LINE_LETTERS) if isinstance(value, str) else value
 
 
 def _curves(model: Model, remarks: list[str]) -> dict[str, dict[str, tuple[float, ...]]]:

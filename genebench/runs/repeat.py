@@ -131,4 +131,6 @@ def _value(value: Setting) -> str:
     if isinstance(value, bool | str):
         # A JSON string is a TOML string, but for one character that TOML wants escaped.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_value, value))}]"
     return repr(value)

@@ -30,6 +30,9 @@
     methods = ["ggan"]
     explain = ["gtex"]                   # protocols under which its models are explained
 
+A parameter that is a list is an array, ``set = { hidden = [512, 256] }``, and its grid is an array
+of arrays, ``grid = { hidden = [[512, 256], [512]] }``.
+
 The keys ``engine``, ``[engines.NAME]`` and ``[resources]`` say how jobs are executed, as in the
 config file: see :mod:`genebench.runs.config`.
 """
@@ -44,19 +47,24 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from genebench._util.text import BETWEEN_VALUES, typed
 from genebench._util.toml import parse_toml, read_toml
-from genebench.errors import unknown
+from genebench.errors import UserError, unknown
 from genebench.runs.config import Defaults, Number, Section, checked
 
 _SHIPPED = resources.files("genebench.runs") / "suites"
 """Folder of the package with the suites that can be run by name."""
 
 
+Setting = Number | list[Number]
+"""Value of a parameter in a suite. An array is the value of one that is a list."""
+
+
 class Parameters(Section):
     """Parameters: fixed values (``set``) and lists of values (``grid``)."""
 
-    set: dict[str, Number] = Field(default={})
-    grid: dict[str, Annotated[list[Number], Field(min_length=1)]] = Field(default={})
+    set: dict[str, Setting] = Field(default={})
+    grid: dict[str, Annotated[list[Setting], Field(min_length=1)]] = Field(default={})
 
 
 class Run(Parameters):
@@ -73,7 +81,7 @@ class Run(Parameters):
     methods: list[str] = Field(min_length=1)
     name: str = ""
     after: str = ""
-    members: dict[str, dict[str, Number]] = Field(default={})
+    members: dict[str, dict[str, Setting]] = Field(default={})
     explain: list[str] = Field(default=[])
     small: Parameters = Parameters()
     tiny: Parameters = Parameters()
@@ -145,12 +153,28 @@ def shipped_suites() -> list[str]:
 
 
 def texts(values: Any) -> Any:
-    """Return values of parameters as the user types them: numbers and truth values become text.
+    """Return values of parameters as the user types them: numbers, truth values and lists as text.
 
-    Mappings and sequences keep their structure, at any depth.
+    Mappings keep their structure, at any depth.
+
+    Raises:
+        UserError: a value of a list cannot be typed.
     """
     if isinstance(values, Mapping):
         return {name: texts(value) for name, value in values.items()}
     if isinstance(values, Iterable) and not isinstance(values, str):
-        return [texts(value) for value in values]
-    return str(values)
+        items = [*values]
+        for item in items:
+            if typed(item) == "" or BETWEEN_VALUES in typed(item):
+                raise UserError(
+                    f"{item!r} is a value in a list. Give words without a colon, or numbers."
+                )
+        return typed(items)
+    return typed(values)
+
+
+def grid_texts(values: Any) -> Any:
+    """Return the values of each parameter's grid as :func:`texts` does each of them."""
+    if isinstance(values, Mapping):
+        return {name: grid_texts(value) for name, value in values.items()}
+    return [texts(value) for value in values]

@@ -95,11 +95,11 @@ class Search:
             return [{}]
         if EPOCHS in self.grid:
             raise UserError("--halving: it sets the epochs itself. Leave them out of --grid.")
-        if EPOCHS not in (param.name for param in self.method.params):
+        epochs = self.method.values(self.preset, self.fixed).get(EPOCHS)
+        if not isinstance(epochs, int):
             raise UserError(
                 f"--halving: {self.method.name} has no epochs to halve. Leave out --halving."
             )
-        epochs = int(self.method.values(self.preset, self.fixed)[EPOCHS])
         # Divide while a round would still drop candidates, and the first still has an epoch.
         most = min(len(self.points()), epochs)
         divisors = [1]

@@ -42,6 +42,20 @@ _DEPENDENCIES: dict[Kind, str] = {
     "metric": '"numpy>=2.0"',
     "protocol": "",
 }
+_USUAL = {
+    "checks": "", "methods": "train-mean", "protocols": "geo,gtex", "metrics": "", "dataset": "sim",
+}  # fmt: skip
+"""Input of the action in a package's CI → its value, where the package offers nothing for it."""
+_OWN: dict[Kind, tuple[str, ...]] = {
+    "method": ("checks", "methods"),
+    "dataset": ("dataset",),
+    "metric": ("metrics",),
+    "protocol": ("checks", "protocols"),
+}
+"""Kind → the inputs of that action that name a plugin of this kind."""
+_SEPARATORS = {"checks": " ", "methods": " ", "protocols": ",", "metrics": ","}
+"""Input of that action → the character between its names. A dataset is one."""
+_WORKFLOW = Path(".github", "workflows", "genebench.yml")
 _IMPORTED = {"Any", "Context", "Mapping", "Method", "Model", "Moments", "Profiles"}
 """Names that the templates import. A class with such a name would hide the import."""
 
@@ -70,9 +84,10 @@ def create(kind: Kind, name: str, parent: Path) -> Path:
 
 
 def add(kind: Kind, name: str, folder: Path) -> list[Path]:
-    """Write a further plugin into the folder of an existing package, and return the new files.
+    """Write a further plugin into the folder of an existing package, and return the files written.
 
     The plugin is a module of the package, with its tests and its entry point in ``pyproject.toml``.
+    The workflow of the package's CI names it, too, if it has the inputs for that.
 
     Raises:
         UserError: the name is malformed or taken, the folder has no package of plugins, or nothing
@@ -102,12 +117,32 @@ def add(kind: Kind, name: str, folder: Path) -> list[Path]:
         for path, text in content.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
+        written = [*content, project]
+        workflow = folder / _WORKFLOW
+        if workflow.is_file():
+            before = workflow.read_text("utf-8")
+            if (extended := _extended(before, kind, name)) != before:
+                with atomic_write(workflow) as stream:
+                    stream.write(extended.encode())
+                written.append(workflow)
         # Last, so that a plugin that is declared is there.
         declared = f'{_ENTRY_POINTS}\n{name} = "{package}.{module}"'
         text = project.read_text("utf-8").replace(_ENTRY_POINTS, declared, 1)
         with atomic_write(project) as stream:
             stream.write(text.encode())
-    return [*content, project]
+    return written
+
+
+def _extended(workflow: str, kind: Kind, name: str) -> str:
+    """Return a workflow whose inputs for plugins of a kind list one more."""
+    for key in _OWN[kind]:
+        # A dataset is run alone, so the one that is there stays.
+        between = _SEPARATORS.get(key)
+        line = re.search(rf"""^( +{key}: )(["']?)([^"'#\n]*?)\2 *$""", workflow, re.MULTILINE)
+        if between and line:
+            names = between.join(filter(None, (line[3], name)))
+            workflow = f'{workflow[: line.start()]}{line[1]}"{names}"{workflow[line.end() :]}'
+    return workflow
 
 
 def _package_in(project: Path) -> str:
@@ -163,6 +198,8 @@ def _words(kind: Kind, name: str) -> dict[str, str]:
         "model_name": f"{class_name}Model",
         "dependencies": f", {_DEPENDENCIES[kind]}".rstrip(", "),
         "requirement": f"{DISTRIBUTION}~={major}.{minor}.0",
+        **_USUAL,
+        **dict.fromkeys(_OWN[kind], name),
     }
 
 

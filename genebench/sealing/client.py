@@ -46,7 +46,7 @@ from genebench.results.record import Failure, Seal
 from genebench.sealing.failure import SealedFailureError
 from genebench.sealing.job import LIBRARIES, content_of
 from genebench.sealing.wire import MAX_ARRAY_BYTES, BrokenMessageError, Channel
-from genebench.specs import MethodSpec
+from genebench.specs import MethodSpec, values_from_json
 
 _TEMPORARY = "genebench-job-"
 """Beginning of the names of the jobs' temporary folders."""
@@ -566,7 +566,8 @@ class SealedModel(Model):
     def read_facts(self) -> None:
         """Read what the model states about itself: choices, notes, curves and others."""
         facts, arrays = self._process.ask("facts", self._request, limit=_MAX_FACTS_BYTES)
-        self.choices, self.curves = facts.get("choices", {}), facts.get("curves", {})
+        self.choices = values_from_json(facts.get("choices", {}))
+        self.curves = facts.get("curves", {})
         self.notes = tuple(facts.get("notes", ()))
         self.n_parameters = facts.get("n_parameters")
         self.per_target = arrays

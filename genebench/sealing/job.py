@@ -36,6 +36,7 @@ from genebench.plugins.files import import_file
 from genebench.processes.child import end_process, stop_on_sigterm
 from genebench.results.limits import LINE_LETTERS, NAME_LETTERS, cut
 from genebench.sealing.wire import Channel
+from genebench.specs import values_from_json
 
 LIBRARIES = ("torch", "scipy.linalg", "sklearn", "numba")
 """Libraries whose use is reported, so that the launcher imports them before the next job."""
@@ -136,7 +137,7 @@ class _Server:
         # After the import, which may have been the first to bring in torch. Before the creation,
         # which may draw numbers.
         seed_everything(content["seed"])
-        self._method = code(**content["params"])
+        self._method = code(**values_from_json(content["params"]))
         self._context = Context(
             seed=content["seed"], device=content["device"], progress=self._progress,
             scratch=Path(content["scratch"]) if content["scratch"] else None,
@@ -167,7 +168,7 @@ class _Server:
 
     def _restore_member(self, content: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Answer:
         """Restore a saved model of another method, which the job's method is made of."""
-        method: Method = _imported(content)(**content["params"])
+        method: Method = _imported(content)(**values_from_json(content["params"]))
         context = Context(seed=content["seed"], device=content["device"])
         return {"restored": self._keep(method.restore(arrays, context))}, {}
 

@@ -34,6 +34,21 @@ def test_settings_that_differ_are_named_with_both_values(made_up):
     assert not setting_differences(a, a)
 
 
+def test_a_library_that_one_process_had_not_loaded_is_no_change(made_up):
+    def with_versions(number, **versions):
+        record = made_up("knn", {"hidden": (8 * number, 4)}, 0.5)
+        provenance = record.provenance.model_copy(update={"versions": versions})
+        return record.model_copy(update={"provenance": provenance})
+
+    old = with_versions(1, numpy="2.0", torch="2.9")
+    assert setting_differences(old, with_versions(2, numpy="2.1")) == [
+        ("params.hidden", "8:4", "16:4"),
+        ("versions.numpy", "2.0", "2.1"),
+    ]
+    newer = with_versions(1, numpy="2.0", torch="3.0", scipy="1")
+    assert setting_differences(old, newer) == [("versions.torch", "2.9", "3.0")]
+
+
 def test_records_of_two_folders_are_paired_across_code_and_data(made_up):
     code = {"distribution": "made-up", "version": "2.0", "digest": "1" * 16}
     old = [made_up("knn", {"k": 1}, 0.5), made_up("lsr", {}, 0.5)]

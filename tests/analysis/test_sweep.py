@@ -47,6 +47,26 @@ def test_only_records_with_exactly_the_parameters_in_effect_belong_to_a_point(ma
     assert grid_of(SPEC, "paper", {"layers": "1"}, {}, others).records == others[1:2]
 
 
+def test_lists_are_points_of_a_grid_in_their_order(made_up):
+    spec = MethodSpec(
+        name="net", title="Net", summary="s", code="net:Net",
+        params=(Param(name="hidden", default=(9, 9), help="h"),),
+    )  # fmt: skip
+    records = [made_up("net", {"hidden": hidden}) for hidden in ((64, 8), (64,), (8, 8, 8))]
+    asked = grid_of(spec, "small", {}, {"hidden": ["64:8", "64"]}, records)
+    assert list(asked.cells) == [(((64, 8)),), ((64,),)]
+    assert all(asked.cells.values())
+    [found] = grids_in(records)
+    assert found.axes == {"hidden": ((8, 8, 8), (64,), (64, 8))}
+    assert set(table_of([found])["grid.hidden"]) == {"8:8:8", "64", "64:8"}
+
+
+def test_values_of_other_versions_of_a_method_are_sorted_whatever_their_type(made_up):
+    values = [("a", 1), (1, "a"), 3, "word", (2,), True]
+    [grid] = grids_in([made_up("net", {"p": value}) for value in values])
+    assert grid.axes["p"] == (True, 3, "word", (1, "a"), (2,), ("a", 1))
+
+
 def test_without_axes_there_is_one_point(made_up):
     grid = grid_of(SPEC, "small", {}, {}, [made_up("net", params())])
     assert list(grid.cells) == [()]

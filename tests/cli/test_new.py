@@ -10,6 +10,7 @@ import tomllib
 import zipfile
 
 import pytest
+import yaml
 
 KINDS = ("method", "dataset", "metric", "protocol")
 
@@ -208,6 +209,45 @@ def test_a_second_plugin_goes_into_the_same_package_with_its_own_tests(new, gene
         site=site,
     )  # fmt: skip
     assert tests.returncode == 0, tests.stdout
+
+
+def inputs_of_ci(folder):
+    """Return the inputs of the action in a package's workflow."""
+    workflow = yaml.safe_load((folder / ".github" / "workflows" / "genebench.yml").read_text())
+    return workflow["jobs"]["check"]["steps"][-1]["with"]
+
+
+def test_the_ci_of_a_package_names_each_plugin_that_is_added(new, genebench):
+    folder = new("method", "brand-new")
+    workflow = folder / ".github" / "workflows" / "genebench.yml"
+    before = inputs_of_ci(folder)
+    for kind, name in (
+        ("method", "other"),
+        ("protocol", "split"),
+        ("metric", "a"),
+        ("metric", "b"),
+    ):
+        outcome = genebench("new", kind, name, "--into", folder)
+        assert str(workflow) in outcome.out
+    after = before | {
+        "checks": "brand-new other split", "methods": "brand-new other",
+        "protocols": "geo,gtex,split", "metrics": "a,b",
+    }  # fmt: skip
+    assert inputs_of_ci(folder) == after
+    # A run is on one dataset.
+    assert str(workflow) not in genebench("new", "dataset", "data", "--into", folder).out
+    assert inputs_of_ci(folder) == after
+
+
+def test_a_workflow_of_the_authors_is_changed_in_its_list_only(new, genebench):
+    folder = new("method", "brand-new")
+    workflow = folder / ".github" / "workflows" / "genebench.yml"
+    text = "# methods: a\n  with:\n    methods: brand-new\n    python: ['3.11']\n"
+    workflow.write_text(text)
+    genebench("new", "method", "other", "--into", folder)
+    assert workflow.read_text() == text.replace("brand-new", '"brand-new other"')
+    workflow.unlink()
+    assert genebench("new", "method", "more", "--into", folder).status == 0
 
 
 @pytest.mark.parametrize(

@@ -333,6 +333,16 @@ def test_the_command_names_plugins_that_could_not_be_loaded(genebench, install, 
     assert "Plugins that could not be loaded: sad" in done.err
 
 
+@pytest.mark.parametrize(
+    ("fold", "family"), [("geo-5fold.1", "geo-5fold"), ("geo-5fold.2-n80", "geo-5fold-n80")]
+)
+def test_a_single_fold_is_not_checked_and_its_protocol_is_named(genebench, fold, family):
+    done = genebench("check", fold)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert f"{fold} is one fold of {family}, " in done.err
+    assert done.err.endswith(f"Check {family}.\n")
+
+
 def test_the_guide_lists_every_check():
     guide = (Path(__file__).parents[2] / "docs" / "reference" / "conformance.md").read_text("utf-8")
     rows = [f"| {check.group} | `{check.name}` | {check.rule} |" for check in all_checks()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,20 @@ sklearn = pytest.importorskip("sklearn")
 from sklearn.base import BaseEstimator  # noqa: E402
 from sklearn.cross_decomposition import PLSRegression  # noqa: E402
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor  # noqa: E402
+from sklearn.exceptions import ConvergenceWarning  # noqa: E402
 from sklearn.kernel_ridge import KernelRidge as SklearnKernelRidge  # noqa: E402
 from sklearn.linear_model import Ridge as SklearnRidge  # noqa: E402
 from sklearn.multioutput import MultiOutputRegressor  # noqa: E402
+from sklearn.neural_network import MLPRegressor  # noqa: E402
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "estimators.py"
 
 PLS = sklearn_method("sklearn.cross_decomposition:PLSRegression", n_components=[1, 3, 6])
 Ridge = sklearn_method(SklearnRidge, alpha=2.0)
 KernelRidge = sklearn_method(SklearnKernelRidge(kernel="rbf"), alpha=[1, 0.01], gamma=[0.01, 0.1])
+LayeredNetwork = sklearn_method(
+    "sklearn.neural_network:MLPRegressor", hidden_layer_sizes=[(3,), (4, 2)], max_iter=20
+)
 SmallForest = sklearn_method(RandomForestRegressor, max_profiles=40, n_estimators=5)
 Boosting = sklearn_method(
     MultiOutputRegressor(HistGradientBoostingRegressor(max_iter=3)), estimator__max_depth=2
@@ -114,6 +120,27 @@ def test_every_combination_of_two_grids_is_tried(parts):
     path = fitted(KernelRidge, parts)["first"].curves["path"]
     assert path["alpha"] == [1.0, 1.0, 0.01, 0.01]
     assert path["gamma"] == [0.01, 0.1, 0.01, 0.1]
+
+
+def test_a_tuple_in_a_grid_is_a_value_that_is_a_list(parts):
+    train, validation, _ = parts
+    [param, _] = LayeredNetwork.declared
+    assert param.default == "3,4:2"
+    errors = {}
+    for sizes in ((3,), (4, 2)):
+        peer = MLPRegressor(hidden_layer_sizes=sizes, max_iter=20, random_state=0)
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            predicted = peer.fit(train.landmarks, train.targets).predict(validation.landmarks)
+        errors[sizes] = np.abs(predicted - validation.targets).mean()
+    model = fitted(LayeredNetwork, parts)["first"]
+    assert model.choices == {"hidden_layer_sizes": min(errors, key=errors.get)}
+    np.testing.assert_allclose(model.curves["path"]["mae"], [*errors.values()], rtol=1e-4)
+    chosen = fitted(LayeredNetwork, parts, hidden_layer_sizes="5:5:5")["first"]
+    assert chosen.choices == {"hidden_layer_sizes": (5, 5, 5)}
+    with pytest.raises(UserError, match="hidden_layer_sizes: x is not a whole number"):
+        fitted(LayeredNetwork, parts, hidden_layer_sizes="5:x")
+    with pytest.raises((ValueError, UserError), match="without a colon"):
+        sklearn_method(SklearnRidge, solver=[("a:b",)])
 
 
 def test_what_is_given_by_name_is_a_parameter_and_a_grid_is_one_of_several_values():

@@ -9,7 +9,7 @@ from genebench.conformance.check import check
 from genebench.conformance.subject import Subject
 from genebench.errors import UserError, describe
 from genebench.method import NotApplicable
-from genebench.specs import Param, Value
+from genebench.specs import Param, Scalar, Value
 
 _WORDS = ("", "no-such-word")
 _NUMBERS = (0, -1, 10**18)
@@ -37,7 +37,20 @@ def names_a_bad_parameter(subject: Subject) -> None:
 
 
 def _extremes(param: Param) -> Iterator[Value]:
-    """Yield the extreme values of a parameter, and unexpected ones if it has no bounds."""
+    """Yield the extreme values of a parameter, and unexpected ones if it has no bounds.
+
+    A list has one value throughout. It is as short as allowed, or as long as the default.
+    """
+    for value in _single(param):
+        if not isinstance(param.default, tuple):
+            yield value
+        elif value != "":  # no list has an empty word
+            lengths = dict.fromkeys((param.min_length, len(param.default)))
+            yield from ((value,) * length for length in lengths)
+
+
+def _single(param: Param) -> Iterator[Scalar]:
+    """Yield the extremes of a value, or of each value of a list."""
     if param.type is bool:
         yield from (False, True)
     elif param.choices:
@@ -48,7 +61,7 @@ def _extremes(param: Param) -> Iterator[Value]:
         yield from dict.fromkeys(_numbers(param))
 
 
-def _numbers(param: Param) -> Iterator[Value]:
+def _numbers(param: Param) -> Iterator[Scalar]:
     low, high = param.minimum, param.maximum
     bounds = [bound for bound in (low, high) if bound is not None]
     for number in map(param.type, (*bounds, *_NUMBERS)):

@@ -21,7 +21,7 @@ from typing import Any
 from genebench import UserError
 from genebench.files import sweep, temporary_folder
 from genebench.scheduling import Job, Settings, node_environment
-from genebench.specs import Value
+from genebench.specs import Scalar
 
 log = logging.getLogger("genebench")
 
@@ -57,7 +57,7 @@ class _Connection:
         self._folder: Path | None = None
         self._files = ExitStack()
 
-    def open(self, options: Mapping[str, Value], environment: Mapping[str, str]) -> None:
+    def open(self, options: Mapping[str, Scalar], environment: Mapping[str, str]) -> None:
         """Connect, or start a cluster here.
 
         Raises:
@@ -108,7 +108,7 @@ class _Connection:
             self.close()
         self._files.close()
 
-    def _local(self, options: Mapping[str, Value]) -> dict[str, Any]:
+    def _local(self, options: Mapping[str, Scalar]) -> dict[str, Any]:
         """Return the arguments that start a cluster on this machine, with all files in a folder."""
         # One folder and one token for all clusters of a process: Ray caches the token.
         if self._folder is None:

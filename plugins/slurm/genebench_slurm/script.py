@@ -12,7 +12,7 @@ from pathlib import Path
 
 from genebench import UserError
 from genebench.scheduling import GRACE_SECONDS, Job, Settings, node_environment
-from genebench.specs import Resources, Value
+from genebench.specs import Resources, Scalar
 from genebench.text import counted, visible
 from genebench_slurm.runs import FOLDER, MARKER
 
@@ -111,7 +111,7 @@ class Array:
         """Content of the file of keys: a line for each task."""
         return "".join(f"{' '.join(job.key for job in task)}\n" for task in self.tasks)
 
-    def minutes(self, options: Mapping[str, Value]) -> int:
+    def minutes(self, options: Mapping[str, Scalar]) -> int:
         """Return the time limit of each task."""
         if given := int(options["time"]):
             return given
@@ -121,7 +121,7 @@ class Array:
 
 
 def arrays(
-    jobs: Iterable[Job], options: Mapping[str, Value], most: int = MAX_ARRAY
+    jobs: Iterable[Job], options: Mapping[str, Scalar], most: int = MAX_ARRAY
 ) -> Iterator[Array]:
     """Group jobs into arrays, because all tasks of an array have the same resources.
 
@@ -222,7 +222,7 @@ def render(array: Array, name: str, settings: Settings, *, exclude: Iterable[str
 
 
 def _directives(
-    array: Array, name: str, folder: Path, options: Mapping[str, Value], exclude: Iterable[str]
+    array: Array, name: str, folder: Path, options: Mapping[str, Scalar], exclude: Iterable[str]
 ) -> Iterator[str]:
     """Yield the options of sbatch."""
     resources = array.resources
