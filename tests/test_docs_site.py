@@ -1,5 +1,6 @@
 """The documentation as a site: built without a warning, accessible, complete and searched offline.
 
+``GENEBENCH_DOCS_SITE`` names a site that ``make docs`` has built. Without it, the site is built here.
 The tests in a browser need a Chromium: that of ``GENEBENCH_CHROMIUM``, else the first one on PATH.
 Without one they are skipped. They fail if ``GENEBENCH_REQUIRE_BROWSER`` is set.
 """
@@ -40,6 +41,8 @@ AXE = "axe.run({preload: false}).then(r => r.violations.map(v => [v.id, v.nodes[
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     """Build the site once for all processes that run tests. Return its folder and the messages."""
+    if site := os.environ.get("GENEBENCH_DOCS_SITE"):
+        return Path(site), ""  # a warning would have ended that build
     folder = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         folder = folder.parent
