@@ -1,6 +1,6 @@
 """The documentation as a site: built without a warning, accessible, complete and searched offline.
 
-``GENEBENCH_DOCS_SITE`` names a site that ``make docs`` has built. Without it, the site is built here.
+``GENEBENCH_DOCS_SITE`` names a site that ``make docs`` has built. Without it, it is built here.
 The tests in a browser need a Chromium: that of ``GENEBENCH_CHROMIUM``, else the first one on PATH.
 Without one they are skipped. They fail if ``GENEBENCH_REQUIRE_BROWSER`` is set.
 """
@@ -122,6 +122,7 @@ def visit(browser, site):
 
     def open_page(address, screen="desktop"):
         contexts.append(browser.new_context(**SCREENS[screen]))
+        contexts[-1].set_default_timeout(120_000)  # milliseconds, on a busy machine
         page = contexts[-1].new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("requestfailed", lambda request: faults.append(request.url))
