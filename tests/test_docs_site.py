@@ -39,20 +39,17 @@ AXE = "axe.run({preload: false}).then(r => r.violations.map(v => [v.id, v.nodes[
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory):
+def built(shared):
     """Build the site once for all processes that run tests. Return its folder and the messages."""
     if site := os.environ.get("GENEBENCH_DOCS_SITE"):
         return Path(site), ""  # a warning would have ended that build
-    folder = tmp_path_factory.getbasetemp()
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        folder = folder.parent
-    site, messages = folder / "docs-site", folder / "docs-messages.txt"
-    (folder / "docs.lock").touch()
-    with lock(folder / "docs.lock", wait=True):
+    site, messages = shared / "docs-site", shared / "docs-messages.txt"
+    (shared / "docs.lock").touch()
+    with lock(shared / "docs.lock", wait=True):
         if not messages.exists():
             done = subprocess.run(
                 [sys.executable, "-m", "sphinx", "--quiet", "--fresh-env",
-                 "--doctree-dir", folder / "docs-trees", DOCS, site],
+                 "--doctree-dir", shared / "docs-trees", DOCS, site],
                 cwd=ROOT, capture_output=True, text=True, check=False,
             )  # fmt: skip
             messages.write_text(done.stderr, "utf-8")
