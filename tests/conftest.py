@@ -41,6 +41,11 @@ settings.load_profile("genebench")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start long tests first, so that at the end no process waits for another one's long test."""
+    items.sort(key=lambda item: "long" not in item.keywords)
+
+
 def pytest_runtest_setup() -> None:
     """Start each test with Python's own handler of SIGINT, which raises KeyboardInterrupt.
 

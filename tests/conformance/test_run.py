@@ -188,6 +188,10 @@ def test_pytest_gets_every_check_of_every_method(dishonest):
     skipped = next(p for p in parameters if p.id == "honest-life-keeps_to_its_deadline")
     with pytest.raises(pytest.skip.Exception, match="no parameter minutes"):
         skipped.values[0](skipped.values[1])
+    chosen = parametrize_with_checks("honest", only=["repeat", LEARNS]).mark.args[1]
+    groups = [param.id.split("-")[1] for param in chosen]
+    assert set(groups) == {"learning", "repeat"}
+    assert groups.count("learning") == 1
 
 
 def test_the_parametrised_test_runs_in_pytest(pytester_like):
