@@ -41,9 +41,18 @@ settings.load_profile("genebench")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+LONG = (
+    "plugins/slurm/tests/test_cluster.py", "plugins/ray/tests/test_ray.py", "tests/test_stranger.py",
+    "tests/test_tutorial.py", "tests/test_packaging.py", "tests/cli/test_snakemake.py",
+    "tests/test_docs_site.py",
+)  # fmt: skip
+"""Files with tests that take ten seconds and more. Those of clusters mostly wait."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start long tests first, so that at the end no process waits for another one's long test."""
-    items.sort(key=lambda item: "long" not in item.keywords)
+    order = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 def pytest_runtest_setup() -> None:
