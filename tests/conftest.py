@@ -42,11 +42,15 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 LONG = (
-    "plugins/slurm/tests/test_cluster.py", "plugins/ray/tests/test_ray.py", "tests/test_stranger.py",
-    "tests/test_tutorial.py", "tests/test_packaging.py", "tests/cli/test_snakemake.py",
+    "plugins/slurm/tests/test_cluster.py",
+    "plugins/ray/tests/test_ray.py",
+    "tests/test_stranger.py",
+    "tests/test_tutorial.py",
+    "tests/test_packaging.py",
+    "tests/cli/test_snakemake.py",
     "tests/test_docs_site.py",
-)  # fmt: skip
-"""Files with tests that take ten seconds and more. Those of clusters mostly wait."""
+)
+"""Files with tests that take long, in the order of their start. Those of clusters mostly wait."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
