@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Processes of the tests. A process for each core is enough.
+WORKERS ?= auto
 PLUGINS := plugins/linear plugins/knn plugins/dgex plugins/ggan plugins/kernel plugins/samplewise \
   plugins/ensemble plugins/networks
 EXTRAS := plugins/boosting plugins/slurm plugins/ray
@@ -10,6 +12,8 @@ PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml) $(EXTRAS:%=%/pyproject.
 DATASET ?= public-array
 U133 ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# The backend in .venv builds the plugins. An environment for the build of each takes seconds.
+EDITABLE := $(PIP) --no-build-isolation --no-deps
 # What has to be there to build wheels. Empty where BIN names another folder with the tools.
 TOOLS ?= .venv/installed-dev
 # An environment of before the distribution became genebench-suite holds a stale one.
@@ -21,10 +25,10 @@ demo: .venv/installed ## MAE and CC tables of the published methods under both p
 	$(BIN)/genebench run --methods lsr,lsr-l1,lsr-l2,knn-ge,knn,dgex,ggan --protocol geo,gtex \
 	  --dataset sim --preset tiny
 
-# A process for each core is enough. Stealing leaves the tests of a file in one process as a rule, so
-# that their fixtures and fits are made once.
+# Stealing leaves the tests of a file in one process as a rule, so that their fixtures and fits are
+# made once.
 test: .venv/installed-dev ## the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: lint types test ## what has to pass before a change lands
 
@@ -92,13 +96,17 @@ clean:
 .venv/installed: $(PROJECTS) constraints.txt
 	$(PYTHON) -m venv .venv
 	$(FORGET)
-	$(PIP) --editable '.[report,sklearn]' $(PLUGINS:%=--editable %)
+	$(PIP) editables hatchling
+	$(EDITABLE) $(PLUGINS:%=--editable %)
+	$(PIP) --editable '.[report,sklearn]' $(PLUGINS:plugins/%=genebench-%)
 	touch $@
 
 .venv/installed-dev: $(PROJECTS) constraints.txt
 	$(PYTHON) -m venv .venv
 	$(FORGET)
-	$(PIP) --editable '.[dev]' $(PLUGINS:%=--editable %) $(EXTRAS:%=--editable %)
+	$(PIP) editables hatchling
+	$(EDITABLE) $(PLUGINS:%=--editable %) $(EXTRAS:%=--editable %)
+	$(PIP) --editable '.[dev]' $(PLUGINS:plugins/%=genebench-%) $(EXTRAS:plugins/%=genebench-%)
 	touch $@ .venv/installed
 
 .venv/installed-bench: .venv/installed-dev

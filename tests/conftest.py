@@ -20,10 +20,14 @@ from hypothesis import settings
 from genebench import api
 from genebench._util.hashing import key_of
 from genebench.cli import invoke
+from genebench.data.store import DataStore
 from genebench.datasets.library import open_dataset
+from genebench.datasets.manifest import read_manifest
+from genebench.files import lock
 from genebench.plugins.discovery import installed, use_files
 from genebench.plugins.files import FILES
 from genebench.plugins.registry import registry
+from genebench.preprocessing.recipe import prepare
 from genebench.results.record import RECORD_FORMAT, Record
 from genebench.specs import Value
 
@@ -35,6 +39,24 @@ settings.register_profile("genebench", deadline=None, derandomize="CI" in os.env
 settings.load_profile("genebench")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+LONG = (
+    "plugins/slurm/tests/test_cluster.py",
+    "plugins/ray/tests/test_ray.py",
+    "tests/test_stranger.py",
+    "tests/test_tutorial.py",
+    "tests/test_packaging.py",
+    "tests/cli/test_snakemake.py",
+    "tests/test_docs_site.py",
+)
+"""Files with tests that take long, in the order of their start. Those of clusters mostly wait."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start long tests first, so that at the end no process waits for another one's long test."""
+    order = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 def pytest_runtest_setup() -> None:
@@ -84,6 +106,24 @@ def realdata() -> Path:
     if not (folder / "u133.toml").exists():
         pytest.skip(f"no real data in {folder}; set GENEBENCH_REALDATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that is common to all processes that run tests."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def real_home(realdata: Path, shared: Path) -> Path:
+    """Prepare the real data once for all processes that run tests. Return the data folder."""
+    store = DataStore(shared / "real-home")
+    (shared / "real-home.lock").touch()
+    with lock(shared / "real-home.lock", wait=True):
+        if not store.names():
+            prepare(read_manifest(realdata / "u133.toml"), store=store)
+    return shared / "real-home"
 
 
 @dataclass

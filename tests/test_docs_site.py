@@ -1,5 +1,6 @@
 """The documentation as a site: built without a warning, accessible, complete and searched offline.
 
+``GENEBENCH_DOCS_SITE`` names a site that ``make docs`` has built. Without it, it is built here.
 The tests in a browser need a Chromium: that of ``GENEBENCH_CHROMIUM``, else the first one on PATH.
 Without one they are skipped. They fail if ``GENEBENCH_REQUIRE_BROWSER`` is set.
 """
@@ -38,18 +39,17 @@ AXE = "axe.run({preload: false}).then(r => r.violations.map(v => [v.id, v.nodes[
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory):
+def built(shared):
     """Build the site once for all processes that run tests. Return its folder and the messages."""
-    folder = tmp_path_factory.getbasetemp()
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        folder = folder.parent
-    site, messages = folder / "docs-site", folder / "docs-messages.txt"
-    (folder / "docs.lock").touch()
-    with lock(folder / "docs.lock", wait=True):
+    if site := os.environ.get("GENEBENCH_DOCS_SITE"):
+        return Path(site), ""  # a warning would have ended that build
+    site, messages = shared / "docs-site", shared / "docs-messages.txt"
+    (shared / "docs.lock").touch()
+    with lock(shared / "docs.lock", wait=True):
         if not messages.exists():
             done = subprocess.run(
                 [sys.executable, "-m", "sphinx", "--quiet", "--fresh-env",
-                 "--doctree-dir", folder / "docs-trees", DOCS, site],
+                 "--doctree-dir", shared / "docs-trees", DOCS, site],
                 cwd=ROOT, capture_output=True, text=True, check=False,
             )  # fmt: skip
             messages.write_text(done.stderr, "utf-8")
@@ -119,6 +119,7 @@ def visit(browser, site):
 
     def open_page(address, screen="desktop"):
         contexts.append(browser.new_context(**SCREENS[screen]))
+        contexts[-1].set_default_timeout(120_000)  # milliseconds, on a busy machine
         page = contexts[-1].new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("requestfailed", lambda request: faults.append(request.url))

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from genebench.api import records
+
 Genebench = Callable[..., str]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -125,7 +127,8 @@ def test_it_is_found_in_its_environment_and_nowhere_else(stranger, workplace):
 
 
 def test_it_keeps_the_contract(stranger):
-    last = stranger("check", "newcomer").splitlines()[-1]
+    """Groups that need files of the wheel. The steps of an author's workflow run all checks."""
+    last = stranger("check", "newcomer", "--only", "spec,shape,life").splitlines()[-1]
     assert last.startswith("newcomer: ")
     assert "failed" not in last
 
@@ -134,22 +137,10 @@ def test_it_is_run_on_simulated_data_and_is_ranked_on_a_board(stranger, workplac
     stranger("run", "--methods", "newcomer", "--dataset", "sim", "--preset", "tiny",
              "--protocol", "geo", "--results", "simulated")  # fmt: skip
     stranger("leaderboard", "simulated", "--out", "board")
-    assert_ranked(workplace / "board", "sim")
-
-
-def test_it_is_run_on_real_data_and_is_ranked_on_a_board(stranger, workplace, realdata):
-    stranger("data", "prepare", realdata / "u133.toml")
-    stranger("run", "--methods", "newcomer", "--dataset", "u133", "--protocol", "geo",
-             "--results", "real")  # fmt: skip
-    stranger("leaderboard", "real", "--out", "real-board")
-    assert_ranked(workplace / "real-board", "u133")
-
-
-def assert_ranked(site: Path, dataset: str) -> None:
-    """There is one board, and on it the newcomer is the only one that is ranked, with reason."""
-    [path] = site.glob("boards/*/board.json")
+    # There is one board, and on it the newcomer is the only one that is ranked, with reason.
+    [path] = (workplace / "board").glob("boards/*/board.json")
     board = json.loads(path.read_text("utf-8"))
-    assert (board["dataset"], board["protocol"]) == (dataset, "geo")
+    assert (board["dataset"], board["protocol"]) == ("sim", "geo")
     rows = {row["method"]: row for row in board["rows"]}
     scores = {
         name: dict(zip(board["figures"], row["scores"]["all"]["mae"], strict=False))
@@ -160,3 +151,14 @@ def assert_ranked(site: Path, dataset: str) -> None:
     assert scores["newcomer"]["mean"] < 0.9 * scores["train-mean"]["mean"]
     page = path.with_name("all.html").read_text("utf-8")
     assert "newcomer" in page
+
+
+def test_it_is_run_on_real_data(stranger, workplace, realdata):
+    stranger("data", "prepare", realdata / "u133.toml")
+    stranger("run", "--methods", "newcomer", "--dataset", "u133", "--protocol", "geo",
+             "--results", "real")  # fmt: skip
+    maes = {
+        record.identity.method: record.scores["mae"]["all"].mean
+        for record in records(workplace / "real").records
+    }
+    assert maes["newcomer"] < 0.9 * maes["train-mean"]

@@ -157,11 +157,10 @@ def test_a_recipe_of_another_version_builds_the_simulated_dataset_again(tmp_path
 
 
 @pytest.mark.realdata
-def test_real_data_end_to_end(realdata, tmp_path, monkeypatch, capfd):
-    """Prepare, run, verify, issue again, lose a record, issue again: the same tables."""
-    monkeypatch.setenv("GENEBENCH_HOME", str(tmp_path / "home"))
+def test_real_data_end_to_end(real_home, tmp_path, monkeypatch, capfd):
+    """Run, verify, issue again, lose a record, issue again: the same tables."""
+    monkeypatch.setenv("GENEBENCH_HOME", str(real_home))
     folder = str(tmp_path / "results")
-    assert invoke(["data", "prepare", str(realdata / "u133.toml"), "-q"]) == 0
     command = ["run", "--methods", "lsr,lsr-l2,knn-ge,knn", "--dataset", "u133"]
     command += ["--protocol", "geo,gtex", "--results", folder]
     assert invoke([*command, "-q"]) == 0

@@ -8,7 +8,7 @@ from typing import Any
 
 from genebench.conformance.base import NothingToCheck
 from genebench.conformance.check import AnySubject, Check
-from genebench.conformance.collection import all_checks, protocol_checks
+from genebench.conformance.collection import chosen_checks, protocol_checks
 from genebench.conformance.protocol_under_check import ProtocolSubject
 from genebench.conformance.run import expected_failures
 from genebench.conformance.subject import Subject
@@ -33,6 +33,7 @@ def parametrize_with_checks(
     preset: str = "tiny",
     params: Mapping[str, Any] | None = None,
     expected: Mapping[str, str] | None = None,
+    only: Iterable[str] = (),
 ) -> Any:
     """Run a pytest function with each check of some installed methods.
 
@@ -44,6 +45,7 @@ def parametrize_with_checks(
         preset: the preset of the parameters.
         params: parameter → value, where it is not the preset's.
         expected: name of a check → why it fails, besides the specs' ``expected_failures``.
+        only: names of checks or groups. By default all checks.
 
     Returns:
         A decorator.
@@ -55,7 +57,8 @@ def parametrize_with_checks(
 
     names = [methods] if isinstance(methods, str) else list(methods)
     subjects = [Subject(name, preset=preset, overrides=texts(params or {})) for name in names]
-    pairs = [pair for subject in subjects for pair in _pairs(subject, expected or {})]
+    checks = chosen_checks(only)
+    pairs = [pair for subject in subjects for pair in _pairs(subject, checks, expected or {})]
     return pytest.mark.parametrize(("check", "method"), pairs)
 
 
@@ -95,11 +98,11 @@ def _skipping(check: Check) -> _PytestCheck:
     return _PytestCheck(**{item.name: getattr(check, item.name) for item in fields(check)})
 
 
-def _pairs(subject: Subject, more: Mapping[str, str]) -> Iterator[Any]:
+def _pairs(subject: Subject, checks: Iterable[Check], more: Mapping[str, str]) -> Iterator[Any]:
     import pytest
 
     expected = expected_failures(subject, more)
-    for plain in all_checks():
+    for plain in checks:
         check = _skipping(plain)
         reason = expected.get(check.name)
         marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []

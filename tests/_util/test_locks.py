@@ -42,7 +42,7 @@ def test_a_pipe_in_the_place_of_a_lock_stops_nobody(tmp_path, shared):
     """
     os.mkfifo(tmp_path / "pipe")
     command = [sys.executable, "-c", code, tmp_path / "pipe", str(shared)]
-    subprocess.run(command, check=True, timeout=30)
+    subprocess.run(command, check=True, timeout=300)
 
 
 def test_a_lock_ends_with_its_object(path):

@@ -596,7 +596,7 @@ def prepare_with_full_disk(manifest: Path, limit: int) -> subprocess.CompletedPr
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

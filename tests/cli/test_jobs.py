@@ -87,7 +87,7 @@ def start(*arguments: object, **variables: str) -> subprocess.Popen[str]:
 def job(key: object, results: Path, *arguments: object) -> tuple[int, str]:
     """Execute a job in a process of its own. Return the exit status and the messages."""
     process = start("job", key, "--results", results, *arguments)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert out == ""
     return process.returncode, err
 
@@ -194,7 +194,7 @@ def test_a_job_that_is_stopped_has_exit_status_75_and_no_record(listed, results,
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 75
     assert api.records(results).records == []
 

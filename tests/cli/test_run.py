@@ -131,7 +131,7 @@ def in_a_process(site: Path, mood: str, *arguments: object) -> subprocess.Comple
         env={**os.environ, "PYTHONPATH": str(site), "MOOD": mood, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -99,7 +99,7 @@ def test_preparations_at_the_same_time_leave_one_whole_dataset(store, source, co
         for content in contents
     ]
     for process in processes:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=300)
         assert (process.returncode, errors) == (0, b"")
     dataset = store.open("x")
     store.sweep()

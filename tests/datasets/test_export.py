@@ -288,9 +288,9 @@ def test_real_data_in_another_format_have_the_same_digest(realdata, part_of_real
 
 
 @pytest.mark.realdata
-def test_real_data_copied_whole_have_the_same_digest(realdata, tmp_path):
+def test_real_data_copied_whole_have_the_same_digest(realdata, real_home, tmp_path):
     """Every gene and profile, by the fastest format that is not the manifest's own."""
     for name in REAL:
         convert(open_reader(realdata / name), tmp_path / f"{name}.h5ad")
-    original = prepare(read_manifest(realdata / "u133.toml"), store=DataStore(tmp_path / "home"))
+    original = DataStore(real_home).open("u133")
     assert prepare_copies(realdata, tmp_path, "h5ad", maps=realdata) == original.digest

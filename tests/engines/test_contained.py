@@ -103,4 +103,4 @@ def test_a_job_that_does_not_stop_by_itself_is_ended_after_the_grace(run, moody)
     start = time.monotonic()
     _, ending, record = run("moody", Watched(events), stop, how="waits")
     assert (ending.cause, record) == ("stopped", None)
-    assert time.monotonic() - start < 60
+    assert time.monotonic() - start < 300

@@ -242,7 +242,7 @@ def of_the_loop(monkeypatch):
 def test_an_endless_loop_is_stopped_and_so_is_what_it_started(rogue, of_the_loop, tmp_path, how):
     record = rogue(how, time_limit=0.5)["geo"]
     assert (record.failure.kind, record.failure.message) == ("TimeLimit", "stopped after 0.5 s")
-    assert 0.5 <= record.seconds["process"] < 10
+    assert 0.5 <= record.seconds["process"] < 100
     assert hidden(tmp_path) == ("hides" in how)
     assert living_of(tmp_path) == []
 
@@ -332,7 +332,7 @@ def test_a_worker_and_all_below_it_end_when_its_parent_is_killed(rogue, tmp_path
     while not hidden(tmp_path):
         assert not worker.has_ended()
     worker._input.close()  # as the system does for a parent that is no more
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while not worker.has_ended():
         assert time.monotonic() < deadline
         time.sleep(0.05)

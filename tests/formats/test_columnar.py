@@ -187,7 +187,10 @@ def save_arrow(request, tmp_path):
     def save_arrow(columns):
         path = tmp_path / f"m.{request.param}"
         write = parquet.write_table if request.param == "parquet" else feather.write_feather
-        write(pa.table(columns), path)
+        try:
+            write(pa.table(columns), path)
+        except pa.ArrowNotImplementedError as error:  # views of text in Parquet before pyarrow 21
+            pytest.skip(f"pyarrow {pa.__version__}: {error}")
         return path
 
     return save_arrow
@@ -278,7 +281,8 @@ def test_categories_of_numbers_are_read(save_arrow):
 @pytest.mark.parametrize("name", ["entrez_id", "id", "Gene", "rid"])
 @pytest.mark.parametrize("type_", [pa.int64(), pa.int32(), pa.string_view()])
 def test_ids_may_be_whole_numbers_or_views_of_text(save_arrow, name, type_):
-    ids = pa.array([7157, 4609, 1956, 1, 2]).cast(pa.string()).cast(type_)
+    numbers = [7157, 4609, 1956, 1, 2]
+    ids = pa.array(numbers if pa.types.is_integer(type_) else [*map(str, numbers)], type_)
     reader = open_reader(save_arrow({name: ids, "p": VALUES[:, 0]}))
     assert reader.gene_ids.tolist() == ["7157", "4609", "1956", "1", "2"]
     assert reader.profiles.index.tolist() == ["p"]

@@ -119,6 +119,7 @@ def visit(browser, site):
 
     def open_page(path="index.html", **options):
         context = browser.new_context(**options)
+        context.set_default_timeout(120_000)  # milliseconds, on a busy machine
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))

@@ -69,6 +69,7 @@ def visit(browser, site, board):
 
     def open_tab(tab="", **options):
         context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}} | options)
+        context.set_default_timeout(120_000)  # milliseconds, on a busy machine
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
@@ -89,7 +90,7 @@ def visit(browser, site, board):
 
 def wait_until(page, condition, argument=None):
     """Wait until a condition holds on a page, whose content policy forbids to poll inside it."""
-    for _ in range(200):
+    for _ in range(2400):
         if page.evaluate(condition, argument):
             return
         page.wait_for_timeout(50)

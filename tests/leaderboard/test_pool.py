@@ -141,12 +141,12 @@ def test_an_interrupt_does_not_wait_for_tasks(monkeypatch):
         with pool_for(1000) as workers:
             pools.append(workers)
             assert list(workers.map(abs, [-1])) == [1]
-            workers.map(time.sleep, [60, 60], chunk=1)
+            workers.map(time.sleep, [600, 600], chunk=1)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         work_until_interrupted()
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 300
     assert all(worker.returncode is not None for worker in pools[0]._workers)
 
 

@@ -14,7 +14,6 @@ import pytest
 
 from genebench.data.store import DataStore
 from genebench.data.verification import changed_cache_files, changed_files
-from genebench.datasets.manifest import read_manifest
 from genebench.errors import UserError
 from genebench.formats.base import Reader
 from genebench.formats.flat import FlatRows
@@ -527,8 +526,8 @@ def test_verify_notices_a_flipped_byte(make):
 
 
 @pytest.fixture(scope="module")
-def u133(realdata, home):
-    return prepare(read_manifest(realdata / "u133.toml"))
+def u133(real_home):
+    return DataStore(real_home).open("u133")
 
 
 @pytest.mark.realdata

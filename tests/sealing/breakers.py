@@ -193,13 +193,13 @@ class LeavesADaemon(Breaker):
         os.wait()
         for _ in range(20):
             if os.fork() == 0:
-                time.sleep(60)
+                time.sleep(600)
                 os._exit(0)
 
 
 class LeavesThreads(Breaker):
     def damage(self, context):
-        threading.Thread(target=time.sleep, args=(60,)).start()
+        threading.Thread(target=time.sleep, args=(600,)).start()
 
 
 class BlocksNoOutput(Breaker):

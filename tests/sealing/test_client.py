@@ -68,7 +68,7 @@ def test_a_method_that_only_tries_to_do_harm_does_none(job_of, fit, name, capfd)
     rival.write_text("a rival's score")
     started = time.monotonic()
     assert not predictions(job, fit).any()
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 300
     assert not predictions(job_of("breaker"), fit).any()
     remove_tree(job.scratch)
     assert rival.read_text() == "a rival's score"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch.optim.adam import adam
 
-from genebench.training import Weight, adam_in_one_pass
+from genebench.training import Weight
 from genebench_ggan.fast_linear import Gradient, WeightGradient
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -91,6 +91,8 @@ class Adam(Optimiser):
         if not (_is_in_one_pass(weight) and isinstance(gradient, WeightGradient)):
             super()._step(index, gradient, rate)
             return
+        from genebench.training import adam_in_one_pass  # with numba, which takes half a second
+
         radial = gradient.radial
         if radial is None:
             radial = torch.zeros(len(weight.master))

@@ -35,9 +35,11 @@ class Spectrum:
 
     def __init__(self, train_moments: Moments, device: str) -> None:
         """Decompose the scatter, and leave out eigenvalues that are zero to rounding."""
-        eigenvalues, vectors = eigh(train_moments.xx, driver="evd")
+        # By "evd", scipy 1.13 refuses a matrix of one number (its issue 20512).
+        landmarks = len(train_moments.xx)
+        eigenvalues, vectors = eigh(train_moments.xx, driver="evd" if landmarks > 1 else "ev")
         # The usual threshold of a numerical rank: eps × the larger side × the largest value.
-        size = max(train_moments.n, len(train_moments.xx))
+        size = max(train_moments.n, landmarks)
         rounding = np.finfo(np.float64).eps * size
         positive = eigenvalues > rounding * max(eigenvalues[-1], 0.0)
         self.rank = int(positive.sum())

@@ -126,7 +126,6 @@ class Cluster:
                 == ["idle", str(len(NODES))]
             ),
             lambda: f"the nodes did not become idle\n{self.condition()}",
-            180,
         )
 
     def condition(self) -> str:
@@ -223,7 +222,7 @@ def free_ports(number: int) -> list[int]:
         return [listener.getsockname()[1] for listener in listeners]
 
 
-def wait_for(condition, message, seconds=60.0):
+def wait_for(condition, message, seconds=180.0):
     """Wait until a condition holds, and return its value. The message may be a function."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -286,7 +285,6 @@ class Bench:
         wait_for(
             lambda: len(self.starts(number)) >= times,
             lambda: f"the job does not start\n{self._cluster.condition()}",
-            180,
         )
         wait_for(lambda: [*self.results.glob(".*.work/**/step")], "the job does no step")
         return self.starts(number)[-1]
@@ -294,7 +292,7 @@ class Bench:
     @staticmethod
     def finish(command: subprocess.Popen[str], status: int = 0) -> str:
         """Wait for the end of a command, check its exit status, and return its output."""
-        output = command.communicate(timeout=180)[0]
+        output = command.communicate(timeout=600)[0]
         assert command.returncode == status, output
         return output
 

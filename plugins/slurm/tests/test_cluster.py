@@ -226,7 +226,7 @@ def test_a_training_that_was_stopped_gives_the_same_bits(bench, cluster):
     whole = bench.folder / "whole"
     api.run("dgex", "geo", "sim", preset="tiny", params={"dgex": {"epochs": 900}}, results=whole)
     driver = bench.start(*chosen)
-    bench.wait_for(lambda: any(claim.done > 3 for claim in claims(bench.results)), "no epoch", 90)
+    bench.wait_for(lambda: any(claim.done > 3 for claim in claims(bench.results)), "no epoch")
     task = cluster.command("squeue", "--me", "-h", "-o", "%F_%K").strip()
     cluster.command("scancel", "--signal=USR1", "--batch", task)
     [key] = {claim.key for claim in claims(bench.results)}
