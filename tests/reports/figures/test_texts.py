@@ -38,7 +38,7 @@ TEXTS = {
     "learning": (
         "Learning curves · sim · geo · preset tiny", f"MAE ({UNIT}), lower is better",
         "training profiles (logarithmic)", "Bars: 95 % t intervals over seeds.",
-        "1 method with one size left out.",
+        "2 methods with one size left out.",
     ),
     "choice": (
         "Choices on the validation set (learning) · sim · geo · preset tiny",
