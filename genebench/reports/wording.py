@@ -211,7 +211,7 @@ def _named(rows: Sequence[Standing]) -> str:
     # One more name is as short as "1 other".
     most = len(rows) if len(rows) == _MOST_NAMES + 1 else _MOST_NAMES
     names, more = [row.variant.label for row in rows[:most]], len(rows) - most
-    if more:
+    if more > 0:
         names.append(counted(more, "other"))
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
