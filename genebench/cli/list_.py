@@ -11,7 +11,7 @@ from genebench._util.text import printable_line
 from genebench.cli import output
 from genebench.cli.completion import words
 from genebench.cli.options import PluginOption
-from genebench.errors import unknown
+from genebench.errors import some, unknown
 from genebench.plugins.discovery import installed
 from genebench.plugins.plugin import KINDS, Plugin
 from genebench.plugins.registry import registry
@@ -42,11 +42,11 @@ def list_(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND",
-            help=f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}.",
+            metavar="[KIND]",
+            help=f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}. Without one: these kinds.",
             autocompletion=words(*_KINDS),
         ),
-    ],
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show the traceback of each broken plugin.")
@@ -54,22 +54,35 @@ def list_(
     plugin: PluginOption = None,  # noqa: ARG001  loaded when it is read
 ) -> None:
     """List what this installation offers, with the plugin of each entry."""
-    if kind not in _KINDS:
+    if kind and kind not in _KINDS:
         raise unknown("kind", kind, _KINDS)
-    rows = {"datasets": _datasets, "suites": _suites, "plugins": _plugins}.get(
+    rows = {"": _kinds, "datasets": _datasets, "suites": _suites, "plugins": _plugins}.get(
         kind, partial(_specs, kind)
     )()
     if json:
         output.as_json(rows)
     else:
         columns = tuple(rows[0]) if rows else ("name",)
-        output.common(columns, [tuple(row.values()) for row in rows], kept=("name", "state"))
+        output.common(
+            columns, [tuple(row.values()) for row in rows], kept=("name", "kind", "state")
+        )
     if traceback:
         for broken in installed().broken:
             output.line()
             output.line(f"{broken.name} ({broken.distribution} {broken.version})")
             for line in broken.traceback.splitlines():
                 output.line(printable_line(line))
+
+
+def _kinds() -> Rows:
+    """Return a row for each kind, with the names of its first entries."""
+    names = {kind: [*getattr(registry(), kind).specs] for kind in KINDS}
+    for kind, rows in (("datasets", _datasets), ("suites", _suites), ("plugins", _plugins)):
+        names[kind] = [row["name"] for row in rows()]
+    return [
+        {"kind": kind, "number": str(len(names[kind])), "such as": some(names[kind])}
+        for kind in _KINDS
+    ]
 
 
 def _specs(kind: str) -> Rows:

@@ -152,8 +152,14 @@ def styled(text: str) -> None:
 
 
 def message(text: str, kept: str = "") -> None:
-    """Print a line on standard error. Control characters in it become escapes, but those kept."""
-    sys.stderr.write(f"{visible(text, kept=kept)}\n")
+    """Print a line on standard error. Control characters in it become escapes, but those kept.
+
+    A terminal would break words at its edge, so the line wraps between words there.
+    """
+    shown = visible(text, kept=kept)
+    if not kept and sys.stderr.isatty():
+        shown = "\n".join(_wrapped(shown))
+    sys.stderr.write(f"{shown}\n")
     sys.stderr.flush()
 
 
@@ -244,13 +250,18 @@ def prose(text: str, hanging: int = 0) -> None:
         text: the text.
         hanging: spaces before each line but the first.
     """
+    for wrapped in _wrapped(text, hanging):
+        line(wrapped)
+
+
+def _wrapped(text: str, hanging: int = 0) -> list[str]:
+    """Return the lines of a text that is wrapped between words at the edge of the terminal."""
     import textwrap
 
-    for wrapped in textwrap.wrap(
+    return textwrap.wrap(
         text, width(), subsequent_indent=" " * hanging, break_long_words=False,
         break_on_hyphens=False,
-    ):  # fmt: skip
-        line(wrapped)
+    )  # fmt: skip
 
 
 def as_json(content: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> None:

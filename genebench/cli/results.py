@@ -24,7 +24,7 @@ from genebench.cli.options import (
     PluginOption,
     ResultsOption,
 )
-from genebench.errors import UserError, missing_library, no_results, unknown
+from genebench.errors import UserError, counted, missing_library, no_results, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -343,13 +343,14 @@ def diff(  # noqa: PLR0917  the command line names them
             }
         )  # fmt: skip
         return
-    _print_settings(settings, many=is_of_folders)
-    _print_differences(scores, metrics, show_all=all_, many=is_of_folders)
     if is_of_folders:
         _echo(
-            f"{len(pairing.pairs)} pairs, {len(pairing.only_a)} only in {a}, "
+            f"{counted(len(pairing.pairs), 'pair')}, {len(pairing.only_a)} only in {a}, "
             f"{len(pairing.only_b)} only in {b}"
         )
+    if pairing.pairs:
+        _print_settings(settings, many=is_of_folders)
+        _print_differences(scores, metrics, show_all=all_, many=is_of_folders)
 
 
 def _has_many(name: str) -> bool:

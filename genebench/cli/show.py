@@ -68,19 +68,19 @@ def show(
             }
         )
         return
-    output.line(f"{spec.name}: {spec.summary}")
-    output.line(
+    output.prose(f"{spec.name}: {spec.summary}")
+    output.prose(
         f"From {origin.distribution} {origin.version}. Runs on {', '.join(spec.devices)}. "
         f"{'Results depend on the seed.' if spec.stochastic else 'Deterministic.'}"
     )
     if spec.members:
-        output.line(f"Made of other methods, which --set {name}.{spec.members} lists.")
+        output.prose(f"Made of other methods, which --set {name}.{spec.members} lists.")
     for protocol, reason in spec.not_applicable.items():
         output.prose(printable(f"Not applicable under {protocol}: {reason}"))
     if spec.reference:
         output.prose(printable(spec.reference))
     if spec.bibtex:
-        output.line(f"genebench cite {spec.name} prints its BibTeX.")
+        output.prose(f"genebench cite {spec.name} prints its BibTeX.")
     if spec.params:
         output.line()
         _print_params(
@@ -125,8 +125,8 @@ def _show_other(name: str, *, json: bool) -> bool:
         if json:
             output.as_json({"name": name, "kind": "prepared dataset", "title": titles[name]})
             return True
-        output.line(f"{name}, a prepared dataset: {titles[name]}")
-        output.line(f"genebench data info {name} shows its genes and profiles.")
+        output.prose(f"{name}, a prepared dataset: {titles[name]}")
+        output.prose(f"genebench data info {name} shows its genes and profiles.")
     elif name in shipped_suites() or name.endswith(".toml"):
         _show_suite(name, json=json)
     else:
@@ -160,7 +160,7 @@ def _show_metric(name: str, *, json: bool) -> None:
         )
         return
     output.prose(f"{spec.name}, a metric: {spec.summary}")
-    output.line(f"{_origin(plugin)} {spec.direction.capitalize()} is better, unit: {spec.unit}.")
+    output.prose(f"{_origin(plugin)} {spec.direction.capitalize()} is better, unit: {spec.unit}.")
 
 
 def _show_dataset(name: str, *, json: bool) -> None:
@@ -178,7 +178,7 @@ def _show_dataset(name: str, *, json: bool) -> None:
         return
     sizes = f" Sizes: {', '.join(spec.presets)}." if spec.presets else ""
     output.prose(f"{spec.name}, a dataset: {spec.title}")
-    output.line(f"{_origin(plugin)}{sizes}")
+    output.prose(f"{_origin(plugin)}{sizes}")
 
 
 def _show_protocol(name: str, *, json: bool) -> None:
@@ -203,13 +203,13 @@ def _show_protocol(name: str, *, json: bool) -> None:
         )
         return
     output.prose(f"{spec.name}, a protocol: {spec.summary}")
-    output.line(
+    output.prose(
         f"{_origin(plugin) if plugin else ''} Version {spec.version}."
         f"{f' A variant of {spec.variant_of}.' if spec.variant_of else ''}"
     )
     if spec.is_family:
         number = spec.repeats or spec.folds
-        output.line(
+        output.prose(
             f"It is run {number} times: {spec.name}.1 to {spec.name}.{number}."
             if number != "leave-one-out"
             else f"It is run once for each value of column {spec.test.column or 'group'}, as "
@@ -238,18 +238,21 @@ def _show_suite(name: str, *, json: bool) -> None:
         )
         return
     output.prose(f"{name}, a suite{f': {suite.title}' if suite.title else ''}.")
-    output.line(f"Protocols: {', '.join(suite.protocols)}. Run it: genebench run {name}.")
-    output.table(
-        ("methods", "set", "grid"),
-        [
-            (
-                ", ".join(run.methods),
-                " ".join(f"{key}={typed(value)}" for key, value in run.set.items()),
-                " ".join(f"{key}={','.join(map(typed, v))}" for key, v in run.grid.items()),
-            )
+    output.prose(f"Protocols: {', '.join(suite.protocols)}. Run it: genebench run {name}.")
+    columns = {
+        "name": [run.name for run in suite.runs],
+        "methods": [", ".join(run.methods) for run in suite.runs],
+        "set": [
+            " ".join(f"{key}={typed(value)}" for key, value in run.set.items())
             for run in suite.runs
         ],
-    )
+        "grid": [
+            " ".join(f"{key}={','.join(map(typed, values))}" for key, values in run.grid.items())
+            for run in suite.runs
+        ],
+    }
+    columns = {name: cells for name, cells in columns.items() if any(cells)}
+    output.table([*columns], [*zip(*columns.values(), strict=True)])
 
 
 def _distribution(plugin: Plugin) -> dict[str, str]:
@@ -300,8 +303,8 @@ def _show_engine(name: str, *, json: bool) -> None:
         )
         return
     limits = f"Keeps limits of {' and '.join(spec.limits)}." if spec.limits else "Keeps no limits."
-    output.line(f"{spec.name}: {spec.title}")
-    output.line(f"From {origin.distribution} {origin.version}. {limits}")
+    output.prose(f"{spec.name}: {spec.title}")
+    output.prose(f"From {origin.distribution} {origin.version}. {limits}")
     if spec.options:
         output.line()
         _print_params(

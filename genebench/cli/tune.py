@@ -90,6 +90,7 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
 
     from genebench import api
     from genebench.analysis.tidy import tidy
+    from genebench.analysis.vectors import Readable
     from genebench.datasets.library import open_dataset
     from genebench.plugins.registry import registry
     from genebench.runs.config import preferred
@@ -143,7 +144,11 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
         _print_trials(tuned)
         for remark in tuned.edges(search.grid):
             output.line(remark)
-        print_results("scores", tuned.records)
+        # As genebench run prints them.
+        print_results(
+            "summary", tuned.records, vectors_of=Readable(ResultsStore(results).vectors),
+            with_costs=False, with_notes=False,
+        )  # fmt: skip
     return status_of(tuned.records)
 
 

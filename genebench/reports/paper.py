@@ -326,7 +326,7 @@ def _scatter(chosen: FigureSet, part: Part, metric: MetricSpec) -> Iterator[Draw
         return
     more = len(rows) - 1 - len(others)
     note = (
-        f"The best method against the next {len(others)}. {more:,} more are left out."
+        f"The best method against the next {len(others)}. {counted(more, 'more method')} left out."
         if more
         else ""
     )

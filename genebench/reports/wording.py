@@ -166,6 +166,17 @@ def difference_text(row: Standing) -> str:
     return f"{row.difference:+z.4f} ± {'<0.0001' if half == '0.0000' else half}"
 
 
+def reaches_zero(row: Standing) -> bool:
+    """Return whether a method is significantly worse, although its interval holds 0.
+
+    The test goes down in steps. The intervals hold for all pairs at once, without steps.
+    """
+    low, high = row.difference_low, row.difference_high
+    if row.p is None or row.p > SIGNIFICANCE_LEVEL or low is None or high is None:
+        return False
+    return low <= 0 <= high
+
+
 def verdict(table: Sequence[Standing], metric: MetricSpec, times: RankedTimes) -> Iterator[str]:
     """Yield sentences: the best method, the ones that chance may part from it, and its cost."""
     ranked = [row for row in table if row.rank is not None]
@@ -197,9 +208,12 @@ def verdict(table: Sequence[Standing], metric: MetricSpec, times: RankedTimes) -
 
 def _named(rows: Sequence[Standing]) -> str:
     """Return the labels of a few rows, and the number of the others."""
-    names = ", ".join(row.variant.label for row in rows[:_MOST_NAMES])
-    more = len(rows) - _MOST_NAMES
-    return f"{names} and {counted(more, 'other')}" if more > 0 else names
+    # One more name is as short as "1 other".
+    most = len(rows) if len(rows) == _MOST_NAMES + 1 else _MOST_NAMES
+    names, more = [row.variant.label for row in rows[:most]], len(rows) - most
+    if more > 0:
+        names.append(counted(more, "other"))
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _cost(best: Standing, tied: Sequence[Standing], times: RankedTimes) -> str:

@@ -115,8 +115,13 @@ def test_an_unknown_kind_is_one_line_with_near_misses(genebench):
     assert_one_line_error(genebench("list", "everything"), "everything", "methods")
 
 
-def test_list_without_a_kind_is_one_line(genebench):
-    assert_one_line_error(genebench("list"), "Missing argument 'KIND'")
+def test_without_a_kind_the_kinds_are_listed_with_their_first_names(genebench):
+    rows = {row["kind"]: row for row in json.loads(genebench("list", "--json").out)}
+    assert {*KINDS, "suites", "plugins"} <= set(rows)
+    for kind in ("methods", "datasets", "plugins"):
+        entries = json.loads(genebench("list", kind, "--json").out)
+        assert rows[kind]["number"] == str(len(entries))
+        assert rows[kind]["such as"].startswith(entries[0]["name"])
 
 
 # show

@@ -80,3 +80,29 @@ def test_a_bar_leaves_nothing_but_the_lines_above_it(in_terminal, columns):
     status, lines = in_terminal(BAR, columns=columns)
     assert status == 0, lines
     assert lines == ["note 0", "note 1", "note 2", "note 3", "the table"]
+
+
+SENTENCES = """
+from genebench import cli
+from genebench.cli import output
+
+def work(arguments):
+    output.message("a message of many words that goes on to the end of the line and further")
+    output.prose("a sentence of many words that goes on to the end of the line and further")
+
+cli._status_of = work
+cli.main([])
+"""
+
+
+def test_no_line_ends_within_a_word(in_terminal):
+    status, lines = in_terminal(SENTENCES, columns=33)
+    assert status == 0, lines
+    assert lines == [
+        "a message of many words that goes",
+        "on to the end of the line and",
+        "further",
+        "a sentence of many words that",
+        "goes on to the end of the line",
+        "and further",
+    ]

@@ -11,6 +11,7 @@ from genebench.metrics import genebench_metrics
 from genebench.reports.wording import (
     could_have_cheated_notes,
     difference_text,
+    reaches_zero,
     seal_levels,
     verdict,
 )
@@ -80,6 +81,37 @@ def test_a_verdict_names_its_metric_and_its_p_value_and_excludes_no_chance(made_
     tied, worse, _ = said(row("a", 0.3), row("b", 0.4, 0.2), row("c", 0.5, 0.004))
     assert tied.startswith("a has the best MAE (0.3000), but not significantly: the data cannot")
     assert worse == "Significantly worse (p ≤ 0.004): c."
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ("b", "it from b."), ("bc", "it from b and c."), ("bcd", "it from b, c and d."),
+        ("bcde", "it from b, c, d and e."), ("bcdef", "it from b, c, d and 2 others."),
+    ],
+)  # fmt: skip
+def test_a_verdict_names_a_few_methods_and_counts_the_others(made_up, labels, text):
+    rows = [
+        Standing(
+            variant=Variant(label, (made_up(label, {}, 0.3, seconds={"fit": 1.0}),)), mean=0.3,
+            rank=1, difference=0.0, p=0.5,
+        )
+        for label in f"a{labels}"
+    ]  # fmt: skip
+    [mae] = [metric for metric in genebench_metrics() if metric.name == "mae"]
+    first, *_ = verdict(rows, mae, RankedTimes.among(row.variant for row in rows))
+    assert first.endswith(text)
+
+
+@pytest.mark.parametrize(
+    ("p", "low", "reaches"), [(0.04, -0.001, True), (0.04, 0.001, False), (0.2, -0.001, False)]
+)
+def test_a_significant_difference_may_have_an_interval_that_holds_0(p, low, reaches):
+    row = Standing(
+        variant=Variant("b", (), False), mean=0.4, difference=0.01, difference_low=low,
+        difference_high=0.02, p=p,
+    )  # fmt: skip
+    assert reaches_zero(row) is reaches
 
 
 def test_a_verdict_compares_the_times_of_one_class_only(made_up):

@@ -39,7 +39,9 @@ def _drawings(card: Card) -> Iterator[Drawing]:
 
 def levels(name: str, card: Card) -> Drawing:
     """Return the share of values in each bin, a line for each platform."""
-    figure, (axes,) = panels(1, ONE_COLUMN, f"{card.facts['name']}: levels", aspect=0.65)
+    figure, (axes,) = panels(
+        1, ONE_COLUMN, f"{card.facts['name']}: values on each platform", aspect=0.65
+    )
     rows = []
     for position, (platform, counts) in enumerate(card.levels.items()):
         shares = counts / max(1, counts.sum())
@@ -68,7 +70,7 @@ def components(name: str, card: Card) -> Drawing:
     figure, both = panels(
         1 + has_groups, TWO_COLUMNS if has_groups else ONE_COLUMN,
         f"{card.facts['name']}: profiles on the first two components of the landmark genes",
-        across=2, aspect=0.75 if has_groups else 1.0, inside=room, titled=True,
+        across=1 + has_groups, aspect=0.75 if has_groups else 1.0, inside=room, titled=True,
     )  # fmt: skip
     by_platform = {str(name): rows for name, rows in points.groupby("platform", sort=False)}
     _scatter(both[0], by_platform, room)
@@ -101,4 +103,6 @@ def _scatter(axes: Axes, groups: dict[str, pd.DataFrame], room: float) -> None:
         )  # fmt: skip
         position += not is_rest
     across, _ = lengths(axes)
-    axes.legend(loc="center left", bbox_to_anchor=(1 + 1 / across, 0.5), handletextpad=0.2)
+    legend = axes.legend(loc="center left", bbox_to_anchor=(1 + 1 / across, 0.5), handletextpad=0.2)
+    for mark in legend.legend_handles:
+        mark.set_sizes([8.0])  # marks of large clouds are too small to be seen alone

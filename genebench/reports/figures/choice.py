@@ -11,9 +11,10 @@ import pandas as pd
 from genebench.analysis.curves import curves
 from genebench.analysis.grouping import by_preset, in_order
 from genebench.analysis.variants import Variant, variants_of
+from genebench.errors import counted
 from genebench.plugins.registry import Registry
 from genebench.reports.figures.drawing import Drawing, file_name
-from genebench.reports.figures.panels import name_axes, panels, short_number
+from genebench.reports.figures.panels import name_axes, panels, short_number, short_unit
 from genebench.reports.figures.style import COLOURS, ONE_COLUMN, PALE, TWO_COLUMNS
 from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _ERROR = "mae"
-"""Column of the validation error, in standard deviations of the gene."""
+"""First word of the column of the validation error, in standard deviations of the gene."""
+_TRAINING_ERROR = f"{_ERROR} train"
+_UNIT, _UNIT_NOTE = short_unit("standard deviations of the gene")
 _WIDE = 50.0
 """Ratio of the largest to the smallest value from which an axis is logarithmic."""
 _MOST_MARKS = 40
@@ -61,7 +64,9 @@ def choice_parts(
             for name in names:
                 having = [
                     variant
-                    for variant in variants_of(members, registry)
+                    for variant in sorted(
+                        variants_of(members, registry), key=lambda variant: variant.label
+                    )
                     if any(_is_drawable(record, name) for record in variant.done)
                 ]
                 if having:
@@ -84,13 +89,14 @@ def _is_drawable(record: Record, name: str) -> bool:
 def _drawing(name: str, part: ChoicePart, width: float) -> Drawing:
     shown = part.variants[: _MOST_PANELS[int(width)]]
     more = len(part.variants) - len(shown)
-    notes = ["Dashed line: the value that was chosen. std: standard deviations of the gene."]
-    notes += [f"{more:,} more methods are in the table beside this figure."] if more else []
+    notes = ["Dashed line: the value that was chosen.", _UNIT_NOTE]
+    notes += [f"{counted(more, 'more method')} in the CSV file."] if more else []
     figure, all_axes = panels(
         len(shown), width,
         f"Choices on the validation set ({part.name}) · {part.first.dataset} · "
         f"{part.first.identity.protocol} · preset {part.preset}",
-        " ".join(notes), across=2 if width <= ONE_COLUMN else 4, aspect=0.8, titled=True,
+        " ".join(notes), across=2 if width <= ONE_COLUMN else max(2, min(4, len(shown))),
+        aspect=0.8, titled=True,
     )  # fmt: skip
     for axes, variant in zip(all_axes, shown, strict=True):
         _panel(axes, variant, part.name)
@@ -120,7 +126,8 @@ class _Lines:
 
 def _lines_of(curve: Mapping[str, Sequence[float]]) -> _Lines:
     names = [*curve]
-    errors = [name for name in names if name.split()[0] == _ERROR]
+    # D-GEX also records the error on training profiles, which chooses its learning rate.
+    errors = [name for name in names if name.split()[0] == _ERROR and name != _TRAINING_ERROR]
     error = errors[0] if errors else names[-1]
     # Columns before the error are parameters, but for losses of epochs, which are not chosen.
     before = names[: names.index(error)] or names[:1]
@@ -163,11 +170,11 @@ def _panel(axes: Axes, variant: Variant, name: str) -> None:
             axes.plot(*nearest, "D", color=COLOURS[1], markersize=3, zorder=4)
     _x_axis(axes, [x for record in seeds for x in record.curves[name][lines.x]])
     logarithmic = ", logarithmic" if axes.get_xscale() != "linear" else ""
-    others = f", grey: other {' and '.join(lines.others)}" if lines.others else ""
+    others = f". Grey: other {' and '.join(lines.others)}" if lines.others else ""
     is_mae = lines.error.split()[0] == _ERROR
     name_axes(
         axes, f"{_shown_name(lines.x)}{logarithmic}{others}",
-        "validation MAE (std)" if is_mae else lines.error, variant.label,
+        f"validation MAE ({_UNIT})" if is_mae else lines.error, variant.label,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from genebench.analysis.rank import Standing
 from genebench.reports.figures.drawing import Drawing
 from genebench.reports.figures.rows import Rows, few_ticks, rows_of
 from genebench.reports.figures.style import COLOURS
-from genebench.reports.wording import NOT_BETTER, rank_cells
+from genebench.reports.wording import NOT_BETTER, rank_cells, reaches_zero
 from genebench.specs import MetricSpec
 
 _FAR = 4.0
@@ -102,6 +102,8 @@ def _notes(ranked: Sequence[Standing], *, lower: bool) -> Iterator[str]:
         yield "Too few test profiles for intervals."
     if len(ranked) > 1:
         yield "Filled squares: significantly worse than the best. Open circles: tied with it."
+    if any(map(reaches_zero, ranked)):
+        yield "The test goes in steps, so a difference can be significant and its line reach 0."
     yield f"Paired wild bootstrap over {first.profiles:,} test profiles{groups}."
     if any(row.beats_mean is False for row in ranked):
         yield f"{NOT_BETTER}: not shown to be better than train-mean."

@@ -10,8 +10,9 @@ import pandas as pd
 from genebench.analysis.bootstrap import seed_interval
 from genebench.analysis.rank import scores_of
 from genebench.analysis.sizes import Curve, SizesPart
+from genebench.errors import counted
 from genebench.reports.figures.drawing import Drawing, file_name
-from genebench.reports.figures.panels import name_axes, panels
+from genebench.reports.figures.panels import few_y_ticks, name_axes, panels
 from genebench.reports.figures.series import (
     cut_note,
     label_ends,
@@ -33,13 +34,18 @@ def drawings(
         where = part.first.dataset, part.protocol, part.preset, part.first.identity.data[:8]
         for metric in metrics:
             # Controls are far away: with them, all curves would look flat.
-            lines = {
+            scored = {
                 curve.label: line
                 for curve in part.ordered(metric, PANEL)
                 if not curve.control and (line := _line(curve, metric))
             }
+            # A method that was run at one size has no curve, and its point would cover others.
+            lines = {label: line for label, line in scored.items() if len(line) > 1} or scored
             if lines:
-                yield _drawing(file_name("sizes", *where, metric.name), part, metric, lines, width)
+                yield _drawing(
+                    file_name("sizes", *where, metric.name), part, metric, lines,
+                    len(scored) - len(lines), width,
+                )  # fmt: skip
 
 
 _Line = dict[int, list[float]]
@@ -51,9 +57,10 @@ def _line(curve: Curve, metric: MetricSpec) -> _Line:
     return {size: values for size, values in scores.items() if values}
 
 
-def _drawing(
-    name: str, part: SizesPart, metric: MetricSpec, lines: dict[str, _Line], width: float
-) -> Drawing:
+def _drawing(  # noqa: PLR0917
+    name: str, part: SizesPart, metric: MetricSpec, lines: dict[str, _Line], single: int,
+    width: float,
+) -> Drawing:  # fmt: skip
     from matplotlib.ticker import NullLocator
 
     named = [*lines][: most_named(width)]
@@ -61,6 +68,8 @@ def _drawing(
     notes = [others_note(len(lines) - len(named)), cut_note(means, metric)]
     if any(len(scores) > 1 for line in lines.values() for scores in line.values()):
         notes.append("Bars: 95 % t intervals over seeds.")
+    if single:
+        notes.append(f"{counted(single, 'method')} with one size left out.")
     room = named_room(named, width)
     figure, (axes,) = panels(
         1, width,
@@ -90,6 +99,7 @@ def _drawing(
                 }
             )  # fmt: skip
     limit(axes, means, metric)
+    few_y_ticks(axes)
     name_axes(
         axes, "training profiles (logarithmic)",
         f"{metric.title} ({metric.unit}), {metric.direction} is better",

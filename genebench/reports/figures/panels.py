@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LEFT, _RIGHT, _BELOW, _ABOVE, _TITLED = 13.0, 2.5, 10.0, 5.0, 7.0
+_LEFT, _RIGHT, _BELOW, _ABOVE, _TITLED = 13.5, 2.5, 10.0, 5.0, 7.0
 """Millimetres around the diagram of a panel: ticks and names of axes, and a line of text above."""
 
 
@@ -44,13 +44,12 @@ def panels(
         width: width of the figure in millimetres.
         title: the title.
         note: a note below all.
-        across: panels in a row, at most.
+        across: panels that have room in a row.
         aspect: height of a diagram, as a part of its width.
         right: free room on the right of all panels in millimetres, such as for labels.
         inside: free room on the right of each panel in millimetres.
         titled: whether panels have titles.
     """
-    across = min(across, number)
     rows = math.ceil(number / across)
     outer = (width - right) / across
     inner = outer - _LEFT - _RIGHT - inside
@@ -92,6 +91,20 @@ def lengths(axes: Axes) -> tuple[float, float]:
     assert figure is not None
     width, height = figure.get_size_inches()
     return box.width * width * 25.4, box.height * height * 25.4
+
+
+def short_unit(unit: str) -> tuple[str, str]:
+    """Return a unit as small panels have room for, and a sentence that explains it."""
+    if unit == "standard deviations of the gene":
+        return "std", "std: standard deviations of the gene."
+    return unit, ""
+
+
+def few_y_ticks(axes: Axes, number: int = 6) -> None:
+    """Show few ticks on the y axis, at values of few digits."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(number, steps=[1, 2, 5, 10]))
 
 
 def short_number(value: float) -> str:

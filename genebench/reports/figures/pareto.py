@@ -8,7 +8,7 @@ import pandas as pd
 
 from genebench.analysis.costs import CostPart, CostRow
 from genebench.reports.figures.drawing import Drawing, file_name
-from genebench.reports.figures.panels import name_axes, panels, short_number
+from genebench.reports.figures.panels import few_y_ticks, name_axes, panels, short_number
 from genebench.reports.figures.series import cut_note, label_points, limit, most_named, others_note
 from genebench.reports.figures.style import PALE, TWO_COLUMNS, style
 from genebench.reports.layout import PANEL
@@ -47,7 +47,7 @@ def _drawing(
     notes.append(others_note(len(rows) - len(named)))
     figure, (axes,) = panels(
         1, width,
-        f"Error and cost · {part.first.dataset} · {part.first.identity.protocol} · "
+        f"{metric.title} and cost · {part.first.dataset} · {part.first.identity.protocol} · "
         f"preset {part.preset}",
         " ".join(filter(None, notes)), aspect=0.8 if width < TWO_COLUMNS else 0.5,
     )  # fmt: skip
@@ -70,6 +70,7 @@ def _drawing(
     axes.margins(y=0.12)
     axes.set_xlim(limits)
     limit(axes, means, metric)
+    few_y_ticks(axes)
     # One decade or less has at most one tick at a power of ten.
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if longest < 30 * shortest else (1,)))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -128,17 +128,6 @@ def drawings(explanation: Explanation, prefix: str = "") -> Iterator[Drawing]:
     yield Drawing(f"{prefix}panels", whole, None)
 
 
-def head_of(explanation: Explanation) -> str:
-    """Return the line that says of which model a figure is."""
-    about = explanation.about
-    settings = about["settings"]
-    return (
-        f"{about.get('method', 'model')} · {about.get('protocol', '')} · "
-        f"{about.get('dataset', '')} · rule {settings['rule']} · "
-        f"model {str(about.get('key', ''))[:8]} · data {str(about.get('data', ''))[:8]}"
-    )
-
-
 def _on_twins_of(explanation: Explanation, kind: str) -> str:
     """Return a sentence on the share of relevance on landmarks that are targets too."""
     clusters = explanation.of_clusters(kind)
@@ -147,19 +136,16 @@ def _on_twins_of(explanation: Explanation, kind: str) -> str:
     return f"{share:.1%} of relevance falls on landmarks that are {whose} ({number:.1%} by number)."
 
 
-def notes_of(explanation: Explanation) -> list[str]:
-    """Return the sentences below the head of a figure: twins, bias, and errors if there are any."""
-    return [
-        note
-        for note in (explanation.twin_note, explanation.bias_note, explanation.error_note)
-        if note
-    ]
-
-
 def _foot_lines(explanation: Explanation) -> list[str]:
-    """Return the lines below a panel: of which model it is, and the notes."""
-    texts = (head_of(explanation), *notes_of(explanation))
-    return [line for text in texts for line in wrapped(text, TWO_COLUMNS - 4, lines=3)]
+    """Return the lines below a panel: of which model it is, then twins, bias, and any errors."""
+    about = explanation.about
+    head = (
+        f"{about.get('method', 'model')} · {about.get('protocol', '')} · "
+        f"{about.get('dataset', '')} · rule {about['settings']['rule']} · "
+        f"model {str(about.get('key', ''))[:8]} · data {str(about.get('data', ''))[:8]}"
+    )
+    texts = head, explanation.twin_note, explanation.bias_note, explanation.error_note
+    return [line for text in texts if text for line in wrapped(text, TWO_COLUMNS - 4, lines=3)]
 
 
 def _write_lines(figure: Figure, lines: Sequence[str]) -> None:

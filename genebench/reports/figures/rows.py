@@ -136,7 +136,7 @@ def few_ticks(axes: Axes, number: int = 5) -> None:
     assert figure is not None
     width = axes.get_position().width * figure.get_figwidth() * 25.4
     axes.xaxis.set_major_locator(
-        MaxNLocator(max(2, min(number, int(width / 11))), steps=[1, 2, 2.5, 5, 10])
+        MaxNLocator(max(2, min(number, int(width / 9))), steps=[1, 2, 2.5, 5, 10])
     )
     axes.grid(axis="x")
     axes.set_axisbelow(True)

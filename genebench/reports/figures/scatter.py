@@ -13,7 +13,7 @@ from genebench.analysis.compare import Comparison
 from genebench.analysis.comparisons import Comparisons, gene_table
 from genebench.errors import counted
 from genebench.reports.figures.drawing import Drawing, file_name
-from genebench.reports.figures.panels import lengths, name_axes, panels
+from genebench.reports.figures.panels import lengths, name_axes, panels, short_unit
 from genebench.reports.figures.style import (
     COLOURS,
     DENSITY,
@@ -35,6 +35,8 @@ _BAR_ROOM = 12.0
 """Millimetres of the colour scale and its labels."""
 _GRID_POINTS = 256
 """Points at which a density is drawn."""
+_HEADROOM = 1.3
+"""Height of the axis, as a multiple of the curves: the names of both methods stand above them."""
 _FEWEST_VALUES = 3
 """Different values that a density estimate needs: with fewer its covariance may be singular."""
 
@@ -62,15 +64,19 @@ def scatter(name: str, pairs: Sequence[Comparison], width: float, note: str = ""
         note: a note below all.
     """
     first = pairs[0]
-    across = 1 if len(pairs) == 1 else 2 if width <= ONE_COLUMN else 3
+    across = min(len(pairs), 2 if width <= ONE_COLUMN else 3)
     many = any(len(pair.genes) >= FEW_GENES for pair in pairs)
     several, spans = len(pairs) > 1, [_span(pair) for pair in pairs]
-    if several:
-        note = f"y: {first.a.label}. {note}".strip()
+    notes = [f"y: {first.a.label}."] if several else []
+    notes += [f"Percentages: shares of {_genes(first)} that a method predicts better.", note]
     if outside := sum(_outside(pair, span) for pair, span in zip(pairs, spans, strict=True)):
-        note = f"{note} Beyond the axes: {counted(outside, 'gene')} in all.".strip()
+        notes.append(f"Beyond the axes: {counted(outside, 'gene')}{' in all' if several else ''}.")
+    short, unit_note = short_unit(first.metric.unit)
+    notes += [unit_note] if several else []
+    methods = first.a.label if several else f"{first.a.label} and {first.b.label}"
     figure, all_axes = panels(
-        len(pairs), width, f"{_where(first)} · {_genes(first)}", note, across=across, aspect=1.0,
+        len(pairs), width, f"{methods} gene by gene · {_where(first)}",
+        " ".join(filter(None, notes)), across=across, aspect=1.0,
         right=_BAR_ROOM if many else 0.0, titled=several,
     )  # fmt: skip
     drawn = []
@@ -82,7 +88,7 @@ def scatter(name: str, pairs: Sequence[Comparison], width: float, note: str = ""
         axes.plot(span, span, color="black", linewidth=0.6, zorder=3)
         axes.set(xlim=span, ylim=span)
         _plain_ticks(axes)
-        unit = f"{first.metric.title} ({first.metric.unit})"
+        unit = f"{first.metric.title} ({short if several else first.metric.unit})"
         # A small panel has no room for names: its title and the note have them.
         x, y = ("x", "y") if several else (pair.b.label, pair.a.label)
         name_axes(
@@ -103,7 +109,10 @@ def density(name: str, pair: Comparison, width: float) -> Drawing:
     """Return the density of the metric over genes under each method, with its mean."""
     from scipy.stats import gaussian_kde
 
-    figure, (axes,) = panels(1, width, f"{_where(pair)} · {_genes(pair)}", aspect=0.62)
+    figure, (axes,) = panels(
+        1, width, f"{pair.metric.title} over genes · {_where(pair)}",
+        f"Densities over {_genes(pair)}. Vertical lines: means.", aspect=0.62,
+    )  # fmt: skip
     # One grid for both methods, with a margin for the tails of the kernels.
     columns = pair.genes["a"].to_numpy(), pair.genes["b"].to_numpy()
     low, high = min(map(np.min, columns)), max(map(np.max, columns))
@@ -121,12 +130,13 @@ def density(name: str, pair: Comparison, width: float) -> Drawing:
                 hatch=hatch, alpha=0.25, linewidth=0,
             )  # fmt: skip
             axes.plot(grid, heights, color=colour, linestyle=line)
-        axes.axvline(values.mean(), color=colour, linestyle=line, linewidth=0.8, label=label)
-    axes.set(xlim=(grid[0], grid[-1]), ylim=(0, None))
-    axes.margins(y=0.15)
-    unit = f"{pair.metric.title} ({pair.metric.unit})"
-    name_axes(axes, unit, f"density of target genes (per {pair.metric.unit})")
-    axes.legend(loc="best", handlelength=1.8)
+        axes.axvline(
+            values.mean(), ymax=1 / _HEADROOM, color=colour, linestyle=line, linewidth=0.8,
+            label=label,
+        )  # fmt: skip
+    axes.set(xlim=(grid[0], grid[-1]), ylim=(0, _HEADROOM * axes.get_ylim()[1]))
+    name_axes(axes, f"{pair.metric.title} ({pair.metric.unit})", "density of target genes")
+    axes.legend(loc="upper left", handlelength=1.8, borderaxespad=0.2)
     return Drawing(name, figure, gene_table(pair))
 
 
@@ -216,4 +226,4 @@ def _where(pair: Comparison) -> str:
 
 def _genes(pair: Comparison) -> str:
     panel = "" if pair.panel == "all" else f" ({pair.panel})"
-    return f"{len(pair.genes):,} target genes{panel}. % of genes that each method predicts better"
+    return f"{len(pair.genes):,} target genes{panel}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genebench.errors import counted
 from genebench.reports.figures.panels import lengths
 from genebench.reports.figures.style import LINE, ONE_COLUMN, SMALL, style, text_width, wrapped
 from genebench.specs import MetricSpec
@@ -29,7 +30,7 @@ Box = tuple[float, float, float, float]
 
 def most_named(width: float) -> int:
     """Return the number of series that have a colour and a name. Others are grey."""
-    return 6 if width <= ONE_COLUMN else 12
+    return 8 if width <= ONE_COLUMN else 12
 
 
 def named_room(labels: Sequence[str], width: float) -> float:
@@ -39,7 +40,7 @@ def named_room(labels: Sequence[str], width: float) -> float:
 
 def others_note(number: int) -> str:
     """Return a sentence on the series without a name, or an empty text."""
-    return f"Grey: {number:,} more, see the table beside this figure." if number else ""
+    return f"Grey: {counted(number, 'more method')}, named in the CSV file." if number else ""
 
 
 def shown_range(values: Sequence[float], metric: MetricSpec) -> tuple[float, float]:
@@ -59,7 +60,7 @@ def cut_note(values: Sequence[float], metric: MetricSpec) -> str:
     lower = metric.direction == "lower"
     if not ((max(values) > worst) if lower else (min(values) < worst)):
         return ""
-    return f"{'Larger' if lower else 'Smaller'} values than shown are in the table."
+    return f"{'Larger' if lower else 'Smaller'} values than shown are in the CSV file."
 
 
 def limit(axes: Axes, values: Sequence[float], metric: MetricSpec) -> None:

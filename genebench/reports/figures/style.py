@@ -42,8 +42,8 @@ SIGNED = "RdBu_r"
 PALE = "0.75"
 """Grey of lines that are no data."""
 
-_PIECES = re.compile(r"[^\s_/-]+[_/-]*|[_/-]+|\s+")
-"""Parts of text that a line may end after."""
+_PIECES = re.compile(r"[^ _/-]+(?: %)?[_/-]*|[_/-]+| +")
+"""Parts of text that a line may end after. A number keeps its percent sign."""
 _MM_PER_INCH = 25.4
 _POINTS_PER_INCH = 72.0
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from genebench.errors import counted
 from genebench.reports.figures.drawing import Drawing
-from genebench.reports.figures.panels import lengths, name_axes, panels, short_number
+from genebench.reports.figures.panels import lengths, name_axes, panels, short_number, short_unit
 from genebench.reports.figures.series import label_ends, named_room
 from genebench.reports.figures.style import MARKS, ONE_COLUMN, style
 from genebench.specs import MetricSpec
@@ -26,7 +26,7 @@ _FEWEST_IN_BIN = 8
 """Genes of a bin, at least."""
 _HEXAGONS = 30
 _QUANTILES = (
-    ("variance", "variance over the training profiles (log2², logarithmic)", "log"),
+    ("variance", "variance over the training profiles (log₂², logarithmic axis)", "log"),
     ("correlation", "|r| with the best landmark over the training profiles", "linear"),
 )
 
@@ -59,12 +59,13 @@ def against_targets(  # noqa: PLR0917
     more = len(values) - len(shown)
     left_out = f" {counted(more, 'more method')} left out." if more else ""
     one_column = width <= ONE_COLUMN
-    room = named_room([*shown], width)
+    room, (unit, unit_note) = named_room([*shown], width), short_unit(metric.unit)
     figure, all_axes = panels(
         len(kinds), width, f"{metric.title} by target gene · {where}",
         f"Lines: means over {_bins(len(genes))} bins with equal numbers of the {len(genes):,} "
-        f"target genes. Hexagons: numbers of genes of {leader}, dark is many.{left_out}",
-        across=1 if one_column else 2, aspect=0.7 if one_column else 0.8, right=room,
+        f"target genes. Hexagons: numbers of genes of {leader}, dark is many.{left_out} "
+        f"{unit_note}".strip(),
+        across=1 if one_column else len(kinds), aspect=0.7 if one_column else 0.8, right=room,
     )  # fmt: skip
     of_genes = (
         genes.rename_axis("gene")
@@ -88,7 +89,7 @@ def against_targets(  # noqa: PLR0917
                 {"property": kind, "bin": number, "method": method, **row}
                 for number, row in enumerate(bins.to_dict("records"), 1)
             ]
-        name_axes(axes, x_label, f"{metric.title} ({metric.unit}), {metric.direction} is better")
+        name_axes(axes, x_label, f"{metric.title} ({unit}), {metric.direction} is better")
         if one_column or panel == len(all_axes) - 1:
             label_ends(axes, [*shown], ends, room)
     # Rows of bins come first, those of genes after them.
