@@ -19,14 +19,14 @@ from markupsafe import Markup, escape
 MOST_POINTS = 16
 """Points of a curve that are drawn. The record holds all of them."""
 
-_BIN_PIXELS = 24
-"""Width of a bin of a histogram. The style sheet stretches histograms by the same factor."""
+_BIN_PIXELS, _BARS_HEIGHT = 8, 24
+"""Width of a bin of a histogram, and the height of its largest bar."""
 
 _LEFT, _TOP = 44, 12
 """Margins for the labels of an axis, in pixels."""
 
 _SMALL_WIDTH, _SMALL_HEIGHT = 316, 80
-"""Pixels of a curve. A histogram is as high."""
+"""Pixels of a curve."""
 
 _NAME_PIXELS, _LINE_PIXELS = 6.2, 12
 """Width of a character and height of a line of the labels in the plot, in pixels.
@@ -150,30 +150,20 @@ class Histogram:
     counts: tuple[int, ...]
 
 
-def histogram(bars: Histogram, title: str) -> Markup:
-    """Return the spread of a metric over genes as a drawing."""
-    height = _SMALL_HEIGHT
-    across = Axis(bars.low, bars.high, 0, _BIN_PIXELS * len(bars.counts))
-    up = Axis(0, max(bars.counts, default=0) or 1, height, _TOP)
-    name = escape(title)
-    return _drawing(
-        f'<svg viewBox="-14 0 {round(across.stop) + 28} {height + 18}" role=img '
-        f'aria-label="{name} over genes"><path d="{_steps(bars.counts, up)}"/>'
-        f"{_ticks(across)}<text y=10>{name}</text></svg>"
-    )
+def histogram(bars: Histogram) -> Markup:
+    """Return the spread of a metric over genes as bars without words.
 
-
-def _steps(counts: Sequence[int], up: Axis) -> str:
-    """Return the outline of bars as the moves of a path. It starts and ends on the ground.
-
-    A bin is one unit wide here. The style sheet draws it wider, by ``_BIN_PIXELS``.
+    The text beside it has to give its ends.
     """
-    ground = round(up.start)
-    moves, height = [], ground
-    for level, bins in groupby(round(up(count)) for count in counts):
-        moves.append(f"v{level - height}h{len(list(bins))}")
-        height = level
-    return f"M0 {ground}{''.join(moves)}V{ground}"
+    height, most = _BARS_HEIGHT, max(bars.counts, default=0) or 1
+    moves, top = [], height
+    for level, bins in groupby(height - round(height * count / most) for count in bars.counts):
+        moves.append(f"v{level - top}h{_BIN_PIXELS * len(list(bins))}")
+        top = level
+    return _drawing(
+        f'<svg viewBox="0 0 {_BIN_PIXELS * len(bars.counts)} {height}" aria-hidden=true>'
+        f'<path d="M0 {height}{"".join(moves)}V{height}"/></svg>'
+    )
 
 
 def curve(
@@ -181,6 +171,8 @@ def curve(
     chosen: float | None, title: str,
 ) -> Markup:  # fmt: skip
     """Return values along an epoch, λ or k as a drawing.
+
+    The style sheet draws its horizontal axis.
 
     Args:
         columns: (name, values) of each line.
@@ -193,7 +185,7 @@ def curve(
     values = [value for _, column in columns for value in column]
     log = min(xs) > 0 and max(xs) / min(xs) >= 100  # noqa: PLR2004  two decades
     across = Axis(min(xs), max(xs), 36, width - 14, log=log)
-    up = Axis(*_spread(values), height, _TOP + 10)
+    up = Axis(*_spread(values), height, _TOP + 10, wanted=2)
     kept = thinned(len(xs))
     lines = "".join(
         f"<path class=line{number or ''} "
@@ -208,7 +200,7 @@ def curve(
     )
     return _drawing(
         f'<svg viewBox="0 0 {width} {height + 18}" role=img aria-label="{escape(title)}">'
-        f'<path class=axis d="M36 80H{width - 14}"/>{choice}{lines}{_ticks(across)}{_labels(up)}'
+        f"{choice}{lines}{_ticks(across)}{_labels(up)}"
         f"{_legend([name for name, _ in columns], x[0])}</svg>"
     )
 

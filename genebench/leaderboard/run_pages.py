@@ -91,22 +91,20 @@ def run_page(task: RunTask, options: SiteOptions) -> str:
         data_page=task.data_page,
         environment_page=task.environment_page,
         repeat=task.repeat,
-        scores=[(metric, record.scores[metric.name]) for metric in scored],
+        scores=[
+            (metric, record.scores[metric.name], task.spreads.get(metric.name)) for metric in scored
+        ],
         panels=PANELS,
-        figures=list(_figures(task, options)),
+        curves=list(_curves(record)),
         params=task.params,
         metrics=options.metrics,
         explanation=task.explanation,
     )
 
 
-def _figures(task: RunTask, options: SiteOptions) -> Iterator[Markup]:
-    for metric in options.metrics:
-        spread = task.spreads.get(metric.name)
-        if spread:
-            yield charts.histogram(spread, metric.title)
-    for name, curve in task.run.record.curves.items():
-        drawing = _curve(name, curve, task.run.record)
+def _curves(record: Record) -> Iterator[Markup]:
+    for name, curve in record.curves.items():
+        drawing = _curve(name, curve, record)
         if drawing:
             yield drawing
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -147,11 +146,8 @@ def _faults(record: Record, vectors: Vectors, metrics: Sequence[str]) -> Iterato
 
 def _spread(values: NDArray[np.float64]) -> Histogram:
     """Return the histogram of a metric over genes."""
-    ordered, last = np.sort(values), len(values) - 1
-    tail = _TAIL_PERCENT / 100 * last
-    low, high = np.interp((tail, last - tail), np.arange(len(values)), ordered)
+    low, high = np.percentile(values, (_TAIL_PERCENT, 100 - _TAIL_PERCENT)).tolist()
     # All genes may have one value, and bins need a width.
     high = high if high > low else low + 1
-    inner = low + (high - low) / BINS * np.arange(1, BINS)
-    below = [0, *np.searchsorted(ordered, inner).tolist(), len(values)]
-    return Histogram(float(low), float(high), tuple(b - a for a, b in pairwise(below)))
+    bins = np.clip((values - low) / (high - low) * BINS, 0, BINS - 1).astype(np.intp)
+    return Histogram(low, high, tuple(np.bincount(bins, minlength=BINS).tolist()))
