@@ -59,8 +59,7 @@
 
   // Columns. `show` returns the content of a cell, `value` what it is sorted by and its CSV.
 
-  const ranking = board.metrics.filter(({ name }) => board.rows.some((row) => row.panels[panel]?.[name]?.rank));
-  const chosenMetric = () => ranking.find(({ name }) => name === state.get("metric")) ?? ranking[0] ?? board.metrics[0];
+  const { ranking, chosenMetric } = board;
 
   const chip = (text, kind, title = "") => h("span", { className: `chip ${kind}`, title }, text);
   const method = (row, metric) => {
@@ -253,7 +252,7 @@
   family.addEventListener("change", () => { state.set("family", family.value); filter(); });
   metricChoice.addEventListener("change", () => {
     state.set("metric", metricChoice.value === ranking[0].name ? null : metricChoice.value);
-    build();
+    state.tell();
   });
 
   // What is shown, as a file: no text begins as a formula would in a spreadsheet.
