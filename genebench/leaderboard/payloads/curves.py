@@ -88,7 +88,8 @@ def sizes(
 ) -> dict[str, Any] | None:
     """Return the scores by training size of a board's protocol, or None with one size only.
 
-    ``points`` maps a metric and a panel to points. A point is ``[profiles, mean, seeds low, seeds high]``. The limits are null with one seed.
+    ``points`` maps a metric and a panel to points. A point is ``[profiles, mean, seeds low, seeds
+    high]``. The limits are null with one seed.
     """
     identity = board.first.identity
     base, _ = sized_name(identity.protocol)
