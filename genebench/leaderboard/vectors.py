@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,13 @@ def _summarise(run: Run, metrics: Sequence[str]) -> VectorSummary:
 def profiles_digest(vectors: Vectors) -> str:
     """Return the digest of the ids of test profiles, or an empty text without ids."""
     ids = vectors.get("profile.id")
-    return "" if ids is None else key_of(ids.tolist())[:_DIGEST_LENGTH]
+    return "" if ids is None else _digest(ids.dtype.str, ids.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _digest(dtype: str, ids: bytes) -> str:
+    """Return the digest of ids. All runs of a board have the same ones."""
+    return key_of(np.frombuffer(ids, dtype).tolist())[:_DIGEST_LENGTH]
 
 
 def share_ids(summaries: Iterable[VectorSummary]) -> list[VectorSummary]:

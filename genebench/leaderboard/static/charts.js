@@ -374,7 +374,7 @@
     const table = h("tbody");
     const caption = h("caption");
     const list = () => {
-      caption.textContent = `${label(chosen)} against each other method: its ${data.metric.title} less theirs. P-values are adjusted for all pairs.`;
+      caption.textContent = `${label(chosen)} against each other method: its ${data.metric.title} less theirs, and what it is. P-values are adjusted for all pairs.`;
       table.replaceChildren(...ranked.map((number, other) => other).filter((other) => other !== chosen).map((other) => h("tr", {},
         h("th", { scope: "row" }, label(other)),
         h("td", {}, signed(difference(chosen, other))),
@@ -394,14 +394,14 @@
     after.append(h("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Differences from one method" },
       h("table", {}, caption, h("thead", {}, h("tr", {},
         h("th", { scope: "col", className: "text" }, "other method"), h("th", { scope: "col" }, "difference"), h("th", { scope: "col" }, "p"),
-        h("th", { scope: "col", className: "text" }, "the chosen one is"), h("th", { scope: "col" }, `${data.metric.title} of the other`))), table)));
+        h("th", { scope: "col", className: "text" }, "it is"), h("th", { scope: "col" }, `other ${data.metric.title}`))), table)));
     list();
 
     box.style.maxWidth = `${Math.min(60 * n + 200, 820)}px`;
     const made = makeChart(box, (chart, c, most) => {
       const letters = most < 600 ? 13 : 26;
       const wanted = Math.max(...ranked.map((_, index) => widthOf(cut(label(index), letters)))) + 10;
-      const tight = (most - wanted - 4) / n < 9;
+      const tight = (most - wanted - 4) / n < 8;
       const left = tight ? 8 : wanted;
       const cell = Math.min(60, (most - left - 4) / n);
       const down = Math.min(cell, 34);

@@ -41,7 +41,8 @@
     }
     return drawing;
   };
-  const WIDTH = 110;
+  // Pixels of a drawing. The style sheet has the same numbers.
+  const WIDTH = matchMedia("(max-width: 76rem)").matches ? 72 : 110;
   const scale = (low, high) => (value) => (high > low ? 4 + ((WIDTH - 8) * (value - low)) / (high - low) : WIDTH / 2).toFixed(1);
 
   // The difference to the leader and its interval, on the axis that all rows share.
@@ -94,7 +95,7 @@
     const better = (one) => `${one.lowerIsBetter ? "lower" : "higher"} is better`;
     const all = [
       // Ranks never decrease with the score, which also orders ties.
-      { id: "rank", title: "rank", value: (row) => (of(row)?.rank ? (metric.lowerIsBetter ? 1 : -1) * of(row).mean : null), csv: (row) => of(row)?.place ?? "", shown: true, frozen: !phone, width: phone ? 58 : 66,
+      { id: "rank", title: "rank", value: (row) => (of(row)?.rank ? (metric.lowerIsBetter ? 1 : -1) * of(row).mean : null), csv: (row) => of(row)?.place ?? "", shown: true, frozen: !phone, width: 66,
         show: (row) => h("b", {}, row.section === "ranked" ? of(row)?.place ?? "–" : "–") },
       { id: "method", title: "method", value: (row) => row.label, shown: true, frozen: true, words: true, width: phone ? 150 : 210, wrap: true, show: (row) => method(row, metric) },
       { id: metric.name, title: metric.title, note: better(metric), value: (row) => of(row)?.mean ?? null, shown: true, start: best(metric), show: (row) => score(of(row)?.mean ?? null) },
