@@ -131,7 +131,7 @@ def whisker(axis: Axis, value: float, low: float | None, high: float | None) -> 
     interval = "" if low is None or high is None else f"M{round(axis(low))} 6H{round(axis(high))}"
     return _drawing(
         f'<svg class=ci viewBox="0 0 96 12" aria-hidden=true><path class=zero d="M{zero} 0V12"/>'
-        f'<path d="{interval}"/><circle cx={round(axis(value))} cy=6 r=2.5 /></svg>'
+        f'<path d="{interval}"/><circle cx={round(axis(value))} /></svg>'
     )
 
 
@@ -185,7 +185,7 @@ def curve(
     values = [value for _, column in columns for value in column]
     log = min(xs) > 0 and max(xs) / min(xs) >= 100  # noqa: PLR2004  two decades
     across = Axis(min(xs), max(xs), 36, width - 14, log=log)
-    up = Axis(*_spread(values), height, _TOP + 10, wanted=2)
+    up = Axis(*_spread(values), height, _TOP + 10)
     kept = thinned(len(xs))
     lines = "".join(
         f"<path class=line{number or ''} "
@@ -200,7 +200,7 @@ def curve(
     )
     return _drawing(
         f'<svg viewBox="0 0 {width} {height + 18}" role=img aria-label="{escape(title)}">'
-        f"{choice}{lines}{_ticks(across)}{_labels(up)}"
+        f"{choice}{lines}{_ticks(across)}{_labels(up, ends_only=True)}"
         f"{_legend([name for name, _ in columns], x[0])}</svg>"
     )
 
@@ -393,8 +393,10 @@ def _ticks(across: Axis, moved: str = "") -> str:
     return _group(texts, "m", moved)
 
 
-def _labels(up: Axis, moved: str = "") -> str:
-    texts = (f"<text y={round(up(value)) + 4}>{tick(value)}</text>" for value in up.ticks())
+def _labels(up: Axis, moved: str = "", *, ends_only: bool = False) -> str:
+    ticks = up.ticks()
+    shown = (ticks[0], ticks[-1]) if ends_only else ticks
+    texts = (f"<text y={round(up(value)) + 4}>{tick(value)}</text>" for value in shown)
     return _group(texts, "e", moved)
 
 

@@ -78,6 +78,8 @@ def try_run_page(task: RunTask, options: SiteOptions) -> Rendered:
 def run_page(task: RunTask, options: SiteOptions) -> str:
     """Return a run's page: scores by panel, their spread, choices, costs and provenance."""
     record = task.run.record
+    method = record.identity.method
+    in_command = all(f"--set {method}.{name}=" in task.repeat for name in record.identity.params)
     scored = [metric for metric in options.metrics if metric.name in record.scores]
     return render(
         "run.html",
@@ -97,6 +99,7 @@ def run_page(task: RunTask, options: SiteOptions) -> str:
         panels=PANELS,
         curves=list(_curves(record)),
         params=task.params,
+        with_params=not in_command,
         metrics=options.metrics,
         explanation=task.explanation,
     )

@@ -19,9 +19,7 @@ from tests.leaderboard.test_browser import browser
 __all__ = ["browser"]
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
-DOT = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
-)
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
 """A picture of one pixel, in Base64."""
 
 

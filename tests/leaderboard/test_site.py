@@ -582,6 +582,18 @@ def test_a_run_has_its_scores_its_distribution_its_curve_and_its_provenance(stor
     assert "node" in Page(out / "runs" / machine).text
 
 
+def test_parameters_are_listed_unless_the_command_sets_them_all(store, tmp_path):
+    by_command = put(store, identity("gone", params={"k": 3}))
+    by_preset = put(
+        store, identity("knn", params=registry().methods.specs["knn"].values("tiny", {}))
+    )
+    runs = made(store, tmp_path).out / "runs"
+    assert "gone.k=3" in Page(runs / f"{by_command.key}.html").text
+    assert "<dt>parameters" not in (runs / f"{by_command.key}.html").read_text("utf-8")
+    text = Page(runs / f"{by_preset.key}.html").text
+    assert re.search(r"parameters.*defaults", text)
+
+
 def test_a_failed_run_says_why(store, tmp_path):
     record = put(store, identity("lsr"), failure=FAILED)
     page = Page(made(store, tmp_path).out / "runs" / f"{record.key}.html")
