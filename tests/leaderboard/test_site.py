@@ -584,9 +584,8 @@ def test_a_run_has_its_scores_its_distribution_its_curve_and_its_provenance(stor
 
 def test_parameters_are_listed_unless_the_command_sets_them_all(store, tmp_path):
     by_command = put(store, identity("gone", params={"k": 3}))
-    by_preset = put(
-        store, identity("knn", params=registry().methods.specs["knn"].values("tiny", {}))
-    )
+    defaults = registry().methods.specs["lsr-l2"].values("tiny", {})
+    by_preset = put(store, identity("lsr-l2", params=defaults))
     runs = made(store, tmp_path).out / "runs"
     assert "gone.k=3" in Page(runs / f"{by_command.key}.html").text
     assert "<dt>parameters" not in (runs / f"{by_command.key}.html").read_text("utf-8")
