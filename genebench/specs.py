@@ -388,6 +388,9 @@ class MethodSpec:
     """Source of the method: paper, equation, code."""
     bibtex: str = ""
     """BibTeX entries of the papers to cite, as ``genebench cite`` prints them."""
+    equations: str = ""
+    """What it computes, for its page on boards: plain text with LaTeX in ``$…$``, or in ``$$…$$``
+    where it has a line of its own, and code in backticks. Empty lines separate paragraphs."""
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     """Conformance check → the reason why the method rightly fails it."""
     not_applicable: Mapping[str, str] = field(default_factory=dict)

@@ -37,7 +37,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "arrow": ("pyarrow",),
     "energy": ("pynvml",),
     "hub": ("huggingface_hub",),
-    "report": ("jinja2", "matplotlib"),
+    "report": ("docutils", "jinja2", "matplotlib"),
     "sklearn": ("sklearn",),
 }
 """Extra of genebench that users install → its modules."""

@@ -18,7 +18,7 @@ Pages are named by keys and hashes, so that no name of a plugin or a file become
 
 Modules: ``assembly`` builds a site. ``reading`` reads records and ``vectors`` their vectors.
 ``boards`` groups runs, ``tables`` ranks them, and ``contents`` collects all numbers. ``site`` lists
-the files. ``pages``, ``run_pages``, ``downloads`` and ``charts`` render them, with ``templating``.
-``payloads`` has the numbers of charts. ``pool``, ``pool_worker`` and ``pipes`` spread work over
-processes. ``publish`` puts the site in place.
+the files. ``pages``, ``run_pages``, ``downloads`` and ``charts`` render them, with ``templating``
+and ``equations``. ``payloads`` has the numbers of charts. ``pool``, ``pool_worker`` and ``pipes``
+spread work over processes. ``publish`` puts the site in place.
 """

@@ -19,14 +19,14 @@ from markupsafe import Markup, escape
 MOST_POINTS = 16
 """Points of a curve that are drawn. The record holds all of them."""
 
-_BIN_PIXELS = 24
-"""Width of a bin of a histogram. The style sheet stretches histograms by the same factor."""
+_BIN_PIXELS, _BARS_HEIGHT = 8, 24
+"""Width of a bin of a histogram, and the height of its largest bar."""
 
 _LEFT, _TOP = 44, 12
 """Margins for the labels of an axis, in pixels."""
 
 _SMALL_WIDTH, _SMALL_HEIGHT = 316, 80
-"""Pixels of a curve. A histogram is as high."""
+"""Pixels of a curve."""
 
 _NAME_PIXELS, _LINE_PIXELS = 6.2, 12
 """Width of a character and height of a line of the labels in the plot, in pixels.
@@ -131,7 +131,7 @@ def whisker(axis: Axis, value: float, low: float | None, high: float | None) -> 
     interval = "" if low is None or high is None else f"M{round(axis(low))} 6H{round(axis(high))}"
     return _drawing(
         f'<svg class=ci viewBox="0 0 96 12" aria-hidden=true><path class=zero d="M{zero} 0V12"/>'
-        f'<path d="{interval}"/><circle cx={round(axis(value))} cy=6 r=2.5 /></svg>'
+        f'<path d="{interval}"/><circle cx={round(axis(value))} /></svg>'
     )
 
 
@@ -150,30 +150,20 @@ class Histogram:
     counts: tuple[int, ...]
 
 
-def histogram(bars: Histogram, title: str) -> Markup:
-    """Return the spread of a metric over genes as a drawing."""
-    height = _SMALL_HEIGHT
-    across = Axis(bars.low, bars.high, 0, _BIN_PIXELS * len(bars.counts))
-    up = Axis(0, max(bars.counts, default=0) or 1, height, _TOP)
-    name = escape(title)
-    return _drawing(
-        f'<svg viewBox="-14 0 {round(across.stop) + 28} {height + 18}" role=img '
-        f'aria-label="{name} over genes"><path d="{_steps(bars.counts, up)}"/>'
-        f"{_ticks(across)}<text y=10>{name}</text></svg>"
-    )
+def histogram(bars: Histogram) -> Markup:
+    """Return the spread of a metric over genes as bars without words.
 
-
-def _steps(counts: Sequence[int], up: Axis) -> str:
-    """Return the outline of bars as the moves of a path. It starts and ends on the ground.
-
-    A bin is one unit wide here. The style sheet draws it wider, by ``_BIN_PIXELS``.
+    The text beside it has to give its ends.
     """
-    ground = round(up.start)
-    moves, height = [], ground
-    for level, bins in groupby(round(up(count)) for count in counts):
-        moves.append(f"v{level - height}h{len(list(bins))}")
-        height = level
-    return f"M0 {ground}{''.join(moves)}V{ground}"
+    height, most = _BARS_HEIGHT, max(bars.counts, default=0) or 1
+    moves, top = [], height
+    for level, bins in groupby(height - round(height * count / most) for count in bars.counts):
+        moves.append(f"v{level - top}h{_BIN_PIXELS * len(list(bins))}")
+        top = level
+    return _drawing(
+        f'<svg viewBox="0 0 {_BIN_PIXELS * len(bars.counts)} {height}" aria-hidden=true>'
+        f'<path d="M0 {height}{"".join(moves)}V{height}"/></svg>'
+    )
 
 
 def curve(
@@ -181,6 +171,8 @@ def curve(
     chosen: float | None, title: str,
 ) -> Markup:  # fmt: skip
     """Return values along an epoch, λ or k as a drawing.
+
+    The style sheet draws its horizontal axis.
 
     Args:
         columns: (name, values) of each line.
@@ -208,7 +200,7 @@ def curve(
     )
     return _drawing(
         f'<svg viewBox="0 0 {width} {height + 18}" role=img aria-label="{escape(title)}">'
-        f'<path class=axis d="M36 80H{width - 14}"/>{choice}{lines}{_ticks(across)}{_labels(up)}'
+        f"{choice}{lines}{_ticks(across)}{_labels(up, ends_only=True)}"
         f"{_legend([name for name, _ in columns], x[0])}</svg>"
     )
 
@@ -401,8 +393,10 @@ def _ticks(across: Axis, moved: str = "") -> str:
     return _group(texts, "m", moved)
 
 
-def _labels(up: Axis, moved: str = "") -> str:
-    texts = (f"<text y={round(up(value)) + 4}>{tick(value)}</text>" for value in up.ticks())
+def _labels(up: Axis, moved: str = "", *, ends_only: bool = False) -> str:
+    ticks = up.ticks()
+    shown = (ticks[0], ticks[-1]) if ends_only else ticks
+    texts = (f"<text y={round(up(value)) + 4}>{tick(value)}</text>" for value in shown)
     return _group(texts, "e", moved)
 
 

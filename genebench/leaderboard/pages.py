@@ -20,6 +20,7 @@ from genebench.hookspecs import DISTRIBUTION
 from genebench.leaderboard import charts, siblings
 from genebench.leaderboard.boards import Board, page_id
 from genebench.leaderboard.charts import Axis, Dot
+from genebench.leaderboard.equations import equations
 from genebench.leaderboard.reading import CHEAT_MARK, Run
 from genebench.leaderboard.tables import Place, Ranking, Row
 from genebench.leaderboard.templating import render, shown
@@ -207,7 +208,7 @@ def method_page(
         site_title=options.title,
         root="../",
         method=method,
-        maths=_maths().get(method.name, "") if method.distribution in SHIPPED else "",
+        maths=_maths_of(method),
         lines=lines,
         metrics=options.metrics,
         presets=PRESETS,
@@ -216,8 +217,15 @@ def method_page(
     )
 
 
+def _maths_of(method: MethodEntry) -> Markup | str:
+    """Return the equations that the spec declares, or those of a method that genebench ships."""
+    if method.spec and method.spec.equations:
+        return equations(method.spec.equations)
+    return _shipped_maths().get(method.name, "") if method.distribution in SHIPPED else ""
+
+
 @cache
-def _maths() -> dict[str, Markup]:
+def _shipped_maths() -> dict[str, Markup]:
     """Return name of a method that genebench ships → its equations, as ``docs/maths.py`` wrote."""
     text = (Path(__file__).parent / "maths.json").read_text("utf-8")
     return {name: Markup(html) for name, html in json.loads(text).items()}  # noqa: S704  our own

@@ -79,6 +79,8 @@ def try_run_page(task: RunTask, options: SiteOptions) -> Rendered:
 def run_page(task: RunTask, options: SiteOptions) -> str:
     """Return a run's page: scores by panel, their spread, choices, costs and provenance."""
     record = task.run.record
+    method = record.identity.method
+    in_command = all(f"--set {method}.{name}=" in task.repeat for name in record.identity.params)
     scored = [metric for metric in options.metrics if metric.name in record.scores]
     return render(
         "run.html",
@@ -92,22 +94,21 @@ def run_page(task: RunTask, options: SiteOptions) -> str:
         data_page=task.data_page,
         environment_page=task.environment_page,
         repeat=task.repeat,
-        scores=[(metric, record.scores[metric.name]) for metric in scored],
+        scores=[
+            (metric, record.scores[metric.name], task.spreads.get(metric.name)) for metric in scored
+        ],
         panels=PANELS,
-        figures=list(_figures(task, options)),
+        curves=list(_curves(record)),
         params=task.params,
+        with_params=not in_command,
         metrics=options.metrics,
         explanation=task.explanation,
     )
 
 
-def _figures(task: RunTask, options: SiteOptions) -> Iterator[Markup]:
-    for metric in options.metrics:
-        spread = task.spreads.get(metric.name)
-        if spread:
-            yield charts.histogram(spread, metric.title)
-    for name, curve in task.run.record.curves.items():
-        drawing = _curve(name, curve, task.run.record)
+def _curves(record: Record) -> Iterator[Markup]:
+    for name, curve in record.curves.items():
+        drawing = _curve(name, curve, record)
         if drawing:
             yield drawing
 

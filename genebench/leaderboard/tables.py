@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import fmean
 from typing import Literal, NamedTuple, get_args
 
@@ -255,7 +255,12 @@ def method_id(record: Record) -> str:
 
     A method is a name and a distribution: two plugins may each have a method of one name.
     """
-    return page_id([record.identity.method, record.identity.code.distribution])
+    return _method_id(record.identity.method, record.identity.code.distribution)
+
+
+@lru_cache(maxsize=1024)
+def _method_id(method: str, distribution: str) -> str:
+    return page_id([method, distribution])
 
 
 def rows_of(

@@ -58,6 +58,7 @@ def environment() -> Environment:
         "some": some, "command": command, "block": block,
         "signed": signed, "probability": probability,
     }  # fmt: skip
+    created.filters["bars"] = charts.histogram
     created.globals["whisker"] = lambda axis, place: charts.whisker(
         axis, place.difference, place.difference_low, place.difference_high
     )

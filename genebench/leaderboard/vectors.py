@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -108,7 +108,13 @@ def _summarise(run: Run, metrics: Sequence[str]) -> VectorSummary:
 def profiles_digest(vectors: Vectors) -> str:
     """Return the digest of the ids of test profiles, or an empty text without ids."""
     ids = vectors.get("profile.id")
-    return "" if ids is None else key_of(ids.tolist())[:_DIGEST_LENGTH]
+    return "" if ids is None else _digest(ids.dtype.str, ids.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _digest(dtype: str, ids: bytes) -> str:
+    """Return the digest of ids. All runs of a board have the same ones."""
+    return key_of(np.frombuffer(ids, dtype).tolist())[:_DIGEST_LENGTH]
 
 
 def share_ids(summaries: Iterable[VectorSummary]) -> list[VectorSummary]:
@@ -147,11 +153,8 @@ def _faults(record: Record, vectors: Vectors, metrics: Sequence[str]) -> Iterato
 
 def _spread(values: NDArray[np.float64]) -> Histogram:
     """Return the histogram of a metric over genes."""
-    ordered, last = np.sort(values), len(values) - 1
-    tail = _TAIL_PERCENT / 100 * last
-    low, high = np.interp((tail, last - tail), np.arange(len(values)), ordered)
+    low, high = np.percentile(values, (_TAIL_PERCENT, 100 - _TAIL_PERCENT)).tolist()
     # All genes may have one value, and bins need a width.
     high = high if high > low else low + 1
-    inner = low + (high - low) / BINS * np.arange(1, BINS)
-    below = [0, *np.searchsorted(ordered, inner).tolist(), len(values)]
-    return Histogram(float(low), float(high), tuple(b - a for a, b in pairwise(below)))
+    bins = np.clip((values - low) / (high - low) * BINS, 0, BINS - 1).astype(np.intp)
+    return Histogram(low, high, tuple(np.bincount(bins, minlength=BINS).tolist()))

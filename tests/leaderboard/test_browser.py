@@ -361,12 +361,25 @@ def test_a_request_to_a_network_would_be_seen_and_is_forbidden_by_the_page(brows
     assert any("Content Security Policy" in text for text in said)
 
 
-def test_no_page_scrolls_sideways_on_a_phone(visit, site):
-    page = visit(viewport=PHONE)
+@pytest.mark.parametrize(
+    ("viewport", "media"),
+    [(PHONE, "screen"), ({"width": 800, "height": 900}, "screen"), (PAPER, "print")],
+    ids=["phone", "tablet", "paper"],
+)
+def test_no_page_is_wider_than_its_window_or_its_paper(visit, site, viewport, media):
+    page = visit(viewport=viewport)
+    page.emulate_media(media=media)
     for path in every_page(site):
         page.goto((site / path).as_uri())
         wide = page.evaluate("document.documentElement.scrollWidth")
-        assert wide <= PHONE["width"], path
+        assert wide <= viewport["width"], path
+
+
+def test_a_laptop_shows_all_columns_up_to_the_family(visit, board):
+    page = visit(board, viewport={"width": 1180, "height": 820})
+    family = heading(page, "family").bounding_box()
+    box = page.locator("#standings-table").bounding_box()
+    assert family["x"] + family["width"] <= box["x"] + box["width"]
 
 
 def test_wide_tables_can_be_scrolled_with_the_keyboard(visit, board):
@@ -384,7 +397,7 @@ def test_wide_tables_can_be_scrolled_with_the_keyboard(visit, board):
 
 # Drawings
 
-DRAWN = """() => [...document.querySelectorAll('.pair svg')].map((svg) => {
+DRAWN = """() => [...document.querySelectorAll('.box th svg, .pair svg')].map((svg) => {
   const box = (element) => {
     const {left, right, top, bottom} = element.getBoundingClientRect();
     return {left, right, top, bottom};
@@ -416,6 +429,9 @@ def test_bars_fill_their_drawing_and_ticks_stand_below(visit, site, viewport):
         across = one["whole"]["right"] - one["whole"]["left"]
         assert shape["right"] - shape["left"] > 0.8 * across
         assert all(inside(part, one["whole"]) for part in (shape, *one["ticks"], *one["others"]))
+        if one["bars"]:
+            assert across > 50
+            continue
         assert len(one["ticks"]) > 1
         assert all(tick["top"] >= shape["bottom"] - 2 for tick in one["ticks"])
         for left, right in pairwise(one["ticks"]):

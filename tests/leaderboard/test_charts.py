@@ -221,6 +221,50 @@ def test_a_file_that_is_missing_is_named(browser, site, board, tmp_path):
     page.close()
 
 
+# The metric
+
+
+def test_every_tab_but_that_of_genes_follows_the_metric_that_ranks(visit):
+    page = visit("cost")
+    scores = {row["method"]: float(row["mae"]) for row in saved(page, page.locator("#pane-cost"))}
+    picture = "document.querySelector('#pane-cost canvas').toDataURL()"
+    before = page.evaluate(picture)
+    page.get_by_label("Ranked by").select_option("CC")
+    assert "metric=cc" in page.url
+    wait_until(page, f"(before) => {picture} !== before", before)
+    rows = saved(page, page.locator("#pane-cost"))
+    # The made-up CC of a run is 1 − its MAE.
+    for row in rows:
+        assert float(row["cc"]) == pytest.approx(1 - scores[row["method"]], abs=1e-4)
+    assert "its CC." in page.locator("#pane-cost .note").inner_text()
+    assert page.locator("#pane-cost .tools").count() == 1
+    columns = {
+        "pairs": "cc_a", "protocols": "geo_cc", "genes": "difference", "curves": "CC",
+        "history": "cc",
+    }  # fmt: skip
+    for tab, name in columns.items():
+        page.get_by_role("tab", name=TABS[tab]).click()
+        pane = show(page, tab)
+        first = saved(page, pane)[0]
+        assert any(column.startswith(name) for column in first), (tab, first)
+    page.get_by_role("tab", name="Genes").click()
+    assert "MAE" in page.locator("#pane-genes .note").inner_text()
+    page.get_by_role("tab", name="Error and cost").click()
+    page.get_by_label("Ranked by").select_option("MAE")
+    assert "metric" not in page.url
+    wait_until(page, "document.querySelector('#pane-cost .note').innerText.includes('its MAE.')")
+
+
+def test_the_address_keeps_the_metric_of_a_chart(visit, board):
+    page = visit()
+    page.goto("about:blank")
+    page.goto(f"{board.as_uri()}#tab=history&metric=cc")
+    rows = saved(page, show(page, "history"))
+    scores = [float(row["cc"]) for row in rows if row["best_so_far"] == "1"]
+    assert scores == sorted(scores)
+    assert page.get_by_label("Ranked by").input_value() == "cc"
+
+
 # What is in them
 
 

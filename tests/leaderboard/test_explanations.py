@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 
@@ -13,8 +14,13 @@ from genebench.leaderboard.assembly import build
 from genebench.leaderboard.explanations import shown_explanation
 from genebench.leaderboard.reading import Run
 from genebench.results.store import ResultsStore
+from tests.leaderboard.test_browser import browser
+
+__all__ = ["browser"]
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
+"""A picture of one pixel, in Base64."""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +58,25 @@ def test_the_page_of_a_run_shows_its_panels_checks_and_landmarks(results, tmp_pa
     assert Explanation.read(folder / f"{key}.explanation").top["symbol"][0] in page
     # A new site takes the place of the old one.
     build([folder], tmp_path / "site")
+
+
+@pytest.mark.browser
+def test_a_browser_shows_the_panels(results, tmp_path, browser):
+    """The content policy of a page has to allow its pictures."""
+    folder, key = results
+    dot = base64.b64decode(DOT)
+    for path in (folder / f"{key}.explanation").glob("*.png"):
+        path.write_bytes(dot)
+    build([folder], tmp_path / "site")
+    page, said = browser.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto((tmp_path / "site" / "runs" / f"{key}.html").as_uri())
+    for picture in page.locator("img.panel").all():
+        picture.scroll_into_view_if_needed()
+        picture.evaluate("picture => picture.decode()")
+    assert page.locator("img.panel").count() == 4
+    page.close()
+    assert said == []
 
 
 def test_an_unstable_panel_is_marked(results):

@@ -104,9 +104,10 @@ def test_values_beyond_the_numbers_stand_at_the_end():
 # Scores and pairs
 
 
-def test_pairs_agree_with_the_ranks_of_the_table(site):
+@pytest.mark.parametrize("metric", ["mae", "cc"])
+def test_pairs_agree_with_the_ranks_of_the_table(site, metric):
     tabs = payload(site, "tabs")
-    panel = tabs["panels"]["all"]
+    panel = tabs["panels"][metric]["all"]
     labels = [variant["label"] for variant in tabs["variants"]]
     assert [labels[number] for number in panel["ranked"]][:2] == ["lsr", "knn"]
     ranks = {place[0]: place[4] for place in panel["places"]}
@@ -126,7 +127,7 @@ def test_pairs_agree_with_the_ranks_of_the_table(site):
 def test_a_control_has_a_score_and_no_pair(site):
     tabs = payload(site, "tabs")
     (control,) = [n for n, variant in enumerate(tabs["variants"]) if variant["control"]]
-    panel = tabs["panels"]["all"]
+    panel = tabs["panels"]["mae"]["all"]
     assert control not in panel["ranked"]
     assert panel["places"][-1][0] == control
 
@@ -139,13 +140,16 @@ def test_methods_are_matched_across_protocols_by_parameters(site):
     assert [(column["protocol"], column["here"]) for column in table["columns"]] == [
         ("geo", True), ("gtex", False)
     ]  # fmt: skip
-    cells = {row["label"]: row["cells"]["all"] for row in table["rows"]}
+    cells = {row["label"]: row["cells"]["mae"]["all"] for row in table["rows"]}
     assert [cell[1] for cell in cells["lsr"]] == [1, 1]
     assert cells["knn-ge"][1] is None
+    by_cc = {row["label"]: row["cells"]["cc"]["all"] for row in table["rows"]}
+    # The made-up CC of a run is 1 − its MAE.
+    assert by_cc["lsr"][0] == [pytest.approx(1 - cells["lsr"][0][0], abs=1e-4), 1]
     knn = [
         row for row in table["rows"] if row["label"].startswith("knn") and "-" not in row["label"]
     ]
-    assert [[cell is not None for cell in row["cells"]["all"]] for row in knn] == [
+    assert [[cell is not None for cell in row["cells"]["mae"]["all"]] for row in knn] == [
         [True, False], [False, True]
     ]  # fmt: skip
 
@@ -172,7 +176,9 @@ def test_runs_are_in_the_order_of_their_start(site):
     labels = [tabs["variants"][number]["label"] for number in history["variant"]]
     assert labels.index("dgex") < labels.index("knn-ge") < labels.index("knn") < labels.index("lsr")
     assert history["undated"] == 1
-    assert len(history["scores"]["all"]) == len(labels) == 7
+    for metric in ("mae", "cc"):
+        assert len(history["scores"][metric]["all"]) == len(labels) == 7
+    assert history["scores"]["mae"]["all"] != history["scores"]["cc"]["all"]
 
 
 # Curves
@@ -193,7 +199,8 @@ def test_training_sizes_stand_on_every_board_of_the_protocol(site):
         sizes = payload(site, "tabs", protocol)["sizes"]
         assert sizes["sizes"] == [100, 200, 300]
         (lsr,) = [line for line in sizes["lines"] if line["label"] == "lsr"]
-        assert [point[0] for point in lsr["points"]["all"]] == [100, 200, 300]
+        for metric in ("mae", "cc"):
+            assert [point[0] for point in lsr["points"][metric]["all"]] == [100, 200, 300]
     assert payload(site, "tabs", "gtex")["sizes"] is None
 
 

@@ -572,11 +572,25 @@ def test_a_run_has_its_scores_its_distribution_its_curve_and_its_provenance(stor
     out = made(store, tmp_path).out
     page = Page(out / "runs" / f"{record.key}.html")
     assert f"{record.scores['cc']['twin'].mean:.4f}" in page.text
-    drawn = [svg["aria-label"] for svg in page.all("svg")]
-    assert drawn == ["MAE over genes", "CC over genes", "learning: mae geo"]
+    drawn = [svg.get("aria-label", "bars") for svg in page.all("svg")]
+    assert drawn == ["bars", "bars", "learning: mae geo"]
+    with np.load(next(store.root.glob("*.npz"))) as vectors:
+        low, high = np.percentile(vectors["gene-metric.mae"], (0.5, 99.5))
+    assert f"{low:.4f} to {high:.4f}" in page.text
     assert "genebench run --dataset sim --preset tiny --methods lsr --protocol geo" in page.text
     (machine,) = [link for link in page.links() if link.startswith("../made/")]
     assert "node" in Page(out / "runs" / machine).text
+
+
+def test_parameters_are_listed_unless_the_command_sets_them_all(store, tmp_path):
+    by_command = put(store, identity("gone", params={"k": 3}))
+    defaults = registry().methods.specs["lsr-l2"].values("tiny", {})
+    by_preset = put(store, identity("lsr-l2", params=defaults))
+    runs = made(store, tmp_path).out / "runs"
+    assert "gone.k=3" in Page(runs / f"{by_command.key}.html").text
+    assert "<dt>parameters" not in (runs / f"{by_command.key}.html").read_text("utf-8")
+    text = Page(runs / f"{by_preset.key}.html").text
+    assert re.search(r"parameters.*defaults", text)
 
 
 def test_a_failed_run_says_why(store, tmp_path):
@@ -620,6 +634,30 @@ def test_a_long_command_is_shown_whole(store, tmp_path):
     command = repeat_command(record, registry())
     assert len(command) > 1000
     assert command in Page(made(store, tmp_path).out / "runs" / f"{record.key}.html").text
+
+
+def test_bars_are_as_high_as_their_counts_and_end_on_the_ground():
+    assert histogram(Histogram(0, 1, (1, 2, 2, 4))) == (
+        '<svg viewBox="0 0 32 24" aria-hidden=true><path d="M0 24v-6h8v-6h16v-12h8V24"/></svg>'
+    )
+
+
+def test_the_bins_of_a_histogram_are_those_of_sorted_values(store):
+    spread = summarise(Run(put(store, identity("lsr"), 0.4), store.root), ["mae"]).spreads["mae"]
+    values = vectors_with(0.4, crc32(b"lsr 0"))["gene-metric.mae"]
+    edges = np.linspace(spread.low, spread.high, BINS + 1)[1:-1]
+    counts = np.diff([0, *np.searchsorted(np.sort(values), edges), GENES])
+    assert spread.counts == tuple(counts)
+
+
+def test_genes_that_all_have_one_value_have_a_histogram(store):
+    vectors = vectors_with(0.4)
+    for name in vectors:
+        if name.startswith(("gene-metric", "profile-share")):
+            vectors[name] = np.full_like(vectors[name], 0.25)
+    record = put(store, identity("lsr"), vectors=vectors)
+    spread = summarise(Run(record, store.root), ["mae"]).spreads["mae"]
+    assert (spread.low, spread.high, spread.counts[0]) == (0.25, 1.25, GENES)
 
 
 def test_the_histogram_counts_every_gene(store):
@@ -675,7 +713,6 @@ def test_a_long_text_is_cut():
 
 def test_words_in_a_drawing_are_text():
     drawn = [
-        histogram(Histogram(0, 1, (1, 2, 3)), HOSTILE),
         curve([(HOSTILE, (0.5, 0.4))], (HOSTILE, (1.0, 2.0)), None, HOSTILE),
         curve([(HOSTILE, (0.5, 0.4)), (HOSTILE, (0.3, 0.2))], (HOSTILE, (1, 2)), 1, HOSTILE),
         scatter([Dot(HOSTILE, 1, 0.5)], HOSTILE, HOSTILE, lower_is_better=True),

@@ -84,11 +84,12 @@ def sizes_by_setting(
 
 
 def sizes(
-    board: Board, parts: Mapping[tuple[str, str, str], SizesPart], metric: str
+    board: Board, parts: Mapping[tuple[str, str, str], SizesPart], metrics: Sequence[str]
 ) -> dict[str, Any] | None:
-    """Return the errors by training size of a board's protocol, or None with one size only.
+    """Return the scores by training size of a board's protocol, or None with one size only.
 
-    A point is ``[profiles, mean, seeds low, seeds high]``. The limits are null with one seed.
+    ``points`` maps a metric and a panel to points. A point is ``[profiles, mean, seeds low, seeds
+    high]``. The limits are null with one seed.
     """
     identity = board.first.identity
     base, _ = sized_name(identity.protocol)
@@ -98,17 +99,20 @@ def sizes(
     lines: list[dict[str, Any]] = []
     for curve in part.curves:
         points = {
-            panel: [
-                [
-                    size,
-                    digits(fmean(scores)),
-                    *(digits(end) if ends else None for end in ends or (0, 0)),
+            metric: {
+                panel: [
+                    [
+                        size,
+                        digits(fmean(scores)),
+                        *(digits(end) if ends else None for end in ends or (0, 0)),
+                    ]
+                    for size, variant in curve.points.items()
+                    if (scores := scores_of(variant, metric, panel))
+                    for ends in [seed_interval(scores)]
                 ]
-                for size, variant in curve.points.items()
-                if (scores := scores_of(variant, metric, panel))
-                for ends in [seed_interval(scores)]
-            ]
-            for panel in PANELS
+                for panel in PANELS
+            }
+            for metric in metrics
         }
         lines.append({"label": shown(curve.label), "control": curve.control, "points": points})
     return {"protocol": base, "sizes": part.sizes, "lines": lines}

@@ -38,39 +38,51 @@ def chart_files(contents: Contents) -> Iterator[tuple[str, str]]:
     # The pool begins now, while this process packs the other numbers.
     found = contents.pool.map(genes, tasks, chunk=1)
     parts = sizes_by_setting((run.record for run in contents.results), contents.registry)
+    names = [each.name for each in contents.options.metrics]
     for board in contents.boards:
         document = tabs_of(contents, board)
-        document["sizes"] = sizes(board, parts, metric.name)
+        document["sizes"] = sizes(board, parts, names)
         yield f"boards/{board.id}/tabs.js", script("tabs", document)
     written = set()
     for board, of_board in zip(gene_wise, found, strict=True):
         if of_board is None:
             continue
         data = board.first.identity.data
-        names = names_id(of_board, data)
-        if names not in written:
-            written.add(names)
-            yield f"genes/{names}.js", script("names", names_of(of_board, data))
-        yield f"boards/{board.id}/genes.js", script("genes", numbers_of(of_board, names))
+        file = names_id(of_board, data)
+        if file not in written:
+            written.add(file)
+            yield f"genes/{file}.js", script("names", names_of(of_board, data))
+        yield f"boards/{board.id}/genes.js", script("genes", numbers_of(of_board, file))
 
 
 def tabs_of(contents: Contents, board: Board) -> dict[str, Any]:
-    """Return the numbers of all tabs of a board, but for its genes and its training sizes."""
-    metric, tables = contents.options.metrics[0], contents.tables
-    rankings = {panel: contents.rankings[board.id, panel, metric.name] for panel in board.panels}
+    """Return the numbers of all tabs of a board, but for its genes and its training sizes.
+
+    What depends on the metric is a mapping from its name.
+    """
+    metrics, first = contents.options.metrics, board.panels[0]
+    rankings = {
+        metric.name: {
+            panel: contents.rankings[board.id, panel, metric.name] for panel in board.panels
+        }
+        for metric in metrics
+    }
     return {
-        "metric": {
-            "name": metric.name,
-            "title": metric.title,
-            "unit": metric.unit,
-            "lower": metric.direction == "lower",
-            "genes": metric.axis == "gene",
-        },
-        "variants": variants(board, tables[board.id][board.panels[0]]),
-        "panels": panels(rankings),
+        "metrics": [
+            {
+                "name": metric.name,
+                "title": metric.title,
+                "unit": metric.unit,
+                "lower": metric.direction == "lower",
+                "genes": metric.axis == "gene",
+            }
+            for metric in metrics
+        ],
+        "variants": variants(board, contents.tables[board.id][first]),
+        "panels": {name: panels(by_panel) for name, by_panel in rankings.items()},
         "protocols": protocols_of(contents, board),
-        "history": history(board, metric.name),
-        "curves": curves(board, rankings[board.panels[0]].places),
+        "history": history(board, list(rankings)),
+        "curves": curves(board, rankings[metrics[0].name][first].places),
     }
 
 
@@ -78,7 +90,7 @@ def protocols_of(contents: Contents, board: Board) -> dict[str, Any]:
     """Return the table of methods and protocols on the data and the preset of a board."""
     siblings = siblings_of(board, contents.boards)
     methods = methods_of(board, siblings, contents.tables)
-    return table_of(board, siblings, methods, contents.options.metrics[0].name)
+    return table_of(board, siblings, methods, [each.name for each in contents.options.metrics])
 
 
 def _genes_task(contents: Contents, board: Board, room: int) -> GenesTask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,12 +10,12 @@ from genebench.leaderboard.boards import Board
 from genebench.leaderboard.payloads.packing import digits
 
 
-def history(board: Board, metric: str) -> dict[str, Any]:
+def history(board: Board, metrics: Sequence[str]) -> dict[str, Any]:
     """Return the runs of a board by the time at which they started, as columns.
 
-    ``second`` counts from 1970. ``variant`` is a number of a variant, and ``scores`` maps a panel
-    to the score of each run, null where it has none. A run whose time cannot be read is left out
-    and counted in ``undated``.
+    ``second`` counts from 1970. ``variant`` is a number of a variant. ``scores`` maps a metric and
+    a panel to the score of each run, null where it has none. A run whose time cannot be read is
+    left out and counted in ``undated``.
     """
     dated, undated = [], 0
     for number, variant in enumerate(board.variants):
@@ -22,18 +23,23 @@ def history(board: Board, metric: str) -> dict[str, Any]:
             second = _second(record.provenance.started)
             if second is None:
                 undated += 1
-            elif metric in record.scores:
+            else:
                 dated.append((second, number, record))
     dated.sort(key=lambda run: run[:2])
     return {
         "second": [second for second, _, _ in dated],
         "variant": [number for _, number, _ in dated],
         "scores": {
-            panel: [
-                digits(score.mean) if (score := record.scores[metric].get(panel)) else None
-                for _, _, record in dated
-            ]
-            for panel in board.panels
+            metric: {
+                panel: [
+                    digits(score.mean)
+                    if (score := record.scores.get(metric, {}).get(panel))
+                    else None
+                    for _, _, record in dated
+                ]
+                for panel in board.panels
+            }
+            for metric in metrics
         },
         "undated": undated,
     }

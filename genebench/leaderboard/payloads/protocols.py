@@ -76,9 +76,9 @@ def methods_of(board: Board, siblings: Sequence[Board], tables: Tables) -> list[
 
 
 def table_of(
-    board: Board, siblings: Sequence[Board], methods: Sequence[Sibling], metric: str
+    board: Board, siblings: Sequence[Board], methods: Sequence[Sibling], metrics: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the table: columns of boards, and for each method and panel a score and a rank.
+    """Return the table: columns of boards, and scores and ranks by method, metric and panel.
 
     A cell is ``[mean, rank]``, ``[mean]`` without a rank, or null without a score.
     """
@@ -99,10 +99,14 @@ def table_of(
                 "label": method.label,
                 "control": method.control,
                 "cells": {
-                    panel: [
-                        _cell(method.rows.get(other.id, {}), panel, metric) for other in siblings
-                    ]
-                    for panel in panels
+                    metric: {
+                        panel: [
+                            _cell(method.rows.get(other.id, {}), panel, metric)
+                            for other in siblings
+                        ]
+                        for panel in panels
+                    }
+                    for metric in metrics
                 },
             }
             for method in methods

@@ -12,23 +12,26 @@ globalThis.genebenchState = (() => {
   const listeners = [];
   addEventListener("hashchange", () => {
     follow();
-    for (const listener of listeners) listener();
+    state.tell();
   });
   document.addEventListener("DOMContentLoaded", follow);
-  return {
+  const state = {
     // Return a value of the state, or null.
     get: (name) => read().get(name),
     // Set a value, or remove it with null or "". Listeners are not called: the caller knows.
     set: (name, value) => {
-      const state = read();
-      if (value === null || value === "") state.delete(name);
-      else state.set(name, value);
-      history.replaceState(history.state, "", `#${state}`);
+      const values = read();
+      if (value === null || value === "") values.delete(name);
+      else values.set(name, value);
+      history.replaceState(history.state, "", `#${values}`);
       follow();
     },
-    // Call a function when the address changes by hand or by Back.
+    // Call a function when the address changes by hand or by Back, or when tell() is called.
     listen: (listener) => listeners.push(listener),
+    // Call all listeners, after a choice that several parts of the page follow.
+    tell: () => listeners.forEach((listener) => listener()),
   };
+  return state;
 })();
 
 // Return an element with properties and children. Strings become text, and never markup.
@@ -52,6 +55,11 @@ if (globalThis.genebenchBoard) {
         score.place = score.rank === null ? "–" : `${score.rank}${score.tied ? " =" : ""}`;
         scores[metric] = score;
       }
+  const panel = document.body.dataset.panel;
+  // Metrics that have ranks on this panel, and the one that the reader chose, or the first.
+  board.ranking = board.metrics.filter(({ name }) => board.rows.some((row) => row.panels[panel]?.[name]?.rank));
+  board.chosenMetric = () =>
+    board.ranking.find(({ name }) => name === genebenchState.get("metric")) ?? board.ranking[0] ?? board.metrics[0];
 }
 
 (() => {

@@ -1,10 +1,12 @@
 // Charts of a board, in tabs. Numbers and the chart library are loaded when a tab is opened.
+// They follow the metric that the reader ranks by.
 // Without this script, the page shows a drawing, a table or a sentence in the place of each chart.
 "use strict";
 
 (() => {
   const section = document.getElementById("charts");
-  if (!section) return;
+  const board = globalThis.genebenchBoard;
+  if (!section || !board) return;
   const root = section.dataset.root;
   const panel = document.body.dataset.panel;
 
@@ -120,7 +122,12 @@
       chart.resize();
       redraw();
     }).observe(box);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+    const scheme = matchMedia("(prefers-color-scheme: dark)");
+    scheme.addEventListener("change", redraw);
+    box.dismiss = () => {
+      scheme.removeEventListener("change", redraw);
+      chart.dispose();
+    };
     return { chart, redraw };
   };
 
@@ -234,7 +241,16 @@
     return crowds.map((crowd) => crowd / (most || 1));
   };
 
-  // ---- Panes. Each is filled once, and gets the numbers of the board.
+  // ---- Panes. Each gets the numbers of the board by one metric.
+
+  const byMetric = (data, { name }) => ({
+    ...data,
+    metric: data.metrics.find((metric) => metric.name === name),
+    panels: data.panels[name],
+    protocols: { ...data.protocols, rows: data.protocols.rows.map((row) => ({ ...row, cells: row.cells[name] })) },
+    history: { ...data.history, scores: data.history.scores[name] },
+    sizes: data.sizes && { ...data.sizes, lines: data.sizes.lines.map((line) => ({ ...line, points: line.points[name] })) },
+  });
 
   const better = (data, a, b) => (data.metric.lower ? a < b : a > b);
   const unit = (data) => `${data.metric.title}${data.metric.unit ? `, ${data.metric.unit}` : ""}`;
@@ -358,7 +374,7 @@
     const table = h("tbody");
     const caption = h("caption");
     const list = () => {
-      caption.textContent = `${label(chosen)} against each other method: its ${data.metric.title} less theirs. P-values are adjusted for all pairs.`;
+      caption.textContent = `${label(chosen)} against each other method: its ${data.metric.title} less theirs, and what it is. P-values are adjusted for all pairs.`;
       table.replaceChildren(...ranked.map((number, other) => other).filter((other) => other !== chosen).map((other) => h("tr", {},
         h("th", { scope: "row" }, label(other)),
         h("td", {}, signed(difference(chosen, other))),
@@ -378,14 +394,14 @@
     after.append(h("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Differences from one method" },
       h("table", {}, caption, h("thead", {}, h("tr", {},
         h("th", { scope: "col", className: "text" }, "other method"), h("th", { scope: "col" }, "difference"), h("th", { scope: "col" }, "p"),
-        h("th", { scope: "col", className: "text" }, "the chosen one is"), h("th", { scope: "col" }, `${data.metric.title} of the other`))), table)));
+        h("th", { scope: "col", className: "text" }, "it is"), h("th", { scope: "col" }, `other ${data.metric.title}`))), table)));
     list();
 
     box.style.maxWidth = `${Math.min(60 * n + 200, 820)}px`;
     const made = makeChart(box, (chart, c, most) => {
       const letters = most < 600 ? 13 : 26;
       const wanted = Math.max(...ranked.map((_, index) => widthOf(cut(label(index), letters)))) + 10;
-      const tight = (most - wanted - 4) / n < 9;
+      const tight = (most - wanted - 4) / n < 8;
       const left = tight ? 8 : wanted;
       const cell = Math.min(60, (most - left - 4) / n);
       const down = Math.min(cell, 34);
@@ -834,22 +850,29 @@
     }).redraw();
   };
 
+  // Take a chart out of its pane, whose static content comes back.
+  function clear(pane) {
+    for (const box of pane.querySelectorAll(".canvas")) box.dismiss?.();
+    for (const part of pane.querySelectorAll(":scope > .live")) part.remove();
+    for (const old of pane.querySelectorAll(".static")) old.hidden = false;
+  }
+
   // Fill a pane with tools, a box for a chart, and a summary in words. Its static content goes.
   function stage(pane, { chart = true } = {}) {
     for (const old of pane.querySelectorAll(".static")) old.hidden = true;
     const box = h("div", { className: "canvas" });
-    const words = h("p", { className: "summary", id: `summary-${pane.dataset.name}` });
+    const words = h("p", { className: "summary live", id: `summary-${pane.dataset.name}` });
     const button = h("button", { type: "button", className: "csv" }, "CSV");
-    const tools = h("div", { className: "tools" }, button);
+    const tools = h("div", { className: "tools live" }, button);
     const after = h("div");
-    pane.append(tools, words, h("div", { className: "split" }, ...(chart ? [box] : []), after));
+    pane.append(tools, words, h("div", { className: "split live" }, ...(chart ? [box] : []), after));
     if (chart) {
       box.setAttribute("role", "img");
       box.setAttribute("aria-label", pane.querySelector("h3").textContent);
     }
     return {
       box, tools, after,
-      csv: (rows) => button.addEventListener("click", () => download(`${globalThis.genebenchBoard?.protocol ?? "board"}-${panel}-${pane.dataset.name}`, rows())),
+      csv: (rows) => button.addEventListener("click", () => download(`${board.protocol}-${panel}-${pane.dataset.name}`, rows())),
       summary: (text) => {
         pane.summaryText = text;
         words.textContent = text;
@@ -888,17 +911,25 @@
 
   let visible = false;
   let current = "";
-  const filled = new Set();
+  // Name of a pane → the metric that it was filled by. Errors of genes are stored by one metric.
+  const filled = new Map();
+  const metricOf = (name) => (name === "genes" ? board.metrics[0] : board.chosenMetric());
   async function fill(name) {
-    if (!visible || filled.has(name)) return;
-    filled.add(name);
+    const metric = metricOf(name);
+    if (!visible || filled.get(name) === metric) return;
+    filled.set(name, metric);
     const pane = document.getElementById(`pane-${name}`);
     pane.ariaBusy = "true";
     try {
       if (!globalThis.echarts) await load(`${root}vendor/echarts.min.js`);
-      await panes[name](pane, await numbers("tabs.js", "tabs"));
+      const data = await numbers("tabs.js", "tabs");
+      // Another metric may have been chosen while files were loaded.
+      if (filled.get(name) !== metric) return;
+      clear(pane);
+      for (const word of pane.querySelectorAll(".metric")) word.textContent = metric.title;
+      await panes[name](pane, byMetric(data, metric));
     } catch (error) {
-      pane.append(h("p", { className: "warning", role: "alert" }, `This chart cannot be shown. ${error.message}`));
+      pane.append(h("p", { className: "warning live", role: "alert" }, `This chart cannot be shown. ${error.message}`));
     }
     pane.ariaBusy = "false";
   }
@@ -916,7 +947,8 @@
   }
   const fromAddress = () => (all.some((pane) => pane.dataset.name === address.get("tab")) ? address.get("tab") : "cost");
   globalThis.genebenchState.listen(() => {
-    if (fromAddress() !== current) open(fromAddress());
+    if (fromAddress() === current) fill(current);
+    else open(fromAddress());
   });
   // The library is large. It is loaded when the charts come near the screen, or are asked for.
   new IntersectionObserver((entries, observer) => {

@@ -41,7 +41,8 @@
     }
     return drawing;
   };
-  const WIDTH = 110;
+  // Pixels of a drawing. The style sheet has the same numbers.
+  const WIDTH = matchMedia("(max-width: 76rem)").matches ? 72 : 110;
   const scale = (low, high) => (value) => (high > low ? 4 + ((WIDTH - 8) * (value - low)) / (high - low) : WIDTH / 2).toFixed(1);
 
   // The difference to the leader and its interval, on the axis that all rows share.
@@ -59,8 +60,7 @@
 
   // Columns. `show` returns the content of a cell, `value` what it is sorted by and its CSV.
 
-  const ranking = board.metrics.filter(({ name }) => board.rows.some((row) => row.panels[panel]?.[name]?.rank));
-  const chosenMetric = () => ranking.find(({ name }) => name === state.get("metric")) ?? ranking[0] ?? board.metrics[0];
+  const { ranking, chosenMetric } = board;
 
   const chip = (text, kind, title = "") => h("span", { className: `chip ${kind}`, title }, text);
   const method = (row, metric) => {
@@ -95,7 +95,7 @@
     const better = (one) => `${one.lowerIsBetter ? "lower" : "higher"} is better`;
     const all = [
       // Ranks never decrease with the score, which also orders ties.
-      { id: "rank", title: "rank", value: (row) => (of(row)?.rank ? (metric.lowerIsBetter ? 1 : -1) * of(row).mean : null), csv: (row) => of(row)?.place ?? "", shown: true, frozen: !phone, width: phone ? 58 : 66,
+      { id: "rank", title: "rank", value: (row) => (of(row)?.rank ? (metric.lowerIsBetter ? 1 : -1) * of(row).mean : null), csv: (row) => of(row)?.place ?? "", shown: true, frozen: !phone, width: 66,
         show: (row) => h("b", {}, row.section === "ranked" ? of(row)?.place ?? "–" : "–") },
       { id: "method", title: "method", value: (row) => row.label, shown: true, frozen: true, words: true, width: phone ? 150 : 210, wrap: true, show: (row) => method(row, metric) },
       { id: metric.name, title: metric.title, note: better(metric), value: (row) => of(row)?.mean ?? null, shown: true, start: best(metric), show: (row) => score(of(row)?.mean ?? null) },
@@ -253,7 +253,7 @@
   family.addEventListener("change", () => { state.set("family", family.value); filter(); });
   metricChoice.addEventListener("change", () => {
     state.set("metric", metricChoice.value === ranking[0].name ? null : metricChoice.value);
-    build();
+    state.tell();
   });
 
   // What is shown, as a file: no text begins as a formula would in a spreadsheet.

@@ -1,0 +1,68 @@
+"""Equations that methods declare: their forms, bad LaTeX, hostile texts, and their pages."""
+
+from __future__ import annotations
+
+import pytest
+
+from genebench.leaderboard.assembly import build
+from genebench.leaderboard.contents import Contents
+from genebench.leaderboard.equations import equations
+from genebench.results.store import ResultsStore
+from genebench.specs import MethodSpec
+from tests.leaderboard.test_site import HOSTILE, Code, Page, identity, put
+
+pytest.importorskip("docutils")
+
+TEXT = r"""
+    The bias $b$ is never penalised by `lam`:
+
+    $$\hat{y} = W^\top x + b$$
+"""
+
+
+def test_paragraphs_inline_and_displayed_equations_and_code():
+    paragraph, display = equations(TEXT).split("\n")
+    assert paragraph.startswith("<p>The bias <math ")
+    assert "<mi>b</mi></math> is never penalised by <code>lam</code>:" in paragraph
+    assert display.startswith("<div class=equation tabindex=0 role=math><math ")
+    assert "<msup><mi>W</mi><mi>\u22a4</mi></msup><mi>x</mi>" in display
+
+
+@pytest.mark.parametrize(
+    "latex", [r"\nosuch{x}", "x < y & z", "{" * 1900, r"\left< x", "}{", "\x00"]
+)
+def test_what_cannot_be_converted_is_shown_as_its_source(latex):
+    html = equations(f"$${latex}$$")
+    assert "<math" not in html
+    assert "<code>" in html
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HOSTILE, f"${HOSTILE}$", f"$${HOSTILE}$$", f"`{HOSTILE}`", rf"$\text{{{HOSTILE}}}$",
+        r'$\hspace{1em" onclick="alert(1)}$', rf"$\operatorname{{{HOSTILE}}}$",
+    ],
+)  # fmt: skip
+def test_no_html_of_a_text_survives(text):
+    html = str(equations(text))
+    assert "<script" not in html
+    assert '" onclick' not in html
+
+
+def test_the_page_of_a_method_of_a_third_party_has_its_equations(tmp_path, monkeypatch):
+    store = ResultsStore(tmp_path / "results")
+    store.prepare()
+    theirs = Code(distribution="theirs", version="1", digest="ab")
+    record = put(store, identity("their-method", code=theirs))
+    spec = MethodSpec(
+        name="their-method", title="Theirs", summary="linear", code="a:B", equations=TEXT + HOSTILE
+    )
+    monkeypatch.setattr(Contents, "spec_of", lambda *_: spec)
+    build([store.root], tmp_path / "site")
+    (path,) = (tmp_path / "site" / "methods").iterdir()
+    page = Page(path)
+    assert [tag for tag, _ in page.tags].count("math") == 2
+    assert "<script>alert(1)" in page.text
+    assert all(set(script) == {"defer", "src"} for script in page.all("script"))
+    assert record.identity.method in page.text
