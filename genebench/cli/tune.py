@@ -93,6 +93,7 @@ def tune(  # noqa: PLR0917  typer's options are the arguments
     from genebench.analysis.vectors import Readable
     from genebench.datasets.library import open_dataset
     from genebench.plugins.registry import registry
+    from genebench.results.store import ResultsStore
     from genebench.runs.config import preferred
     from genebench.runs.plan import on_platforms
     from genebench.runs.tune import Search

@@ -90,6 +90,8 @@ def components(name: str, card: Card) -> Drawing:
 
 def _scatter(axes: Axes, groups: dict[str, pd.DataFrame], room: float) -> None:
     """Draw a cloud of points for each group. Small clouds are drawn over large ones."""
+    from matplotlib.collections import PathCollection
+
     above = sorted(groups, key=lambda name: -len(groups[name]))
     position = 0
     for name, rows in groups.items():
@@ -105,4 +107,5 @@ def _scatter(axes: Axes, groups: dict[str, pd.DataFrame], room: float) -> None:
     across, _ = lengths(axes)
     legend = axes.legend(loc="center left", bbox_to_anchor=(1 + 1 / across, 0.5), handletextpad=0.2)
     for mark in legend.legend_handles:
-        mark.set_sizes([8.0])  # marks of large clouds are too small to be seen alone
+        if isinstance(mark, PathCollection):
+            mark.set_sizes([8.0])  # marks of large clouds are too small to be seen alone
