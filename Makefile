@@ -12,8 +12,8 @@ PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml) $(EXTRAS:%=%/pyproject.
 DATASET ?= public-array
 U133 ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# The backend in .venv builds the plugins. An environment for the build of each takes seconds.
-EDITABLE := $(PIP) --no-build-isolation --no-deps
+# The backend in .venv builds genebench and the plugins. An environment for the build of each takes seconds.
+EDITABLE := $(PIP) --no-build-isolation
 # What has to be there to build wheels. Empty where BIN names another folder with the tools.
 TOOLS ?= .venv/installed-dev
 # An environment of before the distribution became genebench-suite holds a stale one.
@@ -97,16 +97,14 @@ clean:
 	$(PYTHON) -m venv .venv
 	$(FORGET)
 	$(PIP) editables hatchling
-	$(EDITABLE) $(PLUGINS:%=--editable %)
-	$(PIP) --editable '.[report,sklearn]' $(PLUGINS:plugins/%=genebench-%)
+	$(EDITABLE) --editable '.[report,sklearn]' $(PLUGINS:%=--editable %)
 	touch $@
 
 .venv/installed-dev: $(PROJECTS) constraints.txt
 	$(PYTHON) -m venv .venv
 	$(FORGET)
 	$(PIP) editables hatchling
-	$(EDITABLE) $(PLUGINS:%=--editable %) $(EXTRAS:%=--editable %)
-	$(PIP) --editable '.[dev]' $(PLUGINS:plugins/%=genebench-%) $(EXTRAS:plugins/%=genebench-%)
+	$(EDITABLE) --editable '.[dev]' $(PLUGINS:%=--editable %) $(EXTRAS:%=--editable %)
 	touch $@ .venv/installed
 
 .venv/installed-bench: .venv/installed-dev
