@@ -104,15 +104,13 @@ def fit_seconds(variant: Variant) -> float:
 def fit_joules(variant: Variant) -> float | None:
     """Return the energy of a fit and of its members, as a mean over the seeds that are done.
 
-    The result is None unless the energy of every seed was measured.
+    The result is None unless the energy of every seed, and of all its members, was measured.
     """
-    energies = [record.energy for record in variant.done]
-    joules = [
-        energy.joules["fit"] + energy.joules.get("members", 0.0)
-        for energy in energies
-        if energy and "fit" in energy.joules
-    ]
-    return fmean(joules) if joules and len(joules) == len(energies) else None
+    phases = ("members", "fit") if variant.first.identity.members else ("fit",)
+    measured = [record.energy.joules if record.energy else {} for record in variant.done]
+    if not measured or any(phase not in joules for joules in measured for phase in phases):
+        return None
+    return fmean(sum(joules[phase] for phase in phases) for joules in measured)
 
 
 def peak_memory(variant: Variant) -> int:

@@ -310,14 +310,13 @@ class Recorder:
         return {"members": spent, **seconds} if members else dict(seconds)
 
     def _energy(self, evaluation: Evaluation, own: Energy | None) -> Energy | None:
-        """Return the energy of each phase, that of the members' fits included, if all have one."""
+        """Return the energy of each phase, that of the members' fits included if all have one."""
         members = self.facts.members[evaluation.protocol.name]
         fits = [member.energy.joules.get("fit") for member in members if member.energy]
         spent = [joules for joules in fits if joules is not None]
-        if own is None or len(spent) < len(members):
-            return None
-        joules = {"members": sum(spent), **own.joules} if members else own.joules
-        return Energy(joules=joules, method=own.method)
+        if own is None or not members or len(spent) < len(members):
+            return own
+        return Energy(joules={"members": sum(spent), **own.joules}, method=own.method)
 
     def _parameters(self, evaluation: Evaluation, model: ModelFacts) -> int | None:
         """Return the number of values that a model and its members have learnt, if all say so."""

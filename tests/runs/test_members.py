@@ -11,6 +11,8 @@ import pytest
 
 from genebench import api
 from genebench._util.hashing import key_of
+from genebench.analysis.costs import fit_joules
+from genebench.analysis.variants import variants_of
 from genebench.errors import UserError
 from genebench.models.saved import read_model
 from genebench.plugins.registry import registry
@@ -362,16 +364,21 @@ def test_the_energy_of_an_ensemble_includes_the_fits_of_its_members(results, mon
     monkeypatch.setattr("genebench.runs.recording.energy_counter", lambda device: Counter())
     records = run(results)
     fits = [records[name].energy.joules["fit"] for name in ("lsr-l2", "knn-ge")]
-    assert records["ensemble"].energy.joules["members"] == sum(fits) > 0
+    joules = records["ensemble"].energy.joules
+    assert joules["members"] == sum(fits) > 0
+    [variant] = variants_of([records["ensemble"]], registry())
+    assert fit_joules(variant) == joules["members"] + joules["fit"]
     assert "members" not in records["lsr-l2"].energy.joules
 
 
-def test_without_the_energy_of_every_member_there_is_none(results, monkeypatch):
+def test_without_the_energy_of_every_member_there_is_none_of_members(results, monkeypatch):
     run(results, "knn-ge", params={}, keep="model")
     monkeypatch.setattr("genebench.runs.recording.energy_counter", lambda device: Counter())
-    records = run(results)
-    assert records["lsr-l2"].energy is not None
-    assert records["ensemble"].energy is None
+    record = run(results)["ensemble"]
+    assert "members" not in record.energy.joules
+    assert record.energy.joules["fit"] > 0
+    [variant] = variants_of([record], registry())
+    assert fit_joules(variant) is None
 
 
 def test_runs_give_the_same_to_the_last_bit(tmp_path):

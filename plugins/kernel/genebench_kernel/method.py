@@ -122,7 +122,10 @@ class KernelRidge(Method):
         for rows in all_rows:
             self._check_centres(len(rows))
         names = [""] if self.choose == "loo" else [*validation_sets]
-        self._check_memory(train, [len(rows) for rows in all_rows], len(names), context.device)
+        largest = max(len(profiles) for profiles in validation_sets.values())
+        self._check_memory(
+            train, largest, [len(rows) for rows in all_rows], len(names), context.device
+        )
         training = TrainingSet(train, context.device)
         median = median_squared_distance(training.landmarks) or 1.0
         mean_square = float(training.landmarks.square().sum(1, dtype=torch.float64).mean()) or 1.0
@@ -171,12 +174,13 @@ class KernelRidge(Method):
         return 1.0 + (self.linear_weight if self.kernel == LINEAR_CAUCHY else 0.0)
 
     def _check_memory(
-        self, train: Profiles, sizes: Sequence[int], choices: int, device: str
+        self, train: Profiles, validation: int, sizes: Sequence[int], choices: int, device: str
     ) -> None:
         """Refuse a fit that memory cannot hold, before anything large is allocated.
 
         Args:
             train: the training profiles.
+            validation: number of profiles of the largest validation set.
             sizes: number of profiles that each model is fitted on.
             choices: number of choices of width and λ. Each keeps coefficients.
             device: the device of the fit.
@@ -189,9 +193,13 @@ class KernelRidge(Method):
         for size in sizes:
             is_exact = self._is_exact(size)
             centres = size if is_exact else self.centres or self.exact_max
-            square = centres**2 * self._dtype(is_exact=is_exact).itemsize
+            itemsize = self._dtype(is_exact=is_exact).itemsize
+            square = centres**2 * itemsize
             # Of each model stay its basis, centres, loadings and coefficients.
             held += square + centres * (8 * n_landmarks + (4 + 8 * choices) * n_targets)
+            if is_exact and self.choose != "loo":
+                # Kernel values of the validation set serve every λ.
+                held += validation * size * itemsize
             # One model at a time is fitted, with five square matrices, or six with centres.
             working = max(working, square * (4 if is_exact else 5))
             remedies.add("centres" if self.centres else "exact_max")
