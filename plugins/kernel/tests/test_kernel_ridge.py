@@ -354,8 +354,8 @@ def test_how_the_fit_is_cut_changes_rounding_alone(centres, simulated, monkeypat
 @pytest.mark.parametrize(
     ("params", "squares", "remedy"),
     [
-        # Square matrices of 500,000 profiles or centres, 8 bytes a value. Exact fits that choose on the
-        # validation set keep its kernel values: 1,000,000 × profiles of the fit.
+        # Square matrices of 500,000 profiles or centres, 8 bytes a value. Exact fits that choose on
+        # the validation set keep its kernel values: 1,000,000 × profiles of the fit.
         ({"exact_max": 1_000_000}, 2.5 * 4 + 2, "exact_max"),
         ({"exact_max": 1_000_000, "profile_weights": 1.0}, 5 * 4 + 4, "exact_max"),
         ({"exact_max": 1_000_000, "choose": "loo"}, 5 * 4, "exact_max"),
