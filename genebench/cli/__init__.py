@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,6 +110,8 @@ def build_app() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line of ``genebench``, and end the process with its exit status."""
+    # Linux ignores a signal without a handler in the first process of a container.
+    signal.signal(signal.SIGTERM, _interrupt)
     # The next file that is opened would take the number of a closed descriptor.
     closed_descriptors()
     logging.basicConfig(
@@ -116,6 +119,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     with no_exit():
         sys.exit(invoke(arguments))
+
+
+def _interrupt(*_: object) -> None:
+    """Stop the command as Ctrl-C does: jobs write checkpoints, and release what they hold.
+
+    Raises:
+        KeyboardInterrupt: always.
+    """
+    raise KeyboardInterrupt
 
 
 def invoke(arguments: Sequence[str] | None = None) -> int:

@@ -612,12 +612,12 @@ def uninterrupted(genebench, moody, tmp_path) -> str:
     return genebench("report", "--format", "csv", "--results", tmp_path / "uninterrupted").out
 
 
-@pytest.mark.parametrize("phase", ["fit", "predict"])
-def test_ctrl_c_leaves_only_whole_results_and_the_same_command_continues(
-    genebench, moody, tmp_path, uninterrupted, phase
+@pytest.mark.parametrize("mood", ["fit SIGINT", "predict SIGINT", "fit SIGTERM"])
+def test_an_interrupt_leaves_only_whole_results_and_the_same_command_continues(
+    genebench, moody, tmp_path, uninterrupted, mood
 ):
     results = tmp_path / "results"
-    ended = in_a_process(moody, f"{phase} SIGINT", *COMMAND, "--results", results)
+    ended = in_a_process(moody, mood, *COMMAND, "--results", results)
     assert ended.returncode == 130
     assert "interrupted" in ended.stderr
     assert "same command" in ended.stderr
