@@ -204,7 +204,7 @@ def compare(
         check_name(name, records)
     if not pairs:
         for name in (a, b):
-            _check_applicable(name, records)
+            _check_scored(name, records)
         raise UserError(
             f"{a} and {b} were never both run on the same data under the same protocol. "
             f"Run them with genebench run --methods {a},{b}."
@@ -218,18 +218,24 @@ def compare(
     return Comparisons(compared)
 
 
-def _check_applicable(name: str, records: Sequence[Record]) -> None:
-    """Refuse a method that is not applicable under any protocol, with its reason.
+def _check_scored(name: str, records: Sequence[Record]) -> None:
+    """Refuse a method without scores under any protocol, with the reason.
 
     Raises:
-        UserError: all records of the name are not applicable.
+        UserError: all records of the name failed, or are not applicable.
     """
     meant = records_of(name, records)
+    protocols = some(dict.fromkeys(record.identity.protocol for record in meant))
     if meant and all(record.reason for record in meant):
-        protocols = some(dict.fromkeys(record.identity.protocol for record in meant))
         raise UserError(
             f"{name} is not applicable under {protocols}: {meant[0].reason.rstrip('.')}. Compare "
             "other methods."
+        )
+    failures = [record.failure for record in meant if record.failure]
+    if failures and len(failures) == len(meant):
+        raise UserError(
+            f"{name} failed under {protocols} ({failures[0].message.rstrip('.')}). Run it again "
+            "with --retry-failed."
         )
 
 

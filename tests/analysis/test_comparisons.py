@@ -161,7 +161,16 @@ def test_a_method_that_is_not_applicable_is_named_with_its_reason(made_up, tmp_p
     store.prepare()
     none = {"status": "not applicable", "reason": "needs arrays.", "failure": None}
     store.write(made_up("lsr", {}, None, **none), {})
-    store.write(made_up("knn", {}, None), {})
+    store.write(made_up("knn", {}), {})
     for pair in (("lsr", "knn"), ("knn", "lsr")):
         with pytest.raises(UserError, match=r"lsr is not applicable under geo: needs arrays\."):
             compare(*pair, results=store.root)
+
+
+def test_a_method_that_failed_is_named_with_its_reason(made_up, tmp_path):
+    store = ResultsStore(tmp_path / "results")
+    store.prepare()
+    store.write(made_up("lsr", {}, None), {})
+    store.write(made_up("knn", {}), {})
+    with pytest.raises(UserError, match=r"lsr failed under geo \(no luck\)\. .*--retry-failed\."):
+        compare("knn", "lsr", results=store.root)
