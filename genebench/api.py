@@ -63,7 +63,7 @@ from genebench.runs.plan import (
     wanted_metrics,
 )
 from genebench.runs.resources import with_resources
-from genebench.runs.suite import Parameters, Run, Suite, grid_texts, texts
+from genebench.runs.suite import Parameters, Run, Suite, check_lists, grid_texts, texts
 from genebench.specs import (
     ALL,
     PRESETS,
@@ -245,10 +245,14 @@ def run(
     engine, settings = configure(
         settings, engine, options={"": texts(engine_options or {})}, resources=resources or {}
     )
+    fixed, axes = params or {}, grid or {}
+    overrides, points = texts(fixed), grid_texts(axes)
+    for name in {**fixed, **axes}:
+        check_lists(registry().methods.get(name), fixed.get(name, {}), axes.get(name, {}))
     plan = plan_run(
         methods, protocols, dataset,
         preset=preset, seeds=seeds, train_sizes=train_sizes,
-        overrides=texts(params or {}), grid=grid_texts(grid or {}),
+        overrides=overrides, grid=points,
         results=settings.results, keep=settings.keep, metrics=settings.metrics,
         sealed=settings.sealed,
     )  # fmt: skip
@@ -440,6 +444,8 @@ def plan_suite(
     def plan(run: Run) -> Plan:
         methods = [spec.name for spec in registry().methods.choose(run.methods)]
         parameters = run.at(size)
+        for method in methods:
+            check_lists(registry().methods.get(method), parameters.set, parameters.grid)
         own = dict.fromkeys(methods, texts(parameters.set)) if parameters.set else {}
         if run.members and not all(registry().methods.get(name).members for name in methods):
             raise UserError(

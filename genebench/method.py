@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genebench.data.profiles import Profiles
+    from genebench.specs import Scalar
 
 Curve = Mapping[str, Sequence[float]]
 """Table of numbers behind a choice: column → values, all columns of one length.
@@ -96,7 +97,7 @@ class Model(ABC):
             for a model without that method. Its landmarks are permuted instead.
     """
 
-    choices: Mapping[str, Any] = {}
+    choices: Mapping[str, Scalar | Sequence[Scalar]] = {}
     notes: tuple[str, ...] = ()
     curves: Mapping[str, Curve] = {}
     per_target: Mapping[str, NDArray[np.floating[Any]]] = {}

@@ -7,12 +7,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 from urllib.parse import quote
 
 from genebench._util.formulas import names_in
 from genebench._util.text import BETWEEN_VALUES, typed
-from genebench.errors import UserError, unknown
+from genebench.errors import UserError, counted, unknown
 
 Scalar = bool | int | float | str
 """A single value."""
@@ -157,6 +157,18 @@ class Param:
                 f"parameter {self.name}: min_length and max_length are for lists, whose default is "
                 "a tuple"
             )
+        if not 0 <= self.min_length <= self.max_length <= MOST_ENTRIES:
+            raise ValueError(
+                f"parameter {self.name}: min_length={self.min_length} and "
+                f"max_length={self.max_length} are no bounds. Give 0 ≤ min_length ≤ max_length "
+                f"≤ {MOST_ENTRIES}."
+            )
+        for choice in self.choices if self.is_list else ():
+            if choice == "" or BETWEEN_VALUES in str(choice):
+                raise ValueError(
+                    f"parameter {self.name}: choice {choice!r} is no value of a list. Give words "
+                    f"without '{BETWEEN_VALUES}', which separates them."
+                )
         for value in (self.default, *self.presets.values()):
             self._check_type(value)
             self._check(value, owner="parameter")
@@ -240,7 +252,7 @@ class Param:
                     f"{owner}: {item!r} is not a bool, int, float or str, or a tuple of these"
                 )
             if type(item) is not self.type:
-                raise ValueError(f"{owner}: {item!r} is not a {self.type.__name__}")
+                raise ValueError(f"{owner}: {item!r} is not of type {self.type.__name__}")
 
     def _check(self, value: Value, owner: str) -> None:
         """Check the length of a list, and the range of each value."""
@@ -251,8 +263,8 @@ class Param:
         if not low <= len(value) <= high:
             allowed = f"{low}" if low == high else f"{low} to {high}"
             raise UserError(
-                f"{owner}.{self.name} has {len(value)} values. Give {allowed}, with colons between "
-                "them."
+                f"{owner}.{self.name} has {counted(len(value), 'value')}. Give {allowed}, with "
+                "colons between them."
             )
         if (letters := len(typed(value))) > MOST_LETTERS:
             raise UserError(
@@ -1068,7 +1080,7 @@ class EngineSpec:
         if lists := [option.name for option in self.options if option.is_list]:
             raise ValueError(f"engine {self.name}: option {lists[0]} is a list. Declare a text.")
 
-    def values(self, options: Mapping[str, str]) -> dict[str, Any]:
+    def values(self, options: Mapping[str, str]) -> Mapping[str, Scalar]:
         """Return the options in effect: those that are given, and else the defaults.
 
         Raises:
@@ -1078,12 +1090,13 @@ class EngineSpec:
         for name in options:
             if name not in offered:
                 raise unknown(f"option of engine {self.name}", name, offered)
-        return {
+        values = {
             name: option.parse(options[name], owner=self.name)
             if name in options
             else option.default
             for name, option in offered.items()
         }
+        return cast("dict[str, Scalar]", values)  # no option is a list
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -45,7 +45,7 @@ from genebench.results.store import ResultsStore
 from genebench.runs.jobs import Job, Settings, default_seal
 from genebench.runs.live import jobs_line, work_line
 from genebench.runs.plan import Plan
-from genebench.runs.suite import grid_texts, texts
+from genebench.runs.suite import check_lists, grid_texts, texts
 from genebench.runs.tune import Point, Search, Tuned
 from genebench.runs.tune import tune as search_and_test
 from genebench.specs import DeviceChoice
@@ -172,9 +172,11 @@ def tune(
         Settings(results=Path(results), device=api.device_choice(device), sealed=default_seal()),
         engine,
     )
+    spec, fixed = registry().methods.get(method), params or {}
+    points = grid_texts(grid)
+    check_lists(spec, fixed, grid)
     search = Search(
-        method=registry().methods.get(method), preset=size, grid=grid_texts(grid),
-        fixed=texts(params or {}), number=number, halving=halving,
+        method=spec, preset=size, grid=points, fixed=texts(fixed), number=number, halving=halving,
     )  # fmt: skip
     names = [spec.name for spec in registry().protocols.choose(listed(protocols))]
     return run_search(search, names, dataset, settings, engine)

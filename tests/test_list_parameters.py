@@ -13,9 +13,11 @@ from genebench import api, tasks
 from genebench.errors import UserError
 from genebench.models.saved import open_model
 from genebench.plugins.registry import registry
+from genebench.results.bundle import opened, write_bundle
 from genebench.results.store import ResultsStore
 from genebench.runs.plan import Request, make_plan
 from genebench.runs.suite import grid_texts, texts
+from tests.sealing.conftest import needs_landlock
 
 LAYERED = """
 import numpy as np
@@ -134,7 +136,7 @@ def test_all_ways_to_give_a_list_lead_to_one_key(file, tiny, tmp_path):
 
 
 def test_a_list_that_cannot_be_typed_is_refused():
-    for values in (["a:b"], ["a", ""], [["a"], ["b", "c"]]):
+    for values in (["a:b"], ["a", ""], [["a"]], [["a"], ["b", "c"]]):
         with pytest.raises(UserError, match="is a value in a list"):
             texts({"p": values})
     assert grid_texts({"p": [[1, 2], (3,), 4]}) == {"p": ["1:2", "3", "4"]}
@@ -240,7 +242,17 @@ def test_a_tuned_list_is_chosen_and_shown(genebench, file, tiny, tmp_path):
     assert tuned.edges(["hidden"]) == []
 
 
-def test_a_board_and_a_bundle_hold_lists(genebench, results, tmp_path):
+def test_a_bundle_holds_lists(results, tmp_path):
+    store, out = ResultsStore(results), tmp_path / "bundle.zip"
+    sent = [*store.records()]
+    write_bundle(out, store, sent, {"name": "A", "contact": "a@example.org", "licence": ""})
+    with opened(out) as (_, received):
+        records = layered(received.root)
+        assert sorted(record.identity.params["hidden"] for record in records) == [(8, 4), (16,)]
+        assert {record.key for record in received.records()} == {record.key for record in sent}
+
+
+def test_a_board_holds_lists(genebench, results, tmp_path):
     board = tmp_path / "board"
     done = genebench("leaderboard", results, "--out", board)
     assert done.status == 0, done.err
@@ -249,15 +261,37 @@ def test_a_board_and_a_bundle_hold_lists(genebench, results, tmp_path):
     assert "(8, 4)" not in pages
 
 
+@needs_landlock
 def test_a_sealed_method_in_an_engine_of_processes_gets_tuples(genebench, file, tiny, tmp_path):
     done = genebench(
         "run", "--methods", "layered", "--protocol", "geo", "--preset", "tiny", "--engine",
-        "process", "--sealed", "auto", "--keep-models", "--results", tmp_path / "results",
+        "process", "--sealed", "require", "--keep-models", "--results", tmp_path / "results",
     )  # fmt: skip
     assert done.status == 0, done.err
     [record] = layered(tmp_path / "results")
     assert record.status == "done", record.failure
+    assert record.seal.level == "landlock"
     assert record.choices["widths"] == (8, 4)
+
+
+def test_an_empty_list_goes_from_the_command_to_the_record_and_back(
+    genebench, plugin_file, tiny, tmp_path
+):
+    plugin_file("layered", LAYERED.replace("minimum=1, max_length=4", "minimum=1, min_length=0"))
+    where = ("--results", tmp_path / "results")
+    words = ("run", "--methods", "layered", "--protocol", "geo", "--preset", "tiny", *where)
+    done = genebench(*words, "--set", "layered.hidden=")
+    assert done.status == 0, done.err
+    [record] = layered(where[1])
+    assert record.identity.params["hidden"] == ()
+    assert record.choices == {"widths": (), "curves": ()}
+    text = genebench("results", "config", record.key, *where).out
+    assert tomllib.loads(text)["runs"][0]["set"]["hidden"] == []
+    suite = tmp_path / "again.toml"
+    suite.write_text(text)
+    again = genebench("run", suite, *where, "--dry-run", "--json")
+    assert record.key in again.out
+    assert "hidden=" in genebench("status", *where, "--all").out
 
 
 def test_a_method_with_lists_passes_the_checks(genebench, file):

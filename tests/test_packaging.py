@@ -284,7 +284,7 @@ def test_only_jobs_that_publish_may_write():
     [
         ("method", {"checks": "mine", "methods": "mine"}),
         ("dataset", {"dataset": "mine"}),
-        ("metric", {"metrics": "mine"}),
+        ("metric", {"metrics": "mae,cc,mine"}),
         ("protocol", {"checks": "mine", "protocols": "mine"}),
     ],
 )
@@ -306,7 +306,7 @@ def test_an_author_gets_the_action_that_is_tested_here(genebench, tmp_path, kind
     assert given == usual | inputs | {"token": given["token"]}
     command = (
         f"genebench run --methods {given['methods']} --protocol {given['protocols']} "
-        f"{'--dataset mine ' * (kind == 'dataset')}{'--metrics mine ' * (kind == 'metric')}"
+        f"{'--dataset mine ' * (kind == 'dataset')}{'--metrics mae,cc,mine ' * (kind == 'metric')}"
         "--preset tiny --results board"
     )
     assert command in (tmp_path / "genebench-mine" / "README.md").read_text()
@@ -466,10 +466,24 @@ def test_the_steps_check_a_protocol_and_score_a_metric(genebench, tmp_path):
     difference = (folder / "difference.md").read_text()
     for fold in range(1, 6):
         assert f"mine.{fold}" in difference
-    assert (
-        len(re.findall(r"\| train-mean +\| +– \| +[01]\.\d{4} \| +– \| +new \|", difference)) == 5
-    )
-    assert "MAE" not in difference
+    new = re.findall(r"\| train-mean +\| +– \| +[01]\.\d{4} \| +– \| +new \|", difference)
+    assert len(new) == 15
+    for metric in ("MAE", "CC", "sided"):
+        assert difference.count(f"{metric} on panel all") == 5
+
+
+@pytest.mark.parametrize(("checks", "checked"), [("", ["a", "b"]), ("c", ["c"])])
+def test_the_methods_are_checked_where_nothing_else_is_named(checks, checked):
+    [step] = [
+        s for s in yaml.safe_load(ACTION.read_text())["runs"]["steps"] if s["name"] == "Check"
+    ]
+    known = {"inputs.checks": checks, "inputs.methods": "a b"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", f"genebench() {{ echo $*; }}\n{step['run']}"], check=True, text=True,
+        env=os.environ | {name: filled(text, known) for name, text in step["env"].items()},
+        capture_output=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [f"check {name}" for name in checked]
 
 
 def test_a_strangers_pull_request_gets_no_comment():

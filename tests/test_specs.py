@@ -204,7 +204,7 @@ def test_a_preset_that_there_is_not_is_refused():
 
 @pytest.mark.parametrize(("default", "other"), [(1, 1.0), (1.0, 1), (1, True), ("1", 1)])
 def test_a_preset_of_another_type_than_the_default_is_refused(default, other):
-    with pytest.raises(ValueError, match="is not a"):
+    with pytest.raises(ValueError, match="is not of type"):
         param(default, presets={"small": other})
 
 
@@ -291,15 +291,15 @@ def test_a_default_that_is_no_bool_int_float_or_str_is_refused(default):
     ("default", "declared", "message"),
     [
         ((), {}, "an empty list has no type"),
-        ((1, 2.0), {}, "2.0 is not a int"),
-        ((1, True), {}, "True is not a int"),
+        ((1, 2.0), {}, "2.0 is not of type int"),
+        ((1, True), {}, "True is not of type int"),
         ((1, (2,)), {}, "is not a bool, int, float or str"),
         (([1],), {}, "is not a bool, int, float or str"),
         ((1,), {"presets": {"tiny": 1}}, "1 is not a list"),
         (1, {"presets": {"tiny": (1,)}}, "is a list"),
         ((1,), {"presets": {"tiny": [1]}}, "is not a list"),
         ((1,), {"presets": {"tiny": ()}}, "has 0 values. Give 1 to"),
-        ((1,), {"min_length": 2}, "has 1 values. Give 2 to"),
+        ((1,), {"min_length": 2}, "has 1 value. Give 2 to"),
         ((1, 2, 3), {"max_length": 2}, "has 3 values. Give 1 to 2"),
         ((1, 2, 3), {"min_length": 2, "max_length": 2}, "has 3 values. Give 2, with colons"),
         ((1, 5), {"maximum": 4}, "p: 5 is out of range. The largest value is 4"),
@@ -308,6 +308,11 @@ def test_a_default_that_is_no_bool_int_float_or_str_is_refused(default):
         (("a:b",), {}, "without a colon"),
         (("a", ""), {}, "without a colon"),
         (1, {"max_length": 2}, "are for lists"),
+        ((1,), {"min_length": -1}, "min_length=-1 and max_length=500 are no bounds"),
+        ((1,), {"min_length": 3, "max_length": 2}, "min_length=3 and max_length=2 are no bounds"),
+        ((1,), {"max_length": 501}, "max_length=501 are no bounds. Give 0 ≤ min_length"),
+        (("a",), {"choices": ("a", "b:c")}, "choice 'b:c' is no value of a list"),
+        (("a",), {"choices": ("a", "")}, "choice '' is no value of a list"),
         (("x" * 1_500, "y" * 1_500), {}, "has 3,001 letters"),
     ],
 )

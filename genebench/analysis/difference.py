@@ -79,15 +79,11 @@ def setting_differences(a: Record, b: Record) -> list[tuple[str, str, str]]:
     both = {*a.provenance.versions} & {*b.provenance.versions}
     libraries = {f"versions.{name}" for name in both}
     return [
-        (name, _text(ours.get(name, "–")), _text(theirs.get(name, "–")))
+        (name, typed(ours.get(name, "–")), typed(theirs.get(name, "–")))
         for name in dict.fromkeys([*ours, *theirs])
         if ours.get(name) != theirs.get(name)
         and (not name.startswith("versions.") or name in libraries)
     ]
-
-
-def _text(value: Any) -> str:
-    return typed(value) if isinstance(value, tuple) else str(value)
 
 
 def _settings(record: Record) -> dict[str, Any]:

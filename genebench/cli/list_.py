@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -56,12 +56,10 @@ def list_(
     """List what this installation offers, with the plugin of each entry."""
     if kind and kind not in _KINDS:
         raise unknown("kind", kind, _KINDS)
-    rows = {"": _kinds, "datasets": _datasets, "suites": _suites, "plugins": _plugins}.get(
-        kind, partial(_specs, kind)
-    )()
     if json:
-        output.as_json(rows)
+        output.as_json(_rows(kind) if kind else _kinds())
     else:
+        rows = _rows(kind) if kind else _summary()
         columns = tuple(rows[0]) if rows else ("name",)
         output.common(
             columns, [tuple(row.values()) for row in rows], kept=("name", "kind", "state")
@@ -74,15 +72,24 @@ def list_(
                 output.line(printable_line(line))
 
 
-def _kinds() -> Rows:
+def _kinds() -> list[dict[str, Any]]:
+    """Return a row for each kind, with the names of its entries."""
+    names = {kind: [row["name"] for row in _rows(kind)] for kind in _KINDS}
+    return [{"kind": kind, "number": len(names[kind]), "names": names[kind]} for kind in _KINDS]
+
+
+def _summary() -> Rows:
     """Return a row for each kind, with the names of its first entries."""
-    names = {kind: [*getattr(registry(), kind).specs] for kind in KINDS}
-    for kind, rows in (("datasets", _datasets), ("suites", _suites), ("plugins", _plugins)):
-        names[kind] = [row["name"] for row in rows()]
     return [
-        {"kind": kind, "number": str(len(names[kind])), "such as": some(names[kind])}
-        for kind in _KINDS
+        {"kind": row["kind"], "number": str(row["number"]), "such as": some(row["names"])}
+        for row in _kinds()
     ]
+
+
+def _rows(kind: str) -> Rows:
+    """Return a row for each entry of a kind."""
+    others = {"datasets": _datasets, "suites": _suites, "plugins": _plugins}
+    return others.get(kind, partial(_specs, kind))()
 
 
 def _specs(kind: str) -> Rows:

@@ -56,8 +56,11 @@ def new(
     if into is not None:
         if out != Path():
             raise UserError("--out and --into: both say where to write. Choose one.")
-        for path in add(cast("Kind", kind), name, into):
+        added = add(cast("Kind", kind), name, into)
+        for path in added.files:
             output.line(f"{path}")
+        for remark in added.remarks:
+            output.line(remark)
         output.line("Install the package again, so that its new entry point is found:")
         output.line(f"  python -m pip install --editable {shlex.quote(str(into))}")
         output.line(f"  {_FIRST_COMMANDS[kind].format(name=name)}")

@@ -67,14 +67,15 @@ def sklearn_method(
             becomes a parameter of the method, and is at most 200 under the preset ``tiny``.
         params: parameters of the estimator that users can set (``--set pls.n_components=30``). A
             list is a grid. Each combination is fitted, and the one with the smallest MAE on the
-            validation set is chosen. A tuple in a grid is a value that is a list itself, as in
-            ``hidden_layer_sizes=[(64,), (64, 32)]``. Parameters not named here keep the estimator's
-            defaults. Every ``random_state``, at any depth, is set to the job's seed. ``n_jobs``, at
-            any depth, changes no result: it is no parameter of the method, so no part of any key.
+            validation set is chosen. A tuple is a value that is a list itself, alone
+            (``hidden_layer_sizes=(64, 32)``) or in a grid (``[(64,), (64, 32)]``). Parameters not
+            named here keep the estimator's defaults. Every ``random_state``, at any depth, is set
+            to the job's seed. ``n_jobs``, at any depth, changes no result: it is no parameter of
+            the method, so no part of any key.
 
     Raises:
-        ValueError: a value is no bool, int, float or str, and no tuple of these in a grid, or a
-            grid is empty or has a comma in a value, or ``n_jobs`` is no whole number.
+        ValueError: a value is no bool, int, float or str, and no tuple of these, or a grid
+            is empty or has a comma in a value, or ``n_jobs`` is no whole number.
     """
     workers = {name: params.pop(name) for name in [*params] if _N_JOBS.fullmatch(name)}
     for name, value in workers.items():
@@ -83,11 +84,12 @@ def sklearn_method(
     grids: dict[str, tuple[Value, ...]] = {}
     declared = []
     for name, value in params.items():
-        if isinstance(value, str) or not isinstance(value, Sequence):
+        if isinstance(value, str | tuple) or not isinstance(value, Sequence):
             declared.append(Param(name=name, default=value, help=f"the estimator's {name}"))
             continue
         # A grid is declared as text, because a parameter has one value: "5,10,15".
-        texts = [typed(candidate) for candidate in value]
+        # Switches stay as Python prints them, because earlier keys have them so.
+        texts = [typed(item) if isinstance(item, tuple) else str(item) for item in value]
         if not texts or any("," in text for text in texts):
             raise ValueError(f"parameter {name}: a grid needs values, none with a comma in it")
         help_ = f"values of the estimator's {name} to choose from"

@@ -47,7 +47,8 @@ def model_facts(model: Model, n_targets: int) -> ModelFacts:
         n_targets: the number of target genes.
 
     Raises:
-        BadModelError: a curve, the number of parameters or a value per target is malformed.
+        BadModelError: a choice, a curve, the number of parameters or a value per target is
+            malformed.
     """
     remarks: list[str] = []
     return ModelFacts(
@@ -71,13 +72,25 @@ def _notes(model: Model, remarks: list[str]) -> list[str]:
 
 def _choices(model: Model, remarks: list[str]) -> dict[str, Any]:
     first = _first(model.choices, limits.ENTRIES, "choices", remarks)
-    return {name: _choice(value) for name, value in first.items()}
+    return {name: _choice(name, value, remarks) for name, value in first.items()}
 
 
-def _choice(value: Any) -> Any:
-    """Return a choice, or each value of one that is a list, as a record can hold it."""
-    if isinstance(value, list | tuple):
-        return tuple(map(_choice, value[: limits.ENTRIES]))
+def _choice(name: str, value: Any, remarks: list[str]) -> Any:
+    """Return a choice as a record can hold it: a plain value, or a tuple of these."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
+        return _plain_choice(value)
+    if any(isinstance(item, list | tuple | np.ndarray) for item in value):
+        raise BadModelError(f"choice {name}: a list in a list. Give a list of single values.")
+    if len(value) > limits.ENTRIES:
+        remarks.append(
+            f"choice {name}: {len(value):,} values were given. The first {limits.ENTRIES} are kept."
+        )
+    return tuple(map(_plain_choice, value[: limits.ENTRIES]))
+
+
+def _plain_choice(value: Any) -> Any:
     value = plain(value)
     return limits.cut(encodable(value), limits.LINE_LETTERS) if isinstance(value, str) else value
 

@@ -51,6 +51,7 @@ from genebench._util.text import BETWEEN_VALUES, typed
 from genebench._util.toml import parse_toml, read_toml
 from genebench.errors import UserError, unknown
 from genebench.runs.config import Defaults, Number, Section, checked
+from genebench.specs import MethodSpec
 
 _SHIPPED = resources.files("genebench.runs") / "suites"
 """Folder of the package with the suites that can be run by name."""
@@ -165,7 +166,8 @@ def texts(values: Any) -> Any:
     if isinstance(values, Iterable) and not isinstance(values, str):
         items = [*values]
         for item in items:
-            if typed(item) == "" or BETWEEN_VALUES in typed(item):
+            is_list = isinstance(item, Iterable) and not isinstance(item, str)
+            if is_list or typed(item) == "" or BETWEEN_VALUES in typed(item):
                 raise UserError(
                     f"{item!r} is a value in a list. Give words without a colon, or numbers."
                 )
@@ -173,8 +175,33 @@ def texts(values: Any) -> Any:
     return typed(values)
 
 
-def grid_texts(values: Any) -> Any:
-    """Return the values of each parameter's grid as :func:`texts` does each of them."""
+def grid_texts(values: Any, name: str = "") -> Any:
+    """Return the values of each parameter's grid as :func:`texts` does each of them.
+
+    Raises:
+        UserError: a grid is no list of values, or is empty.
+    """
     if isinstance(values, Mapping):
-        return {name: grid_texts(value) for name, value in values.items()}
-    return [texts(value) for value in values]
+        return {key: grid_texts(value, key) for key, value in values.items()}
+    is_list = isinstance(values, Iterable) and not isinstance(values, str)
+    grid = [texts(value) for value in values] if is_list else []
+    if not grid:
+        raise UserError(f"The grid of {name} is {values!r}. Give a list of values, such as [1, 2].")
+    return grid
+
+
+def check_lists(
+    method: MethodSpec, fixed: Mapping[str, Any], grid: Mapping[str, Iterable[Any]]
+) -> None:
+    """Check that a list is given only for a parameter that is one.
+
+    A text with colons could not be told from it later.
+
+    Raises:
+        UserError: a parameter is no list, or unknown.
+    """
+    tried = [(name, value) for name, values in grid.items() for value in values]
+    for name, value in [*fixed.items(), *tried]:
+        is_list = isinstance(value, Iterable) and not isinstance(value, str)
+        if is_list and not method.param(name).is_list:
+            raise UserError(f"{method.name}.{name} has one value, not a list: {value!r}. Give one.")

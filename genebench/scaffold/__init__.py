@@ -13,9 +13,10 @@ import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from string import Template
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from genebench._util.files import atomic_write, user_errors
 from genebench.data.home import prepared_titles
@@ -55,9 +56,26 @@ _OWN: dict[Kind, tuple[str, ...]] = {
 """Kind → the inputs of that action that name a plugin of this kind."""
 _SEPARATORS = {"checks": " ", "methods": " ", "protocols": ",", "metrics": ","}
 """Input of that action → the character between its names. A dataset is one."""
+_USUAL_METRICS = "mae,cc"
+"""Metrics that an empty input stands for."""
+_ACTION = re.compile(r"""( *(?:- +)?)uses: *["']?[^\s"']*check-plugin\b""")
+"""Line of the step that uses the action. The group is as wide as the column of the step's keys."""
+_KEY = re.compile(r"(?P<key> *(?P<name>\w+):)(?: +(?P<value>.*?))?(?P<rest>(?: +#.*)?\s*)")
+"""Line of a workflow with a key, its value and a comment."""
+_SCALAR = re.compile(r"""(["'])(?P<quoted>[^"'\\]*)\1|(?P<plain>(?:\w[\w., -]*)?)""")
+"""Value that is whole on one line: in quotes, or plain words."""
 _WORKFLOW = Path(".github", "workflows", "genebench.yml")
 _IMPORTED = {"Any", "Context", "Mapping", "Method", "Model", "Moments", "Profiles"}
 """Names that the templates import. A class with such a name would hide the import."""
+
+
+class Added(NamedTuple):
+    """What :func:`add` has done."""
+
+    files: list[Path]
+    """The files written."""
+    remarks: list[str]
+    """What is left to the author: a line for each change of the workflow that was not made."""
 
 
 def create(kind: Kind, name: str, parent: Path) -> Path:
@@ -83,11 +101,11 @@ def create(kind: Kind, name: str, parent: Path) -> Path:
     return folder
 
 
-def add(kind: Kind, name: str, folder: Path) -> list[Path]:
-    """Write a further plugin into the folder of an existing package, and return the files written.
+def add(kind: Kind, name: str, folder: Path) -> Added:
+    """Write a further plugin into the folder of an existing package.
 
     The plugin is a module of the package, with its tests and its entry point in ``pyproject.toml``.
-    The workflow of the package's CI names it, too, if it has the inputs for that.
+    The workflow of the package's CI names it, too, where its inputs are written on one line.
 
     Raises:
         UserError: the name is malformed or taken, the folder has no package of plugins, or nothing
@@ -117,32 +135,97 @@ def add(kind: Kind, name: str, folder: Path) -> list[Path]:
         for path, text in content.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
-        written = [*content, project]
+        added = Added([*content, project], [])
         workflow = folder / _WORKFLOW
         if workflow.is_file():
             before = workflow.read_text("utf-8")
-            if (extended := _extended(before, kind, name)) != before:
+            extended, left = _extended(before, kind, name)
+            if extended != before:
                 with atomic_write(workflow) as stream:
                     stream.write(extended.encode())
-                written.append(workflow)
+                added.files.append(workflow)
+            added.remarks.extend(f"Add {name} to `{key}` in {workflow}." for key in left)
+            if kind == "dataset":
+                added.remarks.append(
+                    f"{workflow} runs on one dataset. To run on {name}, change `dataset` there."
+                )
         # Last, so that a plugin that is declared is there.
         declared = f'{_ENTRY_POINTS}\n{name} = "{package}.{module}"'
         text = project.read_text("utf-8").replace(_ENTRY_POINTS, declared, 1)
         with atomic_write(project) as stream:
             stream.write(text.encode())
-    return written
+    return added
 
 
-def _extended(workflow: str, kind: Kind, name: str) -> str:
-    """Return a workflow whose inputs for plugins of a kind list one more."""
+def _extended(workflow: str, kind: Kind, name: str) -> tuple[str, list[str]]:
+    """Add a plugin to the inputs of the action in a workflow.
+
+    Returns:
+        The workflow, and the inputs that have to be changed by hand.
+    """
+    lines = workflow.splitlines(keepends=True)
+    inputs = _inputs_of_action(lines)
+    texts = {key: given.text for key, given in inputs.items()}
+    # What an empty input stands for. A list with one more name has to name it.
+    usual = {"checks": texts.get("methods"), "metrics": _USUAL_METRICS}
+    left = []
     for key in _OWN[kind]:
-        # A dataset is run alone, so the one that is there stays.
-        between = _SEPARATORS.get(key)
-        line = re.search(rf"""^( +{key}: )(["']?)([^"'#\n]*?)\2 *$""", workflow, re.MULTILINE)
-        if between and line:
-            names = between.join(filter(None, (line[3], name)))
-            workflow = f'{workflow[: line.start()]}{line[1]}"{names}"{workflow[line.end() :]}'
-    return workflow
+        if key not in _SEPARATORS:
+            continue  # A dataset is run alone, so the one that is there stays.
+        if (text := texts.get(key)) is not None:
+            given = inputs[key]
+            names = _SEPARATORS[key].join(filter(None, (text or usual.get(key), name)))
+            lines[given.number] = f'{given.line["key"]} "{names}"{given.line["rest"]}'
+        # Without `checks`, the action checks the methods.
+        elif key in inputs or not inputs or (kind, key) != ("method", "checks"):
+            left.append(key)
+    return "".join(lines), left
+
+
+class _Input(NamedTuple):
+    """An input of the action in a workflow."""
+
+    number: int
+    """The number of its line."""
+    line: re.Match[str]
+    """The parts of that line."""
+    text: str | None
+    """Its value. None for a value of another form than text on one line."""
+
+
+def _inputs_of_action(lines: list[str]) -> dict[str, _Input]:
+    """Return the inputs that a workflow gives to the action, if one step uses it."""
+    code = [
+        (number, line)
+        for number, line in enumerate(lines)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    uses = [
+        (place, found) for place, (_, line) in enumerate(code) if (found := _ACTION.match(line))
+    ]
+    if len(uses) != 1:
+        return {}
+    [(place, found)] = uses
+    column, within, inner = len(found[1]), False, 0
+    inputs: dict[str, _Input] = {}
+    for (number, line), (_, following) in pairwise([*code[place + 1 :], (0, "")]):
+        depth = _depth(line)
+        if depth < column:
+            break
+        if depth == column:
+            within, inner = line.strip().startswith("with:"), _depth(following)
+        elif within and depth == inner and (key := _KEY.fullmatch(line)):
+            scalar = _SCALAR.fullmatch(key["value"] or "")
+            # A value may go on in deeper lines.
+            text = None
+            if scalar and _depth(following) <= depth:
+                text = scalar["quoted"] or scalar["plain"] or ""
+            inputs[key["name"]] = _Input(number, key, text)
+    return inputs
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
 
 
 def _package_in(project: Path) -> str:
@@ -200,6 +283,7 @@ def _words(kind: Kind, name: str) -> dict[str, str]:
         "requirement": f"{DISTRIBUTION}~={major}.{minor}.0",
         **_USUAL,
         **dict.fromkeys(_OWN[kind], name),
+        **({"metrics": f"{_USUAL_METRICS},{name}"} if kind == "metric" else {}),
     }
 
 

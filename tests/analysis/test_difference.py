@@ -28,7 +28,7 @@ def test_settings_that_differ_are_named_with_both_values(made_up):
     b = made_up("knn", {"k": 2, "same": 3, "new": True}, 0.4, choices={"lambda": 3})
     assert setting_differences(a, b) == [
         ("params.k", "1", "2"),
-        ("params.new", "–", "True"),
+        ("params.new", "–", "true"),
         ("choices.lambda", "–", "3"),
     ]
     assert not setting_differences(a, a)

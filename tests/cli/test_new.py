@@ -231,23 +231,69 @@ def test_the_ci_of_a_package_names_each_plugin_that_is_added(new, genebench):
         assert str(workflow) in outcome.out
     after = before | {
         "checks": "brand-new other split", "methods": "brand-new other",
-        "protocols": "geo,gtex,split", "metrics": "a,b",
+        "protocols": "geo,gtex,split", "metrics": "mae,cc,a,b",
     }  # fmt: skip
     assert inputs_of_ci(folder) == after
     # A run is on one dataset.
-    assert str(workflow) not in genebench("new", "dataset", "data", "--into", folder).out
+    said = genebench("new", "dataset", "data", "--into", folder).out
+    assert f"{workflow} runs on one dataset. To run on data, change `dataset` there." in said
     assert inputs_of_ci(folder) == after
 
 
-def test_a_workflow_of_the_authors_is_changed_in_its_list_only(new, genebench):
+AUTHORS = """# methods: a
+jobs:
+  check:
+    env:
+      methods: b
+    steps:
+      - run: make
+        env:
+          methods: c
+      - name: Check
+        uses: me/genebench/.github/actions/check-plugin@v1
+        with:
+          package: .
+          methods: {methods}
+          python: ['3.11']
+"""
+
+
+@pytest.mark.parametrize(
+    ("methods", "extended"),
+    [
+        ("brand-new", '"brand-new other"'),
+        ("'brand-new'  # ours", '"brand-new other"  # ours'),
+        ('""', '"other"'),
+        ("[a, b]", None),
+        (">-\n            a b", None),
+        ("a\n            b", None),
+        ("*names", None),
+    ],
+)
+def test_a_workflow_of_the_authors_is_changed_in_its_list_only(new, genebench, methods, extended):
     folder = new("method", "brand-new")
     workflow = folder / ".github" / "workflows" / "genebench.yml"
-    text = "# methods: a\n  with:\n    methods: brand-new\n    python: ['3.11']\n"
-    workflow.write_text(text)
-    genebench("new", "method", "other", "--into", folder)
-    assert workflow.read_text() == text.replace("brand-new", '"brand-new other"')
+    workflow.write_text(AUTHORS.format(methods=methods))
+    done = genebench("new", "method", "other", "--into", folder)
+    assert done.status == 0, done.err
+    assert workflow.read_text() == AUTHORS.format(methods=extended or methods)
+    assert (f"Add other to `methods` in {workflow}." in done.out) is (extended is None)
+    assert "`checks`" not in done.out  # without it, the action checks the methods
+    said = genebench("new", "metric", "m", "--into", folder).out
+    assert f"Add m to `metrics` in {workflow}." in said
+
+
+def test_a_workflow_without_the_action_is_left_to_its_author(new, genebench):
+    folder = new("method", "brand-new")
+    workflow = folder / ".github" / "workflows" / "genebench.yml"
+    workflow.write_text("env:\n  methods: brand-new\n")
+    said = genebench("new", "method", "other", "--into", folder).out
+    assert workflow.read_text() == "env:\n  methods: brand-new\n"
+    assert f"Add other to `methods` in {workflow}." in said
     workflow.unlink()
-    assert genebench("new", "method", "more", "--into", folder).status == 0
+    done = genebench("new", "method", "more", "--into", folder)
+    assert done.status == 0
+    assert "`methods`" not in done.out
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import pytest
 
+from genebench.conformance.checks.failure import _extremes
 from genebench.conformance.collection import all_checks
 from genebench.conformance.run import run_checks
 from genebench.conformance.subject import Subject
+from genebench.specs import Param
 
 PROCESSES = {
     "starts_without_torch",
@@ -161,3 +163,13 @@ def test_every_check_catches_some_method():
     elsewhere = {"starts_without_torch"}
     need_a_gpu = {"gpu_matches_cpu", "cpu_leaves_the_gpu_alone"}
     assert {check.name for check in all_checks()} == caught | elsewhere | need_a_gpu
+
+
+def test_lists_are_tried_empty_once_and_at_every_length_that_counts():
+    declared = {"name": "p", "help": "h", "minimum": 1, "maximum": 2}
+    bounded = Param(default=(1, 1), min_length=0, max_length=3, **declared)
+    assert [*_extremes(bounded)] == [(), (1, 1), (1, 1, 1), (2, 2), (2, 2, 2)]
+    assert [len(value) for value in _extremes(Param(default=(1,), **declared))] == [1, 500, 1, 500]
+    words = Param(name="p", help="h", default=("a",))
+    # 500 of such words are more letters than a value may have.
+    assert [*_extremes(words)] == [("no-such-word",)]

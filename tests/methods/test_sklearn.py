@@ -37,6 +37,10 @@ KernelRidge = sklearn_method(SklearnKernelRidge(kernel="rbf"), alpha=[1, 0.01], 
 LayeredNetwork = sklearn_method(
     "sklearn.neural_network:MLPRegressor", hidden_layer_sizes=[(3,), (4, 2)], max_iter=20
 )
+TwoLayers = sklearn_method(
+    "sklearn.neural_network:MLPRegressor", hidden_layer_sizes=(4, 2), max_iter=20
+)
+Switched = sklearn_method(SklearnRidge, fit_intercept=[True, False])
 SmallForest = sklearn_method(RandomForestRegressor, max_profiles=40, n_estimators=5)
 Boosting = sklearn_method(
     MultiOutputRegressor(HistGradientBoostingRegressor(max_iter=3)), estimator__max_depth=2
@@ -141,6 +145,26 @@ def test_a_tuple_in_a_grid_is_a_value_that_is_a_list(parts):
         fitted(LayeredNetwork, parts, hidden_layer_sizes="5:x")
     with pytest.raises((ValueError, UserError), match="without a colon"):
         sklearn_method(SklearnRidge, solver=[("a:b",)])
+
+
+def test_a_tuple_alone_is_one_value_that_is_a_list(parts):
+    assert TwoLayers.grids == {}
+    assert TwoLayers.spec().params[0].default == (4, 2)
+    for text, sizes in ((None, (4, 2)), ("3:3:3", (3, 3, 3))):
+        given = {"hidden_layer_sizes": text} if text else {}
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            network = fitted(TwoLayers, parts, **given)["first"]
+        assert [len(layer) for layer in network._estimator.coefs_[1:]] == [*sizes]
+    with pytest.raises(ValueError, match="an empty list has no type"):
+        sklearn_method(MLPRegressor, hidden_layer_sizes=())
+
+
+def test_the_text_of_a_grid_of_switches_is_as_in_earlier_keys():
+    [param] = Switched.spec().params
+    assert param.default == "True,False"
+    for text in (param.default, "true,false"):
+        tried = [values["fit_intercept"] for values in Switched(fit_intercept=text).candidates]
+        assert tried == [True, False]
 
 
 def test_what_is_given_by_name_is_a_parameter_and_a_grid_is_one_of_several_values():

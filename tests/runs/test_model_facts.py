@@ -42,6 +42,9 @@ def test_facts_are_plain_python_values():
     ("facts", "message"),
     [
         ({"curves": {"path": {"k": [1, 2], "mae": [1]}}}, "curve path: its columns"),
+        ({"choices": {"k": [[1], 2]}}, "choice k: a list in a list"),
+        ({"choices": {"k": np.ones((2, 2))}}, "choice k: a list in a list"),
+        ({"choices": {"k": [np.ones(2)]}}, "choice k: a list in a list"),
         ({"n_parameters": True}, "n_parameters: True"),
         ({"per_target": {"gap": [1.0]}}, r"gene-model.gap: \(1,\)"),
         ({"per_target": {"gap": ["a", "b"]}}, r"gene-model.gap: \(2,\)"),
@@ -50,6 +53,19 @@ def test_facts_are_plain_python_values():
 def test_a_malformed_fact_is_named(facts, message):
     with pytest.raises(BadModelError, match=message):
         model_facts(stating(**facts), 2)
+
+
+def test_a_choice_may_be_a_list_or_an_array_and_a_cut_is_noted():
+    choices = {
+        "a": [np.int64(3), 4],
+        "b": np.array([0.5, 1]),
+        "c": np.array(2),
+        "long": [*range(900)],
+    }
+    facts = model_facts(stating(choices=choices), 2)
+    assert facts.choices == {"a": (3, 4), "b": (0.5, 1.0), "c": 2, "long": (*range(500),)}
+    assert {type(value) for value in facts.choices["a"]} == {int}
+    assert facts.notes == ("choice long: 900 values were given. The first 500 are kept.",)
 
 
 def test_a_talkative_model_is_cut_and_the_record_says_so():

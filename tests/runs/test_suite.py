@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
-from genebench import UserError, api
+from genebench import UserError, api, tasks
 from genebench.plugins.discovery import load_code
 from genebench.plugins.registry import registry
-from genebench.runs.suite import Parameters, Run, Suite, read_suite, shipped_suites, texts
+from genebench.runs.suite import (
+    Parameters,
+    Run,
+    Suite,
+    grid_texts,
+    read_suite,
+    shipped_suites,
+    texts,
+)
 from genebench.specs import PRESETS
 
 GOOD = """
@@ -207,12 +217,32 @@ def test_suites_are_found_by_name_or_path_only(tmp_path):
 
 
 def test_values_become_what_one_types():
-    assert texts({"a": 1, "b": [0.5, True], "c": "x"}) == {"a": "1", "b": ["0.5", "True"], "c": "x"}
+    values = {"a": 1, "b": [0.5, 1e-3], "c": "x", "d": True}
+    assert texts(values) == {"a": "1", "b": "0.5:0.001", "c": "x", "d": "true"}
 
 
 @pytest.mark.parametrize("values", [(3, 5), range(3, 6, 2), np.array([3, 5])])
 def test_a_grid_from_python_may_be_any_sequence(values):
-    assert texts({"k_max": values}) == {"k_max": ["3", "5"]}
+    assert grid_texts({"knn": {"k_max": values}}) == {"knn": {"k_max": ["3", "5"]}}
+
+
+@pytest.mark.parametrize("values", [5, "5,10", [], None])
+def test_a_grid_from_python_that_is_no_list_is_one_line(values):
+    with pytest.raises(UserError, match=re.escape(f"The grid of p is {values!r}. Give a list")):
+        grid_texts({"m": {"p": values}})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"params": {"ensemble": {"members": ["lsr", "knn"]}}},
+     {"grid": {"ensemble": {"members": ["lsr,knn", ["lsr", "knn"]]}}}],
+)  # fmt: skip
+def test_a_list_for_a_parameter_that_is_none_is_one_line(tiny, tmp_path, given):
+    """Otherwise the text would have a colon in it."""
+    with pytest.raises(UserError, match=r"^ensemble\.members has one value, not a list: \['lsr'"):
+        api.run("ensemble", "geo", "sim", preset="tiny", results=tmp_path, **given)
+    with pytest.raises(UserError, match=r"^ensemble\.members has one value"):
+        tasks.tune("ensemble", {"members": ["lsr", ["lsr", "knn"]]}, "geo", preset="tiny")
 
 
 def test_a_preset_takes_its_own_values_and_else_those_of_the_next_larger_one():

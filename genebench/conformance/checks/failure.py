@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from genebench._util.text import typed
 from genebench.conformance.base import NothingToCheck, Violation
 from genebench.conformance.check import check
 from genebench.conformance.subject import Subject
 from genebench.errors import UserError, describe
 from genebench.method import NotApplicable
-from genebench.specs import Param, Scalar, Value
+from genebench.specs import MOST_LETTERS, Param, Scalar, Value
 
 _WORDS = ("", "no-such-word")
 _NUMBERS = (0, -1, 10**18)
@@ -39,14 +40,20 @@ def names_a_bad_parameter(subject: Subject) -> None:
 def _extremes(param: Param) -> Iterator[Value]:
     """Yield the extreme values of a parameter, and unexpected ones if it has no bounds.
 
-    A list has one value throughout. It is as short as allowed, or as long as the default.
+    A list has one value throughout. It is as short or as long as allowed, or as the default.
     """
+    if not isinstance(param.default, tuple):
+        yield from _single(param)
+        return
+    lengths = dict.fromkeys((param.min_length, len(param.default), param.max_length))
+    if 0 in lengths:
+        yield ()
     for value in _single(param):
-        if not isinstance(param.default, tuple):
-            yield value
-        elif value != "":  # no list has an empty word
-            lengths = dict.fromkeys((param.min_length, len(param.default)))
-            yield from ((value,) * length for length in lengths)
+        for length in filter(None, lengths):
+            extreme = (value,) * length
+            # No list has an empty word, and none is longer than a text may be.
+            if value != "" and len(typed(extreme)) <= MOST_LETTERS:
+                yield extreme
 
 
 def _single(param: Param) -> Iterator[Scalar]:
