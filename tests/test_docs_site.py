@@ -39,10 +39,11 @@ ARGUMENTS = [
 AXE = "axe.run({preload: false}).then(r => r.violations.map(v => [v.id, v.nodes[0].html]))"
 
 
-def newest(folder):
-    """Return when the last file of a folder was changed, but for what Python compiles."""
-    files = (path for path in folder.rglob("*") if "__pycache__" not in path.parts)
-    return max(path.stat().st_mtime for path in files if path.is_file())
+def is_older(site, sources):
+    """Return whether a file was changed since the site was built. Each build writes its index."""
+    files = (path for path in sources.rglob("*") if "__pycache__" not in path.parts)
+    newest = max(path.stat().st_mtime for path in files if path.is_file())
+    return (site / "searchindex.js").stat().st_mtime < newest
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +53,7 @@ def built(shared):
     Return its folder and the messages, or None for messages of an earlier build.
     """
     if site := os.environ.get("GENEBENCH_DOCS_SITE"):
-        if Path(site, "searchindex.js").stat().st_mtime < newest(DOCS):
+        if is_older(Path(site), DOCS):
             pytest.fail(f"{site} is older than docs. Run make docs, or unset GENEBENCH_DOCS_SITE")
         return Path(site), None
     site, messages = shared / "docs-site", shared / "docs-messages.txt"
@@ -78,6 +79,17 @@ def test_the_site_is_built_without_a_warning(built):
     if messages is None:
         pytest.skip("GENEBENCH_DOCS_SITE names a site whose build ends at a warning")
     assert messages == ""
+
+
+def test_a_site_is_old_once_a_source_changed(tmp_path):
+    source, site = tmp_path / "docs" / "guides" / "page.md", tmp_path / "site"
+    for path in (source, site / "searchindex.js"):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    os.utime(source, (1, 1))
+    assert not is_older(site, tmp_path / "docs")
+    os.utime(site / "searchindex.js", (0, 0))
+    assert is_older(site, tmp_path / "docs")
 
 
 def test_the_site_has_every_page(site):

@@ -309,7 +309,7 @@ def test_pairs_can_be_picked_in_the_matrix_and_saved(visit):
     box = pane.locator("canvas").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + box["height"] - 16)
     wait_until(page, "location.hash.includes('method=evil')")
-    assert pane.locator("caption").inner_text().startswith("evil")
+    assert pane.locator("caption").inner_text().startswith("MAE of evil")
     assert pane.locator("tbody tr").count() == 5
 
 
