@@ -1,8 +1,8 @@
 """Equations of shipped methods for the leaderboard: ``python docs/maths.py`` writes them.
 
-The pages in ``docs/reference/methods`` are the only source. The specs of these methods do not
-repeat them, because the code of a spec is part of the keys of results. A test fails if the file is
-not that of the pages.
+The pages in ``docs/reference/methods`` are the only source. ``MethodSpec.equations`` of these
+methods is empty: the field is no part of a key, but the digest of the package's code is, so an edit
+of the text changes keys. A test fails if the file is not that of the pages.
 """
 
 from __future__ import annotations

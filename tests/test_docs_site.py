@@ -1,6 +1,7 @@
 """The documentation as a site: built without a warning, accessible, complete and searched offline.
 
-``GENEBENCH_DOCS_SITE`` names a site that ``make docs`` has built. Without it, it is built here.
+``GENEBENCH_DOCS_SITE`` names a site that ``make docs`` has built, and whose build ends at a
+warning. A site that is older than its sources is refused. Without it, the site is built here.
 The tests in a browser need a Chromium: that of ``GENEBENCH_CHROMIUM``, else the first one on PATH.
 Without one they are skipped. They fail if ``GENEBENCH_REQUIRE_BROWSER`` is set.
 """
@@ -38,11 +39,23 @@ ARGUMENTS = [
 AXE = "axe.run({preload: false}).then(r => r.violations.map(v => [v.id, v.nodes[0].html]))"
 
 
+def is_older(site, sources):
+    """Return whether a file was changed since the site was built. Each build writes its index."""
+    files = (path for path in sources.rglob("*") if "__pycache__" not in path.parts)
+    newest = max(path.stat().st_mtime for path in files if path.is_file())
+    return (site / "searchindex.js").stat().st_mtime < newest
+
+
 @pytest.fixture(scope="session")
 def built(shared):
-    """Build the site once for all processes that run tests. Return its folder and the messages."""
+    """Build the site once for all processes that run tests.
+
+    Return its folder and the messages, or None for messages of an earlier build.
+    """
     if site := os.environ.get("GENEBENCH_DOCS_SITE"):
-        return Path(site), ""  # a warning would have ended that build
+        if is_older(Path(site), DOCS):
+            pytest.fail(f"{site} is older than docs. Run make docs, or unset GENEBENCH_DOCS_SITE")
+        return Path(site), None
     site, messages = shared / "docs-site", shared / "docs-messages.txt"
     (shared / "docs.lock").touch()
     with lock(shared / "docs.lock", wait=True):
@@ -62,8 +75,24 @@ def site(built):
 
 
 def test_the_site_is_built_without_a_warning(built):
-    site, messages = built
+    _, messages = built
+    if messages is None:
+        pytest.skip("GENEBENCH_DOCS_SITE names a site whose build ends at a warning")
     assert messages == ""
+
+
+def test_a_site_is_old_once_a_source_changed(tmp_path):
+    source, site = tmp_path / "docs" / "guides" / "page.md", tmp_path / "site"
+    for path in (source, site / "searchindex.js"):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    os.utime(source, (1, 1))
+    assert not is_older(site, tmp_path / "docs")
+    os.utime(site / "searchindex.js", (0, 0))
+    assert is_older(site, tmp_path / "docs")
+
+
+def test_the_site_has_every_page(site):
     pages = {path.relative_to(DOCS).with_suffix(".html") for path in DOCS.rglob("*.md")}
     assert pages <= {path.relative_to(site) for path in site.rglob("*.html")}
 
@@ -157,6 +186,15 @@ def test_what_is_not_accessible_is_noticed(visit, axe):
     page.evaluate("document.querySelector('.bd-article img').removeAttribute('alt')")
     page.evaluate(axe)
     assert "image-alt" in [name for name, _ in page.evaluate(AXE)]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("screen", "picture"), [("desktop", "board.png"), ("phone", "board-phone.png")]
+)
+def test_the_first_page_shows_a_board_as_on_this_screen(screen, picture, visit):
+    shown = visit("index", screen).locator(".bd-article img:visible")
+    assert shown.get_attribute("src").endswith(f"/{picture}")
 
 
 @pytest.mark.browser

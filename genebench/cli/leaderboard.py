@@ -44,9 +44,9 @@ def leaderboard(
     try:
         from genebench.leaderboard.assembly import build
     except ModuleNotFoundError as error:
-        if error.name not in ("jinja2", "markupsafe"):
+        if error.name not in ("docutils", "jinja2", "markupsafe"):
             raise
-        raise missing_library("A site", "jinja2", "report") from None
+        raise missing_library("A site", error.name, "report") from None
     built = build(
         results or [DEFAULT_RESULTS], out, metrics=metrics.split(","), title=encodable(title)
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 120
 """Characters of a line if the output is no terminal."""
+
+_COMMAND = re.compile(r"\bgenebench [a-z].*?(?=[.,:;](?: |$)|$)")
+"""A command in a sentence, with the words after it. Where it ends, only a reader can tell."""
+_HARD_SPACE = "\N{NO-BREAK SPACE}"
+"""A space that no line ends at. It is printed as a plain one."""
 
 
 class ReaderGoneError(Exception):
@@ -154,11 +160,12 @@ def styled(text: str) -> None:
 def message(text: str, kept: str = "") -> None:
     """Print a line on standard error. Control characters in it become escapes, but those kept.
 
-    A terminal would break words at its edge, so the line wraps between words there.
+    A terminal would break words at its edge, so the line wraps between words there. Commands stay
+    whole for those who copy them.
     """
     shown = visible(text, kept=kept)
     if not kept and sys.stderr.isatty():
-        shown = "\n".join(_wrapped(shown))
+        shown = "\n".join(_wrapped(shown, _width_of_messages()))
     sys.stderr.write(f"{shown}\n")
     sys.stderr.flush()
 
@@ -191,6 +198,17 @@ def lines_above(console: Console) -> Iterator[None]:
 def width() -> int:
     """Return the characters that a line of a table may have. ``COLUMNS`` overrides it."""
     return shutil.get_terminal_size((PIPE_WIDTH, 24)).columns
+
+
+def _width_of_messages() -> int:
+    """Return the characters that a line on standard error may have. ``COLUMNS`` overrides it."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or PIPE_WIDTH
+    except (OSError, ValueError):
+        return PIPE_WIDTH
 
 
 def colour() -> bool:
@@ -244,24 +262,30 @@ def common(columns: Sequence[str], rows: Sequence[Sequence[str]], kept: Collecti
 
 
 def prose(text: str, hanging: int = 0) -> None:
-    """Print text that wraps between words at the edge of the terminal.
+    """Print text that wraps between words at the edge of the terminal. Commands stay whole.
 
     Args:
         text: the text.
         hanging: spaces before each line but the first.
     """
-    for wrapped in _wrapped(text, hanging):
+    for wrapped in _wrapped(text, width(), hanging):
         line(wrapped)
 
 
-def _wrapped(text: str, hanging: int = 0) -> list[str]:
-    """Return the lines of a text that is wrapped between words at the edge of the terminal."""
+def _wrapped(text: str, columns: int, hanging: int = 0) -> list[str]:
+    """Return the lines of a text that is wrapped between words.
+
+    A line end inside a command would be copied with it, but where the terminal breaks a line, none
+    is. So a command may be longer than a line.
+    """
     import textwrap
 
-    return textwrap.wrap(
-        text, width(), subsequent_indent=" " * hanging, break_long_words=False,
+    whole = _COMMAND.sub(lambda found: found[0].replace(" ", _HARD_SPACE), text)
+    lines = textwrap.wrap(
+        whole, columns, subsequent_indent=" " * hanging, break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip
+    return [line.replace(_HARD_SPACE, " ") for line in lines]
 
 
 def as_json(content: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> None:

@@ -237,7 +237,7 @@ def _show_suite(name: str, *, json: bool) -> None:
             }
         )
         return
-    output.prose(f"{name}, a suite{f': {suite.title}' if suite.title else ''}.")
+    output.prose(f"{name}, a suite: {suite.title}" if suite.title else f"{name}, a suite.")
     output.prose(f"Protocols: {', '.join(suite.protocols)}. Run it: genebench run {name}.")
     columns = {
         "name": [run.name for run in suite.runs],

@@ -3,50 +3,88 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
+from docutils.utils.math.latex2mathml import tex2mathml
 from markupsafe import Markup, escape
 
-_DISPLAY = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
-_INLINE = re.compile(r"\$([^$]+)\$|`([^`]+)`")
+from genebench._util.text import printable
+
+_DISPLAY = re.compile(r"(?<!\\)\$\$((?:\\.|[^\\])+?)\$\$", re.DOTALL)
+_INLINE = re.compile(r"\\\$|\$((?:\\.|[^$\\])+)\$|`([^`]+)`")
+
+
+class _Piece(NamedTuple):
+    """A part of a text: LaTeX with a line of its own, or a paragraph."""
+
+    text: str
+    is_display: bool
 
 
 def equations(text: str) -> Markup:
-    """Return the equations of a method and their explanation as HTML.
+    r"""Return the equations of a method and their explanation as HTML.
 
     No HTML of the text survives: docutils escapes words in equations, and all else is escaped here.
+    Control characters become �. LaTeX that docutils cannot convert is shown as its source.
 
     Args:
         text: paragraphs with empty lines between them. LaTeX stands in ``$…$``, or in ``$$…$$`` if
-            it has a line of its own, and code in backticks.
+            it has a line of its own, and code in backticks. A dollar is written ``\$``.
     """
     blocks = []
-    for number, part in enumerate(_DISPLAY.split(text)):
-        if number % 2:
-            math = _mathml(part, as_block=True)
+    for piece in _pieces(text):
+        if piece.is_display:
+            math = _shown(piece.text, as_block=True)
             blocks.append(f"<div class=equation tabindex=0 role=math>{math}</div>")
         else:
-            paragraphs = (" ".join(block.split()) for block in re.split(r"\n\s*\n", part))
-            blocks += [f"<p>{_inline(paragraph)}" for paragraph in paragraphs if paragraph]
+            blocks.append(f"<p>{_inline(piece.text)}")
     return Markup("\n".join(blocks))  # noqa: S704  every part of it is escaped
+
+
+def not_converted(text: str) -> Iterator[str]:
+    """Yield the LaTeX of a text that docutils cannot convert."""
+    for piece in _pieces(text):
+        inline = (match[1] for match in _INLINE.finditer(piece.text) if match[1])
+        for latex in [piece.text] if piece.is_display else inline:
+            if _mathml(latex) is None:
+                yield " ".join(latex.split())
+
+
+def _pieces(text: str) -> Iterator[_Piece]:
+    for number, part in enumerate(_DISPLAY.split(text)):
+        if number % 2:
+            # Lines stay, because a comment of LaTeX ends with its line.
+            yield _Piece("\n".join(map(printable, part.splitlines())), is_display=True)
+        else:
+            for block in re.split(r"\n\s*\n", part):
+                if paragraph := printable(block):
+                    yield _Piece(paragraph, is_display=False)
 
 
 def _inline(text: str) -> str:
     parts, end = [], 0
     for match in _INLINE.finditer(text):
         math, code = match.groups()
-        shown = _mathml(math) if math else Markup("<code>{}</code>").format(code)
+        shown = _shown(math) if math else _code(code) if code else "$"
         parts += [escape(text[end : match.start()]), shown]
         end = match.end()
     return "".join([*parts, escape(text[end:])])
 
 
-def _mathml(latex: str, **options: Any) -> str:
+def _shown(latex: str, *, as_block: bool = False) -> str:
     """Return LaTeX as MathML, or as its source if docutils cannot convert it."""
-    try:
-        from docutils.utils.math.latex2mathml import tex2mathml
+    math = _mathml(latex, as_block=as_block)
+    return _code(" ".join(latex.split())) if math is None else math
 
-        math: str = tex2mathml(latex, **options)
-    except Exception:  # noqa: BLE001  it raises errors of many kinds, and may not be installed
-        return Markup("<code>{}</code>").format(" ".join(latex.split()))
+
+def _code(text: str) -> str:
+    return Markup("<code>{}</code>").format(text)
+
+
+def _mathml(latex: str, *, as_block: bool = False) -> str | None:
+    try:
+        math: str = tex2mathml(latex, as_block=as_block)
+    except Exception:  # noqa: BLE001  it raises errors of many kinds at bad LaTeX
+        return None
     return re.sub(r">\n\s*<", "><", math)

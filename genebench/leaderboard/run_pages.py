@@ -54,6 +54,7 @@ class RunTask:
         environment_page: name of the page of its machine and installation.
         params: parameters that differ from the method's defaults, which the method's page lists.
         repeat: the command that repeats the run.
+        set_params: the parameters that this command sets.
         explanation: landmarks that its predictions rest on, if they were explained.
     """
 
@@ -65,6 +66,7 @@ class RunTask:
     environment_page: str
     params: Mapping[str, Value]
     repeat: str
+    set_params: Mapping[str, Value]
     explanation: Shown | None = None
 
 
@@ -79,8 +81,6 @@ def try_run_page(task: RunTask, options: SiteOptions) -> Rendered:
 def run_page(task: RunTask, options: SiteOptions) -> str:
     """Return a run's page: scores by panel, their spread, choices, costs and provenance."""
     record = task.run.record
-    method = record.identity.method
-    in_command = all(f"--set {method}.{name}=" in task.repeat for name in record.identity.params)
     scored = [metric for metric in options.metrics if metric.name in record.scores]
     return render(
         "run.html",
@@ -100,7 +100,7 @@ def run_page(task: RunTask, options: SiteOptions) -> str:
         panels=PANELS,
         curves=list(_curves(record)),
         params=task.params,
-        with_params=not in_command,
+        with_params=task.set_params != record.identity.params,
         metrics=options.metrics,
         explanation=task.explanation,
     )
@@ -155,11 +155,17 @@ def chosen_params(record: Record, spec: MethodSpec | None) -> dict[str, Value]:
     }
 
 
+def set_params(record: Record, registry: Registry) -> dict[str, Value]:
+    """Return the parameters that the command of :func:`repeat_command` sets: not the preset's."""
+    identity = record.identity
+    spec = registry.methods.specs.get(identity.method)
+    preset = spec.values(record.preset, {}) if spec and record.preset in PRESETS else {}
+    return {name: value for name, value in identity.params.items() if preset.get(name) != value}
+
+
 def repeat_command(record: Record, registry: Registry) -> str:
     """Return the shortest command that makes this record again."""
     identity = record.identity
-    spec = registry.methods.specs.get(identity.method)
-    defaults = spec.values(record.preset, {}) if spec and record.preset in PRESETS else {}
     words = ["genebench", "run", "--dataset", record.dataset, "--preset", record.preset]
     for name, origin in record.provenance.plugins.items():
         if origin.install == "file":
@@ -173,7 +179,6 @@ def repeat_command(record: Record, registry: Registry) -> str:
     if identity.seed:
         # The option is a number of seeds, which count from 0.
         words += ["--seeds", str(identity.seed + 1)]
-    for name, value in identity.params.items():
-        if defaults.get(name) != value:
-            words += ["--set", f"{identity.method}.{name}={typed(value)}"]
+    for name, value in set_params(record, registry).items():
+        words += ["--set", f"{identity.method}.{name}={typed(value)}"]
     return shlex.join(words)

@@ -35,6 +35,7 @@ from genebench.leaderboard.run_pages import (
     chosen_params,
     environment_of,
     repeat_command,
+    set_params,
     try_run_page,
 )
 from genebench.leaderboard.siblings import axes_of, places_of
@@ -170,6 +171,7 @@ def _run_pages(contents: Contents) -> Iterator[Rendered]:
             environment_page=contents.environments[key],
             params=chosen_params(run.record, contents.spec_of(run.record)),
             repeat=repeat_command(run.record, contents.registry),
+            set_params=set_params(run.record, contents.registry),
             explanation=explanation if isinstance(explanation, Shown) else None,
         )
         for key, (run, summary) in contents.shown.items()

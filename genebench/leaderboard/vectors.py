@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ _TAIL_PERCENT = 0.5
 """Share of the genes beyond each end of a histogram. The outer bins count them."""
 
 _DIGEST_LENGTH = 16
+_digests: dict[bytes, str] = {}
+"""Checksum of an array of ids → its digest. All runs of a board have the same ids."""
 
 IDS = ("profile.id", "profile.group")
 
@@ -108,13 +110,12 @@ def _summarise(run: Run, metrics: Sequence[str]) -> VectorSummary:
 def profiles_digest(vectors: Vectors) -> str:
     """Return the digest of the ids of test profiles, or an empty text without ids."""
     ids = vectors.get("profile.id")
-    return "" if ids is None else _digest(ids.dtype.str, ids.tobytes())
-
-
-@lru_cache(maxsize=64)
-def _digest(dtype: str, ids: bytes) -> str:
-    """Return the digest of ids. All runs of a board have the same ones."""
-    return key_of(np.frombuffer(ids, dtype).tolist())[:_DIGEST_LENGTH]
+    if ids is None:
+        return ""
+    content = sha256(ids.dtype.str.encode() + ids.tobytes()).digest()
+    if content not in _digests:
+        _digests[content] = key_of(ids.tolist())[:_DIGEST_LENGTH]
+    return _digests[content]
 
 
 def share_ids(summaries: Iterable[VectorSummary]) -> list[VectorSummary]:

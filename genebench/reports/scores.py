@@ -19,7 +19,6 @@ from genebench.analysis.seals import weakest
 from genebench.analysis.tidy import tidy
 from genebench.analysis.timing import RankedTimes
 from genebench.analysis.variants import Variant, variants_of
-from genebench.errors import some
 from genebench.reports.report import Report, Row, Section, Table
 from genebench.reports.wording import (
     NOT_BETTER,
@@ -30,12 +29,12 @@ from genebench.reports.wording import (
     in_rank_order,
     mean_text,
     rank_cells,
-    reaches_zero,
     score_text,
     seal_levels,
     sizes,
     stale_scores,
     verdict,
+    why_zero,
     without_scores,
 )
 from genebench.results.panels import PANELS
@@ -201,16 +200,8 @@ class ScoreTables:
         yield from {warning for places in self.standings.values() if (warning := caution(places))}
         if any(row.beats_mean is False for places in self.standings.values() for row in places):
             yield f"{NOT_BETTER} not shown to be better than {FLOOR}"
-        if steps := [
-            row.variant.label
-            for places in self.standings.values()
-            for row in places
-            if reaches_zero(row)
-        ]:
-            yield (
-                f"{some(dict.fromkeys(steps))}: significantly worse, although the interval holds "
-                "0, because the test goes in steps"
-            )
+        for metric in self.metrics:
+            yield from why_zero(self.standings.get(metric.name, ()), metric)
         for variant in self.variants:
             yield from _faults(variant)
 

@@ -13,7 +13,7 @@ from genebench.analysis.rank import Standing, description_of_test
 from genebench.analysis.seals import LEVELS, could_have_cheated, weakest
 from genebench.analysis.timing import RankedTimes
 from genebench.analysis.variants import Variant
-from genebench.errors import counted
+from genebench.errors import counted, some
 from genebench.results.record import Record, SealLevel
 from genebench.specs import MetricSpec
 
@@ -175,6 +175,22 @@ def reaches_zero(row: Standing) -> bool:
     if row.p is None or row.p > SIGNIFICANCE_LEVEL or low is None or high is None:
         return False
     return low <= 0 <= high
+
+
+def why_zero(table: Sequence[Standing], metric: MetricSpec) -> Iterator[str]:
+    """Yield a sentence about methods that are worse although their intervals hold 0, if any are.
+
+    Args:
+        table: places on all targets.
+        metric: the metric that they are by.
+    """
+    if worse := [row.variant.label for row in table if reaches_zero(row)]:
+        one = len(worse) == 1
+        their = "its interval contains" if one else "their intervals contain"
+        yield (
+            f"{metric.title}, all: {some(worse)} {'is' if one else 'are'} significantly worse by "
+            f"the step-down test, though {their} 0, because intervals have no step-down."
+        )
 
 
 def verdict(table: Sequence[Standing], metric: MetricSpec, times: RankedTimes) -> Iterator[str]:

@@ -53,6 +53,12 @@ def test_anything_is_shown_by_its_name(tiny, genebench, name, shown):
         assert fragment in outcome.out
 
 
+def test_a_title_that_ends_a_sentence_gets_no_second_full_stop(tmp_path, genebench):
+    suite = tmp_path / "mine.toml"
+    suite.write_text('title = "Two floors."\nprotocols = ["geo"]\n[[runs]]\nmethods = ["random"]\n')
+    assert f"{suite}, a suite: Two floors.\n" in genebench("show", str(suite)).out
+
+
 def test_an_unknown_name_is_compared_with_those_of_every_kind(genebench):
     assert "Did you mean mae" in genebench("show", "maee").err
     assert "lsr-l2" in genebench("show", "ridge").err
@@ -74,7 +80,7 @@ def test_suites_are_listed(genebench):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[[run]]\nmethods = ["lsr"]\n', "unknown key 'run'. Did you mean runs?"),
+        ('[[runs]]\nmethods = ["lsr"]\n', "unknown key 'run'. Did you mean runs?"),
         ('protocol = ["geo"]\n[[runs]]\nmethods = ["lsr"]\n', "Did you mean protocols?"),
         ('[[runs]]\nmethod = ["lsr"]\n', "unknown key"),
     ],

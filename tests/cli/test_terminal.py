@@ -106,3 +106,30 @@ def test_no_line_ends_within_a_word(in_terminal):
         "goes on to the end of the line",
         "and further",
     ]
+
+
+COPIED = """
+import os
+from genebench import cli
+from genebench.cli import output
+
+def work(arguments):
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # as with > FILE
+    output.message("No data yet. Make them: genebench data fetch sim --dataset other --quiet. "
+                   "Then run it again.")
+
+cli._status_of = work
+cli.main([])
+"""
+
+
+def test_a_command_to_copy_is_one_line_and_the_width_is_that_of_its_own_terminal(in_terminal):
+    status, lines = in_terminal(COPIED, columns=30)
+    assert status == 0, lines
+    # The terminal breaks the command after 30 letters, and copies it as one line.
+    assert lines == [
+        "No data yet. Make them:",
+        "genebench data fetch sim --dat",
+        "aset other --quiet.",
+        "Then run it again.",
+    ]

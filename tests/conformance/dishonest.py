@@ -668,6 +668,13 @@ def spec_of(name):
 def genebench_methods():
     names = [n for n, c in globals().items() if isinstance(c, type) and c.__module__ == __name__]
     return [spec_of(name) for name in names if not name.endswith("Line")] + [
+        MethodSpec(
+            name="unreadable",
+            title="u",
+            summary="u",
+            code=f"{__name__}:Honest",
+            equations=r"With $x$: $$\nosuch{x}$$",
+        ),
         MethodSpec(name="mute", title="", summary="of two\nlines", code=f"{__name__}:Honest"),
         MethodSpec(
             name="declinesunknown",

@@ -19,6 +19,7 @@ import pytest
 from genebench import api
 from genebench._util.hashing import key_of
 from genebench.leaderboard.assembly import build
+from genebench.leaderboard.equations import equations
 
 pytestmark = pytest.mark.browser
 
@@ -304,6 +305,19 @@ def test_a_row_behind_the_leader_has_its_difference_and_one_axis(visit, board):
     )
     assert len(zeros) == len(texts)
     assert len(set(zeros)) == 1
+    sizes = page.locator("#standings-table .drawn svg").evaluate_all(
+        "all => all.map(drawing => [drawing.clientWidth, drawing.viewBox.baseVal.width])"
+    )
+    assert {drawn == unit for drawn, unit in sizes} == {True}
+
+
+def test_a_wide_space_in_an_equation_scrolls_in_its_paragraph(visit, board, site):
+    page = visit(board, viewport=PHONE)
+    for text in (r"$a \hspace{9999em} b$", r"$$a \hspace{9999em} b$$", r"$\hspace{-9999em} b$"):
+        html = f"<div class=maths>{equations(text)}</div>"
+        page.evaluate("html => { document.querySelector('main').innerHTML = html }", html)
+        page.locator(".maths math").wait_for(state="attached")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], text
 
 
 def test_names_from_a_record_are_shown_as_text(visit, board):

@@ -174,7 +174,7 @@ def test_the_address_restores_a_tab_and_its_choices(visit):
     expect(chosen).to_have_text("dgex")
     again.get_by_role("tab", name="Pairs of methods").click()
     caption = show(again, "pairs").locator("caption")
-    expect(caption).to_contain_text("knn-ge against each other")
+    expect(caption).to_contain_text("of knn-ge minus that of each other method")
 
 
 def test_without_scripts_each_tab_has_a_table_a_drawing_or_a_sentence(visit):
@@ -309,7 +309,7 @@ def test_pairs_can_be_picked_in_the_matrix_and_saved(visit):
     box = pane.locator("canvas").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + box["height"] - 16)
     wait_until(page, "location.hash.includes('method=evil')")
-    assert pane.locator("caption").inner_text().startswith("evil")
+    assert pane.locator("caption").inner_text().startswith("MAE of evil")
     assert pane.locator("tbody tr").count() == 5
 
 

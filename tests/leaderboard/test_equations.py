@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from genebench.leaderboard.assembly import build
 from genebench.leaderboard.contents import Contents
-from genebench.leaderboard.equations import equations
+from genebench.leaderboard.equations import equations, not_converted
 from genebench.results.store import ResultsStore
 from genebench.specs import MethodSpec
 from tests.leaderboard.test_site import HOSTILE, Code, Page, identity, put
@@ -35,6 +37,23 @@ def test_what_cannot_be_converted_is_shown_as_its_source(latex):
     html = equations(f"$${latex}$$")
     assert "<math" not in html
     assert "<code>" in html
+
+
+def test_control_characters_do_not_reach_the_page():
+    html = equations("a\u202eb `\x1bc` $d\u2066$\n\n$$e\x00$$")
+    assert all(letter.isprintable() or letter == "\n" for letter in html)
+    assert html.count("�") == 4
+
+
+def test_a_dollar_after_a_backslash_is_a_dollar():
+    html = equations(r"It costs 5\$ for $x$, \$$y$ and $\$z$.")
+    assert re.sub("<.*?>", "", html) == "It costs 5$ for x, $y and $z."
+    assert html.count("<math") == 3
+
+
+def test_latex_that_cannot_be_converted_is_found():
+    text = "Good $x$, bad $\\nosuch{x}$ and `$`, code.\n\n$$y$$ $$\\left<\n z$$"
+    assert list(not_converted(text)) == [r"\nosuch{x}", r"\left< z"]
 
 
 @pytest.mark.parametrize(

@@ -586,9 +586,11 @@ def test_parameters_are_listed_unless_the_command_sets_them_all(store, tmp_path)
     by_command = put(store, identity("gone", params={"k": 3}))
     defaults = registry().methods.specs["lsr-l2"].values("tiny", {})
     by_preset = put(store, identity("lsr-l2", params=defaults))
+    quoted = put(store, identity("gone", params={"a": "x y --set gone.b=1", "b": "$1"}))
     runs = made(store, tmp_path).out / "runs"
     assert "gone.k=3" in Page(runs / f"{by_command.key}.html").text
     assert "<dt>parameters" not in (runs / f"{by_command.key}.html").read_text("utf-8")
+    assert "<dt>parameters" not in (runs / f"{quoted.key}.html").read_text("utf-8")
     text = Page(runs / f"{by_preset.key}.html").text
     assert re.search(r"parameters.*defaults", text)
 

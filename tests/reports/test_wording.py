@@ -14,6 +14,7 @@ from genebench.reports.wording import (
     reaches_zero,
     seal_levels,
     verdict,
+    why_zero,
 )
 
 
@@ -112,6 +113,13 @@ def test_a_significant_difference_may_have_an_interval_that_holds_0(p, low, reac
         difference_high=0.02, p=p,
     )  # fmt: skip
     assert reaches_zero(row) is reaches
+    [mae] = [metric for metric in genebench_metrics() if metric.name == "mae"]
+    sentence = (
+        "MAE, all: b is significantly worse by the step-down test, though its interval contains 0, "
+        "because intervals have no step-down."
+    )
+    assert list(why_zero([row], mae)) == [sentence] * reaches
+    assert all("b, b are" in many for many in why_zero([row, row], mae))
 
 
 def test_a_verdict_compares_the_times_of_one_class_only(made_up):

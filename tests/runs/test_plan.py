@@ -117,7 +117,7 @@ def test_a_protocol_with_other_training_profiles_is_a_job_of_its_own():
     ]
 
 
-def test_equations_of_a_method_are_no_part_of_a_key():
+def test_the_field_equations_is_no_part_of_a_key():
     said = registry_of(replace(PLAIN, equations="$x$"), RANDOM, FLOOR)
     keys = [job(plan(registry=each), "plain").evaluations[0].key for each in (REGISTRY, said)]
     assert keys[0] == keys[1]

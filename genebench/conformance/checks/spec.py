@@ -27,6 +27,20 @@ def describes_itself(subject: Subject) -> None:
 
 
 @check
+def writes_equations(subject: Subject) -> None:
+    """Write LaTeX in equations of the spec that docutils can convert."""
+    text = subject.method.spec.equations
+    if not text:
+        return
+    try:
+        from genebench.leaderboard.equations import not_converted
+    except ModuleNotFoundError as error:
+        raise NothingToCheck(f"{error.name} is not installed; it is in the extra report") from error
+    if failed := list(not_converted(text)):
+        raise Violation(f"it cannot convert {some(map(repr, failed))}.")
+
+
+@check
 def names_a_method(subject: Subject) -> None:
     """Name a subclass of genebench.Method as the code of the spec."""
     path = subject.method.spec.code

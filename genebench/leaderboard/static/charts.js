@@ -374,7 +374,7 @@
     const table = h("tbody");
     const caption = h("caption");
     const list = () => {
-      caption.textContent = `${label(chosen)} against each other method: its ${data.metric.title} less theirs, and what it is. P-values are adjusted for all pairs.`;
+      caption.textContent = `${data.metric.title} of ${label(chosen)} minus that of each other method. P-values are adjusted for all pairs.`;
       table.replaceChildren(...ranked.map((number, other) => other).filter((other) => other !== chosen).map((other) => h("tr", {},
         h("th", { scope: "row" }, label(other)),
         h("td", {}, signed(difference(chosen, other))),
@@ -394,7 +394,7 @@
     after.append(h("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Differences from one method" },
       h("table", {}, caption, h("thead", {}, h("tr", {},
         h("th", { scope: "col", className: "text" }, "other method"), h("th", { scope: "col" }, "difference"), h("th", { scope: "col" }, "p"),
-        h("th", { scope: "col", className: "text" }, "it is"), h("th", { scope: "col" }, `other ${data.metric.title}`))), table)));
+        h("th", { scope: "col", className: "text" }, "verdict"), h("th", { scope: "col" }, `${data.metric.title} of the other`))), table)));
     list();
 
     box.style.maxWidth = `${Math.min(60 * n + 200, 820)}px`;

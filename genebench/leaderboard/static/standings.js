@@ -41,7 +41,7 @@
     }
     return drawing;
   };
-  // Pixels of a drawing. The style sheet has the same numbers.
+  // Pixels of a drawing. The style sheet sets its height alone.
   const WIDTH = matchMedia("(max-width: 76rem)").matches ? 72 : 110;
   const scale = (low, high) => (value) => (high > low ? 4 + ((WIDTH - 8) * (value - low)) / (high - low) : WIDTH / 2).toFixed(1);
 

@@ -12,7 +12,7 @@ from genebench.analysis.rank import Standing
 from genebench.reports.figures.drawing import Drawing
 from genebench.reports.figures.rows import Rows, few_ticks, rows_of
 from genebench.reports.figures.style import COLOURS
-from genebench.reports.wording import NOT_BETTER, rank_cells, reaches_zero
+from genebench.reports.wording import NOT_BETTER, rank_cells, why_zero
 from genebench.specs import MetricSpec
 
 _FAR = 4.0
@@ -61,7 +61,7 @@ def forest(
         width,
         f"difference in {metric.title} to the best ({metric.unit})",
         f"Differences to {leader.variant.label} · {where}",
-        " ".join(_notes(ranked, lower=metric.direction == "lower")),
+        " ".join(_notes(ranked, metric)),
         bold=frozenset({0}),
     )
     _draw(figure, ranked, values)
@@ -92,9 +92,9 @@ def _draw(rows: Rows, ranked: Sequence[Standing], values: Sequence[float]) -> No
     few_ticks(axes)
 
 
-def _notes(ranked: Sequence[Standing], *, lower: bool) -> Iterator[str]:
+def _notes(ranked: Sequence[Standing], metric: MetricSpec) -> Iterator[str]:
     first = ranked[0]
-    yield f"{'Right' if lower else 'Left'} is worse."
+    yield f"{'Right' if metric.direction == 'lower' else 'Left'} is worse."
     groups = "" if first.groups is None else f" in {first.groups:,} groups"
     if any(row.difference_low is not None for row in ranked):
         yield "Lines: intervals that hold for all pairs at once (95 %)."
@@ -102,8 +102,7 @@ def _notes(ranked: Sequence[Standing], *, lower: bool) -> Iterator[str]:
         yield "Too few test profiles for intervals."
     if len(ranked) > 1:
         yield "Filled squares: significantly worse than the best. Open circles: tied with it."
-    if any(map(reaches_zero, ranked)):
-        yield "The test goes in steps, so a difference can be significant and its line reach 0."
+    yield from why_zero(ranked, metric)
     yield f"Paired wild bootstrap over {first.profiles:,} test profiles{groups}."
     if any(row.beats_mean is False for row in ranked):
         yield f"{NOT_BETTER}: not shown to be better than train-mean."
