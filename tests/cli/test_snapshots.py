@@ -7,6 +7,7 @@ The files in ``snapshots/`` hold the output. After a change that is meant, write
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -93,18 +94,26 @@ def vectors_of(mae, hard, of_twins, random):
     return vectors
 
 
+@pytest.fixture(scope="module")
+def only_tiny(tiny, tmp_path_factory) -> Path:
+    """Return a data folder with the tiny dataset alone, whatever other tests have prepared."""
+    folder = tmp_path_factory.mktemp("data")
+    shutil.copytree(tiny.root.parent, folder / "datasets" / "sim-tiny")
+    return folder
+
+
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.usefixtures("tiny")
 def test_a_command_prints_what_its_snapshot_holds(
-    name, width, *, genebench, folder, home, monkeypatch
+    name, width, *, genebench, folder, only_tiny, monkeypatch
 ):
     monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("GENEBENCH_HOME", str(only_tiny))
     command = COMMANDS[name]
     results = () if command[0] in WITHOUT_RESULTS else ("--results", folder)
     outcome = genebench(*command, *results)
     assert outcome.status == 0, outcome.err
-    shown = outcome.out.replace(str(folder), "RESULTS").replace(str(home), "HOME")
+    shown = outcome.out.replace(str(folder), "RESULTS").replace(str(only_tiny), "HOME")
     assert max(map(len, shown.splitlines())) <= width
     snapshot = SNAPSHOTS / f"{name}-{width}.txt"
     if os.environ.get("GENEBENCH_SNAPSHOTS") == "write":
