@@ -119,6 +119,8 @@ def add(kind: Kind, name: str, folder: Path) -> Added:
         module = f"{kind}_{module}"
     words = _words(kind, name) | {"package": f"{package}.{module}"}
     _check_offered(kind, name)
+    workflow = folder / _WORKFLOW
+    before = _text_of(workflow) if workflow.is_file() else ""
     with user_errors(folder, "Make the folder writable."):
         content = {
             folder
@@ -136,9 +138,7 @@ def add(kind: Kind, name: str, folder: Path) -> Added:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
         added = Added([*content, project], [])
-        workflow = folder / _WORKFLOW
-        if workflow.is_file():
-            before = workflow.read_text("utf-8")
+        if before:
             extended, left = _extended(before, kind, name)
             if extended != before:
                 with atomic_write(workflow) as stream:
@@ -150,8 +150,10 @@ def add(kind: Kind, name: str, folder: Path) -> Added:
                     f"{workflow} runs on one dataset. To run on {name}, change `dataset` there."
                 )
         # Last, so that a plugin that is declared is there.
-        declared = f'{_ENTRY_POINTS}\n{name} = "{package}.{module}"'
-        text = project.read_text("utf-8").replace(_ENTRY_POINTS, declared, 1)
+        text = _text_of(project)
+        end = "\r\n" if f"{_ENTRY_POINTS}\r\n" in text else "\n"
+        declared = f'{_ENTRY_POINTS}{end}{_toml_key(name)} = "{package}.{module}"'
+        text = text.replace(_ENTRY_POINTS, declared, 1)
         with atomic_write(project) as stream:
             stream.write(text.encode())
     return added
@@ -228,6 +230,23 @@ def _depth(line: str) -> int:
     return len(line) - len(line.lstrip(" "))
 
 
+def _text_of(path: Path) -> str:
+    """Return the text of a file with the line ends that it has.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not text in UTF-8. Save it as UTF-8.") from None
+
+
+def _toml_key(name: str) -> str:
+    """Return a name as a key of TOML, in which a bare dot would nest tables."""
+    return f'"{name}"' if "." in name else name
+
+
 def _package_in(project: Path) -> str:
     """Return the package that a project declares its first plugin in.
 
@@ -235,7 +254,7 @@ def _package_in(project: Path) -> str:
         UserError: there is none.
     """
     with user_errors(project, "Name the folder of a package with --into.", trouble="cannot read"):
-        text = project.read_text("utf-8")
+        text = _text_of(project)
     try:
         points = tomllib.loads(text)["project"]["entry-points"]["genebench"]
         package = str(next(iter(points.values()))).partition(":")[0].partition(".")[0]
@@ -273,6 +292,7 @@ def _words(kind: Kind, name: str) -> dict[str, str]:
     major, minor = metadata.version(DISTRIBUTION).split(".")[:2]
     return {
         "name": name,
+        "entry_point": _toml_key(name),
         "title": name,
         "summary": _SUMMARY[kind],
         "distribution": "-".join(["genebench", *parts]),

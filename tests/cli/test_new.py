@@ -315,3 +315,43 @@ def test_what_cannot_be_added_is_refused_and_nothing_is_written(
     assert outcome.status == 2
     assert message in outcome.err
     assert sorted(path for path in folder.rglob("*")) == before
+
+
+def points(folder):
+    """Return the entry points of a package's plugins."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+    return project["entry-points"]["genebench"]
+
+
+def test_a_name_with_a_dot_is_one_entry_point(genebench, tmp_path):
+    assert genebench("new", "method", "five.six", "--out", tmp_path).status == 0
+    folder = tmp_path / "genebench-five-six"
+    for name in ("se.ven", "eight"):
+        assert genebench("new", "metric", name, "--into", folder).status == 0
+    assert points(folder) == {
+        "five.six": "genebench_five_six",
+        "se.ven": "genebench_five_six.se_ven",
+        "eight": "genebench_five_six.eight",
+    }
+
+
+def test_a_further_plugin_keeps_the_line_ends_of_files(new, genebench):
+    folder = new("method", "one")
+    files = [folder / "pyproject.toml", folder / ".github" / "workflows" / "genebench.yml"]
+    for path in files:
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert genebench("new", "metric", "two", "--into", folder).status == 0
+    for path in files:
+        content = path.read_bytes()
+        assert b"two" in content
+        assert content.count(b"\n") == content.count(b"\r\n")
+
+
+def test_a_workflow_that_is_no_text_stops_before_anything_is_written(new, genebench):
+    folder = new("method", "one")
+    (folder / ".github" / "workflows" / "genebench.yml").write_bytes(b"\xff\xfe\0")
+    before = sorted(folder.rglob("*"))
+    outcome = genebench("new", "metric", "two", "--into", folder)
+    assert outcome.status == 2
+    assert "genebench.yml is not text in UTF-8. Save it as UTF-8." in outcome.err
+    assert sorted(folder.rglob("*")) == before
