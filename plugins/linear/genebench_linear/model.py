@@ -37,7 +37,7 @@ class Linear(Model):
         self.weights = weights
         self.bias = bias
         self.n_parameters = weights.numel() + bias.numel()
-        self.choices = choices or {}
+        self.choices: Mapping[str, float | str] = choices or {}
         self.notes = notes
         self.curves = curves or {}
         self.per_target = per_target or {}
