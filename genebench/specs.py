@@ -11,7 +11,7 @@ from typing import Any, Literal, cast, get_args
 from urllib.parse import quote
 
 from genebench._util.formulas import names_in
-from genebench._util.text import BETWEEN_VALUES, typed
+from genebench._util.text import BETWEEN_VALUES, encodable, typed
 from genebench.errors import UserError, counted, unknown
 
 Scalar = bool | int | float | str
@@ -80,8 +80,12 @@ def check_name(kind: str, name: str) -> None:
         )
 
 
-def _check_sizes(owner: str, spec: Any) -> None:
-    """Check that no text and no list of a spec is endless, because tables and pages show them."""
+def _check_texts(owner: str, spec: Any) -> None:
+    """Check that no text or list of a spec is endless or cannot be written: tables show them.
+
+    Raises:
+        ValueError: one is too long, or holds half of a surrogate pair.
+    """
     for declared in fields(spec):
         what, value = f"{owner}: {declared.name}", getattr(spec, declared.name)
         texts = [value]
@@ -92,6 +96,8 @@ def _check_sizes(owner: str, spec: Any) -> None:
         for text in texts:
             if isinstance(text, str) and len(text) > MOST_LETTERS:
                 raise ValueError(f"{what} has {len(text):,} letters, more than {MOST_LETTERS:,}")
+            if isinstance(text, str) and encodable(text) != text:
+                raise ValueError(f"{what} has half of a surrogate pair, which is no character")
 
 
 def _check_choice(owner: str, value: object, allowed: tuple[object, ...]) -> None:
@@ -142,7 +148,7 @@ class Param:
                 f"parameter name {self.name[:_SHOWN_LETTERS]!r} is malformed. Use up to "
                 f"{_MAX_NAME} of a-z, 0-9 and '_'."
             )
-        _check_sizes(f"parameter {self.name}", self)
+        _check_texts(f"parameter {self.name}", self)
         for preset in self.presets:
             if preset not in PRESETS:
                 raise ValueError(
@@ -430,7 +436,7 @@ class MethodSpec:
 
     def __post_init__(self) -> None:
         check_name("method", self.name)
-        _check_sizes(f"method {self.name}", self)
+        _check_texts(f"method {self.name}", self)
         if self.timing_epoch < 1:
             raise ValueError(f"method {self.name}: timing_epoch={self.timing_epoch} is below 1")
         _check_code(self.name, self.code)
@@ -536,7 +542,7 @@ class DatasetSpec:
 
     def __post_init__(self) -> None:
         check_name("dataset", self.name)
-        _check_sizes(f"dataset {self.name}", self)
+        _check_texts(f"dataset {self.name}", self)
         _check_code(self.name, self.code)
         for preset in (self.preset, *self.presets):
             if preset not in PRESETS:
@@ -571,7 +577,7 @@ class FormatSpec:
 
     def __post_init__(self) -> None:
         check_name("format", self.name)
-        _check_sizes(f"format {self.name}", self)
+        _check_texts(f"format {self.name}", self)
         for code in filter(None, (self.reader, self.writer, self.recognise)):
             _check_code(self.name, code)
         for suffix in self.suffixes:
@@ -781,7 +787,7 @@ class SplitSpec:
 
     def __post_init__(self) -> None:
         check_name("split", self.name)
-        _check_sizes(f"split {self.name}", self)
+        _check_texts(f"split {self.name}", self)
         _check_code(self.name, self.code)
 
 
@@ -818,7 +824,7 @@ class ProtocolSpec:
 
     def __post_init__(self) -> None:
         check_name("protocol", self.name)
-        _check_sizes(f"protocol {self.name}", self)
+        _check_texts(f"protocol {self.name}", self)
         if sized_name(self.name)[1] not in (0, self.train.profiles):
             raise ValueError(
                 f"protocol name {self.name!r} means a number of training profiles that its "
@@ -1014,7 +1020,7 @@ class MetricSpec:
 
     def __post_init__(self) -> None:
         check_name("metric", self.name)
-        _check_sizes(f"metric {self.name}", self)
+        _check_texts(f"metric {self.name}", self)
         _check_code(self.name, self.code)
         _check_choice(f"metric {self.name}: form", self.form, get_args(Form))
         _check_choice(f"metric {self.name}: direction", self.direction, get_args(Direction))
@@ -1069,7 +1075,7 @@ class EngineSpec:
 
     def __post_init__(self) -> None:
         check_name("engine", self.name)
-        _check_sizes(f"engine {self.name}", self)
+        _check_texts(f"engine {self.name}", self)
         for code in filter(None, (self.code, self.queue, self.preview)):
             _check_code(self.name, code)
         for limit in self.limits:
@@ -1117,7 +1123,7 @@ class ReportSpec:
 
     def __post_init__(self) -> None:
         check_name("report", self.name)
-        _check_sizes(f"report {self.name}", self)
+        _check_texts(f"report {self.name}", self)
         _check_code(self.name, self.code)
         if self.argument and not _PARAM_NAME.fullmatch(self.argument):
             raise ValueError(
@@ -1139,5 +1145,5 @@ class ReporterSpec:
 
     def __post_init__(self) -> None:
         check_name("reporter", self.name)
-        _check_sizes(f"reporter {self.name}", self)
+        _check_texts(f"reporter {self.name}", self)
         _check_code(self.name, self.code)

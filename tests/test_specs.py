@@ -513,6 +513,12 @@ def test_a_declared_text_or_list_without_end_is_refused_in_a_short_line(declared
     assert len(str(error.value)) < 200
 
 
+@pytest.mark.parametrize("text", ["title", "equations"])
+def test_a_spec_with_half_of_a_surrogate_pair_is_refused(text):
+    with pytest.raises(ValueError, match=f"method m: {text} has half of a surrogate pair"):
+        MethodSpec(**{"name": "m", "title": "t", "summary": "s", "code": "m:M", text: "a \ud800"})
+
+
 @pytest.mark.parametrize("text", ["title", "summary", "reference"])
 def test_a_spec_with_a_text_without_end_is_refused(text):
     with pytest.raises(ValueError, match=f"method m: {text} has 100,000 letters, more than 2,000"):
