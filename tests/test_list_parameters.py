@@ -136,7 +136,7 @@ def test_all_ways_to_give_a_list_lead_to_one_key(file, tiny, tmp_path):
 
 
 def test_a_list_that_cannot_be_typed_is_refused():
-    for values in (["a:b"], ["a", ""], [["a"]], [["a"], ["b", "c"]]):
+    for values in (["a:b"], ["a", ""], [" "], [["a"]], [["a"], ["b", "c"]]):
         with pytest.raises(UserError, match="is a value in a list"):
             texts({"p": values})
     assert grid_texts({"p": [[1, 2], (3,), 4]}) == {"p": ["1:2", "3", "4"]}

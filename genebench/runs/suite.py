@@ -167,7 +167,8 @@ def texts(values: Any) -> Any:
         items = [*values]
         for item in items:
             is_list = isinstance(item, Iterable) and not isinstance(item, str)
-            if is_list or typed(item) == "" or BETWEEN_VALUES in typed(item):
+            word = typed(item)
+            if is_list or not word.strip() or BETWEEN_VALUES in word:
                 raise UserError(
                     f"{item!r} is a value in a list. Give words without a colon, or numbers."
                 )
