@@ -387,6 +387,11 @@ def test_no_page_is_wider_than_its_window_or_its_paper(visit, site, viewport, me
         page.goto((site / path).as_uri())
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= viewport["width"], path
+        # Wide tables scroll in their boxes. Their captions are read without.
+        captions = page.evaluate(
+            "[...document.querySelectorAll('caption')].map(c => c.getBoundingClientRect().right)"
+        )
+        assert all(right <= viewport["width"] for right in captions), path
 
 
 def test_a_laptop_shows_all_columns_up_to_the_family(visit, board):
