@@ -80,7 +80,7 @@ def test_suites_are_listed(genebench):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[[runs]]\nmethods = ["lsr"]\n', "unknown key 'run'. Did you mean runs?"),
+        ('[[run]]\nmethods = ["lsr"]\n', "unknown key 'run'. Did you mean runs?"),
         ('protocol = ["geo"]\n[[runs]]\nmethods = ["lsr"]\n', "Did you mean protocols?"),
         ('[[runs]]\nmethod = ["lsr"]\n', "unknown key"),
     ],

@@ -448,14 +448,12 @@ def test_a_training_that_is_stopped_from_outside_is_no_failure(tiny, tmp_path):
     )  # fmt: skip
     [job] = [job for job in plan.remaining() if job.method.name == "dgex"]
 
+    earlier = grandchildren()  # of other tests, which wait for more work
+
     class Stop:
         @hookimpl
         def genebench_job_progressed(self):
-            [worker] = (
-                int(process.name)
-                for process in Path("/proc").glob("[0-9]*")
-                if parent_of(parent_of(int(process.name))) == os.getpid()
-            )
+            [worker] = grandchildren() - earlier
             os.kill(worker, signal.SIGTERM)
 
     observer = Stop()
@@ -467,6 +465,12 @@ def test_a_training_that_is_stopped_from_outside_is_no_failure(tiny, tmp_path):
         installed().manager.unregister(observer)
     assert ResultsStore(settings.results).keys() == []
     assert list(settings.results.rglob("training.safetensors"))
+
+
+def grandchildren() -> set[int]:
+    """Return the ids of the processes that children of this process have started."""
+    pids = [int(process.name) for process in Path("/proc").glob("[0-9]*")]
+    return {pid for pid in pids if parent_of(parent_of(pid)) == os.getpid()}
 
 
 def parent_of(pid: int) -> int:
