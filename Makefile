@@ -12,7 +12,9 @@ PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml) $(EXTRAS:%=%/pyproject.
 DATASET ?= public-array
 U133 ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# The backend in .venv builds genebench and the plugins. An environment for the build of each takes seconds.
+# Backends in .venv build genebench and the plugins. An environment for the build of each takes seconds.
+# Some dependencies are published as source only, so that their backend has to be there, too.
+BACKENDS := editables hatchling setuptools wheel
 EDITABLE := $(PIP) --no-build-isolation
 # What has to be there to build wheels. Empty where BIN names another folder with the tools.
 TOOLS ?= .venv/installed-dev
@@ -96,14 +98,14 @@ clean:
 .venv/installed: $(PROJECTS) constraints.txt
 	$(PYTHON) -m venv .venv
 	$(FORGET)
-	$(PIP) editables hatchling
+	$(PIP) $(BACKENDS)
 	$(EDITABLE) --editable '.[report,sklearn]' $(PLUGINS:%=--editable %)
 	touch $@
 
 .venv/installed-dev: $(PROJECTS) constraints.txt
 	$(PYTHON) -m venv .venv
 	$(FORGET)
-	$(PIP) editables hatchling
+	$(PIP) $(BACKENDS)
 	$(EDITABLE) --editable '.[dev]' $(PLUGINS:%=--editable %) $(EXTRAS:%=--editable %)
 	touch $@ .venv/installed
 
