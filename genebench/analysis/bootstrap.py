@@ -234,20 +234,33 @@ class PairedBootstrap:
         blocks = [slice(start, start + _PAIRS_AT_ONCE) for start in starts]
         parts = [self._studentised(a[block], b[block]) for block in blocks]
         observed, squares = np.concatenate([np.empty((2, 0)), *parts], axis=1)
-        order, draws = np.argsort(observed, kind="stable"), self._flipped.shape[1]
+        draws = self._flipped.shape[1]
         allowed = int(SIGNIFICANCE_LEVEL * draws)
         adjusted, largest = np.empty(len(a)), np.zeros(draws)
-        for block in blocks:
-            pairs = order[block]
-            totals = self._flipped[a[pairs]] - self._flipped[b[pairs]]
-            weighted = self._weighted[a[pairs]] - self._weighted[b[pairs]]
-            flipped = self._squared(totals, weighted, squares[pairs, np.newaxis])
-            # Row i: the largest T² of each draw among all differences up to the i-th.
-            np.maximum(flipped[0], largest, out=flipped[0])
-            np.maximum.accumulate(flipped, axis=0, out=flipped)
-            largest = flipped[-1]
-            reached = flipped >= np.square(observed[pairs, np.newaxis]) * _TIE
-            adjusted[pairs] = reached.sum(axis=1) / draws
+        totals, deviation = np.empty((2, draws))
+        # With t = d √(n·n) and u = Σ S_g n_g / √(n·n), T² is t² / (Σ S_g² + t (t − 2 u)), but for
+        # the factor p² / (n·n) of p profiles. Each draw of t, and of t − 2 u, is that of one method
+        # less that of the other.
+        size = float(self.sizes @ self.sizes) ** 0.5
+        scaled = self._flipped * (size / self.profiles)
+        rest = scaled - self._weighted * (2 / size)
+        limits = np.square(observed * (size / self.profiles)) * _TIE
+        order = np.argsort(observed, kind="stable")
+        # One pair at a time, in place: its draws stay in a processor's cache.
+        for pair in order.tolist():
+            # Methods that never differ have T = 0.
+            if squares[pair] > 0:
+                np.subtract(scaled[a[pair]], scaled[b[pair]], out=totals)
+                np.subtract(rest[a[pair]], rest[b[pair]], out=deviation)
+                deviation *= totals
+                deviation += squares[pair]
+                np.maximum(deviation, _ROUNDING * squares[pair], out=deviation)
+                totals *= totals
+                totals /= deviation
+                # The largest T² of each draw among this difference and those with a smaller T.
+                np.maximum(totals, largest, out=largest)
+            adjusted[pair] = np.count_nonzero(largest >= limits[pair]) / draws
+        largest *= (self.profiles / size) ** 2
         # The largest T of all differences, and not of those that remain tied: methods that predict
         # alike would leave an interval of no width to every other method. A T that equals one of
         # the draws counts as reached, so the interval must not end beyond it by rounding.

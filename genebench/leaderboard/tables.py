@@ -122,15 +122,17 @@ def ranking(task: RankTask) -> Ranking:
     standings = ranked(task.entries, task.metric)
     places = {number_of[id(standing.variant)]: _place(standing) for standing in standings}
     p_values = {
-        (number_of[id(standing.variant)], number_of[id(other)]): p
+        (number, other): p
         for standing in standings
-        for other, p in standing.p_values
+        for number in [number_of[id(standing.variant)]]
+        for variant, p in standing.p_values
+        if number < (other := number_of[id(variant)])
     }
     return Ranking(
         places,
         description_of_test(standings),
         caution(standings),
-        {pair: p for pair, p in p_values.items() if pair[0] < pair[1]},
+        p_values,
     )
 
 

@@ -154,8 +154,12 @@ def _faults(record: Record, vectors: Vectors, metrics: Sequence[str]) -> Iterato
 
 def _spread(values: NDArray[np.float64]) -> Histogram:
     """Return the histogram of a metric over genes."""
-    low, high = np.percentile(values, (_TAIL_PERCENT, 100 - _TAIL_PERCENT)).tolist()
+    # One sorting gives the limits and the counts, and is faster than np.percentile.
+    ordered, last = np.sort(values), len(values) - 1
+    tail = last * _TAIL_PERCENT / 100
+    low, high = np.interp((tail, last - tail), np.arange(len(values)), ordered).tolist()
     # All genes may have one value, and bins need a width.
     high = high if high > low else low + 1
-    bins = np.clip((values - low) / (high - low) * BINS, 0, BINS - 1).astype(np.intp)
-    return Histogram(low, high, tuple(np.bincount(bins, minlength=BINS).tolist()))
+    inner = np.searchsorted(ordered, np.linspace(low, high, BINS + 1)[1:-1])
+    counts = np.diff(inner, prepend=0, append=len(values))
+    return Histogram(low, high, tuple(counts.tolist()))
