@@ -118,6 +118,8 @@ def try_python(
         beside_a_namesake(environment, folder, dist)
         if tests:
             environment.pip("install", *source, *TEST_LIBRARIES)
+            # Tests make plugins of the same name.
+            environment.pip("uninstall", "genebench-mine")
             run_tests(environment, folder, dist)
 
 
