@@ -158,10 +158,12 @@ def to_a_plugin(environment: Environment, source: Sequence[str]) -> None:
     environment.pip("install", *source, "./genebench-mine[test]")
     environment.run("genebench", "check", "mine")
     environment.run("python", "-m", "pytest", "-q", folder=environment.work / "genebench-mine")
-    environment.run(
+    said = environment.run(
         "genebench", "run", "--methods", "mine", "--protocol", "geo", "--preset", "tiny",
         "--sealed", "require",
     )  # fmt: skip
+    if "fork()" in said:
+        raise SystemExit(f"Python warns of the fork of a sealed job:\n{said}")
 
 
 def to_a_board(environment: Environment) -> None:

@@ -93,11 +93,9 @@ class _Server:
 
     def __init__(self) -> None:
         self._commands, theirs = socket.socketpair()
-        # From Python 3.12 on, a fork beside the idle threads of numpy brings a warning.
-        options = ["-P", "-W", "ignore:This process:DeprecationWarning"]
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603  this Python, and a module of ours
-                [sys.executable, *options, "-m", "genebench.conformance.forks"],
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "genebench.conformance.forks"],
                 stdin=theirs.fileno(), stdout=subprocess.DEVNULL,
                 env=os.environ | {"PYTHONPATH": import_path()},
                 # So that its fork can be ended with it.

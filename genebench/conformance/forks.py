@@ -18,6 +18,7 @@ import socket
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -45,7 +46,10 @@ def _main() -> None:
             return  # the process of the checks has ended
         while not line.endswith(b"\n"):
             line += commands.recv(_MAX_READ_BYTES)
-        pid = os.fork()
+        with warnings.catch_warnings():
+            # From Python 3.12 on, a fork beside the idle threads of numpy brings a warning.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
         if pid == 0:
             commands.detach()
             _become_new(json.loads(line), *descriptors)
