@@ -33,6 +33,7 @@ NAMESAKE = "genebench"
 """The other project's name on the package index. Its import package has the same name as ours."""
 
 QUICK_TESTS = (
+    "tests/analysis/test_vectors.py",
     "tests/cli/test_list.py",
     "tests/data",
     "tests/formats",
