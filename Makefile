@@ -93,7 +93,7 @@ try-wheels: wheels ## the wheels in a clean environment, without a checkout; tak
 	$(BIN)/python packaging/try_wheels.py dist
 
 clean:
-	rm -rf .venv site dist
+	rm -rf .venv site jupyter_execute dist
 
 .venv/installed: $(PROJECTS) constraints.txt
 	$(PYTHON) -m venv .venv

@@ -131,5 +131,10 @@ def _wide(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     parts = table[["protocol", "method", "seed", "key"]].astype(str)
     table = table.assign(record=["/".join(row) for row in parts.to_numpy()])
     index = [name for name in ("gene", "symbol", "profile", "twin", "group") if name in table]
-    wide = table.set_index([*index, "record"])[metric].unstack("record", sort=False)  # noqa: PD010
-    return wide.rename_axis(columns=None).reset_index()
+    # Not unstack(sort=False), which mixes values up in pandas 2.2.
+    row = table.groupby(index, sort=False, dropna=False).ngroup()
+    values = table.assign(row=row).pivot(  # noqa: PD010  nothing is to be aggregated
+        index="row", columns="record", values=metric
+    )
+    wide = values[table["record"].unique()].rename_axis(columns=None)
+    return table[index].drop_duplicates(ignore_index=True).join(wide)

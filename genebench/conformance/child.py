@@ -1,7 +1,6 @@
-"""Subprocesses of checks: a fit in another home, or a saved model in a fresh process.
+"""Fresh processes for checks: a fit in another home, or a saved model without its fit.
 
-The parent sends a request as one JSON argument. It sends the landmarks of the test profiles through
-standard input, which the child reads only after the fit. So they are in no file during the fit.
+The landmarks of the test profiles are sent after the fit. So they are in no file during the fit.
 """
 
 from __future__ import annotations
@@ -9,19 +8,27 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from weakref import finalize
 
 import numpy as np
 
 from genebench._util.subprocesses import import_path
-from genebench.conformance.base import Landmarks, Models, Predictions
-from genebench.specs import values_from_json
+from genebench.conformance.base import Landmarks, Predictions
+from genebench.conformance.forks import READY, STATUS_BYTES
+
+_SHORTEST_SECONDS = 0.001
+"""A timeout of zero would mean not to wait at all."""
 
 
 class ChildError(Exception):
@@ -42,86 +49,124 @@ class Result:
 
 
 def ask(home: Path, request: Mapping[str, Any], landmarks: Landmarks, timeout: float) -> Result:
-    """Fit a method or open a saved model in a child process, and return its predictions.
+    """Fit a method or open a saved model in a fresh process, and return its predictions.
 
     Args:
-        home: the genebench home of the child.
+        home: the genebench home of the process.
         request: ``method`` and ``params`` to fit, or ``model`` and ``device`` to open.
         landmarks: test set → landmarks to predict from, profiles × landmarks.
-        timeout: seconds that the child may take.
+        timeout: seconds that the process may take.
 
     Raises:
-        ChildError: the child failed, or was not done in time.
+        ChildError: the process failed, or was not done in time.
     """
     answer = home / "answer.npz"
     answer.unlink(missing_ok=True)
     stream = io.BytesIO()
     # numpy 2.0 has no allow_pickle, which would tell the types apart.
     np.savez(stream, **landmarks)  # type: ignore[arg-type]
-    try:
-        done = run_python(
-            ["-m", __name__, json.dumps({**request, "answer": str(answer)})],
-            timeout=timeout, home=home, stdin=stream.getvalue(),
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise ChildError(f"it was not done after {timeout:.0f} seconds") from None
-    if done.returncode or not answer.exists():
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
+    order = {
+        "request": {**request, "answer": str(answer)},
+        "folder": str(Path.cwd()),
+        "import_path": import_path().split(os.pathsep),
+        "environment": {**os.environ, "GENEBENCH_HOME": str(home)},
+    }
+    with tempfile.TemporaryFile() as errors:
+        try:
+            status = _ready_server().run(order, stream.getvalue(), errors, timeout)
+        except TimeoutError:
+            raise ChildError(f"it was not done after {timeout:.0f} seconds") from None
+        except ConnectionError:
+            raise ChildError("its process was ended from outside") from None
+        errors.seek(0)
+        lines = errors.read().decode(errors="replace").strip().splitlines()
+    if status or not answer.exists():
         # The last line of a traceback is the error.
-        raise ChildError(lines[-1] if lines else f"it ended with status {done.returncode}")
+        raise ChildError(lines[-1] if lines else f"it ended with status {status}")
     with np.load(answer, allow_pickle=False) as arrays:
         predictions = {name: arrays[name] for name in landmarks}
         return Result(predictions, float(arrays["seconds"]))
 
 
-def run_python(
-    arguments: list[str], *, timeout: float, home: Path | None = None, stdin: bytes = b""
-) -> subprocess.CompletedProcess[bytes]:
+class _Server:
+    """The server of fresh processes. It ends with this object, or with this process."""
+
+    def __init__(self) -> None:
+        self._commands, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "genebench.conformance.forks"],
+                stdin=theirs.fileno(), stdout=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": import_path()},
+                # So that its fork can be ended with it.
+                start_new_session=True,
+            )  # fmt: skip
+        self._end = finalize(self, _end, self._commands, self._process)
+
+    def is_alive(self) -> bool:
+        """Return whether it can run further processes."""
+        return self._end.alive and self._process.poll() is None
+
+    def run(
+        self, order: Mapping[str, Any], landmarks: bytes, errors: IO[bytes], timeout: float
+    ) -> int:
+        """Run one process, and return its exit status.
+
+        Raises:
+            TimeoutError: it was not done in time. The server is ended as well.
+            ConnectionError: the server was ended.
+        """
+        deadline = time.monotonic() + timeout
+        line = json.dumps(order).encode() + b"\n"
+        ours, theirs = socket.socketpair()
+        try:
+            with ours:
+                with theirs:
+                    descriptors = [theirs.fileno(), errors.fileno()]
+                    sent = socket.send_fds(self._commands, [line], descriptors)
+                    self._commands.sendall(line[sent:])
+                ours.settimeout(timeout)
+                if ours.recv(len(READY)):
+                    with suppress(ConnectionError):  # the process has ended, with a status
+                        ours.sendall(landmarks)
+                        ours.shutdown(socket.SHUT_WR)
+                self._commands.settimeout(max(deadline - time.monotonic(), _SHORTEST_SECONDS))
+                status = self._commands.recv(STATUS_BYTES)
+                self._commands.settimeout(None)
+        except BaseException:
+            self._end()
+            raise
+        if not status:
+            raise ConnectionResetError
+        return int.from_bytes(status, "big", signed=True)
+
+
+def _end(commands: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    """End a server, and the process that it has forked."""
+    commands.close()
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+_servers: list[_Server] = []
+"""The server of this process, if there is one."""
+
+
+def _ready_server() -> _Server:
+    if not _servers or not _servers[0].is_alive():
+        _servers[:] = [_Server()]
+    return _servers[0]
+
+
+def run_python(arguments: list[str], *, timeout: float) -> subprocess.CompletedProcess[bytes]:
     """Run a Python process that imports from the same folders as this one.
 
     Raises:
         subprocess.TimeoutExpired: it was not done in time.
     """
-    environment = os.environ | {"PYTHONPATH": import_path()}
-    if home:
-        environment["GENEBENCH_HOME"] = str(home)
     return subprocess.run(  # noqa: S603  this Python, and modules that it has already
         [sys.executable, *arguments],
-        input=stdin, capture_output=True, timeout=timeout, env=environment, check=False,
+        capture_output=True, timeout=timeout, check=False,
+        env=os.environ | {"PYTHONPATH": import_path()},
     )  # fmt: skip
-
-
-def _main(request: Mapping[str, Any]) -> None:
-    if "model" in request:
-        models, seconds = _open_models(request), 0.0
-    else:
-        models, seconds = _fit(request)
-    with np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False) as sent:
-        predictions = {name: np.asarray(models[name].predict(sent[name])) for name in sent.files}
-    np.savez(request["answer"], seconds=seconds, **predictions)  # type: ignore[arg-type]
-
-
-def _fit(request: Mapping[str, Any]) -> tuple[Models, float]:
-    """Fit a method, and return its models and the seconds that the fit took."""
-    from genebench.conformance.method_under_check import MethodUnderCheck
-    from genebench.conformance.temporary_home import open_training_set, open_validation_sets
-
-    method = MethodUnderCheck(request["method"])
-    # Importing torch takes seconds on a busy machine, and is not part of the fit.
-    params = values_from_json(request["params"])
-    method.create(params)
-    train, validation_sets = open_training_set(), open_validation_sets()
-    began = time.monotonic()
-    models = method.fit(train, validation_sets, params)
-    return models, time.monotonic() - began
-
-
-def _open_models(request: Mapping[str, Any]) -> Models:
-    from genebench.models.saved import open_model
-
-    paths, device = request["model"], request["device"]
-    return {name: open_model(path, device).model for name, path in paths.items()}
-
-
-if __name__ == "__main__":
-    _main(json.loads(sys.argv[1]))

@@ -8,11 +8,12 @@ import tempfile
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from genebench.conformance import simulated
 from genebench.conformance.surroundings import settings_kept
+from genebench.data.home import home
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset, DataStore
 from genebench.protocols import GEO, GTEX
@@ -64,8 +65,8 @@ class TemporaryHome:
         The others are removed and not moved, because a method could find moved files. They are
         written again when they are next needed.
         """
-        for home in _HOMES:
-            for folder in home.root.iterdir():
+        for other in _HOMES:
+            for folder in other.root.iterdir():
                 shutil.rmtree(folder)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
             only_home = Path(temporary)
@@ -88,8 +89,14 @@ class TemporaryHome:
 
 
 def open_dataset(name: str = EASY) -> Dataset:
-    """Return a dataset of the active home."""
-    dataset = DataStore().open(name)
+    """Return a dataset of the active home. Profiles of it have their own copies of its tables."""
+    return _opened(home(), name)
+
+
+# Reading the tables again for each fit takes a third of the time of a quick method's checks.
+@lru_cache(maxsize=2)
+def _opened(home_folder: Path, name: str) -> Dataset:
+    dataset = DataStore(home_folder).open(name)
     assert dataset is not None
     return dataset
 

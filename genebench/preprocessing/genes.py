@@ -417,8 +417,8 @@ def check_described(
     positions = match(missing, names, kind, source=source, aliases=aliases).positions
     if len(positions):
         raise UserError(
-            f"{source}: column {names[positions[0]]!r} is a gene of the maps, but its type is "
-            f"{texts.dtypes.iloc[positions[0]]}. So are {counted(len(positions), 'gene')} in all. "
+            f"{source}: column {names[positions[0]]!r} is a gene of the maps, but holds no "
+            f"numbers. This is so of {counted(len(positions), 'gene')} in all. "
             "Store them as numbers."
         )
 

@@ -20,6 +20,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -91,7 +92,10 @@ def main() -> None:
 
 def _run(order: dict[str, Any], descriptor: int, commands: Commands) -> None:
     """Fork the process of a job, and wait until it is to be ended."""
-    pid = os.fork()
+    with warnings.catch_warnings():
+        # From Python 3.12 on, a fork beside the idle threads of numpy brings a warning.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
     if pid == 0:
         commands.connection.close()
         _reopen_output()

@@ -308,7 +308,7 @@ def test_nullable_text_of_todays_anndata_is_read(tmp_path, with_missing):
     anndata = pytest.importorskip("anndata")
     tissue = ["a", None if with_missing else "b", "a"]
     # This version of anndata writes text of numpy, not of Arrow.
-    text = pd.StringDtype("python", na_value=pd.NA)
+    text = pd.StringDtype("python")
     stage = pd.Categorical(["x", "y", "x"], categories=pd.Index(["x", "y"], dtype=text))
     obs = pd.DataFrame(
         {"tissue": pd.array(tissue, text), "stage": stage}, index=pd.Index(PROFILES, dtype=text)

@@ -531,7 +531,9 @@ def test_a_gene_that_is_stored_as_text_is_refused_and_not_reported_as_missing(
     outcome = prepare_files(files)
     path.unlink()
     assert outcome.status == 2
-    words = f"{path.name}: column 'TP53' is a gene of the maps, but its type is str. So are 1 gene"
+    words = (
+        f"{path.name}: column 'TP53' is a gene of the maps, but holds no numbers. This is so of 1"
+    )
     assert words in outcome.err
 
 
