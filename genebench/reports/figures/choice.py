@@ -124,11 +124,15 @@ class _Lines:
     points: dict[tuple[float, ...], list[tuple[float, float]]]
 
 
-def _lines_of(curve: Mapping[str, Sequence[float]]) -> _Lines:
-    names = [*curve]
+def error_of(curve: Mapping[str, Sequence[float]]) -> str:
+    """Return the column of a curve that a choice is made by: the validation error, or the last."""
     # D-GEX also records the error on training profiles, which chooses its learning rate.
-    errors = [name for name in names if name.split()[0] == _ERROR and name != _TRAINING_ERROR]
-    error = errors[0] if errors else names[-1]
+    errors = [name for name in curve if name.split()[0] == _ERROR and name != _TRAINING_ERROR]
+    return errors[0] if errors else list(curve)[-1]
+
+
+def _lines_of(curve: Mapping[str, Sequence[float]]) -> _Lines:
+    names, error = [*curve], error_of(curve)
     # Columns before the error are parameters, but for losses of epochs, which are not chosen.
     before = names[: names.index(error)] or names[:1]
     values = {name: set(curve[name]) for name in (before if error == _ERROR else before[:1])}
