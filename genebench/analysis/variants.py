@@ -72,13 +72,21 @@ def variants_of(records: list[Record], registry: Registry) -> list[Variant]:
 
 
 def label_of(record: Record, others: list[Record]) -> str:
-    """Return the method's name, and what tells it apart from others of that name."""
+    """Return the method's name, and what tells it apart from others of that name.
+
+    The rarest values come first, so that a label that is cut still tells variants apart.
+    """
     identity = record.identity
     same = [other.identity for other in others if other.identity.method == identity.method]
-    differing = [
-        setting(name, value)
+    all_params = {tuple(other.params.items()): other.params for other in same}.values()
+    sharing = {
+        name: sum(params.get(name) == value for params in all_params)
         for name, value in identity.params.items()
-        if any(other.params.get(name) != value for other in same)
+    }
+    differing = [
+        setting(name, identity.params[name])
+        for name in sorted(sharing, key=sharing.__getitem__)
+        if sharing[name] < len(all_params)
     ]
     # Under another protocol or with other training profiles, members always differ.
     alike = [

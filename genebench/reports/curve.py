@@ -80,7 +80,8 @@ class CurveReport(Report):
         points, error = _points(curve), error_of(curve)
         if not points:
             return
-        best, column = int(np.argmin(np.nan_to_num(curve[error], nan=np.inf))), list(curve).index(error)
+        best = int(np.argmin(np.nan_to_num(curve[error], nan=np.inf)))
+        column = list(curve).index(error)
         near = range(best - _NEIGHBOURS, best + _NEIGHBOURS + 1)
         shown = [
             place
