@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -74,20 +75,25 @@ def variants_of(records: list[Record], registry: Registry) -> list[Variant]:
 def label_of(record: Record, others: list[Record]) -> str:
     """Return the method's name, and what tells it apart from others of that name.
 
-    The rarest values come first, so that a label that is cut still tells variants apart.
+    Parameters that are not needed for that are left out: the most common values first.
     """
     identity = record.identity
     same = [other.identity for other in others if other.identity.method == identity.method]
+    own = identity.params
     all_params = {tuple(other.params.items()): other.params for other in same}.values()
-    sharing = {
-        name: sum(params.get(name) == value for params in all_params)
-        for name, value in identity.params.items()
-    }
-    differing = [
-        setting(name, identity.params[name])
-        for name in sorted(sharing, key=sharing.__getitem__)
-        if sharing[name] < len(all_params)
+    # For each other variant, the parameters that tell it from this one.
+    apart = [
+        frozenset(name for name, value in own.items() if params.get(name) != value)
+        for params in all_params
     ]
+    rarity = Counter(name for names in apart for name in names)
+    needed = set(rarity)
+    # Of two that go together, the one that is declared later is left out.
+    later_first = [*reversed(own)]
+    for name in sorted(later_first, key=rarity.__getitem__):
+        if all((needed - {name}) & names for names in set(apart) if names):
+            needed.discard(name)
+    differing = [setting(name, value) for name, value in own.items() if name in needed]
     # Under another protocol or with other training profiles, members always differ.
     alike = [
         other

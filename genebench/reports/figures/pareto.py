@@ -74,7 +74,7 @@ def _drawing(
         axes, "time of a fit (s, logarithmic), members of ensembles included",
         f"{metric.title} ({metric.unit}), {metric.direction} is better",
     )  # fmt: skip
-    label_points(axes, [row.variant.label for row in named], points[: len(named)], steps)
+    label_points(axes, [row.variant.label for row in named], points, steps)
     table = pd.DataFrame(
         {
             "method": [row.variant.label for row in ordered],
