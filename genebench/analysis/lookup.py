@@ -14,6 +14,8 @@ from genebench.specs import Value
 _KEY = re.compile(r"[0-9a-f]{6,}")
 """The start of a record's key. A shorter one is likely to fit several records."""
 
+_BETWEEN_ASSIGNMENTS = re.compile(r",(?=\s*\w+\s*=|\s*$)")
+
 
 def find(name: str, variants: Sequence[Variant]) -> Variant | None:
     """Return the variant that a name means, among those of one table, or None.
@@ -56,6 +58,11 @@ def records_of(name: str, records: Iterable[Record]) -> list[Record]:
     return [record for record in records if _is_meant(name, Variant("", (record,)))]
 
 
+def assignments(text: str) -> list[str]:
+    """Return the parts of ``PARAM=VALUE,PARAM=VALUE``. A value may have commas of its own."""
+    return _BETWEEN_ASSIGNMENTS.split(text)
+
+
 def _is_meant(name: str, variant: Variant) -> bool:
     identity = variant.first.identity
     method, _, settings = name.partition(":")
@@ -70,7 +77,7 @@ def _is_key_of(name: str, record: Record) -> bool:
 
 def _has_all(params: Mapping[str, Value], settings: str) -> bool:
     """Return whether parameters have the values of ``PARAM=VALUE,PARAM=VALUE``."""
-    return all(_has(params, setting) for setting in settings.split(",") if setting)
+    return all(_has(params, setting) for setting in assignments(settings) if setting)
 
 
 def _has(params: Mapping[str, Value], setting: str) -> bool:

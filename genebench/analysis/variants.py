@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -72,14 +73,27 @@ def variants_of(records: list[Record], registry: Registry) -> list[Variant]:
 
 
 def label_of(record: Record, others: list[Record]) -> str:
-    """Return the method's name, and what tells it apart from others of that name."""
+    """Return the method's name, and what tells it apart from others of that name.
+
+    Parameters that are not needed for that are left out: the most common values first.
+    """
     identity = record.identity
     same = [other.identity for other in others if other.identity.method == identity.method]
-    differing = [
-        setting(name, value)
-        for name, value in identity.params.items()
-        if any(other.params.get(name) != value for other in same)
+    own = identity.params
+    all_params = {tuple(other.params.items()): other.params for other in same}.values()
+    # For each other variant, the parameters that tell it from this one.
+    apart = [
+        frozenset(name for name, value in own.items() if params.get(name) != value)
+        for params in all_params
     ]
+    rarity = Counter(name for names in apart for name in names)
+    needed = set(rarity)
+    # Of two that go together, the one that is declared later is left out.
+    later_first = [*reversed(own)]
+    for name in sorted(later_first, key=rarity.__getitem__):
+        if all((needed - {name}) & names for names in set(apart) if names):
+            needed.discard(name)
+    differing = [setting(name, value) for name, value in own.items() if name in needed]
     # Under another protocol or with other training profiles, members always differ.
     alike = [
         other

@@ -108,6 +108,9 @@ def report(  # noqa: PLR0917  typer's options are the arguments
         Path | None,
         typer.Option(metavar="DIR", help="Draw figures there."),
     ] = None,
+    all_points: Annotated[
+        bool, typer.Option("--all", help="Print every point of a curve.")
+    ] = False,
     trials: Annotated[
         bool, typer.Option("--trials", help="Include trials of genebench tune.")
     ] = False,
@@ -142,6 +145,7 @@ def report(  # noqa: PLR0917  typer's options are the arguments
         record_filter=record_filter,
         # A document is complete. A terminal shows what is asked for.
         with_notes=notes or format_ != "terminal", with_costs=cost or format_ != "terminal",
+        with_all_points=all_points or format_ != "terminal",
     )  # fmt: skip
     check_report(name, folds_pooled(chosen))
     # Scoring may take minutes, so everything that can be refused is refused above.

@@ -25,9 +25,6 @@ _MODULES = (
     spec, shape, purity, order, honesty, learning, repeat, relevance, life, device, failure
 )  # fmt: skip
 
-GROUPS = tuple(module.__name__.rpartition(".")[2] for module in _MODULES)
-"""Groups of checks, in the order that they run in."""
-
 
 def protocol_checks() -> list[Check]:
     """Return every check for protocols, in the order of definition."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from genebench._util.hashing import key_of
 from genebench._util.progress import Progress, silent
 from genebench._util.text import printable
-from genebench.analysis.lookup import find
+from genebench.analysis.lookup import assignments, find
 from genebench.analysis.variants import variants_of
 from genebench.data.profiles import Profiles
 from genebench.data.store import Dataset, DataStore
@@ -78,9 +78,10 @@ def assigned_in(name: str) -> dict[str, str]:
     """
     method, colon, text = name.partition(":")
     values = {}
-    for part in text.split(",") if colon else ():
+    for part in assignments(text) if colon else ():
         parameter, equals, value = (each.strip() for each in part.partition("="))
-        if not (parameter and equals and value):
+        # An empty value is an empty list. Other parameters refuse it.
+        if not (parameter and equals):
             raise UserError(
                 f"{printable(name)}: {printable(part) or 'nothing'} is not an assignment. Write "
                 f"METHOD:PARAM=VALUE, such as {method}:seed=1."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -15,8 +15,12 @@ _DISPLAY = re.compile(r"(?<!\\)\$\$((?:\\.|[^\\])+?)\$\$", re.DOTALL)
 _INLINE = re.compile(r"\\\$|\$((?:\\.|[^$\\])+)\$|`([^`]+)`")
 
 
+_RULE = re.compile(r"[|:\- ]+")
+"""Line between the head and the rows of a table."""
+
+
 class _Piece(NamedTuple):
-    """A part of a text: LaTeX with a line of its own, or a paragraph."""
+    """A part of a text: LaTeX with a line of its own, or the lines of a paragraph."""
 
     text: str
     is_display: bool
@@ -30,7 +34,8 @@ def equations(text: str) -> Markup:
 
     Args:
         text: paragraphs with empty lines between them. LaTeX stands in ``$…$``, or in ``$$…$$`` if
-            it has a line of its own, and code in backticks. A dollar is written ``\$``.
+            it has a line of its own, and code in backticks. A dollar is written ``\$``. Lines of a
+            paragraph may be a list (``- …``) or a table (``| … | … |``) of Markdown.
     """
     blocks = []
     for piece in _pieces(text):
@@ -38,7 +43,7 @@ def equations(text: str) -> Markup:
             math = _shown(piece.text, as_block=True)
             blocks.append(f"<div class=equation tabindex=0 role=math>{math}</div>")
         else:
-            blocks.append(f"<p>{_inline(piece.text)}")
+            blocks.append(_block(piece.text.split("\n")))
     return Markup("\n".join(blocks))  # noqa: S704  every part of it is escaped
 
 
@@ -58,8 +63,26 @@ def _pieces(text: str) -> Iterator[_Piece]:
             yield _Piece("\n".join(map(printable, part.splitlines())), is_display=True)
         else:
             for block in re.split(r"\n\s*\n", part):
-                if paragraph := printable(block):
-                    yield _Piece(paragraph, is_display=False)
+                if lines := [line for line in map(printable, block.splitlines()) if line]:
+                    yield _Piece("\n".join(lines), is_display=False)
+
+
+def _block(lines: Sequence[str]) -> str:
+    """Return the lines of a paragraph, a list or a table as HTML."""
+    text = " ".join(lines)
+    if lines[0].startswith("- "):
+        # Lines without a dash continue the item above.
+        items = [item.replace("\n", " ") for item in "\n".join(lines)[2:].split("\n- ")]
+        return f"<ul>{''.join(f'<li>{_inline(item)}' for item in items)}</ul>"
+    if len(lines) > 1 and _RULE.fullmatch(lines[1]) and all(line[0] == "|" for line in lines):
+        head, _, *rows = ([*map(_inline, line.strip("| ").split(" | "))] for line in lines)
+        body = "".join(f"<tr><th scope=row>{'<td class=text>'.join(row)}" for row in rows)
+        return (
+            "<div class=scroll tabindex=0 role=region aria-label=Table><table class=box><thead><tr>"
+            f"{''.join(f'<th scope=col class=text>{name}' for name in head)}</thead>{body}"
+            "</table></div>"
+        )
+    return f"<p>{_inline(text)}"
 
 
 def _inline(text: str) -> str:

@@ -155,6 +155,7 @@ class Report(ABC):
         width: the width of the terminal in characters.
         with_notes: True if the details of sections are printed in a terminal, too.
         with_costs: True if tables of costs are part of reports of scores.
+        with_all_points: True if curves are printed point by point, however long they are.
     """
 
     shows_folds: ClassVar[bool] = False
@@ -172,6 +173,7 @@ class Report(ABC):
     width: int = 100
     with_notes: bool = True
     with_costs: bool = True
+    with_all_points: bool = True
 
     def __repr__(self) -> str:
         # A record has thousands of letters.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 
@@ -12,7 +12,7 @@ import pandas as pd
 from genebench._util.text import short
 from genebench.analysis.bootstrap import seed_interval
 from genebench.analysis.folds import described as of_folds
-from genebench.analysis.grouping import in_order
+from genebench.analysis.grouping import by_preset, in_order
 from genebench.analysis.rank import Standing, caution, description_of_test, scores_of, standings
 from genebench.analysis.scaled import FLOOR
 from genebench.analysis.seals import weakest
@@ -136,10 +136,33 @@ class ScoreTables:
         """Return what a reader of times has to know."""
         return self.times.notes(self.variants)
 
+    @cached_property
+    def competitions(self) -> list[ScoreTables]:
+        """The tables whose methods compete by the first metric: these, or one for each preset."""
+        if self.ranked or not self.metrics:
+            return [self] if self.metrics else []
+        report = replace(self.report, metrics=[self.metrics[0].name])
+        parts = by_preset(self.records, self.report.registry)
+        tables = (
+            ScoreTables(records, report, preset if len(parts) > 1 else "", ranked=True)
+            for preset, records in parts.items()
+        )
+        # Old records may lack what a test needs. The scores are complete without one.
+        return [each for each in tables if any(row.rank for row in each.first_standings)]
+
+    @property
+    def first_standings(self) -> list[Standing]:
+        """The places by the first metric. There are none without ranks."""
+        return self.standings.get(self.metrics[0].name, []) if self.metrics else []
+
     def verdict(self) -> Iterator[str]:
-        """Yield sentences about the leader by the first metric. There are none without ranks."""
-        for metric in self.metrics[:1] if self.ranked else ():
-            yield from verdict(self.standings[metric.name], metric, self.times)
+        """Yield sentences about the leader by the first metric, for each preset."""
+        for tables in self.competitions:
+            found = verdict(tables.first_standings, tables.metrics[0], tables.times)
+            if len(self.competitions) > 1:
+                yield f"Preset {tables.preset}: {' '.join(found)}"
+            else:
+                yield from found
 
     def _scores(self, metric: MetricSpec) -> Table:
         panels = [
@@ -197,7 +220,8 @@ class ScoreTables:
         yield from stale_scores(self.records, self.metrics)
         yield from could_have_cheated_notes((v.label, v.records) for v in self.variants)
         # All metrics are of the same profiles, so that one warning is enough.
-        yield from {warning for places in self.standings.values() if (warning := caution(places))}
+        tested = (places for each in self.competitions for places in each.standings.values())
+        yield from {warning for places in tested if (warning := caution(places))}
         if any(row.beats_mean is False for places in self.standings.values() for row in places):
             yield f"{NOT_BETTER} not shown to be better than {FLOOR}"
         for metric in self.metrics:

@@ -71,14 +71,6 @@ def test_sets_are_the_pathways_and_as_many_random_genes(truth, drawn):
     assert planted("tiny").gene_sets == truth.gene_sets
 
 
-def test_sets_are_written_as_gmt(truth, tmp_path):
-    truth.write_gmt(tmp_path / "sim.gmt")
-    lines = (tmp_path / "sim.gmt").read_text().splitlines()
-    read = {line.split("\t")[0]: tuple(line.split("\t")[2:]) for line in lines}
-    assert read == truth.gene_sets
-    assert lines[0].split("\t")[1] == "pathway"
-
-
 def test_an_unknown_preset_is_refused():
     with pytest.raises(UserError, match="unknown preset of sim 'huge'"):
         planted("huge")

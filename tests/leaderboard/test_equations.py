@@ -39,6 +39,17 @@ def test_what_cannot_be_converted_is_shown_as_its_source(latex):
     assert "<code>" in html
 
 
+def test_lists_and_tables_of_markdown():
+    html = equations(
+        "- $a$ is one\n  thing.\n- b\n\n| `x` | y |\n|---|:-:|\n| 1 | <i> |\n\n| no table |"
+    )
+    items, table, paragraph = html.split("\n")
+    assert re.sub(r"<math.*?</math>", "a", items) == "<ul><li>a is one thing.<li>b</ul>"
+    assert "<th scope=col class=text><code>x</code><th scope=col class=text>y</thead>" in table
+    assert "<tr><th scope=row>1<td class=text>&lt;i&gt;</table>" in table
+    assert paragraph == "<p>| no table |"
+
+
 def test_control_characters_do_not_reach_the_page():
     html = equations("a\u202eb `\x1bc` $d\u2066$\n\n$$e\x00$$")
     assert all(letter.isprintable() or letter == "\n" for letter in html)

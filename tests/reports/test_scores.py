@@ -372,9 +372,36 @@ def test_presets_are_ranked_apart_and_what_has_none_stands_among_both(made_up):
         {"net": "1", "lsr": "2"},
         {"net": "1", "lsr": "2"},
     ]
-    assert len(sections(*runs)) == 1
-    for section in ranked:
+    (scores,) = ScoresReport(runs, registry(), vectors_of=vectors_of).sections()
+    judged = (" ".join(section.verdict) for section in ranked)
+    assert scores.verdict == tuple(
+        f"Preset {preset}: {sentences}"
+        for preset, sentences in zip(("small", "tiny"), judged, strict=True)
+    )
+    assert scores.verdict[0].startswith("Preset small: net is best by MAE (0.3000). lsr is")
+    for section in (*ranked, scores):
         assert any("p-values are rough" in note for note in section.notes), "of eight profiles"
+
+
+def test_scores_have_the_verdict_of_ranks_unless_they_cannot_be_tested(made_up):
+    runs = made_up("net", {}, 0.3), made_up("lsr", {}, 0.5)
+    vectors = {
+        "profile.id": np.array(list("abcdefgh")),
+        "profile-share.mae.all": np.linspace(0, 1e-3, 8),
+    }
+
+    def vectors_of(record):
+        return vectors | {
+            "profile-share.mae.all": vectors["profile-share.mae.all"]
+            + record.scores["mae"]["all"].mean
+        }
+
+    (scores,) = ScoresReport(runs, registry(), vectors_of=vectors_of).sections()
+    (ranks,) = RanksReport(runs, registry(), vectors_of=vectors_of).sections()
+    assert scores.verdict == ranks.verdict
+    assert scores.verdict[0].startswith("net is best by MAE")
+    (untested,) = sections(*runs)
+    assert untested.verdict == ()
 
 
 # Seals

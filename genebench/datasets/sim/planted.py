@@ -6,12 +6,10 @@ It follows from the seed of the dataset, and is in no file of it. No method can 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genebench._util.files import atomic_write
 from genebench.datasets.sim import SIZES, Size, draw_genes
 from genebench.datasets.sim.model import Ints
 from genebench.errors import unknown
@@ -40,19 +38,6 @@ class Planted:
     target_pathway: Ints
     reports: NDArray[np.bool_]
     gene_sets: dict[str, tuple[str, ...]]
-
-    def write_gmt(self, path: Path) -> None:
-        """Write the gene sets as GMT: name, description and symbols, separated by tabs.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
-        lines = [
-            "\t".join((name, name.partition("-")[0].lower(), *symbols))
-            for name, symbols in self.gene_sets.items()
-        ]
-        with atomic_write(path) as stream:
-            stream.write(("\n".join(lines) + "\n").encode())
 
 
 def planted(preset: str) -> Planted:

@@ -56,7 +56,11 @@
   const signed = (value) => (value > 0 ? "+" : "") + score(value);
   const short = (value) => minus(Number.isInteger(value) ? value.toLocaleString("en") : String(Number(value.toPrecision(3))));
   const pValue = (p) => (p === null ? "–" : p < 0.001 ? "< 0.001" : p.toFixed(3));
-  const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+  // Variants of a method often differ in their last parameter, so the end of a label stays.
+  const cut = (text, most) => {
+    const end = Math.floor(most * 0.4);
+    return text.length > most ? `${text.slice(0, most - 1 - end)}…${text.slice(-end)}` : text;
+  };
   // A chart would take "{a|b}" in a label as a style. A word joiner keeps it a text.
   const plain = (text) => String(text).replaceAll("{", "{\u2060");
   const named = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
@@ -306,10 +310,11 @@
         const controls = marks.filter((mark) => mark.dot.control).map((mark) => ({
           ...item(mark), symbol: mark.beyond ? "arrow" : "circle", symbolRotate: mark.value[1] !== mark.dot.mean ? (mark.value[1] < mark.dot.mean ? 0 : 180) : 90,
         }));
+        const needsLegend = styles.size > 1 || controls.length > 0;
         chart.setOption({
           ...base(c, pane.summaryText),
-          grid: { left: 58, right: 24, top: styles.size > 1 || controls.length ? 54 : 30, bottom: 48 },
-          legend: { type: "scroll", top: 0, left: 0, right: 0, icon: undefined, itemWidth: 12, itemHeight: 10,
+          grid: { left: 58, right: 24, top: needsLegend ? 54 : 30, bottom: 48 },
+          legend: { show: needsLegend, type: "scroll", top: 0, left: 0, right: 0, icon: undefined, itemWidth: 12, itemHeight: 10,
             textStyle: { color: c.ink, fontSize: FONT }, pageTextStyle: { color: c.soft }, pageIconColor: c.accent, pageIconInactiveColor: c.line,
             data: [...families.map((one) => one.name), ...(controls.length && main !== dots ? ["control"] : [])] },
           xAxis: axis(c, "fit + predict, s", { ...x, log: true, most: width < 600 ? 4 : 8 }),
@@ -437,7 +442,7 @@
             return {
               type: "rect",
               shape: { x: x - cell / 2 + gap / 2, y: y - down / 2 + gap / 2, width: cell - gap, height: down - gap },
-              style: { fill: fill(i, j), ...(i === chosen && i !== j ? { stroke: c.ink, lineWidth: 1 } : {}) },
+              style: { fill: fill(i, j), ...(i === chosen && i !== j ? { stroke: c.ink, lineWidth: Math.min(1, cell / 16) } : {}) },
               textConfig: { position: "inside" },
               ...(text && { textContent: { style: { text, fontSize: 10, fill: strong ? c.page : c.ink } } }),
             };
@@ -683,11 +688,13 @@
         return share < 0.6 ? mix(c.line, c.series[0], 0.45 + (0.55 * share) / 0.6) : mix(c.series[0], c.ink, (0.6 * (share - 0.6)) / 0.4);
       };
       const settings = { ...at, most: width < 600 ? 4 : 6 };
+      // On a narrow page the unit has no room. The summary and the tooltip have it.
+      const nameOf = (one) => (width < 600 ? `${cut(label(one), 30)}: ${data.metric.title}` : `${cut(label(one), 60)}: ${unit(data)}`);
       chart.setOption({
         ...base(c, pane.summaryText),
         grid: { left: 54, right: 18, top: 34, bottom: 48 },
-        xAxis: axis(c, plain(`${cut(label(x), width < 600 ? 26 : 60)}: ${unit(data)}`), settings),
-        yAxis: axis(c, plain(`${cut(label(y), width < 600 ? 26 : 60)}: ${unit(data)}`), { ...settings, vertical: true }),
+        xAxis: axis(c, plain(nameOf(x)), settings),
+        yAxis: axis(c, plain(nameOf(y)), { ...settings, vertical: true }),
         tooltip: { ...base(c).tooltip, formatter: ({ value }) => value?.[2] !== undefined && plain(
           `${names.ids[value[2]]}${symbol(value[2]) ? ` ${symbol(value[2])}` : ""}\n${print(a[value[2]])} by ${label(x)}\n${print(b[value[2]])} by ${label(y)}`) },
         series: [
@@ -737,9 +744,9 @@
     };
     const columnsOf = () => (kind === "training size" ? [] : [...new Set(data.curves[kind.slice(6)].flatMap((line) => line.columns.map(([name]) => name)))]);
     const xName = () => (kind === "training size" ? "training profiles" : [...new Set(data.curves[kind.slice(6)].map((line) => line.x))].join(" or "));
-    const yName = () => (kind === "training size" ? unit(data) : column);
+    const yName = () => (kind === "training size" ? unit(data) : column.replace(/^mae/, "validation MAE"));
     csv(() => [
-      ["method", xName(), yName(), ...(kind === "training size" ? ["seeds_low", "seeds_high"] : ["chosen"])],
+      ["method", xName(), kind === "training size" ? unit(data) : column, ...(kind === "training size" ? ["seeds_low", "seeds_high"] : ["chosen"])],
       ...lines().flatMap((line) => line.points.map(([x, y, low, high]) => [line.label, x, y, ...(kind === "training size" ? [low, high] : [x === line.chosen ? 1 : 0])])),
     ]);
     const second = h("span");

@@ -14,7 +14,7 @@ from genebench.analysis.variants import Variant, variants_of
 from genebench.errors import counted
 from genebench.plugins.registry import Registry
 from genebench.reports.figures.drawing import Drawing, file_name
-from genebench.reports.figures.panels import name_axes, panels, short_number, short_unit
+from genebench.reports.figures.panels import log_ticks, name_axes, panels, short_number, short_unit
 from genebench.reports.figures.style import COLOURS, ONE_COLUMN, PALE, TWO_COLUMNS
 from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
@@ -124,11 +124,15 @@ class _Lines:
     points: dict[tuple[float, ...], list[tuple[float, float]]]
 
 
-def _lines_of(curve: Mapping[str, Sequence[float]]) -> _Lines:
-    names = [*curve]
+def error_of(curve: Mapping[str, Sequence[float]]) -> str:
+    """Return the column of a curve that a choice is made by: the validation error, or the last."""
     # D-GEX also records the error on training profiles, which chooses its learning rate.
-    errors = [name for name in names if name.split()[0] == _ERROR and name != _TRAINING_ERROR]
-    error = errors[0] if errors else names[-1]
+    errors = [name for name in curve if name.split()[0] == _ERROR and name != _TRAINING_ERROR]
+    return errors[0] if errors else list(curve)[-1]
+
+
+def _lines_of(curve: Mapping[str, Sequence[float]]) -> _Lines:
+    names, error = [*curve], error_of(curve)
     # Columns before the error are parameters, but for losses of epochs, which are not chosen.
     before = names[: names.index(error)] or names[:1]
     values = {name: set(curve[name]) for name in (before if error == _ERROR else before[:1])}
@@ -185,18 +189,18 @@ def _shown_name(column: str) -> str:
 
 
 def _x_axis(axes: Axes, values: Sequence[float]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
     positive = [value for value in values if value > 0]
     if not positive or max(positive) / min(positive) < _WIDE or min(values) < 0:
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.yaxis.set_major_locator(MaxNLocator(4))
         return
-    axes.set_xscale("symlog", linthresh=min(positive)) if min(values) == 0 else axes.set_xscale(
-        "log"
-    )
+    axes.yaxis.set_major_locator(MaxNLocator(4))
     if min(values) > 0:
-        axes.xaxis.set_major_locator(LogLocator(numticks=5))
+        axes.set_xscale("log")
+        log_ticks(axes, max(values) / min(values))
+        return
+    axes.set_xscale("symlog", linthresh=min(positive))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
-    axes.yaxis.set_major_locator(MaxNLocator(4))

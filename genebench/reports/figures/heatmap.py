@@ -44,6 +44,7 @@ _CELL = 12.5
 """Width of a cell in millimetres, where there is room for it."""
 _BELOW, _GAP, _SCALE = 7.5, 3.0, 11.0
 """Millimetres of ticks and the name below a map, between maps, and of the colour scale."""
+_MOST_TITLE_LINES = 9
 _MISSING = "#d9d9d9"
 """Grey, for cells without a value: it is no colour of the scale."""
 
@@ -147,7 +148,9 @@ def _map_of(  # noqa: PLR0917
             cells.append(_Cell(x, y, text, heat, best=point in best))
     map_width = cell_width * len(block.columns)
     title = " ".join([layout.label(grid), *map(setting, block.axes[2:], block.rest)])
-    lines = wrapped(title, max(map_width, 22.0) + left - 3, SMALL, lines=3, bold=True)
+    room = max(map_width, 22.0) + left - 3
+    # Maps of one method differ in any part of their titles, so titles are hardly ever cut.
+    lines = wrapped(title, room, SMALL, lines=_MOST_TITLE_LINES, bold=True)
     return _Map(block, grid, lines, cells, left, (cell_width, 6.6 if both else 4.6))
 
 

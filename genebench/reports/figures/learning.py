@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from genebench.analysis.bootstrap import seed_interval
@@ -12,7 +14,7 @@ from genebench.analysis.rank import scores_of
 from genebench.analysis.sizes import Curve, SizesPart
 from genebench.errors import counted
 from genebench.reports.figures.drawing import Drawing, file_name
-from genebench.reports.figures.panels import few_y_ticks, name_axes, panels
+from genebench.reports.figures.panels import few_y_ticks, lengths, name_axes, panels
 from genebench.reports.figures.series import (
     cut_note,
     label_ends,
@@ -21,9 +23,12 @@ from genebench.reports.figures.series import (
     named_room,
     others_note,
 )
-from genebench.reports.figures.style import PALE, TWO_COLUMNS, style
+from genebench.reports.figures.style import PALE, TWO_COLUMNS, style, text_width
 from genebench.reports.layout import PANEL
 from genebench.specs import MetricSpec
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def drawings(
@@ -61,8 +66,6 @@ def _drawing(  # noqa: PLR0917
     name: str, part: SizesPart, metric: MetricSpec, lines: dict[str, _Line], single: int,
     width: float,
 ) -> Drawing:  # fmt: skip
-    from matplotlib.ticker import NullLocator
-
     named = [*lines][: most_named(width)]
     means = [fmean(scores) for line in lines.values() for scores in line.values()]
     notes = [others_note(len(lines) - len(named)), cut_note(means, metric)]
@@ -77,8 +80,6 @@ def _drawing(  # noqa: PLR0917
         " ".join(filter(None, notes)), right=room, aspect=0.85 if width < TWO_COLUMNS else 0.55,
     )  # fmt: skip
     axes.set_xscale("log")
-    axes.set_xticks(part.sizes, [f"{size:,}" for size in part.sizes])
-    axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(axis="y")
     axes.set_axisbelow(True)
     rows = []
@@ -98,6 +99,7 @@ def _drawing(  # noqa: PLR0917
                     "seed_low": low, "seed_high": high,
                 }
             )  # fmt: skip
+    _size_ticks(axes, part.sizes)
     limit(axes, means, metric)
     few_y_ticks(axes)
     name_axes(
@@ -109,3 +111,19 @@ def _drawing(  # noqa: PLR0917
         room,
     )  # fmt: skip
     return Drawing(name, figure, pd.DataFrame(rows))
+
+
+def _size_ticks(axes: Axes, sizes: Sequence[int]) -> None:
+    """Show a tick at each size, with a label where it does not touch that of a larger size."""
+    from matplotlib.ticker import NullLocator
+
+    low, high = np.log(axes.get_xlim())
+    places = [lengths(axes)[0] * (np.log(size) - low) / (high - low) for size in sizes]
+    labels, free = [""] * len(sizes), float("inf")
+    for index in reversed(range(len(sizes))):
+        text = f"{sizes[index]:,}"
+        half = text_width(text) / 2
+        if places[index] + half < free:
+            labels[index], free = text, places[index] - half - 1.0
+    axes.set_xticks(sizes, labels)
+    axes.xaxis.set_minor_locator(NullLocator())

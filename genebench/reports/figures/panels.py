@@ -107,6 +107,23 @@ def few_y_ticks(axes: Axes, number: int = 6) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(number, steps=[1, 2, 5, 10]))
 
 
+def log_ticks(axes: Axes, ratio: float) -> None:
+    """Show few ticks on a logarithmic x axis. ``ratio`` is that of its largest to smallest value.
+
+    One decade or less has at most one tick at a power of ten.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    between = (1, 2, 5) if ratio < _FEW_DECADES[0] else (1, 3) if ratio < _FEW_DECADES[1] else (1,)
+    axes.xaxis.set_major_locator(LogLocator(subs=between))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+
+
+_FEW_DECADES = 30, 300
+"""Ratios below which powers of ten have two ticks between them, or one."""
+
+
 def short_number(value: float) -> str:
     """Return the label of a tick: powers of ten that are long as such."""
     exponent = round(math.log10(value)) if value > 0 else 0

@@ -8,7 +8,7 @@ import pandas as pd
 
 from genebench.analysis.costs import CostPart, CostRow
 from genebench.reports.figures.drawing import Drawing, file_name
-from genebench.reports.figures.panels import few_y_ticks, name_axes, panels, short_number
+from genebench.reports.figures.panels import few_y_ticks, log_ticks, name_axes, panels
 from genebench.reports.figures.series import cut_note, label_points, limit, most_named, others_note
 from genebench.reports.figures.style import PALE, TWO_COLUMNS, style
 from genebench.reports.layout import PANEL
@@ -38,8 +38,6 @@ def drawings(
 def _drawing(
     name: str, part: CostPart, metric: MetricSpec, rows: Sequence[CostRow], width: float
 ) -> Drawing:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
     # The front first: with many methods, they are those that have a name.
     ordered = sorted(rows, key=lambda row: "seconds" not in row.front)
     named, means = ordered[: most_named(width)], [row.mean for row in rows]
@@ -71,15 +69,12 @@ def _drawing(
     axes.set_xlim(limits)
     limit(axes, means, metric)
     few_y_ticks(axes)
-    # One decade or less has at most one tick at a power of ten.
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if longest < 30 * shortest else (1,)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+    log_ticks(axes, longest / shortest)
     name_axes(
         axes, "time of a fit (s, logarithmic), members of ensembles included",
         f"{metric.title} ({metric.unit}), {metric.direction} is better",
     )  # fmt: skip
-    label_points(axes, [row.variant.label for row in named], points[: len(named)], steps)
+    label_points(axes, [row.variant.label for row in named], points, steps)
     table = pd.DataFrame(
         {
             "method": [row.variant.label for row in ordered],

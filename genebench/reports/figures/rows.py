@@ -18,6 +18,7 @@ from genebench.reports.figures.style import (
     place,
     text_width,
     wrapped,
+    wrapped_apart,
     write,
 )
 
@@ -80,7 +81,7 @@ def rows_of(  # noqa: PLR0917
     """Return a figure with a row for each label.
 
     Args:
-        labels: one for each row. Long ones have up to three lines.
+        labels: one for each row. Long ones have three lines, or more where they would read alike.
         columns: name and cells of each column of text on the right.
         width: width of the figure in millimetres.
         x_label: name of the x axis, with its unit.
@@ -91,7 +92,7 @@ def rows_of(  # noqa: PLR0917
     """
     widest = 0.34 * width if width <= ONE_COLUMN else 0.3 * width
     room = min(widest, max(text_width(label, bold=True) for label in labels) + 0.3)
-    lines = [wrapped(label, room, lines=3, bold=row in bold) for row, label in enumerate(labels)]
+    lines = wrapped_apart(labels, room, lines=3, bold=bold)
     widths = [max(map(text_width, (name, *cells))) + _PAD for name, cells in columns]
     heights = [LINE * 0.85 * len(parts) + _GAP for parts in lines]
     left, right = room + 2 * _PAD, sum(widths) + spare + _PAD

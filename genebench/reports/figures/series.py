@@ -10,7 +10,15 @@ import numpy as np
 
 from genebench.errors import counted
 from genebench.reports.figures.panels import lengths
-from genebench.reports.figures.style import LINE, ONE_COLUMN, SMALL, style, text_width, wrapped
+from genebench.reports.figures.style import (
+    LINE,
+    ONE_COLUMN,
+    SMALL,
+    style,
+    text_width,
+    wrapped,
+    wrapped_apart,
+)
 from genebench.specs import MetricSpec
 
 if TYPE_CHECKING:
@@ -22,7 +30,7 @@ _POINTS_PER_MM = 72 / 25.4
 _LABEL = 0.85 * LINE
 """Height of a line of a label in millimetres."""
 _WIDEST_LABEL = 30.0
-"""Width of a label beside a point in millimetres. Longer ones have two lines."""
+"""Width of a label beside a point in millimetres. Longer ones have two lines or more."""
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right and top, in millimetres."""
@@ -144,8 +152,8 @@ def label_points(
 
     Args:
         axes: the diagram.
-        labels: one for each point, in the order of :func:`style`.
-        points: x and y of each point.
+        labels: one for each of the first points, in the order of :func:`style`.
+        points: x and y of each point. Labels do not cover those without a label either.
         steps: corners of a line in steps, which labels should not cover.
     """
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
@@ -159,10 +167,11 @@ def label_points(
             taken += [(x, y - 0.4, after, y + 0.4)]
             taken += [(after - 0.4, min(y, next_y), after + 0.4, max(y, next_y))]
     low, high = axes.get_ylim()
-    visible = [position for position, (_, y) in enumerate(points) if low <= y <= high]
+    visible = [at for at in range(len(labels)) if low <= points[at][1] <= high]
+    texts = wrapped_apart(labels, _WIDEST_LABEL, lines=2)
     # Short labels first: there is room for a long one farther away only.
     for position in sorted(visible, key=lambda position: len(labels[position])):
-        lines, (colour, _) = wrapped(labels[position], _WIDEST_LABEL, lines=2), style(position)
+        lines, (colour, _) = texts[position], style(position)
         size = max(map(text_width, lines)), len(lines) * _LABEL
         x, y = map(float, dots[position])
         candidates = list(_near(x, y, *size))
@@ -177,13 +186,13 @@ def label_points(
         )  # fmt: skip
 
 
-_CLOSE = 6
+_CLOSE = 8
 """Number of candidates that need no line to their point."""
 
 
 def _near(x: float, y: float, width: float, height: float) -> Iterator[Box]:
     """Yield places for a label near a point, the best first."""
-    for distance in (1.4, 4.0, 7.0, 10.0, 14.0, 20.0):
+    for distance in (1.4, 3.0, 5.0, 7.0, 10.0, 14.0, 20.0):
         for left, bottom in (
             (x + distance, y - height / 2),
             (x - distance - width, y - height / 2),
@@ -191,6 +200,8 @@ def _near(x: float, y: float, width: float, height: float) -> Iterator[Box]:
             (x - width / 2, y - distance - height),
             (x + distance, y + distance),
             (x - distance - width, y - distance - height),
+            (x + distance, y - distance - height),
+            (x - distance - width, y + distance),
         ):
             yield left, bottom, left + width, bottom + height
 
@@ -200,7 +211,8 @@ def _covered(box: Box, taken: Sequence[Box], diagram: tuple[float, float]) -> fl
     left, bottom, right, top = box
     inside = _overlap(box, (0.0, 0.0, *diagram))
     outside = (right - left) * (top - bottom) - inside
-    return outside + sum(_overlap(box, other) for other in taken)
+    # A label beyond the edge is cut. One on another is only hard to read.
+    return 2 * outside + sum(_overlap(box, other) for other in taken)
 
 
 def _overlap(box: Box, other: Box) -> float:

@@ -7,7 +7,8 @@ size, so that no font is smaller than 6 points in print.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -189,9 +190,33 @@ def wrapped(
     done += [line.strip()] if line.strip() else []
     if len(done) <= lines:
         return done
-    last = f"{done[lines - 1]} {done[lines]}"
+    last, following = done[lines - 1], done[lines]
+    last += following if last.endswith(("_", "/", "-")) else f" {following}"
     fits = _fitting(last, width - text_width("…", size, bold=bold), size, bold=bold)
     return [*done[: lines - 1], f"{last[:fits].rstrip()}…"]
+
+
+def wrapped_apart(
+    texts: Sequence[str], width: float, *, lines: int, bold: Container[int] = ()
+) -> list[list[str]]:
+    """Return texts in lines, as :func:`wrapped`. Texts that would read alike have more lines.
+
+    Args:
+        texts: labels of one figure.
+        width: width of the lines in millimetres.
+        lines: lines of a text that has no likeness.
+        bold: places of bold texts.
+    """
+    done = [wrapped(text, width, lines=lines, bold=at in bold) for at, text in enumerate(texts)]
+    for more in range(lines + 1, lines + _MORE_LINES):
+        reading = Counter(map(tuple, done))
+        for at, text in enumerate(texts):
+            if reading[tuple(done[at])] > 1:
+                done[at] = wrapped(text, width, lines=more, bold=at in bold)
+    return done
+
+
+_MORE_LINES = 6
 
 
 def _fitting(text: str, width: float, size: float, *, bold: bool) -> int:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from genebench.errors import counted
 from genebench.reports.figures.drawing import Drawing
-from genebench.reports.figures.panels import lengths, name_axes, panels, short_number, short_unit
+from genebench.reports.figures.panels import lengths, log_ticks, name_axes, panels, short_unit
 from genebench.reports.figures.series import label_ends, named_room
 from genebench.reports.figures.style import MARKS, ONE_COLUMN, style
 from genebench.specs import MetricSpec
@@ -116,8 +116,6 @@ def _binned(x: pd.Series, y: pd.Series) -> pd.DataFrame:
 
 
 def _hexagons(axes: Axes, x: pd.Series, y: pd.Series, scale: str) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
     low, high = np.percentile(y, [0.2, 99.8])
     margin = 0.08 * (high - low) or 0.5
     across, up = lengths(axes)
@@ -132,10 +130,7 @@ def _hexagons(axes: Axes, x: pd.Series, y: pd.Series, scale: str) -> None:
     )  # fmt: skip
     axes.set(xlim=(x_low, x_high), ylim=(low - margin, high + margin))
     if scale == "log":
-        few = np.log10(x_high / x_low) < 2  # noqa: PLR2004
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+        log_ticks(axes, x_high / x_low)
 
 
 def _pale() -> Colormap:

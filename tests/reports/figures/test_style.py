@@ -27,6 +27,7 @@ from genebench.reports.figures.style import (
     style,
     text_width,
     wrapped,
+    wrapped_apart,
 )
 
 POINT = 25.4 / 72
@@ -112,6 +113,21 @@ def test_lines_end_between_words_and_a_text_that_is_cut_says_so():
     assert wrapped("a method-with-a-long-name", 24, lines=2) == ["a method-with-a-long-", "name"]
     assert wrapped("short", 24) == ["short"]
     assert wrapped("one two three four five six", 15, lines=1)[0].endswith("…")
+
+
+def test_texts_that_would_read_alike_have_more_lines():
+    one, two, *others = wrapped_apart(
+        ["net (width=100, depth=1)", "net (width=100, depth=2)", "knn", "knn"], 15, lines=1
+    )
+    assert one == ["net", "(width=100,", "depth=1)"]
+    assert two == ["net", "(width=100,", "depth=2)"]
+    assert others == [["knn"], ["knn"]]
+
+
+def test_a_word_that_is_cut_after_an_underscore_gets_no_space():
+    (line,) = wrapped("drop_input=false", 12, lines=1)
+    assert line.startswith("drop_i")
+    assert line.endswith("…")
 
 
 def test_series_have_styles_of_their_own():
