@@ -133,6 +133,8 @@ def print_report(
     if out:
         with plugin_errors(f"Drawing of report {name}", report_code):
             paths = list(report.draw(out))
+        if not paths:
+            output.message("note: nothing to draw here. genebench figures draws all that can be.")
         for path in paths:
             output.message(f"drawn: {path}")
 

@@ -375,6 +375,12 @@ def test_a_report_of_a_plugin_takes_an_argument_and_draws(report, slowest, tmp_p
     assert outcome.err == f"drawn: {folder / 'phase.svg'}\n"
 
 
+def test_figures_that_cannot_be_are_no_silence(report, tmp_path):
+    outcome = report("suite", "table1", "--out", tmp_path / "figures")
+    assert outcome.status == 0
+    assert outcome.err.startswith("note: nothing to draw")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
