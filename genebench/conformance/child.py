@@ -144,7 +144,8 @@ class _Server:
 def _end(commands: socket.socket, process: subprocess.Popen[bytes]) -> None:
     """End a server, and the process that it has forked."""
     commands.close()
-    if process.poll() is None:
+    # Until it is waited for, a server that has died keeps its number, and its fork may still run.
+    if process.returncode is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
