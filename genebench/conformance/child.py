@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from socket import send_fds
 from typing import IO, Any
 from weakref import finalize
 
@@ -25,7 +26,7 @@ import numpy as np
 
 from genebench._util.subprocesses import import_path
 from genebench.conformance.base import Landmarks, Predictions
-from genebench.conformance.forks import READY, STATUS_BYTES
+from genebench.conformance.forks import READY, RUN, STATUS_BYTES
 
 _SHORTEST_SECONDS = 0.001
 """A timeout of zero would mean not to wait at all."""
@@ -117,27 +118,28 @@ class _Server:
             ConnectionError: the server was ended.
         """
         deadline = time.monotonic() + timeout
-        line = json.dumps(order).encode() + b"\n"
+
+        def limited(connection: socket.socket) -> socket.socket:
+            connection.settimeout(max(deadline - time.monotonic(), _SHORTEST_SECONDS))
+            return connection
+
         ours, theirs = socket.socketpair()
         try:
             with ours:
                 with theirs:
-                    descriptors = [theirs.fileno(), errors.fileno()]
-                    sent = socket.send_fds(self._commands, [line], descriptors)
-                    self._commands.sendall(line[sent:])
-                ours.settimeout(timeout)
-                if ours.recv(len(READY)):
-                    with suppress(ConnectionError):  # the process has ended, with a status
-                        ours.sendall(landmarks)
+                    send_fds(limited(self._commands), [RUN], [theirs.fileno(), errors.fileno()])
+                # A process that has ended has a status, whatever it has not read.
+                with suppress(ConnectionError):
+                    limited(ours).sendall(json.dumps(order).encode() + b"\n")
+                    if limited(ours).recv(len(READY)):
+                        limited(ours).sendall(landmarks)
                         ours.shutdown(socket.SHUT_WR)
-                self._commands.settimeout(max(deadline - time.monotonic(), _SHORTEST_SECONDS))
-                status = self._commands.recv(STATUS_BYTES)
-                self._commands.settimeout(None)
+                status = limited(self._commands).recv(STATUS_BYTES)
+            if not status:
+                raise ConnectionResetError  # noqa: TRY301  ended in one place
         except BaseException:
             self._end()
             raise
-        if not status:
-            raise ConnectionResetError
         return int.from_bytes(status, "big", signed=True)
 
 
@@ -146,7 +148,9 @@ def _end(commands: socket.socket, process: subprocess.Popen[bytes]) -> None:
     commands.close()
     # Until it is waited for, a server that has died keeps its number, and its fork may still run.
     if process.returncode is None:
-        os.killpg(process.pid, signal.SIGKILL)
+        # macOS refuses to end a group of the dead.
+        with suppress(PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

@@ -4,9 +4,10 @@ Importing torch takes seconds, and the checks of a method need several processes
 what all of them use. It never has a plugin, a method or data, so a fork knows no more than a new
 process does.
 
-Run as a module, this is the server. A request is one JSON line through the socket that is its
-standard input, with the descriptors of a connection and of a file for the errors. The server
-answers with the exit status of the fork. Landmarks come through the connection, after the fit.
+Run as a module, this is the server. Its standard input is a socket. One byte orders a fork, with
+the descriptors of a connection and of a file for the errors. The server answers with the exit
+status of the fork. The fork reads one JSON line from the connection: what to do. The landmarks
+follow after the fit.
 """
 
 from __future__ import annotations
@@ -14,24 +15,28 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
+import signal
 import socket
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from genebench.conformance.base import Models
 
 STATUS_BYTES = 2
+RUN = b"."
+"""Message to the server: a fork is wanted."""
 READY = b"."
 """Message of a fork that has its models: now it may be given landmarks."""
 
 _LIBRARIES = ("torch", "genebench.conformance.method_under_check", "genebench.models.saved")
-_MAX_READ_BYTES = 1 << 20
 
 
 def _main() -> None:
@@ -41,37 +46,48 @@ def _main() -> None:
             import_module(name)
     commands = socket.socket(fileno=0)
     while True:
-        line, descriptors, _, _ = socket.recv_fds(commands, _MAX_READ_BYTES, 2)
-        if not line:
+        message, descriptors, _, _ = socket.recv_fds(commands, len(RUN), 2)
+        if not message:
             return  # the process of the checks has ended
-        while not line.endswith(b"\n"):
-            line += commands.recv(_MAX_READ_BYTES)
         with warnings.catch_warnings():
             # From Python 3.12 on, a fork beside the idle threads of numpy brings a warning.
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
             commands.detach()
-            _become_new(json.loads(line), *descriptors)
+            _become_new(*descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        commands.sendall(status.to_bytes(STATUS_BYTES, "big", signed=True))
+        commands.sendall(_status(pid, commands).to_bytes(STATUS_BYTES, "big", signed=True))
 
 
-def _become_new(order: Mapping[str, Any], connection: int, errors: int) -> NoReturn:
-    """Take over what a new process would be started with, and do what a request asks for."""
+def _status(pid: int, commands: socket.socket) -> int:
+    """Return the exit status of a fork. It is ended if the process of the checks ends."""
+    if sys.platform == "linux":
+        fork = os.pidfd_open(pid)
+        # No message comes while a fork runs, but only the end of the connection.
+        ended, _, _ = select.select([fork, commands.fileno()], [], [])
+        os.close(fork)
+        if fork not in ended:
+            os.kill(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _become_new(connection: int, errors: int) -> NoReturn:
+    """Take over what a new process would be started with, and do what is asked for."""
     status = 1
     try:
         os.dup2(errors, 2)
         # This closes the socket of the server.
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.chdir(order["folder"])
-        sys.path[:] = order["import_path"]
-        os.environ.clear()
-        os.environ.update(order["environment"])
-        tempfile.tempdir = None
-        _do(order["request"], socket.socket(fileno=connection))
+        with socket.socket(fileno=connection) as checks, checks.makefile("rb") as sent:
+            order = json.loads(sent.readline())
+            os.chdir(order["folder"])
+            sys.path[:] = order["import_path"]
+            os.environ.clear()
+            os.environ.update(order["environment"])
+            tempfile.tempdir = None
+            _do(order["request"], sent, partial(checks.sendall, READY))
         status = 0
     except BaseException as error:  # noqa: BLE001  a method may raise anything
         sys.excepthook(type(error), error, error.__traceback__)
@@ -80,15 +96,13 @@ def _become_new(order: Mapping[str, Any], connection: int, errors: int) -> NoRet
     os._exit(status)
 
 
-def _do(request: Mapping[str, Any], connection: socket.socket) -> None:
-    """Fit or open models, and write what they predict."""
+def _do(request: Mapping[str, Any], sent: IO[bytes], say_ready: Callable[[], None]) -> None:
+    """Fit or open models, and write what they predict from the landmarks that are sent then."""
     import numpy as np
 
     models, seconds = (_open_models if "model" in request else _fit)(request)
-    with connection, connection.makefile("rb") as sent:
-        connection.sendall(READY)
-        content = sent.read()
-    with np.load(io.BytesIO(content), allow_pickle=False) as landmarks:
+    say_ready()
+    with np.load(io.BytesIO(sent.read()), allow_pickle=False) as landmarks:
         predictions = {
             name: np.asarray(models[name].predict(landmarks[name])) for name in landmarks
         }

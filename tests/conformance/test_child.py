@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from textwrap import dedent
+
 import numpy as np
 import pytest
 
+from genebench._util.subprocesses import import_path
 from genebench.conformance.child import ChildError, ask
 from genebench.conformance.temporary_home import TemporaryHome
 
@@ -32,7 +40,15 @@ SOURCE = """
                 case "raises": raise ValueError("no luck")
                 case "ends": os._exit(7)
                 case "sleeps": time.sleep(600)
-                case "strikes": os.kill(os.getppid(), signal.SIGKILL)
+                case "strikes":
+                    os.kill(os.getppid(), signal.SIGKILL)
+                    value = 0
+                case "stays" | "strikes and stays":
+                    with open(os.environ["A_FILE"], "w") as file:
+                        file.write(str(os.getpid()))
+                    if self.params["does"] != "stays":
+                        os.kill(os.getppid(), signal.SIGKILL)
+                    time.sleep(600)
             return {"geo": Says(value)}
 
     @hookimpl
@@ -40,6 +56,20 @@ SOURCE = """
         does = Param(name="does", default="counts", help="h")
         return [MethodSpec(name="odd", title="t", summary="s", code="odd:Odd", params=(does,))]
 """
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +118,46 @@ def test_a_process_that_fails_says_why_and_the_next_one_works(fit, does, reason)
     with pytest.raises(ChildError, match=f"^{reason}$"):
         fit(does)
     assert fit("counts") == 11
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
+def test_a_process_without_its_server_is_ended_and_the_next_one_works(fit, monkeypatch, tmp_path):
+    monkeypatch.setenv("A_FILE", str(tmp_path / "pid"))
+    fit("counts")
+    with pytest.raises(ChildError, match=r"^it was not done after 2 seconds$"):
+        fit("strikes and stays", 2.0)
+    wait_for(lambda: not is_running((tmp_path / "pid").read_text()))
+    assert fit("counts") == 11
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
+def test_a_process_ends_with_the_process_of_the_checks(data, install, tmp_path):
+    install("odd", SOURCE)
+    source = f"""
+        from pathlib import Path
+        from numpy import ones
+        from genebench._util.subprocesses import import_path
+from genebench.conformance.child import ask
+        request = {{"method": "odd", "params": {{"does": "stays"}}}}
+        ask(Path({str(data.path())!r}), request, {{"geo": ones((2, 3))}}, 600)
+    """
+    file = tmp_path / "pid"
+    environment = os.environ | {"PYTHONPATH": import_path(), "A_FILE": str(file)}
+    checks = subprocess.Popen([sys.executable, "-c", dedent(source)], env=environment)
+    wait_for(lambda: file.exists() and file.read_text())
+    pid = file.read_text()
+    assert is_running(pid)
+    checks.kill()
+    checks.wait()
+    wait_for(lambda: not is_running(pid))
+
+
+def test_an_order_and_landmarks_may_be_larger_than_a_buffer(data, install, monkeypatch):
+    install("odd", SOURCE)
+    monkeypatch.setenv("LARGE", "x" * 100_000)
+    request = {"method": "odd", "params": {"does": "counts"}}
+    landmarks = {"geo": np.full((3000, 900), 10, np.float32)}
+    assert (ask(data.path(), request, landmarks, 300.0).predictions["geo"] == 11).all()
 
 
 def test_a_process_that_takes_too_long_is_ended_and_the_next_one_works(fit):
