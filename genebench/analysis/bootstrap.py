@@ -244,7 +244,7 @@ class PairedBootstrap:
         size = float(self.sizes @ self.sizes) ** 0.5
         scaled = self._flipped * (size / self.profiles)
         rest = scaled - self._weighted * (2 / size)
-        limits = np.square(observed * (size / self.profiles)) * _TIE
+        to_reach = np.square(observed * (size / self.profiles)) * _TIE
         order = np.argsort(observed, kind="stable")
         # One pair at a time, in place: its draws stay in a processor's cache.
         for pair in order.tolist():
@@ -259,7 +259,7 @@ class PairedBootstrap:
                 totals /= deviation
                 # The largest T² of each draw among this difference and those with a smaller T.
                 np.maximum(totals, largest, out=largest)
-            adjusted[pair] = np.count_nonzero(largest >= limits[pair]) / draws
+            adjusted[pair] = np.count_nonzero(largest >= to_reach[pair])
         largest *= (self.profiles / size) ** 2
         # The largest T of all differences, and not of those that remain tied: methods that predict
         # alike would leave an interval of no width to every other method. A T that equals one of
@@ -267,6 +267,8 @@ class PairedBootstrap:
         critical = np.inf
         if allowed:
             critical = float(-np.partition(-largest, allowed)[allowed]) ** 0.5 / _TIE
+        # The true signs are one of the draws, whatever rounding makes of them.
+        adjusted = np.maximum(adjusted, 1) / draws
         # No difference is rejected before one with a larger T.
         adjusted[order] = np.maximum.accumulate(adjusted[order][::-1])[::-1]
         return Family(adjusted, critical)

@@ -35,7 +35,8 @@ def equations(text: str) -> Markup:
     Args:
         text: paragraphs with empty lines between them. LaTeX stands in ``$…$``, or in ``$$…$$`` if
             it has a line of its own, and code in backticks. A dollar is written ``\$``. Lines of a
-            paragraph may be a list (``- …``) or a table (``| … | … |``) of Markdown.
+            paragraph may be a list (``- …``) or a table (``| … | … |``) of Markdown. Cells hold no
+            bars.
     """
     blocks = []
     for piece in _pieces(text):
@@ -69,20 +70,23 @@ def _pieces(text: str) -> Iterator[_Piece]:
 
 def _block(lines: Sequence[str]) -> str:
     """Return the lines of a paragraph, a list or a table as HTML."""
-    text = " ".join(lines)
-    if lines[0].startswith("- "):
+    first_item = next((at for at, line in enumerate(lines) if line.startswith("- ")), None)
+    if first_item:
+        return f"{_block(lines[:first_item])}\n{_block(lines[first_item:])}"
+    if first_item == 0:
         # Lines without a dash continue the item above.
         items = [item.replace("\n", " ") for item in "\n".join(lines)[2:].split("\n- ")]
         return f"<ul>{''.join(f'<li>{_inline(item)}' for item in items)}</ul>"
     if len(lines) > 1 and _RULE.fullmatch(lines[1]) and all(line[0] == "|" for line in lines):
-        head, _, *rows = ([*map(_inline, line.strip("| ").split(" | "))] for line in lines)
+        cells = (line[1:].removesuffix("|").split("|") for line in lines)
+        head, _, *rows = ([_inline(cell.strip()) for cell in row] for row in cells)
         body = "".join(f"<tr><th scope=row>{'<td class=text>'.join(row)}" for row in rows)
         return (
             "<div class=scroll tabindex=0 role=region aria-label=Table><table class=box><thead><tr>"
             f"{''.join(f'<th scope=col class=text>{name}' for name in head)}</thead>{body}"
             "</table></div>"
         )
-    return f"<p>{_inline(text)}"
+    return f"<p>{_inline(' '.join(lines))}"
 
 
 def _inline(text: str) -> str:

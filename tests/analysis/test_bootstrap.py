@@ -328,3 +328,14 @@ def test_intervals_hold_the_truth_where_two_methods_predict_alike(distance):
     # 95 % is stated, so fewer than 87 of 100 have a probability below 0.1 %.
     assert sum(held) >= 87
     assert min(width) > 0
+
+
+def test_no_joint_p_value_is_below_one_draw():
+    # Nearly equal methods in few groups, where rounding decides which draws reach T.
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        shares = random.normal(size=10)
+        samples = [Sample(shares + 1e-13 * random.normal(size=10), (0.0,)) for _ in range(6)]
+        groups = np.array([f"g{i % 5}" for i in range(10)])
+        a, b = np.triu_indices(6, 1)
+        assert PairedBootstrap(samples, groups).step_down(a, b).p.min() >= 1 / 16

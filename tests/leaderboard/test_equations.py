@@ -50,6 +50,15 @@ def test_lists_and_tables_of_markdown():
     assert paragraph == "<p>| no table |"
 
 
+def test_a_list_below_a_sentence_and_an_empty_cell_of_markdown():
+    sentence, items, table = equations("These:\n- a\n- b\n\n| x | |\n|---|---|\n| 1 | |").split(
+        "\n"
+    )
+    assert (sentence, items) == ("<p>These:", "<ul><li>a<li>b</ul>")
+    assert "<th scope=col class=text></thead>" in table
+    assert "<th scope=row>1<td class=text></table>" in table
+
+
 def test_control_characters_do_not_reach_the_page():
     html = equations("a\u202eb `\x1bc` $d\u2066$\n\n$$e\x00$$")
     assert all(letter.isprintable() or letter == "\n" for letter in html)
