@@ -9,7 +9,7 @@ import pandas as pd
 
 from genebench._util.hashing import canonical, key_of
 from genebench.analysis.grouping import by_preset
-from genebench.analysis.variants import label_of
+from genebench.analysis.variants import labels_of
 from genebench.plugins.registry import Registry
 from genebench.results.filters import RecordFilter
 from genebench.results.record import Record
@@ -42,11 +42,12 @@ def leaks(records: Iterable[Record], registry: Registry) -> pd.DataFrame:
         datasets.setdefault(record.identity.data, []).append(record)
     for group in datasets.values():
         for preset, members in by_preset(group, registry).items():
+            labels = dict(zip((each.key for each in members), labels_of(members), strict=True))
             for (original, variant), pairs in _pairs(members, registry).items():
                 rows += [
                     {"preset": preset, "original": original, "variant": variant} | row
                     for seeds in pairs.values()
-                    for row in _rows(seeds, members)
+                    for row in _rows(seeds, labels[seeds[0][0].key])
                 ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -84,7 +85,7 @@ def _setting(record: Record) -> str:
     return key_of(content)
 
 
-def _rows(seeds: list[Pair], others: list[Record]) -> list[dict[str, object]]:
+def _rows(seeds: list[Pair], label: str) -> list[dict[str, object]]:
     """Return a row for each metric that all pairs of records have."""
     first = seeds[0][0]
     rows: list[dict[str, object]] = []
@@ -100,7 +101,7 @@ def _rows(seeds: list[Pair], others: list[Record]) -> list[dict[str, object]]:
                 "dataset": first.dataset,
                 "data": first.identity.data,
                 "method": first.identity.method,
-                "label": label_of(first, others),
+                "label": label,
                 "params": canonical(first.identity.params),
                 "metric": metric,
                 "seeds": len(seeds),

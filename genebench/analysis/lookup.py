@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from genebench._util.text import BETWEEN_VALUES
+from genebench._util.text import BETWEEN_VALUES, short
 from genebench.analysis.variants import Variant
 from genebench.errors import UserError, some, unknown
 from genebench.results.record import Record
@@ -96,6 +96,7 @@ def _is(value: Value, text: str) -> bool:
     if isinstance(value, bool | str):
         return str(value).lower() == text.lower()
     try:
-        return float(text) == float(value)
+        # Labels and tables show six digits.
+        return float(text) == float(value) or text == short(value)
     except ValueError:
         return False

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+import numpy as np
+
 from genebench._util.hashing import key_of
-from genebench._util.text import setting
+from genebench._util.text import setting, typed
 from genebench.errors import counted
 from genebench.plugins.registry import Registry
 from genebench.results.filters import RecordFilter
-from genebench.results.record import Record
-from genebench.specs import MetricSpec
+from genebench.results.record import Identity, Record
+from genebench.specs import MetricSpec, Value
 
 
 @dataclass(frozen=True, repr=False)
@@ -60,11 +63,12 @@ def variants_of(records: list[Record], registry: Registry) -> list[Variant]:
         # The identity holds the parameters in effect and the digest of the code, but no label.
         groups.setdefault(record.identity.without_seed(), []).append(record)
     variants = []
-    for group in groups.values():
+    labels = labels_of([group[0] for group in groups.values()])
+    for label, group in zip(labels, groups.values(), strict=True):
         spec = registry.methods.specs.get(group[0].identity.method)
         variants.append(
             Variant(
-                label=label_of(group[0], records),
+                label=label,
                 records=tuple(sorted(group, key=lambda record: record.identity.seed)),
                 control=spec is not None and spec.control,
             )
@@ -72,41 +76,79 @@ def variants_of(records: list[Record], registry: Registry) -> list[Variant]:
     return variants
 
 
-def label_of(record: Record, others: list[Record]) -> str:
-    """Return the method's name, and what tells it apart from others of that name.
+def labels_of(records: Sequence[Record]) -> list[str]:
+    """Return for each record its method's name, and what tells it from others of that name.
 
     Parameters that are not needed for that are left out: the most common values first.
     """
-    identity = record.identity
-    same = [other.identity for other in others if other.identity.method == identity.method]
-    own = identity.params
-    all_params = {tuple(other.params.items()): other.params for other in same}.values()
-    # For each other variant, the parameters that tell it from this one.
-    apart = [
-        frozenset(name for name, value in own.items() if params.get(name) != value)
-        for params in all_params
+    places: dict[str, list[int]] = {}
+    for place, record in enumerate(records):
+        places.setdefault(record.identity.method, []).append(place)
+    labels = [""] * len(records)
+    for method, at in places.items():
+        same = [records[place].identity for place in at]
+        parts = zip(_settings(same), _members(same), _codes(same), strict=True)
+        for place, part in zip(at, parts, strict=True):
+            differing = [text for texts in part for text in texts]
+            labels[place] = f"{method} ({', '.join(differing)})" if differing else method
+    return labels
+
+
+def _settings(same: Sequence[Identity]) -> Iterator[list[str]]:
+    """Yield the parameters that tell each identity from others, as they are shown."""
+    params = [*{tuple(identity.params.items()): identity.params for identity in same}.values()]
+    if len(params) == 1:
+        return ([] for _ in same)
+    names = [*dict.fromkeys(name for values in params for name in values)]
+    texts = [_texts(name, params) for name in names]
+    # Parameters × variants: comparing numbers is much faster than comparing texts.
+    codes = np.array([np.unique(row, return_inverse=True)[1] for row in texts])
+    later_first = range(len(names) - 1, -1, -1)
+    found = {}
+    for variant, values in enumerate(params):
+        own = [row[variant] for row in texts]
+        # A parameter that this one lacks is not in its label.
+        differs = (codes != codes[:, [variant]]) & np.array([[text != ""] for text in own])
+        needed, ways = differs.any(axis=1), differs.sum(axis=0)
+        # Of two that go together, the one that is declared later is left out.
+        for row in sorted(later_first, key=differs.sum(axis=1).__getitem__):
+            # Another parameter must still tell each of the other variants from this one.
+            if needed[row] and not (differs[row] & (ways == 1)).any():
+                needed[row] = False
+                ways -= differs[row]
+        found[tuple(values.items())] = [own[row] for row in np.flatnonzero(needed)]
+    return (found[tuple(identity.params.items())] for identity in same)
+
+
+def _texts(name: str, params: Sequence[Mapping[str, Value]]) -> list[str]:
+    """Return a parameter with each value as it is shown, or "" where there is none."""
+    shown = [setting(name, values[name]) if name in values else "" for values in params]
+    if len(set(shown)) == len({values.get(name) for values in params}):
+        return shown
+    # Six digits do not tell all values apart.
+    return [f"{name}={typed(values[name])}" if name in values else "" for values in params]
+
+
+def _members(same: Sequence[Identity]) -> Iterator[list[str]]:
+    """Yield the digest of each identity's members, where others differ in nothing but these."""
+    members = [
+        key_of({name: member.variant for name, member in identity.members.items()})[:7]
+        for identity in same
     ]
-    rarity = Counter(name for names in apart for name in names)
-    needed = set(rarity)
-    # Of two that go together, the one that is declared later is left out.
-    later_first = [*reversed(own)]
-    for name in sorted(later_first, key=rarity.__getitem__):
-        if all((needed - {name}) & names for names in set(apart) if names):
-            needed.discard(name)
-    differing = [setting(name, value) for name, value in own.items() if name in needed]
     # Under another protocol or with other training profiles, members always differ.
-    alike = [
-        other
-        for other in same
-        if (other.params, other.test_setting()) == (identity.params, identity.test_setting())
-    ]
-    members = {name: member.variant for name, member in identity.members.items()}
-    if any({n: m.variant for n, m in other.members.items()} != members for other in alike):
-        differing.append(f"members {key_of(members)[:7]}")
-    if any(other.code.distribution != identity.code.distribution for other in same):
-        differing.append(f"from {identity.code.distribution}")
-    if any(other.code.version != identity.code.version for other in same):
-        differing.append(f"version {identity.code.version}")
-    elif any(other.code.digest != identity.code.digest for other in same):
-        differing.append(f"code {identity.code.digest[:7]}")
-    return f"{identity.method} ({', '.join(differing)})" if differing else identity.method
+    alike = [key_of([identity.params, identity.test_setting()]) for identity in same]
+    choices = Counter(group for group, _ in set(zip(alike, members, strict=True)))
+    for group, digest in zip(alike, members, strict=True):
+        yield [f"members {digest}"] if choices[group] > 1 else []
+
+
+def _codes(same: Sequence[Identity]) -> Iterator[list[str]]:
+    """Yield where the code of each identity comes from, as far as others differ in it."""
+    codes = [identity.code for identity in same]
+    distributions = {code.distribution for code in codes}
+    digests = Counter(version for version, _ in {(code.version, code.digest) for code in codes})
+    for code in codes:
+        parts = [f"from {code.distribution}"] if len(distributions) > 1 else []
+        parts += [f"version {code.version}"] if len(digests) > 1 else []
+        parts += [f"code {code.digest[:7]}"] if digests[code.version] > 1 else []
+        yield parts

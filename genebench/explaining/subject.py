@@ -80,7 +80,7 @@ def assigned_in(name: str) -> dict[str, str]:
     values = {}
     for part in assignments(text) if colon else ():
         parameter, equals, value = (each.strip() for each in part.partition("="))
-        # An empty value is an empty list. Other parameters refuse it.
+        # An empty value is an empty list or an empty text. Numbers and switches refuse it.
         if not (parameter and equals):
             raise UserError(
                 f"{printable(name)}: {printable(part) or 'nothing'} is not an assignment. Write "

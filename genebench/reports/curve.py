@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from genebench.analysis.curves import curves
-from genebench.analysis.variants import label_of
+from genebench.analysis.variants import labels_of
 from genebench.errors import unknown
 from genebench.reports.figures.choice import choice_parts, drawings, error_of
 from genebench.reports.figures.drawing import write_drawings
@@ -21,7 +21,6 @@ from genebench.results.record import Record
 _NOTES = (
     "MAE on the validation set, by which a penalty, a number of neighbours or an epoch is chosen",
 )
-_GAP = "…"
 _NEIGHBOURS = 2
 """Points on each side of the best one that a terminal shows, beside the ends of the curve."""
 
@@ -44,10 +43,10 @@ class CurveReport(Report):
         having = [record for record in self.records if self.argument in record.curves]
         for dataset, group in groupby(having, key=lambda record: record.dataset):
             records = list(group)
-            tables = tuple(self._table(record, label_of(record, records)) for record in records)
-            points = sum(len(_points(record.curves[self.argument])) for record in records)
-            rows = [row for table in tables for row in table.rows]
-            more = points - sum(not row.cells[0].startswith(_GAP) for row in rows)
+            tables = tuple(map(self._table, records, labels_of(records)))
+            all_curves = [record.curves[self.argument] for record in records]
+            points = sum(map(_length, all_curves))
+            more = points - sum(len(self._places(curve)) for curve in all_curves)
             note = f"{more:,} of {points:,} points are not shown. Print all of them: --all"
             yield Section(
                 f"{self.argument} · {dataset}", tables, (note,) if more else (), details=_NOTES
@@ -76,29 +75,38 @@ class CurveReport(Report):
         )  # fmt: skip
 
     def _rows(self, curve: Mapping[str, Sequence[float]]) -> Iterator[Row]:
-        """Yield the points. In a terminal, those far from the best one and the ends are counted."""
-        points, error = _points(curve), error_of(curve)
-        if not points:
-            return
-        best = int(np.argmin(np.nan_to_num(curve[error], nan=np.inf)))
-        column = list(curve).index(error)
-        near = range(best - _NEIGHBOURS, best + _NEIGHBOURS + 1)
-        shown = [
+        """Yield the points that are shown, and how many are left out between them."""
+        points = list(zip(*curve.values(), strict=True))
+        error, best = error_of(curve), _best(curve)
+        for before, place in pairwise([-1, *self._places(curve)]):
+            if gap := place - before - 1:
+                yield Row((f"… {gap:,} more", *[""] * (len(curve) - 1)))
+            cells = tuple(f"{value:.6g}" for value in points[place])
+            marked = {[*curve].index(error)} if error and place == best else ()
+            yield Row(cells, best=frozenset(marked))
+
+    def _places(self, curve: Mapping[str, Sequence[float]]) -> list[int]:
+        """Return the places of the points to show. In a terminal: near the best one, and the ends.
+
+        A gap of one point is filled.
+        """
+        best, length = _best(curve), _length(curve)
+        near = () if best is None else range(best - _NEIGHBOURS, best + _NEIGHBOURS + 1)
+        wanted = {0, *near, length - 1}
+        return [
             place
-            for place in range(len(points))
-            if self.with_all_points or place in {0, *near, len(points) - 1}
+            for place in range(length)
+            if self.with_all_points or place in wanted or {place - 1, place + 1} <= wanted
         ]
-        for before, place in pairwise([-1, *shown]):
-            if (gap := place - before - 1) == 1:
-                yield _row(points[before + 1])
-            elif gap:
-                yield Row((f"{_GAP} {gap:,} more", *[""] * (len(curve) - 1)))
-            yield _row(points[place], frozenset({column} if place == best else ()))
 
 
-def _points(curve: Mapping[str, Sequence[float]]) -> list[tuple[float, ...]]:
-    return list(zip(*curve.values(), strict=True))
+def _best(curve: Mapping[str, Sequence[float]]) -> int | None:
+    """Return the place of the least validation error, or None if there is none."""
+    error = error_of(curve)
+    if error is None or np.isnan(curve[error]).all():
+        return None
+    return int(np.nanargmin(curve[error]))
 
 
-def _row(point: tuple[float, ...], best: frozenset[int] = frozenset()) -> Row:
-    return Row(tuple(f"{value:.6g}" for value in point), best=best)
+def _length(curve: Mapping[str, Sequence[float]]) -> int:
+    return len(next(iter(curve.values()), ()))

@@ -159,7 +159,8 @@ class ScoreTables:
         """Yield sentences about the leader by the first metric, for each preset."""
         for tables in self.competitions:
             found = verdict(tables.first_standings, tables.metrics[0], tables.times)
-            if len(self.competitions) > 1:
+            # Ranks have their preset in the title.
+            if tables.preset and not self.ranked:
                 yield f"Preset {tables.preset}: {' '.join(found)}"
             else:
                 yield from found

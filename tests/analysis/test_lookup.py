@@ -67,3 +67,12 @@ def test_every_label_of_a_variant_is_a_name_that_means_it_alone(made_up):
     for variant in found:
         name = variant.label.replace(" (", ":").rstrip(")").replace(", ", ",")
         assert find(name, found) is variant
+
+
+@pytest.mark.parametrize("name", ["net:lr=0.123457", "net:lr=0.12345678", "net:lr=0.123457,b=1"])
+def test_a_number_may_be_named_by_the_six_digits_that_are_shown(made_up, name):
+    found = variants_of(
+        [made_up("net", {"lr": lr, "b": 1}, 0.5) for lr in (0.12345678, 0.1234)], registry()
+    )
+    assert find(name, found) is found[0]
+    assert find("net:lr=0.123456", found) is None

@@ -52,3 +52,16 @@ def test_all_points_are_shown_on_request(section):
 def test_the_least_error_is_marked_though_others_are_no_numbers(section):
     found = section([3.0, math.nan, 1.0, 2.0], "mae geo", with_all_points=True)
     assert [row.best for row in found.tables[0].rows] == [set(), set(), {1}, set()]
+
+
+@pytest.mark.parametrize("name", ["loss", "mae train"])
+def test_a_curve_without_a_validation_error_has_no_best_point(section, name):
+    found = section(bowl(9, 4), name, with_all_points=False)
+    assert not any(row.best for row in found.tables[0].rows)
+    assert first_cells(found) == ["0", "… 7 more", "8"]
+    assert found.notes == ("7 of 9 points are not shown. Print all of them: --all",)
+
+
+def test_a_curve_of_no_numbers_has_no_best_point(section):
+    found = section([math.nan] * 3, with_all_points=True)
+    assert [row.best for row in found.tables[0].rows] == [set()] * 3

@@ -383,6 +383,27 @@ def test_presets_are_ranked_apart_and_what_has_none_stands_among_both(made_up):
         assert any("p-values are rough" in note for note in section.notes), "of eight profiles"
 
 
+def test_a_verdict_names_its_preset_even_if_no_other_can_be_tested(made_up):
+    runs = [
+        made_up(method, {"units": units}, mae, preset=preset)
+        for preset, units in (("small", 9), ("tiny", 3))
+        for method, mae in (("net", 0.3), ("lsr", 0.5))
+    ]
+
+    def vectors_of(record):
+        if record.preset == "tiny":
+            return {}
+        shares = record.scores["mae"]["all"].mean + np.linspace(0, 1e-3, 8)
+        return {"profile.id": np.array(list("abcdefgh")), "profile-share.mae.all": shares}
+
+    (scores,) = ScoresReport(tuple(runs), registry(), vectors_of=vectors_of).sections()
+    (sentence,) = scores.verdict
+    assert sentence.startswith("Preset small: net is best by MAE")
+    # A table of one preset needs no name for it.
+    (scores,) = ScoresReport(tuple(runs[:2]), registry(), vectors_of=vectors_of).sections()
+    assert scores.verdict[0].startswith("net is best by MAE")
+
+
 def test_scores_have_the_verdict_of_ranks_unless_they_cannot_be_tested(made_up):
     runs = made_up("net", {}, 0.3), made_up("lsr", {}, 0.5)
     vectors = {

@@ -124,15 +124,16 @@ class _Lines:
     points: dict[tuple[float, ...], list[tuple[float, float]]]
 
 
-def error_of(curve: Mapping[str, Sequence[float]]) -> str:
-    """Return the column of a curve that a choice is made by: the validation error, or the last."""
+def error_of(curve: Mapping[str, Sequence[float]]) -> str | None:
+    """Return the column of a curve that a choice is made by: the validation error, or None."""
     # D-GEX also records the error on training profiles, which chooses its learning rate.
     errors = [name for name in curve if name.split()[0] == _ERROR and name != _TRAINING_ERROR]
-    return errors[0] if errors else list(curve)[-1]
+    return errors[0] if errors else None
 
 
 def _lines_of(curve: Mapping[str, Sequence[float]]) -> _Lines:
-    names, error = [*curve], error_of(curve)
+    names = [*curve]
+    error = error_of(curve) or names[-1]
     # Columns before the error are parameters, but for losses of epochs, which are not chosen.
     before = names[: names.index(error)] or names[:1]
     values = {name: set(curve[name]) for name in (before if error == _ERROR else before[:1])}
@@ -175,10 +176,10 @@ def _panel(axes: Axes, variant: Variant, name: str) -> None:
     _x_axis(axes, [x for record in seeds for x in record.curves[name][lines.x]])
     logarithmic = ", logarithmic" if axes.get_xscale() != "linear" else ""
     others = f". Grey: other {' and '.join(lines.others)}" if lines.others else ""
-    is_mae = lines.error.split()[0] == _ERROR
+    is_validation = lines.error == error_of(record.curves[name])
     name_axes(
         axes, f"{_shown_name(lines.x)}{logarithmic}{others}",
-        f"validation MAE ({_UNIT})" if is_mae else lines.error, variant.label,
+        f"validation MAE ({_UNIT})" if is_validation else lines.error, variant.label,
     )  # fmt: skip
 
 

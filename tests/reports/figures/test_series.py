@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,8 @@ from matplotlib.text import Text
 from genebench.plugins.registry import registry
 from genebench.reports.cost import CostReport
 from genebench.reports.figures import learning, pareto
-from genebench.reports.figures.series import spread
+from genebench.reports.figures.panels import panels
+from genebench.reports.figures.series import label_points, spread
 from genebench.reports.figures.style import paper, style
 from genebench.reports.sizes import SizesReport
 
@@ -129,6 +130,41 @@ def test_labels_of_points_cover_no_other_label(made_up):
         if boxes[one].overlaps(boxes[other])
     ]
     assert overlapping == []
+
+
+POINTS = {
+    "corners": [(0, 0), (0, 1), (1, 0), (1, 1)],
+    "edge": [(1, place / 7) for place in range(8)],
+    "crowd": [(0.5 + place / 1000, 0.5 - place / 1000) for place in range(8)],
+    "one place": [(0.5, 0.5)] * 4,
+}
+
+
+@pytest.mark.parametrize("points", POINTS.values(), ids=POINTS)
+def test_labels_lie_within_the_diagram_and_cover_no_other_where_there_is_room(points):
+    labels = [f"method-{place} (units={place})" for place in range(len(points))]
+    with paper():
+        figure, [axes] = panels(1, 180, "title", aspect=0.5)
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        label_points(axes, labels, points)
+        figure.draw_without_rendering()
+        boxes = [Text.get_window_extent(text) for text in axes.texts]
+        inside = axes.get_window_extent().padded(1)
+    assert sorted(text.get_text().replace("\n", " ") for text in axes.texts) == labels
+    for box in boxes:
+        assert inside.containsx(box.x0)
+        assert inside.containsx(box.x1)
+        assert inside.containsy(box.y0)
+        assert inside.containsy(box.y1)
+    assert not [(one, other) for one, other in combinations(boxes, 2) if one.overlaps(other)]
+
+
+def test_points_beyond_the_axis_have_no_label():
+    with paper():
+        _, [axes] = panels(1, 180, "title")
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        label_points(axes, ["shown", "beyond"], [(0.5, 0.5), (0.5, 2.0)])
+    assert texts_of(axes) == ["shown"]
 
 
 @pytest.mark.parametrize("name", ["<script>", "../../x", "$\\frac$", "x" * 200])
