@@ -50,4 +50,5 @@ def test_each_variant_changes_a_protocol_before_it():
 
 
 def test_the_tiny_simulation_has_the_digest_of_earlier_versions(tiny):
-    assert tiny.digest == "048ca54a6f159328"
+    # The last bits of numpy's functions are others on processors without AVX-512.
+    assert tiny.digest in {"048ca54a6f159328", "6dacdb440ffa5201"}

@@ -8,29 +8,30 @@ import sys
 
 import pytest
 
-LIMIT = 0.5
-"""Seconds of processor time: on a machine with nothing else to do, the wall time."""
 STARTS = 5
 
 
-def best_start(*arguments: str, limit: float = LIMIT) -> float:
-    """Processor time of the fastest start of a command line in a process of its own."""
-    command = [sys.executable, "-m", "genebench", *arguments]
+def best_start(*arguments: str) -> float:
+    """Processor time of the fastest start of Python with these arguments."""
     spent = []
     for _ in range(STARTS):
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL) as process:
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0
         spent.append(usage.ru_utime + usage.ru_stime)
-        if spent[-1] < limit:
-            break
     return min(spent)
 
 
+@pytest.fixture(scope="module")
+def pandas() -> float:
+    """Processor time of importing pandas: about half a second."""
+    return best_start("-c", "import pandas")
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("list", "methods")], ids=" ".join)
-def test_help_and_listing_answer_within_half_a_second(arguments):
-    assert best_start(*arguments) < LIMIT
+def test_help_and_listing_cost_little_more_than_importing_pandas(arguments, pandas):
+    assert best_start("-m", "genebench", *arguments) < 1.6 * pandas
 
 
 PLUGIN = """
@@ -43,8 +44,8 @@ def genebench_methods():
 """
 
 
-def test_listing_twenty_plugins_more_answers_within_eight_tenths(install, monkeypatch):
+def test_listing_twenty_plugins_more_costs_little_more(install, monkeypatch, pandas):
     for number in range(20):
         site = install(f"plugin{number}", PLUGIN.format(name=f"plugin{number}"))
     monkeypatch.setenv("PYTHONPATH", str(site))
-    assert best_start("list", "methods", limit=0.8) < 0.8
+    assert best_start("-m", "genebench", "list", "methods") < 2.4 * pandas
