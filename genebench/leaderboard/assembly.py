@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from genebench.leaderboard.folds import with_folds_pooled
 from genebench.leaderboard.pages import SiteOptions
 from genebench.leaderboard.pool import pool_for
 from genebench.leaderboard.publish import check_place, staging
-from genebench.leaderboard.reading import Reading, Run, no_record
+from genebench.leaderboard.reading import no_record, read
 from genebench.leaderboard.site import UnshownRunsError, write_site
 from genebench.leaderboard.vectors import claims_of, share_ids, summarise
 from genebench.plugins.registry import registry
@@ -61,20 +61,14 @@ def build(
     check_place(out)
     options = SiteOptions(title, tuple(registry().metrics.choose(metrics)))
     n_records = sum(len(ResultsStore(folder).keys()) for folder in folders)
+    # Workers start and import while this process reads the records.
     with pool_for(n_records) as pool:
-        reading, found = Reading(folders), []
+        reading = read(folders)
         names = [metric.name for metric in options.metrics]
-
-        def claims() -> Iterator[Run]:
-            for run in reading:
-                found.append((run.key, run.folder))
-                yield claims_of(run, names)
-
-        # Workers summarise the first records while this process reads the others.
-        summaries = share_ids(pool.map(partial(summarise, metrics=names), claims()))
-        summary_of = dict(zip(found, summaries, strict=True))
-        pairs = [(run, summary_of[run.key, run.folder]) for run in reading.runs]
-        problems = (*reading.problems, *(s.fault for _, s in pairs if s.fault))
+        claims = (claims_of(run, names) for run in reading.runs)
+        summaries = share_ids(pool.map(partial(summarise, metrics=names), claims))
+        pairs = list(zip(reading.runs, summaries, strict=True))
+        problems = (*reading.problems, *(s.fault for s in summaries if s.fault))
         shown = {run.key: (run, summary) for run, summary in pairs if not summary.fault}
         while shown:
             contents = Contents(options, registry(), with_folds_pooled(shown), pool)

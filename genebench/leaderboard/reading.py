@@ -11,7 +11,7 @@ from genebench.analysis.seals import could_have_cheated
 from genebench.errors import UserError, describe, some
 from genebench.results.checks import checksum_faults, differences, key_faults
 from genebench.results.record import Provenance, Record
-from genebench.results.store import Fault, ResultsStore
+from genebench.results.store import ResultsStore
 
 CHEAT_MARK = "could have cheated"
 """The mark of a run of code that is not of genebench and was not confined."""
@@ -60,77 +60,70 @@ class Run:
         return replace(self, record=record, folds=folds)
 
 
+@dataclass(frozen=True)
 class Reading:
-    """Records of some results folders, which are read once, by iteration.
-
-    Iteration yields each sound run when it is read, so that other work on it can begin. Then the
-    attributes are complete.
+    """The content of some results folders.
 
     Attributes:
-        runs: the runs to show, in the order of their keys. A key of several folders has one run.
+        runs: the runs in the order of their keys.
         problems: one line for each record or folder that is not shown.
         trials: number of records that were scored on validation profiles. They stand on no board.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        """Read nothing yet.
+    runs: tuple[Run, ...]
+    problems: tuple[str, ...]
+    trials: int
 
-        Args:
-            folders: results folders.
-        """
-        self.runs: list[Run] = []
-        self.problems: list[str] = []
-        self.trials = 0
-        self._folders = folders
 
-    def __iter__(self) -> Iterator[Run]:
-        """Yield each sound run but for trials. A key of several folders may be there repeatedly.
+def read(folders: Sequence[Path]) -> Reading:
+    """Read every sound record of some results folders.
 
-        Raises:
-            UserError: there is no sound record.
-        """
-        by_key: dict[str, Run] = {}
-        for folder in self._folders:
-            for run in self._runs_in(folder):
-                earlier = by_key.get(run.key)
-                self.problems += _conflict(earlier, run) if earlier else ()
-                by_key[run.key] = _preferred(earlier, run) if earlier else run
-                if not run.record.identity.is_trial:
-                    yield run
-        if not by_key:
-            nothing = f"{self._folders[0]}: no results yet. Run a benchmark first."
-            raise no_record(some(self.problems, 1) or nothing)
-        self.runs = [run for _, run in sorted(by_key.items()) if not run.record.identity.is_trial]
-        self.trials = len(by_key) - len(self.runs)
-
-    def _runs_in(self, folder: Path) -> Iterator[Run]:
-        """Yield the sound runs of a folder, and note its problems."""
-        store = ResultsStore(folder)
-        try:
-            store.check_exists()
-        except UserError as error:
-            self.problems.append(str(error))
-            return
-        for item in store.each_sound():
-            if isinstance(item, Fault):
-                self.problems.append(item.line)
-                continue
-            document = store.written(item.key)
-            fault = next(chain(key_faults(document), checksum_faults(document)), "")
-            if fault:
-                self.problems.append(f"{folder}: record {item.key}: {fault}")
-                continue
-            marks = (
-                *store.annotations.read(item.key).names,
-                *origin_marks(item.provenance),
-                *([CHEAT_MARK] if could_have_cheated(item) else ()),
-            )
-            yield Run(item, folder, marks)
+    Raises:
+        UserError: there is no sound record.
+    """
+    by_key: dict[str, Run] = {}
+    problems: list[str] = []
+    for folder in folders:
+        runs, faults = _read_folder(folder)
+        problems += faults
+        for run in runs:
+            earlier = by_key.get(run.key)
+            problems += _conflict(earlier, run) if earlier else ()
+            by_key[run.key] = _preferred(earlier, run) if earlier else run
+    if not by_key:
+        nothing = f"{folders[0]}: no results yet. Run a benchmark first."
+        raise no_record(some(problems, 1) or nothing)
+    runs = [run for _, run in sorted(by_key.items()) if not run.record.identity.is_trial]
+    return Reading(tuple(runs), tuple(problems), len(by_key) - len(runs))
 
 
 def no_record(reason: str) -> UserError:
     """Return the error for results without a record that a board can show."""
     return UserError(f"There is no record to make a board of. {reason}")
+
+
+def _read_folder(folder: Path) -> tuple[list[Run], list[str]]:
+    """Return the runs of a folder, and one line for each problem."""
+    store = ResultsStore(folder)
+    try:
+        records, faults = store.sound()
+    except UserError as error:
+        return [], [str(error)]
+    problems = [fault.line for fault in faults]
+    runs = []
+    for record in records:
+        document = store.written(record.key)
+        fault = next(chain(key_faults(document), checksum_faults(document)), "")
+        if fault:
+            problems.append(f"{folder}: record {record.key}: {fault}")
+        else:
+            marks = (
+                *store.annotations.read(record.key).names,
+                *origin_marks(record.provenance),
+                *([CHEAT_MARK] if could_have_cheated(record) else ()),
+            )
+            runs.append(Run(record, folder, marks))
+    return runs, problems
 
 
 def origin_marks(provenance: Provenance) -> Iterator[str]:

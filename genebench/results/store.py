@@ -246,20 +246,6 @@ class ResultsStore:
     def sound(self, *, thorough: bool = False) -> tuple[list[Record], list[Fault]]:
         """Return the records that can be shown, in the order of their keys, and all faults.
 
-        The arguments and errors are those of :meth:`each_sound`.
-        """
-        records: list[Record] = []
-        faults: list[Fault] = []
-        for item in self.each_sound(thorough=thorough):
-            if isinstance(item, Fault):
-                faults.append(item)
-            else:
-                records.append(item)
-        return records, faults
-
-    def each_sound(self, *, thorough: bool = False) -> Iterator[Record | Fault]:
-        """Yield the records that can be shown, in the order of their keys, and faults of others.
-
         A record is left out if it cannot be read.
 
         Args:
@@ -270,18 +256,21 @@ class ResultsStore:
             UserError: there is no such folder, or it is something else.
         """
         self.check_exists()
+        records: list[Record] = []
+        faults: list[Fault] = []
         for key in self.keys():
             try:
                 record = self.read(key)
             except UserError as error:
-                yield Fault(key, str(error))
+                faults.append(Fault(key, str(error)))
                 continue
             if record is None:
                 continue  # another process removed it since the folder was listed
             lines = verify(self.paths, record) if thorough else []
-            yield from (Fault(key, f"{self.paths.record(key)}: {line}") for line in lines)
+            faults += [Fault(key, f"{self.paths.record(key)}: {line}") for line in lines]
             if not lines:
-                yield record
+                records.append(record)
+        return records, faults
 
     def vectors(
         self, record: Record, names: Collection[str] | None = None

@@ -35,7 +35,7 @@ from genebench.leaderboard.charts import (
     scatter,
     thinned,
 )
-from genebench.leaderboard.reading import Reading, Run
+from genebench.leaderboard.reading import Run, read
 from genebench.leaderboard.run_pages import chosen_params, repeat_command
 from genebench.leaderboard.templating import shown
 from genebench.leaderboard.vectors import BINS, summarise
@@ -893,12 +893,6 @@ def test_two_folders_are_one_board_and_records_of_both_are_shown_once(store, tmp
     assert (site.built.runs, site.built.problems) == (2, ())
 
 
-def read(folders):
-    reading = Reading(folders)
-    assert all(isinstance(run, Run) for run in reading)
-    return reading
-
-
 def test_different_records_under_one_key_are_named_and_the_first_is_shown(store, tmp_path):
     other = ResultsStore(tmp_path / "other")
     other.prepare()
@@ -942,7 +936,7 @@ def test_a_record_that_is_done_goes_before_one_that_failed(store, tmp_path):
     put(store, identity("lsr"), failure=FAILED)
     done = put(other, identity("lsr"))
     reading = read([store.root, other.root])
-    assert (reading.runs[0].record, reading.problems) == (done, [])
+    assert (reading.runs[0].record, reading.problems) == (done, ())
 
 
 def test_a_folder_of_something_else_is_named_and_the_rest_is_built(store, tmp_path):
