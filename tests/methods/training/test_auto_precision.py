@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from toy import PARAMS, Linear, simulated
 
 from genebench import Context, Profiles
 from genebench.methods.training import auto_precision, loop
-from genebench.methods.training.auto_precision import has_matrix_units
+from genebench.methods.training.auto_precision import is_fast
 from genebench.methods.training.loop import train
 from genebench.methods.training.precision import DTYPES
 
@@ -51,10 +49,10 @@ def same(found, expected):
 
 @pytest.fixture
 def units(monkeypatch):
-    """A device with matrix units, or without them."""
+    """A device that is fast at bfloat16, or not."""
 
     def set_to(value):
-        monkeypatch.setattr(auto_precision, "has_matrix_units", lambda _: value)
+        monkeypatch.setattr(auto_precision, "is_fast", lambda _: value)
 
     set_to(True)
     return set_to
@@ -69,12 +67,12 @@ def test_bfloat16_is_taken_where_it_is_fast_and_near_and_the_result_says_so():
     assert not any("precision" in note for note in found.notes)
 
 
-def test_without_matrix_units_it_is_float32(units):
+def test_where_bfloat16_is_not_faster_it_is_float32(units):
     units(False)
     found = trained("auto")
     assert same(found, trained("float32"))
     assert found.choices["precision"] == "float32"
-    assert found.notes[0] == "precision=auto took float32: cpu has no units for bfloat16."
+    assert found.notes[0] == "precision=auto took float32: bfloat16 is not faster on this cpu."
 
 
 @pytest.mark.usefixtures("units")
@@ -150,7 +148,7 @@ def test_a_run_that_continues_gives_the_reason_for_its_precision(tmp_path, monke
     units(True)
     found = trained("auto", context=Context(scratch=tmp_path))
     assert found.choices["precision"] == "float32"
-    assert found.notes[0] == "precision=auto took float32: cpu has no units for bfloat16."
+    assert found.notes[0] == "precision=auto took float32: bfloat16 is not faster on this cpu."
 
 
 @pytest.mark.usefixtures("units")
@@ -161,10 +159,20 @@ def test_a_damaged_checkpoint_is_a_note_and_a_fresh_choice(tmp_path):
     assert "damaged checkpoint" in found.notes[0]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux lists the instructions")
-def test_matrix_units_are_those_that_linux_lists(monkeypatch):
-    listed = "amx_bf16" in Path("/proc/cpuinfo").read_text("utf-8")
-    assert has_matrix_units("cpu") is listed
-    # As with an older torch.
-    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert has_matrix_units("cpu") is listed
+@pytest.mark.parametrize(("seconds", "expected"), [(0.015, True), (0.05, False), (0.085, False)])
+def test_a_cpu_is_fast_at_bfloat16_where_a_product_takes_clearly_less(
+    monkeypatch, seconds, expected
+):
+    times = {torch.float32: 0.055, torch.bfloat16: seconds}
+    monkeypatch.setattr(auto_precision, "_seconds", times.get)
+    assert is_fast("cpu") is expected
+
+
+def test_amx_is_fast_at_bfloat16_and_a_cpu_without_its_instructions_is_not():
+    flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    if flags.get("amx_bf16"):
+        assert is_fast("cpu")
+    elif flags.get("architecture") == "x86_64" and not flags.get("avx512_bf16"):
+        assert not is_fast("cpu")
+    else:
+        pytest.skip("this processor may be fast at it or not")
