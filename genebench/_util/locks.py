@@ -20,6 +20,10 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
+_without_locks: set[int] = set()
+"""Devices whose last lock failed. The next attempts are not repeated: where there are no locks, the
+seconds of waiting would be spent for every file."""
+
 
 class LocksUnsupportedError(OSError):
     """The file system, or the operating system, has no locks."""
@@ -85,12 +89,22 @@ def _flock(handle: int, *, shared: bool, wait: bool) -> None:
     if fcntl is None:
         raise LocksUnsupportedError(errno.ENOTSUP, "no locks on this system")
     mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    device = os.fstat(handle).st_dev
+
+    def attempt() -> None:
+        fcntl.flock(handle, mode if wait else mode | fcntl.LOCK_NB)
+
     try:
-        retried(lambda: fcntl.flock(handle, mode if wait else mode | fcntl.LOCK_NB))
+        if device in _without_locks:
+            attempt()
+        else:
+            retried(attempt)
     except BlockingIOError:
         raise
     except OSError as error:
+        _without_locks.add(device)
         raise LocksUnsupportedError(error.errno, error.strerror) from error
+    _without_locks.discard(device)
 
 
 def try_lock(path: Path) -> Lock | None:

@@ -134,6 +134,7 @@ def without_locks(monkeypatch):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", flock)
+    monkeypatch.setattr("genebench._util.retries._PAUSES_SECONDS", (0.0,))
 
 
 @pytest.mark.usefixtures("without_locks")

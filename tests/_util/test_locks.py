@@ -96,9 +96,32 @@ def test_a_file_system_without_locks_is_told_from_a_held_lock(path, monkeypatch,
     def fail(*_):
         raise OSError(code, "no locks")
 
+    monkeypatch.setattr("genebench._util.retries._PAUSES_SECONDS", (0.0,))
     monkeypatch.setattr("fcntl.flock", fail)
     with pytest.raises(LocksUnsupportedError):
         lock(path)
+
+
+def test_a_file_system_without_locks_is_waited_for_once(path, monkeypatch):
+    pauses, codes = [], [errno.ENOLCK] * 6
+    monkeypatch.setattr("genebench._util.locks._without_locks", set())
+    monkeypatch.setattr("time.sleep", pauses.append)
+
+    def flock(*_):
+        if codes:
+            raise OSError(codes.pop(), "no locks")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    for _ in range(2):
+        with pytest.raises(LocksUnsupportedError):
+            lock(path)
+    assert len(pauses) == 4
+    assert codes == []
+    # Once there are locks, a passing error is waited for again.
+    lock(path).release()
+    codes += [errno.ENOLCK] * 2
+    lock(path).release()
+    assert len(pauses) == 6
 
 
 def test_a_system_without_fcntl_has_no_locks(path, monkeypatch):

@@ -207,6 +207,7 @@ def failing_rename(monkeypatch):
             return rename(self, target)
 
         monkeypatch.setattr(Path, "replace", replace)
+        monkeypatch.setattr("genebench._util.retries._PAUSES_SECONDS", (0.0,))
 
     return fail
 
