@@ -21,8 +21,8 @@ F = TypeVar("F", bound=Callable[..., object])
 
 TINY = 1e-300
 """Divisor in place of zero."""
-SUPPORT_SWEEPS = 10
-"""Sweeps over the weights that are not zero, in each round."""
+SUPPORT_SWEEPS = 20
+"""Sweeps over the weights that are not zero, in each round. They cost less than further rounds."""
 PIVOT = 1e-10
 """Smallest pivot of a Cholesky factor, relative to its diagonal element. Below it the training
 profiles in use are almost dependent, and a round does without its Newton step."""
