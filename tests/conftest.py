@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +147,33 @@ def genebench(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
         return Outcome(status, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[[Callable[[], object]], None]:
+    """Return a function that waits until a condition holds, and fails if it takes minutes."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 300
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def is_running() -> Callable[[object], bool]:
+    """Return a function that says whether a process runs: it has not ended, reaped or not."""
+
+    def runs(pid: object) -> bool:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return False
+        return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+    return runs
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from pathlib import Path
 from textwrap import dedent
 
 import numpy as np
@@ -58,20 +56,6 @@ SOURCE = """
 """
 
 
-def is_running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.fixture(scope="module")
 def data():
     return TemporaryHome()
@@ -121,17 +105,21 @@ def test_a_process_that_fails_says_why_and_the_next_one_works(fit, does, reason)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
-def test_a_process_without_its_server_is_ended_and_the_next_one_works(fit, monkeypatch, tmp_path):
+def test_a_process_without_its_server_is_ended_and_the_next_one_works(
+    fit, monkeypatch, tmp_path, wait_until, is_running
+):
     monkeypatch.setenv("A_FILE", str(tmp_path / "pid"))
     fit("counts")
     with pytest.raises(ChildError, match=r"^it was not done after 2 seconds$"):
         fit("strikes and stays", 2.0)
-    wait_for(lambda: not is_running((tmp_path / "pid").read_text()))
+    wait_until(lambda: not is_running((tmp_path / "pid").read_text()))
     assert fit("counts") == 11
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
-def test_a_process_ends_with_the_process_of_the_checks(data, install, tmp_path):
+def test_a_process_ends_with_the_process_of_the_checks(
+    data, install, tmp_path, wait_until, is_running
+):
     install("odd", SOURCE)
     source = f"""
         from pathlib import Path
@@ -143,12 +131,12 @@ def test_a_process_ends_with_the_process_of_the_checks(data, install, tmp_path):
     file = tmp_path / "pid"
     environment = os.environ | {"PYTHONPATH": import_path(), "A_FILE": str(file)}
     checks = subprocess.Popen([sys.executable, "-c", dedent(source)], env=environment)
-    wait_for(lambda: file.exists() and file.read_text())
+    wait_until(lambda: file.exists() and file.read_text())
     pid = file.read_text()
     assert is_running(pid)
     checks.kill()
     checks.wait()
-    wait_for(lambda: not is_running(pid))
+    wait_until(lambda: not is_running(pid))
 
 
 def test_an_order_and_landmarks_may_be_larger_than_a_buffer(data, install, monkeypatch):

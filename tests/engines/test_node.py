@@ -64,13 +64,6 @@ def start(settings, monkeypatch):
         process.stderr.close()
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def trains(settings):
     """Return whether a training has ended an epoch."""
     return any(claim.done > 100 for claim in claims(settings.results))
@@ -129,25 +122,34 @@ def test_a_job_that_another_process_runs_is_left_to_it(start, settings):
     assert orders(settings.results) == [job.key]
 
 
-def stop_in_training(job, start, settings, number):
-    """Start a node, and ask it to stop by a signal when it trains."""
-    node = start(job.key)
-    wait_until(lambda: trains(settings))
-    node.send_signal(number)
-    assert node.wait() == STOPPED
-    assert ResultsStore(settings.results).read(job.key) is None
-    assert [attempt.cause for attempt in attempts(settings.results, job.key)] == ["terminated"]
-    assert list(settings.results.rglob("training.safetensors"))
+@pytest.fixture
+def stop_in_training(start, settings, wait_until):
+    """Return a function that starts a node, and asks it to stop by a signal when it trains."""
+
+    def stop(job, number):
+        node = start(job.key)
+        wait_until(lambda: trains(settings))
+        node.send_signal(number)
+        assert node.wait() == STOPPED
+        assert ResultsStore(settings.results).read(job.key) is None
+        assert [attempt.cause for attempt in attempts(settings.results, job.key)] == ["terminated"]
+        assert list(settings.results.rglob("training.safetensors"))
+
+    return stop
 
 
-def test_a_job_that_is_asked_to_stop_by_slurm_has_a_checkpoint_and_no_record(start, settings):
-    stop_in_training(planned("dgex", settings, LONG), start, settings, signal.SIGUSR1)
+def test_a_job_that_is_asked_to_stop_by_slurm_has_a_checkpoint_and_no_record(
+    settings, stop_in_training
+):
+    stop_in_training(planned("dgex", settings, LONG), signal.SIGUSR1)
 
 
-def test_a_job_that_is_terminated_continues_to_the_same_bits(start, settings, tmp_path):
+def test_a_job_that_is_terminated_continues_to_the_same_bits(
+    start, settings, tmp_path, wait_until, stop_in_training
+):
     params = {"epochs": "400", "patience": "400"}
     job = planned("dgex", settings, params)
-    stop_in_training(job, start, settings, signal.SIGTERM)
+    stop_in_training(job, signal.SIGTERM)
     node = start(job.key)
     # It goes on where it was, not at the beginning.
     wait_until(lambda: any(claim.message for claim in claims(settings.results)))
@@ -162,7 +164,7 @@ def test_a_job_that_is_terminated_continues_to_the_same_bits(start, settings, tm
         assert (interrupted.vectors(record)[name] == values).all(), name
 
 
-def test_an_interrupt_ends_a_job_at_once(start, settings):
+def test_an_interrupt_ends_a_job_at_once(start, settings, wait_until):
     pytest.importorskip("torch")
     job = planned("dgex", settings, LONG)
     node = start(job.key, MARK=str(settings.results))
@@ -175,7 +177,7 @@ def test_an_interrupt_ends_a_job_at_once(start, settings):
 
 
 @pytest.mark.parametrize("killed", ["node", "all"])
-def test_a_node_that_is_killed_leaves_no_record_and_no_process(start, settings, killed):
+def test_a_node_that_is_killed_leaves_no_record_and_no_process(start, settings, killed, wait_until):
     """Node and supervisor die together: the worker must not call this a failure of the method."""
     pytest.importorskip("torch")
     job = planned("dgex", settings, LONG)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from threading import Event
 from types import SimpleNamespace
 
@@ -56,13 +55,6 @@ def elsewhere(monkeypatch):
     monkeypatch.setattr(module, "_host", lambda: "another")
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_a_job_that_is_claimed_is_not_claimed_again(other, tmp_path):
     with (
         pytest.raises(ClaimedError, match=f"process {other.pid} on ") as caught,
@@ -72,7 +64,7 @@ def test_a_job_that_is_claimed_is_not_claimed_again(other, tmp_path):
     assert caught.value.claim.label == "theirs"
 
 
-def test_progress_and_device_are_seen_by_others(tmp_path):
+def test_progress_and_device_are_seen_by_others(tmp_path, wait_until):
     with claimed(tmp_path, job("lsr on sim")) as held:
         held.runs_on("cuda")
         held.report(5, 20, "epoch 5")
@@ -121,7 +113,7 @@ def test_a_job_of_another_machine_is_lost_without_heartbeat_only(other, tmp_path
         assert claims(tmp_path)[0].generation == 2
 
 
-def test_the_heartbeat_goes_on_while_a_job_reports_nothing(tmp_path, monkeypatch):
+def test_the_heartbeat_goes_on_while_a_job_reports_nothing(tmp_path, monkeypatch, wait_until):
     monkeypatch.setenv(LOST_AFTER, "1")
     with claimed(tmp_path, job()):
         path = file_of(tmp_path, 1)
@@ -137,7 +129,7 @@ def test_a_process_whose_job_was_taken_over_is_told(tmp_path, monkeypatch):
         assert lost.wait(120)
 
 
-def test_of_many_processes_one_takes_over(other, tmp_path):
+def test_of_many_processes_one_takes_over(other, tmp_path, wait_until):
     other.kill()
     other.wait()
     code = HOLDER.replace("time.sleep(600)", "sys.stdin.read()")

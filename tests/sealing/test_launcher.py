@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,20 +24,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def is_running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_a_job_that_is_killed_fails_with_its_last_output(job_of, fit):
     job = job_of("breaker")
     with pytest.raises(SealedFailureError, match="was ended by SIGKILL"), sealed(job) as method:  # noqa: PT012
@@ -46,20 +31,20 @@ def test_a_job_that_is_killed_fails_with_its_last_output(job_of, fit):
         fit(method, job)
 
 
-def test_a_launcher_that_is_killed_fails_its_job_alone(job_of, fit):
+def test_a_launcher_that_is_killed_fails_its_job_alone(job_of, fit, wait_until, is_running):
     job = job_of("breaker")
     with pytest.raises(SealedFailureError, match="its process"), sealed(job) as method:  # noqa: PT012
         pid = method.process._pid
         launcher = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
         os.kill(int(launcher), signal.SIGKILL)
         # The supervisor ends the job.
-        wait_for(lambda: not is_running(pid))
+        wait_until(lambda: not is_running(pid))
         fit(method, job)
     with sealed(job) as method:
         assert set(fit(method, job)) == {"geo", "gtex"}
 
 
-def test_no_process_outlives_its_parent(tmp_path, plugins):
+def test_no_process_outlives_its_parent(tmp_path, plugins, wait_until, is_running):
     script = tmp_path / "parent.py"
     pids = tmp_path / "pids"
     script.write_text(
@@ -77,15 +62,15 @@ def test_no_process_outlives_its_parent(tmp_path, plugins):
     parent = subprocess.Popen(
         [sys.executable, script, tmp_path, pids], env=os.environ | {"PYTHONPATH": import_path()}
     )
-    wait_for(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+    wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
     left = pids.read_text().split()
     assert all(map(is_running, left))
     parent.kill()
     parent.wait()
-    wait_for(lambda: not any(map(is_running, left)))
+    wait_until(lambda: not any(map(is_running, left)))
 
 
-def test_closed_launchers_leave_no_process(job_of, fit):
+def test_closed_launchers_leave_no_process(job_of, fit, is_running):
     with sealed(job_of("breaker")):
         pass
     pids = [launcher._worker._process.pid for launcher in client._idle]
