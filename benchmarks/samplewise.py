@@ -92,7 +92,7 @@ def compare(case: Case, penalty: float, neighbours: int, peer_queries: int) -> N
     if case.training <= neighbours:
         wide = landmarks.astype(np.float64)
         gram = wide @ wide.T
-    near = list(solver.training.nearest(queries[:few], neighbours))
+    near = [search() for search in solver.training.searches(queries[:few], neighbours)]
     problems = [(x.astype(np.float64), landmarks[at]) for x, at in zip(queries, near, strict=False)]
 
     start = time.process_time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import signal
@@ -149,14 +150,32 @@ def genebench(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     return run
 
 
+@pytest.fixture(autouse=True)
+def _locks_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test know nothing of the file systems that other tests have simulated."""
+    for name in ("_with_locks", "_without_locks"):
+        monkeypatch.setattr(f"genebench._util.locks.{name}", set())
+
+
+@pytest.fixture
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a test a file system that has no locks, as some shared ones."""
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    monkeypatch.setattr("genebench._util.retries._PAUSES_SECONDS", (0.0,))
+
+
 @pytest.fixture(scope="session")
 def wait_until() -> Callable[[Callable[[], object]], None]:
-    """Return a function that waits until a condition holds, and fails if it takes minutes."""
+    """Return a function that waits until a condition holds, and fails after five minutes."""
 
     def wait(condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + 300
         while not condition():
-            assert time.monotonic() < deadline
+            assert time.monotonic() < deadline, "waited for five minutes"
             time.sleep(0.02)
 
     return wait

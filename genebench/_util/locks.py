@@ -20,9 +20,12 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
+_with_locks: set[int] = set()
+"""Devices that have given a lock, or refused one that is held. There, "no locks" is an error that
+passes, and is waited for."""
 _without_locks: set[int] = set()
-"""Devices whose last lock failed. The next attempts are not repeated: where there are no locks, the
-seconds of waiting would be spent for every file."""
+"""Other devices that had no locks, however long they were waited for. There, the next attempts are
+not repeated: the seconds of waiting would be spent for every file."""
 
 
 class LocksUnsupportedError(OSError):
@@ -100,10 +103,18 @@ def _flock(handle: int, *, shared: bool, wait: bool) -> None:
         else:
             retried(attempt)
     except BlockingIOError:
+        _has_locks(device)
         raise
     except OSError as error:
-        _without_locks.add(device)
+        # Other errors are of one file, and say nothing about the next.
+        if error.errno == errno.ENOLCK and device not in _with_locks:
+            _without_locks.add(device)
         raise LocksUnsupportedError(error.errno, error.strerror) from error
+    _has_locks(device)
+
+
+def _has_locks(device: int) -> None:
+    _with_locks.add(device)
     _without_locks.discard(device)
 
 

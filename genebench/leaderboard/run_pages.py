@@ -122,9 +122,7 @@ def _curve(name: str, curve: Mapping[str, Sequence[float]], record: Record) -> M
     if not columns or len(columns[0][1]) < 2:  # noqa: PLR2004  one point is no curve
         return None
     x, *others = columns
-    # std: standard deviations of the gene, as in figures. It is the unit of every MAE.
-    errors = [(f"{label} (std)", values) for label, values in others if label.startswith("mae")]
-    errors = errors or others
+    errors = [column for column in others if column[0].startswith("mae")] or others
     # The choice is named after the first column, such as "epoch" or "epoch (geo)".
     x_name = next(iter(curve))
     chosen = next(

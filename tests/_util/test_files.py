@@ -126,17 +126,6 @@ def test_a_temporary_file_that_is_swept_before_it_is_locked_is_made_again(tmp_pa
     assert (tmp_path / "a").read_bytes() == b"x"
 
 
-@pytest.fixture
-def without_locks(monkeypatch):
-    """A file system that has no locks, as some shared ones."""
-
-    def flock(*_):
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr("fcntl.flock", flock)
-    monkeypatch.setattr("genebench._util.retries._PAUSES_SECONDS", (0.0,))
-
-
 @pytest.mark.usefixtures("without_locks")
 def test_without_locks_only_old_leftovers_are_removed(tmp_path):
     old_file, old_folder, young = (tmp_path / f".{name}.tmp" for name in ("file", "folder", "new"))

@@ -102,26 +102,68 @@ def test_a_file_system_without_locks_is_told_from_a_held_lock(path, monkeypatch,
         lock(path)
 
 
-def test_a_file_system_without_locks_is_waited_for_once(path, monkeypatch):
-    pauses, codes = [], [errno.ENOLCK] * 6
-    monkeypatch.setattr("genebench._util.locks._without_locks", set())
-    monkeypatch.setattr("time.sleep", pauses.append)
+@pytest.fixture
+def failing(monkeypatch):
+    """Let locks fail with the codes in a list, from its end, and return it with the pauses."""
+    fcntl = pytest.importorskip("fcntl")
+    codes, pauses, flock = [], [], fcntl.flock
 
-    def flock(*_):
+    def fail(*arguments):
         if codes:
             raise OSError(codes.pop(), "no locks")
+        flock(*arguments)
 
-    monkeypatch.setattr("fcntl.flock", flock)
+    monkeypatch.setattr("fcntl.flock", fail)
+    monkeypatch.setattr("time.sleep", pauses.append)
+    return codes, pauses
+
+
+def test_a_file_system_without_locks_is_waited_for_once(path, failing):
+    codes, pauses = failing
+    codes += [errno.ENOLCK] * 6
     for _ in range(2):
         with pytest.raises(LocksUnsupportedError):
             lock(path)
-    assert len(pauses) == 4
     assert codes == []
-    # Once there are locks, a passing error is waited for again.
+    assert len(pauses) == 4
+
+
+def test_a_file_system_that_gave_a_lock_is_waited_for_each_time(path, failing):
+    codes, pauses = failing
     lock(path).release()
-    codes += [errno.ENOLCK] * 2
+    for _ in range(2):
+        codes += [errno.ENOLCK] * 5
+        with pytest.raises(LocksUnsupportedError):
+            lock(path)
+    assert len(pauses) == 8
+    codes += [errno.ENOLCK]
     lock(path).release()
-    assert len(pauses) == 6
+    assert len(pauses) == 9
+
+
+def test_a_lock_that_is_held_shows_that_there_are_locks(path, failing):
+    codes, pauses = failing
+    codes += [errno.ENOLCK] * 5
+    with pytest.raises(LocksUnsupportedError):
+        lock(path)
+    codes += [errno.EAGAIN]
+    with pytest.raises(BlockingIOError):
+        lock(path)
+    codes += [errno.ENOLCK]
+    lock(path).release()
+    assert len(pauses) == 5
+
+
+@pytest.mark.parametrize("code", [errno.ESTALE, errno.EIO, errno.EOPNOTSUPP])
+def test_an_error_of_one_file_says_nothing_about_the_next(path, failing, code):
+    codes, pauses = failing
+    codes += [code] * 5
+    with pytest.raises(LocksUnsupportedError):
+        lock(path)
+    codes[:] = [errno.ENOLCK]
+    pauses.clear()
+    lock(path).release()
+    assert len(pauses) == 1
 
 
 def test_a_system_without_fcntl_has_no_locks(path, monkeypatch):

@@ -195,15 +195,6 @@ def test_a_free_dataset_is_removed_with_everything(store, publish):
     assert everything(store) == set()
 
 
-@pytest.fixture
-def without_locks(monkeypatch):
-    def flock(*_):
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr("fcntl.flock", flock)
-    monkeypatch.setattr("genebench._util.retries._PAUSES_SECONDS", (0.0,))
-
-
 def age(folder: Path, days: float) -> None:
     for path in [folder, *folder.iterdir()]:
         os.utime(path, (time.time() - days * 24 * 3600,) * 2)

@@ -324,7 +324,7 @@ def test_an_interrupted_run_leaves_no_process(rogue, tmp_path):
     assert ResultsStore(tmp_path / "results").keys() == []
 
 
-def test_a_worker_and_all_below_it_end_when_its_parent_is_killed(rogue, tmp_path):
+def test_a_worker_and_all_below_it_end_when_its_parent_is_killed(rogue, tmp_path, wait_until):
     jobs, _ = planned("hides and loops", "geo", tmp_path)
     ResultsStore(tmp_path / "results").prepare()
     order = Order.of(jobs[0], Settings(results=tmp_path / "results"))
@@ -332,10 +332,7 @@ def test_a_worker_and_all_below_it_end_when_its_parent_is_killed(rogue, tmp_path
     while not hidden(tmp_path):
         assert not worker.has_ended()
     worker._input.close()  # as the system does for a parent that is no more
-    deadline = time.monotonic() + 120
-    while not worker.has_ended():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(worker.has_ended)
     assert living_of(tmp_path) == []
     worker.stop()
 

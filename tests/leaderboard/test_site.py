@@ -573,7 +573,7 @@ def test_a_run_has_its_scores_its_distribution_its_curve_and_its_provenance(stor
     page = Page(out / "runs" / f"{record.key}.html")
     assert f"{record.scores['cc']['twin'].mean:.4f}" in page.text
     drawn = [svg.get("aria-label", "bars") for svg in page.all("svg")]
-    assert drawn == ["bars", "bars", "learning: mae geo (std)"]
+    assert drawn == ["bars", "bars", "learning: mae geo"]
     with np.load(next(store.root.glob("*.npz"))) as vectors:
         low, high = np.percentile(vectors["gene-metric.mae"], (0.5, 99.5))
     assert f"{low:.4f} to {high:.4f}" in page.text

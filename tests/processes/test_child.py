@@ -84,11 +84,8 @@ def test_processes_that_a_job_forks_end_when_they_are_terminated(start):
     assert ended == {"ended": -15}
 
 
-def test_a_process_whose_parent_is_gone_ends_silently(start):
+def test_a_process_whose_parent_is_gone_ends_silently(start, wait_until):
     worker = start(b"wait")
     worker._input.close()  # as the system does for a parent that is no more
-    deadline = time.monotonic() + 120
-    while not worker.has_ended():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(worker.has_ended)
     assert "Nothing was printed" in worker.failure("", "").traceback

@@ -22,7 +22,11 @@ F = TypeVar("F", bound=Callable[..., object])
 TINY = 1e-300
 """Divisor in place of zero."""
 SUPPORT_SWEEPS = 20
-"""Sweeps over the weights that are not zero, in each round. They cost less than further rounds."""
+"""Sweeps over the weights that are not zero, in each round. They cost less than further rounds.
+
+For 280 profiles against 473, twenty take 0.22, 0.47 and 2.5 ms a profile at penalties of 0.06, 0.03
+and 0.01, and ten 0.21, 0.53 and 3.6 ms (one core of an AMD EPYC, Zen 5).
+"""
 PIVOT = 1e-10
 """Smallest pivot of a Cholesky factor, relative to its diagonal element. Below it the training
 profiles in use are almost dependent, and a round does without its Newton step."""

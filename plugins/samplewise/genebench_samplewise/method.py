@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from genebench import Context, Method, Model, Profiles, UserError
 from genebench.relevance import Attribution
@@ -20,6 +21,8 @@ from genebench_samplewise.training import Mixture, TrainingSet
 
 PROFILES_PER_BLOCK = 256
 """Profiles predicted at a time: few in memory, and many that share the targets of their donors."""
+PROFILES_PER_SEARCH = 64
+"""Profiles that are compared with all training profiles at a time."""
 MIXTURES_PER_BLOCK = 1024
 """Mixtures of validation profiles at a time, one for each profile and penalty."""
 MOST_SHARED = 4096
@@ -72,9 +75,15 @@ class Solver:
         work = partial(self._path, np.array(penalties), intercept)
         if len(self.training) <= min(self._neighbours, MOST_SHARED):
             self._share(intercept)
-        nearest = self.training.nearest(landmarks, self._neighbours)
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            yield from pool.map(work, landmarks, nearest)
+            for start in range(0, len(landmarks), PROFILES_PER_SEARCH):
+                block = landmarks[start : start + PROFILES_PER_SEARCH]
+                searches = self.training.searches(block, self._neighbours)
+                # With threads of its own, BLAS would start as many in each of these threads. They
+                # would wait for each other, and two processors be slower than one.
+                with threadpool_limits(1, "blas"):
+                    paths = list(pool.map(work, block, searches))
+                yield from paths
 
     def _share(self, intercept: bool) -> None:
         """Compute the Gram matrix that all profiles share."""
@@ -90,8 +99,13 @@ class Solver:
         return rows
 
     def _path(
-        self, penalties: Vector, intercept: bool, landmarks: Matrix, nearest: Indices
+        self,
+        penalties: Vector,
+        intercept: bool,
+        landmarks: Matrix,
+        search: Callable[[], Indices],
     ) -> list[Mixture]:
+        nearest = search()
         profile = landmarks.astype(np.float64)
         mean = float(profile.mean()) if intercept else 0.0
         profile -= mean

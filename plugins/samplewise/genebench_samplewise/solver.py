@@ -4,7 +4,7 @@ For a profile x with p landmarks, and training profiles X (n × p)::
 
     minimise  P(b) = ‖x − Xᵀb‖² + a‖b‖₁ = xx − 2cᵀb + bᵀGb + a‖b‖₁,   c = Xx,  G = XXᵀ
 
-A round is a sweep of coordinate descent over all weights, a few sweeps over the weights that are
+A round is a sweep of coordinate descent over all weights, 20 sweeps over the weights that are
 not zero, and then a Newton step for these. With fixed signs P is quadratic, so this step is exact
 once the signs are right. It ends early at the first weight that reaches zero. No round raises P.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -13,8 +13,6 @@ import torch
 from genebench import Context, Profiles
 from genebench_samplewise.loops import Indices, Matrix, Vector, mix, squared_distances
 
-QUERIES_PER_BLOCK = 64
-"""Profiles that are compared with all training profiles at a time."""
 DONORS_PER_READ = 1024
 """Training profiles whose targets are in memory at a time."""
 
@@ -68,23 +66,31 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self.landmarks)
 
-    def nearest(self, landmarks: Matrix, count: int) -> Iterator[Indices]:
-        """Yield the positions of the nearest training profiles of each profile, ascending.
+    def searches(self, landmarks: Matrix, count: int) -> list[Callable[[], Indices]]:
+        """Return a search for the nearest training profiles of each profile.
+
+        The products that all searches need are computed here, by all threads. The searches
+        themselves can run in several threads. Each returns positions, ascending.
 
         Distance is Euclidean over landmarks. Of ties, the one that comes first is nearer.
 
         Products in float32 decide where their rounding cannot. Distances in float64 decide the
         rest. So the neighbours do not depend on the block, as the rounding does.
+
+        Args:
+            landmarks: profiles × landmarks. Memory grows by 4 bytes for each pair of a profile and
+                a training profile.
+            count: the number of neighbours of a profile. All are near if there are no more.
         """
         if count >= len(self):
             everyone = np.arange(len(self))
-            yield from (everyone for _ in landmarks)
-            return
-        for start in range(0, len(landmarks), QUERIES_PER_BLOCK):
-            block = np.array(landmarks[start : start + QUERIES_PER_BLOCK], np.float32)
-            scores = self._squares - 2 * (block @ self.landmarks.T)
-            for profile, score in zip(block, scores, strict=True):
-                yield self._nearest(profile, score, count)
+            return [lambda: everyone] * len(landmarks)
+        block = np.array(landmarks, np.float32)
+        scores = self._squares - 2 * (block @ self.landmarks.T)
+        return [
+            partial(self._nearest, profile, score, count)
+            for profile, score in zip(block, scores, strict=True)
+        ]
 
     def _nearest(self, profile: Matrix, score: Matrix, count: int) -> Indices:
         """Return the positions of the nearest training profiles of one profile, ascending.

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import Lasso as Peer
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from genebench import Context, Profiles, UserError
 from genebench_samplewise import genebench_methods, method, training
@@ -171,7 +172,8 @@ def test_the_search_finds_the_nearest_and_of_ties_the_first():
     landmarks, _ = simulated(500)
     landmarks[250:] = landmarks[:250]
     queries = simulated(70, seed=1)[0]
-    found = list(TrainingSet(landmarks, landmarks.__getitem__, 1).nearest(queries, 33))
+    training = TrainingSet(landmarks, landmarks.__getitem__, 1)
+    found = [search() for search in training.searches(queries, 33)]
     assert len(found) == len(queries)
     for query, positions in zip(queries, found, strict=True):
         distance = ((landmarks.astype(float) - query) ** 2).sum(1)
@@ -189,6 +191,25 @@ def test_predictions_do_not_depend_on_the_block(neighbours):
         blocks = [model.predict(landmarks[start : start + size]) for start in starts]
         np.testing.assert_array_equal(np.concatenate(blocks), whole)
     np.testing.assert_array_equal(model.predict(landmarks[::-1])[::-1], whole)
+
+
+def test_blas_has_one_thread_in_each_thread_of_a_solver(monkeypatch):
+    """With more of them, two processors are slower than one."""
+    train, validation = simulated(300), simulated(30, seed=1)
+    found, solve = [], method.solve
+
+    def watched(*arguments):
+        found.extend(
+            pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
+        )
+        return solve(*arguments)
+
+    monkeypatch.setattr(method, "solve", watched)
+    with threadpool_limits(2):
+        fitted(train, validation, neighbours=40)
+        after = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    assert set(found) == {1}
+    assert after == {2}
 
 
 def test_targets_read_in_parts_give_the_same_sums(monkeypatch):
