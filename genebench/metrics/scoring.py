@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from genebench._util.threads import in_order
 from genebench.data.profiles import Profiles
@@ -74,10 +75,14 @@ def score(test: Profiles, predictions: Expression, metrics: Iterable[MetricSpec]
     scoring = Scoring(_subjects(test))
     panels = panels_of(scoring.vectors["gene.twin"])
     columns = [_Column(metric, panels) for metric in metrics]
-    _score_genes(pairs, _of_axis(columns, "gene"), scoring)
-    if by_profile := _of_axis(columns, "profile"):
-        for outcomes in in_order(partial(_profile_block, columns=by_profile), pairs.by_profiles()):
-            _add_outcomes(by_profile, outcomes)
+    # Blocks are scored in several threads. BLAS would start threads of its own in each of them,
+    # which wait for each other: two processors took 1.7 times as long.
+    with threadpool_limits(1, "blas"):
+        _score_genes(pairs, _of_axis(columns, "gene"), scoring)
+        if by_profile := _of_axis(columns, "profile"):
+            work = partial(_profile_block, columns=by_profile)
+            for outcomes in in_order(work, pairs.by_profiles()):
+                _add_outcomes(by_profile, outcomes)
     for column in columns:
         if column.metric.form == "whole":
             column.add(column.whole(pairs))

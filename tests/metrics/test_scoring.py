@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from genebench.data.profiles import Profiles
 from genebench.metrics import pairs, scoring
@@ -218,6 +219,24 @@ def test_a_metric_cannot_change_what_the_next_one_is_given(tested, prediction, f
     result = score(tested, prediction, [fake(spoil, axis=axis), *EVERY]).vectors
     for name, values in expected.items():
         np.testing.assert_array_equal(result[name], values)
+
+
+def test_blas_has_one_thread_in_each_thread_that_scores(tested, prediction, fake):
+    """With more of them, two processors are slower than one."""
+
+    def threads():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    def metric(truth, prediction):
+        seen.append(threads())
+        return np.abs(truth - prediction).mean(axis=0)
+
+    seen = []
+    with threadpool_limits(2, "blas"):
+        score(tested, prediction, [fake(metric)])
+        assert threads() == {2}
+    assert seen
+    assert all(found == {1} for found in seen)
 
 
 def test_terms_are_of_genes_only(fake):
