@@ -309,7 +309,7 @@ def test_pairs_can_be_picked_in_the_matrix_and_saved(visit):
     )
     drawing = pane.locator("canvas")
     size = drawing.bounding_box()
-    # A click of the locator scrolls the drawing into view first. One at the place of its box may not.
+    # A click of the locator scrolls the drawing into view first. One of the mouse does not.
     drawing.click(position={"x": size["width"] * 0.6, "y": size["height"] - 16})
     wait_until(page, "location.hash.includes('method=evil')")
     assert pane.locator("caption").inner_text().startswith("MAE of evil")

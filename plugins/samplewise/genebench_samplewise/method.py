@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from genebench import Context, Method, Model, Profiles, UserError
 from genebench.relevance import Attribution
@@ -75,13 +75,14 @@ class Solver:
         work = partial(self._path, np.array(penalties), intercept)
         if len(self.training) <= min(self._neighbours, MOST_SHARED):
             self._share(intercept)
+        libraries = ThreadpoolController()  # it looks for them once, which takes milliseconds
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             for start in range(0, len(landmarks), PROFILES_PER_SEARCH):
                 block = landmarks[start : start + PROFILES_PER_SEARCH]
                 searches = self.training.searches(block, self._neighbours)
                 # With threads of its own, BLAS would start as many in each of these threads. They
                 # would wait for each other, and two processors be slower than one.
-                with threadpool_limits(1, "blas"):
+                with libraries.limit(limits=1, user_api="blas"):
                     paths = list(pool.map(work, block, searches))
                 yield from paths
 

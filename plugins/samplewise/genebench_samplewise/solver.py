@@ -4,9 +4,11 @@ For a profile x with p landmarks, and training profiles X (n × p)::
 
     minimise  P(b) = ‖x − Xᵀb‖² + a‖b‖₁ = xx − 2cᵀb + bᵀGb + a‖b‖₁,   c = Xx,  G = XXᵀ
 
-A round is a sweep of coordinate descent over all weights, 20 sweeps over the weights that are
-not zero, and then a Newton step for these. With fixed signs P is quadratic, so this step is exact
-once the signs are right. It ends early at the first weight that reaches zero. No round raises P.
+A round recomputes the slopes ``Xr`` and picks the training profiles that may get a weight: those
+that have one, and those that violate ``|Xr| ≤ a/2`` most. For these it does sweeps of coordinate
+descent in float32. Once few of them are new, a Newton step in float64 follows. With fixed signs P
+is quadratic, so this step is exact once the signs are right. It ends early at the first weight that
+reaches zero. But for the rounding of float32, no round raises P.
 
 A profile is finished when its duality gap is small enough. With the residual ``r = x − Xᵀb``, each
 ``s·r`` with ``0 ≤ s ≤ a / (2 max|Xr|)`` is feasible in the dual problem. It bounds the minimum from
