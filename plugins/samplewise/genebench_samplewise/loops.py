@@ -195,7 +195,7 @@ def _sweep(gram: Vector, half: float, places: Indices, weights: Vector, slope: V
         for j in range(n):
             scaled[i, j] = row[places[j]] * inverses[j]
         scaled[i, i] = 0.0
-    settled = np.count_nonzero(few == 0) <= SETTLED * n
+    settled = bool(np.count_nonzero(few == 0) <= SETTLED * n)
     for _ in range(SWEEPS_BEFORE_STEP if settled else SWEEPS):
         best = free[0]
         for i in range(n):
