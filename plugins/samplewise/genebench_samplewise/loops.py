@@ -199,11 +199,12 @@ def _sweep(gram: Vector, half: float, places: Indices, weights: Vector, slope: V
     for _ in range(SWEEPS_BEFORE_STEP if settled else SWEEPS):
         best = free[0]
         for i in range(n):
-            change = (best - few[i]) - max(min(best, bounds[i]), -bounds[i])
+            beyond = max(min(best, bounds[i]), -bounds[i])
+            weight, change = best - beyond, (best - few[i]) - beyond
             # The next weight needs one of the numbers below. It does not wait for the others.
             best = free[i + 1] - change * scaled[i, i + 1]
+            few[i] = weight  # an exact zero, which the old weight and the change may miss
             if change != 0:
-                few[i] += change
                 for j in range(padded):
                     free[j] -= change * scaled[i, j]
     weights[:] = few

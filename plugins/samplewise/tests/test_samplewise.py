@@ -114,6 +114,18 @@ def test_it_fits_as_scikit_learns_lasso_with_a_penalty_of_twice_p_alpha(solver):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+def test_a_training_profile_that_is_not_used_has_an_exact_zero(solver):
+    for seed in range(500):
+        random = np.random.default_rng(seed)
+        common = random.standard_normal(10)
+        rows = (common + random.standard_normal((5, 10)) / 2).astype(np.float32)
+        profile = common + random.standard_normal(10) / 2
+        weights = solver(profile, rows, np.array([8.0, 4.0, 2.0, 1.0]), Stop(1e-4, 100)).weights
+        # A weight that went back to zero with rounding errors would be as small as these.
+        assert np.abs(weights[weights != 0]).min(initial=1) > 1e-6
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_the_reported_gap_is_that_of_the_definition(solver):
     rows, penalty = awkward("plain"), 0.05 * 60
     profile = simulated(1, seed=7)[0][0].astype(float)
