@@ -5,7 +5,8 @@ are published, and each new profile uses the 2,000 nearest. Times are processor 
 thread. "Solving" is the time from the landmarks of neighbours to weights. "In all" includes the
 search for neighbours, copies of their landmarks, and the Gram matrix. The peer gets its neighbours
 as float64 in the order that suits it, copies nothing, and fits a few of the profiles. Its time is
-that of solving. Both sides solve each problem three times, and the least time counts. Where queries
+that of solving. Both sides solve each problem three times, and the least time counts. So caches are
+warm for solving, and not for the time in all. Where queries
 share a Gram matrix, the peer is fitted again with the matrix given, as our side is. Fewer queries
 than the published 11,101 are measured, because the time is proportional to their number. The last
 column is the product.
@@ -77,7 +78,7 @@ def relative_gap(profile: Array, rows: Array, penalty: float, weights: Array) ->
 
 
 def least(function: Callable[..., object], *arguments: object) -> float:
-    """Return the least processor seconds of three calls, so that caches are warm on every side."""
+    """Return the least processor seconds of three calls, when caches are warm."""
     seconds = []
     for _ in range(3):
         start = time.process_time()

@@ -12,6 +12,10 @@ from typing import NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
+
+# numba takes Cholesky factors from this module, and would load it when the first is computed. Who
+# limited the threads of BLAS before that would have missed it.
+import scipy.linalg.cython_lapack  # noqa: F401
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
@@ -35,8 +39,8 @@ SWEEPS_BEFORE_STEP = 4
 LANES = 16
 """Rows of small matrices have a multiple of this length, so that vector registers hold them all."""
 RIDGE = 1e-10
-"""Share of its diagonal that is added to a Gram matrix for a Newton step, which then exists for
-training profiles that depend on each other, too."""
+"""Share of its diagonal that is added to a Gram matrix for a Newton step. It is larger than the
+rounding errors, so that the factor exists for training profiles that depend on each other, too."""
 
 
 def _compiled(loop: F) -> F:

@@ -7,8 +7,8 @@ For a profile x with p landmarks, and training profiles X (n × p)::
 A round recomputes the slopes ``Xr`` and picks the training profiles that may get a weight: those
 that have one, and those that violate ``|Xr| ≤ a/2`` most. For these it does sweeps of coordinate
 descent in float32. Once few of them are new, a Newton step in float64 follows. With fixed signs P
-is quadratic, so this step is exact once the signs are right. It ends early at the first weight that
-reaches zero. But for the rounding of float32, no round raises P.
+is quadratic, so this step all but ends the search once the signs are right. It stops early at the
+first weight that reaches zero. But for the rounding of float32, no round raises P.
 
 A profile is finished when its duality gap is small enough. With the residual ``r = x − Xᵀb``, each
 ``s·r`` with ``0 ≤ s ≤ a / (2 max|Xr|)`` is feasible in the dual problem. It bounds the minimum from

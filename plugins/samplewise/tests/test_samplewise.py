@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +224,20 @@ def test_blas_has_one_thread_in_each_thread_of_a_solver(monkeypatch):
         after = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
     assert set(found) == {1}
     assert after == {2}
+
+
+def test_no_library_of_threads_is_loaded_after_the_first_look():
+    code = """
+import numpy as np
+from threadpoolctl import threadpool_info
+from genebench_samplewise.solver import Stop, solve
+found = lambda: {pool["filepath"] for pool in threadpool_info()}
+before = found()
+rows = np.random.default_rng(0).standard_normal((5, 9)).astype(np.float32)
+assert solve(rows[0] + rows[1].astype(float), rows, np.array([0.1]), Stop(1e-9, 99)).weights.any()
+assert found() == before, found() - before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_targets_read_in_parts_give_the_same_sums(monkeypatch):
