@@ -5,11 +5,10 @@ are published, and each new profile uses the 2,000 nearest. Times are processor 
 thread. "Solving" is the time from the landmarks of neighbours to weights. "In all" includes the
 search for neighbours, copies of their landmarks, and the Gram matrix. The peer gets its neighbours
 as float64 in the order that suits it, copies nothing, and fits a few of the profiles. Its time is
-that of solving. Both sides solve each problem three times, and the least time counts. So caches are
-warm for solving, and not for the time in all. Where queries
-share a Gram matrix, the peer is fitted again with the matrix given, as our side is. Fewer queries
-than the published 11,101 are measured, because the time is proportional to their number. The last
-column is the product.
+that of solving. Both sides solve each problem three times, and the least time counts. So caches
+are warm for solving, and not for the time in all. Where queries share a Gram matrix, the peer is
+fitted again with the matrix given, as our side is. Fewer queries than the published 11,101 are
+measured, because the time is proportional to their number. The last column is the product.
 
 All sides have no intercept, and stop at a gap of 1e-4 of ``‖x‖²`` (the peer halves the objective,
 so its ``tol`` is half of it). The gap in the table is computed from the residual in one way for

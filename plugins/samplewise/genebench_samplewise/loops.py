@@ -37,7 +37,7 @@ weight. Earlier the signs are not right yet, and the step costs more than it gai
 SWEEPS_BEFORE_STEP = 4
 """Sweeps in place of :data:`SWEEPS` in a round that ends with a Newton step."""
 LANES = 16
-"""Rows of small matrices have a multiple of this length, so that vector registers hold them all."""
+"""Rows of small matrices are padded to a multiple of this, so that no loop has a slow remainder."""
 RIDGE = 1e-10
 """Share of its diagonal that is added to a Gram matrix for a Newton step. It is larger than the
 rounding errors, so that the factor exists for training profiles that depend on each other, too."""
